@@ -1,0 +1,1 @@
+"""Through whom: the carriers' protocols, behind one contract; knows nothing of app/."""

@@ -1,0 +1,229 @@
+"""What a carrier must do, and the only words for what happened. Read this file first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, IntEnum, StrEnum
+from typing import Protocol, runtime_checkable
+
+
+class Encoding(StrEnum):
+    """How the characters of a text travel: GSM 03.38 default alphabet, or UCS-2 (UTF-16BE units)."""
+
+    GSM7 = "gsm7"
+    UCS2 = "ucs2"
+
+
+class ReceiptLevel(IntEnum):
+    """The most that a receipt of a link can prove."""
+
+    NONE = 0  # the link brings no receipts at all
+    OPERATOR = 1  # the operator's message centre took the message
+    HANDSET = 2  # the telephone took the message
+
+
+class Reason(IntEnum):
+    """Why a message did not arrive, in the groups of the result report (form 4 of the report).
+
+    Numbers are stored: never renumber. A higher number wins where several parts failed differently,
+    so that the answer does not depend on the order in which receipts come.
+    """
+
+    NONE = 0
+    OTHER = 1
+    SYSTEM = 2  # the carrier's own trouble
+    EXPIRED = 3  # telephone off or out of coverage until the validity ran out
+    HANDSET = 4  # memory full, or the telephone can't show it
+    BARRED = 5  # subscriber barred or suspended
+    OTHER_NETWORK = 6  # ported to another carrier
+    NO_SUCH_NUMBER = 7  # never given out, or taken back
+    FILTERED = 8  # text, template or sender ID refused by a filter
+    WRONG_REQUEST = 9  # we asked in a way the carrier does not take
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one link may carry.
+
+    segments_per_second: the contract's rate, counted in SMS parts; in_flight: submits that may wait for
+    their answer at once; per_submit: numbers in one request (1 on SMPP).
+    """
+
+    segments_per_second: float
+    in_flight: int
+    per_submit: int = 1
+    encodings: frozenset[Encoding] = frozenset(Encoding)
+    max_segments: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundSms:
+    """One text to one subscriber: `phone` is 84 and nine digits, `sender` the registered sender ID."""
+
+    phone: str
+    text: str
+    sender: str
+    validity_s: int | None = None
+
+
+# One reference for each part, in order. None: taken without a reference, or not taken (see the result).
+# An empty tuple: the carrier gives no references.
+References = tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The carrier took the whole message. It says nothing of delivery."""
+
+    refs: References = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The carrier took some parts and refused the others: never sent again, since copies would follow.
+
+    refs[i] belongs to part i; `refused` names the parts (from 0) that were not taken.
+    """
+
+    refs: References
+    refused: tuple[int, ...]
+    code: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The carrier refused the message for good: never again."""
+
+    code: str
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """Certainly not taken; send later.
+
+    `counts`: the carrier's own trouble, borne a few times only; False for throttling and for a link that
+    is down, which use up no patience.
+    """
+
+    code: str
+    retry_after_s: float = 0.0
+    counts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """Certainly not taken, and nothing else will be until a person has acted: stop the lane."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Perhaps taken: the answer was lost. No code ever sends it again on a guess.
+
+    `refs` holds what is known of the parts whose answers did arrive.
+    """
+
+    reason: str
+    refs: References = ()
+
+
+SubmitResult = Accepted | Partial | Rejected | Deferred | Halted | Unknown
+
+
+class ReceiptStatus(Enum):
+    """What a receipt says of one part."""
+
+    IN_TRANSIT = "in_transit"  # accepted, en route, retrying: nothing final
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # the carrier itself does not know, or a code we have no word for
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the carrier said later about one part of one message.
+
+    reference: the carrier's id in the canonical form that its submit answers also have; phone: 84 and nine
+    digits where the receipt names one; done_at: aware, as the carrier states it; code: its own code, kept
+    as it came; raw: the receipt as text, for people.
+    """
+
+    reference: str | None
+    phone: str | None
+    status: ReceiptStatus
+    level: ReceiptLevel
+    reason: Reason = Reason.NONE
+    code: str = ""
+    done_at: datetime | None = None
+    raw: str = ""
+
+
+Acknowledge = Callable[[bool], None]  # True: committed. False: not taken, the carrier shall repeat it
+ReceiptSink = Callable[[Receipt, Acknowledge], None]
+
+
+class Carrier(Protocol):
+    """One link to one carrier: a bind (or several to one message centre), or one HTTP account."""
+
+    name: str
+    limits: Limits
+    receipt_level: ReceiptLevel
+
+    async def open(self) -> None:
+        """Begin to keep the link up; returns at once, and keeps trying until close()."""
+        ...
+
+    async def close(self) -> None:
+        """Let what is in flight finish within the answer time, then leave in order."""
+        ...
+
+    async def ready(self) -> None:
+        """Return when the link can take a message; wait, without spinning, while it can't."""
+        ...
+
+    def halted(self) -> Halted | None:
+        """Why the link needs a person (a wrong password, say), or None."""
+        ...
+
+    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """Hand over the parcel; one result for each message, in order. Never raises for a carrier's answer."""
+        ...
+
+    def segments(self, text: str) -> int:
+        """How many SMS parts this link makes of the text: the unit of its rate and of its references."""
+        ...
+
+
+@runtime_checkable
+class StreamReceipts(Protocol):
+    """A link that brings receipts by itself (SMPP deliver_sm): acknowledged only after the commit."""
+
+    def deliver_to(self, sink: ReceiptSink) -> None: ...
+
+
+@runtime_checkable
+class QueriedReceipts(Protocol):
+    """A link that can be asked what became of a message (query_sm and the carriers' status calls)."""
+
+    async def query(self, reference: str, sender: str) -> Receipt | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """One link as configured: `options` are the adapter's own, checked by the adapter."""
+
+    name: str
+    carrier: str
+    segments_per_second: float
+    options: dict[str, object] = field(default_factory=dict)
+
+
+class LinkError(ValueError):
+    """A link's settings are wrong; the message names the link, the setting and the remedy."""

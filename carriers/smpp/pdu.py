@@ -1,0 +1,210 @@
+"""The SMPP 3.4 codec: about ten PDUs of flat layout, built and read as bytes. Source: SMPP v3.4, issue 1.2."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HEADER = struct.Struct(">IIII")  # command_length, command_id, command_status, sequence_number
+MIN_LENGTH, MAX_LENGTH = 16, 128 * 1024
+MAX_SEQUENCE = 0x7FFFFFFF
+
+RESPONSE = 0x80000000
+GENERIC_NACK = 0x80000000
+BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x01, 0x02, 0x09
+QUERY_SM, SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK = 0x03, 0x04, 0x05, 0x06, 0x15
+
+ESME_ROK = 0x00
+ESME_RINVMSGLEN, ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVBNDSTS = 0x01, 0x02, 0x03, 0x04
+ESME_RSYSERR, ESME_RINVSRCADR, ESME_RINVDSTADR = 0x08, 0x0A, 0x0B
+ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID = 0x0D, 0x0E, 0x0F
+ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x14, 0x58, 0x64
+
+TAG_RECEIPTED_MESSAGE_ID, TAG_MESSAGE_STATE = 0x001E, 0x0427
+TAG_MESSAGE_PAYLOAD, TAG_NETWORK_ERROR_CODE = 0x0424, 0x0423
+TAG_SAR_REF, TAG_SAR_TOTAL, TAG_SAR_SEQ = 0x020C, 0x020E, 0x020F
+
+ESM_UDHI = 0x40
+ESM_RECEIPT_MASK = 0x3C  # bits 5-2 of esm_class: message type of a deliver_sm
+ESM_RECEIPT = 0x04
+
+
+class PduError(ValueError):
+    """A body that can't be read; the frame itself was sound, so the session goes on."""
+
+
+class FrameError(ValueError):
+    """A command_length outside 16 bytes to 128 KiB: the stream is lost, the session must close."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortMessage:
+    """The fields of a submit_sm or deliver_sm that Loa reads."""
+
+    service_type: bytes
+    source: bytes
+    destination: bytes
+    esm_class: int
+    data_coding: int
+    registered_delivery: int
+    message: bytes  # message_payload where short_message is empty
+    tlvs: dict[int, bytes]
+    source_ton: int = 0
+
+
+def frame(command: int, sequence: int, body: bytes = b"", status: int = ESME_ROK) -> bytes:
+    """One whole PDU."""
+    return HEADER.pack(16 + len(body), command, status, sequence) + body
+
+
+def frames(buffer: bytearray) -> Iterator[tuple[int, int, int, bytes]]:
+    """Take whole PDUs off the front of `buffer`: (command_id, command_status, sequence, body).
+
+    Leaves the incomplete rest. Raises FrameError for an impossible length, as soon as the length is read.
+    """
+    start, end = 0, len(buffer)
+    unpack = HEADER.unpack_from
+    try:
+        while end - start >= 4:
+            length = int.from_bytes(buffer[start : start + 4], "big")
+            if not MIN_LENGTH <= length <= MAX_LENGTH:
+                raise FrameError(f"command_length {length} is outside {MIN_LENGTH} to {MAX_LENGTH}")
+            if end - start < length:
+                break
+            _, command, status, sequence = unpack(buffer, start)
+            body = bytes(buffer[start + 16 : start + length])
+            start += length
+            yield command, status, sequence, body
+    finally:
+        if start:
+            del buffer[:start]
+
+
+def cstring(body: bytes, at: int, limit: int = 256) -> tuple[bytes, int]:
+    """A C-octet string from `at`: (value, next position). A missing terminator is a PduError."""
+    end = body.find(0, at, at + limit)
+    if end < 0:
+        raise PduError(f"no end of the string at byte {at}")
+    return body[at:end], end + 1
+
+
+def tlv(tag: int, value: bytes) -> bytes:
+    """One optional parameter."""
+    return struct.pack(">HH", tag, len(value)) + value
+
+
+def read_tlvs(body: bytes, at: int) -> dict[int, bytes]:
+    """Optional parameters from `at`; a truncated or overrunning one ends the reading, the earlier ones hold."""
+    found: dict[int, bytes] = {}
+    end = len(body)
+    while end - at >= 4:
+        tag, length = struct.unpack_from(">HH", body, at)
+        if at + 4 + length > end:
+            break
+        found.setdefault(tag, body[at + 4 : at + 4 + length])
+        at += 4 + length
+    return found
+
+
+def bind_body(
+    system_id: str, password: str, system_type: str = "", addr_ton: int = 0, addr_npi: int = 0, address_range: str = ""
+) -> bytes:
+    """Body of a bind_transceiver, bind_transmitter or bind_receiver (interface_version 0x34)."""
+    return (
+        system_id.encode("latin-1", "replace")
+        + b"\0"
+        + password.encode("latin-1", "replace")
+        + b"\0"
+        + system_type.encode("latin-1", "replace")
+        + bytes((0, 0x34, addr_ton, addr_npi))
+        + address_range.encode("latin-1", "replace")
+        + b"\0"
+    )
+
+
+def read_bind(body: bytes) -> tuple[str, str, str]:
+    """(system_id, password, system_type) of a bind request."""
+    system_id, at = cstring(body, 0)
+    password, at = cstring(body, at)
+    system_type, _ = cstring(body, at)
+    return system_id.decode("latin-1"), password.decode("latin-1"), system_type.decode("latin-1")
+
+
+def read_short_message(body: bytes) -> ShortMessage:
+    """Read the body of a submit_sm or deliver_sm; PduError where it is truncated or overruns."""
+    service_type, at = cstring(body, 0)
+    if at + 2 > len(body):
+        raise PduError("ends before source_addr")
+    source_ton = body[at]
+    source, at = cstring(body, at + 2)
+    destination, at = cstring(body, at + 2)
+    if at + 3 > len(body):
+        raise PduError("ends before schedule_delivery_time")
+    esm_class = body[at]
+    _, at = cstring(body, at + 3)
+    _, at = cstring(body, at)
+    if at + 5 > len(body):
+        raise PduError("ends before sm_length")
+    registered, data_coding, length = body[at], body[at + 2], body[at + 4]
+    at += 5
+    if at + length > len(body):
+        raise PduError(f"sm_length {length} overruns the body")
+    tlvs = read_tlvs(body, at + length)
+    message = body[at : at + length] or tlvs.get(TAG_MESSAGE_PAYLOAD, b"")
+    return ShortMessage(
+        service_type, source, destination, esm_class, data_coding, registered, message, tlvs, source_ton
+    )
+
+
+def short_message_body(
+    *,
+    service_type: bytes = b"",
+    source: tuple[int, int, bytes],
+    destination: tuple[int, int, bytes],
+    esm_class: int = 0,
+    validity: bytes = b"",
+    registered_delivery: int = 0,
+    data_coding: int = 0,
+    message: bytes = b"",
+    tlvs: bytes = b"",
+) -> bytes:
+    """Body of a submit_sm or deliver_sm; addresses are (ton, npi, digits)."""
+    head, tail = short_message_template(
+        service_type=service_type,
+        source=source,
+        destination=destination[:2],
+        esm_class=esm_class,
+        validity=validity,
+        registered_delivery=registered_delivery,
+        data_coding=data_coding,
+        message=message,
+        tlvs=tlvs,
+    )
+    return head + destination[2] + tail
+
+
+def short_message_template(
+    *,
+    service_type: bytes = b"",
+    source: tuple[int, int, bytes],
+    destination: tuple[int, int],
+    esm_class: int = 0,
+    validity: bytes = b"",
+    registered_delivery: int = 0,
+    data_coding: int = 0,
+    message: bytes = b"",
+    tlvs: bytes = b"",
+) -> tuple[bytes, bytes]:
+    """The bytes before and after destination_addr: the same for a whole campaign, so built once."""
+    if len(message) > 254:
+        raise PduError(f"short_message of {len(message)} bytes; 254 fit, use message_payload")
+    head = service_type + b"\0" + bytes(source[:2]) + source[2] + b"\0" + bytes(destination)
+    tail = (
+        bytes((0, esm_class, 0, 0, 0))
+        + validity
+        + bytes((0, registered_delivery, 0, data_coding, 0, len(message)))
+        + message
+        + tlvs
+    )
+    return head, tail
