@@ -1,0 +1,26 @@
+"""Run the migrations on the connection that app/database hands over, with a short lock_timeout on PostgreSQL."""
+
+from __future__ import annotations
+
+
+from alembic import context
+
+from app.models import metadata
+from app.schema import ours
+
+
+
+def run() -> None:
+    connection = context.config.attributes["connection"]
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        include_object=ours,
+        render_as_batch=connection.dialect.name == "sqlite",
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+run()
