@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta, timezone
 
-# Viet Nam has one zone, UTC+7, and no summer time; a fixed offset cannot be led astray by the host's zone files.
+# Viet Nam has one zone, UTC+7, and no summer time: a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 DAY_MS = 86_400_000
 VIETNAM_OFFSET_MS = 7 * 3_600_000

@@ -94,7 +94,7 @@ def normal_url(url: str) -> str:
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings, or SetupError with one sentence for each thing that is wrong (values are not repeated)."""
+    """The settings, or SetupError with a sentence for each thing that is wrong (values are not repeated)."""
     secrets = os.environ.get("LOA_SECRETS_DIR")
     try:
         return Settings(_secrets_dir=secrets, **overrides)

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     LargeBinary,
@@ -161,7 +160,9 @@ run_batches = Table(
     Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
     Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
-    Column("fanned_upto", Integer, nullable=False, server_default="0"),  # last subscriber seq turned to deliveries
+    Column(
+        "fanned_upto", Integer, nullable=False, server_default="0"
+    ),  # last subscriber seq turned to deliveries
     Column("fanned_all", Boolean, nullable=False, server_default=text("false")),
 )
 
@@ -181,7 +182,9 @@ lanes = Table(
     Column("code", String(40)),
     Column("reason", Text),
     Column("changed_at", Ms, nullable=False),
-    Column("next_free_us", BigInteger, nullable=False, server_default="0"),  # pace: when the next segment may go
+    Column(
+        "next_free_us", BigInteger, nullable=False, server_default="0"
+    ),  # pace: when the next segment may go
 )
 
 # Eight-byte columns first; no index on anything that changes, and half-full pages, keep updates HOT.
@@ -198,12 +201,18 @@ deliveries = Table(
     Column("state", SmallInteger, nullable=False, server_default="0"),
     Column("reason", SmallInteger, nullable=False, server_default="0"),
     Column("segments", SmallInteger, nullable=False, server_default="1"),  # SMS parts that are paid for
-    Column("parts", SmallInteger, nullable=False, server_default="1"),  # receipts to expect: 1 with message_payload
-    Column("delivered", SmallInteger, nullable=False, server_default="0"),  # bit masks of parts, see states.py
+    Column(
+        "parts", SmallInteger, nullable=False, server_default="1"
+    ),  # receipts to expect: 1 with message_payload
+    Column(
+        "delivered", SmallInteger, nullable=False, server_default="0"
+    ),  # bit masks of parts, see states.py
     Column("relayed", SmallInteger, nullable=False, server_default="0"),
     Column("failed", SmallInteger, nullable=False, server_default="0"),
     Column("attempts", SmallInteger, nullable=False, server_default="0"),  # passes in which it was deferred
-    Column("faults", SmallInteger, nullable=False, server_default="0"),  # of these, those that use up patience
+    Column(
+        "faults", SmallInteger, nullable=False, server_default="0"
+    ),  # of these, those that use up patience
     Column("lane_id", SmallInteger),
     Column("area", String(5)),
     Column("lang", String(8)),
@@ -282,7 +291,6 @@ unknowns = Table(
 )
 
 # ---- stage 4: receipts ----------------------------------------------------------------------------------
-
 
 
 def _said() -> list[Column[Any]]:

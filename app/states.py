@@ -79,7 +79,10 @@ _RUN_MOVES = {
     RunState.RUNNING: {RunState.PAUSED, RunState.CANCELLING, RunState.SENT},
     RunState.PAUSED: {RunState.RUNNING, RunState.CANCELLING},
     RunState.CANCELLING: {RunState.CANCELLED},
-    RunState.SENT: {RunState.FINISHED, RunState.RUNNING},  # running again: an operator sends unknown ones again
+    RunState.SENT: {
+        RunState.FINISHED,
+        RunState.RUNNING,
+    },  # running again: an operator sends unknown ones again
     RunState.FINISHED: {RunState.RUNNING},
     RunState.CANCELLED: set[RunState](),
 }
@@ -131,10 +134,7 @@ def apply_receipt(
         failed |= bit
         if reason == Reason.NONE:
             reason = Reason.EXPIRED if status is ReceiptStatus.EXPIRED else Reason.OTHER
-        if worst < NotSent.CANCELLED:
-            worst = max(worst, reason)
-        else:
-            worst = reason
+        worst = max(worst, reason) if worst < NotSent.CANCELLED else reason
     else:
         return standing
     return conclude(standing, delivered, relayed, failed, worst)

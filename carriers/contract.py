@@ -210,7 +210,7 @@ class StreamReceipts(Protocol):
 
 @runtime_checkable
 class QueriedReceipts(Protocol):
-    """A link that can be asked what became of a message (query_sm and the carriers' status calls)."""
+    """A link that can be asked what became of a message (query_sm, the carriers' status calls)."""
 
     async def query(self, reference: str, sender: str) -> Receipt | None: ...
 

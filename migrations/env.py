@@ -1,13 +1,11 @@
-"""Run the migrations on the connection that app/database hands over, with a short lock_timeout on PostgreSQL."""
+"""Run the migrations on the connection that app/schema.py hands over."""
 
 from __future__ import annotations
-
 
 from alembic import context
 
 from app.models import metadata
 from app.schema import ours
-
 
 
 def run() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from app import schema
 from app.config import normal_url
 from app.db import Database

@@ -1,1 +1,1 @@
-"""Deliveries, submissions, receipts, chunks and tallies, and the few hot operations on them: two engines, one contract."""
+"""Deliveries, submissions, receipts, chunks and tallies: the few hot operations, on two engines."""

@@ -65,7 +65,7 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A chunk in the hands of one lane. `attempt` is the fencing token; `items` are still to be sent, in order."""
+    """A chunk in the hands of one lane: `attempt` is the fencing token, `items` are still to be sent."""
 
     campaign_id: int
     batch_id: int
@@ -81,7 +81,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Intention:
-    """The next sub-batch: everything up to `upto` is declared; `segments` are reserved from the link's rate.
+    """The next sub-batch: all up to `upto` is declared; `segments` are reserved from the link's rate.
 
     `stretch` is how much more time than the contract's rate each segment takes (throttled links: 2, 4 ...).
     """
@@ -138,6 +138,18 @@ class Key(NamedTuple):
     seq: int
 
 
+class Count(NamedTuple):
+    """One line of the tallies: `n` deliveries of `segments` SMS parts in all."""
+
+    run_id: int
+    batch_id: int
+    area: str | None
+    state: int
+    reason: int
+    n: int
+    segments: int
+
+
 class Ledger(Protocol):
     """The hot operations. Implemented by app/ledger/sqlite.py and app/ledger/postgresql.py."""
 
@@ -155,7 +167,9 @@ class Ledger(Protocol):
         """
         ...
 
-    def claim(self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float) -> Lease | None:
+    def claim(
+        self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
+    ) -> Lease | None:
         """Take one chunk of these runs, in their order; None when nothing is due.
 
         Of a chunk whose holder is gone, what was declared and not recorded becomes unknown.
@@ -213,6 +227,6 @@ class Ledger(Protocol):
         """Sum tally changes into one row for each key."""
         ...
 
-    def recount(self, connection: Connection, campaign_id: int) -> list[tuple[int, int, str | None, int, int, int, int]]:
-        """Tallies counted anew from the rows: (run, batch, area, state, reason, n, segments)."""
+    def recount(self, connection: Connection, campaign_id: int) -> list[Count]:
+        """Tallies counted anew from the rows."""
         ...

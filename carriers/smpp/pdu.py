@@ -1,4 +1,4 @@
-"""The SMPP 3.4 codec: about ten PDUs of flat layout, built and read as bytes. Source: SMPP v3.4, issue 1.2."""
+"""The SMPP 3.4 codec: about ten PDUs of flat layout, built and read as bytes (SMPP v3.4, issue 1.2)."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def tlv(tag: int, value: bytes) -> bytes:
 
 
 def read_tlvs(body: bytes, at: int) -> dict[int, bytes]:
-    """Optional parameters from `at`; a truncated or overrunning one ends the reading, the earlier ones hold."""
+    """Optional parameters from `at`; a truncated or overrunning one ends the reading, earlier ones hold."""
     found: dict[int, bytes] = {}
     end = len(body)
     while end - at >= 4:
@@ -107,20 +107,23 @@ def read_tlvs(body: bytes, at: int) -> dict[int, bytes]:
     return found
 
 
-def bind_body(
-    system_id: str, password: str, system_type: str = "", addr_ton: int = 0, addr_npi: int = 0, address_range: str = ""
-) -> bytes:
-    """Body of a bind_transceiver, bind_transmitter or bind_receiver (interface_version 0x34)."""
-    return (
-        system_id.encode("latin-1", "replace")
-        + b"\0"
-        + password.encode("latin-1", "replace")
-        + b"\0"
-        + system_type.encode("latin-1", "replace")
-        + bytes((0, 0x34, addr_ton, addr_npi))
-        + address_range.encode("latin-1", "replace")
-        + b"\0"
-    )
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """The fields of a bind request that carriers look at."""
+
+    system_id: str
+    password: str
+    system_type: str = ""
+    addr_ton: int = 0
+    addr_npi: int = 0
+    address_range: str = ""
+
+    def body(self) -> bytes:
+        """Body of a bind_transceiver, bind_transmitter or bind_receiver (interface_version 0x34)."""
+        strings = [self.system_id, self.password, self.system_type]
+        head = b"".join(value.encode("latin-1", "replace") + b"\0" for value in strings)
+        tail = self.address_range.encode("latin-1", "replace") + b"\0"
+        return head + bytes((0x34, self.addr_ton, self.addr_npi)) + tail
 
 
 def read_bind(body: bytes) -> tuple[str, str, str]:
@@ -157,54 +160,40 @@ def read_short_message(body: bytes) -> ShortMessage:
     )
 
 
-def short_message_body(
-    *,
-    service_type: bytes = b"",
-    source: tuple[int, int, bytes],
-    destination: tuple[int, int, bytes],
-    esm_class: int = 0,
-    validity: bytes = b"",
-    registered_delivery: int = 0,
-    data_coding: int = 0,
-    message: bytes = b"",
-    tlvs: bytes = b"",
-) -> bytes:
-    """Body of a submit_sm or deliver_sm; addresses are (ton, npi, digits)."""
-    head, tail = short_message_template(
-        service_type=service_type,
-        source=source,
-        destination=destination[:2],
-        esm_class=esm_class,
-        validity=validity,
-        registered_delivery=registered_delivery,
-        data_coding=data_coding,
-        message=message,
-        tlvs=tlvs,
-    )
-    return head + destination[2] + tail
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What all messages of one campaign on one link share; an address is (ton, npi, digits)."""
+
+    source: tuple[int, int, bytes]
+    destination_ton_npi: tuple[int, int] = (1, 1)
+    service_type: bytes = b""
+    validity: bytes = b""
+    registered_delivery: int = 0
 
 
-def short_message_template(
-    *,
-    service_type: bytes = b"",
-    source: tuple[int, int, bytes],
-    destination: tuple[int, int],
-    esm_class: int = 0,
-    validity: bytes = b"",
-    registered_delivery: int = 0,
-    data_coding: int = 0,
-    message: bytes = b"",
-    tlvs: bytes = b"",
-) -> tuple[bytes, bytes]:
-    """The bytes before and after destination_addr: the same for a whole campaign, so built once."""
-    if len(message) > 254:
-        raise PduError(f"short_message of {len(message)} bytes; 254 fit, use message_payload")
-    head = service_type + b"\0" + bytes(source[:2]) + source[2] + b"\0" + bytes(destination)
-    tail = (
-        bytes((0, esm_class, 0, 0, 0))
-        + validity
-        + bytes((0, registered_delivery, 0, data_coding, 0, len(message)))
-        + message
-        + tlvs
-    )
-    return head, tail
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One part's text as it travels."""
+
+    message: bytes = b""
+    data_coding: int = 0
+    esm_class: int = 0
+    tlvs: bytes = b""
+
+
+def short_message_template(envelope: Envelope, content: Content) -> tuple[bytes, bytes]:
+    """The bytes of a submit_sm or deliver_sm before and after destination_addr: built once for a campaign."""
+    if len(content.message) > 254:
+        raise PduError(f"short_message of {len(content.message)} bytes; 254 fit, use message_payload")
+    ton, npi, source = envelope.source
+    head = envelope.service_type + b"\0" + bytes((ton, npi)) + source + b"\0"
+    head += bytes(envelope.destination_ton_npi)
+    tail = bytes((0, content.esm_class, 0, 0, 0)) + envelope.validity
+    tail += bytes((0, envelope.registered_delivery, 0, content.data_coding, 0, len(content.message)))
+    return head, tail + content.message + content.tlvs
+
+
+def short_message_body(envelope: Envelope, destination: bytes, content: Content) -> bytes:
+    """The whole body of a submit_sm or deliver_sm."""
+    head, tail = short_message_template(envelope, content)
+    return head + destination + tail

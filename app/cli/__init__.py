@@ -1,0 +1,18 @@
+"""The command line: `loa NOUN VERB`; each file here is one noun, and decides nothing."""
+
+from __future__ import annotations
+
+import typer
+
+from app.errors import AppError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Run a command; an error is one sentence on stderr and exit status 1."""
+    try:
+        app()
+    except AppError as error:
+        typer.echo(f"loa: {error.detail}", err=True)
+        raise SystemExit(1) from None
