@@ -107,6 +107,8 @@ class Database:
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:
         with translated(), self.engine.connect() as connection:
             connection = connection.execution_options(loa_writing=writing, postgresql_readonly=not writing)
+            if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
