@@ -37,7 +37,7 @@ metadata = MetaData(
 )
 
 Ms = BigInteger  # milliseconds since 1970, UTC
-_Reference = String(65).with_variant(String(65, collation="C"), "postgresql")
+_Reference = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _id() -> Column[int]:
@@ -235,6 +235,7 @@ chunks = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),  # fencing: counts claims
     Column("not_before", Ms, nullable=False, server_default="0"),
     Column("owner", String(80)),
+    Column("lane_id", SmallInteger),
     Column("lease_until", Ms),
     Index(
         "ix_chunks_open",
@@ -333,6 +334,7 @@ quarantine = Table(
     Column("try_at", Ms, nullable=False),  # when the sweep looks again
     *_said(),
     Index("ix_quarantine_reference", "reference", "group_id"),
+    Index("ix_quarantine_phone", "phone"),
     Index("ix_quarantine_try_at", "try_at"),
 )
 

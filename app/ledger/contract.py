@@ -55,12 +55,14 @@ class Slice:
 
 
 class Item(NamedTuple):
-    """One delivery to send."""
+    """One delivery to send; `faults` counts the carrier's own troubles with it so far."""
 
     seq: int
     phone: int
     lang: str | None
+    area: str | None
     segments: int
+    faults: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,15 @@ class Lease:
     last_seq: int
     pass_no: int
     attempt: int
-    owner: str
     items: Sequence[Item]
-    lost: int = 0  # deliveries that the dead holder had declared and never recorded: now unknown
+    lost: int = 0  # deliveries that a dead holder had declared and never recorded: now unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Intention:
     """The next sub-batch: all up to `upto` is declared; `segments` are reserved from the link's rate.
 
-    `stretch` is how much more time than the contract's rate each segment takes (throttled links: 2, 4 ...).
+    stretch: how much more time than the contract's rate each segment takes (2, 4 ... while throttled).
     """
 
     upto: int
@@ -93,21 +94,20 @@ class Intention:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The answer to an intention. Without `held`, nothing more may be sent under this lease.
+    """The answer to an intention. Only with `go` was it declared, and may the sub-batch be sent.
 
-    wait_s: seconds from the call until the first reserved segment may go; run_state, lane_state: as committed.
+    held: the lease still stands; wait_s: seconds until the first reserved segment may go.
     """
 
     held: bool
-    wait_s: float
-    run_state: str
-    lane_state: str
+    go: bool
+    wait_s: float = 0.0
 
 
 class Outcome(NamedTuple):
     """One delivery and what the carrier answered."""
 
-    seq: int
+    item: Item
     result: SubmitResult
 
 
@@ -187,12 +187,13 @@ class Ledger(Protocol):
     ) -> Grant:
         """Write results, with submissions and tallies, and declare the next sub-batch, in one commit.
 
-        Results of a lost lease are still written where they settle an unknown; the grant is then not held.
+        Nothing is declared where the run or the lane no longer runs. Results of a lost lease are still
+        written where they settle an unknown.
         """
         ...
 
     def release(self, connection: Connection, lease: Lease, retry_after_s: float) -> None:
-        """Hand the chunk back: done, or a next pass over what was deferred, or onward from the watermark."""
+        """Hand the chunk back: done, or onward from the watermark, or another pass over what was deferred."""
         ...
 
     def renew(self, connection: Connection, lease: Lease, lease_s: float) -> bool:
@@ -208,11 +209,11 @@ class Ledger(Protocol):
         ...
 
     def rematch(self, connection: Connection, limit: int) -> Applied:
-        """Look again at quarantined receipts that are due: by reference, then by phone of an unknown delivery."""
+        """Look again at quarantined receipts that are due: by reference, then by phone of an unknown."""
         ...
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> int:
-        """Close up to `limit` queued deliveries of idle chunks as not sent; how many were."""
+        """Close what is queued in up to `limit` idle chunks as not sent; how many chunks are still open."""
         ...
 
     def resend(self, connection: Connection, keys: Sequence[Key]) -> int:

@@ -1,0 +1,267 @@
+"""Receipts: each is kept; a matched one moves its delivery once, in any order; others wait in quarantine."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, select, update
+
+from app import clock
+from app.ledger.contract import Applied, Arrival, Key, ResultKind
+from app.ledger.store import Hit, Row, Store
+from app.ledger.tallies import Changes
+from app.ledger.unknowns import strike
+from app.models import deliveries, quarantine, receipts, submissions, unknowns
+from app.states import DeliveryState, Standing, apply_receipt
+from carriers.contract import ReceiptLevel, ReceiptStatus
+
+SAID = (
+    "received_at",
+    "done_at",
+    "phone",
+    "lane_id",
+    "group_id",
+    "level",
+    "reason",
+    "status",
+    "reference",
+    "code",
+    "raw",
+)
+_JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *SAID)
+_FIRST_LOOK_MS = 1000
+_SLOWEST_LOOK_MS = 3_600_000
+SUBMISSION = (
+    "campaign_id",
+    "batch_id",
+    "seq",
+    "attempt",
+    "part",
+    "at",
+    "lane_id",
+    "group_id",
+    "result",
+    "reference",
+    "code",
+)
+
+
+class Said(NamedTuple):
+    """One receipt in the columns of the journal and of the quarantine."""
+
+    received_at: int
+    done_at: int | None
+    phone: int | None
+    lane_id: int
+    group_id: int
+    level: int
+    reason: int
+    status: str
+    reference: str | None
+    code: str
+    raw: str
+
+
+@dataclass(slots=True)
+class _Moving:
+    """One delivery while a group of receipts is applied to it."""
+
+    hit: Hit
+    standing: Standing
+    done_at: int | None
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a pass over receipts found: journal rows, the deliveries they moved, and what is left over."""
+
+    moving: dict[Key, _Moving] = field(default_factory=dict)
+    journal: list[Row] = field(default_factory=list)
+    left: list[int] = field(default_factory=list)
+    applied: Applied = field(default_factory=Applied)
+
+
+class Receiving(Store):
+    """apply and rematch."""
+
+    def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
+        """Write receipts: matched ones to the journal and their deliveries, others to quarantine."""
+        now = self.now_ms(connection)
+        said = [_said(arrival, now) for arrival in arrivals]
+        outcome = self._settle(connection, said)
+        outcome.applied.quarantined = len(outcome.left)
+        rows = [(0, now + _FIRST_LOOK_MS, *said[index]) for index in outcome.left]
+        if rows:
+            self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
+        return outcome.applied
+
+    def rematch(self, connection: Connection, limit: int) -> Applied:
+        """Look again at quarantined receipts that are due: by reference, then by phone of an unknown."""
+        now = self.now_ms(connection)
+        waiting = self.take_quarantined(connection, "try_at", [now], limit)
+        return self._again(connection, waiting, now) if waiting else Applied()
+
+    def rematch_references(self, connection: Connection, references: Sequence[str]) -> None:
+        """Look again at receipts that came before these references were recorded."""
+        early = self.take_quarantined(connection, "reference", references, 10_000)
+        if early:
+            self._again(connection, early, self.now_ms(connection))
+
+    def _again(self, connection: Connection, waiting: Sequence[Row], now: int) -> Applied:
+        """Apply what can be matched now; the rest waits longer each time."""
+        said = [Said(*row[2:]) for row in waiting]
+        outcome = self._settle(connection, said)
+        # One look must have failed before: an early receipt's submission may just be being recorded.
+        by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
+        settled = self._settle_unknowns(connection, [said[index] for index in by_phone])
+        found = {by_phone[index] for index in settled}
+        gone = [row[0] for index, row in enumerate(waiting) if index not in outcome.left or index in found]
+        for start in range(0, len(gone), 500):
+            connection.execute(delete(quarantine).where(quarantine.c.id.in_(gone[start : start + 500])))
+        self._postpone(connection, [waiting[index] for index in outcome.left if index not in found], now)
+        outcome.applied.matched += len(settled)
+        return outcome.applied
+
+    def _postpone(self, connection: Connection, rows: Sequence[Row], now: int) -> None:
+        later: defaultdict[int, list[int]] = defaultdict(list)
+        for row in rows:
+            later[row[1]].append(row[0])
+        for tries, ids in later.items():
+            pause = min(_FIRST_LOOK_MS * 2 ** min(tries, 20), _SLOWEST_LOOK_MS)
+            values = {"tries": min(tries + 1, 30_000), "try_at": now + pause}
+            for start in range(0, len(ids), 500):
+                some = quarantine.c.id.in_(ids[start : start + 500])
+                connection.execute(update(quarantine).where(some).values(values))
+
+    # ---- matched by reference --------------------------------------------------------------------------
+
+    def _settle(self, connection: Connection, said: Sequence[Said]) -> _Outcome:
+        """Match, compute what the receipts make of their deliveries, and write it."""
+        asked = [(index, one) for index, one in enumerate(said) if one.reference is not None]
+        hits: defaultdict[int, list[Hit]] = defaultdict(list)
+        if asked:
+            for hit in self.find(connection, [(one.group_id, one.reference or "") for _, one in asked]):
+                hits[asked[hit.nth][0]].append(hit)
+        outcome = _Outcome()
+        for index, one in enumerate(said):
+            best = _best(one, hits.get(index, ()))
+            if best is None:
+                outcome.left.append(index)
+            else:
+                _weigh(outcome, one, best)
+        self._write(connection, outcome)
+        return outcome
+
+    def _write(self, connection: Connection, outcome: _Outcome) -> None:
+        changes, rows, known = Changes(), [], []
+        for key, moving in outcome.moving.items():
+            hit, new = moving.hit, moving.standing
+            if new == hit.standing() and moving.done_at == hit.done_at:
+                continue
+            masks = (new.delivered, new.relayed, new.failed)
+            rows.append((*key, int(new.state), int(new.reason), *masks, moving.done_at))
+            where = (hit.campaign_id, hit.run_id, hit.batch_id, hit.area)
+            changes.move(where, (hit.state, hit.reason), (new.state, new.reason), hit.segments)
+            if hit.state == DeliveryState.UNKNOWN != new.state:
+                known.append(key)
+        if rows:
+            self.write_standings(connection, rows)
+            changes.write(connection, self)
+            strike(connection, known)
+        if outcome.journal:
+            self.append(connection, receipts, _JOURNAL, outcome.journal)
+
+    # ---- matched by the phone of an unknown delivery ----------------------------------------------------
+
+    def _settle_unknowns(self, connection: Connection, said: Sequence[Said]) -> set[int]:
+        """Receipts whose reference nobody knows, for a phone with one unknown delivery on the link: its own.
+
+        The reference is recorded as that delivery's next part, and the receipt applied as any other.
+        """
+        settled: set[int] = set()
+        for index, one in enumerate(said):
+            key = self._only_unknown(connection, one)
+            if key is not None:
+                self._learn(connection, key, one)
+                settled.add(index)
+        self._settle(connection, [said[index] for index in sorted(settled)])
+        return settled
+
+    def _only_unknown(self, connection: Connection, one: Said) -> Key | None:
+        if one.phone is None or one.reference is None:
+            return None
+        u = unknowns.c
+        query = select(u.campaign_id, u.batch_id, u.seq).where(
+            u.phone == one.phone, u.group_id == one.group_id
+        )
+        found = connection.execute(query.limit(2)).all()
+        return Key(*found[0]) if len(found) == 1 else None
+
+    def _learn(self, connection: Connection, key: Key, one: Said) -> None:
+        """Record the reference as the first part that has none; taken once all parts have theirs."""
+        s, d = submissions.c, deliveries.c
+        same = [s.campaign_id == key.campaign_id, s.batch_id == key.batch_id, s.seq == key.seq]
+        named = select(s.part).where(*same, s.reference.is_not(None))
+        have = {row.part for row in connection.execute(named)}
+        own = [d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq]
+        row = connection.execute(select(deliveries).where(*own).with_for_update()).one()
+        free = [part for part in range(row.parts) if part not in have]
+        part = free[0] if free else 0
+        at = self.now_ms(connection)
+        learnt = (*key, 0, part, at, one.lane_id, one.group_id, int(ResultKind.SETTLED), one.reference, "")
+        self.add_missing(connection, submissions, SUBMISSION, [learnt])
+        if len(free) <= 1 and row.state == DeliveryState.UNKNOWN:
+            taken = {"state": DeliveryState.SUBMITTED, "reason": 0}
+            connection.execute(update(deliveries).where(*own).values(taken))
+            changes = Changes()
+            where = (row.campaign_id, row.run_id, row.batch_id, row.area)
+            changes.move(where, (row.state, row.reason), (DeliveryState.SUBMITTED, 0), row.segments)
+            changes.write(connection, self)
+            strike(connection, [key])
+
+
+def _said(arrival: Arrival, now: int) -> Said:
+    receipt, lane = arrival.receipt, arrival.lane
+    return Said(
+        now,
+        clock.to_ms(receipt.done_at) if receipt.done_at else None,
+        int(receipt.phone) if receipt.phone else None,
+        lane.id,
+        lane.group_id,
+        int(receipt.level),
+        int(receipt.reason),
+        receipt.status.value,
+        receipt.reference,
+        receipt.code[:80],
+        receipt.raw,
+    )
+
+
+def _best(one: Said, hits: Sequence[Hit]) -> Hit | None:
+    """The newest submission of that reference to that phone: carriers use their ids again after a time."""
+    fitting = [hit for hit in hits if one.phone is None or hit.phone == one.phone]
+    return max(fitting, key=lambda hit: hit.at, default=None)
+
+
+def _weigh(outcome: _Outcome, one: Said, hit: Hit) -> None:
+    """Apply one receipt to its delivery, in memory."""
+    key = Key(hit.campaign_id, hit.batch_id, hit.seq)
+    moving = outcome.moving.setdefault(key, _Moving(hit, hit.standing(), hit.done_at))
+    old = moving.standing
+    status, level = ReceiptStatus(one.status), ReceiptLevel(one.level)
+    moving.standing = new = apply_receipt(old, hit.part, status, level, one.reason)
+    changed = new != old
+    if changed:
+        moving.done_at = max(moving.done_at or 0, one.done_at or one.received_at)
+    applied = outcome.applied
+    applied.matched += 1
+    if changed:
+        applied.changed += 1
+        if hit.submitted_at and new.state != old.state:
+            applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)
+    else:
+        applied.repeated += 1
+    outcome.journal.append((*key, hit.part, changed, *one))

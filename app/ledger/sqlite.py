@@ -1,0 +1,177 @@
+"""The ledger on SQLite: one writer thread, executemany inside one BEGIN IMMEDIATE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from app import clock
+from app.ledger.contract import Lease
+from app.ledger.queue import Queue
+from app.ledger.results import Results
+from app.ledger.store import Claim, Hit, OpenChunk, Recorded, Row
+from app.ledger.tallies import Tallies
+from app.ledger.unknowns import Decisions
+from app.states import DeliveryState
+
+_TAKE = """
+    UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, lane_id = coalesce(?, lane_id),
+           lease_until = ?
+     WHERE (campaign_id, batch_id, first_seq) = (?, ?, ?)
+    RETURNING campaign_id, batch_id, run_id, first_seq, last_seq, watermark, pass_no, attempt
+"""
+_DUE = """
+    SELECT campaign_id, batch_id, first_seq, state, lane_id FROM chunks
+     WHERE run_id = ? AND state < 2 AND (not_before <= ? OR ?) AND (state = 0 OR lease_until < ?)
+     ORDER BY not_before, batch_id, first_seq LIMIT 1
+"""
+_HOLD = """
+    UPDATE chunks SET lease_until = ?, watermark = max(watermark, coalesce(?, watermark))
+     WHERE campaign_id = ? AND batch_id = ? AND first_seq = ? AND attempt = ? AND state = 1
+"""
+_RESERVE = """
+    UPDATE lanes SET next_free_us = max(next_free_us, ?) + cast(? * 1e6 / segments_per_second AS integer)
+     WHERE id = ? RETURNING next_free_us - cast(? * 1e6 / segments_per_second AS integer)
+"""
+_OUTCOME = """
+    UPDATE deliveries SET state = ?, reason = ?, parts = ?, failed = ?, attempts = ?, faults = ?, lane_id = ?,
+           submitted_at = CASE WHEN ? = 0 THEN submitted_at ELSE ? END
+     WHERE campaign_id = ? AND batch_id = ? AND seq = ? AND state = ? AND reason = 0
+"""
+_IN_STATE = """
+    SELECT seq FROM deliveries
+     WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? AND state = ? AND reason = 0
+"""
+_FIND = """
+    SELECT s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
+           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed
+      FROM submissions s
+      JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
+     WHERE s.reference = ? AND s.group_id = ?
+"""
+_STANDING = """
+    UPDATE deliveries SET state = ?, reason = ?, delivered = ?, relayed = ?, failed = ?, done_at = ?
+     WHERE campaign_id = ? AND batch_id = ? AND seq = ?
+"""
+_QUARANTINED = """
+    SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
+           raw
+      FROM quarantine WHERE {column} LIMIT ?
+"""
+_FOLD = """
+    INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
+    SELECT campaign_id, run_id, batch_id, area, state, reason, sum(n), sum(segments) FROM tallies
+     WHERE rowid <= ? GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0 OR sum(segments) <> 0
+"""
+# Fewer changes than this are summed by the reader sooner than folded by us.
+FOLD_FROM = 20_000
+_VARIABLES = 500
+
+
+class SqliteLedger(Queue, Results, Decisions, Tallies):
+    """The primitives on SQLite; nothing is locked row by row, since there is one writer."""
+
+    def open_campaign(self, connection: Connection, campaign_id: int) -> None:
+        """Nothing to do: one table holds every campaign."""
+
+    def now_ms(self, connection: Connection) -> int:
+        """The clock of the one process."""
+        return clock.now_ms()
+
+    def append(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
+    ) -> None:
+        """Add many rows."""
+        connection.exec_driver_sql(_insert("INSERT", table, columns), list(rows))
+
+    def add_missing(
+        self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
+    ) -> None:
+        """Add many rows, and pass over those whose primary key is there already."""
+        if rows:
+            connection.exec_driver_sql(_insert("INSERT OR IGNORE", table, columns), list(rows))
+
+    def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
+        """(campaign_id, fanned_upto, fanned_all) of the run's batch."""
+        sql = "SELECT campaign_id, fanned_upto, fanned_all FROM run_batches WHERE run_id = ? AND batch_id = ?"
+        row = connection.exec_driver_sql(sql, (run_id, batch_id)).first()
+        return None if row is None else tuple(row)
+
+    def take_chunk(self, connection: Connection, run_id: int, claim: Claim) -> OpenChunk | None:
+        """Lease the first chunk of the run that is due."""
+        now = clock.now_ms()
+        due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
+        if due is None:
+            return None
+        values = (claim.owner, claim.lane_id, now + claim.lease_ms, *due[:3])
+        taken = connection.exec_driver_sql(_TAKE, values).one()
+        return OpenChunk(*tuple(taken), due.lane_id, due.state == 1)
+
+    def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
+        """Prolong a lease that stands, and raise its watermark; False where it is lost."""
+        key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt)
+        return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
+
+    def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
+        """Reserve time on the link; seconds from now until the first segment may go."""
+        now = clock.now_ms() * 1000
+        starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, lane_id, segments)).scalar_one()
+        return max(0.0, (starts - now) / 1e6)
+
+    def write_outcomes(
+        self, connection: Connection, lease: Lease, lane_id: int, old: DeliveryState, rows: Sequence[Recorded]
+    ) -> set[int]:
+        """Set the deliveries that are in state `old`; which they were."""
+        if not rows:
+            return set()
+        now, own = clock.now_ms(), (lease.campaign_id, lease.batch_id)
+        seqs = [row.seq for row in rows]
+        span = (*own, min(seqs), max(seqs), int(old))
+        there = {row[0] for row in connection.exec_driver_sql(_IN_STATE, span)}.intersection(seqs)
+        values = [
+            (*row[1:], lane_id, row.state, now, *own, row.seq, int(old)) for row in rows if row.seq in there
+        ]
+        if values:
+            connection.exec_driver_sql(_OUTCOME, values)
+        return there
+
+    def find(self, connection: Connection, references: Sequence[tuple[int, str]]) -> list[Hit]:
+        """Read the deliveries of these (group_id, reference)."""
+        raw: Any = connection.connection.driver_connection
+        return [
+            Hit(nth, *row)
+            for nth, (group, reference) in enumerate(references)
+            for row in raw.execute(_FIND, (reference, group))
+        ]
+
+    def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
+        connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in rows])
+
+    def take_quarantined(
+        self, connection: Connection, column: str, values: Sequence[Any], limit: int
+    ) -> list[Row]:
+        """Read quarantined receipts: those due (column try_at, one value) or of these references."""
+        if column == "try_at":
+            sql = _QUARANTINED.format(column="try_at <= ? ORDER BY try_at")
+            return [tuple(row) for row in connection.exec_driver_sql(sql, (values[0], limit))]
+        found: list[Row] = []
+        for start in range(0, len(values), _VARIABLES):
+            some = tuple(values[start : start + _VARIABLES])
+            sql = _QUARANTINED.format(column=f"reference IN ({', '.join('?' * len(some))})")
+            found += [tuple(row) for row in connection.exec_driver_sql(sql, (*some, limit))]
+        return found
+
+    def fold_tallies(self, connection: Connection) -> None:
+        """Sum tally changes into one row for each key, once there are many."""
+        last, rows = connection.exec_driver_sql("SELECT max(rowid), count(*) FROM tallies").one()
+        if rows >= FOLD_FROM:
+            connection.exec_driver_sql(_FOLD, (last,))
+            connection.exec_driver_sql("DELETE FROM tallies WHERE rowid <= ?", (last,))
+
+
+def _insert(verb: str, table: Table, columns: Sequence[str]) -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"{verb} INTO {table.name} ({', '.join(columns)}) VALUES ({marks})"

@@ -1,0 +1,1 @@
+"""One report in several forms; every rendering prints the same figures."""

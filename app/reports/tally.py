@@ -1,0 +1,28 @@
+"""Sums of the tallies: the present count of deliveries by run, batch, area, state and reason."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from app.ledger.contract import Count
+from app.models import tallies
+
+
+def sums(connection: Connection, *where: ColumnElement[bool]) -> list[Count]:
+    """One Count for each key that is not zero, ordered by key; `where` are conditions on app.models.tallies."""
+    t = tallies.c
+    key = (t.run_id, t.batch_id, t.area, t.state, t.reason)
+    n, segments = func.sum(t.n), func.sum(t.segments)
+    query = select(*key, n, segments).where(*where).group_by(*key).order_by(*key)
+    rows = (Count(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query))
+    return [count for count in rows if count.n or count.segments]
+
+
+def of_run(connection: Connection, run_id: int) -> list[Count]:
+    """The sums of one run."""
+    return sums(connection, tallies.c.run_id == run_id)
+
+
+def of_campaign(connection: Connection, campaign_id: int) -> list[Count]:
+    """The sums of one campaign, over all its runs."""
+    return sums(connection, tallies.c.campaign_id == campaign_id)
