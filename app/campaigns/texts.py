@@ -1,0 +1,108 @@
+"""Reads the texts of messages/: what may be said, in which forms and languages."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from app.errors import NotFound, SetupError
+from carriers.text import nfc
+
+PURPOSES = ("tuyen_truyen", "canh_bao_khan")
+_KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A text in another language (BCP 47 tag); without approved_by it is a draft and not to be sent."""
+
+    language: str
+    text: str
+    translator: str
+    approved_by: str = ""
+
+    @property
+    def approved(self) -> bool:
+        return bool(self.approved_by) and self.approved_by != self.translator
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One wording in its forms, all in Unicode normal form C."""
+
+    key: str
+    title: str
+    purpose: str
+    accented: str
+    unaccented: str
+    written_by: str
+    notes: str = ""
+    reworded: str = ""
+    languages: tuple[Translation, ...] = ()
+
+
+@cache
+def all_texts() -> tuple[Text, ...]:
+    """Every text that came with this installation, by key; SetupError when a file is wrong."""
+    return read_texts(resources.files("messages"))
+
+
+def find(key: str) -> Text:
+    """The text of that key, or NotFound naming the keys there are."""
+    for text in all_texts():
+        if text.key == key:
+            return text
+    known = ", ".join(text.key for text in all_texts())
+    raise NotFound(f'There is no text "{key}" in messages/; there are: {known}.', field="text_key")
+
+
+def read_texts(folder: Traversable) -> tuple[Text, ...]:
+    """Every .toml of a folder as a text, by key."""
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
+    return tuple(_text(file) for file in files)
+
+
+def _text(file: Traversable) -> Text:
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SetupError(f"messages/{file.name} is not TOML in UTF-8: {error}.") from None
+    languages = table.pop("languages", {})
+    text = Text(**_strings(Text, table, file.name), languages=_translations(languages, file.name))
+    _check(text, file.name)
+    return text
+
+
+def _translations(tables: Any, name: str) -> tuple[Translation, ...]:
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise SetupError(f"messages/{name}: languages must be tables such as [languages.hmn].")
+    return tuple(
+        Translation(**_strings(Translation, {"language": language, **tables[language]}, name))
+        for language in sorted(tables)
+    )
+
+
+def _strings(kind: type[Text | Translation], table: dict[str, Any], name: str) -> dict[str, str]:
+    """The table as arguments for `kind`, in normal form; SetupError for a missing or strange field."""
+    known = {field.name: field for field in fields(kind) if field.name != "languages"}
+    if strange := sorted(table.keys() - known.keys()):
+        raise SetupError(f"messages/{name}: {strange[0]} is no field of a text; see messages/README.md.")
+    for key, field in known.items():
+        value = table.get(key, field.default)
+        if not isinstance(value, str) or (not value.strip() and field.default != ""):
+            raise SetupError(f"messages/{name}: {key} must be there, as words between quotes.")
+    return {key: nfc(value) for key, value in table.items()}
+
+
+def _check(text: Text, name: str) -> None:
+    if not _KEY.fullmatch(text.key) or f"{text.key}.toml" != name:
+        raise SetupError(
+            f"messages/{name}: key must be the file's name without .toml, in small letters, digits, hyphens."
+        )
+    if text.purpose not in PURPOSES:
+        raise SetupError(f"messages/{name}: purpose must be {' or '.join(PURPOSES)}, not {text.purpose}.")

@@ -1,0 +1,41 @@
+"""What a text costs and whether it looks honest: alphabets, parts, previews, repairs, checks; all pure."""
+
+from carriers.text.alphabet import (
+    NotGsm7,
+    NotUcs2,
+    encoding_of,
+    gsm7,
+    nfc,
+    ucs2,
+    unaccent,
+    ungsm7,
+)
+from carriers.text.checks import Finding, Severity, lint
+from carriers.text.parts import STANDARD, Segments, Table, Tables, segments, split
+from carriers.text.preview import Preview, preview
+from carriers.text.repairs import Fix, apply_fixes, fixes
+
+__all__ = [
+    "STANDARD",
+    "Finding",
+    "Fix",
+    "NotGsm7",
+    "NotUcs2",
+    "Preview",
+    "Segments",
+    "Severity",
+    "Table",
+    "Tables",
+    "apply_fixes",
+    "encoding_of",
+    "fixes",
+    "gsm7",
+    "lint",
+    "nfc",
+    "preview",
+    "segments",
+    "split",
+    "ucs2",
+    "unaccent",
+    "ungsm7",
+]
