@@ -9,13 +9,13 @@ from app.models import tallies
 
 
 def sums(connection: Connection, *where: ColumnElement[bool]) -> list[Count]:
-    """One Count for each key that is not zero, ordered by key; `where` are conditions on app.models.tallies."""
+    """One Count for each key that is not zero, in order; `where` are conditions on the tallies."""
     t = tallies.c
     key = (t.run_id, t.batch_id, t.area, t.state, t.reason)
-    n, segments = func.sum(t.n), func.sum(t.segments)
-    query = select(*key, n, segments).where(*where).group_by(*key).order_by(*key)
-    rows = (Count(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query))
-    return [count for count in rows if count.n or count.segments]
+    query = select(*key, func.sum(t.n), func.sum(t.segments)).where(*where).group_by(*key)
+    counts = (Count(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query))
+    # Sorted here, since the engines disagree on where NULL goes.
+    return sorted((c for c in counts if c.n or c.segments), key=lambda c: (*c[:2], c.area or "", *c[3:5]))
 
 
 def of_run(connection: Connection, run_id: int) -> list[Count]:

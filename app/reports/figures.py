@@ -1,0 +1,192 @@
+"""What a result report says, as values, and the identities that every row of it must keep."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+from app.errors import AppError
+from app.states import RunState
+from carriers.contract import ReceiptLevel
+
+OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
+
+
+class Unbalanced(AppError):
+    """Figures that do not close: a report with them is never given out."""
+
+    status, slug, title = 500, "report-unbalanced", "The report does not add up"
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One row of counts. `segments` counts SMS parts of sent messages; everything else counts subscribers,
+    each of whom gets one message.
+
+    delivered: proved by the telephone; relayed: proved by the carrier's centre only. Never added together.
+    """
+
+    eligible: int = 0
+    excluded: int = 0
+    waiting: int = 0
+    sent: int = 0
+    delivered: int = 0
+    relayed: int = 0
+    failed: int = 0
+    no_receipt: int = 0
+    unknown: int = 0
+    segments: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def delivered_ratio(self) -> float | None:
+        """Messages that a telephone took, of those sent: 0 to 1; None: nothing sent."""
+        return self.delivered / self.sent if self.sent else None
+
+    @property
+    def relayed_ratio(self) -> float | None:
+        """Messages that only the carrier's centre confirms, of those sent: 0 to 1; None: nothing sent."""
+        return self.relayed / self.sent if self.sent else None
+
+    def check(self, where: str) -> None:
+        """Unbalanced, naming `where`, unless both identities hold and nothing is below zero."""
+        outcomes = self.delivered + self.relayed + self.failed + self.no_receipt + self.unknown
+        if self.sent != self.eligible - self.excluded - self.waiting:
+            raise _unbalanced(where, f"sent {self.sent}", "eligible - excluded - waiting", self)
+        if self.sent != outcomes:
+            raise _unbalanced(where, f"sent {self.sent}", f"the sum of outcomes {outcomes}", self)
+        if min(astuple(self)) < 0:
+            raise _unbalanced(where, "a count", "zero or more", self)
+
+
+def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanced:
+    return Unbalanced(f"{where}: {left} is not {right} ({figures}). Run `loa verify` to find the rows.")
+
+
+def agree(where: str, what: str, found: int, expected: int) -> None:
+    """Unbalanced, in words, unless both ways of counting `what` give the same."""
+    if found != expected:
+        raise Unbalanced(
+            f"{where}: {what} comes to {found} one way and {expected} another. "
+            "Run `loa verify` to find the rows."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why, with a Vietnamese label, and how many subscribers."""
+
+    key: str
+    label: str
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class AreaRow:
+    """One row of form 2. `code` is None for subscribers whose area is not known."""
+
+    code: str | None
+    name: str
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class DayRow:
+    """One row of form 3: messages sent on that day of Viet Nam, and messages whose receipt bears that day.
+
+    day: ISO date, None where the time was lost; first_ms, last_ms: first and last submission, ms since 1970.
+    """
+
+    day: str | None
+    batches: int = 0
+    sent: int = 0
+    delivered: int = 0
+    relayed: int = 0
+    first_ms: int | None = None
+    last_ms: int | None = None
+
+    @property
+    def messages_per_second(self) -> float | None:
+        """Average between the first and the last submission; None where there is no span."""
+        if self.first_ms is None or self.last_ms is None or self.last_ms <= self.first_ms:
+            return None
+        return self.sent / ((self.last_ms - self.first_ms) / 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """Figures beside the identities.
+
+    deferred: times that the carrier put a message off; resent: messages that a person had sent again after an
+    unknown outcome; partly: long messages of which only some parts have a good receipt so far; written_off:
+    unknown messages that a person has decided to leave; oldest_ms: when the oldest message without a receipt
+    was sent.
+    """
+
+    deferred: int = 0
+    resent: int = 0
+    partly: int = 0
+    written_off: int = 0
+    oldest_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What the report speaks of. Times are milliseconds since 1970 (UTC)."""
+
+    campaign_id: int
+    campaign: str
+    run_id: int
+    carrier: str
+    run_state: str
+    batches: tuple[int, ...]
+    sender: str
+    directive: str | None
+    texts: dict[str, str]
+    receipt_level: int | None  # the most that the carrier's links can prove; None while it has no link
+    started_ms: int | None
+    ended_ms: int | None
+    cutoff_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierReport:
+    """The result of one run, or of one batch of it: forms 1 to 4."""
+
+    header: Header
+    general: Figures
+    excluded: tuple[Cause, ...]
+    extra: Extra
+    areas: tuple[AreaRow, ...]
+    outside_areas: int  # lines left out at import: in no area, and not valid subscribers
+    days: tuple[DayRow, ...]
+    reasons: tuple[Cause, ...]
+
+    @property
+    def interim(self) -> bool:
+        """Figures may still change: the run goes on, or messages lack a receipt or a decision."""
+        g, open_unknown = self.general, self.general.unknown - self.extra.written_off
+        # A carrier that brings no receipts will never change what it has not said.
+        expected = g.no_receipt if self.header.receipt_level != ReceiptLevel.NONE else 0
+        return self.header.run_state not in OVER or bool(g.waiting or expected or open_unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignReport:
+    """The runs of one campaign side by side."""
+
+    campaign_id: int
+    campaign: str
+    cutoff_ms: int
+    runs: tuple[CarrierReport, ...]
+
+    @property
+    def total(self) -> Figures:
+        """All runs together."""
+        return sum((run.general for run in self.runs), Figures())
+
+    @property
+    def interim(self) -> bool:
+        """Some run's figures may still change."""
+        return any(run.interim for run in self.runs)

@@ -1,0 +1,65 @@
+"""The Vietnamese words of the reports: one table for each kind of cause, in the order of the forms."""
+
+from __future__ import annotations
+
+from app.states import NotSent
+from carriers.contract import Reason, ReceiptLevel
+
+NO_AREA = "Không xác định địa bàn"
+NO_DAY = "Không xác định ngày"
+OUTSIDE_AREAS = "Dòng bị loại khi nhập (không xếp địa bàn)"
+TOTAL = "Tổng cộng"
+
+# Form 4, in the order of the form; a reason that the form has no place for gets a line of its own.
+REASONS: dict[Reason, str] = {
+    Reason.EXPIRED: "Tắt máy/ngoài vùng phủ sóng (quá hạn)",
+    Reason.NO_SUCH_NUMBER: "Số không tồn tại/đã thu hồi",
+    Reason.BARRED: "Tạm khóa chiều đến",
+    Reason.HANDSET: "Bộ nhớ đầy/máy không hỗ trợ",
+    Reason.OTHER_NETWORK: "Thuê bao đã chuyển mạng",
+    Reason.FILTERED: "Bị bộ lọc/khai báo tên định danh từ chối",
+    Reason.SYSTEM: "Lỗi hệ thống của nhà mạng",
+    Reason.WRONG_REQUEST: "Yêu cầu gửi không đúng quy cách của nhà mạng",
+    Reason.OTHER: "Khác",
+}
+
+NOT_SENT: dict[int, str] = {
+    NotSent.REPEATED: "Trùng với lô khác trong chiến dịch",
+    NotSent.CANCELLED: "Không gửi: đợt gửi đã hủy",
+    NotSent.WINDOW_CLOSED: "Không gửi: hết thời gian cho phép gửi",
+}
+REPEATED_IN_BATCH = "Trùng trong lô"
+WRONG_NUMBER = "Sai số"
+NOT_SENT_OTHER = "Không gửi: lý do khác"
+
+RECEIPT_LEVELS: dict[int | None, str] = {
+    None: "Chưa có kết nối tới nhà mạng",
+    ReceiptLevel.NONE: "Nhà mạng không trả biên nhận",
+    ReceiptLevel.OPERATOR: "Biên nhận cấp tổng đài: nhà mạng đã tiếp nhận/chuyển, chưa rõ máy đã nhận",
+    ReceiptLevel.HANDSET: "Biên nhận cấp máy: máy thuê bao đã nhận",
+}
+
+
+def group(reason: int) -> Reason:
+    """The line of form 4 that a failed delivery belongs to."""
+    return Reason(reason) if reason in REASONS else Reason.OTHER
+
+
+def not_sent(reason: int) -> str:
+    """Why a subscriber was left out before sending, for people."""
+    return NOT_SENT.get(reason, NOT_SENT_OTHER)
+
+
+def not_sent_key(reason: int) -> str:
+    """The same for machines."""
+    return "repeated_in_campaign" if reason == NotSent.REPEATED else NotSent(reason).name.lower()
+
+
+def bad_line(key: str) -> str:
+    """Why a line was left out at import, for people."""
+    return f"{WRONG_NUMBER}: {key}"
+
+
+def area(code: str | None) -> str:
+    """The name of an area; its code where the name is not known."""
+    return NO_AREA if code is None else code

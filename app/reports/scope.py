@@ -1,0 +1,87 @@
+"""What one report speaks of: a run of a campaign, with all of its batches or one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+
+from app.errors import NotFound
+from app.models import batches, campaigns, directives, lanes, run_batches, runs
+from app.reports.figures import OVER, Header
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The run's row, and the rows of its batches, with how far each has been turned into deliveries."""
+
+    run: Row[Any]
+    batches: Sequence[Row[Any]]
+
+    @property
+    def name(self) -> str:
+        """For sentences: which report does not add up."""
+        which = ", ".join(str(batch.id) for batch in self.batches) or "none"
+        return f"Run {self.run.id} ({self.run.carrier}), batches {which}"
+
+    @property
+    def over(self) -> bool:
+        """Nothing will be sent any more unless a person acts."""
+        return self.run.state in OVER
+
+    def within(self, table: Table) -> list[ColumnElement[bool]]:
+        """The condition that a row of a ledger table belongs here."""
+        ids = [batch.id for batch in self.batches]
+        return [table.c.campaign_id == self.run.campaign_id, table.c.batch_id.in_(ids)]
+
+
+def of_run(connection: Connection, run_id: int) -> Scope:
+    """A run with all of its batches, or NotFound."""
+    run = connection.execute(select(runs).where(runs.c.id == run_id)).first()
+    if run is None:
+        raise NotFound(f"There is no run {run_id}.", field="run_id")
+    return Scope(run, _batches(connection, run_batches.c.run_id == run_id))
+
+
+def of_batch(connection: Connection, campaign_id: int, batch_id: int) -> Scope:
+    """One batch in one campaign, or NotFound."""
+    b = run_batches.c
+    own = (b.campaign_id == campaign_id, b.batch_id == batch_id)
+    run = connection.execute(select(runs).join(run_batches, runs.c.id == b.run_id).where(*own)).first()
+    if run is None:
+        raise NotFound(f"Batch {batch_id} is not part of campaign {campaign_id}.", field="campaign")
+    return Scope(run, _batches(connection, *own))
+
+
+def _batches(connection: Connection, *where: ColumnElement[bool]) -> list[Row[Any]]:
+    b = batches.c
+    columns = (b.id, b.name, b.lines, b.accepted, b.rejected, b.repeated, run_batches.c.fanned_upto)
+    query = select(*columns).join(run_batches, run_batches.c.batch_id == b.id).where(*where).order_by(b.id)
+    return list(connection.execute(query))
+
+
+def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
+    """The head of the report: who asked, what was sent, through whom, when."""
+    c, d, run = campaigns.c, directives.c, scope.run
+    joined = campaigns.outerjoin(directives, d.id == c.directive_id)
+    columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject)
+    query = select(*columns).select_from(joined).where(c.id == run.campaign_id)
+    campaign = connection.execute(query).one()
+    level = select(func.max(lanes.c.receipt_level)).where(lanes.c.carrier == run.carrier)
+    return Header(
+        campaign_id=run.campaign_id,
+        campaign=campaign.name,
+        run_id=run.id,
+        carrier=run.carrier,
+        run_state=run.state,
+        batches=tuple(batch.id for batch in scope.batches),
+        sender=campaign.sender,
+        directive=f"{campaign.number} ({campaign.issued_on})" if campaign.number else None,
+        texts=dict(campaign.texts),
+        receipt_level=connection.execute(level).scalar(),
+        started_ms=run.started_at,
+        ended_ms=run.ended_at,
+        cutoff_ms=cutoff_ms,
+    )

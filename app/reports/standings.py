@@ -1,0 +1,197 @@
+"""Recount of states: what receipts and submissions make of every delivery, against what stands in its row.
+
+The database groups the deliveries of one batch by what is stored and what the journal says; there are few
+such groups, whatever the number of deliveries, and each is judged here by the rules of app/states.py itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    case,
+    distinct,
+    func,
+    literal,
+    or_,
+    select,
+)
+
+from app.ledger.contract import ResultKind
+from app.models import deliveries, receipts, submissions
+from app.states import FAILED, RECEIVED, DeliveryState, NotSent, Standing, conclude
+from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
+
+_UNSETTLED = -1
+
+
+class Group(NamedTuple):
+    """Deliveries that are alike: stored columns, what their receipts say, and what their submissions say."""
+
+    state: int
+    reason: int
+    parts: int
+    delivered: int
+    relayed: int
+    failed: int
+    receipts_delivered: int
+    receipts_relayed: int
+    receipts_failed: int
+    worst: int
+    refused: int
+    accepted: int
+    unknown: int
+    settled: int
+    deferred: int
+    sends: int
+    n: int
+    seq: int
+
+    @property
+    def perhaps_resent(self) -> bool:
+        """More than one submission may have been taken: a resend clears what earlier receipts had said."""
+        return self.sends > 1 or bool(self.accepted and self.settled)
+
+
+def standings(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
+    """A sentence for each group of the batch's deliveries whose row and journal disagree."""
+    for row in connection.execute(_groups(campaign_id, batch_id)):
+        group = Group(*(int(value) for value in row))
+        for trouble in _judge(group):
+            state = DeliveryState(group.state).name
+            yield f"{group.n} deliveries (the first: line {group.seq}) stand as {state}, but {trouble}."
+
+
+def _judge(group: Group) -> Iterator[str]:
+    yield from _judge_submissions(group)
+    yield from _judge_masks(group)
+    yield from _judge_state(group)
+
+
+def _judge_submissions(group: Group) -> Iterator[str]:
+    known = group.accepted or group.unknown or group.settled
+    match DeliveryState(group.state):
+        case DeliveryState.QUEUED | DeliveryState.NOT_SENT if group.accepted and not group.unknown:
+            yield "a submission says that the carrier took them"
+        case DeliveryState.SUBMITTED if not (group.accepted or group.settled):
+            yield "no submission says that the carrier took them"
+        case DeliveryState.REJECTED if not (group.refused or group.deferred):
+            yield "no submission says that the carrier refused them"
+        case (
+            DeliveryState.UNDELIVERED
+            | DeliveryState.EXPIRED
+            | DeliveryState.RELAYED
+            | DeliveryState.DELIVERED
+        ):
+            if not (known or group.refused):
+                yield "they were never submitted"
+
+
+def _judge_masks(group: Group) -> Iterator[str]:
+    pairs = (
+        ("delivered", group.delivered, group.receipts_delivered),
+        ("relayed", group.relayed, group.receipts_relayed),
+        ("failed", group.failed, group.receipts_failed | group.refused),
+    )
+    for name, stored, journal in pairs:
+        if name == "failed" and group.state == DeliveryState.REJECTED:
+            continue  # refused as a whole, whatever its number of parts
+        extra = stored & ~journal
+        if extra or (stored != journal and not group.perhaps_resent):
+            yield f"their parts marked {name} are {stored:b} in the row and {journal:b} in the journal"
+
+
+def _judge_state(group: Group) -> Iterator[str]:
+    """The stored masks must make the stored state, and the stored reason be the worst that was said."""
+    bare = Standing(_UNSETTLED, group.reason, group.parts)
+    made = conclude(bare, group.delivered, group.relayed, group.failed, group.reason)
+    settled = made.state != _UNSETTLED
+    by_receipts = group.state in (*RECEIVED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
+    if group.state == DeliveryState.REJECTED:
+        if made.state in RECEIVED:
+            yield f"their parts make them {DeliveryState(made.state).name}"
+    elif settled and made.state != group.state:
+        yield f"their parts make them {DeliveryState(made.state).name}"
+    elif by_receipts and not settled:
+        yield "not all of their parts are settled"
+    if group.state in RECEIVED and group.reason != Reason.NONE:
+        yield f"they bear the reason {group.reason} of a failure"
+    if _reason_differs(group):
+        yield f"their reason is {group.reason}, and the worst that a receipt gave is {group.worst}"
+
+
+def _reason_differs(group: Group) -> bool:
+    comparable = group.state in FAILED and group.state != DeliveryState.REJECTED
+    if not comparable or group.refused or group.perhaps_resent or group.reason >= NotSent.CANCELLED:
+        return False
+    return group.reason != group.worst
+
+
+def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
+    d = deliveries.c
+    said = _said(campaign_id, batch_id)
+    sent = _submitted(campaign_id, batch_id)
+    stored = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed)
+    journal = [func.coalesce(c, 0) for c in (*said.c, *sent.c) if c.name != "seq"]
+    joined = deliveries.outerjoin(said, said.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
+    return (
+        select(*stored, *journal, func.count(), func.min(d.seq))
+        .select_from(joined)
+        .where(d.campaign_id == campaign_id, d.batch_id == batch_id)
+        .group_by(*stored, *journal)
+    )
+
+
+def _said(campaign_id: int, batch_id: int) -> Subquery:
+    """The journal by delivery: a mask of parts for each thing that receipts say, and the worst reason."""
+    r = receipts.c
+    good = r.status == ReceiptStatus.DELIVERED.value
+    bad = r.status.in_([ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value])
+    handset = r.level == ReceiptLevel.HANDSET
+    unnamed = case((r.status == ReceiptStatus.EXPIRED.value, int(Reason.EXPIRED)), else_=int(Reason.OTHER))
+    reason = case((and_(bad, r.reason == Reason.NONE), unnamed), (bad, r.reason), else_=0)
+    masks = (_mask(r.part, and_(good, handset)), _mask(r.part, and_(good, ~handset)), _mask(r.part, bad))
+    columns = zip(masks, ("receipts_delivered", "receipts_relayed", "receipts_failed"), strict=True)
+    named = [mask.label(name) for mask, name in columns]
+    return (
+        select(r.seq, *named, func.max(reason).label("worst"))
+        .where(r.campaign_id == campaign_id, r.batch_id == batch_id)
+        .group_by(r.seq)
+        .subquery("said")
+    )
+
+
+def _submitted(campaign_id: int, batch_id: int) -> Subquery:
+    """The submissions by delivery: parts refused, which results there were, and how many sends."""
+    s = submissions.c
+    sends = or_(s.result == ResultKind.ACCEPTED, s.result == ResultKind.UNKNOWN)
+    return (
+        select(
+            s.seq,
+            _mask(s.part, s.result == ResultKind.REJECTED).label("refused"),
+            _any(s.result == ResultKind.ACCEPTED).label("accepted"),
+            _any(s.result == ResultKind.UNKNOWN).label("unknown"),
+            _any(s.result == ResultKind.SETTLED).label("settled"),
+            _any(s.result == ResultKind.DEFERRED).label("deferred"),
+            func.count(distinct(case((sends, s.attempt)))).label("sends"),
+        )
+        .where(s.campaign_id == campaign_id, s.batch_id == batch_id)
+        .group_by(s.seq)
+        .subquery("sent")
+    )
+
+
+def _mask(part: ColumnElement[int], condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """The bits of the parts for which the condition holds: bits that differ add up to what OR gives."""
+    bit = literal(1).bitwise_lshift(part)
+    return func.sum(distinct(case((condition, bit), else_=0)))
+
+
+def _any(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.max(case((condition, 1), else_=0))
