@@ -1,10 +1,12 @@
-"""What every route needs: the database, the settings and the caller."""
+"""What every route needs: the database, the settings, the caller, and pages of a list."""
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Generic, Protocol, TypeVar, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.auth import Caller, find_caller
@@ -39,5 +41,46 @@ def get_caller(
 
 
 Who = Annotated[Caller, Depends(get_caller)]
-After = Annotated[int, Query(ge=0, description="the `next` of the page before; 0 for the first page")]
+Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
+After = Annotated[int, Query(ge=0, le=2**31 - 1, description="the `next` of the page before; 0 at first")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows on a page")]
+
+
+class Identified(Protocol):
+    """A row of a list."""
+
+    @property
+    def id(self) -> int: ...
+
+
+Item = TypeVar("Item")
+Listed = TypeVar("Listed", bound=Identified)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Which part of a list is wanted."""
+
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """Part of a list; `next` is the `after` of the following page, None on the last."""
+
+    items: Sequence[Item]
+    next: int | None
+
+
+def get_paging(after: After = 0, limit: Limit = 100) -> Cursor:
+    """The part of a list that the caller wants."""
+    return Cursor(after, limit)
+
+
+Paging = Annotated[Cursor, Depends(get_paging)]
+
+
+def page_of(items: Sequence[Listed], paging: Cursor) -> Page[Listed]:
+    """The page; a full one may have a following page."""
+    return Page(items, items[-1].id if len(items) == paging.limit else None)

@@ -1,0 +1,105 @@
+"""The official letters behind the work: their number, date, issuer, subject, deadline and addressees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select
+
+from app import audit, clock
+from app.errors import Conflict, Invalid, NotFound
+from app.models import directives
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What stands on the letter. report_deadline: aware; addressees: who is asked to act."""
+
+    number: str
+    issued_on: date
+    issuer: str
+    subject: str
+    report_deadline: datetime | None = None
+    addressees: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """A letter as Loa keeps it."""
+
+    id: int
+    number: str
+    issued_on: date
+    issuer: str
+    subject: str
+    report_deadline: datetime | None
+    addressees: list[str]
+    created_at: datetime
+    created_by: str
+
+
+def create(connection: Connection, letter: Letter, who: str) -> int:
+    """Keep a letter; its id. Conflict when its number is known."""
+    for name in ("number", "issuer", "subject"):
+        if not getattr(letter, name).strip():
+            raise Invalid(f"The directive needs its {name}.", field=name)
+    if letter.report_deadline is not None and letter.report_deadline.tzinfo is None:
+        raise Invalid(
+            "report_deadline needs its time zone, as in 2024-02-24T17:00:00+07:00.", field="report_deadline"
+        )
+    if connection.execute(select(directives.c.id).where(directives.c.number == letter.number)).first():
+        raise Conflict(f"Directive {letter.number} is known already.", field="number")
+    directive_id = _insert(connection, letter, who)
+    audit.note(connection, who, "directive.create", f"directive/{directive_id}", number=letter.number)
+    return directive_id
+
+
+def _insert(connection: Connection, letter: Letter, who: str) -> int:
+    deadline = letter.report_deadline
+    made = connection.execute(
+        insert(directives)
+        .values(
+            number=letter.number,
+            issued_on=letter.issued_on.isoformat(),
+            issuer=letter.issuer,
+            subject=letter.subject,
+            report_deadline=None if deadline is None else clock.to_ms(deadline),
+            addressees=list(letter.addressees),
+            created_at=clock.now_ms(),
+            created_by=who,
+        )
+        .returning(directives.c.id)
+    )
+    return int(made.scalar_one())
+
+
+def get(connection: Connection, directive_id: int) -> Directive:
+    """One letter, or NotFound."""
+    row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
+    if row is None:
+        raise NotFound(f"There is no directive {directive_id}.")
+    return _directive(row)
+
+
+def page(connection: Connection, after: int, limit: int) -> Sequence[Directive]:
+    """Up to `limit` letters with an id above `after`, in their order."""
+    query = select(directives).where(directives.c.id > after).order_by(directives.c.id).limit(limit)
+    return [_directive(row) for row in connection.execute(query)]
+
+
+def _directive(row: Row[Any]) -> Directive:
+    deadline = row.report_deadline
+    return Directive(
+        id=row.id,
+        number=row.number,
+        issued_on=date.fromisoformat(row.issued_on),
+        issuer=row.issuer,
+        subject=row.subject,
+        report_deadline=None if deadline is None else clock.local(clock.from_ms(deadline)),
+        addressees=row.addressees,
+        created_at=clock.local(clock.from_ms(row.created_at)),
+        created_by=row.created_by,
+    )

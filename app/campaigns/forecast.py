@@ -1,0 +1,192 @@
+"""How long a run will take at its links' rate, when it will be done, and what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from app import clock, hours
+from app.campaigns import records
+from app.campaigns.records import Record
+from app.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
+from app.states import DeliveryState, LaneState, RunState
+from carriers import text as sms
+
+_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
+_NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a run has to send: subscribers and SMS parts, in all and still left."""
+
+    subscribers: int
+    subscribers_left: int
+    segments: int
+    segments_left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """SMS parts per second of the carrier's links; how many there are, and how many of them are halted.
+
+    others: running runs that share the links.
+    """
+
+    segments_per_second: float
+    lanes: int
+    halted: int
+    others: int
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """By when it must be done: the window's hours, and the directive's report deadline."""
+
+    window: hours.Window
+    report: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """seconds: at the full rate, without pauses. begins_at, finishes_at: counting open hours only.
+
+    finishes_at is None when the run can't be sent at all as things stand; warnings are sentences.
+    """
+
+    run_id: int
+    subscribers: int
+    subscribers_left: int
+    segments: int
+    segments_left: int
+    segments_per_second: float
+    seconds: float | None
+    begins_at: datetime | None
+    finishes_at: datetime | None
+    warnings: list[str]
+
+
+def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
+    """The forecast of a run as if it went on, or began, at `now` (aware); NotFound."""
+    run = records.run(connection, run_id)
+    campaign = records.campaign(connection, run.campaign_id)
+    load = _load(connection, run, campaign)
+    return conclude(run_id, load, _rate(connection, run), _deadlines(connection, campaign), now)
+
+
+def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: datetime) -> Forecast:
+    """The pure part: from load, rate and deadlines to times and warnings."""
+    seconds = load.segments_left / rate.segments_per_second if rate.segments_per_second > 0 else None
+    if load.segments_left == 0:
+        seconds = 0.0
+    # Without the window's end, so that a run which is too late still gets a date, and a warning.
+    endless = replace(deadlines.window, end=None)
+    done = None if seconds is None else hours.finish(endless, now, seconds)
+    return Forecast(
+        run_id=run_id,
+        subscribers=load.subscribers,
+        subscribers_left=load.subscribers_left,
+        segments=load.segments,
+        segments_left=load.segments_left,
+        segments_per_second=rate.segments_per_second,
+        seconds=seconds,
+        begins_at=_local(now if hours.open_at(endless, now) else hours.next_change(endless, now)),
+        finishes_at=_local(done),
+        warnings=[*_late(done, deadlines), *_obstacles(rate)] if load.segments_left else [],
+    )
+
+
+def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
+    """One sentence for each deadline that is missed."""
+    if done is None:
+        return []
+    end, found = deadlines.window.end, []
+    if end is not None and done > end:
+        found.append(f"The run ends at {_words(done)}, after the window's end at {_words(end)}.")
+    if deadlines.report is not None and done > deadlines.report:
+        found.append(
+            f"The run ends at {_words(done)}, after the report is due at {_words(deadlines.report)}."
+        )
+    return found
+
+
+def _obstacles(rate: Rate) -> list[str]:
+    found = []
+    if rate.lanes == 0:
+        found.append("The carrier has no link: add one under [links] in the settings, then start a worker.")
+    elif rate.halted == rate.lanes:
+        found.append("Every link of the carrier is halted; nothing is sent until somebody resumes one.")
+    elif rate.halted:
+        found.append(f"{rate.halted} of {rate.lanes} links are halted and are not counted.")
+    if rate.others:
+        found.append(f"{rate.others} other running runs share the links, so it may take longer.")
+    return found
+
+
+def _load(connection: Connection, run: Record, campaign: Record) -> Load:
+    parts = {language: sms.segments(wording) for language, wording in campaign.texts.items()}
+    batch_ids = select(run_batches.c.batch_id).where(run_batches.c.run_id == run.id)
+    accepted = select(func.coalesce(func.sum(batches.c.accepted), 0)).where(batches.c.id.in_(batch_ids))
+    total = int(connection.scalar(accepted) or 0)
+    counted = _counted(connection, run.id)
+    average = parts[""] if len(parts) == 1 else _average(connection, run.id, parts)
+    # Those that are not in the ledger yet, at the parts that a message of this run has on average.
+    to_come = max(total - sum(n for n, _ in counted.values()), 0)
+    queued, queued_segments = counted.pop(DeliveryState.QUEUED, (0, 0))
+    if run.state in _OVER:
+        queued = queued_segments = to_come = 0
+    left = queued_segments + round(to_come * average)
+    done = sum(segments for state, (_, segments) in counted.items() if state not in _NEVER_SENT)
+    return Load(total, queued + to_come, left + done, left)
+
+
+def _counted(connection: Connection, run_id: int) -> dict[int, tuple[int, int]]:
+    """State of delivery -> messages and SMS parts, by the tallies."""
+    query = (
+        select(tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
+        .where(tallies.c.run_id == run_id)
+        .group_by(tallies.c.state)
+    )
+    return {state: (int(n), int(segments)) for state, n, segments in connection.execute(query)}
+
+
+def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> float:
+    """SMS parts per message over the run's subscribers, by their languages."""
+    query = (
+        select(subscribers.c.lang, func.count())
+        .join(run_batches, run_batches.c.batch_id == subscribers.c.batch_id)
+        .where(run_batches.c.run_id == run_id)
+        .group_by(subscribers.c.lang)
+    )
+    counts: dict[str | None, int] = dict(connection.execute(query).tuples().all())
+    total = sum(n * parts.get(language or "", parts[""]) for language, n in counts.items())
+    return total / sum(counts.values()) if counts else parts[""]
+
+
+def _rate(connection: Connection, run: Record) -> Rate:
+    of_carrier = select(lanes.c.state, lanes.c.segments_per_second).where(lanes.c.carrier == run.carrier)
+    found = connection.execute(of_carrier).all()
+    at_work = [lane.segments_per_second for lane in found if lane.state != LaneState.HALTED]
+    others = select(func.count()).where(
+        runs.c.carrier == run.carrier, runs.c.state == RunState.RUNNING, runs.c.id != run.id
+    )
+    return Rate(sum(at_work), len(found), len(found) - len(at_work), int(connection.scalar(others) or 0))
+
+
+def _deadlines(connection: Connection, campaign: Record) -> Deadlines:
+    window = hours.Window.of(
+        campaign.window_start, campaign.window_end, campaign.day_starts, campaign.day_ends
+    )
+    query = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
+    report = connection.scalar(query)
+    return Deadlines(window, None if report is None else clock.from_ms(report))
+
+
+def _local(at: datetime | None) -> datetime | None:
+    return None if at is None else clock.local(at)
+
+
+def _words(at: datetime) -> str:
+    return clock.local(at).isoformat(sep=" ", timespec="minutes")

@@ -1,0 +1,156 @@
+"""A campaign from draft to submission: create, edit, give it runs, submit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select
+
+from app import audit, clock
+from app.campaigns import approval, records
+from app.campaigns.drafts import DayHours, Draft, pin
+from app.campaigns.records import Record
+from app.errors import AppError, Conflict, Invalid
+from app.models import batches, campaigns, directives, run_batches, runs
+from app.states import BatchState, CampaignState, RunState, move_campaign
+
+
+class VersionChanged(AppError):
+    """Somebody else has edited it since you read it; read it again and repeat your edit."""
+
+    status, slug, title = 412, "version-changed", "Edited meanwhile"
+
+
+def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:
+    """A new campaign in state draft; its id. `default`: the hours of the day when the draft names none."""
+    values = pin(draft, default)
+    _check_directive(connection, draft.directive_id)
+    made = connection.execute(
+        insert(campaigns)
+        .values(state=CampaignState.DRAFT, created_at=clock.now_ms(), created_by=who, **values)
+        .returning(campaigns.c.id)
+    )
+    campaign_id = int(made.scalar_one())
+    audit.note(connection, who, "campaign.create", f"campaign/{campaign_id}", name=values["name"])
+    return campaign_id
+
+
+def edit(
+    connection: Connection, campaign_id: int, version: int, draft: Draft, default: DayHours, who: str
+) -> None:
+    """Replace the content. An approval becomes void and the campaign a draft; not once a run has started."""
+    campaign = records.campaign(connection, campaign_id)
+    if campaign.version != version:
+        raise VersionChanged(
+            f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
+        )
+    values = pin(draft, default)
+    _check_directive(connection, draft.directive_id)
+    _reopen(connection, campaign, who, **values)
+    audit.note(connection, who, "campaign.edit", f"campaign/{campaign_id}", version=version + 1)
+
+
+def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -> None:
+    """Change a campaign, which makes it a draft again."""
+    state = CampaignState(campaign.state)
+    if state is not CampaignState.DRAFT:
+        state = move_campaign(state, CampaignState.DRAFT)
+    records.change_campaign(connection, campaign, state=state, submitted_by=None, **values)
+    # After the change, which holds the row: no start can come between this look and the commit.
+    begun = select(runs.c.id).where(runs.c.campaign_id == campaign.id, runs.c.state != RunState.PLANNED)
+    if connection.execute(begun).first():
+        raise Conflict("A run of this campaign has started, so it can't be changed; make a new campaign.")
+    if campaign.state == CampaignState.APPROVED:
+        approval.void(connection, campaign, who)
+
+
+def _check_directive(connection: Connection, directive_id: int | None) -> None:
+    if directive_id is None:
+        return
+    if connection.execute(select(directives.c.id).where(directives.c.id == directive_id)).first() is None:
+        raise Invalid(f"There is no directive {directive_id}.", field="directive_id")
+
+
+def add_run(
+    connection: Connection, campaign_id: int, carrier: str, batch_ids: Sequence[int], who: str
+) -> int:
+    """The campaign's run at one carrier, over batches of this carrier that are ready; the run's id."""
+    campaign = records.campaign(connection, campaign_id)
+    _reopen(connection, campaign, who)
+    known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
+    if connection.execute(known).first():
+        raise Conflict(
+            f"The campaign has a run at {carrier} already; remove that one first.", field="carrier"
+        )
+    wanted = list(dict.fromkeys(batch_ids))
+    _check_batches(connection, campaign_id, carrier, wanted)
+    run_id = _insert_run(connection, campaign_id, carrier, wanted)
+    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, batches=wanted)
+    return run_id
+
+
+def _insert_run(connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int]) -> int:
+    made = connection.execute(
+        insert(runs)
+        .values(campaign_id=campaign_id, carrier=carrier, state=RunState.PLANNED, created_at=clock.now_ms())
+        .returning(runs.c.id)
+    )
+    run_id = int(made.scalar_one())
+    rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in batch_ids]
+    connection.execute(insert(run_batches), rows)
+    return run_id
+
+
+def _check_batches(connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int]) -> None:
+    if not batch_ids:
+        raise Invalid("A run needs at least one batch.", field="batch_ids")
+    rows = connection.execute(select(batches).where(batches.c.id.in_(batch_ids)))
+    found = {row.id: row for row in rows}
+    for batch_id in batch_ids:
+        if batch_id not in found:
+            raise Invalid(f"There is no batch {batch_id}.", field="batch_ids")
+        _check_batch(found[batch_id], carrier)
+    taken = select(run_batches.c.batch_id).where(
+        run_batches.c.campaign_id == campaign_id, run_batches.c.batch_id.in_(batch_ids)
+    )
+    if twice := connection.execute(taken).first():
+        raise Conflict(f"Batch {twice.batch_id} is in this campaign already.", field="batch_ids")
+
+
+def _check_batch(batch: Record, carrier: str) -> None:
+    if batch.carrier != carrier:
+        raise Invalid(f"Batch {batch.id} is for {batch.carrier}, not for {carrier}.", field="batch_ids")
+    if batch.state != BatchState.READY:
+        raise Conflict(f"Batch {batch.id} is {batch.state}; a run takes batches that are ready.")
+    if batch.accepted == 0:
+        raise Invalid(f"Batch {batch.id} has no valid number.", field="batch_ids")
+
+
+def remove_run(connection: Connection, run_id: int, who: str) -> None:
+    """Take a planned run out of its campaign."""
+    run = records.run(connection, run_id)
+    _reopen(connection, records.campaign(connection, run.campaign_id), who)
+    connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
+    connection.execute(delete(runs).where(runs.c.id == run_id))
+    audit.note(connection, who, "run.remove", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier)
+
+
+def submit(connection: Connection, campaign_id: int, who: str) -> None:
+    """Hand a draft over for approval; again does nothing."""
+    campaign = records.campaign(connection, campaign_id)
+    if campaign.state == CampaignState.SUBMITTED:
+        return
+    new = move_campaign(campaign.state, CampaignState.SUBMITTED)
+    if connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).first() is None:
+        raise Conflict("The campaign has no run; add one for each carrier first.")
+    check_window_ahead(campaign)
+    records.change_campaign(connection, campaign, state=new, submitted_by=who)
+    audit.note(connection, who, "campaign.submit", f"campaign/{campaign_id}")
+
+
+def check_window_ahead(campaign: Record) -> None:
+    """Conflict when the sending window is over already: nothing would go out."""
+    if campaign.window_end is not None and campaign.window_end <= clock.now_ms():
+        ended = clock.local(clock.from_ms(campaign.window_end)).isoformat(timespec="minutes")
+        raise Conflict(f"The sending window ended at {ended}; edit the campaign to give it a later end.")

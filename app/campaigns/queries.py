@@ -1,0 +1,224 @@
+"""Campaigns and runs as callers see them, with what has come of each run so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, func, select
+
+from app import clock
+from app.campaigns import approval, records
+from app.campaigns.records import Record
+from app.models import approvals, batches, campaigns, run_batches, runs, tallies
+from app.states import CampaignState, DeliveryState, NotSent, RunState
+from carriers import text as sms
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What somebody decided on a campaign: approved, rejected, returned or voided."""
+
+    decision: str
+    by: str
+    at: datetime
+    digest: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """texts: language -> the exact wording, "" for the default; segments: SMS parts of each."""
+
+    id: int
+    directive_id: int | None
+    name: str
+    purpose: str
+    sender: str
+    text_key: str | None
+    texts: dict[str, str]
+    segments: dict[str, int]
+    window_start: datetime | None
+    window_end: datetime | None
+    day_starts: str
+    day_ends: str
+    state: CampaignState
+    version: int
+    created_at: datetime
+    created_by: str
+    submitted_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """A campaign with what its approver must see: the digest of the content, decisions and runs."""
+
+    campaign: Campaign
+    digest: str
+    decisions: list[Decision]
+    runs: list[Run]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many messages, of so many SMS parts in all."""
+
+    messages: int
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """subscribers: valid numbers of the run's batches; not_queued: of these, not yet in the ledger.
+
+    progress: state of delivery -> count. `excluded` are numbers that the campaign has by another batch.
+    """
+
+    id: int
+    campaign_id: int
+    carrier: str
+    state: RunState
+    priority: int
+    closing: str | None
+    batch_ids: list[int]
+    subscribers: int
+    not_queued: int
+    progress: dict[str, Count]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+def campaign(connection: Connection, campaign_id: int) -> Campaign:
+    """One campaign, or NotFound."""
+    return _campaign(records.campaign(connection, campaign_id))
+
+
+def dossier(connection: Connection, campaign_id: int) -> Dossier:
+    """One campaign with all that belongs to its approval, or NotFound."""
+    row = records.campaign(connection, campaign_id)
+    query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id)
+    return Dossier(
+        campaign=_campaign(row),
+        digest=approval.digest(connection, row),
+        decisions=[
+            Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
+            for each in connection.execute(query)
+        ],
+        runs=_runs(connection, select(runs).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)),
+    )
+
+
+def campaigns_page(
+    connection: Connection, after: int, limit: int, state: CampaignState | None = None
+) -> Sequence[Campaign]:
+    """Up to `limit` campaigns with an id above `after`, in their order."""
+    query = select(campaigns).where(campaigns.c.id > after).order_by(campaigns.c.id).limit(limit)
+    if state is not None:
+        query = query.where(campaigns.c.state == state)
+    return [_campaign(row) for row in connection.execute(query)]
+
+
+def run(connection: Connection, run_id: int) -> Run:
+    """One run with its progress, or NotFound."""
+    records.run(connection, run_id)
+    return _runs(connection, select(runs).where(runs.c.id == run_id))[0]
+
+
+def runs_page(
+    connection: Connection, after: int, limit: int, state: RunState | None = None, carrier: str | None = None
+) -> Sequence[Run]:
+    """Up to `limit` runs with an id above `after`, in their order."""
+    query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
+    if state is not None:
+        query = query.where(runs.c.state == state)
+    if carrier is not None:
+        query = query.where(runs.c.carrier == carrier)
+    return _runs(connection, query)
+
+
+def _runs(connection: Connection, query: Select[Any]) -> list[Run]:
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    members, counts = _batches(connection, ids), _progress(connection, ids)
+    return [_run(row, members.get(row.id, {}), counts.get(row.id, {})) for row in rows]
+
+
+def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, int]]:
+    """Run -> batch -> its valid numbers."""
+    query = (
+        select(run_batches.c.run_id, batches.c.id, batches.c.accepted)
+        .join(batches, batches.c.id == run_batches.c.batch_id)
+        .where(run_batches.c.run_id.in_(run_ids))
+        .order_by(batches.c.id)
+    )
+    found: dict[int, dict[int, int]] = {}
+    for run_id, batch_id, accepted in connection.execute(query):
+        found.setdefault(run_id, {})[batch_id] = accepted
+    return found
+
+
+def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[str, Count]]:
+    """Run -> state of delivery -> count. Tallies are changes, so their sum is what is so now."""
+    query = (
+        select(tallies.c.run_id, tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
+        .where(tallies.c.run_id.in_(run_ids))
+        .group_by(tallies.c.run_id, tallies.c.state)
+        .order_by(tallies.c.run_id, tallies.c.state)
+    )
+    found: dict[int, dict[str, Count]] = {}
+    for run_id, state, n, segments in connection.execute(query):
+        if n:
+            found.setdefault(run_id, {})[DeliveryState(state).name.lower()] = Count(int(n), int(segments))
+    return found
+
+
+def _run(row: Record, members: dict[int, int], progress: dict[str, Count]) -> Run:
+    subscribers = sum(members.values())
+    return Run(
+        id=row.id,
+        campaign_id=row.campaign_id,
+        carrier=row.carrier,
+        state=RunState(row.state),
+        priority=row.priority,
+        closing=None if row.closing is None else NotSent(row.closing).name.lower(),
+        batch_ids=list(members),
+        subscribers=subscribers,
+        not_queued=subscribers - sum(count.messages for count in progress.values()),
+        progress=progress,
+        created_at=_time(row.created_at),
+        started_at=_time_or_none(row.started_at),
+        ended_at=_time_or_none(row.ended_at),
+    )
+
+
+def _campaign(row: Record) -> Campaign:
+    return Campaign(
+        id=row.id,
+        directive_id=row.directive_id,
+        name=row.name,
+        purpose=row.purpose,
+        sender=row.sender,
+        text_key=row.text_key,
+        texts=row.texts,
+        segments={language: sms.segments(wording) for language, wording in row.texts.items()},
+        window_start=_time_or_none(row.window_start),
+        window_end=_time_or_none(row.window_end),
+        day_starts=row.day_starts,
+        day_ends=row.day_ends,
+        state=CampaignState(row.state),
+        version=row.version,
+        created_at=_time(row.created_at),
+        created_by=row.created_by,
+        submitted_by=row.submitted_by,
+    )
+
+
+def _time(ms: int) -> datetime:
+    return clock.local(clock.from_ms(ms))
+
+
+def _time_or_none(ms: int | None) -> datetime | None:
+    return None if ms is None else _time(ms)

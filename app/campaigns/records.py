@@ -1,0 +1,55 @@
+"""Find a campaign or a run, and change it only when nobody else has meanwhile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select, update
+
+from app.errors import Conflict, NotFound
+from app.models import campaigns, runs
+
+Record = Row[Any]
+
+
+def campaign(connection: Connection, campaign_id: int) -> Record:
+    """The campaign's row, or NotFound."""
+    return _find(connection, campaigns, campaign_id, "campaign")
+
+
+def run(connection: Connection, run_id: int) -> Record:
+    """The run's row, or NotFound."""
+    return _find(connection, runs, run_id, "run")
+
+
+def _find(connection: Connection, table: Table, row_id: int, what: str) -> Record:
+    row = connection.execute(select(table).where(table.c.id == row_id)).first()
+    if row is None:
+        raise NotFound(f"There is no {what} {row_id}.")
+    return row
+
+
+def change_campaign(connection: Connection, row: Record, **values: Any) -> None:
+    """Write the values and a new version; Conflict when the campaign is no longer as it was read.
+
+    The update also keeps the row until the commit, so an edit and a start can't pass each other.
+    """
+    _write(connection, row, version=row.version + 1, **values)
+
+
+def hold_campaign(connection: Connection, row: Record) -> None:
+    """Keep the campaign as it was read until the commit; Conflict when it has changed already."""
+    _write(connection, row, version=row.version)
+
+
+def _write(connection: Connection, row: Record, **values: Any) -> None:
+    same = (campaigns.c.id == row.id, campaigns.c.version == row.version)
+    if connection.execute(update(campaigns).where(*same).values(values)).rowcount == 0:
+        raise Conflict(f"Campaign {row.id} has just been changed; read it again and repeat.")
+
+
+def change_run(connection: Connection, row: Record, **values: Any) -> None:
+    """Write the values; Conflict when the run has left the state in which it was read."""
+    same = (runs.c.id == row.id, runs.c.state == row.state)
+    if connection.execute(update(runs).where(*same).values(values)).rowcount == 0:
+        raise Conflict(f"Run {row.id} is no longer {row.state}; look again and repeat.")

@@ -1,0 +1,183 @@
+"""The API of stage 2: directives, texts and campaigns; runs are in run_routes.py."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
+from app.campaigns.drafts import DayHours
+from app.campaigns.schemas import (
+    ApprovalBody,
+    CampaignBody,
+    DirectiveBody,
+    ReasonBody,
+    RunBody,
+    WordingBody,
+)
+from app.errors import Invalid
+from app.states import CampaignState
+
+router = APIRouter(prefix="/v1", tags=["campaigns"])
+IfMatch = Annotated[str, Header(description="the ETag of the campaign that you have read", examples=['"3"'])]
+
+
+@dataclass(frozen=True, slots=True)
+class TextView:
+    """A text of messages/, with what each form costs; languages: the approved translations."""
+
+    key: str
+    title: str
+    purpose: str
+    accented: wordings.Preview
+    unaccented: wordings.Preview
+    languages: dict[str, wordings.Preview]
+
+
+# ---- directives -----------------------------------------------------------------------------------------
+
+
+@router.post("/directives", status_code=201)
+def create_directive(body: DirectiveBody, db: Db, who: Who, response: Response) -> directives.Directive:
+    """Keep an official letter, under which campaigns are made."""
+    directive_id = db.write(directives.create, body.letter(), who.name)
+    response.headers["Location"] = f"/v1/directives/{directive_id}"
+    return db.read(directives.get, directive_id)
+
+
+@router.get("/directives")
+def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directive]:
+    """Letters in the order in which they were kept."""
+    return page_of(db.read(directives.page, paging.after, paging.limit), paging)
+
+
+@router.get("/directives/{directive_id}")
+def get_directive(directive_id: Id, db: Db, who: Who) -> directives.Directive:
+    """One letter."""
+    return db.read(directives.get, directive_id)
+
+
+# ---- texts ----------------------------------------------------------------------------------------------
+
+
+@router.get("/texts")
+def list_texts(who: Who) -> list[TextView]:
+    """The texts of messages/, both forms with their SMS parts."""
+    return [_text_view(text) for text in texts.all_texts()]
+
+
+@router.get("/texts/{key}")
+def get_text(key: str, who: Who) -> TextView:
+    """One text of messages/."""
+    return _text_view(texts.find(key))
+
+
+def _text_view(text: texts.Text) -> TextView:
+    return TextView(
+        key=text.key,
+        title=text.title,
+        purpose=text.purpose,
+        accented=wordings.preview(text.accented),
+        unaccented=wordings.preview(text.unaccented),
+        languages={each.language: wordings.preview(each.text) for each in text.languages if each.approved},
+    )
+
+
+@router.post("/texts/preview")
+def preview_text(body: WordingBody, who: Who) -> wordings.Previews:
+    """What a wording of your own costs in both forms, and what to look at in it. Nothing is kept."""
+    return wordings.previews(body.text, body.subscribers)
+
+
+# ---- campaigns ------------------------------------------------------------------------------------------
+
+
+@router.post("/campaigns", status_code=201)
+def create_campaign(
+    body: CampaignBody, db: Db, settings: Config, who: Who, response: Response
+) -> queries.Campaign:
+    """A new campaign, as a draft."""
+    default = DayHours(settings.day_starts, settings.day_ends)
+    campaign_id = db.write(lifecycle.create, body.draft(), default, who.name)
+    response.headers["Location"] = f"/v1/campaigns/{campaign_id}"
+    return _tagged(db.read(queries.campaign, campaign_id), response)
+
+
+@router.get("/campaigns")
+def list_campaigns(
+    db: Db, who: Who, paging: Paging, state: CampaignState | None = None
+) -> Page[queries.Campaign]:
+    """Campaigns in the order in which they were made."""
+    return page_of(db.read(queries.campaigns_page, paging.after, paging.limit, state), paging)
+
+
+@router.get("/campaigns/{campaign_id}")
+def get_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
+    """A campaign with its runs, its decisions, and the digest that an approval signs."""
+    found = db.read(queries.dossier, campaign_id)
+    _tagged(found.campaign, response)
+    return found
+
+
+@router.put("/campaigns/{campaign_id}")
+def edit_campaign(
+    campaign_id: Id, body: CampaignBody, db: Db, settings: Config, who: Who, if_match: IfMatch
+) -> queries.Dossier:
+    """Replace the content; an approval becomes void. Not possible once a run has started."""
+    default = DayHours(settings.day_starts, settings.day_ends)
+    db.write(lifecycle.edit, campaign_id, _version(if_match), body.draft(), default, who.name)
+    return db.read(queries.dossier, campaign_id)
+
+
+@router.post("/campaigns/{campaign_id}/submit")
+def submit_campaign(campaign_id: Id, db: Db, who: Who) -> queries.Dossier:
+    """Hand the draft over for approval."""
+    db.write(lifecycle.submit, campaign_id, who.name)
+    return db.read(queries.dossier, campaign_id)
+
+
+@router.post("/campaigns/{campaign_id}/approve")
+def approve_campaign(campaign_id: Id, db: Db, who: Who, body: ApprovalBody | None = None) -> queries.Dossier:
+    """Approve exactly what was submitted; name the `digest` that you have read to be sure of it."""
+    db.write(approval.approve, campaign_id, who, body.digest if body else None)
+    return db.read(queries.dossier, campaign_id)
+
+
+@router.post("/campaigns/{campaign_id}/reject")
+def reject_campaign(campaign_id: Id, body: ReasonBody, db: Db, who: Who) -> queries.Dossier:
+    """Refuse what was submitted."""
+    db.write(approval.reject, campaign_id, who, body.reason)
+    return db.read(queries.dossier, campaign_id)
+
+
+@router.post("/campaigns/{campaign_id}/return")
+def return_campaign(campaign_id: Id, body: ReasonBody, db: Db, who: Who) -> queries.Dossier:
+    """Send what was submitted back to its author, as a draft."""
+    db.write(approval.send_back, campaign_id, who, body.reason)
+    return db.read(queries.dossier, campaign_id)
+
+
+@router.post("/campaigns/{campaign_id}/runs", status_code=201)
+def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.Run:
+    """Give the campaign its run at one carrier. An approval becomes void."""
+    run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
+    response.headers["Location"] = f"/v1/runs/{run_id}"
+    return db.read(queries.run, run_id)
+
+
+def _tagged(campaign: queries.Campaign, response: Response) -> queries.Campaign:
+    response.headers["ETag"] = f'"{campaign.version}"'
+    return campaign
+
+
+def _version(if_match: str) -> int:
+    found = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
+    if found is None:
+        raise Invalid(
+            'Give the campaign\'s ETag, for example "3" with its quotation marks.', field="If-Match"
+        )
+    return int(found[1])

@@ -1,0 +1,117 @@
+"""The bodies that callers send, with examples; answers are the dataclasses of the stage itself."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+from app.campaigns.directives import Letter
+from app.campaigns.drafts import Draft, Form
+
+# No control characters: these lines stand in logs, reports and the audit.
+Line = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
+    ),
+]
+Time = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$")]
+Wording = Annotated[str, StringConstraints(max_length=2000)]
+Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$")]
+Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
+
+
+class Body(BaseModel):
+    """A field that nobody knows is a mistake of spelling, so it is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DirectiveBody(Body):
+    """An official letter."""
+
+    number: Annotated[Line, Field(max_length=60, examples=["303/CAT-PA05"])]
+    issued_on: date = Field(examples=["2024-01-29"])
+    issuer: Line = Field(examples=["Công an tỉnh Sơn La"])
+    subject: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
+        examples=["Phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"]
+    )
+    report_deadline: AwareDatetime | None = Field(None, examples=["2024-02-24T17:00:00+07:00"])
+    addressees: list[Line] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
+
+    def letter(self) -> Letter:
+        """In the words of the stage."""
+        return Letter(
+            number=self.number,
+            issued_on=self.issued_on,
+            issuer=self.issuer,
+            subject=self.subject,
+            report_deadline=self.report_deadline,
+            addressees=tuple(self.addressees),
+        )
+
+
+class CampaignBody(Body):
+    """One text, one sender, one purpose, one window. Give `text_key`, or your own wording as `text`."""
+
+    name: Line = Field(examples=["Phòng lừa đảo trước Tết"])
+    purpose: str = Field(
+        max_length=20, description="tuyen_truyen or canh_bao_khan", examples=["tuyen_truyen"]
+    )
+    sender: str = Field(max_length=100, description="the registered sender name", examples=["CA SON LA"])
+    form: Form = Field(Form.UNACCENTED, description="unaccented text costs less than half the SMS parts")
+    text_key: Line | None = Field(None, examples=["gia-danh-cong-an"])
+    text: Wording | None = Field(None, examples=[None])
+    languages: dict[Language, Wording] = Field(
+        default={}, max_length=20, description="further wordings", examples=[{}]
+    )
+    directive_id: Id | None = Field(None, examples=[1])
+    window_start: AwareDatetime | None = Field(None, examples=["2024-02-02T07:00:00+07:00"])
+    window_end: AwareDatetime | None = Field(None, examples=["2024-02-09T18:00:00+07:00"])
+    day_starts: Time | None = Field(
+        None, description="hours of the day in Viet Nam; the settings' when left out", examples=["07:00"]
+    )
+    day_ends: Time | None = Field(None, examples=["21:00"])
+
+    def draft(self) -> Draft:
+        """In the words of the stage."""
+        return Draft(**dict(self))
+
+
+class RunBody(Body):
+    """The campaign's share at one carrier."""
+
+    carrier: Carrier = Field(examples=["viettel"])
+    batch_ids: list[Id] = Field(min_length=1, max_length=1000, examples=[[1, 2]])
+
+
+class ApprovalBody(Body):
+    """`digest`, as the campaign shows it: approves exactly what was read."""
+
+    digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", examples=[None])
+
+
+class ReasonBody(Body):
+    """Why."""
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
+        examples=["Sai tên định danh."]
+    )
+
+
+class PriorityBody(Body):
+    """The run's turn among others at its carrier."""
+
+    priority: int = Field(ge=-100, le=100, description="higher is sent first", examples=[10])
+
+
+class WordingBody(Body):
+    """A wording to be looked at."""
+
+    text: Wording = Field(
+        examples=["Công an không làm việc qua điện thoại. KHÔNG chuyển tiền, KHÔNG đọc OTP."]
+    )
+    subscribers: int = Field(0, ge=0, le=200_000_000, examples=[650_000])

@@ -1,0 +1,59 @@
+"""What a wording costs in each of its forms, and what its author should look at; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from carriers import text as sms
+from carriers.contract import Encoding
+
+
+class Advice(NamedTuple):
+    """One remark on a wording: where it is (from 0), how grave it is, and a sentence."""
+
+    position: int
+    severity: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """One form of a wording as it will be sent: its SMS parts, and how many for all subscribers."""
+
+    wording: str
+    encoding: Encoding
+    units: int
+    segments: int
+    parts: tuple[str, ...]
+    total_segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Previews:
+    """Both forms side by side, with advice on the wording as it was written."""
+
+    accented: Preview
+    unaccented: Preview
+    advice: list[Advice]
+
+
+def preview(wording: str, subscribers: int = 0) -> Preview:
+    """One form, cut as it will travel."""
+    cut = sms.split(wording)
+    segments = len(cut.parts)
+    return Preview(sms.nfc(wording), cut.encoding, cut.units, segments, cut.parts, segments * subscribers)
+
+
+def previews(wording: str, subscribers: int = 0) -> Previews:
+    """Both forms of a wording, and advice on it."""
+    return Previews(
+        preview(wording, subscribers), preview(sms.unaccent(wording), subscribers), advice(wording)
+    )
+
+
+def advice(wording: str) -> list[Advice]:
+    """What costs parts for nothing, and what makes a warning look like the fraud."""
+    repairs = [Advice(fix.position, "warning", f"{fix.name}: {fix.cost}.") for fix in sms.fixes(wording)]
+    findings = [Advice(each.position, each.severity, each.message) for each in sms.lint(wording)]
+    return sorted(repairs + findings)

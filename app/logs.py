@@ -1,0 +1,110 @@
+"""Logs: one line for each event, fixed words and fields, with phones masked and secrets left out."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any, TextIO
+
+import structlog
+from structlog.typing import Processor
+
+from app.config import Settings
+
+REDACTED = "[redacted]"
+_SECRET_KEY = re.compile(
+    r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|^sid$", re.IGNORECASE
+)
+_SECRET_VALUE = re.compile(
+    r"(?P<before>loa_[0-9a-f]{8}_|\b(?:Bearer|Basic) |://[^\s:/@]*:)(?P<secret>[^\s'\"@,;]+)", re.IGNORECASE
+)
+# 84, +84, 0084 or 0 and nine digits (ten in the numbers before 2018), however they are spaced.
+_PHONE = re.compile(r"(?<!\d)(?:(?:\+|00)?84|0)[ .\-\u00a0]?([1-9](?:[ .\-\u00a0]?\d){8,9})(?!\d)")
+_PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
+_LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access")
+_CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart")
+
+
+def configure(settings: Settings, stream: TextIO | None = None) -> None:
+    """Send the logs of Loa and of the libraries to `stream` (stderr: stdout belongs to commands' answers)."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        clean,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings)],
+        )
+    )
+    _take_over(handler, settings.log_level.upper())
+
+
+def _renderer(settings: Settings) -> Processor:
+    if settings.log_format == "json":
+        return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    return structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+
+
+def _take_over(handler: logging.Handler, level: str) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _LIBRARIES:
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Loa writes a line for each request by itself, with its id.
+    logging.getLogger("uvicorn.access").disabled = True
+
+
+def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The event without secrets and with every phone number masked; the last processor but the renderer."""
+    for key, value in event.items():
+        # structlog's own, dropped before rendering
+        if not key.startswith("_"):
+            event[key] = REDACTED if _SECRET_KEY.search(key) else _clean(value)
+    return event
+
+
+def _clean(value: Any) -> Any:
+    match value:
+        case str():
+            return mask_text(value)
+        case bool() | float() | None:
+            return value
+        case int():
+            return mask_text(str(value)) if value in _PHONE_NUMBERS else value
+        case dict():
+            return {
+                mask_text(str(k)): REDACTED if _SECRET_KEY.search(str(k)) else _clean(v)
+                for k, v in value.items()
+            }
+        case list() | tuple() | set() | frozenset():
+            return [_clean(item) for item in value]
+        case _:
+            return mask_text(str(value))
+
+
+def mask_text(text: str) -> str:
+    """The text with its phone numbers as 8491*****01 and without the secrets that have a known shape."""
+    return _PHONE.sub(_masked, _SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))
+
+
+def _masked(found: re.Match[str]) -> str:
+    digits = "84" + re.sub(r"\D", "", found[1])
+    return f"{digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"

@@ -1,0 +1,137 @@
+"""What Prometheus reads: counters that the process keeps, and gauges asked of the database at each scrape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection, Select, func, select
+
+from app.db import Database
+from app.errors import Away
+from app.models import lanes, quarantine, runs, tallies, unknowns
+from app.states import DeliveryState, LaneState, RunState
+
+# Receipts come within seconds, or days later when a telephone is switched on again.
+_LATENCY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 86_400, 3 * 86_400)
+
+
+class Metrics:
+    """One registry for each application, so that several can live in one process."""
+
+    def __init__(self, db: Database | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self._results = Counter(
+            "loa_results", "Messages by the carrier's answer", ["lane", "result"], registry=self.registry
+        )
+        self._receipts = Counter(
+            "loa_receipts", "Receipts by what became of them", ["outcome"], registry=self.registry
+        )
+        self._latency = Histogram(
+            "loa_receipt_latency_seconds",
+            "Time from submission to receipt",
+            buckets=_LATENCY_S,
+            registry=self.registry,
+        )
+        self._in_flight = Gauge(
+            "loa_in_flight", "Messages waiting for the carrier's answer", ["lane"], registry=self.registry
+        )
+        if db is not None:
+            self.registry.register(DatabaseGauges(db))
+
+    def submitted(self, lane: str, kind: str, n: int) -> None:
+        """Count `n` messages that got one kind of result: accepted, partial, rejected, deferred ..."""
+        self._results.labels(lane, kind).inc(n)
+
+    def receipts(self, kind: str, n: int) -> None:
+        """Count `n` receipts: applied, repeated or quarantined."""
+        self._receipts.labels(kind).inc(n)
+
+    def latency(self, seconds: float) -> None:
+        """Note the time between one submission and its receipt."""
+        self._latency.observe(seconds)
+
+    def in_flight(self, lane: str, n: int) -> None:
+        """Say how many messages of a lane wait for their answer now."""
+        self._in_flight.labels(lane).set(n)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class DatabaseGauges(Collector):
+    """Reads the database when it is asked; says so when the database is away, and gives the rest."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def describe(self) -> list[Metric]:
+        """Nothing: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """One consistent view of queue, runs, lanes, unknown deliveries and quarantine."""
+        up = GaugeMetricFamily("loa_database_up", "Whether the database answers")
+        try:
+            found = self._db.read(_gauges)
+            up.add_metric([], 1)
+        except Away:
+            found = []
+            up.add_metric([], 0)
+        yield up
+        yield from found
+
+
+def _gauges(connection: Connection) -> list[Metric]:
+    return [_queue(connection), _runs(connection), *_waiting(connection), *_lanes(connection)]
+
+
+def _queue(connection: Connection) -> Metric:
+    query = (
+        select(runs.c.state, func.sum(tallies.c.n))
+        .join(runs, runs.c.id == tallies.c.run_id)
+        .where(tallies.c.state == DeliveryState.QUEUED)
+        .group_by(runs.c.state)
+    )
+    return _by_state(connection, "loa_queued_deliveries", "Deliveries not yet sent, by state of run", query)
+
+
+def _runs(connection: Connection) -> Metric:
+    query = select(runs.c.state, func.count()).group_by(runs.c.state)
+    return _by_state(connection, "loa_runs", "Runs by state", query)
+
+
+def _by_state(connection: Connection, name: str, what: str, query: Select[Any]) -> Metric:
+    family = GaugeMetricFamily(name, what, labels=["run_state"])
+    found = {state: int(n) for state, n in connection.execute(query).tuples()}
+    for state in RunState:
+        family.add_metric([state], found.get(state, 0))
+    return family
+
+
+def _waiting(connection: Connection) -> Iterator[Metric]:
+    unknown = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
+    yield GaugeMetricFamily(
+        "loa_unknown_deliveries", "Deliveries whose fate is open", value=connection.scalar(unknown)
+    )
+    yield GaugeMetricFamily(
+        "loa_quarantined_receipts",
+        "Receipts that match no submission yet",
+        value=connection.scalar(select(func.count()).select_from(quarantine)),
+    )
+
+
+def _lanes(connection: Connection) -> Iterator[Metric]:
+    running = GaugeMetricFamily("loa_lane_running", "1, or 0 when halted", labels=["lane", "carrier"])
+    rate = GaugeMetricFamily(
+        "loa_lane_segments_per_second", "The contract's rate", labels=["lane", "carrier"]
+    )
+    for row in connection.execute(select(lanes).order_by(lanes.c.id)):
+        running.add_metric([row.name, row.carrier], int(row.state != LaneState.HALTED))
+        rate.add_metric([row.name, row.carrier], row.segments_per_second)
+    yield running
+    yield rate

@@ -1,0 +1,153 @@
+"""Errors on the wire: RFC 9457 problem+json, in sentences, never with what the caller had sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DataError, IntegrityError
+from starlette.exceptions import HTTPException
+
+from app.errors import AppError, Conflict, Invalid
+
+MEDIA_TYPE = "application/problem+json"
+TYPE = "/docs/errors#"
+# Long enough for a database to come back from a restart, short enough for a person who waits.
+RETRY_AFTER_S = "2"
+
+log = structlog.get_logger()
+router = APIRouter()
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field."""
+
+    field: str = Field(examples=["body.sender"])
+    detail: str = Field(examples=["body.sender is missing."])
+
+
+class Problem(BaseModel):
+    """An error, as RFC 9457 shapes it."""
+
+    type: str = Field(examples=["/docs/errors#conflict"])
+    title: str = Field(examples=["Not possible in the present state"])
+    status: int = Field(examples=[409])
+    detail: str = Field(examples=["The run is paused; resume it instead."])
+    request_id: str = Field(description="name it when you ask for help; the log has it too")
+    errors: list[FieldError] = Field(default=[], description="one for each field, where fields are wrong")
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    kind: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    for kind, what in (("4XX", "Refused, in words"), ("5XX", "Not possible now"))
+}
+
+
+def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> JSONResponse:
+    """The response that says this error."""
+    if error.field and not errors:
+        errors = [FieldError(field=error.field, detail=error.detail)]
+    problem = Problem(
+        type=TYPE + error.slug,
+        title=error.title,
+        status=error.status,
+        detail=error.detail,
+        request_id=str(request.scope.get("request_id", "")),
+        errors=errors or [],
+    )
+    body = problem.model_dump(exclude_defaults=True)
+    return JSONResponse(body, error.status, _headers(error.status), MEDIA_TYPE)
+
+
+def _headers(status: int) -> dict[str, str]:
+    if status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of this application a problem."""
+    app.add_exception_handler(AppError, _refused)
+    app.add_exception_handler(RequestValidationError, _wrong_input)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(IntegrityError, _clash)
+    app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(Exception, _bug)
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, AppError):
+        return _bug(request, error)
+    return respond(request, error)
+
+
+def _wrong_input(request: Request, error: Exception) -> JSONResponse:
+    items = error.errors() if isinstance(error, RequestValidationError) else []
+    errors = [field_error(item) for item in items]
+    return respond(request, Invalid(" ".join(each.detail for each in errors)), errors)
+
+
+def field_error(item: Mapping[str, Any]) -> FieldError:
+    """One finding of pydantic as a sentence. Its input is left out: it may be a phone number."""
+    field = ".".join(str(step) for step in item["loc"])
+    match item["type"]:
+        case "missing":
+            detail = f"{field} is missing."
+        case "json_invalid":
+            detail = "The body is not valid JSON."
+        case "timezone_aware":
+            detail = f"{field} needs its time zone, as in 2024-02-09T07:00:00+07:00."
+        case _:
+            detail = f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
+    return FieldError(field=field, detail=detail)
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    words = AppError(str(getattr(error, "detail", "")) or "The request can't be carried out.")
+    words.status, words.slug, words.title = status, f"http-{status}", AppError.title
+    if status == 404:
+        words.slug, words.title, words.detail = "not-found", "Not found", "There is nothing at this address."
+    response = respond(request, words)
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
+
+
+def _clash(request: Request, _error: Exception) -> JSONResponse:
+    # The stages check before they write; only two callers at the same instant come here.
+    return respond(request, Conflict("Somebody else has just changed the same thing; look again and repeat."))
+
+
+def _unstorable(request: Request, _error: Exception) -> JSONResponse:
+    return respond(request, Invalid("A value can't be stored: it is too large or has forbidden characters."))
+
+
+def _bug(request: Request, error: Exception) -> JSONResponse:
+    # This handler runs outside the middleware that binds the request id.
+    log.error("request failed", request_id=request.scope.get("request_id"), exc_info=error)
+    words = AppError("Loa has made a mistake; it is in the log under this request id.")
+    words.status, words.slug, words.title = 500, "bug", "A mistake of the program"
+    return respond(request, words)
+
+
+def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
+    """Every kind of error that the program knows."""
+    yield base
+    for kind in base.__subclasses__():
+        yield from kinds(kind)
+
+
+@router.get("/docs/errors", include_in_schema=False)
+def explain() -> HTMLResponse:
+    """The page that a problem's `type` points to."""
+    parts = [
+        f'<h2 id="{kind.slug}">{escape(kind.title)} ({kind.status})</h2><p>{escape(kind.__doc__ or "")}</p>'
+        for kind in kinds()
+    ]
+    return HTMLResponse("<!doctype html><html lang=en><title>Loa: errors</title>" + "\n".join(parts))
