@@ -1,0 +1,25 @@
+"""What every command needs: the settings, and a database that is open and up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app import config, schema
+from app.config import Settings
+from app.db import Database
+
+
+@contextmanager
+def open_db() -> Iterator[tuple[Database, Settings]]:
+    """The database of the settings; a SQLite file is migrated at once, PostgreSQL must have been."""
+    settings = config.load()
+    db = Database(settings.url)
+    try:
+        if db.sqlite:
+            schema.upgrade(db)
+        else:
+            schema.require(db)
+        yield db, settings
+    finally:
+        db.close()

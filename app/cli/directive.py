@@ -1,0 +1,59 @@
+"""`loa directive`: the official letters behind the work."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from app.campaigns import directives
+from app.cli.common import open_db
+from app.cli.talk import Json, instant, listing, say, whoami
+from app.errors import Invalid
+
+app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
+
+
+@app.command()
+def create(
+    number: Annotated[str, typer.Argument(help="As on the letter, for example 303/CAT-PA05.")],
+    issued_on: Annotated[str, typer.Option(help="Its date, as 2024-01-29.")],
+    issuer: Annotated[str, typer.Option(help="Who issued it.")],
+    subject: Annotated[str, typer.Option(help="What it is about.")],
+    report_deadline: Annotated[str | None, typer.Option(help="When reports are due, with a zone.")] = None,
+    to: Annotated[list[str] | None, typer.Option(help="An addressee; give it again for each.")] = None,
+) -> None:
+    """Keep a letter."""
+    letter = directives.Letter(
+        number=number.strip(),
+        issued_on=_day(issued_on),
+        issuer=issuer,
+        subject=subject,
+        report_deadline=instant("report-deadline", report_deadline),
+        addressees=tuple(to or ()),
+    )
+    with open_db() as (db, _):
+        typer.echo(f"Directive {db.write(directives.create, letter, whoami())}")
+
+
+def _day(value: str) -> date:
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise Invalid("--issued-on needs a date, as in 2024-01-29.") from None
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show the letters."""
+    with open_db() as (db, _):
+        found = db.read(directives.page, 0, 1000)
+    listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
+
+
+@app.command()
+def show(directive_id: int, as_json: Json = False) -> None:
+    """Show one letter."""
+    with open_db() as (db, _):
+        say(db.read(directives.get, directive_id), as_json)

@@ -1,0 +1,74 @@
+"""How commands speak: records as lines for people or JSON for programs, instants read, and who asks."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from pydantic_core import to_json, to_jsonable_python
+
+from app.errors import Invalid
+
+Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+
+
+def whoami() -> str:
+    """The person at the keyboard, for the audit: the name of the operating system's account."""
+    try:
+        return f"{getpass.getuser()} (command line)"
+    except (KeyError, OSError):  # containers often run under a number without a name
+        return "command line"
+
+
+def instant(option: str, value: str | None) -> datetime | None:
+    """An ISO 8601 instant with its zone; Invalid that names the option."""
+    if value is None:
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise Invalid(f"--{option} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.")
+    return at
+
+
+def say(record: Any, as_json: bool) -> None:
+    """One record: JSON, or a line for each field."""
+    if as_json:
+        typer.echo(to_json(record, indent=2).decode())
+        return
+    for line in _lines(to_jsonable_python(record), ""):
+        typer.echo(line)
+
+
+def _lines(value: Any, indent: str) -> Iterable[str]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value, start=1)
+    for name, item in pairs:
+        if isinstance(item, dict | list) and item:
+            yield f"{indent}{name}:"
+            yield from _lines(item, indent + "  ")
+        elif item is not None and item not in ({}, []):
+            yield f"{indent}{name}: {item}"
+
+
+def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> None:
+    """Many records: JSON, or a table of these columns."""
+    if as_json:
+        typer.echo(to_json(records, indent=2).decode())
+        return
+    cells = [[_cell(getattr(record, column)) for column in columns] for record in records]
+    rows = [[column.upper() for column in columns], *cells]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    for row in rows:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="minutes")
+    return "-" if value is None else str(value)
