@@ -14,12 +14,13 @@ RESPONSE = 0x80000000
 GENERIC_NACK = 0x80000000
 BIND_RECEIVER, BIND_TRANSMITTER, BIND_TRANSCEIVER = 0x01, 0x02, 0x09
 QUERY_SM, SUBMIT_SM, DELIVER_SM, UNBIND, ENQUIRE_LINK = 0x03, 0x04, 0x05, 0x06, 0x15
+SUBMIT_SM_RESP, DELIVER_SM_RESP, QUERY_SM_RESP = 0x80000004, 0x80000005, 0x80000003
 
 ESME_ROK = 0x00
 ESME_RINVMSGLEN, ESME_RINVCMDLEN, ESME_RINVCMDID, ESME_RINVBNDSTS = 0x01, 0x02, 0x03, 0x04
 ESME_RSYSERR, ESME_RINVSRCADR, ESME_RINVDSTADR = 0x08, 0x0A, 0x0B
 ESME_RBINDFAIL, ESME_RINVPASWD, ESME_RINVSYSID = 0x0D, 0x0E, 0x0F
-ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN = 0x14, 0x58, 0x64
+ESME_RMSGQFUL, ESME_RTHROTTLED, ESME_RX_T_APPN, ESME_RX_P_APPN = 0x14, 0x58, 0x64, 0x65
 
 TAG_RECEIPTED_MESSAGE_ID, TAG_MESSAGE_STATE = 0x001E, 0x0427
 TAG_MESSAGE_PAYLOAD, TAG_NETWORK_ERROR_CODE = 0x0424, 0x0423
@@ -27,7 +28,8 @@ TAG_SAR_REF, TAG_SAR_TOTAL, TAG_SAR_SEQ = 0x020C, 0x020E, 0x020F
 
 ESM_UDHI = 0x40
 ESM_RECEIPT_MASK = 0x3C  # bits 5-2 of esm_class: message type of a deliver_sm
-ESM_RECEIPT = 0x04
+ESM_RECEIPT, ESM_NOTIFICATION = 0x04, 0x20  # final receipt; intermediate notification
+MESSAGE_ID_LIMIT = 128  # octets; the specification says 65, and a carrier may say more
 
 
 class PduError(ValueError):
@@ -87,6 +89,28 @@ def cstring(body: bytes, at: int, limit: int = 256) -> tuple[bytes, int]:
     if end < 0:
         raise PduError(f"no end of the string at byte {at}")
     return body[at:end], end + 1
+
+
+def message_id(body: bytes) -> bytes:
+    """The id of a submit_sm_resp; empty where there is none or nothing that could be one."""
+    end = body.find(0)
+    value = body if end < 0 else body[:end]
+    return value if len(value) <= MESSAGE_ID_LIMIT else b""
+
+
+def query_body(reference: bytes, source: tuple[int, int, bytes]) -> bytes:
+    """Body of a query_sm; source is the (ton, npi, address) that the message was sent with."""
+    ton, npi, address = source
+    return reference + b"\0" + bytes((ton, npi)) + address + b"\0"
+
+
+def read_query_resp(body: bytes) -> tuple[bytes, bytes, int, int]:
+    """(message_id, final_date, message_state, error_code) of a query_sm_resp; PduError where truncated."""
+    reference, at = cstring(body, 0)
+    final_date, at = cstring(body, at)
+    if at + 2 > len(body):
+        raise PduError("ends before message_state")
+    return reference, final_date, body[at], body[at + 1]
 
 
 def tlv(tag: int, value: bytes) -> bytes:

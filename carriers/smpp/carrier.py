@@ -1,0 +1,276 @@
+"""A link over SMPP: its binds share one queue, and every message gets one honest result."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+
+import structlog
+
+from carriers.contract import (
+    Acknowledge,
+    Deferred,
+    Encoding,
+    Halted,
+    Limits,
+    LinkOptions,
+    OutboundSms,
+    Reason,
+    Receipt,
+    ReceiptSink,
+    Rejected,
+    SubmitResult,
+)
+from carriers.smpp import pdu
+from carriers.smpp.desk import Counters, Owner
+from carriers.smpp.keeper import Keeper, tls_context
+from carriers.smpp.parcel import Letter, Parcel, Question, id_reader
+from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings
+from carriers.smpp.session import Session
+from carriers.smpp.settings import read_settings
+from carriers.smpp.wording import Template, Wording, word
+from carriers.text import segments
+
+LINK_DOWN = Deferred("link down", retry_after_s=1.0)
+BAD_PHONE = Rejected("phone: digits only", Reason.WRONG_REQUEST)
+BINDS = {
+    pdu.BIND_TRANSCEIVER: "transceiver",
+    pdu.BIND_TRANSMITTER: "transmitter",
+    pdu.BIND_RECEIVER: "receiver",
+}
+
+
+class SmppCarrier:
+    """contract.Carrier, StreamReceipts and QueriedReceipts over SMPP 3.4."""
+
+    def __init__(self, link: LinkOptions) -> None:
+        own = self.settings = read_settings(link)
+        self.name = link.name
+        self.receipt_level = own.receipt_level
+        encodings = frozenset(Encoding) if own.ucs2 else frozenset({Encoding.GSM7})
+        self.limits = Limits(link.segments_per_second, own.window * own.binds, 1, encodings, own.max_segments)
+        self.queue: deque[tuple[Owner, int]] = deque()
+        self.counters = Counters()
+        self._tls = tls_context(link, own)
+        self._keepers: list[Keeper] = []
+        self._closing = False
+        self._halted: Halted | None = None
+        self._up = asyncio.Event()
+        self._sink: ReceiptSink | None = None
+        self._parked: dict[Letter, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
+        self._noticed: set[str] = set()
+        self._log = structlog.get_logger("loa.smpp")
+        self._read_id = id_reader(own.id_mode)
+        self._references = itertools.count(secrets.randbelow(0x10000))
+        self._reference_limit = 0x10000 if own.long_text == "sar" else 0x100
+        self._word = lru_cache(maxsize=256)(self._make_word)
+        self._templates = lru_cache(maxsize=2048)(self._make_templates)
+
+    # ---- contract.Carrier
+
+    async def open(self) -> None:
+        """Begin to keep the binds up; on a halted link, try again."""
+        if self._keepers and self._halted is None:
+            return
+        await self._leave()
+        self._closing, self._halted = False, None
+        own = self.settings
+        commands = [pdu.BIND_TRANSCEIVER]
+        if own.bind == "transmitter_receiver":
+            commands = [pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER]
+        self._keepers = [Keeper(own, command, self, self._tls) for command in commands * own.binds]
+
+    async def close(self) -> None:
+        """Defer what is not on the wire, wait for what is, unbind."""
+        self._closing = True
+        self._look()
+        for letter, (timer, _) in self._parked.items():
+            timer.cancel()
+            letter.give_up()
+        self._parked.clear()
+        await self._leave()
+
+    async def _leave(self) -> None:
+        """The receiving binds last: receipts of the last messages may still come."""
+        for receiving in (False, True):
+            keepers = [each for each in self._keepers if (each.command == pdu.BIND_RECEIVER) is receiving]
+            await asyncio.gather(*(keeper.leave() for keeper in keepers))
+        self._keepers = []
+
+    async def ready(self) -> None:
+        """Return when a bind can send; sleeps until then."""
+        await self._up.wait()
+
+    def halted(self) -> Halted | None:
+        """Why the carrier refuses the bind; open() tries again."""
+        return self._halted
+
+    def segments(self, text: str) -> int:
+        """SMS parts of the text. With long_text = "payload" a longer text still has one reference only."""
+        return segments(text)
+
+    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """One result for each message, in order; a cancelled call leaves nothing in the queue."""
+        if not parcel:
+            return []
+        waiting = Parcel(len(parcel), self._read_id)
+        down = self._halted or (None if self._up.is_set() else LINK_DOWN)
+        for index, sms in enumerate(parcel):
+            if down is not None:
+                waiting.settle(index, down)
+            else:
+                self._enqueue(waiting, index, sms)
+        self._pump()
+        try:
+            await waiting.done
+        finally:
+            if waiting.done.cancelled():
+                self._forget(waiting)
+        return [result for result in waiting.results if result is not None]
+
+    # ---- contract.StreamReceipts and QueriedReceipts
+
+    def deliver_to(self, sink: ReceiptSink) -> None:
+        """Where receipts go. The sink calls `acknowledge` in this loop's thread, once, after the commit."""
+        self._sink = sink
+
+    async def query(self, reference: str, sender: str) -> Receipt | None:
+        """Ask with query_sm; None where the carrier does not know the message, or does not answer.
+
+        A canonical reference has lost its case and its leading zeros, so the likely spellings are tried.
+        """
+        own = self.settings
+        source = (own.source_ton, own.source_npi, sender.encode("ascii", "replace"))
+        for spelling in spellings(reference, own.id_mode):
+            if not self._up.is_set():
+                return None
+            question = Question(pdu.query_body(spelling.encode("latin-1", "replace"), source))
+            self.queue.append((question, 0))
+            self._pump()
+            body = await question.done
+            if body is not None:
+                return read_answer(body, reference, own.receipt_level)
+        return None
+
+    def stats(self) -> dict[str, int]:
+        """Figures for metrics: counters since the start, and the messages in flight and in the queue."""
+        in_flight = sum(len(session.in_flight) for session in self._sessions())
+        return {**asdict(self.counters), "in_flight": in_flight, "queued": len(self.queue)}
+
+    # ---- the way out
+
+    def _enqueue(self, waiting: Parcel, index: int, sms: OutboundSms) -> None:
+        wording = self._word(sms.text, sms.sender, sms.validity_s)
+        if isinstance(wording, Rejected):
+            waiting.settle(index, wording)
+            return
+        phone = sms.phone
+        if not (phone.isascii() and phone.isdigit() and len(phone) <= 20):
+            waiting.settle(index, BAD_PHONE)
+            return
+        waiting.phones[index] = phone.encode()
+        if len(wording.contents) == 1:
+            waiting.templates[index] = self._templates(wording, 0)[0]
+            self.queue.append((waiting, index))
+            return
+        templates = self._templates(wording, next(self._references) % self._reference_limit)
+        letter = Letter(waiting, index, templates, self._read_id, self._retry)
+        self.queue.extend((letter, part) for part in range(len(templates)))
+
+    def _make_word(self, text: str, sender: str, validity_s: int | None) -> Wording | Rejected:
+        return word(self.settings, OutboundSms("", text, sender, validity_s))
+
+    def _make_templates(self, wording: Wording, reference: int) -> tuple[Template, ...]:
+        return wording.templates(self.settings.long_text, reference)
+
+    def _pump(self) -> None:
+        """Let the binds take from the queue, the one with most room first."""
+        for session in sorted(self._sessions(), key=Session.room, reverse=True):
+            if not self.queue:
+                return
+            session.fill()
+
+    def _flush_queue(self, why: Deferred | Halted) -> None:
+        """Nothing in the queue was written: certainly not taken."""
+        pieces = list(self.queue)
+        self.queue.clear()
+        for owner, index in pieces:
+            owner.unsent(index, why)
+
+    def _forget(self, waiting: Parcel) -> None:
+        """Nobody waits for these any more: what is not on the wire must not go out later."""
+        kept = [piece for piece in self.queue if piece[0].parcel is not waiting]
+        self.queue.clear()
+        self.queue.extend(kept)
+        for letter in [letter for letter in self._parked if letter.parcel is waiting]:
+            self._parked.pop(letter)[0].cancel()
+
+    def _retry(self, letter: Letter, parts: Sequence[int]) -> bool:
+        """Park parts of a long message outside the window; False when there is no use in it."""
+        if self._closing or letter.tries >= self.settings.part_retries or letter.parcel.done.cancelled():
+            return False
+        wait = self.settings.part_retry_s * 2**letter.tries
+        letter.tries += 1
+        timer = asyncio.get_running_loop().call_later(wait, self._unpark, letter)
+        self._parked[letter] = (timer, parts)
+        return True
+
+    def _unpark(self, letter: Letter) -> None:
+        _, parts = self._parked.pop(letter)
+        if self._up.is_set():
+            self.queue.extend((letter, part) for part in parts)
+            self._pump()
+        else:
+            for part in parts:
+                letter.unsent(part, LINK_DOWN)
+
+    # ---- what the binds tell (session.Desk and keeper.KeepingDesk)
+
+    def bound(self, command: int) -> None:
+        self._log.info("bind is up", link=self.name, bind=BINDS[command])
+        self._look()
+        self._pump()
+
+    def ended(self) -> None:
+        self._look()
+
+    def down(self, why: str) -> None:
+        self._log.warning("bind is down", link=self.name, why=why)
+
+    def halt(self, why: Halted) -> None:
+        self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
+        self._halted = why
+        self._look()
+
+    def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
+        if not is_receipt(message):
+            self.counters.messages += 1
+            acknowledge(True)
+            return
+        self.counters.receipts += 1
+        if self._sink is None:
+            acknowledge(False)
+        else:
+            self._sink(read_receipt(message, self.settings), acknowledge)
+
+    def odd(self, kind: str, detail: str) -> None:
+        """Logged once for each kind; the counters have the rest."""
+        if kind not in self._noticed:
+            self._noticed.add(kind)
+            self._log.warning("the carrier sent something odd", link=self.name, kind=kind, detail=detail)
+
+    def _sessions(self) -> list[Session]:
+        return [keeper.session for keeper in self._keepers if keeper.session is not None]
+
+    def _look(self) -> None:
+        """Whether the link can send now; if not, the queue goes back."""
+        if not (self._closing or self._halted) and any(session.sends() for session in self._sessions()):
+            self._up.set()
+        else:
+            self._up.clear()
+            self._flush_queue(self._halted or LINK_DOWN)

@@ -1,0 +1,82 @@
+"""What a bind and its link say to each other: pieces of work, counters, and news of the bind."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from carriers.contract import Acknowledge, Deferred, Halted
+from carriers.smpp.pdu import ShortMessage
+
+
+class Owner(Protocol):
+    """Whoever has a piece of work in the queue: told exactly once what became of each piece."""
+
+    @property
+    def parcel(self) -> object:
+        """The parcel that the work belongs to, None for none."""
+        ...
+
+    def pdu(self, index: int, sequence: int) -> bytes:
+        """The whole PDU of piece `index`."""
+        ...
+
+    def answered(self, index: int, status: int, body: bytes) -> None:
+        """The carrier's response."""
+        ...
+
+    def nacked(self, index: int, status: int) -> None:
+        """A generic_nack in place of a response."""
+        ...
+
+    def lost(self, index: int, why: str) -> None:
+        """Written, and no answer will come."""
+        ...
+
+    def unsent(self, index: int, why: Deferred | Halted) -> None:
+        """Never written."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a link has seen since it was opened, for metrics."""
+
+    submitted: int = 0
+    receipts: int = 0
+    messages: int = 0  # deliver_sm that are no receipts
+    unreadable: int = 0  # bodies that could not be read
+    unknown_pdus: int = 0  # commands that SMPP 3.4 or this side of it does not have
+    late_answers: int = 0  # responses to nothing that waits any more
+
+
+class Desk(Protocol):
+    """What a bind needs from its link."""
+
+    queue: deque[tuple[Owner, int]]
+    counters: Counters
+
+    def bound(self, command: int) -> None:
+        """A bind is up; `command` says which kind."""
+        ...
+
+    def ended(self) -> None:
+        """A bind is over."""
+        ...
+
+    def deliver(self, message: ShortMessage, acknowledge: Acknowledge) -> None:
+        """A deliver_sm; it is answered when `acknowledge` is called."""
+        ...
+
+    def odd(self, kind: str, detail: str) -> None:
+        """Something that should not come was answered and counted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a bind is over; `refused` is the status of a refused bind."""
+
+    why: str
+    refused: int | None = None

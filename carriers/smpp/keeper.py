@@ -1,0 +1,92 @@
+"""Keeps one bind up: connects, binds, and begins again after each end, with growing and uneven pauses."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from typing import Protocol
+
+from carriers.contract import Halted, LinkError, LinkOptions
+from carriers.smpp.desk import Desk, End
+from carriers.smpp.session import Session
+from carriers.smpp.settings import SmppSettings
+from carriers.smpp.status import BIND_HALTS
+
+_random = random.SystemRandom()
+
+
+class KeepingDesk(Desk, Protocol):
+    """The link, as a keeper needs it."""
+
+    def down(self, why: str) -> None:
+        """The bind is away; told once until it has been up again."""
+        ...
+
+    def halt(self, why: Halted) -> None:
+        """The carrier will refuse the bind until a person has acted; the keeper stops."""
+        ...
+
+
+class Keeper:
+    """One bind of a link, from open to close; `session` is the present connection."""
+
+    def __init__(
+        self, settings: SmppSettings, command: int, desk: KeepingDesk, tls: ssl.SSLContext | None
+    ) -> None:
+        self.session: Session | None = None
+        self.command = command
+        self._settings, self._desk, self._tls = settings, desk, tls
+        self._task = asyncio.create_task(self._run())
+
+    async def leave(self) -> None:
+        """Unbind in order where there is a bind, and stop."""
+        if self.session is not None:
+            await self.session.leave()
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def _run(self) -> None:
+        own = self._settings
+        pause, told = own.reconnect_min_s, False
+        while True:
+            session = self.session = Session(own, self.command, self._desk)
+            end = await self._hold(session)
+            halt = BIND_HALTS.get(end.refused or 0)
+            if halt is not None:
+                self._desk.halt(halt)
+                return
+            # A carrier that is away for an hour makes one line of log, not thousands.
+            if session.bound_at is not None or not told:
+                self._desk.down(end.why)
+                told = True
+            pause = own.reconnect_min_s if session.lasted(own.reconnect_max_s) else pause
+            await asyncio.sleep(pause * _random.uniform(0.5, 1.0))
+            pause = min(2 * pause, own.reconnect_max_s)
+
+    async def _hold(self, session: Session) -> End:
+        """One connection from its beginning to its end."""
+        own, loop = self._settings, asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(own.response_timeout_s):
+                await loop.create_connection(lambda: session, own.host, own.port, ssl=self._tls)
+            return await session.end
+        except TimeoutError:
+            return End(f"no connection within {own.response_timeout_s:g} s")
+        except (OSError, UnicodeError) as error:
+            return End(f"no connection: {type(error).__name__}")
+        finally:
+            session.finish(End("no connection"))
+
+
+def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | None:
+    """How the link checks the carrier's certificate; None without TLS. LinkError for an unusable CA file."""
+    if settings.tls is False:
+        return None
+    try:
+        return ssl.create_default_context(cafile=None if settings.tls is True else str(settings.tls))
+    except OSError as error:
+        raise LinkError(
+            f"Link {link.name}: tls names a CA file that can't be used ({type(error).__name__}); "
+            "it must be a readable file with certificates in PEM."
+        ) from None

@@ -1,0 +1,190 @@
+"""What waits for a carrier's answers: a parcel, a long message in parts, a question about a message."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from carriers.contract import Accepted, Deferred, Halted, Partial, Reason, Rejected, SubmitResult, Unknown
+from carriers.smpp.pdu import HEADER, QUERY_SM, SUBMIT_SM, frame, message_id
+from carriers.smpp.receipt import canonical
+from carriers.smpp.status import Refusal, refusal
+from carriers.smpp.wording import Template
+
+ReadId = Callable[[bytes], str | None]
+PartAnswer = Accepted | Refusal | Unknown  # what became of one part
+_pack = HEADER.pack
+
+
+def submit_sm(template: Template, phone: bytes, sequence: int) -> bytes:
+    """One whole submit_sm."""
+    head, tail = template
+    return _pack(16 + len(head) + len(phone) + len(tail), SUBMIT_SM, 0, sequence) + head + phone + tail
+
+
+def id_reader(mode: str) -> ReadId:
+    """Reads the id of a submit_sm_resp in canonical form; None where the carrier gave none."""
+
+    def read(body: bytes) -> str | None:
+        raw = message_id(body)
+        return canonical(raw.decode("latin-1").strip(), mode, "response") or None if raw else None
+
+    return read
+
+
+def nack(status: int) -> Refusal | Unknown:
+    """What a generic_nack in place of a response says."""
+    if status == 0:
+        return Unknown("generic_nack without a status")
+    return refusal(status)
+
+
+class Parcel:
+    """The messages of one submit(): results by index, one future for all."""
+
+    __slots__ = ("_left", "_read_id", "done", "phones", "results", "templates")
+
+    def __init__(self, size: int, read_id: ReadId) -> None:
+        self.results: list[SubmitResult | None] = [None] * size
+        self.phones: list[bytes] = [b""] * size
+        self.templates: list[Template] = [(b"", b"")] * size
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._left = size
+        self._read_id = read_id
+
+    @property
+    def parcel(self) -> Parcel:
+        return self
+
+    def settle(self, index: int, result: SubmitResult) -> None:
+        """The result of one message; each is settled once."""
+        self.results[index] = result
+        self._left -= 1
+        if not self._left and not self.done.done():
+            self.done.set_result(None)
+
+    def pdu(self, index: int, sequence: int) -> bytes:
+        return submit_sm(self.templates[index], self.phones[index], sequence)
+
+    def answered(self, index: int, status: int, body: bytes) -> None:
+        self.settle(index, refusal(status) if status else Accepted((self._read_id(body),)))
+
+    def nacked(self, index: int, status: int) -> None:
+        self.settle(index, nack(status))
+
+    def lost(self, index: int, why: str) -> None:
+        self.settle(index, Unknown(why))
+
+    def unsent(self, index: int, why: Deferred | Halted) -> None:
+        self.settle(index, why)
+
+
+class Retry(Protocol):
+    """Sends parts of a long message again after a while; False when the link is closing."""
+
+    def __call__(self, letter: Letter, parts: Sequence[int]) -> bool: ...
+
+
+class Letter:
+    """One message of several parts: it has one result when all parts have theirs."""
+
+    __slots__ = ("_read_id", "_retry", "_waiting", "answers", "index", "parcel", "templates", "tries")
+
+    def __init__(
+        self, parcel: Parcel, index: int, templates: Sequence[Template], read_id: ReadId, retry: Retry
+    ) -> None:
+        self.parcel, self.index, self.templates = parcel, index, templates
+        self.answers: list[PartAnswer | None] = [None] * len(templates)
+        self.tries = 0
+        self._waiting = len(templates)
+        self._read_id, self._retry = read_id, retry
+
+    def pdu(self, part: int, sequence: int) -> bytes:
+        return submit_sm(self.templates[part], self.parcel.phones[self.index], sequence)
+
+    def answered(self, part: int, status: int, body: bytes) -> None:
+        self._note(part, refusal(status) if status else Accepted((self._read_id(body),)))
+
+    def nacked(self, part: int, status: int) -> None:
+        self._note(part, nack(status))
+
+    def lost(self, part: int, why: str) -> None:
+        self._note(part, Unknown(why))
+
+    def unsent(self, part: int, why: Deferred | Halted) -> None:
+        self._note(part, why)
+
+    def _note(self, part: int, answer: PartAnswer) -> None:
+        self.answers[part] = answer
+        self._waiting -= 1
+        if not self._waiting:
+            again = self._worth_again()
+            self._waiting = len(again)
+            if not again or not self._retry(self, again):
+                self.give_up()
+
+    def _worth_again(self) -> list[int]:
+        """Parts refused for a moment while a sibling was taken: not taken, so no copy can follow."""
+        kinds = {type(answer) for answer in self.answers}
+        if Accepted not in kinds or kinds & {Rejected, Unknown}:
+            return []
+        return [part for part, answer in enumerate(self.answers) if not isinstance(answer, Accepted)]
+
+    def give_up(self) -> None:
+        """Settle with what is known now."""
+        self.parcel.settle(self.index, whole([answer for answer in self.answers if answer is not None]))
+
+
+def whole(answers: Sequence[PartAnswer]) -> SubmitResult:
+    """The one result of a message from its parts' answers, in order."""
+    refs = tuple(answer.refs[0] if isinstance(answer, Accepted) else None for answer in answers)
+    lost = [answer for answer in answers if isinstance(answer, Unknown)]
+    if lost:
+        return Unknown(lost[0].reason, refs)
+    refused = {
+        part: answer for part, answer in enumerate(answers) if not isinstance(answer, Accepted | Unknown)
+    }
+    if not refused:
+        return Accepted(refs)
+    worst = min(refused.values(), key=_rank)
+    if len(refused) == len(answers):
+        return worst
+    reason = worst.reason if isinstance(worst, Rejected) else Reason.SYSTEM
+    return Partial(refs, tuple(refused), worst.code, reason)
+
+
+def _rank(answer: Refusal) -> int:
+    """Which refusal decides: for good before a halt, a halt before trouble, trouble before throttling."""
+    if isinstance(answer, Deferred):
+        return 2 if answer.counts else 3
+    return 0 if isinstance(answer, Rejected) else 1
+
+
+class Question:
+    """One query_sm: `done` brings the body of the answer, or None where there is none."""
+
+    parcel = None
+
+    def __init__(self, body: bytes) -> None:
+        self.done: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self._body = body
+
+    def pdu(self, index: int, sequence: int) -> bytes:
+        return frame(QUERY_SM, sequence, self._body)
+
+    def answered(self, index: int, status: int, body: bytes) -> None:
+        self._settle(None if status else body)
+
+    def nacked(self, index: int, status: int) -> None:
+        self._settle(None)
+
+    def lost(self, index: int, why: str) -> None:
+        self._settle(None)
+
+    def unsent(self, index: int, why: Deferred | Halted) -> None:
+        self._settle(None)
+
+    def _settle(self, body: bytes | None) -> None:
+        if not self.done.done():
+            self.done.set_result(body)

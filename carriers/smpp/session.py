@@ -1,0 +1,309 @@
+"""One bind to a message centre: keeps its window full by callbacks, and never lets a message hang."""
+
+from __future__ import annotations
+
+import asyncio
+from enum import Enum
+from functools import partial
+from typing import cast
+
+from carriers.smpp import pdu
+from carriers.smpp.desk import Desk, End, Owner
+from carriers.smpp.settings import SmppSettings
+from carriers.smpp.status import code
+
+# Above this much unread output no more is read either: a peer that only talks can't make us grow.
+UNREAD_LIMIT = 1024 * 1024
+NAMES = {
+    pdu.BIND_RECEIVER: "bind",
+    pdu.BIND_TRANSMITTER: "bind",
+    pdu.BIND_TRANSCEIVER: "bind",
+    pdu.ENQUIRE_LINK: "enquire_link",
+    pdu.UNBIND: "unbind",
+}
+
+
+class State(Enum):
+    """The life of a bind; it only moves down this list."""
+
+    BINDING = "binding"
+    BOUND = "bound"
+    LEAVING = "leaving"
+    ENDED = "ended"
+
+
+class Session(asyncio.Protocol):
+    """One connection and its bind. `command` says which: transmitter, receiver or transceiver."""
+
+    def __init__(self, settings: SmppSettings, command: int, desk: Desk) -> None:
+        self.settings, self.command, self.desk = settings, command, desk
+        self.state = State.BINDING
+        self.end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self.in_flight: dict[int, tuple[float, Owner, int]] = {}  # in the order of sending
+        self.sequence = 0
+        self.bound_at: float | None = None
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self._out: list[bytes] = []
+        self._flush_due = False
+        self._paused_at: float | None = None  # since when the peer does not read what we write
+        self._control: dict[
+            int, tuple[float, int]
+        ] = {}  # our bind, enquire_link or unbind: at most one waits
+        self._heard = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ---- the connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        own = self.settings
+        self._heard = self._loop.time()
+        bind = pdu.Bind(
+            own.system_id, own.password, own.system_type, own.addr_ton, own.addr_npi, own.address_range
+        )
+        self._request(self.command, bind.body())
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.finish(End("the connection broke" if exc else "the carrier closed the connection"))
+
+    def pause_writing(self) -> None:
+        self._paused_at = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._paused_at = None
+        if self._transport is not None:
+            self._transport.resume_reading()
+        self.fill()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
+        self._buffer += data
+        settle = self.in_flight.pop
+        try:
+            for command, status, sequence, body in pdu.frames(self._buffer):
+                if command == pdu.SUBMIT_SM_RESP:
+                    piece = settle(sequence, None)
+                    if piece is None:
+                        self.desk.counters.late_answers += 1
+                    else:
+                        piece[1].answered(piece[2], status, body)
+                elif command == pdu.DELIVER_SM:
+                    self._deliver_sm(sequence, body)
+                elif command & pdu.RESPONSE:
+                    self._response(command, status, sequence, body)
+                else:
+                    self._carrier_asks(command, sequence)
+        except pdu.FrameError as error:
+            self.finish(End(f"the stream is no SMPP: {error}"))
+        self._leave_when_idle()
+        self.fill()
+
+    # ---- sending
+
+    def sends(self) -> bool:
+        """Whether messages may go by this bind."""
+        return self.state is State.BOUND and self.command != pdu.BIND_RECEIVER
+
+    def room(self) -> int:
+        """How many more messages may go out now; none while a request of the bind itself waits."""
+        if not self.sends() or self._paused_at is not None or self._control:
+            return 0
+        return self.settings.window - len(self.in_flight)
+
+    def fill(self) -> None:
+        """Write as much of the link's queue as the window takes, and all else that waits, in one write."""
+        queue, out = self.desk.queue, self._out
+        count = min(self.room(), len(queue))
+        if count > 0:
+            now = self._loop.time()
+            for _ in range(count):
+                owner, index = queue.popleft()
+                sequence = self._next()
+                self.in_flight[sequence] = (now, owner, index)
+                out.append(owner.pdu(index, sequence))
+            self.desk.counters.submitted += count
+        if out:
+            self._flush()
+
+    def _next(self) -> int:
+        sequence = self.sequence
+        while True:
+            sequence = sequence % pdu.MAX_SEQUENCE + 1
+            if sequence not in self.in_flight and sequence not in self._control:
+                self.sequence = sequence
+                return sequence
+
+    def _request(self, command: int, body: bytes = b"") -> None:
+        sequence = self._next()
+        self._control[sequence] = (self._loop.time(), command)
+        self._send(pdu.frame(command, sequence, body))
+
+    def _send(self, whole: bytes) -> None:
+        """Write with whatever else this iteration of the loop brings."""
+        if self.state is State.ENDED:
+            return
+        self._out.append(whole)
+        if not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        transport = self._transport
+        if transport is None or not self._out:
+            return
+        transport.write(b"".join(self._out))
+        self._out.clear()
+        if self._paused_at is not None and transport.get_write_buffer_size() > UNREAD_LIMIT:
+            transport.pause_reading()
+
+    # ---- what the carrier says
+
+    def _response(self, command: int, status: int, sequence: int, body: bytes) -> None:
+        waiting = self._control.get(sequence)
+        if waiting is not None and command in (waiting[1] | pdu.RESPONSE, pdu.GENERIC_NACK):
+            del self._control[sequence]
+            self._control_answered(waiting[1], command, status)
+        elif command in (pdu.QUERY_SM_RESP, pdu.GENERIC_NACK) and sequence in self.in_flight:
+            _, owner, index = self.in_flight.pop(sequence)
+            if command == pdu.GENERIC_NACK:
+                owner.nacked(index, status)
+            else:
+                owner.answered(index, status, body)
+        elif command in (pdu.QUERY_SM_RESP, pdu.ENQUIRE_LINK | pdu.RESPONSE):
+            self.desk.counters.late_answers += 1
+        else:
+            self._unknown(command)
+
+    def _control_answered(self, asked: int, command: int, status: int) -> None:
+        if asked == pdu.UNBIND:
+            self.finish(End("left"))
+        elif asked == self.command and self.state is State.BINDING:
+            if status != pdu.ESME_ROK or command == pdu.GENERIC_NACK:
+                self.finish(End(f"the carrier refused the bind with {code(status)}", status))
+            else:
+                self.state, self.bound_at = State.BOUND, self._loop.time()
+                self.desk.bound(self.command)
+
+    def _carrier_asks(self, command: int, sequence: int) -> None:
+        if command == pdu.ENQUIRE_LINK:
+            self._send(pdu.frame(command | pdu.RESPONSE, sequence))
+        elif command == pdu.UNBIND:
+            self._send(pdu.frame(command | pdu.RESPONSE, sequence))
+            self.finish(End("the carrier unbound"))
+        else:
+            self._unknown(command)
+            self._send(pdu.frame(pdu.GENERIC_NACK, sequence, status=pdu.ESME_RINVCMDID))
+
+    def _unknown(self, command: int) -> None:
+        self.desk.counters.unknown_pdus += 1
+        self.desk.odd("unknown command", f"0x{command:08X}")
+
+    def _deliver_sm(self, sequence: int, body: bytes) -> None:
+        if self.state not in (State.BOUND, State.LEAVING):
+            self._answer_deliver(sequence, pdu.ESME_RINVBNDSTS)
+            return
+        try:
+            message = pdu.read_short_message(body)
+        except pdu.PduError as error:
+            # A permanent refusal: an unanswered deliver_sm comes again after each rebind, for ever.
+            self.desk.counters.unreadable += 1
+            self.desk.odd("unreadable deliver_sm", str(error))
+            self._answer_deliver(sequence, pdu.ESME_RX_P_APPN)
+            return
+        self.desk.deliver(message, partial(self._acknowledge, sequence))
+
+    def _acknowledge(self, sequence: int, taken: bool) -> None:
+        """Called by the receipt's taker, in the loop's thread. On a bind that is gone the carrier repeats."""
+        self._answer_deliver(sequence, pdu.ESME_ROK if taken else pdu.ESME_RMSGQFUL)
+
+    def _answer_deliver(self, sequence: int, status: int) -> None:
+        self._send(pdu.frame(pdu.DELIVER_SM_RESP, sequence, b"\0", status))
+
+    # ---- deadlines
+
+    def _arm(self) -> None:
+        own = self.settings
+        self._timer = self._loop.call_later(
+            min(1.0, own.response_timeout_s / 4, own.enquire_link_s / 4), self._sweep
+        )
+
+    def _sweep(self) -> None:
+        """The one timer of the bind: overdue answers, silence, and leaving."""
+        now = self._loop.time()
+        deadline = now - self.settings.response_timeout_s
+        dead = self._dead(deadline)
+        if dead:
+            self.finish(End(f"{dead} within {self.settings.response_timeout_s:g} s"))
+            return
+        silent_since = self._expire(deadline)
+        if self._heard <= max(now - self.settings.enquire_link_s, silent_since) and not self._control:
+            self._request(pdu.ENQUIRE_LINK)
+        self._leave_when_idle()
+        self.fill()
+        self._arm()
+
+    def _dead(self, deadline: float) -> str:
+        """What the peer owes to the bind itself since before the deadline; empty for nothing."""
+        for asked_at, command in self._control.values():
+            if asked_at <= deadline:
+                return f"no answer to {NAMES[command]}"
+        if self._paused_at is not None and self._paused_at <= deadline:
+            return "the carrier read nothing"
+        return ""
+
+    def _expire(self, deadline: float) -> float:
+        """Give up what was sent before the deadline; when the newest of it was sent, 0 for nothing.
+
+        Nothing heard since then means that the peer may be dead: the sweep asks before more is lost.
+        """
+        overdue = []
+        for sequence, (sent, _, _) in self.in_flight.items():
+            if sent > deadline:
+                break
+            overdue.append(sequence)
+        newest = 0.0
+        for sequence in overdue:
+            newest, owner, index = self.in_flight.pop(sequence)
+            owner.lost(index, f"no answer within {self.settings.response_timeout_s:g} s")
+        return newest
+
+    # ---- the end
+
+    async def leave(self) -> None:
+        """Let what is in flight be answered, unbind, and close; each step has its deadline."""
+        if self.state is State.BOUND:
+            self.state = State.LEAVING
+            self._leave_when_idle()
+            await asyncio.wait([self.end], timeout=2.5 * self.settings.response_timeout_s)
+        self.finish(End("left"))
+
+    def lasted(self, seconds: float) -> bool:
+        """Whether the bind held for longer than that."""
+        return self.bound_at is not None and self._loop.time() - self.bound_at > seconds
+
+    def _leave_when_idle(self) -> None:
+        if self.state is State.LEAVING and not self.in_flight and not self._control:
+            self._request(pdu.UNBIND)
+
+    def finish(self, end: End) -> None:
+        """The bind is over, if it was not already: whatever is in flight is lost, at once."""
+        if self.state is State.ENDED:
+            return
+        self._flush()
+        self.state = State.ENDED
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+            # close() waits until the rest is read; a stalled peer would keep the socket for ever.
+            self._loop.call_later(self.settings.response_timeout_s, self._transport.abort)
+        lost = list(self.in_flight.values())
+        self.in_flight.clear()
+        for _, owner, index in lost:
+            owner.lost(index, end.why)
+        self.end.set_result(end)
+        self.desk.ended()
