@@ -19,7 +19,7 @@ _KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A text in another language (BCP 47 tag); without approved_by it is a draft and not to be sent."""
+    """A text in another language (BCP 47 tag): a draft until somebody other than its translator approves."""
 
     language: str
     text: str

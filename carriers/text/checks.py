@@ -186,7 +186,7 @@ def _exclamations(plain: str) -> Iterator[Finding]:
 
 def _characters(composed: str) -> Iterator[Finding]:
     """Beside Latin letters others are false; a text wholly in another script is another language."""
-    latin = any(c.isascii() and c.isalpha() for c in composed)
+    latin = any(c in VIETNAMESE or (c.isascii() and c.isalpha()) for c in composed)
     for at, c in enumerate(composed):
         if _invisible(c):
             message = f"{name_of(c)} can't be seen and is used to slip past filters: delete it."

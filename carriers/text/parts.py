@@ -108,8 +108,7 @@ def _clusters(text: str) -> Iterator[str]:
             yield cluster
             cluster = ""
         cluster += c
-    if cluster:
-        yield cluster
+    yield cluster
 
 
 def _follows(character: str) -> bool:

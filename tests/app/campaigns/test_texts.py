@@ -1,0 +1,109 @@
+"""Reading the texts of messages/."""
+
+import unicodedata
+from pathlib import Path
+
+import pytest
+
+from app.campaigns.texts import Translation, all_texts, find, read_texts
+from app.errors import NotFound, SetupError
+
+GOOD = {
+    "key": '"mau"',
+    "title": '"Mẫu"',
+    "purpose": '"tuyen_truyen"',
+    "accented": '"""\nCảnh báo."""',
+    "unaccented": '"Canh bao."',
+    "written_by": '"Người soạn"',
+}
+
+
+def write(folder: Path, *, more: str = "", name: str = "mau.toml", **changes: str) -> Path:
+    """A text file of GOOD with changes; an empty change leaves the field out."""
+    lines = [f"{key} = {value}" for key, value in (GOOD | changes).items() if value]
+    (folder / name).write_text("\n".join([*lines, more]), "utf-8")
+    return folder
+
+
+def test_the_texts_that_came_with_loa_are_found_by_key() -> None:
+    assert len(all_texts()) >= 8
+    assert [text.key for text in all_texts()] == sorted(text.key for text in all_texts())
+    for text in all_texts():
+        assert find(text.key) is text
+
+
+def test_a_key_that_is_not_there_is_answered_with_those_that_are() -> None:
+    with pytest.raises(NotFound, match=r'no text "khong-co".*gia-danh-cong-an') as refusal:
+        find("khong-co")
+    assert refusal.value.field == "text_key"
+
+
+def test_a_file_becomes_a_text_with_defaults(tmp_path: Path) -> None:
+    (text,) = read_texts(write(tmp_path))
+    assert (text.key, text.accented, text.unaccented) == ("mau", "Cảnh báo.", "Canh bao.")
+    assert (text.notes, text.reworded, text.languages) == ("", "", ())
+
+
+def test_words_are_kept_in_normal_form(tmp_path: Path) -> None:
+    (text,) = read_texts(write(tmp_path, accented=unicodedata.normalize("NFD", '"Cảnh báo"')))
+    assert text.accented == "Cảnh báo"
+
+
+def test_other_files_of_the_folder_are_no_texts(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Texts", "utf-8")
+    assert read_texts(tmp_path) == ()
+
+
+def test_a_translation_counts_once_another_person_than_its_translator_approved_it(tmp_path: Path) -> None:
+    more = """
+[languages.tyj]
+text = "ꪼꪕ"
+translator = "A"
+[languages.hmn]
+text = "Ceeb toom"
+translator = "A"
+approved_by = "B"
+[languages.en]
+text = "Warning"
+translator = "A"
+approved_by = "A"
+"""
+    (text,) = read_texts(write(tmp_path, more=more))
+    assert text.languages[1] == Translation("hmn", "Ceeb toom", "A", "B")
+    assert [(each.language, each.approved) for each in text.languages] == [
+        ("en", False),
+        ("hmn", True),
+        ("tyj", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"title": ""}, "title must be there"),
+        ({"accented": '" "'}, "accented must be there"),
+        ({"unaccented": "5"}, "unaccented must be there, as words"),
+        ({"notes": "5"}, "notes must be there, as words"),
+        ({"colour": '"red"'}, "colour is no field of a text"),
+        ({"purpose": '"quang_cao"'}, "purpose must be tuyen_truyen or canh_bao_khan, not quang_cao"),
+        ({"key": '"khac"'}, "key must be the file's name"),
+        ({"key": '"Mau"', "name": "Mau.toml"}, "key must be the file's name"),
+        ({"more": "title"}, "is not TOML"),
+        ({"more": 'languages = "en"'}, "languages must be tables"),
+        ({"more": '[languages]\nen = "Warning"'}, "languages must be tables"),
+        ({"more": '[languages.en]\ntext = "Warning"'}, "translator must be there"),
+        ({"more": '[languages.en]\ntext = "Warning"\nby = "A"'}, "by is no field"),
+    ],
+)
+def test_a_file_that_is_wrong_is_refused_by_name_and_field(
+    tmp_path: Path, changes: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(SetupError, match=sentence) as refusal:
+        read_texts(write(tmp_path, **changes))
+    assert refusal.value.detail.startswith(f"messages/{changes.get('name', 'mau.toml')}")
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mau.toml").write_bytes('title = "Mẫu"'.encode("utf-16"))
+    with pytest.raises(SetupError, match="is not TOML in UTF-8"):
+        read_texts(tmp_path)
