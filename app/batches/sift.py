@@ -1,0 +1,122 @@
+"""Turns the rows of a file into slices of subscribers and bad lines: the hot loop of the import."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from app.areas import normalise_area
+from app.batches.languages import normalise_language
+from app.batches.reader import BadLine, Row
+from app.batches.reasons import REPEATED
+from app.phone import HOLDERS, mask, normalise, range_holder
+
+SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
+_VALUE_LENGTH = 80
+_RANGE = 1_000_000
+_CACHE_LIMIT = 10_000
+
+
+@dataclass(slots=True)
+class Slice:
+    """Up to SLICE lines: rows for the tables without their batch, and what they add to its counters."""
+
+    good: list[tuple[int, int, str | None, str | None]] = field(default_factory=list)
+    bad: list[tuple[int, str, str]] = field(default_factory=list)
+    repeated: int = 0
+    other_range: int = 0
+    unknown_areas: int = 0
+    unknown_languages: int = 0
+
+    @property
+    def lines(self) -> int:
+        """Lines in the slice, blank ones not counted."""
+        return len(self.good) + len(self.bad)
+
+
+class Seen:
+    """The numbers met so far, one bit each: 122 KiB for a range of a million, however many lines."""
+
+    def __init__(self) -> None:
+        self._maps: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(_RANGE // 8))
+
+    def add(self, phone: int) -> bool:
+        """Whether the number is new; it is known from now on."""
+        bits = self._maps[phone // _RANGE]
+        place, bit = phone % _RANGE >> 3, 1 << (phone & 7)
+        if bits[place] & bit:
+            return False
+        bits[place] |= bit
+        return True
+
+
+class _Cache(dict[str, str | None]):
+    """Remembers what the few different values of a column mean, and never grows large."""
+
+    def __init__(self, meaning: Callable[[str], str | None]) -> None:
+        super().__init__({"": None})
+        self._meaning = meaning
+
+    def __missing__(self, raw: str) -> str | None:
+        value = self._meaning(raw)
+        if len(self) < _CACHE_LIMIT:
+            self[raw] = value
+        return value
+
+
+class Sifter:
+    """Sorts rows into slices for one batch of one carrier."""
+
+    def __init__(self, carrier: str) -> None:
+        self._carrier = carrier
+        self._seen = Seen()
+        self._areas = _Cache(normalise_area)
+        self._languages = _Cache(normalise_language)
+
+    def slices(self, rows: Iterable[Row | BadLine], size: int = SLICE) -> Iterator[Slice]:
+        """Every row lands in exactly one slice, as a subscriber or as a bad line."""
+        current = Slice()
+        left = size
+        add, areas, languages = self._seen.add, self._areas, self._languages
+        for row in rows:
+            if isinstance(row, BadLine):
+                current.bad.append((row.line, row.reason, shown(row.value)))
+            else:
+                line, raw, raw_area, raw_language = row
+                phone = normalise(raw)
+                if isinstance(phone, int) and add(phone):
+                    area = areas[raw_area]
+                    if area is None and raw_area:
+                        current.unknown_areas += not raw_area.isspace()
+                    current.good.append((line, phone, area, languages[raw_language]))
+                elif not self._refuse(current, row, phone):
+                    continue
+            left -= 1
+            if not left:
+                yield self._finish(current)
+                current, left = Slice(), size
+        yield self._finish(current)
+
+    def _refuse(self, current: Slice, row: Row, phone: int | str) -> bool:
+        """Keep a bad line; False for a blank one."""
+        line, raw, area, language = row
+        if isinstance(phone, int):
+            current.repeated += 1
+            current.bad.append((line, REPEATED, mask(phone)))
+            return True
+        if phone == "empty" and not (area + language).strip():
+            return False
+        current.bad.append((line, phone, shown(raw)))
+        return True
+
+    def _finish(self, done: Slice) -> Slice:
+        if self._carrier in HOLDERS:
+            done.other_range = sum(range_holder(row[1]) != self._carrier for row in done.good)
+        return done
+
+
+def shown(raw: str) -> str:
+    """What a bad line says, fit to be stored and seen: digits masked, on one line, cut."""
+    text = mask(raw[: 4 * _VALUE_LENGTH])[:_VALUE_LENGTH]
+    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,0 +1,123 @@
+"""Vietnamese mobile numbers: one spelling (84 and nine digits), reasons for refusing one, masks, ranges."""
+
+from __future__ import annotations
+
+import csv
+import re
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class Sentence(NamedTuple):
+    """One thing said to people, in both languages."""
+
+    en: str
+    vi: str
+
+
+REASONS = {
+    "empty": Sentence("There is no phone number.", "Không có số điện thoại."),
+    "letters": Sentence(
+        "It holds characters that no phone number has.", "Có ký tự không thuộc về số điện thoại."
+    ),
+    "scientific": Sentence(
+        "A spreadsheet has shortened the number (8.49E+10): format the column as text and export again.",
+        "Bảng tính đã rút gọn số (8.49E+10): định dạng cột là văn bản rồi xuất lại.",
+    ),
+    "foreign": Sentence("It starts with a country code other than 84.", "Mã quốc gia không phải là 84."),
+    "short_code": Sentence(
+        "It is a short code or a service number (1800, 1900).", "Đầu số ngắn hoặc số dịch vụ (1800, 1900)."
+    ),
+    "fixed_line": Sentence("It is a fixed line.", "Số điện thoại cố định."),
+    "m2m": Sentence("It belongs to a device (M2M, VSAT).", "Số của thiết bị (M2M, VSAT)."),
+    "unassigned_range": Sentence(
+        "No mobile carrier holds this range of numbers.", "Đầu số chưa được cấp cho mạng di động nào."
+    ),
+    "too_short": Sentence("It has too few digits.", "Thiếu chữ số."),
+    "too_long": Sentence("It has too many digits.", "Thừa chữ số."),
+}
+
+# What may stand before the national number; the 0 after 84 is an often seen slip.
+_LEAD = r"(?:\+?840?|00840?|0)?"
+_NEW = re.compile(_LEAD + "([35789][0-9]{8})")
+_OLD = re.compile(_LEAD + "(1[0-9]{2})([0-9]{7})")
+# A spreadsheet's float: its ".0" would otherwise pass for a digit.
+_FLOAT = re.compile(r"\s*([0-9]{9,13})\.0+\s*")
+_SEPARATORS = re.compile("[\\s.()'\\-\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
+
+# First match wins. Separators are gone by then, the decimal point with them.
+_REFUSALS = [
+    (reason, re.compile(pattern))
+    for reason, pattern in (
+        ("empty", ""),
+        ("scientific", r"[0-9]+,?[0-9]*[eE]\+?[0-9]+"),
+        ("letters", r".*[^0-9+].*|.+\+.*|\+"),
+        ("foreign", r"\+(?!84).*|00(?!84).*"),
+        ("short_code", r"[1-9][0-9]{2,5}|0?1[89]00[0-9]{4,6}"),
+        ("fixed_line", _LEAD + "(?:2[0-9]{8,9}|6[59][0-9]{5,8})"),
+        ("m2m", _LEAD + "(?:14|67)[0-9]{7,10}"),
+        ("unassigned_range", _LEAD + "(?:[3-9][0-9]{8}|1[0-9]{8,9})"),
+        ("too_short", _LEAD + "[0-9]{0,8}"),
+    )
+]
+
+
+def _ranges() -> list[dict[str, str]]:
+    return list(csv.DictReader((files("app") / "data" / "ranges.csv").read_text("utf-8").splitlines()))
+
+
+def _holders() -> dict[int, str]:
+    """Holder by the first five digits of 84xxxxxxxxx."""
+    holders: dict[int, str] = {}
+    for row in _ranges():
+        width = 10 ** (4 - len(row["prefix"]))
+        first = int("84" + row["prefix"][1:]) * width
+        holders.update(dict.fromkeys(range(first, first + width), row["holder"]))
+    return holders
+
+
+_HOLDERS = _holders()
+HOLDERS = frozenset(_HOLDERS.values())
+# The conversion of 15-09-2018: eleven digits became ten, the last seven stayed.
+_CONVERTED = {row["was"][1:]: row["prefix"][1:] for row in _ranges() if row["was"]}
+
+
+def normalise(raw: str) -> int | str:
+    """The number as 84xxxxxxxxx, or the key of REASONS that says why it is refused."""
+    match = _NEW.fullmatch(raw)
+    if match:
+        number = int("84" + match[1])
+        return number if number // 1_000_000 in _HOLDERS else "unassigned_range"
+    return _normalise_rare(raw)
+
+
+def _normalise_rare(raw: str) -> int | str:
+    """The spellings that need cleaning, the numbers of before 2018, and the refusals."""
+    whole = _FLOAT.fullmatch(raw)
+    text = whole[1] if whole else _SEPARATORS.sub("", raw)
+    old = _OLD.fullmatch(text)
+    if old and old[1] in _CONVERTED:
+        return int(f"84{_CONVERTED[old[1]]}{old[2]}")
+    match = _NEW.fullmatch(text)
+    if match:
+        number = int("84" + match[1])
+        return number if number // 1_000_000 in _HOLDERS else "unassigned_range"
+    return next((reason for reason, pattern in _REFUSALS if pattern.fullmatch(text)), "too_long")
+
+
+def range_holder(phone: int) -> str:
+    """Who holds the range of a normalised number, "" for nobody.
+
+    Not who serves it: numbers are ported since 2018, and only the carrier knows its own subscribers.
+    """
+    return _HOLDERS.get(phone // 1_000_000, "")
+
+
+def mask(phone: int | str) -> str:
+    """A number, or any text that may hold one, with all but its first four and last two digits hidden."""
+    text = str(phone)
+    places = [place for place, char in enumerate(text) if char.isdigit()]
+    chars = list(text)
+    for place in places[4:-2]:
+        chars[place] = "*"
+    return "".join(chars)
