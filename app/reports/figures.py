@@ -164,6 +164,11 @@ class CarrierReport:
     reasons: tuple[Cause, ...]
 
     @property
+    def cutoff_ms(self) -> int:
+        """The cut-off time of its figures, ms since 1970."""
+        return self.header.cutoff_ms
+
+    @property
     def interim(self) -> bool:
         """Figures may still change: the run goes on, or messages lack a receipt or a decision."""
         g, open_unknown = self.general, self.general.unknown - self.extra.written_off

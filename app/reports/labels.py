@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.states import NotSent
+from app.states import NotSent, RunState
 from carriers.contract import Reason, ReceiptLevel
 
 NO_AREA = "Không xác định địa bàn"
@@ -37,6 +37,16 @@ RECEIPT_LEVELS: dict[int | None, str] = {
     ReceiptLevel.NONE: "Nhà mạng không trả biên nhận",
     ReceiptLevel.OPERATOR: "Biên nhận cấp tổng đài: nhà mạng đã tiếp nhận/chuyển, chưa rõ máy đã nhận",
     ReceiptLevel.HANDSET: "Biên nhận cấp máy: máy thuê bao đã nhận",
+}
+
+RUN_STATES: dict[str, str] = {
+    RunState.PLANNED: "chưa gửi",
+    RunState.RUNNING: "đang gửi",
+    RunState.PAUSED: "tạm dừng",
+    RunState.CANCELLING: "đang hủy",
+    RunState.SENT: "đã gửi hết",
+    RunState.FINISHED: "hoàn thành",
+    RunState.CANCELLED: "đã hủy",
 }
 
 

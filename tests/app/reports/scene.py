@@ -29,7 +29,12 @@ class Scene:
         self.seqs: Counter[int] = Counter()
         self.run_of: dict[int, int] = {}
         self.fanned: dict[int, int] = {}
-        head = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "CAT", "subject": "Tuyên truyền"}
+        head = {
+            "number": "303/CAT-PA05",
+            "issued_on": "2024-01-29",
+            "issuer": "CAT",
+            "subject": "Tuyên truyền",
+        }
         self.add(m.directives, id=1, addressees=["VNPT"], created_at=T0, created_by="an", **head)
         self.campaign(1, name)
         self.run(1, "vnpt", state, level)

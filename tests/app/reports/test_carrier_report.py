@@ -21,10 +21,23 @@ def test_form_1_counts_every_line_of_the_run_once(db: Database) -> None:
     varied(db)
     report = db.read(build, 1, CUTOFF)
     assert report.general == Figures(
-        eligible=16, excluded=6, waiting=0, sent=10, delivered=3, relayed=0, failed=4, no_receipt=1, unknown=2, segments=12
+        eligible=16,
+        excluded=6,
+        waiting=0,
+        sent=10,
+        delivered=3,
+        relayed=0,
+        failed=4,
+        no_receipt=1,
+        unknown=2,
+        segments=12,
     )
     assert {c.key: c.n for c in report.excluded} == {
-        "repeated": 1, "fixed_line": 2, "too_short": 1, "cancelled": 1, "repeated_in_campaign": 1,
+        "repeated": 1,
+        "fixed_line": 2,
+        "too_short": 1,
+        "cancelled": 1,
+        "repeated_in_campaign": 1,
     }
 
 

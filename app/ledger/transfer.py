@@ -1,0 +1,147 @@
+"""Moving a SQLite ledger to an empty PostgreSQL database: one transaction, verified before its commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+from psycopg.types.json import Json
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Integer,
+    String,
+    Table,
+    cast,
+    func,
+    select,
+)
+
+from app import schema
+from app.db import Database
+from app.errors import SetupError
+from app.ledger.postgresql import PostgresqlLedger
+from app.models import campaigns, deliveries, metadata, tallies
+
+Progress = Callable[[str, int], None]
+Sums = dict[str, object]
+
+_SLICE = 10_000
+_PRIME = 1_000_003  # keeps the sums of any number of rows within 8 bytes
+
+
+def copy_ledger(source: Database, target: Database, progress: Progress = lambda *_: None) -> dict[str, int]:
+    """Copy every table and compare; rows by table. `progress` is called with a table and its rows so far.
+
+    SetupError, with nothing left behind, when source or target is not fit, or when the copy differs.
+    """
+    if not source.sqlite or target.sqlite:
+        raise SetupError("Only a SQLite ledger is copied, and only to PostgreSQL; name the server with --to.")
+    schema.require(source)
+    try:
+        schema.require(target)
+    except SetupError as error:
+        raise SetupError(f"The target is not ready. {error.detail}") from None
+    return source.read(lambda old: target.write(_copy, old, progress))
+
+
+def _copy(new: Connection, old: Connection, progress: Progress) -> dict[str, int]:
+    _refuse_rows(new)
+    ledger, rows = PostgresqlLedger(), {}
+    for table in metadata.sorted_tables:
+        if table is deliveries:
+            _make_partitions(new, old, ledger)
+        rows[table.name] = _copy_table(new, old, table, ledger, progress)
+        _set_sequence(new, table)
+    _compare(old, new)
+    return rows
+
+
+def _refuse_rows(new: Connection) -> None:
+    for table in metadata.sorted_tables:
+        if new.execute(select(func.count()).select_from(select(table).limit(1).subquery())).scalar_one():
+            raise SetupError(
+                f"The target is not empty: its table {table.name} has rows. Two ledgers can't be put "
+                "together; make an empty database, run `loa migrate` on it, and copy there."
+            )
+
+
+def _make_partitions(new: Connection, old: Connection, ledger: PostgresqlLedger) -> None:
+    for campaign_id in old.execute(select(campaigns.c.id)).scalars():
+        ledger.open_campaign(new, campaign_id)
+
+
+def _copy_table(
+    new: Connection, old: Connection, table: Table, ledger: PostgresqlLedger, progress: Progress
+) -> int:
+    names = [column.name for column in table.columns]
+    done, rows = 0, _rows(old, table)
+    while part := list(islice(rows, _SLICE)):
+        ledger.append(new, table, names, part)
+        done += len(part)
+        progress(table.name, done)
+    return done
+
+
+def _rows(old: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
+    """The rows as COPY takes them, in constant memory."""
+    jsons = [number for number, column in enumerate(table.columns) if isinstance(column.type, JSON)]
+    found = old.execute(select(table), execution_options={"yield_per": _SLICE})
+    for row in found:
+        values = list(row)
+        for number in jsons:
+            values[number] = Json(values[number])
+        yield tuple(values)
+
+
+def _set_sequence(new: Connection, table: Table) -> None:
+    """The next id goes on after the highest that was copied."""
+    column = table.autoincrement_column
+    if column is None:
+        return
+    highest = new.execute(select(func.max(column))).scalar()
+    if highest is not None:
+        new.execute(select(func.setval(func.pg_get_serial_sequence(table.name, column.name), highest)))
+
+
+def _compare(old: Connection, new: Connection) -> None:
+    for table in metadata.sorted_tables:
+        before, after = _sums(old, table), _sums(new, table)
+        for what in before:
+            if before[what] != after[what]:
+                raise SetupError(
+                    f"The copy differs in table {table.name}, {what}: {before[what]} in SQLite, "
+                    f"{after[what]} in PostgreSQL. Nothing was kept there; the SQLite file is as it was."
+                )
+    if _tallied(old) != _tallied(new):
+        raise SetupError("The copy's tallies differ from the original's; nothing was kept.")
+
+
+def _sums(connection: Connection, table: Table) -> Sums:
+    """Rows, and for each column a sum that changes when a value is lost, cut or altered."""
+    sums = [(column.name, _sum(column)) for column in table.columns if _summable(column)]
+    row = connection.execute(select(func.count(), *(total for _, total in sums)).select_from(table)).one()
+    names = ["number of rows", *(f"column {name}" for name, _ in sums)]
+    return {name: int(value or 0) for name, value in zip(names, row, strict=True)}
+
+
+def _summable(column: Column[Any]) -> bool:
+    return isinstance(column.type, Integer | Boolean | String)
+
+
+def _sum(column: Column[Any]) -> Any:
+    if isinstance(column.type, String):
+        return func.sum(func.length(column))
+    number = cast(column, Integer if isinstance(column.type, Boolean) else BigInteger)
+    return func.sum(number % _PRIME)
+
+
+def _tallied(connection: Connection) -> dict[tuple[int, int, int], tuple[int, int]]:
+    t = tallies.c
+    key = (t.campaign_id, t.state, t.reason)
+    query = select(*key, func.sum(t.n), func.sum(t.segments)).group_by(*key)
+    return {(a, b, c): (int(n), int(segments)) for a, b, c, n, segments in connection.execute(query)}

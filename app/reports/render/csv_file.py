@@ -1,0 +1,46 @@
+"""The forms as one CSV file: UTF-8 with BOM, commas, CRLF, plain numbers; the same report, the same bytes.
+
+Forms follow one another, each under its title and its column names, with an empty line between. Counts are
+whole numbers without separators; ratios are per cent with two decimals and a point.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from app.reports.render.form import Cell, Form, Kind, value
+
+# What a spreadsheet would take for a formula; texts come from people.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def render(forms: Iterable[Form]) -> bytes:
+    """The file."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    for number, form in enumerate(forms):
+        if number:
+            writer.writerow([])
+        writer.writerows(_lines(form))
+    return codecs.BOM_UTF8 + text.getvalue().encode()
+
+
+def _lines(form: Form) -> Iterator[list[str]]:
+    yield [form.title]
+    yield [column.title for column in form.columns]
+    for row in form.rows:
+        yield [_plain(c.kind, cell) for c, cell in zip(form.columns, row.cells, strict=True)]
+
+
+def _plain(kind: Kind, cell: Cell) -> str:
+    found = value(cell)
+    if found is None:
+        return ""
+    if isinstance(found, str):
+        return f"'{found}" if found.startswith(_FORMULA) else found
+    if kind is Kind.COUNT:
+        return str(found)
+    return f"{found * 100:.2f}" if kind is Kind.RATIO else f"{found:.2f}"

@@ -1,0 +1,244 @@
+"""The forms of the result report (Biểu 1 to 5) with their Vietnamese words, filled from a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from datetime import date
+
+from app.reports import labels
+from app.reports.figures import CampaignReport, CarrierReport, Cause, DayRow, Figures, Header
+from app.reports.render.form import Cell, Column, Form, Formula, Kind, Row, ratio, total
+from app.reports.render.numbers import NOTHING, moment
+
+INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
+FINAL = "Số liệu cuối cùng"
+
+_COUNTS = (
+    Column("eligible", "Thuộc diện", Kind.COUNT, 12),
+    Column("excluded", "Loại trước khi gửi", Kind.COUNT, 12),
+    Column("waiting", "Đang chờ gửi", Kind.COUNT, 12),
+    Column("sent", "Đã gửi", Kind.COUNT, 12),
+    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
+    Column("relayed", "Nhà mạng đã tiếp nhận/chuyển", Kind.COUNT, 14),
+    Column("failed", "Không nhận được", Kind.COUNT, 12),
+    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
+    Column("unknown", "Chưa rõ kết quả", Kind.COUNT, 12),
+    Column("segments", "Bản tin quy đổi", Kind.COUNT, 12),
+    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 10),
+    Column("relayed_ratio", "Tỷ lệ nhà mạng tiếp nhận", Kind.RATIO, 12),
+)
+
+
+def of_run(report: CarrierReport) -> tuple[Form, ...]:
+    """The head and forms 1 to 4."""
+    head = _head(report.header, report.interim, report.extra.oldest_ms)
+    return head, _general(report), _areas(report), _days(report), _reasons(report)
+
+
+def of_campaign(report: CampaignReport) -> tuple[Form, ...]:
+    """Form 5, the runs side by side, and then the forms of each run."""
+    return _side_by_side(report), *(form for run in report.runs for form in _named(run))
+
+
+def _named(run: CarrierReport) -> list[Form]:
+    head = run.header
+    return [
+        form._replace(name=f"{form.name} ({head.run_id})", title=f"{form.title} – {head.carrier}")
+        for form in of_run(run)
+    ]
+
+
+def _side_by_side(report: CampaignReport) -> Form:
+    first = (
+        Column("nth", "TT", Kind.TEXT, 5),
+        Column("name", "Doanh nghiệp", Kind.TEXT, 24),
+        Column("state", "Số liệu", Kind.TEXT, 12),
+    )
+    rows = [
+        Row(f"run_{n}", (str(n), run.header.carrier, _settled(run.interim), *_counts(run.general)))
+        for n, run in enumerate(report.runs, 1)
+    ]
+    last = Row("total", ("", labels.TOTAL, _settled(report.interim), *_totals(report.total)), strong=True)
+    title = (
+        f"Biểu 5 – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
+    )
+    return Form("Biểu 5", title, first + _COUNTS, (*rows, last))
+
+
+def _settled(interim: bool) -> str:
+    return "tạm thời" if interim else "cuối cùng"
+
+
+def _head(head: Header, interim: bool, oldest_ms: int | None) -> Form:
+    columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 90))
+    pairs = [
+        ("Tình trạng số liệu", INTERIM if interim else FINAL),
+        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
+        ("Văn bản yêu cầu", head.directive or NOTHING),
+        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
+        ("Doanh nghiệp", f"{head.carrier} (đợt {head.run_id}, {labels.RUN_STATES[head.run_state]})"),
+        ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
+        ("Tên định danh", head.sender),
+        ("Bắt đầu gửi", moment(head.started_ms)),
+        ("Kết thúc gửi", moment(head.ended_ms)),
+        ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
+        ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(oldest_ms)),
+    ]
+    for lang, wording in sorted(head.texts.items()):
+        pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
+        pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
+    rows = tuple(Row(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return Form("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
+
+
+# ---- form 1 --------------------------------------------------------------------------------
+
+
+def _general(report: CarrierReport) -> Form:
+    columns = (
+        Column("nth", "TT", Kind.TEXT, 6),
+        Column("name", "Chỉ tiêu", Kind.TEXT, 62),
+        Column("unit", "Đơn vị", Kind.TEXT, 10),
+        Column("n", "Số lượng", Kind.COUNT, 14),
+        Column("ratio", "Tỷ lệ so với đã gửi (%)", Kind.RATIO, 14),
+    )
+    rows = (*_before(report.general, report.excluded), *_outcomes(report), *_beside(report))
+    return Form("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows)
+
+
+def _before(g: Figures, causes: Iterable[Cause]) -> list[Row]:
+    lines = [
+        Row(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, None))
+        for n, cause in enumerate(causes, 1)
+    ]
+    excluded = Formula(g.excluded, f"SUM({{cause_1}}:{{cause_{len(lines)}}})") if lines else g.excluded
+    sent = Formula(g.sent, "{eligible}-{excluded}-{waiting}")
+    return [
+        Row("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible, None)),
+        Row("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", excluded, None)),
+        *lines,
+        Row("waiting", ("(2')", "Đang chờ gửi", "thuê bao", g.waiting, None)),
+        Row("sent", ("(3)", "Đã gửi = (1) − (2) − (2')", "tin", sent, None), strong=True),
+    ]
+
+
+def _outcomes(report: CarrierReport) -> list[Row]:
+    g = report.general
+    named = (
+        ("delivered", "(4a)", "Đã nhận (có biên nhận của máy thuê bao)"),
+        ("relayed", "(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)"),
+        ("failed", "(5)", "Không nhận được"),
+        ("no_receipt", "(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)"),
+        ("unknown", "(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)"),
+    )
+    rest = Formula(g.no_receipt, "{sent}-{delivered}-{relayed}-{failed}-{unknown}")
+    rows = []
+    for key, nth, name in named:
+        n = getattr(g, key)
+        share = Formula(n / g.sent if g.sent else None, f'IF({{sent}}=0,"",{{{key}}}/{{sent}})')
+        rows.append(Row(key, (nth, name, "tin", rest if key == "no_receipt" else n, share)))
+    written_off = (
+        "",
+        "– trong đó: người vận hành chốt không xử lý tiếp",
+        "tin",
+        report.extra.written_off,
+        None,
+    )
+    return [*rows, Row("written_off", written_off)]
+
+
+def _beside(report: CarrierReport) -> list[Row]:
+    g, extra = report.general, report.extra
+    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, ratio("delivered", "sent", g.delivered_ratio))
+    taken = (
+        "(7b)",
+        "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)",
+        "%",
+        None,
+        ratio("relayed", "sent", g.relayed_ratio),
+    )
+    return [
+        Row("delivered_ratio", received),
+        Row("relayed_ratio", taken),
+        Row("segments", ("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin", g.segments, None)),
+        Row("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", extra.resent, None)),
+        Row("deferred", ("(9b)", "Số lần nhà mạng hoãn nhận (sau đó gửi tiếp)", "lần", extra.deferred, None)),
+        Row("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
+    ]
+
+
+# ---- forms 2 to 4 --------------------------------------------------------------------------
+
+
+def _areas(report: CarrierReport) -> Form:
+    first = (
+        Column("nth", "TT", Kind.TEXT, 5),
+        Column("code", "Mã", Kind.TEXT, 8),
+        Column("name", "Huyện/thành phố, xã/phường", Kind.TEXT, 40),
+    )
+    rows = [
+        Row(f"area_{n}", (str(n), row.code or "", row.name, *_counts(row.figures)))
+        for n, row in enumerate(report.areas, 1)
+    ]
+    if report.outside_areas:
+        outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
+        rows.append(Row("outside", ("", "", labels.OUTSIDE_AREAS, *_counts(outside))))
+    last = Row("total", ("", "", labels.TOTAL, *_totals(report.general)), strong=True)
+    return Form("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", first + _COUNTS, (*rows, last))
+
+
+def _counts(f: Figures) -> tuple[Cell, ...]:
+    sent = Formula(f.sent, "{eligible}-{excluded}-{waiting}")
+    outcomes = (f.delivered, f.relayed, f.failed, f.no_receipt, f.unknown, f.segments)
+    return (f.eligible, f.excluded, f.waiting, sent, *outcomes, *_ratios(f))
+
+
+def _totals(f: Figures) -> tuple[Cell, ...]:
+    counts = (f.eligible, f.excluded, f.waiting, f.sent)
+    outcomes = (f.delivered, f.relayed, f.failed, f.no_receipt, f.unknown, f.segments)
+    return (*(total(n) for n in counts + outcomes), *_ratios(f))
+
+
+def _ratios(f: Figures) -> tuple[Cell, Cell]:
+    return ratio("delivered", "sent", f.delivered_ratio), ratio("relayed", "sent", f.relayed_ratio)
+
+
+def _days(report: CarrierReport) -> Form:
+    columns = (
+        Column("day", "Ngày", Kind.TEXT, 20),
+        Column("hours", "Khung giờ", Kind.TEXT, 20),
+        Column("batches", "Số lô", Kind.COUNT, 8),
+        Column("sent", "Đã gửi", Kind.COUNT, 12),
+        Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
+        Column("relayed", "Nhà mạng đã tiếp nhận/chuyển", Kind.COUNT, 14),
+        Column("rate", "Tốc độ TB (tin/giây)", Kind.RATE, 12),
+    )
+    rows = [Row(f"day_{n}", _day(day)) for n, day in enumerate(report.days)]
+    g = report.general
+    sums = (total(g.sent), total(g.delivered), total(g.relayed))
+    last = Row("total", (labels.TOTAL, "", None, *sums, None), strong=True)
+    return Form("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last))
+
+
+def _day(day: DayRow) -> tuple[Cell, ...]:
+    name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
+    hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:]}–{moment(day.last_ms)[11:]}"
+    return (name, hours, day.batches, day.sent, day.delivered, day.relayed, day.messages_per_second)
+
+
+def _reasons(report: CarrierReport) -> Form:
+    columns = (
+        Column("nth", "TT", Kind.TEXT, 5),
+        Column("name", "Nguyên nhân", Kind.TEXT, 48),
+        Column("n", "Số lượng", Kind.COUNT, 12),
+        Column("ratio", "Tỷ lệ (%)", Kind.RATIO, 10),
+        Column("remedy", "Biện pháp", Kind.TEXT, 40),
+    )
+    failed = report.general.failed
+    rows = []
+    for n, cause in enumerate(report.reasons, 1):
+        share = Formula(cause.n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
+        rows.append(Row(cause.key, (str(n), cause.label, cause.n, share, "")))
+    last = Row("total", ("", labels.TOTAL, total(failed), None, ""), strong=True)
+    return Form("Biểu 4", "Biểu 4 – Tin không đến: nguyên nhân", columns, (*rows, last))

@@ -1,0 +1,57 @@
+"""Numbers and times as people in Viet Nam read them: 1.234.567 and 92,5 %, dd/mm/yyyy hh:mm."""
+
+from __future__ import annotations
+
+from app import clock
+from app.reports.render.form import Kind
+
+NOTHING = "–"
+
+
+def count(number: int) -> str:
+    """1234567 -> 1.234.567"""
+    return f"{number:,}".replace(",", ".")
+
+
+def percent(ratio: float | None) -> str:
+    """0.925 -> 92,5 %; a dash where there is no ratio.
+
+    Never rounded up to 100 % while something is missing, nor down to 0 % while something is there.
+    """
+    if ratio is None:
+        return NOTHING
+    tenths = round(ratio * 1000)
+    if ratio < 1:
+        tenths = min(tenths, 999)
+    if ratio > 0:
+        tenths = max(tenths, 1)
+    return f"{tenths / 10:.1f} %".replace(".", ",")
+
+
+def rate(per_second: float | None) -> str:
+    """1234.5 -> 1.234,5; a dash where there is none."""
+    if per_second is None:
+        return NOTHING
+    whole, _, tenth = f"{per_second:.1f}".partition(".")
+    return f"{count(int(whole))},{tenth}"
+
+
+def moment(ms: int | None) -> str:
+    """Milliseconds since 1970 -> dd/mm/yyyy hh:mm:ss on the clock of Viet Nam; a dash where there is none."""
+    return NOTHING if ms is None else clock.local(clock.from_ms(ms)).strftime("%d/%m/%Y %H:%M:%S")
+
+
+def iso(ms: int | None) -> str | None:
+    """Milliseconds since 1970 -> ISO 8601 with the offset of Viet Nam."""
+    return None if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
+
+
+def shown(kind: Kind, value: str | int | float | None) -> str:
+    """Any cell's value as people read it."""
+    if isinstance(value, str):
+        return value
+    if kind is Kind.RATIO:
+        return percent(value)
+    if kind is Kind.RATE:
+        return rate(value)
+    return "" if value is None else count(int(value))
