@@ -1,0 +1,118 @@
+"""A real SMPP 3.4 message centre for tests, demo and bench, which behaves and misbehaves as it is told.
+
+    async with Smsc(Manners(throttle=0.1)) as smsc:
+        ...                       # bind to 127.0.0.1:smsc.port
+        smsc.change(throttle=0)   # other manners from now on
+        smsc.report()["distinct_numbers"]
+
+`python -m carriers.simulators.smsc --help` lists every flag and every number with a fate of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from carriers.simulators.smsc_centre import Centre
+from carriers.simulators.smsc_manners import Manners
+from carriers.simulators.smsc_session import Session
+from carriers.smpp import pdu
+
+__all__ = ["Manners", "Smsc"]
+
+
+class Smsc:
+    """One message centre on one TCP port. Without accounts (system_id -> password) anybody may bind."""
+
+    def __init__(
+        self,
+        manners: Manners | None = None,
+        port: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        accounts: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.port = port
+        self.host = host
+        self._first_manners = manners or Manners()
+        self._accounts, self._tls = accounts, tls
+        self._server: asyncio.Server | None = None
+        self._centre: Centre
+
+    async def __aenter__(self) -> Self:
+        self._centre = Centre(asyncio.get_running_loop(), self._first_manners, self._accounts)
+        await self.start_accepting()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop_accepting()
+        self._centre.close()
+        await asyncio.sleep(0)  # lets the broken connections be reported lost before the loop may end
+
+    async def start_accepting(self) -> None:
+        """Listen; again on the same port after stop_accepting()."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Session(self._centre), self.host, self.port, ssl=self._tls, backlog=1024
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop_accepting(self) -> None:
+        """Refuse new connections; binds that are there stay."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    @property
+    def manners(self) -> Manners:
+        """How the centre behaves; may be replaced at any time."""
+        return self._centre.manners
+
+    @manners.setter
+    def manners(self, manners: Manners) -> None:
+        self._centre.behave(manners)
+
+    def change(self, **manners: Any) -> None:
+        """Replace some manners, by the names of Manners' fields."""
+        self.manners = dataclasses.replace(self.manners, **manners)
+
+    def drop_all(self) -> None:
+        """Break every connection at once, without a word."""
+        for session in tuple(self._centre.sessions):
+            self._centre.tally.connections_dropped += 1
+            session.drop()
+
+    def unbind_all(self) -> None:
+        """Ask every bind to leave, in order (unbind)."""
+        for session in tuple(self._centre.sessions):
+            session.ask(pdu.UNBIND)
+
+    def report(self) -> dict[str, Any]:
+        """What the centre saw and did until now; names say the unit."""
+        return self._centre.report()
+
+    def copies(self, phone: str | int) -> int:
+        """How many whole messages were taken for a number."""
+        return self._centre.seen.copies(int(phone))
+
+    def numbers(self) -> Iterator[int]:
+        """Every number that anything was taken for."""
+        return self._centre.seen.numbers()
+
+    def binds(self) -> int:
+        """How many binds there are now."""
+        return sum(session.account is not None for session in self._centre.sessions)
+
+    def idle_s(self) -> float:
+        """Seconds since an ESME last wrote anything."""
+        return self._centre.loop.time() - self._centre.last_heard_s
+
+
+if __name__ == "__main__":
+    from carriers.simulators.smsc_command import main
+
+    raise SystemExit(main())

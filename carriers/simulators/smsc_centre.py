@@ -1,0 +1,231 @@
+"""The simulated message centre behind its connections: lets in, takes, answers, has it reported."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from carriers.simulators.smsc_chooser import Chooser, unit
+from carriers.simulators.smsc_fates import ENROUTE, Trouble
+from carriers.simulators.smsc_ids import Ids
+from carriers.simulators.smsc_manners import Manners
+from carriers.simulators.smsc_messages import Reader
+from carriers.simulators.smsc_receipts import Message, Receipt
+from carriers.simulators.smsc_reporter import Account, Reporter
+from carriers.simulators.smsc_seen import Pace, Seen, Tally
+from carriers.simulators.smsc_session import Session
+from carriers.simulators.smsc_wheel import Wheel
+from carriers.smpp import pdu
+
+SUBMIT_RESP = pdu.SUBMIT_SM | pdu.RESPONSE
+SWEEP_S = 0.25
+OUT_OF_ORDER_S = 0.2
+
+
+class Centre:
+    """The part of the simulator that decides; accounts are system_id -> password, None takes anybody."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, manners: Manners, accounts: Mapping[str, str] | None):
+        self.loop = loop
+        self.tally, self.seen, self.pace = Tally(), Seen(), Pace()
+        self.sessions: set[Session] = set()
+        self.last_heard_s = loop.time()
+        self.first_submit_s = 0.0
+        self._passwords = accounts
+        self._accounts: dict[str, Account] = {}
+        self._ids, self._chooser = Ids(manners.seed), Chooser()
+        self.reporter = Reporter(self.tally, self._ids, loop.time)
+        self._in_second = Pace()
+        self._timers, self._receipt_timers = Wheel(loop), Wheel(loop)
+        self.behave(manners)
+        self._sweep(None)
+
+    def behave(self, manners: Manners) -> None:
+        """Behave so from now on; what was taken before keeps the fate it has."""
+        self.manners = manners
+        self._reader = Reader(manners)
+        self._chooser.behave(manners)
+        self.reporter.behave(manners)
+        self._ids.use(manners.id_form, manners.receipt_id_form)
+        self._receipt_timers.newest_first = manners.out_of_order
+        self._receipt_spread_s = max(manners.receipt_spread_s, OUT_OF_ORDER_S * manners.out_of_order)
+        for session in self.sessions:
+            session.listen(not manners.deaf)
+            session.flush()
+            session.pump()
+
+    def close(self) -> None:
+        """Stop every timer and break every connection."""
+        self._timers.close()
+        self._receipt_timers.close()
+        for session in self.sessions:
+            session.drop()
+
+    def _sweep(self, _: None) -> None:
+        self.reporter.repeat_overdue(self.sessions)
+        self._timers.call(SWEEP_S, self._sweep, None)
+
+    # Connections
+
+    def joined(self, session: Session) -> None:
+        """A connection came."""
+        self.tally.connections += 1
+        self.sessions.add(session)
+        session.listen(not self.manners.deaf)
+
+    def left(self, session: Session) -> None:
+        """A connection went: its receipts go to another bind of the account, or wait for one."""
+        self.sessions.discard(session)
+        if session.account is None:
+            return
+        session.account.sessions.remove(session)
+        for receipt in (*session.unacknowledged.values(), *session.queue):
+            self.reporter.route(receipt)
+        session.unacknowledged.clear()
+        session.queue.clear()
+
+    def refuse_bind(self, system_id: str, password: str) -> int:
+        """The status that a bind request earns; 0 where it is welcome."""
+        if self.manners.refuse_binds or self._passwords is None:
+            return self.manners.refuse_binds
+        if system_id not in self._passwords:
+            return pdu.ESME_RINVSYSID
+        return pdu.ESME_ROK if self._passwords[system_id] == password else pdu.ESME_RINVPASWD
+
+    def bound(self, session: Session, system_id: str) -> None:
+        """A bind was taken: what waits for its account goes out."""
+        self.tally.binds += 1
+        session.account = self._accounts.setdefault(system_id, Account())
+        session.account.sessions.append(session)
+        session.pump()
+        self._enquire_later(session)
+
+    def _enquire_later(self, session: Session) -> None:
+        if self.manners.enquire_link_s and not session.closed:
+            self._timers.call(self.manners.enquire_link_s, self._enquire, session)
+
+    def _enquire(self, session: Session) -> None:
+        session.ask(pdu.ENQUIRE_LINK)
+        self._enquire_later(session)
+
+    # Submits
+
+    def submit(self, session: Session, sequence: int, body: bytes) -> None:
+        """Take or refuse one submit_sm, and let its fate run."""
+        now = self.loop.time()
+        self.tally.submits += 1
+        self.first_submit_s = self.first_submit_s or now
+        self.pace.add(now)
+        try:
+            kind, phone = self._reader.read(body)
+        except pdu.PduError:
+            self.tally.submits_unreadable += 1
+            return self._refuse(session, sequence, pdu.ESME_RINVMSGLEN)
+        if kind.refused or not phone.isdigit() or len(phone) > 20:
+            return self._refuse(session, sequence, kind.refused or pdu.ESME_RINVDSTADR)
+        fate = self._chooser.choose(phone, kind.part_number, self.tally.submits)
+        status = fate.answer.status or self._over_rate(now)
+        if status:
+            return self._refuse(session, sequence, status)
+        if fate.answer.trouble is Trouble.DROP_UNTAKEN:
+            return self._break(session)
+        return self._take(Message(session, sequence, len(self.reporter.states), phone, kind, fate))
+
+    def _over_rate(self, now: float) -> int:
+        limit = self.manners.rate_limit
+        over = limit and self._in_second.add(now) > limit
+        return pdu.ESME_RTHROTTLED if over else pdu.ESME_ROK
+
+    def _refuse(self, session: Session, sequence: int, status: int) -> None:
+        if status in (pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL):
+            self.tally.throttled += 1
+        else:
+            self.tally.refused += 1
+        refusal = pdu.frame(SUBMIT_RESP, sequence, status=status)
+        delay = self._answer_delay_s(self.tally.submits)
+        if delay:
+            self._timers.call(delay, session.send, refusal)
+        else:
+            session.send(refusal)
+
+    def _break(self, session: Session) -> None:
+        self.tally.connections_dropped += 1
+        session.drop()
+
+    def _take(self, message: Message) -> None:
+        self.seen.add(int(message.phone), message.kind)
+        self.reporter.states.append(ENROUTE)
+        message.submitted = self.reporter.writer.date()
+        answer, session = message.fate.answer, message.session
+        if answer.trouble in (Trouble.BAD_FRAME, Trouble.BAD_BODY, Trouble.BAD_COMMAND):
+            session.garbage(answer.trouble)
+        if self._breaks_after(session) or answer.trouble is Trouble.DROP:
+            self._break(session)
+        if answer.silent or session.closed:
+            self.tally.never_answered += 1
+            self._report_later(message)
+        elif message.fate.reporting.early:
+            message.answer_waits = True
+            if not self.reporter.conclude(message):
+                self.answer_waiting(message)
+        else:
+            self._answer_later(message)
+
+    def _breaks_after(self, session: Session) -> bool:
+        return 0 < self.manners.drop_after_submits <= session.submits
+
+    # Answers, and then receipts
+
+    def _answer_delay_s(self, turn: int) -> float:
+        manners = self.manners
+        if not manners.answer_spread_s:
+            return manners.answer_delay_s
+        return manners.answer_delay_s + manners.answer_spread_s * unit(manners.seed, 4, turn)
+
+    def answer_waiting(self, message: Message) -> None:
+        """Its receipt is on the way, or can't be: a submit that waited for that is answered now."""
+        message.answer_waits = False
+        self._answer_later(message)
+
+    def _answer_later(self, message: Message) -> None:
+        delay = self._answer_delay_s(message.index)
+        if delay:
+            self._timers.call(delay, self._answer, message)
+        else:
+            self._answer(message)
+
+    def _answer(self, message: Message) -> None:
+        body = b"" if message.fate.answer.without_id else self._ids.answer(message.index) + b"\0"
+        message.session.send(pdu.frame(SUBMIT_RESP, message.sequence, body))
+        self.tally.answered += 1
+        if not message.fate.reporting.early:
+            self._report_later(message)
+
+    def _report_later(self, message: Message) -> None:
+        manners = self.manners
+        delay = manners.receipt_delay_s
+        if self._receipt_spread_s:
+            delay += self._receipt_spread_s * unit(manners.seed, 5, message.index)
+        if delay:
+            self._receipt_timers.call(delay, self.reporter.conclude, message)
+        else:
+            self.reporter.conclude(message)
+
+    def refused_for_now(self, receipt: Receipt) -> None:
+        """The ESME could not take a receipt: it is sent again after a pause."""
+        self.tally.receipts_refused_for_now += 1
+        self._receipt_timers.call(self.manners.receipt_pause_s, self.reporter.route, receipt)
+
+    def report(self) -> dict[str, object]:
+        """All counts, with names that say the unit."""
+        tally = asdict(self.tally)
+        outstanding = self.tally.receipts_due - self.tally.receipts_acknowledged - self.tally.receipts_refused
+        last = self.reporter.last_acknowledged_s
+        return {
+            **tally,
+            **self.seen.report(),
+            "receipts_outstanding": outstanding,
+            "submits_per_second_max": self.pace.peak,
+            "first_submit_to_last_receipt_s": round(max(0.0, last - self.first_submit_s), 3),
+        }

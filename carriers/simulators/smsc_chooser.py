@@ -1,0 +1,54 @@
+"""Chooses the fate of each submit: by its number, or by shares that the seed makes repeatable."""
+
+from __future__ import annotations
+
+from carriers.simulators import smsc_fates as fates
+from carriers.simulators import smsc_manners
+from carriers.simulators.smsc_fates import Fate
+from carriers.simulators.smsc_manners import Manners
+
+
+def unit(*parts: int) -> float:
+    """A number from 0 to 1 that depends on `parts` only: the same fate whatever the order of arrival."""
+    return (hash(parts) & 0xFFFFFFFF) / 2**32
+
+
+class Chooser:
+    """Remembers how often a number with a fate of its own has tried; all else follows from the manners."""
+
+    def __init__(self) -> None:
+        self._tries: dict[tuple[int, int], int] = {}
+        self.behave(Manners())
+
+    def behave(self, manners: Manners) -> None:
+        """Choose by these manners from now on."""
+        self._seed = manners.seed
+        self._by_number = fates.BY_NUMBER if manners.by_number else {}
+        self._answers, self._outcomes = smsc_manners.answers(manners), smsc_manners.outcomes(manners)
+        self._reportings = smsc_manners.reportings(manners)
+        self._fated = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
+        self._usual = Fate(outcome=self._outcomes.draw(1.0))
+
+    def choose(self, phone: bytes, part: int, turn: int) -> Fate:
+        """The fate of the `turn`th submit, which carries part `part` (from 1) to the digits `phone`."""
+        special = self._by_number.get(phone[-4:])
+        if special is not None:
+            return self._special(special, int(phone), part)
+        if not self._fated:
+            return self._usual
+        return Fate(
+            self._answers.draw(
+                unit(self._seed, 1, turn)
+            ),  # by its turn, so that a second try has another fate
+            self._outcomes.draw(unit(self._seed, 2, int(phone), part)),
+            self._reportings.draw(unit(self._seed, 3, int(phone), part)),
+        )
+
+    def _special(self, special: fates.Special, phone: int, part: int) -> Fate:
+        if part < special.from_part:
+            return self._usual
+        if special.tries:
+            tries = self._tries[phone, part] = self._tries.get((phone, part), 0) + 1
+            if tries > special.tries:
+                return Fate(fates.TAKEN, special.fate.outcome, special.fate.reporting)
+        return special.fate

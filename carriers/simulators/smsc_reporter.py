@@ -1,0 +1,119 @@
+"""Brings every receipt to a bind of its account, and again until it is acknowledged."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from carriers.simulators import smsc_fates as fates
+from carriers.simulators.smsc_ids import Ids
+from carriers.simulators.smsc_manners import Manners
+from carriers.simulators.smsc_receipts import Message, Receipt, Writer
+from carriers.simulators.smsc_seen import Tally
+
+if TYPE_CHECKING:
+    from carriers.simulators.smsc_session import Session
+
+FAILURES_ONLY = 2  # of registered_delivery
+NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """One system_id: its binds, and the receipts that wait for one of them."""
+
+    sessions: list[Session] = field(default_factory=list)
+    waiting: deque[Receipt] = field(default_factory=deque)
+    turn: int = 0
+
+    def choose(self, own: Session, rule: str) -> Session | None:
+        """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
+        if rule == "own" and own.receives:
+            return own
+        able = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
+        if not able:
+            return own if own.receives else None
+        self.turn += 1
+        return able[self.turn % len(able)]
+
+
+class Reporter:
+    """Receipts of one centre; `states` holds the message_state of each message by its index."""
+
+    def __init__(self, tally: Tally, ids: Ids, now: Callable[[], float]) -> None:
+        self.states = bytearray()
+        self.last_acknowledged_s = 0.0
+        self._tally, self._ids, self._now = tally, ids, now
+
+    def behave(self, manners: Manners) -> None:
+        """Report by these manners from now on."""
+        self.manners, self.writer = manners, Writer(manners)
+
+    def conclude(self, message: Message) -> bool:
+        """The message's outcome is there: report it. False where no bind can bring the receipt now."""
+        self.states[message.index] = message.fate.outcome.state
+        brought = False
+        for receipt in self._receipts(message):
+            self._tally.receipts_due += 1
+            brought = self.route(receipt) or brought
+        return brought
+
+    def _receipts(self, message: Message) -> Sequence[Receipt]:
+        kind, outcome, reporting = message.kind, message.fate.outcome, message.fate.reporting
+        if not kind.reports or (kind.reports == FAILURES_ONLY and outcome.stat == fates.DELIVERED.stat):
+            return ()
+        identity = self._ids.receipt(message.index, reporting.other_base)
+        if reporting is fates.ONCE:
+            return (Receipt(message, outcome, identity),)
+        self._tally.never_reported += not reporting.times
+        told = (*reporting.before, *(outcome,) * reporting.times, *reporting.after)
+        receipts = [Receipt(message, one, identity) for one in told]
+        if reporting.foreign:
+            self._tally.receipts_foreign += 1
+            foreign = self._ids.receipt(message.index + NEVER_GIVEN, reporting.other_base)
+            receipts.append(Receipt(message, outcome, foreign))
+        return receipts
+
+    def route(self, receipt: Receipt) -> bool:
+        """Hand a receipt to a bind, or keep it until there is one (False)."""
+        own = receipt.message.session
+        account = own.account
+        if account is None:  # a submit has a bind, and a bind an account: only for the type's sake
+            return False
+        session = account.choose(own, self.manners.receipts_on)
+        if session is None:
+            account.waiting.append(receipt)
+            return False
+        session.post(receipt)
+        return True
+
+    def write(self, receipt: Receipt, sequence: int) -> bytes:
+        """The deliver_sm of a receipt that is sent now."""
+        self._tally.receipts_sent += 1
+        self._tally.receipts_repeated += receipt.sent
+        receipt.sent, receipt.sent_at_s = True, self._now()
+        return self.writer.write(receipt, sequence)
+
+    def settle(self, refused: bool) -> None:
+        """A receipt was acknowledged, or refused for good: it is never sent again."""
+        self.last_acknowledged_s = self._now()
+        if refused:
+            self._tally.receipts_refused += 1
+        else:
+            self._tally.receipts_acknowledged += 1
+
+    def repeat_overdue(self, sessions: Iterable[Session]) -> None:
+        """Send again what nobody acknowledged in time."""
+        before_s = self._now() - self.manners.receipt_timeout_s
+        for session in tuple(sessions):
+            for receipt in session.take_overdue(before_s):
+                self.route(receipt)
+
+    def state(self, identity: bytes) -> int:
+        """The message_state of a message by its answer's id; ValueError where no message has it."""
+        index = self._ids.index(identity)
+        if index >= len(self.states):
+            raise ValueError(f"no message has the id {identity!r}")
+        return self.states[index]

@@ -1,0 +1,261 @@
+"""One connection to the simulated message centre: frames, bind state, gathered writes, the receipt window."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from carriers.simulators.smsc_fates import Trouble
+from carriers.smpp import pdu
+
+if TYPE_CHECKING:
+    from carriers.simulators.smsc_centre import Centre
+    from carriers.simulators.smsc_receipts import Receipt
+    from carriers.simulators.smsc_reporter import Account
+
+SUBMIT_MULTI, DATA_SM, REPLACE_SM, CANCEL_SM = 0x21, 0x103, 0x07, 0x08
+RSUBMITFAIL, RREPLACEFAIL, RCANCELFAIL, RQUERYFAIL, RALYBND = 0x45, 0x13, 0x11, 0x67, 0x05
+REFUSED_COMMANDS = {
+    SUBMIT_MULTI: RSUBMITFAIL,
+    DATA_SM: RSUBMITFAIL,
+    REPLACE_SM: RREPLACEFAIL,
+    CANCEL_SM: RCANCELFAIL,
+}
+RECEIVERS = (pdu.BIND_RECEIVER, pdu.BIND_TRANSCEIVER)
+TRANSMITTERS = (pdu.BIND_TRANSMITTER, pdu.BIND_TRANSCEIVER)
+REFUSED_FOR_NOW = {pdu.ESME_RMSGQFUL, pdu.ESME_RTHROTTLED, pdu.ESME_RSYSERR, pdu.ESME_RX_T_APPN}
+BIND_ANSWER = b"loa-smsc\0" + pdu.tlv(0x0210, b"\x34")  # system_id, sc_interface_version
+NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # no zero: no string in it ever ends
+
+
+class Session(asyncio.Protocol):
+    """One ESME's connection."""
+
+    def __init__(self, centre: Centre) -> None:
+        self._centre = centre
+        self._loop = centre.loop
+        self._buffer = bytearray()
+        self._out: list[bytes] = []
+        self._flushing = False
+        self._sequence = 0
+        self._stalled = False
+        self.transport: asyncio.Transport
+        self.account: Account | None = None
+        self.bound_as = 0
+        self.submits = 0
+        self.closed = False
+        self.queue: deque[Receipt] = deque()
+        self.unacknowledged: dict[int, Receipt] = {}
+
+    @property
+    def receives(self) -> bool:
+        """Whether receipts may be sent on this bind."""
+        return not self.closed and self.bound_as in RECEIVERS
+
+    # Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]  # a stream protocol's transport is a Transport
+        self._centre.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self._centre.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._centre.last_heard_s = self._loop.time()
+        self._buffer += data
+        try:
+            for command, status, sequence, body in pdu.frames(self._buffer):
+                HANDLERS.get(command, Session._unknown)(self, command, status, sequence, body)
+                if self.closed:
+                    return
+        except pdu.FrameError:
+            self._centre.tally.bad_frames += 1
+            self.send(pdu.frame(pdu.GENERIC_NACK, 0, status=pdu.ESME_RINVCMDLEN))
+            self.leave()
+
+    def pause_writing(self) -> None:
+        self._stalled = True
+
+    def resume_writing(self) -> None:
+        self._stalled = False
+        self.pump()
+
+    def send(self, data: bytes) -> None:
+        """Write with whatever else this round of the loop brings."""
+        self._out.append(data)
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what waits; nothing while the centre is silent."""
+        self._flushing = False
+        manners = self._centre.manners
+        if manners.silent or self.closed or not self._out:
+            return
+        data = b"".join(self._out)
+        self._out.clear()
+        if manners.cut_writes and len(data) > 2:
+            # Half and half again: the cuts fall on every kind of place, headers as well.
+            self._out.append(data[len(data) // 2 :])
+            data = data[: len(data) // 2]
+            self._flushing = True
+            self._loop.call_later(0.001, self.flush)
+        self.transport.write(data)
+
+    def drop(self) -> None:
+        """Break the connection: nothing that waits is written."""
+        self.closed = True
+        self.transport.abort()
+
+    def leave(self) -> None:
+        """Close in order, after what waits."""
+        self.flush()
+        self.closed = True
+        self.transport.close()
+
+    def ask(self, command: int) -> None:
+        """Send the ESME a request without a body (enquire_link, unbind)."""
+        self.send(pdu.frame(command, self._next_sequence()))
+
+    def listen(self, listening: bool) -> None:
+        """Read from the connection, or leave what comes in the system's buffers."""
+        if listening:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def garbage(self, kind: Trouble) -> None:
+        """Send a bad frame, a deliver_sm whose body is noise, or a command that does not exist."""
+        self._centre.tally.garbage_sent += 1
+        if kind is Trouble.BAD_FRAME:
+            self.send(b"\xff" * 16 + NOISE)
+        else:
+            command = pdu.DELIVER_SM if kind is Trouble.BAD_BODY else 0x0777
+            self.send(pdu.frame(command, self._next_sequence(), NOISE))
+
+    # Requests of the ESME
+
+    def _answer(self, command: int, sequence: int, status: int, body: bytes = b"") -> None:
+        self.send(pdu.frame(command | pdu.RESPONSE, sequence, body, status))
+
+    def _bind(self, command: int, _status: int, sequence: int, body: bytes) -> None:
+        try:
+            system_id, password, _ = pdu.read_bind(body)
+        except pdu.PduError:
+            return self._answer(command, sequence, pdu.ESME_RINVCMDLEN)
+        refused = RALYBND if self.bound_as else self._centre.refuse_bind(system_id, password)
+        if refused:
+            self._centre.tally.binds_refused += 1
+            return self._answer(command, sequence, refused)
+        self._answer(command, sequence, pdu.ESME_ROK, BIND_ANSWER)
+        self.bound_as = command
+        self._centre.bound(self, system_id)
+        return None
+
+    def _unbind(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        self._answer(command, sequence, pdu.ESME_ROK)
+        self.leave()
+
+    def _unbound(self, _command: int, _status: int, _sequence: int, _body: bytes) -> None:
+        self.leave()
+
+    def _enquire(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        self._answer(command, sequence, pdu.ESME_ROK)
+
+    def _submit(self, command: int, _status: int, sequence: int, body: bytes) -> None:
+        if self.bound_as in TRANSMITTERS:
+            self.submits += 1
+            self._centre.submit(self, sequence, body)
+        else:
+            self._answer(command, sequence, pdu.ESME_RINVBNDSTS)
+
+    def _query(self, command: int, _status: int, sequence: int, body: bytes) -> None:
+        if self.bound_as not in TRANSMITTERS:
+            return self._answer(command, sequence, pdu.ESME_RINVBNDSTS)
+        self._centre.tally.queries += 1
+        try:
+            identity, _ = pdu.cstring(body, 0)
+            state = self._centre.reporter.state(identity)
+        except ValueError:  # PduError too: neither names a message of ours
+            return self._answer(command, sequence, RQUERYFAIL)
+        return self._answer(command, sequence, pdu.ESME_ROK, identity + b"\0\0" + bytes((state, 0)))
+
+    def _refuse(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        refused = REFUSED_COMMANDS[command] if self.bound_as else pdu.ESME_RINVBNDSTS
+        self._answer(command, sequence, refused)
+
+    def _unknown(self, command: int, _status: int, sequence: int, _body: bytes) -> None:
+        self._centre.tally.unknown_commands += 1
+        if not command & pdu.RESPONSE:  # an answer is never answered
+            self.send(pdu.frame(pdu.GENERIC_NACK, sequence, status=pdu.ESME_RINVCMDID))
+
+    def _ignore(self, _command: int, _status: int, _sequence: int, _body: bytes) -> None:
+        """enquire_link_resp says all it has to say by coming."""
+
+    # Receipts
+
+    def post(self, receipt: Receipt) -> None:
+        """Send a receipt on this bind as soon as its window has room."""
+        self.queue.append(receipt)
+        self.pump()
+
+    def pump(self) -> None:
+        """Fill the receipt window from this bind's own queue, then from its account's."""
+        if self.account is None or not self.receives:
+            return
+        centre = self._centre
+        window = centre.manners.receipt_window
+        while len(self.unacknowledged) < window and not self._stalled:
+            queue = self.queue or self.account.waiting
+            if not queue:
+                return
+            receipt = queue.popleft()
+            sequence = self._next_sequence()
+            self.unacknowledged[sequence] = receipt
+            self.send(centre.reporter.write(receipt, sequence))
+            if receipt.message.answer_waits:
+                centre.answer_waiting(receipt.message)
+
+    def take_overdue(self, before_s: float) -> list[Receipt]:
+        """Give back the receipts sent before `before_s` that nobody acknowledged."""
+        late = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
+        return [self.unacknowledged.pop(sequence) for sequence in late]
+
+    def _delivered(self, _command: int, status: int, sequence: int, _body: bytes) -> None:
+        receipt = self.unacknowledged.pop(sequence, None)
+        if receipt is None:
+            self._centre.tally.acknowledgements_unexpected += 1
+        elif status in REFUSED_FOR_NOW:
+            self._centre.refused_for_now(receipt)
+        else:
+            self._centre.reporter.settle(refused=status != pdu.ESME_ROK)
+        self.pump()
+
+    def _nacked(self, _command: int, _status: int, sequence: int, body: bytes) -> None:
+        if sequence in self.unacknowledged:
+            self._delivered(pdu.GENERIC_NACK, pdu.ESME_RINVCMDID, sequence, body)
+
+    def _next_sequence(self) -> int:
+        self._sequence = self._sequence % pdu.MAX_SEQUENCE + 1
+        return self._sequence
+
+
+HANDLERS: dict[int, Callable[[Session, int, int, int, bytes], None]] = {
+    pdu.SUBMIT_SM: Session._submit,
+    pdu.DELIVER_SM | pdu.RESPONSE: Session._delivered,
+    pdu.ENQUIRE_LINK: Session._enquire,
+    pdu.ENQUIRE_LINK | pdu.RESPONSE: Session._ignore,
+    pdu.BIND_TRANSCEIVER: Session._bind,
+    pdu.BIND_TRANSMITTER: Session._bind,
+    pdu.BIND_RECEIVER: Session._bind,
+    pdu.UNBIND: Session._unbind,
+    pdu.UNBIND | pdu.RESPONSE: Session._unbound,
+    pdu.QUERY_SM: Session._query,
+    pdu.GENERIC_NACK: Session._nacked,
+    **dict.fromkeys(REFUSED_COMMANDS, Session._refuse),
+}
