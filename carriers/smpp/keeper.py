@@ -37,10 +37,12 @@ class Keeper:
         self.session: Session | None = None
         self.command = command
         self._settings, self._desk, self._tls = settings, desk, tls
+        self._leaving = False
         self._task = asyncio.create_task(self._run())
 
     async def leave(self) -> None:
         """Unbind in order where there is a bind, and stop."""
+        self._leaving = True
         if self.session is not None:
             await self.session.leave()
         self._task.cancel()
@@ -49,9 +51,11 @@ class Keeper:
     async def _run(self) -> None:
         own = self._settings
         pause, told = own.reconnect_min_s, False
-        while True:
+        while not self._leaving:
             session = self.session = Session(own, self.command, self._desk)
             end = await self._hold(session)
+            if self._leaving:
+                return
             halt = BIND_HALTS.get(end.refused or 0)
             if halt is not None:
                 self._desk.halt(halt)

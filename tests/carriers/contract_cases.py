@@ -1,0 +1,142 @@
+"""What every carrier's adapter has to keep: inherit ContractCases and give it a `harness` fixture."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from enum import Enum
+from typing import Any, Protocol
+
+import pytest
+from structlog.testing import capture_logs
+
+from carriers.contract import Accepted, Carrier, Deferred, Halted, OutboundSms, Rejected, Unknown
+
+TEXT = "Cong an tinh canh bao: khong cung cap ma OTP cho bat ky ai."
+LONG = TEXT * 4
+
+
+class Behaviour(Enum):
+    """How the far end treats what it is sent."""
+
+    TAKE = "takes everything"
+    REFUSE_SEVENS = "refuses numbers that end in 7, takes the others"
+    THROTTLE = "says that it is too much now"
+    AWAY = "is not there"
+    DIE = "reads a message and breaks the connection"
+    SILENT = "reads and never answers"
+    CUT = "breaks the connection in the middle of an answer"
+    HUGE = "answers with more than any answer has"
+    NOISE = "answers with random bytes"
+    WRONG_PASSWORD = "does not take our password"
+
+
+LOSES = [Behaviour.DIE, Behaviour.SILENT, Behaviour.CUT, Behaviour.HUGE, Behaviour.NOISE]
+
+
+class Harness(Protocol):
+    """What an adapter's test supplies: links with deadlines well under a second."""
+
+    secrets: tuple[str, ...]  # what must never be logged
+
+    def link(self, behaviour: Behaviour) -> AbstractAsyncContextManager[Carrier]:
+        """An open link to a far end that behaves so; ready, where it ever gets ready."""
+        ...
+
+    def messages_read(self) -> int:
+        """How many messages the far end has read so far."""
+        ...
+
+
+def parcel(count: int, text: str = TEXT) -> list[OutboundSms]:
+    return [OutboundSms(f"8491234{number:04d}", text, "CONGAN") for number in range(count)]
+
+
+class ContractCases:
+    """The contract test set. Each case runs against a real far end on a real socket."""
+
+    async def test_there_is_one_result_for_each_message_in_order(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.REFUSE_SEVENS) as carrier:
+            results = await carrier.submit(parcel(100))
+        assert [isinstance(result, Rejected) for result in results] == [n % 10 == 7 for n in range(100)]
+        assert sum(isinstance(result, Accepted) for result in results) == 90
+
+    async def test_an_empty_parcel_has_no_results(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.TAKE) as carrier:
+            assert list(await carrier.submit([])) == []
+
+    async def test_a_long_message_has_one_reference_for_each_segment_or_none(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.TAKE) as carrier:
+            (result,) = await carrier.submit(parcel(1, LONG))
+            assert isinstance(result, Accepted)
+            assert len(result.refs) in (0, carrier.segments(LONG))
+
+    async def test_parcels_under_way_at_once_keep_their_own_results(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.REFUSE_SEVENS) as carrier:
+            messages = parcel(60)
+            lists = await asyncio.gather(*(carrier.submit(messages[n : n + 15]) for n in range(0, 60, 15)))
+        refused = [isinstance(result, Rejected) for results in lists for result in results]
+        assert refused == [n % 10 == 7 for n in range(60)]
+
+    async def test_throttling_defers_and_uses_up_no_patience(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.THROTTLE) as carrier:
+            results = await carrier.submit(parcel(5))
+        assert all(isinstance(result, Deferred) and not result.counts for result in results)
+
+    async def test_a_carrier_that_is_away_defers_and_nothing_was_sent(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.AWAY) as carrier:
+            results = await carrier.submit(parcel(5))
+        assert all(isinstance(result, Deferred) and not result.counts for result in results)
+        assert harness.messages_read() == 0
+
+    @pytest.mark.parametrize("behaviour", LOSES, ids=lambda behaviour: behaviour.name)
+    async def test_a_lost_answer_is_unknown_and_what_was_not_written_is_deferred(
+        self, harness: Harness, behaviour: Behaviour
+    ) -> None:
+        async with harness.link(behaviour) as carrier, asyncio.timeout(5):
+            results = await carrier.submit(parcel(3))
+        assert {type(result) for result in results} <= {Unknown, Deferred}
+        assert sum(isinstance(result, Unknown) for result in results) >= 1
+        # Whoever was deferred has certainly not been read.
+        assert harness.messages_read() <= sum(isinstance(result, Unknown) for result in results)
+
+    async def test_a_wrong_password_halts_the_link_and_says_so(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.WRONG_PASSWORD) as carrier:
+            results = await carrier.submit(parcel(2))
+            assert all(isinstance(result, Halted) for result in results)
+            assert carrier.halted() is not None
+        assert harness.messages_read() == 0
+
+    async def test_close_settles_what_is_under_way(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.SILENT) as carrier, asyncio.timeout(5):
+            under_way = asyncio.create_task(_submit(carrier, 4))
+            await asyncio.sleep(0.02)
+            await carrier.close()
+            assert {type(result) for result in await under_way} <= {Unknown, Deferred}
+
+    async def test_a_closed_link_takes_nothing(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.TAKE) as carrier:
+            await carrier.close()
+            assert [type(result) for result in await carrier.submit(parcel(2))] == [Deferred, Deferred]
+        assert harness.messages_read() == 0
+
+    @pytest.mark.parametrize("behaviour", list(Behaviour), ids=lambda behaviour: behaviour.name)
+    async def test_logs_name_no_secret_and_no_whole_phone(
+        self, harness: Harness, behaviour: Behaviour, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with capture_logs() as logs:
+            async with harness.link(behaviour) as carrier:
+                await carrier.submit(parcel(3))
+        written = f"{logs}{caplog.text}"
+        for secret in (*harness.secrets, *(message.phone for message in parcel(3))):
+            assert secret not in written
+
+    async def test_the_figures_of_the_link_are_those_of_its_contract(self, harness: Harness) -> None:
+        async with harness.link(Behaviour.TAKE) as carrier:
+            assert carrier.name
+            assert carrier.limits.segments_per_second > 0
+            assert carrier.segments(TEXT) == 1
+
+
+async def _submit(carrier: Carrier, count: int) -> Any:
+    return await carrier.submit(parcel(count))
