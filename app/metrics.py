@@ -107,7 +107,7 @@ def _runs(connection: Connection) -> Metric:
 
 def _by_state(connection: Connection, name: str, what: str, query: Select[Any]) -> Metric:
     family = GaugeMetricFamily(name, what, labels=["run_state"])
-    found = {state: int(n) for state, n in connection.execute(query).tuples()}
+    found = {state: int(n) for state, n in connection.execute(query)}
     for state in RunState:
         family.add_metric([state], found.get(state, 0))
     return family

@@ -160,7 +160,7 @@ def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> floa
         .where(run_batches.c.run_id == run_id)
         .group_by(subscribers.c.lang)
     )
-    counts: dict[str | None, int] = dict(connection.execute(query).tuples().all())
+    counts: dict[str | None, int] = dict(tuple(row) for row in connection.execute(query))
     total = sum(n * parts.get(language or "", parts[""]) for language, n in counts.items())
     return total / sum(counts.values()) if counts else parts[""]
 

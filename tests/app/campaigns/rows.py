@@ -1,0 +1,57 @@
+"""Rows to begin with: batches, drafts, runs and lanes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert
+
+from app.campaigns import lifecycle
+from app.campaigns.drafts import DayHours, Draft
+from app.models import batches, lanes
+
+HOURS = DayHours("07:00", "21:00")
+DRAFT = Draft(name="Before Tet", purpose="tuyen_truyen", sender="CA SON LA", text="Canh giac lua dao.")
+
+
+def new_batch(connection: Connection, carrier: str = "vnpt", **values: Any) -> int:
+    """A batch row that is ready; its id."""
+    row: dict[str, Any] = {
+        "carrier": carrier,
+        "name": "list.csv",
+        "sha256": values.pop("sha256", "0" * 64),
+        "state": "ready",
+        "accepted": 1000,
+        "created_at": 0,
+        "created_by": "tester",
+    }
+    made = connection.execute(insert(batches).values(row | values).returning(batches.c.id))
+    return int(made.scalar_one())
+
+
+def new_campaign(connection: Connection, draft: Draft = DRAFT) -> int:
+    """A draft; its id."""
+    return lifecycle.create(connection, draft, HOURS, "author")
+
+
+def new_run(connection: Connection, draft: Draft = DRAFT, **batch: Any) -> tuple[int, int]:
+    """A draft with one run over one batch: ids of campaign and run."""
+    campaign_id = new_campaign(connection, draft)
+    batch_id = new_batch(connection, **batch)
+    run_id = lifecycle.add_run(connection, campaign_id, batch.get("carrier", "vnpt"), [batch_id], "author")
+    return campaign_id, run_id
+
+
+def new_lane(connection: Connection, name: str = "vnpt-1", rate: float = 10.0, **values: Any) -> None:
+    """A lane row."""
+    row = {
+        "name": name,
+        "carrier": "vnpt",
+        "receipt_group": name,
+        "group_id": 1,
+        "segments_per_second": rate,
+        "receipt_level": 2,
+        "state": "running",
+        "changed_at": 0,
+    }
+    connection.execute(insert(lanes).values(row | values))

@@ -1,0 +1,127 @@
+"""An approval holds for exactly what was read, and for nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from app.auth import Caller
+from app.campaigns import approval, lifecycle, queries, records
+from app.clock import VIETNAM
+from app.db import Database
+from app.errors import Conflict, Invalid
+from app.models import batches, campaigns
+from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
+
+CHIEF = Caller("chief", "admin")
+
+
+def submitted(db: Database) -> int:
+    campaign_id, _ = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    return campaign_id
+
+
+def digest(db: Database, campaign_id: int) -> str:
+    return db.read(lambda c: approval.digest(c, records.campaign(c, campaign_id)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"text": "Canh giac lua dao!"},
+        {"sender": "CA SONLA"},
+        {"purpose": "canh_bao_khan"},
+        {"window_start": datetime(2030, 1, 1, tzinfo=VIETNAM)},
+        {"window_end": datetime(2030, 1, 1, tzinfo=VIETNAM)},
+        {"day_starts": "08:00"},
+        {"day_ends": "20:00"},
+        {"languages": {"hmn": "Tsis txhob"}},
+    ],
+    ids=str,
+)
+def test_the_digest_changes_with_all_that_decides_what_is_sent(db: Database, change: dict[str, Any]) -> None:
+    campaign_id, _ = db.write(new_run)
+    before = digest(db, campaign_id)
+    version = db.read(records.campaign, campaign_id).version
+    db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, **change), HOURS, "author")
+    assert digest(db, campaign_id) != before
+
+
+def test_the_digest_changes_with_the_audience(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    seen = [digest(db, campaign_id)]
+    db.write(lambda c: c.execute(update(batches).values(sha256="f" * 64)))
+    seen.append(digest(db, campaign_id))
+    other = db.write(new_batch, carrier="viettel")
+    db.write(lifecycle.add_run, campaign_id, "viettel", [other], "author")
+    seen.append(digest(db, campaign_id))
+    db.write(lifecycle.remove_run, run_id, "author")
+    seen.append(digest(db, campaign_id))
+    assert len(set(seen)) == 4
+
+
+def test_the_digest_stays_the_same_when_only_the_name_changes(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    before = digest(db, campaign_id)
+    version = db.read(records.campaign, campaign_id).version
+    db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, name="Another"), HOURS, "author")
+    assert digest(db, campaign_id) == before
+
+
+def test_an_approval_keeps_digest_time_and_person(db: Database) -> None:
+    campaign_id = submitted(db)
+    db.write(approval.approve, campaign_id, CHIEF, digest(db, campaign_id))
+    found = db.read(queries.dossier, campaign_id)
+    assert found.campaign.state == "approved"
+    [decision] = found.decisions
+    assert (decision.decision, decision.by, decision.digest) == ("approved", "chief", found.digest)
+
+
+def test_an_approver_who_has_read_something_else_is_told(db: Database) -> None:
+    campaign_id = submitted(db)
+    with pytest.raises(Conflict, match="no longer the one that you have read"):
+        db.write(approval.approve, campaign_id, CHIEF, "0" * 64)
+
+
+@pytest.mark.parametrize(
+    ("verb", "decision", "state"),
+    [(approval.reject, "rejected", "rejected"), (approval.send_back, "returned", "draft")],
+)
+def test_a_refusal_keeps_its_reason(db: Database, verb: Any, decision: str, state: str) -> None:
+    campaign_id = submitted(db)
+    with pytest.raises(Invalid, match="Say why"):
+        db.write(verb, campaign_id, CHIEF, "  ")
+    db.write(verb, campaign_id, CHIEF, " wrong sender ")
+    found = db.read(queries.dossier, campaign_id)
+    assert found.campaign.state == state
+    assert [(each.decision, each.reason) for each in found.decisions] == [(decision, "wrong sender")]
+
+
+def test_only_what_was_submitted_is_decided_on(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    with pytest.raises(Conflict, match="is draft; only a submitted one"):
+        db.write(approval.approve, campaign_id, CHIEF)
+
+
+def test_content_that_differs_from_the_approved_one_is_found_out(db: Database) -> None:
+    campaign_id = submitted(db)
+    db.write(approval.approve, campaign_id, CHIEF)
+    db.read(lambda c: approval.require_approved(c, records.campaign(c, campaign_id)))
+    # What nobody can do through Loa: a change of the row behind the approval's back.
+    db.write(lambda c: c.execute(update(campaigns).values(sender="SOMEBODY")))
+    with pytest.raises(Conflict, match="differs from what was approved"):
+        db.read(lambda c: approval.require_approved(c, records.campaign(c, campaign_id)))
+
+
+def test_an_approved_state_without_a_decision_is_not_enough(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    db.write(lambda c: c.execute(update(campaigns).values(state="approved")))
+    with pytest.raises(Conflict, match="differs from what was approved"):
+        db.read(lambda c: approval.require_approved(c, records.campaign(c, campaign_id)))
+    db.write(lambda c: approval.void(c, records.campaign(c, campaign_id), "author"))
+    assert db.read(queries.dossier, campaign_id).decisions[0].digest == ""

@@ -1,0 +1,143 @@
+"""A forecast counts what is left, at the rate there is, in the hours that are open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+from sqlalchemy import Connection, insert, update
+
+from app import hours
+from app.campaigns import directives
+from app.campaigns.forecast import Deadlines, Forecast, Load, Rate, conclude, forecast
+from app.clock import VIETNAM
+from app.db import Database
+from app.models import runs, subscribers, tallies
+from app.states import DeliveryState
+from tests.app.campaigns.rows import DRAFT, new_lane, new_run
+
+EIGHT = datetime(2030, 2, 4, 8, tzinfo=VIETNAM)
+TWO_PARTS = replace(DRAFT, text="a" * 161)
+
+
+def tally(connection: Connection, run_id: int, state: DeliveryState, n: int, segments: int) -> None:
+    row = {"campaign_id": 1, "run_id": run_id, "batch_id": 1, "state": state, "reason": 0}
+    connection.execute(insert(tallies).values(**row, n=n, segments=segments))
+
+
+def numbers(found: Forecast) -> tuple[int, int, int, int]:
+    return found.subscribers, found.subscribers_left, found.segments, found.segments_left
+
+
+def test_a_planned_run_counts_its_batches(db: Database) -> None:
+    _, run_id = db.write(new_run, TWO_PARTS, accepted=36_000)
+    db.write(new_lane, rate=5.0)
+    db.write(new_lane, "vnpt-2", rate=5.0)
+    found = db.read(forecast, run_id, EIGHT)
+    assert numbers(found) == (36_000, 36_000, 72_000, 72_000)
+    assert (found.segments_per_second, found.seconds) == (10.0, 7200.0)
+    assert (found.begins_at, found.finishes_at) == (EIGHT, EIGHT.replace(hour=10))
+    assert found.warnings == []
+
+
+def test_a_running_run_counts_what_the_tallies_leave(db: Database) -> None:
+    _, run_id = db.write(new_run, TWO_PARTS, accepted=1000)
+    db.write(new_lane)
+    db.write(tally, run_id, DeliveryState.QUEUED, 400, 800)
+    db.write(tally, run_id, DeliveryState.QUEUED, -100, -200)
+    db.write(tally, run_id, DeliveryState.SUBMITTED, 100, 200)
+    db.write(tally, run_id, DeliveryState.EXCLUDED, 50, 0)
+    db.write(lambda c: c.execute(update(runs).values(state="running")))
+    # 550 of 1,000 subscribers are not in the ledger yet: they count with two parts each.
+    assert numbers(db.read(forecast, run_id, EIGHT)) == (1000, 850, 1900, 1700)
+
+
+@pytest.mark.parametrize("state", ["cancelling", "cancelled", "sent", "finished"])
+def test_a_run_that_sends_no_more_has_nothing_left(db: Database, state: str) -> None:
+    _, run_id = db.write(new_run, accepted=1000)
+    db.write(tally, run_id, DeliveryState.QUEUED, 400, 400)
+    db.write(tally, run_id, DeliveryState.DELIVERED, 600, 600)
+    db.write(lambda c: c.execute(update(runs).values(state=state)))
+    found = db.read(forecast, run_id, EIGHT)
+    assert numbers(found) == (1000, 0, 600, 0)
+    assert (found.seconds, found.finishes_at, found.warnings) == (0.0, EIGHT, [])
+
+
+def test_languages_count_with_their_own_parts(db: Database) -> None:
+    _, run_id = db.write(new_run, replace(DRAFT, languages={"hmn": "a" * 400}), accepted=4)
+    rows = [
+        {"batch_id": 1, "seq": n, "phone": 84_912_000_000 + n, "lang": lang}
+        for n, lang in enumerate(["hmn", None, "tai", None])
+    ]
+    db.write(lambda c: c.execute(insert(subscribers), rows))
+    assert db.read(forecast, run_id, EIGHT).segments == 3 + 1 + 1 + 1
+
+
+def test_languages_without_subscribers_fall_back_to_the_default(db: Database) -> None:
+    _, run_id = db.write(new_run, replace(DRAFT, languages={"hmn": "a" * 400}), accepted=10)
+    assert db.read(forecast, run_id, EIGHT).segments == 10
+
+
+def test_halted_lanes_and_other_runs_are_named(db: Database) -> None:
+    _, run_id = db.write(new_run)
+    _, other = db.write(new_run, sha256="1" * 64)
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == other).values(state="running")))
+    db.write(new_lane)
+    db.write(new_lane, "vnpt-2", state="halted")
+    found = db.read(forecast, run_id, EIGHT)
+    assert found.segments_per_second == 10.0
+    assert [warning.split(";")[0] for warning in found.warnings] == [
+        "1 of 2 links are halted and are not counted.",
+        "1 other running runs share the links, so it may take longer.",
+    ]
+
+
+@pytest.mark.parametrize(("state", "words"), [(None, "has no link"), ("halted", "Every link")])
+def test_without_a_link_at_work_there_is_no_finish(db: Database, state: str | None, words: str) -> None:
+    _, run_id = db.write(new_run)
+    if state:
+        db.write(new_lane, state=state)
+    found = db.read(forecast, run_id, EIGHT)
+    assert (found.seconds, found.finishes_at) == (None, None)
+    assert [words in warning for warning in found.warnings] == [True]
+
+
+def test_the_directive_s_deadline_is_watched(db: Database) -> None:
+    letter = directives.Letter(
+        "303/CAT-PA05", date(2030, 1, 29), "CAT", "Tuyên truyền", EIGHT.replace(hour=9), ("VNPT",)
+    )
+    directive_id = db.write(directives.create, letter, "author")
+    _, run_id = db.write(new_run, replace(DRAFT, directive_id=directive_id), accepted=72_000)
+    db.write(new_lane)
+    assert db.read(forecast, run_id, EIGHT).warnings == [
+        "The run ends at 2030-02-04 10:00+07:00, after the report is due at 2030-02-04 09:00+07:00."
+    ]
+
+
+LOAD = Load(1000, 1000, 36_000, 36_000)
+ONE_LANE = Rate(1.0, 1, 0, 0)  # ten hours of work
+
+
+@pytest.mark.parametrize(
+    ("now", "end", "begins", "finishes", "late"),
+    [
+        ("04 08:00", None, "04 08:00", "04 18:00", False),
+        ("04 06:00", None, "04 07:00", "04 17:00", False),
+        ("04 16:00", None, "04 16:00", "05 12:00", False),
+        ("04 22:00", "05 17:00", "05 07:00", "05 17:00", False),
+        ("04 22:00", "05 16:59", "05 07:00", "05 17:00", True),
+        ("04 08:00", "04 07:30", "04 08:00", "04 18:00", True),
+    ],
+)
+def test_only_open_hours_count_and_a_late_end_is_said(
+    now: str, end: str | None, begins: str, finishes: str, late: bool
+) -> None:
+    window = hours.Window(None, end and _february(end), "07:00", "21:00")
+    found = conclude(1, LOAD, ONE_LANE, Deadlines(window, None), _february(now))
+    assert (found.begins_at, found.finishes_at) == (_february(begins), _february(finishes))
+    assert ["after the window's end" in warning for warning in found.warnings] == [True] * late
+
+
+def _february(text: str) -> datetime:
+    return datetime.fromisoformat(f"2030-02-{text}+07:00")

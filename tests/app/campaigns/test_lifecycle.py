@@ -1,0 +1,200 @@
+"""A campaign's way from draft to submission, and what an edit undoes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from sqlalchemy import select, update
+
+from app import clock
+from app.auth import Caller
+from app.campaigns import approval, directives, lifecycle, queries, records, runs
+from app.db import Database
+from app.errors import AppError, Conflict, Invalid, NotFound
+from app.models import audit, campaigns, run_batches
+from app.states import CampaignState
+from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_campaign, new_run
+
+CHIEF = Caller("chief", "admin")
+
+
+def state(db: Database, campaign_id: int) -> str:
+    return str(db.read(records.campaign, campaign_id).state)
+
+
+def decisions(db: Database, campaign_id: int) -> list[str]:
+    return [each.decision for each in db.read(queries.dossier, campaign_id).decisions]
+
+
+def test_a_new_campaign_is_a_draft_of_version_one_and_leaves_a_note(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    row = db.read(records.campaign, campaign_id)
+    assert (row.state, row.version, row.created_by) == ("draft", 1, "author")
+    notes = db.read(lambda c: c.execute(select(audit.c.who, audit.c.action)).all())
+    assert [tuple(each) for each in notes] == [("author", "campaign.create")]
+
+
+def test_a_campaign_under_an_unknown_directive_is_refused(db: Database) -> None:
+    with pytest.raises(Invalid, match="no directive 7"):
+        db.write(new_campaign, replace(DRAFT, directive_id=7))
+
+
+def test_a_campaign_names_its_directive(db: Database) -> None:
+    letter = directives.Letter("303/CAT-PA05", date(2024, 1, 29), "CAT", "Phối hợp tuyên truyền")
+    directive_id = db.write(directives.create, letter, "author")
+    campaign_id = db.write(new_campaign, replace(DRAFT, directive_id=directive_id))
+    assert db.read(records.campaign, campaign_id).directive_id == directive_id
+
+
+def test_an_edit_replaces_the_content_and_counts_the_version(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    db.write(lifecycle.edit, campaign_id, 1, replace(DRAFT, text="Khac"), HOURS, "author")
+    row = db.read(records.campaign, campaign_id)
+    assert (row.texts, row.version) == ({"": "Khac"}, 2)
+
+
+def test_an_edit_of_another_version_is_refused(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    with pytest.raises(lifecycle.VersionChanged, match="version 1 now, not 2") as caught:
+        db.write(lifecycle.edit, campaign_id, 2, DRAFT, HOURS, "author")
+    assert caught.value.status == 412
+
+
+@pytest.mark.parametrize("before", ["submitted", "approved", "rejected"])
+def test_any_edit_makes_the_campaign_a_draft_again(db: Database, before: str) -> None:
+    campaign_id, _ = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    if before == "approved":
+        db.write(approval.approve, campaign_id, CHIEF)
+    if before == "rejected":
+        db.write(approval.reject, campaign_id, CHIEF, "wrong name")
+    version = db.read(records.campaign, campaign_id).version
+    db.write(lifecycle.edit, campaign_id, version, DRAFT, HOURS, "author")
+    assert state(db, campaign_id) == "draft"
+    assert decisions(db, campaign_id)[1:] == (["voided"] if before == "approved" else [])
+
+
+@pytest.mark.parametrize("change", ["add a run", "remove a run"])
+def test_a_change_of_the_audience_voids_an_approval_too(db: Database, change: str) -> None:
+    campaign_id, run_id = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, CHIEF)
+    if change == "add a run":
+        other = db.write(new_batch, carrier="viettel")
+        db.write(lifecycle.add_run, campaign_id, "viettel", [other], "author")
+    else:
+        db.write(lifecycle.remove_run, run_id, "author")
+    assert state(db, campaign_id) == "draft"
+    assert decisions(db, campaign_id) == ["approved", "voided"]
+
+
+def test_nothing_can_be_edited_once_a_run_has_started(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, CHIEF)
+    db.write(runs.act, runs.Verb.START, run_id, "operator")
+    version = db.read(records.campaign, campaign_id).version
+    with pytest.raises(Conflict, match="has started"):
+        db.write(lifecycle.edit, campaign_id, version, DRAFT, HOURS, "author")
+    assert state(db, campaign_id) == "approved"
+    assert decisions(db, campaign_id) == ["approved"]
+
+
+def test_a_write_over_a_campaign_that_has_changed_is_refused(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    seen = db.read(records.campaign, campaign_id)
+    db.write(lifecycle.edit, campaign_id, 1, DRAFT, HOURS, "somebody else")
+    with pytest.raises(Conflict, match="has just been changed"):
+        db.write(records.change_campaign, seen, name="mine")
+    with pytest.raises(Conflict, match="has just been changed"):
+        db.write(records.hold_campaign, seen)
+
+
+def test_a_run_takes_batches_of_its_carrier_once(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    ids = [db.write(new_batch, sha256=str(n) * 64) for n in (1, 2)]
+    run_id = db.write(lifecycle.add_run, campaign_id, "vnpt", [*ids, ids[0]], "author")
+    rows = db.read(lambda c: c.execute(select(run_batches.c.batch_id, run_batches.c.run_id)).all())
+    assert sorted(tuple(row) for row in rows) == [(ids[0], run_id), (ids[1], run_id)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "words"),
+    [
+        ({"carrier": "viettel"}, Invalid, "is for viettel, not for vnpt"),
+        ({"state": "importing"}, Conflict, "is importing"),
+        ({"state": "failed"}, Conflict, "is failed"),
+        ({"accepted": 0}, Invalid, "no valid number"),
+    ],
+)
+def test_a_batch_that_does_not_fit_is_refused(
+    db: Database, batch: dict[str, object], error: type[AppError], words: str
+) -> None:
+    campaign_id, batch_id = db.write(new_campaign), db.write(new_batch, **batch)
+    with pytest.raises(error, match=words):
+        db.write(lifecycle.add_run, campaign_id, "vnpt", [batch_id], "author")
+
+
+def test_a_run_needs_batches_that_exist(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    with pytest.raises(Invalid, match="at least one batch"):
+        db.write(lifecycle.add_run, campaign_id, "vnpt", [], "author")
+    with pytest.raises(Invalid, match="no batch 9"):
+        db.write(lifecycle.add_run, campaign_id, "vnpt", [9], "author")
+
+
+def test_a_carrier_has_one_run_in_a_campaign(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    other = db.write(new_batch, sha256="1" * 64)
+    with pytest.raises(Conflict, match="a run at vnpt already"):
+        db.write(lifecycle.add_run, campaign_id, "vnpt", [other], "author")
+
+
+def test_a_batch_that_is_in_the_campaign_is_not_taken_twice(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    batch_id = db.read(queries.run, run_id).batch_ids[0]
+    with pytest.raises(Conflict, match="in this campaign already"):
+        db.write(lifecycle._check_batches, campaign_id, "vnpt", [batch_id])
+
+
+def test_a_removed_run_leaves_room_for_another(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    batch_ids = db.read(queries.run, run_id).batch_ids
+    db.write(lifecycle.remove_run, run_id, "author")
+    with pytest.raises(NotFound, match=f"no run {run_id}"):
+        db.read(queries.run, run_id)
+    again = db.write(lifecycle.add_run, campaign_id, "vnpt", batch_ids, "author")
+    assert db.read(queries.run, again).batch_ids == batch_ids
+
+
+def test_a_campaign_without_a_run_is_not_submitted(db: Database) -> None:
+    campaign_id = db.write(new_campaign)
+    with pytest.raises(Conflict, match="has no run"):
+        db.write(lifecycle.submit, campaign_id, "author")
+
+
+def test_a_submission_is_kept_once(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    version = db.read(records.campaign, campaign_id).version
+    db.write(lifecycle.submit, campaign_id, "somebody else")
+    row = db.read(records.campaign, campaign_id)
+    assert (row.state, row.submitted_by, row.version) == (CampaignState.SUBMITTED, "author", version)
+
+
+def test_a_campaign_whose_window_is_over_is_not_submitted(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    past = clock.now_ms() - 1000
+    db.write(lambda c: c.execute(update(campaigns).values(window_end=past)))
+    with pytest.raises(Conflict, match="window ended at"):
+        db.write(lifecycle.submit, campaign_id, "author")
+
+
+def test_an_approved_campaign_is_not_submitted_again(db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, CHIEF)
+    with pytest.raises(Conflict, match="is approved"):
+        db.write(lifecycle.submit, campaign_id, "author")

@@ -1,0 +1,166 @@
+"""An operator's orders: each obeyed once, and only where it makes sense."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app import clock
+from app.auth import Caller
+from app.campaigns import approval, lifecycle, records, runs
+from app.campaigns.runs import Verb
+from app.db import Database
+from app.errors import Conflict, Invalid, NotFound
+from app.models import audit, campaigns
+from app.models import runs as table
+from app.states import NotSent
+from tests.app.campaigns.rows import DRAFT, HOURS, new_run
+
+
+def approved(db: Database) -> int:
+    """An approved campaign's run."""
+    campaign_id, run_id = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, Caller("chief", "admin"))
+    return run_id
+
+
+def put(db: Database, run_id: int, state: str) -> None:
+    db.write(lambda c: c.execute(update(table).where(table.c.id == run_id).values(state=state)))
+
+
+def orders(db: Database) -> int:
+    query = select(func.count()).select_from(audit).where(audit.c.who == "operator")
+    return int(db.read(lambda c: c.execute(query).scalar_one()))
+
+
+@pytest.mark.parametrize(
+    ("before", "verb", "after"),
+    [
+        ("planned", Verb.START, "running"),
+        ("running", Verb.START, "running"),
+        ("running", Verb.PAUSE, "paused"),
+        ("paused", Verb.PAUSE, "paused"),
+        ("paused", Verb.RESUME, "running"),
+        ("running", Verb.RESUME, "running"),
+        ("planned", Verb.CANCEL, "cancelling"),
+        ("running", Verb.CANCEL, "cancelling"),
+        ("paused", Verb.CANCEL, "cancelling"),
+        ("cancelling", Verb.CANCEL, "cancelling"),
+        ("cancelled", Verb.CANCEL, "cancelled"),
+    ],
+)
+def test_an_order_moves_the_run_or_finds_it_obeyed(db: Database, before: str, verb: Verb, after: str) -> None:
+    run_id = approved(db)
+    put(db, run_id, before)
+    assert runs.order(db, verb, run_id, "operator") == after
+    assert db.read(records.run, run_id).state == after
+    assert orders(db) == (before != after)
+
+
+@pytest.mark.parametrize(
+    ("before", "verb"),
+    [
+        ("paused", Verb.START),
+        ("sent", Verb.START),
+        ("finished", Verb.START),
+        ("cancelled", Verb.START),
+        ("planned", Verb.PAUSE),
+        ("sent", Verb.PAUSE),
+        ("planned", Verb.RESUME),
+        ("sent", Verb.RESUME),
+        ("cancelling", Verb.RESUME),
+        ("sent", Verb.CANCEL),
+        ("finished", Verb.CANCEL),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused(db: Database, before: str, verb: Verb) -> None:
+    run_id = approved(db)
+    put(db, run_id, before)
+    with pytest.raises(Conflict, match=f"The run is {before}; {verb} is for"):
+        runs.order(db, verb, run_id, "operator")
+    assert orders(db) == 0
+
+
+def test_a_start_says_when_and_a_cancel_says_why(db: Database) -> None:
+    run_id = approved(db)
+    runs.order(db, Verb.START, run_id, "operator")
+    assert abs(db.read(records.run, run_id).started_at - clock.now_ms()) < 60_000
+    runs.order(db, Verb.CANCEL, run_id, "operator")
+    assert db.read(records.run, run_id).closing == NotSent.CANCELLED
+
+
+def test_a_start_needs_an_approval(db: Database) -> None:
+    _, run_id = db.write(new_run)
+    with pytest.raises(Conflict, match="is draft; a run starts once it is approved"):
+        runs.order(db, Verb.START, run_id, "operator")
+
+
+def test_a_start_after_an_edit_is_refused(db: Database) -> None:
+    run_id = approved(db)
+    campaign = db.read(records.campaign, db.read(records.run, run_id).campaign_id)
+    db.write(lifecycle.edit, campaign.id, campaign.version, DRAFT, HOURS, "author")
+    with pytest.raises(Conflict, match="is draft"):
+        runs.order(db, Verb.START, run_id, "operator")
+
+
+def test_a_start_after_the_window_is_refused(db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    db.write(lifecycle.submit, campaign_id, "author")
+    past = clock.now_ms() - 1000
+    db.write(lambda c: c.execute(update(campaigns).values(window_end=past)))
+    db.write(approval.approve, campaign_id, Caller("chief", "admin"))
+    with pytest.raises(Conflict, match="window ended at"):
+        runs.order(db, Verb.START, run_id, "operator")
+
+
+def test_an_order_wakes_whoever_waits(db: Database) -> None:
+    run_id, woken = approved(db), threading.Event()
+    db.on_wake(woken.set)
+    for _ in range(50):  # the listener of PostgreSQL may still be connecting
+        runs.order(db, Verb.START, run_id, "operator")
+        if woken.wait(0.1):
+            break
+    assert woken.is_set()
+
+
+def test_an_order_over_a_run_that_has_moved_is_refused(db: Database) -> None:
+    run_id = approved(db)
+    seen = db.read(records.run, run_id)
+    put(db, run_id, "running")
+    with pytest.raises(Conflict, match="no longer planned"):
+        db.write(records.change_run, seen, priority=3)
+
+
+def test_many_starts_at_once_are_one_start(db: Database) -> None:
+    run_id = approved(db)
+    outcomes: list[str] = []
+
+    def start() -> None:
+        try:
+            outcomes.append(runs.order(db, Verb.START, run_id, "operator"))
+        except Conflict:
+            outcomes.append("conflict")
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("running") >= 1
+    assert orders(db) == 1
+
+
+def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
+    run_id = approved(db)
+    db.write(runs.set_priority, run_id, 7, "operator")
+    assert db.read(records.run, run_id).priority == 7
+    with pytest.raises(Invalid, match="between -100 and 100"):
+        db.write(runs.set_priority, run_id, 101, "operator")
+
+
+def test_an_order_to_no_run_is_not_found(db: Database) -> None:
+    with pytest.raises(NotFound, match="no run 5"):
+        runs.order(db, Verb.START, 5, "operator")

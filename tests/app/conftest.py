@@ -1,0 +1,39 @@
+"""The application over a real database, and clients with and without a key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from app.auth import create_key
+from app.config import Settings
+from app.db import Database
+from app.main import create_app
+from tests.app.client import Client
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path)
+
+
+@pytest.fixture
+def application(settings: Settings, db: Database) -> FastAPI:
+    return create_app(settings, db)
+
+
+@pytest.fixture
+def stranger(application: FastAPI) -> Iterator[Client]:
+    """Has no key."""
+    with Client(application) as client:
+        yield client
+
+
+@pytest.fixture
+def client(application: FastAPI, db: Database) -> Iterator[Client]:
+    """Holds a valid key."""
+    with Client(application, db.write(create_key, "tester")) as client:
+        yield client
