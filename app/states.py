@@ -57,7 +57,7 @@ class RunState(StrEnum):
     PLANNED = "planned"
     RUNNING = "running"
     PAUSED = "paused"
-    CANCELLING = "cancelling"
+    CANCELLING = "cancelling"  # what is still queued is being closed; `closing` says why
     SENT = "sent"  # every delivery handed over, refused or closed; receipts may still come
     FINISHED = "finished"  # every delivery has its final state
     CANCELLED = "cancelled"
@@ -78,7 +78,7 @@ _RUN_MOVES = {
     RunState.PLANNED: {RunState.RUNNING, RunState.CANCELLING},
     RunState.RUNNING: {RunState.PAUSED, RunState.CANCELLING, RunState.SENT},
     RunState.PAUSED: {RunState.RUNNING, RunState.CANCELLING},
-    RunState.CANCELLING: {RunState.CANCELLED},
+    RunState.CANCELLING: {RunState.CANCELLED, RunState.SENT},  # sent: closed at its window's end
     RunState.SENT: {
         RunState.FINISHED,
         RunState.RUNNING,

@@ -105,13 +105,14 @@ class Rejected:
 class Deferred:
     """Certainly not taken; send later.
 
-    `counts`: the carrier's own trouble, borne a few times only; False for throttling and for a link that
-    is down, which use up no patience.
+    counts: the carrier's own trouble, borne a few times only; False for throttling and for a link that is
+    down, which use up no patience. throttled: we are too fast, so the whole lane slows down.
     """
 
     code: str
     retry_after_s: float = 0.0
     counts: bool = False
+    throttled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

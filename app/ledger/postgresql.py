@@ -14,7 +14,6 @@ from app.ledger.queue import Queue
 from app.ledger.results import Results
 from app.ledger.store import Claim, Hit, OpenChunk, Recorded, Row
 from app.ledger.tallies import Tallies
-from app.ledger.unknowns import Decisions
 from app.models import metadata
 from app.states import DeliveryState
 
@@ -91,7 +90,7 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy l
 FOLD_FROM = 20_000
 
 
-class PostgresqlLedger(Queue, Results, Decisions, Tallies):
+class PostgresqlLedger(Queue, Results, Tallies):
     """The primitives on PostgreSQL; its clock is the one that all processes share."""
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:

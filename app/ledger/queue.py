@@ -24,7 +24,7 @@ _CHUNKS = text(
     INSERT INTO chunks (campaign_id, batch_id, first_seq, last_seq, run_id, watermark)
     SELECT :campaign, :batch, min(seq), max(seq), :run, min(seq) - 1
       FROM (SELECT seq, (row_number() OVER (ORDER BY seq) - 1) / :size AS part FROM deliveries
-             WHERE campaign_id = :campaign AND batch_id = :batch AND seq > :after AND seq <= :upto) AS numbered
+             WHERE campaign_id = :campaign AND batch_id = :batch AND seq > :after AND seq <= :upto) AS counted
      GROUP BY part
     """
 )

@@ -10,7 +10,7 @@ from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, Res
 from app.ledger.receiving import SUBMISSION, Receiving
 from app.ledger.store import Recorded, Row
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import Lost, enlist, strike
+from app.ledger.unknowns import Decisions, Lost, enlist, strike
 from app.models import lanes, runs, submissions
 from app.states import DeliveryState, LaneState, RunState
 from carriers.contract import (
@@ -28,7 +28,7 @@ from carriers.contract import (
 MAX_FAULTS = 5
 
 
-class Results(Receiving):
+class Results(Receiving, Decisions):
     """record."""
 
     def record(
@@ -60,6 +60,7 @@ class Results(Receiving):
         """A lost lease's deliveries were declared unknown meanwhile; what we know of them still counts."""
         old = DeliveryState.QUEUED if held else DeliveryState.UNKNOWN
         if not held:
+            self.requeue(connection, [_key(lease, o) for o in outcomes if isinstance(o.result, _NOT_TAKEN)])
             outcomes = [o for o in outcomes if isinstance(o.result, Accepted | Partial | Rejected)]
         values = [_recorded(outcome, lease.pass_no) for outcome in outcomes]
         written = self.write_outcomes(connection, lease, lane.id, old, values)
@@ -70,7 +71,7 @@ class Results(Receiving):
         self.add_missing(connection, submissions, SUBMISSION, rows)
         self._list_unknowns(connection, lane, lease, pairs)
         if not held:
-            strike(connection, [Key(lease.campaign_id, lease.batch_id, new.seq) for _, new in pairs])
+            strike(connection, [_key(lease, outcome) for outcome, _ in pairs])
         references = [row[9] for row in rows if row[9] is not None]
         if references:
             self.rematch_references(connection, references)
@@ -97,6 +98,14 @@ class Results(Receiving):
                 item = outcome.item
                 lost = Lost(lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 enlist(connection, self, [lost], lane.id, outcome.result.reason[:200])
+
+
+# The carrier's own word that it has nothing: sending these again is no guess.
+_NOT_TAKEN = Deferred | Halted
+
+
+def _key(lease: Lease, outcome: Outcome) -> Key:
+    return Key(lease.campaign_id, lease.batch_id, outcome.item.seq)
 
 
 def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:

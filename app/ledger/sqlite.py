@@ -13,7 +13,6 @@ from app.ledger.queue import Queue
 from app.ledger.results import Results
 from app.ledger.store import Claim, Hit, OpenChunk, Recorded, Row
 from app.ledger.tallies import Tallies
-from app.ledger.unknowns import Decisions
 from app.states import DeliveryState
 
 _TAKE = """
@@ -70,7 +69,7 @@ FOLD_FROM = 20_000
 _VARIABLES = 500
 
 
-class SqliteLedger(Queue, Results, Decisions, Tallies):
+class SqliteLedger(Queue, Results, Tallies):
     """The primitives on SQLite; nothing is locked row by row, since there is one writer."""
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
@@ -107,7 +106,7 @@ class SqliteLedger(Queue, Results, Decisions, Tallies):
             return None
         values = (claim.owner, claim.lane_id, now + claim.lease_ms, *due[:3])
         taken = connection.exec_driver_sql(_TAKE, values).one()
-        return OpenChunk(*tuple(taken), due.lane_id, due.state == 1)
+        return OpenChunk._make((*taken, due.lane_id, due.state == 1))
 
     def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""

@@ -49,6 +49,10 @@ class Decisions(Store):
 
     def resend(self, connection: Connection, keys: Sequence[Key]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
+        return self.requeue(connection, keys)
+
+    def requeue(self, connection: Connection, keys: Sequence[Key]) -> int:
+        """Queue unknown deliveries again; how many were."""
         changes, done = Changes(), 0
         for key in sorted(keys):
             done += self._requeue(connection, key, changes)

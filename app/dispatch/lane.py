@@ -1,0 +1,306 @@
+"""The send loop of one carrier link: claim, pace, intend, submit, record. Read this file second.
+
+Two halves of a sub-batch are on the wire at a time: while one is being sent, the results of the other are
+recorded in the commit that declares the next. So the window stays full, and a crash leaves at most one
+sub-batch unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import uuid
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from app import clock
+from app.db import Database
+from app.dispatch import lanes
+from app.dispatch.pace import Pace
+from app.dispatch.sendable import Script, Work, claim
+from app.ledger.contract import Intention, Item, Lane, Lease, Ledger, Outcome
+from app.metrics import Metrics
+from app.states import LaneState
+from carriers.contract import Carrier, Deferred, OutboundSms, SubmitResult, Unknown
+
+log = structlog.get_logger(__name__)
+
+NOT_SENT = Deferred("not sent", 0.0)  # declared, and then not handed to the carrier: certain
+_LONGEST_PAUSE_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every lane works with."""
+
+    db: Database
+    ledger: Ledger
+    metrics: Metrics
+    sub_batch: int = 200
+    lease_s: float = 8.0
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """A lease at work: its halves still to be sent, and until when it may send (monotonic seconds)."""
+
+    lease: Lease
+    script: Script
+    items: deque[Item]
+    deadline: float
+    on_wire: int = 0
+    retry_after_s: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        return not self.items and not self.on_wire
+
+
+@dataclass(slots=True)
+class _Flight:
+    """One half on the wire."""
+
+    chunk: _Chunk
+    items: Sequence[Item]
+    answers: asyncio.Task[list[Outcome]]
+
+
+@dataclass(slots=True)
+class LaneLoop:
+    """Sends for one link until stop(); then lets what is on the wire finish, and hands back the rest."""
+
+    lane: Lane
+    carrier: Carrier
+    desk: Desk
+    owner: str = ""
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _pace: Pace = field(init=False)
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _wire: deque[_Flight] = field(default_factory=deque)
+    _chunk: _Chunk | None = None
+    _closed: bool = False
+
+    def __post_init__(self) -> None:
+        me = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self.owner = self.owner or me
+        self._pace = Pace(self.carrier.limits.segments_per_second)
+
+    def stop(self) -> None:
+        """Claim nothing more; run() returns when the last result is recorded."""
+        self._stopping.set()
+        self.wake.set()
+
+    async def run(self) -> None:
+        """The loop. Ends only after stop()."""
+        renewing = asyncio.create_task(self._keep_leases())
+        try:
+            while not self._stopping.is_set():
+                await self._step()
+            await self._land()
+        finally:
+            renewing.cancel()
+
+    async def _step(self) -> None:
+        """Send one half, or wait until there is one to send."""
+        if self._chunk is None:
+            self._chunk = await self._next_chunk()
+        if self._chunk is None:
+            await self._land()
+            await self._idle()
+            return
+        if len(self._wire) >= 2:
+            await self._take_answers(self._chunk)
+        else:
+            await self._declare(self._chunk, [])
+
+    async def _next_chunk(self) -> _Chunk | None:
+        halted = self.carrier.halted()
+        if halted is not None and not self._closed:
+            await self.desk.db.insist(lanes.halt, self.lane.id, halted)
+        elif not await self._link_ready():
+            return None
+        asked = clock.monotonic()
+        desk = self.desk
+        found = await desk.db.insist(claim, desk.ledger, self.lane, self.owner, desk.lease_s)
+        if not isinstance(found, Work):
+            await self._follow(found)
+            return None
+        if found.lease.lost:
+            log.warning("deliveries of a dead holder are unknown", lane=self.lane.name, n=found.lease.lost)
+        return _Chunk(found.lease, found.script, deque(found.lease.items), asked + desk.lease_s)
+
+    async def _link_ready(self) -> bool:
+        """Whether the link can take a message; while it can't, what is on the wire is recorded first."""
+        if self._closed:
+            return True
+        ready = asyncio.ensure_future(self.carrier.ready())
+        done, _ = await asyncio.wait({ready}, timeout=0)
+        if not done:
+            await self._land()
+            await asyncio.wait({ready}, timeout=1.0)
+        if not ready.done():
+            ready.cancel()
+            return False
+        return True
+
+    async def _follow(self, state: LaneState) -> None:
+        """A halted lane leaves the link; one that a person has resumed takes it up again."""
+        if state is LaneState.HALTED and not self._closed:
+            await self._land()
+            log.error("lane halted", lane=self.lane.name)
+            await self.carrier.close()
+            self._closed = True
+        elif state is LaneState.RUNNING and self._closed:
+            log.info("lane resumed", lane=self.lane.name)
+            await self.carrier.open()
+            self._closed = False
+
+    async def _idle(self) -> None:
+        """Wait for a change of state, one second at most."""
+        if self._stopping.is_set():
+            return
+        self.wake.clear()
+        try:
+            await asyncio.wait_for(self.wake.wait(), 1.0)
+        except TimeoutError:
+            return
+
+    # ---- declare, send, record -------------------------------------------------------------------------
+
+    async def _declare(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
+        """Record outcomes of this chunk and, in the same commit, declare its next half; then send it."""
+        half = self._next_half(chunk)
+        if not half:
+            self._chunk = None
+            if outcomes or chunk.over:
+                await self._record(chunk, outcomes, None)
+            return
+        segments = sum(item.segments for item in half)
+        intention = Intention(half[-1].seq, segments, self._pace.stretch)
+        asked = clock.monotonic()
+        grant = await self._record(chunk, outcomes, intention)
+        if grant is None:
+            chunk.items.clear()
+            self._chunk = None
+            return
+        chunk.on_wire += len(half)
+        answers = asyncio.create_task(self._send(chunk, half, asked + grant))
+        self._wire.append(_Flight(chunk, half, answers))
+
+    def _next_half(self, chunk: _Chunk) -> list[Item]:
+        room = self._pace.sub_batch(self.desk.sub_batch // 2)
+        half: list[Item] = []
+        while chunk.items and (not half or room >= chunk.items[0].segments):
+            half.append(chunk.items.popleft())
+            room -= half[-1].segments
+        return half
+
+    async def _record(
+        self, chunk: _Chunk, outcomes: Sequence[Outcome], then: Intention | None
+    ) -> float | None:
+        """Commit; the seconds to wait before the declared half may go, or None where it may not."""
+        desk = self.desk
+        asked = clock.monotonic()
+        grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, outcomes, then, desk.lease_s)
+        chunk.on_wire -= len(outcomes)
+        self._count(outcomes)
+        if grant.held:
+            chunk.deadline = asked + desk.lease_s
+        if then is not None and grant.go:
+            return grant.wait_s
+        if then is not None:
+            chunk.items.clear()
+        if chunk.over:
+            await desk.db.insist(desk.ledger.release, chunk.lease, chunk.retry_after_s)
+        return None
+
+    async def _send(self, chunk: _Chunk, items: Sequence[Item], start: float) -> list[Outcome]:
+        """Hand the half over in slices, each at its time, as long as the lease stands."""
+        sending: list[tuple[Sequence[Item], asyncio.Task[Sequence[SubmitResult]]]] = []
+        outcomes: list[Outcome] = []
+        for after, some in self._pace.slices(items, self.carrier.limits.per_submit):
+            delay = start + after - clock.monotonic()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            if clock.monotonic() >= chunk.deadline:
+                outcomes += [Outcome(item, NOT_SENT) for item in some]
+                continue
+            parcel = self._parcel(chunk.script, some)
+            sending.append((some, asyncio.create_task(self._submit(parcel))))
+        for some, task in sending:
+            outcomes += [Outcome(item, result) for item, result in zip(some, await task, strict=True)]
+        return outcomes
+
+    def _parcel(self, script: Script, items: Sequence[Item]) -> list[OutboundSms]:
+        validity = script.validity_s(clock.now())
+        return [OutboundSms(str(i.phone), script.text(i.lang), script.sender, validity) for i in items]
+
+    async def _submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """The carrier's results; whatever goes wrong inside an adapter may have sent the parcel: unknown."""
+        try:
+            results = await self.carrier.submit(parcel)
+        except Exception as error:  # the one place: an adapter's fault must not lose the parcel
+            log.exception("the adapter failed", lane=self.lane.name, error=type(error).__name__)
+            return [Unknown(f"the adapter failed: {type(error).__name__}")] * len(parcel)
+        if len(results) != len(parcel):
+            log.error("the adapter gave a wrong number of results", lane=self.lane.name)
+            return [Unknown("the adapter gave a wrong number of results")] * len(parcel)
+        return results
+
+    async def _take_answers(self, current: _Chunk) -> None:
+        """Wait for the older half; record it, with the next declaration where both are of one chunk."""
+        chunk, outcomes = await self._oldest()
+        if chunk is current:
+            await self._declare(current, outcomes)
+        else:
+            await self._record(chunk, outcomes, None)
+
+    async def _oldest(self) -> tuple[_Chunk, Sequence[Outcome]]:
+        """The older half's chunk and answers; it stays on the wire, and its lease is kept, until they are in."""
+        flight = self._wire[0]
+        outcomes = await flight.answers
+        self._wire.popleft()
+        self._hear(flight.chunk, outcomes)
+        return flight.chunk, outcomes
+
+    async def _land(self) -> None:
+        """Record all that is on the wire, and hand back the chunk at its watermark."""
+        chunk, self._chunk = self._chunk, None
+        if chunk is not None:
+            chunk.items.clear()
+        while self._wire:
+            late, outcomes = await self._oldest()
+            await self._record(late, outcomes, None)
+        if chunk is not None and not chunk.on_wire:
+            await self.desk.db.insist(self.desk.ledger.release, chunk.lease, chunk.retry_after_s)
+
+    def _hear(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
+        deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
+        self._pace.heard(throttled=any(result.throttled for result in deferred))
+        if deferred:
+            growing = min(2.0**chunk.lease.pass_no / 2, _LONGEST_PAUSE_S)
+            asked = max(result.retry_after_s for result in deferred)
+            chunk.retry_after_s = max(chunk.retry_after_s, asked, growing if asked else 0.0)
+
+    def _count(self, outcomes: Sequence[Outcome]) -> None:
+        kinds: dict[str, int] = {}
+        for outcome in outcomes:
+            kind = type(outcome.result).__name__.lower()
+            kinds[kind] = kinds.get(kind, 0) + 1
+        for kind, n in kinds.items():
+            self.desk.metrics.submitted(self.lane.name, kind, n)
+        self.desk.metrics.in_flight(self.lane.name, sum(len(flight.items) for flight in self._wire))
+
+    async def _keep_leases(self) -> None:
+        """Prolong what is held while a carrier is slow to answer."""
+        desk = self.desk
+        while True:
+            await asyncio.sleep(desk.lease_s / 3)
+            for chunk in {id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values():
+                asked = clock.monotonic()
+                if await desk.db.insist(desk.ledger.renew, chunk.lease, desk.lease_s):
+                    chunk.deadline = max(chunk.deadline, asked + desk.lease_s)

@@ -1,0 +1,81 @@
+"""The lanes' rows: one for each configured link, its state, and the person's resume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app import audit, clock
+from app.errors import Conflict, NotFound
+from app.ledger.contract import Lane
+from app.models import lanes
+from app.states import LaneState
+from carriers.contract import Halted, ReceiptLevel
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What the ledger keeps of a configured link."""
+
+    name: str
+    carrier: str
+    receipt_group: str
+    segments_per_second: float
+    receipt_level: ReceiptLevel
+
+
+def register(connection: Connection, link: LinkFacts) -> Lane:
+    """The link's lane, made or brought up to date; links of one receipt group share the first one's id."""
+    c = lanes.c
+    values = {
+        "carrier": link.carrier,
+        "receipt_group": link.receipt_group,
+        "segments_per_second": link.segments_per_second,
+        "receipt_level": int(link.receipt_level),
+    }
+    known = connection.execute(select(c.id).where(c.name == link.name)).scalar()
+    if known is None:
+        new = {
+            "name": link.name,
+            "group_id": 0,
+            "state": LaneState.RUNNING.value,
+            "changed_at": clock.now_ms(),
+        }
+        known = connection.execute(insert(lanes).values(values | new).returning(c.id)).scalar_one()
+    else:
+        connection.execute(update(lanes).where(c.id == known).values(values))
+    query = select(c.id).where(c.receipt_group == link.receipt_group, c.carrier == link.carrier)
+    first = connection.execute(query.order_by(c.id).limit(1)).scalar_one()
+    connection.execute(update(lanes).where(c.id == known).values(group_id=first))
+    return Lane(known, link.name, link.carrier, first)
+
+
+def halt(connection: Connection, lane_id: int, halted: Halted) -> None:
+    """Stop the lane until a person resumes it."""
+    values = {"state": LaneState.HALTED.value, "code": halted.code, "reason": halted.reason}
+    row = update(lanes).where(lanes.c.id == lane_id)
+    connection.execute(row.values(**values, changed_at=clock.now_ms()))
+
+
+def state(connection: Connection, lane_id: int) -> LaneState:
+    """Whether the lane may send."""
+    return LaneState(connection.execute(select(lanes.c.state).where(lanes.c.id == lane_id)).scalar_one())
+
+
+def all_lanes(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
+    """Every lane's row, of one carrier where it is named."""
+    query = select(lanes).order_by(lanes.c.id)
+    return list(connection.execute(query.where(lanes.c.carrier == carrier) if carrier else query))
+
+
+def resume(connection: Connection, lane_id: int, who: str) -> None:
+    """A person says that the cause is mended; NotFound, or Conflict where the lane is not halted."""
+    row = connection.execute(select(lanes).where(lanes.c.id == lane_id)).first()
+    if row is None:
+        raise NotFound(f"There is no lane {lane_id}; `loa lane list` shows those there are.")
+    halted = update(lanes).where(lanes.c.id == lane_id, lanes.c.state == LaneState.HALTED.value)
+    values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
+    if not connection.execute(halted.values(values)).rowcount:
+        raise Conflict(f"The lane {row.name} is not halted, so there is nothing to resume.")
+    audit.note(connection, who, "lane resumed", f"lane {row.name}", code=row.code, reason=row.reason)

@@ -1,0 +1,58 @@
+"""How fast: slices of a sub-batch on their reserved times, at half the rate when the carrier throttles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from app import clock
+from app.ledger.contract import Item
+
+_SLOWEST = 1 / 64
+_CLIMB_PER_S = 0.05
+_SLICE_S = 0.01
+
+
+@dataclass(slots=True)
+class Pace:
+    """The share of the contract's rate that the carrier bears now: halved when throttled, then climbing back.
+
+    Additive increase, multiplicative decrease, as TCP does; at most one step down in a second, since the
+    answers of one window all speak of the same moment.
+    """
+
+    segments_per_second: float
+    share: float = 1.0
+    _changed: float = field(default_factory=clock.monotonic)
+    _halved: float = 0.0
+
+    @property
+    def stretch(self) -> float:
+        """How many times longer than the contract's pace a segment takes now."""
+        return 1 / self.share
+
+    def heard(self, *, throttled: bool) -> None:
+        """What the answers to a sub-batch said."""
+        now = clock.monotonic()
+        if throttled and now - self._halved >= 1.0:
+            self.share = max(self.share / 2, _SLOWEST)
+            self._halved = now
+        elif not throttled:
+            self.share = min(1.0, self.share + _CLIMB_PER_S * (now - self._changed))
+        self._changed = now
+
+    def sub_batch(self, half: int) -> int:
+        """How many segments to declare at once: `half` a sub-batch, or half a second's worth where slower."""
+        return max(1, min(half, int(self.segments_per_second * self.share / 2)))
+
+    def slices(self, items: Sequence[Item], per_submit: int) -> Iterator[tuple[float, Sequence[Item]]]:
+        """(seconds after the first, items): what goes to the carrier at once, about 10 ms' worth."""
+        rate = self.segments_per_second * self.share
+        size = max(per_submit, int(rate * _SLICE_S))
+        after, start = 0.0, 0
+        while start < len(items):
+            stop = start + max(1, size // items[start].segments)
+            some = items[start:stop]
+            yield after, some
+            after += sum(item.segments for item in some) / rate
+            start = stop

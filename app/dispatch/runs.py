@@ -1,0 +1,107 @@
+"""Sweeps over runs: subscribers become queued deliveries, and runs reach their next state by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+
+from app import clock
+from app.ledger.contract import ChunkState, Ledger
+from app.models import campaigns, chunks, run_batches, runs, tallies
+from app.states import DeliveryState, NotSent, RunState, move_run
+from carriers.text import segments
+
+# Subscribers turned to deliveries in one transaction: small, so that no other writer waits long.
+SLICE = 10_000
+_CHUNKS_AT_ONCE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    run_id: int
+    campaign_id: int
+    batch_id: int
+    segments: dict[str, int]
+
+
+def fan_out_next(connection: Connection, ledger: Ledger) -> bool:
+    """Queue one slice of one started run; whether there may be more to do."""
+    due = _due(connection)
+    if due is None:
+        return False
+    ledger.open_campaign(connection, due.campaign_id)
+    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, SLICE)
+    return True
+
+
+def _due(connection: Connection) -> _Due | None:
+    """A batch of a started run that is not fanned out whole; a cancelled run's too, so that all is counted."""
+    b, r, c = run_batches.c, runs.c, campaigns.c
+    query = (
+        select(r.id, b.campaign_id, b.batch_id, c.texts)
+        .join(runs, r.id == b.run_id)
+        .join(campaigns, c.id == b.campaign_id)
+        .where(b.fanned_all.is_(False), r.state.in_([RunState.RUNNING.value, RunState.CANCELLING.value]))
+        .order_by(r.priority.desc(), b.fanned_upto, b.batch_id)
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return _Due(row.id, row.campaign_id, row.batch_id, {lang: segments(t) for lang, t in row.texts.items()})
+
+
+def close_over(connection: Connection, ledger: Ledger) -> bool:
+    """Close what will not be sent in one run: cancelled, or past its window's end; whether any was moved."""
+    r = runs.c
+    living = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
+    past = connection.execute(select(r.id, r.state).where(living, _past_end()).limit(1)).first()
+    if past is not None:
+        return move(connection, past.id, past.state, RunState.CANCELLING, closing=NotSent.WINDOW_CLOSED)
+    closing = select(r.id, r.closing).where(r.state == RunState.CANCELLING.value, _fanned_out())
+    row = connection.execute(closing.limit(1)).first()
+    if row is None or ledger.close_unsent(connection, row.id, row.closing, _CHUNKS_AT_ONCE):
+        return False
+    end = RunState.CANCELLED if row.closing == NotSent.CANCELLED else RunState.SENT
+    return move(connection, row.id, RunState.CANCELLING, end, ended_at=clock.now_ms())
+
+
+def _past_end() -> ColumnElement[bool]:
+    ended = and_(campaigns.c.id == runs.c.campaign_id, campaigns.c.window_end <= clock.now_ms())
+    return exists().where(ended)
+
+
+def _fanned_out() -> ColumnElement[bool]:
+    """Every batch of the run has been turned to deliveries."""
+    return ~exists().where(run_batches.c.run_id == runs.c.id, run_batches.c.fanned_all.is_(False))
+
+
+def advance(connection: Connection) -> int:
+    """Running runs with nothing left to send are sent; sent runs with nothing open are finished; how many."""
+    r, c = runs.c, chunks.c
+    nothing_left = ~exists().where(c.run_id == r.id, c.state < ChunkState.DONE)
+    done = select(r.id).where(r.state == RunState.RUNNING.value, nothing_left, _fanned_out())
+    moved = 0
+    for run_id in connection.execute(done).scalars().all():
+        move(connection, run_id, RunState.RUNNING, RunState.SENT, ended_at=clock.now_ms())
+        moved += 1
+    for run_id in connection.execute(select(r.id).where(r.state == RunState.SENT.value)).scalars().all():
+        if not _open(connection, run_id):
+            move(connection, run_id, RunState.SENT, RunState.FINISHED)
+            moved += 1
+    return moved
+
+
+def _open(connection: Connection, run_id: int) -> int:
+    """Deliveries of the run whose final state is still to come."""
+    t = tallies.c
+    waiting = [DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN]
+    query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(waiting))
+    return int(connection.execute(query).scalar_one())
+
+
+def move(connection: Connection, run_id: int, old: str, new: RunState, **values: int | None) -> bool:
+    """Move the run, where it is still in state `old`."""
+    own = update(runs).where(runs.c.id == run_id, runs.c.state == str(old))
+    return bool(connection.execute(own.values(state=move_run(old, new).value, **values)).rowcount)

@@ -1,0 +1,73 @@
+"""A carrier on paper: an adapter of the contract whose answers a test writes down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from app.dispatch.lane import Desk, LaneLoop
+from app.metrics import Metrics
+from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
+from tests.app.world import World
+
+
+class PaperCarrier:
+    """Takes everything, unless `answer` says otherwise; counts copies for each phone."""
+
+    name = "paper"
+    receipt_level = ReceiptLevel.HANDSET
+
+    def __init__(self, segments_per_second: float = 50_000, delay_s: float = 0.0) -> None:
+        self.limits = Limits(segments_per_second, in_flight=100)
+        self.delay_s = delay_s
+        self.copies: Counter[str] = Counter()
+        self.texts: Counter[str] = Counter()
+        self.answer: Callable[[OutboundSms], SubmitResult] = lambda sms: Accepted((f"r{sms.phone}",))
+        self.broken: Exception | None = None
+        self.refusal: Halted | None = None
+        self.up = asyncio.Event()
+        self.on_wire = self.most_on_wire = self.opened = 0
+
+    async def open(self) -> None:
+        self.opened += 1
+        self.up.set()
+
+    async def close(self) -> None:
+        self.up.clear()
+
+    async def ready(self) -> None:
+        await self.up.wait()
+
+    def halted(self) -> Halted | None:
+        return self.refusal
+
+    def segments(self, text: str) -> int:
+        return 1
+
+    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        self.on_wire += len(parcel)
+        self.most_on_wire = max(self.most_on_wire, self.on_wire)
+        await asyncio.sleep(self.delay_s)
+        self.on_wire -= len(parcel)
+        if self.broken:
+            raise self.broken
+        results = [self.answer(sms) for sms in parcel]
+        for sms, result in zip(parcel, results, strict=True):
+            self.copies[sms.phone] += isinstance(result, Accepted)
+            self.texts[sms.text] += 1
+        return results
+
+
+def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_s: float = 8.0) -> LaneLoop:
+    desk = Desk(world.db, world.ledger, Metrics(), sub_batch, lease_s)
+    return LaneLoop(world.lane, carrier, desk)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something to become true; a test that waits in vain fails here."""
+    for _ in range(round(seconds / 0.01)):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"not so after {seconds} s")

@@ -1,0 +1,244 @@
+"""The send loop: everyone once, in order, at the pace, and nothing claimed that is not known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import func, select, update
+
+from app import clock
+from app.db import Database
+from app.dispatch import lanes
+from app.dispatch.lane import LaneLoop
+from app.ledger.contract import ChunkState, ResultKind
+from app.models import campaigns, chunks, runs, submissions, unknowns
+from app.models import lanes as lanes_table
+from app.states import DeliveryState, LaneState, RunState
+from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
+from tests.app.dispatch.paper import PaperCarrier, loop_for, until
+from tests.app.world import FIRST_PHONE, World, build
+
+Q, S, U = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
+
+
+@asynccontextmanager
+async def running(loop: LaneLoop) -> AsyncIterator[None]:
+    """The loop at work; stopped in order at the end."""
+    task = asyncio.create_task(loop.run())
+    try:
+        yield
+    finally:
+        loop.stop()
+        await asyncio.wait_for(task, 20)
+
+
+def ready(db: Database, count: int, rate: float = 1_000_000.0) -> World:
+    world = build(db, count, chunk=50)
+    world.fan_out()
+    db.write(lambda c: c.execute(update(lanes_table).values(segments_per_second=rate)))
+    return world
+
+
+def leased(db: Database) -> int:
+    query = select(func.count()).where(chunks.c.state == ChunkState.LEASED)
+    return int(db.read(lambda c: c.execute(query).scalar_one()))
+
+
+async def test_everybody_gets_the_text_once_and_the_wire_never_holds_more_than_a_sub_batch(
+    db: Database,
+) -> None:
+    world, carrier = ready(db, 230), PaperCarrier(delay_s=0.002)
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {S: 230})
+        await until(lambda: leased(db) == 0)
+    assert set(carrier.copies.values()) == {1}
+    assert len(carrier.copies) == 230
+    assert carrier.texts == {"Canh giac lua dao": 230}
+    assert carrier.most_on_wire <= 20
+    world.check()
+
+
+async def test_each_language_gets_its_own_wording(db: Database) -> None:
+    from app.models import deliveries
+
+    world, carrier = ready(db, 10), PaperCarrier()
+    db.write(lambda c: c.execute(update(deliveries).where(deliveries.c.seq <= 4).values(lang="thai")))
+    db.write(lambda c: c.execute(update(campaigns).values(texts={"": "a", "thai": "b"})))
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {S: 10})
+    assert carrier.texts == {"a": 7, "b": 3}
+
+
+async def test_a_pause_stops_within_one_sub_batch_and_goes_on_at_the_next_one(db: Database) -> None:
+    world, carrier = ready(db, 300), PaperCarrier(delay_s=0.01)
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: len(carrier.copies) >= 60)
+        db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
+        at_the_click = len(carrier.copies)
+        await until(lambda: leased(db) == 0)
+        assert len(carrier.copies) <= at_the_click + 20
+        paused_at = len(carrier.copies)
+        await asyncio.sleep(0.2)
+        assert len(carrier.copies) == paused_at
+        assert world.states() == {S: paused_at, Q: 300 - paused_at}
+        db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
+        await until(lambda: world.states() == {S: 300})
+    assert set(carrier.copies.values()) == {1}
+    world.check()
+
+
+async def test_stopping_leaves_no_claim_and_drops_nothing_in_flight(db: Database) -> None:
+    world, carrier = ready(db, 200), PaperCarrier(delay_s=0.02)
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: len(carrier.copies) >= 20)
+    assert leased(db) == 0
+    assert world.states() == {S: len(carrier.copies), Q: 200 - len(carrier.copies)}
+    world.check()
+
+
+async def test_outside_the_sending_hours_nothing_goes(db: Database) -> None:
+    world, carrier = ready(db, 10), PaperCarrier()
+    later = clock.now_ms() + 3_600_000
+    db.write(lambda c: c.execute(update(campaigns).values(window_start=later)))
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await asyncio.sleep(0.1)
+        assert not carrier.copies
+        db.write(lambda c: c.execute(update(campaigns).values(window_start=None)))
+        await until(lambda: world.states() == {S: 10})
+
+
+async def test_a_throttled_message_waits_and_is_sent_once_and_the_pace_comes_down(db: Database) -> None:
+    world, carrier = ready(db, 60), PaperCarrier()
+    refused: set[str] = set()
+
+    def throttle_each_once(sms: OutboundSms) -> SubmitResult:
+        if sms.phone in refused:
+            return Accepted((sms.phone,))
+        refused.add(sms.phone)
+        return Deferred("0x58", retry_after_s=0.05, throttled=True)
+
+    carrier.answer = throttle_each_once
+    await carrier.open()
+    loop = loop_for(world, carrier)
+    async with running(loop):
+        await until(lambda: world.states() == {S: 60})
+        assert loop._pace.share < 1
+    assert set(carrier.copies.values()) == {1}
+    world.check()
+
+
+async def test_a_halted_lane_stops_leaves_the_link_and_goes_on_when_a_person_resumes_it(db: Database) -> None:
+    world, carrier = ready(db, 40), PaperCarrier()
+    carrier.answer = lambda _: Halted("1", "the account is used up")
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: db.read(lanes.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: not carrier.up.is_set())
+        carrier.answer = lambda sms: Accepted((sms.phone,))
+        assert world.states() == {Q: 40}
+        db.write(lanes.resume, world.lane.id, "operator")
+        await until(lambda: world.states() == {S: 40})
+    assert carrier.opened == 2
+    assert set(carrier.copies.values()) == {1}
+    world.check()
+
+
+async def test_a_link_that_needs_a_person_halts_its_lane(db: Database) -> None:
+    world, carrier = ready(db, 5), PaperCarrier()
+    carrier.refusal = Halted("0x0E", "the password is wrong")
+    async with running(loop_for(world, carrier)):
+        await until(lambda: db.read(lanes.state, world.lane.id) is LaneState.HALTED)
+    assert world.states() == {Q: 5}
+
+
+async def test_a_link_that_is_down_holds_everything_until_it_is_up(db: Database) -> None:
+    world, carrier = ready(db, 5), PaperCarrier()
+    async with running(loop_for(world, carrier)):
+        await asyncio.sleep(0.1)
+        assert leased(db) == 0
+        await carrier.open()
+        await until(lambda: world.states() == {S: 5})
+
+
+@pytest.mark.parametrize("fault", ["raises", "too few results"])
+async def test_an_adapters_fault_makes_its_messages_unknown_and_they_are_not_sent_again(
+    db: Database, fault: str
+) -> None:
+    world, carrier = ready(db, 30), PaperCarrier()
+    if fault == "raises":
+        carrier.broken = RuntimeError("a fault inside")
+    else:
+        carrier.submit = lambda parcel: asyncio.sleep(0, [Unknown("x")])  # type: ignore[method-assign,assignment]
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {U: 30})
+        await until(lambda: leased(db) == 0)
+    assert db.read(lambda c: c.execute(select(func.count()).select_from(unknowns)).scalar_one()) == 30
+    world.check()
+
+
+async def test_a_refused_number_is_refused_once(db: Database) -> None:
+    world, carrier = ready(db, 3), PaperCarrier()
+    carrier.answer = lambda _: Rejected("0x0B", Reason.NO_SUCH_NUMBER)
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {int(DeliveryState.REJECTED): 3})
+    assert sum(carrier.texts.values()) == 3
+
+
+async def test_a_slow_carrier_does_not_lose_the_lease(db: Database) -> None:
+    world, carrier = ready(db, 10), PaperCarrier(delay_s=2.0)
+    await carrier.open()
+    async with running(loop_for(world, carrier, lease_s=0.6)):
+        await until(lambda: carrier.on_wire == 10)
+        await asyncio.sleep(1.2)
+        assert world.claim("thief") is None
+        await until(lambda: world.states() == {S: 10})
+    assert set(carrier.copies.values()) == {1}
+
+
+async def test_after_its_deadline_a_lane_sends_nothing_more_of_the_chunk(db: Database) -> None:
+    """A frozen process that wakes up must not send what another may have taken over."""
+    world, carrier = ready(db, 10, rate=20.0), PaperCarrier(segments_per_second=20)
+    await carrier.open()
+    loop = loop_for(world, carrier, lease_s=1000)
+    async with running(loop):
+        await until(lambda: len(carrier.copies) >= 2)
+        for flight in loop._wire:
+            flight.chunk.deadline = 0.0
+        await until(lambda: world.states() == {S: 10})
+    held_back = select(func.count()).where(submissions.c.result == ResultKind.DEFERRED)
+    assert db.read(lambda c: c.execute(held_back).scalar_one()) >= 5
+    assert set(carrier.copies.values()) == {1}
+    world.check()
+
+
+async def test_the_pace_is_kept(db: Database) -> None:
+    world, carrier = ready(db, 60, rate=100.0), PaperCarrier(segments_per_second=100)
+    await carrier.open()
+    started = clock.monotonic()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {S: 60})
+    assert clock.monotonic() - started >= 0.5  # 60 segments at 100 a second, the first at once
+
+
+async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:
+    world, carrier = ready(db, 400), PaperCarrier(delay_s=0.005)
+    other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
+    facts = lanes.LinkFacts("viettel-2", "viettel", "viettel-1", 1_000_000.0, carrier.receipt_level)
+    other.lane = db.write(lanes.register, facts)
+    assert other.lane.group_id == world.lane.id
+    await carrier.open()
+    async with running(loop_for(world, carrier)), running(loop_for(other, carrier)):
+        await until(lambda: world.states() == {S: 400})
+    assert set(carrier.copies.values()) == {1}
+    assert FIRST_PHONE
+    world.check()

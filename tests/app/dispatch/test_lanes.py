@@ -1,0 +1,46 @@
+"""Lanes' rows: registered from the settings, halted by the carrier, resumed by a person."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.db import Database
+from app.dispatch import lanes
+from app.dispatch.lanes import LinkFacts
+from app.errors import Conflict, NotFound
+from app.states import LaneState
+from carriers.contract import Halted, ReceiptLevel
+
+
+def facts(name: str, group: str, carrier: str = "vnpt") -> LinkFacts:
+    return LinkFacts(name, carrier, group, 50.0, ReceiptLevel.OPERATOR)
+
+
+def test_links_of_one_receipt_group_share_an_id_and_others_do_not(db: Database) -> None:
+    first = db.write(lanes.register, facts("a", "both"))
+    second = db.write(lanes.register, facts("b", "both"))
+    third = db.write(lanes.register, facts("c", "c"))
+    elsewhere = db.write(lanes.register, facts("d", "both", carrier="viettel"))
+    assert first.group_id == second.group_id == first.id
+    assert third.group_id == third.id
+    assert elsewhere.group_id == elsewhere.id
+
+
+def test_registering_again_keeps_the_lane_and_its_state(db: Database) -> None:
+    lane = db.write(lanes.register, facts("a", "a"))
+    db.write(lanes.halt, lane.id, Halted("0x0E", "the password is wrong"))
+    assert db.write(lanes.register, facts("a", "a")) == lane
+    assert db.read(lanes.state, lane.id) is LaneState.HALTED
+    assert [row.reason for row in db.read(lanes.all_lanes, "vnpt")] == ["the password is wrong"]
+    assert db.read(lanes.all_lanes, "viettel") == []
+
+
+def test_only_a_halted_lane_is_resumed(db: Database) -> None:
+    lane = db.write(lanes.register, facts("a", "a"))
+    with pytest.raises(Conflict, match="not halted"):
+        db.write(lanes.resume, lane.id, "Lan")
+    db.write(lanes.halt, lane.id, Halted("1", "quota"))
+    db.write(lanes.resume, lane.id, "Lan")
+    assert db.read(lanes.state, lane.id) is LaneState.RUNNING
+    with pytest.raises(NotFound, match="no lane 77"):
+        db.write(lanes.resume, 77, "Lan")

@@ -1,0 +1,68 @@
+"""The operator's list of unknown deliveries, and the two decisions on it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from app.db import Database
+from app.dispatch import unknown
+from app.errors import Conflict, NotFound
+from app.ledger.contract import Outcome
+from app.models import audit, runs
+from app.states import DeliveryState, NotSent, RunState
+from carriers.contract import Unknown
+from tests.app.world import World, build
+
+Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
+
+
+def lost(db: Database, count: int = 4) -> World:
+    world = build(db, count)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    outcomes = [Outcome(item, Unknown("no answer")) for item in lease.items]
+    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.release, lease, 0.0)
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
+    return world
+
+
+def test_the_list_goes_page_by_page_in_order(db: Database) -> None:
+    world = lost(db)
+    first = db.read(unknown.listed, world.run, (0, 0), 3)
+    assert [row.seq for row in first] == [2, 3, 4]
+    rest = db.read(unknown.listed, world.run, (world.batch, 4), 3)
+    assert [row.seq for row in rest] == [5]
+
+
+def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
+    world = lost(db)
+    assert db.write(unknown.resend, world.ledger, world.run, [(world.batch, 3)], "Lan") == 1
+    assert world.states() == {U: 3, Q: 1}
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.RUNNING
+    row = db.read(lambda c: c.execute(select(audit)).one())
+    assert (row.who, row.action, row.detail) == ("Lan", "unknown sent again", {"n": 1})
+    world.check()
+
+
+def test_an_empty_choice_is_all_of_them(db: Database) -> None:
+    world = lost(db)
+    assert db.write(unknown.write_off, world.ledger, world.run, [], "Lan") == 4
+    assert world.delivery(2)["reason"] == NotSent.WRITTEN_OFF
+    assert len(db.read(unknown.listed, world.run)) == 4
+
+
+def test_a_cancelled_run_sends_nothing_again(db: Database) -> None:
+    world = lost(db)
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLED.value)))
+    with pytest.raises(Conflict, match="cancelled"):
+        db.write(unknown.resend, world.ledger, world.run, [], "Lan")
+
+
+def test_a_run_that_is_not_there_is_named(db: Database) -> None:
+    world = lost(db)
+    with pytest.raises(NotFound, match="run 99"):
+        db.read(unknown.listed, 99)
+    assert world.run
