@@ -239,8 +239,8 @@ class SmppCarrier:
     def ended(self) -> None:
         self._look()
 
-    def down(self, why: str) -> None:
-        self._log.warning("bind is down", link=self.name, why=why)
+    def down(self, command: int, why: str) -> None:
+        self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=why)
 
     def halt(self, why: Halted) -> None:
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)

@@ -19,7 +19,7 @@ _random = random.SystemRandom()
 class KeepingDesk(Desk, Protocol):
     """The link, as a keeper needs it."""
 
-    def down(self, why: str) -> None:
+    def down(self, command: int, why: str) -> None:
         """The bind is away; told once until it has been up again."""
         ...
 
@@ -62,7 +62,7 @@ class Keeper:
                 return
             # A carrier that is away for an hour makes one line of log, not thousands.
             if session.bound_at is not None or not told:
-                self._desk.down(end.why)
+                self._desk.down(self.command, end.why)
                 told = True
             pause = own.reconnect_min_s if session.lasted(own.reconnect_max_s) else pause
             await asyncio.sleep(pause * _random.uniform(0.5, 1.0))

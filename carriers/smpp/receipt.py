@@ -164,7 +164,7 @@ def spellings(reference: str, mode: str) -> tuple[str, ...]:
     plain = reference
     if mode == "dec_hex" and re.fullmatch(r"[0-9a-f]{1,128}", reference):
         plain = str(int(reference, 16))
-    forms = (plain, plain.upper(), plain.zfill(8), plain.upper().zfill(8), plain.zfill(10))
+    forms = [form.zfill(width) for width in (0, 8, 10) for form in (plain, plain.upper())]
     return tuple(dict.fromkeys(forms))
 
 

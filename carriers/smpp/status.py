@@ -36,8 +36,8 @@ REFUSALS: dict[int, Refusal] = {
     0x0E: Halted(code(0x0E), "the carrier does not take the password"),
     0x0F: Halted(code(0x0F), "the carrier does not know the system_id, or has locked it"),
     # 3.4: message queue full; throttled. Neither uses up patience.
-    0x14: Deferred(code(0x14), THROTTLED_WAIT_S),
-    0x58: Deferred(code(0x58), THROTTLED_WAIT_S),
+    0x14: Deferred(code(0x14), THROTTLED_WAIT_S, throttled=True),
+    0x58: Deferred(code(0x58), THROTTLED_WAIT_S, throttled=True),
     # 3.4: service_type, esm_class, ton and npi of both addresses, schedule, validity.
     **_rejected(Reason.WRONG_REQUEST, 0x15, 0x43, 0x48, 0x49, 0x50, 0x51, 0x61, 0x62),
     # V4: empty text.

@@ -81,7 +81,8 @@ class ContractCases:
     async def test_throttling_defers_and_uses_up_no_patience(self, harness: Harness) -> None:
         async with harness.link(Behaviour.THROTTLE) as carrier:
             results = await carrier.submit(parcel(5))
-        assert all(isinstance(result, Deferred) and not result.counts for result in results)
+        assert all(isinstance(result, Deferred) and result.throttled for result in results)
+        assert not any(isinstance(result, Deferred) and result.counts for result in results)
 
     async def test_a_carrier_that_is_away_defers_and_nothing_was_sent(self, harness: Harness) -> None:
         async with harness.link(Behaviour.AWAY) as carrier:

@@ -22,6 +22,7 @@ class Wire(asyncio.Protocol):
         self.peer = peer
         self.buffer = bytearray()
         self.transport: Any = None
+        self.command = 0  # of the first PDU: the kind of bind
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -31,6 +32,7 @@ class Wire(asyncio.Protocol):
         self.peer.bytes_read += len(data)
         self.buffer += data
         for command, status, sequence, body in pdu.frames(self.buffer):
+            self.command = self.command or command
             self.peer.seen.append((command, status, sequence, body))
             self.peer.handle.get(command, ignore)(self, sequence, body)
 

@@ -1,4 +1,4 @@
-"""What a carrier sends by itself: receipts, messages, enquiries and nonsense; answered, counted, never fatal."""
+"""What a carrier sends by itself: receipts, messages, enquiries, nonsense; answered, counted, never fatal."""
 
 from __future__ import annotations
 

@@ -1,0 +1,375 @@
+"""The link as a whole: long messages, several binds, closing, questions, TLS, and what it logs."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import subprocess
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from carriers.contract import (
+    Accepted,
+    Carrier,
+    Deferred,
+    Encoding,
+    OutboundSms,
+    Partial,
+    QueriedReceipts,
+    Reason,
+    ReceiptLevel,
+    ReceiptStatus,
+    Rejected,
+    StreamReceipts,
+    Unknown,
+)
+from carriers.smpp import pdu
+from tests.carriers.smpp.peer import (
+    PHONE,
+    Handle,
+    Inbox,
+    Link,
+    Peer,
+    Wire,
+    answer,
+    deliver_body,
+    drop,
+    ignore,
+    many,
+    sms,
+    take,
+    until,
+)
+
+LONG = "Canh bao lua dao. " * 20  # 360 septets: three parts
+
+
+def by_part(*handles: Handle) -> Handle:
+    """A different manner for each part of a long message; the last one for all that follow."""
+    seen: dict[int, int] = defaultdict(int)
+
+    def handle(wire: Wire, sequence: int, body: bytes) -> None:
+        part = pdu.read_short_message(body).message[5] - 1
+        turn = seen[part]
+        seen[part] += 1
+        handles[min(part, len(handles) - 1) if turn == 0 else -1](wire, sequence, body)
+
+    return handle
+
+
+def refuse(status: int) -> Handle:
+    return answer(pdu.SUBMIT_SM, status=status)
+
+
+def test_the_link_keeps_the_protocols_of_the_contract() -> None:
+    carrier: Carrier = Link(
+        1, receipt_level="operator", ucs2=False, window=7, binds=2, max_segments=3
+    ).carrier
+    assert isinstance(carrier, StreamReceipts)
+    assert isinstance(carrier, QueriedReceipts)
+    assert carrier.receipt_level is ReceiptLevel.OPERATOR
+    assert (carrier.limits.in_flight, carrier.limits.per_submit, carrier.limits.max_segments) == (14, 1, 3)
+    assert carrier.limits.encodings == {Encoding.GSM7}
+    assert "s3cr3t" not in repr(carrier.settings)
+
+
+# ---- long messages
+
+PARTS = {
+    "all taken": ((take, take, take), Accepted, ()),
+    "all refused": ((refuse(0x0B),), Rejected, ()),
+    "none taken, one for good": ((refuse(0x58), refuse(0x0A), refuse(0x58)), Rejected, ()),
+    "all throttled": ((refuse(0x58),), Deferred, ()),
+    "the first refused for good": ((refuse(0x0A), take, take), Partial, (0,)),
+    "two refused for good": ((take, refuse(0x0A), refuse(0x0A)), Partial, (1, 2)),
+    "one answer lost": ((take, ignore, take), Unknown, ()),
+    "one lost, one refused": ((take, ignore, refuse(0x0B)), Unknown, ()),
+}
+
+
+@pytest.mark.parametrize(("handles", "kind", "refused"), PARTS.values(), ids=PARTS)
+async def test_a_long_message_has_one_result_from_all_its_parts(
+    handles: tuple[Handle, ...], kind: type, refused: tuple[int, ...]
+) -> None:
+    async with Peer({pdu.SUBMIT_SM: by_part(*handles)}) as peer, Link(peer.port) as carrier:
+        await carrier.ready()
+        (result,) = await carrier.submit([sms(text=LONG)])
+        assert isinstance(result, kind)
+        assert len(peer.of(pdu.SUBMIT_SM)) == carrier.segments(LONG) == 3
+    if isinstance(result, Partial):
+        assert result.refused == refused
+    if isinstance(result, Accepted | Partial | Unknown):
+        assert [ref is not None for ref in result.refs] == [handles[min(n, 2)] is take for n in range(3)]
+
+
+@pytest.mark.parametrize("status", [0x58, 0x14, 0x08, 0x64])
+async def test_a_part_refused_for_a_moment_is_sent_again_while_its_siblings_are_not(status: int) -> None:
+    handle = by_part(take, refuse(status), take)
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port) as carrier:
+        await carrier.ready()
+        (result,) = await carrier.submit([sms(text=LONG)])
+        parts = [message.message[5] for message in peer.submits()]
+    assert parts == [1, 2, 3, 2]
+    assert isinstance(result, Accepted)
+    assert None not in result.refs
+
+
+async def test_a_part_refused_again_and_again_leaves_the_message_partial() -> None:
+    def only_first(wire: Wire, sequence: int, body: bytes) -> None:
+        first = pdu.read_short_message(body).message[5] == 1
+        (take if first else refuse(0x58))(wire, sequence, body)
+
+    async with Peer({pdu.SUBMIT_SM: only_first}) as peer, Link(peer.port, part_retries=2) as carrier:
+        await carrier.ready()
+        (result,) = await carrier.submit([sms(text=LONG)])
+        assert len(peer.of(pdu.SUBMIT_SM)) == 3 + 2 + 2
+    assert isinstance(result, Partial)
+    assert (result.refused, result.code, result.reason) == ((1, 2), "0x58", Reason.SYSTEM)
+
+
+async def test_a_part_that_waits_to_be_sent_again_holds_no_slot_of_the_window() -> None:
+    def throttle_second(wire: Wire, sequence: int, body: bytes) -> None:
+        message = pdu.read_short_message(body)
+        second = message.esm_class == pdu.ESM_UDHI and message.message[5] == 2
+        (refuse(0x58) if second else take)(wire, sequence, body)
+
+    options = {"window": 1, "part_retry_s": 60}
+    async with Peer({pdu.SUBMIT_SM: throttle_second}) as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        parked = asyncio.create_task(_submit(carrier, [sms(text=LONG)]))
+        results = await carrier.submit(many(20))
+        assert all(isinstance(result, Accepted) for result in results)
+        assert not parked.done()
+        await carrier.close()
+        (result,) = await parked
+        assert isinstance(result, Partial)
+
+
+async def test_a_part_whose_link_goes_down_before_it_is_sent_again_leaves_the_message_partial() -> None:
+    handle = by_part(take, refuse(0x58), take)
+    slow = {"part_retry_s": 0.1, "part_retries": 1, "reconnect_min_s": 30, "reconnect_max_s": 30}
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, **slow) as carrier:
+        await carrier.ready()
+        under_way = asyncio.create_task(_submit(carrier, [sms(text=LONG)]))
+        await until(lambda: carrier.stats()["in_flight"] == 0 and len(peer.of(pdu.SUBMIT_SM)) == 3)
+        drop(peer.wires[0], 0, b"")
+        (result,) = await under_way
+    assert isinstance(result, Partial)
+    assert (result.refused, result.code) == ((1,), "link down")
+
+
+@pytest.mark.parametrize(
+    ("sms", "code"),
+    [
+        (sms(text=""), "text: empty"),
+        (sms(text="x" * 2000), "text: 14 parts"),
+        (sms(text="Cảnh báo"), "text: the link has no UCS-2"),
+        (sms(sender="Công an"), "sender: 1 to 20 plain characters"),
+        (sms(phone="84\x00123"), "phone: digits only"),
+        (sms(phone="8" * 21), "phone: digits only"),
+    ],
+)
+async def test_what_the_link_cannot_carry_is_rejected_and_not_sent(sms: OutboundSms, code: str) -> None:
+    async with Peer() as peer, Link(peer.port, ucs2=False) as carrier:
+        await carrier.ready()
+        assert await carrier.submit([sms]) == [Rejected(code, Reason.WRONG_REQUEST)]
+        assert not peer.of(pdu.SUBMIT_SM)
+
+
+# ---- several binds
+
+
+async def test_binds_share_the_work_and_the_end_of_one_costs_the_others_nothing() -> None:
+    per_wire: dict[int, int] = defaultdict(int)
+
+    def handle(wire: Wire, sequence: int, body: bytes) -> None:
+        per_wire[id(wire)] += 1
+        (drop if wire is peer.wires[0] and per_wire[id(wire)] == 4 else take)(wire, sequence, body)
+
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, binds=2, window=3) as carrier:
+        await until(lambda: len(peer.of(pdu.BIND_TRANSCEIVER)) == 2)
+        await asyncio.sleep(0.02)
+        results = await carrier.submit(many(60))
+    kinds = {type(result) for result in results}
+    assert kinds == {Accepted, Unknown}
+    assert sum(isinstance(result, Unknown) for result in results) <= 3
+    assert min(per_wire.values()) >= 4
+
+
+async def test_receipts_come_by_a_bind_of_their_own_and_go_on_when_the_sender_is_gone() -> None:
+    inbox = Inbox()
+    async with Peer() as peer, Link(peer.port, bind="transmitter_receiver", reconnect_min_s=0.04) as carrier:
+        carrier.deliver_to(inbox)
+        await carrier.ready()
+        await until(lambda: peer.of(pdu.BIND_RECEIVER))
+        (result,) = await carrier.submit([sms()])
+        assert isinstance(result, Accepted)
+        receiver, transmitter = sorted(peer.wires, key=lambda wire: wire.command)
+        drop(transmitter, 0, b"")
+        receiver.send(pdu.DELIVER_SM, 3, deliver_body())
+        await until(lambda: inbox.receipts)
+        await until(lambda: len(peer.of(pdu.BIND_TRANSMITTER)) == 2)
+        assert len(peer.of(pdu.BIND_RECEIVER)) == 1
+
+
+async def test_a_link_with_a_receiving_bind_only_does_not_send() -> None:
+    handle = {pdu.BIND_TRANSMITTER: answer(pdu.BIND_TRANSMITTER, status=0x08)}
+    async with Peer(handle) as peer, Link(peer.port, bind="transmitter_receiver") as carrier:
+        await until(lambda: len(peer.of(pdu.BIND_TRANSMITTER)) == 2)
+        assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
+
+
+# ---- open, close, cancel
+
+
+async def test_close_waits_for_answers_then_unbinds_and_open_begins_again() -> None:
+    def slow(wire: Wire, sequence: int, body: bytes) -> None:
+        asyncio.get_running_loop().call_later(0.05, take, wire, sequence, body)
+
+    async with Peer({pdu.SUBMIT_SM: slow}) as peer, Link(peer.port, window=4) as carrier:
+        await carrier.open()
+        await carrier.ready()
+        under_way = asyncio.create_task(_submit(carrier, many(6)))
+        await until(lambda: carrier.stats()["in_flight"] == 4)
+        with capture_logs() as logs:
+            await carrier.close()
+        kinds = [type(result) for result in await under_way]
+        assert kinds == [Accepted] * 4 + [Deferred] * 2
+        assert [command for command, *_ in peer.seen][-1] == pdu.UNBIND
+        assert not logs
+        await carrier.open()
+        await carrier.ready()
+        assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 2
+
+
+async def test_close_of_a_link_that_never_came_up_returns() -> None:
+    async with Peer({pdu.BIND_TRANSCEIVER: ignore}) as peer:
+        carrier = Link(peer.port).carrier
+        await carrier.close()
+        await carrier.open()
+        await until(lambda: peer.wires)
+        await carrier.close()
+        await until(lambda: not peer.wires)
+
+
+async def test_a_cancelled_submit_leaves_nothing_that_could_go_out_later() -> None:
+    async with Peer({pdu.SUBMIT_SM: ignore}) as peer, Link(peer.port, window=2) as carrier:
+        await carrier.ready()
+        first = asyncio.create_task(_submit(carrier, many(5)))
+        await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 2)
+        second = asyncio.create_task(_submit(carrier, [sms()]))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        assert carrier.stats()["queued"] == 1
+        peer.handle[pdu.SUBMIT_SM] = take
+        assert isinstance((await second)[0], Accepted)
+        assert len(peer.of(pdu.SUBMIT_SM)) == 3
+
+
+async def test_a_cancelled_submit_leaves_no_part_that_could_go_out_later() -> None:
+    handle = by_part(take, refuse(0x58), take)
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, part_retry_s=0.05) as carrier:
+        await carrier.ready()
+        under_way = asyncio.create_task(_submit(carrier, [sms(text=LONG)]))
+        await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 3 and not carrier.stats()["in_flight"])
+        under_way.cancel()
+        await asyncio.wait([under_way])
+        await asyncio.sleep(0.1)
+        assert len(peer.of(pdu.SUBMIT_SM)) == 3
+
+
+async def test_a_carrier_that_is_away_makes_one_line_of_log_and_is_found_again() -> None:
+    async with Peer() as peer, Link(peer.port, reconnect_min_s=0.01, reconnect_max_s=0.01) as carrier:
+        await carrier.ready()
+        port = peer.port
+        with capture_logs() as logs:
+            peer.server.close()
+            drop(peer.wires[0], 0, b"")
+            await asyncio.sleep(0.15)
+            assert await carrier.submit([sms()]) == [Deferred("link down", 1.0)]
+            peer.server = await asyncio.get_running_loop().create_server(
+                lambda: Wire(peer), "127.0.0.1", port
+            )
+            await carrier.ready()
+    assert [line["event"] for line in logs] == ["bind is down", "bind is up"]
+
+
+# ---- questions
+
+
+async def test_a_message_can_be_asked_for_in_the_spelling_that_the_carrier_knows() -> None:
+    def know_padded(wire: Wire, sequence: int, body: bytes) -> None:
+        if body.startswith(b"0000BEEF\0"):
+            wire.send(pdu.QUERY_SM_RESP, sequence, b"0000BEEF\0" + b"240129100500028+\0" + bytes((2, 0)))
+        else:
+            wire.send(pdu.QUERY_SM_RESP, sequence, status=0x67)
+
+    async with Peer({pdu.QUERY_SM: know_padded}) as peer, Link(peer.port) as carrier:
+        await carrier.ready()
+        receipt = await carrier.query("beef", "CONGAN")
+        assert receipt is not None
+        assert (receipt.reference, receipt.status) == ("beef", ReceiptStatus.DELIVERED)
+        assert receipt.done_at is not None
+        assert receipt.done_at.isoformat() == "2024-01-29T10:05:00+07:00"
+        assert peer.of(pdu.QUERY_SM)[0][3] == b"beef\0" + bytes((5, 0)) + b"CONGAN\0"
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [
+        ignore,
+        drop,
+        answer(pdu.QUERY_SM, status=0x67),
+        answer(pdu.QUERY_SM, b"x"),
+        answer(pdu.SUBMIT_SM, b"x\0"),
+    ],
+)
+async def test_a_question_without_a_usable_answer_brings_nothing(handle: Handle) -> None:
+    async with Peer({pdu.QUERY_SM: handle}) as peer, Link(peer.port) as carrier:
+        await carrier.ready()
+        async with asyncio.timeout(5):
+            assert await carrier.query("beef", "CONGAN") is None
+    assert await carrier.query("beef", "CONGAN") is None
+
+
+async def test_a_nacked_question_brings_nothing() -> None:
+    def nack(wire: Wire, sequence: int, _: bytes) -> None:
+        wire.send(pdu.GENERIC_NACK, sequence, status=3)
+
+    async with Peer({pdu.QUERY_SM: nack}) as peer, Link(peer.port) as carrier:
+        await carrier.ready()
+        assert await carrier.query("beef", "CONGAN") is None
+
+
+# ---- TLS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=peer"
+    command += f" -addext subjectAltName=IP:127.0.0.1 -out {cert} -keyout {key}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return cert, key
+
+
+async def test_a_link_may_run_over_tls_and_checks_the_certificate(certificate: tuple[Path, Path]) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    async with Peer(tls=context) as peer:
+        async with Link(peer.port, tls=str(certificate[0])) as carrier:
+            await carrier.ready()
+            assert isinstance((await carrier.submit([sms(PHONE)]))[0], Accepted)
+        with capture_logs() as logs:
+            async with Link(peer.port, tls=True):
+                await until(lambda: logs)
+    assert "SSLCertVerificationError" in str(logs)
+
+
+async def _submit(carrier: Carrier, parcel: list[OutboundSms]) -> list[object]:
+    return list(await carrier.submit(parcel))
