@@ -13,6 +13,7 @@ from app.auth import Caller, find_caller
 from app.config import Settings
 from app.db import Database
 from app.errors import Unauthorised
+from app.ledger.contract import Ledger
 
 _bearer = HTTPBearer(auto_error=False, description="An API key: loa_<prefix>_<secret>")
 
@@ -27,7 +28,13 @@ def get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
+def get_books(request: Request) -> Ledger:
+    """The ledger on that database."""
+    return cast(Ledger, request.app.state.ledger)
+
+
 Db = Annotated[Database, Depends(get_db)]
+Books = Annotated[Ledger, Depends(get_books)]
 Config = Annotated[Settings, Depends(get_settings)]
 
 

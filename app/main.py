@@ -7,14 +7,26 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 
 from app import health, problems
+from app.batches import routes as batches
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
 from app.config import Settings
 from app.db import Database
+from app.dispatch import routes as dispatch
+from app.ledger.choose import ledger_for
 from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestContext
+from app.reports import routes as reports
 
-ROUTERS: list[APIRouter] = [health.router, problems.router, campaigns.router, runs.router]
+ROUTERS: list[APIRouter] = [
+    health.router,
+    problems.router,
+    batches.router,
+    campaigns.router,
+    runs.router,
+    dispatch.router,
+    reports.router,
+]
 
 _DESCRIPTION = (
     "One approved text, every subscriber once, a report that adds up. Times are ISO 8601 with their zone; "
@@ -47,6 +59,7 @@ def create_app(settings: Settings, db: Database, metrics: Metrics | None = None)
     )
     app.state.settings = settings
     app.state.db = db
+    app.state.ledger = ledger_for(db, settings.chunk_size)
     app.state.metrics = metrics or Metrics(db)
     problems.install(app)
     for router in ROUTERS:

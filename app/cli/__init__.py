@@ -4,9 +4,27 @@ from __future__ import annotations
 
 import typer
 
+from app.cli import (
+    batch,
+    campaign,
+    database,
+    directive,
+    key,
+    lane,
+    report,
+    run,
+    serve,
+    simulate,
+    unknown,
+    verify,
+)
 from app.errors import AppError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (serve.up, serve.serve, serve.worker, serve.migrate, verify.verify):
+    app.command()(command)
+for noun in (batch, campaign, database, directive, key, lane, report, run, simulate, unknown):
+    app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
 
 
 def main() -> None:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from app import config, schema
 from app.config import Settings
 from app.db import Database
+from app.ledger.choose import ledger_for
+
+__all__ = ["ledger_for", "open_db"]
 
 
 @contextmanager

@@ -103,8 +103,7 @@ def test_at_its_windows_end_a_run_is_closed_with_its_reason(db: Database) -> Non
     sweep(world)
     db.write(lambda c: c.execute(update(campaigns).values(window_end=clock.now_ms() - 1)))
     sweep(world)
-    assert state(db) == RunState.SENT
-    assert world.delivery(2)["reason"] == NotSent.WINDOW_CLOSED
-    sweep(world)
     assert state(db) == RunState.FINISHED
+    assert world.states() == {N: 30}
+    assert world.delivery(2)["reason"] == NotSent.WINDOW_CLOSED
     world.check()

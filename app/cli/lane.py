@@ -1,0 +1,34 @@
+"""`loa lane`: the links' send loops, and the person's resume of a halted one."""
+
+from __future__ import annotations
+
+import typer
+from sqlalchemy import Connection
+
+from app.cli.common import open_db
+from app.cli.talk import Json, listing, whoami
+from app.dispatch import lanes
+
+app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link.")
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show the lanes and why a halted one stands."""
+    with open_db() as (db, _):
+        rows = db.read(lanes.all_lanes)
+    columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
+    listing([dict(row._mapping) for row in rows] if as_json else rows, columns, as_json)
+
+
+@app.command()
+def resume(lane_id: int) -> None:
+    """Say that the cause is mended: the lane takes up its link again."""
+
+    def work(connection: Connection) -> None:
+        lanes.resume(connection, lane_id, whoami())
+        db.wake(connection)
+
+    with open_db() as (db, _):
+        db.write(work)
+    typer.echo(f"Lane {lane_id} is running.")

@@ -1,0 +1,131 @@
+"""The commands that stay: up (all in one process), serve (the API) and worker (lanes and receipts)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import structlog
+import typer
+import uvicorn
+
+from app import config, logs, schema
+from app.batches.spool import folder_of, resume_imports
+from app.config import Settings
+from app.db import Database, connect_patiently
+from app.errors import SetupError
+from app.ledger.choose import ledger_for
+from app.main import create_app
+from app.metrics import Metrics
+from app.worker import Worker
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE_S = 30.0
+_SEPARATE = (
+    "SQLite serves one process, so `loa {0}` can't run apart. Run `loa up`, which does all in one process, "
+    "or set LOA_DATABASE_URL to a PostgreSQL server."
+)
+
+
+def up() -> None:
+    """Run everything in one process: API, lanes, receipts. The way for SQLite, and good on one host."""
+    _run(lambda settings, db: _all(settings, db))
+
+
+def serve() -> None:
+    """Run the API only; workers run apart and share the PostgreSQL database."""
+    _run(_api, apart="serve")
+
+
+def worker(
+    carrier: Annotated[str | None, typer.Option(help="Only this carrier's links.")] = None,
+) -> None:
+    """Run lanes, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
+    _run(lambda settings, db: _lanes(settings, db, carrier), apart="worker")
+
+
+def migrate() -> None:
+    """Bring the database's schema up to date."""
+    settings = config.load()
+    db = Database(settings.url)
+    try:
+        schema.upgrade(db)
+        typer.echo(f"The schema is at revision {schema.newest()}.")
+    finally:
+        db.close()
+
+
+def _run(main: Callable[[Settings, Database], Coroutine[Any, Any, None]], apart: str | None = None) -> None:
+    settings = config.load()
+    logs.configure(settings)
+    if apart and not settings.database_url:
+        raise SetupError(_SEPARATE.format(apart))
+    db = Database(settings.url)
+    try:
+        connect_patiently(db, _PATIENCE_S)
+        if db.sqlite:
+            schema.upgrade(db)
+        schema.require(db)
+        asyncio.run(main(settings, db))
+    finally:
+        db.close()
+
+
+async def _api(settings: Settings, db: Database) -> None:
+    resuming = _resume_imports(settings, db)
+    await _server(settings, db, Metrics(db)).serve()
+    await resuming
+
+
+async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
+    sender = _worker(settings, db, Metrics(db), only)
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, sender.stop)
+    log.info("worker started", links=sorted(settings.links), pid=os.getpid())
+    await sender.run()
+    log.info("worker stopped")
+
+
+async def _all(settings: Settings, db: Database) -> None:
+    """The API until it is told to stop, then the lanes: nothing new comes in while they drain."""
+    resuming = _resume_imports(settings, db)
+    metrics = Metrics(db)
+    sender = _worker(settings, db, metrics)
+    server = _server(settings, db, metrics)
+    sending = asyncio.create_task(sender.run())
+    serving = asyncio.create_task(server.serve())
+    await asyncio.wait({sending, serving}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    sender.stop()
+    await serving
+    await sending
+    await resuming
+
+
+def _resume_imports(settings: Settings, db: Database) -> asyncio.Future[int]:
+    """Go on with the uploads that the last stop left, beside everything else."""
+    loop = asyncio.get_running_loop()
+    return loop.run_in_executor(None, resume_imports, db, folder_of(settings.data))
+
+
+def _worker(settings: Settings, db: Database, metrics: Metrics, only: str | None = None) -> Worker:
+    return Worker(db, ledger_for(db, settings.chunk_size), settings, metrics, only)
+
+
+def _server(settings: Settings, db: Database, metrics: Metrics) -> uvicorn.Server:
+    app = create_app(settings, db, metrics)
+    options = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    return uvicorn.Server(options)

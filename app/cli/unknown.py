@@ -1,0 +1,78 @@
+"""`loa unknown`: deliveries whose fate nobody knows, for the operator who alone may decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from app import clock
+from app.cli.common import ledger_for, open_db
+from app.cli.talk import Json, listing, whoami
+from app.dispatch import unknown
+from app.errors import Invalid
+from app.phone import mask
+
+app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
+
+Lines = Annotated[
+    list[str] | None, typer.Option("--line", help="One delivery as BATCH:LINE; may be repeated.")
+]
+All = Annotated[bool, typer.Option("--all", help="All of the run's unknown deliveries.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    line: str
+    phone: str
+    since: datetime
+    why: str
+    written_off_by: str | None
+
+
+@app.command("list")
+def list_(run_id: int, as_json: Json = False) -> None:
+    """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
+    with open_db() as (db, _):
+        rows = db.read(unknown.listed, run_id)
+    shown = [
+        _Shown(f"{r.batch_id}:{r.seq}", mask(r.phone), clock.from_ms(r.since), r.why, r.written_off_by)
+        for r in rows
+    ]
+    listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)
+
+
+@app.command()
+def resend(run_id: int, lines: Lines = None, everything: All = False) -> None:
+    """Send unknown deliveries again, knowing that a second copy may come of it."""
+    chosen = _chosen(lines, everything)
+    with open_db() as (db, settings):
+        ledger = ledger_for(db, settings.chunk_size)
+        done = db.write(unknown.resend, ledger, run_id, chosen, whoami())
+    typer.echo(f"{done} deliveries of run {run_id} are queued again.")
+
+
+@app.command("write-off")
+def write_off(run_id: int, lines: Lines = None, everything: All = False) -> None:
+    """Leave unknown deliveries so for good; the report counts them under their own heading."""
+    chosen = _chosen(lines, everything)
+    with open_db() as (db, settings):
+        ledger = ledger_for(db, settings.chunk_size)
+        done = db.write(unknown.write_off, ledger, run_id, chosen, whoami())
+    typer.echo(f"{done} deliveries of run {run_id} are written off.")
+
+
+def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
+    """The (batch, line) pairs; an empty choice is a mistake, not everything."""
+    if everything == bool(lines):
+        raise Invalid("Say either --line BATCH:LINE (as `loa unknown list` shows it) or --all.")
+    return [] if everything else [_pair(line) for line in lines or []]
+
+
+def _pair(line: str) -> tuple[int, int]:
+    batch, _, seq = line.partition(":")
+    if not (batch.isdigit() and seq.isdigit()):
+        raise Invalid(f"--line {line} is not BATCH:LINE, two numbers as in 3:1042.")
+    return int(batch), int(seq)

@@ -1,0 +1,145 @@
+"""The API of lanes and of unknown deliveries: what stands still, and a person's decisions about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, Row
+
+from app import clock
+from app.api import Books, Db, Id, Limit, Who
+from app.dispatch import lanes, unknown
+from app.errors import Invalid
+from app.phone import mask
+
+router = APIRouter(tags=["dispatch"])
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One lane: running, or halted with the carrier's code and reason."""
+
+    id: int
+    name: str
+    carrier: str
+    state: str
+    segments_per_second: float
+    code: str | None
+    reason: str | None
+    changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownView:
+    """One delivery whose fate is not known; the phone is masked."""
+
+    batch: int
+    line: int
+    phone: str
+    since: datetime
+    why: str
+    written_off_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownPage:
+    """A part of the list; `next` is the `after` of the following page, null on the last."""
+
+    items: list[UnknownView]
+    next: str | None
+
+
+class Lines(BaseModel):
+    """Which unknown deliveries are meant: [batch, line] pairs, or `all`."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"lines": [[3, 1042]]}]})
+
+    lines: list[tuple[int, int]] = Field(default_factory=list, max_length=10_000)
+    all: bool = False
+
+
+class Decided(BaseModel):
+    """How many deliveries the decision touched; those that were settled meanwhile are not among them."""
+
+    deliveries: int
+
+
+@router.get("/v1/lanes")
+def list_lanes(db: Db, who: Who) -> list[LaneView]:
+    """Every lane; an operator sees those of its carrier."""
+    return [_lane(row) for row in db.read(lanes.all_lanes, who.carrier)]
+
+
+@router.post("/v1/lanes/{lane_id}/resume", status_code=204)
+def resume_lane(lane_id: Id, db: Db, who: Who) -> None:
+    """Say that the cause is mended: the lane takes up its link again."""
+
+    def work(connection: Connection) -> None:
+        lanes.resume(connection, lane_id, who.name)
+        db.wake(connection)
+
+    db.write(work)
+
+
+@router.get("/v1/runs/{run_id}/unknown")
+def list_unknown(
+    run_id: Id,
+    db: Db,
+    who: Who,
+    after: Annotated[
+        str, Query(pattern=r"^\d{1,9}-\d{1,9}$", description="the `next` of the page before")
+    ] = "0-0",
+    limit: Limit = 100,
+) -> UnknownPage:
+    """Deliveries of the run whose answer was lost and that no receipt has settled yet."""
+    batch, line = after.split("-")
+    rows = db.read(unknown.listed, run_id, (int(batch), int(line)), limit)
+    items = [_unknown(row) for row in rows]
+    return UnknownPage(items, f"{items[-1].batch}-{items[-1].line}" if len(items) == limit else None)
+
+
+@router.post("/v1/runs/{run_id}/unknown/resend")
+def resend_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
+    """Send these again, knowing that a second copy may come of it. Recorded under the caller's name."""
+
+    def work(connection: Connection) -> int:
+        done = unknown.resend(connection, books, run_id, _chosen(body), who.name)
+        db.wake(connection)
+        return done
+
+    return Decided(deliveries=db.write(work))
+
+
+@router.post("/v1/runs/{run_id}/unknown/write-off")
+def write_off_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
+    """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
+    return Decided(deliveries=db.write(unknown.write_off, books, run_id, _chosen(body), who.name))
+
+
+def _chosen(body: Lines) -> list[tuple[int, int]]:
+    """An empty choice is a mistake, not everything."""
+    if not body.lines and not body.all:
+        raise Invalid("Name the deliveries as [batch, line] pairs, or say `all`: true.", field="lines")
+    return [] if body.all else body.lines
+
+
+def _lane(row: Row[Any]) -> LaneView:
+    return LaneView(
+        row.id,
+        row.name,
+        row.carrier,
+        row.state,
+        row.segments_per_second,
+        row.code,
+        row.reason,
+        clock.from_ms(row.changed_at),
+    )
+
+
+def _unknown(row: Row[Any]) -> UnknownView:
+    since = clock.from_ms(row.since)
+    return UnknownView(row.batch_id, row.seq, mask(row.phone), since, row.why, row.written_off_by)
