@@ -39,11 +39,14 @@ class Reader:
         self._path = path
         self._limit = limit
         self._file: BinaryIO | None = None
+        self._position = 0
 
     @property
     def position(self) -> int:
         """Bytes of the file (not of what it unpacks to) read so far."""
-        return self._file.tell() if self._file and not self._file.closed else 0
+        if self._file and not self._file.closed:
+            self._position = self._file.tell()
+        return self._position
 
     def __iter__(self) -> Iterator[Row | BadLine]:
         with readable(), self._path.open("rb") as self._file:

@@ -26,8 +26,6 @@ class Slice:
     bad: list[tuple[int, str, str]] = field(default_factory=list)
     repeated: int = 0
     other_range: int = 0
-    unknown_areas: int = 0
-    unknown_languages: int = 0
 
     @property
     def lines(self) -> int:
@@ -51,16 +49,19 @@ class Seen:
         return True
 
 
-class _Cache(dict[str, str | None]):
-    """Remembers what the few different values of a column mean, and never grows large."""
+class _Column(dict[str, str | None]):
+    """What the few different values of a column mean; `unknown` counts lines whose value means nothing."""
 
     def __init__(self, meaning: Callable[[str], str | None]) -> None:
         super().__init__({"": None})
+        self.unknown = 0
         self._meaning = meaning
 
     def __missing__(self, raw: str) -> str | None:
         value = self._meaning(raw)
-        if len(self) < _CACHE_LIMIT:
+        if value is None:
+            self.unknown += not raw.isspace()
+        elif len(self) < _CACHE_LIMIT:
             self[raw] = value
         return value
 
@@ -71,25 +72,30 @@ class Sifter:
     def __init__(self, carrier: str) -> None:
         self._carrier = carrier
         self._seen = Seen()
-        self._areas = _Cache(normalise_area)
-        self._languages = _Cache(normalise_language)
+        self._areas = _Column(normalise_area)
+        self._languages = _Column(normalise_language)
+
+    @property
+    def unknown_areas(self) -> int:
+        """Subscribers whose area is not known; they are accepted without one."""
+        return self._areas.unknown
+
+    @property
+    def unknown_languages(self) -> int:
+        """Subscribers whose language is not known; they get the default wording."""
+        return self._languages.unknown
 
     def slices(self, rows: Iterable[Row | BadLine], size: int = SLICE) -> Iterator[Slice]:
         """Every row lands in exactly one slice, as a subscriber or as a bad line."""
-        current = Slice()
-        left = size
+        current, left = Slice(), size
         add, areas, languages = self._seen.add, self._areas, self._languages
         for row in rows:
             if isinstance(row, BadLine):
                 current.bad.append((row.line, row.reason, shown(row.value)))
             else:
-                line, raw, raw_area, raw_language = row
-                phone = normalise(raw)
+                phone = normalise(row[1])
                 if isinstance(phone, int) and add(phone):
-                    area = areas[raw_area]
-                    if area is None and raw_area:
-                        current.unknown_areas += not raw_area.isspace()
-                    current.good.append((line, phone, area, languages[raw_language]))
+                    current.good.append((row[0], phone, areas[row[2]], languages[row[3]]))
                 elif not self._refuse(current, row, phone):
                     continue
             left -= 1

@@ -1,0 +1,112 @@
+"""Registers files as batches and imports them; the same file again is the same batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection, insert, select
+
+from app import audit, clock
+from app.batches.job import Counts, Job, counts_of, is_waiting
+from app.batches.reader import Reader
+from app.batches.sift import Sifter, Slice
+from app.db import Database
+from app.errors import Invalid
+from app.models import batches
+from app.states import BatchState
+
+Progress = Callable[[Counts], None]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it came: `sha256` in hexadecimal, `size` in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A batch: `created` now or known before; `waiting` for an import, its first or after one that died."""
+
+    id: int
+    created: bool
+    waiting: bool
+
+
+def register(connection: Connection, carrier: str, file: File, who: str) -> Registered:
+    """The batch of this carrier for this file: the same bytes again are the same batch."""
+    c = batches.c
+    found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
+    if found:
+        return Registered(found.id, created=False, waiting=is_waiting(found))
+    row = {
+        "carrier": carrier,
+        "name": file.name[:200],
+        "sha256": file.sha256,
+        "bytes": file.size,
+        "state": BatchState.IMPORTING,
+        "created_at": clock.now_ms(),
+        "created_by": who,
+    }
+    batch_id = connection.execute(insert(batches).values(row).returning(c.id)).scalar_one()
+    audit.note(connection, who, "batch.register", f"batch {batch_id}", carrier=carrier, sha256=file.sha256)
+    return Registered(batch_id, created=True, waiting=True)
+
+
+def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> Counts:
+    """Import the file into its batch, from the beginning, and return the counts.
+
+    A batch that is ready answers with its counts. Conflict while another import is at work on it; Invalid
+    for a file that can't be used: the batch is then failed and empty, and says why.
+    """
+    job = Job(db, batch_id)
+    batch = job.claim()
+    if batch.state == BatchState.READY:
+        return counts_of(batch)
+    log.info("import started", batch=batch_id, carrier=batch.carrier)
+    try:
+        return _import(job, Sifter(batch.carrier), path, progress or (lambda _: None))
+    except Invalid as error:
+        job.clear()
+        job.fail(error.detail)
+        log.warning("import failed", batch=batch_id, reason=error.detail)
+        raise
+    finally:
+        job.release()
+
+
+def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
+    job.clear()
+    counts = Counts()
+    # One slice is written while the next is read.
+    with ThreadPoolExecutor(1, "loa-import-write") as writer:
+        writing = writer.submit(lambda: None)
+        for done, after in _slices(sifter, path):
+            writing.result()
+            progress(counts)
+            writing = writer.submit(job.store, done, counts, after)
+            counts = after
+        writing.result()
+    progress(counts)
+    if not counts.lines:
+        raise Invalid("The file has no subscribers below its header.")
+    unknown = {"unknown_areas": sifter.unknown_areas, "unknown_languages": sifter.unknown_languages}
+    job.finish(**asdict(counts), **unknown)
+    log.info("import finished", batch=job.batch_id, **asdict(counts), **unknown)
+    return counts
+
+
+def _slices(sifter: Sifter, path: Path) -> Iterator[tuple[Slice, Counts]]:
+    reader, counts = Reader(path), Counts()
+    for done in sifter.slices(reader):
+        counts = counts.plus(done, reader.position)
+        yield done, counts

@@ -1,0 +1,131 @@
+"""Batches and their bad lines as callers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app import clock
+from app.batches.reasons import REASONS
+from app.errors import NotFound
+from app.models import bad_lines, batches
+from app.states import BatchState
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One file's subscribers; accepted + rejected + repeated = lines, while it is imported and after.
+
+    bytes: of the file, as bytes_read; percent: of the import; other_range: accepted numbers in ranges that
+    another carrier holds (perhaps ported); error: why the import failed.
+    """
+
+    id: int
+    carrier: str
+    name: str
+    sha256: str
+    state: BatchState
+    percent: int
+    lines: int
+    accepted: int
+    rejected: int
+    repeated: int
+    other_range: int
+    bytes: int
+    bytes_read: int
+    error: str | None
+    created_at: datetime
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """A line that gave no subscriber: its number in the file, why (key and words), what it said, masked."""
+
+    line: int
+    reason: str
+    reason_en: str
+    reason_vi: str
+    value: str
+
+
+def get(connection: Connection, batch_id: int, carrier: str | None = None) -> Batch:
+    """One batch; NotFound for a stranger's, where the caller is limited to one carrier."""
+    query = _visible(carrier).where(batches.c.id == batch_id)
+    row = connection.execute(query).first()
+    if row is None:
+        raise NotFound(f"There is no batch {batch_id}.")
+    return _batch(row)
+
+
+def page(
+    connection: Connection,
+    after: int,
+    limit: int,
+    carrier: str | None = None,
+    state: BatchState | None = None,
+) -> Sequence[Batch]:
+    """Batches in the order in which they came, of one carrier and in one state where these are given."""
+    query = _visible(carrier).where(batches.c.id > after).order_by(batches.c.id).limit(limit)
+    if state:
+        query = query.where(batches.c.state == state)
+    return [_batch(row) for row in connection.execute(query)]
+
+
+def bad_lines_page(connection: Connection, batch_id: int, after: int, limit: int) -> Sequence[BadLine]:
+    """Bad lines in the order of the file, from the line after `after`."""
+    c = bad_lines.c
+    query = select(bad_lines).where(c.batch_id == batch_id, c.line > after).order_by(c.line).limit(limit)
+    return [_bad_line(row) for row in connection.execute(query)]
+
+
+def all_bad_lines(read: Callable[..., Sequence[BadLine]], batch_id: int) -> Iterator[BadLine]:
+    """Every bad line, fetched page by page with `read`, which is Database.read."""
+    after = 0
+    while lines := read(bad_lines_page, batch_id, after, _PAGE):
+        yield from lines
+        after = lines[-1].line
+
+
+def _visible(carrier: str | None) -> Any:
+    query = select(batches)
+    return query.where(batches.c.carrier == carrier) if carrier else query
+
+
+def _batch(row: Row[Any]) -> Batch:
+    return Batch(
+        id=row.id,
+        carrier=row.carrier,
+        name=row.name,
+        sha256=row.sha256,
+        state=BatchState(row.state),
+        percent=_percent(row),
+        lines=row.lines,
+        accepted=row.accepted,
+        rejected=row.rejected,
+        repeated=row.repeated,
+        other_range=row.other_range,
+        bytes=row.bytes,
+        bytes_read=row.bytes_read,
+        error=row.error,
+        created_at=clock.from_ms(row.created_at),
+        created_by=row.created_by,
+    )
+
+
+def _percent(row: Row[Any]) -> int:
+    """100 only when it is ready: the last slice is read before it is written."""
+    if row.state == BatchState.READY:
+        return 100
+    return int(min(99, row.bytes_read * 100 // max(row.bytes, 1)))
+
+
+def _bad_line(row: Row[Any]) -> BadLine:
+    words = REASONS[row.reason]
+    return BadLine(row.line, row.reason, words.en, words.vi, row.value)
