@@ -153,8 +153,8 @@ class SmppCarrier:
             self.queue.append((question, 0))
             self._pump()
             body = await question.done
-            if body is not None:
-                return read_answer(body, reference, own.receipt_level)
+            if not question.refused:
+                return read_answer(body or b"", reference, own.receipt_level)
         return None
 
     def stats(self) -> dict[str, int]:

@@ -162,18 +162,20 @@ def _rank(answer: Refusal) -> int:
 
 
 class Question:
-    """One query_sm: `done` brings the body of the answer, or None where there is none."""
+    """One query_sm: `done` brings the body of the answer, or None; `refused` tells a refusal from silence."""
 
     parcel = None
 
     def __init__(self, body: bytes) -> None:
         self.done: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.refused = False
         self._body = body
 
     def pdu(self, index: int, sequence: int) -> bytes:
         return frame(QUERY_SM, sequence, self._body)
 
     def answered(self, index: int, status: int, body: bytes) -> None:
+        self.refused = status != 0
         self._settle(None if status else body)
 
     def nacked(self, index: int, status: int) -> None:

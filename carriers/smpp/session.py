@@ -240,7 +240,8 @@ class Session(asyncio.Protocol):
             self.finish(End(f"{dead} within {self.settings.response_timeout_s:g} s"))
             return
         silent_since = self._expire(deadline)
-        if self._heard <= max(now - self.settings.enquire_link_s, silent_since) and not self._control:
+        silent = self._heard <= max(now - self.settings.enquire_link_s, silent_since)
+        if silent and self.state is State.BOUND and not self._control:
             self._request(pdu.ENQUIRE_LINK)
         self._leave_when_idle()
         self.fill()

@@ -105,6 +105,18 @@ async def test_a_long_message_has_one_result_from_all_its_parts(
         assert [ref is not None for ref in result.refs] == [handles[min(n, 2)] is take for n in range(3)]
 
 
+async def test_a_part_that_is_nacked_is_a_part_refused() -> None:
+    def nack(wire: Wire, sequence: int, _: bytes) -> None:
+        wire.send(pdu.GENERIC_NACK, sequence, status=3)
+
+    handle = by_part(take, nack, take)
+    async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port) as carrier:
+        await carrier.ready()
+        (result,) = await carrier.submit([sms(text=LONG)])
+    assert isinstance(result, Partial)
+    assert (result.refused, result.code, result.reason) == ((1,), "0x03", Reason.WRONG_REQUEST)
+
+
 @pytest.mark.parametrize("status", [0x58, 0x14, 0x08, 0x64])
 async def test_a_part_refused_for_a_moment_is_sent_again_while_its_siblings_are_not(status: int) -> None:
     handle = by_part(take, refuse(status), take)
@@ -140,6 +152,7 @@ async def test_a_part_that_waits_to_be_sent_again_holds_no_slot_of_the_window() 
     async with Peer({pdu.SUBMIT_SM: throttle_second}) as peer, Link(peer.port, **options) as carrier:
         await carrier.ready()
         parked = asyncio.create_task(_submit(carrier, [sms(text=LONG)]))
+        await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 3)
         results = await carrier.submit(many(20))
         assert all(isinstance(result, Accepted) for result in results)
         assert not parked.done()

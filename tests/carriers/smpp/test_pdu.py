@@ -1,0 +1,109 @@
+"""The codec: whole PDUs off a stream in pieces, and bodies that are cut, odd or noise."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carriers.smpp import pdu
+from tests.carriers.smpp.peer import deliver_body
+
+STREAM = b"".join(
+    (
+        pdu.frame(pdu.BIND_TRANSCEIVER | pdu.RESPONSE, 1, b"peer\0"),
+        pdu.frame(pdu.ENQUIRE_LINK, 2),
+        pdu.frame(pdu.DELIVER_SM, pdu.MAX_SEQUENCE, deliver_body()),
+        pdu.frame(pdu.SUBMIT_SM_RESP, 3, status=0x450),
+    )
+)
+WHOLE = list(pdu.frames(bytearray(STREAM)))
+
+
+def test_a_stream_cut_at_every_byte_gives_the_same_pdus() -> None:
+    assert [one[:3] for one in WHOLE] == [
+        (0x80000009, 0, 1), (0x15, 0, 2), (5, 0, 0x7FFFFFFF), (0x80000004, 0x450, 3)
+    ]  # fmt: skip
+    for cut in range(len(STREAM) + 1):
+        buffer = bytearray(STREAM[:cut])
+        first = list(pdu.frames(buffer))
+        buffer += STREAM[cut:]
+        assert first + list(pdu.frames(buffer)) == WHOLE
+        assert not buffer
+
+
+@given(st.lists(st.integers(1, 40), min_size=1))
+def test_a_stream_in_any_pieces_gives_the_same_pdus(sizes: list[int]) -> None:
+    buffer, found, at, turn = bytearray(), [], 0, 0
+    while at < len(STREAM):
+        step = sizes[turn % len(sizes)]
+        buffer += STREAM[at : at + step]
+        found += pdu.frames(buffer)
+        at, turn = at + step, turn + 1
+    assert found == WHOLE
+
+
+@pytest.mark.parametrize("length", [0, 15, pdu.MAX_LENGTH + 1, 0xFFFFFFFF])
+def test_an_impossible_length_is_known_from_its_four_bytes(length: int) -> None:
+    with pytest.raises(pdu.FrameError, match=f"command_length {length} is outside 16 to 131072"):
+        list(pdu.frames(bytearray(length.to_bytes(4, "big"))))
+
+
+def test_a_buffer_never_holds_more_than_one_whole_pdu_and_what_came_last() -> None:
+    buffer = bytearray(pdu.MAX_LENGTH.to_bytes(4, "big") + b"\0" * (pdu.MAX_LENGTH - 5))
+    assert list(pdu.frames(buffer)) == []
+    buffer += b"\0"
+    assert len(list(pdu.frames(buffer))) == 1
+    assert not buffer
+
+
+def test_every_cut_of_a_body_is_refused_or_read_and_never_raises_anything_else() -> None:
+    body = deliver_body(tlvs=pdu.tlv(0x1E, b"7f\0"))
+    mandatory = len(deliver_body())
+    for cut in range(len(body)):
+        if cut < mandatory:
+            with pytest.raises(pdu.PduError):
+                pdu.read_short_message(body[:cut])
+        else:
+            assert pdu.read_short_message(body[:cut]).tlvs == {}
+    assert pdu.read_short_message(body).tlvs == {0x1E: b"7f\0"}
+
+
+@given(st.binary(max_size=400))
+def test_noise_is_refused_or_read_and_never_raises_anything_else(noise: bytes) -> None:
+    for read in (pdu.read_short_message, pdu.read_bind, pdu.read_query_resp):
+        with suppress(pdu.PduError):
+            read(noise)  # type: ignore[operator]
+    assert len(pdu.message_id(noise)) <= pdu.MESSAGE_ID_LIMIT
+
+
+addresses = st.binary(max_size=21).map(lambda octets: octets.replace(b"\0", b"1"))
+
+
+@given(addresses, addresses, st.binary(max_size=254), st.binary(min_size=1, max_size=600))
+def test_what_is_written_is_read_again(source: bytes, to: bytes, message: bytes, payload: bytes) -> None:
+    envelope = pdu.Envelope((5, 0, source), (1, 1), b"QC", b"000002000000000R", 1)
+    content = pdu.Content(message, 8, pdu.ESM_UDHI, pdu.tlv(pdu.TAG_MESSAGE_PAYLOAD, payload))
+    read = pdu.read_short_message(pdu.short_message_body(envelope, to, content))
+    assert (read.source, read.destination, read.source_ton) == (source, to, 5)
+    assert (read.service_type, read.data_coding, read.registered_delivery) == (b"QC", 8, 1)
+    assert read.message == (message or payload)
+    assert read.tlvs == {pdu.TAG_MESSAGE_PAYLOAD: payload}
+
+
+def test_a_short_message_that_is_too_long_is_refused() -> None:
+    with pytest.raises(pdu.PduError, match="254 fit, use message_payload"):
+        pdu.short_message_template(pdu.Envelope((5, 0, b"X")), pdu.Content(b"x" * 255))
+
+
+def test_a_bind_is_read_as_it_was_written() -> None:
+    bind = pdu.Bind("loa", "s3cr3t", "SMPP", 1, 1, "vnpt")
+    assert pdu.read_bind(bind.body()) == ("loa", "s3cr3t", "SMPP")
+    assert bind.body().endswith(b"\x34\x01\x01vnpt\0")
+
+
+def test_a_question_and_its_answer_are_read_as_they_were_written() -> None:
+    assert pdu.query_body(b"7f", (5, 0, b"CONGAN")) == b"7f\0\x05\0CONGAN\0"
+    assert pdu.read_query_resp(b"7f\x00240129100500028+\0\x02\0") == (b"7f", b"240129100500028+", 2, 0)
