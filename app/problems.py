@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
@@ -82,14 +82,11 @@ def install(app: FastAPI) -> None:
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
-    if not isinstance(error, AppError):
-        return _bug(request, error)
-    return respond(request, error)
+    return respond(request, cast(AppError, error))
 
 
 def _wrong_input(request: Request, error: Exception) -> JSONResponse:
-    items = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [field_error(item) for item in items]
+    errors = [field_error(item) for item in cast(RequestValidationError, error).errors()]
     return respond(request, Invalid(" ".join(each.detail for each in errors)), errors)
 
 
@@ -109,13 +106,14 @@ def field_error(item: Mapping[str, Any]) -> FieldError:
 
 
 def _http(request: Request, error: Exception) -> JSONResponse:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    words = AppError(str(getattr(error, "detail", "")) or "The request can't be carried out.")
+    error = cast(HTTPException, error)
+    status = error.status_code
+    words = AppError(error.detail)
     words.status, words.slug, words.title = status, f"http-{status}", AppError.title
     if status == 404:
         words.slug, words.title, words.detail = "not-found", "Not found", "There is nothing at this address."
     response = respond(request, words)
-    response.headers.update(getattr(error, "headers", None) or {})
+    response.headers.update(error.headers or {})
     return response
 
 

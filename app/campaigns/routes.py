@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Depends, Header, Response
 
 from app.api import Config, Db, Id, Page, Paging, Who, page_of
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
@@ -24,6 +24,26 @@ from app.states import CampaignState
 
 router = APIRouter(prefix="/v1", tags=["campaigns"])
 IfMatch = Annotated[str, Header(description="the ETag of the campaign that you have read", examples=['"3"'])]
+
+
+class Edition(NamedTuple):
+    """Which campaign is edited, and the version that the editor has read."""
+
+    campaign_id: int
+    version: int
+
+
+def get_edition(campaign_id: Id, if_match: IfMatch) -> Edition:
+    """The campaign of the path and the version of If-Match; Invalid when that is no ETag of ours."""
+    found = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
+    if found is None:
+        raise Invalid(
+            'Give the campaign\'s ETag, for example "3" with its quotation marks.', field="If-Match"
+        )
+    return Edition(campaign_id, int(found[1]))
+
+
+Edited = Annotated[Edition, Depends(get_edition)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,47 +138,51 @@ def list_campaigns(
 @router.get("/campaigns/{campaign_id}")
 def get_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """A campaign with its runs, its decisions, and the digest that an approval signs."""
-    found = db.read(queries.dossier, campaign_id)
-    _tagged(found.campaign, response)
-    return found
+    return _dossier(db, campaign_id, response)
 
 
 @router.put("/campaigns/{campaign_id}")
 def edit_campaign(
-    campaign_id: Id, body: CampaignBody, db: Db, settings: Config, who: Who, if_match: IfMatch
+    edited: Edited, body: CampaignBody, db: Db, settings: Config, who: Who, response: Response
 ) -> queries.Dossier:
     """Replace the content; an approval becomes void. Not possible once a run has started."""
     default = DayHours(settings.day_starts, settings.day_ends)
-    db.write(lifecycle.edit, campaign_id, _version(if_match), body.draft(), default, who.name)
-    return db.read(queries.dossier, campaign_id)
+    db.write(lifecycle.edit, edited.campaign_id, edited.version, body.draft(), default, who.name)
+    return _dossier(db, edited.campaign_id, response)
 
 
 @router.post("/campaigns/{campaign_id}/submit")
-def submit_campaign(campaign_id: Id, db: Db, who: Who) -> queries.Dossier:
+def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """Hand the draft over for approval."""
     db.write(lifecycle.submit, campaign_id, who.name)
-    return db.read(queries.dossier, campaign_id)
+    return _dossier(db, campaign_id, response)
 
 
 @router.post("/campaigns/{campaign_id}/approve")
-def approve_campaign(campaign_id: Id, db: Db, who: Who, body: ApprovalBody | None = None) -> queries.Dossier:
+def approve_campaign(
+    campaign_id: Id, db: Db, who: Who, response: Response, body: ApprovalBody | None = None
+) -> queries.Dossier:
     """Approve exactly what was submitted; name the `digest` that you have read to be sure of it."""
     db.write(approval.approve, campaign_id, who, body.digest if body else None)
-    return db.read(queries.dossier, campaign_id)
+    return _dossier(db, campaign_id, response)
 
 
 @router.post("/campaigns/{campaign_id}/reject")
-def reject_campaign(campaign_id: Id, body: ReasonBody, db: Db, who: Who) -> queries.Dossier:
+def reject_campaign(
+    campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
+) -> queries.Dossier:
     """Refuse what was submitted."""
     db.write(approval.reject, campaign_id, who, body.reason)
-    return db.read(queries.dossier, campaign_id)
+    return _dossier(db, campaign_id, response)
 
 
 @router.post("/campaigns/{campaign_id}/return")
-def return_campaign(campaign_id: Id, body: ReasonBody, db: Db, who: Who) -> queries.Dossier:
+def return_campaign(
+    campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
+) -> queries.Dossier:
     """Send what was submitted back to its author, as a draft."""
     db.write(approval.send_back, campaign_id, who, body.reason)
-    return db.read(queries.dossier, campaign_id)
+    return _dossier(db, campaign_id, response)
 
 
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)
@@ -169,15 +193,12 @@ def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response
     return db.read(queries.run, run_id)
 
 
+def _dossier(db: Db, campaign_id: int, response: Response) -> queries.Dossier:
+    found = db.read(queries.dossier, campaign_id)
+    _tagged(found.campaign, response)
+    return found
+
+
 def _tagged(campaign: queries.Campaign, response: Response) -> queries.Campaign:
     response.headers["ETag"] = f'"{campaign.version}"'
     return campaign
-
-
-def _version(if_match: str) -> int:
-    found = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
-    if found is None:
-        raise Invalid(
-            'Give the campaign\'s ETag, for example "3" with its quotation marks.', field="If-Match"
-        )
-    return int(found[1])

@@ -1,0 +1,40 @@
+"""A letter is kept as it stands, or refused in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+
+from app.campaigns import directives
+from app.campaigns.directives import Letter
+from app.db import Database
+from app.errors import Invalid, NotFound
+
+LETTER = Letter("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "Tuyên truyền")
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "words"),
+    [
+        ({"number": " "}, "number", "needs its number"),
+        ({"issuer": ""}, "issuer", "needs its issuer"),
+        ({"subject": ""}, "subject", "needs its subject"),
+        ({"report_deadline": datetime(2024, 2, 24)}, "report_deadline", "needs its time zone"),  # noqa: DTZ001
+    ],
+)
+def test_a_wrong_letter_is_refused(db: Database, change: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(Invalid, match=words) as caught:
+        db.write(directives.create, replace(LETTER, **change), "author")
+    assert caught.value.field == field
+    assert db.read(directives.page, 0, 10) == []
+
+
+def test_a_letter_without_a_deadline_is_kept(db: Database) -> None:
+    directive_id = db.write(directives.create, LETTER, "author")
+    found = db.read(directives.get, directive_id)
+    assert (found.number, found.issued_on, found.report_deadline) == ("303/CAT-PA05", LETTER.issued_on, None)
+    with pytest.raises(NotFound, match="no directive 99"):
+        db.read(directives.get, 99)

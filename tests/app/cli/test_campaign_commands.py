@@ -1,0 +1,148 @@
+"""Directives, campaigns, runs and keys from the command line."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import pwd
+from pathlib import Path
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner, Result
+
+from app.cli import campaign, directive, key, run
+from app.cli.talk import instant, whoami
+from app.db import Database
+from app.errors import AppError, Conflict, Invalid
+from tests.app.campaigns.rows import new_batch
+
+WINDOW = ["--start", "2031-02-02T07:00+07:00", "--end", "2031-02-09T18:00+07:00"]
+SENDER = ["--sender", "CA SON LA"]
+
+
+class Shell:
+    """Runs commands over one database, each as a process of its own would."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.env = {"LOA_DATABASE_URL": url, "LOA_DATA": str(folder), "LOA_CONFIG": str(folder / "none.toml")}
+
+    def __call__(self, app: Typer, *words: str) -> str:
+        result = self.run(app, *words)
+        if result.exception:
+            raise result.exception
+        return result.stdout.strip()
+
+    def run(self, app: Typer, *words: str) -> Result:
+        return CliRunner().invoke(app, list(words), env=self.env)
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path) -> Shell:
+    return Shell(database_url, tmp_path)
+
+
+def batch(url: str) -> int:
+    db = Database(url)
+    batch_id = db.write(new_batch, accepted=1000)
+    db.close()
+    return batch_id
+
+
+def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url: str) -> None:
+    letter = [
+        "303/CAT-PA05",
+        "--issued-on",
+        "2024-01-29",
+        "--issuer",
+        "Công an tỉnh",
+        "--subject",
+        "Tuyên truyền",
+    ]
+    due = ["--report-deadline", "2031-02-24T17:00+07:00", "--to", "VNPT", "--to", "Viettel"]
+    assert shell(directive.app, "create", *letter, *due) == "Directive 1"
+    text = ["--text-key", "gia-danh-cong-an", "--directive", "1"]
+    assert shell(campaign.app, "create", "Before Tet", *SENDER, *text, *WINDOW) == "Campaign 1"
+    batch_id = str(batch(database_url))
+    assert shell(campaign.app, "add-run", "1", "--carrier", "vnpt", "--batch", batch_id) == "Run 1"
+    assert shell(campaign.app, "submit", "1") == "Campaign 1 is submitted."
+    digest = json.loads(shell(campaign.app, "show", "1", "--json"))["digest"]
+    assert shell(campaign.app, "approve", "1", "--digest", digest) == "Campaign 1 is approved."
+    said = [shell(run.app, verb, "1") for verb in ("start", "pause", "resume", "cancel")]
+    assert said == ["Run 1 is running.", "Run 1 is paused.", "Run 1 is running.", "Run 1 is cancelling."]
+    decision = json.loads(shell(campaign.app, "show", "1", "--json"))["decisions"][0]
+    assert (decision["decision"], decision["by"]) == ("approved", whoami())
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, database_url: str) -> None:
+    shell(campaign.app, "create", "Before Tet", *SENDER, "--text", "Cảnh giác", "--form", "accented")
+    shell(campaign.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    shell(directive.app, "create", "1/CAT", "--issued-on", "2024-01-29", "--issuer", "CAT", "--subject", "x")
+    table = shell(campaign.app, "list").splitlines()
+    assert table[0].split() == ["ID", "NAME", "PURPOSE", "SENDER", "STATE", "WINDOW_START", "WINDOW_END"]
+    assert table[1].split() == ["1", "Before", "Tet", "tuyen_truyen", "CA", "SON", "LA", "draft", "-", "-"]
+    assert json.loads(shell(campaign.app, "list", "--json"))[0]["texts"] == {"": "Cảnh giác"}
+    assert json.loads(shell(run.app, "list", "--json"))[0]["subscribers"] == 1000
+    assert "1/CAT" in shell(directive.app, "list")
+    assert "issuer: CAT" in shell(directive.app, "show", "1")
+    assert "batch_ids:\n  1: 1" in shell(run.app, "show", "1")
+    assert "The carrier has no link" in shell(run.app, "forecast", "1")
+    assert shell(run.app, "priority", "1", "5") == "Run 1 has priority 5."
+
+
+def test_a_rejection_keeps_its_reason(shell: Shell, database_url: str) -> None:
+    shell(campaign.app, "create", "Before Tet", *SENDER, "--text", "x")
+    shell(campaign.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    shell(campaign.app, "submit", "1")
+    assert shell(campaign.app, "reject", "1", "--reason", "wrong name") == "Campaign 1 is rejected."
+    assert "reason: wrong name" in shell(campaign.app, "show", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["create", "A", *SENDER, "--text", "x", "--start", "2031-02-02T07:00"],
+            "--start needs a date, a time",
+        ),
+        (
+            ["create", "A", *SENDER, "--text", "x", "--end", "tomorrow"],
+            "--end needs a date, a time and a zone",
+        ),
+        (["create", "A", *SENDER], "Give either text_key"),
+        (["submit", "9"], "There is no campaign 9"),
+    ],
+)
+def test_mistakes_are_sentences(shell: Shell, words: list[str], sentence: str) -> None:
+    with pytest.raises(AppError, match=sentence):
+        shell(campaign.app, *words)
+
+
+def test_a_letter_needs_a_real_date(shell: Shell) -> None:
+    with pytest.raises(Invalid, match="--issued-on needs a date"):
+        shell(directive.app, "create", "1", "--issued-on", "29/1/2024", "--issuer", "x", "--subject", "x")
+
+
+def test_a_key_is_printed_once_and_can_be_revoked(shell: Shell) -> None:
+    secret = shell(key.app, "add", "phone room")
+    assert secret.startswith("loa_")
+    with pytest.raises(Conflict, match="exists already"):
+        shell(key.app, "add", "phone room")
+    listed = shell(key.app, "list", "--json")
+    assert secret.split("_", 2)[2] not in listed
+    assert json.loads(listed)[0]["revoked_at"] is None
+    assert shell(key.app, "revoke", "phone room") == "The key of phone room is revoked."
+    assert json.loads(shell(key.app, "list", "--json"))[0]["revoked_at"]
+
+
+def test_an_instant_may_be_left_out() -> None:
+    assert instant("start", None) is None
+
+
+def test_an_account_without_a_name_still_has_one_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # a container's number without a name
+    assert whoami() == "command line"
+    monkeypatch.setenv("LOGNAME", "an")
+    assert whoami() == "an (command line)" == f"{getpass.getuser()} (command line)"

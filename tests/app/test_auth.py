@@ -1,0 +1,77 @@
+"""Keys: shown once, kept as hashes, ended at once."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select
+
+from app.auth import Caller, create_key, find_caller, list_keys, revoke_key
+from app.db import Database
+from app.errors import Conflict, NotFound, Unauthorised
+from app.models import api_keys
+from tests.app.client import Client
+
+
+def test_a_key_names_its_holder(db: Database) -> None:
+    key = db.write(create_key, "phone room", "operator", "vnpt")
+    assert db.read(find_caller, key) == Caller("phone room", "operator", "vnpt")
+
+
+def test_the_secret_is_not_in_the_database(db: Database) -> None:
+    key = db.write(create_key, "phone room")
+    row = db.read(lambda c: c.execute(select(api_keys)).one())
+    assert key.split("_", 2)[2] not in str(row)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "loa_",
+        "loa_x",
+        "loa__",
+        "nothing",
+        "loa_{prefix}_",
+        "loa_{prefix}_wrong",
+        "loa_{prefix}_{secret}x",
+        "loa_{prefix}_ế",
+        "loa_00000000_{secret}",
+        "loa_\x00_x",
+        "loa_é_x",
+    ],
+)
+def test_every_wrong_key_gets_the_same_answer(db: Database, wrong: str) -> None:
+    _, prefix, secret = db.write(create_key, "phone room").split("_", 2)
+    with pytest.raises(Unauthorised, match="This API key is not known"):
+        db.read(find_caller, wrong.format(prefix=prefix, secret=secret))
+
+
+def test_a_name_is_taken_once(db: Database) -> None:
+    db.write(create_key, "phone room")
+    with pytest.raises(Conflict, match="exists already"):
+        db.write(create_key, "phone room")
+
+
+def test_a_revoked_key_is_over_at_once(db: Database, client: Client) -> None:
+    assert client.get("/v1/runs").status_code == 200
+    db.write(revoke_key, "tester")
+    assert client.get("/v1/runs").status_code == 401
+    first = db.read(list_keys)[0].revoked_at
+    db.write(revoke_key, "tester")
+    assert db.read(list_keys)[0].revoked_at == first
+    with pytest.raises(NotFound, match="no key named nobody"):
+        db.write(revoke_key, "nobody")
+
+
+def test_a_list_of_keys_shows_no_secret(db: Database) -> None:
+    key = db.write(create_key, "phone room")
+    found = db.read(list_keys)
+    assert [(each.name, each.prefix, each.revoked_at) for each in found] == [
+        ("phone room", key.split("_")[1], None)
+    ]
+    assert key.split("_", 2)[2] not in str(found)
+
+
+@pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer nothing", "loa_1_2"])
+def test_other_credentials_are_refused(stranger: Client, header: str) -> None:
+    assert stranger.get("/v1/runs", headers={"Authorization": header}).status_code == 401

@@ -1,0 +1,219 @@
+"""The application's shell: errors in words, ids, headers, limits, health and description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel
+from sqlalchemy import Connection, insert, text
+
+from app import problems
+from app.api import Db
+from app.config import Settings
+from app.db import Database
+from app.errors import Away, Invalid
+from app.main import create_app
+from app.middleware import BODY_LIMIT
+from app.models import api_keys, directives
+from tests.app.client import Client
+
+
+class Body(BaseModel):
+    count: int
+
+
+def troubled() -> APIRouter:
+    """Routes that fail in every way there is."""
+    router = APIRouter()
+
+    @router.get("/bug")
+    def bug() -> None:
+        raise RuntimeError("0912345678 is in trouble")
+
+    @router.get("/away")
+    def away() -> None:
+        raise Away("The database can't be reached now.")
+
+    @router.post("/body")
+    def body(value: Body) -> int:
+        return value.count
+
+    @router.post("/stream")
+    async def stream(request: Request) -> int:
+        return sum([len(piece) async for piece in request.stream()])
+
+    @router.get("/clash")
+    def clash(db: Db) -> None:
+        db.write(_twice)
+
+    @router.get("/unstorable")
+    def unstorable(db: Db) -> None:
+        db.write(lambda c: c.execute(text("SELECT CAST('x' AS integer) / 0")))
+
+    return router
+
+
+def _twice(connection: Connection) -> None:
+    key = {"name": "n", "prefix": "p", "secret_hash": b"", "role": "admin", "created_at": 0}
+    connection.execute(insert(api_keys), [key, key | {"prefix": "q"}])
+
+
+@pytest.fixture
+def trouble(application: FastAPI) -> Iterator[Client]:
+    application.include_router(troubled())
+    with Client(application) as client:
+        yield client
+
+
+def problem(response: httpx.Response) -> dict[str, object]:
+    assert response.headers["Content-Type"] == "application/problem+json"
+    return dict(response.json())
+
+
+def test_an_error_is_a_problem_with_a_page_and_the_request_s_id(stranger: Client) -> None:
+    response = stranger.get("/v1/campaigns", headers={"X-Request-Id": "mine-1"})
+    assert problem(response) == {
+        "type": "/docs/errors#unauthorised",
+        "title": "Credentials are needed",
+        "status": 401,
+        "detail": "Send an API key as `Authorization: Bearer loa_...`.",
+        "request_id": "mine-1",
+    }
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    page = stranger.get("/docs/errors")
+    assert 'id="unauthorised"' in page.text
+
+
+def test_an_unknown_address_and_a_wrong_method_are_problems(stranger: Client) -> None:
+    assert problem(stranger.get("/v1/nothing"))["type"] == "/docs/errors#not-found"
+    wrong = stranger.delete("/healthz")
+    assert (problem(wrong)["status"], wrong.headers["Allow"]) == (405, "GET")
+
+
+def test_a_bug_is_owned_without_its_details(trouble: Client) -> None:
+    response = trouble.get("/bug")
+    assert (response.status_code, problem(response)["type"]) == (500, "/docs/errors#bug")
+    assert "0912345678" not in response.text
+
+
+def test_a_database_that_is_away_asks_for_patience(trouble: Client) -> None:
+    response = trouble.get("/away")
+    assert (problem(response)["status"], response.headers["Retry-After"]) == (503, "2")
+
+
+def test_two_who_write_the_same_at_once_meet_a_conflict(trouble: Client) -> None:
+    assert problem(trouble.get("/clash"))["status"] == 409
+
+
+def test_what_can_t_be_stored_is_refused(trouble: Client, db: Database) -> None:
+    if db.sqlite:
+        pytest.skip("SQLite stores whatever it is given")
+    assert problem(trouble.get("/unstorable"))["status"] == 422
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [
+        ("{}", "body.count is missing."),
+        ('{"count": "0912345678901x"}', "body.count: Input should be a valid integer"),
+        ("{", "The body is not valid JSON."),
+        ("", "body is missing."),
+    ],
+)
+def test_wrong_input_is_named_and_not_repeated(trouble: Client, content: str, detail: str) -> None:
+    response = trouble.post("/body", content=content, headers={"Content-Type": "application/json"})
+    found = problem(response)
+    assert response.status_code == 422
+    assert str(found["detail"]).startswith(detail)
+    assert "0912345678901" not in response.text
+
+
+def test_an_error_of_one_field_names_it() -> None:
+    request = Request({"type": "http", "request_id": "r", "headers": []})
+    body = problems.respond(request, Invalid("The sender is empty.", field="sender")).body
+    assert b'"errors":[{"field":"sender","detail":"The sender is empty."}]' in bytes(body)
+
+
+@pytest.mark.parametrize("path", ["/body", "/stream"])
+def test_a_body_that_is_too_large_is_refused_while_it_comes(trouble: Client, path: str) -> None:
+    response = trouble.post(
+        path, content=b" " * (BODY_LIMIT + 1), headers={"Content-Type": "application/json"}
+    )
+    assert problem(response)["status"] == 413
+
+
+def test_an_upload_has_a_limit_of_its_own(trouble: Client) -> None:
+    content = b"-" * (BODY_LIMIT + 1)
+    response = trouble.post("/stream", content=content, headers={"Content-Type": "multipart/form-data"})
+    assert response.json() == BODY_LIMIT + 1
+
+
+def test_answers_carry_headers_for_browsers_and_an_id(stranger: Client) -> None:
+    headers = stranger.get("/healthz").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert headers["Cache-Control"] == "no-store"
+    assert len(headers["X-Request-Id"]) == 32
+
+
+@pytest.mark.parametrize("strange", ["", "a" * 65, "two words", "új"])
+def test_a_strange_request_id_is_replaced(stranger: Client, strange: str) -> None:
+    asked = {"X-Request-Id": strange.encode()}
+    assert len(stranger.get("/healthz", headers=asked).headers["X-Request-Id"]) == 32
+
+
+def test_the_process_is_alive_and_ready(stranger: Client) -> None:
+    assert stranger.get("/healthz").json() == {"status": "alive"}
+    assert stranger.get("/readyz").json()["status"] == "ready"
+
+
+def test_another_schema_is_not_ready(stranger: Client, db: Database) -> None:
+    db.write(lambda c: c.execute(text("UPDATE alembic_version SET version_num = '0000'")))
+    response = stranger.get("/readyz")
+    assert problem(response)["type"] == "/docs/errors#schema-behind"
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
+    db.write(lambda c: c.execute(text("DELETE FROM alembic_version")))
+    assert "has schema none" in str(problem(stranger.get("/readyz"))["detail"])
+
+
+def test_a_database_that_is_away_is_not_ready() -> None:
+    db = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+    with Client(create_app(Settings(), db)) as client:
+        assert client.get("/healthz").status_code == 200
+        assert problem(client.get("/readyz"))["type"] == "/docs/errors#database-away"
+        assert "loa_database_up 0.0" in client.get("/metrics").text
+    db.close()
+
+
+def test_the_description_needs_no_other_host_and_knows_problems(stranger: Client) -> None:
+    found = stranger.get("/openapi.json").json()
+    assert stranger.get("/openapi.json").json() == found
+    assert stranger.get("/docs").status_code == stranger.get("/redoc").status_code == 404
+    for path in found["paths"].values():
+        for operation in path.values():
+            schema = operation["responses"]["4XX"]["content"]["application/problem+json"]["schema"]
+            assert schema == {"$ref": "#/components/schemas/Problem"}
+    assert "detail" in found["components"]["schemas"]["Problem"]["properties"]
+    assert "422" not in str([list(op["responses"]) for p in found["paths"].values() for op in p.values()])
+
+
+async def test_what_is_no_request_passes_through(application: FastAPI) -> None:
+    heard = iter(["lifespan.startup", "lifespan.shutdown"])
+    said: list[MutableMapping[str, object]] = []
+
+    async def receive() -> MutableMapping[str, object]:
+        return {"type": next(heard)}
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        said.append(message)
+
+    await application({"type": "lifespan"}, receive, send)
+    assert [each["type"] for each in said] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def test_a_refused_request_writes_nothing(client: Client, db: Database) -> None:
+    client.post("/v1/directives", json={})
+    assert db.read(lambda c: c.execute(directives.select()).all()) == []
