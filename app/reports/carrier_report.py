@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import date
 
 from sqlalchemy import Connection, and_, func, or_, select
 
+from app import clock
 from app.errors import NotFound
 from app.ledger.contract import Count
 from app.models import bad_lines, campaigns, runs, subscribers, tallies
@@ -34,12 +36,12 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport:
 
     Unbalanced, when its identities do not hold; NotFound. Call it by db.read: one moment for all figures.
     """
-    return _build(connection, scope.of_run(connection, run_id), cutoff_ms)
+    return _build(connection, scope.of_run(connection, run_id), cutoff_ms, whole=True)
 
 
 def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
     """The report of one batch in one campaign; otherwise as `build`."""
-    return _build(connection, scope.of_batch(connection, campaign_id, batch_id), cutoff_ms)
+    return _build(connection, scope.of_batch(connection, campaign_id, batch_id), cutoff_ms, whole=False)
 
 
 def build_campaign(
@@ -55,10 +57,11 @@ def build_campaign(
     return CampaignReport(campaign_id, name, cutoff_ms, parts)
 
 
-def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
+def _build(connection: Connection, of: Scope, cutoff_ms: int, *, whole: bool) -> CarrierReport:
     counts = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
     unfanned = _unfanned(connection, of)
-    areas = _areas(counts, unfanned)
+    on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
+    areas = _areas([*counts, *unfanned], on)
     outside = sum(batch.lines - batch.accepted for batch in of.batches)
     written_off = sum(
         c.n for c in counts if (c.state, c.reason) == (DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF)
@@ -67,7 +70,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
         excluded=(*_excluded_lines(connection, of), *_not_sent([*counts, *unfanned])),
-        extra=details.beside(connection, of, written_off),
+        extra=details.beside(connection, of, written_off, whole),
         areas=areas,
         outside_areas=outside,
         days=details.days(connection, of),
@@ -103,12 +106,12 @@ def _figures(counts: Iterable[Count]) -> Figures:
     return Figures(**sums)
 
 
-def _areas(counts: Sequence[Count], unfanned: Sequence[Count]) -> tuple[AreaRow, ...]:
+def _areas(counts: Sequence[Count], on: date) -> tuple[AreaRow, ...]:
     by_area: defaultdict[str | None, list[Count]] = defaultdict(list)
-    for count in (*counts, *unfanned):
+    for count in counts:
         by_area[count.area].append(count)
     codes = sorted(by_area, key=lambda code: (code is None, code))
-    return tuple(AreaRow(code, labels.area(code), _figures(by_area[code])) for code in codes)
+    return tuple(AreaRow(code, labels.area(code, on), _figures(by_area[code])) for code in codes)
 
 
 def _excluded_lines(connection: Connection, of: Scope) -> list[Cause]:

@@ -10,13 +10,13 @@ from sqlalchemy import ColumnElement, Connection, Row, case, distinct, func, sel
 
 from app.clock import DAY_MS, VIETNAM_OFFSET_MS
 from app.ledger.contract import ResultKind
-from app.models import deliveries, submissions
+from app.models import audit, deliveries, submissions
 from app.reports.figures import DayRow, Extra
 from app.reports.scope import Scope
 from app.states import RECEIVED, SENT, DeliveryState
 
 _EPOCH = date(1970, 1, 1)
-_SENDS = (ResultKind.ACCEPTED, ResultKind.UNKNOWN)  # taken, or perhaps taken
+RESENT = "unknown sent again"  # the audit's word for a person's decision, whose detail has their number `n`
 
 
 def days(connection: Connection, scope: Scope) -> tuple[DayRow, ...]:
@@ -65,8 +65,8 @@ def _day_row(day: int | None, sent: Row[Any] | None, received: dict[int, int]) -
     )
 
 
-def beside(connection: Connection, scope: Scope, written_off: int) -> Extra:
-    """The figures beside the identities."""
+def beside(connection: Connection, scope: Scope, written_off: int, whole: bool) -> Extra:
+    """The figures beside the identities; `whole`: of all the run's batches."""
     d = deliveries.c
     some_part = (d.state.not_in(RECEIVED)) & (d.delivered + d.relayed > 0)
     partly = func.coalesce(func.sum(case((some_part, 1), else_=0)), 0)
@@ -74,7 +74,7 @@ def beside(connection: Connection, scope: Scope, written_off: int) -> Extra:
     row = connection.execute(select(partly, oldest).where(*scope.within(deliveries))).one()
     return Extra(
         deferred=connection.execute(_deferred(scope)).scalar_one(),
-        resent=connection.execute(_resent(scope)).scalar_one(),
+        resent=_resent(connection, scope.run.id) if whole else None,
         partly=int(row[0]),
         written_off=written_off,
         oldest_ms=row[1],
@@ -89,14 +89,7 @@ def _deferred(scope: Scope) -> Any:
     return select(func.count()).select_from(whole)
 
 
-def _resent(scope: Scope) -> Any:
-    s = submissions.c
-    again = func.count(distinct(s.attempt)) - 1
-    per_message = (
-        select(again.label("again"))
-        .where(*scope.within(submissions), s.result.in_(_SENDS))
-        .group_by(s.batch_id, s.seq)
-        .having(func.min(s.attempt) < func.max(s.attempt))
-        .subquery()
-    )
-    return select(func.coalesce(func.sum(per_message.c.again), 0))
+def _resent(connection: Connection, run_id: int) -> int:
+    """Messages sent again by a person's decision, as the audit has it: a crash leaves no submission."""
+    query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run {run_id}")
+    return sum(int(detail["n"]) for detail in connection.execute(query).scalars())

@@ -118,14 +118,14 @@ class DayRow:
 class Extra:
     """Figures beside the identities.
 
-    deferred: times that the carrier put a message off; resent: messages that a person had sent again after an
-    unknown outcome; partly: long messages of which only some parts have a good receipt so far; written_off:
-    unknown messages that a person has decided to leave; oldest_ms: when the oldest message without a receipt
-    was sent.
+    deferred: times that the carrier put a message off; resent: messages that a person had queued again after
+    an unknown outcome (None for one batch, since such decisions are recorded by run); partly: long messages
+    of which only some parts have a good receipt so far; written_off: unknown messages that a person has
+    decided to leave; oldest_ms: when the oldest message without a receipt was sent.
     """
 
     deferred: int = 0
-    resent: int = 0
+    resent: int | None = None
     partly: int = 0
     written_off: int = 0
     oldest_ms: int | None = None

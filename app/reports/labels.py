@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+from app import areas, phone
 from app.states import NotSent, RunState
 from carriers.contract import Reason, ReceiptLevel
 
@@ -30,6 +33,8 @@ NOT_SENT: dict[int, str] = {
 }
 REPEATED_IN_BATCH = "Trùng trong lô"
 WRONG_NUMBER = "Sai số"
+# Beside the reasons of app/phone.py: a line that can't be read as one subscriber.
+BAD_LINES = {"long_line": "Dòng quá dài", "quotes": "Dấu ngoặc kép không khớp"}
 NOT_SENT_OTHER = "Không gửi: lý do khác"
 
 RECEIPT_LEVELS: dict[int | None, str] = {
@@ -62,14 +67,20 @@ def not_sent(reason: int) -> str:
 
 def not_sent_key(reason: int) -> str:
     """The same for machines."""
-    return "repeated_in_campaign" if reason == NotSent.REPEATED else NotSent(reason).name.lower()
+    if reason == NotSent.REPEATED:
+        return "repeated_in_campaign"
+    return NotSent(reason).name.lower() if reason in NOT_SENT else "other"
 
 
 def bad_line(key: str) -> str:
     """Why a line was left out at import, for people."""
-    return f"{WRONG_NUMBER}: {key}"
+    sentence = phone.REASONS[key].vi if key in phone.REASONS else BAD_LINES.get(key, key)
+    return f"{WRONG_NUMBER}: {sentence[0].lower()}{sentence[1:].rstrip('.')}"
 
 
-def area(code: str | None) -> str:
-    """The name of an area; its code where the name is not known."""
-    return NO_AREA if code is None else code
+def area(code: str | None, on: date) -> str:
+    """The name that an area had on that day; its code where it had none."""
+    if code is None:
+        return NO_AREA
+    found = areas.find(code, on)
+    return found.name if found else code

@@ -50,13 +50,21 @@ class Group(NamedTuple):
     settled: int
     deferred: int
     sends: int
+    tried: int
     n: int
     seq: int
 
     @property
     def perhaps_resent(self) -> bool:
-        """More than one submission may have been taken: a resend clears what earlier receipts had said."""
-        return self.sends > 1 or bool(self.accepted and self.settled)
+        """A person may have had them sent again, which clears what the receipts had said until then.
+
+        A crash leaves no submission behind, so what a resend leaves varies: a second send, a queued or tried
+        delivery that was unknown before, or a reference learnt later beside those of another send.
+        """
+        was_unknown = self.unknown or self.settled
+        again = self.tried or self.refused or self.state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT)
+        learnt_beside = self.settled and (self.accepted or self.unknown)
+        return bool(self.sends > 1 or (was_unknown and again) or learnt_beside)
 
 
 def standings(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
@@ -139,12 +147,13 @@ def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
     sent = _submitted(campaign_id, batch_id)
     stored = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed)
     journal = [func.coalesce(c, 0) for c in (*said.c, *sent.c) if c.name != "seq"]
+    tried = case((d.attempts > 0, 1), else_=0)
     joined = deliveries.outerjoin(said, said.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
     return (
-        select(*stored, *journal, func.count(), func.min(d.seq))
+        select(*stored, *journal, tried, func.count(), func.min(d.seq))
         .select_from(joined)
         .where(d.campaign_id == campaign_id, d.batch_id == batch_id)
-        .group_by(*stored, *journal)
+        .group_by(*stored, *journal, tried)
     )
 
 

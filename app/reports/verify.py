@@ -57,9 +57,9 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     the number of deliveries.
     """
     ids = db.read(_campaigns, campaign_id)
-    found = [Difference(None, sentence) for sentence in db.read(_batches, campaign_id)]
+    found = [Difference(None, sentence) for sentence in db.read(batch_differences, campaign_id)]
     for number in ids:
-        found += [Difference(number, sentence) for sentence in db.read(_campaign, number, ledger)]
+        found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
     return Verdict(db.read(_counted, campaign_id, ids), tuple(found))
 
 
@@ -81,12 +81,14 @@ def _batch_ids(connection: Connection, campaign_id: int | None) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def _batches(connection: Connection, campaign_id: int | None) -> list[str]:
+def batch_differences(connection: Connection, campaign_id: int | None) -> list[str]:
+    """Sentences on the batches of one campaign, or on all batches."""
     ids = _batch_ids(connection, campaign_id)
     return [sentence for batch_id in ids for sentence in checks.batch_counts(connection, batch_id)]
 
 
-def _campaign(connection: Connection, campaign_id: int, ledger: Ledger) -> list[str]:
+def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledger) -> list[str]:
+    """Sentences on one campaign, as this transaction sees it."""
     return list(_checked(connection, campaign_id, ledger))
 
 

@@ -150,6 +150,7 @@ def _outcomes(report: CarrierReport) -> list[Row]:
 
 def _beside(report: CarrierReport) -> list[Row]:
     g, extra = report.general, report.extra
+    resent = extra.resent if extra.resent is not None else "theo đợt"
     received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, ratio("delivered", "sent", g.delivered_ratio))
     taken = (
         "(7b)",
@@ -162,7 +163,7 @@ def _beside(report: CarrierReport) -> list[Row]:
         Row("delivered_ratio", received),
         Row("relayed_ratio", taken),
         Row("segments", ("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin", g.segments, None)),
-        Row("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", extra.resent, None)),
+        Row("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
         Row("deferred", ("(9b)", "Số lần nhà mạng hoãn nhận (sau đó gửi tiếp)", "lần", extra.deferred, None)),
         Row("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
     ]

@@ -170,8 +170,10 @@ class Scene:
         for campaign in self.rows[m.campaigns]:
             ledger_for(db).open_campaign(connection, campaign["id"])
         for table in m.metadata.sorted_tables:
-            for row in self.rows[table]:
-                connection.execute(insert(table).values(row))
+            names = {name for row in self.rows[table] for name in row}
+            blank = dict.fromkeys(sorted(names))
+            if self.rows[table]:
+                connection.execute(insert(table), [blank | row for row in self.rows[table]])
 
 
 def _usual_reason(state: S) -> int:
@@ -186,12 +188,13 @@ def _masks(state: S, parts: int) -> dict[str, int]:
     return {names[state]: everything} if state in names else {}
 
 
-def varied(db: Database) -> Scene:
+def varied(db: Database) -> Database:
     """One of everything: 2 runs, 3 batches, 3 areas and none, 3 days, every state and most reasons."""
     scene = Scene("finished")
     scene.run(2, "viettel", "running", level=1)
     scene.batch(2)
     scene.batch(3, run=2)
+    scene.batch(4)
     for reason in ("repeated", "fixed_line", "fixed_line", "too_short"):
         scene.bad(reason)
     first = scene.message(S.DELIVERED)
@@ -204,4 +207,5 @@ def varied(db: Database) -> Scene:
     for state in (S.RELAYED, S.RELAYED, S.QUEUED, S.SUBMITTED):
         scene.message(state, batch=3)
     scene.subscriber(batch=3)
-    return scene.save(db)
+    scene.save(db)
+    return db
