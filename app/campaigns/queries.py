@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select
 from app import clock
 from app.campaigns import approval, records
 from app.campaigns.records import Record
+from app.errors import NotFound
 from app.models import approvals, batches, campaigns, run_batches, runs, tallies
 from app.states import CampaignState, DeliveryState, NotSent, RunState
 from carriers import text as sms
@@ -62,6 +63,20 @@ class Dossier:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which runs are asked for; `operator` is the only carrier whose runs the caller may see."""
+
+    state: RunState | None = None
+    carrier: str | None = None
+    operator: str | None = None
+
+    def of(self, query: Select[Any]) -> Select[Any]:
+        """The query of runs, narrowed to these."""
+        values = (("state", self.state), ("carrier", self.carrier), ("carrier", self.operator))
+        return query.where(*(runs.c[column] == value for column, value in values if value is not None))
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """So many messages, of so many SMS parts in all."""
 
@@ -96,9 +111,10 @@ def campaign(connection: Connection, campaign_id: int) -> Campaign:
     return _campaign(records.campaign(connection, campaign_id))
 
 
-def dossier(connection: Connection, campaign_id: int) -> Dossier:
-    """One campaign with all that belongs to its approval, or NotFound."""
+def dossier(connection: Connection, campaign_id: int, operator: str | None = None) -> Dossier:
+    """One campaign with all that belongs to its approval, or NotFound; an operator sees the own runs only."""
     row = records.campaign(connection, campaign_id)
+    members = select(runs).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id)
     return Dossier(
         campaign=_campaign(row),
@@ -107,7 +123,7 @@ def dossier(connection: Connection, campaign_id: int) -> Dossier:
             Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
             for each in connection.execute(query)
         ],
-        runs=_runs(connection, select(runs).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)),
+        runs=_runs(connection, Wanted(operator=operator).of(members)),
     )
 
 
@@ -121,22 +137,19 @@ def campaigns_page(
     return [_campaign(row) for row in connection.execute(query)]
 
 
-def run(connection: Connection, run_id: int) -> Run:
-    """One run with its progress, or NotFound."""
-    records.run(connection, run_id)
-    return _runs(connection, select(runs).where(runs.c.id == run_id))[0]
+def run(connection: Connection, run_id: int, operator: str | None = None) -> Run:
+    """One run with its progress, or NotFound; `operator`: the only carrier whose runs the caller may see."""
+    query = Wanted(operator=operator).of(select(runs).where(runs.c.id == run_id))
+    found = _runs(connection, query)
+    if not found:
+        raise NotFound(f"There is no run {run_id}.")
+    return found[0]
 
 
-def runs_page(
-    connection: Connection, after: int, limit: int, state: RunState | None = None, carrier: str | None = None
-) -> Sequence[Run]:
+def runs_page(connection: Connection, after: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Run]:
     """Up to `limit` runs with an id above `after`, in their order."""
     query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
-    if state is not None:
-        query = query.where(runs.c.state == state)
-    if carrier is not None:
-        query = query.where(runs.c.carrier == carrier)
-    return _runs(connection, query)
+    return _runs(connection, wanted.of(query))
 
 
 def _runs(connection: Connection, query: Select[Any]) -> list[Run]:

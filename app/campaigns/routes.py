@@ -138,7 +138,7 @@ def list_campaigns(
 @router.get("/campaigns/{campaign_id}")
 def get_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """A campaign with its runs, its decisions, and the digest that an approval signs."""
-    return _dossier(db, campaign_id, response)
+    return _dossier(db, campaign_id, who, response)
 
 
 @router.put("/campaigns/{campaign_id}")
@@ -148,14 +148,14 @@ def edit_campaign(
     """Replace the content; an approval becomes void. Not possible once a run has started."""
     default = DayHours(settings.day_starts, settings.day_ends)
     db.write(lifecycle.edit, edited.campaign_id, edited.version, body.draft(), default, who.name)
-    return _dossier(db, edited.campaign_id, response)
+    return _dossier(db, edited.campaign_id, who, response)
 
 
 @router.post("/campaigns/{campaign_id}/submit")
 def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """Hand the draft over for approval."""
     db.write(lifecycle.submit, campaign_id, who.name)
-    return _dossier(db, campaign_id, response)
+    return _dossier(db, campaign_id, who, response)
 
 
 @router.post("/campaigns/{campaign_id}/approve")
@@ -164,7 +164,7 @@ def approve_campaign(
 ) -> queries.Dossier:
     """Approve exactly what was submitted; name the `digest` that you have read to be sure of it."""
     db.write(approval.approve, campaign_id, who, body.digest if body else None)
-    return _dossier(db, campaign_id, response)
+    return _dossier(db, campaign_id, who, response)
 
 
 @router.post("/campaigns/{campaign_id}/reject")
@@ -173,7 +173,7 @@ def reject_campaign(
 ) -> queries.Dossier:
     """Refuse what was submitted."""
     db.write(approval.reject, campaign_id, who, body.reason)
-    return _dossier(db, campaign_id, response)
+    return _dossier(db, campaign_id, who, response)
 
 
 @router.post("/campaigns/{campaign_id}/return")
@@ -182,7 +182,7 @@ def return_campaign(
 ) -> queries.Dossier:
     """Send what was submitted back to its author, as a draft."""
     db.write(approval.send_back, campaign_id, who, body.reason)
-    return _dossier(db, campaign_id, response)
+    return _dossier(db, campaign_id, who, response)
 
 
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)
@@ -193,8 +193,8 @@ def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response
     return db.read(queries.run, run_id)
 
 
-def _dossier(db: Db, campaign_id: int, response: Response) -> queries.Dossier:
-    found = db.read(queries.dossier, campaign_id)
+def _dossier(db: Db, campaign_id: int, who: Who, response: Response) -> queries.Dossier:
+    found = db.read(queries.dossier, campaign_id, who.carrier)
     _tagged(found.campaign, response)
     return found
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import insert
 
+from app.auth import create_key
+from app.campaigns import lifecycle, records
 from app.db import Database
 from app.models import tallies
 from app.states import DeliveryState
@@ -228,3 +231,19 @@ def test_a_wording_is_previewed_with_advice(client: Client) -> None:
     assert "0912345678" not in sentences
     assert {each[1] for each in found["advice"]} >= {"warning"}
     assert len(found["advice"]) >= 2
+
+
+def test_an_operator_sees_and_moves_the_own_carrier_s_runs_only(application: FastAPI, db: Database) -> None:
+    campaign_id, own = db.write(new_run)
+    other = db.write(new_batch, carrier="viettel")
+    foreign = db.write(lifecycle.add_run, campaign_id, "viettel", [other], "author")
+    with Client(application, db.write(create_key, "vnpt's", "operator", "vnpt")) as operator:
+        assert [each["id"] for each in operator.get("/v1/runs").json()["items"]] == [own]
+        assert operator.get("/v1/runs", params={"carrier": "viettel"}).json()["items"] == []
+        runs = operator.get(f"/v1/campaigns/{campaign_id}").json()["runs"]
+        assert [each["id"] for each in runs] == [own]
+        assert operator.get(f"/v1/runs/{own}").status_code == 200
+        assert operator.get(f"/v1/runs/{foreign}/forecast").status_code == 404
+        assert operator.post(f"/v1/runs/{foreign}/cancel").status_code == 404
+        assert operator.post(f"/v1/runs/{own}/cancel").status_code == 200
+    assert db.read(records.run, foreign).state == "planned"
