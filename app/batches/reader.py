@@ -61,6 +61,7 @@ class Reader:
                 yield from sheet_rows(self._file, self._limit)
             else:
                 yield from _csv_rows(line_blocks(self._file, self._limit))
+            self._position = self._file.tell()
 
 
 def read_rows(path: Path) -> Iterator[Row | BadLine]:

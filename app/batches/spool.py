@@ -47,7 +47,7 @@ def import_spooled(db: Database, batch_id: int, path: Path) -> None:
 
 
 def resume_imports(db: Database, folder: Path) -> int:
-    """Go on with the uploads that a stop or a crash has left, and drop those nobody needs; how many went on."""
+    """Go on with the uploads that a stop or a crash has left, drop those nobody needs; how many went on."""
     resumed = 0
     for path in sorted(folder.glob("*")):
         batch = db.read(_batch_of, path)

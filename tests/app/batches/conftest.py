@@ -1,0 +1,21 @@
+"""The application with stage 1 alone, so that its tests stand or fall by themselves."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi import FastAPI
+
+from app import problems
+from app.batches.routes import router
+from app.config import Settings
+from app.db import Database
+from app.metrics import Metrics
+
+
+@pytest.fixture
+def application(settings: Settings, db: Database) -> FastAPI:
+    app = FastAPI()
+    app.state.settings, app.state.db, app.state.metrics = settings, db, Metrics(db)
+    problems.install(app)
+    app.include_router(router)
+    return app

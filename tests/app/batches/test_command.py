@@ -1,0 +1,74 @@
+"""`loa batch` on an empty SQLite folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli.batch import app
+from app.errors import AppError, Invalid
+from tests.app.batches.files import MESSY, put
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of its own for each test; nothing of the surroundings shines in."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOA_DATABASE_URL", raising=False)
+    monkeypatch.setenv("LOA_DATA", str(tmp_path / "data"))
+    return tmp_path
+
+
+def run(*words: str) -> Result:
+    result = CliRunner().invoke(app, words)
+    if isinstance(result.exception, AppError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_a_file_is_imported_and_told_of_in_one_line(folder: Path) -> None:
+    path, _ = put(folder / "messy.csv", MESSY)
+    assert (
+        "10 lines = 5 accepted + 3 rejected + 2 repeated."
+        in run("import", str(path), "--carrier", "vnpt").output
+    )
+    again = run("import", str(path), "--carrier", "vnpt")
+    assert "Batch 1 (known already): 10 lines" in again.output
+    assert "2 numbers are of other carriers' ranges" in again.output
+
+
+def test_machines_get_one_object_as_the_last_line(folder: Path) -> None:
+    path, file = put(folder / "messy.csv", MESSY)
+    result = run("import", str(path), "--carrier", "vnpt", "--name", "Đợt 1", "--json")
+    batch = json.loads(result.stdout.splitlines()[-1])
+    assert (batch["name"], batch["sha256"], batch["lines"]) == ("Đợt 1", file.sha256, 10)
+
+
+def test_batches_are_listed(folder: Path) -> None:
+    path, _ = put(folder / "messy.csv", MESSY)
+    run("import", str(path), "--carrier", "vnpt")
+    assert "messy.csv" in run("list").output
+    assert json.loads(run("list", "--json").stdout)[0]["accepted"] == 5
+
+
+def test_bad_lines_are_shown_or_written_to_a_file(folder: Path) -> None:
+    path, _ = put(folder / "messy.csv", MESSY)
+    run("import", str(path), "--carrier", "vnpt")
+    assert "7\t0212*****23\tIt is a fixed line." in run("bad-lines", "1").output
+    run("bad-lines", "1", "--out", str(folder / "bad.csv"))
+    assert len((folder / "bad.csv").read_text("utf-8-sig").splitlines()) == 6
+
+
+def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
+    with pytest.raises(Invalid, match="can't be read"):
+        run("import", "none.csv", "--carrier", "vnpt")
+
+
+def test_a_carrier_that_nobody_knows_is_refused(folder: Path) -> None:
+    path, _ = put(folder / "messy.csv", MESSY)
+    with pytest.raises(Invalid, match="no carrier “vietel”"):
+        run("import", str(path), "--carrier", "vietel")

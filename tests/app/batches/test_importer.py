@@ -1,0 +1,194 @@
+"""Imports into real databases: counts that add up, one batch a file, crashes, imports side by side."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, select, update
+
+from app import clock
+from app.batches.importer import File, import_batch
+from app.batches.job import Counts, Job, counts_of
+from app.batches.reader import read_rows
+from app.batches.sift import SLICE, Sifter
+from app.db import Database
+from app.errors import Conflict, Invalid, NotFound
+from app.models import audit, batches
+from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
+
+
+def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file)
+    counts = import_batch(db, batch.id, path)
+    assert counts == Counts(lines=10, accepted=5, rejected=3, repeated=2, other_range=2, bytes_read=file.size)
+    assert db.read(kept, batch.id) == (MESSY_GOOD, MESSY_BAD)
+    row = db.read(batch_row, batch.id)
+    assert {name: row[name] for name in Counts.__slots__} == counts.stored()
+    assert (row["state"], row["owner"], row["error"]) == ("ready", None, None)
+
+
+def test_the_same_file_again_is_the_same_batch(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    first = registered(db, file)
+    counts = import_batch(db, first.id, path)
+    again = registered(db, replace(file, name="other.csv"))
+    assert (again.id, again.created, again.waiting) == (first.id, False, False)
+    assert import_batch(db, again.id, path) == counts
+    assert registered(db, file, carrier="viettel").id != first.id
+
+
+def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "many.csv", many(2 * SLICE + 500))
+    told: list[Counts] = []
+    batch = registered(db, file)
+
+    def show(counts: Counts) -> None:
+        told.append(counts)
+        stored = db.read(batch_row, batch.id)
+        assert stored["lines"] == counts.lines
+
+    import_batch(db, batch.id, path, show)
+    assert [each.lines for each in told] == [0, SLICE, 2 * SLICE, 2 * SLICE + 500]
+    assert all(c.accepted + c.rejected + c.repeated == c.lines for c in told)
+    assert told[-1].bytes_read == file.size
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Họ tên\nLò A\n", "names no column"),
+        ("phone\n", "no subscribers below its header"),
+        (many(SLICE + 5) + "09\0", "NUL"),
+    ],
+)
+def test_a_file_that_is_no_use_leaves_a_failed_empty_batch_that_says_why(
+    db: Database, tmp_path: Path, text: str, words: str
+) -> None:
+    path, file = put(tmp_path / "file.csv", text)
+    batch = registered(db, file)
+    with pytest.raises(Invalid, match=words):
+        import_batch(db, batch.id, path)
+    row = db.read(batch_row, batch.id)
+    assert (row["state"], row["owner"], row["lines"]) == ("failed", None, 0)
+    assert words in str(row["error"])
+    assert db.read(kept, batch.id) == ([], [])
+    assert registered(db, file).waiting
+
+
+def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> Job:
+    """An import that goes so far and then is heard of no more; its lease has run out."""
+    job, counts = Job(db, batch_id), Counts()
+    job.claim()
+    for done, _ in zip(Sifter("vnpt").slices(read_rows(path)), range(slices), strict=False):
+        after = counts.plus(done, 1)
+        job.store(done, counts, after)
+        counts = after
+    db.write(lambda c: c.execute(update(batches).values(lease_until=clock.now_ms() - 1)))
+    return job
+
+
+def test_an_import_that_died_is_begun_again_and_leaves_no_trace(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "many.csv", many(SLICE + 1000))
+    batch = registered(db, file)
+    dead = _crash_after(db, batch.id, path, slices=1)
+    assert registered(db, file).waiting
+    counts = import_batch(db, batch.id, path)
+    good, bad = db.read(kept, batch.id)
+    assert (len(good), len(bad)) == (counts.accepted, counts.rejected + counts.repeated)
+    assert counts.lines == SLICE + 1000
+    with pytest.raises(Conflict, match="taken over"):
+        dead.clear()
+    dead.fail("too late")
+    assert db.read(batch_row, batch.id)["state"] == "ready"
+
+
+def test_a_batch_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file)
+    Job(db, batch.id).claim()
+    assert not registered(db, file).waiting
+    with pytest.raises(Conflict, match="being imported already"):
+        import_batch(db, batch.id, path)
+    assert db.read(kept, batch.id) == ([], [])
+
+
+def test_a_slice_that_is_written_twice_is_there_once(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    job = Job(db, registered(db, file).id)
+    job.claim()
+    (done,) = Sifter("vnpt").slices(read_rows(path))
+    after = Counts().plus(done, 10)
+    job.store(done, Counts(), after)
+    job.store(done, Counts(), after)
+    assert db.read(kept, job.batch_id) == (MESSY_GOOD, MESSY_BAD)
+    assert db.read(lambda c: counts_of(_row(c, job.batch_id))) == after
+
+
+def _row(connection: Connection, batch_id: int) -> Any:
+    return connection.execute(select(batches).where(batches.c.id == batch_id)).one()
+
+
+def test_an_interrupted_import_lets_the_batch_go_at_once(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file)
+
+    def interrupt(_: Counts) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_batch(db, batch.id, path, interrupt)
+    assert registered(db, file).waiting
+    assert import_batch(db, batch.id, path).lines == 10
+
+
+def test_the_same_file_imported_twice_at_once_is_imported_once(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "many.csv", many(3000))
+    batch, ends = registered(db, file), list[str]()
+
+    def work() -> None:
+        try:
+            ends.append(str(import_batch(db, batch.id, path).lines))
+        except Conflict:
+            ends.append("conflict")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert "3000" in ends
+    assert set(ends) <= {"3000", "conflict"}
+    good, bad = db.read(kept, batch.id)
+    assert len(good) + len(bad) == 3000
+
+
+def test_a_batch_that_is_not_there_is_not_found(db: Database, tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        import_batch(db, 99, tmp_path / "none.csv")
+
+
+def test_a_slice_of_a_batch_that_is_gone_is_not_written(db: Database) -> None:
+    with pytest.raises(NotFound):
+        Job(db, 99).clear()
+
+
+def test_the_audit_tells_who_brought_the_file_and_what_was_in_it(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    import_batch(db, registered(db, file).id, path)
+    rows = db.read(lambda c: c.execute(select(audit).order_by(audit.c.id)).all())
+    assert [(row.who, row.action) for row in rows] == [
+        ("tester", "batch.register"),
+        ("tester", "batch.import"),
+    ]
+    assert rows[1].detail["unknown_areas"] == 1
+    assert rows[1].detail["accepted"] == 5
+
+
+def test_long_names_are_cut_to_what_the_table_holds(db: Database) -> None:
+    batch = registered(db, File("x" * 500, "0" * 64, 1))
+    assert db.read(batch_row, batch.id)["name"] == "x" * 200

@@ -1,0 +1,90 @@
+"""Workbooks: numbers as Excel keeps them, the right sheet, and files that only look like workbooks."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+
+from app.batches.reader import Reader, read_rows
+from app.errors import Invalid
+
+
+def workbook(path: Path, **sheets: list[list[Any]]) -> Path:
+    """A file with these sheets."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for title, rows in sheets.items():
+        sheet = book.create_sheet(title)
+        for row in rows:
+            sheet.append(row)
+    book.save(path / "file.xlsx")
+    return path / "file.xlsx"
+
+
+def test_numbers_are_read_as_a_person_sees_them(tmp_path: Path) -> None:
+    file = workbook(
+        tmp_path,
+        S=[
+            ["Danh sách"],
+            ["STT", "Mã xã", "Số điện thoại", "Ngôn ngữ"],
+            [1, 3646, 912345678, "hmn"],
+            [2, "03646", "0912 345 679", None],
+            [3, None, 84912345670.0],
+            [None, None, None],
+            [4, None, 0.5, date(2024, 1, 29)],
+        ],
+    )
+    assert list(read_rows(file)) == [
+        (3, "912345678", "3646", "hmn"),
+        (4, "0912 345 679", "03646", ""),
+        (5, "84912345670", "", ""),
+        (7, "0.5", "", "2024-01-29 00:00:00"),
+    ]
+
+
+def test_the_sheet_with_numbers_is_found(tmp_path: Path) -> None:
+    file = workbook(tmp_path, Bìa=[["Công an tỉnh"]], Số=[["phone"], ["0912345678"]])
+    assert list(read_rows(file)) == [(2, "0912345678", "", "")]
+
+
+def test_two_sheets_with_numbers_are_refused_by_name(tmp_path: Path) -> None:
+    file = workbook(tmp_path, A=[["phone"], [912345678]], B=[["sdt"], [912345679]])
+    with pytest.raises(Invalid, match="“A” and “B”"):
+        list(read_rows(file))
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"), [([["Họ tên"], ["Lò A"]], "its first line is: Họ tên"), ([], "empty")]
+)
+def test_a_workbook_without_numbers_is_refused(tmp_path: Path, rows: list[list[str]], words: str) -> None:
+    with pytest.raises(Invalid, match=words):
+        list(read_rows(workbook(tmp_path, S=rows)))
+
+
+def test_a_zip_that_is_no_workbook_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "file.zip", "w") as archive:
+        archive.writestr("file.csv", "phone\n0912345678\n")
+    with pytest.raises(Invalid, match="no Excel workbook"):
+        list(read_rows(tmp_path / "file.zip"))
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
+    file = workbook(tmp_path, S=[["phone"], *([912345678] for _ in range(500))])
+    with pytest.raises(Invalid, match="too large"):
+        list(Reader(file, limit=10_000))
+
+
+def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
+    file = workbook(tmp_path, S=[["phone"], [912345678]])
+    damaged = tmp_path / "damaged.xlsx"
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(damaged, "w") as new:
+        for info in old.infolist():
+            content = old.read(info)
+            new.writestr(info.filename, content[:80] if "sheet1" in info.filename else content)
+    with pytest.raises(Invalid, match="no Excel workbook"):
+        list(read_rows(damaged))

@@ -1,0 +1,64 @@
+"""Uploads that a stop has left: gone on with, kept, or dropped."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from app.batches.job import Job
+from app.batches.spool import PART, folder_of, import_spooled, resume_imports, spool_path
+from app.db import Database
+from tests.app.batches.files import MESSY, batch_row, put, registered
+
+TWO_DAYS_S = 172_800
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return folder_of(tmp_path)
+
+
+def upload(db: Database, folder: Path, text: str = MESSY) -> tuple[int, Path]:
+    """A batch whose file is in its place."""
+    path, file = put(folder / "new", text)
+    return registered(db, file).id, path.rename(spool_path(folder, "vnpt", file.sha256))
+
+
+def test_what_a_stop_has_left_is_imported_and_deleted(db: Database, folder: Path) -> None:
+    batch_id, path = upload(db, folder)
+    assert resume_imports(db, folder) == 1
+    assert db.read(batch_row, batch_id)["state"] == "ready"
+    assert not path.exists()
+    assert resume_imports(db, folder) == 0
+
+
+def test_what_another_process_imports_is_left_to_it(db: Database, folder: Path) -> None:
+    batch_id, path = upload(db, folder)
+    Job(db, batch_id).claim()
+    assert resume_imports(db, folder) == 0
+    import_spooled(db, batch_id, path)
+    assert path.exists()
+    assert db.read(batch_row, batch_id)["state"] == "importing"
+
+
+def test_a_file_that_is_no_use_is_deleted_once_its_batch_says_so(db: Database, folder: Path) -> None:
+    batch_id, path = upload(db, folder, "Họ tên\nLò A\n")
+    assert resume_imports(db, folder) == 1
+    assert db.read(batch_row, batch_id)["state"] == "failed"
+    assert not path.exists()
+
+
+def test_files_that_nobody_needs_are_dropped_but_not_an_upload_under_way(db: Database, folder: Path) -> None:
+    stray, old, new = (folder / name for name in ("vnpt-00", f"old{PART}", f"new{PART}"))
+    for path in (stray, old, new):
+        path.write_text("phone\n")
+    past = old.stat().st_mtime - TWO_DAYS_S
+    os.utime(old, (past, past))
+    assert resume_imports(db, folder) == 0
+    assert [path.name for path in folder.iterdir()] == [new.name]
+
+
+def test_the_folder_is_closed_to_other_accounts(folder: Path) -> None:
+    assert folder.stat().st_mode & 0o077 == 0
