@@ -150,8 +150,8 @@ class Scene:
         return self
 
     def _finish(self, batch: int) -> None:
-        count = lambda table: [r for r in self.rows[table] if r["batch_id"] == batch]  # noqa: E731
-        bad, kept, sent = count(m.bad_lines), count(m.subscribers), count(m.deliveries)
+        tables = (m.bad_lines, m.subscribers, m.deliveries)
+        bad, kept, sent = ([r for r in self.rows[table] if r["batch_id"] == batch] for table in tables)
         repeats = sum(r["reason"] == "repeated" for r in bad)
         counts = {"lines": len(bad) + len(kept), "accepted": len(kept), "repeated": repeats}
         carrier = next(r["carrier"] for r in self.rows[m.runs] if r["id"] == self.run_of[batch])

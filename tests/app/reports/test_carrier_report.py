@@ -248,7 +248,7 @@ def test_the_runs_of_a_campaign_stand_side_by_side(sound: Database) -> None:
 )
 def test_what_does_not_exist_is_named(db: Database, call: tuple[object, ...], said: str) -> None:
     with pytest.raises(NotFound, match=said):
-        db.read(*call, CUTOFF)  # type: ignore[arg-type]
+        db.read(*call, CUTOFF)
 
 
 def change_tally(column: str, by: int, state: S) -> object:
@@ -271,7 +271,7 @@ def change_tally(column: str, by: int, state: S) -> object:
 )
 def test_a_report_that_does_not_add_up_is_refused(db: Database, spoil: object, said: str) -> None:
     varied(db)
-    db.write(lambda c: c.execute(spoil))  # type: ignore[call-overload]
+    db.write(lambda c: c.execute(spoil))
     with pytest.raises(Unbalanced, match=said):
         report_of(db)
 
