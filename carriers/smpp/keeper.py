@@ -51,7 +51,7 @@ class Keeper:
     async def _run(self) -> None:
         own = self._settings
         pause, told = own.reconnect_min_s, False
-        while not self._leaving:
+        while True:
             session = self.session = Session(own, self.command, self._desk)
             end = await self._hold(session)
             if self._leaving:

@@ -71,6 +71,11 @@ MAP_ERRORS = {
 GSM_NETWORK = 3  # first octet of network_error_code: the two that follow are a MAP error
 
 _KEY = r"(?:id|sub|dlvrd|submit ?date|done ?date|stat|err|text):"
+# The specification's own order, which nearly every receipt has: read at a fifth of the general cost.
+_USUAL = re.compile(
+    r"id:(?P<id>\S+) sub:\d* dlvrd:\d* submit date:\d* done date:(?P<done>\d*)"
+    r" stat:(?P<stat>\w+) err:(?P<err>\w*)(?= |$)"
+)
 # A value never begins with the next key: a field may be empty.
 _FIELD = re.compile(rf"(?i)(?<!\S)(id|done ?date|stat|err): ?((?!{_KEY})\S*)")
 _QUOTED = re.compile(r"(?i)(?<!\S)text:")
@@ -131,6 +136,9 @@ def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | N
 
 def read_fields(text: str) -> Fields:
     """The fields of a receipt's text, in any order; the message's own words never overrule the carrier's."""
+    usual = _USUAL.match(text)
+    if usual is not None:
+        return Fields(usual["id"], usual["stat"].upper(), usual["err"], usual["done"])
     own, *quoted = _QUOTED.split(text, maxsplit=1)
     found = _scan(own)
     if quoted and not ("id" in found and "stat" in found):

@@ -263,6 +263,8 @@ async def test_close_of_a_link_that_never_came_up_returns() -> None:
         carrier = Link(peer.port).carrier
         await carrier.close()
         await carrier.open()
+        await carrier.close()
+        await carrier.open()
         await until(lambda: peer.wires)
         await carrier.close()
         await until(lambda: not peer.wires)
@@ -309,6 +311,21 @@ async def test_a_carrier_that_is_away_makes_one_line_of_log_and_is_found_again()
             )
             await carrier.ready()
     assert [line["event"] for line in logs] == ["bind is down", "bind is up"]
+
+
+async def test_a_connection_that_is_not_made_in_time_is_given_up() -> None:
+    async with Peer() as peer, Link(peer.port, tls=True, response_timeout_s=0.1):
+        # The peer reads the TLS greeting as an impossible PDU and says nothing, ever.
+        with capture_logs() as logs:
+            await until(lambda: logs)
+    assert "no connection" in str(logs)
+
+
+async def test_a_host_that_no_name_can_be_is_a_link_that_is_down() -> None:
+    with capture_logs() as logs:
+        async with Link(1, host="a" * 64 + ".vn"):
+            await until(lambda: logs)
+    assert logs[0]["why"] == "no connection: UnicodeError"
 
 
 # ---- questions

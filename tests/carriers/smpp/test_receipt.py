@@ -18,6 +18,7 @@ from carriers.smpp.receipt import (
     is_receipt,
     moment,
     read_answer,
+    read_fields,
     read_receipt,
     spellings,
 )
@@ -95,6 +96,20 @@ def test_fields_may_come_in_any_order() -> None:
 def test_any_field_may_be_missing(missing: str, expected: dict[str, object]) -> None:
     receipt = read(WHOLE.replace(missing, ""))
     assert {name: getattr(receipt, name) for name in expected} == expected
+
+
+@given(
+    st.from_regex(r"\A[0-9A-Fa-f-]{1,70}\Z"),
+    st.sampled_from(["DELIVRD", "UNDELIV", "expired", "HELD"]),
+    st.from_regex(r"\A[0-9A-Z]{0,4}\Z"),
+    st.text(st.characters(max_codepoint=255), max_size=20),
+)
+def test_the_usual_order_is_read_like_any_other(reference: str, stat: str, err: str, quoted: str) -> None:
+    usual = (
+        f"id:{reference} sub:001 dlvrd:001 submit date:2401291005 done date:2401291006 stat:{stat} err:{err}"
+    )
+    other = f"stat:{stat} err:{err} done date:2401291006 submit date:2401291005 id:{reference}"
+    assert read_fields(f"{usual} text:{quoted}") == read_fields(f"{other} text:{quoted}")
 
 
 def test_an_empty_field_does_not_take_the_next_one() -> None:
