@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
@@ -170,3 +171,28 @@ class Inbox:
         self.waiting.append(acknowledge)
         if self._taken is not None:
             acknowledge(self._taken)
+
+
+LONG = "Canh bao lua dao. " * 20  # 360 septets: three parts
+
+
+def by_part(*handles: Handle) -> Handle:
+    """A different manner for each part of a long message; the last one for all that follow."""
+    seen: dict[int, int] = defaultdict(int)
+
+    def handle(wire: Wire, sequence: int, body: bytes) -> None:
+        part = pdu.read_short_message(body).message[5] - 1
+        turn = seen[part]
+        seen[part] += 1
+        handles[min(part, len(handles) - 1) if turn == 0 else -1](wire, sequence, body)
+
+    return handle
+
+
+def refuse(status: int) -> Handle:
+    return answer(pdu.SUBMIT_SM, status=status)
+
+
+async def submit(carrier: SmppCarrier, parcel: list[OutboundSms]) -> list[object]:
+    """As a coroutine, for a task of its own."""
+    return list(await carrier.submit(parcel))
