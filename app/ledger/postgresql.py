@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, select
 from sqlalchemy.dialects import postgresql
 
-from app.ledger.contract import Lease
+from app.ledger.contract import Lease, Slice
 from app.ledger.queue import Queue
 from app.ledger.results import Results
 from app.ledger.store import Claim, Hit, OpenChunk, Recorded, Row
 from app.ledger.tallies import Tallies
-from app.models import metadata
+from app.models import metadata, run_batches
 from app.states import DeliveryState
 
 _NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
@@ -53,6 +53,7 @@ _OUTCOME = f"""
                   %(v4)s::smallint[], %(v5)s::smallint[], %(v6)s::smallint[])
            AS v(seq, state, reason, parts, failed, attempts, faults)
      WHERE d.campaign_id = %(c)s AND d.batch_id = %(b)s AND d.seq = v.seq
+       AND d.seq BETWEEN %(low)s AND %(high)s -- bounds the work whatever plan is chosen without statistics
        AND d.state = %(old)s AND d.reason = 0
     RETURNING d.seq
 """
@@ -140,6 +141,19 @@ class PostgresqlLedger(Queue, Results, Tallies):
         row = connection.exec_driver_sql(sql, {"run": run_id, "batch": batch_id}).first()
         return None if row is None else tuple(row)
 
+    def fan_out(
+        self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
+    ) -> Slice:
+        """The same as everywhere; a partition's first rows and its last give the planner its statistics."""
+        done = super().fan_out(connection, run_id, batch_id, segments, limit)
+        campaign = select(run_batches.c.campaign_id, run_batches.c.fanned_upto).where(
+            run_batches.c.run_id == run_id, run_batches.c.batch_id == batch_id
+        )
+        row = connection.execute(campaign).first()
+        if row is not None and (not done.more or row.fanned_upto <= 2 * limit):
+            connection.exec_driver_sql(f"ANALYZE deliveries_c{row.campaign_id:d}")
+        return done
+
     def take_chunk(self, connection: Connection, run_id: int, claim: Claim) -> OpenChunk | None:
         """Lease the first chunk of the run that is due; on to the next where another is taking it."""
         values = {"run": run_id, "owner": claim.owner, "lane": claim.lane_id}
@@ -165,7 +179,9 @@ class PostgresqlLedger(Queue, Results, Tallies):
         if not rows:
             return set()
         values: dict[str, object] = {"c": lease.campaign_id, "b": lease.batch_id, "lane": lane_id}
-        found = connection.exec_driver_sql(_OUTCOME, values | {"old": int(old)} | _arrays(rows))
+        seqs = [row.seq for row in rows]
+        values |= {"old": int(old), "low": min(seqs), "high": max(seqs)}
+        found = connection.exec_driver_sql(_OUTCOME, values | _arrays(rows))
         return {row[0] for row in found}
 
     def find(self, connection: Connection, references: Sequence[tuple[int, str]]) -> list[Hit]:
