@@ -132,9 +132,8 @@ def apply_receipt(
             relayed |= bit
     elif status in (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED):
         failed |= bit
-        if reason == Reason.NONE:
-            reason = Reason.EXPIRED if status is ReceiptStatus.EXPIRED else Reason.OTHER
-        worst = max(worst, reason) if worst < NotSent.CANCELLED else reason
+        expired = status is ReceiptStatus.EXPIRED
+        worst = max(worst, reason or (Reason.EXPIRED if expired else Reason.OTHER))
     else:
         return standing
     return conclude(standing, delivered, relayed, failed, worst)
@@ -149,5 +148,7 @@ def conclude(standing: Standing, delivered: int, relayed: int, failed: int, reas
     elif (delivered | relayed) & everything == everything:
         state, reason = DeliveryState.RELAYED, Reason.NONE
     elif (delivered | relayed | failed) & everything == everything:
+        # A written-off delivery keeps that reason until now; what its parts failed of was not kept apart.
+        reason = reason if reason < NotSent.CANCELLED else Reason.OTHER
         state = DeliveryState.EXPIRED if reason == Reason.EXPIRED else DeliveryState.UNDELIVERED
     return Standing(state, reason, standing.parts, delivered, relayed, failed)
