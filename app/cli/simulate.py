@@ -14,7 +14,7 @@ def simulate() -> None:
     """Run a simulated carrier to try things against."""
 
 
-# The simulator's command has a flag for each of its manners, from the table of manners itself: all go through.
+# Every manner of the simulator is a flag of its own parser: all that follows goes through to it.
 @app.command(
     add_help_option=False,
     context_settings={"ignore_unknown_options": True, "allow_extra_args": True},

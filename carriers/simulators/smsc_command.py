@@ -11,7 +11,7 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,34 +117,37 @@ async def _serve(
     smsc: Smsc, steps: Sequence[tuple[float, str, Any]], options: argparse.Namespace
 ) -> dict[str, Any]:
     started, cpu = time.monotonic(), time.process_time()
-    async with smsc:
-        print(f"listening on {smsc.host}:{smsc.port}", flush=True)
-        later = [asyncio.create_task(_act(smsc, *step)) for step in steps]
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(options.for_s):
-                await _until_told(smsc, options.idle_s)
-        for task in later:
-            task.cancel()
-        figures = {
-            "elapsed_s": round(time.monotonic() - started, 3),
-            "cpu_s": round(time.process_time() - cpu, 3),
-        }
-        return {**smsc.report(), **figures}
+    with _told_to_stop() as stop:  # before the first line: whoever has read it may send a signal
+        async with smsc:
+            print(f"listening on {smsc.host}:{smsc.port}", flush=True)
+            later = [asyncio.create_task(_act(smsc, *step)) for step in steps]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(options.for_s):
+                    await _until(stop, smsc, options.idle_s)
+            for task in later:
+                task.cancel()
+            elapsed_s, cpu_s = time.monotonic() - started, time.process_time() - cpu
+            return {**smsc.report(), "elapsed_s": round(elapsed_s, 3), "cpu_s": round(cpu_s, 3)}
 
 
-async def _until_told(smsc: Smsc, idle_s: float | None) -> None:
-    """Return at SIGINT or SIGTERM, or when the ESMEs have had their say and all their receipts."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+@contextlib.contextmanager
+def _told_to_stop() -> Iterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for one in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(one, stop.set)
     try:
-        while not stop.is_set() and not (idle_s is not None and _done(smsc, idle_s)):
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), POLL_S)
+        yield stop
     finally:
         for one in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(one)
+
+
+async def _until(stop: asyncio.Event, smsc: Smsc, idle_s: float | None) -> None:
+    """Return when told to stop, or when the ESMEs have had their say and all their receipts."""
+    while not stop.is_set() and not (idle_s is not None and _done(smsc, idle_s)):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), POLL_S)
 
 
 def _done(smsc: Smsc, idle_s: float) -> bool:
