@@ -105,10 +105,13 @@ class Smsc:
 
     def binds(self) -> int:
         """How many binds there are now."""
-        return sum(session.account is not None for session in self._centre.sessions)
+        return sum(session.bound_as > 0 for session in self._centre.sessions)
 
     def idle_s(self) -> float:
-        """Seconds since an ESME last wrote anything."""
+        """Seconds since an ESME last wrote anything; 0 before the first submit and while receipts are due."""
+        reporter = self._centre.reporter
+        if not self._centre.tally.submits or reporter.outstanding() or reporter.en_route():
+            return 0.0
         return self._centre.loop.time() - self._centre.last_heard_s
 
 

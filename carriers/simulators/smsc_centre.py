@@ -77,7 +77,7 @@ class Centre:
     def left(self, session: Session) -> None:
         """A connection went: its receipts go to another bind of the account, or wait for one."""
         self.sessions.discard(session)
-        if session.account is None:
+        if not session.bound_as:
             return
         session.account.sessions.remove(session)
         for receipt in (*session.unacknowledged.values(), *session.queue):
@@ -220,12 +220,12 @@ class Centre:
     def report(self) -> dict[str, object]:
         """All counts, with names that say the unit."""
         tally = asdict(self.tally)
-        outstanding = self.tally.receipts_due - self.tally.receipts_acknowledged - self.tally.receipts_refused
         last = self.reporter.last_acknowledged_s
         return {
             **tally,
             **self.seen.report(),
-            "receipts_outstanding": outstanding,
+            "messages_en_route": self.reporter.en_route(),
+            "receipts_outstanding": self.reporter.outstanding(),
             "submits_per_second_max": self.pace.peak,
             "first_submit_to_last_receipt_s": round(max(0.0, last - self.first_submit_s), 3),
         }

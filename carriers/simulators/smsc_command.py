@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import math
 import signal
 import ssl
 import sys
@@ -60,7 +61,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after so long")
     add(
-        "--until-idle", type=float, dest="idle_s", metavar="SECONDS", help="stop after so long without a word"
+        "--until-idle",
+        type=float,
+        dest="idle_s",
+        default=math.inf,
+        metavar="SECONDS",
+        help="stop after so long without a word",
     )
     add("--at", action="append", default=[], metavar="SECONDS:NAME=VALUE|ACTION", help=f"later: {ACTIONS}")
     add("--json", action="store_true", help="the last line printed is the report as one JSON object")
@@ -143,16 +149,11 @@ def _told_to_stop() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(one)
 
 
-async def _until(stop: asyncio.Event, smsc: Smsc, idle_s: float | None) -> None:
+async def _until(stop: asyncio.Event, smsc: Smsc, idle_s: float) -> None:
     """Return when told to stop, or when the ESMEs have had their say and all their receipts."""
-    while not stop.is_set() and not (idle_s is not None and _done(smsc, idle_s)):
+    while not stop.is_set() and smsc.idle_s() < idle_s:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), POLL_S)
-
-
-def _done(smsc: Smsc, idle_s: float) -> bool:
-    report = smsc.report()
-    return bool(report["submits"]) and smsc.idle_s() >= idle_s and not report["receipts_outstanding"]
 
 
 async def _act(smsc: Smsc, at_s: float, name: str, value: Any) -> None:

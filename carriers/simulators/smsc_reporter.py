@@ -79,12 +79,9 @@ class Reporter:
     def route(self, receipt: Receipt) -> bool:
         """Hand a receipt to a bind, or keep it until there is one (False)."""
         own = receipt.message.session
-        account = own.account
-        if account is None:  # a submit has a bind, and a bind an account: only for the type's sake
-            return False
-        session = account.choose(own, self.manners.receipts_on)
+        session = own.account.choose(own, self.manners.receipts_on)
         if session is None:
-            account.waiting.append(receipt)
+            own.account.waiting.append(receipt)
             return False
         session.post(receipt)
         return True
@@ -103,6 +100,15 @@ class Reporter:
             self._tally.receipts_refused += 1
         else:
             self._tally.receipts_acknowledged += 1
+
+    def en_route(self) -> int:
+        """How many messages have no outcome yet."""
+        return self.states.count(fates.ENROUTE)
+
+    def outstanding(self) -> int:
+        """How many receipts nobody has acknowledged or refused."""
+        tally = self._tally
+        return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused
 
     def repeat_overdue(self, sessions: Iterable[Session]) -> None:
         """Send again what nobody acknowledged in time."""

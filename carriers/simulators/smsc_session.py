@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from carriers.simulators.smsc_fates import Trouble
+from carriers.simulators.smsc_reporter import Account
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
     from carriers.simulators.smsc_centre import Centre
     from carriers.simulators.smsc_receipts import Receipt
-    from carriers.simulators.smsc_reporter import Account
 
 SUBMIT_MULTI, DATA_SM, REPLACE_SM, CANCEL_SM = 0x21, 0x103, 0x07, 0x08
 RSUBMITFAIL, RREPLACEFAIL, RCANCELFAIL, RQUERYFAIL, RALYBND = 0x45, 0x13, 0x11, 0x67, 0x05
@@ -42,7 +42,7 @@ class Session(asyncio.Protocol):
         self._sequence = 0
         self._stalled = False
         self.transport: asyncio.Transport
-        self.account: Account | None = None
+        self.account = Account()  # nobody's, until it is bound
         self.bound_as = 0
         self.submits = 0
         self.closed = False
@@ -206,7 +206,7 @@ class Session(asyncio.Protocol):
 
     def pump(self) -> None:
         """Fill the receipt window from this bind's own queue, then from its account's."""
-        if self.account is None or not self.receives:
+        if not self.receives:
             return
         centre = self._centre
         window = centre.manners.receipt_window

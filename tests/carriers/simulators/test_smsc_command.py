@@ -90,7 +90,9 @@ async def in_background(*argv: str) -> tuple[int, asyncio.Task[dict[str, object]
 
 
 async def test_it_stops_when_all_is_said_and_reported() -> None:
-    port, serving = await in_background("--until-idle", "0.05", "--account", "loa:x", "--by-number")
+    port, serving = await in_background(
+        "--until-idle", "0.05", "--receipt-delay-s", "0.2", "--account", "loa:x", "--by-number"
+    )
     async with bound(port) as esme:
         esme.submit(b"84910009907")
         await esme.next()
