@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -74,7 +75,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=os.environ.get("LOA_CONFIG", "loa.toml"))
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=_file())
         return init_settings, env_settings, file_secret_settings, toml
 
     @property
@@ -83,6 +84,10 @@ class Settings(BaseSettings):
         if self.database_url:
             return normal_url(self.database_url)
         return f"sqlite:///{self.data / 'loa.sqlite3'}"
+
+
+def _file() -> str:
+    return os.environ.get("LOA_CONFIG", "loa.toml")
 
 
 def normal_url(url: str) -> str:
@@ -98,6 +103,8 @@ def load(**overrides: Any) -> Settings:
     secrets = os.environ.get("LOA_SECRETS_DIR")
     try:
         return Settings(_secrets_dir=secrets, **overrides)
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"The settings file {_file()} is not TOML: {error}.") from None
     except ValidationError as error:
         lines = [f"- {'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise SetupError("The settings are wrong:\n" + "\n".join(lines)) from None

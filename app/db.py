@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from tenacity import (
     AsyncRetrying,
     Retrying,
@@ -36,11 +37,16 @@ _PRAGMAS = (
     "PRAGMA cache_size=-65536",
     "PRAGMA wal_autocheckpoint=10000",
 )
-# Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty is
-# kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower, measured).
+# Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty
+# is kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower).
 _BY_KEY = "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
-# Class 40 is a transaction that the server itself asks to repeat (deadlock, serialisation).
-_REPEATABLE = ("40001", "40P01")
+_SQLITE_PASSING = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+)
 
 
 class Database:
@@ -113,6 +119,7 @@ class Database:
             connection = connection.execution_options(loa_writing=writing, postgresql_readonly=not writing)
             if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            connection.info.pop("loa_wake", None)
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
@@ -162,22 +169,30 @@ def connect_patiently(database: Database, seconds: float) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """A lost connection, a locked file or a deadlock becomes Away: nothing was changed, try again."""
+    """A lost connection, a locked or full disk or a deadlock becomes Away: nothing was changed, try again."""
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
-        raise Away(_away_sentence(error)) from error
     except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None)
-        if error.connection_invalidated or state in _REPEATABLE:
+        if error.connection_invalidated or _passing(error.orig):
+            raise Away(_away_sentence(error.orig)) from error
+        raise
+    except (psycopg.Error, sqlite3.Error) as error:
+        if _passing(error):
             raise Away(_away_sentence(error)) from error
         raise
-    except psycopg.OperationalError as error:
-        raise Away(f"The database can't be reached now ({type(error).__name__}).") from error
 
 
-def _away_sentence(error: DBAPIError) -> str:
-    first = str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else type(error.orig).__name__
+def _passing(error: BaseException | None) -> bool:
+    """Whether this is trouble that passes, not a mistake of ours."""
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        return False
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def _away_sentence(error: BaseException | None) -> str:
+    first = str(error).strip().partition("\n")[0] or type(error).__name__
     return f"The database can't be reached now ({first}); nothing was changed, try again."
 
 

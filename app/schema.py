@@ -57,7 +57,7 @@ def require(db: Database) -> None:
     found, needed = db.read(current), newest()
     if found != needed:
         raise SetupError(
-            f"The database has schema {found or 'none'}, this program needs {needed}. Run `loa migrate` first."
+            f"The database has schema {found or 'none'}, this program needs {needed}. Run `loa migrate`."
         )
 
 

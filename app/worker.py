@@ -41,9 +41,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         s = self.settings
-        self.inbox = Inbox(
-            self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000
-        )
+        self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
 
     def stop(self) -> None:
         """Send nothing more; run() returns when all that is under way is written down."""
@@ -73,9 +71,7 @@ class Worker:
         if self.db.sqlite:
             # The folder's lock says that no other process lives: every lease is a dead one's.
             await self.db.insist(self.ledger.reclaim)
-        desk = Desk(
-            self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds
-        )
+        desk = Desk(self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds)
         for name, link in self.settings.links.items():
             if self.only in (None, link.carrier):
                 carrier = build(name, link)
@@ -130,7 +126,7 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> lanes.LinkFacts:
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:
-    """Return at stop(); raise what ended a task before: a lane that dies silently would be a silent outage."""
+    """Return at stop(); raise what ended a task before that: no lane dies in silence."""
     stopped = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

@@ -194,7 +194,7 @@ class Carrier(Protocol):
         ...
 
     async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """Hand over the parcel; one result for each message, in order. Never raises for a carrier's answer."""
+        """Hand over the parcel; one result for each message, in order. No answer of a carrier raises."""
         ...
 
     def segments(self, text: str) -> int:

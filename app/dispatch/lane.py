@@ -260,7 +260,7 @@ class LaneLoop:
             await self._record(chunk, outcomes, None)
 
     async def _oldest(self) -> tuple[_Chunk, Sequence[Outcome]]:
-        """The older half's chunk and answers; it stays on the wire, and its lease is kept, until they are in."""
+        """The older half's chunk and answers; its lease is kept until they are in."""
         flight = self._wire[0]
         outcomes = await flight.answers
         self._wire.popleft()

@@ -69,10 +69,13 @@ def all_lanes(connection: Connection, carrier: str | None = None) -> list[Row[tu
     return list(connection.execute(query.where(lanes.c.carrier == carrier) if carrier else query))
 
 
-def resume(connection: Connection, lane_id: int, who: str) -> None:
-    """A person says that the cause is mended; NotFound, or Conflict where the lane is not halted."""
+def resume(connection: Connection, lane_id: int, who: str, carrier: str | None = None) -> None:
+    """A person says that the cause is mended; NotFound, or Conflict where the lane is not halted.
+
+    Another carrier's lanes are not there for an operator of `carrier`.
+    """
     row = connection.execute(select(lanes).where(lanes.c.id == lane_id)).first()
-    if row is None:
+    if row is None or carrier not in (None, row.carrier):
         raise NotFound(f"There is no lane {lane_id}; `loa lane list` shows those there are.")
     halted = update(lanes).where(lanes.c.id == lane_id, lanes.c.state == LaneState.HALTED.value)
     values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}

@@ -79,7 +79,7 @@ def resume_lane(lane_id: Id, db: Db, who: Who) -> None:
     """Say that the cause is mended: the lane takes up its link again."""
 
     def work(connection: Connection) -> None:
-        lanes.resume(connection, lane_id, who.name)
+        lanes.resume(connection, lane_id, who.name, who.carrier)
         db.wake(connection)
 
     db.write(work)
@@ -97,6 +97,7 @@ def list_unknown(
 ) -> UnknownPage:
     """Deliveries of the run whose answer was lost and that no receipt has settled yet."""
     batch, line = after.split("-")
+    db.read(unknown.find_run, run_id, who.carrier)
     rows = db.read(unknown.listed, run_id, (int(batch), int(line)), limit)
     items = [_unknown(row) for row in rows]
     return UnknownPage(items, f"{items[-1].batch}-{items[-1].line}" if len(items) == limit else None)
@@ -105,6 +106,8 @@ def list_unknown(
 @router.post("/v1/runs/{run_id}/unknown/resend")
 def resend_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
     """Send these again, knowing that a second copy may come of it. Recorded under the caller's name."""
+
+    db.read(unknown.find_run, run_id, who.carrier)
 
     def work(connection: Connection) -> int:
         done = unknown.resend(connection, books, run_id, _chosen(body), who.name)
@@ -117,6 +120,7 @@ def resend_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> D
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 def write_off_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
     """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
+    db.read(unknown.find_run, run_id, who.carrier)
     return Decided(deliveries=db.write(unknown.write_off, books, run_id, _chosen(body), who.name))
 
 

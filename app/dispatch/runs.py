@@ -36,7 +36,7 @@ def fan_out_next(connection: Connection, ledger: Ledger) -> bool:
 
 
 def _due(connection: Connection) -> _Due | None:
-    """A batch of a started run that is not fanned out whole; a cancelled run's too, so that all is counted."""
+    """A batch of a started run that is not fanned out whole; a cancelled run's too: all are counted."""
     b, r, c = run_batches.c, runs.c, campaigns.c
     query = (
         select(r.id, b.campaign_id, b.batch_id, c.texts)

@@ -14,10 +14,10 @@ from app.models import runs, unknowns
 from app.states import RunState
 
 
-def find_run(connection: Connection, run_id: int) -> Row[tuple[object, ...]]:
-    """The run's row, or NotFound."""
+def find_run(connection: Connection, run_id: int, carrier: str | None = None) -> Row[tuple[object, ...]]:
+    """The run's row, or NotFound; another carrier's runs are not there for an operator of `carrier`."""
     row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
-    if row is None:
+    if row is None or carrier not in (None, row.carrier):
         raise NotFound(f"There is no run {run_id}.")
     return row
 

@@ -13,7 +13,7 @@ from app.sample import SHARES, write_sample
 
 
 def sifted(path: Path) -> Slice:
-    (found,) = Sifter(path.stem).slices(read_rows(path), size=1_000_000)
+    (found,) = Sifter(1, path.stem).slices(read_rows(path), size=1_000_000)
     return found
 
 
@@ -34,13 +34,13 @@ def test_carriers_faults_and_repeats_are_in_proportion(tmp_path: Path) -> None:
     repeated = sum(each.repeated for each in found.values())
     assert 0.02 < rejected / 11_200 < 0.04
     assert 0.005 < repeated / 11_200 < 0.015
-    assert {bad[1] for each in found.values() for bad in each.bad} == {*REASONS, "repeated"}
+    assert {bad[2] for each in found.values() for bad in each.bad} == {*REASONS, "repeated"}
 
 
 def test_the_areas_are_known_and_the_languages_too(tmp_path: Path) -> None:
     for carrier, path in write_sample(tmp_path, 2000, seed=1).items():
-        sifter = Sifter(carrier)
-        areas = {row[2] for each in sifter.slices(read_rows(path)) for row in each.good}
+        sifter = Sifter(1, carrier)
+        areas = {row[3] for each in sifter.slices(read_rows(path)) for row in each.good}
         assert (sifter.unknown_areas, sifter.unknown_languages) == (0, 0)
         assert len(areas) > 50
 

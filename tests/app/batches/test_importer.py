@@ -84,7 +84,7 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> Job:
     """An import that goes so far and then is heard of no more; its lease has run out."""
     job, counts = Job(db, batch_id), Counts()
     job.claim()
-    for done, _ in zip(Sifter("vnpt").slices(read_rows(path)), range(slices), strict=False):
+    for done, _ in zip(Sifter(batch_id, "vnpt").slices(read_rows(path)), range(slices), strict=False):
         after = counts.plus(done, 1)
         job.store(done, counts, after)
         counts = after
@@ -121,7 +121,7 @@ def test_a_slice_that_is_written_twice_is_there_once(db: Database, tmp_path: Pat
     path, file = put(tmp_path / "messy.csv", MESSY)
     job = Job(db, registered(db, file).id)
     job.claim()
-    (done,) = Sifter("vnpt").slices(read_rows(path))
+    (done,) = Sifter(job.batch_id, "vnpt").slices(read_rows(path))
     after = Counts().plus(done, 10)
     job.store(done, Counts(), after)
     job.store(done, Counts(), after)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import zipfile
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -79,12 +82,41 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
         list(Reader(file, limit=10_000))
 
 
-def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
-    file = workbook(tmp_path, S=[["phone"], [912345678]])
-    damaged = tmp_path / "damaged.xlsx"
-    with zipfile.ZipFile(file) as old, zipfile.ZipFile(damaged, "w") as new:
+def rewrite(file: Path, change: Callable[[bytes], bytes]) -> Path:
+    """The workbook with its first sheet changed."""
+    changed = file.with_name("changed.xlsx")
+    with zipfile.ZipFile(file) as old, zipfile.ZipFile(changed, "w") as new:
         for info in old.infolist():
             content = old.read(info)
-            new.writestr(info.filename, content[:80] if "sheet1" in info.filename else content)
+            new.writestr(info.filename, change(content) if "sheet1" in info.filename else content)
+    return changed
+
+
+def test_a_number_that_a_program_wrote_as_a_float_is_a_whole_number(tmp_path: Path) -> None:
+    file = workbook(tmp_path, S=[["phone"], [84912345678]])
+    changed = rewrite(file, lambda sheet: sheet.replace(b"<v>84912345678<", b"<v>8.4912345678E10<"))
+    assert list(read_rows(changed)) == [(2, "84912345678", "", "")]
+
+
+def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
+    file = rewrite(workbook(tmp_path, S=[["phone"], [912345678]]), lambda sheet: sheet[:80])
     with pytest.raises(Invalid, match="no Excel workbook"):
-        list(read_rows(damaged))
+        list(read_rows(file))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_workbook_with_a_few_wrong_bytes_is_read_or_refused_in_words(tmp_path: Path, seed: int) -> None:
+    file = workbook(tmp_path, S=[["phone"], *([912345678 + n] for n in range(5))])
+    content, chance = bytearray(file.read_bytes()), random.Random(seed)
+    for _ in range(4):
+        content[chance.randrange(len(content))] = chance.randrange(256)
+    file.write_bytes(content)
+    with suppress(Invalid):
+        assert len(list(read_rows(file))) <= 6
+
+
+def test_a_sheet_with_more_rows_than_excel_has_is_refused(tmp_path: Path) -> None:
+    file = workbook(tmp_path, S=[["phone"], [912345678]])
+    far = rewrite(file, lambda sheet: sheet.replace(b'<row r="2"', b'<row r="2000000000"'))
+    with pytest.raises(Invalid, match="more than 1048576 rows"):
+        list(read_rows(far))

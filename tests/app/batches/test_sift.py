@@ -14,25 +14,25 @@ from app.batches.sift import Seen, Sifter, shown
 def test_one_number_in_all_its_spellings_is_one_subscriber_and_the_rest_repeats() -> None:
     spellings = ["0322000004", "84322000004", "+84322000004", "0084322000004", "01622000004", "322000004"]
     rows = [(line, raw, "", "") for line, raw in enumerate(spellings, 2)]
-    (found,) = Sifter("viettel").slices(rows)
-    assert found.good == [(2, 84_322_000_004, None, None)]
-    assert [bad[1] for bad in found.bad] == ["repeated"] * 5
+    (found,) = Sifter(1, "viettel").slices(rows)
+    assert found.good == [(1, 2, 84_322_000_004, None, None)]
+    assert [bad[2] for bad in found.bad] == ["repeated"] * 5
     assert found.repeated == 5
 
 
 def test_slices_hold_as_many_lines_as_asked_for() -> None:
     rows = [(line, "" if line % 3 else f"09120{line:05d}", "x", "") for line in range(2, 27)]
-    found = list(Sifter("vnpt").slices(rows, size=10))
+    found = list(Sifter(1, "vnpt").slices(rows, size=10))
     assert [each.lines for each in found] == [10, 10, 5]
 
 
 def test_rows_of_blanks_only_are_no_lines() -> None:
-    (found,) = Sifter("vnpt").slices([(2, " ", "", "\t"), (3, "-", "", "")])
+    (found,) = Sifter(1, "vnpt").slices([(2, " ", "", "\t"), (3, "-", "", "")])
     assert found.lines == 0
 
 
 def test_unknown_areas_and_languages_are_counted_and_reject_nobody() -> None:
-    sifter = Sifter("vnpt")
+    sifter = Sifter(1, "vnpt")
     rows = [(line, f"09120000{line:02d}", "99999", "Klingon") for line in range(10, 13)]
     (found,) = sifter.slices([*rows, (13, "0912000013", " ", "")])
     assert len(found.good) == 4
@@ -42,14 +42,14 @@ def test_unknown_areas_and_languages_are_counted_and_reject_nobody() -> None:
 @pytest.mark.parametrize(("carrier", "others"), [("vnpt", 2), ("viettel", 1), ("itel", 3), ("lab", 0)])
 def test_numbers_of_other_ranges_are_counted_for_carriers_that_hold_ranges(carrier: str, others: int) -> None:
     rows = [(2, "0912000001", "", ""), (3, "0322000001", "", ""), (4, "0322000002", "", "")]
-    (found,) = Sifter(carrier).slices(rows)
+    (found,) = Sifter(1, carrier).slices(rows)
     assert len(found.good) == 3
     assert found.other_range == others
 
 
 def test_lines_that_the_reader_refused_are_kept_masked() -> None:
-    (found,) = Sifter("vnpt").slices([BadLine(7, "quotes", '"0912000001')])
-    assert found.bad == [(7, "quotes", '"0912****01')]
+    (found,) = Sifter(1, "vnpt").slices([BadLine(7, "quotes", '"0912000001')])
+    assert found.bad == [(1, 7, "quotes", '"0912****01')]
 
 
 @pytest.mark.parametrize(

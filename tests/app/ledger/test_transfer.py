@@ -85,7 +85,7 @@ def test_a_target_with_rows_is_refused_and_left_alone(source: Database, target: 
 
 def test_a_target_without_schema_is_refused(source: Database, target: Database) -> None:
     target.write(lambda c: c.execute(text("DELETE FROM alembic_version")))
-    with pytest.raises(SetupError, match=r"target is not ready\. .*Run `loa migrate` first"):
+    with pytest.raises(SetupError, match=r"target is not ready\. .*Run `loa migrate`"):
         copy_ledger(source, target)
 
 

@@ -1,0 +1,89 @@
+"""Lanes and unknown deliveries from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.cli import app as loa
+from app.cli import lane, unknown
+from app.db import Database
+from app.dispatch import lanes
+from app.errors import Invalid, SetupError
+from app.ledger.contract import Outcome
+from app.states import DeliveryState
+from carriers.contract import Halted, Unknown
+from tests.app.cli.test_campaign_commands import Shell
+from tests.app.world import build
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path) -> Shell:
+    return Shell(database_url, tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def trouble(database_url: str) -> None:
+    """A halted lane, and two deliveries of run 1 whose answers were lost."""
+    db = Database(database_url)
+    world = build(db, 2)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    outcomes = [Outcome(item, Unknown("no answer")) for item in lease.items]
+    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.release, lease, 0.0)
+    db.write(lanes.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
+    db.close()
+
+
+def states(url: str) -> dict[int, int]:
+    from sqlalchemy import func, select
+
+    from app.models import deliveries
+
+    db = Database(url)
+    query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)
+    found = dict(db.read(lambda c: [tuple(row) for row in c.execute(query)]))
+    db.close()
+    return found
+
+
+def test_a_halted_lane_is_shown_and_resumed(shell: Shell) -> None:
+    assert "the password is wrong" in shell(lane.app, "list")
+    assert json.loads(shell(lane.app, "list", "--json"))[0]["state"] == "halted"
+    assert shell(lane.app, "resume", "1") == "Lane 1 is running."
+
+
+def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, database_url: str) -> None:
+    listed = shell(unknown.app, "list", "1")
+    assert "8491*****00" in listed
+    assert "84912000000" not in listed
+    assert shell(unknown.app, "resend", "1", "--line", "1:2") == "1 deliveries of run 1 are queued again."
+    assert shell(unknown.app, "write-off", "1", "--all") == "1 deliveries of run 1 are written off."
+    assert states(database_url) == {int(DeliveryState.QUEUED): 1, int(DeliveryState.UNKNOWN): 1}
+
+
+@pytest.mark.parametrize("words", [[], ["--all", "--line", "1:2"], ["--line", "x"], ["--line", "1"]])
+def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -> None:
+    with pytest.raises(Invalid, match="BATCH:LINE"):
+        shell(unknown.app, "resend", "1", *words)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_sqlite_has_no_parts_that_run_apart(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LOA_DATABASE_URL", raising=False)
+    from typer.testing import CliRunner
+
+    result = CliRunner().invoke(loa, [command])
+    assert isinstance(result.exception, SetupError)
+    assert "`loa up`" in result.exception.detail
+
+
+def test_migrate_says_the_revision(shell: Shell) -> None:
+    assert shell(loa, "migrate").startswith("The schema is at revision 0")

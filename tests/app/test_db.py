@@ -1,0 +1,159 @@
+"""The database's door: one writer at a time on SQLite, Away in words, waking across processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from app import audit
+from app.db import Database, connect_patiently, translated
+from app.errors import Away, SetupError
+from app.models import audit as audit_table
+from tests.app.dispatch.paper import until
+
+
+def count(c: Connection) -> int:
+    return len(c.execute(select(audit_table.c.id)).all())
+
+
+def test_what_raises_is_rolled_back(db: Database) -> None:
+    def spoil(c: Connection) -> None:
+        audit.note(c, "a", "b", "c")
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        db.write(spoil)
+    assert db.read(count) == 0
+
+
+def test_a_mistake_in_a_statement_is_not_taken_for_a_database_that_is_away(db: Database) -> None:
+    with pytest.raises((OperationalError, Exception)) as caught:
+        db.write(lambda c: c.execute(text("SELECT nothing FROM nowhere")))
+    assert not isinstance(caught.value, Away)
+
+
+def test_a_broken_constraint_is_no_outage(db: Database) -> None:
+    row = {"id": 7, "at": 1, "who": "a", "action": "b", "subject": "c", "detail": {}}
+    with pytest.raises(IntegrityError):
+        db.write(lambda c: c.execute(insert(audit_table), [row, row]))
+
+
+async def test_waking_reaches_every_listener_after_the_commit(database_url: str) -> None:
+    first, heard = Database(database_url), threading.Event()
+    second = first if first.sqlite else Database(database_url)
+    second.on_wake(heard.set)
+    try:
+        for _ in range(50):  # the listener of PostgreSQL needs a moment to connect
+            await first.awrite(lambda c: first.wake(c))
+            if heard.wait(0.1):
+                break
+        assert heard.is_set()
+    finally:
+        second.close()
+        first.close()
+
+
+def test_a_rolled_back_change_wakes_nobody(sqlite_url: str) -> None:
+    db, heard = Database(sqlite_url), threading.Event()
+    db.on_wake(heard.set)
+
+    def spoil(c: Connection) -> None:
+        db.wake(c)
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        db.write(spoil)
+    db.write(count)
+    assert not heard.is_set()
+    db.close()
+
+
+def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
+    db = Database(sqlite_url)
+    with pytest.raises(SetupError, match=r"Another Loa \(process \d+\).*LOA_DATABASE_URL"):
+        Database(sqlite_url)
+    db.close()
+    Database(sqlite_url).close()
+
+
+async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_lost(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=50"))
+    db = Database(sqlite_url)
+    other = sqlite3.connect(tmp_path / "loa.sqlite3", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Away, match="locked"):
+        db.write(audit.note, "a", "b", "c")
+    timer = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
+    timer.start()
+    await db.insist(audit.note, "a", "b", "c")
+    assert db.read(count) == 1
+    timer.join()
+    other.close()
+    db.close()
+
+
+def test_a_server_that_is_not_there_is_away_in_words() -> None:
+    db = Database("postgresql+psycopg://root@127.0.0.1:1/none")
+    with pytest.raises(Away, match="can't be reached"):
+        connect_patiently(db, 0.3)
+    db.close()
+
+
+async def test_a_connection_that_the_server_ends_is_made_anew(new_postgresql_url: str) -> None:
+    db = Database(new_postgresql_url)
+    kill = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        " AND datname = current_database()"
+    )
+    db.write(count)
+    db.read(lambda c: c.execute(kill).all())
+    await db.insist(audit.note, "a", "b", "c")
+    assert db.read(count) == 1
+    db.close()
+
+
+async def test_a_transaction_cut_in_the_middle_is_away_and_not_committed(new_postgresql_url: str) -> None:
+    db = Database(new_postgresql_url)
+
+    def cut(c: Connection) -> None:
+        audit.note(c, "a", "b", "c")
+        pid = c.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+        db.read(lambda other: other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})").all())
+        audit.note(c, "a", "b", "d")
+
+    with pytest.raises(Away):
+        db.write(cut)
+    assert db.read(count) == 0
+    db.close()
+
+
+def test_an_error_of_the_driver_itself_is_away_as_well() -> None:
+    with pytest.raises(Away), translated():
+        raise psycopg.OperationalError("server closed the connection")
+    with pytest.raises(Away), translated():
+        raise psycopg.errors.DeadlockDetected("deadlock detected")
+
+
+async def test_the_listener_comes_back_after_its_connection_is_cut(new_postgresql_url: str) -> None:
+    db, heard = Database(new_postgresql_url), threading.Event()
+    db.on_wake(heard.set)
+    kill = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+        " AND datname = current_database()"
+    )
+    await until(lambda: bool(db.read(lambda c: c.execute(kill).all())))
+
+    def woken() -> bool:
+        db.write(db.wake)
+        return heard.wait(0.05)
+
+    await until(woken)
+    db.close()
