@@ -74,7 +74,7 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
         return counts_of(batch)
     log.info("import started", batch=batch_id, carrier=batch.carrier)
     try:
-        return _import(job, Sifter(batch.carrier), path, progress or (lambda _: None))
+        return _import(job, Sifter(batch_id, batch.carrier), path, progress or (lambda _: None))
     except Invalid as error:
         job.clear()
         job.fail(error.detail)
@@ -87,7 +87,8 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
 def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
     job.clear()
     counts = Counts()
-    # One slice is written while the next is read.
+    # One slice is written while the next is read: but sqlite3 lets go of the interpreter's lock at every
+    # row, so that there two busy threads are slower than one after the other.
     with ThreadPoolExecutor(1, "loa-import-write") as writer:
         writing = writer.submit(lambda: None)
         for done, after in _slices(sifter, path):
@@ -95,6 +96,8 @@ def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
             progress(counts)
             writing = writer.submit(job.store, done, counts, after)
             counts = after
+            if job.db.sqlite:
+                writing.result()
         writing.result()
     progress(counts)
     if not counts.lines:

@@ -164,8 +164,8 @@ class Job:
     def _store(self, connection: Connection, done: Slice, before: Counts, after: Counts) -> None:
         # The counters tell whether this slice is in already: its commit's answer may have been lost.
         if self._hold(connection, batches.c.lines == before.lines, **after.stored()):
-            store(connection, subscribers, [(self.batch_id, *row) for row in done.good])
-            store(connection, bad_lines, [(self.batch_id, *row) for row in done.bad])
+            store(connection, subscribers, done.good)
+            store(connection, bad_lines, done.bad)
 
     def _finish(self, connection: Connection, detail: dict[str, int]) -> None:
         batch = self._batch(connection)

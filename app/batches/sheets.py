@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, BinaryIO
@@ -16,6 +17,11 @@ from app.errors import Invalid
 
 _ROWS_LIMIT = 1_048_576  # as many as Excel has
 _STRINGS_LIMIT = 160 * 1024**2  # bytes of the table of texts, which is held in memory
+# All that zipfile and openpyxl were seen to raise at files with a few bytes changed.
+_DAMAGED = (
+    *(zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError),
+    *(LookupError, ValueError, TypeError, RuntimeError),
+)
 _NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
 
 
@@ -28,7 +34,7 @@ def sheet_rows(file: BinaryIO, limit: int) -> Iterator[tuple[int, str, str, str]
             yield from _rows(*_choose(workbook))
         finally:
             workbook.close()
-    except (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, TypeError):
+    except _DAMAGED:
         raise Invalid(_NO_WORKBOOK) from None
 
 

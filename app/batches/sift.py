@@ -10,20 +10,21 @@ from app.areas import normalise_area
 from app.batches.languages import normalise_language
 from app.batches.reader import BadLine, Row
 from app.batches.reasons import REPEATED
-from app.phone import HOLDERS, mask, normalise, range_holder
+from app.phone import RANGE, mask, normalise, ranges_of
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 _VALUE_LENGTH = 80
-_RANGE = 1_000_000
 _CACHE_LIMIT = 10_000
+_MAP_BITS = 20
+_MAP_MASK = (1 << _MAP_BITS - 3) - 1
 
 
 @dataclass(slots=True)
 class Slice:
-    """Up to SLICE lines: rows for the tables without their batch, and what they add to its counters."""
+    """Up to SLICE lines: rows as the tables have them, and what they add to the batch's counters."""
 
-    good: list[tuple[int, int, str | None, str | None]] = field(default_factory=list)
-    bad: list[tuple[int, str, str]] = field(default_factory=list)
+    good: list[tuple[int, int, int, str | None, str | None]] = field(default_factory=list)
+    bad: list[tuple[int, int, str, str]] = field(default_factory=list)
     repeated: int = 0
     other_range: int = 0
 
@@ -34,15 +35,15 @@ class Slice:
 
 
 class Seen:
-    """The numbers met so far, one bit each: 122 KiB for a range of a million, however many lines."""
+    """The numbers met so far, one bit each: 128 KiB for about a million in a row, however many lines."""
 
     def __init__(self) -> None:
-        self._maps: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(_RANGE // 8))
+        self._maps: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(1 << _MAP_BITS - 3))
 
     def add(self, phone: int) -> bool:
         """Whether the number is new; it is known from now on."""
-        bits = self._maps[phone // _RANGE]
-        place, bit = phone % _RANGE >> 3, 1 << (phone & 7)
+        bits = self._maps[phone >> _MAP_BITS]
+        place, bit = phone >> 3 & _MAP_MASK, 1 << (phone & 7)
         if bits[place] & bit:
             return False
         bits[place] |= bit
@@ -69,8 +70,9 @@ class _Column(dict[str, str | None]):
 class Sifter:
     """Sorts rows into slices for one batch of one carrier."""
 
-    def __init__(self, carrier: str) -> None:
-        self._carrier = carrier
+    def __init__(self, batch_id: int, carrier: str) -> None:
+        self._batch_id = batch_id
+        self._ranges = ranges_of(carrier)
         self._seen = Seen()
         self._areas = _Column(normalise_area)
         self._languages = _Column(normalise_language)
@@ -87,15 +89,15 @@ class Sifter:
 
     def slices(self, rows: Iterable[Row | BadLine], size: int = SLICE) -> Iterator[Slice]:
         """Every row lands in exactly one slice, as a subscriber or as a bad line."""
-        current, left = Slice(), size
+        current, left, batch_id = Slice(), size, self._batch_id
         add, areas, languages = self._seen.add, self._areas, self._languages
         for row in rows:
             if isinstance(row, BadLine):
-                current.bad.append((row.line, row.reason, shown(row.value)))
+                current.bad.append((batch_id, row.line, row.reason, shown(row.value)))
             else:
                 phone = normalise(row[1])
                 if isinstance(phone, int) and add(phone):
-                    current.good.append((row[0], phone, areas[row[2]], languages[row[3]]))
+                    current.good.append((batch_id, row[0], phone, areas[row[2]], languages[row[3]]))
                 elif not self._refuse(current, row, phone):
                     continue
             left -= 1
@@ -109,16 +111,16 @@ class Sifter:
         line, raw, area, language = row
         if isinstance(phone, int):
             current.repeated += 1
-            current.bad.append((line, REPEATED, mask(phone)))
+            current.bad.append((self._batch_id, line, REPEATED, mask(phone)))
             return True
         if phone == "empty" and not (area + language).strip():
             return False
-        current.bad.append((line, phone, shown(raw)))
+        current.bad.append((self._batch_id, line, phone, shown(raw)))
         return True
 
     def _finish(self, done: Slice) -> Slice:
-        if self._carrier in HOLDERS:
-            done.other_range = sum(range_holder(row[1]) != self._carrier for row in done.good)
+        if self._ranges:
+            done.other_range = sum(row[2] // RANGE not in self._ranges for row in done.good)
         return done
 
 

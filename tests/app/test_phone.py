@@ -117,6 +117,8 @@ def test_nine_digits_that_begin_with_84_are_a_national_number() -> None:
         ("84912345", "too_short"),
         ("12", "too_short"),
         ("09123456789", "too_long"),
+        ("084912345678", "too_long"),
+        ("9" * 5000, "too_long"),
         ("0912345678 0912345679", "too_long"),
     ],
 )
@@ -186,6 +188,11 @@ def test_a_number_means_the_same_in_every_spelling(national: int, spelling: str)
     digits = f"{national:09d}"
     if digits[0] in "35789":
         assert normalise(spelling.format(digits)) == normalise(f"0{digits}")
+
+
+@given(st.from_regex(r"0{0,2}(84)?0?[1-9][0-9]{5,10}", fullmatch=True))
+def test_bare_digits_mean_what_they_mean_with_blanks_around(digits: str) -> None:
+    assert normalise(digits) == normalise(f" {digits} ")
 
 
 @given(st.text())
