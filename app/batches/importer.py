@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy import Connection, insert, select
 
 from app import audit, clock
-from app.batches.job import Counts, Job, counts_of, is_waiting
+from app.batches.job import Counts, Job, counts_of
+from app.batches.owner import is_waiting
 from app.batches.reader import Reader
 from app.batches.sift import Sifter, Slice
 from app.db import Database

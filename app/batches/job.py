@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from app import audit, clock
+from app.batches.owner import is_waiting, new_owner
 from app.batches.sift import SLICE, Slice
 from app.batches.store import store
 from app.db import Database
@@ -64,23 +62,13 @@ def counts_of(batch: Row[Any]) -> Counts:
     return Counts(**{name: getattr(batch, name) for name in Counts.__slots__})
 
 
-def is_waiting(batch: Row[Any]) -> bool:
-    """Whether the batch is not ready and no living import is at work on it."""
-    alive = batch.owner is not None and batch.lease_until > clock.now_ms()
-    return batch.state != BatchState.READY and not alive
-
-
-def _token() -> str:
-    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
 @dataclass(frozen=True, slots=True)
 class Job:
     """`owner` is the fencing token: an import that lost its batch writes nothing more."""
 
     db: Database
     batch_id: int
-    owner: str = field(default_factory=_token)
+    owner: str = field(default_factory=new_owner)
 
     def claim(self) -> Row[Any]:
         """Take the batch, or find it ready; Conflict while a living import holds it."""
@@ -129,13 +117,18 @@ class Job:
         return row
 
     def _claim(self, connection: Connection) -> Row[Any]:
-        c, now = batches.c, clock.now_ms()
-        free = c.owner.is_(None) | (c.owner == self.owner) | (c.lease_until < now)
-        values = {"owner": self.owner, "lease_until": now + LEASE_MS, "state": BatchState.IMPORTING}
-        statement = update(batches).where(c.id == self.batch_id, c.state != BatchState.READY, free)
-        taken = connection.execute(statement.values(error=None, **values, **Counts().stored())).rowcount
-        batch = self._batch(connection)
-        if not taken and batch.state != BatchState.READY:
+        c, batch = batches.c, self._batch(connection)
+        if batch.state == BatchState.READY:
+            return batch
+        values = {"owner": self.owner, "lease_until": clock.now_ms() + LEASE_MS, "error": None}
+        unchanged = (
+            c.owner.is_not_distinct_from(batch.owner),
+            c.lease_until.is_not_distinct_from(batch.lease_until),
+        )
+        take = update(batches).where(c.id == self.batch_id, c.state == batch.state, *unchanged)
+        take = take.values(state=BatchState.IMPORTING, **values, **Counts().stored())
+        free = batch.owner == self.owner or is_waiting(batch)
+        if not (free and connection.execute(take).rowcount):
             raise Conflict(f"Batch {self.batch_id} is being imported already; look at its progress instead.")
         return batch
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, select
 
 from app import clock
 from app.batches.importer import import_batch
-from app.batches.job import is_waiting
+from app.batches.owner import is_waiting
 from app.db import Database
 from app.errors import AppError, Away, Conflict
 from app.models import batches
