@@ -113,6 +113,8 @@ async def _work(world: World, port: int, count: int) -> float:
     running = asyncio.create_task(worker.run())
     started = now()
     while await world.db.aread(_delivered) < count:
+        if running.done():
+            running.result()
         if running.done() or now() - started > _PATIENCE_S:
             raise SystemExit(f"The path stopped after {now() - started:.0f} s: {world.states()}")
         await asyncio.sleep(_LOOK_S)
