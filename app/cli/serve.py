@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import structlog
@@ -75,17 +77,34 @@ def _run(main: Callable[[Settings, Database], Coroutine[Any, Any, None]], apart:
         db.close()
 
 
+class Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn raises them again at its end, which would kill lanes that drain."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take SIGTERM and SIGINT from now on."""
+        _on_signals(self._told)
+        yield
+
+    def _told(self) -> None:
+        self.should_exit = True
+
+
+def _on_signals(told: Callable[[], None]) -> None:
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, told)
+
+
 async def _api(settings: Settings, db: Database) -> None:
+    door = _listen(settings.host, settings.port)
     resuming = _resume_imports(settings, db)
-    await _server(settings, db, Metrics(db)).serve()
+    await _server(settings, db, Metrics(db)).serve([door])
     await resuming
 
 
 async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
     sender = _worker(settings, db, Metrics(db), only)
-    loop = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, sender.stop)
+    _on_signals(sender.stop)
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())
     await sender.run()
     log.info("worker stopped")
@@ -93,12 +112,13 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
 
 async def _all(settings: Settings, db: Database) -> None:
     """The API until it is told to stop, then the lanes: nothing new comes in while they drain."""
+    door = _listen(settings.host, settings.port)
     resuming = _resume_imports(settings, db)
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics)
     server = _server(settings, db, metrics)
     sending = asyncio.create_task(sender.run())
-    serving = asyncio.create_task(server.serve())
+    serving = asyncio.create_task(server.serve([door]))
     await asyncio.wait({sending, serving}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     sender.stop()
@@ -117,7 +137,21 @@ def _worker(settings: Settings, db: Database, metrics: Metrics, only: str | None
     return Worker(db, ledger_for(db, settings.chunk_size), settings, metrics, only)
 
 
-def _server(settings: Settings, db: Database, metrics: Metrics) -> uvicorn.Server:
+def _listen(host: str, port: int) -> socket.socket:
+    """The API's address, taken before anything is sent or imported; SetupError where that can't be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        door = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise SetupError(
+            f"Loa can't listen on {host} port {port} ({error.strerror}). Stop the program that uses it, "
+            "or set LOA_HOST and LOA_PORT to an address that is free."
+        ) from None
+    log.info("listening", host=host, port=door.getsockname()[1])
+    return door
+
+
+def _server(settings: Settings, db: Database, metrics: Metrics) -> Server:
     app = create_app(settings, db, metrics)
     options = uvicorn.Config(
         app,
@@ -128,4 +162,4 @@ def _server(settings: Settings, db: Database, metrics: Metrics) -> uvicorn.Serve
         server_header=False,
         timeout_graceful_shutdown=10,
     )
-    return uvicorn.Server(options)
+    return Server(options)
