@@ -1,0 +1,72 @@
+"""SIGTERM in mid-run, and a second Loa on one folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.states import DeliveryState
+from carriers.simulators.smsc import Manners, Smsc
+from tests.faults.processes import Home, smpp_link
+from tests.faults.view import View, queue
+
+
+async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home) -> None:
+    queue(home.url, 3000)
+    view = View(home.url)
+    async with Smsc(Manners(answer_delay_s=0.1, receipt_delay_s=0.2)) as smsc:
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=1000)})
+        first = home.sender()
+        await home.until(lambda: smsc.report()["distinct_numbers"] >= 500, "500 numbers seen")
+        assert await first.stop() == 0, first.words()
+        assert view.leases() == 0
+        assert set(smsc.numbers()) == view.phones(DeliveryState.SUBMITTED, DeliveryState.DELIVERED)
+        assert view.phones(DeliveryState.UNKNOWN) == set()
+        second = home.sender()
+        await home.until(view.over, "the run is finished")
+        assert await second.stop() == 0, second.words()
+        assert (smsc.report()["distinct_numbers"], smsc.report()["copies_max"]) == (3000, 1)
+    assert view.states() == {DeliveryState.DELIVERED: 3000}
+
+
+async def test_sigterm_before_anything_is_ready_ends_in_order(home: Home) -> None:
+    home.configure({})
+    for program in home.all():
+        await home.until(lambda log=program.log: log.stat().st_size > 0, "it says that it lives")
+        assert await program.stop() == 0, program.words()
+
+
+@pytest.mark.parametrize("second", [("up",), ("key", "list")])
+async def test_a_second_loa_on_one_sqlite_folder_is_refused_in_words(
+    sqlite_home: Home, second: tuple[str, ...]
+) -> None:
+    home = sqlite_home
+    home.configure({})
+    first = home.start("up")
+    await home.until(lambda: "listening" in first.words(), "the first one serves")
+    said = (await home.command(*second, status=1)).replace("\n", " ")
+    begins = f"loa: Another Loa (process {first.process.pid}) is using the folder {home.folder}. "
+    assert said.startswith(begins + "SQLite serves one process: stop that one, speak to it over HTTP,")
+    assert "LOA_DATA" in said
+    assert "LOA_DATABASE_URL" in said
+    assert first.alive()
+    assert await first.stop() == 0, first.words()
+    assert await home.command("key", "list") is not None
+
+
+@pytest.mark.parametrize("apart", ["serve", "worker"])
+async def test_serve_and_worker_do_not_run_apart_on_sqlite(sqlite_home: Home, apart: str) -> None:
+    sqlite_home.configure({})
+    said = await sqlite_home.command(apart, status=1)
+    assert f"`loa {apart}` can't run apart" in said
+
+
+async def test_a_port_that_is_taken_is_said_in_a_sentence(home: Home) -> None:
+    """The operator who starts a second one by mistake is told so, and nothing is sent meanwhile."""
+    queue(home.url, 500)
+    async with Smsc(port=0) as smsc:
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port)})
+        home.port = smsc.port
+        api = home.start("up" if home.sqlite else "serve")
+        assert await api.ended() == 1, api.words()
+        assert api.words().startswith(f"loa: Loa can't listen on 127.0.0.1 port {home.port} (")
+        assert smsc.report()["submits"] == 0
