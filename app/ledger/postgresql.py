@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
@@ -187,7 +188,7 @@ class PostgresqlLedger(Queue, Results, Tallies):
     def find(self, connection: Connection, references: Sequence[tuple[int, str]]) -> list[Hit]:
         """Lock and read the deliveries of these (group_id, reference), in key order."""
         groups, names = zip(*references, strict=True)
-        values = {"i": list(range(len(references))), "g": list(groups), "r": list(names)}
+        values = {"i": _array(range(len(references))), "g": _array(groups), "r": list(names)}
         return [Hit(*row) for row in connection.exec_driver_sql(_FIND, values)]
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -211,7 +212,18 @@ class PostgresqlLedger(Queue, Results, Tallies):
 
 def _arrays(rows: Sequence[Row]) -> dict[str, object]:
     """Columns of the rows as v0, v1 ...: one array each."""
-    return {f"v{number}": list(column) for number, column in enumerate(zip(*rows, strict=True))}
+    return {f"v{number}": _array(column) for number, column in enumerate(zip(*rows, strict=True))}
+
+
+def _array(column: Sequence[Any]) -> object:
+    """One parameter.
+
+    psycopg writes an array value by value in Python, which was 8% of a worker's CPU. Whole numbers are
+    written at once: between its brackets a JSON list of them is what PostgreSQL reads. Texts are left to it.
+    """
+    if any(isinstance(value, str) for value in column):
+        return list(column)
+    return "{" + json.dumps(list(column))[1:-1] + "}"
 
 
 @cache
