@@ -16,7 +16,7 @@ from tests.bench.figures import Figure, Limit
 from tests.bench.import_bench import run as import_lines
 from tests.bench.machinery import SERVER, fresh_url
 from tests.bench.path_bench import path
-from tests.bench.pump_bench import pump
+from tests.bench.pump_bench import ROUNDS, pump
 
 ENGINES = ("sqlite", "postgresql")
 LEFT_OUT = "PostgreSQL is left out: LOA_TEST_DATABASE_URL names no server."
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(options: argparse.Namespace) -> list[Figure]:
     _say("pump: Loa's SMPP client and smpplib in turns, without a database")
-    found = _pump_figures(options.messages)
+    found = _pump_figures(options.messages, rounds=1 if options.quick else ROUNDS)
     for engine in _engines(options.engine):
         _say(f"{engine}: import of {options.lines:,} lines")
         found += _import_figures(engine, options.lines)
@@ -79,8 +79,8 @@ def _engines(wanted: str) -> list[str]:
     return engines
 
 
-def _pump_figures(count: int) -> list[Figure]:
-    rates = pump(count)
+def _pump_figures(count: int, rounds: int) -> list[Figure]:
+    rates = pump(count, rounds)
     limit = Limit("smpplib_messages_per_second", rates["smpplib_messages_per_second"], bar=4)
     return [Figure("pump_messages_per_second", rates["pump_messages_per_second"], limit)]
 

@@ -104,8 +104,4 @@ def peak_kb() -> int:
 
 
 if __name__ == "__main__":
-    import structlog
-
-    # The last line of stdout is the answer; the log goes elsewhere.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     print(json.dumps(import_here(sys.argv[1], Path(sys.argv[2]))))

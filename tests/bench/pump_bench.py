@@ -20,7 +20,7 @@ from tests.bench.machinery import RECEIPT_FLAGS, now, simulator
 
 WINDOW = 100
 MOST = 40_000  # messages of one run: enough for a steady rate
-_ROUNDS = 3
+ROUNDS = 3
 _PARCEL = 200
 _OUTSTANDING = 4  # parcels handed over and not yet answered: the window never runs dry
 _PATIENCE_S = 60.0
@@ -29,11 +29,11 @@ _SENDER = "CA SONLA"
 _FIRST = 84_912_000_000
 
 
-def pump(count: int) -> dict[str, float]:
+def pump(count: int, rounds: int = ROUNDS) -> dict[str, float]:
     """Messages/s of Loa's client and of smpplib, from first submit to last receipt; medians, in turns."""
     count = min(count, MOST)
     loa, smpplib = [], []
-    for _ in range(_ROUNDS):
+    for _ in range(rounds):
         loa.append(_rate(_loa, count))
         smpplib.append(_rate(_smpplib, count))
     return {
