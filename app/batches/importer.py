@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
 from sqlalchemy import Connection, insert, select
 
 from app import audit, clock
@@ -21,8 +20,6 @@ from app.models import batches
 from app.states import BatchState
 
 Progress = Callable[[Counts], None]
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +70,11 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
     batch = job.claim()
     if batch.state == BatchState.READY:
         return counts_of(batch)
-    log.info("import started", batch=batch_id, carrier=batch.carrier)
     try:
         return _import(job, Sifter(batch_id, batch.carrier), path, progress or (lambda _: None))
     except Invalid as error:
         job.clear()
         job.fail(error.detail)
-        log.warning("import failed", batch=batch_id, reason=error.detail)
         raise
     finally:
         job.release()
@@ -103,9 +98,8 @@ def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
     progress(counts)
     if not counts.lines:
         raise Invalid("The file has no subscribers below its header.")
-    unknown = {"unknown_areas": sifter.unknown_areas, "unknown_languages": sifter.unknown_languages}
-    job.finish(**asdict(counts), **unknown)
-    log.info("import finished", batch=job.batch_id, **asdict(counts), **unknown)
+    counts = replace(counts, unknown_areas=sifter.unknown_areas, unknown_languages=sifter.unknown_languages)
+    job.finish(counts)
     return counts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Column, Connection, Row, Table, delete, select, update
@@ -27,11 +27,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+_STORED = ("lines", "accepted", "rejected", "repeated", "other_range", "bytes_read")
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What became of the lines: accepted + rejected + repeated = lines. Blank lines are none.
 
     other_range: accepted numbers of ranges that another carrier holds; bytes_read: of the file.
+    unknown_areas, unknown_languages: accepted lines that lost their area or language; known at the end of
+    an import, and kept in its audit note only.
     """
 
     lines: int = 0
@@ -40,6 +45,8 @@ class Counts:
     repeated: int = 0
     other_range: int = 0
     bytes_read: int = 0
+    unknown_areas: int = 0
+    unknown_languages: int = 0
 
     def plus(self, done: Slice, position: int) -> Counts:
         """The counts after one more slice, read up to `position`."""
@@ -54,12 +61,12 @@ class Counts:
 
     def stored(self) -> dict[str, int]:
         """Values for the columns of the batch, which have the same names."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in _STORED}
 
 
 def counts_of(batch: Row[Any]) -> Counts:
     """The counts that a batch has."""
-    return Counts(**{name: getattr(batch, name) for name in Counts.__slots__})
+    return Counts(**{name: getattr(batch, name) for name in _STORED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +91,9 @@ class Job:
         if after.lines > before.lines:
             self._write(self._store, done, before, after)
 
-    def finish(self, **detail: int) -> None:
+    def finish(self, counts: Counts) -> None:
         """Make the batch ready, with a note of what was found."""
-        self._write(self._finish, detail)
+        self._write(self._finish, counts)
 
     def fail(self, sentence: str) -> None:
         """Leave the batch failed and empty."""
@@ -160,10 +167,12 @@ class Job:
             store(connection, subscribers, done.good)
             store(connection, bad_lines, done.bad)
 
-    def _finish(self, connection: Connection, detail: dict[str, int]) -> None:
+    def _finish(self, connection: Connection, counts: Counts) -> None:
         batch = self._batch(connection)
         if self._end(connection, state=BatchState.READY, bytes_read=batch.bytes):
-            audit.note(connection, batch.created_by, "batch.import", f"batch {self.batch_id}", **detail)
+            audit.note(
+                connection, batch.created_by, "batch.import", f"batch {self.batch_id}", **asdict(counts)
+            )
 
     def _end(self, connection: Connection, /, **values: Any) -> bool:
         c = batches.c

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,12 @@ def spool_path(folder: Path, carrier: str, sha256: str) -> Path:
 def import_spooled(db: Database, batch_id: int, path: Path) -> None:
     """Import an upload and delete it, unless it is needed again; what goes wrong is logged."""
     try:
-        import_batch(db, batch_id, path)
+        log.info("import finished", batch=batch_id, **asdict(import_batch(db, batch_id, path)))
     except (Away, Conflict) as error:
         log.warning("import put off", batch=batch_id, reason=error.detail)
         return
     except AppError as error:
-        log.info("upload dropped", batch=batch_id, reason=error.detail)
+        log.warning("import failed", batch=batch_id, reason=error.detail)
     path.unlink(missing_ok=True)
 
 

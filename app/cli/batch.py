@@ -39,7 +39,7 @@ def import_(
         check_carrier(settings, carrier)
         known = db.write(register, carrier, _file(file, name), whoami())
         with _bar(file.stat().st_size, quiet=as_json) as show:
-            import_batch(db, known.id, file, show)
+            counts = import_batch(db, known.id, file, show)
         batch = db.read(queries.get, known.id)
     if as_json:
         typer.echo(to_json(batch).decode())
@@ -48,8 +48,13 @@ def import_(
         f"Batch {batch.id}{'' if known.created else ' (known already)'}: {batch.lines} lines = "
         f"{batch.accepted} accepted + {batch.rejected} rejected + {batch.repeated} repeated."
     )
-    if batch.other_range:
-        typer.echo(f"{batch.other_range} numbers are of other carriers' ranges; they may have been ported.")
+    for count, words in (
+        (batch.other_range, "numbers are of other carriers' ranges; they may have been ported"),
+        (counts.unknown_areas, "lines have an area that is not known; they are counted without one"),
+        (counts.unknown_languages, "lines have a language that is not known; they get the default wording"),
+    ):
+        if count:
+            typer.echo(f"{count} {words}.")
 
 
 @app.command("list")

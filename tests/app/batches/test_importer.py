@@ -25,10 +25,11 @@ def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file)
     counts = import_batch(db, batch.id, path)
-    assert counts == Counts(lines=10, accepted=5, rejected=3, repeated=2, other_range=2, bytes_read=file.size)
+    stored = Counts(lines=10, accepted=5, rejected=3, repeated=2, other_range=2, bytes_read=file.size)
+    assert counts == replace(stored, unknown_areas=1, unknown_languages=1)
     assert db.read(kept, batch.id) == (MESSY_GOOD, MESSY_BAD)
     row = db.read(batch_row, batch.id)
-    assert {name: row[name] for name in Counts.__slots__} == counts.stored()
+    assert {name: row[name] for name in stored.stored()} == stored.stored()
     assert (row["state"], row["owner"], row["error"]) == ("ready", None, None)
 
 
@@ -38,7 +39,7 @@ def test_the_same_file_again_is_the_same_batch(db: Database, tmp_path: Path) -> 
     counts = import_batch(db, first.id, path)
     again = registered(db, replace(file, name="other.csv"))
     assert (again.id, again.created, again.waiting) == (first.id, False, False)
-    assert import_batch(db, again.id, path) == counts
+    assert import_batch(db, again.id, path).stored() == counts.stored()
     assert registered(db, file, carrier="viettel").id != first.id
 
 
