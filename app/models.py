@@ -209,7 +209,7 @@ deliveries = Table(
     ),  # bit masks of parts, see states.py
     Column("relayed", SmallInteger, nullable=False, server_default="0"),
     Column("failed", SmallInteger, nullable=False, server_default="0"),
-    Column("attempts", SmallInteger, nullable=False, server_default="0"),  # passes in which it was deferred
+    Column("attempts", Integer, nullable=False, server_default="0"),  # passes in which it was deferred
     Column(
         "faults", SmallInteger, nullable=False, server_default="0"
     ),  # of these, those that use up patience
@@ -231,7 +231,7 @@ chunks = Table(
     Column("run_id", Integer, nullable=False),
     Column("state", SmallInteger, nullable=False, server_default="0"),  # ledger.contract.ChunkState
     Column("watermark", Integer, nullable=False),  # last seq declared for sending in this pass
-    Column("pass_no", SmallInteger, nullable=False, server_default="1"),
+    Column("pass_no", Integer, nullable=False, server_default="1"),
     Column("attempt", Integer, nullable=False, server_default="0"),  # fencing: counts claims
     Column("not_before", Ms, nullable=False, server_default="0"),
     Column("owner", String(80)),
@@ -254,7 +254,7 @@ submissions = Table(
     Column("campaign_id", Integer, primary_key=True, autoincrement=False),
     Column("batch_id", Integer, primary_key=True, autoincrement=False),
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("attempt", SmallInteger, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("part", SmallInteger, primary_key=True, autoincrement=False),
     Column("at", Ms, nullable=False),
     Column("lane_id", SmallInteger, nullable=False),

@@ -20,8 +20,9 @@ import structlog
 from app import clock
 from app.db import Database
 from app.dispatch import lanes
-from app.dispatch.pace import Pace
+from app.dispatch.pace import Pace, pause_s
 from app.dispatch.sendable import Script, Work, claim
+from app.hours import open_at
 from app.ledger.contract import Intention, Item, Lane, Lease, Ledger, Outcome
 from app.metrics import Metrics
 from app.states import LaneState
@@ -30,7 +31,6 @@ from carriers.contract import Carrier, Deferred, OutboundSms, SubmitResult, Unkn
 log = structlog.get_logger(__name__)
 
 NOT_SENT = Deferred("not sent", 0.0)  # declared, and then not handed to the carrier: certain
-_LONGEST_PAUSE_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,10 @@ class LaneLoop:
 
     async def _next_chunk(self) -> _Chunk | None:
         halted = self.carrier.halted()
-        if halted is not None and not self._closed:
+        if self._closed:
+            await self._follow(await self.desk.db.insist(lanes.state, self.lane.id))
+            return None
+        if halted is not None:
             await self.desk.db.insist(lanes.halt, self.lane.id, halted)
         elif not await self._link_ready():
             return None
@@ -135,8 +138,6 @@ class LaneLoop:
 
     async def _link_ready(self) -> bool:
         """Whether the link can take a message; while it can't, what is on the wire is recorded first."""
-        if self._closed:
-            return True
         ready = asyncio.ensure_future(self.carrier.ready())
         done, _ = await asyncio.wait({ready}, timeout=0)
         if not done:
@@ -192,6 +193,9 @@ class LaneLoop:
         self._wire.append(_Flight(chunk, half, answers))
 
     def _next_half(self, chunk: _Chunk) -> list[Item]:
+        """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
+        if not open_at(chunk.script.window, clock.now()):
+            chunk.items.clear()
         room = self._pace.sub_batch(self.desk.sub_batch // 2)
         half: list[Item] = []
         while chunk.items and (not half or room >= chunk.items[0].segments):
@@ -281,10 +285,8 @@ class LaneLoop:
     def _hear(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
         self._pace.heard(throttled=any(result.throttled for result in deferred))
-        if deferred:
-            growing = min(2.0**chunk.lease.pass_no / 2, _LONGEST_PAUSE_S)
-            asked = max(result.retry_after_s for result in deferred)
-            chunk.retry_after_s = max(chunk.retry_after_s, asked, growing if asked else 0.0)
+        for result in deferred:
+            chunk.retry_after_s = max(chunk.retry_after_s, pause_s(result, chunk.lease.pass_no))
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         kinds: dict[str, int] = {}

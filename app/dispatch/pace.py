@@ -7,10 +7,26 @@ from dataclasses import dataclass, field
 
 from app import clock
 from app.ledger.contract import Item
+from carriers.contract import Deferred
 
 _SLOWEST = 1 / 64
 _CLIMB_PER_S = 0.05
 _SLICE_S = 0.01
+# How long a deferred message waits at the most: while we are too fast the pace itself comes down; a carrier's
+# own trouble is given more time with each pass.
+_LONGEST_WHEN_THROTTLED_S = 15.0
+_LONGEST_IN_TROUBLE_S = 300.0
+
+
+def pause_s(result: Deferred, pass_no: int) -> float:
+    """Seconds before the next pass: as the carrier asks, doubling with each pass.
+
+    A link that was down has no reason to be waited for once it is up again.
+    """
+    if not (result.throttled or result.counts):
+        return result.retry_after_s
+    longest = _LONGEST_WHEN_THROTTLED_S if result.throttled else _LONGEST_IN_TROUBLE_S
+    return max(result.retry_after_s, min(2.0 ** min(pass_no - 1, 20), longest))
 
 
 @dataclass(slots=True)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind
 from app.ledger.receiving import SUBMISSION, Receiving
 from app.ledger.store import Recorded, Row
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import Decisions, Lost, enlist, strike
-from app.models import lanes, runs, submissions
-from app.states import DeliveryState, LaneState, RunState
+from app.models import campaigns, lanes, runs, submissions
+from app.states import CampaignState, DeliveryState, LaneState, RunState
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -109,10 +109,16 @@ def _key(lease: Lease, outcome: Outcome) -> Key:
 
 
 def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:
-    """Whether run and lane still run, as committed."""
-    run = select(runs.c.state).where(runs.c.id == lease.run_id).scalar_subquery()
-    row = connection.execute(select(lanes.c.state, run).where(lanes.c.id == lane.id)).one()
-    return bool(row[0] == LaneState.RUNNING and row[1] == RunState.RUNNING)
+    """Whether lane and run still run, and the campaign is still approved, as committed."""
+    query = (
+        select(lanes.c.id)
+        .select_from(lanes)
+        .join(runs, and_(runs.c.id == lease.run_id, runs.c.state == RunState.RUNNING.value))
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .where(lanes.c.id == lane.id, lanes.c.state == LaneState.RUNNING.value)
+        .where(campaigns.c.state == CampaignState.APPROVED.value)
+    )
+    return connection.execute(query).first() is not None
 
 
 def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:

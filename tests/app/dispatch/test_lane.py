@@ -16,7 +16,7 @@ from app.dispatch.lane import LaneLoop
 from app.ledger.contract import ChunkState, ResultKind
 from app.models import campaigns, chunks, runs, submissions, unknowns
 from app.models import lanes as lanes_table
-from app.states import DeliveryState, LaneState, RunState
+from app.states import CampaignState, DeliveryState, LaneState, RunState
 from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import FIRST_PHONE, World, build
@@ -113,6 +113,30 @@ async def test_outside_the_sending_hours_nothing_goes(db: Database) -> None:
         assert not carrier.copies
         db.write(lambda c: c.execute(update(campaigns).values(window_start=None)))
         await until(lambda: world.states() == {S: 10})
+
+
+async def test_when_the_sending_hours_end_the_lane_stops_in_mid_chunk(db: Database) -> None:
+    world, carrier = ready(db, 50, rate=50.0), PaperCarrier(segments_per_second=50)
+    await carrier.open()
+    closes = clock.now_ms() + 500
+    db.write(lambda c: c.execute(update(campaigns).values(window_end=closes)))
+    async with running(loop_for(world, carrier)):
+        await until(lambda: clock.now_ms() > closes and leased(db) == 0)
+        sent = len(carrier.copies)
+    assert 0 < sent < 50
+    assert world.states() == {S: sent, Q: 50 - sent}
+
+
+async def test_a_campaign_that_loses_its_approval_stops_in_mid_chunk(db: Database) -> None:
+    world, carrier = ready(db, 50, rate=50.0), PaperCarrier(segments_per_second=50)
+    await carrier.open()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: len(carrier.copies) >= 5)
+        db.write(lambda c: c.execute(update(campaigns).values(state=CampaignState.DRAFT.value)))
+        await until(lambda: leased(db) == 0)
+        sent = len(carrier.copies)
+        await asyncio.sleep(0.2)
+        assert len(carrier.copies) == sent < 50
 
 
 async def test_a_throttled_message_waits_and_is_sent_once_and_the_pace_comes_down(db: Database) -> None:
