@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from carriers.simulators import smsc_command
+from carriers.simulators.smsc import command as smsc_command
 
 app = typer.Typer(no_args_is_help=True, help="Run a simulated carrier to try things against.")
 

@@ -15,8 +15,8 @@ import pytest
 import typer.testing
 
 from app.cli.simulate import app
-from carriers.simulators import smsc_command
-from carriers.simulators.smsc_fates import BY_NUMBER
+from carriers.simulators.smsc import command as smsc_command
+from carriers.simulators.smsc.fates import BY_NUMBER
 from carriers.smpp import pdu
 from tests.carriers.simulators.esme import bound, connect, until
 

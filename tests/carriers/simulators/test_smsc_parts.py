@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.simulators import smsc_manners
-from carriers.simulators.smsc_chooser import unit
-from carriers.simulators.smsc_ids import FORMS, Ids
-from carriers.simulators.smsc_manners import Lot, Manners
-from carriers.simulators.smsc_messages import Part, read_header, read_sar
-from carriers.simulators.smsc_seen import Pace
-from carriers.simulators.smsc_wheel import Wheel
+from carriers.simulators.smsc import manners as smsc_manners
+from carriers.simulators.smsc.chooser import unit
+from carriers.simulators.smsc.ids import FORMS, Ids
+from carriers.simulators.smsc.manners import Lot, Manners
+from carriers.simulators.smsc.messages import Part, read_header, read_sar
+from carriers.simulators.smsc.seen import Pace
+from carriers.simulators.smsc.wheel import Wheel
 from carriers.smpp import pdu
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc_fates import Fate, Outcome
-    from carriers.simulators.smsc_manners import Manners
-    from carriers.simulators.smsc_messages import Kind
-    from carriers.simulators.smsc_session import Session
+    from carriers.simulators.smsc.fates import Fate, Outcome
+    from carriers.simulators.smsc.manners import Manners
+    from carriers.simulators.smsc.messages import Kind
+    from carriers.simulators.smsc.session import Session
 
 # protocol_id to sm_default_msg_id are all empty or 0; esm_class says that this is a receipt.
 FIXED = bytes((pdu.ESM_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0))

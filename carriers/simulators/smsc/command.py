@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from carriers.simulators import smsc_manners
 from carriers.simulators.smsc import Smsc
-from carriers.simulators.smsc_fates import BY_NUMBER
-from carriers.simulators.smsc_manners import Manners
+from carriers.simulators.smsc import manners as smsc_manners
+from carriers.simulators.smsc.fates import BY_NUMBER
+from carriers.simulators.smsc.manners import Manners
 
 POLL_S = 0.1
 ACTIONS = ("drop", "unbind", "close", "open")

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from carriers.simulators.smsc_chooser import Chooser, unit
-from carriers.simulators.smsc_fates import ENROUTE, Trouble
-from carriers.simulators.smsc_ids import Ids
-from carriers.simulators.smsc_manners import Manners
-from carriers.simulators.smsc_messages import Reader
-from carriers.simulators.smsc_receipts import Message, Receipt
-from carriers.simulators.smsc_reporter import Account, Reporter
-from carriers.simulators.smsc_seen import Pace, Seen, Tally
-from carriers.simulators.smsc_session import Session
-from carriers.simulators.smsc_wheel import Wheel
+from carriers.simulators.smsc.chooser import Chooser, unit
+from carriers.simulators.smsc.fates import ENROUTE, Trouble
+from carriers.simulators.smsc.ids import Ids
+from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.messages import Reader
+from carriers.simulators.smsc.receipts import Message, Receipt
+from carriers.simulators.smsc.reporter import Account, Reporter
+from carriers.simulators.smsc.seen import Pace, Seen, Tally
+from carriers.simulators.smsc.session import Session
+from carriers.simulators.smsc.wheel import Wheel
 from carriers.smpp import pdu
 
 SUBMIT_RESP = pdu.SUBMIT_SM | pdu.RESPONSE

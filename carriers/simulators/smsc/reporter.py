@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from carriers.simulators import smsc_fates as fates
-from carriers.simulators.smsc_ids import Ids
-from carriers.simulators.smsc_manners import Manners
-from carriers.simulators.smsc_receipts import Message, Receipt, Writer
-from carriers.simulators.smsc_seen import Tally
+from carriers.simulators.smsc import fates
+from carriers.simulators.smsc.ids import Ids
+from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.receipts import Message, Receipt, Writer
+from carriers.simulators.smsc.seen import Tally
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc_session import Session
+    from carriers.simulators.smsc.session import Session
 
 FAILURES_ONLY = 2  # of registered_delivery
 NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has

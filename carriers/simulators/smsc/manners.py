@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, Generic, TypeVar
 
-from carriers.simulators import smsc_fates as fates
-from carriers.simulators.smsc_ids import FORMS
+from carriers.simulators.smsc import fates
+from carriers.simulators.smsc.ids import FORMS
 
 T = TypeVar("T")
 CHOICES = {

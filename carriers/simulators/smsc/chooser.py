@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from carriers.simulators import smsc_fates as fates
-from carriers.simulators import smsc_manners
-from carriers.simulators.smsc_fates import Fate
-from carriers.simulators.smsc_manners import Manners
+from carriers.simulators.smsc import fates
+from carriers.simulators.smsc import manners as smsc_manners
+from carriers.simulators.smsc.fates import Fate
+from carriers.simulators.smsc.manners import Manners
 
 MASK = 2**64 - 1
 

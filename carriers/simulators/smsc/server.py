@@ -1,12 +1,4 @@
-"""A real SMPP 3.4 message centre for tests, demo and bench, which behaves and misbehaves as it is told.
-
-    async with Smsc(Manners(throttle=0.1)) as smsc:
-        ...                       # bind to 127.0.0.1:smsc.port
-        smsc.change(throttle=0)   # other manners from now on
-        smsc.report()["distinct_numbers"]
-
-`python -m carriers.simulators.smsc --help` lists every flag and every number with a fate of its own.
-"""
+"""One message centre on one TCP port: started, told how to behave, and asked what it saw."""
 
 from __future__ import annotations
 
@@ -16,12 +8,10 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from carriers.simulators.smsc_centre import Centre
-from carriers.simulators.smsc_manners import Manners
-from carriers.simulators.smsc_session import Session
+from carriers.simulators.smsc.centre import Centre
+from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.session import Session
 from carriers.smpp import pdu
-
-__all__ = ["Manners", "Smsc"]
 
 
 class Smsc:
@@ -113,9 +103,3 @@ class Smsc:
         if not self._centre.tally.submits or reporter.outstanding() or reporter.en_route():
             return 0.0
         return self._centre.loop.time() - self._centre.last_heard_s
-
-
-if __name__ == "__main__":
-    from carriers.simulators.smsc_command import main
-
-    raise SystemExit(main())

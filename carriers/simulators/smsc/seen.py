@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from carriers.simulators.smsc_messages import Kind, Part
+from carriers.simulators.smsc.messages import Kind, Part
 
 
 @dataclass(slots=True)

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from carriers.simulators.smsc_fates import Trouble
-from carriers.simulators.smsc_reporter import Account
+from carriers.simulators.smsc.fates import Trouble
+from carriers.simulators.smsc.reporter import Account
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc_centre import Centre
-    from carriers.simulators.smsc_receipts import Receipt
+    from carriers.simulators.smsc.centre import Centre
+    from carriers.simulators.smsc.receipts import Receipt
 
 SUBMIT_MULTI, DATA_SM, REPLACE_SM, CANCEL_SM = 0x21, 0x103, 0x07, 0x08
 RSUBMITFAIL, RREPLACEFAIL, RCANCELFAIL, RQUERYFAIL, RALYBND = 0x45, 0x13, 0x11, 0x67, 0x05

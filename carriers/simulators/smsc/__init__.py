@@ -1,0 +1,16 @@
+"""A real SMPP 3.4 message centre for tests, demo and bench, which behaves and misbehaves as it is told.
+
+    async with Smsc(Manners(throttle=0.1)) as smsc:
+        ...                       # bind to 127.0.0.1:smsc.port
+        smsc.change(throttle=0)   # other manners from now on
+        smsc.report()["distinct_numbers"]
+
+`python -m carriers.simulators.smsc --help` lists every flag and every number with a fate of its own.
+"""
+
+from __future__ import annotations
+
+from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.server import Smsc
+
+__all__ = ["Manners", "Smsc"]
