@@ -1,0 +1,179 @@
+"""The database away, binds dropped, the carrier throttling: nothing is lost, nothing doubled, all goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app import schema
+from app.db import Database
+from app.states import DeliveryState
+from carriers.simulators.smsc import Manners, Smsc
+from tests.faults.processes import Home, smpp_link
+from tests.faults.server import Server, own_server
+from tests.faults.view import View, queue
+
+AWAY_S = float(os.environ.get("LOA_AWAY_SECONDS", "8"))
+COUNT = 6000
+RATE = 1500
+MANNERS = Manners(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+
+
+async def _all_delivered(home: Home, smsc: Smsc, count: int = COUNT) -> None:
+    """The run finishes by itself: every number once at the carrier, every receipt applied, all verified."""
+    view, sender = View(home.url), home.programs[-1]
+    await home.until(view.over, "the run is finished")
+    seen = smsc.report()
+    assert (seen["distinct_numbers"], seen["copies_max"]) == (count, 1)
+    assert seen["receipts_outstanding"] == 0
+    assert view.states() == {DeliveryState.DELIVERED: count}
+    assert await sender.stop() == 0, sender.words()
+    assert view.leases() == 0
+    for other in home.programs:
+        if other.alive():
+            assert await other.stop() == 0, other.words()
+    verdict = json.loads((await home.command("verify", "--json")).splitlines()[-1])
+    assert verdict["differences"] == []
+
+
+# ---- the database -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with own_server(tmp_path) as found:
+        db = Database(found.url)
+        schema.upgrade(db)
+        db.close()
+        yield found
+
+
+async def test_postgresql_away_in_mid_run_loses_and_doubles_nothing(server: Server, tmp_path: Path) -> None:
+    """T11, T12: stopped as by a power cut; API and worker live on, and say 503 meanwhile."""
+    home = Home(tmp_path, server.url)
+    queue(home.url, COUNT)
+    try:
+        async with Smsc(MANNERS) as smsc:
+            link = smpp_link("viettel", smsc.port, segments_per_second=RATE)
+            home.configure({"viettel-1": link}, lease_seconds=2)
+            api, worker = home.all()
+            await home.until(lambda: smsc.report()["distinct_numbers"] >= COUNT // 4, "a quarter is sent")
+            server.stop()
+            async with httpx.AsyncClient(base_url=home.base) as http:
+                await _refused(http, "/readyz")
+                assert (await http.get("/healthz")).status_code == 200
+                stood = await _stands(smsc)
+                await asyncio.sleep(AWAY_S)
+                assert smsc.report()["submits"] == stood
+                assert smsc.binds() == 1
+                await _refused(http, "/readyz")
+                server.start()
+                assert api.alive()
+                assert worker.alive()
+                await home.until(lambda: smsc.report()["submits"] > stood, "sending goes on")
+                assert (await http.get("/readyz")).status_code == 200
+            await _all_delivered(home, smsc)
+    finally:
+        home.end()
+
+
+async def _refused(http: httpx.AsyncClient, path: str) -> None:
+    answer = await http.get(path, timeout=20)
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+    assert "The database can't be reached now" in answer.json()["detail"]
+
+
+async def _stands(smsc: Smsc) -> int:
+    """What was declared goes out and no more; how many submits there were."""
+    last = -1
+    while last != smsc.report()["submits"]:
+        last = smsc.report()["submits"]
+        await asyncio.sleep(0.5)
+    return last
+
+
+async def test_a_locked_sqlite_file_in_mid_run_loses_and_doubles_nothing(sqlite_home: Home) -> None:
+    """Another program, a backup say, holds the file; writes over HTTP are refused in words meanwhile."""
+    home = sqlite_home
+    queue(home.url, COUNT)
+    async with Smsc(MANNERS) as smsc:
+        link = smpp_link("viettel", smsc.port, segments_per_second=RATE)
+        home.configure({"viettel-1": link})
+        key = await home.command("key", "add", "clerk")
+        up = home.start("up")
+        await home.until(lambda: smsc.report()["distinct_numbers"] >= COUNT // 4, "a quarter is sent")
+        headers = {"Authorization": f"Bearer {key}"}
+        async with (
+            _locked(home.folder / "loa.sqlite3"),
+            httpx.AsyncClient(base_url=home.base, headers=headers) as http,
+        ):
+            began, stood = time.monotonic(), await _stands(smsc)
+            await _refused_order(http)
+            assert (await http.get("/readyz")).status_code == 200
+            await asyncio.sleep(max(0.0, began + AWAY_S - time.monotonic()))
+            assert smsc.report()["submits"] == stood
+            assert smsc.binds() == 1
+        assert up.alive()
+        await home.until(lambda: smsc.report()["submits"] > stood, "sending goes on")
+        await _all_delivered(home, smsc)
+
+
+async def _refused_order(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/v1/runs/1/pause", timeout=20)
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@asynccontextmanager
+async def _locked(file: Path) -> AsyncIterator[None]:
+    """The file, locked by another writer."""
+    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as other:
+        await asyncio.to_thread(lambda: None)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+# ---- the carrier ------------------------------------------------------------------------------------------
+
+
+async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home: Home) -> None:
+    """What was on the wire is unknown, and its receipts settle it after the rebind."""
+    queue(home.url, COUNT)
+    async with Smsc(MANNERS) as smsc:
+        link = smpp_link("viettel", smsc.port, segments_per_second=RATE, binds=2)
+        home.configure({"viettel-1": link}, lease_seconds=2)
+        home.sender()
+        for part in range(1, 6):
+            target = COUNT * part // 6
+            await home.until(lambda n=target: smsc.report()["distinct_numbers"] >= n, f"{target} are sent")
+            smsc.drop_all()
+        await _all_delivered(home, smsc)
+
+
+async def test_a_carrier_that_throttles_nine_tenths_for_a_while_costs_time_only(home: Home) -> None:
+    """T04, T35, T38: throttling uses up no patience, and the final receipt is matched."""
+    queue(home.url, 3000)
+    view = View(home.url)
+    async with Smsc(MANNERS) as smsc:
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=RATE)})
+        home.sender()
+        await home.until(lambda: smsc.report()["distinct_numbers"] >= 500, "500 are sent")
+        smsc.change(throttle=0.9)
+        await asyncio.sleep(AWAY_S)
+        assert smsc.report()["throttled"] > 100
+        assert view.phones(DeliveryState.REJECTED, DeliveryState.UNKNOWN) == set()
+        smsc.change(throttle=0.0)
+        await _all_delivered(home, smsc, 3000)
