@@ -41,7 +41,8 @@ on the same machine, and the bars are ratios.
   Three runs each, in turns; medians.
 - **import**: a CSV file of {lines:,} lines, 3% of them bad and 1% repeats, read, normalised, sifted and
   stored in a process of its own, whose peak memory is shown. **bare**: the accepted rows again from
-  memory, by one COPY or executemany in one transaction, nothing read or checked.
+  memory, by one COPY or executemany in one transaction, nothing read or checked. Three runs each, in
+  turns; medians.
 - **complete**: {messages:,} one-segment messages from claim to tally: declared, sent to the simulator
   (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; from the
   start of the worker to the last receipt committed. The tallies are then recounted from the rows.
@@ -49,14 +50,15 @@ on the same machine, and the bars are ratios.
 - **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's process (which also looks
   ten times a second whether all is done), the simulator, and all PostgreSQL processes of the machine.
 
-All share the cores above: on a host of its own each part is faster. SQLite runs with synchronous=FULL,
+All share the cores above, with whatever else the machine did (see its load before the run): on a quiet host
+of its own each part is faster. SQLite runs with synchronous=FULL,
 PostgreSQL as its server is configured.
 """
 
 
-def write(found: Sequence[Figure], messages: int, lines: int) -> None:
-    """Replace the page with this run."""
-    run = "\n".join(f"| {name} | {value} |" for name, value in _facts().items())
+def write(found: Sequence[Figure], messages: int, lines: int, load_before: float) -> None:
+    """Replace the page with this run; load_before: load_average() at its start."""
+    run = "\n".join(f"| {name} | {value} |" for name, value in _facts(load_before).items())
     text = _TEXT.format(
         table=as_markdown(found),
         run=run,
@@ -68,10 +70,16 @@ def write(found: Sequence[Figure], messages: int, lines: int) -> None:
     PAGE.write_text(text, encoding="utf-8")
 
 
-def _facts() -> dict[str, str]:
+def load_average() -> float:
+    """Of the last minute: how many processes wanted a core, ours and others'."""
+    return os.getloadavg()[0]
+
+
+def _facts(load_before: float) -> dict[str, str]:
     facts = {
         "Date": clock.local(clock.now()).date().isoformat(),
         "Cores": str(os.cpu_count()),
+        "Load average before the run": f"{load_before:.1f}",
         "Machine": f"{platform.system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "SQLAlchemy": sqlalchemy.__version__,
