@@ -8,6 +8,7 @@ from app.cli import (
     batch,
     campaign,
     database,
+    demo,
     directive,
     key,
     lane,
@@ -21,7 +22,7 @@ from app.cli import (
 from app.errors import AppError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (serve.up, serve.serve, serve.worker, serve.migrate, verify.verify):
+for command in (serve.up, serve.serve, serve.worker, serve.migrate, verify.verify, demo.demo):
     app.command()(command)
 for noun in (batch, campaign, database, directive, key, lane, report, run, simulate, unknown):
     app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])

@@ -1,0 +1,49 @@
+"""`loa demo`: the whole of Loa in one go, over simulated carriers."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.demo.play import Options, play
+from app.demo.show import Board
+
+
+def demo(
+    subscribers: Annotated[int, typer.Option(min=20, help="How many different good numbers.")] = 30_000,
+    folder: Annotated[Path, typer.Option(help="Where its files go; a former demo's is emptied.")] = Path(
+        "build/demo"
+    ),
+    seed: Annotated[int, typer.Option(help="The same seed: the same numbers and fates.")] = 1,
+    keep: Annotated[
+        bool, typer.Option("--keep/--tidy", help="Keep sample and SQLite ledger, or reports and log alone.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="The last line is one JSON object.")] = False,
+) -> None:
+    """Send one campaign through three simulated carriers, from file to verified report.
+
+    Nothing leaves this machine. On SQLite in the folder, or on the empty PostgreSQL database that
+    LOA_DATABASE_URL names. Exit status 1 when any figure differs or any number was sent twice.
+    """
+    with _terminable():
+        found = play(Options(subscribers, folder, seed, keep), Board())
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False))
+    if not found["verified"]:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM ends the demo in order, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

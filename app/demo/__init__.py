@@ -1,0 +1,1 @@
+"""The demo: one campaign over three simulated carriers, from subscriber files to a verified report."""

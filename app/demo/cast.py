@@ -1,0 +1,84 @@
+"""Who plays in the demo: each carrier's manners at the simulator, and the settings of the link to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import SecretStr
+
+from app.config import LinkSettings
+
+_ANYTHING = "loa-demo"  # the centres let anybody bind
+# What lets a message centre end by itself, should the demo be killed without a word.
+_LAST_RESORT = ("--until-idle", "300", "--for", "43200")
+_QUICK_RECEIPTS = ("--receipt-delay-s", "0.3", "--receipt-spread-s", "0.7", "--receipt-window", "1000")
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One carrier: its centre's manners, in words and as the simulator's flags, and the link's options."""
+
+    words: str
+    manners: tuple[str, ...]
+    segments_per_second: float
+    link: dict[str, object]
+
+    def flags(self, seed: int) -> list[str]:
+        """The simulator's command line."""
+        return ["--port", "0", "--json", "--seed", str(seed), *_LAST_RESORT, *self.manners]
+
+    def settings(self, carrier: str, port: int) -> LinkSettings:
+        """The link to the centre at that port of this machine."""
+        return LinkSettings(
+            carrier=carrier,
+            kind="smpp",
+            segments_per_second=self.segments_per_second,
+            host="127.0.0.1",
+            port=port,
+            system_id=_ANYTHING,
+            password=SecretStr(_ANYTHING),
+            window=100,
+            **self.link,
+        )
+
+
+def cast(subscribers: int) -> dict[str, Role]:
+    """Carrier -> role, for so many subscribers in all."""
+    # Each silence holds a lane up until the answer's time is over, so a long demo gets a smaller share.
+    unanswered = min(0.002, 60 / subscribers)
+    return {"viettel": _VIETTEL, "vnpt": _VNPT, "mobifone": _mobifone(unanswered)}
+
+
+_VIETTEL = Role(
+    "quick; some receipts come before the answer, 3 % of messages fail, a few are never reported",
+    (
+        *_QUICK_RECEIPTS,
+        *("--outcomes", "UNDELIV/001=0.02,EXPIRED/027=0.01"),
+        *("--early", "0.02", "--unreported", "0.001"),
+    ),
+    4000.0,
+    {},
+)
+_VNPT = Role(
+    "takes 1,500 messages/s and throttles beyond; ids in hex, in receipts in decimal; 1 % reported twice",
+    (
+        *_QUICK_RECEIPTS,
+        *("--rate-limit", "1500", "--refusals", "0x08=0.002,0x0B=0.003", "--outcomes", "UNDELIV/001=0.015"),
+        *("--id-form", "hex", "--receipt-id-form", "dec", "--twice", "0.01"),
+    ),
+    2000.0,
+    {"id_mode": "hex_dec"},
+)
+
+
+def _mobifone(unanswered: float) -> Role:
+    return Role(
+        "slow to answer; refuses some numbers, and some answers never come, though the message was taken",
+        (
+            *("--answer-delay-s", "0.02", "--answer-spread-s", "0.05", "--unanswered", f"{unanswered:.6f}"),
+            *("--refusals", "0x0B=0.01", "--outcomes", "UNDELIV/001=0.02", "--out-of-order"),
+            *("--unreported", "0.002", "--receipt-delay-s", "0.3", "--receipt-spread-s", "0.7"),
+        ),
+        800.0,
+        {"response_timeout_s": 1.5},
+    )

@@ -1,0 +1,72 @@
+"""The simulated message centres as processes of their own, which never outlive the demo."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app.demo.cast import Role
+from app.errors import SetupError
+
+_PATIENCE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """A running message centre, on this port of this machine."""
+
+    carrier: str
+    process: subprocess.Popen[str]
+    port: int
+
+    def stop(self) -> dict[str, Any]:
+        """End it, and return what it saw: carriers/simulators' report."""
+        self.process.terminate()
+        try:
+            said, _ = self.process.communicate(timeout=_PATIENCE_S)
+            return dict(json.loads(said.splitlines()[-1]))
+        except (subprocess.TimeoutExpired, ValueError, IndexError):
+            raise SetupError(f"The simulator of {self.carrier} ended without its figures.") from None
+
+
+@contextmanager
+def open_centres(roles: Mapping[str, Role], seed: int, log: Path) -> Iterator[dict[str, Centre]]:
+    """Carrier -> its centre; all have ended when the block is left, in whatever way."""
+    with ExitStack() as stack:
+        errors = stack.enter_context(log.open("w", encoding="utf-8"))
+        centres = {}
+        for carrier, role in roles.items():
+            command = [sys.executable, "-m", "carriers.simulators.smsc", *role.flags(seed)]
+            # A session of its own: Ctrl-C reaches the demo alone, which then ends the centres in order.
+            process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            stack.callback(_end, process)
+            centres[carrier] = Centre(carrier, process, _port(process, carrier, log))
+        yield centres
+
+
+def _port(process: subprocess.Popen[str], carrier: str, log: Path) -> int:
+    """The port that its first line names."""
+    first = process.stdout.readline() if process.stdout else ""
+    try:
+        return int(first.rpartition(":")[2])
+    except ValueError:
+        raise SetupError(f"The simulator of {carrier} did not start; {log} says why.") from None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with process:  # closes the pipe and waits
+        if process.poll() is None:
+            process.kill()

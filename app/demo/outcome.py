@@ -1,0 +1,114 @@
+"""What came of the demo: report files, the recount, and what the simulators themselves have seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from app import clock
+from app.campaigns.queries import Run
+from app.db import Database
+from app.demo.sending import count
+from app.ledger.choose import ledger_for
+from app.reports.carrier_report import build_campaign
+from app.reports.figures import CampaignReport, CarrierReport
+from app.reports.render import Format, render
+from app.reports.verify import Verdict, examine
+
+Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report
+
+_FILES = (Format.JSON, Format.CSV, Format.XLSX)
+_TOLD = (
+    "submits",
+    "distinct_numbers",
+    "copies_max",
+    "throttled",
+    "refused",
+    "never_answered",
+    "never_reported",
+    "receipts_sent",
+    "receipts_acknowledged",
+    "submits_per_second_max",
+)
+_TAKEN = ("submitted", "relayed", "delivered", "undelivered", "expired")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The report, the recount, and every sentence on what does not agree: none is a success."""
+
+    report: CampaignReport
+    verdict: Verdict
+    objections: tuple[str, ...]
+
+
+def conclude(db: Database, campaign_id: int, runs: Sequence[Run], seen: Seen) -> Outcome:
+    """Build the report, recount the ledger, and compare it with what the simulators saw."""
+    report = db.read(build_campaign, campaign_id, clock.now_ms())
+    verdict = examine(db, ledger_for(db), campaign_id)
+    objections = [difference.sentence for difference in verdict.differences]
+    for run in runs:
+        objections += compare(run, seen[run.carrier])
+    return Outcome(report, verdict, tuple(objections))
+
+
+def compare(run: Run, seen: Mapping[str, Any]) -> list[str]:
+    """Sentences on what the carrier's simulator and the ledger see differently."""
+    found, numbers = [], seen["distinct_numbers"]
+    sure, perhaps = count(run, *_TAKEN), count(run, "unknown")
+    if not sure <= numbers <= sure + perhaps:
+        found.append(
+            f"{run.carrier}: its simulator took messages for {numbers} numbers; by the ledger it took "
+            f"{sure}, and perhaps {perhaps} more that are unknown."
+        )
+    if seen["copies_max"] > 1:
+        found.append(f"{run.carrier}: {seen['numbers_twice']} numbers were sent more than one copy.")
+    if seen["messages_incomplete"]:
+        found.append(f"{run.carrier}: {seen['messages_incomplete']} messages lack a part.")
+    return found
+
+
+def write_reports(report: CampaignReport, folder: Path) -> list[Path]:
+    """JSON, CSV and XLSX of the campaign and of each run; the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    named: dict[str, CampaignReport | CarrierReport] = {
+        "campaign": report,
+        **{run.header.carrier: run for run in report.runs},
+    }
+    files = []
+    for name, each in named.items():
+        for form in _FILES:
+            files.append(folder / f"{name}.{form}")
+            files[-1].write_bytes(render(each, form).content)
+    return files
+
+
+def figures(outcome: Outcome, seen: Seen) -> dict[str, Any]:
+    """The campaign for machines; names say the unit."""
+    total = outcome.report.total
+    return {
+        "sent_messages": total.sent,
+        "delivered_messages": total.delivered,
+        "failed_messages": total.failed,
+        "no_receipt_messages": total.no_receipt,
+        "unknown_messages": total.unknown,
+        "waiting_messages": total.waiting,
+        "sent_segments": total.segments,
+        "messages_per_second": _messages_per_second(outcome.report),
+        "simulators_distinct_numbers": sum(each["distinct_numbers"] for each in seen.values()),
+        "copies_max": max(each["copies_max"] for each in seen.values()),
+        "verified": not outcome.objections,
+        "objections": list(outcome.objections),
+        "simulators": {carrier: {name: each[name] for name in _TOLD} for carrier, each in seen.items()},
+    }
+
+
+def _messages_per_second(report: CampaignReport) -> float | None:
+    """From the first submission of any run to the last; None where there is no span."""
+    days = [day for run in report.runs for day in run.days if day.first_ms is not None]
+    if not days:
+        return None
+    first, last = min(day.first_ms or 0 for day in days), max(day.last_ms or 0 for day in days)
+    return round(report.total.sent / ((last - first) / 1000), 1) if last > first else None

@@ -1,0 +1,107 @@
+"""Runs the worker until every message is handed over and the receipts are in, and shows how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from app import clock
+from app.campaigns import queries
+from app.campaigns.queries import Run
+from app.config import Settings
+from app.db import Database
+from app.demo.show import Update
+from app.errors import SetupError
+from app.ledger.choose import ledger_for
+from app.metrics import Metrics
+from app.states import RunState
+from app.worker import Worker
+
+_LOOK_S = 1.0
+_QUIET_S = 6.0  # longer than a receipt that came too early waits for its next look
+_STUCK_S = 90.0
+_OVER = (RunState.SENT, RunState.FINISHED)
+_FAILED = ("rejected", "undelivered", "expired")
+_NOT_HANDED_OVER = ("queued", "not_sent", "excluded")
+
+
+async def send(db: Database, settings: Settings, update: Update, stuck_s: float = _STUCK_S) -> Sequence[Run]:
+    """Send all started runs; how they stand in the end. SetupError when nothing moves for `stuck_s`."""
+    worker = Worker(db, ledger_for(db, settings.chunk_size), settings, Metrics())
+    running = asyncio.create_task(worker.run())
+    try:
+        return await _watch(db, running, update, stuck_s)
+    finally:
+        worker.stop()
+        await running
+
+
+async def _watch(db: Database, running: asyncio.Task[None], update: Update, stuck_s: float) -> Sequence[Run]:
+    pulse = _Pulse()
+    speeds: dict[str, _Speed] = {}
+    while True:
+        runs = await db.aread(queries.runs_page, 0, 100)
+        for run in runs:
+            speed = speeds.setdefault(run.carrier, _Speed())
+            update(run.carrier, handed_over(run), speed.words(run))
+        quiet = pulse.quiet_s([(run.state, run.progress) for run in runs])
+        over = all(run.state in _OVER for run in runs)
+        if all(run.state is RunState.FINISHED for run in runs) or (over and quiet >= _QUIET_S):
+            return runs
+        if running.done() or quiet >= stuck_s:
+            raise SetupError("The demo has come to a stand; its folder's loa.log says why.")
+        await asyncio.wait({running}, timeout=_LOOK_S)
+
+
+@dataclass(slots=True)
+class _Pulse:
+    """For how long nothing has changed."""
+
+    _last: object = None
+    _since: float = 0.0
+
+    def quiet_s(self, now: object) -> float:
+        if now != self._last:
+            self._last, self._since = now, clock.monotonic()
+        return clock.monotonic() - self._since
+
+
+@dataclass(slots=True)
+class _Speed:
+    """One run's pace over the last looks."""
+
+    _looks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=5))
+
+    def words(self, run: Run) -> str:
+        self._looks.append((clock.monotonic(), handed_over(run)))
+        (first_s, first), (last_s, last) = self._looks[0], self._looks[-1]
+        rate = (last - first) / (last_s - first_s) if last_s > first_s else 0.0
+        left = run.not_queued + count(run, "queued")
+        counts = (
+            f"delivered {count(run, 'delivered'):,}, failed {count(run, *_FAILED):,}, "
+            f"unknown {count(run, 'unknown'):,}"
+        )
+        return f"{rate:,.0f}/s, {counts}, {_end(run, left, rate)}"
+
+
+def _end(run: Run, left: int, rate: float) -> str:
+    if not left:
+        without = count(run, "submitted", "unknown")
+        return f"all sent, {without:,} without receipt" if without else "all in"
+    if not rate:
+        return f"{left:,} to go"
+    done = clock.local(clock.now() + timedelta(seconds=left / rate))
+    return f"{left:,} to go, done at {done:%H:%M:%S}"
+
+
+def count(run: Run, *states: str) -> int:
+    """Messages of the run in these states."""
+    return sum(run.progress[state].messages for state in states if state in run.progress)
+
+
+def handed_over(run: Run) -> int:
+    """Messages that have been given to the carrier."""
+    return run.subscribers - run.not_queued - count(run, *_NOT_HANDED_OVER)

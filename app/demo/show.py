@@ -1,0 +1,79 @@
+"""What the audience sees: live bars on a terminal, a plain line every two seconds anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from app import clock
+
+_EVERY_S = 2.0
+
+Update = Callable[[str, int, str], None]  # name of the bar, how much is done, words beside it
+
+
+class Board:
+    """Where the demo speaks: stdout."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False)
+
+    def say(self, text: str = "") -> None:
+        """A text as it is, however long its lines are."""
+        self.console.print(text, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def bars(self, what: str, totals: Mapping[str, int]) -> Iterator[Update]:
+        """A bar for each name, full at its total."""
+        if self.console.is_terminal:
+            with self._live(what, totals) as update:
+                yield update
+            return
+        lines = _Lines(self, what, totals)
+        yield lines.update
+        lines.print()
+
+    @contextmanager
+    def _live(self, what: str, totals: Mapping[str, int]) -> Iterator[Update]:
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        with Progress(*columns, TextColumn("{task.fields[words]}"), console=self.console) as progress:
+            tasks = {
+                name: progress.add_task(f"{what} {name}", total=max(total, 1), words="")
+                for name, total in totals.items()
+            }
+
+            def update(name: str, done: int, words: str) -> None:
+                progress.update(tasks[name], completed=done, words=words)
+
+            yield update
+
+
+class _Lines:
+    """The newest state of every bar, printed now and then."""
+
+    def __init__(self, board: Board, what: str, totals: Mapping[str, int]) -> None:
+        self._board, self._what, self._totals = board, what, totals
+        self._state: dict[str, tuple[int, str]] = {}
+        self._printed = clock.monotonic()
+        self._said = ""
+
+    def update(self, name: str, done: int, words: str) -> None:
+        """Take the news; print when the last line is two seconds old."""
+        self._state[name] = (done, words)
+        if clock.monotonic() - self._printed >= _EVERY_S and name == list(self._totals)[-1]:
+            self.print()
+
+    def print(self) -> None:
+        """One line for all bars, unless it would say what the last one said."""
+        self._printed = clock.monotonic()
+        each = (
+            f"{name} {100 * done // max(self._totals[name], 1)} % ({words})"
+            for name, (done, words) in self._state.items()
+        )
+        line = f"{self._what}: " + "; ".join(each)
+        if line != self._said:
+            self._board.say(line)
+        self._said = line

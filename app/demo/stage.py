@@ -1,0 +1,135 @@
+"""Sets the demo's stage: settings of its own, an empty database, imported files, an approved campaign."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from sqlalchemy import Connection, inspect, select
+
+from app import clock, schema
+from app.auth import Caller
+from app.batches.importer import File, Progress, import_batch, register
+from app.batches.job import Counts
+from app.campaigns import approval, directives, lifecycle
+from app.campaigns.directives import Letter
+from app.campaigns.drafts import DayHours, Draft
+from app.config import LinkSettings, Settings
+from app.db import Database, connect_patiently
+from app.dispatch import lanes
+from app.errors import SetupError
+from app.models import metadata
+from app.worker import build, facts
+
+_AUTHOR, _APPROVER = "demo author", "demo approver"
+_TEXT = "tin-nhan-gia-ten"
+_SENDER = "CONG AN"
+_WHOLE_DAY = DayHours("00:00", "24:00")  # so that the demo runs at night as well
+_PATIENCE_S = 10.0
+
+
+class DemoSettings(Settings):
+    """Settings that hear neither loa.toml nor the environment: a real link must never get demo numbers."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An approved campaign, and its runs by carrier."""
+
+    campaign_id: int
+    runs: dict[str, int]
+
+
+def settings_for(folder: Path, links: dict[str, LinkSettings]) -> Settings:
+    """SQLite in the folder, or the server that LOA_DATABASE_URL names."""
+    return DemoSettings(data=folder, database_url=os.environ.get("LOA_DATABASE_URL") or None, links=links)
+
+
+@contextmanager
+def fresh_db(settings: Settings) -> Iterator[Database]:
+    """The settings' database, migrated and empty; SetupError where it holds anything already."""
+    db = Database(settings.url)
+    try:
+        connect_patiently(db, _PATIENCE_S)
+        if table := db.read(_filled_table):
+            raise SetupError(
+                f"The database of LOA_DATABASE_URL holds data already (in {table}), and the demo writes only "
+                "into an empty one. Make a new database and name that, or unset LOA_DATABASE_URL."
+            )
+        schema.upgrade(db)
+        yield db
+    finally:
+        db.close()
+
+
+def _filled_table(connection: Connection) -> str | None:
+    """The first of Loa's tables that is there and has a row."""
+    there = set(inspect(connection).get_table_names())
+    for table in metadata.sorted_tables:
+        if table.name in there and connection.execute(select(1).select_from(table).limit(1)).first():
+            return table.name
+    return None
+
+
+def import_file(db: Database, carrier: str, path: Path, progress: Progress) -> tuple[int, Counts]:
+    """The batch's id, and what became of the file's lines."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    known = db.write(register, carrier, File(path.name, digest, path.stat().st_size), _AUTHOR)
+    return known.id, import_batch(db, known.id, path, progress)
+
+
+def register_links(db: Database, settings: Settings) -> None:
+    """Write down the links' rates, which the forecast needs before a worker opens the links."""
+    for name, link in settings.links.items():
+        db.write(lanes.register, facts(name, link, build(name, link)))
+
+
+def approved_campaign(db: Database, batches: Mapping[str, int]) -> Plan:
+    """Directive, campaign and a run for each carrier's batch, approved by another person than its author."""
+    directive = db.write(directives.create, _letter(), _AUTHOR)
+    draft = Draft(
+        name="Cảnh báo tin nhắn giả tên cơ quan",
+        purpose="canh_bao_khan",
+        sender=_SENDER,
+        text_key=_TEXT,
+        directive_id=directive,
+    )
+    campaign = db.write(lifecycle.create, draft, _WHOLE_DAY, _AUTHOR)
+    runs = {
+        carrier: db.write(lifecycle.add_run, campaign, carrier, [batch], _AUTHOR)
+        for carrier, batch in batches.items()
+    }
+    db.write(lifecycle.submit, campaign, _AUTHOR)
+    db.write(approval.approve, campaign, Caller(_APPROVER, "approver"))
+    return Plan(campaign, runs)
+
+
+def _letter() -> Letter:
+    """Like the letter of January 2024, but of today, so that its deadline is still ahead."""
+    today = clock.local(clock.now())
+    return Letter(
+        number="303/CAT-PA05",
+        issued_on=today.date(),
+        issuer="Công an tỉnh",
+        subject="V/v nhắn tin tuyên truyền, cảnh báo lừa đảo chiếm đoạt tài sản trên không gian mạng",
+        report_deadline=today + timedelta(days=26),
+        addressees=("Viettel", "VNPT", "MobiFone"),
+    )
