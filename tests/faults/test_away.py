@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import time
@@ -18,31 +17,15 @@ from app import schema
 from app.db import Database
 from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
+from tests.faults.ending import all_delivered, sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.server import Server, own_server
 from tests.faults.view import View, queue
 
 AWAY_S = float(os.environ.get("LOA_AWAY_SECONDS", "8"))
-COUNT = 6000
+COUNT = 4000
 RATE = 1500
 MANNERS = Manners(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
-
-
-async def _all_delivered(home: Home, smsc: Smsc, count: int = COUNT) -> None:
-    """The run finishes by itself: every number once at the carrier, every receipt applied, all verified."""
-    view, sender = View(home.url), home.programs[-1]
-    await home.until(view.over, "the run is finished")
-    seen = smsc.report()
-    assert (seen["distinct_numbers"], seen["copies_max"]) == (count, 1)
-    assert seen["receipts_outstanding"] == 0
-    assert view.states() == {DeliveryState.DELIVERED: count}
-    assert await sender.stop() == 0, sender.words()
-    assert view.leases() == 0
-    for other in home.programs:
-        if other.alive():
-            assert await other.stop() == 0, other.words()
-    verdict = json.loads((await home.command("verify", "--json")).splitlines()[-1])
-    assert verdict["differences"] == []
 
 
 # ---- the database -----------------------------------------------------------------------------------------
@@ -81,7 +64,7 @@ async def test_postgresql_away_in_mid_run_loses_and_doubles_nothing(server: Serv
                 assert worker.alive()
                 await home.until(lambda: smsc.report()["submits"] > stood, "sending goes on")
                 assert (await http.get("/readyz")).status_code == 200
-            await _all_delivered(home, smsc)
+            await all_delivered(home, smsc, COUNT)
     finally:
         home.end()
 
@@ -118,19 +101,22 @@ async def test_a_locked_sqlite_file_in_mid_run_loses_and_doubles_nothing(sqlite_
             _locked(home.folder / "loa.sqlite3"),
             httpx.AsyncClient(base_url=home.base, headers=headers) as http,
         ):
-            began, stood = time.monotonic(), await _stands(smsc)
-            await _refused_order(http)
+            began = time.monotonic()
+            refused = asyncio.create_task(_refused_write(http))
+            stood = await _stands(smsc)
             assert (await http.get("/readyz")).status_code == 200
+            await refused
             await asyncio.sleep(max(0.0, began + AWAY_S - time.monotonic()))
             assert smsc.report()["submits"] == stood
             assert smsc.binds() == 1
         assert up.alive()
         await home.until(lambda: smsc.report()["submits"] > stood, "sending goes on")
-        await _all_delivered(home, smsc)
+        await all_delivered(home, smsc, COUNT)
 
 
-async def _refused_order(http: httpx.AsyncClient) -> None:
-    answer = await http.post("/v1/runs/1/pause", timeout=20)
+async def _refused_write(http: httpx.AsyncClient) -> None:
+    letter = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "CA", "subject": "Phòng lừa đảo"}
+    answer = await http.post("/v1/directives", json=letter, timeout=60)
     assert answer.status_code == 503, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
@@ -140,7 +126,6 @@ async def _refused_order(http: httpx.AsyncClient) -> None:
 async def _locked(file: Path) -> AsyncIterator[None]:
     """The file, locked by another writer."""
     with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as other:
-        await asyncio.to_thread(lambda: None)
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
@@ -150,7 +135,7 @@ async def _locked(file: Path) -> AsyncIterator[None]:
 
 
 async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home: Home) -> None:
-    """What was on the wire is unknown, and its receipts settle it after the rebind."""
+    """What was on the wire is unknown; receipts settle it after the rebind, and a person what never came."""
     queue(home.url, COUNT)
     async with Smsc(MANNERS) as smsc:
         link = smpp_link("viettel", smsc.port, segments_per_second=RATE, binds=2)
@@ -160,12 +145,13 @@ async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home
             target = COUNT * part // 6
             await home.until(lambda n=target: smsc.report()["distinct_numbers"] >= n, f"{target} are sent")
             smsc.drop_all()
-        await _all_delivered(home, smsc)
+        await settled(home, smsc, COUNT)
+        await sent_again(home, smsc, COUNT)
 
 
 async def test_a_carrier_that_throttles_nine_tenths_for_a_while_costs_time_only(home: Home) -> None:
     """T04, T35, T38: throttling uses up no patience, and the final receipt is matched."""
-    queue(home.url, 3000)
+    queue(home.url, 2000)
     view = View(home.url)
     async with Smsc(MANNERS) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=RATE)})
@@ -176,4 +162,4 @@ async def test_a_carrier_that_throttles_nine_tenths_for_a_while_costs_time_only(
         assert smsc.report()["throttled"] > 100
         assert view.phones(DeliveryState.REJECTED, DeliveryState.UNKNOWN) == set()
         smsc.change(throttle=0.0)
-        await _all_delivered(home, smsc, 3000)
+        await all_delivered(home, smsc, 2000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 
@@ -11,12 +10,12 @@ import pytest
 
 from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
+from tests.faults.ending import sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 
 KILLS = 10
 SUB_BATCH = 200
-OPEN = (DeliveryState.QUEUED, DeliveryState.SUBMITTED)
 
 
 def _count(home: Home) -> int:
@@ -28,27 +27,15 @@ async def test_ten_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_ea
     """T08, T31, T34: and what nobody can know is sent again only because a person says so."""
     count = _count(home)
     queue(home.url, count)
-    view, chance = View(home.url), random.Random(8)
+    chance = random.Random(8)
     async with Smsc(Manners(answer_delay_s=0.02, receipt_delay_s=1.0, receipt_window=2000)) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, lease_seconds=2)
         doubtful: set[int] = set()
         for kill in range(1, KILLS + 1):
             doubtful |= await _send_and_kill(home, smsc, count * kill // (KILLS + 1), chance, doubtful)
-        await _finish(home, smsc, view, count)
-        unknown = view.listed()
-        assert unknown == view.phones(DeliveryState.UNKNOWN)
-        assert unknown <= doubtful
-        assert await home.command("unknown", "resend", "1", "--all") == (
-            f"{len(unknown)} deliveries of run 1 are queued again."
-        )
-        last = home.sender()
-        await home.until(view.over, "the run is finished")
-        assert view.states() == {DeliveryState.DELIVERED: count}
-        assert await last.stop() == 0, last.words()
-        assert view.leases() == 0
-        seen = smsc.report()
-        assert (seen["distinct_numbers"], seen["copies_max"]) == (count, 1)
-    assert json.loads((await home.command("verify", "--json")).splitlines()[-1])["differences"] == []
+        home.sender()
+        assert await settled(home, smsc, count) <= doubtful
+        await sent_again(home, smsc, count)
 
 
 async def _send_and_kill(
@@ -68,14 +55,3 @@ async def _send_and_kill(
 
 def _recorded(view: View) -> set[int]:
     return view.phones(*set(DeliveryState) - {DeliveryState.QUEUED})
-
-
-async def _finish(home: Home, smsc: Smsc, view: View, count: int) -> None:
-    """Let the rest be sent; then only what never reached the carrier is still unknown."""
-    sender = home.sender()
-    await home.until(lambda: view.tallied(*OPEN) == 0, "all is sent and reported")
-    never = set(range(84_912_000_000, 84_912_000_000 + count)) - set(smsc.numbers())
-    await home.until(lambda: view.listed() == never, "what the carrier had is settled by its receipts")
-    assert smsc.report()["copies_max"] == 1
-    assert view.states() == {DeliveryState.DELIVERED: count - len(never), DeliveryState.UNKNOWN: len(never)}
-    assert await sender.stop() == 0, sender.words()

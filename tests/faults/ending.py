@@ -1,0 +1,67 @@
+"""How a run must end after a fault: every number once, every receipt applied, every figure right."""
+
+from __future__ import annotations
+
+from app.db import Database
+from app.ledger.choose import ledger_for
+from app.reports.verify import examine
+from app.states import DeliveryState
+from carriers.simulators.smsc import Smsc
+from tests.app.world import FIRST_PHONE
+from tests.faults.processes import Home
+from tests.faults.view import View
+
+_OPEN = (DeliveryState.QUEUED, DeliveryState.SUBMITTED)
+
+
+async def all_delivered(home: Home, smsc: Smsc, count: int) -> None:
+    """The run finishes by itself, with every number delivered; then Loa is stopped, and all is recounted."""
+    view = View(home.url)
+    await home.until(view.over, "the run is finished")
+    seen = smsc.report()
+    assert (seen["distinct_numbers"], seen["copies_max"]) == (count, 1)
+    assert seen["receipts_outstanding"] == 0
+    assert view.states() == {DeliveryState.DELIVERED: count}
+    await stopped(home)
+    verified(home)
+
+
+async def settled(home: Home, smsc: Smsc, count: int) -> set[int]:
+    """All is sent and reported; the numbers that are unknown are those that the carrier never got."""
+    view = View(home.url)
+    await home.until(lambda: view.tallied(*_OPEN) == 0, "all is sent and reported")
+    never = set(range(FIRST_PHONE, FIRST_PHONE + count)) - set(smsc.numbers())
+    await home.until(lambda: view.listed() == never, "what the carrier had is settled by its receipts")
+    assert smsc.report()["copies_max"] == 1
+    delivered, unknown = (view.phones(state) for state in (DeliveryState.DELIVERED, DeliveryState.UNKNOWN))
+    assert (len(delivered), unknown) == (count - len(never), never)
+    return never
+
+
+async def sent_again(home: Home, smsc: Smsc, count: int) -> None:
+    """A person sends the unknown ones again: exactly those, and the run ends with all delivered once."""
+    unknown = View(home.url).listed()
+    await stopped(home)
+    said = await home.command("unknown", "resend", "1", "--all")
+    assert said == f"{len(unknown)} deliveries of run 1 are queued again."
+    before = smsc.report()["messages"]
+    home.sender()
+    await all_delivered(home, smsc, count)
+    assert smsc.report()["messages"] - before == len(unknown)
+
+
+async def stopped(home: Home) -> None:
+    """SIGTERM to all that runs: they end in order, and leave no claim."""
+    for program in home.programs:
+        if program.alive():
+            assert await program.stop() == 0, program.words()
+    assert View(home.url).leases() == 0
+
+
+def verified(home: Home) -> None:
+    """What `loa verify` says, in this process."""
+    db = Database(home.url)
+    try:
+        assert examine(db, ledger_for(db)).differences == ()
+    finally:
+        db.close()

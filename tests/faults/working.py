@@ -1,0 +1,57 @@
+"""A worker in this process against a message centre, for faults that are the carrier's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from sqlalchemy import func, select
+
+from app.config import LinkSettings, Settings
+from app.metrics import Metrics
+from app.models import quarantine, runs
+from app.states import DeliveryState, RunState
+from app.worker import Worker
+from carriers.simulators.smsc import Smsc
+from tests.app.world import World
+from tests.faults.processes import smpp_link
+
+
+@asynccontextmanager
+async def working(world: World, smsc: Smsc, name: str = "viettel-1", **more: object) -> AsyncIterator[Worker]:
+    """A worker with one link, stopped in order at the end."""
+    link = LinkSettings.model_validate(smpp_link("viettel", smsc.port, **more))
+    worker = Worker(world.db, world.ledger, Settings(links={name: link}, lease_seconds=2), Metrics())
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await asyncio.wait_for(running, 30)
+
+
+async def until(true: Callable[[], object], what: str) -> None:
+    """Look again and again, for half a minute at most."""
+    for _ in range(600):
+        if true():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"not within 30 s: {what}")
+
+
+def run_state(world: World) -> RunState:
+    return RunState(world.db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
+
+
+def quarantined(world: World) -> int:
+    return world.db.read(lambda c: c.execute(select(func.count()).select_from(quarantine)).scalar_one())
+
+
+async def all_delivered(world: World, smsc: Smsc, count: int) -> None:
+    """The run finishes by itself, with one copy for each number and right tallies."""
+    await until(lambda: run_state(world) == RunState.FINISHED, "the run is finished")
+    assert world.states() == {DeliveryState.DELIVERED: count}
+    seen = smsc.report()
+    assert (seen["distinct_numbers"], seen["copies_max"]) == (count, 1)
+    world.check()
