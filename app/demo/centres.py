@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from app.demo.cast import Role
 from app.errors import SetupError
@@ -40,21 +40,23 @@ def open_centres(roles: Mapping[str, Role], seed: int, log: Path) -> Iterator[di
     """Carrier -> its centre; all have ended when the block is left, in whatever way."""
     with ExitStack() as stack:
         errors = stack.enter_context(log.open("w", encoding="utf-8"))
-        centres = {}
+        processes = {}
         for carrier, role in roles.items():
-            command = [sys.executable, "-m", "carriers.simulators.smsc", *role.flags(seed)]
-            # A session of its own: Ctrl-C reaches the demo alone, which then ends the centres in order.
-            process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )
-            stack.callback(_end, process)
-            centres[carrier] = Centre(carrier, process, _port(process, carrier, log))
-        yield centres
+            processes[carrier] = _start(role.flags(seed), errors)
+            stack.callback(_end, processes[carrier])
+        yield {carrier: Centre(carrier, one, _port(one, carrier, log)) for carrier, one in processes.items()}
+
+
+def _start(flags: Sequence[str], errors: TextIO) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own module, and no shell
+        [sys.executable, "-m", "carriers.simulators.smsc", *flags],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+        # A session of its own: Ctrl-C reaches the demo alone, which then ends the centres in order.
+        start_new_session=True,
+    )
 
 
 def _port(process: subprocess.Popen[str], carrier: str, log: Path) -> int:

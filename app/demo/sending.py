@@ -80,21 +80,21 @@ class _Speed:
         (first_s, first), (last_s, last) = self._looks[0], self._looks[-1]
         rate = (last - first) / (last_s - first_s) if last_s > first_s else 0.0
         left = run.not_queued + count(run, "queued")
-        counts = (
-            f"delivered {count(run, 'delivered'):,}, failed {count(run, *_FAILED):,}, "
-            f"unknown {count(run, 'unknown'):,}"
+        return (
+            f"{_end(run, left, rate)}, delivered {count(run, 'delivered'):,}, "
+            f"failed {count(run, *_FAILED):,}, unknown {count(run, 'unknown'):,}"
         )
-        return f"{rate:,.0f}/s, {counts}, {_end(run, left, rate)}"
 
 
 def _end(run: Run, left: int, rate: float) -> str:
+    """The pace, and when all will be handed over; after that, what is still to come."""
     if not left:
         without = count(run, "submitted", "unknown")
-        return f"all sent, {without:,} without receipt" if without else "all in"
+        return f"sent, awaiting {without:,}" if without else "all in"
     if not rate:
         return f"{left:,} to go"
     done = clock.local(clock.now() + timedelta(seconds=left / rate))
-    return f"{left:,} to go, done at {done:%H:%M:%S}"
+    return f"{rate:,.0f}/s till {done:%H:%M:%S}"
 
 
 def count(run: Run, *states: str) -> int:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Column
 
 from app import clock
 
@@ -38,11 +39,17 @@ class Board:
 
     @contextmanager
     def _live(self, what: str, totals: Mapping[str, int]) -> Iterator[Update]:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-        with Progress(*columns, TextColumn("{task.fields[words]}"), console=self.console) as progress:
+        # Fixed widths, so that a narrow terminal cuts the end of the words and not the bar.
+        columns = (
+            TextColumn("{task.description}", table_column=Column(min_width=8, no_wrap=True)),
+            BarColumn(10, table_column=Column(min_width=10)),
+            TaskProgressColumn(table_column=Column(min_width=4, no_wrap=True)),
+            TextColumn("{task.fields[words]}"),
+        )
+        self.say(f"{what}:")
+        with Progress(*columns, console=self.console) as progress:
             tasks = {
-                name: progress.add_task(f"{what} {name}", total=max(total, 1), words="")
-                for name, total in totals.items()
+                name: progress.add_task(name, total=max(total, 1), words="") for name, total in totals.items()
             }
 
             def update(name: str, done: int, words: str) -> None:
