@@ -1,0 +1,25 @@
+# One image; the command chooses what it does: up (the default), serve, worker, migrate.
+FROM python:3.12-slim AS build
+WORKDIR /src
+COPY requirements.lock ./
+# Hashes are checked here; the image itself then takes only what Loa needs to run, from these files.
+RUN pip wheel --no-cache-dir --require-hashes --requirement requirements.lock --wheel-dir /wheels
+COPY . ./
+RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
+    && python -m venv /opt/loa \
+    && /opt/loa/bin/pip install --no-cache-dir --no-index --find-links /wheels loa
+
+FROM python:3.12-slim
+COPY --from=build /opt/loa /opt/loa
+RUN useradd --system --uid 10001 --home-dir /data --shell /usr/sbin/nologin loa \
+    && install --directory --owner=loa --mode=0700 /data
+ENV PATH=/opt/loa/bin:$PATH PYTHONUNBUFFERED=1 LOA_DATA=/data LOA_HOST=0.0.0.0
+USER loa
+WORKDIR /data
+# The only place that is written to, besides /tmp: the SQLite ledger, and uploads on their way.
+VOLUME /data
+EXPOSE 8600
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8600/healthz', timeout=4)"]
+ENTRYPOINT ["loa"]
+CMD ["up"]
