@@ -13,7 +13,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Loa needs Python 3.11 or newer; name it with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the virtual environment
@@ -22,7 +22,7 @@ demo: $(VENV)/.ready  ## one campaign over three simulated carriers, from file t
 	$(BIN)/loa demo --subscribers $(N)
 
 test: $(VENV)/.ready  ## the tests, on SQLite and on the server that LOA_TEST_DATABASE_URL names
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
