@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
 from app import clock
 from app.ledger.contract import ChunkState, Ledger
@@ -59,10 +59,13 @@ def close_over(connection: Connection, ledger: Ledger) -> bool:
     past = connection.execute(select(r.id, r.state).where(living, _past_end()).limit(1)).first()
     if past is not None:
         return move(connection, past.id, past.state, RunState.CANCELLING, closing=NotSent.WINDOW_CLOSED)
-    closing = select(r.id, r.closing).where(r.state == RunState.CANCELLING.value, _fanned_out())
-    row = connection.execute(closing.limit(1)).first()
+    due = and_(r.state == RunState.CANCELLING.value, _fanned_out())
+    late = and_(r.state == RunState.CANCELLED.value, _left())
+    row = connection.execute(select(r.id, r.state, r.closing).where(or_(due, late)).limit(1)).first()
     if row is None or ledger.close_unsent(connection, row.id, row.closing, _CHUNKS_AT_ONCE):
         return False
+    if row.state == RunState.CANCELLED:
+        return True
     end = RunState.CANCELLED if row.closing == NotSent.CANCELLED else RunState.SENT
     return move(connection, row.id, RunState.CANCELLING, end, ended_at=clock.now_ms())
 
@@ -79,10 +82,9 @@ def _fanned_out() -> ColumnElement[bool]:
 
 def advance(connection: Connection) -> int:
     """Running runs with nothing left to send are sent; sent runs with nothing open are finished; how many."""
-    r, c = runs.c, chunks.c
-    nothing_left = ~exists().where(c.run_id == r.id, c.state < ChunkState.DONE)
-    done = select(r.id).where(r.state == RunState.RUNNING.value, nothing_left, _fanned_out())
-    moved = 0
+    r = runs.c
+    done = select(r.id).where(r.state == RunState.RUNNING.value, ~_left(), _fanned_out())
+    moved = _run_again(connection)
     for run_id in connection.execute(done).scalars().all():
         move(connection, run_id, RunState.RUNNING, RunState.SENT, ended_at=clock.now_ms())
         moved += 1
@@ -91,6 +93,18 @@ def advance(connection: Connection) -> int:
             move(connection, run_id, RunState.SENT, RunState.FINISHED)
             moved += 1
     return moved
+
+
+def _run_again(connection: Connection) -> int:
+    """Sent runs with chunks to send: a holder thought dead came back and said what it had not sent."""
+    again = select(runs.c.id).where(runs.c.state == RunState.SENT.value, _left())
+    found = connection.execute(again).scalars().all()
+    return sum(move(connection, run_id, RunState.SENT, RunState.RUNNING, ended_at=None) for run_id in found)
+
+
+def _left() -> ColumnElement[bool]:
+    """There are chunks of the run still to be sent or closed."""
+    return exists().where(chunks.c.run_id == runs.c.id, chunks.c.state < ChunkState.DONE)
 
 
 def _open(connection: Connection, run_id: int) -> int:

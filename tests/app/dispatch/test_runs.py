@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from sqlalchemy import select, update
 
 from app import clock
 from app.db import Database
 from app.dispatch import runs as sweeps
-from app.ledger.contract import Outcome
+from app.ledger.contract import Intention, Outcome
 from app.models import campaigns, run_batches, runs
 from app.states import DeliveryState, NotSent, RunState
-from carriers.contract import Reason, Rejected
+from carriers.contract import Deferred, Reason, Rejected
 from tests.app.world import World, accepted, build, receipt
 
 Q, S, N = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.NOT_SENT)
@@ -106,4 +109,41 @@ def test_at_its_windows_end_a_run_is_closed_with_its_reason(db: Database) -> Non
     assert state(db) == RunState.FINISHED
     assert world.states() == {N: 30}
     assert world.delivery(2)["reason"] == NotSent.WINDOW_CLOSED
+    world.check()
+
+
+@pytest.mark.parametrize(
+    ("order", "end"),
+    [
+        ({}, {S: 3, Q: 2}),
+        ({"state": RunState.CANCELLING.value, "closing": int(NotSent.CANCELLED)}, {S: 3, N: 2}),
+    ],
+    ids=["sent", "cancelled"],
+)
+def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
+    db: Database, order: dict[str, object], end: dict[int, int]
+) -> None:
+    """Frozen past its lease, it says so when the run has ended without it."""
+    world = build(db, 5)
+    sweep(world)
+    lease = world.claim(lease_s=0.0)
+    assert lease
+    db.write(world.ledger.record, world.lane, lease, [], Intention(lease.last_seq, 5), 0.0)
+    time.sleep(0.02)
+    other = world.claim("lane-2")
+    assert other
+    db.write(world.ledger.release, other, 0.0)
+    if order:
+        set_run(db, **order)
+    sweep(world)
+    assert state(db) == (RunState.CANCELLED if order else RunState.SENT)
+    late = [Outcome(item, Deferred("not sent")) for item in lease.items[3:]]
+    outcomes = accepted(list(lease.items[:3])) + late
+    assert not db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0).held
+    sweep(world)
+    assert state(db) == (RunState.CANCELLED if order else RunState.RUNNING)
+    assert world.states() == end == world.tallied()
+    if not order:
+        send_all(world)
+        assert world.states() == {S: 5}
     world.check()
