@@ -29,9 +29,13 @@ async def all_delivered(home: Home, smsc: Smsc, count: int) -> None:
 async def settled(home: Home, smsc: Smsc, count: int) -> set[int]:
     """All is sent and reported; the numbers that are unknown are those that the carrier never got."""
     view = View(home.url)
-    await home.until(lambda: view.tallied(*_OPEN) == 0, "all is sent and reported")
-    never = set(range(FIRST_PHONE, FIRST_PHONE + count)) - set(smsc.numbers())
-    await home.until(lambda: view.listed() == never, "what the carrier had is settled by its receipts")
+    every = set(range(FIRST_PHONE, FIRST_PHONE + count))
+
+    def as_the_carrier_knows() -> bool:
+        return view.tallied(*_OPEN) == 0 and view.listed() == every - set(smsc.numbers())
+
+    await home.until(as_the_carrier_knows, "all is sent, and what the carrier had is settled")
+    never = view.listed()
     assert smsc.report()["copies_max"] == 1
     delivered, unknown = (view.phones(state) for state in (DeliveryState.DELIVERED, DeliveryState.UNKNOWN))
     assert (len(delivered), unknown) == (count - len(never), never)
@@ -40,10 +44,10 @@ async def settled(home: Home, smsc: Smsc, count: int) -> set[int]:
 
 async def sent_again(home: Home, smsc: Smsc, count: int) -> None:
     """A person sends the unknown ones again: exactly those, and the run ends with all delivered once."""
-    unknown = View(home.url).listed()
     await stopped(home)
+    unknown = View(home.url).listed()
     said = await home.command("unknown", "resend", "1", "--all")
-    assert said == f"{len(unknown)} deliveries of run 1 are queued again."
+    assert said == f"{len(unknown)} deliveries of run 1 are queued again.", said
     before = smsc.report()["messages"]
     home.sender()
     await all_delivered(home, smsc, count)

@@ -29,7 +29,7 @@ async def test_ten_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_ea
     queue(home.url, count)
     chance = random.Random(8)
     async with Smsc(Manners(answer_delay_s=0.02, receipt_delay_s=1.0, receipt_window=2000)) as smsc:
-        home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, lease_seconds=2)
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, lease_seconds=1)
         doubtful: set[int] = set()
         for kill in range(1, KILLS + 1):
             doubtful |= await _send_and_kill(home, smsc, count * kill // (KILLS + 1), chance, doubtful)

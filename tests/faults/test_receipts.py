@@ -60,12 +60,12 @@ async def test_messages_that_are_never_answered_are_settled_by_their_receipts(db
 
 
 async def test_answers_later_than_the_patience_double_nothing(db: Database) -> None:
-    """T16: a full window and answers of 0 to 3 s, where we wait for one."""
-    world = build(db, 500)
-    manners = Manners(answer_spread_s=3.0, receipt_delay_s=0.1)
+    """T16: a full window and answers of 0 to 2 s, where we wait for one."""
+    world = build(db, 300)
+    manners = Manners(answer_spread_s=2.0, receipt_delay_s=0.1)
     async with Smsc(manners) as smsc, working(world, smsc, response_timeout_s=1.0, window=100):
-        await all_delivered(world, smsc, 500)
-        assert smsc.report()["submits"] == 500
+        await all_delivered(world, smsc, 300)
+        assert smsc.report()["submits"] == 300
 
 
 async def test_what_is_neither_answered_nor_reported_stays_unknown_and_is_not_sent_again(
