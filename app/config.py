@@ -51,7 +51,8 @@ class Settings(BaseSettings):
     database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8600
-    environment: Literal["production", "development"] = "production"
+    # Where `loa worker` answers Prometheus (0: nowhere); `up` and `serve` do so at /metrics of the API.
+    metrics_port: int = Field(default=0, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
     links: dict[Name, LinkSettings] = Field(default_factory=dict)

@@ -20,7 +20,7 @@ def test_down_leaves_nothing_and_up_brings_all_back(db: Database) -> None:
     config = schema._config
     db.write(lambda c: command.downgrade(config(c), "base"))
     assert db.read(tables) == set()
-    with pytest.raises(SetupError, match="has schema none.*loa migrate"):
+    with pytest.raises(SetupError, match=r"has schema none.*loa migrate"):
         schema.require(db)
     schema.upgrade(db)
     schema.require(db)

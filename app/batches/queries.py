@@ -114,7 +114,7 @@ def _batch(row: Row[Any]) -> Batch:
         bytes=row.bytes,
         bytes_read=row.bytes_read,
         error=row.error,
-        created_at=clock.from_ms(row.created_at),
+        created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,
     )
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 import uvicorn
+from prometheus_client import start_http_server
 
 from app import config, logs, schema
 from app.batches.spool import folder_of, resume_imports
@@ -55,6 +56,7 @@ def migrate() -> None:
     settings = config.load()
     db = Database(settings.url)
     try:
+        connect_patiently(db, _PATIENCE_S)
         schema.upgrade(db)
         typer.echo(f"The schema is at revision {schema.newest()}.")
     finally:
@@ -103,7 +105,10 @@ async def _api(settings: Settings, db: Database) -> None:
 
 
 async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
-    sender = _worker(settings, db, Metrics(db), only)
+    metrics = Metrics(db)
+    sender = _worker(settings, db, metrics, only)
+    if settings.metrics_port:
+        start_http_server(settings.metrics_port, settings.host, metrics.registry)
     _on_signals(sender.stop)
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())
     await sender.run()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Row
 
 from app import clock
 from app.cli.common import ledger_for, open_db
@@ -37,10 +38,7 @@ def list_(run_id: int, as_json: Json = False) -> None:
     """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
     with open_db() as (db, _):
         rows = db.read(unknown.listed, run_id)
-    shown = [
-        _Shown(f"{r.batch_id}:{r.seq}", mask(r.phone), clock.from_ms(r.since), r.why, r.written_off_by)
-        for r in rows
-    ]
+    shown = [_shown(row) for row in rows]
     listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)
 
 
@@ -62,6 +60,11 @@ def write_off(run_id: int, lines: Lines = None, everything: All = False) -> None
         ledger = ledger_for(db, settings.chunk_size)
         done = db.write(unknown.write_off, ledger, run_id, chosen, whoami())
     typer.echo(f"{done} deliveries of run {run_id} are written off.")
+
+
+def _shown(row: Row[Any]) -> _Shown:
+    since = clock.local(clock.from_ms(row.since))
+    return _Shown(f"{row.batch_id}:{row.seq}", mask(row.phone), since, row.why, row.written_off_by)
 
 
 def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
+from app.cli.talk import keep
 from app.ledger.choose import ledger_for
 from app.reports.verify import Verdict, examine
 
@@ -23,7 +24,9 @@ def verify(
     """Count every figure anew from the rows; exit status 1 when anything differs."""
     with open_db() as (db, _):
         verdict = examine(db, ledger_for(db), campaign)
-    typer.echo(json.dumps(document(verdict), ensure_ascii=False) if as_json else text(verdict))
+    figures = json.dumps(document(verdict), ensure_ascii=False)
+    keep("verify", figures)
+    typer.echo(figures if as_json else text(verdict))
     if verdict.differences:
         raise typer.Exit(1)
 

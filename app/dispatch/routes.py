@@ -140,10 +140,10 @@ def _lane(row: Row[Any]) -> LaneView:
         row.segments_per_second,
         row.code,
         row.reason,
-        clock.from_ms(row.changed_at),
+        clock.local(clock.from_ms(row.changed_at)),
     )
 
 
 def _unknown(row: Row[Any]) -> UnknownView:
-    since = clock.from_ms(row.since)
+    since = clock.local(clock.from_ms(row.since))
     return UnknownView(row.batch_id, row.seq, mask(row.phone), since, row.why, row.written_off_by)

@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--at", action="append", default=[], metavar="SECONDS:NAME=VALUE|ACTION", help=f"later: {ACTIONS}")
     add("--json", action="store_true", help="the last line printed is the report as one JSON object")
-    add("--out", type=Path, metavar="FILE", help="write the report to this file as well")
+    add("--out", type=Path, metavar="FILE", default=Path("build/smsc.json"), help="where the report is left")
     add("--tls-cert", metavar="FILE", help="certificate and key (PEM): speak TLS")
     for one in dataclasses.fields(Manners):
         flag, kind = "--" + one.name.replace("_", "-"), argparse.BooleanOptionalAction
@@ -175,7 +175,7 @@ def _show(report: dict[str, Any], options: argparse.Namespace) -> None:
     for name, value in report.items():
         print(f"{name:<{width}}  {value}")
     line = json.dumps(report)
-    if options.out:
+    with contextlib.suppress(OSError):  # a read-only folder: it is said all the same
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(line + "\n", encoding="utf-8")
     if options.json:
