@@ -1,0 +1,30 @@
+"""What Prometheus is told by the process that sends, also where the API runs apart."""
+
+from __future__ import annotations
+
+import httpx
+
+from carriers.simulators.smsc import Smsc
+from tests.faults.processes import Home, free_port, smpp_link
+from tests.faults.view import View, queue
+
+
+def _asked(port: int) -> str:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    except httpx.HTTPError:
+        return ""
+
+
+async def test_the_sender_tells_of_its_lanes_results_and_receipts(home: Home) -> None:
+    queue(home.url, 50)
+    port = home.port if home.sqlite else free_port()
+    async with Smsc() as smsc:
+        home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, metrics_port=port)
+        sender, view = home.sender(), View(home.url)
+        await home.until(view.over, "the run is finished")
+        told = _asked(port)
+        assert 'loa_results_total{lane="viettel-1",result="accepted"} 50.0' in told
+        assert 'loa_receipts_total{outcome="applied"} 50.0' in told
+        assert 'loa_lane_running{carrier="viettel",lane="viettel-1"} 1.0' in told
+        assert await sender.stop() == 0, sender.words()
