@@ -121,8 +121,10 @@ class Receiving(Store):
         gone = [row[0] for index, row in enumerate(waiting) if index not in outcome.left or index in found]
         for start in range(0, len(gone), 500):
             connection.execute(delete(quarantine).where(quarantine.c.id.in_(gone[start : start + 500])))
-        self._postpone(connection, [waiting[index] for index in outcome.left if index not in found], now)
+        later = [waiting[index] for index in outcome.left if index not in found]
+        self._postpone(connection, later, now)
         outcome.applied.matched += len(settled)
+        outcome.applied.quarantined = len(later)
         return outcome.applied
 
     def _postpone(self, connection: Connection, rows: Sequence[Row], now: int) -> None:

@@ -93,3 +93,16 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     db.write(lambda c: c.execute(update(quarantine).values(reference=mended, try_at=0)))
     assert await settle(db, world.ledger) == 700
     assert world.states() == {int(DeliveryState.DELIVERED): 700}
+
+
+async def test_a_flood_of_foreign_receipts_does_not_hide_those_that_match(db: Database) -> None:
+    world = sent(db, 3)
+    db.write(world.ledger.apply, [receipt(world.lane, f"foreign{n}") for n in range(1200)])
+    early = [receipt(world.lane, f"m{seq}?") for seq in (2, 3, 4)]
+    db.write(world.ledger.apply, early)
+    mended = func.replace(quarantine.c.reference, "?", "")
+    db.write(
+        lambda c: c.execute(update(quarantine).values(reference=mended, try_at=quarantine.c.id - 10_000))
+    )
+    assert await settle(db, world.ledger) == 3
+    assert world.states() == {int(DeliveryState.DELIVERED): 3}
