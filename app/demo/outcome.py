@@ -20,7 +20,7 @@ from app.reports.verify import Verdict, examine
 Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report
 
 _FILES = (Format.JSON, Format.CSV, Format.XLSX)
-_TOLD = (
+TOLD = (
     "submits",
     "distinct_numbers",
     "copies_max",
@@ -101,7 +101,7 @@ def figures(outcome: Outcome, seen: Seen) -> dict[str, Any]:
         "copies_max": max(each["copies_max"] for each in seen.values()),
         "verified": not outcome.objections,
         "objections": list(outcome.objections),
-        "simulators": {carrier: {name: each[name] for name in _TOLD} for carrier, each in seen.items()},
+        "simulators": {carrier: {name: each[name] for name in TOLD} for carrier, each in seen.items()},
     }
 
 

@@ -13,18 +13,18 @@ from typing import Any
 
 from app import clock, logs
 from app.batches.job import Counts
-from app.campaigns.forecast import Forecast, forecast
+from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
 from app.config import Settings
 from app.db import Database
 from app.demo.cast import cast
 from app.demo.centres import open_centres
 from app.demo.folder import claimed, tidy
-from app.demo.outcome import Outcome, Seen, conclude, figures, write_reports
+from app.demo.outcome import conclude, figures, write_reports
 from app.demo.sending import send
 from app.demo.show import Board
 from app.demo.stage import Plan, approved_campaign, fresh_db, import_file, register_links, settings_for
-from app.reports.render import Format, render
+from app.demo.tell import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
 from app.sample import write_sample
 
 _OPERATOR = "demo operator"
@@ -49,12 +49,13 @@ def play(options: Options, board: Board) -> dict[str, Any]:
     """Give the demo; its figures, of which `verified` is the verdict. Nothing is left running."""
     started = clock.monotonic()
     with claimed(options.folder):
+        options.record.unlink(missing_ok=True)  # a demo that fails must not leave the last one's figures
         found = _on_stage(options, board)
         if not options.keep:
             tidy(options.folder)
         found["seconds_total"] = round(clock.monotonic() - started, 2)
         options.record.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        _farewell(options, board, found)
+        tell_end(board, found, options.folder, options.record)
     return found
 
 
@@ -64,8 +65,7 @@ def _on_stage(options: Options, board: Board) -> dict[str, Any]:
         links = {f"{name}-demo": roles[name].settings(name, each.port) for name, each in centres.items()}
         settings = settings_for(options.folder, links)
         with _logging(settings), fresh_db(settings) as db:
-            for name, role in roles.items():
-                board.say(f"{name}: {role.words}.")
+            tell_roles(board, roles)
             batches, counts, seconds = _import(db, options, board)
             plan = approved_campaign(db, batches)
             _forecast(db, settings, plan, board)
@@ -75,7 +75,8 @@ def _on_stage(options: Options, board: Board) -> dict[str, Any]:
                 runs = asyncio.run(send(db, settings, update))
             seen = {name: centre.stop() for name, centre in centres.items()}
             outcome = conclude(db, plan.campaign_id, runs, seen)
-            _show(outcome, seen, options, board)
+            write_reports(outcome.report, options.folder / "reports")
+            tell_outcome(board, outcome, seen)
             engine = "sqlite" if db.sqlite else "postgresql"
     given = {"subscribers": options.subscribers, "seed": options.seed, "engine": engine}
     return given | _import_figures(list(counts.values()), seconds) | figures(outcome, seen)
@@ -106,11 +107,7 @@ def _import(db: Database, options: Options, board: Board) -> tuple[dict[str, int
 
             batches[name], counts[name] = import_file(db, name, path, progress)
     seconds = clock.monotonic() - started
-    for name, each in counts.items():
-        board.say(
-            f"{name}: {each.lines:,} lines = {each.accepted:,} accepted + {each.rejected:,} rejected "
-            f"+ {each.repeated:,} repeated"
-        )
+    tell_import(board, counts)
     return batches, counts, seconds
 
 
@@ -128,47 +125,5 @@ def _import_figures(counts: list[Counts], seconds: float) -> dict[str, Any]:
 
 def _forecast(db: Database, settings: Settings, plan: Plan, board: Board) -> None:
     register_links(db, settings)
-    board.say("\nForecast, at the rates of the links:")
-    for carrier, run_id in plan.runs.items():
-        board.say(f"{carrier}: {_words(db.read(forecast, run_id, clock.now()))}")
-    board.say()
-
-
-def _words(found: Forecast) -> str:
-    done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S}"
-    line = (
-        f"{found.subscribers:,} messages of {found.segments:,} segments at "
-        f"{found.segments_per_second:,.0f} segments/s: {found.seconds or 0:,.1f} s{done}"
-    )
-    return " ".join([line, *found.warnings])
-
-
-def _show(outcome: Outcome, seen: Seen, options: Options, board: Board) -> None:
-    """The consolidated report, the recount's verdict, and the files."""
-    write_reports(outcome.report, options.folder / "reports")
-    board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
-    for carrier, each in seen.items():
-        board.say(
-            f"{carrier}'s simulator took {each['messages']:,} messages; it throttled {each['throttled']:,}, "
-            f"refused {each['refused']:,}, and left {each['never_answered']:,} unanswered."
-        )
-    open_ones = outcome.report.total
-    if open_ones.no_receipt or open_ones.unknown:
-        board.say(
-            f"{open_ones.no_receipt:,} messages are without a receipt, {open_ones.unknown:,} are unknown: "
-            "the report counts them as that."
-        )
-    board.say(f"Recounted {sum(outcome.verdict.counted.values()):,} rows of the ledger.")
-    for sentence in outcome.objections:
-        board.say(f"DIFFERENCE: {sentence}")
-
-
-def _farewell(options: Options, board: Board, found: dict[str, Any]) -> None:
-    if found["verified"]:
-        board.say(
-            f"Verified: every figure agrees, and the simulators saw {found['simulators_distinct_numbers']:,} "
-            "numbers, none of them twice."
-        )
-    board.say(f"Reports: {options.folder / 'reports'}   Figures: {options.record}   Log: loa.log there")
-    if options.keep and found["engine"] == "sqlite":
-        board.say(f"Look around: LOA_DATA={options.folder} loa campaign show 1")
+    now = clock.now()
+    tell_forecast(board, {name: db.read(forecast, run_id, now) for name, run_id in plan.runs.items()})

@@ -28,14 +28,16 @@ from app.db import Database
 from app.demo.cast import cast
 from app.demo.centres import open_centres
 from app.demo.folder import MARKER, claimed, tidy
-from app.demo.outcome import compare
+from app.demo.outcome import TOLD, Outcome, compare, figures
 from app.demo.sending import send
 from app.demo.show import Board
 from app.demo.stage import approved_campaign, fresh_db, import_file, settings_for
+from app.demo.tell import tell_end, tell_outcome
 from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.models import directives
-from app.reports.verify import examine
+from app.reports.figures import CampaignReport
+from app.reports.verify import Verdict, examine
 from app.states import RunState
 
 SUBSCRIBERS = 600
@@ -319,3 +321,15 @@ def test_long_lines_are_not_wrapped_nor_read_as_markup() -> None:
     shown, out = board(terminal=False)
     shown.say("[bold]" + "x" * 200)
     assert out.getvalue() == "[bold]" + "x" * 200 + "\n"
+
+
+def test_what_does_not_agree_is_said_and_not_called_verified(tmp_path: Path) -> None:
+    shown, out = board(terminal=False)
+    outcome = Outcome(CampaignReport(1, "Warning", 0, ()), Verdict({}, ()), ("vnpt: 3 are missing.",))
+    found = figures(outcome, {"vnpt": {**dict.fromkeys(TOLD, 1), "messages": 2}})
+    tell_outcome(shown, outcome, {})
+    tell_end(shown, found, tmp_path, tmp_path / "demo.json")
+    assert found["verified"] is False
+    assert found["messages_per_second"] is None
+    assert "DIFFERENCE: vnpt: 3 are missing." in out.getvalue()
+    assert "Verified" not in out.getvalue()

@@ -1,0 +1,73 @@
+"""What the demo says of itself: the cast, the import, the forecast, the outcome and where things are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from app.batches.job import Counts
+from app.campaigns.forecast import Forecast
+from app.demo.cast import Role
+from app.demo.outcome import Outcome, Seen
+from app.demo.show import Board
+from app.reports.render import Format, render
+
+
+def tell_roles(board: Board, roles: Mapping[str, Role]) -> None:
+    """How each carrier behaves."""
+    for carrier, role in roles.items():
+        board.say(f"{carrier}: {role.words}.")
+
+
+def tell_import(board: Board, counts: Mapping[str, Counts]) -> None:
+    """What became of each file's lines."""
+    for name, each in counts.items():
+        board.say(
+            f"{name}: {each.lines:,} lines = {each.accepted:,} accepted + {each.rejected:,} rejected "
+            f"+ {each.repeated:,} repeated"
+        )
+
+
+def tell_forecast(board: Board, forecasts: Mapping[str, Forecast]) -> None:
+    """How long each run will take at its links' rate."""
+    board.say("\nForecast, at the rates of the links:")
+    for carrier, found in forecasts.items():
+        done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S}"
+        line = (
+            f"{carrier}: {found.subscribers:,} messages of {found.segments:,} segments at "
+            f"{found.segments_per_second:,.0f} segments/s: {found.seconds or 0:,.1f} s{done}"
+        )
+        board.say(" ".join([line, *found.warnings]))
+    board.say()
+
+
+def tell_outcome(board: Board, outcome: Outcome, seen: Seen) -> None:
+    """The consolidated report, the simulators' view, and the recount's verdict."""
+    board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
+    for carrier, each in seen.items():
+        board.say(
+            f"{carrier}'s simulator took {each['messages']:,} messages; it throttled {each['throttled']:,}, "
+            f"refused {each['refused']:,}, and left {each['never_answered']:,} unanswered."
+        )
+    open_ones = outcome.report.total
+    if open_ones.no_receipt or open_ones.unknown:
+        board.say(
+            f"{open_ones.no_receipt:,} messages are without a receipt, {open_ones.unknown:,} are unknown: "
+            "the report counts them as that."
+        )
+    board.say(f"Recounted {sum(outcome.verdict.counted.values()):,} rows of the ledger.")
+    for sentence in outcome.objections:
+        board.say(f"DIFFERENCE: {sentence}")
+
+
+def tell_end(board: Board, found: Mapping[str, Any], folder: Path, record: Path) -> None:
+    """Whether all agrees, and where the files are."""
+    if found["verified"]:
+        board.say(
+            f"Verified: every figure agrees, and the simulators saw {found['simulators_distinct_numbers']:,} "
+            "numbers, none of them twice."
+        )
+    board.say(f"Reports: {folder / 'reports'}   Figures: {record}   Log: loa.log there")
+    if (folder / "loa.sqlite3").exists():
+        board.say(f"Look around: LOA_DATA={folder} loa campaign show 1")
