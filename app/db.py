@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import (
     AsyncRetrying,
+    RetryCallState,
     Retrying,
     retry_if_exception_type,
     stop_after_delay,
@@ -25,6 +28,8 @@ from tenacity import (
 )
 
 from app.errors import Away, SetupError
+
+log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,6 +45,14 @@ _PRAGMAS = (
 # Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty
 # is kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower).
 _BY_KEY = "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
+# A network that goes dead says nothing: without these a writer would wait for it for a quarter of an hour.
+_DEAD_PEER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 _SQLITE_PASSING = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -66,6 +79,7 @@ class Database:
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
         self._listener: _Listener | None = None
+        self._away = False
 
     # ---- one transaction -------------------------------------------------------------------------------
 
@@ -87,10 +101,22 @@ class Database:
         Only for work that may run twice: a commit whose answer was lost is repeated.
         """
         waits = wait_random_exponential(0.05, max=2.0)
-        async for attempt in AsyncRetrying(retry=retry_if_exception_type(Away), wait=waits):
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Away), wait=waits, before_sleep=self._note_outage
+        ):
             with attempt:
-                return await self.awrite(work, *args, **kwargs)
-        raise AssertionError("unreachable")  # pragma: no cover
+                done = await self.awrite(work, *args, **kwargs)
+        if self._away:
+            self._away = False
+            log.warning("the database is back")
+        return done
+
+    def _note_outage(self, state: RetryCallState) -> None:
+        """Say it once for each outage, however many wait."""
+        if not self._away:
+            self._away = True
+            error = state.outcome.exception() if state.outcome else None
+            log.error("the database is away", reason=error.detail if isinstance(error, Away) else "")
 
     def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on a consistent view, without any lock."""
@@ -176,6 +202,8 @@ def translated() -> Iterator[None]:
         if error.connection_invalidated or _passing(error.orig):
             raise Away(_away_sentence(error.orig)) from error
         raise
+    except PoolTimeout as error:
+        raise Away("All connections to the database are in use; nothing was changed, try again.") from error
     except (psycopg.Error, sqlite3.Error) as error:
         if _passing(error):
             raise Away(_away_sentence(error)) from error
@@ -222,7 +250,7 @@ def _postgresql_engine(url: str, threads: int, more: str = "") -> Engine:
         max_overflow=20,
         pool_timeout=10,
         pool_pre_ping=True,
-        connect_args={"options": options, "connect_timeout": 5, "application_name": "loa"},
+        connect_args={"options": options, "application_name": "loa", **_DEAD_PEER},
     )
 
 

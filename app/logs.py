@@ -18,7 +18,8 @@ _SECRET_KEY = re.compile(
     r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|^sid$", re.IGNORECASE
 )
 _SECRET_VALUE = re.compile(
-    r"(?P<before>loa_[0-9a-f]{8}_|\b(?:Bearer|Basic) |://[^\s:/@]*:)(?P<secret>[^\s'\"@,;]+)", re.IGNORECASE
+    r"(?P<before>loa_[0-9a-f]{8}_|\b(?:Bearer|Basic) |://[^\s:/@]*:(?=[^\s/@]*@))(?P<secret>[^\s'\"@,;]+)",
+    re.IGNORECASE,
 )
 # 84, +84, 0084 or 0 and nine digits (ten in the numbers before 2018), however they are spaced.
 _PHONE = re.compile(r"(?<!\d)(?:(?:\+|00)?84|0)[ .\-\u00a0]?([1-9](?:[ .\-\u00a0]?\d){8,9})(?!\d)")

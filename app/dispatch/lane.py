@@ -284,7 +284,7 @@ class LaneLoop:
 
     def _hear(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
-        self._pace.heard(throttled=any(result.throttled for result in deferred))
+        self._pace.heard(len(outcomes), sum(result.throttled for result in deferred))
         for result in deferred:
             chunk.retry_after_s = max(chunk.retry_after_s, pause_s(result, chunk.lease.pass_no))
 

@@ -1,4 +1,4 @@
-"""How fast: slices of a sub-batch on their reserved times, at half the rate when the carrier throttles."""
+"""How fast: slices of a sub-batch on their reserved times, more slowly when the carrier throttles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from app import clock
 from app.ledger.contract import Item
 from carriers.contract import Deferred
 
-_SLOWEST = 1 / 64
 _CLIMB_PER_S = 0.05
 _SLICE_S = 0.01
 # How long a deferred message waits at the most: while we are too fast the pace itself comes down; a carrier's
@@ -31,31 +30,33 @@ def pause_s(result: Deferred, pass_no: int) -> float:
 
 @dataclass(slots=True)
 class Pace:
-    """The share of the contract's rate that the carrier bears now: halved when throttled, then climbing back.
+    """The share of the contract's rate that the carrier bears now.
 
-    Additive increase, multiplicative decrease, as TCP does; at most one step down in a second, since the
-    answers of one window all speak of the same moment.
+    Once a second it comes down by the part of the answers that said "too fast", by half at the most, and
+    climbs by a little. A carrier that takes three quarters of the rate is soon sent about that; one that
+    refuses two messages in a hundred at random costs two in a hundred, not the pace.
     """
 
     segments_per_second: float
     share: float = 1.0
-    _changed: float = field(default_factory=clock.monotonic)
-    _halved: float = 0.0
+    _since: float = field(default_factory=clock.monotonic)
+    _answers: int = 0
+    _throttled: int = 0
 
     @property
     def stretch(self) -> float:
         """How many times longer than the contract's pace a segment takes now."""
         return 1 / self.share
 
-    def heard(self, *, throttled: bool) -> None:
-        """What the answers to a sub-batch said."""
-        now = clock.monotonic()
-        if throttled and now - self._halved >= 1.0:
-            self.share = max(self.share / 2, _SLOWEST)
-            self._halved = now
-        elif not throttled:
-            self.share = min(1.0, self.share + _CLIMB_PER_S * (now - self._changed))
-        self._changed = now
+    def heard(self, answers: int, throttled: int) -> None:
+        """So many answers came, and so many of them said that we are too fast."""
+        self._answers += answers
+        self._throttled += throttled
+        seconds = clock.monotonic() - self._since
+        if seconds >= 1.0 and self._answers:
+            down = max(0.5, 1 - self._throttled / self._answers)
+            self.share = min(1.0, self.share * down + _CLIMB_PER_S * seconds)
+            self._since, self._answers, self._throttled = clock.monotonic(), 0, 0
 
     def sub_batch(self, half: int) -> int:
         """How many segments to declare at once: `half` a sub-batch, or half a second's worth where slower."""

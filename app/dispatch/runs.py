@@ -108,10 +108,11 @@ def _left() -> ColumnElement[bool]:
 
 
 def _open(connection: Connection, run_id: int) -> int:
-    """Deliveries of the run whose final state is still to come."""
+    """Deliveries of the run whose final state is still to come; what was written off is not waited for."""
     t = tallies.c
     waiting = [DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN]
     query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(waiting))
+    query = query.where(t.reason != NotSent.WRITTEN_OFF)
     return int(connection.execute(query).scalar_one())
 
 

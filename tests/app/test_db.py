@@ -10,6 +10,8 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from structlog.testing import capture_logs
 
 from app import audit
 from app.db import Database, connect_patiently, translated
@@ -93,7 +95,9 @@ async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_los
         db.write(audit.note, "a", "b", "c")
     timer = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
     timer.start()
-    await db.insist(audit.note, "a", "b", "c")
+    with capture_logs() as said:
+        await db.insist(audit.note, "a", "b", "c")
+    assert [line["event"] for line in said] == ["the database is away", "the database is back"]
     assert db.read(count) == 1
     timer.join()
     other.close()
@@ -140,6 +144,8 @@ def test_an_error_of_the_driver_itself_is_away_as_well() -> None:
         raise psycopg.OperationalError("server closed the connection")
     with pytest.raises(Away), translated():
         raise psycopg.errors.DeadlockDetected("deadlock detected")
+    with pytest.raises(Away, match="in use"), translated():
+        raise PoolTimeout
 
 
 async def test_the_listener_comes_back_after_its_connection_is_cut(new_postgresql_url: str) -> None:

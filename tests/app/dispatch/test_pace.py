@@ -15,25 +15,54 @@ def items(count: int, segments: int = 1) -> list[Item]:
     return [Item(seq, 84_912_000_000 + seq, None, None, segments, 0) for seq in range(count)]
 
 
-def test_throttling_halves_the_share_once_a_second_and_quiet_lets_it_climb() -> None:
+def second(pace: Pace, answers: int, throttled: int) -> float:
+    """One second's answers; the share after it."""
+    pace._since -= 1.0
+    pace.heard(answers, throttled)
+    return pace.share
+
+
+def test_the_pace_comes_down_by_the_part_refused_and_by_half_at_the_most() -> None:
+    assert second(Pace(100.0), 100, 25) == pytest.approx(0.80, abs=0.01)
+    assert second(Pace(100.0), 100, 90) == pytest.approx(0.55, abs=0.01)
+
+
+def test_within_a_second_the_answers_speak_of_one_moment() -> None:
     pace = Pace(100.0)
-    pace.heard(throttled=True)
-    pace.heard(throttled=True)
-    assert (pace.share, pace.stretch) == (0.5, 2.0)
-    pace._changed -= 4.0
-    pace.heard(throttled=False)
-    assert pace.share == pytest.approx(0.7, abs=0.05)
-    pace._changed -= 100.0
-    pace.heard(throttled=False)
+    for _ in range(50):
+        pace.heard(2, 2)
     assert pace.share == 1.0
 
 
-def test_the_share_has_a_floor() -> None:
-    pace = Pace(100.0)
+def test_quiet_lets_the_pace_climb_back() -> None:
+    pace = Pace(100.0, share=0.5)
+    assert second(pace, 100, 0) == pytest.approx(0.55, abs=0.01)
     for _ in range(20):
-        pace._halved = 0.0
-        pace.heard(throttled=True)
-    assert pace.share == 1 / 64
+        second(pace, 100, 0)
+    assert pace.share == 1.0
+
+
+def test_a_few_refusals_at_random_do_not_pull_the_pace_down() -> None:
+    """T38: one in a hundred throttled costs one in a hundred."""
+    pace = Pace(100.0)
+    for _ in range(300):
+        second(pace, 100, 2)
+    assert pace.share == 1.0
+
+
+def test_a_carrier_that_takes_less_is_sent_about_that() -> None:
+    pace, takes = Pace(100.0), 60
+    for _ in range(60):
+        sent = round(100 * pace.share)
+        second(pace, sent, max(0, sent - takes))
+    assert 0.55 <= pace.share <= 0.68
+
+
+def test_a_carrier_that_refuses_all_is_asked_at_a_tenth_of_the_rate() -> None:
+    pace = Pace(100.0)
+    for _ in range(60):
+        second(pace, 100, 100)
+    assert pace.share == pytest.approx(0.1, abs=0.02)
 
 
 @given(st.floats(1, 20_000), st.integers(1, 4), st.integers(1, 200), st.integers(1, 100))

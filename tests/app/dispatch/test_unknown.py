@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.db import Database
+from app.dispatch import runs as sweeps
 from app.dispatch import unknown
 from app.errors import Conflict, NotFound
 from app.ledger.contract import Outcome
@@ -66,3 +67,12 @@ def test_a_run_that_is_not_there_is_named(db: Database) -> None:
     with pytest.raises(NotFound, match="run 99"):
         db.read(unknown.listed, 99)
     assert world.run
+
+
+def test_a_run_whose_unknown_ones_are_written_off_is_finished(db: Database) -> None:
+    world = lost(db)
+    db.write(sweeps.advance)
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.SENT
+    db.write(unknown.write_off, world.ledger, world.run, [], "Lan")
+    db.write(sweeps.advance)
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.FINISHED
