@@ -84,12 +84,8 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take SIGTERM and SIGINT from now on."""
-        _on_signals(self._told)
+        """Take none."""
         yield
-
-    def _told(self) -> None:
-        self.should_exit = True
 
 
 def _on_signals(told: Callable[[], None]) -> None:
@@ -97,10 +93,22 @@ def _on_signals(told: Callable[[], None]) -> None:
         asyncio.get_running_loop().add_signal_handler(name, told)
 
 
+def _told_to_stop() -> asyncio.Task[bool]:
+    """Done at SIGTERM or SIGINT; asked for before anything else, so that a stop while we start is heard."""
+    told = asyncio.Event()
+    _on_signals(told.set)
+    return asyncio.create_task(told.wait())
+
+
 async def _api(settings: Settings, db: Database) -> None:
+    told = _told_to_stop()
     door = _listen(settings.host, settings.port)
     resuming = _resume_imports(settings, db)
-    await _server(settings, db, Metrics(db)).serve([door])
+    server = _server(settings, db, Metrics(db))
+    serving = asyncio.create_task(server.serve([door]))
+    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await serving
     await resuming
 
 
@@ -117,6 +125,7 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
 
 async def _all(settings: Settings, db: Database) -> None:
     """The API until it is told to stop, then the lanes: nothing new comes in while they drain."""
+    told = _told_to_stop()
     door = _listen(settings.host, settings.port)
     resuming = _resume_imports(settings, db)
     metrics = Metrics(db)
@@ -124,7 +133,7 @@ async def _all(settings: Settings, db: Database) -> None:
     server = _server(settings, db, metrics)
     sending = asyncio.create_task(sender.run())
     serving = asyncio.create_task(server.serve([door]))
-    await asyncio.wait({sending, serving}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({sending, serving, told}, return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     sender.stop()
     await serving

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,32 +52,26 @@ class Server:
 
 
 @contextmanager
-def own_server(folder: Path) -> Iterator[Server]:
+def own_server() -> Iterator[Server]:
     """A running cluster, stopped afterwards; skips where PostgreSQL's programs are not installed."""
     if _FOUND[-2:] == [None] or not any(_FOUND):
         pytest.skip(_NO_SERVER)
     programs = Path(str(next(found for found in reversed(_FOUND) if found))).parent
     user = "postgres" if os.geteuid() == 0 else None
-    server = Server(programs, folder / "cluster", free_port(), user)
-    server.folder.mkdir(mode=0o700)
-    if user is not None:
-        _hand_over(server.folder, user)
-    server.run("initdb", "-U", "loa", "-A", "trust", "-N")
-    server.start()
+    # Not in pytest's own folder: PostgreSQL's account can't walk there.
+    server = Server(programs, Path(tempfile.mkdtemp(prefix="loa-cluster-")), free_port(), user)
     try:
+        if user is not None:
+            found = pwd.getpwnam(user)
+            os.chown(server.folder, found.pw_uid, found.pw_gid)
+        server.run("initdb", "-U", "loa", "-A", "trust", "-N")
+        server.start()
         yield server
     finally:
-        server.run("pg_ctl", "stop", "-m", "immediate") if _runs(server) else None
+        if _runs(server):
+            server.run("pg_ctl", "stop", "-m", "immediate")
+        shutil.rmtree(server.folder)
 
 
 def _runs(server: Server) -> bool:
     return (server.folder / "postmaster.pid").exists()
-
-
-def _hand_over(folder: Path, user: str) -> None:
-    """Give the folder to the user, who must also be able to walk to it."""
-    found = pwd.getpwnam(user)
-    os.chown(folder, found.pw_uid, found.pw_gid)
-    for parent in folder.parents:
-        if parent.stat().st_uid == os.geteuid() and len(parent.parts) > 2:
-            parent.chmod(parent.stat().st_mode | 0o011)

@@ -32,8 +32,8 @@ MANNERS = Manners(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    with own_server(tmp_path) as found:
+def server() -> Iterator[Server]:
+    with own_server() as found:
         db = Database(found.url)
         schema.upgrade(db)
         db.close()
