@@ -18,8 +18,10 @@ USER loa
 WORKDIR /data
 # The only place that is written to, besides /tmp: the SQLite ledger, and uploads on their way.
 VOLUME /data
+# It listens to other machines, so in production it starts with TLS alone: LOA_TLS_CERTIFICATE and LOA_TLS_KEY, or
+# LOA_BEHIND_TLS=true where a proxy speaks it, with LOA_PRIVATE_LINES__API: what protects the way from the proxy.
 EXPOSE 8600
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8600/healthz', timeout=4)"]
+    CMD ["python", "-m", "app.probe.alive"]
 ENTRYPOINT ["loa"]
 CMD ["up"]

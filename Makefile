@@ -1,10 +1,25 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench run lint lock clean
+.PHONY: help setup demo drill soak test check bench run guide lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
+TOOLS  := build/tools
 BIN    := $(VENV)/bin
+# What pip-audit has found; it writes nothing where it finds nothing, or gets no answer.
+FOUND  := build/weaknesses.txt
 N      ?= 30000
+# Many tests wait for processes, sockets and disks: with so many workers hardly a processor is idle.
+WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+CARRIERS ?= smpp
+SEED   ?= 7
+FAULTS ?= 30
+ENGINE ?= sqlite
+PLAN   ?= short
+MINUTES ?= 5
+RATE   ?= 1000
+
+# Tests start hundreds of processes: none is to compile again what another has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:            ## show this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -18,11 +33,20 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 
 setup: $(VENV)/.ready  ## make the virtual environment
 
-demo: $(VENV)/.ready  ## one campaign over three simulated carriers, from file to report (N=30000)
-	$(BIN)/loa demo --subscribers $(N)
+demo: $(VENV)/.ready  ## one campaign over simulated carriers, from file to report (N=30000, CARRIERS=smpp or http)
+	$(BIN)/loa demo --subscribers $(N) --carriers $(CARRIERS)
+
+drill: $(VENV)/.ready  ## kill, cut and flood Loa by a plan, and count copies and losses (N, SEED, FAULTS, ENGINE, PLAN)
+	$(BIN)/loa drill --messages $(N) --seed $(SEED) --faults $(FAULTS) --engine $(ENGINE) --plan $(PLAN)
+
+soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see that no process of Loa grows (ENGINE)
+	$(BIN)/loa soak --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
 
 test: $(VENV)/.ready  ## the tests, on SQLite and on the server that LOA_TEST_DATABASE_URL names
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
+	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/e2e/test_all_pages.py -k "live or sign-in or overview or unknown"
 
 lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -32,18 +56,35 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 
 check: lint  ## all that CI runs: lint, tests, coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
 	$(BIN)/coverage report --fail-under=95
 
-bench: $(VENV)/.ready  ## speed, each figure beside its limit in the same run
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
+	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
+		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json)
 
 run: $(VENV)/.ready  ## run Loa in one process on SQLite, in ./data
 	$(BIN)/loa up
 
-lock: $(VENV)/.ready  ## renew requirements.lock from pyproject.toml
+lock: $(VENV)/.ready  ## renew requirements.lock from pyproject.toml (UPGRADE=1: with the newest releases)
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) --extra dev pyproject.toml -o requirements.lock
+
+$(TOOLS)/.ready: Makefile
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7' 'cyclonedx-bom>=5' 'bandit>=1.8'
+	@touch $@
+
+audit: $(VENV)/.ready $(TOOLS)/.ready  ## known weaknesses of what is locked, and bandit's look at the code
+	$(TOOLS)/bin/bandit --quiet --recursive app carriers -ll --skip B608
+	@mkdir -p $(dir $(FOUND)) && rm -f $(FOUND)
+	$(TOOLS)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --strict --output $(FOUND) || \
+		if [ -e $(FOUND) ]; then cat $(FOUND); exit 1; else $(BIN)/python .ci/weaknesses.py requirements.lock loa; fi
+
+sbom: $(TOOLS)/.ready  ## what Loa is made of, as CycloneDX, in build/sbom.json
+	@mkdir -p build
+	$(TOOLS)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+	@echo "build/sbom.json"
 
 clean:  ## remove what the build made
 	rm -rf $(VENV) build data *.egg-info

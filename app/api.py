@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Generic, Protocol, TypeVar, cast
 
-from fastapi import Depends, Path, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, Path, Query, Request, Response
+from fastapi.security import APIKeyCookie, HTTPBearer
+from pydantic import AwareDatetime
+from starlette.datastructures import URL, MutableHeaders
 
-from app.auth import Caller, find_caller
+from app.auth import Caller
 from app.config import Settings
 from app.db import Database
 from app.errors import Unauthorised
+from app.gate import permit
 from app.ledger.contract import Ledger
 
+# For the description alone: app/gate.py reads both.
 _bearer = HTTPBearer(auto_error=False, description="An API key: loa_<prefix>_<secret>")
+_cookie = APIKeyCookie(
+    name="__Host-loa_session",
+    auto_error=False,
+    description="A session, from POST /v1/session; see docs/access.md",
+)
 
 
 def get_db(request: Request) -> Database:
@@ -39,18 +48,26 @@ Config = Annotated[Settings, Depends(get_settings)]
 
 
 def get_caller(
-    db: Db, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    found: Annotated[Caller | None, Depends(permit)],
+    _by_key: Annotated[object, Depends(_bearer)],
+    _by_session: Annotated[object, Depends(_cookie)],
 ) -> Caller:
-    """The caller, or Unauthorised."""
-    if credentials is None:
-        raise Unauthorised("Send an API key as `Authorization: Bearer loa_...`.")
-    return db.read(find_caller, credentials.credentials)
+    """The caller, whom app/gate.py has let in; Unauthorised where it lets in anybody."""
+    if found is None:
+        raise Unauthorised("This needs credentials.")
+    return found
 
 
 Who = Annotated[Caller, Depends(get_caller)]
 Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
 After = Annotated[int, Query(ge=0, le=2**31 - 1, description="the `next` of the page before; 0 at first")]
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows on a page")]
+
+
+Since = Annotated[
+    AwareDatetime | None,
+    Query(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
+]
 
 
 class Identified(Protocol):
@@ -66,10 +83,12 @@ Listed = TypeVar("Listed", bound=Identified)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Which part of a list is wanted."""
+    """Which part of a list is wanted; here: the address of this part; headers: those of the answer."""
 
     after: int
     limit: int
+    here: URL
+    headers: MutableHeaders
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +99,9 @@ class Page(Generic[Item]):
     next: int | None
 
 
-def get_paging(after: After = 0, limit: Limit = 100) -> Cursor:
+def get_paging(request: Request, response: Response, after: After = 0, limit: Limit = 100) -> Cursor:
     """The part of a list that the caller wants."""
-    return Cursor(after, limit)
+    return Cursor(after, limit, request.url, response.headers)
 
 
 Paging = Annotated[Cursor, Depends(get_paging)]
@@ -90,4 +109,14 @@ Paging = Annotated[Cursor, Depends(get_paging)]
 
 def page_of(items: Sequence[Listed], paging: Cursor) -> Page[Listed]:
     """The page; a full one may have a following page."""
-    return Page(items, items[-1].id if len(items) == paging.limit else None)
+    return page_by(items, paging, lambda item: item.id)
+
+
+def page_by(items: Sequence[Item], paging: Cursor, number: Callable[[Item], int]) -> Page[Item]:
+    """The same for a list in the order of another number; a header Link names the next page too."""
+    if len(items) < paging.limit:
+        return Page(items, None)
+    following = number(items[-1])
+    there = paging.here.include_query_params(after=following)
+    paging.headers["Link"] = f'<{there.path}?{there.query}>; rel="next"'
+    return Page(items, following)

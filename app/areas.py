@@ -5,14 +5,23 @@ from __future__ import annotations
 import csv
 import re
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from importlib.resources import files
 
 _MERGED_2025_02 = date(2025, 2, 1)  # 204 communes became 200
 _MERGED_2025_07 = date(2025, 7, 1)  # 200 communes became 75, and districts ended
 _ZERO_TAIL = re.compile(r"\.0+$")
+
+
+class Basis(StrEnum):
+    """How a carrier knows where a subscriber is."""
+
+    REGISTERED = "dia_chi_dang_ky"
+    SERVING = "tram_phuc_vu"
+    UNDIVIDED = "khong_phan_dia_ban"  # it can't tell: the province as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,16 @@ def _rows(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+_MAP = "sonla_map_200_to_75.csv"
+
+
 def _load() -> list[Area]:
     found: dict[Area, None] = {}  # a dict for a set that keeps the order
     for row in _rows("sonla_2024_204.csv"):
         district, span = row["district_code"], (date.min, _MERGED_2025_02)
         found[Area(district, row["district"], None, *span)] = None
         found[Area(row["commune_code"], row["commune"], district, *span)] = None
-    for row in _rows("sonla_map_200_to_75.csv"):
+    for row in _rows(_MAP):
         district, span = row["old_district_code"], (_MERGED_2025_02, _MERGED_2025_07)
         found[Area(district, row["old_district_2025_02"], None, *span)] = None
         found[Area(row["old_commune_code"], row["old_commune"], district, *span)] = None
@@ -73,8 +85,34 @@ def _by_name() -> dict[str, str]:
     return {name: codes.pop() for name, codes in table.items() if len(codes) == 1}
 
 
+def _successors() -> dict[str, str]:
+    """Commune before 07-2025 -> the one commune that it has become part of."""
+    return {row["old_commune_code"]: row["new_commune_code"] for row in _rows(_MAP)}
+
+
+def _origins() -> dict[str, tuple[str, ...]]:
+    """Commune since 07-2025 -> the districts that it came from, the one with the most of it first."""
+    parts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in _rows(_MAP):
+        parts[row["new_commune_code"]][row["old_district_code"]] += 1
+    own = {row["new_commune_code"]: row["old_district_code"] for row in _rows(_MAP) if _keeps_name(row)}
+    return {
+        code: tuple(
+            sorted(found, key=lambda district: (district != own.get(code), -found[district], district))
+        )
+        for code, found in parts.items()
+    }
+
+
+def _keeps_name(row: dict[str, str]) -> bool:
+    """Whether it goes on under its own code: the commune that others were joined to has its home there."""
+    return row["old_commune_code"] == row["new_commune_code"]
+
+
 _BY_CODE = _by_code()
 _BY_NAME = _by_name()
+_SUCCESSORS = _successors()
+_ORIGINS = _origins()
 
 
 def find(code: str, on: date) -> Area | None:
@@ -85,6 +123,50 @@ def find(code: str, on: date) -> Area | None:
 def current(on: date) -> list[Area]:
     """All communes of that day, by code."""
     return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 5), key=lambda area: area.code)
+
+
+def districts(on: date) -> list[Area]:
+    """The districts of that day, by code; none since 07-2025."""
+    return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 3), key=lambda area: area.code)
+
+
+def reported(on: date) -> list[Area]:
+    """The areas that a report of that day has its rows by: districts while there were any, then communes."""
+    return districts(on) or current(on)
+
+
+def place(code: str, on: date) -> str | None:
+    """The code of the row that an area belongs to in a report of that day; None where it can't be told.
+
+    An old code in a list of today goes where the map puts it.
+    """
+    found = find(code, on)
+    if found is not None:
+        return found.district or found.code
+    if on >= _MERGED_2025_07:
+        return _SUCCESSORS.get(code)
+    return next((area.district for area in _BY_CODE.get(code, ()) if area.district), None)
+
+
+def old_districts(code: str, on: date) -> tuple[str, ...]:
+    """The districts of before 07-2025 that an area of that day belongs to, its home first: one, but for a
+    commune put together across a boundary. Empty for an unknown one.
+    """
+    found = find(code, on)
+    if found is not None and on < _MERGED_2025_07:
+        return (found.district or found.code,)
+    return _ORIGINS.get(code if found else _SUCCESSORS.get(code, ""), ())
+
+
+def crossing() -> list[Area]:
+    """The communes since 07-2025 that came from more than one district: they need a footnote."""
+    return [area for area in current(_MERGED_2025_07) if len(_ORIGINS[area.code]) > 1]
+
+
+def name(code: str, on: date) -> str:
+    """What the area was called on that day, or at any other time; the code where nobody knows it."""
+    found = find(code, on) or next(iter(_BY_CODE.get(code, ())), None)
+    return found.name if found else code
 
 
 def normalise_area(raw: str) -> str | None:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import time as time_of_day
 
 # Viet Nam has one zone, UTC+7, and no summer time: a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 DAY_MS = 86_400_000
 VIETNAM_OFFSET_MS = 7 * 3_600_000
+_END_MS = 7_258_118_400_000  # 2200: years later and in any zone, a time is still one that can be shown
+
+
+class Unreal(ValueError):
+    """A time before 1970 or after 2199: whoever wrote it has mistyped it, or wants to break something."""
+
+    def __init__(self) -> None:
+        super().__init__("A time lies between 1970 and 2199; look at the year.")
 
 
 def now() -> datetime:
@@ -27,8 +36,19 @@ def monotonic() -> float:
 
 
 def to_ms(at: datetime) -> int:
-    """Milliseconds since 1970 of an aware instant."""
-    return round(at.timestamp() * 1000)
+    """Milliseconds since 1970 of an aware instant; Unreal for one that none of ours can be."""
+    ms = round(at.timestamp() * 1000)
+    if not 0 <= ms < _END_MS:
+        raise Unreal
+    return ms
+
+
+def to_ms_or_none(at: datetime | None) -> int | None:
+    """The same of what others have written down: an impossible time is none."""
+    try:
+        return None if at is None else to_ms(at)
+    except Unreal:
+        return None
 
 
 def from_ms(ms: int) -> datetime:
@@ -39,3 +59,16 @@ def from_ms(ms: int) -> datetime:
 def local(at: datetime) -> datetime:
     """The same instant on the wall clock of Viet Nam."""
     return at.astimezone(VIETNAM)
+
+
+def plus_months(ms: int, months: int) -> int:
+    """So many months later on the calendar of Viet Nam; where that day is missing, the first day after."""
+    at = local(from_ms(ms))
+    year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
+    days = timedelta(days=at.day - 1)
+    return to_ms(at.replace(year=year, month=month + 1, day=1) + days)
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which a day begins in Viet Nam."""
+    return datetime.combine(day, time_of_day(), VIETNAM)

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from base64 import b64decode, urlsafe_b64decode
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -16,9 +30,85 @@ from pydantic_settings import (
 )
 
 from app.errors import SetupError
-from carriers.contract import LinkOptions
+from app.phone import REASONS, normalise
+from carriers.contract import LinkOptions, ReceiptStatus
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+def _test_number(value: object) -> int:
+    """A test number in any usual spelling."""
+    found = normalise(str(value))
+    if isinstance(found, str):
+        raise ValueError(f"must be mobile numbers of Viet Nam; for one of these: {REASONS[found].en}")
+    return found
+
+
+TestNumber = Annotated[int, BeforeValidator(_test_number)]
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    """A secret that nobody guesses and that fits into a URL."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret.get_secret_value()):
+        raise ValueError("must be 16 to 200 letters, digits, - or _, as `openssl rand -hex 24` makes them")
+    return secret
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    """A key of 256 bits, in either alphabet of base64."""
+    text = secret.get_secret_value().strip().translate(str.maketrans("+/", "-_"))
+    try:
+        size = len(urlsafe_b64decode(text))
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise ValueError("must be 32 random bytes in base64, as `openssl rand -base64 32` prints them")
+    return SecretStr(text)
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    """An address or a network that is not the whole world."""
+    try:
+        network = ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 203.0.113.7 or 203.0.113.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError("must not be every address there is; leave it out instead")
+    return network
+
+
+Word = Annotated[str, StringConstraints(min_length=3, max_length=40)]
+Networks = tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...]
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
+SealingKey = Annotated[SecretStr, AfterValidator(_key)]
+Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,80}$")]
+# Why a connection may be plain although it leaves the machine, in words: a leased line, a VPN.
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=300)]
+
+
+class WebhookSettings(BaseModel):
+    """How a link takes receipts by webhook: what they look like, and who may bring them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: str = "generic"
+    # What differs from that format: fields, words, the answer; read by carriers/webhook.
+    map: dict[str, Any] = Field(default_factory=dict)
+    # Who calls must pass all of these that are set.
+    hmac_secret: Secret | None = None
+    timestamp_header: Header = "X-Loa-Timestamp"
+    signature_header: Header = "X-Loa-Signature"
+    replay_window_s: float = Field(default=300.0, ge=1, le=86_400)
+    basic_user: Annotated[str, StringConstraints(pattern=r"^[^:\s]{1,80}$")] | None = None
+    basic_password: Secret | None = None
+    token: Secret | None = None
+    networks: Networks = ()
+
+    @model_validator(mode="after")
+    def _whole_login(self) -> WebhookSettings:
+        if (self.basic_user is None) != (self.basic_password is None):
+            raise ValueError("basic_user and basic_password belong together; set both or neither")
+        return self
 
 
 class LinkSettings(BaseModel):
@@ -32,7 +122,21 @@ class LinkSettings(BaseModel):
     segments_per_second: float = Field(gt=0)
     # Links whose receipts may come over one another share a group; alone by default.
     receipt_group: Name | None = None
+    # What the carrier is asked about, where the link can be asked: nothing, deliveries whose fate is unknown,
+    # a sample of each run as well, or everything that has no final receipt.
+    poll: Literal["none", "unknown", "sample", "all"] = "unknown"
+    poll_sample: int = Field(default=200, ge=1, le=1_000_000)
+    # The first question comes so long after the message; each further pause is twice the one before.
+    poll_after_s: float = Field(default=60.0, ge=0.05, le=86_400)
+    # Read the carrier's list of failures, where it has one, every hour.
+    reconcile: bool = False
+    # What the carrier's own result files say: its words, beside those that all use, and what they mean.
+    status_words: dict[str, ReceiptStatus] = Field(default_factory=dict)
+    # The only numbers that `loa carrier test-send` may write to.
+    test_numbers: tuple[TestNumber, ...] = ()
     password: SecretStr | None = None
+    webhook: WebhookSettings | None = None
+    private_line: Why | None = None
 
     def options(self, name: str) -> LinkOptions:
         """The link in the words of carriers/contract.py, the secret included."""
@@ -42,30 +146,183 @@ class LinkSettings(BaseModel):
         return LinkOptions(name, self.carrier, self.segments_per_second, own)
 
 
+def _webhook_secret(secret: SecretStr) -> SecretStr:
+    """A secret of the Standard Webhooks specification: whsec_ and 24 to 64 bytes in base64."""
+    prefix, _, text = secret.get_secret_value().rpartition("_")
+    try:
+        size = len(b64decode(text, validate=True)) if prefix == "whsec" else 0
+    except ValueError:
+        size = 0
+    if not 24 <= size <= 64:
+        raise ValueError(
+            "must be whsec_ and 24 to 64 random bytes in base64: echo whsec_$(openssl rand -base64 32)"
+        )
+    return secret
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# Its last label is not all digits: 10.0.0.300 is no name either.
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?![0-9]+$){_LABEL}")
+
+
+def _host(text: str) -> str:
+    """An address as it is usually written, or a name that can be looked up; nothing beside it."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        if _HOST_NAME.fullmatch(text):
+            return text
+    raise ValueError(
+        "must be an IP address or a name such as loa.example.vn: no port, no path, and no dot at an end"
+    )
+
+
+def _log_url(text: str) -> str:
+    """Where a syslog server listens."""
+    try:
+        parts = urlsplit(text)
+        _host(parts.hostname or "")
+        good = re.fullmatch(r"(tls|tcp)://[^/?#@\s]+", text) and (parts.port or 0) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(
+            "must be tls://host:6514 or tcp://host:601, with a host name or an IP address (of IPv6 in "
+            "brackets) and a port from 1 to 65535"
+        )
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Address = Annotated[
+    str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)
+]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:-]{1,253}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=500)]
+LogUrl = Annotated[str, AfterValidator(_log_url)]
+
+
+class MailSettings(BaseModel):
+    """The SMTP server through which Loa writes to people; `to`: who is always told, beside the addressees."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: Host
+    port: int = Field(default=587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: SecretStr | None = None
+    sender: Address
+    to: tuple[Address, ...] = ()
+    private_line: Why | None = None
+    timeout_s: float = Field(default=30.0, ge=1, le=300)
+
+
+class EndpointSettings(BaseModel):
+    """A program of somebody else that is told of events, by the Standard Webhooks specification."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Url
+    secret: Annotated[SecretStr, AfterValidator(_webhook_secret)]
+    # Kinds of events, such as directive.due; * is all of them.
+    events: tuple[str, ...] = ("*",)
+    private_line: Why | None = None
+
+
 class Settings(BaseSettings):
     """All of Loa's settings. Environment wins over secret files, and both over loa.toml."""
 
     model_config = SettingsConfigDict(env_prefix="LOA_", env_nested_delimiter="__", extra="forbid")
 
+    # In development a webhook may be open to anybody; in production Loa does not start with such a one.
+    environment: Literal["production", "development"] = "production"
     data: Path = Path("data")
     database_url: str | None = None
+    # PostgreSQL: the account that owns the tables and migrates, if the one of database_url is only to work.
+    migration_database_url: str | None = None
     host: str = "127.0.0.1"
     port: int = 8600
+    # TLS of our own for the API and for metrics_port; else a proxy speaks it: behind_tls.
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    # The only names and addresses that callers may ask for, and this machine's own; any where none is said.
+    public_hosts: tuple[Host, ...] = ()
+    # Why a connection may be plain that leaves the machine; links, mail and endpoints say it by themselves.
+    private_lines: dict[Literal["api", "database", "logs", "metrics"], Why] = Field(default={})
     # Where `loa worker` answers Prometheus (0: nowhere); `up` and `serve` do so at /metrics of the API.
     metrics_port: int = Field(default=0, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
+    # Where each line of log goes as well, by syslog: tls://host:6514 or tcp://host:601.
+    log_to: LogUrl | None = None
+    log_ca_file: Path | None = None
+    # How often the head of the audit's chain is logged; 0: never.
+    audit_head_minutes: int = Field(default=60, ge=0, le=1440)
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     # Messages that a lane may have on the wire without a recorded result: the most a crash leaves unknown.
     sub_batch: int = Field(default=200, ge=2, le=1000)
     chunk_size: int = Field(default=1000, ge=10, le=10_000)
     lease_seconds: float = Field(default=8.0, ge=1, le=300)
+    # A process that is told to stop waits so long for a database that is away, less than supervisors do.
+    stop_patience_s: float = Field(default=30.0, ge=0, le=3600)
     # Sending hours of the day when a campaign states none (local time of Viet Nam).
     day_starts: str = Field(default="07:00", pattern=r"^\d\d:\d\d$")
     day_ends: str = Field(default="21:00", pattern=r"^\d\d:\d\d$")
+    # A person who has signed in is signed out after so long without a request, and so long at the most.
+    session_idle_minutes: int = Field(default=30, ge=1, le=1440)
+    session_hours: int = Field(default=12, ge=1, le=168)
+    # What secrets of second factors are sealed with, and what they were sealed with before a change of keys.
+    secret_key: SealingKey | None = None
+    previous_secret_key: SealingKey | None = None
+    # Roles of people that do nothing without a second factor; in production all, where nothing is said.
+    second_factor_roles: tuple[Literal["admin", "approver", "operator", "auditor"], ...] | None = None
+    # How many half minutes after its own a code of an app is still good: one for who types it late, as RFC
+    # 6238 recommends; with 0 a code lives 30 seconds.
+    totp_late_steps: int = Field(default=1, ge=0, le=1)
+    # Words that count for nothing in a password, with or without marks and blanks: yours and the product's.
+    password_words: tuple[Word, ...] = (
+        *("loa", "công an", "cảnh sát", "an ninh", "sms", "tin nhắn", "brandname", "tuyên truyền"),
+        *("cảnh báo", "lừa đảo", "vnpt", "vinaphone", "viettel", "mobifone", "việt nam", "mật khẩu"),
+    )
     upload_limit_mb: int = Field(default=512, ge=1)
+    # A scan behind figures that nobody measured; it is kept in the database.
+    attachment_limit_mb: int = Field(default=10, ge=1, le=100)
+    # A program that looks at each file that comes in, its path behind the arguments: 0 clean, 1 refused.
+    scan_command: tuple[str, ...] = ()
+    scan_seconds: float = Field(default=60, ge=0.1, le=3600)
+    mail: MailSettings | None = None
+    endpoints: dict[Name, EndpointSettings] = Field(default={})
+    # Endpoints at private and loopback addresses: only where you run them yourself.
+    private_endpoints: bool = False
+    # Who has not reported is reminded so many days before the deadline; below zero: after it.
+    reminder_days: tuple[int, ...] = (7, 3, 1, 0, -1, -3)
+    # Names, symbols and addressees on papers, in the form of app/data/letterheads.toml; else those there.
+    letterheads: Path | None = None
     receipts_group: int = Field(default=200, ge=1, le=2000)
     receipts_wait_ms: int = Field(default=20, ge=1, le=1000)
+    # Whose X-Forwarded-For is believed; without any, the address of the connection counts.
+    trusted_proxies: Networks = ()
+    webhook_limit_kb: int = Field(default=4096, ge=1, le=65_536)
+    # Requests in a minute: of one key or session, and of an address without a good one.
+    requests_per_minute: int = Field(default=3000, ge=1, le=1_000_000)
+    stranger_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)
+    # How many `loa serve` stand behind one address: each counts by itself and gives out its part of limits.
+    api_processes: int = Field(default=1, ge=1, le=100)
+    # Web pages of these origins may call the API from a browser; none by default.
+    cors_origins: tuple[Origin, ...] = ()
+    # A proxy before us speaks TLS to all callers; browsers are told to come by https only, for a year.
+    behind_tls: bool = False
+    # An Idempotency-Key stands for its request so long.
+    idempotency_hours: float = Field(default=24, ge=1, le=720)
+    # Numbers are erased so long after the report of their campaign, or after its end where there is none.
+    retention_days: int = Field(default=90, ge=1, le=3650)
+    # Totals and acts of the audit: months from the report, the end or the act; logs must be kept a year.
+    records_months: int = Field(default=24, ge=12, le=1200)
+    # How often one address may ask in a minute whether a text is genuine; no key is needed for that.
+    verify_per_minute: int = Field(default=30, ge=1, le=10_000)
+    # A webhook that is not committed by then is answered 503, and comes again.
+    webhook_patience_s: float = Field(default=10.0, ge=0.1, le=300)
 
     @classmethod
     def settings_customise_sources(
@@ -76,8 +333,30 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=_file())
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=file())
         return init_settings, env_settings, file_secret_settings, toml
+
+    @model_validator(mode="after")
+    def _whole_certificate(self) -> Settings:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key belong together; set both or neither")
+        return self
+
+    @property
+    def factor_roles(self) -> tuple[str, ...]:
+        """Roles of people that do nothing without a second factor."""
+        if self.second_factor_roles is not None:
+            return self.second_factor_roles
+        return ("admin", "approver", "operator", "auditor") if self.environment == "production" else ()
+
+    @property
+    def idempotency_ms(self) -> int:
+        """How long an Idempotency-Key stands, in ms."""
+        return int(self.idempotency_hours * 3_600_000)
+
+    def share(self, per_minute: int) -> int:
+        """What this process gives out of a limit on requests: an equal part, one request at the least."""
+        return max(1, per_minute // self.api_processes)
 
     @property
     def url(self) -> str:
@@ -86,8 +365,14 @@ class Settings(BaseSettings):
             return normal_url(self.database_url)
         return f"sqlite:///{self.data / 'loa.sqlite3'}"
 
+    @property
+    def migration_url(self) -> str:
+        """The same for `loa migrate`, by the account that owns the tables."""
+        return normal_url(self.migration_database_url) if self.migration_database_url else self.url
 
-def _file() -> str:
+
+def file() -> str:
+    """The file of settings: LOA_CONFIG, or loa.toml here."""
     return os.environ.get("LOA_CONFIG", "loa.toml")
 
 
@@ -105,7 +390,7 @@ def load(**overrides: Any) -> Settings:
     try:
         return Settings(_secrets_dir=secrets, **overrides)
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(f"The settings file {_file()} is not TOML: {error}.") from None
+        raise SetupError(f"The settings file {file()} is not TOML: {error}.") from None
     except ValidationError as error:
         lines = [f"- {'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()]
         raise SetupError("The settings are wrong:\n" + "\n".join(lines)) from None

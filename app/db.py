@@ -7,52 +7,44 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 import psycopg
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
     Retrying,
+    retry_if_exception,
     retry_if_exception_type,
     stop_after_delay,
     wait_random_exponential,
 )
 
-from app.errors import Away, SetupError
+from app import clock, engines
+from app.errors import Away, SetupError, passes
 
 log = structlog.get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA busy_timeout=5000",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA cache_size=-65536",
-    "PRAGMA wal_autocheckpoint=10000",
-)
-# Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty
-# is kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower).
-_BY_KEY = "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
-# A network that goes dead says nothing: without these a writer would wait for it for a quarter of an hour.
-_DEAD_PEER = {
-    "connect_timeout": 5,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
+_SERVER_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_WRITERS = f"""
+    SELECT pid FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name = '{engines.WRITER}' AND pid <> pg_backend_pid()
+       AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
+"""  # noqa: S608 - a constant of ours; the moment is bound
+_SETTLE_S = 30.0
 _SQLITE_PASSING = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -73,13 +65,17 @@ class Database:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         self._lock = _lock_folder(Path(self.url.database or "")) if self.sqlite else None
-        self.engine = _sqlite_engine(url) if self.sqlite else _postgresql_engine(url, threads)
-        self._hot = self.engine if self.sqlite else _postgresql_engine(url, threads, _BY_KEY)
+        self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
+        self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
+        if self.sqlite:
+            event.listen(self.engine, "begin", _begin)
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
         self._listener: _Listener | None = None
         self._away = False
+        self._lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
+        self._ends: tuple[float, float] | None = None  # when the process was told to end, and its patience
 
     # ---- one transaction -------------------------------------------------------------------------------
 
@@ -98,11 +94,12 @@ class Database:
     ) -> T:
         """`awrite`, repeated with growing pauses for as long as the database is away.
 
-        Only for work that may run twice: a commit whose answer was lost is repeated.
+        Only for work that may run twice: a commit whose answer was lost is repeated. Raises Away only where
+        the process is to end and has waited long enough.
         """
         waits = wait_random_exponential(0.05, max=2.0)
         async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Away), wait=waits, before_sleep=self._note_outage
+            retry=retry_if_exception(passes), wait=waits, before_sleep=self._note_outage, reraise=True
         ):
             with attempt:
                 done = await self.awrite(work, *args, **kwargs)
@@ -111,6 +108,11 @@ class Database:
             log.warning("the database is back")
         return done
 
+    @property
+    def away(self) -> bool:
+        """Whether some work is waiting for the database to come back."""
+        return self._away
+
     def _note_outage(self, state: RetryCallState) -> None:
         """Say it once for each outage, however many wait."""
         if not self._away:
@@ -118,8 +120,30 @@ class Database:
             error = state.outcome.exception() if state.outcome else None
             log.error("the database is away", reason=error.detail if isinstance(error, Away) else "")
 
+    def end_within(self, seconds: float) -> None:
+        """The process is to end: wait so long for a database that is away, then all work is Away at once."""
+        self._ends = self._ends or (clock.monotonic(), seconds)
+
+    def _expect(self) -> None:
+        """Away for good, where the process is to end and has waited long enough."""
+        lost = [*self._lost.values()]
+        if self._ends is None or not lost:
+            return
+        told_at, seconds = self._ends
+        if clock.monotonic() > max(told_at, min(lost)) + seconds:
+            gone = Away(f"The database did not come back within {seconds:g} s of the order to stop.")
+            gone.passes = False
+            raise gone
+
     def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` on a consistent view, without any lock."""
+        """Run `work` on a consistent view, without any lock; once more where its connection was lost."""
+        try:
+            with self._transaction(writing=False) as connection:
+                return work(connection, *args, **kwargs)
+        except Away as error:
+            # The server may be long back: a lost connection takes all others with it, so the next one is new.
+            if not _lost(error.__cause__):
+                raise
         with self._transaction(writing=False) as connection:
             return work(connection, *args, **kwargs)
 
@@ -137,10 +161,25 @@ class Database:
             with self._transaction(writing=True) as connection:
                 return work(connection, *args, **kwargs)
 
-        return self._writers.submit(run)
+        return self._writers.submit(copy_context().run, run)
 
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:
+        self._expect()
+        began = clock.monotonic()
+        try:
+            with self._connected(writing=writing) as connection:
+                yield connection
+        except Away:
+            self._lost.setdefault(writing, began)
+            raise
+        # What is written can be read as well; a full disk, or another's lock, lets reading alone go on.
+        self._lost.pop(False, None)
+        if writing:
+            self._lost.pop(True, None)
+
+    @contextmanager
+    def _connected(self, *, writing: bool) -> Iterator[Connection]:
         with translated(), (self._hot if writing else self.engine).connect() as connection:
             connection = connection.execution_options(loa_writing=writing, postgresql_readonly=not writing)
             if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
@@ -150,6 +189,36 @@ class Database:
                 yield connection
             if connection.info.pop("loa_wake", False):
                 self._wake()
+
+    # ---- a moment that is over ---------------------------------------------------------------------------
+
+    def settle(self, until_ms: int | None) -> int:
+        """Wait until everything that bears a time up to `until_ms` is committed; that time.
+
+        Times are those of the ledger's clock, ms since 1970; None: now. ValueError for one yet to come, Away
+        where a writer does not end.
+        """
+        now = self.write(self.clock_ms)  # on SQLite no other write is open beside this one
+        until = now if until_ms is None else until_ms
+        if until > now:
+            raise ValueError("the moment has not come yet")
+        ends = clock.monotonic() + _SETTLE_S
+        while not self.read(self._settled, until):
+            if clock.monotonic() > ends:
+                raise Away("Some writer has been at work for long; nothing was changed, try again.")
+            time.sleep(0.005)
+        return until
+
+    def clock_ms(self, connection: Connection) -> int:
+        """What the clock says that all processes share: the server's, or on SQLite our own."""
+        if self.sqlite:
+            return clock.now_ms()
+        return int(connection.exec_driver_sql(_SERVER_MS).scalar_one())
+
+    def _settled(self, connection: Connection, until_ms: int) -> bool:
+        if self.clock_ms(connection) <= until_ms:
+            return False
+        return self.sqlite or connection.exec_driver_sql(_WRITERS, {"until": until_ms}).first() is None
 
     # ---- waking ----------------------------------------------------------------------------------------
 
@@ -183,6 +252,29 @@ class Database:
             self._lock = None
 
 
+class Joined(Database):
+    """The database as seen from within one of its write transactions: all that is done becomes part of it.
+
+    Not for work that waits for other writers, such as `settle`.
+    """
+
+    def __init__(self, whole: Database, connection: Connection) -> None:
+        self.url, self.sqlite, self.engine = whole.url, whole.sqlite, whole.engine
+        self._connection = connection
+
+    def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work now; it is committed, or not, with everything else."""
+        return work(self._connection, *args, **kwargs)
+
+    read = write
+
+
+def one_at_a_time(connection: Connection, key: int) -> None:
+    """Until this transaction ends, no other one goes past this line with the same key."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
+
+
 def connect_patiently(database: Database, seconds: float) -> None:
     """Wait up to `seconds` for a database that is still starting; Away when it does not come."""
     waits = wait_random_exponential(0.1, max=2.0)
@@ -199,7 +291,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.connection_invalidated or _passing(error.orig):
+        if _lost(error) or _passing(error.orig):
             raise Away(_away_sentence(error.orig)) from error
         raise
     except PoolTimeout as error:
@@ -208,6 +300,11 @@ def translated() -> Iterator[None]:
         if _passing(error):
             raise Away(_away_sentence(error)) from error
         raise
+
+
+def _lost(error: BaseException | None) -> bool:
+    """Whether a connection that stood has broken."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _passing(error: BaseException | None) -> bool:
@@ -224,34 +321,10 @@ def _away_sentence(error: BaseException | None) -> str:
     return f"The database can't be reached now ({first}); nothing was changed, try again."
 
 
-def _sqlite_engine(url: str) -> Engine:
-    Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=16, max_overflow=16, connect_args={"check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def _connected(raw: Any, _: Any) -> None:
-        raw.isolation_level = None  # transactions are begun below, not by the driver
-        for pragma in _PRAGMAS:
-            raw.execute(pragma)
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writing = connection.get_execution_options().get("loa_writing", True)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-    return engine
-
-
-def _postgresql_engine(url: str, threads: int, more: str = "") -> Engine:
-    options = f"-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout=60000 {more}"
-    return create_engine(
-        url,
-        pool_size=threads + 4,
-        max_overflow=20,
-        pool_timeout=10,
-        pool_pre_ping=True,
-        connect_args={"options": options, "application_name": "loa", **_DEAD_PEER},
-    )
+def _begin(connection: Connection) -> None:
+    """SQLite's transactions: a writer's has the file to itself from the first."""
+    writing = connection.get_execution_options().get("loa_writing", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 def _lock_folder(file: Path) -> int:

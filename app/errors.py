@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class AppError(Exception):
-    """A refusal in words. `slug` names its page in docs/errors.md; `field` the input it speaks of."""
+    """A refusal in words. `slug` names its page in docs/errors.md; `field` the input it speaks of.
+
+    faults: (field, sentence) of each, where several are wrong. retry_after_s: when it may be tried again.
+    """
 
     status = 400
     slug = "bad-request"
     title = "The request can't be carried out"
 
-    def __init__(self, detail: str, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        field: str | None = None,
+        faults: Sequence[tuple[str, str]] = (),
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(detail)
+        self.retry_after_s = retry_after_s
         self.detail = detail
         self.field = field
+        self.faults = faults or ([(field, detail)] if field else [])
 
 
 class Invalid(AppError):
@@ -28,10 +42,44 @@ class NotFound(AppError):
     status, slug, title = 404, "not-found", "Not found"
 
 
+# Where people and programs look up what there is.
+_SHOWN = {
+    "attachment": "hand it in first: POST /v1/attachments",
+    "batch": "GET /v1/batches and `loa batch list` show those there are",
+    "campaign": "GET /v1/campaigns and `loa campaign list` show those there are",
+    "directive": "GET /v1/directives and `loa directive list` show those there are",
+    "erasure": "GET /v1/erasures and `loa retention list` show those there are",
+    "key": "GET /v1/keys and `loa key list` show those there are",
+    "lane": "GET /v1/lanes and `loa lane list` show those there are",
+    "notice": "GET /v1/notices and `loa directive notices` show those there are",
+    "person": "GET /v1/users and `loa user list` show those there are",
+    "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",
+    "report": "GET /v1/reports and `loa report list` show those there are",
+    "run": "GET /v1/runs and `loa run list` show those there are",
+}
+
+
+def no_such(what: str, which: object, field: str | None = None) -> NotFound:
+    """There is no such `what`, in its own word (run, batch ...), and where those are shown that there are."""
+    return NotFound(f"There is no {what} {which}; {_SHOWN[what]}.", field=field)
+
+
 class Conflict(AppError):
     """The thing is in a state that does not allow it."""
 
     status, slug, title = 409, "conflict", "Not possible in the present state"
+
+
+class VersionChanged(AppError):
+    """Somebody else has changed it since you read it; read it again and repeat what still fits."""
+
+    status, slug, title = 412, "version-changed", "Changed meanwhile"
+
+
+class VersionWanted(AppError):
+    """An edit that does not say what it was made from could overwrite another's; send If-Match."""
+
+    status, slug, title = 428, "version-wanted", "If-Match is needed"
 
 
 class Unauthorised(AppError):
@@ -46,6 +94,12 @@ class Forbidden(AppError):
     status, slug, title = 403, "forbidden", "Not allowed"
 
 
+class Encoded(AppError):
+    """A compressed body: how large it really is can't be seen before it fills the memory."""
+
+    status, slug, title = 415, "encoded", "The body is compressed"
+
+
 class TooLarge(AppError):
     """More than the limit."""
 
@@ -56,6 +110,12 @@ class Away(AppError):
     """The database can't be reached now; nothing was changed; try again."""
 
     status, slug, title = 503, "database-away", "The database is away"
+    passes = True  # False once a process that is to end has waited long enough
+
+
+def passes(error: BaseException) -> bool:
+    """Whether this is trouble with the database whose end may be waited for."""
+    return isinstance(error, Away) and error.passes
 
 
 class SetupError(AppError):

@@ -11,25 +11,35 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
+from app import digests
 from app.config import Settings
+from app.errors import SetupError
+from app.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(
-    r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|^sid$", re.IGNORECASE
+    r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|csrf|otp|recovery|^session$|^sid$",
+    re.IGNORECASE,
 )
 _SECRET_VALUE = re.compile(
-    r"(?P<before>loa_[0-9a-f]{8}_|\b(?:Bearer|Basic) |://[^\s:/@]*:(?=[^\s/@]*@))(?P<secret>[^\s'\"@,;]+)",
+    r"(?P<before>loa_[0-9a-f]{8}_|loa[sc]_|\bsecret=|\b(?:Bearer|Basic) (?!loa_\.\.\.)|://[^\s:/@]*:(?=[^\s/@]*@))(?P<secret>[^\s'\"@,;]+)",
     re.IGNORECASE,
 )
 # 84, +84, 0084 or 0 and nine digits (ten in the numbers before 2018), however they are spaced.
 _PHONE = re.compile(r"(?<!\d)(?:(?:\+|00)?84|0)[ .\-\u00a0]?([1-9](?:[ .\-\u00a0]?\d){8,9})(?!\d)")
+# The head of the audit's chain: digits of a hash are no number, and a head that is masked proves nothing.
+_HEAD = re.compile(rf"\d{{1,9}}:{digests.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access")
-_CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart")
+# httpx would write down every address that is asked, and an address may hold a number or a session.
+_CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "httpcore")
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send the logs of Loa and of the libraries to `stream` (stderr: stdout belongs to commands' answers)."""
+    """Send the logs of Loa and of the libraries to `stream` (stderr: stdout belongs to commands' answers).
+
+    And to the syslog server of the settings, if there is one; SetupError where its authority can't be read.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -43,14 +53,23 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings)],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(settings)],
     )
-    _take_over(handler, settings.log_level.upper())
+    handlers = [logging.StreamHandler(stream or sys.stderr), *_elsewhere(settings)]
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    _take_over(handlers, settings.log_level.upper())
+
+
+def _elsewhere(settings: Settings) -> list[logging.Handler]:
+    if settings.log_to is None:
+        return []
+    try:
+        return [Syslog(place_of(settings.log_to, settings.log_ca_file))]
+    except OSError:
+        raise SetupError("log_ca_file can't be read; it must be a PEM file with an authority.") from None
 
 
 def _renderer(settings: Settings) -> Processor:
@@ -59,9 +78,12 @@ def _renderer(settings: Settings) -> Processor:
     return structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
 
 
-def _take_over(handler: logging.Handler, level: str) -> None:
+def _take_over(handlers: list[logging.Handler], level: str) -> None:
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    before, root.handlers[:] = [*root.handlers], handlers
+    for each in before:
+        if isinstance(each, Syslog):
+            each.close()
     root.setLevel(level)
     for name in _LIBRARIES:
         logger = logging.getLogger(name)
@@ -85,7 +107,7 @@ def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutabl
 def _clean(value: Any) -> Any:
     match value:
         case str():
-            return mask_text(value)
+            return value if _HEAD.fullmatch(value) else mask_text(value)
         case bool() | float() | None:
             return value
         case int():

@@ -2,30 +2,72 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 
-from app import health, problems
+from app import acts, health, problems
+from app.access import admin_routes, session_routes
 from app.batches import routes as batches
+from app.campaigns import event_routes as events
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
+from app.campaigns import watching
 from app.config import Settings
 from app.db import Database
+from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
+from app.gate import cookie_name, permit
+from app.genuine import routes as genuine
+from app.genuine.desk import Desk
+from app.http import browsers, pages
+from app.http.description import describe
+from app.http.events import Hub
+from app.http.hosts import Hosts
+from app.http.rates import Limits, Rates
+from app.http.tags import Tags
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestContext
+from app.privacy import routes as privacy
+from app.receipts import file_routes as receipt_files
+from app.receipts import routes as receipts
+from app.receipts.peers import peer_of
+from app.receipts.reception import Reception
+from app.reports import frozen_routes as frozen
+from app.reports import history_routes as history
 from app.reports import routes as reports
+from app.reports.intake import outreach_routes as outreach
+from app.reports.intake import routes as intake
+from app.web import rooms
 
+# Each request is held against one route after the other, so the busiest come first.
 ROUTERS: list[APIRouter] = [
+    receipts.router,
     health.router,
     problems.router,
+    pages.router,
+    acts.router,
     batches.router,
     campaigns.router,
     runs.router,
+    events.router,
     dispatch.router,
     reports.router,
+    frozen.router,
+    intake.router,
+    outreach.router,
+    history.router,
+    deadline.router,
+    privacy.router,
+    genuine.router,
+    receipt_files.router,
+    session_routes.router,
+    admin_routes.router,
+    *rooms.ROUTERS,
 ]
 
 _DESCRIPTION = (
@@ -34,8 +76,21 @@ _DESCRIPTION = (
 )
 
 
+@cache
+def _routes() -> list[BaseRoute]:
+    """All routes, prepared once for a process: they hold nothing of the application that serves them."""
+    router = APIRouter(
+        responses=problems.RESPONSES,
+        generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(permit)],
+    )
+    for each in ROUTERS:
+        router.include_router(each)
+    return router.routes
+
+
 class Application(FastAPI):
-    """FastAPI, with Problem among the schemas of its description."""
+    """FastAPI, whose description has every status, examples, and the shape of errors."""
 
     def openapi(self) -> dict[str, Any]:
         """The description, with the shape of errors in it."""
@@ -43,27 +98,55 @@ class Application(FastAPI):
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
             problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
             schemas.update(problem.pop("$defs"), Problem=problem)
+            describe(self.openapi_schema or {}, {kind.slug: kind.title for kind in problems.kinds()})
         return self.openapi_schema or {}
 
 
-def create_app(settings: Settings, db: Database, metrics: Metrics | None = None) -> FastAPI:
-    """The application over a database that is open and migrated; metrics may be shared with lanes."""
+def create_app(
+    settings: Settings, db: Database, metrics: Metrics | None = None, reception: Reception | None = None
+) -> FastAPI:
+    """The application over a database that is open and migrated; metrics may be shared with lanes.
+
+    reception: the webhooks of the links; without one there are none.
+    """
     app = Application(
         title="Loa",
         version="1",
         description=_DESCRIPTION,
         docs_url=None,  # FastAPI's pages load their scripts from another host
         redoc_url=None,
-        responses=problems.RESPONSES,
-        generate_unique_id_function=lambda route: route.name,
+        redirect_slashes=False,  # it would send callers to whatever host they name
+        routes=_routes(),
     )
     app.state.settings = settings
     app.state.db = db
     app.state.ledger = ledger_for(db, settings.chunk_size)
     app.state.metrics = metrics or Metrics(db)
+    app.state.reception = reception or Reception(db)
+    app.state.hub = Hub(db, watching.look)
+    whose = partial(peer_of, trusted=settings.trusted_proxies)
+    app.state.genuine = Desk(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)
-    for router in ROUTERS:
-        app.include_router(router)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(RequestContext)
+    rooms.furnish(app, db)
+    _surround(app, settings)
     return app
+
+
+def _surround(app: FastAPI, settings: Settings) -> None:
+    """What every request passes, from the inside out."""
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Tags)
+    limits = Limits(
+        settings.share(settings.requests_per_minute), settings.share(settings.stranger_requests_per_minute)
+    )
+    whose = partial(peer_of, trusted=settings.trusted_proxies)
+    cookie, refuse = cookie_name(settings), problems.respond
+    app.add_middleware(Rates, limits=limits, address=whose, refuse=refuse, cookie=cookie)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **browsers.CORS)
+    names = {link.carrier for link in settings.links.values()} | set(settings.links)
+    secure = browsers.HSTS if settings.behind_tls or settings.tls_certificate else {}
+    headers = browsers.HEADERS | secure
+    if settings.public_hosts:
+        app.add_middleware(Hosts, names=settings.public_hosts, refuse=refuse)
+    app.add_middleware(RequestContext, names=names, headers=headers, address=whose)

@@ -30,6 +30,15 @@ class Metrics:
         self._receipts = Counter(
             "loa_receipts", "Receipts by what became of them", ["outcome"], registry=self.registry
         )
+        self._webhooks = Counter(
+            "loa_webhooks", "Calls of carriers, by what was answered", ["answer"], registry=self.registry
+        )
+        self._questions = Counter(
+            "loa_questions",
+            "Questions to carriers about messages, by what was answered",
+            ["lane", "answer"],
+            registry=self.registry,
+        )
         self._latency = Histogram(
             "loa_receipt_latency_seconds",
             "Time from submission to receipt",
@@ -49,6 +58,14 @@ class Metrics:
     def receipts(self, kind: str, n: int) -> None:
         """Count `n` receipts: applied, repeated or quarantined."""
         self._receipts.labels(kind).inc(n)
+
+    def webhook(self, answer: str) -> None:
+        """Count a carrier's call: taken, refused (not its credentials), unreadable or busy (to repeat)."""
+        self._webhooks.labels(answer).inc()
+
+    def question(self, lane: str, answer: str) -> None:
+        """Count a question to a carrier: final, open (nothing final yet), none (no answer) or failed."""
+        self._questions.labels(lane, answer).inc()
 
     def latency(self, seconds: float) -> None:
         """Note the time between one submission and its receipt."""

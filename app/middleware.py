@@ -4,31 +4,40 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection, Mapping
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import clock
+from app import audit, clock
+from app.http.rates import Address, peer
+from app.http.uploads import BODY_LIMIT, LIMIT
+from app.logs import REDACTED
 
-BODY_LIMIT = 1_048_576  # bytes of a body that is no upload; uploads have a limit of their own
+WEBHOOKS = "/webhooks/"
+_LINK = 3  # the place of the link's name in the path of a webhook
+_TOKEN = 16  # no path token is shorter
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 
 log = structlog.get_logger()
 
 
 class RequestContext:
-    """Gives each request an id (the caller's own X-Request-Id where it has one) and logs what came of it."""
+    """Gives each request an id (the caller's own X-Request-Id where it has one) and logs what came of it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    names: words that may stand in the path of a webhook, which may also hold a secret. headers: for every
+    answer that does not set them itself. address: whose a call is, by (peer, X-Forwarded-For).
+    """
+
+    def __init__(
+        self, app: ASGIApp, names: Collection[str], headers: Mapping[str, str], address: Address
+    ) -> None:
         self.app = app
+        self.names = names
+        self.headers = headers
+        self.address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI: streams pass through untouched."""
@@ -37,6 +46,7 @@ class RequestContext:
             return
         asked = Headers(scope=scope).get("x-request-id", "")
         scope["request_id"] = asked if _ID.fullmatch(asked) else uuid.uuid4().hex
+        audit.origin.set(peer(scope, self.address))
         with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
             await self._serve(scope, receive, send)
 
@@ -47,33 +57,45 @@ class RequestContext:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _add_headers(message, scope["request_id"])
+                self._add_headers(message, scope["request_id"])
             await send(message)
 
         try:
             await self.app(scope, receive, reply)
         finally:
             taken = round((clock.monotonic() - started) * 1000, 1)
-            log.info("request", method=scope["method"], path=scope["path"], status=status, ms=taken)
+            path = _shown(scope["path"], status, self.names)
+            whose = {"who": scope.get("caller", ""), "origin": audit.origin.get()}
+            log.info("request", method=scope["method"], path=path, status=status, ms=taken, **whose)
+
+    def _add_headers(self, message: Message, request_id: str) -> None:
+        headers = MutableHeaders(scope=message)
+        headers["X-Request-Id"] = request_id
+        for name, value in self.headers.items():
+            headers.setdefault(name, value)
 
 
-def _add_headers(message: Message, request_id: str) -> None:
-    headers = MutableHeaders(scope=message)
-    headers["X-Request-Id"] = request_id
-    for name, value in _HEADERS.items():
-        headers.setdefault(name, value)
+def _shown(path: str, status: int, names: Collection[str]) -> str:
+    """The path without the secret that a webhook's may hold, be it in the wrong place or misspelt."""
+    webhook = path.startswith(WEBHOOKS)
+    if not webhook and status != 404:
+        return path
+    steps = path.split("/")
+    for place, step in enumerate(steps):
+        if (webhook and place > _LINK) or (len(step) >= _TOKEN and step not in names):
+            steps[place] = REDACTED
+    return "/".join(steps)
 
 
 class BodyLimit:
-    """Refuses bodies over BODY_LIMIT as they come in, so that none fills the memory."""
+    """Refuses bodies over BODY_LIMIT as they come in, so that none fills memory or disk."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what is received; uploads (multipart) are counted by who stores them."""
-        kind = Headers(scope=scope).get("content-type", "") if scope["type"] == "http" else ""
-        if scope["type"] != "http" or kind.startswith("multipart/"):
+        """Count what is received; webhooks are counted by who reads them, uploads have more room there."""
+        if scope["type"] != "http" or scope["path"].startswith(WEBHOOKS):
             await self.app(scope, receive, send)
             return
         seen = 0
@@ -82,8 +104,9 @@ class BodyLimit:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > BODY_LIMIT:
-                raise HTTPException(413, f"The body is larger than {BODY_LIMIT} bytes.")
+            limit = scope.get(LIMIT, BODY_LIMIT)
+            if seen > limit:
+                raise HTTPException(413, f"The body is larger than {limit} bytes.")
             return message
 
         await self.app(scope, counted, send)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Sequence
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -38,15 +39,20 @@ REASONS = {
 }
 
 RANGE = 1_000_000  # numbers that share their first five digits, and with them their holder
-# What bare digits lack of 84xxxxxxxxx, by their length: most lines are told by this alone, without a pattern.
-_MISSING = {9: 84 * 10**9, 10: 84 * 10**9, 11: 0, 13: 0}
+_LONGEST = 15  # digits of a number that is told by its digits alone, and a 1 before them
 
 # What may stand before the national number; the 0 after 84 is an often seen slip.
+_LEADS = ("", "0", "84", "840", "0084", "00840")
 _LEAD = r"(?:\+?840?|00840?|0)?"
 _NEW = re.compile(_LEAD + "([35789][0-9]{8})")
 _OLD = re.compile(_LEAD + "(1[0-9]{2})([0-9]{7})")
 # A spreadsheet's float: its ".0" would otherwise pass for a digit.
 _FLOAT = re.compile(r"\s*([0-9]{9,13})\.0+\s*")
+# In a column of lines: the ".0" of one that is digits before it, and of any other.
+_DIGITS = "|".join(rf"(?<=\n[0-9]{{{count}}}\.0)" for count in range(9, 14))
+_FLOATS = re.compile(rf"\.0(?:{_DIGITS})0*(?=\n)")
+_OTHER_FLOATS = re.compile(r"\.0+[ \u00a0]*(?=\n)")
+_USUAL = " .-()\u00a0"  # the separators that most files have
 _SEPARATORS = re.compile("[\\s.()'\\-\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 # First match wins. Separators are gone by then, the decimal point with them.
@@ -86,14 +92,61 @@ HOLDERS = frozenset(_HOLDERS.values())
 _CONVERTED = {row["was"][1:]: row["prefix"][1:] for row in _ranges() if row["was"]}
 
 
+def _distances() -> dict[int, int]:
+    """How far digits are from 84xxxxxxxxx, by what stands before the last six of them.
+
+    They are read behind a 1, so that their zeros and their length count.
+    """
+    found: dict[int, int] = {}
+    for first in _HOLDERS:
+        now = str(first)[2:]
+        before_2018 = [was + now[2:] for was, became in _CONVERTED.items() if became == now[:2]]
+        for digits in (now, *before_2018):
+            starts = [int(f"1{lead}{digits}") for lead in _LEADS]
+            found |= {start: (first - start) * RANGE for start in starts}
+    return found
+
+
+_DISTANCES = _distances()  # by these most lines are told, without a pattern
+
+
 def normalise(raw: str) -> int | str:
     """The number as 84xxxxxxxxx, or the key of REASONS that says why it is refused."""
-    missing = _MISSING.get(len(raw))
-    if missing is not None and raw.isdecimal() and raw.isascii():
-        number = int(raw) + missing
-        if number // RANGE in _HOLDERS:
-            return number
+    if len(raw) < _LONGEST and raw.isascii() and raw.isdecimal():
+        digits = int(f"1{raw}")
+        if digits // RANGE in _DISTANCES:
+            return digits + _DISTANCES[digits // RANGE]
     return _normalise_rare(raw)
+
+
+def normalise_all(cells: Sequence[str]) -> tuple[list[int], dict[int, str]]:
+    """What normalise says of each, several times faster: numbers, 0 for a refused one; why, by its place.
+
+    Separators are taken out of all of them in one text; only what that leaves is looked at one by one.
+    """
+    found = [int(text) if len(text) <= _LONGEST and text.isdecimal() else 0 for text in _behind_ones(cells)]
+    distance = _DISTANCES.get
+    numbers = [digits + distance(digits // RANGE, -digits) for digits in found]
+    refused: dict[int, str] = {}
+    for place in [place for place, number in enumerate(numbers) if not number]:
+        rare = _normalise_rare(cells[place])
+        if isinstance(rare, int):
+            numbers[place] = rare
+        else:
+            refused[place] = rare
+    return numbers, refused
+
+
+def _behind_ones(cells: Sequence[str]) -> list[str]:
+    """Each behind a 1 and without the usual separators; no digits where that might be misunderstood."""
+    text = "\n".join(("", *cells, ""))
+    if ".0" in text:
+        text = _OTHER_FLOATS.sub("?", _FLOATS.sub("", text))
+    for mark in _USUAL:  # plain replacements are several times faster than a pattern
+        text = text.replace(mark, "")
+    text = text.replace("\n+84", "\n0084").replace("\n", "\n1")
+    texts = text.encode("ascii", "replace").decode("ascii").split("\n")[1:-1]
+    return texts if len(texts) == len(cells) else [""] * len(cells)  # some cell has a line end in it
 
 
 def _normalise_rare(raw: str) -> int | str:

@@ -7,14 +7,17 @@ from html import escape
 from typing import Any, cast
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 
+from app import clock
 from app.errors import AppError, Conflict, Invalid
+from app.http.pages import page
+from app.logs import mask_text
 
 MEDIA_TYPE = "application/problem+json"
 TYPE = "/docs/errors#"
@@ -49,26 +52,33 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> JSONResponse:
-    """The response that says this error."""
-    if error.field and not errors:
-        errors = [FieldError(field=error.field, detail=error.detail)]
+def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> Response:
+    """The response that says this error: a page for who has asked for a page, else problem+json."""
+    errors = errors or [FieldError(field=field, detail=detail) for field, detail in error.faults]
+    # A sentence may repeat a word of the request, and any word may be a number that slipped into a field.
+    errors = [FieldError(field=mask_text(each.field), detail=mask_text(each.detail)) for each in errors]
     problem = Problem(
         type=TYPE + error.slug,
         title=error.title,
         status=error.status,
-        detail=error.detail,
+        detail=mask_text(error.detail),
         request_id=str(request.scope.get("request_id", "")),
-        errors=errors or [],
+        errors=errors,
     )
-    body = problem.model_dump(exclude_defaults=True)
-    return JSONResponse(body, error.status, _headers(error.status), MEDIA_TYPE)
+    page_of = getattr(getattr(request.scope.get("app"), "state", None), "problem_page", None)
+    shown: Response | None = page_of(request, problem) if page_of else None
+    if shown is None:
+        shown = JSONResponse(problem.model_dump(exclude_defaults=True), error.status, media_type=MEDIA_TYPE)
+    shown.headers.update(_headers(error))
+    return shown
 
 
-def _headers(status: int) -> dict[str, str]:
-    if status == 401:
+def _headers(error: AppError) -> dict[str, str]:
+    if error.status == 401:
         return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": RETRY_AFTER_S} if status == 503 else {}
+    if error.retry_after_s is not None:
+        return {"Retry-After": str(error.retry_after_s)}
+    return {"Retry-After": RETRY_AFTER_S} if error.status == 503 else {}
 
 
 def install(app: FastAPI) -> None:
@@ -78,14 +88,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(IntegrityError, _clash)
     app.add_exception_handler(DataError, _unstorable)
+    app.add_exception_handler(clock.Unreal, _unreal)
     app.add_exception_handler(Exception, _bug)
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
+def _refused(request: Request, error: Exception) -> Response:
     return respond(request, cast(AppError, error))
 
 
-def _wrong_input(request: Request, error: Exception) -> JSONResponse:
+def _wrong_input(request: Request, error: Exception) -> Response:
     errors = [field_error(item) for item in cast(RequestValidationError, error).errors()]
     return respond(request, Invalid(" ".join(each.detail for each in errors)), errors)
 
@@ -105,7 +116,7 @@ def field_error(item: Mapping[str, Any]) -> FieldError:
     return FieldError(field=field, detail=detail)
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
     status = error.status_code
     words = AppError(error.detail)
@@ -117,16 +128,20 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     return response
 
 
-def _clash(request: Request, _error: Exception) -> JSONResponse:
+def _clash(request: Request, _error: Exception) -> Response:
     # The stages check before they write; only two callers at the same instant come here.
     return respond(request, Conflict("Somebody else has just changed the same thing; look again and repeat."))
 
 
-def _unstorable(request: Request, _error: Exception) -> JSONResponse:
+def _unstorable(request: Request, _error: Exception) -> Response:
     return respond(request, Invalid("A value can't be stored: it is too large or has forbidden characters."))
 
 
-def _bug(request: Request, error: Exception) -> JSONResponse:
+def _unreal(request: Request, error: Exception) -> Response:
+    return respond(request, Invalid(str(error)))
+
+
+def _bug(request: Request, error: Exception) -> Response:
     # This handler runs outside the middleware that binds the request id.
     log.error("request failed", request_id=request.scope.get("request_id"), exc_info=error)
     words = AppError("Loa has made a mistake; it is in the log under this request id.")
@@ -148,4 +163,4 @@ def explain() -> HTMLResponse:
         f'<h2 id="{kind.slug}">{escape(kind.title)} ({kind.status})</h2><p>{escape(kind.__doc__ or "")}</p>'
         for kind in kinds()
     ]
-    return HTMLResponse("<!doctype html><html lang=en><title>Loa: errors</title>" + "\n".join(parts))
+    return page("Loa: errors", "\n".join(parts))

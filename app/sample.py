@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +21,7 @@ _PREFIXES = {
     "viettel": ("32", "33", "34", "35", "36", "37", "38", "39", "86", "96", "97", "98"),
     "vnpt": ("81", "82", "83", "84", "85", "88", "91", "94"),
     "mobifone": ("70", "76", "77", "78", "79", "90", "93"),
+    "vietnamobile": ("56", "58", "92"),
 }
 # As the files of before 2018 have them.
 _OLD = {"32": "162", "39": "169", "83": "123", "81": "127", "70": "120", "78": "128"}
@@ -38,11 +39,13 @@ _LANGUAGES = ("",) * 17 + ("hmn", "blt", "vi")
 _STEP = 6_700_417  # prime to ten million, so that multiples of it visit every tail once
 
 
-def write_sample(folder: Path, subscribers: int, seed: int) -> dict[str, Path]:
+def write_sample(
+    folder: Path, subscribers: int, seed: int, shares: Mapping[str, float] = SHARES
+) -> dict[str, Path]:
     """One CSV for each carrier, `subscribers` different good numbers in all; the same for the same seed."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
-    for carrier, count in _split(subscribers).items():
+    for carrier, count in _split(subscribers, shares).items():
         files[carrier] = folder / f"{carrier}.csv"
         with files[carrier].open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file)
@@ -51,14 +54,14 @@ def write_sample(folder: Path, subscribers: int, seed: int) -> dict[str, Path]:
     return files
 
 
-def _split(subscribers: int) -> dict[str, int]:
+def _split(subscribers: int, shares: Mapping[str, float]) -> dict[str, int]:
     """Shares of the whole number that add up to it."""
-    total, left = sum(SHARES.values()), subscribers
+    total, left = sum(shares.values()), subscribers
     counts = {}
-    for carrier, share in SHARES.items():
+    for carrier, share in shares.items():
         counts[carrier] = min(left, round(subscribers * share / total))
         left -= counts[carrier]
-    counts["viettel"] += left
+    counts[next(iter(shares))] += left
     return counts
 
 

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, text
 
 from app.db import Database
 from app.errors import SetupError
 from app.models import metadata
 
+if TYPE_CHECKING:  # whoever has nothing to migrate does not wait for what migrates
+    from alembic.config import Config
+
 _FOLDER = Path(__file__).parent.parent / "migrations"
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
+PARTITIONED = {"deliveries", "submissions", "receipts"}
+_ACCOUNT = text(
+    "SELECT pg_has_role(current_user, rolname, 'MEMBER') AS member FROM pg_roles WHERE rolname = :account"
+)
+# They and their partitions, also one that is on its way out, as far as they are somebody else's yet.
+_LARGE = text(
+    """
+    SELECT relname FROM pg_class
+     WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')
+       AND relname ~ '^(deliveries|submissions|receipts)(_c[0-9]+)?$'
+       AND pg_get_userbyid(relowner) <> :account
+     ORDER BY relname
+    """
+)
 
 
 def _config(connection: Connection | None = None) -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     if connection is not None:
@@ -29,18 +44,25 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
+@cache
 def newest() -> str:
-    """The revision that this program needs."""
-    return cast(str, ScriptDirectory.from_config(_config()).get_current_head())
+    """The revision that this program needs: the number of the last migration."""
+    return max(file.name for file in (_FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def current(connection: Connection) -> str | None:
     """The revision that the database has."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return revision
 
 
 def upgrade(db: Database) -> None:
     """Bring the schema to the newest revision, in one transaction."""
+    if db.read(current) == newest():
+        return
+    from alembic import command
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -50,6 +72,39 @@ def upgrade(db: Database) -> None:
         command.upgrade(_config(connection), "head")
 
     db.write(work)
+
+
+def hand_over(connection: Connection, account: str) -> None:
+    """Give the account that works all that work needs, and no more; run by the account that migrates.
+
+    It owns the partitioned tables, or it could neither open nor erase a campaign, and may add to the schema
+    for that; everywhere else it reads and writes rows. The audit it can't change, only add to and cut.
+    """
+    _may_hand_over(connection, account)
+    to = connection.dialect.identifier_preparer.quote(account)
+    spell = connection.dialect.identifier_preparer.quote
+    schema = spell(connection.exec_driver_sql("SELECT current_schema()").scalar_one())
+    connection.exec_driver_sql(f"GRANT USAGE, CREATE ON SCHEMA {schema} TO {to}")
+    for name in connection.execute(_LARGE, {"account": account}).scalars():
+        connection.exec_driver_sql(f"ALTER TABLE {spell(name)} OWNER TO {to}")
+    for name in sorted(set(metadata.tables) - PARTITIONED):
+        rights = "SELECT, INSERT, DELETE" if name == "audit" else "SELECT, INSERT, UPDATE, DELETE"
+        connection.exec_driver_sql(f"REVOKE ALL ON {spell(name)} FROM {to}")
+        connection.exec_driver_sql(f"GRANT {rights} ON {spell(name)} TO {to}")
+    connection.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {to}")
+    connection.exec_driver_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {to}")
+
+
+def _may_hand_over(connection: Connection, account: str) -> None:
+    """SetupError where there is no such account, or where the one that migrates can't give it tables."""
+    own = connection.exec_driver_sql("SELECT current_user").scalar_one()
+    found = connection.execute(_ACCOUNT, {"account": account}).first()
+    if found is None:
+        raise SetupError(f"The server has no account {account}, which LOA_DATABASE_URL names: make it first.")
+    if not found.member:
+        raise SetupError(
+            f"{own} may not give tables to {account}: run GRANT {account} TO {own} as the server's admin."
+        )
 
 
 def require(db: Database) -> None:
@@ -63,6 +118,8 @@ def require(db: Database) -> None:
 
 def differences(db: Database) -> list[object]:
     """What `alembic check` would say: how the migrated database and the models differ."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.runtime.migration import MigrationContext
 
     def work(connection: Connection) -> list[object]:
         options = {"compare_type": True, "include_object": ours}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import NamedTuple
 
 from app.errors import Conflict
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
@@ -33,6 +33,7 @@ class NotSent(IntEnum):
     WINDOW_CLOSED = 21
     REPEATED = 22  # the same number in another batch of the campaign
     WRITTEN_OFF = 23  # unknown, and an operator has decided to leave it so
+    DO_NOT_SEND = 24  # the holder of the number has asked the carrier for nothing of this kind
 
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
@@ -44,6 +45,7 @@ class BatchState(StrEnum):
     IMPORTING = "importing"
     READY = "ready"
     FAILED = "failed"
+    ERASED = "erased"  # its numbers were due for erasure; the same file again is imported anew
 
 
 class CampaignState(StrEnum):
@@ -102,8 +104,7 @@ def move_run(old: str, new: RunState) -> RunState:
     return new
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What is known of one delivery's parts. Masks have bit i for part i; they only ever gain bits."""
 
     state: int
@@ -120,7 +121,8 @@ def apply_receipt(
     """The standing after one receipt: only bits are added, so any order and any repetition end the same.
 
     A part with any delivered receipt is delivered, whatever else was said of it; a message is delivered when
-    all its parts are, and has failed when every part is settled and at least one is not delivered.
+    all its parts are, and has failed when every part is settled and at least one is not delivered. An unknown
+    message that is on its way was taken.
     """
     delivered, relayed, failed = standing.delivered, standing.relayed, standing.failed
     worst = standing.reason
@@ -134,6 +136,8 @@ def apply_receipt(
         failed |= bit
         expired = status is ReceiptStatus.EXPIRED
         worst = max(worst, reason or (Reason.EXPIRED if expired else Reason.OTHER))
+    elif status is ReceiptStatus.IN_TRANSIT and standing.state == DeliveryState.UNKNOWN:
+        return standing._replace(state=DeliveryState.SUBMITTED, reason=_kept(worst))
     else:
         return standing
     return conclude(standing, delivered, relayed, failed, worst)
@@ -148,7 +152,11 @@ def conclude(standing: Standing, delivered: int, relayed: int, failed: int, reas
     elif (delivered | relayed) & everything == everything:
         state, reason = DeliveryState.RELAYED, Reason.NONE
     elif (delivered | relayed | failed) & everything == everything:
-        # A written-off delivery keeps that reason until now; what its parts failed of was not kept apart.
-        reason = reason if reason < NotSent.CANCELLED else Reason.OTHER
+        reason = _kept(reason, Reason.OTHER)
         state = DeliveryState.EXPIRED if reason == Reason.EXPIRED else DeliveryState.UNDELIVERED
     return Standing(state, reason, standing.parts, delivered, relayed, failed)
+
+
+def _kept(reason: int, otherwise: int = Reason.NONE) -> int:
+    """A written-off delivery bears that reason until now; what its parts failed of was not kept apart."""
+    return reason if reason < NotSent.CANCELLED else otherwise

@@ -1,21 +1,30 @@
-"""The worker: opens the links, runs a lane for each, brings receipts to the inbox, and sweeps."""
+"""The worker: opens the links, runs a lane for each, takes and asks for receipts, and sweeps."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import structlog
 
+from app import audit
 from app.config import LinkSettings, Settings
 from app.db import Database
+from app.deadline.herald import Herald
 from app.dispatch import lanes, runs
 from app.dispatch.lane import Desk, LaneLoop
-from app.errors import SetupError
+from app.dispatch.queueing import queue_next
+from app.errors import Away, SetupError
+from app.http import answers
 from app.ledger.contract import Ledger
 from app.metrics import Metrics
+from app.privacy.retention import Retention
+from app.privacy.subjects import Terms
+from app.receipts.asking import askers
 from app.receipts.inbox import Inbox
+from app.receipts.poll import Poll
+from app.receipts.reconcile import Reconciliation
 from app.receipts.settle import settle
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
@@ -23,6 +32,10 @@ from carriers.contract import Carrier, LinkError, StreamReceipts
 log = structlog.get_logger(__name__)
 
 _FOLD_EVERY_S = 5.0
+_WITHOUT = (
+    "The database did not come back within {:g} s of the order to stop. The answers to {} messages are not "
+    "recorded: these messages will be unknown. {} receipts were not taken: their carriers bring them again."
+)
 
 
 @dataclass(slots=True)
@@ -35,6 +48,7 @@ class Worker:
     metrics: Metrics
     only: str | None = None
     loops: list[LaneLoop] = field(default_factory=list)
+    askers: list[Poll | Reconciliation] = field(default_factory=list)
     inbox: Inbox = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -45,26 +59,47 @@ class Worker:
 
     def stop(self) -> None:
         """Send nothing more; run() returns when all that is under way is written down."""
+        self.db.end_within(self.settings.stop_patience_s)
         self._stopping.set()
         self._wake.set()
-        for loop in self.loops:
-            loop.stop()
+        for each in (*self.askers, *self.loops):
+            each.stop()
 
     async def run(self) -> None:
-        """Send and receive until stop(); then leave no claim behind and nothing in flight dropped."""
+        """Send and receive until stop(); then leave no claim behind and nothing in flight dropped.
+
+        Away, with what that leaves open, where a database that is away does not come back in time.
+        """
         await self._open()
-        background = [asyncio.create_task(self._sweeps()), asyncio.create_task(self.inbox.run())]
-        sending = [asyncio.create_task(loop.run()) for loop in self.loops]
+        herald = Herald(self.db, self.settings)
+        terms = Terms(self.settings.retention_days, self.settings.records_months)
+        retention = Retention(self.db, self.ledger, terms)
+        sweeps = (self._sweeps(), self._say_head(), herald.run(self._stopping), retention.run(self._stopping))
+        works = (self.inbox.run(), *sweeps)
+        background = [asyncio.create_task(work) for work in works]
+        # Both use the links, so both end before these are closed.
+        using = [asyncio.create_task(each.run()) for each in (*self.askers, *self.loops)]
         if self._stopping.is_set():
             self.stop()
         try:
-            await _all_or_first_failure([*sending, *background], self._stopping)
+            await _all_or_first_failure([*using, *background], self._stopping)
         finally:
             self.stop()
-            await asyncio.gather(*sending, return_exceptions=True)
+            ends = await asyncio.gather(*using, return_exceptions=True)
             await asyncio.gather(*(loop.carrier.close() for loop in self.loops), return_exceptions=True)
             self.inbox.stop()
-            await asyncio.gather(*background, return_exceptions=True)
+            ends += await asyncio.gather(*background, return_exceptions=True)
+        self._own_up(ends)
+
+    def _own_up(self, ends: Sequence[object]) -> None:
+        """Raise what kept a part from ending in order; Away says what the ledger does not know."""
+        if any(isinstance(end, Away) for end in ends):
+            messages, receipts = sum(loop.unrecorded for loop in self.loops), self.inbox.refused
+            log.error("stopped without the database", unrecorded=messages, receipts=receipts)
+            raise Away(_WITHOUT.format(self.settings.stop_patience_s, messages, receipts))
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
 
     async def _open(self) -> None:
         """Build the links from the settings, register their lanes and open them."""
@@ -77,6 +112,7 @@ class Worker:
                 carrier = build(name, link)
                 lane = await self.db.insist(lanes.register, facts(name, link, carrier))
                 self.loops.append(LaneLoop(lane, carrier, desk))
+                self.askers += askers(lane, carrier, link, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
                     carrier.deliver_to(self.inbox.sink(lane))
                 await carrier.open()
@@ -93,7 +129,7 @@ class Worker:
         folded = asyncio.get_running_loop().time()
         while not self._stopping.is_set():
             self._wake.clear()
-            busy = await self.db.insist(runs.fan_out_next, self.ledger)
+            busy = await queue_next(self.db, self.ledger)
             if busy:
                 self._wake_lanes()
                 continue
@@ -103,8 +139,17 @@ class Worker:
             if asyncio.get_running_loop().time() - folded > _FOLD_EVERY_S:
                 folded = asyncio.get_running_loop().time()
                 await self.db.insist(self.ledger.fold_tallies)
+                await self.db.insist(answers.sweep, self.settings.idempotency_ms)
             if not busy:
                 await _wait(self._wake.wait, 1.0)
+
+    async def _say_head(self) -> None:
+        """Log the head of the audit's chain now and then: where the log is kept, an end cut off shows."""
+        every_s = self.settings.audit_head_minutes * 60
+        while every_s and not self._stopping.is_set():
+            log.info("the head of the audit", head=await self.db.insist(audit.head))
+            await _wait(self._stopping.wait, every_s)
+        await self._stopping.wait()
 
     def _wake_lanes(self) -> None:
         for loop in self.loops:
@@ -119,10 +164,22 @@ def build(name: str, link: LinkSettings) -> Carrier:
         raise SetupError(str(error)) from None
 
 
+def faults(settings: Settings) -> Iterator[str]:
+    """What is wrong with the links' settings, each in its adapter's words."""
+    for name, link in settings.links.items():
+        try:
+            build(name, link)
+        except SetupError as error:
+            yield error.detail
+
+
 def facts(name: str, link: LinkSettings, carrier: Carrier) -> lanes.LinkFacts:
     """What the ledger keeps of the link."""
     group = link.receipt_group or name
-    return lanes.LinkFacts(name, link.carrier, group, link.segments_per_second, carrier.receipt_level)
+    limits = carrier.limits
+    return lanes.LinkFacts(
+        name, link.carrier, group, link.segments_per_second, carrier.receipt_level, limits.one_receipt
+    )
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:

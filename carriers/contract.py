@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum, IntEnum, StrEnum
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 
 class Encoding(StrEnum):
@@ -48,7 +48,8 @@ class Limits:
     """What one link may carry.
 
     segments_per_second: the contract's rate, counted in SMS parts; in_flight: submits that may wait for
-    their answer at once; per_submit: numbers in one request (1 on SMPP).
+    their answer at once; per_submit: numbers in one request (1 on SMPP); one_receipt: a message gets one
+    reference and one receipt, however many parts it has.
     """
 
     segments_per_second: float
@@ -56,20 +57,27 @@ class Limits:
     per_submit: int = 1
     encodings: frozenset[Encoding] = frozenset(Encoding)
     max_segments: int = 10
+    one_receipt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class OutboundSms:
-    """One text to one subscriber: `phone` is 84 and nine digits, `sender` the registered sender ID."""
+    """One text to one subscriber: `phone` is 84 and nine digits, `sender` the registered sender ID.
+
+    key: our own name for this message in this pass, of letters, digits and hyphens, never used twice: the
+    request id where a carrier takes one; again: it was unknown, and a person has chosen to send it again.
+    """
 
     phone: str
     text: str
     sender: str
     validity_s: int | None = None
+    key: str = ""
+    again: bool = False
 
 
-# One reference for each part, in order. None: taken without a reference, or not taken (see the result).
-# An empty tuple: the carrier gives no references.
+# One reference for each receipt to expect: one for each part, in order, or one in all (Limits.one_receipt).
+# None: taken without a reference, or not taken (see the result). An empty tuple: there are no references.
 References = tuple[str | None, ...]
 
 
@@ -95,10 +103,15 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The carrier refused the message for good: never again."""
+    """The carrier refused the message for good: never again.
+
+    network: the carrier that serves the number by this one's word (a ported number), in the words of the
+    ranges: viettel, vnpt, mobifone, vietnamobile, gmobile; "" where it says nothing.
+    """
 
     code: str
     reason: Reason
+    network: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +160,13 @@ class ReceiptStatus(Enum):
     UNKNOWN = "unknown"  # the carrier itself does not know, or a code we have no word for
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(NamedTuple):
     """What the carrier said later about one part of one message.
 
-    reference: the carrier's id in the canonical form that its submit answers also have; phone: 84 and nine
-    digits where the receipt names one; done_at: aware, as the carrier states it; code: its own code, kept
-    as it came; raw: the receipt as text, for people.
+    reference: the carrier's id in the canonical form that its submit answers also have, None where it gives
+    none (it is then matched by its phone, where that leaves no doubt); phone: 84 and nine digits where the
+    receipt names one; done_at: aware, as the carrier states it; code: its own code, kept as it came; raw:
+    the receipt as text, for people.
     """
 
     reference: str | None
@@ -209,11 +222,149 @@ class StreamReceipts(Protocol):
     def deliver_to(self, sink: ReceiptSink) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """One call of a carrier at our door, before anything of it is believed.
+
+    query: as it came, without the question mark; headers: names in lower case, repeated ones joined by ", ";
+    peer: the caller's address, "" where it can't be told; at: when it came, in seconds since 1970; token:
+    what follows the link's name in the path.
+    """
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str
+    at: float
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Misread:
+    """What of a webhook can't be read: the field, as in "[17].status", and what it must be."""
+
+    field: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a webhook says: the receipts that can be read, and what can't."""
+
+    receipts: Sequence[Receipt]
+    misread: Sequence[Misread] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What the carrier wants to hear, with status 200, once its receipts are committed."""
+
+    body: bytes = b'{"status":1}'
+    content_type: str = "application/json"
+
+
+@runtime_checkable
+class WebhookReceipts(Protocol):
+    """A link whose carrier calls us with receipts. Both methods are also asked of a link that is not open."""
+
+    @property
+    def acknowledgement(self) -> WebhookAnswer:
+        """What this carrier wants to hear."""
+        ...
+
+    def authenticate(self, request: WebhookRequest) -> bool:
+        """Whether this is the carrier, by its credentials, in constant time; asked before it is read."""
+        ...
+
+    def parse_receipts(self, request: WebhookRequest) -> Told:
+        """What it says. Whatever was sent is an answer, never an exception."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which message a carrier is asked about: its reference, its phone, its sender ID, when it was sent."""
+
+    reference: str
+    phone: str
+    sender: str
+    sent_at: datetime
+
+
 @runtime_checkable
 class QueriedReceipts(Protocol):
-    """A link that can be asked what became of a message (query_sm, the carriers' status calls)."""
+    """A link that can be asked what became of a message (query_sm, the carriers' status calls).
 
-    async def query(self, reference: str, sender: str) -> Receipt | None: ...
+    queries_per_second: how many questions the link bears beside its sending.
+    """
+
+    queries_per_second: float
+
+    async def query(self, question: Question) -> Receipt | None:
+        """What the carrier knows; None where it does not know the message or does not answer now."""
+        ...
+
+
+@runtime_checkable
+class ListedFailures(Protocol):
+    """A link that lists the subscribers of a day whom it could not reach.
+
+    Who is not on the list is not thereby delivered.
+    """
+
+    async def failures(self, day: date, sender: str) -> Sequence[Receipt]:
+        """The failures that the carrier lists for the sender ID on that day; ReadError where it can't say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFigure:
+    """One figure as the carrier itself states it, in its own name for it; never mixed with receipts."""
+
+    period: str  # a day or an hour, as the carrier writes it
+    name: str
+    count: int
+
+
+@runtime_checkable
+class OwnFigures(Protocol):
+    """A link that states its own totals."""
+
+    async def figures(self, first: date, last: date) -> Sequence[OwnFigure]:
+        """The carrier's totals of these days, both included; ReadError where it can't say."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of the link found: `good` says whether it is as it should be."""
+
+    good: bool
+    what: str
+
+
+@runtime_checkable
+class PlainLine(Protocol):
+    """A link that knows to which hosts it speaks without TLS; who starts it wants to know why."""
+
+    @property
+    def plain_hosts(self) -> Sequence[str]:
+        """Their names or addresses; none where all of it is encrypted."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A link that can look at its account (contract, sender ID, balance) without sending anything."""
+
+    async def check(self) -> Sequence[Finding]:
+        """What the carrier says of our account, in sentences; a failure is a finding, not an exception."""
+        ...
+
+
+class ReadError(Exception):
+    """The carrier could not be asked, or its answer can't be read; the message says which, and no secret."""
 
 
 @dataclass(frozen=True, slots=True)

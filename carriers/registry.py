@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-from carriers.contract import Carrier, LinkError, LinkOptions
+from carriers.contract import Carrier, LinkError, LinkOptions, WebhookReceipts
+from carriers.mobifone.carrier import MobifoneCarrier
 from carriers.smpp.carrier import SmppCarrier
+from carriers.viettel.carrier import viettel
+from carriers.vnpt.carrier import VnptCarrier
 
 GROUP = "loa.carriers"
 Make = Callable[[LinkOptions], Carrier]
 
 OWN: dict[str, Make] = {
+    "mobifone": MobifoneCarrier,
     "smpp": SmppCarrier,
+    "viettel": viettel,
+    "vnpt": VnptCarrier,
 }
 
 
@@ -24,6 +30,15 @@ def kinds() -> list[str]:
 def build(kind: str, link: LinkOptions) -> Carrier:
     """The link as its kind makes it; LinkError for an unknown kind or wrong settings."""
     return _find(kind, link)(link)
+
+
+def webhook(kind: str, link: LinkOptions) -> WebhookReceipts | None:
+    """The link, where its kind reads its own webhooks; else None, without asking for its password."""
+    make = _find(kind, link)
+    if (kind in OWN or isinstance(make, type)) and not hasattr(make, "parse_receipts"):
+        return None
+    made = make(link)
+    return made if isinstance(made, WebhookReceipts) else None
 
 
 def _find(kind: str, link: LinkOptions) -> Make:

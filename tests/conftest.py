@@ -2,25 +2,79 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from app import schema
 from app.config import normal_url
 from app.db import Database
+from tests import measured, passwords
+from tests.engines import each_engine
+from tests.pool import Pool
 
 SERVER = os.environ.get("LOA_TEST_DATABASE_URL", "")
+# How long an example takes depends on what else the machine does, and says nothing.
+hypothesis_settings.register_profile(
+    "loa",
+    deadline=None,
+    max_examples=int(os.environ.get("LOA_TEST_EXAMPLES", "40")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("loa")
+
+# What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
+gc.set_threshold(20_000)
+
+_WAIT = Path(__file__).parent / "faults"
+_LONG = {Path(__file__).parent / each for each in ("e2e", "bench")}
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
 
-def _admin() -> psycopg.Connection:
-    return psycopg.connect(SERVER, autocommit=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of real processes wait for most of their time, so they stand among those that compute.
+
+    What one worker does for minutes begins first: nobody is to wait for it at the end.
+    """
+    measured.choose(items)
+    waiting = [item for item in items if _WAIT in item.path.parents]
+    waiting.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    others = [item for item in items if _WAIT not in item.path.parents]
+    others.sort(key=lambda item: _LONG.isdisjoint(item.path.parents))
+    items[:], done, placed = [], 0, 0
+    for _, module in groupby(others, lambda item: item.path):
+        # All before the last quarter: none is still under way when everything else is done.
+        due = 1 + len(waiting) * done * 4 // (3 * len(others))
+        items += waiting[placed:due]
+        own = list(module)
+        items += own
+        placed, done = max(placed, due), done + len(own)
+    items += waiting[placed:]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with measured.programs_alike(item):
+        return (yield)
+
+
+def pytest_collection_finish() -> None:
+    """Modules and collected tests live to the end: no collection is to go through them again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def _admin(**other: str) -> psycopg.Connection:
+    return psycopg.connect(SERVER, autocommit=True, **other)
 
 
 @pytest.fixture(scope="session")
@@ -67,22 +121,25 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'loa.sqlite3'}"
 
 
+@pytest.fixture(scope="session")
+def postgresql_pool(postgresql_template: str) -> Iterator[Pool]:
+    """Databases that tests use one after the other: making and dropping one costs more than most tests."""
+    pool = Pool(_admin, postgresql_template)
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def new_postgresql_url(postgresql_template: str) -> Iterator[str]:
-    name = f"loa_test_{uuid.uuid4().hex[:12]}"
-    with _admin() as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {postgresql_template}")
+def new_postgresql_url(postgresql_pool: Pool) -> Iterator[str]:
+    name = postgresql_pool.take()
     yield postgresql_url(name)
-    with _admin() as admin:
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    postgresql_pool.give_back(name)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """The URL of a migrated, empty database of its own; each test that asks runs once per engine."""
-    if request.param == "sqlite":
-        return str(request.getfixturevalue("sqlite_url"))
-    return str(request.getfixturevalue("new_postgresql_url"))
+# Both, unless a folder or a module says `database_url = sqlite_alone`.
+database_url = each_engine
+# Least, unless a module says `password_cost = passwords.full_cost`.
+password_cost = passwords.least_cost
 
 
 @pytest.fixture

@@ -11,16 +11,28 @@ from typing import NamedTuple
 
 import pytest
 
-from app import schema
+from app import gate, schema
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.problems import kinds
 from tests.app.client import Client
+from tests.engines import sqlite_alone
+
+database_url = sqlite_alone
+# All by one worker, which reads every file once.
+pytestmark = pytest.mark.xdist_group("guards")
 
 ROOT = Path(__file__).parent.parent
 PRODUCT = ("app", "carriers")
-OPEN_PATHS = {"/healthz", "/readyz", "/metrics"}
+# What anybody may ask, and what they get who ask for nothing.
+OPEN_TO_ALL = {
+    "get /healthz": 200,
+    "get /readyz": 200,
+    "get /metrics": 200,
+    "post /v1/verify": 422,
+    "post /v1/session": 422,
+}
 # The command line's options are parameters by nature, so commands may have more of them.
 COMMANDS = ("command", "callback")
 ASKS_THE_TIME = {"time", "time_ns", "now", "utcnow", "today", "monotonic", "monotonic_ns", "perf_counter"}
@@ -167,6 +179,19 @@ def test_nothing_catches_every_exception() -> None:
     assert [place for place in guilty if not place.startswith("app/dispatch/")] == []
 
 
+def test_the_form_of_a_page_that_takes_a_file_is_asked_for_its_token_before_the_file() -> None:
+    pages = {
+        function.name
+        for source in sources("app/web")
+        for function in functions(source)
+        if any(
+            isinstance(node, ast.Attribute) and ast.unparse(node) == "uploads.taken"
+            for node in ast.walk(function)
+        )
+    }
+    assert pages == set(gate._STREAMED)
+
+
 # A migration is a frozen list of tables, not code that anybody changes: its length is that of the list.
 @pytest.mark.parametrize("folder", ["app", "carriers", "tests"])
 def test_functions_and_files_are_short(folder: str) -> None:
@@ -227,9 +252,11 @@ def test_every_route_wants_credentials(db: Database) -> None:
         for path, operations in application.openapi()["paths"].items():
             for method in operations:
                 answer = stranger.request(method.upper(), path.replace("{", "").replace("}", ""))
-                if path in OPEN_PATHS:
-                    assert answer.status_code == 200, path
+                if (operation := f"{method} {path}") in OPEN_TO_ALL:
+                    assert answer.status_code == OPEN_TO_ALL[operation], operation
                 else:
-                    assert answer.status_code == 401, f"{method} {path} answers {answer.status_code}"
+                    # Webhooks have credentials of their own, and don't say which links there are.
+                    wanted = 403 if path.startswith("/webhooks/") else 401
+                    assert answer.status_code == wanted, f"{method} {path} answers {answer.status_code}"
                     guarded += 1
     assert guarded > 20

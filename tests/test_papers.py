@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ from app.db import Database
 from app.main import create_app
 from carriers import registry
 from carriers.contract import ReceiptLevel
+from carriers.mobifone.settings import MobifoneSettings
 from carriers.smpp.settings import SmppSettings
 
 ROOT = Path(__file__).parent.parent
@@ -110,21 +111,22 @@ def loa_words(line: str) -> list[str]:
 def known(words: list[str]) -> bool:
     """Whether the commands go as deep as the words say, and take the options that they name."""
     command: click.Command = typer.main.get_command(commands)
-    while isinstance(subcommands := getattr(command, "commands", None), dict) and words:
+    words = words[2:] if words[0] == "--server" else words
+    while isinstance(subcommands := getattr(command, "commands", None), Mapping) and words:
         if words[0] not in subcommands:
             return bool(PLACEHOLDER.fullmatch(words[0]))
         command, words = subcommands[words[0]], words[1:]
     options = {option for each in command.params for option in [*each.opts, *each.secondary_opts]}
     if command.context_settings.get("ignore_unknown_options"):
-        options = simulator_options()
+        options = simulator_options(str(command.name))
     said = {word.partition("=")[0] for word in words if word.startswith("--")}
     return said <= options | {"--help"}
 
 
 @cache
-def simulator_options() -> set[str]:
-    """The simulator has a parser of its own."""
-    arguments = [sys.executable, "-m", "app.cli", "simulate", "smsc", "--help"]
+def simulator_options(simulator: str) -> set[str]:
+    """Each simulator has a parser of its own."""
+    arguments = [sys.executable, "-m", "app.cli", "simulate", simulator, "--help"]
     said = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return set(re.findall(r"--[a-z0-9-]+", said))
 
@@ -138,7 +140,11 @@ def simulator_options() -> set[str]:
         ("LOA_DATA=x loa verify --json", True),
         ("loa simulate smsc --port 2775", True),
         ("loa simulate smsc --prot 2775", False),
+        ("loa simulate mobifone --session-age-s 60", True),
+        ("loa simulate smsc --session-age-s 60", False),
         ("loa conquer", False),
+        ("loa --server https://loa.example.vn run list", True),
+        ("loa --server https://loa.example.vn run begin", False),
     ],
 )
 def test_a_wrong_command_would_be_found(line: str, right: bool) -> None:
@@ -156,12 +162,12 @@ def test_every_setting_is_documented_with_its_variable_and_default() -> None:
         assert (told[field][0] == "required") is info.is_required(), field
 
 
-def test_every_setting_of_an_smpp_link_is_documented_with_its_default() -> None:
-    told = rows(text("docs/carriers/smpp.md"))
-    for field in fields(SmppSettings):
+@pytest.mark.parametrize(("page", "settings"), [("smpp", SmppSettings), ("mobifone", MobifoneSettings)])
+def test_every_setting_of_a_link_is_documented_with_its_default(page: str, settings: type[Any]) -> None:
+    told = rows(text(f"docs/carriers/{page}.md").partition("\n## Settings")[2].partition("\n## ")[0])
+    for field in fields(settings):
         assert told[field.name][0].strip("`") == default_of(field), field.name
-    # The table of kinds of answers and receipts has no code in its first cells: all rows are settings.
-    assert set(told) == {field.name for field in fields(SmppSettings)}
+    assert set(told) == {field.name for field in fields(settings)}
 
 
 def default_of(field: Field[Any]) -> str:
@@ -192,7 +198,7 @@ def test_every_path_of_the_api_page_exists(sqlite_url: str) -> None:
     }
     named = re.findall(r"\b(GET|POST|PUT|DELETE)\s+(/[a-z/{}0-9-]+)", text("docs/api.md"))
     assert len(named) > 10
-    assert {(verb, "/v1" + re.sub(r"\d+", "{id}", path)) for verb, path in named} <= there
+    assert {(verb, "/v1" + re.sub(r"\d+|{\w+}", "{id}", path)) for verb, path in named} <= there
 
 
 def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +236,7 @@ def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
     assert set(own) == {"migrate", "api", "worker"}
     for service in own.values():
         assert known(service["command"])
-        named = {variable.removeprefix("LOA_").lower() for variable in service["environment"]}
+        named = {each.removeprefix("LOA_").lower().partition("__")[0] for each in service["environment"]}
         assert named <= {*Settings.model_fields, "config", "secrets_dir"}
         assert set(service["secrets"]) <= {f"loa_{field}" for field in Settings.model_fields}
         assert service["read_only"] is True

@@ -11,24 +11,16 @@ from sqlalchemy import Connection, insert, select
 
 from app import audit, clock
 from app.batches.job import Counts, Job, counts_of
-from app.batches.owner import is_waiting
-from app.batches.reader import Reader
+from app.batches.reader import open_rows
 from app.batches.sift import Sifter, Slice
-from app.db import Database
+from app.db import Database, one_at_a_time
 from app.errors import Invalid
 from app.models import batches
 from app.states import BatchState
+from app.tables.lease import is_waiting
+from app.tables.upload import File
 
 Progress = Callable[[Counts], None]
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file as it came: `sha256` in hexadecimal, `size` in bytes."""
-
-    name: str
-    sha256: str
-    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +35,8 @@ class Registered:
 def register(connection: Connection, carrier: str, file: File, who: str) -> Registered:
     """The batch of this carrier for this file: the same bytes again are the same batch."""
     c = batches.c
+    # Uploads of one file at once wait for the first of them, which none of the others may refuse.
+    one_at_a_time(connection, file.lock(f"batch of {carrier}"))
     found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
     if found:
         return Registered(found.id, created=False, waiting=is_waiting(found))
@@ -83,8 +77,7 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
 def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
     job.clear()
     counts = Counts()
-    # One slice is written while the next is read: but sqlite3 lets go of the interpreter's lock at every
-    # row, so that there two busy threads are slower than one after the other.
+    # One slice is written while the next is read.
     with ThreadPoolExecutor(1, "loa-import-write") as writer:
         writing = writer.submit(lambda: None)
         for done, after in _slices(sifter, path):
@@ -92,19 +85,17 @@ def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
             progress(counts)
             writing = writer.submit(job.store, done, counts, after)
             counts = after
-            if job.db.sqlite:
-                writing.result()
         writing.result()
     progress(counts)
     if not counts.lines:
         raise Invalid("The file has no subscribers below its header.")
     counts = replace(counts, unknown_areas=sifter.unknown_areas, unknown_languages=sifter.unknown_languages)
-    job.finish(counts)
+    job.finish(counts, sifter.rows_sha256)
     return counts
 
 
 def _slices(sifter: Sifter, path: Path) -> Iterator[tuple[Slice, Counts]]:
-    reader, counts = Reader(path), Counts()
-    for done in sifter.slices(reader):
+    reader, counts = open_rows(path), Counts()
+    for done in sifter.slices(reader.blocks()):
         counts = counts.plus(done, reader.position)
         yield done, counts

@@ -1,27 +1,22 @@
-"""One import at work on one batch: its lease, and each of its transactions, safe to run twice."""
+"""One import at work on one batch: each of its transactions, safe to run twice."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Column, Connection, Row, Table, delete, select, update
-from sqlalchemy.sql.elements import ColumnElement
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from sqlalchemy import Column, Connection, Row, Table, delete, select
 
-from app import audit, clock
-from app.batches.owner import is_waiting, new_owner
+from app import audit
 from app.batches.sift import SLICE, Slice
-from app.batches.store import store
 from app.db import Database
-from app.errors import Away, Conflict, NotFound
+from app.errors import Away
 from app.models import bad_lines, batches, subscribers
 from app.states import BatchState
-
-LEASE_MS = 60_000  # a slice takes well under a second: only a dead import goes without one so long
-_PATIENCE_S = 120.0  # a database may restart in mid-import
+from app.tables.lease import Lease, patiently
+from app.tables.store import store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,17 +64,17 @@ def counts_of(batch: Row[Any]) -> Counts:
     return Counts(**{name: getattr(batch, name) for name in _STORED})
 
 
-@dataclass(frozen=True, slots=True)
 class Job:
-    """`owner` is the fencing token: an import that lost its batch writes nothing more."""
+    """The import holds its batch under a lease."""
 
-    db: Database
-    batch_id: int
-    owner: str = field(default_factory=new_owner)
+    def __init__(self, db: Database, batch_id: int) -> None:
+        self.db = db
+        self.batch_id = batch_id
+        self._lease = Lease(batches, batch_id, "batch")
 
     def claim(self) -> Row[Any]:
         """Take the batch, or find it ready; Conflict while a living import holds it."""
-        return self._write(self._claim)
+        return self._write(self._lease.take, **Counts().stored())
 
     def clear(self) -> None:
         """Delete, slice by slice, what an earlier import left."""
@@ -91,66 +86,26 @@ class Job:
         if after.lines > before.lines:
             self._write(self._store, done, before, after)
 
-    def finish(self, counts: Counts) -> None:
-        """Make the batch ready, with a note of what was found."""
-        self._write(self._finish, counts)
+    def finish(self, counts: Counts, rows_sha256: str) -> None:
+        """Make the batch ready, with a note of what was found and the hash of its subscribers."""
+        self._write(self._finish, counts, rows_sha256)
 
     def fail(self, sentence: str) -> None:
         """Leave the batch failed and empty."""
-        self._write(self._end, state=BatchState.FAILED, error=sentence, **Counts().stored())
+        self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **Counts().stored())
 
     def release(self) -> None:
         """Let others take the batch, where this import has neither finished nor failed it."""
         with suppress(Away):  # the lease ends by itself
-            self.db.write(self._end)
+            self.db.write(self._lease.end)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`db.write`, repeated while the database is away."""
-        patiently = Retrying(
-            retry=retry_if_exception_type(Away),
-            wait=wait_random_exponential(0.1, max=2.0),
-            stop=stop_after_delay(_PATIENCE_S),
-            reraise=True,
-        )
-        result: T = patiently(self.db.write, work, *args, **kwargs)
-        return result
+        return patiently(lambda: self.db.write(work, *args, **kwargs))
 
     # ---- transactions ----------------------------------------------------------------------------------
 
-    def _batch(self, connection: Connection) -> Row[Any]:
-        row = connection.execute(select(batches).where(batches.c.id == self.batch_id)).first()
-        if row is None:
-            raise NotFound(f"There is no batch {self.batch_id}.")
-        return row
-
-    def _claim(self, connection: Connection) -> Row[Any]:
-        c, batch = batches.c, self._batch(connection)
-        if batch.state == BatchState.READY:
-            return batch
-        values = {"owner": self.owner, "lease_until": clock.now_ms() + LEASE_MS, "error": None}
-        unchanged = (
-            c.owner.is_not_distinct_from(batch.owner),
-            c.lease_until.is_not_distinct_from(batch.lease_until),
-        )
-        take = update(batches).where(c.id == self.batch_id, c.state == batch.state, *unchanged)
-        take = take.values(state=BatchState.IMPORTING, **values, **Counts().stored())
-        free = batch.owner == self.owner or is_waiting(batch)
-        if not (free and connection.execute(take).rowcount):
-            raise Conflict(f"Batch {self.batch_id} is being imported already; look at its progress instead.")
-        return batch
-
-    def _hold(self, connection: Connection, *also: ColumnElement[bool], **values: Any) -> bool:
-        """Prolong the lease and write the values, if `also` holds; Conflict when the batch is lost."""
-        c = batches.c
-        held = update(batches).where(c.id == self.batch_id, c.owner == self.owner, *also)
-        if connection.execute(held.values(lease_until=clock.now_ms() + LEASE_MS, **values)).rowcount:
-            return True
-        if self._batch(connection).owner != self.owner:
-            raise Conflict(f"Batch {self.batch_id} has been taken over by another import.")
-        return False
-
     def _clear(self, connection: Connection) -> int:
-        self._hold(connection)
+        self._lease.keep(connection)
         pairs = ((subscribers, subscribers.c.seq), (bad_lines, bad_lines.c.line))
         return sum(self._clear_table(connection, table, number) for table, number in pairs)
 
@@ -163,18 +118,12 @@ class Job:
 
     def _store(self, connection: Connection, done: Slice, before: Counts, after: Counts) -> None:
         # The counters tell whether this slice is in already: its commit's answer may have been lost.
-        if self._hold(connection, batches.c.lines == before.lines, **after.stored()):
+        if self._lease.keep(connection, batches.c.lines == before.lines, **after.stored()):
             store(connection, subscribers, done.good)
             store(connection, bad_lines, done.bad)
 
-    def _finish(self, connection: Connection, counts: Counts) -> None:
-        batch = self._batch(connection)
-        if self._end(connection, state=BatchState.READY, bytes_read=batch.bytes):
-            audit.note(
-                connection, batch.created_by, "batch.import", f"batch {self.batch_id}", **asdict(counts)
-            )
-
-    def _end(self, connection: Connection, /, **values: Any) -> bool:
-        c = batches.c
-        end = update(batches).where(c.id == self.batch_id, c.owner == self.owner)
-        return bool(connection.execute(end.values(owner=None, lease_until=None, **values)).rowcount)
+    def _finish(self, connection: Connection, counts: Counts, rows_sha256: str) -> None:
+        batch, bound = self._lease.row(connection), {"rows_sha256": rows_sha256}
+        if self._lease.end(connection, state=BatchState.READY, bytes_read=batch.bytes, **bound):
+            said = asdict(counts) | bound
+            audit.note(connection, batch.created_by, "batch.import", f"batch {self.batch_id}", **said)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from app import clock
 from app.batches.reasons import REASONS
-from app.errors import NotFound
+from app.errors import no_such
 from app.models import bad_lines, batches
 from app.states import BatchState
 
@@ -60,21 +60,34 @@ def get(connection: Connection, batch_id: int, carrier: str | None = None) -> Ba
     query = _visible(carrier).where(batches.c.id == batch_id)
     row = connection.execute(query).first()
     if row is None:
-        raise NotFound(f"There is no batch {batch_id}.")
+        raise no_such("batch", batch_id)
     return _batch(row)
 
 
-def page(
-    connection: Connection,
-    after: int,
-    limit: int,
-    carrier: str | None = None,
-    state: BatchState | None = None,
-) -> Sequence[Batch]:
-    """Batches in the order in which they came, of one carrier and in one state where these are given."""
-    query = _visible(carrier).where(batches.c.id > after).order_by(batches.c.id).limit(limit)
-    if state:
-        query = query.where(batches.c.state == state)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which batches are asked for: of one carrier, in one state, come then or later."""
+
+    carrier: str | None = None
+    state: BatchState | None = None
+    since: datetime | None = None
+
+    def query(self) -> Any:
+        """These batches."""
+        query = _visible(self.carrier)
+        query = query if self.state is None else query.where(batches.c.state == self.state)
+        return query if self.since is None else query.where(batches.c.created_at >= clock.to_ms(self.since))
+
+
+def page(connection: Connection, after: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Batch]:
+    """Batches in the order in which they came."""
+    query = wanted.query().where(batches.c.id > after).order_by(batches.c.id).limit(limit)
+    return [_batch(row) for row in connection.execute(query)]
+
+
+def page_before(connection: Connection, below: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Batch]:
+    """Up to `limit` batches with an id under `below`, the newest first."""
+    query = wanted.query().where(batches.c.id < below).order_by(batches.c.id.desc()).limit(limit)
     return [_batch(row) for row in connection.execute(query)]
 
 
@@ -121,7 +134,7 @@ def _batch(row: Row[Any]) -> Batch:
 
 def _percent(row: Row[Any]) -> int:
     """100 only when it is ready: the last slice is read before it is written."""
-    if row.state == BatchState.READY:
+    if row.state in (BatchState.READY, BatchState.ERASED):
         return 100
     return int(min(99, row.bytes_read * 100 // max(row.bytes, 1)))
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.api import Config, Db, Id, Page, Paging, Since, Who, page_by, page_of
 from app.auth import Caller
 from app.batches import queries
 from app.batches.carriers import check_carrier
 from app.batches.export import bad_lines_csv
 from app.batches.importer import Registered, register
-from app.batches.spool import folder_of, import_spooled, spool_path
-from app.batches.upload import Receiver, Upload
-from app.config import Settings
+from app.batches.spool import folder_of, import_spooled
 from app.db import Database
 from app.errors import Forbidden, Invalid
+from app.http import uploads
+from app.http.answers import Answer
+from app.http.uploads import Intake, Taking, answer, sent
 from app.states import BatchState
+from app.tables.spool import spool_path
+from app.tables.upload import Upload
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
@@ -54,36 +58,40 @@ _KNOWN: dict[int | str, dict[str, Any]] = {200: {"description": "The same file i
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 
-@router.post("", status_code=202, openapi_extra=_BODY, responses=_KNOWN)
-async def upload_batch(
-    request: Request, response: Response, db: Db, settings: Config, who: Who
-) -> queries.Batch:
+@router.post("", status_code=202, response_model=queries.Batch, openapi_extra=_BODY, responses=_KNOWN)
+async def upload_batch(request: Request, db: Db, settings: Config, who: Who, taking: Taking) -> Response:
     """Take a file. It is imported after this answer: follow `state` and `percent` of the batch."""
     folder = await run_in_threadpool(folder_of, settings.data)
-    kind, limit = request.headers.get("content-type", ""), settings.upload_limit_mb * 1_048_576
-    receiver = await run_in_threadpool(Receiver, folder, kind, limit)
-    try:
-        async for piece in request.stream():
-            await run_in_threadpool(receiver.feed, piece)
-        upload = await run_in_threadpool(receiver.finish)
-        registered = await run_in_threadpool(_register, db, settings, who, upload)
-        if registered.waiting:
-            path = upload.path.replace(spool_path(folder, _carrier(who, upload), upload.file.sha256))
-            asyncio.get_running_loop().run_in_executor(None, import_spooled, db, registered.id, path)
-    finally:
-        await run_in_threadpool(receiver.discard)
-    response.status_code = 202 if registered.waiting else 200
-    response.headers["Location"] = f"/v1/batches/{registered.id}"
-    return await db.aread(queries.get, registered.id)
+    limit = settings.upload_limit_mb * 1_048_576
+    async with uploads.taken(request, settings, folder, limit) as upload:
+        carrier = await run_in_threadpool(check_carrier, settings, carrier_of(who, upload))
+        registered, answered = await db.awrite(_take, carrier, upload, who.name, taking)
+        begin(db, registered, upload, spool_path(folder, carrier, upload.file.sha256))
+    return sent(answered)
 
 
-def _register(db: Database, settings: Settings, who: Caller, upload: Upload) -> Registered:
-    carrier = check_carrier(settings, _carrier(who, upload))
-    file = replace(upload.file, name=upload.fields.get("name") or upload.file.name)
-    return db.write(register, carrier, file, who.name)
+def _take(
+    connection: Connection, carrier: str, upload: Upload, who: str, taking: Intake
+) -> tuple[Registered, tuple[Answer, bool]]:
+    """Register it every time: an import that died with its process goes on by any repetition."""
+    registered = register(connection, carrier, upload.named, who)
+
+    def told(connection: Connection) -> Answer:
+        batch = queries.get(connection, registered.id)
+        status = 202 if registered.waiting else 200
+        return answer(status, queries.Batch, batch, f"/v1/batches/{registered.id}")
+
+    return registered, taking.take(connection, upload, told)
 
 
-def _carrier(who: Caller, upload: Upload) -> str:
+def begin(db: Database, registered: Registered, upload: Upload, waiting_room: Path) -> None:
+    """Import the upload from there, beside everything else, where its batch waits for that."""
+    if registered.waiting:
+        path = upload.path.replace(waiting_room)
+        asyncio.get_running_loop().run_in_executor(None, import_spooled, db, registered.id, path)
+
+
+def carrier_of(who: Caller, upload: Upload) -> str:
     """The carrier that was named, or the operator's own; Forbidden for another's."""
     carrier = upload.fields.get("carrier") or who.carrier or ""
     if not carrier:
@@ -95,13 +103,14 @@ def _carrier(who: Caller, upload: Upload) -> str:
 
 @router.get("")
 def list_batches(
-    db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None
+    db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None, since: Since = None
 ) -> Page[queries.Batch]:
     """Batches in the order in which they came."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
     only = carrier or who.carrier
-    return page_of(db.read(queries.page, paging.after, paging.limit, only, state), paging)
+    wanted = queries.Wanted(only, state, since)
+    return page_of(db.read(queries.page, paging.after, paging.limit, wanted), paging)
 
 
 @router.get("/{batch_id}")
@@ -115,7 +124,7 @@ def list_bad_lines(batch_id: Id, db: Db, who: Who, paging: Paging) -> Page[queri
     """Lines that gave no subscriber, in the order of the file; `next` is a line number."""
     db.read(queries.get, batch_id, who.carrier)
     lines = db.read(queries.bad_lines_page, batch_id, paging.after, paging.limit)
-    return Page(lines, lines[-1].line if len(lines) == paging.limit else None)
+    return page_by(lines, paging, lambda each: each.line)
 
 
 @router.get("/{batch_id}/bad-lines.csv", response_class=StreamingResponse, responses=_CSV)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import compress, repeat
 
 from app.areas import normalise_area
 from app.batches.languages import normalise_language
-from app.batches.reader import BadLine, Row
 from app.batches.reasons import REPEATED
-from app.phone import RANGE, mask, normalise, ranges_of
+from app.phone import RANGE, mask, normalise_all, ranges_of
+from app.seal import row_bytes
+from app.tables.cells import shown
+from app.tables.reader import BadLine, Block
+from app.tables.seen import Seen
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
-_VALUE_LENGTH = 80
 _CACHE_LIMIT = 10_000
-_MAP_BITS = 20
-_MAP_MASK = (1 << _MAP_BITS - 3) - 1
 
 
 @dataclass(slots=True)
@@ -32,22 +33,6 @@ class Slice:
     def lines(self) -> int:
         """Lines in the slice, blank ones not counted."""
         return len(self.good) + len(self.bad)
-
-
-class Seen:
-    """The numbers met so far, one bit each: 128 KiB for about a million in a row, however many lines."""
-
-    def __init__(self) -> None:
-        self._maps: defaultdict[int, bytearray] = defaultdict(lambda: bytearray(1 << _MAP_BITS - 3))
-
-    def add(self, phone: int) -> bool:
-        """Whether the number is new; it is known from now on."""
-        bits = self._maps[phone >> _MAP_BITS]
-        place, bit = phone >> 3 & _MAP_MASK, 1 << (phone & 7)
-        if bits[place] & bit:
-            return False
-        bits[place] |= bit
-        return True
 
 
 class _Column(dict[str, str | None]):
@@ -68,14 +53,20 @@ class _Column(dict[str, str | None]):
 
 
 class Sifter:
-    """Sorts rows into slices for one batch of one carrier."""
+    """Sorts the rows of a file into slices for one batch of one carrier, a column at a time."""
 
     def __init__(self, batch_id: int, carrier: str) -> None:
         self._batch_id = batch_id
         self._ranges = ranges_of(carrier)
         self._seen = Seen()
+        self._rows = hashlib.sha256()
         self._areas = _Column(normalise_area)
         self._languages = _Column(normalise_language)
+
+    @property
+    def rows_sha256(self) -> str:
+        """Of all subscribers so far, in the order of the file: what an approval binds."""
+        return self._rows.hexdigest()
 
     @property
     def unknown_areas(self) -> int:
@@ -87,44 +78,50 @@ class Sifter:
         """Subscribers whose language is not known; they get the default wording."""
         return self._languages.unknown
 
-    def slices(self, rows: Iterable[Row | BadLine], size: int = SLICE) -> Iterator[Slice]:
+    def slices(self, blocks: Iterable[Block | BadLine], size: int = SLICE) -> Iterator[Slice]:
         """Every row lands in exactly one slice, as a subscriber or as a bad line."""
-        current, left, batch_id = Slice(), size, self._batch_id
-        add, areas, languages = self._seen.add, self._areas, self._languages
-        for row in rows:
-            if isinstance(row, BadLine):
-                current.bad.append((batch_id, row.line, row.reason, shown(row.value)))
-            else:
-                phone = normalise(row[1])
-                if isinstance(phone, int) and add(phone):
-                    current.good.append((batch_id, row[0], phone, areas[row[2]], languages[row[3]]))
-                elif not self._refuse(current, row, phone):
-                    continue
-            left -= 1
-            if not left:
-                yield self._finish(current)
-                current, left = Slice(), size
+        current = Slice()
+        for part in blocks:
+            left: Block | BadLine | None = part
+            while left is not None:
+                left = self._fill(current, left, size - current.lines)
+                if current.lines == size:
+                    yield self._finish(current)
+                    current = Slice()
         yield self._finish(current)
 
-    def _refuse(self, current: Slice, row: Row, phone: int | str) -> bool:
-        """Keep a bad line; False for a blank one."""
-        line, raw, area, language = row
-        if isinstance(phone, int):
-            current.repeated += 1
-            current.bad.append((self._batch_id, line, REPEATED, mask(phone)))
-            return True
-        if phone == "empty" and not (area + language).strip():
-            return False
-        current.bad.append((self._batch_id, line, phone, shown(raw)))
-        return True
+    def _fill(self, current: Slice, part: Block | BadLine, room: int) -> Block | None:
+        """Take up to `room` lines into the slice; what is left of the block."""
+        if isinstance(part, BadLine):
+            current.bad.append((self._batch_id, part.line, part.reason, shown(part.value)))
+            return None
+        self._take(current, part.part(0, room))
+        return part.part(room, len(part.numbers)) if len(part.numbers) > room else None
+
+    def _take(self, current: Slice, block: Block) -> None:
+        cells, areas, languages = block.cells
+        phones, refused = normalise_all(cells)
+        new = self._seen.add_all(phones)
+        current.good += zip(
+            repeat(self._batch_id),
+            compress(block.numbers, new),
+            compress(phones, new),
+            map(self._areas.__getitem__, compress(areas, new)),
+            map(self._languages.__getitem__, compress(languages, new)),
+        )
+        for place in [place for place, fresh in enumerate(new) if not fresh]:
+            if place not in refused:
+                current.repeated += 1
+                bad = (REPEATED, mask(phones[place]))
+            elif refused[place] == "empty" and not (areas[place] + languages[place]).strip():
+                continue  # a blank line
+            else:
+                bad = (refused[place], shown(cells[place]))
+            current.bad.append((self._batch_id, block.numbers[place], *bad))
 
     def _finish(self, done: Slice) -> Slice:
+        self._rows.update(row_bytes(done.good))
         if self._ranges:
-            done.other_range = sum(row[2] // RANGE not in self._ranges for row in done.good)
+            held = map(self._ranges.__contains__, [row[2] // RANGE for row in done.good])
+            done.other_range = len(done.good) - sum(held)
         return done
-
-
-def shown(raw: str) -> str:
-    """What a bad line says, fit to be stored and seen: digits masked, on one line, cut."""
-    text = mask(raw[: 4 * _VALUE_LENGTH])[:_VALUE_LENGTH]
-    return "".join(char if char.isprintable() else " " for char in text)

@@ -1,4 +1,4 @@
-"""Uploads on disk from their arrival to the end of their import, so that a restart can go on with them."""
+"""Uploaded files of subscribers, from their arrival to the end of their import."""
 
 from __future__ import annotations
 
@@ -6,67 +6,33 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Row, select
 
-from app import clock
 from app.batches.importer import import_batch
-from app.batches.owner import is_waiting
 from app.db import Database
-from app.errors import AppError, Away, Conflict
 from app.models import batches
-from app.states import BatchState
-
-PART = ".part"
-_PART_AGE_S = 86_400
-
-log = structlog.get_logger()
+from app.tables import spool
 
 
 def folder_of(data: Path) -> Path:
-    """Where uploads wait, under the data folder; made when missing, closed to other accounts."""
-    folder = data / "uploads"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
-def spool_path(folder: Path, carrier: str, sha256: str) -> Path:
-    """The file of one batch: its name says whose it is."""
-    return folder / f"{carrier}-{sha256}"
+    """Where they wait."""
+    return spool.folder_of(data, "uploads")
 
 
 def import_spooled(db: Database, batch_id: int, path: Path) -> None:
     """Import an upload and delete it, unless it is needed again; what goes wrong is logged."""
-    try:
-        log.info("import finished", batch=batch_id, **asdict(import_batch(db, batch_id, path)))
-    except (Away, Conflict) as error:
-        log.warning("import put off", batch=batch_id, reason=error.detail)
-        return
-    except AppError as error:
-        log.warning("import failed", batch=batch_id, reason=error.detail)
-    path.unlink(missing_ok=True)
+    spool.finish(path, batch_id, lambda: {"kind": "batch", **asdict(import_batch(db, batch_id, path))})
 
 
 def resume_imports(db: Database, folder: Path) -> int:
     """Go on with the uploads that a stop or a crash has left, drop those nobody needs; how many went on."""
     resumed = 0
-    for path in sorted(folder.glob("*")):
-        batch = db.read(_batch_of, path)
-        if batch is not None and batch.state == BatchState.IMPORTING:
-            if is_waiting(batch):
-                import_spooled(db, batch.id, path)
-                resumed += 1
-        elif path.suffix != PART or _is_old(path):
-            path.unlink(missing_ok=True)
+    for batch_id, path in spool.leftovers(folder, lambda *of: db.read(_batch_of, *of)):
+        import_spooled(db, batch_id, path)
+        resumed += 1
     return resumed
 
 
-def _is_old(path: Path) -> bool:
-    # Another process may be receiving an upload at this moment.
-    return clock.now().timestamp() - path.stat().st_mtime > _PART_AGE_S
-
-
-def _batch_of(connection: Connection, path: Path) -> Row[Any] | None:
-    carrier, _, sha256 = path.name.rpartition("-")
+def _batch_of(connection: Connection, carrier: str, sha256: str) -> Row[Any] | None:
     found = select(batches).where(batches.c.carrier == carrier, batches.c.sha256 == sha256)
     return connection.execute(found).first()

@@ -2,66 +2,78 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
 from app import audit, clock
 from app.auth import Caller
+from app.auth.behind import behind, shared
+from app.auth.caller import base_name
+from app.auth.roles import may
 from app.campaigns import records
+from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
 from app.errors import Conflict, Forbidden, Invalid
-from app.models import approvals, batches, run_batches, runs
+from app.models import approvals
+from app.seal import approved, digest, holds, last_decision
 from app.states import CampaignState, move_campaign
 
+_BOTH = (
+    "{} would be on both sides of this campaign: who gives an account its key or password stands behind it. "
+    "Somebody else must decide, or another administrator or the host gives you another one "
+    "(`loa user password`, `loa key add`)."
+)
 
-def may_approve(_caller: Caller, _campaign: Record) -> bool:
-    """Whether this caller may decide on this campaign.
 
-    For now every holder of a key may. The four-eyes rule belongs here: another person than
-    `created_by` and `submitted_by`, with the role of approver.
+class FourEyes(Forbidden):
+    """Who has written, changed or submitted a campaign does not decide on it: somebody else must."""
+
+    slug, title = "four-eyes", "Somebody else must decide"
+
+
+def check_approver(connection: Connection, caller: Caller, campaign: Record) -> None:
+    """Forbidden without the role; FourEyes for those who had a hand in the campaign.
+
+    At the keyboard and over the API somebody is the same. Whoever has given an account its key or password
+    stands behind it, and is on one side only: nobody writes by one account and approves by another.
     """
-    return True
-
-
-def digest(connection: Connection, campaign: Record) -> str:
-    """SHA-256 over the canonical JSON of everything that decides who gets which text, from whom and when."""
-    content = {
-        "texts": campaign.texts,
-        "sender": campaign.sender,
-        "purpose": campaign.purpose,
-        "window": [campaign.window_start, campaign.window_end],
-        "day": [campaign.day_starts, campaign.day_ends],
-        "runs": _audience(connection, campaign.id),
-    }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _audience(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
-    """Carrier -> the files' own hashes."""
-    query = (
-        select(runs.c.carrier, batches.c.sha256)
-        .join(run_batches, run_batches.c.run_id == runs.c.id)
-        .join(batches, batches.c.id == run_batches.c.batch_id)
-        .where(runs.c.campaign_id == campaign_id)
-        .order_by(runs.c.carrier, batches.c.sha256)
+    if not may(caller.role, "approve_campaign"):
+        raise Forbidden(f"Campaigns are decided on by approvers; your role is {caller.role}.")
+    hands = {campaign.created_by, *campaign.editors} | {campaign.submitted_by or campaign.created_by}
+    theirs = {base_name(name) for name in hands}.union(
+        campaign.behind, *(behind(connection, n) for n in hands)
     )
-    audience: dict[str, list[str]] = {}
-    for carrier, sha256 in connection.execute(query):
-        audience.setdefault(carrier, []).append(sha256)
-    return audience
+    own = {base_name(caller.name)}
+    if own <= {base_name(name) for name in hands}:
+        raise FourEyes("You have written, changed or submitted this campaign; somebody else must decide.")
+    if both := shared(own | behind(connection, caller.name), theirs):
+        raise FourEyes(_BOTH.format(" and ".join(sorted(both))))
 
 
-def approve(connection: Connection, campaign_id: int, caller: Caller, seen: str | None = None) -> None:
-    """Approve what was submitted; `seen` is the digest that the approver has read, if it is given."""
+def approve(
+    connection: Connection,
+    campaign_id: int,
+    caller: Caller,
+    seen: str | None = None,
+    reason: str | None = None,
+) -> None:
+    """Approve what was submitted; `seen` is the digest that the approver has read, if it is given.
+
+    An urgent warning outside the decent hours needs a reason, which is kept with the approver's name.
+    """
     campaign = _open_to(connection, campaign_id, caller)
-    found = digest(connection, campaign)
-    if seen is not None and seen != found:
+    found = digest(connection, campaign, audit.present(connection))
+    if seen is not None and not holds(connection, campaign, seen):
         raise Conflict("The campaign is no longer the one that you have read; read it again.", field="digest")
-    _decide(connection, campaign, caller, CampaignState.APPROVED, digest=found, decision="approved")
+    reason = (reason or "").strip() or None
+    if reason is None and breaks_quiet_hours(campaign.day_starts, campaign.day_ends):
+        raise Invalid(
+            "The campaign may send in the quiet hours of the night; give the reason why that is right.",
+            field="reason",
+        )
+    approval = {"digest": found, "decision": "approved", "reason": reason}
+    _decide(connection, campaign, caller, CampaignState.APPROVED, **approval)
 
 
 def reject(connection: Connection, campaign_id: int, caller: Caller, reason: str) -> None:
@@ -81,14 +93,13 @@ def _refuse(
         raise Invalid("Say why, so that the author knows what to change.", field="reason")
     campaign = _open_to(connection, campaign_id, caller)
     decision = "rejected" if new is CampaignState.REJECTED else "returned"
-    found = digest(connection, campaign)
+    found = digest(connection, campaign, audit.present(connection))
     _decide(connection, campaign, caller, new, digest=found, decision=decision, reason=reason.strip())
 
 
 def _open_to(connection: Connection, campaign_id: int, caller: Caller) -> Record:
     campaign = records.campaign(connection, campaign_id)
-    if not may_approve(caller, campaign):
-        raise Forbidden("This campaign must be decided on by somebody else.")
+    check_approver(connection, caller, campaign)
     if campaign.state != CampaignState.SUBMITTED:
         raise Conflict(f"The campaign is {campaign.state}; only a submitted one can be decided on.")
     return campaign
@@ -111,20 +122,16 @@ def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -
 
 def void(connection: Connection, campaign: Record, who: str) -> None:
     """Write down that an edit has ended an approval; `campaign` is the row before the edit."""
-    last = _last(connection, campaign.id)
+    last = last_decision(connection, campaign.id)
     found = last.digest if last else ""
     write(connection, campaign.id, who, digest=found, decision="voided", reason="edited")
 
 
-def require_approved(connection: Connection, campaign: Record) -> None:
-    """Conflict unless exactly this content was approved."""
+def require_approved(connection: Connection, campaign: Record) -> Record:
+    """The decision by which exactly this content was approved; Conflict where there is none."""
     if campaign.state != CampaignState.APPROVED:
         raise Conflict(f"The campaign is {campaign.state}; a run starts once it is approved.")
-    last = _last(connection, campaign.id)
-    if last is None or last.decision != "approved" or last.digest != digest(connection, campaign):
+    decision = approved(connection, campaign)
+    if decision is None:
         raise Conflict("The campaign differs from what was approved; submit it again for approval.")
-
-
-def _last(connection: Connection, campaign_id: int) -> Record | None:
-    query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id.desc())
-    return connection.execute(query.limit(1)).first()
+    return decision

@@ -10,7 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select
 
 from app import audit, clock
-from app.errors import Conflict, Invalid, NotFound
+from app.auth.owned import own_directives
+from app.errors import Conflict, Invalid, no_such
 from app.models import directives
 
 
@@ -80,13 +81,14 @@ def get(connection: Connection, directive_id: int) -> Directive:
     """One letter, or NotFound."""
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
-        raise NotFound(f"There is no directive {directive_id}.")
+        raise no_such("directive", directive_id)
     return _directive(row)
 
 
-def page(connection: Connection, after: int, limit: int) -> Sequence[Directive]:
-    """Up to `limit` letters with an id above `after`, in their order."""
+def page(connection: Connection, after: int, limit: int, operator: str | None = None) -> Sequence[Directive]:
+    """Up to `limit` letters with an id above `after`; operator: only those behind this carrier's runs."""
     query = select(directives).where(directives.c.id > after).order_by(directives.c.id).limit(limit)
+    query = query if operator is None else query.where(own_directives(operator))
     return [_directive(row) for row in connection.execute(query)]
 
 

@@ -123,7 +123,6 @@ def _check_day(day: DayHours, default: DayHours, purpose: str) -> None:
         raise Invalid("The day's sending hours end before they start; 00:00 to 24:00 is the whole day.")
     if purpose == Purpose.URGENT_WARNING:
         return
-    # The four-eyes issue adds here: an override needs a named approver and a reason.
     earliest, latest = min(default.starts, _DECENT_STARTS), max(default.ends, _DECENT_ENDS)
     if day.starts < earliest or day.ends > latest:
         raise Invalid(
@@ -131,6 +130,11 @@ def _check_day(day: DayHours, default: DayHours, purpose: str) -> None:
             "canh_bao_khan may go out at other hours.",
             field="day_starts" if day.starts < earliest else "day_ends",
         )
+
+
+def breaks_quiet_hours(day_starts: str, day_ends: str) -> bool:
+    """Whether these hours reach into the night: then its approver gives a reason."""
+    return day_starts < _DECENT_STARTS or day_ends > _DECENT_ENDS
 
 
 def _wordings(draft: Draft) -> dict[str, str]:

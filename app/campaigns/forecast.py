@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from app import clock, hours
-from app.campaigns import records
+from app.campaigns import audiences, records
 from app.campaigns.records import Record
+from app.ledger.contract import SLOWEST
 from app.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
 from app.states import DeliveryState, LaneState, RunState
 from carriers import text as sms
@@ -72,8 +73,14 @@ def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
     """The forecast of a run as if it went on, or began, at `now` (aware); NotFound."""
     run = records.run(connection, run_id)
     campaign = records.campaign(connection, run.campaign_id)
-    load = _load(connection, run, campaign)
-    return conclude(run_id, load, _rate(connection, run), _deadlines(connection, campaign), now)
+    held = audiences.of_run(connection, run_id)
+    if held is not None:
+        return _of_carrier(run, held.estimated, campaign, _deadlines(connection, campaign))
+    load, rate = _load(connection, run, campaign), rate_at(connection, run.carrier, run.id)
+    if run.segments_per_second is not None:
+        own = max(run.segments_per_second, rate.segments_per_second * SLOWEST)
+        rate = replace(rate, segments_per_second=min(rate.segments_per_second, own))
+    return conclude(run_id, load, rate, _deadlines(connection, campaign), now)
 
 
 def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: datetime) -> Forecast:
@@ -95,6 +102,30 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
         begins_at=_local(now if hours.open_at(endless, now) else hours.next_change(endless, now)),
         finishes_at=_local(done),
         warnings=[*_late(done, deadlines), *_obstacles(rate)] if load.segments_left else [],
+    )
+
+
+def _of_carrier(run: Record, estimated: int, campaign: Record, deadlines: Deadlines) -> Forecast:
+    """What can be said of a run whose carrier sends: its size, and the window that it was given."""
+    left = 0 if run.state in _OVER else estimated
+    parts = sms.segments(campaign.texts[""])
+    end = deadlines.window.end
+    warnings = ["The carrier holds the audience and sends by itself: its pace is not known here."]
+    if end is None:
+        warnings.append("The campaign has no window end, so nothing says when the carrier will be done.")
+    else:
+        warnings += _late(end, deadlines)
+    return Forecast(
+        run_id=run.id,
+        subscribers=estimated,
+        subscribers_left=left,
+        segments=estimated * parts,
+        segments_left=left * parts,
+        segments_per_second=0.0,
+        seconds=None,
+        begins_at=_local(deadlines.window.start),
+        finishes_at=_local(end),
+        warnings=warnings if left else [],
     )
 
 
@@ -165,12 +196,13 @@ def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> floa
     return total / sum(counts.values()) if counts else parts[""]
 
 
-def _rate(connection: Connection, run: Record) -> Rate:
-    of_carrier = select(lanes.c.state, lanes.c.segments_per_second).where(lanes.c.carrier == run.carrier)
+def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
+    """The rate of a carrier's links; besides: the run that asks, which is no other run."""
+    of_carrier = select(lanes.c.state, lanes.c.segments_per_second).where(lanes.c.carrier == carrier)
     found = connection.execute(of_carrier).all()
     at_work = [lane.segments_per_second for lane in found if lane.state != LaneState.HALTED]
     others = select(func.count()).where(
-        runs.c.carrier == run.carrier, runs.c.state == RunState.RUNNING, runs.c.id != run.id
+        runs.c.carrier == carrier, runs.c.state == RunState.RUNNING, runs.c.id != besides
     )
     return Rate(sum(at_work), len(found), len(found) - len(at_work), int(connection.scalar(others) or 0))
 

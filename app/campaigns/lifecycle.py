@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
 from app import audit, clock
-from app.campaigns import approval, records
+from app.auth.behind import behind
+from app.campaigns import approval, audiences, records
+from app.campaigns.audiences import Audience
 from app.campaigns.drafts import DayHours, Draft, pin
 from app.campaigns.records import Record
-from app.errors import AppError, Conflict, Invalid
+from app.errors import Conflict, Invalid, VersionChanged
 from app.models import batches, campaigns, directives, run_batches, runs
 from app.states import BatchState, CampaignState, RunState, move_campaign
-
-
-class VersionChanged(AppError):
-    """Somebody else has edited it since you read it; read it again and repeat your edit."""
-
-    status, slug, title = 412, "version-changed", "Edited meanwhile"
 
 
 def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:
@@ -28,7 +25,8 @@ def create(connection: Connection, draft: Draft, default: DayHours, who: str) ->
     _check_directive(connection, draft.directive_id)
     made = connection.execute(
         insert(campaigns)
-        .values(state=CampaignState.DRAFT, created_at=clock.now_ms(), created_by=who, **values)
+        .values(state=CampaignState.DRAFT, created_at=clock.now_ms(), created_by=who)
+        .values(behind=sorted(behind(connection, who)), **values)
         .returning(campaigns.c.id)
     )
     campaign_id = int(made.scalar_one())
@@ -56,13 +54,20 @@ def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -
     state = CampaignState(campaign.state)
     if state is not CampaignState.DRAFT:
         state = move_campaign(state, CampaignState.DRAFT)
-    records.change_campaign(connection, campaign, state=state, submitted_by=None, **values)
+    editors = sorted({*campaign.editors, who})
+    changed = {"submitted_by": None, "editors": editors, "behind": _behind(connection, campaign, who)}
+    records.change_campaign(connection, campaign, state=state, **changed, **values)
     # After the change, which holds the row: no start can come between this look and the commit.
     begun = select(runs.c.id).where(runs.c.campaign_id == campaign.id, runs.c.state != RunState.PLANNED)
     if connection.execute(begun).first():
         raise Conflict("A run of this campaign has started, so it can't be changed; make a new campaign.")
     if campaign.state == CampaignState.APPROVED:
         approval.void(connection, campaign, who)
+
+
+def _behind(connection: Connection, campaign: Record, who: str) -> list[str]:
+    """Who has stood behind anybody with a hand in the campaign, for good; `who` is such a one now."""
+    return sorted({*campaign.behind} | behind(connection, who))
 
 
 def _check_directive(connection: Connection, directive_id: int | None) -> None:
@@ -76,30 +81,42 @@ def add_run(
     connection: Connection, campaign_id: int, carrier: str, batch_ids: Sequence[int], who: str
 ) -> int:
     """The campaign's run at one carrier, over batches of this carrier that are ready; the run's id."""
-    campaign = records.campaign(connection, campaign_id)
-    _reopen(connection, campaign, who)
+    _reopen_for_run(connection, campaign_id, carrier, who)
+    wanted = list(dict.fromkeys(batch_ids))
+    _check_batches(connection, campaign_id, carrier, wanted)
+    run_id = _insert_run(connection, campaign_id, carrier)
+    rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in wanted]
+    connection.execute(insert(run_batches), rows)
+    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, batches=wanted)
+    return run_id
+
+
+def add_held_run(connection: Connection, campaign_id: int, carrier: str, audience: Audience, who: str) -> int:
+    """The campaign's run at a carrier that holds the subscribers itself: no numbers, no batches; its id."""
+    _reopen_for_run(connection, campaign_id, carrier, who)
+    run_id = _insert_run(connection, campaign_id, carrier)
+    audiences.keep(connection, run_id, audience)
+    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, **asdict(audience))
+    return run_id
+
+
+def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
+    """Make the campaign a draft to which a run at this carrier may be added; Conflict where it has one."""
+    _reopen(connection, records.campaign(connection, campaign_id), who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
         raise Conflict(
             f"The campaign has a run at {carrier} already; remove that one first.", field="carrier"
         )
-    wanted = list(dict.fromkeys(batch_ids))
-    _check_batches(connection, campaign_id, carrier, wanted)
-    run_id = _insert_run(connection, campaign_id, carrier, wanted)
-    audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, batches=wanted)
-    return run_id
 
 
-def _insert_run(connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int]) -> int:
+def _insert_run(connection: Connection, campaign_id: int, carrier: str) -> int:
     made = connection.execute(
         insert(runs)
         .values(campaign_id=campaign_id, carrier=carrier, state=RunState.PLANNED, created_at=clock.now_ms())
         .returning(runs.c.id)
     )
-    run_id = int(made.scalar_one())
-    rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in batch_ids]
-    connection.execute(insert(run_batches), rows)
-    return run_id
+    return int(made.scalar_one())
 
 
 def _check_batches(connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int]) -> None:
@@ -132,6 +149,7 @@ def remove_run(connection: Connection, run_id: int, who: str) -> None:
     run = records.run(connection, run_id)
     _reopen(connection, records.campaign(connection, run.campaign_id), who)
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
+    audiences.drop(connection, run_id)
     connection.execute(delete(runs).where(runs.c.id == run_id))
     audit.note(connection, who, "run.remove", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier)
 
@@ -144,13 +162,14 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     new = move_campaign(campaign.state, CampaignState.SUBMITTED)
     if connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).first() is None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
-    check_window_ahead(campaign)
-    records.change_campaign(connection, campaign, state=new, submitted_by=who)
+    check_window_ahead(campaign, clock.now_ms())
+    by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
+    records.change_campaign(connection, campaign, state=new, **by)
     audit.note(connection, who, "campaign.submit", f"campaign/{campaign_id}")
 
 
-def check_window_ahead(campaign: Record) -> None:
-    """Conflict when the sending window is over already: nothing would go out."""
-    if campaign.window_end is not None and campaign.window_end <= clock.now_ms():
+def check_window_ahead(campaign: Record, at_ms: int) -> None:
+    """Conflict when the sending window is over at that instant: nothing would go out."""
+    if campaign.window_end is not None and campaign.window_end <= at_ms:
         ended = clock.local(clock.from_ms(campaign.window_end)).isoformat(timespec="minutes")
         raise Conflict(f"The sending window ended at {ended}; edit the campaign to give it a later end.")

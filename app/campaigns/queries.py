@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, false, func, select
 
-from app import clock
-from app.campaigns import approval, records
+from app import audit, clock, erasure, seal
+from app.auth.owned import own_campaigns
+from app.campaigns import audiences, records
+from app.campaigns.audiences import Audience
 from app.campaigns.records import Record
-from app.errors import NotFound
+from app.errors import no_such
 from app.models import approvals, batches, campaigns, run_batches, runs, tallies
 from app.states import CampaignState, DeliveryState, NotSent, RunState
 from carriers import text as sms
@@ -64,16 +66,27 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which runs are asked for; `operator` is the only carrier whose runs the caller may see."""
+    """Which runs are asked for; `operator` is the only carrier whose runs the caller may see.
+
+    since: made then or later.
+    """
 
     state: RunState | None = None
     carrier: str | None = None
     operator: str | None = None
+    campaign_id: int | None = None
+    since: datetime | None = None
 
     def of(self, query: Select[Any]) -> Select[Any]:
         """The query of runs, narrowed to these."""
-        values = (("state", self.state), ("carrier", self.carrier), ("carrier", self.operator))
-        return query.where(*(runs.c[column] == value for column, value in values if value is not None))
+        values = (
+            ("state", self.state),
+            ("carrier", self.carrier),
+            ("carrier", self.operator),
+            ("campaign_id", self.campaign_id),
+        )
+        query = query.where(*(runs.c[column] == value for column, value in values if value is not None))
+        return query if self.since is None else query.where(runs.c.created_at >= clock.to_ms(self.since))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,9 @@ class Run:
     """subscribers: valid numbers of the run's batches; not_queued: of these, not yet in the ledger.
 
     progress: state of delivery -> count. `excluded` are numbers that the campaign has by another batch.
+    segments_per_second: its own rate, where it is sent more slowly than the carrier's links allow.
+    audience: what the carrier was asked to send to by itself; such a run has no batches and no progress.
+    totals_erased: the counts are gone by the rules of retention, so there is no progress to be shown.
     """
 
     id: int
@@ -104,6 +120,9 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    audience: Audience | None = None
+    totals_erased: bool = False
+    segments_per_second: int | None = None
 
 
 def campaign(connection: Connection, campaign_id: int) -> Campaign:
@@ -118,45 +137,92 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
     query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id)
     return Dossier(
         campaign=_campaign(row),
-        digest=approval.digest(connection, row),
+        digest=_digest(connection, row),
         decisions=[
             Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
             for each in connection.execute(query)
         ],
-        runs=_runs(connection, Wanted(operator=operator).of(members)),
+        runs=runs_of(connection, Wanted(operator=operator).of(members)),
     )
 
 
+def _digest(connection: Connection, row: Record) -> str:
+    """What an approval would sign now; that which has signed it where it is approved."""
+    signed = seal.approved(connection, row)
+    return signed.digest if signed else seal.digest(connection, row, audit.present(connection))
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCampaigns:
+    """Which campaigns are asked for; carrier: they have a run there; since: made then or later.
+
+    operator: the only carrier whose campaigns the caller may see. It finds none by another carrier: who else
+    has a run of a campaign is not its to know.
+    """
+
+    state: CampaignState | None = None
+    carrier: str | None = None
+    operator: str | None = None
+    directive_id: int | None = None
+    since: datetime | None = None
+
+    def of(self, query: Select[Any]) -> Select[Any]:
+        """The query of campaigns, narrowed to these."""
+        c = campaigns.c
+        for column, value in ((c.state, self.state), (c.directive_id, self.directive_id)):
+            query = query if value is None else query.where(column == value)
+        if self.operator is not None and self.carrier not in (None, self.operator):
+            query = query.where(false())
+        if wanted := self.operator or self.carrier:
+            query = query.where(own_campaigns(wanted))
+        return query if self.since is None else query.where(c.created_at >= clock.to_ms(self.since))
+
+
 def campaigns_page(
-    connection: Connection, after: int, limit: int, state: CampaignState | None = None
+    connection: Connection, after: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> Sequence[Campaign]:
     """Up to `limit` campaigns with an id above `after`, in their order."""
     query = select(campaigns).where(campaigns.c.id > after).order_by(campaigns.c.id).limit(limit)
-    if state is not None:
-        query = query.where(campaigns.c.state == state)
-    return [_campaign(row) for row in connection.execute(query)]
+    return [_campaign(row) for row in connection.execute(wanted.of(query))]
+
+
+def campaigns_before(
+    connection: Connection, before: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
+) -> Sequence[Campaign]:
+    """Up to `limit` campaigns with an id below `before`, the newest first."""
+    query = select(campaigns).where(campaigns.c.id < before).order_by(campaigns.c.id.desc()).limit(limit)
+    return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
 
 def run(connection: Connection, run_id: int, operator: str | None = None) -> Run:
     """One run with its progress, or NotFound; `operator`: the only carrier whose runs the caller may see."""
     query = Wanted(operator=operator).of(select(runs).where(runs.c.id == run_id))
-    found = _runs(connection, query)
+    found = runs_of(connection, query)
     if not found:
-        raise NotFound(f"There is no run {run_id}.")
+        raise no_such("run", run_id)
     return found[0]
 
 
 def runs_page(connection: Connection, after: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Run]:
     """Up to `limit` runs with an id above `after`, in their order."""
     query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
-    return _runs(connection, wanted.of(query))
+    return runs_of(connection, wanted.of(query))
 
 
-def _runs(connection: Connection, query: Select[Any]) -> list[Run]:
+def runs_of(connection: Connection, query: Select[Any]) -> list[Run]:
+    """The runs of a query of rows, each with its progress."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
-    return [_run(row, members.get(row.id, {}), counts.get(row.id, {})) for row in rows]
+    held = audiences.of_runs(connection, ids)
+    gone = erasure.without_totals(connection, {row.campaign_id for row in rows})
+    found = [
+        replace(_run(row, members.get(row.id, {}), counts.get(row.id, {})), audience=held.get(row.id))
+        for row in rows
+    ]
+    return [
+        replace(run, not_queued=0, totals_erased=True) if run.campaign_id in gone else run for run in found
+    ]
 
 
 def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, int]]:
@@ -196,6 +262,7 @@ def _run(row: Record, members: dict[int, int], progress: dict[str, Count]) -> Ru
         carrier=row.carrier,
         state=RunState(row.state),
         priority=row.priority,
+        segments_per_second=row.segments_per_second,
         closing=None if row.closing is None else NotSent(row.closing).name.lower(),
         batch_ids=list(members),
         subscribers=subscribers,

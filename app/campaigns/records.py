@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select, update
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, no_such
 from app.models import campaigns, runs
 
 Record = Row[Any]
@@ -25,7 +25,7 @@ def run(connection: Connection, run_id: int) -> Record:
 def _find(connection: Connection, table: Table, row_id: int, what: str) -> Record:
     row = connection.execute(select(table).where(table.c.id == row_id)).first()
     if row is None:
-        raise NotFound(f"There is no {what} {row_id}.")
+        raise no_such(what, row_id)
     return row
 
 

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
-from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.api import Config, Db, Id, Page, Paging, Since, Who, page_of
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
 from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
     ApprovalBody,
     CampaignBody,
     DirectiveBody,
+    HeldRunBody,
     ReasonBody,
     RunBody,
     WordingBody,
 )
-from app.errors import Invalid
+from app.errors import Invalid, VersionWanted
+from app.http.acts import Acts
+from app.http.versions import versions_of
 from app.states import CampaignState
 
-router = APIRouter(prefix="/v1", tags=["campaigns"])
-IfMatch = Annotated[str, Header(description="the ETag of the campaign that you have read", examples=['"3"'])]
+router = APIRouter(prefix="/v1", tags=["campaigns"], route_class=Acts)
+IfMatch = Annotated[
+    str | None,
+    Header(description="the ETag that you have read; without it 428", examples=['"3"']),
+]
 
 
 class Edition(NamedTuple):
@@ -33,16 +38,29 @@ class Edition(NamedTuple):
     version: int
 
 
-def get_edition(campaign_id: Id, if_match: IfMatch) -> Edition:
-    """The campaign of the path and the version of If-Match; Invalid when that is no ETag of ours."""
-    found = re.fullmatch(r'"(\d{1,9})"', if_match.strip())
-    if found is None:
-        raise Invalid(
-            'Give the campaign\'s ETag, for example "3" with its quotation marks.', field="If-Match"
+def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
+    """The campaign of the path and the version of If-Match; VersionWanted without one."""
+    if if_match is None:
+        raise VersionWanted(
+            "Send If-Match with the ETag of the campaign that you have read.", field="If-Match"
         )
-    return Edition(campaign_id, int(found[1]))
+    found = [each for each in versions_of(if_match) if each.isdecimal()]
+    if len(found) != 1:
+        raise Invalid("An edit names the one version that it was made from.", field="If-Match")
+    return Edition(campaign_id, int(found[0]))
 
 
+def get_sought(
+    state: Annotated[CampaignState | None, Query(description="only in this state")] = None,
+    carrier: Annotated[str | None, Query(description="with a run there", examples=["viettel"])] = None,
+    directive_id: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="under this letter")] = None,
+    since: Since = None,
+) -> queries.WantedCampaigns:
+    """Which campaigns are asked for."""
+    return queries.WantedCampaigns(state, carrier, None, directive_id, since)
+
+
+Sought = Annotated[queries.WantedCampaigns, Depends(get_sought)]
 Edited = Annotated[Edition, Depends(get_edition)]
 
 
@@ -71,8 +89,8 @@ def create_directive(body: DirectiveBody, db: Db, who: Who, response: Response) 
 
 @router.get("/directives")
 def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directive]:
-    """Letters in the order in which they were kept."""
-    return page_of(db.read(directives.page, paging.after, paging.limit), paging)
+    """Letters in the order in which they were kept; an operator sees those behind its carrier's runs."""
+    return page_of(db.read(directives.page, paging.after, paging.limit, who.carrier), paging)
 
 
 @router.get("/directives/{directive_id}")
@@ -128,11 +146,10 @@ def create_campaign(
 
 
 @router.get("/campaigns")
-def list_campaigns(
-    db: Db, who: Who, paging: Paging, state: CampaignState | None = None
-) -> Page[queries.Campaign]:
-    """Campaigns in the order in which they were made."""
-    return page_of(db.read(queries.campaigns_page, paging.after, paging.limit, state), paging)
+def list_campaigns(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.Campaign]:
+    """Campaigns in the order in which they were made; an operator sees those with a run of its carrier."""
+    wanted = replace(sought, operator=who.carrier)
+    return page_of(db.read(queries.campaigns_page, paging.after, paging.limit, wanted), paging)
 
 
 @router.get("/campaigns/{campaign_id}")
@@ -163,7 +180,8 @@ def approve_campaign(
     campaign_id: Id, db: Db, who: Who, response: Response, body: ApprovalBody | None = None
 ) -> queries.Dossier:
     """Approve exactly what was submitted; name the `digest` that you have read to be sure of it."""
-    db.write(approval.approve, campaign_id, who, body.digest if body else None)
+    body = body or ApprovalBody()
+    db.write(approval.approve, campaign_id, who, body.digest, body.reason)
     return _dossier(db, campaign_id, who, response)
 
 
@@ -189,6 +207,14 @@ def return_campaign(
 def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.Run:
     """Give the campaign its run at one carrier. An approval becomes void."""
     run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
+    response.headers["Location"] = f"/v1/runs/{run_id}"
+    return db.read(queries.run, run_id)
+
+
+@router.post("/campaigns/{campaign_id}/held-runs", status_code=201)
+def add_held_run(campaign_id: Id, body: HeldRunBody, db: Db, who: Who, response: Response) -> queries.Run:
+    """Give the campaign its run at a carrier that holds the subscribers itself. An approval becomes void."""
+    run_id = db.write(lifecycle.add_held_run, campaign_id, body.carrier, body.audience(), who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return db.read(queries.run, run_id)
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import PlainTextResponse
+from pydantic_core import to_json
 
 from app import clock
-from app.api import Db, Id, Page, Paging, Who, page_of
+from app.api import Db, Id, Page, Paging, Since, Who, page_of
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
 from app.campaigns.forecast import Forecast, forecast
-from app.campaigns.schemas import PriorityBody
+from app.campaigns.orders import Order, as_text, order
+from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
+from app.http.acts import Acts
+from app.http.versions import run_version
 from app.states import RunState
 
-router = APIRouter(prefix="/v1/runs", tags=["runs"])
+router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Acts)
 
 
 def get_own_run(run_id: Id, db: Db, who: Who) -> int:
@@ -23,21 +29,33 @@ def get_own_run(run_id: Id, db: Db, who: Who) -> int:
     return run_id
 
 
+def get_sought(
+    state: Annotated[RunState | None, Query(description="only in this state")] = None,
+    carrier: Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])] = None,
+    campaign_id: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only of this one")] = None,
+    since: Since = None,
+) -> queries.Wanted:
+    """Which runs are asked for."""
+    return queries.Wanted(state, carrier, campaign_id=campaign_id, since=since)
+
+
+Sought = Annotated[queries.Wanted, Depends(get_sought)]
 Run = Annotated[int, Depends(get_own_run)]
+OrderForm = Annotated[Literal["json", "txt"], Query(alias="format", description="json, or txt for people")]
+_PLAIN: dict[int | str, dict[str, Any]] = {200: {"model": Order, "content": {"text/plain": {}}}}
 
 
 @router.get("")
-def list_runs(
-    db: Db, who: Who, paging: Paging, state: RunState | None = None, carrier: str | None = None
-) -> Page[queries.Run]:
+def list_runs(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.Run]:
     """Runs in the order in which they were made, with their progress; an operator sees the own carrier's."""
-    wanted = queries.Wanted(state, carrier, who.carrier)
+    wanted = replace(sought, operator=who.carrier)
     return page_of(db.read(queries.runs_page, paging.after, paging.limit, wanted), paging)
 
 
 @router.get("/{run_id}")
-def get_run(run_id: Run, db: Db, who: Who) -> queries.Run:
+def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.Run:
     """One run: deliveries and SMS parts by state."""
+    response.headers["ETag"] = f'"{db.read(run_version, run_id)}"'
     return db.read(queries.run, run_id)
 
 
@@ -60,10 +78,33 @@ def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.R
     return db.read(queries.run, run_id)
 
 
+@router.put("/{run_id}/rate")
+def set_rate(run_id: Run, body: RateBody, db: Db, who: Who) -> queries.Run:
+    """Send the run more slowly than the carrier's links allow, from the next thousand messages on."""
+    db.write(stage.set_rate, run_id, body.segments_per_second, who.name)
+    return db.read(queries.run, run_id)
+
+
+@router.get("/{run_id}/order", responses=_PLAIN)
+def get_order(run_id: Run, db: Db, who: Who, form: OrderForm = "json") -> Response:
+    """What a carrier that sends to its own subscribers is asked to do: text, areas, window, approval."""
+    found = db.read(order, run_id)
+    if form == "txt":
+        headers = {"Content-Disposition": f'attachment; filename="loa-run-{run_id}-order.txt"'}
+        return PlainTextResponse(as_text(found), headers=headers)
+    return Response(to_json(found), media_type="application/json")
+
+
 @router.post("/{run_id}/start")
-def start_run(run_id: Run, db: Db, who: Who) -> queries.Run:
-    """Begin to send what was approved. Asked again, it changes nothing."""
-    return _ordered(db, stage.Verb.START, run_id, who)
+def start_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.Run:
+    """Begin to send what was approved; where the carrier sends, say when it began. Again changes nothing."""
+    return _ordered(db, stage.Verb.START, run_id, who, body)
+
+
+@router.post("/{run_id}/end")
+def end_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.Run:
+    """Say that a carrier which sends to its own subscribers has ended. Asked again, it changes nothing."""
+    return _ordered(db, stage.Verb.END, run_id, who, body)
 
 
 @router.post("/{run_id}/pause")
@@ -84,6 +125,6 @@ def cancel_run(run_id: Run, db: Db, who: Who) -> queries.Run:
     return _ordered(db, stage.Verb.CANCEL, run_id, who)
 
 
-def _ordered(db: Db, verb: stage.Verb, run_id: int, who: Who) -> queries.Run:
-    stage.order(db, verb, run_id, who.name)
+def _ordered(db: Db, verb: stage.Verb, run_id: int, who: Who, body: MomentBody | None = None) -> queries.Run:
+    stage.order(db, verb, run_id, who.name, body.at if body else None)
     return db.read(queries.run, run_id)

@@ -1,21 +1,25 @@
-"""What an operator does with a run: start, pause, resume, cancel, and its turn among others."""
+"""What an operator does with a run: start, pause, resume, end, cancel; its turn among others, its rate."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from math import ceil
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app import audit, clock
-from app.campaigns import approval, lifecycle, records
+from app import audit, clock, erasure
+from app.campaigns import approval, audiences, forecast, lifecycle, records
 from app.campaigns.records import Record
 from app.db import Database
 from app.errors import Conflict, Invalid
+from app.ledger.contract import SLOWEST
 from app.states import NotSent, RunState, move_run
 
 PRIORITIES = range(-100, 101)
+FASTEST = 100_000  # SMS parts a second
 
 
 class Verb(StrEnum):
@@ -24,6 +28,7 @@ class Verb(StrEnum):
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
+    END = "end"  # only where the carrier holds the audience: Loa itself sees the end of every other run
     CANCEL = "cancel"
 
 
@@ -40,6 +45,7 @@ _MOVES = {
     Verb.START: _Move((RunState.PLANNED,), RunState.RUNNING, (RunState.RUNNING,)),
     Verb.PAUSE: _Move((RunState.RUNNING,), RunState.PAUSED, (RunState.PAUSED,)),
     Verb.RESUME: _Move((RunState.PAUSED,), RunState.RUNNING, (RunState.RUNNING,)),
+    Verb.END: _Move((RunState.RUNNING,), RunState.SENT, (RunState.SENT, RunState.FINISHED)),
     Verb.CANCEL: _Move(
         (RunState.PLANNED, RunState.RUNNING, RunState.PAUSED),
         RunState.CANCELLING,
@@ -48,20 +54,30 @@ _MOVES = {
 }
 
 
-def order(db: Database, verb: Verb, run_id: int, who: str) -> RunState:
-    """Carry out the verb, once however often it is asked, and wake the workers; the run's state then."""
+def open_to(state: RunState, held: bool) -> list[Verb]:
+    """What can be asked of a run in this state. held: its carrier sends, so nobody here can pause it."""
+    never = Verb.PAUSE if held else Verb.END
+    return [verb for verb, move in _MOVES.items() if state in move.sources and verb is not never]
+
+
+def order(db: Database, verb: Verb, run_id: int, who: str, at: datetime | None = None) -> RunState:
+    """Carry out the verb, once however often it is asked, and wake the workers; the run's state then.
+
+    at: when a carrier that holds the audience says that it started or ended; now, when not given.
+    """
 
     def work(connection: Connection) -> RunState:
-        state = act(connection, verb, run_id, who)
+        state = act(connection, verb, run_id, who, at)
         db.wake(connection)
         return state
 
     return db.write(work)
 
 
-def act(connection: Connection, verb: Verb, run_id: int, who: str) -> RunState:
+def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime | None = None) -> RunState:
     """Move the run; a run that the verb has moved before stays as it is. Conflict from any other state."""
     run = records.run(connection, run_id)
+    at_ms = _moment(connection, verb, run, at)
     move = _MOVES[verb]
     if run.state in move.obeyed:
         return RunState(run.state)
@@ -69,20 +85,70 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str) -> RunState:
         allowed = " or ".join(move.sources)
         raise Conflict(f"The run is {run.state}; {verb} is for a run that is {allowed}.")
     new = move_run(run.state, move.target)
-    records.change_run(connection, run, state=new, **_along_with(connection, verb, run))
-    audit.note(connection, who, f"run.{verb}", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier)
+    records.change_run(connection, run, state=new, **_along_with(connection, verb, run, at_ms))
+    said = {} if at is None else {"at": clock.local(at).isoformat(timespec="minutes")}
+    audit.note(
+        connection, who, f"run.{verb}", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier, **said
+    )
     return new
 
 
-def _along_with(connection: Connection, verb: Verb, run: Record) -> dict[str, Any]:
+def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None) -> int:
+    """When the verb took effect, ms since 1970; refused in words where a carrier can't have said so."""
+    held = audiences.of_run(connection, run.id) is not None
+    if verb is Verb.END and not held:
+        raise Conflict(f"Loa sends run {run.id} itself and sees its end; cancel it to stop it before.")
+    if at is None:
+        return clock.now_ms()
+    if not held or verb not in (Verb.START, Verb.END):
+        raise Invalid("A time is only given with start and end of a run whose carrier sends.", field="at")
+    if at.tzinfo is None or at > clock.now():
+        raise Invalid("The time needs its zone and can't lie in the future.", field="at")
+    if verb is Verb.END and run.started_at is not None and clock.to_ms(at) < run.started_at:
+        raise Invalid("The run can't have ended before it started.", field="at")
+    return clock.to_ms(at)
+
+
+def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> dict[str, Any]:
     """What else the verb writes, and what it demands."""
-    if verb is Verb.START:
-        campaign = records.campaign(connection, run.campaign_id)
-        records.hold_campaign(connection, campaign)
-        approval.require_approved(connection, campaign)
-        lifecycle.check_window_ahead(campaign)
-        return {"started_at": clock.now_ms()}
-    return {"closing": NotSent.CANCELLED} if verb is Verb.CANCEL else {}
+    match verb:
+        case Verb.START:
+            campaign = records.campaign(connection, run.campaign_id)
+            records.hold_campaign(connection, campaign)
+            erasure.require_rows(connection, campaign.id)
+            approval.require_approved(connection, campaign)
+            lifecycle.check_window_ahead(campaign, at_ms)
+            return {"started_at": at_ms}
+        case Verb.RESUME:
+            approval.require_approved(connection, records.campaign(connection, run.campaign_id))
+            return {}
+        case Verb.END:
+            return {"ended_at": at_ms}
+        case Verb.CANCEL:
+            return {"closing": NotSent.CANCELLED}
+        case _:
+            return {}
+
+
+def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) -> None:
+    """Send the run at so many SMS parts a second at the most; None: as fast as the carrier's links allow.
+
+    It holds for what is claimed from then on. A tenth of the links' rate is the slowest pace.
+    """
+    run = records.run(connection, run_id)
+    if run.state == RunState.CANCELLED:
+        raise Conflict(f"Run {run_id} is cancelled; nothing of it is sent any more.")
+    if audiences.of_run(connection, run_id) is not None:
+        raise Conflict(f"The carrier sends run {run_id} itself, at a rate of its own.")
+    least = ceil(round(forecast.rate_at(connection, run.carrier).segments_per_second * SLOWEST, 6)) or 1
+    if rate is not None and not least <= rate <= FASTEST:
+        raise Invalid(
+            f"The rate is between {least} and {FASTEST} SMS parts a second; none is that of the links. To "
+            "send nothing for a while, pause the run.",
+            field="segments_per_second",
+        )
+    records.change_run(connection, run, segments_per_second=rate)
+    audit.note(connection, who, "run.rate", f"run/{run_id}", rate=rate, before=run.segments_per_second)
 
 
 def set_priority(connection: Connection, run_id: int, priority: int, who: str) -> None:

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from app import digests
+from app.areas import Basis
+from app.campaigns.audiences import Audience, checked
 from app.campaigns.directives import Letter
 from app.campaigns.drafts import Draft, Form
 
@@ -88,10 +91,34 @@ class RunBody(Body):
     batch_ids: list[Id] = Field(min_length=1, max_length=1000, examples=[[1, 2]])
 
 
-class ApprovalBody(Body):
-    """`digest`, as the campaign shows it: approves exactly what was read."""
+class HeldRunBody(Body):
+    """The campaign's share at a carrier that sends to its own subscribers; no number leaves it."""
 
-    digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", examples=[None])
+    carrier: Carrier = Field(examples=["vnpt"])
+    areas: list[Line] = Field(
+        default=[], max_length=300, description="codes; empty: the whole province", examples=[["116", "125"]]
+    )
+    area_basis: Basis = Field(description="how the carrier tells areas", examples=["dia_chi_dang_ky"])
+    estimated: int = Field(ge=1, le=200_000_000, description="subscribers, roughly", examples=[350_000])
+
+    def audience(self) -> Audience:
+        """In the words of the stage."""
+        return checked(tuple(self.areas), self.area_basis, self.estimated)
+
+
+class MomentBody(Body):
+    """When a carrier that sends by itself started or ended; now, when left out."""
+
+    at: AwareDatetime | None = Field(None, examples=["2024-02-05T08:00:00+07:00"])
+
+
+class ApprovalBody(Body):
+    """`digest`, as the campaign shows it, approves exactly what was read; `reason`: why also at night."""
+
+    digest: str | None = Field(None, pattern=digests.PATTERN, examples=[None])
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None = Field(
+        None, description="needed where the sending hours reach into the night", examples=[None]
+    )
 
 
 class ReasonBody(Body):
@@ -106,6 +133,14 @@ class PriorityBody(Body):
     """The run's turn among others at its carrier."""
 
     priority: int = Field(ge=-100, le=100, description="higher is sent first", examples=[10])
+
+
+class RateBody(Body):
+    """The run's own rate; null: as fast as the carrier's links allow."""
+
+    segments_per_second: int | None = Field(
+        ge=1, le=100_000, description="SMS parts a second at the most", examples=[40]
+    )
 
 
 class WordingBody(Body):

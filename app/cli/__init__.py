@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from app.cli import (
-    batch,
-    campaign,
-    database,
-    demo,
-    directive,
-    key,
-    lane,
-    report,
-    run,
-    serve,
-    simulate,
-    unknown,
-    verify,
-)
+from app.cli.lazy import Commands
+from app.clock import Unreal
 from app.errors import AppError
+from app.logs import mask_text
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-for command in (serve.up, serve.serve, serve.worker, serve.migrate, verify.verify, demo.demo):
-    app.command()(command)
-for noun in (batch, campaign, database, directive, key, lane, report, run, simulate, unknown):
-    app.add_typer(noun.app, name=noun.__name__.rpartition(".")[2])
+app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def loa(
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LOA_SERVER",
+            metavar="URL",
+            help="Ask the Loa there instead of the database here; its key in LOA_KEY or LOA_KEY_FILE.",
+        ),
+    ] = None,
+) -> None:
+    """Bulk SMS awareness broadcast: one approved text, every subscriber once, a report that adds up."""
+    if server is not None:
+        from app.cli import remote  # commands on this machine need no HTTP client
+
+        remote.choose(server)
 
 
 def main() -> None:
@@ -33,5 +37,8 @@ def main() -> None:
     try:
         app()
     except AppError as error:
-        typer.echo(f"loa: {error.detail}", err=True)
+        typer.echo(f"loa: {mask_text(error.detail)}", err=True)
+        raise SystemExit(1) from None
+    except Unreal as error:
+        typer.echo(f"loa: {error}", err=True)
         raise SystemExit(1) from None

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydantic_core import to_json
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.batches import queries
 from app.batches.carriers import check_carrier
 from app.batches.export import bad_lines_csv
-from app.batches.importer import File, import_batch, register
+from app.batches.importer import import_batch, register
 from app.batches.job import Counts
+from app.cli import common, remote
 from app.cli.common import open_db
+from app.cli.files import as_file, bar
 from app.cli.talk import Json, listing, whoami
 from app.errors import Invalid
+from app.states import BatchState
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
@@ -35,19 +33,23 @@ def import_(
     as_json: Json = False,
 ) -> None:
     """Import a file; the same file again is the same batch."""
+    if common.server is not None:
+        _send(file, carrier, name, as_json)
+        return
     with open_db() as (db, settings):
         check_carrier(settings, carrier)
-        known = db.write(register, carrier, _file(file, name), whoami())
-        with _bar(file.stat().st_size, quiet=as_json) as show:
-            counts = import_batch(db, known.id, file, show)
+        known = db.write(register, carrier, as_file(file, name), whoami())
+        with bar(file.stat().st_size, quiet=as_json) as show:
+
+            def tell(counts: Counts) -> None:
+                show(f"{counts.lines:,} lines", counts.bytes_read)
+
+            counts = import_batch(db, known.id, file, tell)
         batch = db.read(queries.get, known.id)
     if as_json:
         typer.echo(to_json(batch).decode())
         return
-    typer.echo(
-        f"Batch {batch.id}{'' if known.created else ' (known already)'}: {batch.lines} lines = "
-        f"{batch.accepted} accepted + {batch.rejected} rejected + {batch.repeated} repeated."
-    )
+    _tell(batch, "" if known.created else " (known already)")
     for count, words in (
         (batch.other_range, "numbers are of other carriers' ranges; they may have been ported"),
         (counts.unknown_areas, "lines have an area that is not known; they are counted without one"),
@@ -57,11 +59,29 @@ def import_(
             typer.echo(f"{count} {words}.")
 
 
+def _tell(batch: queries.Batch, known: str = "") -> None:
+    typer.echo(
+        f"Batch {batch.id}{known}: {batch.lines} lines = "
+        f"{batch.accepted} accepted + {batch.rejected} rejected + {batch.repeated} repeated."
+    )
+
+
+def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
+    """Upload the file to the server of --server, and wait for its import there."""
+    with remote.client(common.server or "") as api:
+        batch = api.imported(api.upload_batch(file, carrier, name))
+    if batch.state == BatchState.FAILED:
+        raise Invalid(batch.error or "The import failed.")
+    if as_json:
+        typer.echo(to_json(batch).decode())
+    else:
+        _tell(batch)
+
+
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the batches."""
-    with open_db() as (db, _):
-        found = db.read(queries.page, 0, 1000)
+    found = remote.asked(lambda api: list(api.batches()), lambda db: list(db.read(queries.page, 0, 1000)))
     listing(found, _COLUMNS, as_json)
 
 
@@ -80,26 +100,3 @@ def bad_lines(
             return
         for line in lines:
             typer.echo(f"{line.line}\t{line.value}\t{line.reason_en}")
-
-
-def _file(path: Path, name: str | None) -> File:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise Invalid(f"{path} can't be read ({error.strerror}).", field="file") from None
-    return File(name or path.name, digest, path.stat().st_size)
-
-
-@contextmanager
-def _bar(size: int, *, quiet: bool) -> Iterator[Callable[[Counts], None]]:
-    """A bar over the bytes of the file on stderr, which vanishes at the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
-    console = Console(stderr=True)
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as bar:
-        task = bar.add_task("importing", total=max(size, 1))
-
-        def show(counts: Counts) -> None:
-            bar.update(task, completed=counts.bytes_read, description=f"{counts.lines:,} lines")
-
-        yield show

@@ -6,10 +6,13 @@ from typing import Annotated
 
 import typer
 
-from app.auth import Caller
+from app.areas import Basis
 from app.campaigns import approval, lifecycle, queries
+from app.campaigns.audiences import checked
 from app.campaigns.drafts import DayHours, Draft, Form
 from app.cli.common import open_db
+from app.cli.person import decider
+from app.cli.remote import asked
 from app.cli.talk import Json, instant, listing, say, whoami
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
@@ -53,16 +56,19 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the campaigns."""
-    with open_db() as (db, _):
-        found = db.read(queries.campaigns_page, 0, 1000)
+    found = asked(
+        lambda api: list(api.campaigns()), lambda db: list(db.read(queries.campaigns_page, 0, 1000))
+    )
     listing(found, ("id", "name", "purpose", "sender", "state", "window_start", "window_end"), as_json)
 
 
 @app.command()
 def show(campaign_id: int, as_json: Json = False) -> None:
     """Show one campaign: texts, runs, decisions and the digest that an approval signs."""
-    with open_db() as (db, _):
-        say(db.read(queries.dossier, campaign_id), as_json)
+    say(
+        asked(lambda api: api.campaign(campaign_id), lambda db: db.read(queries.dossier, campaign_id)),
+        as_json,
+    )
 
 
 @app.command()
@@ -77,6 +83,20 @@ def add_run(
 
 
 @app.command()
+def add_held_run(
+    campaign_id: int,
+    carrier: Annotated[str, typer.Option(help="Who holds the subscribers and sends.")],
+    estimated: Annotated[int, typer.Option(help="Subscribers, roughly.")],
+    area_basis: Annotated[Basis, typer.Option(help="How the carrier tells areas.")] = Basis.REGISTERED,
+    area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: all.")] = None,
+) -> None:
+    """Give the campaign its run at a carrier that sends to its own subscribers."""
+    audience = checked(tuple(area or ()), area_basis, estimated)
+    with open_db() as (db, _):
+        typer.echo(f"Run {db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami())}")
+
+
+@app.command()
 def submit(campaign_id: int) -> None:
     """Hand the draft over for approval."""
     with open_db() as (db, _):
@@ -88,10 +108,12 @@ def submit(campaign_id: int) -> None:
 def approve(
     campaign_id: int,
     digest: Annotated[str | None, typer.Option(help="As `loa campaign show` gave it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it may go out at night, where it may.")] = None,
 ) -> None:
-    """Approve exactly what was submitted."""
+    """Approve exactly what was submitted; somebody else than who wrote, changed or submitted it."""
     with open_db() as (db, _):
-        db.write(approval.approve, campaign_id, _caller(), digest)
+        who = db.read(decider, "approve_campaign")
+        db.write(approval.approve, campaign_id, who, digest, reason)
     typer.echo(f"Campaign {campaign_id} is approved.")
 
 
@@ -99,10 +121,13 @@ def approve(
 def reject(campaign_id: int, reason: Reason) -> None:
     """Refuse what was submitted."""
     with open_db() as (db, _):
-        db.write(approval.reject, campaign_id, _caller(), reason)
+        db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason)
     typer.echo(f"Campaign {campaign_id} is rejected.")
 
 
-def _caller() -> Caller:
-    # Whoever can open the database from the command line could change it anyway.
-    return Caller(whoami(), "admin")
+@app.command("return")
+def return_(campaign_id: int, reason: Reason) -> None:
+    """Send what was submitted back to its author, as a draft."""
+    with open_db() as (db, _):
+        db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason)
+    typer.echo(f"Campaign {campaign_id} is a draft again.")

@@ -8,14 +8,26 @@ from contextlib import contextmanager
 from app import config, schema
 from app.config import Settings
 from app.db import Database
+from app.errors import Invalid
 from app.ledger.choose import ledger_for
 
 __all__ = ["ledger_for", "open_db"]
 
 
+# The address of --server; a process runs one command, so it is said once and for all.
+server: str | None = None
+
+
 @contextmanager
 def open_db() -> Iterator[tuple[Database, Settings]]:
-    """The database of the settings; a SQLite file is migrated at once, PostgreSQL must have been."""
+    """The database of the settings; a SQLite file is migrated at once, PostgreSQL must have been.
+
+    Invalid where the command was meant for a server: this one works on the database alone.
+    """
+    if server is not None:
+        raise Invalid(
+            "This command works on the database itself; run it on the server's host, without --server."
+        )
     settings = config.load()
     db = Database(settings.url)
     try:

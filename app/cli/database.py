@@ -1,17 +1,25 @@
-"""`loa database`: move a SQLite ledger to PostgreSQL."""
+"""`loa database`: back up a SQLite ledger, move it to PostgreSQL, and go on after a backup was put back."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+from sqlalchemy import make_url
 
-from app.cli.common import open_db
+from app import config
+from app.cli.common import ledger_for, open_db
+from app.cli.talk import whoami
 from app.config import normal_url
 from app.db import Database
+from app.dispatch import homes
+from app.dispatch import restored as dispatch
+from app.errors import Invalid
+from app.ledger.backup import back_up
 from app.ledger.transfer import copy_ledger
 
-app = typer.Typer(no_args_is_help=True, help="The database itself.")
+app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
 
 
 @app.callback()
@@ -34,10 +42,54 @@ def copy(
         target = Database(normal_url(to))
         try:
             rows = copy_ledger(source, target, _say)
+            if not source.read(homes.moved, ledger_for(source)):
+                target.write(homes.settle, ledger_for(target), whoami())
         finally:
             target.close()
     typer.echo(f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.")
     typer.echo("Set LOA_DATABASE_URL to that server from now on; the SQLite file is as it was.")
+
+
+@app.command()
+def backup(file: Annotated[Path, typer.Argument(help="The copy, a new file.")]) -> None:
+    """Copy the SQLite ledger as it is at one moment, also while Loa works on it.
+
+    The copy knows that it is one: put back in the ledger's place it sends nothing until you have said
+    `loa database restored`.
+    """
+    url = make_url(config.load().url)
+    if url.get_backend_name() != "sqlite":
+        raise Invalid(
+            "PostgreSQL is backed up by its own means: a base backup and its log (docs/operations.md)."
+        )
+    size = back_up(Path(url.database or ""), file, whoami())
+    typer.echo(f"{file} is a copy of the ledger, {size:,} bytes.")
+
+
+@app.command()
+def restored(
+    nothing_lost: Annotated[
+        bool, typer.Option("--nothing-lost", help="Nothing was sent that this database does not know.")
+    ] = False,
+) -> None:
+    """Go on after the database was put back to an earlier state; stop every worker first.
+
+    What living runs had still to send may have been sent since: it becomes unknown, and only a person sends
+    it again (`loa unknown`). With --nothing-lost all goes on where it stood: after a replica that was in step
+    has taken over.
+    """
+    with open_db() as (db, settings):
+        ledger = ledger_for(db, settings.chunk_size)
+        if nothing_lost:
+            db.write(dispatch.trust, ledger, whoami())
+            typer.echo("The lanes go on where they stood.")
+            return
+        for each in dispatch.doubt(db, ledger, whoami()):
+            typer.echo(f"Run {each.run_id} ({each.carrier}): {each.unknown:,} deliveries are unknown now.")
+        planned = db.read(dispatch.planned)
+    for run in planned:
+        typer.echo(f"Run {run} is planned here. Was it started since? Then do not start it, but cancel it.")
+    typer.echo("Nothing of this is sent again by itself. Bring the carriers' result files in, then decide.")
 
 
 def _say(table: str, rows: int) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,13 @@ import typer
 
 from app.demo.play import Options, play
 from app.demo.show import Board
+
+
+class Over(StrEnum):
+    """Through which interfaces the demo's carriers are reached."""
+
+    SMPP = "smpp"
+    HTTP = "http"
 
 
 def demo(
@@ -24,15 +32,18 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep/--tidy", help="Keep sample and SQLite ledger, or reports and log alone.")
     ] = True,
+    carriers: Annotated[
+        Over, typer.Option(help="smpp: three message centres; http: the carriers' own interfaces.")
+    ] = Over.SMPP,
     as_json: Annotated[bool, typer.Option("--json", help="The last line is one JSON object.")] = False,
 ) -> None:
-    """Send one campaign through three simulated carriers, from file to verified report.
+    """Send one campaign through simulated carriers, from file to verified report.
 
     Nothing leaves this machine. On SQLite in the folder, or on the empty PostgreSQL database that
     LOA_DATABASE_URL names. Exit status 1 when any figure differs or any number was sent twice.
     """
     with _terminable():
-        found = play(Options(subscribers, folder, seed, keep), Board())
+        found = play(Options(subscribers, folder, seed, keep, carriers.value), Board())
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     if not found["verified"]:

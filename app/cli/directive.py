@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from app import clock
 from app.campaigns import directives
 from app.cli.common import open_db
 from app.cli.talk import Json, instant, listing, say, whoami
+from app.deadline.status import status as status_of
 from app.errors import Invalid
+from app.notices import outbox
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
 
@@ -57,3 +60,33 @@ def show(directive_id: int, as_json: Json = False) -> None:
     """Show one letter."""
     with open_db() as (db, _):
         say(db.read(directives.get, directive_id), as_json)
+
+
+@app.command()
+def status(directive_id: int, as_json: Json = False) -> None:
+    """Say how a letter stands: time left, every run against the deadline, what is missing from whom."""
+    with open_db() as (db, _):
+        found = db.read(status_of, directive_id, clock.now())
+    if as_json:
+        say(found, as_json)
+        return
+    typer.echo(f"{found.number}: {found.countdown}; {found.reported}/{found.asked} đơn vị đã báo cáo.")
+    listing(found.runs, ("run_id", "carrier", "state", "basis", "done_at", "in_time"), as_json)
+    for each in found.missing:
+        typer.echo(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}")
+
+
+@app.command()
+def replay(notice_id: Annotated[int, typer.Argument(help="As `loa directive notices` numbers it.")]) -> None:
+    """Send a reminder or an event once more; it bears the same id, so its receiver knows it again."""
+    with open_db() as (db, _):
+        db.write(outbox.replay, notice_id, whoami())
+    typer.echo(f"Notice {notice_id} will be sent again.")
+
+
+@app.command()
+def notices(as_json: Json = False) -> None:
+    """Show the reminders: sent, waiting, or failed with the reason."""
+    with open_db() as (db, _):
+        found = db.read(outbox.page, 0, 1000)
+    listing(found, ("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"), as_json)

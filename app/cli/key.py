@@ -2,31 +2,56 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
-from app import audit, auth
+from app import auth, clock
+from app.access import acts
+from app.access.acts import NewKey
+from app.auth.roles import Role
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
+from app.errors import Invalid
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, kept as hashes.")
 
 Name = Annotated[str, typer.Argument(help="Who holds the key.")]
+_COLUMNS = ("name", "prefix", "role", "carrier", "created_at", "expires_at", "last_used_at", "revoked_at")
+_UNITS = {"h": "hours", "d": "days"}
 
 
 @app.command()
-def add(name: Name) -> None:
+def add(
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What its holder may do.")] = Role.ADMIN,
+    carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
+    expires: Annotated[str | None, typer.Option(help="It ends after so long, as 12h or 90d.")] = None,
+) -> None:
     """Make a key and print it, this once."""
+    until = None if expires is None else clock.now() + span("expires", expires)
     with open_db() as (db, _):
-        typer.echo(db.write(_add, name))
+        typer.echo(db.write(acts.add_key, NewKey(name, role, carrier, until), whoami()))
 
 
-def _add(connection: Connection, name: str) -> str:
-    key = auth.create_key(connection, name)
-    audit.note(connection, whoami(), "key.add", f"key/{name}")
-    return key
+@app.command()
+def rotate(
+    name: Name,
+    overlap: Annotated[str, typer.Option(help="How long the secret before stays good.")] = "24h",
+) -> None:
+    """Give a key another secret and print it, this once."""
+    with open_db() as (db, _):
+        typer.echo(db.write(acts.rotate_key, name, span("overlap", overlap), whoami()))
+
+
+def span(option: str, value: str) -> timedelta:
+    """A length of time as hours or days; Invalid that names the option."""
+    found = re.fullmatch(r"(\d{1,5})([hd])", value)
+    if found is None:
+        raise Invalid(f"--{option} is a number of hours or days, as 24h or 90d.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 @app.command("list")
@@ -34,17 +59,12 @@ def list_(as_json: Json = False) -> None:
     """Show the keys, without their secrets."""
     with open_db() as (db, _):
         found = db.read(auth.list_keys)
-    listing(found, ("name", "prefix", "role", "created_at", "revoked_at"), as_json)
+    listing(found, _COLUMNS, as_json)
 
 
 @app.command()
 def revoke(name: Name) -> None:
     """End a key at once."""
     with open_db() as (db, _):
-        db.write(_revoke, name)
+        db.write(acts.revoke_key, name, whoami())
     typer.echo(f"The key of {name} is revoked.")
-
-
-def _revoke(connection: Connection, name: str) -> None:
-    auth.revoke_key(connection, name)
-    audit.note(connection, whoami(), "key.revoke", f"key/{name}")

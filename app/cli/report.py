@@ -1,53 +1,242 @@
-"""`loa report`: print a result report, or write it to a file."""
+"""`loa report`: print a report, write its papers, freeze a version, list and prove what was frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from app import clock
-from app.cli.common import open_db
-from app.reports.carrier_report import build, build_batch, build_campaign
-from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import Format, render
+from app.cli import common, remote
+from app.cli.common import ledger_for, open_db
+from app.cli.talk import Json, instant, say, whoami
+from app.config import Settings
+from app.db import Database
+from app.errors import Invalid, no_such
+from app.models import campaigns, runs
+from app.reports import freeze as freezing
+from app.reports import frozen, rebuild, stated_report
+from app.reports.carrier_report import build_batch, build_campaign
+from app.reports.document import letterhead
+from app.reports.document.version import PREVIEW
+from app.reports.freeze import Freezer, name_of
+from app.reports.frozen import Frozen, Subject, SubjectKind
+from app.reports.renderings import BINARY, Format, Report, render
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
-Form = Annotated[Format, typer.Option("--format", help="text, json, csv or xlsx")]
+Form = Annotated[Format, typer.Option("--format", help="text, json, csv, xlsx, docx or pdf")]
 Out = Annotated[Path | None, typer.Option(help="the file to write; the terminal, when not given")]
-Builder = Callable[[Connection, int], CarrierReport | CampaignReport]
+Run = Annotated[int | None, typer.Option("--run", help="the run of one carrier (form A)")]
+Directive = Annotated[int | None, typer.Option("--directive", help="the directive (form B)")]
+Campaign = Annotated[
+    int | None, typer.Option("--campaign", help="every run of a campaign, and its directive if it has one")
+]
+CutOff = Annotated[
+    str | None, typer.Option(help="as of when, as in 2024-02-09T17:00+07:00; now, if not given")
+]
+Folder = Annotated[Path, typer.Option(help="where the files go")]
+Builder = Callable[[Connection, int], Report]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a server has the same report."""
+
+    noun: str
+    number: int
+    query: dict[str, int] = field(default_factory=dict)
+
+
+# ---- print one report -----------------------------------------------------------------------------------
 
 
 @app.command()
 def run(run_id: int, form: Form = Format.TEXT, out: Out = None) -> None:
     """The report of one carrier's run: forms 1 to 4."""
-    _give(lambda connection, now: build(connection, run_id, now), form, out)
+    path = Place("runs", run_id)
+    _give(lambda connection, now: freezing.of_run(connection, run_id, now), path, form, out)
 
 
 @app.command()
 def batch(campaign_id: int, batch_id: int, form: Form = Format.TEXT, out: Out = None) -> None:
     """The report of one batch in one campaign."""
-    _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), form, out)
+    path = Place("batches", batch_id, {"campaign": campaign_id})
+    _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), path, form, out)
 
 
 @app.command()
 def campaign(campaign_id: int, form: Form = Format.TEXT, out: Out = None) -> None:
     """The runs of a campaign side by side."""
-    _give(lambda connection, now: build_campaign(connection, campaign_id, now), form, out)
+    path = Place("campaigns", campaign_id)
+    _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
 
 
-def _give(build_at: Builder, form: Format, out: Path | None) -> None:
-    if form is Format.XLSX and out is None:
-        raise typer.BadParameter("a workbook needs a file: add --out FILE.xlsx", param_hint="--format")
-    with open_db() as (db, _):
-        report = db.read(build_at, clock.now_ms())
-    content = render(report, form).content
+def _give(build_at: Builder, place: Place, form: Format, out: Path | None) -> None:
+    if form in BINARY and out is None:
+        raise typer.BadParameter(f"this needs a file: add --out FILE.{form}", param_hint="--format")
+    content = _fetched(place, form) if common.server else _built(build_at, form)
     if out is None:
         typer.echo(content.decode("utf-8-sig"), nl=False)
     else:
-        out.write_bytes(content)
-        typer.echo(f"Wrote {out} ({len(content)} bytes).")
+        _write(out, content)
+
+
+def _built(build_at: Builder, form: Format) -> bytes:
+    with open_db() as (db, settings):
+        report = db.read(build_at, clock.now_ms())
+    return render(report, form, letterhead.load(settings.letterheads)).content
+
+
+def _fetched(place: Place, form: Format) -> bytes:
+    if form is Format.TEXT:
+        raise typer.BadParameter(
+            "a server gives json, csv, xlsx, docx or pdf; name one", param_hint="--format"
+        )
+    with remote.client(common.server or "") as api:
+        return api.report(place.noun, place.number, form.value, **place.query)
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    typer.echo(f"Wrote {file} ({len(content)} bytes).")
+
+
+# ---- papers, frozen or not ------------------------------------------------------------------------------
+
+
+@app.command()
+def build(
+    run_id: Run = None,
+    directive_id: Directive = None,
+    campaign_id: Campaign = None,
+    cut_off: CutOff = None,
+    folder: Folder = Path("reports"),
+) -> None:
+    """Write a preview in every format: docx, pdf, xlsx, csv, json and the document system's fields."""
+    with open_db() as (db, settings):
+        until = freezing.settled(db, _cutoff(cut_off))
+        heads = letterhead.load(settings.letterheads)
+        for subject in _subjects(db, run_id, directive_id, campaign_id):
+            report = db.read(freezing.build, subject, until)
+            for form, content in freezing.made(report, heads, PREVIEW):
+                _write(folder / name_of(subject, 0, form), content)
+
+
+@app.command()
+def freeze(
+    run_id: Run = None,
+    directive_id: Directive = None,
+    campaign_id: Campaign = None,
+    cut_off: CutOff = None,
+    folder: Annotated[Path | None, typer.Option(help="write the files there as well")] = None,
+) -> None:
+    """Check by a recount, then keep a version that never changes; again, the same one while figures hold."""
+    with _freezer() as (freezer, _):
+        for subject in _subjects(freezer.db, run_id, directive_id, campaign_id):
+            report, new = freezer.freeze(subject, _cutoff(cut_off))
+            _tell(report, "frozen" if new else "frozen before")
+            if folder:
+                _save(freezer.db, report, folder)
+
+
+@app.command("list")
+def list_(
+    run_id: Run = None,
+    directive_id: Directive = None,
+    after: int = 0,
+    limit: int = 100,
+    as_json: Json = False,
+) -> None:
+    """What was frozen, oldest first."""
+    with open_db() as (db, _):
+        subject = _subject(run_id, directive_id) if run_id or directive_id else None
+        found = db.read(frozen.page, after, limit, None, subject)
+    if as_json:
+        say(found, True)
+        return
+    for report in found:
+        _tell(report, "interim" if report.interim else "final")
+
+
+@app.command()
+def save(report_id: int, folder: Folder = Path("reports")) -> None:
+    """Write the files of a frozen report as they were; their hashes are checked first."""
+    with open_db() as (db, _):
+        _save(db, db.read(frozen.get, report_id), folder)
+
+
+@app.command()
+def verify(report_id: Annotated[int | None, typer.Argument(help="all of them, if not given")] = None) -> None:
+    """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
+    with open_db() as (db, _):
+        wanted = [db.read(frozen.get, report_id)] if report_id else db.read(frozen.page, 0, 10**6, None)
+        proofs = [rebuild.prove(db, report) for report in wanted]
+    for note in (proof.note for proof in proofs if proof.note):
+        typer.echo(note)
+    for sentence in (each for proof in proofs for each in proof.sentences):
+        typer.echo(f"DIFFERENCE: {sentence}")
+    if not all(proof.sound for proof in proofs):
+        raise typer.Exit(1)
+    typer.echo(
+        f"Verified: {len(proofs)} frozen reports are as they were, and the ledger gives their figures."
+    )
+
+
+@contextmanager
+def _freezer() -> Iterator[tuple[Freezer, Settings]]:
+    with open_db() as (db, settings):
+        heads = letterhead.load(settings.letterheads)
+        yield Freezer(db, ledger_for(db, settings.chunk_size), heads, whoami()), settings
+
+
+def _save(db: Database, report: Frozen, folder: Path) -> None:
+    for file in report.files:
+        _write(folder / file.name, db.read(frozen.content, report, file.format)[1])
+
+
+def _tell(report: Frozen, words: str) -> None:
+    typer.echo(
+        f"Report {report.id}: {report.subject} {report.subject_id}, version {report.version}, {words}, "
+        f"cut-off {report.cut_off_at.isoformat()}, {len(report.changes)} changes, sha256 {report.sha256}"
+    )
+
+
+def _cutoff(value: str | None) -> int | None:
+    at = instant("cut-off", value)
+    return None if at is None else clock.to_ms(at)
+
+
+def _subject(run_id: int | None, directive_id: int | None) -> Subject:
+    if (run_id is None) == (directive_id is None):
+        raise Invalid("Name one of --run, --directive and --campaign.")
+    if run_id is not None:
+        return Subject(SubjectKind.RUN, run_id)
+    return Subject(SubjectKind.DIRECTIVE, directive_id or 0)
+
+
+def _subjects(
+    db: Database, run_id: int | None, directive_id: int | None, campaign_id: int | None
+) -> list[Subject]:
+    if campaign_id is None:
+        return [_subject(run_id, directive_id)]
+    if run_id is not None or directive_id is not None:
+        raise Invalid("Name one of --run, --directive and --campaign.")
+    return db.read(_of_campaign, campaign_id)
+
+
+def _of_campaign(connection: Connection, campaign_id: int) -> list[Subject]:
+    row = connection.execute(select(campaigns.c.directive_id).where(campaigns.c.id == campaign_id)).first()
+    if row is None:
+        raise no_such("campaign", campaign_id, field="campaign")
+    query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
+    silent = stated_report.silent(connection, campaign_id)
+    ids = [run_id for run_id in connection.execute(query).scalars() if run_id not in silent]
+    found = [Subject(SubjectKind.RUN, each) for each in ids]
+    return found if row.directive_id is None else [*found, Subject(SubjectKind.DIRECTIVE, row.directive_id)]

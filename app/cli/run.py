@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from app import clock
-from app.campaigns import queries, runs
+from app.campaigns import orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
 from app.cli.common import open_db
-from app.cli.talk import Json, listing, say, whoami
+from app.cli.remote import asked
+from app.cli.talk import Json, instant, listing, say, whoami
+from app.deadline import order_paper
+from app.errors import Invalid
+from app.reports.document import letterhead
+from app.reports.document.model import Paper
+from app.reports.renderings import PAPERS, Format
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
 
 
+At = Annotated[
+    str | None, typer.Option(help="When the carrier began or ended, with a zone; only where it sends itself.")
+]
+
+
 @app.command()
-def start(run_id: int) -> None:
-    """Begin to send what was approved."""
-    _order(runs.Verb.START, run_id)
+def start(run_id: int, at: At = None) -> None:
+    """Begin to send what was approved; where the carrier sends, say that it began."""
+    _order(runs.Verb.START, run_id, at)
+
+
+@app.command()
+def end(run_id: int, at: At = None) -> None:
+    """Say that a carrier which sends to its own subscribers has ended."""
+    _order(runs.Verb.END, run_id, at)
+
+
+@app.command()
+def order(
+    run_id: int,
+    out: Annotated[Path | None, typer.Option(help="A paper to write: FILE.docx or FILE.pdf.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the order to a carrier that sends to its own subscribers, or write it as a paper."""
+    with open_db() as (db, settings):
+        found = db.read(orders.order, run_id)
+    if out is not None:
+        paper = order_paper.compose(found, letterhead.load(settings.letterheads))
+        out.write_bytes(_renderer(out)(paper))
+        typer.echo(f"Wrote {out}.")
+    elif as_json:
+        say(found, as_json)
+    else:
+        typer.echo(orders.as_text(found), nl=False)
 
 
 @app.command()
@@ -37,9 +77,19 @@ def cancel(run_id: int) -> None:
     _order(runs.Verb.CANCEL, run_id)
 
 
-def _order(verb: runs.Verb, run_id: int) -> None:
-    with open_db() as (db, _):
-        state = runs.order(db, verb, run_id, whoami())
+def _renderer(out: Path) -> Callable[[Paper], bytes]:
+    suffix = out.suffix.lower().removeprefix(".")
+    if suffix not in ("docx", "pdf"):
+        raise Invalid("--out names a .docx or a .pdf file.")
+    return PAPERS[Format(suffix)]
+
+
+def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
+    moment = instant("at", at)
+    state = asked(
+        lambda api: api.order(verb, run_id, moment).state,
+        lambda db: runs.order(db, verb, run_id, whoami(), moment),
+    )
     typer.echo(f"Run {run_id} is {state}.")
 
 
@@ -51,19 +101,26 @@ def priority(run_id: int, number: int) -> None:
     typer.echo(f"Run {run_id} has priority {number}.")
 
 
+@app.command()
+def rate(run_id: int, number: Annotated[int | None, typer.Argument()] = None) -> None:
+    """Send the run at so many SMS parts a second at the most; without a number as fast as the links allow."""
+    with open_db() as (db, _):
+        db.write(runs.set_rate, run_id, number, whoami())
+    said = "the rate of the links" if number is None else f"a rate of {number} SMS parts a second"
+    typer.echo(f"Run {run_id} has {said}.")
+
+
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the runs."""
-    with open_db() as (db, _):
-        found = db.read(queries.runs_page, 0, 1000)
+    found = asked(lambda api: list(api.runs()), lambda db: list(db.read(queries.runs_page, 0, 1000)))
     listing(found, ("id", "campaign_id", "carrier", "state", "subscribers", "started_at"), as_json)
 
 
 @app.command()
 def show(run_id: int, as_json: Json = False) -> None:
     """Show one run and its progress."""
-    with open_db() as (db, _):
-        say(db.read(queries.run, run_id), as_json)
+    say(asked(lambda api: api.run(run_id), lambda db: db.read(queries.run, run_id)), as_json)
 
 
 @app.command()

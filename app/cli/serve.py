@@ -5,25 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
 import structlog
 import typer
-import uvicorn
 from prometheus_client import start_http_server
+from sqlalchemy import make_url
 
-from app import config, logs, schema
-from app.batches.spool import folder_of, resume_imports
+from app import config, lines, logs, schema, webhooks
 from app.config import Settings
 from app.db import Database, connect_patiently
 from app.errors import SetupError
 from app.ledger.choose import ledger_for
-from app.main import create_app
 from app.metrics import Metrics
+from app.receipts.inbox import Inbox
 from app.worker import Worker
+from app.worker import faults as worker_faults
 
 log = structlog.get_logger(__name__)
 
@@ -36,39 +34,61 @@ _SEPARATE = (
 
 def up() -> None:
     """Run everything in one process: API, lanes, receipts. The way for SQLite, and good on one host."""
-    _run(lambda settings, db: _all(settings, db))
+    run(_all)
 
 
 def serve() -> None:
     """Run the API only; workers run apart and share the PostgreSQL database."""
-    _run(_api, apart="serve")
+    run(_api, apart="serve")
 
 
 def worker(
     carrier: Annotated[str | None, typer.Option(help="Only this carrier's links.")] = None,
 ) -> None:
     """Run lanes, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
-    _run(lambda settings, db: _lanes(settings, db, carrier), apart="worker")
+    run(lambda settings, db: _lanes(settings, db, carrier), apart="worker")
 
 
 def migrate() -> None:
     """Bring the database's schema up to date."""
     settings = config.load()
-    db = Database(settings.url)
+    account = _working_account(settings)
+    db = Database(settings.migration_url)
     try:
         connect_patiently(db, _PATIENCE_S)
         schema.upgrade(db)
         typer.echo(f"The schema is at revision {schema.newest()}.")
+        if account:
+            db.write(schema.hand_over, account)
+            typer.echo(f"The account {account} has the rights to work with it.")
     finally:
         db.close()
 
 
-def _run(main: Callable[[Settings, Database], Coroutine[Any, Any, None]], apart: str | None = None) -> None:
+def _working_account(settings: Settings) -> str | None:
+    """The account that works, where another one migrates."""
+    if settings.migration_database_url is None:
+        return None
+    working, migrating = (make_url(each).username for each in (settings.url, settings.migration_url))
+    if working is None or working == migrating:
+        raise SetupError(
+            "LOA_MIGRATION_DATABASE_URL names the account that owns the tables of PostgreSQL: name another "
+            "account, which works, in LOA_DATABASE_URL."
+        )
+    return working
+
+
+Main = Callable[[Settings, Database], Coroutine[Any, Any, None]]
+
+
+def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = Database) -> None:
+    """Run one of them with the settings and the database that they name, until it is told to stop."""
     settings = config.load()
     logs.configure(settings)
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
-    db = Database(settings.url)
+    _refuse_faults(settings)
+    db = make(settings.url)
     try:
         connect_patiently(db, _PATIENCE_S)
         if db.sqlite:
@@ -79,13 +99,13 @@ def _run(main: Callable[[Settings, Database], Coroutine[Any, Any, None]], apart:
         db.close()
 
 
-class Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn raises them again at its end, which would kill lanes that drain."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Take none."""
-        yield
+def _refuse_faults(settings: Settings) -> None:
+    """SetupError that names all that is wrong with links and lines, before anything is served or sent."""
+    found = dict.fromkeys([*worker_faults(settings), *webhooks.faults(settings), *lines.faults(settings)])
+    if len(found) == 1:
+        raise SetupError(next(iter(found)))
+    if found:
+        raise SetupError("The settings are wrong:\n" + "\n".join(f"- {sentence}" for sentence in found))
 
 
 def _on_signals(told: Callable[[], None]) -> None:
@@ -102,13 +122,21 @@ def _told_to_stop() -> asyncio.Task[bool]:
 
 async def _api(settings: Settings, db: Database) -> None:
     told = _told_to_stop()
-    door = _listen(settings.host, settings.port)
-    resuming = _resume_imports(settings, db)
-    server = _server(settings, db, Metrics(db))
+    from app.cli import web
+
+    door = web.listen(settings.host, settings.port)
+    metrics = Metrics(db)
+    inbox = _inbox(settings, db, metrics)
+    server = web.server(settings, db, metrics, inbox)
+    resuming = web.resume(settings, db)
     serving = asyncio.create_task(server.serve([door]))
-    await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
+    receiving = asyncio.create_task(inbox.run())
+    await asyncio.wait({serving, receiving, told}, return_when=asyncio.FIRST_COMPLETED)
+    db.end_within(settings.stop_patience_s)
     server.should_exit = True
     await serving
+    inbox.stop()
+    await receiving
     await resuming
 
 
@@ -116,7 +144,10 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics, only)
     if settings.metrics_port:
-        start_http_server(settings.metrics_port, settings.host, metrics.registry)
+        certificate, key = (
+            str(each) if each else None for each in (settings.tls_certificate, settings.tls_key)
+        )
+        start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
     _on_signals(sender.stop)
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())
     await sender.run()
@@ -126,11 +157,13 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
 async def _all(settings: Settings, db: Database) -> None:
     """The API until it is told to stop, then the lanes: nothing new comes in while they drain."""
     told = _told_to_stop()
-    door = _listen(settings.host, settings.port)
-    resuming = _resume_imports(settings, db)
+    from app.cli import web
+
+    door = web.listen(settings.host, settings.port)
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics)
-    server = _server(settings, db, metrics)
+    server = web.server(settings, db, metrics, sender.inbox)
+    resuming = web.resume(settings, db)
     sending = asyncio.create_task(sender.run())
     serving = asyncio.create_task(server.serve([door]))
     await asyncio.wait({sending, serving, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -141,39 +174,18 @@ async def _all(settings: Settings, db: Database) -> None:
     await resuming
 
 
-def _resume_imports(settings: Settings, db: Database) -> asyncio.Future[int]:
-    """Go on with the uploads that the last stop left, beside everything else."""
-    loop = asyncio.get_running_loop()
-    return loop.run_in_executor(None, resume_imports, db, folder_of(settings.data))
-
-
 def _worker(settings: Settings, db: Database, metrics: Metrics, only: str | None = None) -> Worker:
     return Worker(db, ledger_for(db, settings.chunk_size), settings, metrics, only)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """The API's address, taken before anything is sent or imported; SetupError where that can't be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        door = socket.create_server((host, port), family=family, backlog=2048)
-    except OSError as error:
-        raise SetupError(
-            f"Loa can't listen on {host} port {port} ({error.strerror}). Stop the program that uses it, "
-            "or set LOA_HOST and LOA_PORT to an address that is free."
-        ) from None
-    log.info("listening", host=host, port=door.getsockname()[1])
-    return door
+MAINS: dict[str, Main] = {
+    "up": _all,
+    "serve": _api,
+    "worker": lambda settings, db: _lanes(settings, db, None),
+}
 
 
-def _server(settings: Settings, db: Database, metrics: Metrics) -> Server:
-    app = create_app(settings, db, metrics)
-    options = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-    return Server(options)
+def _inbox(settings: Settings, db: Database, metrics: Metrics) -> Inbox:
+    """Where a process without lanes brings the receipts of its webhooks."""
+    wait_s = settings.receipts_wait_ms / 1000
+    return Inbox(db, ledger_for(db, settings.chunk_size), metrics, settings.receipts_group, wait_s)

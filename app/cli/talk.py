@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
+import pwd
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,17 +13,23 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
+from app.auth.caller import at_keyboard
 from app.errors import Invalid
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 
-def whoami() -> str:
-    """The person at the keyboard, for the audit: the name of the operating system's account."""
+def account() -> str:
+    """The operating system's account of this process; by its number, since the environment says anything."""
     try:
-        return f"{getpass.getuser()} (command line)"
-    except (KeyError, OSError):  # containers often run under a number without a name
-        return "command line"
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # containers often run under a number without a name
+        return f"uid {os.getuid()}"
+
+
+def whoami() -> str:
+    """The person at the keyboard, for the audit."""
+    return at_keyboard(account())
 
 
 def instant(option: str, value: str | None) -> datetime | None:

@@ -36,6 +36,7 @@ def document(verdict: Verdict) -> dict[str, object]:
     return {
         "verified": not verdict.differences,
         "counted_rows": verdict.counted,
+        "erased": list(verdict.erased),
         "differences": [asdict(difference) for difference in verdict.differences],
     }
 
@@ -43,6 +44,7 @@ def document(verdict: Verdict) -> dict[str, object]:
 def text(verdict: Verdict) -> str:
     """The verdict for people."""
     lines = [f"{table.replace('_', ' '):<14}{n:>14,}" for table, n in verdict.counted.items()]
+    lines += verdict.erased
     lines += [f"DIFFERENCE: {difference.sentence}" for difference in verdict.differences[:_SHOWN]]
     if len(verdict.differences) > _SHOWN:
         lines.append(f"... and {len(verdict.differences) - _SHOWN} more; --json lists all.")

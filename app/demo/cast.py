@@ -3,47 +3,68 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pydantic import SecretStr
 
 from app.config import LinkSettings
 
-_ANYTHING = "loa-demo"  # the centres let anybody bind
+ANYTHING = "loa-demo"  # the simulators let anybody in
 # What lets a message centre end by itself, should the demo be killed without a word.
 _LAST_RESORT = ("--until-idle", "300", "--for", "43200")
-_QUICK_RECEIPTS = ("--receipt-delay-s", "0.3", "--receipt-spread-s", "0.7", "--receipt-window", "1000")
+QUICK_RECEIPTS = ("--receipt-delay-s", "0.3", "--receipt-spread-s", "0.7", "--receipt-window", "1000")
+
+
+class Receipts(StrEnum):
+    """How the demo gets to know what became of a carrier's messages."""
+
+    LINK = "by the link itself"
+    POLL = "asked for, message by message"
+    WEBHOOK = "by a signed webhook"
+    FILE = "in the carrier's result file"
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One carrier: its centre's manners, in words and as the simulator's flags, and the link's options."""
+    """One carrier: its simulator and its manners, in words and as flags, and the link to it.
+
+    link: the adapter's own options, where {port} stands for the simulator's port.
+    """
 
     words: str
     manners: tuple[str, ...]
     segments_per_second: float
     link: dict[str, object]
+    kind: str = "smpp"
+    simulator: str = "smsc"
+    receipts: Receipts = Receipts.LINK
 
     def flags(self, seed: int) -> list[str]:
         """The simulator's command line."""
         return ["--port", "0", "--json", "--seed", str(seed), *_LAST_RESORT, *self.manners]
 
-    def settings(self, carrier: str, port: int) -> LinkSettings:
-        """The link to the centre at that port of this machine."""
+    def settings(self, carrier: str, port: int, **more: object) -> LinkSettings:
+        """The link to the simulator at that port of this machine."""
+        options = _SMPP if self.kind == "smpp" else {}
+        placed = {name: _placed(value, port) for name, value in (options | self.link | more).items()}
         return LinkSettings(
             carrier=carrier,
-            kind="smpp",
+            kind=self.kind,
             segments_per_second=self.segments_per_second,
-            host="127.0.0.1",
-            port=port,
-            system_id=_ANYTHING,
-            password=SecretStr(_ANYTHING),
-            window=100,
-            **self.link,
+            password=SecretStr(ANYTHING),
+            **placed,
         )
 
 
+_SMPP: dict[str, object] = {"host": "127.0.0.1", "port": "{port}", "system_id": ANYTHING, "window": 100}
+
+
+def _placed(value: object, port: int) -> object:
+    return value.format(port=port) if isinstance(value, str) else value
+
+
 def cast(subscribers: int) -> dict[str, Role]:
-    """Carrier -> role, for so many subscribers in all."""
+    """Carrier -> role over SMPP, for so many subscribers in all."""
     # Each silence holds a lane up until the answer's time is over, so a long demo gets a smaller share.
     unanswered = min(0.002, 60 / subscribers)
     return {"viettel": _VIETTEL, "vnpt": _VNPT, "mobifone": _mobifone(unanswered)}
@@ -52,7 +73,7 @@ def cast(subscribers: int) -> dict[str, Role]:
 _VIETTEL = Role(
     "quick; some receipts come before the answer, 3 % of messages fail, a few are never reported",
     (
-        *_QUICK_RECEIPTS,
+        *QUICK_RECEIPTS,
         *("--outcomes", "UNDELIV/001=0.02,EXPIRED/027=0.01"),
         *("--early", "0.02", "--unreported", "0.001"),
     ),
@@ -62,7 +83,7 @@ _VIETTEL = Role(
 _VNPT = Role(
     "takes 1,500 messages/s and throttles beyond; ids in hex, in receipts in decimal; 1 % reported twice",
     (
-        *_QUICK_RECEIPTS,
+        *QUICK_RECEIPTS,
         *("--rate-limit", "1500", "--refusals", "0x08=0.002,0x0B=0.003", "--outcomes", "UNDELIV/001=0.015"),
         *("--id-form", "hex", "--receipt-id-form", "dec", "--twice", "0.01"),
     ),

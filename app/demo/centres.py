@@ -1,4 +1,4 @@
-"""The simulated message centres as processes of their own, which never outlive the demo."""
+"""The simulated carriers as processes of their own, which never outlive the demo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PATIENCE_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Centre:
-    """A running message centre, on this port of this machine."""
+    """A running simulator, on this port of this machine."""
 
     carrier: str
     process: subprocess.Popen[str]
@@ -36,20 +36,23 @@ class Centre:
 
 
 @contextmanager
-def open_centres(roles: Mapping[str, Role], seed: int, log: Path) -> Iterator[dict[str, Centre]]:
-    """Carrier -> its centre; all have ended when the block is left, in whatever way."""
+def open_centres(
+    roles: Mapping[str, Role], seed: int, log: Path, more: Mapping[str, Sequence[str]] | None = None
+) -> Iterator[dict[str, Centre]]:
+    """Carrier -> its simulator, with flags of its own; all have ended when the block is left, anyhow."""
     with ExitStack() as stack:
         errors = stack.enter_context(log.open("w", encoding="utf-8"))
         processes = {}
         for carrier, role in roles.items():
-            processes[carrier] = _start(role.flags(seed), errors)
+            flags = [*role.flags(seed), *(more or {}).get(carrier, ())]
+            processes[carrier] = _start(role.simulator, flags, errors)
             stack.callback(_end, processes[carrier])
         yield {carrier: Centre(carrier, one, _port(one, carrier, log)) for carrier, one in processes.items()}
 
 
-def _start(flags: Sequence[str], errors: TextIO) -> subprocess.Popen[str]:
+def _start(simulator: str, flags: Sequence[str], errors: TextIO) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 - our own module, and no shell
-        [sys.executable, "-m", "carriers.simulators.smsc", *flags],
+        [sys.executable, "-m", f"carriers.simulators.{simulator}", *flags],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,

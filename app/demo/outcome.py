@@ -13,8 +13,9 @@ from app.db import Database
 from app.demo.sending import count
 from app.ledger.choose import ledger_for
 from app.reports.carrier_report import build_campaign
+from app.reports.document import letterhead
 from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import Format, render
+from app.reports.renderings import PAPERS, Format, render
 from app.reports.verify import Verdict, examine
 
 Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report
@@ -71,7 +72,7 @@ def compare(run: Run, seen: Mapping[str, Any]) -> list[str]:
 
 
 def write_reports(report: CampaignReport, folder: Path) -> list[Path]:
-    """JSON, CSV and XLSX of the campaign and of each run; the files."""
+    """JSON, CSV and XLSX of the campaign and of each run, and each run's paper; the files."""
     folder.mkdir(parents=True, exist_ok=True)
     named: dict[str, CampaignReport | CarrierReport] = {
         "campaign": report,
@@ -79,9 +80,10 @@ def write_reports(report: CampaignReport, folder: Path) -> list[Path]:
     }
     files = []
     for name, each in named.items():
-        for form in _FILES:
+        papers = () if isinstance(each, CampaignReport) else tuple(PAPERS)
+        for form in (*_FILES, *papers):
             files.append(folder / f"{name}.{form}")
-            files[-1].write_bytes(render(each, form).content)
+            files[-1].write_bytes(render(each, form, letterhead.load(None)).content)
     return files
 
 

@@ -5,39 +5,44 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from app import clock, logs
 from app.batches.job import Counts
+from app.campaigns import queries
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
-from app.config import Settings
+from app.config import LinkSettings, Settings
 from app.db import Database
-from app.demo.cast import cast
-from app.demo.centres import open_centres
+from app.demo import cast, http_cast
+from app.demo.cast import Role
+from app.demo.centres import Centre, open_centres
 from app.demo.folder import claimed, tidy
 from app.demo.outcome import conclude, figures, write_reports
+from app.demo.reception import Reception, link_of
 from app.demo.sending import send
 from app.demo.show import Board
 from app.demo.stage import Plan, approved_campaign, fresh_db, import_file, register_links, settings_for
 from app.demo.tell import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
-from app.sample import write_sample
+from app.ledger.choose import ledger_for
+from app.sample import SHARES, write_sample
 
 _OPERATOR = "demo operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How many different good numbers, in which folder, and whether sample and ledger stay there."""
+    """How many good numbers, in which folder, whether sample and ledger stay there, and over what."""
 
     subscribers: int
     folder: Path
     seed: int = 1
     keep: bool = True
+    over: Literal["smpp", "http"] = "smpp"
 
     @property
     def record(self) -> Path:
@@ -60,10 +65,11 @@ def play(options: Options, board: Board) -> dict[str, Any]:
 
 
 def _on_stage(options: Options, board: Board) -> dict[str, Any]:
-    roles = cast(options.subscribers)
-    with open_centres(roles, options.seed, options.folder / "simulators.log") as centres:
-        links = {f"{name}-demo": roles[name].settings(name, each.port) for name, each in centres.items()}
-        settings = settings_for(options.folder, links)
+    roles = (http_cast.cast if options.over == "http" else cast.cast)(options.subscribers)
+    reception = Reception(options.folder) if options.over == "http" else None
+    more = {name: reception.flags(name, role) for name, role in roles.items()} if reception else {}
+    with open_centres(roles, options.seed, options.folder / "simulators.log", more) as centres:
+        settings = settings_for(options.folder, _links(roles, centres, reception))
         with _logging(settings), fresh_db(settings) as db:
             tell_roles(board, roles)
             batches, counts, seconds = _import(db, options, board)
@@ -72,14 +78,26 @@ def _on_stage(options: Options, board: Board) -> dict[str, Any]:
             with board.bars("sending", {name: each.accepted for name, each in counts.items()}) as update:
                 for run_id in plan.runs.values():
                     order(db, Verb.START, run_id, _OPERATOR)
-                runs = asyncio.run(send(db, settings, update))
+                asyncio.run(send(db, settings, update, reception=reception))
             seen = {name: centre.stop() for name, centre in centres.items()}
-            outcome = conclude(db, plan.campaign_id, runs, seen)
+            if reception:
+                reception.import_results(db, ledger_for(db), settings, roles, _OPERATOR)
+            outcome = conclude(db, plan.campaign_id, db.read(queries.runs_page, 0, 100), seen)
             write_reports(outcome.report, options.folder / "reports")
             tell_outcome(board, outcome, seen)
             engine = "sqlite" if db.sqlite else "postgresql"
     given = {"subscribers": options.subscribers, "seed": options.seed, "engine": engine}
     return given | _import_figures(list(counts.values()), seconds) | figures(outcome, seen)
+
+
+def _links(
+    roles: Mapping[str, Role], centres: Mapping[str, Centre], reception: Reception | None
+) -> dict[str, LinkSettings]:
+    found = {}
+    for name, role in roles.items():
+        more = reception.options(role) if reception else {}
+        found[link_of(name)] = role.settings(name, centres[name].port, **more)
+    return found
 
 
 @contextmanager
@@ -96,7 +114,8 @@ def _logging(settings: Settings) -> Iterator[None]:
 def _import(db: Database, options: Options, board: Board) -> tuple[dict[str, int], dict[str, Counts], float]:
     """Batches and counts by carrier, and the seconds that the import took."""
     board.say(f"\nWriting a sample of {options.subscribers:,} invented subscribers ...")
-    files = write_sample(options.folder / "sample", options.subscribers, options.seed)
+    shares = http_cast.SHARES if options.over == "http" else SHARES
+    files = write_sample(options.folder / "sample", options.subscribers, options.seed, shares)
     batches, counts = {}, {}
     started = clock.monotonic()
     with board.bars("importing", {name: path.stat().st_size for name, path in files.items()}) as update:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from app.campaigns import queries
 from app.campaigns.queries import Run
 from app.config import Settings
 from app.db import Database
+from app.demo.reception import Reception
 from app.demo.show import Update
 from app.errors import SetupError
 from app.ledger.choose import ledger_for
@@ -28,15 +30,22 @@ _FAILED = ("rejected", "undelivered", "expired")
 _NOT_HANDED_OVER = ("queued", "not_sent", "excluded")
 
 
-async def send(db: Database, settings: Settings, update: Update, stuck_s: float = _STUCK_S) -> Sequence[Run]:
+async def send(
+    db: Database,
+    settings: Settings,
+    update: Update,
+    stuck_s: float = _STUCK_S,
+    reception: Reception | None = None,
+) -> Sequence[Run]:
     """Send all started runs; how they stand in the end. SetupError when nothing moves for `stuck_s`."""
     worker = Worker(db, ledger_for(db, settings.chunk_size), settings, Metrics())
-    running = asyncio.create_task(worker.run())
-    try:
-        return await _watch(db, running, update, stuck_s)
-    finally:
-        worker.stop()
-        await running
+    async with reception.open(settings, db, worker) if reception else nullcontext():
+        running = asyncio.create_task(worker.run())
+        try:
+            return await _watch(db, running, update, stuck_s)
+        finally:
+            worker.stop()
+            await running
 
 
 async def _watch(db: Database, running: asyncio.Task[None], update: Update, stuck_s: float) -> Sequence[Run]:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, select
 
 from app import clock, schema
 from app.auth import Caller
-from app.batches.importer import File, Progress, import_batch, register
+from app.batches.importer import Progress, import_batch, register
 from app.batches.job import Counts
 from app.campaigns import approval, directives, lifecycle
 from app.campaigns.directives import Letter
@@ -25,6 +25,7 @@ from app.db import Database, connect_patiently
 from app.dispatch import lanes
 from app.errors import SetupError
 from app.models import metadata
+from app.tables.upload import File
 from app.worker import build, facts
 
 _AUTHOR, _APPROVER = "demo author", "demo approver"
@@ -118,7 +119,8 @@ def approved_campaign(db: Database, batches: Mapping[str, int]) -> Plan:
         for carrier, batch in batches.items()
     }
     db.write(lifecycle.submit, campaign, _AUTHOR)
-    db.write(approval.approve, campaign, Caller(_APPROVER, "approver"))
+    why = "Chạy thử, vào bất cứ giờ nào."
+    db.write(approval.approve, campaign, Caller(_APPROVER, "approver"), reason=why)
     return Plan(campaign, runs)
 
 

@@ -11,13 +11,13 @@ from app.campaigns.forecast import Forecast
 from app.demo.cast import Role
 from app.demo.outcome import Outcome, Seen
 from app.demo.show import Board
-from app.reports.render import Format, render
+from app.reports.renderings import Format, render
 
 
 def tell_roles(board: Board, roles: Mapping[str, Role]) -> None:
     """How each carrier behaves."""
     for carrier, role in roles.items():
-        board.say(f"{carrier}: {role.words}.")
+        board.say(f"{carrier} ({role.kind}): {role.words}. Receipts come {role.receipts}.")
 
 
 def tell_import(board: Board, counts: Mapping[str, Counts]) -> None:

@@ -2,7 +2,7 @@
 
 Two halves of a sub-batch are on the wire at a time: while one is being sent, the results of the other are
 recorded in the commit that declares the next. So the window stays full, and a crash leaves at most one
-sub-batch unknown.
+sub-batch unknown. What a half could not send within its reserved time goes on as a small one of its own.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import socket
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -20,8 +20,8 @@ import structlog
 from app import clock
 from app.db import Database
 from app.dispatch import lanes
-from app.dispatch.pace import Pace, pause_s
-from app.dispatch.sendable import Script, Work, claim
+from app.dispatch.pace import Pace, Slot, pause_s
+from app.dispatch.sendable import Script, Work, claim, message
 from app.hours import open_at
 from app.ledger.contract import Intention, Item, Lane, Lease, Ledger, Outcome
 from app.metrics import Metrics
@@ -65,7 +65,6 @@ class _Flight:
     """One half on the wire."""
 
     chunk: _Chunk
-    items: Sequence[Item]
     answers: asyncio.Task[list[Outcome]]
 
 
@@ -78,9 +77,11 @@ class LaneLoop:
     desk: Desk
     owner: str = ""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+    unrecorded: int = 0  # messages that are declared and have no recorded answer
     _pace: Pace = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[_Flight] = field(default_factory=deque)
+    _declared: int = 0  # segments of all that is on the wire
     _chunk: _Chunk | None = None
     _closed: bool = False
 
@@ -95,14 +96,17 @@ class LaneLoop:
         self.wake.set()
 
     async def run(self) -> None:
-        """The loop. Ends only after stop()."""
+        """The loop. Ends only after stop(); with Away where the database was waited for in vain."""
         renewing = asyncio.create_task(self._keep_leases())
         try:
             while not self._stopping.is_set():
                 await self._step()
             await self._land()
         finally:
-            renewing.cancel()
+            under_way = [renewing, *(flight.answers for flight in self._wire)]
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _step(self) -> None:
         """Send one half, or wait until there is one to send."""
@@ -112,10 +116,16 @@ class LaneLoop:
             await self._land()
             await self._idle()
             return
-        if len(self._wire) >= 2:
-            await self._take_answers(self._chunk)
-        else:
+        if self._room():
             await self._declare(self._chunk, [])
+        else:
+            await self._take_answers(self._chunk)
+
+    def _room(self) -> int:
+        """How many segments the next half may have; 0 while what is on the wire leaves too little."""
+        half = self._pace.sub_batch(self.desk.sub_batch // 2)
+        room = min(half, 2 * half - self._declared)
+        return room if 2 * room >= half or not self._wire else 0
 
     async def _next_chunk(self) -> _Chunk | None:
         halted = self.carrier.halted()
@@ -134,6 +144,7 @@ class LaneLoop:
             return None
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", lane=self.lane.name, n=found.lease.lost)
+        self._pace.most = found.script.share
         return _Chunk(found.lease, found.script, deque(found.lease.items), asked + desk.lease_s)
 
     async def _link_ready(self) -> bool:
@@ -180,23 +191,28 @@ class LaneLoop:
             if outcomes or chunk.over:
                 await self._record(chunk, outcomes, None)
             return
-        segments = sum(item.segments for item in half)
-        intention = Intention(half[-1].seq, segments, self._pace.stretch)
-        asked = clock.monotonic()
-        grant = await self._record(chunk, outcomes, intention)
-        if grant is None:
+        rate = self._pace.rate
+        start = await self._record(chunk, outcomes, self._intention(half, rate))
+        if start is None:
             chunk.items.clear()
             self._chunk = None
             return
         chunk.on_wire += len(half)
-        answers = asyncio.create_task(self._send(chunk, half, asked + grant))
-        self._wire.append(_Flight(chunk, half, answers))
+        self.unrecorded += len(half)
+        self._declared += _segments(half)
+        self._fly(chunk, self._send(chunk, half, start, rate))
+
+    def _intention(self, items: Sequence[Item], rate: float) -> Intention:
+        return Intention(items[-1].seq, _segments(items), self._pace.segments_per_second / rate)
+
+    def _fly(self, chunk: _Chunk, work: Coroutine[None, None, list[Outcome]]) -> None:
+        self._wire.append(_Flight(chunk, asyncio.create_task(work)))
 
     def _next_half(self, chunk: _Chunk) -> list[Item]:
         """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
         if not open_at(chunk.script.window, clock.now()):
             chunk.items.clear()
-        room = self._pace.sub_batch(self.desk.sub_batch // 2)
+        room = self._room()
         half: list[Item] = []
         while chunk.items and (not half or room >= chunk.items[0].segments):
             half.append(chunk.items.popleft())
@@ -206,42 +222,57 @@ class LaneLoop:
     async def _record(
         self, chunk: _Chunk, outcomes: Sequence[Outcome], then: Intention | None
     ) -> float | None:
-        """Commit; the seconds to wait before the declared half may go, or None where it may not."""
+        """Commit; when the declared half may go (monotonic seconds), or None where it may not."""
         desk = self.desk
         asked = clock.monotonic()
         grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, outcomes, then, desk.lease_s)
         chunk.on_wire -= len(outcomes)
+        self.unrecorded -= len(outcomes)
         self._count(outcomes)
         if grant.held:
             chunk.deadline = asked + desk.lease_s
         if then is not None and grant.go:
-            return grant.wait_s
+            return grant.start
         if then is not None:
             chunk.items.clear()
         if chunk.over:
             await desk.db.insist(desk.ledger.release, chunk.lease, chunk.retry_after_s)
         return None
 
-    async def _send(self, chunk: _Chunk, items: Sequence[Item], start: float) -> list[Outcome]:
+    async def _send(self, chunk: _Chunk, items: Sequence[Item], start: float, rate: float) -> list[Outcome]:
         """Hand the half over in slices, each at its time, as long as the lease stands."""
         sending: list[tuple[Sequence[Item], asyncio.Task[Sequence[SubmitResult]]]] = []
         outcomes: list[Outcome] = []
-        for after, some in self._pace.slices(items, self.carrier.limits.per_submit):
-            delay = start + after - clock.monotonic()
-            if delay > 0:
-                await asyncio.sleep(delay)
-            if clock.monotonic() >= chunk.deadline:
-                outcomes += [Outcome(item, NOT_SENT) for item in some]
-                continue
-            parcel = self._parcel(chunk.script, some)
-            sending.append((some, asyncio.create_task(self._submit(parcel))))
-        for some, task in sending:
-            outcomes += [Outcome(item, result) for item, result in zip(some, await task, strict=True)]
+        slot, handed = Slot.of(start, _segments(items), rate), 0
+        if clock.monotonic() > slot.end:  # the commit took longer: so might that of any other slot
+            slot = Slot.of(clock.monotonic(), _segments(items), rate)
+        try:
+            for after, some in self._pace.slices(items, self.carrier.limits.per_submit, rate):
+                if slot.overrun(after):
+                    self._fly(chunk, self._again(chunk, items[handed:], rate))
+                    break
+                await self._pace.turn(slot.start + after, _segments(some), rate)
+                handed += len(some)
+                if clock.monotonic() >= chunk.deadline:
+                    outcomes += [Outcome(item, NOT_SENT) for item in some]
+                    continue
+                now = clock.now()
+                parcel = [message(chunk.script, chunk.lease, item, now) for item in some]
+                sending.append((some, asyncio.create_task(self._submit(parcel))))
+            for some, task in sending:
+                outcomes += [Outcome(item, result) for item, result in zip(some, await task, strict=True)]
+        finally:
+            for _, task in sending:
+                task.cancel()
         return outcomes
 
-    def _parcel(self, script: Script, items: Sequence[Item]) -> list[OutboundSms]:
-        validity = script.validity_s(clock.now())
-        return [OutboundSms(str(i.phone), script.text(i.lang), script.sender, validity) for i in items]
+    async def _again(self, chunk: _Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
+        """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""
+        desk, intention = self.desk, self._intention(items, rate)
+        grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, [], intention, desk.lease_s)
+        if not grant.go:
+            return [Outcome(item, NOT_SENT) for item in items]
+        return await self._send(chunk, items, grant.start, rate)
 
     async def _submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """The carrier's results; whatever goes wrong inside an adapter may have sent the parcel: unknown."""
@@ -258,7 +289,7 @@ class LaneLoop:
     async def _take_answers(self, current: _Chunk) -> None:
         """Wait for the older half; record it, with the next declaration where both are of one chunk."""
         chunk, outcomes = await self._oldest()
-        if chunk is current:
+        if chunk is current and self._room():
             await self._declare(current, outcomes)
         else:
             await self._record(chunk, outcomes, None)
@@ -268,6 +299,7 @@ class LaneLoop:
         flight = self._wire[0]
         outcomes = await flight.answers
         self._wire.popleft()
+        self._declared -= sum(outcome.item.segments for outcome in outcomes)
         self._hear(flight.chunk, outcomes)
         return flight.chunk, outcomes
 
@@ -295,7 +327,7 @@ class LaneLoop:
             kinds[kind] = kinds.get(kind, 0) + 1
         for kind, n in kinds.items():
             self.desk.metrics.submitted(self.lane.name, kind, n)
-        self.desk.metrics.in_flight(self.lane.name, sum(len(flight.items) for flight in self._wire))
+        self.desk.metrics.in_flight(self.lane.name, self.unrecorded)
 
     async def _keep_leases(self) -> None:
         """Prolong what is held while a carrier is slow to answer."""
@@ -306,3 +338,7 @@ class LaneLoop:
                 asked = clock.monotonic()
                 if await desk.db.insist(desk.ledger.renew, chunk.lease, desk.lease_s):
                     chunk.deadline = max(chunk.deadline, asked + desk.lease_s)
+
+
+def _segments(items: Sequence[Item]) -> int:
+    return sum(item.segments for item in items)

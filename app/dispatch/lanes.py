@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app import audit, clock
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, no_such
 from app.ledger.contract import Lane
 from app.models import lanes
 from app.states import LaneState
 from carriers.contract import Halted, ReceiptLevel
+
+RESTORED = Halted(
+    "restored",
+    "This database was put back to an earlier state, or a replica took its place: what was sent since is not "
+    "in it, and would be sent again. Say `loa database restored`.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,7 @@ class LinkFacts:
     receipt_group: str
     segments_per_second: float
     receipt_level: ReceiptLevel
+    one_receipt: bool = False
 
 
 def register(connection: Connection, link: LinkFacts) -> Lane:
@@ -33,6 +40,7 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         "receipt_group": link.receipt_group,
         "segments_per_second": link.segments_per_second,
         "receipt_level": int(link.receipt_level),
+        "one_receipt": link.one_receipt,
     }
     known = connection.execute(select(c.id).where(c.name == link.name)).scalar()
     if known is None:
@@ -48,7 +56,7 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
     query = select(c.id).where(c.receipt_group == link.receipt_group, c.carrier == link.carrier)
     first = connection.execute(query.order_by(c.id).limit(1)).scalar_one()
     connection.execute(update(lanes).where(c.id == known).values(group_id=first))
-    return Lane(known, link.name, link.carrier, first)
+    return Lane(known, link.name, link.carrier, first, link.one_receipt)
 
 
 def halt(connection: Connection, lane_id: int, halted: Halted) -> None:
@@ -56,6 +64,13 @@ def halt(connection: Connection, lane_id: int, halted: Halted) -> None:
     values = {"state": LaneState.HALTED.value, "code": halted.code, "reason": halted.reason}
     row = update(lanes).where(lanes.c.id == lane_id)
     connection.execute(row.values(**values, changed_at=clock.now_ms()))
+
+
+def resettle(connection: Connection) -> None:
+    """Lanes that stood since the database was put back go on."""
+    own = update(lanes).where(lanes.c.state == LaneState.HALTED.value, lanes.c.code == RESTORED.code)
+    values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
+    connection.execute(own.values(values))
 
 
 def state(connection: Connection, lane_id: int) -> LaneState:
@@ -76,7 +91,9 @@ def resume(connection: Connection, lane_id: int, who: str, carrier: str | None =
     """
     row = connection.execute(select(lanes).where(lanes.c.id == lane_id)).first()
     if row is None or carrier not in (None, row.carrier):
-        raise NotFound(f"There is no lane {lane_id}; `loa lane list` shows those there are.")
+        raise no_such("lane", lane_id)
+    if row.code == RESTORED.code:
+        raise Conflict(f"The lane {row.name} is halted: {RESTORED.reason}")
     halted = update(lanes).where(lanes.c.id == lane_id, lanes.c.state == LaneState.HALTED.value)
     values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     if not connection.execute(halted.values(values)).rowcount:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from app import clock
-from app.ledger.contract import Item
+from app.ledger.contract import SLOWEST, Item
 from carriers.contract import Deferred
 
-_CLIMB_PER_S = 0.05
-_SLICE_S = 0.01
+# Halved each second, a link that is refused all the time stays at SLOWEST.
+_CLIMB_PER_S = SLOWEST / 2
+_SLICE_S = 0.005
+# Kept below the contract's rate, so that what a busy machine sends late does not overfill the next second.
+_HEADROOM = 0.995
+_SLACK_S = 0.003  # more lateness than this is not made up for at once
+_CATCH_UP = 0.9975  # the rest only so fast, of the contract's rate
+_LATE_S = 0.01  # after so much a slice has missed its time
+_SHORT_S = 0.05  # halves of fast links are over before anybody could reserve again
 # How long a deferred message waits at the most: while we are too fast the pace itself comes down; a carrier's
 # own trouble is given more time with each pass.
 _LONGEST_WHEN_THROTTLED_S = 15.0
@@ -29,24 +37,62 @@ def pause_s(result: Deferred, pass_no: int) -> float:
 
 
 @dataclass(slots=True)
+class Slot:
+    """The time on the wire that a half has reserved: from `start` to `end`, at a rate (monotonic seconds)."""
+
+    start: float
+    end: float
+
+    @classmethod
+    def of(cls, start: float, segments: int, rate: float) -> Slot:
+        """From `start` on, as long as so many segments take."""
+        return cls(start, start + segments / rate)
+
+    def overrun(self, after: float) -> bool:
+        """Whether what was due `after` the start has no time left; what is late moves on within the slot.
+
+        Others have reserved the time behind it, and to make up for lost time would outrun the rate.
+        """
+        late = clock.monotonic() - self.start - after
+        if late > _LATE_S and self.end - self.start > _SHORT_S:
+            self.start += late
+        return self.start + after > self.end + _LATE_S
+
+
+@dataclass(slots=True)
 class Pace:
     """The share of the contract's rate that the carrier bears now.
 
     Once a second it comes down by the part of the answers that said "too fast", by half at the most, and
     climbs by a little. A carrier that takes three quarters of the rate is soon sent about that; one that
     refuses two messages in a hundred at random costs two in a hundred, not the pace.
+
+    most: the share that the run which was claimed last may have; SLOWEST at the least.
     """
 
     segments_per_second: float
     share: float = 1.0
+    most: float = 1.0
     _since: float = field(default_factory=clock.monotonic)
     _answers: int = 0
     _throttled: int = 0
+    _free: float = 0.0  # when this process may hand over the next segment (monotonic)
 
     @property
-    def stretch(self) -> float:
-        """How many times longer than the contract's pace a segment takes now."""
-        return 1 / self.share
+    def now(self) -> float:
+        """The share of the contract's rate at which is sent now."""
+        return min(self.share, self.most)
+
+    @property
+    def rate(self) -> float:
+        """Segments a second at which the next half is reserved and sent."""
+        return self.segments_per_second * self.now * _HEADROOM
+
+    async def turn(self, at: float, segments: int, rate: float) -> None:
+        """Wait for `at`, the reserved time, and until what went before has had its time on the wire."""
+        await asyncio.sleep(max(at, self._free) - clock.monotonic())
+        quickest = rate / _HEADROOM * _CATCH_UP
+        self._free = max(at, self._free, clock.monotonic() - _SLACK_S) + segments / quickest
 
     def heard(self, answers: int, throttled: int) -> None:
         """So many answers came, and so many of them said that we are too fast."""
@@ -60,11 +106,11 @@ class Pace:
 
     def sub_batch(self, half: int) -> int:
         """How many segments to declare at once: `half` a sub-batch, or half a second's worth where slower."""
-        return max(1, min(half, int(self.segments_per_second * self.share / 2)))
+        return max(1, min(half, int(self.segments_per_second * self.now / 2)))
 
-    def slices(self, items: Sequence[Item], per_submit: int) -> Iterator[tuple[float, Sequence[Item]]]:
-        """(seconds after the first, items): what goes to the carrier at once, about 10 ms' worth."""
-        rate = self.segments_per_second * self.share
+    @staticmethod
+    def slices(items: Sequence[Item], per_submit: int, rate: float) -> Iterator[tuple[float, Sequence[Item]]]:
+        """(seconds after the first, items): what goes to the carrier at once, about 5 ms' worth."""
         size = max(per_submit, int(rate * _SLICE_S))
         after, start = 0.0, 0
         while start < len(items):

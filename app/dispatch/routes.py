@@ -14,9 +14,10 @@ from app import clock
 from app.api import Books, Db, Id, Limit, Who
 from app.dispatch import lanes, unknown
 from app.errors import Invalid
+from app.http.acts import Acts
 from app.phone import mask
 
-router = APIRouter(tags=["dispatch"])
+router = APIRouter(tags=["dispatch"], route_class=Acts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, select
+import structlog
+from sqlalchemy import Connection, Row, Select, func, select
 
-from app import clock
-from app.dispatch import lanes
+from app import audit, clock, seal
+from app.dispatch import homes, lanes
+from app.dispatch.runs import move
 from app.hours import Window, open_at
-from app.ledger.contract import Lane, Lease, Ledger
+from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
 from app.models import campaigns, runs
+from app.models import lanes as links
 from app.states import CampaignState, LaneState, RunState
+from carriers.contract import OutboundSms
+
+log = structlog.get_logger(__name__)
 
 _VALIDITY_STEP_S = 900  # coarse, so that a whole quarter of an hour shares one prepared message
 _LONGEST_VALIDITY_S = 48 * 3600
@@ -20,12 +27,18 @@ _LONGEST_VALIDITY_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What a run says: wording by language ("" for the default), sender ID, and the end of its window."""
+    """What a run says: wording by language ("" for the default), sender ID, and the end of its window.
+
+    mark: a name of the campaign that no other ledger has either, for the keys of its messages. share: of each
+    link's rate, so that all links of the carrier together send the run at its own rate.
+    """
 
     run_id: int
+    mark: str
     sender: str
     texts: dict[str, str]
     window: Window
+    share: float = 1.0
 
     def text(self, lang: str | None) -> str:
         """The wording for one subscriber."""
@@ -41,22 +54,58 @@ class Script:
 
 
 def scripts(connection: Connection, carrier: str, now: datetime) -> list[Script]:
-    """The carrier's running runs whose sending hours are open now, the most urgent first."""
-    c, r = campaigns.c, runs.c
-    query = (
-        select(r.id, c.sender, c.texts, c.window_start, c.window_end, c.day_starts, c.day_ends)
-        .join(campaigns, c.id == r.campaign_id)
-        .where(
-            r.carrier == carrier, r.state == RunState.RUNNING.value, c.state == CampaignState.APPROVED.value
-        )
+    """The carrier's running runs whose sending hours are open now, the most urgent first.
+
+    A run whose campaign is not, to the byte, what was approved is paused instead: nothing of it goes out.
+    """
+    found = []
+    for row in connection.execute(_running(carrier)).all():
+        window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
+        if not open_at(window, now):
+            continue
+        if seal.approved(connection, row) is None:
+            stop(connection, row.run_id, row.id)
+            continue
+        mark = f"{_base36(row.created_at)}-{row.id}"
+        found.append(Script(row.run_id, mark, row.sender, row.texts, window, _share(row)))
+    return found
+
+
+def _running(carrier: str) -> Select[Any]:
+    """Running runs of approved campaigns, with all of the campaign."""
+    r, at_work = runs.c, (links.c.carrier == carrier, links.c.state == LaneState.RUNNING.value)
+    rate = select(func.sum(links.c.segments_per_second)).where(*at_work).scalar_subquery()
+    return (
+        select(r.id.label("run_id"), r.segments_per_second, rate.label("rate"), *campaigns.c)
+        .join(campaigns, campaigns.c.id == r.campaign_id)
+        .where(r.carrier == carrier, r.state == RunState.RUNNING.value)
+        .where(campaigns.c.state == CampaignState.APPROVED.value)
         .order_by(r.priority.desc(), r.id)
     )
-    found = []
-    for row in connection.execute(query):
-        window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
-        if open_at(window, now):
-            found.append(Script(row.id, row.sender, row.texts, window))
-    return found
+
+
+def _share(row: Row[Any]) -> float:
+    """What the run may have of each link's rate, by its own rate."""
+    if row.segments_per_second is None or not row.rate:
+        return 1.0
+    return max(SLOWEST, min(1.0, float(row.segments_per_second / row.rate)))
+
+
+def stop(connection: Connection, /, run_id: int, campaign_id: int, **what: int) -> None:
+    """Resumed it can only be once the approved content is back. what: that differs, for the record."""
+    if move(connection, run_id, RunState.RUNNING, RunState.PAUSED):
+        log.error("a run is stopped: its campaign differs from what was approved", run=run_id, **what)
+        said = {"campaign": campaign_id, "why": "tampering", **what}
+        audit.note(connection, "loa", "run.stopped", f"run/{run_id}", **said)
+
+
+def _base36(number: int) -> str:
+    """A short spelling."""
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
+    return digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +116,23 @@ class Work:
     script: Script
 
 
+def message(script: Script, lease: Lease, item: Item, now: datetime) -> OutboundSms:
+    """One delivery as the carrier is to send it; its key names this pass over it, never used twice."""
+    key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
+    validity = script.validity_s(now)
+    return OutboundSms(
+        str(item.phone), script.text(item.lang), script.sender, validity, key, item.resends > 0
+    )
+
+
 def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_s: float) -> Work | LaneState:
     """The next chunk for this lane; or the lane's state, where it is halted or nothing is due."""
     state = lanes.state(connection, lane.id)
     if state is not LaneState.RUNNING:
         return state
+    if not homes.at_home(connection, ledger):
+        lanes.halt(connection, lane.id, lanes.RESTORED)
+        return LaneState.HALTED
     open_now = {script.run_id: script for script in scripts(connection, lane.carrier, clock.now())}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
     return Work(lease, open_now[lease.run_id]) if lease else state

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Row, select
 
-from app import audit
+from app import audit, erasure
 from app.dispatch.runs import move
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, no_such
 from app.ledger.contract import Key, Ledger
 from app.models import runs, unknowns
 from app.states import RunState
@@ -18,7 +18,7 @@ def find_run(connection: Connection, run_id: int, carrier: str | None = None) ->
     """The run's row, or NotFound; another carrier's runs are not there for an operator of `carrier`."""
     row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
     if row is None or carrier not in (None, row.carrier):
-        raise NotFound(f"There is no run {run_id}.")
+        raise no_such("run", run_id)
     return row
 
 
@@ -38,6 +38,7 @@ def resend(
 ) -> int:
     """Send unknown deliveries of the run again, knowing that a second copy may come of it; how many."""
     run = find_run(connection, run_id)
+    erasure.require_rows(connection, run.campaign_id)
     if run.state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
         raise Conflict(f"The run is {run.state}; unknown deliveries can be sent again only while it lives.")
     done = ledger.resend(connection, _keys(connection, run_id, lines))
@@ -48,12 +49,18 @@ def resend(
 
 
 def write_off(
-    connection: Connection, ledger: Ledger, run_id: int, lines: Sequence[tuple[int, int]], who: str
+    connection: Connection,
+    ledger: Ledger,
+    run_id: int,
+    lines: Sequence[tuple[int, int]],
+    who: str,
+    reason: str | None = None,
 ) -> int:
-    """Leave unknown deliveries of the run unknown for good; how many."""
-    find_run(connection, run_id)
+    """Leave unknown deliveries of the run unknown for good; how many. reason: kept in the audit."""
+    erasure.require_rows(connection, find_run(connection, run_id).campaign_id)
     done = ledger.write_off(connection, _keys(connection, run_id, lines), who)
-    audit.note(connection, who, "unknown written off", f"run {run_id}", n=done)
+    said = {"reason": reason} if reason else {}
+    audit.note(connection, who, "unknown written off", f"run {run_id}", n=done, **said)
     return done
 
 

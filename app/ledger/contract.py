@@ -15,6 +15,9 @@ from sqlalchemy import Connection
 
 from carriers.contract import Receipt, SubmitResult
 
+# A lane sends at a tenth of its link's rate at the slowest: what is reserved on its row is bounded by that.
+SLOWEST = 0.1
+
 
 class ChunkState(IntEnum):
     """Numbers are stored: never renumber."""
@@ -35,19 +38,35 @@ class ResultKind(IntEnum):
     SETTLED = 6  # the reference was learnt later, from a receipt for an unknown delivery
 
 
+class Turn(IntEnum):
+    """What moves a delivery and stands in no submission and no receipt; numbers are stored."""
+
+    LOST = 1  # its fate is not known: no answer came, or the process that was sending it stopped
+    REQUEUED = 2  # unknown before; a person, or a late answer that it was not taken, has it sent again
+    WRITTEN_OFF = 3  # unknown, and a person leaves it so
+    PARTLY = 4  # some parts were refused; the only one with a reason
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One link as the ledger knows it: `group_id` is shared by links whose receipts may cross."""
+    """One link as the ledger knows it: `group_id` is shared by links whose receipts may cross.
+
+    one_receipt: it gives one reference and one receipt for a message, however many parts that has.
+    """
 
     id: int
     name: str
     carrier: str
     group_id: int
+    one_receipt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one fan_out did: deliveries made, subscribers left out as repeated, and whether more is to do."""
+    """What one fan_out did: deliveries made, subscribers left out, and whether more is to do.
+
+    repeated: left out since the campaign has the number already, or since it is on the do-not-send list.
+    """
 
     queued: int
     repeated: int
@@ -55,7 +74,11 @@ class Slice:
 
 
 class Item(NamedTuple):
-    """One delivery to send; `faults` counts the carrier's own troubles with it so far."""
+    """One delivery to send.
+
+    faults: the carrier's own troubles with it so far; resends: how often a person had it sent again while it
+    was unknown.
+    """
 
     seq: int
     phone: int
@@ -63,6 +86,7 @@ class Item(NamedTuple):
     area: str | None
     segments: int
     faults: int
+    resends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +120,20 @@ class Intention:
 class Grant:
     """The answer to an intention. Only with `go` was it declared, and may the sub-batch be sent.
 
-    held: the lease still stands; wait_s: seconds until the first reserved segment may go.
+    held: the lease still stands; start: when the first reserved segment may go (monotonic seconds), which no
+    slow commit puts off.
     """
 
     held: bool
     go: bool
-    wait_s: float = 0.0
+    start: float = 0.0
+
+
+class Doubted(NamedTuple):
+    """How many deliveries have become unknown, and how many chunks of the run are still open."""
+
+    unknown: int
+    left: int
 
 
 class Outcome(NamedTuple):
@@ -112,10 +144,15 @@ class Outcome(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """One receipt, and the lane that it came by."""
+    """One receipt, and the lane that it came by.
+
+    about: the delivery that it is known to speak of, as a whole; else it is matched by its reference or,
+    where it has none, by its phone.
+    """
 
     lane: Lane
     receipt: Receipt
+    about: Key | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +190,18 @@ class Count(NamedTuple):
 class Ledger(Protocol):
     """The hot operations. Implemented by app/ledger/sqlite.py and app/ledger/postgresql.py."""
 
+    def now_ms(self, connection: Connection) -> int:
+        """The clock that all processes share, for whatever they lease."""
+        ...
+
+    def home(self, connection: Connection) -> str:
+        """Which life of which database this is: another one once it was put back from a backup.
+
+        A replica that became the primary is another one as well. SQLite's copies are marked when they are
+        made (ledger/backup.py); a file that was copied by other means can't be told from the one before.
+        """
+        ...
+
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
         """Make room for a campaign's deliveries (a partition, where the engine has them)."""
         ...
@@ -162,8 +211,8 @@ class Ledger(Protocol):
     ) -> Slice:
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
-        segments: SMS parts by language, "" for the default. A phone that the campaign already has is left out
-        and counted.
+        segments: SMS parts by language, "" for the default. A phone that the campaign already has, or that is
+        on the do-not-send list of the run's carrier, is left out and counted.
         """
         ...
 
@@ -172,7 +221,8 @@ class Ledger(Protocol):
     ) -> Lease | None:
         """Take one chunk of these runs, in their order; None when nothing is due.
 
-        Of a chunk whose holder is gone, what was declared and not recorded becomes unknown.
+        Of a chunk whose holder is gone, what was declared and not recorded becomes unknown. A phone that has
+        come on the do-not-send list since it was queued is not sent.
         """
         ...
 
@@ -205,7 +255,11 @@ class Ledger(Protocol):
         ...
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
-        """Write receipts: matched ones to the journal and their deliveries, others to quarantine."""
+        """Write receipts: matched ones to the journal and their deliveries, others to quarantine.
+
+        Matched by reference (and phone, where both are there); without a reference, by the phone, where
+        exactly one delivery can be meant: such a receipt speaks of the whole message.
+        """
         ...
 
     def rematch(self, connection: Connection, limit: int) -> Applied:
@@ -216,12 +270,37 @@ class Ledger(Protocol):
         """Close what is queued in up to `limit` idle chunks as not sent; how many chunks are still open."""
         ...
 
+    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> Doubted:
+        """All that is queued in up to `limit` idle chunks of the run may have been sent: unknown.
+
+        lane_id: by which lane, where the chunk itself does not say.
+        """
+        ...
+
     def resend(self, connection: Connection, keys: Sequence[Key]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
         ...
 
     def write_off(self, connection: Connection, keys: Sequence[Key], who: str) -> int:
         """Leave unknown deliveries so: a person's recorded decision."""
+        ...
+
+    def detach(self, connection: Connection, campaign_id: int) -> None:
+        """Begin the erasure of a campaign: take its partitions away from those who send and receive.
+
+        Nothing where the engine has none. Away where the tables are in use: try again soon.
+        """
+        ...
+
+    def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
+        """Erase for good what belongs to up to `limit` chunks of a campaign; rows by table.
+
+        Repeat it until it returns nothing. Tallies stay. What was erased matches no receipt any more.
+        """
+        ...
+
+    def forget_for_good(self, connection: Connection) -> None:
+        """See to it that what this transaction deletes can't be read in the database's file any more."""
         ...
 
     def fold_tallies(self, connection: Connection) -> None:

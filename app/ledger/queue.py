@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, TextClause, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, select, text, update
 
-from app.ledger.contract import ChunkState, Item, Lane, Lease, Slice
+from app.ledger.contract import ChunkState, Doubted, Item, Lane, Lease, Slice
 from app.ledger.store import Claim, OpenChunk, Store
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import Lost, enlist
-from app.models import chunks, deliveries
+from app.models import chunks, deliveries, do_not_send, lanes, runs
 from app.states import DeliveryState, NotSent
 
 _DELIVERIES = """
     INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, lang, segments, parts)
     SELECT :campaign, batch_id, seq, phone, :run, area, lang, {segments}, {segments}
-      FROM subscribers WHERE batch_id = :batch AND seq > :after AND seq <= :upto
+      FROM subscribers s WHERE batch_id = :batch AND seq > :after AND seq <= :upto
+       AND NOT EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
      ORDER BY seq ON CONFLICT DO NOTHING
 """
 _CHUNKS = text(
@@ -35,14 +36,26 @@ _QUEUED = text(
      WHERE campaign_id = :campaign AND batch_id = :batch AND seq > :after AND seq <= :upto GROUP BY area
     """
 )
-_REPEATED = text(
+# Of those without a delivery; the list may have changed when the figures are recounted.
+_LEFT_OUT = text(
+    """
+    INSERT INTO left_out (campaign_id, batch_id, seq, reason)
+    SELECT :campaign, :batch, seq, :refused FROM subscribers s
+     WHERE batch_id = :batch AND seq > :after AND seq <= :upto
+       AND EXISTS (SELECT 1 FROM do_not_send n WHERE n.carrier = :carrier AND n.phone = s.phone)
+    """
+)
+_EXCLUDED = text(
     """
     INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
-    SELECT :campaign, :run, :batch, area, :excluded, :repeated, count(*), 0 FROM subscribers s
-     WHERE batch_id = :batch AND seq > :after AND seq <= :upto AND NOT EXISTS (
-           SELECT 1 FROM deliveries d
-            WHERE d.campaign_id = :campaign AND d.batch_id = :batch AND d.seq = s.seq)
-     GROUP BY area
+    SELECT :campaign, :run, :batch, area, :excluded, why, count(*), 0 FROM (
+      SELECT s.area, coalesce(l.reason, :repeated) AS why
+        FROM subscribers s
+        LEFT JOIN left_out l ON l.campaign_id = :campaign AND l.batch_id = s.batch_id AND l.seq = s.seq
+       WHERE s.batch_id = :batch AND s.seq > :after AND s.seq <= :upto AND NOT EXISTS (
+             SELECT 1 FROM deliveries d
+              WHERE d.campaign_id = :campaign AND d.batch_id = :batch AND d.seq = s.seq)) AS out
+     GROUP BY area, why
     """
 )
 _UPTO = text(
@@ -58,11 +71,13 @@ _PROGRESS = text(
     """
 )
 
+_DIED = "the process that was sending it stopped"
+_WENT_BACK = "the database was put back to a time before it may have been sent"
 _CLOSER = Claim("closing", None, 60_000, early=True)
 
 
 class Queue(Store):
-    """fan_out, claim, renew, release, reclaim, close_unsent."""
+    """fan_out, claim, renew, release, reclaim, close_unsent, doubt."""
 
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
@@ -73,6 +88,7 @@ class Queue(Store):
             return Slice(0, 0, more=False)
         campaign_id, after, _ = locked
         values = {"campaign": campaign_id, "run": run_id, "batch": batch_id, "after": after, "limit": limit}
+        carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == run_id)).scalar_one()
         upto, taken = connection.execute(_UPTO, values).one()
         done = taken < limit
         if taken == 0:
@@ -80,11 +96,13 @@ class Queue(Store):
             return Slice(0, 0, more=False)
         values |= {"upto": upto, "done": done, "size": self.chunk_size}
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
+        values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
         queued = connection.execute(_insert_deliveries(segments, values), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
         if queued < taken:
-            connection.execute(_REPEATED, values)
+            connection.execute(_LEFT_OUT, values)
+            connection.execute(_EXCLUDED, values)
         return Slice(queued, taken - queued, more=not done)
 
     def claim(
@@ -95,30 +113,41 @@ class Queue(Store):
         for run_id in runs:
             chunk = self.take_chunk(connection, run_id, taker)
             if chunk is not None:
-                lost = self._give_up_declared(connection, chunk) if chunk.dead else 0
+                lost = self._give_up(connection, chunk, *_declared(chunk)) if chunk.dead else 0
+                self._leave_out(connection, chunk, lane.carrier)
                 return _lease(chunk, self._untried(connection, chunk), lost)
         return None
+
+    def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
+        """Who has asked for nothing since the queueing gets nothing; nobody else moves a chunk just taken."""
+        n = do_not_send.c
+        if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
+            asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
+            self._end_queued(connection, chunk, NotSent.DO_NOT_SEND, asked)
 
     def _untried(self, connection: Connection, chunk: OpenChunk) -> list[Item]:
         """What this pass has still to send, in order."""
         d = deliveries.c
         query = (
-            select(d.seq, d.phone, d.lang, d.area, d.segments, d.faults)
+            select(d.seq, d.phone, d.lang, d.area, d.segments, d.faults, d.resends)
             .where(*_inside(chunk), d.seq > chunk.watermark)
             .where(d.state == DeliveryState.QUEUED, d.attempts < chunk.pass_no)
             .order_by(d.seq)
         )
         return [Item(*row) for row in connection.execute(query)]
 
-    def _give_up_declared(self, connection: Connection, chunk: OpenChunk) -> int:
-        """The holder died: what it had declared and not recorded in this pass may have been sent."""
+    def _give_up(
+        self, connection: Connection, chunk: OpenChunk, *only: ColumnElement[bool], why: str = _DIED
+    ) -> int:
+        """What is queued in the chunk (or those of `only`) may have been sent: unknown; how many."""
         d = deliveries.c
         now = self.now_ms(connection)
+        one = select(lanes.c.id).where(lanes.c.id == chunk.lane_id, lanes.c.one_receipt)
+        expected = 1 if connection.execute(one).first() else d.segments
         query = (
             update(deliveries)
-            .where(*_inside(chunk), d.seq <= chunk.watermark)
-            .where(d.state == DeliveryState.QUEUED, d.attempts < chunk.pass_no)
-            .values(state=DeliveryState.UNKNOWN, submitted_at=now, lane_id=chunk.lane_id)
+            .where(*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
+            .values(state=DeliveryState.UNKNOWN, submitted_at=now, lane_id=chunk.lane_id, parts=expected)
             .returning(d.seq, d.phone, d.area, d.segments, d.reason)
         )
         rows = connection.execute(query).all()
@@ -130,8 +159,20 @@ class Queue(Store):
             )
         changes.write(connection, self)
         lost = [Lost(chunk.campaign_id, chunk.batch_id, row.seq, chunk.run_id, row.phone) for row in rows]
-        enlist(connection, self, lost, chunk.lane_id, "the process that was sending it stopped")
+        enlist(connection, self, lost, chunk.lane_id, why)
         return len(rows)
+
+    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> Doubted:
+        """All that is queued in up to `limit` idle chunks of the run may have been sent: unknown."""
+        unknown = 0
+        for _ in range(limit):
+            chunk = self.take_chunk(connection, run_id, _CLOSER)
+            if chunk is None:
+                break
+            by = lane_id if chunk.lane_id is None else chunk.lane_id
+            unknown += self._give_up(connection, chunk._replace(lane_id=by), why=_WENT_BACK)
+            self._end(connection, chunk)
+        return Doubted(unknown, self._still_open(connection, run_id))
 
     def renew(self, connection: Connection, lease: Lease, lease_s: float) -> bool:
         """Prolong the lease; False when it is lost."""
@@ -167,25 +208,33 @@ class Queue(Store):
             if chunk is None:
                 break
             if chunk.dead:
-                self._give_up_declared(connection, chunk)
-            self._close(connection, chunk, reason)
+                self._give_up(connection, chunk, *_declared(chunk))
+            self._end_queued(connection, chunk, reason)
+            self._end(connection, chunk)
+        return self._still_open(connection, run_id)
+
+    def _still_open(self, connection: Connection, run_id: int) -> int:
         still = select(func.count()).where(chunks.c.run_id == run_id, chunks.c.state < ChunkState.DONE)
         return connection.execute(still).scalar_one()
 
-    def _close(self, connection: Connection, chunk: OpenChunk, reason: int) -> None:
+    def _end_queued(
+        self, connection: Connection, chunk: OpenChunk, reason: int, *only: ColumnElement[bool]
+    ) -> None:
+        """The chunk's queued deliveries, or those of `only`, are not sent."""
         d = deliveries.c
-        old = select(d.seq, d.area, d.segments, d.reason).where(
-            *_inside(chunk), d.state == DeliveryState.QUEUED
-        )
-        changes = Changes()
-        for row in connection.execute(old):
+        queued = (*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
+        changes, rows = Changes(), select(d.seq, d.area, d.segments, d.reason).where(*queued)
+        for row in connection.execute(rows):
             where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, row.area)
             changes.move(
                 where, (DeliveryState.QUEUED, row.reason), (DeliveryState.NOT_SENT, reason), row.segments
             )
-        queued = update(deliveries).where(*_inside(chunk), d.state == DeliveryState.QUEUED)
-        connection.execute(queued.values(state=DeliveryState.NOT_SENT, reason=reason))
+        ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
+        connection.execute(update(deliveries).where(*queued).values(ended))
         changes.write(connection, self)
+
+    def _end(self, connection: Connection, chunk: OpenChunk) -> None:
+        """Nothing is left to do in the chunk."""
         closed = {"state": ChunkState.DONE, "owner": None, "lease_until": None}
         connection.execute(update(chunks).where(*_this(chunk)).values(closed))
 
@@ -212,6 +261,11 @@ def _inside(chunk: OpenChunk | Lease) -> list[ColumnElement[bool]]:
         d.seq >= chunk.first_seq,
         d.seq <= chunk.last_seq,
     ]
+
+
+def _declared(chunk: OpenChunk) -> list[ColumnElement[bool]]:
+    """What a dead holder had declared and not recorded in this pass."""
+    return [deliveries.c.seq <= chunk.watermark, deliveries.c.attempts < chunk.pass_no]
 
 
 def _this(chunk: OpenChunk | Lease) -> list[ColumnElement[bool]]:

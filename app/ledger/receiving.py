@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -11,42 +11,16 @@ from sqlalchemy import Connection, delete, select, update
 
 from app import clock
 from app.ledger.contract import Applied, Arrival, Key, ResultKind
-from app.ledger.store import Hit, Row, Store
+from app.ledger.matching import Matching, Wanted
+from app.ledger.store import SAID, SUBMISSION, WHOLE, Hit, Moment, Row
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import strike
-from app.models import deliveries, quarantine, receipts, submissions, unknowns
+from app.models import deliveries, quarantine, submissions, unknowns
 from app.states import DeliveryState, Standing, apply_receipt
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
-SAID = (
-    "received_at",
-    "done_at",
-    "phone",
-    "lane_id",
-    "group_id",
-    "level",
-    "reason",
-    "status",
-    "reference",
-    "code",
-    "raw",
-)
-_JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *SAID)
 _FIRST_LOOK_MS = 1000
 _SLOWEST_LOOK_MS = 3_600_000
-SUBMISSION = (
-    "campaign_id",
-    "batch_id",
-    "seq",
-    "attempt",
-    "part",
-    "at",
-    "lane_id",
-    "group_id",
-    "result",
-    "reference",
-    "code",
-)
 
 
 class Said(NamedTuple):
@@ -80,18 +54,21 @@ class _Outcome:
 
     moving: dict[Key, _Moving] = field(default_factory=dict)
     journal: list[Row] = field(default_factory=list)
+    learnt: list[Row] = field(default_factory=list)  # submissions that only a receipt tells of
+    matched_at: int | None = None  # for receipts out of quarantine: when their delivery was found
     left: list[int] = field(default_factory=list)
     applied: Applied = field(default_factory=Applied)
 
 
-class Receiving(Store):
+class Receiving(Matching):
     """apply and rematch."""
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         """Write receipts: matched ones to the journal and their deliveries, others to quarantine."""
-        now = self.now_ms(connection)
+        moment = self.moment(connection)
+        now = moment.now
         said = [_said(arrival, now) for arrival in arrivals]
-        outcome = self._settle(connection, said)
+        outcome = self._settle(connection, said, moment, [arrival.about for arrival in arrivals])
         outcome.applied.quarantined = len(outcome.left)
         rows = [(0, now + _FIRST_LOOK_MS, *said[index]) for index in outcome.left]
         if rows:
@@ -100,29 +77,29 @@ class Receiving(Store):
 
     def rematch(self, connection: Connection, limit: int) -> Applied:
         """Look again at quarantined receipts that are due: by reference, then by phone of an unknown."""
-        now = self.now_ms(connection)
-        waiting = self.take_quarantined(connection, "try_at", [now], limit)
-        return self._again(connection, waiting, now) if waiting else Applied()
+        moment = self.moment(connection)
+        waiting = self.take_quarantined(connection, "try_at", [moment.now], limit)
+        return self._again(connection, waiting, moment) if waiting else Applied()
 
     def rematch_references(self, connection: Connection, references: Sequence[str]) -> None:
         """Look again at receipts that came before these references were recorded."""
         early = self.take_quarantined(connection, "reference", references, 10_000)
         if early:
-            self._again(connection, early, self.now_ms(connection))
+            self._again(connection, early, self.moment(connection))
 
-    def _again(self, connection: Connection, waiting: Sequence[Row], now: int) -> Applied:
+    def _again(self, connection: Connection, waiting: Sequence[Row], moment: Moment) -> Applied:
         """Apply what can be matched now; the rest waits longer each time."""
         said = [Said(*row[2:]) for row in waiting]
-        outcome = self._settle(connection, said)
+        outcome = self._settle(connection, said, moment, matched_at=moment.now)
         # One look must have failed before: an early receipt's submission may just be being recorded.
         by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
-        settled = self._settle_unknowns(connection, [said[index] for index in by_phone])
+        settled = self._settle_unknowns(connection, [said[index] for index in by_phone], moment)
         found = {by_phone[index] for index in settled}
         gone = [row[0] for index, row in enumerate(waiting) if index not in outcome.left or index in found]
         for start in range(0, len(gone), 500):
             connection.execute(delete(quarantine).where(quarantine.c.id.in_(gone[start : start + 500])))
         later = [waiting[index] for index in outcome.left if index not in found]
-        self._postpone(connection, later, now)
+        self._postpone(connection, later, moment.now)
         outcome.applied.matched += len(settled)
         outcome.applied.quarantined = len(later)
         return outcome.applied
@@ -138,24 +115,46 @@ class Receiving(Store):
                 some = quarantine.c.id.in_(ids[start : start + 500])
                 connection.execute(update(quarantine).where(some).values(values))
 
-    # ---- matched by reference --------------------------------------------------------------------------
+    # ---- matched by reference, or else as a whole by its delivery or its phone ---------------------------
 
-    def _settle(self, connection: Connection, said: Sequence[Said]) -> _Outcome:
+    def _settle(
+        self,
+        connection: Connection,
+        said: Sequence[Said],
+        moment: Moment,
+        about: Sequence[Key | None] = (),
+        matched_at: int | None = None,
+    ) -> _Outcome:
         """Match, compute what the receipts make of their deliveries, and write it."""
-        asked = [(index, one) for index, one in enumerate(said) if one.reference is not None]
-        hits: defaultdict[int, list[Hit]] = defaultdict(list)
-        if asked:
-            for hit in self.find(connection, [(one.group_id, one.reference or "") for _, one in asked]):
-                hits[asked[hit.nth][0]].append(hit)
-        outcome = _Outcome()
+        known = dict(enumerate(about))
+        hits = self._by_reference(connection, said, known)
+        wanted = [_wanted(nth, one, known.get(nth)) for nth, one in enumerate(said) if nth not in hits]
+        hits |= {hit.nth: hit for hit in self.find_whole(connection, wanted)}
+        outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(said):
-            best = _best(one, hits.get(index, ()))
-            if best is None:
+            hit = hits.get(index)
+            if hit is None or hit.campaign_id in moment.closed:
                 outcome.left.append(index)
             else:
-                _weigh(outcome, one, best)
+                _weigh(outcome, one, hit)
         self._write(connection, outcome)
         return outcome
+
+    def _by_reference(
+        self, connection: Connection, said: Sequence[Said], known: Mapping[int, Key | None]
+    ) -> dict[int, Hit]:
+        """The newest submission of each reference: carriers use their ids again after a time."""
+        asked = [
+            (index, (one.group_id, one.reference, one.phone))
+            for index, one in enumerate(said)
+            if one.reference is not None and known.get(index) is None
+        ]
+        best: dict[int, Hit] = {}
+        for hit in self.find(connection, [each for _, each in asked]) if asked else ():
+            index = asked[hit.nth][0]
+            if index not in best or hit.at > best[index].at:
+                best[index] = hit
+        return best
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
         changes, rows, known = Changes(), [], []
@@ -169,16 +168,13 @@ class Receiving(Store):
             changes.move(where, (hit.state, hit.reason), (new.state, new.reason), hit.segments)
             if hit.state == DeliveryState.UNKNOWN != new.state:
                 known.append(key)
-        if rows:
-            self.write_standings(connection, rows)
-            changes.write(connection, self)
-            strike(connection, known)
-        if outcome.journal:
-            self.append(connection, receipts, _JOURNAL, outcome.journal)
+        self.write_applied(connection, rows, changes.rows(), outcome.journal)
+        strike(connection, known)
+        self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
 
     # ---- matched by the phone of an unknown delivery ----------------------------------------------------
 
-    def _settle_unknowns(self, connection: Connection, said: Sequence[Said]) -> set[int]:
+    def _settle_unknowns(self, connection: Connection, said: Sequence[Said], moment: Moment) -> set[int]:
         """Receipts whose reference nobody knows, for a phone with one unknown delivery on the link: its own.
 
         The reference is recorded as that delivery's next part, and the receipt applied as any other.
@@ -189,7 +185,9 @@ class Receiving(Store):
             if key is not None:
                 self._learn(connection, key, one)
                 settled.add(index)
-        self._settle(connection, [said[index] for index in sorted(settled)])
+        found = [said[index] for index in sorted(settled)]
+        if found:
+            self._settle(connection, found, moment, matched_at=self.now_ms(connection))
         return settled
 
     def _only_unknown(self, connection: Connection, one: Said) -> Key | None:
@@ -213,7 +211,8 @@ class Receiving(Store):
         free = [part for part in range(row.parts) if part not in have]
         part = free[0] if free else 0
         at = self.now_ms(connection)
-        learnt = (*key, 0, part, at, one.lane_id, one.group_id, int(ResultKind.SETTLED), one.reference, "")
+        taken_at = (at, one.lane_id, one.group_id, int(ResultKind.SETTLED))
+        learnt = (*key, 0, part, *taken_at, one.reference, "", None)
         self.add_missing(connection, submissions, SUBMISSION, [learnt])
         if len(free) <= 1 and row.state == DeliveryState.UNKNOWN:
             taken = {"state": DeliveryState.SUBMITTED, "reason": 0}
@@ -229,7 +228,7 @@ def _said(arrival: Arrival, now: int) -> Said:
     receipt, lane = arrival.receipt, arrival.lane
     return Said(
         now,
-        clock.to_ms(receipt.done_at) if receipt.done_at else None,
+        clock.to_ms_or_none(receipt.done_at),
         int(receipt.phone) if receipt.phone else None,
         lane.id,
         lane.group_id,
@@ -242,28 +241,38 @@ def _said(arrival: Arrival, now: int) -> Said:
     )
 
 
-def _best(one: Said, hits: Sequence[Hit]) -> Hit | None:
-    """The newest submission of that reference to that phone: carriers use their ids again after a time."""
-    fitting = [hit for hit in hits if one.phone is None or hit.phone == one.phone]
-    return max(fitting, key=lambda hit: hit.at, default=None)
+def _wanted(nth: int, one: Said, about: Key | None) -> Wanted:
+    at = one.done_at or one.received_at
+    return Wanted(nth, about, one.group_id, one.phone, at, one.done_at is not None, one.reference is not None)
 
 
 def _weigh(outcome: _Outcome, one: Said, hit: Hit) -> None:
     """Apply one receipt to its delivery, in memory."""
     key = Key(hit.campaign_id, hit.batch_id, hit.seq)
     moving = outcome.moving.setdefault(key, _Moving(hit, hit.standing(), hit.done_at))
-    old = moving.standing
+    old = new = moving.standing
     status, level = ReceiptStatus(one.status), ReceiptLevel(one.level)
-    moving.standing = new = apply_receipt(old, hit.part, status, level, one.reason)
-    changed = new != old
+    spoken_of = range(hit.parts) if hit.part == WHOLE else (hit.part,)
+    for part in spoken_of:
+        new = apply_receipt(new, part, status, level, one.reason)
+    moving.standing, changed = new, new != old
     if changed:
         moving.done_at = max(moving.done_at or 0, one.done_at or one.received_at)
-    applied = outcome.applied
+    _note(outcome.applied, one, hit, (old, new))
+    outcome.journal += [(*key, part, changed, *one, outcome.matched_at) for part in spoken_of]
+    if changed and not hit.submitted:
+        at = outcome.matched_at or one.received_at
+        settled = (at, one.lane_id, one.group_id, int(ResultKind.SETTLED), None, None, None)
+        outcome.learnt.append((*key, 0, 0, *settled))
+
+
+def _note(applied: Applied, one: Said, hit: Hit, moved: tuple[Standing, Standing]) -> None:
+    """Count one receipt that was matched."""
+    old, new = moved
     applied.matched += 1
-    if changed:
-        applied.changed += 1
-        if hit.submitted_at and new.state != old.state:
-            applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)
-    else:
+    if new == old:
         applied.repeated += 1
-    outcome.journal.append((*key, hit.part, changed, *one))
+        return
+    applied.changed += 1
+    if hit.submitted_at and new.state != old.state:
+        applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, update
 
-from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind
-from app.ledger.receiving import SUBMISSION, Receiving
-from app.ledger.store import Recorded, Row
+from app import clock
+from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind, Turn
+from app.ledger.receiving import Receiving
+from app.ledger.store import SUBMISSION, TALLY, Company, Grip, Recorded, Row
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import Decisions, Lost, enlist, strike
-from app.models import campaigns, lanes, runs, submissions
-from app.states import CampaignState, DeliveryState, LaneState, RunState
+from app.ledger.unknowns import Decisions, Lost, Mark, enlist, strike, take_down
+from app.models import lanes, submissions, tallies
+from app.states import DeliveryState, LaneState
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -26,6 +27,10 @@ from carriers.contract import (
 
 # How often a carrier's own trouble (Deferred with `counts`) is borne with one message.
 MAX_FAULTS = 5
+
+
+_Pairs = Sequence[tuple[Outcome, Recorded]]
+_Where = tuple[Lane, Lease, int]  # and the time
 
 
 class Results(Receiving, Decisions):
@@ -42,62 +47,69 @@ class Results(Receiving, Decisions):
     ) -> Grant:
         """Write results, with submissions and tallies, and declare the next sub-batch, in one commit."""
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
-        goes_on = then is not None and halted is None and _runs(connection, lane, lease)
-        upto = then.upto if then is not None and goes_on else None
-        held = self.hold(connection, lease, round(lease_s * 1000), upto)
+        upto = then.upto if then is not None and halted is None else None
+        grip = self.grip(connection, lane, lease, round(lease_s * 1000), upto)
         if outcomes:
-            self._write_results(connection, lane, lease, outcomes, held)
+            self._write_results(connection, lane, lease, outcomes, grip)
         if halted is not None:
-            _halt(connection, lane, halted, self.now_ms(connection))
-        if then is None or not (held and goes_on):
-            return Grant(held, go=False)
+            _halt(connection, lane, halted, grip.now)
+        if then is None or upto is None or not (grip.held and grip.goes_on):
+            return Grant(grip.held, go=False)
         wait_s = self.reserve(connection, lane.id, then.segments * then.stretch)
-        return Grant(held, go=True, wait_s=wait_s)
+        return Grant(grip.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(
-        self, connection: Connection, lane: Lane, lease: Lease, outcomes: Sequence[Outcome], held: bool
+        self, connection: Connection, lane: Lane, lease: Lease, outcomes: Sequence[Outcome], grip: Grip
     ) -> None:
         """A lost lease's deliveries were declared unknown meanwhile; what we know of them still counts."""
-        old = DeliveryState.QUEUED if held else DeliveryState.UNKNOWN
-        if not held:
+        old = DeliveryState.QUEUED if grip.held else DeliveryState.UNKNOWN
+        if not grip.held:
             self.requeue(connection, [_key(lease, o) for o in outcomes if isinstance(o.result, _NOT_TAKEN)])
             outcomes = [o for o in outcomes if isinstance(o.result, Accepted | Partial | Rejected)]
-        values = [_recorded(outcome, lease.pass_no) for outcome in outcomes]
-        written = self.write_outcomes(connection, lease, lane.id, old, values)
-        pairs = [(o, new) for o, new in zip(outcomes, values, strict=True) if new.seq in written]
-        self._tally(connection, lease, pairs, old)
-        now = self.now_ms(connection)
-        rows = [row for o, new in pairs for row in _submissions(o, new, (lane, lease, now))]
-        self.add_missing(connection, submissions, SUBMISSION, rows)
+        where = (lane, lease, grip.now)
+        given = [(outcome, _recorded(outcome, lease.pass_no, lane.one_receipt)) for outcome in outcomes]
+        pairs, early, references = self._write_pairs(connection, where, old, given)
         self._list_unknowns(connection, lane, lease, pairs)
-        if not held:
+        for outcome, new in pairs:
+            if isinstance(outcome.result, Partial):
+                take_down(connection, self, [_key(lease, outcome)], Mark(Turn.PARTLY, new.reason))
+        if not grip.held:
             strike(connection, [_key(lease, outcome) for outcome, _ in pairs])
-        references = [row[9] for row in rows if row[9] is not None]
-        if references:
+        if early and references:  # none is left where somebody has settled all meanwhile
             self.rematch_references(connection, references)
 
-    def _tally(
-        self,
-        connection: Connection,
-        lease: Lease,
-        pairs: Sequence[tuple[Outcome, Recorded]],
-        old: DeliveryState,
-    ) -> None:
-        changes = Changes()
-        for outcome, new in pairs:
-            item = outcome.item
-            where = (lease.campaign_id, lease.run_id, lease.batch_id, item.area)
-            changes.move(where, (old, Reason.NONE), (new.state, new.reason), item.segments)
-        changes.write(connection, self)
+    def _write_pairs(
+        self, connection: Connection, where: _Where, old: DeliveryState, pairs: _Pairs
+    ) -> tuple[_Pairs, bool, Sequence[str]]:
+        """Those that were in state `old` and are written now, and whether receipts wait for them."""
+        lane, lease, _ = where
+        company = _company(where, old, pairs)
+        values = [new for _, new in pairs]
+        written = self.write_outcomes(connection, (lease, lane.id), old, values, company)
+        if len(written.seqs) < len(pairs):
+            pairs = [pair for pair in pairs if pair[1].seq in written.seqs]
+            company = _company(where, old, pairs)
+            self.append(connection, tallies, TALLY, company.tallies)
+            self.add_missing(connection, submissions, SUBMISSION, company.submissions)
+        return pairs, written.early, company.references
 
-    def _list_unknowns(
-        self, connection: Connection, lane: Lane, lease: Lease, pairs: Sequence[tuple[Outcome, Recorded]]
-    ) -> None:
+    def _list_unknowns(self, connection: Connection, lane: Lane, lease: Lease, pairs: _Pairs) -> None:
         for outcome, _new in pairs:
             if isinstance(outcome.result, Unknown):
                 item = outcome.item
                 lost = Lost(lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 enlist(connection, self, [lost], lane.id, outcome.result.reason[:200])
+
+
+def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> Company:
+    """The submissions of these deliveries, and what they change in the tallies."""
+    lease, changes = where[1], Changes()
+    for outcome, new in pairs:
+        item = outcome.item
+        own = (lease.campaign_id, lease.run_id, lease.batch_id, item.area)
+        changes.move(own, (old, Reason.NONE), (new.state, new.reason), item.segments)
+    rows = [row for outcome, new in pairs for row in _submissions(outcome, new, where)]
+    return Company(rows, changes.rows(), [row[9] for row in rows if row[9] is not None])
 
 
 # The carrier's own word that it has nothing: sending these again is no guess.
@@ -106,19 +118,6 @@ _NOT_TAKEN = Deferred | Halted
 
 def _key(lease: Lease, outcome: Outcome) -> Key:
     return Key(lease.campaign_id, lease.batch_id, outcome.item.seq)
-
-
-def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:
-    """Whether lane and run still run, and the campaign is still approved, as committed."""
-    query = (
-        select(lanes.c.id)
-        .select_from(lanes)
-        .join(runs, and_(runs.c.id == lease.run_id, runs.c.state == RunState.RUNNING.value))
-        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
-        .where(lanes.c.id == lane.id, lanes.c.state == LaneState.RUNNING.value)
-        .where(campaigns.c.state == CampaignState.APPROVED.value)
-    )
-    return connection.execute(query).first() is not None
 
 
 def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
@@ -131,7 +130,7 @@ def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
     connection.execute(update(lanes).where(lanes.c.id == lane.id).values(values))
 
 
-def _recorded(outcome: Outcome, pass_no: int) -> Recorded:
+def _recorded(outcome: Outcome, pass_no: int, one_receipt: bool) -> Recorded:
     """The delivery's new values: state, reason, parts, failed parts, attempts, faults."""
     item, result = outcome.item, outcome.result
     seq, faults = item.seq, item.faults
@@ -144,7 +143,8 @@ def _recorded(outcome: Outcome, pass_no: int) -> Recorded:
         case Rejected(_, reason):
             return Recorded(seq, DeliveryState.REJECTED, reason, 1, 1, 0, faults)
         case Unknown(_, refs):
-            return Recorded(seq, DeliveryState.UNKNOWN, 0, len(refs) or item.segments, 0, 0, faults)
+            expected = len(refs) or (1 if one_receipt else item.segments)
+            return Recorded(seq, DeliveryState.UNKNOWN, 0, expected, 0, 0, faults)
         case Deferred(counts=True) if faults + 1 >= MAX_FAULTS:
             return Recorded(seq, DeliveryState.REJECTED, Reason.SYSTEM, 1, 1, 0, faults + 1)
         case Deferred(counts=counts):
@@ -163,7 +163,7 @@ _KIND: dict[type[SubmitResult], ResultKind] = {
 }
 
 
-def _submissions(outcome: Outcome, new: Recorded, where: tuple[Lane, Lease, int]) -> list[Row]:
+def _submissions(outcome: Outcome, new: Recorded, where: _Where) -> list[Row]:
     """One row for each part; one for a message whose parts the carrier does not name."""
     lane, lease, now = where
     result = outcome.result
@@ -171,9 +171,9 @@ def _submissions(outcome: Outcome, new: Recorded, where: tuple[Lane, Lease, int]
     refs = getattr(result, "refs", ()) or (None,)
     refused = result.refused if isinstance(result, Partial) else ()
     head = (lease.campaign_id, lease.batch_id, outcome.item.seq, lease.pass_no)
-    tail, code = (now, lane.id, lane.group_id), _code(result)
+    tail, said = (now, lane.id, lane.group_id), (_code(result), getattr(result, "network", "") or None)
     return [
-        (*head, part, *tail, int(ResultKind.REJECTED if part in refused else kind), reference, code)
+        (*head, part, *tail, int(ResultKind.REJECTED if part in refused else kind), reference, *said)
         for part, reference in enumerate(refs)
     ]
 

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, and_, select
 
 from app import clock
-from app.ledger.contract import Lease
+from app.ledger.contract import Lane, Lease
+from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
 from app.ledger.results import Results
-from app.ledger.store import Claim, Hit, OpenChunk, Recorded, Row
+from app.ledger.store import (
+    FURTHEST_US,
+    SUBMISSION,
+    TALLY,
+    Claim,
+    Company,
+    Grip,
+    Hit,
+    OpenChunk,
+    Recorded,
+    Row,
+    Written,
+)
 from app.ledger.tallies import Tallies
-from app.states import DeliveryState
+from app.models import campaigns, lanes, runs, submissions, tallies
+from app.states import CampaignState, DeliveryState, LaneState, RunState
 
 _TAKE = """
     UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, lane_id = coalesce(?, lane_id),
@@ -30,10 +44,12 @@ _HOLD = """
     UPDATE chunks SET lease_until = ?, watermark = max(watermark, coalesce(?, watermark))
      WHERE campaign_id = ? AND batch_id = ? AND first_seq = ? AND attempt = ? AND state = 1
 """
-_RESERVE = """
-    UPDATE lanes SET next_free_us = max(next_free_us, ?) + cast(? * 1e6 / segments_per_second AS integer)
-     WHERE id = ? RETURNING next_free_us - cast(? * 1e6 / segments_per_second AS integer)
-"""
+_RESERVE = f"""
+    UPDATE lanes SET next_free_us = cast(?2 * 1e6 / segments_per_second AS integer)
+         + CASE WHEN next_free_us > ?1 + {FURTHEST_US} THEN ?1 + cast({FURTHEST_US} / 2 AS integer)
+                ELSE max(next_free_us, ?1) END
+     WHERE id = ?3 RETURNING next_free_us - cast(?2 * 1e6 / segments_per_second AS integer)
+"""  # noqa: S608 - constants of ours; values are bound
 _OUTCOME = """
     UPDATE deliveries SET state = ?, reason = ?, parts = ?, failed = ?, attempts = ?, faults = ?, lane_id = ?,
            submitted_at = CASE WHEN ? = 0 THEN submitted_at ELSE ? END
@@ -48,7 +64,7 @@ _FIND = """
            d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed
       FROM submissions s
       JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
-     WHERE s.reference = ? AND s.group_id = ?
+     WHERE s.reference = ? AND s.group_id = ? AND d.phone = coalesce(?, d.phone)
 """
 _STANDING = """
     UPDATE deliveries SET state = ?, reason = ?, delivered = ?, relayed = ?, failed = ?, done_at = ?
@@ -69,21 +85,34 @@ FOLD_FROM = 20_000
 _VARIABLES = 500
 
 
-class SqliteLedger(Queue, Results, Tallies):
+class SqliteLedger(Queue, Results, Tallies, Erasing):
     """The primitives on SQLite; nothing is locked row by row, since there is one writer."""
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
         """Nothing to do: one table holds every campaign."""
 
+    def detach(self, connection: Connection, campaign_id: int) -> None:
+        """Nothing to do: one table holds every campaign."""
+
+    def forget_for_good(self, connection: Connection) -> None:
+        """Without this SQLite leaves what was deleted on pages that are free now."""
+        connection.exec_driver_sql("PRAGMA secure_delete = ON")
+
     def now_ms(self, connection: Connection) -> int:
         """The clock of the one process."""
         return clock.now_ms()
+
+    def home(self, connection: Connection) -> str:
+        """The file has but one; see ledger/backup.py."""
+        return "sqlite"
 
     def append(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
     ) -> None:
         """Add many rows."""
-        connection.exec_driver_sql(_insert("INSERT", table, columns), list(rows))
+        values = list(rows)
+        if values:
+            connection.exec_driver_sql(_insert("INSERT", table, columns), values)
 
     def add_missing(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
@@ -113,18 +142,30 @@ class SqliteLedger(Queue, Results, Tallies):
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt)
         return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
 
+    def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
+        """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
+        goes_on = upto is not None and _runs(connection, lane, lease)
+        held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
+        return Grip(held, goes_on, clock.now_ms())
+
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
         """Reserve time on the link; seconds from now until the first segment may go."""
         now = clock.now_ms() * 1000
-        starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, lane_id, segments)).scalar_one()
+        starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, lane_id)).scalar_one()
         return max(0.0, (starts - now) / 1e6)
 
     def write_outcomes(
-        self, connection: Connection, lease: Lease, lane_id: int, old: DeliveryState, rows: Sequence[Recorded]
-    ) -> set[int]:
-        """Set the deliveries that are in state `old`; which they were."""
+        self,
+        connection: Connection,
+        where: tuple[Lease, int],
+        old: DeliveryState,
+        rows: Sequence[Recorded],
+        company: Company,
+    ) -> Written:
+        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
         if not rows:
-            return set()
+            return Written(set(), early=False)
+        lease, lane_id = where
         now, own = clock.now_ms(), (lease.campaign_id, lease.batch_id)
         seqs = [row.seq for row in rows]
         span = (*own, min(seqs), max(seqs), int(old))
@@ -134,15 +175,18 @@ class SqliteLedger(Queue, Results, Tallies):
         ]
         if values:
             connection.exec_driver_sql(_OUTCOME, values)
-        return there
+        if len(there) == len(rows):
+            self.append(connection, tallies, TALLY, company.tallies)
+            self.add_missing(connection, submissions, SUBMISSION, company.submissions)
+        return Written(there, early=bool(company.references))
 
-    def find(self, connection: Connection, references: Sequence[tuple[int, str]]) -> list[Hit]:
-        """Read the deliveries of these (group_id, reference)."""
+    def find(self, connection: Connection, asked: Sequence[tuple[int, str, int | None]]) -> list[Hit]:
+        """Read the deliveries of these (group_id, reference, phone if stated)."""
         raw: Any = connection.connection.driver_connection
         return [
             Hit(nth, *row)
-            for nth, (group, reference) in enumerate(references)
-            for row in raw.execute(_FIND, (reference, group))
+            for nth, (group, reference, phone) in enumerate(asked)
+            for row in raw.execute(_FIND, (reference, group, phone))
         ]
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
@@ -169,6 +213,19 @@ class SqliteLedger(Queue, Results, Tallies):
         if rows >= FOLD_FROM:
             connection.exec_driver_sql(_FOLD, (last,))
             connection.exec_driver_sql("DELETE FROM tallies WHERE rowid <= ?", (last,))
+
+
+def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:
+    """Whether lane and run still run, and the campaign is still approved, as committed."""
+    query = (
+        select(lanes.c.id)
+        .select_from(lanes)
+        .join(runs, and_(runs.c.id == lease.run_id, runs.c.state == RunState.RUNNING.value))
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .where(lanes.c.id == lane.id, lanes.c.state == LaneState.RUNNING.value)
+        .where(campaigns.c.state == CampaignState.APPROVED.value)
+    )
+    return connection.execute(query).first() is not None
 
 
 def _insert(verb: str, table: Table, columns: Sequence[str]) -> str:

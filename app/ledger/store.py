@@ -6,12 +6,46 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, select
 
-from app.ledger.contract import Lease
+from app.ledger.contract import Lane, Lease
+from app.models import erasures, receipts, tallies
 from app.states import DeliveryState, Standing
 
 Row = tuple[Any, ...]
+TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
+SAID = (
+    "received_at",
+    "done_at",
+    "phone",
+    "lane_id",
+    "group_id",
+    "level",
+    "reason",
+    "status",
+    "reference",
+    "code",
+    "raw",
+)
+JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *SAID, "matched_at")
+SUBMISSION = (
+    "campaign_id",
+    "batch_id",
+    "seq",
+    "attempt",
+    "part",
+    "at",
+    "lane_id",
+    "group_id",
+    "result",
+    "reference",
+    "code",
+    "network",
+)
+# Twice what one process has reserved at the most: two halves of a sub-batch, each half a second or one
+# message of 15 parts, ten times as slow while throttled. What is reserved beyond this was so by a clock that
+# has been set back since: the lane goes on after half of it, when all that is on the wire has surely gone.
+FURTHEST_US = "(4000000 + 600000000 / segments_per_second)"
 
 
 class OpenChunk(NamedTuple):
@@ -38,6 +72,21 @@ class Claim(NamedTuple):
     early: bool = False
 
 
+class Grip(NamedTuple):
+    """Whether the lease stands, and whether run and lane still run; the time on the shared clock."""
+
+    held: bool
+    goes_on: bool
+    now: int
+
+
+class Moment(NamedTuple):
+    """The time on the shared clock, and the campaigns that are being erased: no receipt moves them."""
+
+    now: int
+    closed: frozenset[int]
+
+
 class Recorded(NamedTuple):
     """The new values of one delivery after a submit."""
 
@@ -50,12 +99,30 @@ class Recorded(NamedTuple):
     faults: int
 
 
-class Hit(NamedTuple):
-    """The submission and the delivery that a reference belongs to, the delivery locked."""
+class Written(NamedTuple):
+    """Which deliveries were set; early: a receipt with one of their references waits in quarantine."""
 
-    nth: int  # which of the references asked for
+    seqs: set[int]
+    early: bool
+
+
+class Company(NamedTuple):
+    """Rows that are written together with deliveries, where all of these were in their old state."""
+
+    submissions: Sequence[Row]
+    tallies: Sequence[Row]
+    references: Sequence[str]
+
+
+WHOLE = -1  # in place of a part: the receipt speaks of the whole message
+
+
+class Hit(NamedTuple):
+    """The submission and the delivery that a receipt belongs to, the delivery locked."""
+
+    nth: int  # which of the receipts asked for
     at: int
-    part: int
+    part: int  # or WHOLE
     campaign_id: int
     batch_id: int
     seq: int
@@ -71,6 +138,7 @@ class Hit(NamedTuple):
     delivered: int
     relayed: int
     failed: int
+    submitted: bool = True  # some submission of it is written down
 
     def standing(self) -> Standing:
         """The part that states.py reasons on."""
@@ -90,6 +158,10 @@ class Store(ABC):
     @abstractmethod
     def now_ms(self, connection: Connection) -> int:
         """The clock that all processes share."""
+
+    @abstractmethod
+    def home(self, connection: Connection) -> str:
+        """Which life of which database this is."""
 
     @abstractmethod
     def append(
@@ -116,22 +188,48 @@ class Store(ABC):
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
 
     @abstractmethod
+    def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
+        """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
+
+    @abstractmethod
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
         """Reserve time on the link for so many segments; seconds from now until the first may go."""
 
     @abstractmethod
     def write_outcomes(
-        self, connection: Connection, lease: Lease, lane_id: int, old: DeliveryState, rows: Sequence[Recorded]
-    ) -> set[int]:
-        """Set the deliveries that are in state `old`; which they were."""
+        self,
+        connection: Connection,
+        where: tuple[Lease, int],
+        old: DeliveryState,
+        rows: Sequence[Recorded],
+        company: Company,
+    ) -> Written:
+        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
 
     @abstractmethod
-    def find(self, connection: Connection, references: Sequence[tuple[int, str]]) -> list[Hit]:
-        """Lock and read the deliveries of these (group_id, reference), in key order."""
+    def find(self, connection: Connection, asked: Sequence[tuple[int, str, int | None]]) -> list[Hit]:
+        """Lock and read the deliveries of these (group_id, reference, phone if stated), in key order."""
 
     @abstractmethod
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
+
+    def moment(self, connection: Connection) -> Moment:
+        """What a group of receipts begins with."""
+        e = erasures.c
+        closed = select(e.subject_id).where(e.kind == "campaign", e.ended_at.is_(None))
+        return Moment(self.now_ms(connection), frozenset(connection.execute(closed).scalars()))
+
+    def write_applied(
+        self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
+    ) -> None:
+        """What a group of receipts has moved: deliveries, tallies, and the receipts themselves."""
+        if standings:
+            self.write_standings(connection, standings)
+        if changes:
+            self.append(connection, tallies, TALLY, changes)
+        if journal:
+            self.append(connection, receipts, JOURNAL, journal)
 
     @abstractmethod
     def take_quarantined(

@@ -7,11 +7,9 @@ from collections import defaultdict
 from sqlalchemy import Connection, text
 
 from app.ledger.contract import Count
-from app.ledger.store import Store
+from app.ledger.store import TALLY, Row, Store
 from app.models import tallies
 from app.states import DeliveryState, NotSent
-
-COLUMNS = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
 
 
 class Changes:
@@ -37,11 +35,15 @@ class Changes:
         change[0] += 1
         change[1] += segments
 
+    def rows(self) -> list[Row]:
+        """What has changed on balance."""
+        return [(*key, n, segments) for key, (n, segments) in self._changes.items() if n or segments]
+
     def write(self, connection: Connection, store: Store) -> None:
         """Append what has changed on balance."""
-        rows = [(*key, n, segments) for key, (n, segments) in self._changes.items() if n or segments]
+        rows = self.rows()
         if rows:
-            store.append(connection, tallies, COLUMNS, rows)
+            store.append(connection, tallies, TALLY, rows)
 
 
 _RECOUNT = text(
@@ -50,12 +52,14 @@ _RECOUNT = text(
       FROM deliveries WHERE campaign_id = :campaign
      GROUP BY run_id, batch_id, area, state, reason
     UNION ALL
-    SELECT b.run_id, b.batch_id, s.area, :excluded, :repeated, count(*), 0
-      FROM run_batches b JOIN subscribers s ON s.batch_id = b.batch_id AND s.seq <= b.fanned_upto
-     WHERE b.campaign_id = :campaign AND NOT EXISTS (
-           SELECT 1 FROM deliveries d
-            WHERE d.campaign_id = :campaign AND d.batch_id = s.batch_id AND d.seq = s.seq)
-     GROUP BY b.run_id, b.batch_id, s.area
+    SELECT run_id, batch_id, area, :excluded, why, count(*), 0 FROM (
+      SELECT b.run_id, b.batch_id, s.area, coalesce(l.reason, :repeated) AS why
+        FROM run_batches b JOIN subscribers s ON s.batch_id = b.batch_id AND s.seq <= b.fanned_upto
+        LEFT JOIN left_out l ON l.campaign_id = :campaign AND l.batch_id = s.batch_id AND l.seq = s.seq
+       WHERE b.campaign_id = :campaign AND NOT EXISTS (
+             SELECT 1 FROM deliveries d
+              WHERE d.campaign_id = :campaign AND d.batch_id = s.batch_id AND d.seq = s.seq)) AS out
+     GROUP BY run_id, batch_id, area, why
     """
 )
 

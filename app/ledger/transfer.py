@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Integer,
+    LargeBinary,
     String,
     Table,
     cast,
@@ -31,6 +32,7 @@ Progress = Callable[[str, int], None]
 Sums = dict[str, object]
 
 _SLICE = 10_000
+_FILES_AT_ONCE = 10  # of tables that hold whole files
 _PRIME = 1_000_003  # keeps the sums of any number of rows within 8 bytes
 
 
@@ -80,7 +82,7 @@ def _copy_table(
 ) -> int:
     names = [column.name for column in table.columns]
     done, rows = 0, _rows(old, table)
-    while part := list(islice(rows, _SLICE)):
+    while part := list(islice(rows, _slice(table))):
         ledger.append(new, table, names, part)
         done += len(part)
         progress(table.name, done)
@@ -90,12 +92,18 @@ def _copy_table(
 def _rows(old: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
     """The rows as COPY takes them, in constant memory."""
     jsons = [number for number, column in enumerate(table.columns) if isinstance(column.type, JSON)]
-    found = old.execute(select(table), execution_options={"yield_per": _SLICE})
+    found = old.execute(select(table), execution_options={"yield_per": _slice(table)})
     for row in found:
         values = list(row)
         for number in jsons:
             values[number] = Json(values[number])
         yield tuple(values)
+
+
+def _slice(table: Table) -> int:
+    """How many rows are held in memory at once."""
+    has_files = any(isinstance(column.type, LargeBinary) for column in table.columns)
+    return _FILES_AT_ONCE if has_files else _SLICE
 
 
 def _set_sequence(new: Connection, table: Table) -> None:
@@ -130,11 +138,11 @@ def _sums(connection: Connection, table: Table) -> Sums:
 
 
 def _summable(column: Column[Any]) -> bool:
-    return isinstance(column.type, Integer | Boolean | String)
+    return isinstance(column.type, Integer | Boolean | String | LargeBinary)
 
 
 def _sum(column: Column[Any]) -> Any:
-    if isinstance(column.type, String):
+    if isinstance(column.type, String | LargeBinary):
         return func.sum(func.length(column))
     number = cast(column, Integer if isinstance(column.type, Boolean) else BigInteger)
     return func.sum(number % _PRIME)

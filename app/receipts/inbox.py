@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
+from app import clock
 from app.db import Database
+from app.errors import Away
 from app.ledger.contract import Applied, Arrival, Lane, Ledger
 from app.metrics import Metrics
 from carriers.contract import Acknowledge, Receipt, ReceiptSink
+
+# So much of the waiting time without a further receipt, and the group goes as it is: with clients that wait
+# for their answer nothing else would come, and a loop that is busy does not find the time to be quiet.
+_QUIET = 0.05
 
 log = structlog.get_logger(__name__)
 
@@ -30,11 +37,13 @@ class Inbox:
     metrics: Metrics
     group: int = 200
     wait_s: float = 0.02
-    room: int = 20_000
+    room: int = 50_000
+    refused: int = 0  # receipts that a process which ended without its database gave back
     _waiting: deque[tuple[Arrival, Acknowledge]] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _full: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
+    _calls: dict[Hashable, asyncio.Future[bool]] = field(default_factory=dict)
 
     def sink(self, lane: Lane) -> ReceiptSink:
         """Where a link of this lane drops its receipts."""
@@ -44,14 +53,46 @@ class Inbox:
                 acknowledge(False)
                 return
             self._waiting.append((Arrival(lane, receipt), acknowledge))
-            self._some.set()
-            if len(self._waiting) >= self.group:
-                self._full.set()
+            self._arrived()
 
         return drop
 
+    def _arrived(self) -> None:
+        self._some.set()
+        if len(self._waiting) >= self.group:
+            self._full.set()
+
+    def _open_for(self, count: int) -> bool:
+        """Whether so many receipts can be taken now, and have a chance to be committed soon."""
+        return not (self._stopping or self.db.away or len(self._waiting) + count > self.room)
+
+    async def accept(self, arrivals: Sequence[Arrival], call: Hashable, patience_s: float) -> bool:
+        """Queue these among all others and wait for their commit; False: not taken, or not in time.
+
+        What was not committed in time still will be. When the carrier repeats the same `call` meanwhile, it
+        waits for that one: repetitions must not add to the work that they were caused by.
+        """
+        committed = self._calls.get(call) or self._queue(arrivals, call)
+        if committed is None or self.db.away:
+            return False
+        done, _ = await asyncio.wait((committed,), timeout=patience_s)  # leaves it be when the caller goes
+        return bool(done) and committed.result()
+
+    def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> asyncio.Future[bool] | None:
+        if not self._open_for(len(arrivals)):
+            return None
+        committed = self._calls[call] = asyncio.get_running_loop().create_future()
+        self._waiting.extend((arrival, _unasked) for arrival in arrivals[:-1])
+        # First in, first out: when the last one is committed, all are.
+        self._waiting.append((arrivals[-1], partial(self._answer, call)))
+        self._arrived()
+        return committed
+
+    def _answer(self, call: Hashable, committed: bool) -> None:
+        self._calls.pop(call).set_result(committed)
+
     async def put(self, arrivals: Sequence[Arrival]) -> Applied:
-        """Apply these now, in one commit of their own: for webhooks, files and polls that wait for it."""
+        """Apply these now, in one commit of their own: for files and polls that wait for it."""
         applied = await self.db.awrite(self.ledger.apply, arrivals)
         self._count(applied)
         return applied
@@ -63,7 +104,7 @@ class Inbox:
         self._full.set()
 
     async def run(self) -> None:
-        """Commit group after group. Ends only after stop()."""
+        """Commit group after group. Ends after stop(); with Away where the database is waited for in vain."""
         while not self._stopping or self._waiting:
             await self._some.wait()
             if len(self._waiting) < self.group and not self._stopping:
@@ -77,16 +118,36 @@ class Inbox:
                 await self._commit(taken)
 
     async def _gather(self) -> None:
-        try:
-            await asyncio.wait_for(self._full.wait(), self.wait_s)
-        except TimeoutError:
-            return
+        """Wait for a full group, for `wait_s` at the most; where callers wait, while receipts keep coming.
+
+        Nobody waits for those of a bind, and a commit too soon meets messages that are not recorded yet.
+        """
+        ends, seen = clock.monotonic() + self.wait_s, 0
+        while len(self._waiting) > seen and clock.monotonic() < ends:
+            seen = len(self._waiting)
+            pause_s = self.wait_s * _QUIET if self._calls else ends - clock.monotonic()
+            try:
+                await asyncio.wait_for(self._full.wait(), pause_s)
+            except TimeoutError:
+                continue
 
     async def _commit(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
-        applied = await self.db.insist(self.ledger.apply, [arrival for arrival, _ in taken])
+        try:
+            applied = await self.db.insist(self.ledger.apply, [arrival for arrival, _ in taken])
+        except Away:
+            self._refuse(taken)
+            raise
         for _, acknowledge in taken:
             acknowledge(True)
         self._count(applied)
+
+    def _refuse(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
+        """Give back what can't be committed any more: it is not lost, its carrier brings it again."""
+        self._stopping = True
+        for _, acknowledge in (*taken, *self._waiting):
+            self.refused += 1
+            acknowledge(False)
+        self._waiting.clear()
 
     def _count(self, applied: Applied) -> None:
         self.metrics.receipts("applied", applied.changed)
@@ -94,3 +155,7 @@ class Inbox:
         self.metrics.receipts("quarantined", applied.quarantined)
         for seconds in applied.latencies:
             self.metrics.latency(seconds)
+
+
+def _unasked(_committed: bool) -> None:
+    """One of an array, for which the last one answers."""

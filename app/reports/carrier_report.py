@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from app import clock
-from app.errors import NotFound
+from app.errors import Conflict, no_such
 from app.ledger.contract import Count
 from app.models import bad_lines, campaigns, runs, subscribers, tallies
-from app.reports import details, labels, scope, tally
+from app.reports import asof, by_area, details, flow, kept, labels, progress, scope, stated, tally
+from app.reports.asof import Past
 from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, agree
 from app.reports.scope import Scope
 from app.states import FAILED, SENT, DeliveryState, NotSent
@@ -32,69 +34,98 @@ _OUTCOME = {
 
 
 def build(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport:
-    """The report of a run, with `cutoff_ms` (ms since 1970) printed as its cut-off time.
+    """The report of a run as it stood at `cutoff_ms` (ms since 1970): what has come since does not count.
 
     Unbalanced, when its identities do not hold; NotFound. Call it by db.read: one moment for all figures.
     """
-    return _build(connection, scope.of_run(connection, run_id), cutoff_ms, whole=True)
+    erased = kept.of_run(connection, run_id, cutoff_ms)
+    return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms)
 
 
 def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
     """The report of one batch in one campaign; otherwise as `build`."""
-    return _build(connection, scope.of_batch(connection, campaign_id, batch_id), cutoff_ms, whole=False)
+    of = scope.of_batch(connection, campaign_id, batch_id)
+    if kept.of_run(connection, of.run.id, cutoff_ms) is not None:
+        raise Conflict(
+            f"The rows of campaign {campaign_id} are erased, so no batch of it has a report any more; the "
+            f"report of run {of.run.id} is kept.",
+            field="batch_id",
+        )
+    return _build(connection, of, cutoff_ms)
 
 
 def build_campaign(
     connection: Connection, campaign_id: int, cutoff_ms: int, carrier: str | None = None
 ) -> CampaignReport:
-    """The runs of a campaign side by side, all or those of one carrier; otherwise as `build`."""
+    """The runs of a campaign side by side, all or those of one carrier; otherwise as `build`.
+
+    Without the runs whose carriers send: nothing is measured on them, and kinds are never added up.
+    """
     name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar()
     if name is None:
-        raise NotFound(f"There is no campaign {campaign_id}.", field="campaign_id")
-    query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
-    ids = connection.execute(query.where(runs.c.carrier == carrier) if carrier else query).scalars()
-    parts = tuple(build(connection, run_id, cutoff_ms) for run_id in ids.all())
-    return CampaignReport(campaign_id, name, cutoff_ms, parts)
+        raise no_such("campaign", campaign_id, field="campaign_id")
+    query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
+    found = connection.execute(query.where(runs.c.carrier == carrier) if carrier else query).all()
+    held = stated.held_runs(connection, campaign_id)
+    parts = tuple(build(connection, row.id, cutoff_ms) for row in found if row.id not in held)
+    themselves = tuple(row.carrier for row in found if row.id in held)
+    return CampaignReport(campaign_id, name, cutoff_ms, parts, themselves)
 
 
-def _build(connection: Connection, of: Scope, cutoff_ms: int, *, whole: bool) -> CarrierReport:
-    counts = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
-    unfanned = _unfanned(connection, of)
+def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
+    back = asof.past(connection, of, cutoff_ms)
+    counts = _counts(connection, of, cutoff_ms, back)
     on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
-    areas = _areas([*counts, *unfanned], on)
+    areas = areas_of(counts, on)
     outside = sum(batch.lines - batch.accepted for batch in of.batches)
-    written_off = sum(
-        c.n for c in counts if (c.state, c.reason) == (DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF)
-    )
+    sent = flow.flow(connection, of, cutoff_ms, back)
     report = CarrierReport(
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
-        excluded=(*_excluded_lines(connection, of), *_not_sent([*counts, *unfanned])),
-        extra=details.beside(connection, of, written_off, whole),
+        excluded=(*_excluded_lines(connection, of), *_not_sent(counts)),
+        extra=replace(details.beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
         areas=areas,
+        places=by_area.measured(areas, on),
         outside_areas=outside,
-        days=details.days(connection, of),
+        days=flow.days(sent),
+        steps=flow.steps(sent),
         reasons=_reasons(counts),
+        networks=details.networks(connection, of, cutoff_ms),
     )
     _check(of, report)
-    return report
+    return replace(report, header=progress.header(connection, report, of))
 
 
-def _unfanned(connection: Connection, of: Scope) -> list[Count]:
+def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[Count]:
+    """Every subscriber of the batches once, as it stood at the cut-off."""
+    present = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
+    counts = back.corrected(present, of.run.id)
+    if not of.begun(cutoff_ms):  # that numbers are repeated is found when they are queued
+        unseen = (DeliveryState.EXCLUDED, DeliveryState.QUEUED)
+        counts = [c._replace(state=unseen[1], reason=0) if c.state == unseen[0] else c for c in counts]
+    return [*counts, *_unfanned(connection, of, cutoff_ms)]
+
+
+def _written_off(counts: Iterable[Count]) -> int:
+    left = (DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF)
+    return sum(c.n for c in counts if (c.state, c.reason) == left)
+
+
+def _unfanned(connection: Connection, of: Scope, cutoff_ms: int) -> list[Count]:
     """Subscribers not yet turned into deliveries, as if queued; not sent, where the run has been closed."""
     s = subscribers.c
     beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in of.batches]
     if not beyond:
         return []
     query = select(s.batch_id, s.area, func.count()).where(or_(*beyond)).group_by(s.batch_id, s.area)
-    closed = of.over and of.run.closing is not None
+    closed = of.closed(cutoff_ms)
     state = DeliveryState.NOT_SENT if closed else DeliveryState.QUEUED
     reason = of.run.closing if closed else 0
     rows = connection.execute(query)
     return [Count(of.run.id, batch_id, area, state, reason, n, 0) for batch_id, area, n in rows]
 
 
-def _figures(counts: Iterable[Count]) -> Figures:
+def figures_of(counts: Iterable[Count]) -> Figures:
     """Counts in the words of the report; lines left out at import have no count and are not here."""
     sums: Counter[str] = Counter()
     for count in counts:
@@ -106,12 +137,13 @@ def _figures(counts: Iterable[Count]) -> Figures:
     return Figures(**sums)
 
 
-def _areas(counts: Sequence[Count], on: date) -> tuple[AreaRow, ...]:
+def areas_of(counts: Sequence[Count], on: date) -> tuple[AreaRow, ...]:
+    """Counts by area, named as on that day; those of unknown area last."""
     by_area: defaultdict[str | None, list[Count]] = defaultdict(list)
     for count in counts:
         by_area[count.area].append(count)
     codes = sorted(by_area, key=lambda code: (code is None, code))
-    return tuple(AreaRow(code, labels.area(code, on), _figures(by_area[code])) for code in codes)
+    return tuple(AreaRow(code, labels.area(code, on), figures_of(by_area[code])) for code in codes)
 
 
 def _excluded_lines(connection: Connection, of: Scope) -> list[Cause]:

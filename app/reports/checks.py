@@ -7,8 +7,22 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
+from app import clock, seal
 from app.ledger.contract import ChunkState, Count, Ledger
-from app.models import bad_lines, batches, chunks, deliveries, run_batches, runs, subscribers, unknowns
+from app.models import (
+    bad_lines,
+    batches,
+    chunks,
+    deliveries,
+    left_out,
+    receipts,
+    run_batches,
+    runs,
+    submissions,
+    subscribers,
+    turns,
+    unknowns,
+)
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
 from app.states import BatchState, DeliveryState, RunState
@@ -34,6 +48,8 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
     for what, counter, rows in pairs:
         if counter != rows:
             yield f"Batch {batch_id}: its counter of {what} is {counter}, its rows give {rows}."
+    if seal.rows_altered(connection, batch_id):
+        yield f"Batch {batch_id}: its subscribers are not those that were imported."
 
 
 def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
@@ -79,11 +95,18 @@ def subscribers_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
     strange = _first(d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(own))
     known = exists().where(d.campaign_id == campaign_id, d.phone == s.phone)
     queued = and_(s.batch_id == b.batch_id, s.seq <= b.fanned_upto)
-    lost = _first(s.batch_id, s.seq).select_from(run_batches.join(subscribers, queued))
+    lost = _first(s.batch_id, s.seq).select_from(run_batches.join(subscribers, queued)).where(~_left_out())
     for row in connection.execute(strange.group_by(d.batch_id)):
         yield f"Batch {row[0]}: {row[1]} deliveries (the first: line {row[2]}) match no subscriber."
     for row in connection.execute(lost.where(b.campaign_id == campaign_id, ~known).group_by(s.batch_id)):
         yield f"Batch {row[0]}: {row[1]} subscribers (the first: line {row[2]}) were lost before queueing."
+
+
+def _left_out() -> ColumnElement[bool]:
+    """The subscriber was left out of the campaign for a reason that is written down."""
+    o, s = left_out.c, subscribers.c
+    own = (o.campaign_id == run_batches.c.campaign_id, o.batch_id == s.batch_id, o.seq == s.seq)
+    return exists().where(*own)
 
 
 def _first(batch_id: ColumnElement[int], seq: ColumnElement[int]) -> Select[*tuple[Any, ...]]:
@@ -150,14 +173,22 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """Every run's report keeps its identities."""
+    """Every run's report keeps its identities, also where some host's clock was ahead of this one's."""
+    at = max(clock.now_ms(), _newest(connection, campaign_id))
     for run_id in (
         connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars().all()
     ):
         try:
-            carrier_report.build(connection, run_id, 0)
+            carrier_report.build(connection, run_id, at)
         except Unbalanced as error:
             yield error.detail
+
+
+def _newest(connection: Connection, campaign_id: int) -> int:
+    """The latest time in the campaign's journals."""
+    journals = ((submissions, "at"), (receipts, "received_at"), (turns, "at"))
+    queries = (select(func.max(t.c[at])).where(t.c.campaign_id == campaign_id) for t, at in journals)
+    return max(connection.execute(query).scalar_one() or 0 for query in queries)
 
 
 def _count(connection: Connection, query: Select[int]) -> int:

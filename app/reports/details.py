@@ -1,95 +1,57 @@
-"""What only the rows themselves can tell: days, deferrals, messages sent again or partly delivered."""
+"""What only the rows themselves can tell: deferrals, messages sent again, partly delivered or ported."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, distinct, func, select
+from sqlalchemy import Connection, and_, func, select
 
-from app.clock import DAY_MS, VIETNAM_OFFSET_MS
 from app.ledger.contract import ResultKind
 from app.models import audit, deliveries, submissions
-from app.reports.figures import DayRow, Extra
+from app.reports import asof, labels
+from app.reports.asof import Past
+from app.reports.figures import Cause, Extra
 from app.reports.scope import Scope
-from app.states import RECEIVED, SENT, DeliveryState
+from app.states import RECEIVED, DeliveryState
+from carriers.contract import Reason
 
-_EPOCH = date(1970, 1, 1)
 RESENT = "unknown sent again"  # the audit's word for a person's decision, whose detail has their number `n`
 
 
-def days(connection: Connection, scope: Scope) -> tuple[DayRow, ...]:
-    """Form 3: sent by the day of submission, received by the day of the receipt; lost days last."""
-    sent = {row.day: row for row in connection.execute(_sent(scope))}
-    received: defaultdict[int | None, dict[int, int]] = defaultdict(dict)
-    for row in connection.execute(_received(scope)):
-        received[row.day][row.state] = row.n
-    found = sorted({*sent, *received}, key=lambda day: (day is None, day))
-    return tuple(_day_row(day, sent.get(day), received.get(day, {})) for day in found)
-
-
-def _sent(scope: Scope) -> Any:
+def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
+    """The figures beside the identities, but for what the tallies tell."""
     d = deliveries.c
-    day = _day(d.submitted_at)
-    columns = (
-        func.count(distinct(d.batch_id)).label("batches"),
-        func.count().label("n"),
-        func.min(d.submitted_at).label("first_ms"),
-        func.max(d.submitted_at).label("last_ms"),
-    )
-    where = (*scope.within(deliveries), d.state.in_(SENT))
-    return select(day.label("day"), *columns).where(*where).group_by(day)
-
-
-def _received(scope: Scope) -> Any:
-    d = deliveries.c
-    day = _day(d.done_at)
-    where = (*scope.within(deliveries), d.state.in_(RECEIVED))
-    return select(day.label("day"), d.state, func.count().label("n")).where(*where).group_by(day, d.state)
-
-
-def _day(column: ColumnElement[int]) -> ColumnElement[int]:
-    return (column + VIETNAM_OFFSET_MS) // DAY_MS
-
-
-def _day_row(day: int | None, sent: Row[Any] | None, received: dict[int, int]) -> DayRow:
-    return DayRow(
-        day=None if day is None else (_EPOCH + timedelta(days=day)).isoformat(),
-        batches=sent.batches if sent else 0,
-        sent=sent.n if sent else 0,
-        delivered=received.get(DeliveryState.DELIVERED, 0),
-        relayed=received.get(DeliveryState.RELAYED, 0),
-        first_ms=sent.first_ms if sent else None,
-        last_ms=sent.last_ms if sent else None,
-    )
-
-
-def beside(connection: Connection, scope: Scope, written_off: int, whole: bool) -> Extra:
-    """The figures beside the identities; `whole`: of all the run's batches."""
-    d = deliveries.c
-    some_part = (d.state.not_in(RECEIVED)) & (d.delivered + d.relayed > 0)
-    partly = func.coalesce(func.sum(case((some_part, 1), else_=0)), 0)
-    oldest = func.min(case((d.state == DeliveryState.SUBMITTED, d.submitted_at)))
-    row = connection.execute(select(partly, oldest).where(*scope.within(deliveries))).one()
+    some_part = (d.state.not_in(RECEIVED), d.delivered + d.relayed > 0)
+    partly = select(func.count()).where(*scope.within(deliveries), *some_part)
     return Extra(
-        deferred=connection.execute(_deferred(scope)).scalar_one(),
-        resent=_resent(connection, scope.run.id) if whole else None,
-        partly=int(row[0]),
-        written_off=written_off,
-        oldest_ms=row[1],
+        deferred=connection.execute(_deferred(scope, cutoff_ms)).scalar_one(),
+        resent=_resent(connection, scope.run.id, cutoff_ms) if scope.whole else None,
+        partly=connection.execute(partly).scalar_one() + back.partly,
+        oldest_ms=asof.oldest(connection, scope, cutoff_ms, back),
     )
 
 
-def _deferred(scope: Scope) -> Any:
+def _deferred(scope: Scope, cutoff_ms: int) -> Any:
     s = submissions.c
-    where = (*scope.within(submissions), s.result == ResultKind.DEFERRED)
+    where = (*scope.within(submissions), s.result == ResultKind.DEFERRED, s.at <= cutoff_ms)
     # A message is put off as a whole, however many of its parts were answered so.
     whole = select(s.batch_id, s.seq, s.attempt).where(*where).distinct().subquery()
     return select(func.count()).select_from(whole)
 
 
-def _resent(connection: Connection, run_id: int) -> int:
+def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Cause, ...]:
+    """Messages refused since another network serves the number, by the network that the refusal names."""
+    d, s = deliveries.c, submissions.c
+    own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    ported = (d.state == DeliveryState.REJECTED, d.reason == Reason.OTHER_NETWORK)
+    query = select(s.network, func.count()).select_from(deliveries).join(submissions, own)
+    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None), s.at <= cutoff_ms)
+    found = connection.execute(query.group_by(s.network).order_by(s.network)).all()
+    return tuple(Cause(network, labels.network(network), n) for network, n in found)
+
+
+def _resent(connection: Connection, run_id: int, cutoff_ms: int) -> int:
     """Messages sent again by a person's decision, as the audit has it: a crash leaves no submission."""
     query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run {run_id}")
+    query = query.where(audit.c.at <= cutoff_ms)
     return sum(int(detail["n"]) for detail in connection.execute(query).scalars())

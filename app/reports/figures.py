@@ -115,6 +115,17 @@ class DayRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """Messages sent, and received by the time of their receipts, in the `minutes` from start_ms."""
+
+    start_ms: int
+    minutes: int
+    sent: int
+    delivered: int
+    relayed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extra:
     """Figures beside the identities.
 
@@ -144,7 +155,7 @@ class Header:
     sender: str
     directive: str | None
     texts: dict[str, str]
-    receipt_level: int | None  # the most that the carrier's links can prove; None while it has no link
+    receipt_level: int | None  # the most that its links or result files can prove; None while it has no link
     started_ms: int | None
     ended_ms: int | None
     cutoff_ms: int
@@ -159,9 +170,14 @@ class CarrierReport:
     excluded: tuple[Cause, ...]
     extra: Extra
     areas: tuple[AreaRow, ...]
+    places: tuple[AreaRow, ...]  # the same by the areas that reports of its day go by
     outside_areas: int  # lines left out at import: in no area, and not valid subscribers
     days: tuple[DayRow, ...]
     reasons: tuple[Cause, ...]
+    steps: tuple[Step, ...] = ()  # form 3 in equal steps of time, for its picture
+    networks: tuple[
+        Cause, ...
+    ] = ()  # of those refused as another carrier's: who serves them, where it was said
 
     @property
     def cutoff_ms(self) -> int:
@@ -174,17 +190,26 @@ class CarrierReport:
         g, open_unknown = self.general, self.general.unknown - self.extra.written_off
         # A carrier that brings no receipts will never change what it has not said.
         expected = g.no_receipt if self.header.receipt_level != ReceiptLevel.NONE else 0
-        return self.header.run_state not in OVER or bool(g.waiting or expected or open_unknown)
+        planned = self.header.run_state == RunState.PLANNED
+        return planned or bool(g.waiting or expected or open_unknown)
 
 
 @dataclass(frozen=True, slots=True)
 class CampaignReport:
-    """The runs of one campaign side by side."""
+    """The measured runs of one campaign side by side; held: carriers that send themselves, not among them."""
 
     campaign_id: int
     campaign: str
     cutoff_ms: int
     runs: tuple[CarrierReport, ...]
+    held: tuple[str, ...] = ()
+
+    @property
+    def receipt_level(self) -> int | None:
+        """The most that any run's links can prove."""
+        return max(
+            (each for run in self.runs if (each := run.header.receipt_level) is not None), default=None
+        )
 
     @property
     def total(self) -> Figures:

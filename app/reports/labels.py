@@ -28,6 +28,7 @@ REASONS: dict[Reason, str] = {
 
 NOT_SENT: dict[int, str] = {
     NotSent.REPEATED: "Trùng với lô khác trong chiến dịch",
+    NotSent.DO_NOT_SEND: "Không gửi: thuê bao từ chối nhận (danh sách không gửi)",
     NotSent.CANCELLED: "Không gửi: đợt gửi đã hủy",
     NotSent.WINDOW_CLOSED: "Không gửi: hết thời gian cho phép gửi",
 }
@@ -44,6 +45,14 @@ RECEIPT_LEVELS: dict[int | None, str] = {
     ReceiptLevel.HANDSET: "Biên nhận cấp máy: máy thuê bao đã nhận",
 }
 
+LEVEL_WORDS: dict[int | None, str] = {
+    None: "chưa có kết nối",
+    ReceiptLevel.NONE: "nhà mạng không trả biên nhận",
+    ReceiptLevel.OPERATOR: "mức tổng đài: nhà mạng đã tiếp nhận",
+    ReceiptLevel.HANDSET: "mức máy: máy thuê bao đã nhận",
+}
+NO_RECEIPTS = "không có biên nhận"  # where a number would be, if a receipt could prove it
+
 RUN_STATES: dict[str, str] = {
     RunState.PLANNED: "chưa gửi",
     RunState.RUNNING: "đang gửi",
@@ -53,6 +62,21 @@ RUN_STATES: dict[str, str] = {
     RunState.FINISHED: "hoàn thành",
     RunState.CANCELLED: "đã hủy",
 }
+
+
+NETWORKS: dict[str, str] = {
+    "viettel": "Viettel",
+    "vnpt": "VNPT VinaPhone",
+    "mobifone": "MobiFone",
+    "vietnamobile": "Vietnamobile",
+    "gmobile": "Gmobile",
+    "itel": "iTel",
+}
+
+
+def network(name: str) -> str:
+    """A network as people call it."""
+    return NETWORKS.get(name, name)
 
 
 def group(reason: int) -> Reason:

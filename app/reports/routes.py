@@ -1,4 +1,4 @@
-"""Reports over HTTP: of a run, of a batch in a campaign, of a campaign; as JSON, CSV or XLSX."""
+"""Reports over HTTP as they stand: of a run, a batch, a campaign or a directive; as data or as papers."""
 
 from __future__ import annotations
 
@@ -9,25 +9,32 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy import Connection
 
 from app import clock
-from app.api import Db, Who
+from app.api import Config, Db, Id, Who
 from app.auth import Caller
-from app.errors import NotFound
-from app.reports import carrier_report
-from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import MEDIA_TYPES, Format, render
+from app.config import Settings
+from app.errors import NotFound, no_such
+from app.reports import carrier_report, consolidated, freeze, scope
+from app.reports.document import letterhead
+from app.reports.figures import CarrierReport
+from app.reports.renderings import MEDIA_TYPES, Format, OfRun, Report, render
 
 router = APIRouter(tags=["reports"])
 
 
 class FileFormat(StrEnum):
-    """The forms in which programs and spreadsheets take a report."""
+    """The forms in which programs, spreadsheets and officers take a report."""
 
     JSON = "json"
     CSV = "csv"
     XLSX = "xlsx"
+    DOCX = "docx"
+    PDF = "pdf"
 
 
-Wanted = Annotated[FileFormat, Query(alias="format", description="json, csv or xlsx")]
+Wanted = Annotated[
+    FileFormat, Query(alias="format", description="json, csv, xlsx; docx or pdf for a preview of the paper")
+]
+InCampaign = Annotated[int, Query(ge=1, le=2**31 - 1, description="in which campaign", examples=[1])]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report, counted at this moment; its cut-off time is in it.",
@@ -38,45 +45,59 @@ _OPTIONS: dict[str, Any] = {"response_class": Response, "responses": _FILES}
 
 
 @router.get("/v1/runs/{run_id}/report", **_OPTIONS)
-def run_report(db: Db, who: Who, run_id: int, form: Wanted = FileFormat.JSON) -> Response:
-    """The result report of one carrier's run: forms 1 to 4, whose identities were checked."""
+def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = FileFormat.JSON) -> Response:
+    """The result report of one carrier's run, forms 1 to 4: measured, or stated where the carrier sends."""
     report = db.read(_run, who, run_id)
-    return _file(report, form, f"run-{run_id}")
+    return _file(report, form, f"run-{run_id}", settings)
 
 
 @router.get("/v1/batches/{batch_id}/report", **_OPTIONS)
-def batch_report(db: Db, who: Who, batch_id: int, campaign: int, form: Wanted = FileFormat.JSON) -> Response:
+def batch_report(
+    db: Db, settings: Config, who: Who, batch_id: Id, campaign: InCampaign, form: Wanted = FileFormat.JSON
+) -> Response:
     """The same for one batch in one campaign."""
     report = db.read(_batch, who, campaign, batch_id)
-    return _file(report, form, f"campaign-{campaign}-batch-{batch_id}")
+    return _file(report, form, f"campaign-{campaign}-batch-{batch_id}", settings)
 
 
 @router.get("/v1/campaigns/{campaign_id}/report", **_OPTIONS)
-def campaign_report(db: Db, who: Who, campaign_id: int, form: Wanted = FileFormat.JSON) -> Response:
+def campaign_report(
+    db: Db, settings: Config, who: Who, campaign_id: Id, form: Wanted = FileFormat.JSON
+) -> Response:
     """The runs of a campaign side by side (form 5), then each; the operator of one carrier sees its own."""
     report = db.read(carrier_report.build_campaign, campaign_id, clock.now_ms(), who.carrier)
-    return _file(report, form, f"campaign-{campaign_id}")
+    return _file(report, form, f"campaign-{campaign_id}", settings)
 
 
-def _run(connection: Connection, who: Caller, run_id: int) -> CarrierReport:
-    report = carrier_report.build(connection, run_id, clock.now_ms())
-    return _visible(report, who, f"There is no run {run_id}.")
+@router.get("/v1/directives/{directive_id}/report", **_OPTIONS)
+def directive_report(
+    db: Db, settings: Config, who: Who, directive_id: Id, form: Wanted = FileFormat.JSON
+) -> Response:
+    """The consolidated report: every carrier's run under the directive, and what other addressees did."""
+    report = db.read(consolidated.build, directive_id, clock.now_ms())
+    return _file(report, form, f"directive-{directive_id}", settings)
+
+
+def _run(connection: Connection, who: Caller, run_id: int) -> OfRun:
+    if who.carrier not in (None, scope.of_run(connection, run_id).run.carrier):
+        raise no_such("run", run_id)
+    return freeze.of_run(connection, run_id, clock.now_ms())
 
 
 def _batch(connection: Connection, who: Caller, campaign_id: int, batch_id: int) -> CarrierReport:
     report = carrier_report.build_batch(connection, campaign_id, batch_id, clock.now_ms())
-    return _visible(report, who, f"Batch {batch_id} is not part of campaign {campaign_id}.")
+    return _visible(report, who, scope.not_part(campaign_id, batch_id))
 
 
-def _visible(report: CarrierReport, who: Caller, absent: str) -> CarrierReport:
+def _visible(report: CarrierReport, who: Caller, absent: NotFound) -> CarrierReport:
     """The report, for those who may see its carrier's figures; to others it does not exist."""
     if who.carrier not in (None, report.header.carrier):
-        raise NotFound(absent)
+        raise absent
     return report
 
 
-def _file(report: CarrierReport | CampaignReport, form: FileFormat, name: str) -> Response:
-    rendered = render(report, Format(form))
+def _file(report: Report, form: FileFormat, name: str, settings: Settings) -> Response:
+    rendered = render(report, Format(form), letterhead.load(settings.letterheads))
     headers = {"Cache-Control": "no-store"}
     if form is not FileFormat.JSON:
         headers["Content-Disposition"] = f'attachment; filename="loa-{name}.{form}"'

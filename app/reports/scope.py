@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
-from app.errors import NotFound
-from app.models import batches, campaigns, directives, lanes, run_batches, runs
+from app.errors import NotFound, no_such
+from app.models import batches, campaigns, directives, run_batches, runs
 from app.reports.figures import OVER, Header
+from app.reports.proof import proved
+from app.states import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,7 @@ class Scope:
 
     run: Row[Any]
     batches: Sequence[Row[Any]]
+    whole: bool = True  # all of the run's batches
 
     @property
     def name(self) -> str:
@@ -26,10 +29,16 @@ class Scope:
         which = ", ".join(str(batch.id) for batch in self.batches) or "none"
         return f"Run {self.run.id} ({self.run.carrier}), batches {which}"
 
-    @property
-    def over(self) -> bool:
-        """Nothing will be sent any more unless a person acts."""
-        return self.run.state in OVER
+    def begun(self, cutoff_ms: int) -> bool:
+        """Its subscribers had begun to be queued by then (ms since 1970)."""
+        started: int | None = self.run.started_at
+        return self.run.state != RunState.PLANNED if started is None else started <= cutoff_ms
+
+    def closed(self, cutoff_ms: int) -> bool:
+        """What was not queued by then was not going to be."""
+        ended: int | None = self.run.ended_at
+        over = self.run.state in OVER and self.run.closing is not None
+        return over and (ended is None or ended <= cutoff_ms)
 
     def within(self, table: Table) -> list[ColumnElement[bool]]:
         """The condition that a row of a ledger table belongs here."""
@@ -41,8 +50,17 @@ def of_run(connection: Connection, run_id: int) -> Scope:
     """A run with all of its batches, or NotFound."""
     run = connection.execute(select(runs).where(runs.c.id == run_id)).first()
     if run is None:
-        raise NotFound(f"There is no run {run_id}.", field="run_id")
+        raise no_such("run", run_id, field="run_id")
     return Scope(run, _batches(connection, run_batches.c.run_id == run_id))
+
+
+def not_part(campaign_id: int, batch_id: int) -> NotFound:
+    """That the batch belongs to no run of the campaign."""
+    return NotFound(
+        f"Batch {batch_id} is not part of campaign {campaign_id}; GET /v1/campaigns/{{id}} and `loa "
+        "campaign show` tell which are.",
+        field="campaign",
+    )
 
 
 def of_batch(connection: Connection, campaign_id: int, batch_id: int) -> Scope:
@@ -51,8 +69,8 @@ def of_batch(connection: Connection, campaign_id: int, batch_id: int) -> Scope:
     own = (b.campaign_id == campaign_id, b.batch_id == batch_id)
     run = connection.execute(select(runs).join(run_batches, runs.c.id == b.run_id).where(*own)).first()
     if run is None:
-        raise NotFound(f"Batch {batch_id} is not part of campaign {campaign_id}.", field="campaign")
-    return Scope(run, _batches(connection, *own))
+        raise not_part(campaign_id, batch_id)
+    return Scope(run, _batches(connection, *own), whole=False)
 
 
 def _batches(connection: Connection, *where: ColumnElement[bool]) -> list[Row[Any]]:
@@ -69,7 +87,6 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
     columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject)
     query = select(*columns).select_from(joined).where(c.id == run.campaign_id)
     campaign = connection.execute(query).one()
-    level = select(func.max(lanes.c.receipt_level)).where(lanes.c.carrier == run.carrier)
     return Header(
         campaign_id=run.campaign_id,
         campaign=campaign.name,
@@ -80,7 +97,7 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
         sender=campaign.sender,
         directive=f"{campaign.number} ({campaign.issued_on})" if campaign.number else None,
         texts=dict(campaign.texts),
-        receipt_level=connection.execute(level).scalar(),
+        receipt_level=proved(connection, run, cutoff_ms),
         started_ms=run.started_at,
         ended_ms=run.ended_at,
         cutoff_ms=cutoff_ms,

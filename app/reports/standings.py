@@ -19,7 +19,6 @@ from sqlalchemy import (
     distinct,
     func,
     literal,
-    or_,
     select,
 )
 
@@ -32,7 +31,10 @@ _UNSETTLED = -1
 
 
 class Group(NamedTuple):
-    """Deliveries that are alike: stored columns, what their receipts say, and what their submissions say."""
+    """Deliveries that are alike: stored columns, what their receipts say, and what their submissions say.
+
+    resends: a person had them sent again, which clears what the receipts had said until then.
+    """
 
     state: int
     reason: int
@@ -43,28 +45,16 @@ class Group(NamedTuple):
     receipts_delivered: int
     receipts_relayed: int
     receipts_failed: int
+    on_the_way: int
     worst: int
     refused: int
     accepted: int
     unknown: int
     settled: int
     deferred: int
-    sends: int
-    tried: int
+    resends: int
     n: int
     seq: int
-
-    @property
-    def perhaps_resent(self) -> bool:
-        """A person may have had them sent again, which clears what the receipts had said until then.
-
-        A crash leaves no submission behind, so what a resend leaves varies: a second send, a queued or tried
-        delivery that was unknown before, or a reference learnt later beside those of another send.
-        """
-        was_unknown = self.unknown or self.settled
-        again = self.tried or self.refused or self.state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT)
-        learnt_beside = self.settled and (self.accepted or self.unknown)
-        return bool(self.sends > 1 or (was_unknown and again) or learnt_beside)
 
 
 def standings(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
@@ -87,7 +77,7 @@ def _judge_submissions(group: Group) -> Iterator[str]:
     match DeliveryState(group.state):
         case DeliveryState.QUEUED | DeliveryState.NOT_SENT if group.accepted and not group.unknown:
             yield "a submission says that the carrier took them"
-        case DeliveryState.SUBMITTED if not (group.accepted or group.settled):
+        case DeliveryState.SUBMITTED if not (group.accepted or group.settled or group.on_the_way):
             yield "no submission says that the carrier took them"
         case DeliveryState.REJECTED if not (group.refused or group.deferred):
             yield "no submission says that the carrier refused them"
@@ -111,7 +101,7 @@ def _judge_masks(group: Group) -> Iterator[str]:
         if name == "failed" and group.state == DeliveryState.REJECTED:
             continue  # refused as a whole, whatever its number of parts
         extra = stored & ~journal
-        if extra or (stored != journal and not group.perhaps_resent):
+        if extra or (stored != journal and not group.resends):
             yield f"their parts marked {name} are {stored:b} in the row and {journal:b} in the journal"
 
 
@@ -136,7 +126,7 @@ def _judge_state(group: Group) -> Iterator[str]:
 
 def _reason_differs(group: Group) -> bool:
     comparable = group.state in FAILED and group.state != DeliveryState.REJECTED
-    if not comparable or group.refused or group.perhaps_resent or group.reason >= NotSent.CANCELLED:
+    if not comparable or group.refused or group.resends or group.reason >= NotSent.CANCELLED:
         return False
     return group.reason != group.worst
 
@@ -147,13 +137,12 @@ def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
     sent = _submitted(campaign_id, batch_id)
     stored = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed)
     journal = [func.coalesce(c, 0) for c in (*said.c, *sent.c) if c.name != "seq"]
-    tried = case((d.attempts > 0, 1), else_=0)
     joined = deliveries.outerjoin(said, said.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
     return (
-        select(*stored, *journal, tried, func.count(), func.min(d.seq))
+        select(*stored, *journal, d.resends, func.count(), func.min(d.seq))
         .select_from(joined)
         .where(d.campaign_id == campaign_id, d.batch_id == batch_id)
-        .group_by(*stored, *journal, tried)
+        .group_by(*stored, *journal, d.resends)
     )
 
 
@@ -167,9 +156,10 @@ def _said(campaign_id: int, batch_id: int) -> Subquery:
     reason = case((and_(bad, r.reason == Reason.NONE), unnamed), (bad, r.reason), else_=0)
     masks = (_mask(r.part, and_(good, handset)), _mask(r.part, and_(good, ~handset)), _mask(r.part, bad))
     columns = zip(masks, ("receipts_delivered", "receipts_relayed", "receipts_failed"), strict=True)
+    on_the_way = _any(r.status == ReceiptStatus.IN_TRANSIT.value)
     named = [mask.label(name) for mask, name in columns]
     return (
-        select(r.seq, *named, func.max(reason).label("worst"))
+        select(r.seq, *named, on_the_way.label("on_the_way"), func.max(reason).label("worst"))
         .where(r.campaign_id == campaign_id, r.batch_id == batch_id)
         .group_by(r.seq)
         .subquery("said")
@@ -179,7 +169,6 @@ def _said(campaign_id: int, batch_id: int) -> Subquery:
 def _submitted(campaign_id: int, batch_id: int) -> Subquery:
     """The submissions by delivery: parts refused, which results there were, and how many sends."""
     s = submissions.c
-    sends = or_(s.result == ResultKind.ACCEPTED, s.result == ResultKind.UNKNOWN)
     return (
         select(
             s.seq,
@@ -188,7 +177,6 @@ def _submitted(campaign_id: int, batch_id: int) -> Subquery:
             _any(s.result == ResultKind.UNKNOWN).label("unknown"),
             _any(s.result == ResultKind.SETTLED).label("settled"),
             _any(s.result == ResultKind.DEFERRED).label("deferred"),
-            func.count(distinct(case((sends, s.attempt)))).label("sends"),
         )
         .where(s.campaign_id == campaign_id, s.batch_id == batch_id)
         .group_by(s.seq)

@@ -26,3 +26,12 @@ def of_run(connection: Connection, run_id: int) -> list[Count]:
 def of_campaign(connection: Connection, campaign_id: int) -> list[Count]:
     """The sums of one campaign, over all its runs."""
     return sums(connection, tallies.c.campaign_id == campaign_id)
+
+
+def totals(connection: Connection, campaign_id: int) -> list[list[int]]:
+    """[state, reason, messages, segments] of one campaign, in order: what outlives its rows."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for count in of_campaign(connection, campaign_id):
+        have = found.setdefault((count.state, count.reason), [0, 0])
+        have[0], have[1] = have[0] + count.n, have[1] + count.segments
+    return [[*key, *have] for key, have in sorted(found.items())]

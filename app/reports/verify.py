@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
+from app import erasure
 from app.db import Database
-from app.errors import NotFound
+from app.errors import no_such
 from app.ledger.contract import Ledger
 from app.models import (
     bad_lines,
@@ -23,7 +24,9 @@ from app.models import (
     subscribers,
     unknowns,
 )
-from app.reports import checks
+from app.reports import checks, erased
+from app.reports.file_checks import file_counts
+from app.reports.intake import proof as papers
 from app.reports.standings import standings
 
 _COUNTED = (deliveries, submissions, receipts, chunks, unknowns)
@@ -39,10 +42,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was counted (rows by table), and every difference found: none means that all figures are right."""
+    """What was counted (rows by table), and every difference found: none means that all figures are right.
+
+    erased: sentences on campaigns whose rows are gone by the rules of retention.
+    """
 
     counted: dict[str, int]
     differences: tuple[Difference, ...]
+    erased: tuple[str, ...] = ()
 
 
 def verify(db: Database, ledger: Ledger, campaign_id: int | None = None) -> list[Difference]:
@@ -58,9 +65,12 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     """
     ids = db.read(_campaigns, campaign_id)
     found = [Difference(None, sentence) for sentence in db.read(batch_differences, campaign_id)]
+    found += [Difference(None, sentence) for sentence in db.read(papers.attachments_kept)]
+    if campaign_id is None:  # a result file may speak of several
+        found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
-    return Verdict(db.read(_counted, campaign_id, ids), tuple(found))
+    return Verdict(db.read(_counted, campaign_id, ids), tuple(found), db.read(erased.told, ids))
 
 
 def _campaigns(connection: Connection, campaign_id: int | None) -> list[int]:
@@ -69,7 +79,7 @@ def _campaigns(connection: Connection, campaign_id: int | None) -> list[int]:
         query = query.where(campaigns.c.id == campaign_id)
     ids = list(connection.execute(query).scalars())
     if campaign_id is not None and not ids:
-        raise NotFound(f"There is no campaign {campaign_id}.", field="campaign")
+        raise no_such("campaign", campaign_id, field="campaign")
     return ids
 
 
@@ -87,18 +97,26 @@ def batch_differences(connection: Connection, campaign_id: int | None) -> list[s
     return [sentence for batch_id in ids for sentence in checks.batch_counts(connection, batch_id)]
 
 
+def _file_differences(connection: Connection) -> list[str]:
+    return list(file_counts(connection))
+
+
 def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledger) -> list[str]:
     """Sentences on one campaign, as this transaction sees it."""
     return list(_checked(connection, campaign_id, ledger))
 
 
 def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
+    if gone := erasure.of_campaign(connection, campaign_id):
+        yield from erased.differences(connection, gone)
+        return
     yield from checks.tallies_agree(connection, campaign_id, ledger)
     yield from checks.unknowns_listed(connection, campaign_id)
     yield from checks.subscribers_kept(connection, campaign_id)
     yield from checks.chunks_cover(connection, campaign_id)
     yield from checks.runs_complete(connection, campaign_id)
     yield from checks.reports_add_up(connection, campaign_id)
+    yield from papers.statements_add_up(connection, campaign_id)
     for batch_id in _batch_ids(connection, campaign_id):
         for sentence in standings(connection, campaign_id, batch_id):
             yield f"Batch {batch_id}: {sentence}"

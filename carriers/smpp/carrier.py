@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from collections import deque
@@ -16,10 +17,12 @@ from carriers.contract import (
     Acknowledge,
     Deferred,
     Encoding,
+    Finding,
     Halted,
     Limits,
     LinkOptions,
     OutboundSms,
+    Question,
     Reason,
     Receipt,
     ReceiptSink,
@@ -29,7 +32,7 @@ from carriers.contract import (
 from carriers.smpp import pdu
 from carriers.smpp.desk import Counters, Owner
 from carriers.smpp.keeper import Keeper, tls_context
-from carriers.smpp.parcel import Letter, Parcel, Question, id_reader
+from carriers.smpp.parcel import Inquiry, Letter, Parcel, id_reader
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings
 from carriers.smpp.session import Session
 from carriers.smpp.settings import read_settings
@@ -46,14 +49,21 @@ BINDS = {
 
 
 class SmppCarrier:
-    """contract.Carrier, StreamReceipts and QueriedReceipts over SMPP 3.4."""
+    """contract.Carrier, StreamReceipts, QueriedReceipts and Checked over SMPP 3.4."""
 
     def __init__(self, link: LinkOptions) -> None:
         own = self.settings = read_settings(link)
         self.name = link.name
+        self.queries_per_second = own.queries_per_second
         self.receipt_level = own.receipt_level
         encodings = frozenset(Encoding) if own.ucs2 else frozenset({Encoding.GSM7})
-        self.limits = Limits(link.segments_per_second, own.window * own.binds, 1, encodings, own.max_segments)
+        self.limits = Limits(
+            link.segments_per_second,
+            own.window * own.binds,
+            encodings=encodings,
+            max_segments=own.max_segments,
+            one_receipt=own.long_text == "payload",
+        )
         self.queue: deque[tuple[Owner, int]] = deque()
         self.counters = Counters()
         self._tls = tls_context(link, own)
@@ -64,6 +74,8 @@ class SmppCarrier:
         self._sink: ReceiptSink | None = None
         self._parked: dict[Letter, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
         self._noticed: set[str] = set()
+        self._down: dict[int, str] = {}  # why a bind is away, by its command
+        self._news = asyncio.Event()  # a bind has come up, or has failed
         self._log = structlog.get_logger("loa.smpp")
         self._read_id = id_reader(own.id_mode)
         self._references = itertools.count(secrets.randbelow(0x10000))
@@ -115,23 +127,30 @@ class SmppCarrier:
         return segments(text)
 
     async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """One result for each message, in order; a cancelled call leaves nothing in the queue."""
+        """One result for each message, in order; a cancelled or failed call leaves nothing in the queue."""
         if not parcel:
             return []
         waiting = Parcel(len(parcel), self._read_id)
         down = self._halted or (None if self._up.is_set() else LINK_DOWN)
-        for index, sms in enumerate(parcel):
-            if down is not None:
-                waiting.settle(index, down)
-            else:
-                self._enqueue(waiting, index, sms)
-        self._pump()
         try:
+            for index, sms in enumerate(parcel):
+                if down is not None:
+                    waiting.settle(index, down)
+                else:
+                    self._enqueue(waiting, index, sms)
+            self._pump()
             await waiting.done
         finally:
-            if waiting.done.cancelled():
+            if not waiting.done.done() or waiting.done.cancelled():
                 self._forget(waiting)
         return [result for result in waiting.results if result is not None]
+
+    # ---- contract.PlainLine
+
+    @property
+    def plain_hosts(self) -> Sequence[str]:
+        """The message centre, unless the link speaks TLS."""
+        return [] if self.settings.tls else [self.settings.host]
 
     # ---- contract.StreamReceipts and QueriedReceipts
 
@@ -139,23 +158,53 @@ class SmppCarrier:
         """Where receipts go. The sink calls `acknowledge` in this loop's thread, once, after the commit."""
         self._sink = sink
 
-    async def query(self, reference: str, sender: str) -> Receipt | None:
+    async def query(self, question: Question) -> Receipt | None:
         """Ask with query_sm; None where the carrier does not know the message, or does not answer.
 
         A canonical reference has lost its case and its leading zeros, so the likely spellings are tried.
         """
         own = self.settings
-        source = (own.source_ton, own.source_npi, sender.encode("ascii", "replace"))
-        for spelling in spellings(reference, own.id_mode):
+        source = (own.source_ton, own.source_npi, question.sender.encode("ascii", "replace"))
+        for spelling in spellings(question.reference, own.id_mode):
             if not self._up.is_set():
                 return None
-            question = Question(pdu.query_body(spelling.encode("latin-1", "replace"), source))
-            self.queue.append((question, 0))
+            inquiry = Inquiry(pdu.query_body(spelling.encode("latin-1", "replace"), source))
+            self.queue.append((inquiry, 0))
             self._pump()
-            body = await question.done
-            if not question.refused:
-                return read_answer(body or b"", reference, own.receipt_level)
+            body = await inquiry.done
+            if not inquiry.refused:
+                return read_answer(body or b"", question.reference, own.receipt_level)
         return None
+
+    async def check(self) -> Sequence[Finding]:
+        """Wait until every bind of the open link is up or has failed, and ask each whether it lives."""
+        patience_s = 2.5 * self.settings.response_timeout_s  # for the connection, and for the bind
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while self._waits_for_binds():
+                    self._news.clear()
+                    await self._news.wait()
+        if self._halted is not None:
+            return [Finding(False, f"The bind is refused ({self._halted.code}): {self._halted.reason}.")]
+        return [await self._look_at(keeper) for keeper in self._keepers]
+
+    def _waits_for_binds(self) -> bool:
+        """Whether a bind is neither up nor has failed yet."""
+        return self._halted is None and any(
+            keeper.command not in self._down and not (keeper.session and keeper.session.bound_at)
+            for keeper in self._keepers
+        )
+
+    async def _look_at(self, keeper: Keeper) -> Finding:
+        own, bind = self.settings, BINDS[keeper.command]
+        where = f"The bind as {bind} at {own.host}:{own.port}"
+        session = keeper.session
+        if session is not None and await session.enquire():
+            return Finding(True, f"{where} is up, and enquire_link is answered.")
+        why = self._down.get(keeper.command, "nothing was heard of it")
+        if session is not None and session.end.done():
+            why = session.end.result().why
+        return Finding(False, f"{where} is not up: {why}.")
 
     def stats(self) -> dict[str, int]:
         """Figures for metrics: counters since the start, and the messages in flight and in the queue."""
@@ -232,6 +281,8 @@ class SmppCarrier:
     # ---- what the binds tell (session.Desk and keeper.KeepingDesk)
 
     def bound(self, command: int) -> None:
+        self._down.pop(command, None)
+        self._news.set()
         self._log.info("bind is up", link=self.name, bind=BINDS[command])
         self._look()
         self._pump()
@@ -240,11 +291,14 @@ class SmppCarrier:
         self._look()
 
     def down(self, command: int, why: str) -> None:
+        self._down[command] = why
+        self._news.set()
         self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=why)
 
     def halt(self, why: Halted) -> None:
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
         self._halted = why
+        self._news.set()
         self._look()
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:

@@ -161,7 +161,7 @@ def _rank(answer: Refusal) -> int:
     return 0 if isinstance(answer, Rejected) else 1
 
 
-class Question:
+class Inquiry:
     """One query_sm: `done` brings the body of the answer, or None; `refused` tells a refusal from silence."""
 
     parcel = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 HEADER = struct.Struct(">IIII")  # command_length, command_id, command_status, sequence_number
 MIN_LENGTH, MAX_LENGTH = 16, 128 * 1024
@@ -40,8 +41,7 @@ class FrameError(ValueError):
     """A command_length outside 16 bytes to 128 KiB: the stream is lost, the session must close."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShortMessage:
+class ShortMessage(NamedTuple):
     """The fields of a submit_sm or deliver_sm that Loa reads."""
 
     service_type: bytes

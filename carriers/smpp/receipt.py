@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
+from typing import NamedTuple
 
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
+from carriers.options import plain_code
 from carriers.smpp.pdu import (
     ESM_NOTIFICATION,
     ESM_RECEIPT,
@@ -20,7 +21,7 @@ from carriers.smpp.pdu import (
     ShortMessage,
     read_query_resp,
 )
-from carriers.smpp.settings import SmppSettings, plain_code
+from carriers.smpp.settings import SmppSettings
 
 RAW_LIMIT = 500
 CODE_LIMIT = 80
@@ -82,8 +83,7 @@ _QUOTED = re.compile(r"(?i)(?<!\S)text:")
 _PHONE = re.compile(rb"\+?(?:00)?(84\d{9})|0(\d{9})")
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """What the text of a receipt says; empty where it says nothing."""
 
     id: str = ""

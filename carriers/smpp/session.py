@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from enum import Enum
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 from carriers.smpp import pdu
 from carriers.smpp.desk import Desk, End, Owner
@@ -51,6 +52,7 @@ class Session(asyncio.Protocol):
         self._control: dict[
             int, tuple[float, int]
         ] = {}  # our bind, enquire_link or unbind: at most one waits
+        self._alive: asyncio.Future[None] | None = None  # somebody waits for enquire_link_resp
         self._heard = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -60,6 +62,7 @@ class Session(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         own = self.settings
         self._heard = self._loop.time()
+        _give_up_after(transport, own.response_timeout_s)
         bind = pdu.Bind(
             own.system_id, own.password, own.system_type, own.addr_ton, own.addr_npi, own.address_range
         )
@@ -181,6 +184,9 @@ class Session(asyncio.Protocol):
     def _control_answered(self, asked: int, command: int, status: int) -> None:
         if asked == pdu.UNBIND:
             self.finish(End("left"))
+        elif asked == pdu.ENQUIRE_LINK:
+            if self._alive is not None and not self._alive.done():
+                self._alive.set_result(None)
         elif asked == self.command and self.state is State.BINDING:
             if status != pdu.ESME_ROK or command == pdu.GENERIC_NACK:
                 self.finish(End(f"the carrier refused the bind with {code(status)}", status))
@@ -272,6 +278,17 @@ class Session(asyncio.Protocol):
             owner.lost(index, f"no answer within {self.settings.response_timeout_s:g} s")
         return newest
 
+    async def enquire(self) -> bool:
+        """Ask the carrier whether it is there; False where the bind is not up, or ends before the answer."""
+        if self.state is not State.BOUND:
+            return False
+        self._alive = self._loop.create_future()
+        if not self._control:
+            self._request(pdu.ENQUIRE_LINK)
+        either: set[asyncio.Future[Any]] = {self._alive, self.end}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        return self._alive.done()
+
     # ---- the end
 
     async def leave(self) -> None:
@@ -308,3 +325,14 @@ class Session(asyncio.Protocol):
             owner.lost(index, end.why)
         self.end.set_result(end)
         self.desk.ended()
+
+
+def _give_up_after(transport: asyncio.BaseTransport, seconds: float) -> None:
+    """What the network does not take within the patience for an answer is thrown away, by Linux itself.
+
+    Else it would try for minutes after the bind was given up, and bring messages that a person may have sent
+    again meanwhile.
+    """
+    line, option = transport.get_extra_info("socket"), getattr(socket, "TCP_USER_TIMEOUT", None)
+    if line is not None and option is not None:
+        line.setsockopt(socket.IPPROTO_TCP, option, max(1000, round(1000 * seconds)))

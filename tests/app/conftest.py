@@ -37,3 +37,10 @@ def client(application: FastAPI, db: Database) -> Iterator[Client]:
     """Holds a valid key."""
     with Client(application, db.write(create_key, "tester")) as client:
         yield client
+
+
+@pytest.fixture
+def chief(application: FastAPI, db: Database) -> Iterator[Client]:
+    """Holds the key of an approver, who is somebody else than the client."""
+    with Client(application, db.write(create_key, "chief", "approver")) as client:
+        yield client

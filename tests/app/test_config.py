@@ -74,6 +74,44 @@ def test_everything_wrong_is_said_at_once_and_no_value_is_repeated(
     assert "hunter2" not in caught.value.detail
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("loa.example.vn:8600", "loa.example.vn.", ".example.vn", "a..b", "10.0.0.300", "[2001:db8::7]"),
+        *("https://loa.example.vn", "a b", "", "-a.vn", f"{'a' * 64}.vn", ".".join(["a" * 49] * 6)),
+    ],
+)
+def test_a_name_that_nobody_can_ask_for_is_refused_with_the_remedy(name: str) -> None:
+    with pytest.raises(SetupError, match=r"(?s)- public_hosts\.0: .*- mail\.host: ") as caught:
+        config.load(public_hosts=(name,), mail={"host": name, "sender": "loa@office.example"})
+    assert caught.value.detail.count("such as loa.example.vn: no port, no path, and no dot at an end") == 2
+
+
+def test_names_are_kept_and_addresses_written_as_callers_write_them() -> None:
+    names = ("Loa.example.vn", "localhost", "xn--80ak6aa92e.vn", "192.0.2.7", "2001:DB8:0::7")
+    assert config.load(public_hosts=names).public_hosts == (*names[:4], "2001:db8::7")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("udp://logs.example:514", "tls://logs.example", "logs.example:6514", "tcp://logs.example:99999"),
+        *("tcp://logs.example:0", "tcp://a..b:601", "tcp://logs.example.:601", "tcp://::1:601"),
+        *("tcp://logs.example:601/x", "tcp://loa@logs.example:601", "tcp://logs.example:601\n"),
+    ],
+)
+def test_a_place_for_the_log_that_is_none_is_refused_with_the_remedy(place: str) -> None:
+    with pytest.raises(SetupError, match=r"- log_to: .*must be tls://host:6514 or tcp://host:601"):
+        config.load(log_to=place)
+
+
+@pytest.mark.parametrize(
+    "place", ["tls://logs.example:6514", "tcp://192.0.2.7:65535", "tcp://[2001:db8::7]:1"]
+)
+def test_a_place_for_the_log_is_taken(place: str) -> None:
+    assert config.load(log_to=place).log_to == place
+
+
 def test_a_file_that_is_no_toml_is_said_so(file: Path) -> None:
     file.write_text("links = [")
     with pytest.raises(SetupError, match=r"loa\.toml"):

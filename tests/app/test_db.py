@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, insert, select, text
+from sqlalchemy import Connection, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
-from app import audit
+from app import audit, clock
 from app.db import Database, connect_patiently, translated
 from app.errors import Away, SetupError
 from app.models import audit as audit_table
+from app.models import lanes
 from tests.app.dispatch.paper import until
+from tests.app.world import build
 
 
 def count(c: Connection) -> int:
@@ -41,7 +45,7 @@ def test_a_mistake_in_a_statement_is_not_taken_for_a_database_that_is_away(db: D
 
 
 def test_a_broken_constraint_is_no_outage(db: Database) -> None:
-    row = {"id": 7, "at": 1, "who": "a", "action": "b", "subject": "c", "detail": {}}
+    row = {"id": 7, "at": 1, "who": "a", "action": "b", "subject": "c", "detail": {}, "hash": "h"}
     with pytest.raises(IntegrityError):
         db.write(lambda c: c.execute(insert(audit_table), [row, row]))
 
@@ -87,7 +91,7 @@ def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
 async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_lost(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.db._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=50"))
+    monkeypatch.setattr("app.engines._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=50"))
     db = Database(sqlite_url)
     other = sqlite3.connect(tmp_path / "loa.sqlite3", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -102,6 +106,38 @@ async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_los
     timer.join()
     other.close()
     db.close()
+
+
+def fail(_: Connection) -> None:
+    raise Away("The database is away.")
+
+
+@pytest.mark.parametrize("lost_by", ["read", "write"])
+def test_who_is_to_end_waits_for_no_database_that_has_answered_again(db: Database, lost_by: str) -> None:
+    with pytest.raises(Away):
+        getattr(db, lost_by)(fail)
+    getattr(db, lost_by)(count)
+    db.end_within(0)
+    assert db.write(count) == db.read(count) == 0
+
+
+@pytest.mark.parametrize("lost_by", ["read", "write"])
+def test_a_database_that_is_away_is_given_up_by_who_is_to_end(db: Database, lost_by: str) -> None:
+    with pytest.raises(Away):
+        getattr(db, lost_by)(fail)
+    db.end_within(0)
+    for work in (db.read, db.write):
+        with pytest.raises(Away, match="did not come back within 0 s"):
+            work(count)
+
+
+def test_that_it_can_still_be_read_does_not_hide_that_nothing_can_be_written(db: Database) -> None:
+    with pytest.raises(Away):
+        db.write(fail)
+    assert db.read(count) == 0
+    db.end_within(0)
+    with pytest.raises(Away, match="did not come back"):
+        db.write(count)
 
 
 def test_a_server_that_is_not_there_is_away_in_words() -> None:
@@ -139,6 +175,33 @@ async def test_a_transaction_cut_in_the_middle_is_away_and_not_committed(new_pos
     db.close()
 
 
+def test_a_writer_that_falls_silent_lets_others_go_on(new_postgresql_url: str) -> None:
+    """A host without power or cable: the server hears nothing from it, and frees its rows in seconds."""
+    silent, other = Database(new_postgresql_url), Database(new_postgresql_url)
+    locked, go_on = threading.Event(), threading.Event()
+    build(silent, 1)
+    rename = update(lanes).values(name="viettel-2")
+
+    def stand_still(c: Connection) -> None:
+        c.execute(rename)
+        locked.set()
+        go_on.wait(60)
+
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            lost = threads.submit(silent.write, stand_still)
+            assert locked.wait(40)
+            threads.submit(other.write, lambda c: c.execute(rename)).result(timeout=40)
+            assert not lost.done()
+            go_on.set()
+            with pytest.raises(Away):
+                lost.result(timeout=40)
+    finally:
+        go_on.set()
+        silent.close()
+        other.close()
+
+
 def test_an_error_of_the_driver_itself_is_away_as_well() -> None:
     with pytest.raises(Away), translated():
         raise psycopg.OperationalError("server closed the connection")
@@ -163,3 +226,29 @@ async def test_the_listener_comes_back_after_its_connection_is_cut(new_postgresq
 
     await until(woken)
     db.close()
+
+
+def test_a_moment_is_settled_once_nothing_older_is_being_written(db: Database) -> None:
+    """A writer that began before it holds it up; one that begins later does not."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def slow(connection: Connection) -> None:
+        audit.note(connection, "a", "b", "c")
+        begun.set()
+        may_end.wait(5)
+
+    with ThreadPoolExecutor(2) as pool:
+        writing = pool.submit(db.write, slow)
+        assert begun.wait(5)
+        settled = pool.submit(db.settle, None)
+        time.sleep(0.2)
+        assert not settled.done()
+        may_end.set()
+        assert settled.result(5) <= clock.now_ms()
+        writing.result(5)
+
+
+def test_a_moment_to_come_is_not_settled(db: Database) -> None:
+    with pytest.raises(ValueError, match="not come yet"):
+        db.settle(clock.now_ms() + 60_000)
+    assert db.settle(1000) == 1000

@@ -107,7 +107,9 @@ def check_files(folder: Path, found: dict[str, Any]) -> None:
     assert json.loads((folder.parent / "demo.json").read_text("utf-8")) == found
     reports = {path.name for path in (folder / "reports").iterdir()}
     names = ("campaign", "viettel", "vnpt", "mobifone")
-    assert reports == {f"{name}.{form}" for name in names for form in ("json", "csv", "xlsx")}
+    assert reports >= {f"{name}.{form}" for name in names for form in ("json", "csv", "xlsx")}
+    papers = {f"{name}.{form}" for name in ("viettel", "vnpt", "mobifone") for form in ("docx", "pdf")}
+    assert {name for name in reports if name.endswith(("docx", "pdf"))} == papers
     total = json.loads((folder / "reports" / "campaign.json").read_text("utf-8"))["total"]
     assert total["sent_messages"] == found["sent_messages"]
     assert "Biểu 1" in load_workbook(folder / "reports" / "vnpt.xlsx").sheetnames
@@ -132,6 +134,18 @@ def test_the_demo_sends_everything_once_and_its_figures_agree(start: Any) -> Non
         db.close()
 
 
+def test_the_demo_goes_over_the_carriers_own_interfaces_as_well(start: Any) -> None:
+    said, found = finished(start("--subscribers", str(SUBSCRIBERS), "--carriers", "http", "--json"))
+    assert (found["verified"], found["objections"], found["copies_max"]) == (True, [], 1)
+    assert found["sent_messages"] == SUBSCRIBERS
+    assert set(found["simulators"]) == {"viettel", "vnpt", "mobifone", "vietnamobile"}
+    # Viettel's receipts come by webhook, VNPT's statuses by questions, MobiFone's results in a file.
+    assert found["simulators"]["viettel"]["receipts_acknowledged"] > SUBSCRIBERS * 0.4
+    assert (found["no_receipt_messages"], found["waiting_messages"]) == (0, 0)
+    assert "asked for, message by message" in said
+
+
+@pytest.mark.no_cover  # as on SQLite
 def test_the_demo_runs_on_an_empty_postgresql_database_and_tidies_up(
     start: Any, new_postgresql_url: str
 ) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
-from app.phone import HOLDERS, REASONS, mask, normalise, range_holder
+from app.phone import HOLDERS, REASONS, mask, normalise, normalise_all, range_holder
 
 GOOD = 84_912_345_678
 
@@ -202,6 +202,37 @@ def test_any_text_gives_a_number_or_a_known_reason(raw: str) -> None:
         assert normalise(str(found)) == found
     else:
         assert found in REASONS
+
+
+_PIECES = (
+    *(
+        "0",
+        "84",
+        "+84",
+        "0084",
+        "840",
+        "(0)",
+        "912345678",
+        "91234567",
+        "345 678",
+        "162",
+        "1234567",
+        "x",
+        "é",
+        "٩",
+    ),
+    *("", " ", ".", "-", "\u00a0", "\t", "+", ".0", ".00", ".0 ", "\n", "9" * 30),
+)
+_CELLS = st.lists(st.lists(st.sampled_from(_PIECES), max_size=5).map("".join) | st.text(max_size=12))
+
+
+@given(_CELLS)
+def test_many_at_once_mean_what_each_means_by_itself(cells: list[str]) -> None:
+    """A tab behind each keeps the single number from being told by its digits alone."""
+    numbers, refused = normalise_all(cells)
+    alone = [normalise(f"{cell}\t") for cell in cells]
+    assert numbers == [each if isinstance(each, int) else 0 for each in alone]
+    assert refused == {place: each for place, each in enumerate(alone) if isinstance(each, str)}
 
 
 @pytest.mark.parametrize(

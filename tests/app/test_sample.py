@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from app.batches.reader import read_rows
+from app.batches.reader import open_rows
 from app.batches.sift import Sifter, Slice
 from app.phone import REASONS
 from app.sample import SHARES, write_sample
 
 
 def sifted(path: Path) -> Slice:
-    (found,) = Sifter(1, path.stem).slices(read_rows(path), size=1_000_000)
+    (found,) = Sifter(1, path.stem).slices(open_rows(path).blocks(), size=1_000_000)
     return found
 
 
@@ -40,7 +40,7 @@ def test_carriers_faults_and_repeats_are_in_proportion(tmp_path: Path) -> None:
 def test_the_areas_are_known_and_the_languages_too(tmp_path: Path) -> None:
     for carrier, path in write_sample(tmp_path, 2000, seed=1).items():
         sifter = Sifter(1, carrier)
-        areas = {row[3] for each in sifter.slices(read_rows(path)) for row in each.good}
+        areas = {row[3] for each in sifter.slices(open_rows(path).blocks()) for row in each.good}
         assert (sifter.unknown_areas, sifter.unknown_languages) == (0, 0)
         assert len(areas) > 50
 

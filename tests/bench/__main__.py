@@ -5,73 +5,106 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
 
 from tests.bench import figures, page
-from tests.bench.figures import Figure, Limit
-from tests.bench.import_bench import run as import_lines
-from tests.bench.machinery import SERVER, fresh_url
-from tests.bench.path_bench import path
-from tests.bench.pump_bench import ROUNDS, pump
+from tests.bench.figures import Figure
+from tests.bench.kannel_bench import MISSING, compare, installed
+from tests.bench.kept import Kept, Shelf
+from tests.bench.machinery import SERVER
+from tests.bench.parts import PARTS, QUICK, Sizes
+from tests.bench.pump_bench import ROUNDS
 
 ENGINES = ("sqlite", "postgresql")
 LEFT_OUT = "PostgreSQL is left out: LOA_TEST_DATABASE_URL names no server."
 NOT_JUDGED = "A quick run is too short to be judged: the bars are shown, and missing one is no failure."
-_PEAK_MB = 300.0
+_PEER_MESSAGES = {True: 500, False: 50_000}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Measure, print, and write build/bench.json; 0, or 1 where a bar is missed."""
+    """Measure, print, and write build/bench.json after each part; 0, or 1 where a bar is missed."""
     options = _parser().parse_args(argv)
-    if options.quick:
-        options.messages, options.lines = 500, 5000
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    load = page.load_average()
-    found = _measure(options)
-    flat = {"messages": options.messages, "lines": options.lines} | figures.as_json(found)
+    sizes, found = _sizes(options), list[Figure]()
+    for some in _peer(options) if options.peer else _measure(options, sizes):
+        found += some
+        _say(figures.as_text(some))
+        _leave(options.build, _flat(sizes, found))
     _show(found)
-    options.build.parent.mkdir(exist_ok=True)
-    options.build.write_text(json.dumps(flat, indent=2) + "\n", encoding="utf-8")
-    if options.write_docs:
-        page.write(found, options.messages, options.lines, load)
     if options.quick:
         _say(NOT_JUDGED)
     if options.json:
-        print(json.dumps(flat))
+        print(json.dumps(_flat(sizes, found)))
     return 1 if figures.unmet(found) and not options.quick else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     add = parser.add_argument
-    add("--messages", type=int, default=100_000, help="messages that are sent and reported (default 100000)")
-    add("--lines", type=int, default=1_000_000, help="lines of the file that is imported (default 1000000)")
+    add("--size", choices=("plain", "full"), default="plain", help="full: the long parts, half an hour or so")
+    add("--part", nargs="+", choices=PARTS, metavar="PART", help=f"these alone: {', '.join(PARTS)}")
+    for name, value in asdict(Sizes()).items():
+        if isinstance(value, int):
+            add(f"--{name}", type=int, help=f"instead of {value}")
+    add("--workers", type=int, nargs="*", help="that share a lane, instead of 2 4")
+    add("--large", type=int, nargs="*", help="messages of the large campaigns, instead of 1 and 5 million")
     add("--engine", choices=(*ENGINES, "both"), default="both")
-    add("--quick", action="store_true", help="500 messages and 5,000 lines: that everything works")
+    add("--quick", action="store_true", help="a few of everything: that it works")
+    add("--peer", choices=("kannel",), help="Loa and this gateway in turns, and nothing else")
     add("--json", action="store_true", help="the last line printed is one JSON object")
     add("--build", type=Path, default=Path("build/bench.json"), metavar="FILE", help="where the JSON goes")
-    add("--write-docs", action="store_true", help="write the result to docs/performance.md")
+    add("--write-docs", action="store_true", help="write docs/performance.md, with what parts gave before")
     return parser
 
 
-def _measure(options: argparse.Namespace) -> list[Figure]:
-    _say("pump: Loa's SMPP client and smpplib in turns, without a database")
-    rounds = 1 if options.quick else ROUNDS
-    found = _pump_figures(options.messages, rounds)
-    for engine in _engines(options.engine):
-        _say(f"{engine}: import of {options.lines:,} lines")
-        found += _import_figures(engine, options.lines, rounds)
-        _say(f"{engine}: {options.messages:,} messages, complete, and the database alone")
-        found += _path_figures(engine, options.messages)
-    return found
+def _sizes(options: argparse.Namespace) -> Sizes:
+    base = QUICK if options.quick else Sizes()
+    given = {name: getattr(options, name) for name in asdict(base)}
+    lists = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+    return replace(base, **{name: value for name, value in given.items() if value is not None} | lists)
+
+
+def _measure(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]]:
+    """The figures of each part and engine as they come, which are kept for the page."""
+    engines, load = _engines(options.engine), page.load_average()
+    shelf = Shelf.open(options.build.with_suffix(".parts.json"), _names(ENGINES), asdict(sizes))
+    long = options.size == "full"
+    wanted = options.part or [name for name, part in PARTS.items() if part.long is long]
+    for name in _names(engines):
+        part, _, engine = name.partition(" ")
+        if part in wanted:
+            _say(f"{name}: {PARTS[part].said.format(**asdict(sizes))}")
+            some = list(PARTS[part].measure(engine, sizes))
+            shelf.put(name, Kept(page.today(), load, asdict(sizes), some))
+            if options.write_docs:
+                page.write(shelf, sizes)
+            yield some
+
+
+def _names(engines: Sequence[str]) -> list[str]:
+    """Each part that has no engine of its own, and each other one on each engine."""
+    return [
+        f"{name} {engine}".strip()
+        for name, part in PARTS.items()
+        for engine in ([""] if part.own else engines)
+    ]
+
+
+def _peer(options: argparse.Namespace) -> Iterator[list[Figure]]:
+    if not installed():
+        _say(MISSING)
+        return
+    engines, count = _engines(options.engine), options.messages or _PEER_MESSAGES[options.quick]
+    _say(f"{options.peer} and Loa in turns: {count:,} messages each, complete")
+    yield compare(engines, count, 1 if options.quick else ROUNDS)
 
 
 def _engines(wanted: str) -> list[str]:
@@ -82,34 +115,14 @@ def _engines(wanted: str) -> list[str]:
     return engines
 
 
-def _pump_figures(count: int, rounds: int) -> list[Figure]:
-    rates = pump(count, rounds)
-    limit = Limit("smpplib_messages_per_second", rates["smpplib_messages_per_second"], bar=4)
-    return [Figure("pump_messages_per_second", rates["pump_messages_per_second"], limit)]
+def _leave(file: Path, flat: dict[str, object]) -> None:
+    """What there is so far: a run that is cut off loses the part that it was at."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(flat, indent=2) + "\n", encoding="utf-8")
 
 
-def _import_figures(engine: str, lines: int, rounds: int) -> list[Figure]:
-    """Medians of several rounds: a neighbour on the machine weighs more on the import's two threads."""
-    all_rounds = []
-    for _ in range(rounds):
-        with fresh_url(engine) as url:
-            all_rounds.append(import_lines(url, lines))
-    got = {name: statistics.median(each[name] for each in all_rounds) for name in all_rounds[0]}
-    bare = "bare_copy" if engine == "postgresql" else "bare_executemany"
-    limit = Limit(f"{engine}_{bare}_rows_per_second", got["bare_rows_per_second"], bar=0.3)
-    return [
-        Figure(f"{engine}_import_lines_per_second", got["lines_per_second"], limit),
-        Figure(f"{engine}_import_peak_mb", got["peak_mb"], Limit("most_mb", _PEAK_MB, bar=1, ceiling=True)),
-    ]
-
-
-def _path_figures(engine: str, messages: int) -> list[Figure]:
-    got = path(engine, messages)
-    alone = "database_alone_messages_per_second"
-    limit = Limit(f"{engine}_{alone}", got.pop(alone), bar=0.3)
-    complete = "complete_messages_per_second"
-    found = [Figure(f"{engine}_{complete}", got.pop(complete), limit)]
-    return found + [Figure(f"{engine}_{name}", value) for name, value in got.items()]
+def _flat(sizes: Sizes, found: Sequence[Figure]) -> dict[str, object]:
+    return asdict(sizes) | figures.as_json(found)
 
 
 def _show(found: Sequence[Figure]) -> None:

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from app.batches.importer import File, import_batch, register
+from app.batches.importer import import_batch, register
 from app.batches.job import counts_of
-from app.batches.store import store
 from app.db import Database
 from app.models import batches, subscribers
 from app.sample import HEADER, sample_lines
+from app.tables.store import store
+from app.tables.upload import File
 
 CARRIER = "viettel"
 

@@ -1,4 +1,4 @@
-"""What every measurement needs: a fresh database, a simulator in a process of its own, and CPU by process."""
+"""What every measurement needs: a fresh database, programs in processes of their own, and what each took."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from sqlalchemy import make_url
 
 from app import schema
 from app.config import normal_url
 from app.db import Database
+from tests.faults.processes import Home
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SERVER = os.environ.get("LOA_TEST_DATABASE_URL", "")
@@ -46,6 +48,18 @@ def fresh_url(engine: str) -> Iterator[str]:
             if engine == "postgresql":
                 with psycopg.connect(SERVER, autocommit=True) as admin:
                     admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def fresh_home(engine: str) -> Iterator[Home]:
+    """A folder with settings to be written and a migrated, empty database; its programs are ended."""
+    with fresh_url(engine) as url, tempfile.TemporaryDirectory(prefix="loa-bench-") as folder:
+        place = Path(str(make_url(url).database)).parent if engine == "sqlite" else Path(folder)
+        home = Home(place, url, measured=False)
+        try:
+            yield home
+        finally:
+            home.end()
 
 
 @dataclass(slots=True)
@@ -86,6 +100,26 @@ def cpu_of(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory that a running process has had resident so far."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) / 1024
+
+
+def log_bytes(home: Home) -> int:
+    """PostgreSQL: bytes of its log (WAL) so far; SQLite: bytes given to the disk, log and file together."""
+    if home.sqlite:
+        return sum(map(_written, (program.process.pid for program in home.programs)))
+    with psycopg.connect(home.url.replace("+psycopg", ""), autocommit=True) as asked:
+        row = asked.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _written(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/io").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("write_bytes")))
 
 
 def server_cpu_s() -> float:

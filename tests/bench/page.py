@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-from collections.abc import Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,17 +13,27 @@ import psycopg
 import sqlalchemy
 
 from app import clock
-from tests.bench.figures import Figure, as_markdown
+from tests.bench.figures import as_markdown
+from tests.bench.kept import Shelf
 from tests.bench.machinery import SERVER
+from tests.bench.pace_bench import RATE, ROUND_TRIP_S
+from tests.bench.parts import PARTS, Sizes
 from tests.bench.path_bench import WINDOW
 from tests.bench.pump_bench import MOST
+from tests.bench.webhook_bench import CLIENTS, PER_ARRAY
 
 PAGE = Path("docs/performance.md")
 _TEXT = """# Performance
 
-Written by `make bench` (`python -m tests.bench --write-docs`); do not edit by hand. A rate by itself says
+Written by `python -m tests.bench --write-docs`; do not edit by hand. A rate by itself says
 little about a machine that one does not know, so each stands beside its limit, measured in the same run
 on the same machine, and the bars are ratios.
+
+`make bench` measures all but the long parts **scale** and **whole**; `make bench SIZE=full` does these in
+half an hour or so; `make bench PART="path pace"` the named parts alone, of
+{parts}.
+After each part its figures are shown, and all so far are in `build/bench.json`. Each part was measured as
+a whole; the page has what each gave last, with the same sizes.
 
 {table}
 
@@ -43,12 +53,48 @@ on the same machine, and the bars are ratios.
   stored in a process of its own, whose peak memory is shown. **bare**: the accepted rows again from
   memory, by one COPY or executemany in one transaction, nothing read or checked. Three runs each, in
   turns; medians.
+- **fan-out**: {messages:,} subscribers become deliveries, chunks and tallies in slices of 10,000, as the
+  worker does it. **bare insert**: the same deliveries by one INSERT ... SELECT in one transaction, into a
+  campaign with the same indexes.
 - **complete**: {messages:,} one-segment messages from claim to tally: declared, sent to the simulator
-  (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; from the
-  start of the worker to the last receipt committed. The tallies are then recounted from the rows.
-  **database alone**: the same statements, fed from memory, without SMPP.
-- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's process (which also looks
-  ten times a second whether all is done), the simulator, and all PostgreSQL processes of the machine.
+  (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
+  `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt
+  committed. The tallies are then recounted from the rows. **database alone**: the same statements, fed from
+  memory, without SMPP.
+- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's processes, the simulator, and
+  all PostgreSQL processes of the machine (which are also asked ten times a second whether all is done).
+  **wal_bytes_per_message**: by how much the server's log grew; **written_bytes_per_message** on SQLite: what
+  its process gave to the disk (`write_bytes`), log and checkpoints together, since the system does not tell
+  them apart.
+- **scale**: the same {messages:,} messages by **2 and 4 workers** on one lane, each with its own bind, on
+  PostgreSQL (SQLite allows one sender, so it has no such figures); and {large} messages by one.
+  **all_cpu_s_per_1000**: of Loa and of the database server, which may be 15% above what the small campaign
+  takes in the same part.
+- **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms (so late the simulator
+  answers) is held, by one worker and on PostgreSQL by four that share it. Looked at for {seconds} s, after
+  all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second
+  that begin with a message, as the simulator read them. The bars are 1% above and below; the pace aims half a
+  percent below the contract.
+- **whole**: about {subscribers:,} subscribers from the uploaded file (3% bad lines, 1% repeats) to the
+  report: import, approval, fan-out, dispatch, receipts, tallies, and `loa report build` in every form, by
+  `loa serve` (**api**), `loa worker` (**worker**) and the command (**report**); on SQLite the first two are
+  one, `loa up` (**all**). Loa's own part is the CPU of all these from their start to their end; the
+  simulator, and who uploads, approves and looks, are no part of it. With the database server's it is shown
+  beside that. **peak_mb**: the most memory of each.
+- **webhook**: {receipts:,} signed receipts as JSON, by {clients} keep-alive clients over bare sockets in
+  a process of their own, each posting, waiting for the acknowledgement, posting the next: **single**, one
+  in a post; **array**, {per_array} in a post. The server is the API with its inbox, as `loa serve` runs
+  it. **empty**: the same posts to an endpoint that authenticates in the same way, gives the same answer,
+  reads nothing and writes nothing; single and empty posts take turns. Every receipt has its delivery and
+  is applied exactly once, counted in the ledger and recounted from its rows. server_cpu is the API's.
+- **page**: the median of 30 readings of the overview and of a campaign's page over {reported:,} deliveries,
+  over HTTP, beside the page to sign in by, which asks the database nothing.
+- **report**: a finished run of {reported:,} one-segment messages in 75 communes, one submission and one
+  receipt each: the carrier's report built with its identities checked, and rendered as docx, pdf, xlsx,
+  csv, json and the document system's fields, in a process of its own whose peak memory is shown.
+  **late receipts**: the same for a cut-off after which one receipt in 200 came, so that as many deliveries
+  are set back; **midway**: for one in the middle of the sending, so that half of them are. **bare
+  reading**: every delivery, submission and receipt read once by the database.
 
 All share the cores above, with whatever else the machine did (see its load before the run): on a quiet host
 of its own each part is faster. SQLite runs with synchronous=FULL,
@@ -56,16 +102,22 @@ PostgreSQL as its server is configured.
 """
 
 
-def write(found: Sequence[Figure], messages: int, lines: int, load_before: float) -> None:
-    """Replace the page with this run; load_before: load_average() at its start."""
-    run = "\n".join(f"| {name} | {value} |" for name, value in _facts(load_before).items())
+def write(shelf: Shelf, sizes: Sizes) -> None:
+    """Replace the page with what is kept."""
+    kept = list(shelf.in_order())
+    facts = _facts() | {f"{name}: date, load before": f"{each.date}, {each.load:.1f}" for name, each in kept}
+    run = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     text = _TEXT.format(
-        table=as_markdown(found),
+        table=as_markdown([figure for _, each in kept for figure in each.figures]),
         run=run,
         window=WINDOW,
-        pumped=min(messages, MOST),
-        messages=messages,
-        lines=lines,
+        pumped=min(sizes.messages, MOST),
+        parts=", ".join(PARTS),
+        rate=RATE,
+        round_trip=round(1000 * ROUND_TRIP_S),
+        clients=CLIENTS,
+        per_array=PER_ARRAY,
+        **asdict(sizes) | {"large": " and ".join(f"{count:,}" for count in sizes.large)},
     )
     PAGE.write_text(text, encoding="utf-8")
 
@@ -75,11 +127,14 @@ def load_average() -> float:
     return os.getloadavg()[0]
 
 
-def _facts(load_before: float) -> dict[str, str]:
+def today() -> str:
+    """As in 2024-01-29."""
+    return clock.local(clock.now()).date().isoformat()
+
+
+def _facts() -> dict[str, str]:
     facts = {
-        "Date": clock.local(clock.now()).date().isoformat(),
         "Cores": str(os.cpu_count()),
-        "Load average before the run": f"{load_before:.1f}",
         "Machine": f"{platform.system()}, {platform.machine()}",
         "Python": platform.python_version(),
         "SQLAlchemy": sqlalchemy.__version__,

@@ -3,130 +3,175 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, NullPool, create_engine, text, update
 
-from app.config import LinkSettings, Settings
 from app.db import Database
+from app.drill.look import Look
 from app.ledger.contract import Arrival, Intention, Item, Lease, Outcome
-from app.metrics import Metrics
-from app.models import lanes, tallies
-from app.states import DeliveryState
-from app.worker import Worker
+from app.models import batches, lanes, runs
+from app.states import DeliveryState, RunState
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
-from tests.app.world import World, build
+from tests.app.world import FIRST_PHONE, World, build
 from tests.bench.machinery import (
     RECEIPT_FLAGS,
     Simulator,
     analyze,
     cpu_of,
+    fresh_home,
     fresh_url,
+    log_bytes,
     now,
     server_cpu_s,
     simulator,
 )
+from tests.bench.report_bench import made
+from tests.faults.processes import Home, smpp_link
 
 WINDOW = 100
 GROUP = 200  # receipts in one commit
 _HALF = 100  # results in one commit
 _CHUNK = 1000
-_PATIENCE_S = 600.0
+_STUCK_S = 60.0
 _LOOK_S = 0.1
+_START_S = 30.0
 _LEASE_S = 60.0
 _NO_LIMIT = 1_000_000.0  # segments/s: a pace that nobody feels
 
 
 def path(engine: str, count: int) -> dict[str, float]:
     """Messages/s of the complete path and of the database alone, and CPU seconds per 1,000 by process."""
-    return _complete(engine, count) | {"database_alone_messages_per_second": _database_alone(engine, count)}
+    return complete(engine, count) | {"database_alone_messages_per_second": _database_alone(engine, count)}
 
 
 # ---- the complete path ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Cpu:
-    """CPU seconds so far of this process, of the simulator and of the PostgreSQL server."""
+class _Spent:
+    """So far: CPU seconds of Loa's processes, of the simulator and of the PostgreSQL server; bytes of log."""
 
     loa: float
     simulator: float
     server: float
+    log: int
 
     @classmethod
-    def read(cls, smsc: Simulator) -> _Cpu:
-        return cls(cpu_of(os.getpid()), smsc.cpu_s(), server_cpu_s())
+    def read(cls, home: Home, smsc: Simulator) -> _Spent:
+        loa = sum(cpu_of(program.process.pid) for program in home.programs)
+        return cls(loa, smsc.cpu_s(), server_cpu_s(), log_bytes(home))
 
 
-def _complete(engine: str, count: int) -> dict[str, float]:
-    """Send to the simulator until every receipt is committed, then recount."""
-    with fresh_url(engine) as url, simulator(*RECEIPT_FLAGS) as smsc:
-        db = Database(url)
-        try:
-            world = _queued(db, count)
-            before = _Cpu.read(smsc)
-            seconds = asyncio.run(_work(world, smsc.port, count))
-            after = _Cpu.read(smsc)
-            world.check()
-        finally:
-            db.close()
+def complete(engine: str, count: int, workers: int = 1) -> dict[str, float]:
+    """Send to the simulator until every receipt is committed, then recount.
+
+    workers: `loa worker` processes on one lane. SQLite serves one process, which is `loa up` with its API.
+    """
+    with fresh_home(engine) as home, simulator(*RECEIPT_FLAGS) as smsc:
+        db = Database(home.url)
+        world = queued(db, count)
+        db.write(lambda c: c.execute(update(runs).values(state=RunState.PLANNED.value)))
+        db.close()
+        link = smpp_link("viettel", smsc.port, segments_per_second=_NO_LIMIT, window=WINDOW)
+        home.configure({"viettel-1": link}, receipts_group=GROUP, chunk_size=_CHUNK)
+        for _ in range(workers):
+            home.sender()
+        _bound(home)
+        before = _Spent.read(home, smsc)
+        seconds = _until_delivered(home, count)
+        after = _Spent.read(home, smsc)
+        if sum(asyncio.run(program.stop()) for program in home.programs):
+            raise SystemExit(f"A sender ended badly: {home.programs[-1].words()}")
+        _check(world, home.url)
         seen = smsc.stop()
     if seen["distinct_numbers"] != count or seen["copies_max"] != 1:
         raise SystemExit(f"The simulator saw {seen['distinct_numbers']} numbers of {count}.")
-    thousands = count / 1000
+    return {"complete_messages_per_second": count / seconds} | _costs(engine, before, after, count)
+
+
+def _costs(engine: str, before: _Spent, after: _Spent, count: int) -> dict[str, float]:
+    """CPU seconds for 1,000 messages, and bytes for one."""
+    thousands, log = count / 1000, (after.log - before.log) / count
     figures = {
-        "complete_messages_per_second": count / seconds,
         "loa_cpu_s_per_1000": (after.loa - before.loa) / thousands,
         "simulator_cpu_s_per_1000": (after.simulator - before.simulator) / thousands,
     }
     if engine == "postgresql":
         figures["server_cpu_s_per_1000"] = (after.server - before.server) / thousands
-    return figures
+        return figures | {"wal_bytes_per_message": log}
+    return figures | {"written_bytes_per_message": log}
 
 
-def _queued(db: Database, count: int) -> World:
+def queued(db: Database, count: int) -> World:
     """A running campaign whose deliveries are all queued."""
-    world = build(db, count, chunk=_CHUNK)
+    world = filled(db, count)
     world.fan_out()
     analyze(db)
     return world
 
 
-def _settings(port: int) -> Settings:
-    link = LinkSettings(
-        carrier="viettel",
-        kind="smpp",
-        segments_per_second=_NO_LIMIT,
-        host="127.0.0.1",
-        port=port,
-        system_id="loa",
-        password="loa",
-        window=WINDOW,
-    )
-    return Settings(links={"viettel-1": link}, receipts_group=GROUP)
+def filled(db: Database, count: int) -> World:
+    """A running campaign with so many subscribers, of whom none is queued."""
+    world = build(db, 1, chunk=_CHUNK)
+    db.write(_more, count)
+    return world
 
 
-async def _work(world: World, port: int, count: int) -> float:
-    """Run the worker; seconds from its start until the last receipt is seen committed (late by 0.1 s)."""
-    worker = Worker(world.db, world.ledger, _settings(port), Metrics())
-    running = asyncio.create_task(worker.run())
-    started = now()
-    while await world.db.aread(_delivered) < count:
-        if running.done():
-            running.result()
-        if running.done() or now() - started > _PATIENCE_S:
-            raise SystemExit(f"The path stopped after {now() - started:.0f} s: {world.states()}")
-        await asyncio.sleep(_LOOK_S)
-    seconds = now() - started
-    worker.stop()
-    await running
-    return seconds
+def _more(connection: Connection, count: int) -> None:
+    """The batch's other subscribers, by the database itself."""
+    area = "CASE i % 3 WHEN 0 THEN '03646' WHEN 1 THEN '03664' END"
+    columns = {"batch_id": "1", "seq": "i + 2", "phone": f"{FIRST_PHONE} + i", "area": area}
+    sql = made(connection.dialect.name == "sqlite", "subscribers", columns)
+    if count > 1:
+        connection.execute(text(sql), {"n": count - 1})
+    connection.execute(update(batches).values(lines=count, accepted=count))
 
 
-def _delivered(connection: Connection) -> int:
-    query = select(func.coalesce(func.sum(tallies.c.n), 0)).where(tallies.c.state == DeliveryState.DELIVERED)
-    return int(connection.execute(query).scalar_one())
+def _bound(home: Home) -> None:
+    """Wait until every sender has its bind."""
+    ends = now() + _START_S
+    while not all("bind is up" in program.words() for program in home.programs):
+        if now() > ends or not home.programs[-1].alive():
+            raise SystemExit(f"A sender does not start: {home.programs[-1].words()}")
+        time.sleep(_LOOK_S)
+
+
+def _until_delivered(home: Home, count: int) -> float:
+    """Start the run; seconds from the first claim until all receipts are seen committed (late by 0.1 s)."""
+    look = Look(home.url)
+    _start(home.url)
+    changed = now()
+    while not (look.leases() or look.delivered()) and now() - changed < _STUCK_S:
+        time.sleep(0.005)
+    started = changed = now()
+    delivered = 0
+    while delivered < count:
+        time.sleep(_LOOK_S)
+        last, delivered = delivered, look.delivered()
+        changed = now() if delivered != last else changed
+        if now() - changed > _STUCK_S:
+            raise SystemExit(f"The path stopped at {delivered} messages: {home.programs[-1].words()}")
+    return now() - started
+
+
+def _start(url: str) -> None:
+    """As the order to start does, beside the processes that work on the database."""
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.begin() as connection:
+        connection.execute(update(runs).values(state=RunState.RUNNING.value))
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("NOTIFY loa")
+
+
+def _check(world: World, url: str) -> None:
+    """The tallies are those of the rows."""
+    world.db = Database(url)
+    try:
+        world.check()
+    finally:
+        world.db.close()
 
 
 # ---- the database alone -----------------------------------------------------------------------------------
@@ -137,7 +182,7 @@ def _database_alone(engine: str, count: int) -> float:
     with fresh_url(engine) as url:
         db = Database(url)
         try:
-            world = _queued(db, count)
+            world = queued(db, count)
             db.write(lambda c: c.execute(update(lanes).values(segments_per_second=_NO_LIMIT)))
             started = now()
             asyncio.run(_feed(world))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.bench.figures import Figure, Limit, as_json, as_text, unmet
+from tests.bench.kannel_bench import MISSING, installed, kannel
 from tests.bench.machinery import SERVER
+from tests.bench.pace_bench import held
+from tests.bench.parts import PARTS, QUICK
 
 ROOT = Path(__file__).parents[2]
 PUMP = ("pump_messages_per_second", "smpplib_messages_per_second", "pump_messages_per_second_ratio")
@@ -22,6 +27,27 @@ OF_AN_ENGINE = (
     "complete_messages_per_second_ratio",
     "database_alone_messages_per_second",
     "loa_cpu_s_per_1000",
+    "bare_insert_rows_per_second",
+    "fan_out_rows_per_second",
+    "page_overview_ms",
+    "page_campaign_ms",
+    "page_sign_in_ms",
+    "pace_1_worker_most_in_a_second",
+    "pace_1_worker_least_in_a_second",
+    "webhook_single_receipts_per_second",
+    "webhook_single_receipts_per_second_ratio",
+    "webhook_array_receipts_per_second",
+    "webhook_array_receipts_per_second_ratio",
+    "webhook_empty_posts_per_second",
+    "webhook_single_p50_ms",
+    "webhook_single_p99_ms",
+    "webhook_array_p99_ms",
+    "webhook_array_client_cpu_s_per_1000",
+    "report_s",
+    "report_late_receipts_s",
+    "report_midway_s",
+    "report_bare_reading_s",
+    "report_peak_mb",
 )
 
 
@@ -47,6 +73,58 @@ def test_a_quick_run_gives_every_figure(engine: str, bare: str, tmp_path: Path) 
         assert figures[name] > 0, name
     assert figures["messages"] == 500
     assert figures["lines"] == 5000
+    assert figures["receipts"] == 500
+
+
+@pytest.mark.skipif(not SERVER, reason="LOA_TEST_DATABASE_URL names no PostgreSQL server")
+def test_several_workers_and_a_larger_campaign_give_every_figure() -> None:
+    found = as_json(PARTS["scale"].measure("postgresql", replace(QUICK, workers=(2,))))
+    wanted = ["1k_complete_messages_per_second", "1k_all_cpu_s_per_1000", "1k_all_cpu_s_per_1000_ratio"]
+    wanted += ["2_workers_complete_messages_per_second", "2_workers_wal_bytes_per_message"]
+    assert [name for name in wanted if not found[f"postgresql_{name}"] > 0] == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "processes"), [("sqlite", ["all", "report"]), ("postgresql", ["api", "worker", "report"])]
+)
+def test_from_file_to_report_every_process_is_accounted_for(engine: str, processes: list[str]) -> None:
+    if engine == "postgresql" and not SERVER:
+        pytest.skip("LOA_TEST_DATABASE_URL names no PostgreSQL server")
+    found = as_json(PARTS["whole"].measure(engine, QUICK))
+    took = [found[f"{engine}_whole_{process}_cpu_ms_per_subscriber"] for process in processes]
+    assert min(took) > 0
+    assert sum(took) == pytest.approx(found[f"{engine}_whole_loa_cpu_ms_per_subscriber"], abs=0.001)
+    assert min(found[f"{engine}_whole_{process}_peak_mb"] for process in processes) > 10
+
+
+def test_a_part_alone_leaves_its_figures_and_the_page_has_what_the_others_gave_before(tmp_path: Path) -> None:
+    (tmp_path / "docs").mkdir()
+
+    def measured(part: str, *more: str) -> tuple[dict[str, float], str]:
+        command = [sys.executable, "-m", "tests.bench", "--quick", "--engine", "sqlite", "--write-docs"]
+        here = os.environ | {"PYTHONPATH": str(ROOT)}
+        subprocess.run([*command, "--part", part, *more], cwd=tmp_path, env=here, check=True)
+        page = (tmp_path / "docs" / "performance.md").read_text("utf-8")
+        return json.loads((tmp_path / "build" / "bench.json").read_text()), page
+
+    measured("pages")
+    left, page = measured("fan-out")
+    assert left["sqlite_fan_out_rows_per_second"] > 0
+    assert "sqlite_page_overview_ms" not in left
+    assert page.index("sqlite_fan_out_rows_per_second") < page.index("sqlite_page_overview_ms")
+    _, page = measured("fan-out", "--messages", "300")
+    assert "sqlite_page_overview_ms" not in page  # its sizes were others
+
+
+def test_the_fullest_and_the_emptiest_second_are_found() -> None:
+    """Even but for one that is 7 ms late, or 7 ms early."""
+    even = [n / 199.5 for n in range(1000)]
+    late = sorted([*even[:300], even[300] + 0.007, *even[301:]])
+    early = sorted([*even[:600], even[600] - 0.007, *even[601:]])
+    assert (held(even).least, held(even).most) == (200, 200)
+    assert (held(late).least, held(late).most) == (199, 201)
+    assert held(early).most == 201
+    assert held(early, rate=199.5).early_ms > held(even, rate=199.5).early_ms + 1
 
 
 @pytest.mark.parametrize(
@@ -77,3 +155,18 @@ def test_the_table_and_the_json_name_the_same_figures() -> None:
     lines = as_text(figures).splitlines()
     assert lines[1].split() == ["a_per_second", "1,234", "b_per_second", "2,469", "0.50", ">=", "0.3", "yes"]
     assert lines[2].split() == ["c_s", "0.0123"]
+
+
+@pytest.mark.skipif(not installed(), reason=MISSING)
+def test_kannel_completes_the_same_messages() -> None:
+    done = kannel(300)
+    assert done["rate"] > 0
+    assert done["cpu"] > 0
+
+
+def test_another_gateway_that_is_not_here_is_left_out_in_words(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.bench", "--quick", "--peer", "kannel"]
+    command += ["--build", str(tmp_path / "bench.json")]
+    nowhere = {"PATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env=nowhere)
+    assert MISSING in done.stderr

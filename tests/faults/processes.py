@@ -11,13 +11,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 PATIENCE_S = 60.0
-_LOOK_S = 0.02
+_LOOK_S = 0.05
 
 
 def free_port() -> int:
@@ -70,6 +70,7 @@ class Home:
     url: str
     port: int = field(default_factory=free_port)
     programs: list[Program] = field(default_factory=list)
+    measured: bool = True  # count what its programs cover, which makes them a quarter slower
 
     @property
     def sqlite(self) -> bool:
@@ -80,25 +81,26 @@ class Home:
         """Where its API answers."""
         return f"http://127.0.0.1:{self.port}"
 
-    def configure(self, links: dict[str, dict[str, object]], **settings: object) -> None:
-        """Write the settings file."""
+    def configure(self, links: dict[str, dict[str, object]], more: str = "", **settings: object) -> None:
+        """Write the settings file; `more` is TOML that stands at its end."""
         lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
         for name, link in links.items():
             lines += [f"\n[links.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in link.items())]
-        (self.folder / "loa.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (self.folder / "loa.toml").write_text("\n".join([*lines, more]) + "\n", encoding="utf-8")
 
     def _environment(self) -> dict[str, str]:
-        own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
+        left_out = "LOA_" if self.measured else ("LOA_", "COVERAGE_")
+        own = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         own |= {"LOA_CONFIG": str(self.folder / "loa.toml"), "LOA_DATA": str(self.folder)}
         own |= {"LOA_PORT": str(self.port)}
         return own if self.sqlite else own | {"LOA_DATABASE_URL": self.url}
 
-    def start(self, *arguments: str) -> Program:
-        """Start `loa ARGUMENTS` and let it run."""
+    def start(self, *arguments: str, within: Sequence[str] = ()) -> Program:
+        """Start `loa ARGUMENTS` and let it run; within: the command that it becomes the process of."""
         log = self.folder / f"{len(self.programs)}-{arguments[0]}.log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", *arguments],
+                [*within, sys.executable, "-m", "app.cli", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 
 from carriers.simulators.smsc import Smsc
@@ -16,6 +18,11 @@ def _asked(port: int) -> str:
         return ""
 
 
+def _receipts(told: str) -> float:
+    """All that were counted: one that overtakes the record of its message is in quarantine first."""
+    return sum(map(float, re.findall(r'loa_receipts_total\{outcome="\w+"\} ([\d.]+)', told)))
+
+
 async def test_the_sender_tells_of_its_lanes_results_and_receipts(home: Home) -> None:
     queue(home.url, 50)
     port = home.port if home.sqlite else free_port()
@@ -23,8 +30,10 @@ async def test_the_sender_tells_of_its_lanes_results_and_receipts(home: Home) ->
         home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, metrics_port=port)
         sender, view = home.sender(), View(home.url)
         await home.until(view.over, "the run is finished")
+        # It counts what it has committed, so a moment after the ledger shows it.
+        await home.until(lambda: _receipts(_asked(port)) >= 50, "every receipt is counted")
         told = _asked(port)
         assert 'loa_results_total{lane="viettel-1",result="accepted"} 50.0' in told
-        assert 'loa_receipts_total{outcome="applied"} 50.0' in told
+        assert _receipts(told) == 50
         assert 'loa_lane_running{carrier="viettel",lane="viettel-1"} 1.0' in told
         assert await sender.stop() == 0, sender.words()

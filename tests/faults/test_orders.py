@@ -6,10 +6,11 @@ import asyncio
 import time
 
 import httpx
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from app.db import Database
-from app.models import runs
+from app.ledger.contract import ChunkState
+from app.models import chunks, runs
 from app.states import DeliveryState, RunState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World, build
@@ -31,6 +32,11 @@ def _order(world: World, state: RunState) -> None:
     world.db.write(work)
 
 
+def _leased(world: World) -> bool:
+    held = select(chunks.c.first_seq).where(chunks.c.state == ChunkState.LEASED)
+    return world.db.read(lambda c: c.execute(held).first()) is not None
+
+
 async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_next(db: Database) -> None:
     """T24, and design.md: at most what was declared before the pause still goes out."""
     world = build(db, 3000)
@@ -38,7 +44,7 @@ async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_ne
         await until(lambda: smsc.report()["submits"] >= 700, "700 are sent")
         _order(world, RunState.PAUSED)
         at_once = smsc.report()["submits"]
-        await asyncio.sleep(1.0)
+        await until(lambda: not _leased(world), "what was declared is sent, and the rest handed back")
         stood = smsc.report()["submits"]
         assert stood - at_once <= SUB_BATCH
         await asyncio.sleep(0.5)
@@ -87,7 +93,7 @@ async def test_an_upload_that_was_acknowledged_survives_kill_9(home: Home) -> No
                 await program.kill()
         second = home.all()[0]
         await home.until(lambda: "listening" in second.words(), "the API listens again")
-        for _ in range(300):
+        for _ in range(600):
             batch = (await http.get(f"/v1/batches/{answer.json()['id']}")).json()
             if batch["state"] == "ready":
                 break

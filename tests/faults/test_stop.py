@@ -16,7 +16,7 @@ async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home
     async with Smsc(Manners(answer_delay_s=0.1, receipt_delay_s=0.2)) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=1000)})
         first = home.sender()
-        await home.until(lambda: smsc.report()["distinct_numbers"] >= 500, "500 numbers seen")
+        await home.until(lambda: smsc.taken() >= 500, "500 are sent")
         assert await first.stop() == 0, first.words()
         assert view.leases() == 0
         assert set(smsc.numbers()) == view.phones(DeliveryState.SUBMITTED, DeliveryState.DELIVERED)
@@ -70,3 +70,10 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence(home: Home) -> None:
         assert await api.ended() == 1, api.words()
         assert api.words().startswith(f"loa: Loa can't listen on 127.0.0.1 port {home.port} (")
         assert smsc.report()["submits"] == 0
+
+
+async def test_a_link_that_is_set_wrongly_is_refused_before_anything_is_served(sqlite_home: Home) -> None:
+    sqlite_home.configure({"viettel-1": smpp_link("viettel", 1, window=0)})
+    said = await sqlite_home.command("up", status=1)
+    assert "Link viettel-1: window must be a whole number" in said
+    assert "listening" not in said

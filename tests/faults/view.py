@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import NullPool, Select, create_engine, func, select
+from sqlalchemy import Engine, NullPool, Select, column, create_engine, func, select, table
 from sqlalchemy.exc import DBAPIError
 
 from app.db import Database
@@ -17,6 +18,12 @@ from tests.app.world import build
 _ENDS = (RunState.FINISHED.value, RunState.CANCELLED.value)
 
 
+@cache
+def _engine(url: str) -> Engine:
+    """Keeps no connection, but what it knows of the server and of statements: some are asked every moment."""
+    return create_engine(url, poolclass=NullPool)
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """Reads the database of `url`, each time on a connection of its own."""
@@ -24,12 +31,8 @@ class View:
     url: str
 
     def rows(self, query: Select[Any]) -> list[tuple[Any, ...]]:
-        engine = create_engine(self.url, poolclass=NullPool)
-        try:
-            with engine.connect() as connection:
-                return [tuple(row) for row in connection.execute(query)]
-        finally:
-            engine.dispose()
+        with _engine(self.url).connect() as connection:
+            return [tuple(row) for row in connection.execute(query)]
 
     def states(self) -> dict[DeliveryState, int]:
         """Deliveries by state, counted in the rows."""
@@ -71,15 +74,22 @@ class View:
             ]
         )
 
+    def others(self) -> int:
+        """How many connections to this database the server still serves; SQLite has no server."""
+        own = (column("datname") == func.current_database()) & (column("backend_type") == "client backend")
+        seen = select(func.count()).select_from(table("pg_stat_activity")).where(own)
+        # One of them asks.
+        return 0 if self.url.startswith("sqlite") else int(self.rows(seen)[0][0]) - 1
+
     def over(self) -> bool:
         """Whether every run has come to its end."""
         return all(state in _ENDS for (state,) in self.rows(select(runs.c.state)))
 
 
-def queue(url: str, count: int) -> None:
+def queue(url: str, count: int, chunk: int = 1000) -> None:
     """A running run at viettel with `count` deliveries, all queued; then nobody holds the database."""
     db = Database(url)
     try:
-        build(db, count, chunk=1000).fan_out()
+        build(db, count, chunk=chunk).fan_out()
     finally:
         db.close()

@@ -30,6 +30,8 @@ def render(forms: Iterable[Form]) -> bytes:
 
 def _lines(form: Form) -> Iterator[list[str]]:
     yield [form.title]
+    if form.source:
+        yield [form.source]
     yield [column.title for column in form.columns]
     for row in form.rows:
         yield [_plain(c.kind, cell) for c, cell in zip(form.columns, row.cells, strict=True)]

@@ -46,13 +46,39 @@ class Row(NamedTuple):
     strong: bool = False
 
 
+class Chart(NamedTuple):
+    """How a form's rows, but for its total, look as a picture: bars of the columns `series` for each `label`.
+
+    across: bars lie on their side, for rows with long names.
+    """
+
+    title: str
+    label: str
+    series: tuple[str, ...]
+    across: bool = False
+
+
 class Form(NamedTuple):
-    """One table of the report: `name` is short (a sheet's name), `title` what stands above it."""
+    """One table of the report: `name` is short (a sheet's name), `title` what stands above it.
+
+    source: where its figures come from, in a sentence; "" for what is no figure.
+    """
 
     name: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    source: str = ""
+    chart: Chart | None = None
+
+    @property
+    def plotted(self) -> tuple[Row, ...]:
+        """The rows that a picture shows."""
+        return tuple(row for row in self.rows if not row.strong)
+
+    def place(self, key: str) -> int:
+        """Which column that is, from 0."""
+        return [column.key for column in self.columns].index(key)
 
 
 def value(cell: Cell) -> str | int | float | None:
@@ -61,8 +87,8 @@ def value(cell: Cell) -> str | int | float | None:
 
 
 def ratio(part: str, whole: str, value: float | None) -> Formula:
-    """`part` of `whole`, empty where there is no whole."""
-    return Formula(value, f'IF({{{whole}}}=0,"",{{{part}}}/{{{whole}}})')
+    """`part` of `whole`, empty where there is no whole or the part is not known."""
+    return Formula(value, f'IF(OR({{{whole}}}=0,ISTEXT({{{part}}})),"",{{{part}}}/{{{whole}}})')
 
 
 def total(value: int) -> Formula:

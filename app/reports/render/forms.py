@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from app.reports import labels
-from app.reports.figures import CampaignReport, CarrierReport, Cause, DayRow, Figures, Header
-from app.reports.render.form import Cell, Column, Form, Formula, Kind, Row, ratio, total
-from app.reports.render.numbers import NOTHING, moment
+from app.reports.document.version import Version
+from app.reports.figures import CampaignReport, CarrierReport, Cause, DayRow, Figures, Header, Step
+from app.reports.render.cells import COUNTS, counts, delivered, measured, relayed, totals
+from app.reports.render.form import Cell, Chart, Column, Form, Formula, Kind, Row, ratio, total
+from app.reports.render.numbers import NOTHING, count, moment
+from carriers.contract import Reason
 
 INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
 FINAL = "Số liệu cuối cùng"
-
-_COUNTS = (
-    Column("eligible", "Thuộc diện", Kind.COUNT, 12),
-    Column("excluded", "Loại trước khi gửi", Kind.COUNT, 12),
-    Column("waiting", "Đang chờ gửi", Kind.COUNT, 12),
-    Column("sent", "Đã gửi", Kind.COUNT, 12),
-    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
-    Column("relayed", "Nhà mạng đã tiếp nhận/chuyển", Kind.COUNT, 14),
-    Column("failed", "Không nhận được", Kind.COUNT, 12),
-    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
-    Column("unknown", "Chưa rõ kết quả", Kind.COUNT, 12),
-    Column("segments", "Bản tin quy đổi", Kind.COUNT, 12),
-    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 10),
-    Column("relayed_ratio", "Tỷ lệ nhà mạng tiếp nhận", Kind.RATIO, 12),
-)
+STEPS = "Diễn biến"
+_SERIES = ("sent", "delivered", "relayed")
 
 
 def of_run(report: CarrierReport) -> tuple[Form, ...]:
-    """The head and forms 1 to 4."""
+    """The head, forms 1 to 4, and what happened when."""
     head = _head(report.header, report.interim, report.extra.oldest_ms)
-    return head, _general(report), _areas(report), _days(report), _reasons(report)
+    return head, _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
 
 
 def of_campaign(report: CampaignReport) -> tuple[Form, ...]:
@@ -44,7 +34,9 @@ def of_campaign(report: CampaignReport) -> tuple[Form, ...]:
 def _named(run: CarrierReport) -> list[Form]:
     head = run.header
     return [
-        form._replace(name=f"{form.name} ({head.run_id})", title=f"{form.title} – {head.carrier}")
+        form._replace(
+            name=f"{form.name} ({head.run_id})", title=f"{form.title} – {labels.network(head.carrier)}"
+        )
         for form in of_run(run)
     ]
 
@@ -56,14 +48,30 @@ def _side_by_side(report: CampaignReport) -> Form:
         Column("state", "Số liệu", Kind.TEXT, 12),
     )
     rows = [
-        Row(f"run_{n}", (str(n), run.header.carrier, _settled(run.interim), *_counts(run.general)))
+        Row(
+            f"run_{n}",
+            (
+                str(n),
+                labels.network(run.header.carrier),
+                _settled(run.interim),
+                *counts(run.general, run.header.receipt_level),
+            ),
+        )
         for n, run in enumerate(report.runs, 1)
     ]
-    last = Row("total", ("", labels.TOTAL, _settled(report.interim), *_totals(report.total)), strong=True)
+    last = Row(
+        "total",
+        ("", labels.TOTAL, _settled(report.interim), *totals(report.total, report.receipt_level)),
+        strong=True,
+    )
     title = (
         f"Biểu 5 – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
     )
-    return Form("Biểu 5", title, first + _COUNTS, (*rows, last))
+    source = measured(report.receipt_level)
+    if report.held:
+        names = ", ".join(labels.network(carrier) for carrier in report.held)
+        source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
+    return Form("Biểu 5", title, first + COUNTS, (*rows, last), source)
 
 
 def _settled(interim: bool) -> str:
@@ -77,7 +85,10 @@ def _head(head: Header, interim: bool, oldest_ms: int | None) -> Form:
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
         ("Văn bản yêu cầu", head.directive or NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
-        ("Doanh nghiệp", f"{head.carrier} (đợt {head.run_id}, {labels.RUN_STATES[head.run_state]})"),
+        (
+            "Doanh nghiệp",
+            f"{labels.network(head.carrier)} (đợt {head.run_id}, {labels.RUN_STATES[head.run_state]})",
+        ),
         ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
         ("Tên định danh", head.sender),
         ("Bắt đầu gửi", moment(head.started_ms)),
@@ -104,7 +115,8 @@ def _general(report: CarrierReport) -> Form:
         Column("ratio", "Tỷ lệ so với đã gửi (%)", Kind.RATIO, 14),
     )
     rows = (*_before(report.general, report.excluded), *_outcomes(report), *_beside(report))
-    return Form("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows)
+    source = measured(report.header.receipt_level)
+    return Form("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source)
 
 
 def _before(g: Figures, causes: Iterable[Cause]) -> list[Row]:
@@ -124,7 +136,7 @@ def _before(g: Figures, causes: Iterable[Cause]) -> list[Row]:
 
 
 def _outcomes(report: CarrierReport) -> list[Row]:
-    g = report.general
+    g, level = report.general, report.header.receipt_level
     named = (
         ("delivered", "(4a)", "Đã nhận (có biên nhận của máy thuê bao)"),
         ("relayed", "(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)"),
@@ -132,12 +144,17 @@ def _outcomes(report: CarrierReport) -> list[Row]:
         ("no_receipt", "(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)"),
         ("unknown", "(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)"),
     )
-    rest = Formula(g.no_receipt, "{sent}-{delivered}-{relayed}-{failed}-{unknown}")
+    rest = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
     rows = []
+    cells: dict[str, Cell] = {
+        "delivered": delivered(g.delivered, level),
+        "relayed": relayed(g.relayed, level),
+        "no_receipt": rest,
+    }
     for key, nth, name in named:
-        n = getattr(g, key)
-        share = Formula(n / g.sent if g.sent else None, f'IF({{sent}}=0,"",{{{key}}}/{{sent}})')
-        rows.append(Row(key, (nth, name, "tin", rest if key == "no_receipt" else n, share)))
+        n, cell = getattr(g, key), cells.get(key, getattr(g, key))
+        share = ratio(key, "sent", None if isinstance(cell, str) or not g.sent else n / g.sent)
+        rows.append(Row(key, (nth, name, "tin", cell, share)))
     written_off = (
         "",
         "– trong đó: người vận hành chốt không xử lý tiếp",
@@ -149,16 +166,11 @@ def _outcomes(report: CarrierReport) -> list[Row]:
 
 
 def _beside(report: CarrierReport) -> list[Row]:
-    g, extra = report.general, report.extra
+    g, extra, level = report.general, report.extra, report.header.receipt_level
     resent = extra.resent if extra.resent is not None else "theo đợt"
-    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, ratio("delivered", "sent", g.delivered_ratio))
-    taken = (
-        "(7b)",
-        "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)",
-        "%",
-        None,
-        ratio("relayed", "sent", g.relayed_ratio),
-    )
+    shares = counts(g, level)[-2:]
+    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, shares[0])
+    taken = ("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%", None, shares[1])
     return [
         Row("delivered_ratio", received),
         Row("relayed_ratio", taken),
@@ -178,31 +190,18 @@ def _areas(report: CarrierReport) -> Form:
         Column("code", "Mã", Kind.TEXT, 8),
         Column("name", "Huyện/thành phố, xã/phường", Kind.TEXT, 40),
     )
+    level = report.header.receipt_level
     rows = [
-        Row(f"area_{n}", (str(n), row.code or "", row.name, *_counts(row.figures)))
-        for n, row in enumerate(report.areas, 1)
+        Row(f"area_{n}", (str(n), row.code or "", row.name, *counts(row.figures, level)))
+        for n, row in enumerate(report.places, 1)
     ]
     if report.outside_areas:
         outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
-        rows.append(Row("outside", ("", "", labels.OUTSIDE_AREAS, *_counts(outside))))
-    last = Row("total", ("", "", labels.TOTAL, *_totals(report.general)), strong=True)
-    return Form("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", first + _COUNTS, (*rows, last))
-
-
-def _counts(f: Figures) -> tuple[Cell, ...]:
-    sent = Formula(f.sent, "{eligible}-{excluded}-{waiting}")
-    outcomes = (f.delivered, f.relayed, f.failed, f.no_receipt, f.unknown, f.segments)
-    return (f.eligible, f.excluded, f.waiting, sent, *outcomes, *_ratios(f))
-
-
-def _totals(f: Figures) -> tuple[Cell, ...]:
-    counts = (f.eligible, f.excluded, f.waiting, f.sent)
-    outcomes = (f.delivered, f.relayed, f.failed, f.no_receipt, f.unknown, f.segments)
-    return (*(total(n) for n in counts + outcomes), *_ratios(f))
-
-
-def _ratios(f: Figures) -> tuple[Cell, Cell]:
-    return ratio("delivered", "sent", f.delivered_ratio), ratio("relayed", "sent", f.relayed_ratio)
+        rows.append(Row("outside", ("", "", labels.OUTSIDE_AREAS, *counts(outside, level))))
+    last = Row("total", ("", "", labels.TOTAL, *totals(report.general, level)), strong=True)
+    title = "Biểu 2 – Kết quả theo địa bàn"
+    chart = Chart("Kết quả theo địa bàn", "name", _SERIES, across=True)
+    return Form("Biểu 2", title, first + COUNTS, (*rows, last), measured(level), chart)
 
 
 def _days(report: CarrierReport) -> Form:
@@ -212,20 +211,56 @@ def _days(report: CarrierReport) -> Form:
         Column("batches", "Số lô", Kind.COUNT, 8),
         Column("sent", "Đã gửi", Kind.COUNT, 12),
         Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
-        Column("relayed", "Nhà mạng đã tiếp nhận/chuyển", Kind.COUNT, 14),
+        Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 14),
         Column("rate", "Tốc độ TB (tin/giây)", Kind.RATE, 12),
     )
-    rows = [Row(f"day_{n}", _day(day)) for n, day in enumerate(report.days)]
-    g = report.general
-    sums = (total(g.sent), total(g.delivered), total(g.relayed))
+    level = report.header.receipt_level
+    rows = [Row(f"day_{n}", _day(day, level)) for n, day in enumerate(report.days)]
+    sums = totals(report.general, level)[3:6]
     last = Row("total", (labels.TOTAL, "", None, *sums, None), strong=True)
-    return Form("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last))
+    return Form("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last), measured(level))
 
 
-def _day(day: DayRow) -> tuple[Cell, ...]:
+def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
     name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
     hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:]}–{moment(day.last_ms)[11:]}"
-    return (name, hours, day.batches, day.sent, day.delivered, day.relayed, day.messages_per_second)
+    return (name, hours, day.batches, day.sent, *_received(day, level), day.messages_per_second)
+
+
+def changes(version: Version) -> Form:
+    """The differences as a table."""
+    columns = (
+        Column("where", "Số liệu", Kind.TEXT, 56),
+        Column("before", "Bản trước", Kind.COUNT, 14),
+        Column("after", "Bản này", Kind.COUNT, 14),
+        Column("difference", "Chênh lệch", Kind.COUNT, 14),
+    )
+    rows = tuple(
+        Row(f"change_{n}", (each.where, each.before, each.after, each.difference))
+        for n, each in enumerate(version.changes, 1)
+    )
+    return Form("Thay đổi", "Số liệu thay đổi so với bản trước", columns, rows)
+
+
+def _steps(report: CarrierReport) -> Form:
+    columns = (
+        Column("from", "Từ", Kind.TEXT, 20),
+        Column("minutes", "Số phút", Kind.COUNT, 10),
+        Column("sent", "Đã gửi", Kind.COUNT, 12),
+        Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
+        Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 14),
+    )
+    level = report.header.receipt_level
+    rows = tuple(
+        Row(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, step.sent, *_received(step, level)))
+        for n, step in enumerate(report.steps)
+    )
+    chart = Chart("Diễn biến gửi và nhận theo thời gian", "from", _SERIES) if rows else None
+    return Form(STEPS, "Diễn biến gửi và nhận theo thời gian", columns, rows, measured(level), chart)
+
+
+def _received(of: DayRow | Step, level: int | None) -> tuple[Cell, Cell]:
+    return delivered(of.delivered, level), relayed(of.relayed, level)
 
 
 def _reasons(report: CarrierReport) -> Form:
@@ -240,6 +275,14 @@ def _reasons(report: CarrierReport) -> Form:
     rows = []
     for n, cause in enumerate(report.reasons, 1):
         share = Formula(cause.n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
-        rows.append(Row(cause.key, (str(n), cause.label, cause.n, share, "")))
+        rows.append(Row(cause.key, (str(n), cause.label, cause.n, share, _remedy(cause, report.networks))))
     last = Row("total", ("", labels.TOTAL, total(failed), None, ""), strong=True)
-    return Form("Biểu 4", "Biểu 4 – Tin không đến: nguyên nhân", columns, (*rows, last))
+    title, source = "Biểu 4 – Tin không đến: nguyên nhân", measured(report.header.receipt_level)
+    return Form("Biểu 4", title, columns, (*rows, last), source)
+
+
+def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
+    """Where the carrier has said who serves the numbers: whom to ask instead."""
+    if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
+        return ""
+    return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
+from app.reports.addressees import Standing
+from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import CampaignReport, CarrierReport, DayRow, Figures, Header
 from app.reports.render.numbers import iso
+from app.reports.stated import Counts
+from app.reports.stated import Kind as Source
+from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
 
 
@@ -16,22 +22,73 @@ def render(document: dict[str, Any]) -> bytes:
 
 
 def of_run(report: CarrierReport) -> dict[str, Any]:
-    """One run's report, or one batch's."""
+    """One run's report, or one batch's. A count that no receipt of the links can prove is null."""
+    level = report.header.receipt_level
     return {
         "report": "run",
         "interim": report.interim,
         **_head(report.header),
-        "general": _figures(report.general),
+        "source": Source.MEASURED.value,
+        "general": _figures(report.general, level),
         "excluded_subscribers": {cause.key: cause.n for cause in report.excluded},
         "deferred_times": report.extra.deferred,
         "resent_times": report.extra.resent,
         "partly_received_messages": report.extra.partly,
         "unknown_written_off_messages": report.extra.written_off,
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),
-        "areas": [{"code": a.code, "name": a.name, **_figures(a.figures)} for a in report.areas],
+        "areas": [{"code": a.code, "name": a.name, **_figures(a.figures, level)} for a in report.places],
         "outside_areas_subscribers": report.outside_areas,
-        "days": [_day(day) for day in report.days],
+        "days": [_day(day, level) for day in report.days],
         "failed_messages_by_reason": {cause.key: cause.n for cause in report.reasons},
+        "other_network_messages_by_network": {cause.key: cause.n for cause in report.networks},
+    }
+
+
+def of_stated(report: StatedReport) -> dict[str, Any]:
+    """A run by its carrier's word; null: no receipt could say it, or it was not stated."""
+    of = report.statement
+    figures, paper = of.figures, of.paper
+    return {
+        "report": "run",
+        "interim": report.interim,
+        **_head(report.header),
+        "source": of.kind.value,
+        "statement": {
+            "version": paper.version,
+            "number": paper.number,
+            "dated_on": paper.dated_on,
+            "received_at": iso(paper.received_ms),
+            "cut_off_at": iso(of.cutoff_ms),
+            "attachment_sha256": paper.attachment.sha256 if paper.attachment else None,
+        },
+        "general": _stated(figures.general, of.level)
+        | {"sent_segments": figures.segments, "resent_times": figures.resent},
+        "excluded_subscribers": {cause.key: cause.n for cause in figures.excluded},
+        "areas": [{"code": a.code, "name": a.name, **_stated(a.counts, of.level)} for a in report.places],
+        "days": [
+            {"day": d.day, "hours": d.hours, "batches": d.batches, "sent_messages": d.sent}
+            | {_RECEIVED[of.level]: d.received}
+            for d in figures.days
+        ],
+        "failed_messages_by_reason": {cause.key: cause.n for cause in figures.reasons},
+    }
+
+
+_RECEIVED = {
+    ReceiptLevel.NONE: "received_by_handset_messages",
+    ReceiptLevel.OPERATOR: "taken_by_operator_messages",
+    ReceiptLevel.HANDSET: "received_by_handset_messages",
+}
+
+
+def _stated(counts: Counts, level: ReceiptLevel) -> dict[str, Any]:
+    return {
+        "eligible_subscribers": counts.eligible,
+        "excluded_subscribers": counts.excluded,
+        "sent_messages": counts.sent,
+        _RECEIVED[level]: counts.received,
+        "failed_messages": counts.failed,
+        "no_receipt_messages": counts.no_receipt,
     }
 
 
@@ -43,8 +100,61 @@ def of_campaign(report: CampaignReport) -> dict[str, Any]:
         "campaign_id": report.campaign_id,
         "campaign": report.campaign,
         "cut_off_at": iso(report.cutoff_ms),
-        "total": _figures(report.total),
+        "total": _figures(report.total, report.receipt_level),
         "runs": [of_run(run) for run in report.runs],
+        "carriers_that_send_themselves": list(report.held),
+    }
+
+
+def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
+    """The consolidated report: runs with the kind of their figures, and the other addressees."""
+    letter = report.letter
+    return {
+        "report": "directive",
+        "interim": report.interim,
+        "cut_off_at": iso(report.cutoff_ms),
+        "directive_id": letter.id,
+        "directive": letter.number,
+        "issued_on": letter.issued_on.isoformat(),
+        "issuer": letter.issuer,
+        "subject": letter.subject,
+        "report_deadline": iso(letter.deadline_ms),
+        "runs": [_line(line, report) for line in report.lines],
+        "carriers_without_run": list(report.silent),
+        "addressees": [_standing(each) for each in report.others],
+        "channels": [asdict(each) for each in report.channels],
+    }
+
+
+def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "run_id": line.run_id,
+        "campaign_id": line.campaign_id,
+        "campaign": line.campaign,
+        "carrier": line.carrier,
+        "source": line.kind.value if line.kind else None,
+        "report_version": line.version,
+        "late": line.late(report.letter.deadline_ms, report.cutoff_ms),
+        "measured": of_run(line.report),
+    }
+    if line.statement is None:
+        return found | {"stated": None}
+    figures = asdict(line.statement.figures)
+    paper = line.statement.paper
+    told = {"level": line.statement.level.name.lower(), "version": paper.version}
+    told |= {"number": paper.number, "dated_on": paper.dated_on, "received_at": iso(paper.received_ms)}
+    scan = {"attachment_sha256": paper.attachment.sha256 if paper.attachment else None}
+    return found | {"stated": told | scan | figures}
+
+
+def _standing(each: Standing) -> dict[str, Any]:
+    items = [asdict(item) for item in each.report.items] if each.report else None
+    return {
+        "name": each.addressee.name,
+        "kind": each.addressee.kind.value,
+        "late": each.late,
+        "first_reported_at": iso(each.first_ms),
+        "items": items,
     }
 
 
@@ -67,31 +177,41 @@ def _head(head: Header) -> dict[str, Any]:
     }
 
 
-def _figures(f: Figures) -> dict[str, Any]:
+def _proved(n: int, level: int | None, needed: ReceiptLevel) -> int | None:
+    return n if n or level is None or level >= needed else None
+
+
+def _ratio(n: int | None, sent: int) -> float | None:
+    return None if n is None or not sent else n / sent
+
+
+def _figures(f: Figures, level: int | None) -> dict[str, Any]:
+    delivered = _proved(f.delivered, level, ReceiptLevel.HANDSET)
+    relayed = _proved(f.relayed, level, ReceiptLevel.OPERATOR)
     return {
         "eligible_subscribers": f.eligible,
         "excluded_subscribers": f.excluded,
         "waiting_subscribers": f.waiting,
         "sent_messages": f.sent,
-        "received_by_handset_messages": f.delivered,
-        "taken_by_operator_messages": f.relayed,
+        "received_by_handset_messages": delivered,
+        "taken_by_operator_messages": relayed,
         "failed_messages": f.failed,
         "no_receipt_messages": f.no_receipt,
         "unknown_messages": f.unknown,
         "sent_segments": f.segments,
-        "received_by_handset_ratio": f.delivered_ratio,
-        "taken_by_operator_ratio": f.relayed_ratio,
+        "received_by_handset_ratio": _ratio(delivered, f.sent),
+        "taken_by_operator_ratio": _ratio(relayed, f.sent),
     }
 
 
-def _day(day: DayRow) -> dict[str, Any]:
+def _day(day: DayRow, level: int | None) -> dict[str, Any]:
     return {
         "day": day.day,
         "first_sent_at": iso(day.first_ms),
         "last_sent_at": iso(day.last_ms),
         "batches": day.batches,
         "sent_messages": day.sent,
-        "received_by_handset_messages": day.delivered,
-        "taken_by_operator_messages": day.relayed,
+        "received_by_handset_messages": _proved(day.delivered, level, ReceiptLevel.HANDSET),
+        "taken_by_operator_messages": _proved(day.relayed, level, ReceiptLevel.OPERATOR),
         "messages_per_second": day.messages_per_second,
     }

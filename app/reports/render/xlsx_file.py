@@ -1,92 +1,132 @@
-"""The forms as a workbook: a sheet each, real numbers, and formulas for every sum and ratio."""
+"""The forms as a workbook: a sheet each, real numbers, live formulas with their results, charts."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from openpyxl import Workbook
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet.worksheet import Worksheet
+from xlsxwriter import Workbook
+from xlsxwriter.utility import xl_col_to_name
+from xlsxwriter.worksheet import Worksheet
 
 from app import clock
-from app.reports.render.form import Cell, Column, Form, Formula, Kind, Row, value
+from app.reports.render.form import Form, Formula, Kind, value
 
 _FORMATS = {Kind.TEXT: "@", Kind.COUNT: "#,##0", Kind.RATIO: "0.0%", Kind.RATE: "#,##0.0"}
-_FIRST_ROW = 4  # title, empty line, column names
+_FIRST_ROW = 3  # from 0: title, source, column names
 _FONT = "Times New Roman"
-_LINE = Side(style="thin")
-_FRAME = Border(left=_LINE, right=_LINE, top=_LINE, bottom=_LINE)
-_HEAD = PatternFill("solid", fgColor="DDE6F0")
+_COLOURS = ("#8FA8C8", "#2E7D4F", "#D9A441")
 
 
-class _Computed(str):
-    """A formula of ours, told from a person's text that looks like one."""
+class _Looks(NamedTuple):
+    """The workbook and the formats that its cells share."""
+
+    book: Any
+    known: dict[tuple[Any, ...], Any]
+
+    def of(self, **wanted: Any) -> Any:
+        key = tuple(sorted(wanted.items()))
+        if key not in self.known:
+            self.known[key] = self.book.add_format({"font_name": _FONT, "font_size": 11, **wanted})
+        return self.known[key]
 
 
 def render(forms: Iterable[Form], cutoff_ms: int) -> bytes:
     """The workbook's bytes; it bears the cut-off time as its own date."""
-    book = Workbook()
-    book.remove(book.active)
-    for form in forms:
-        _fill(book.create_sheet(form.name), form)
-    book.properties.creator = "Loa"
-    book.properties.created = clock.from_ms(cutoff_ms).replace(tzinfo=None)
     file = io.BytesIO()
-    book.save(file)
+    with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
+        book.set_properties(
+            {"author": "Loa", "created": clock.local(clock.from_ms(cutoff_ms)).replace(tzinfo=None)}
+        )
+        looks = _Looks(book, {})
+        for form in forms:
+            _fill(looks, book.add_worksheet(form.name), form)
     return file.getvalue()
 
 
-def _fill(sheet: Worksheet, form: Form) -> None:
-    _set(sheet, 1, 1, form.title).font = Font(name=_FONT, size=14, bold=True)
-    for nth, column in enumerate(form.columns, 1):
-        head = _set(sheet, _FIRST_ROW - 1, nth, column.title)
-        head.font, head.fill, head.border = Font(name=_FONT, bold=True), _HEAD, _FRAME
-        head.alignment = Alignment(horizontal="center", vertical="center", wrap_text=True)
-        sheet.column_dimensions[get_column_letter(nth)].width = column.width
+def _fill(looks: _Looks, sheet: Worksheet, form: Form) -> None:
+    sheet.write_string(0, 0, form.title, looks.of(bold=True, font_size=14))
+    sheet.write_string(1, 0, form.source, looks.of(italic=True))
+    head = {"bold": True, "border": 1, "bg_color": "#DDE6F0", "text_wrap": True, "align": "center"}
+    for nth, column in enumerate(form.columns):
+        sheet.write_string(_FIRST_ROW - 1, nth, column.title, looks.of(**head, valign="vcenter"))
+        sheet.set_column(nth, nth, column.width)
     for index, row in enumerate(form.rows):
-        for nth, (column, content) in enumerate(zip(form.columns, row.cells, strict=True), 1):
-            cell = _set(sheet, _FIRST_ROW + index, nth, _written(form, index, nth, content))
-            _dress(cell, column, row)
-    sheet.freeze_panes = f"A{_FIRST_ROW}"
+        for nth in range(len(row.cells)):
+            kind = form.columns[nth].kind
+            look = looks.of(
+                border=1,
+                bold=row.strong,
+                num_format=_FORMATS[kind],
+                valign="top",
+                text_wrap=kind is Kind.TEXT,
+            )
+            _write(sheet, form, (index, nth), look)
+    sheet.freeze_panes(_FIRST_ROW, 0)
     _page(sheet, form)
+    _plot(looks, sheet, form)
 
 
-def _dress(cell: Any, column: Column, row: Row) -> None:
-    cell.font, cell.border = Font(name=_FONT, bold=row.strong), _FRAME
-    cell.number_format = _FORMATS[column.kind]
-    cell.alignment = Alignment(vertical="top", wrap_text=column.kind is Kind.TEXT)
-
-
-def _set(sheet: Worksheet, row: int, column: int, content: str | int | float | None) -> Any:
-    cell = sheet.cell(row, column)
-    cell.value = content
-    if isinstance(content, str) and not isinstance(content, _Computed):
-        cell.data_type = "s"  # a text that begins with = stays a text
-    return cell
+def _write(sheet: Worksheet, form: Form, place: tuple[int, int], look: Any) -> None:
+    index, nth = place
+    cell = form.rows[index].cells[nth]
+    row, said = _FIRST_ROW + index, value(cell)
+    # Nothing stands above a first row: a sum would be of itself.
+    if isinstance(cell, Formula) and not ("{above}" in cell.text and index == 0):
+        text = "=" + cell.text.format_map(_places(form, index, nth))
+        sheet.write_formula(row, nth, text, look, "" if said is None else said)
+    elif isinstance(said, str):
+        sheet.write_string(row, nth, said, look)  # a text that begins with = stays a text
+    elif said is None:
+        sheet.write_blank(row, nth, None, look)
+    else:
+        sheet.write_number(row, nth, said, look)
 
 
 def _page(sheet: Worksheet, form: Form) -> None:
-    sheet.page_setup.paperSize = sheet.PAPERSIZE_A4
-    sheet.page_setup.orientation = "landscape" if len(form.columns) > 5 else "portrait"
-    sheet.page_setup.fitToHeight = 0
-    sheet.sheet_properties.pageSetUpPr.fitToPage = True
-    sheet.print_title_rows = f"{_FIRST_ROW - 1}:{_FIRST_ROW - 1}"
+    sheet.set_paper(9)
+    if len(form.columns) > 5:
+        sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(_FIRST_ROW - 1)
+    # The chart beside the table is for the screen: printed with it, both would be too small to read.
+    sheet.print_area(0, 0, _FIRST_ROW + len(form.rows) - 1, len(form.columns) - 1)
+    sheet.set_footer("&C&P/&N")
 
 
-def _written(form: Form, row: int, column: int, cell: Cell) -> str | int | float | None:
-    if not isinstance(cell, Formula) or ("{above}" in cell.text and row == 0):
-        return value(cell)  # nothing stands above: a sum would be of itself
-    return _Computed("=" + cell.text.format_map(_places(form, row, column)))
+def _plot(looks: _Looks, sheet: Worksheet, form: Form) -> None:
+    """The form's chart beside its table."""
+    chart, rows = form.chart, form.plotted
+    if chart is None or not rows:
+        return
+    first, last = _FIRST_ROW, _FIRST_ROW + len(rows) - 1
+    label = form.place(chart.label)
+    drawn = looks.book.add_chart({"type": "bar" if chart.across else "column"})
+    for nth, key in enumerate(chart.series):
+        place = form.place(key)
+        drawn.add_series(
+            {
+                "name": [form.name, _FIRST_ROW - 1, place],
+                "categories": [form.name, first, label, last, label],
+                "values": [form.name, first, place, last, place],
+                "fill": {"color": _COLOURS[nth]},
+            }
+        )
+    drawn.set_title({"name": chart.title, "name_font": {"name": _FONT, "size": 13}})
+    drawn.set_legend({"position": "bottom"})
+    if chart.across:
+        drawn.set_y_axis({"reverse": True})
+    height = max(320, 60 + 34 * len(rows)) if chart.across else 360
+    drawn.set_size({"width": 760, "height": height})
+    sheet.insert_chart(_FIRST_ROW - 1, len(form.columns) + 1, drawn)
 
 
 def _places(form: Form, row: int, column: int) -> dict[str, str]:
     """What the names in a formula at this place mean: rows of column `n`, then columns of this row."""
     keys = [c.key for c in form.columns]
-    number = get_column_letter(keys.index("n") + 1) if "n" in keys else get_column_letter(column)
-    places = {r.key: f"{number}{_FIRST_ROW + index}" for index, r in enumerate(form.rows)}
-    places |= {key: f"{get_column_letter(n)}{_FIRST_ROW + row}" for n, key in enumerate(keys, 1)}
-    letter = get_column_letter(column)
-    return places | {"above": f"{letter}{_FIRST_ROW}:{letter}{_FIRST_ROW + row - 1}"}
+    number = xl_col_to_name(keys.index("n") if "n" in keys else column)
+    places = {r.key: f"{number}{_FIRST_ROW + index + 1}" for index, r in enumerate(form.rows)}
+    places |= {key: f"{xl_col_to_name(n)}{_FIRST_ROW + row + 1}" for n, key in enumerate(keys)}
+    letter = xl_col_to_name(column)
+    return places | {"above": f"{letter}{_FIRST_ROW + 1}:{letter}{_FIRST_ROW + row}"}

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from carriers.simulators.smsc.chooser import Chooser, unit
-from carriers.simulators.smsc.fates import ENROUTE, Trouble
+from carriers.simulators.chance import unit
+from carriers.simulators.smsc.chooser import Chooser
+from carriers.simulators.smsc.fates import Trouble
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.messages import Reader
@@ -15,7 +16,7 @@ from carriers.simulators.smsc.receipts import Message, Receipt
 from carriers.simulators.smsc.reporter import Account, Reporter
 from carriers.simulators.smsc.seen import Pace, Seen, Tally
 from carriers.simulators.smsc.session import Session
-from carriers.simulators.smsc.wheel import Wheel
+from carriers.simulators.wheel import Wheel
 from carriers.smpp import pdu
 
 SUBMIT_RESP = pdu.SUBMIT_SM | pdu.RESPONSE
@@ -29,6 +30,7 @@ class Centre:
     def __init__(self, loop: asyncio.AbstractEventLoop, manners: Manners, accounts: Mapping[str, str] | None):
         self.loop = loop
         self.tally, self.seen, self.pace = Tally(), Seen(), Pace()
+        self.arrivals: list[float] | None = None  # moments of submits, once somebody asks
         self.sessions: set[Session] = set()
         self.last_heard_s = loop.time()
         self.first_submit_s = 0.0
@@ -117,6 +119,8 @@ class Centre:
         self.tally.submits += 1
         self.first_submit_s = self.first_submit_s or now
         self.pace.add(now)
+        if self.arrivals is not None:
+            self.arrivals.append(now)
         try:
             kind, phone = self._reader.read(body)
         except pdu.PduError:
@@ -155,7 +159,7 @@ class Centre:
 
     def _take(self, message: Message) -> None:
         self.seen.add(int(message.phone), message.kind)
-        self.reporter.states.append(ENROUTE)
+        self.reporter.taken(message)
         message.submitted = self.reporter.writer.date()
         answer, session = message.fate.answer, message.session
         if answer.trouble in (Trouble.BAD_FRAME, Trouble.BAD_BODY, Trouble.BAD_COMMAND):
@@ -225,6 +229,7 @@ class Centre:
             **tally,
             **self.seen.report(),
             "messages_en_route": self.reporter.en_route(),
+            "parts_by_state": self.reporter.by_state(),
             "receipts_outstanding": self.reporter.outstanding(),
             "submits_per_second_max": self.pace.peak,
             "first_submit_to_last_receipt_s": round(max(0.0, last - self.first_submit_s), 3),

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
+from carriers.simulators.chance import unit
 from carriers.simulators.smsc import fates
 from carriers.simulators.smsc import manners as smsc_manners
 from carriers.simulators.smsc.fates import Fate
 from carriers.simulators.smsc.manners import Manners
-
-MASK = 2**64 - 1
-
-
-def unit(*parts: int) -> float:
-    """A number from 0 to 1 that depends on `parts` only: the same fate whatever the order of arrival.
-
-    The hash of a tuple is even, but its values for neighbouring parts lean on each other: the finish of
-    SplitMix64 parts them.
-    """
-    mixed = hash(parts) & MASK
-    mixed = (mixed ^ mixed >> 30) * 0xBF58476D1CE4E5B9 & MASK
-    mixed = (mixed ^ mixed >> 27) * 0x94D049BB133111EB & MASK
-    return (mixed >> 32) / 2**32
 
 
 class Chooser:

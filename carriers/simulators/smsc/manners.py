@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
 
+from carriers.simulators.chance import Lot, flag, named_shares
 from carriers.simulators.smsc import fates
 from carriers.simulators.smsc.ids import FORMS
 
-T = TypeVar("T")
 CHOICES = {
     "id_form": tuple(FORMS),
     "receipt_id_form": ("same", *FORMS),
@@ -21,65 +18,59 @@ CHOICES = {
 }
 
 
-def _flag(default: T, text: str) -> T:
-    return field(default=default, metadata={"help": text})
-
-
 @dataclass(frozen=True, slots=True)
 class Manners:
     """Everything a centre does on purpose; a share is a part of 1, and one draw chooses among the shares
     of answers, one among outcomes and one among ways of reporting.
     """
 
-    seed: int = _flag(1, "same seed and same submits: same ids and same fates")
-    by_number: bool = _flag(False, "numbers that end in 99xx choose their own fate (see the table)")
+    seed: int = flag(1, "same seed and same submits: same ids and same fates")
+    by_number: bool = flag(False, "numbers that end in 99xx choose their own fate (see the table)")
     # Answers
-    answer_delay_s: float = _flag(0.0, "seconds before each answer")
-    answer_spread_s: float = _flag(0.0, "up to so many seconds more, at random")
-    throttle: float = _flag(0.0, "share of submits answered 0x58, throttled")
-    queue_full: float = _flag(0.0, "share of submits answered 0x14, message queue full")
-    refusals: str = _flag("", "shares refused by status, as 0x0B=0.01,0x45=0.02")
-    unanswered: float = _flag(0.0, "share of submits taken and never answered")
-    drop: float = _flag(0.0, "share of submits taken, whose connection then breaks before the answer")
-    garbage: float = _flag(0.0, "share of submits whose answer garbage comes before")
-    garbage_kind: str = _flag("frame", "garbage is a bad frame, a deliver_sm of noise or an unknown command")
-    drop_after_submits: int = _flag(0, "break a connection at its so-manieth submit, each time")
-    rate_limit: int = _flag(0, "segments taken in one second; more are answered 0x58 (0: no limit)")
-    refuse_ucs2: bool = _flag(False, "refuse data_coding 8 with 0x65")
-    source_ton: int = _flag(-1, "the only source_addr_ton taken, others get 0x48 (-1: any)")
-    refuse_binds: int = _flag(0, "status that every bind request gets, as 0x0D (0: none)")
+    answer_delay_s: float = flag(0.0, "seconds before each answer")
+    answer_spread_s: float = flag(0.0, "up to so many seconds more, at random")
+    throttle: float = flag(0.0, "share of submits answered 0x58, throttled")
+    queue_full: float = flag(0.0, "share of submits answered 0x14, message queue full")
+    refusals: str = flag("", "shares refused by status, as 0x0B=0.01,0x45=0.02")
+    unanswered: float = flag(0.0, "share of submits taken and never answered")
+    drop: float = flag(0.0, "share of submits taken, whose connection then breaks before the answer")
+    garbage: float = flag(0.0, "share of submits whose answer garbage comes before")
+    garbage_kind: str = flag("frame", "garbage is a bad frame, a deliver_sm of noise or an unknown command")
+    drop_after_submits: int = flag(0, "break a connection at its so-manieth submit, each time")
+    rate_limit: int = flag(0, "segments taken in one second; more are answered 0x58 (0: no limit)")
+    refuse_ucs2: bool = flag(False, "refuse data_coding 8 with 0x65")
+    source_ton: int = flag(-1, "the only source_addr_ton taken, others get 0x48 (-1: any)")
+    refuse_binds: int = flag(0, "status that every bind request gets, as 0x0D (0: none)")
     # The link
-    silent: bool = _flag(False, "read and take, but write nothing until this ends")
-    deaf: bool = _flag(False, "hold the connection without reading from it")
-    cut_writes: bool = _flag(False, "write in pieces that end inside a PDU")
-    enquire_link_s: float = _flag(0.0, "ask each bind so often whether it lives (0: never)")
+    silent: bool = flag(False, "read and take, but write nothing until this ends")
+    deaf: bool = flag(False, "hold the connection without reading from it")
+    cut_writes: bool = flag(False, "write in pieces that end inside a PDU")
+    enquire_link_s: float = flag(0.0, "ask each bind so often whether it lives (0: never)")
     # Receipts
-    receipt_delay_s: float = _flag(0.0, "seconds from the answer to the receipt")
-    receipt_spread_s: float = _flag(0.0, "up to so many seconds more, at random")
-    outcomes: str = _flag("", "shares of receipts that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
-    unreported: float = _flag(0.0, "share of messages answered and never reported")
-    early: float = _flag(0.0, "share of messages reported before they are answered")
-    twice: float = _flag(0.0, "share of messages reported twice")
-    other_base: float = _flag(0.0, "share of receipts whose id is in the other base")
-    foreign: float = _flag(0.0, "share of receipts followed by one with an id never given out")
-    out_of_order: bool = _flag(False, "receipts overtake each other (within 0.2 s, or the spread if longer)")
-    receipts_on: str = _flag(
-        "own", "receipts go to the bind that sent, to another of its account, or in turn"
-    )
-    receipt_window: int = _flag(50, "receipts unacknowledged at once on one bind")
-    receipt_pause_s: float = _flag(1.0, "seconds before a receipt refused for now (0x14) is sent again")
-    receipt_timeout_s: float = _flag(60.0, "seconds before an unacknowledged receipt is sent again")
+    receipt_delay_s: float = flag(0.0, "seconds from the answer to the receipt")
+    receipt_spread_s: float = flag(0.0, "up to so many seconds more, at random")
+    outcomes: str = flag("", "shares of receipts that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
+    unreported: float = flag(0.0, "share of messages answered and never reported")
+    early: float = flag(0.0, "share of messages reported before they are answered")
+    twice: float = flag(0.0, "share of messages reported twice")
+    other_base: float = flag(0.0, "share of receipts whose id is in the other base")
+    foreign: float = flag(0.0, "share of receipts followed by one with an id never given out")
+    out_of_order: bool = flag(False, "receipts overtake each other (within 0.2 s, or the spread if longer)")
+    receipts_on: str = flag("own", "receipts go to the bind that sent, to another of its account, or in turn")
+    receipt_window: int = flag(50, "receipts unacknowledged at once on one bind")
+    receipt_pause_s: float = flag(1.0, "seconds before a receipt refused for now (0x14) is sent again")
+    receipt_timeout_s: float = flag(60.0, "seconds before an unacknowledged receipt is sent again")
     # Dialect
-    id_form: str = _flag("dec", "message ids in answers")
-    receipt_id_form: str = _flag("same", "message ids in receipts")
-    receipt_tlvs: bool = _flag(True, "receipts carry receipted_message_id and message_state")
-    receipt_text: bool = _flag(True, "receipts carry the text of appendix B")
-    receipt_swapped: bool = _flag(False, "receipts keep the submit's address order: source is the sender")
-    receipt_date_digits: int = _flag(10, "digits of the dates, 12 with seconds")
-    receipt_submit_label: str = _flag("submit date", "the label of the submit date, as 'submitdate'")
-    receipt_dlvrd: str = _flag("count", "dlvrd is a count of 3 digits, or the number of the state")
-    receipt_err_text: str = _flag("", "what err: says of a delivered message ('': 000)")
-    utc_offset_h: float = _flag(7.0, "hours from UTC of the dates in receipts")
+    id_form: str = flag("dec", "message ids in answers")
+    receipt_id_form: str = flag("same", "message ids in receipts")
+    receipt_tlvs: bool = flag(True, "receipts carry receipted_message_id and message_state")
+    receipt_text: bool = flag(True, "receipts carry the text of appendix B")
+    receipt_swapped: bool = flag(False, "receipts keep the submit's address order: source is the sender")
+    receipt_date_digits: int = flag(10, "digits of the dates, 12 with seconds")
+    receipt_submit_label: str = flag("submit date", "the label of the submit date, as 'submitdate'")
+    receipt_dlvrd: str = flag("count", "dlvrd is a count of 3 digits, or the number of the state")
+    receipt_err_text: str = flag("", "what err: says of a delivered message ('': 000)")
+    utc_offset_h: float = flag(7.0, "hours from UTC of the dates in receipts")
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -87,50 +78,6 @@ class Manners:
                 known = ", ".join(map(str, choices))
                 raise ValueError(f"{name}: {getattr(self, name)!r} is not known; give one of {known}")
         answers(self), outcomes(self), reportings(self)  # refused here, not at the first submit
-
-
-def parse(name: str, text: str) -> Any:
-    """The value of a field from its text; ValueError names the field and what it takes."""
-    known: dict[str, Any] = {one.name: one.default for one in fields(Manners)}
-    if name not in known:
-        raise ValueError(f"{name!r} is no manner of the simulator; --help lists them")
-    kind = type(known[name])
-    if kind is bool:
-        return text.lower() in ("1", "true", "yes", "on")
-    try:
-        return int(text, 0) if kind is int else kind(text)
-    except ValueError:
-        raise ValueError(f"{name}: {text!r} is not a number") from None
-
-
-class Lot(Generic[T]):
-    """Draws one of several things by their shares; what is left of 1 is `usual`."""
-
-    def __init__(self, name: str, usual: T, shares: Iterable[tuple[float, T]]) -> None:
-        self.bounds: list[float] = []
-        self._things: list[T] = []
-        total = 0.0
-        for share, thing in shares:
-            total += share
-            if share < 0 or total > 1 + 1e-9:
-                raise ValueError(f"the shares of {name} must be 0 or more, and 1 or less together")
-            if share:
-                self.bounds.append(total)
-                self._things.append(thing)
-        self._things.append(usual)
-
-    def draw(self, unit: float) -> T:
-        """The thing at `unit` (0 to 1)."""
-        return self._things[bisect_right(self.bounds, unit)]
-
-
-def _shares(name: str, text: str) -> Iterable[tuple[str, float]]:
-    for item in filter(None, (part.strip() for part in text.split(","))):
-        key, _, share = item.partition("=")
-        try:
-            yield key.strip(), float(share)
-        except ValueError:
-            raise ValueError(f"{name}: {item!r} must be NAME=SHARE, as 0.02") from None
 
 
 def answers(manners: Manners) -> Lot[fates.Answer]:
@@ -143,14 +90,16 @@ def answers(manners: Manners) -> Lot[fates.Answer]:
         (manners.drop, fates.Answer(silent=True, trouble=fates.Trouble.DROP)),
         (manners.garbage, fates.Answer(trouble=trouble)),
     ]
-    refused = [(share, fates.Answer(int(code, 0))) for code, share in _shares("refusals", manners.refusals)]
+    refused = [
+        (share, fates.Answer(int(code, 0))) for code, share in named_shares("refusals", manners.refusals)
+    ]
     return Lot("answers", fates.TAKEN, shares + refused)
 
 
 def outcomes(manners: Manners) -> Lot[fates.Outcome]:
     """What receipts say."""
     shares = []
-    for key, share in _shares("outcomes", manners.outcomes):
+    for key, share in named_shares("outcomes", manners.outcomes):
         stat, _, err = key.partition("/")
         shares.append((share, fates.outcome(stat, err or "000")))
     delivered = fates.outcome("DELIVRD", manners.receipt_err_text or "000")

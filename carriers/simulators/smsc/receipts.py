@@ -40,6 +40,7 @@ class Receipt:
     message: Message
     outcome: Outcome
     identity: bytes
+    foreign: bool = False
     sent: bool = False
     sent_at_s: float = 0.0
 

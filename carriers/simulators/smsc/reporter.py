@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FAILURES_ONLY = 2  # of registered_delivery
 NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has
+OWN, FOREIGN = 1, 2  # whose ids were acknowledged, as bits
 
 
 @dataclass(slots=True, eq=False)
@@ -40,12 +42,19 @@ class Account:
 
 
 class Reporter:
-    """Receipts of one centre; `states` holds the message_state of each message by its index."""
+    """Receipts of one centre; `states` and `phones` hold each message's state and number by its index."""
 
     def __init__(self, tally: Tally, ids: Ids, now: Callable[[], float]) -> None:
         self.states = bytearray()
+        self.phones, self._told = array("Q"), bytearray()
         self.last_acknowledged_s = 0.0
         self._tally, self._ids, self._now = tally, ids, now
+
+    def taken(self, message: Message) -> None:
+        """A message that will have an outcome; its index is the number of those before it."""
+        self.states.append(fates.ENROUTE)
+        self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
+        self._told.append(0)
 
     def behave(self, manners: Manners) -> None:
         """Report by these manners from now on."""
@@ -73,7 +82,7 @@ class Reporter:
         if reporting.foreign:
             self._tally.receipts_foreign += 1
             foreign = self._ids.receipt(message.index + NEVER_GIVEN, reporting.other_base)
-            receipts.append(Receipt(message, outcome, foreign))
+            receipts.append(Receipt(message, outcome, foreign, foreign=True))
         return receipts
 
     def route(self, receipt: Receipt) -> bool:
@@ -93,17 +102,29 @@ class Reporter:
         receipt.sent, receipt.sent_at_s = True, self._now()
         return self.writer.write(receipt, sequence)
 
-    def settle(self, refused: bool) -> None:
+    def settle(self, receipt: Receipt, refused: bool) -> None:
         """A receipt was acknowledged, or refused for good: it is never sent again."""
         self.last_acknowledged_s = self._now()
         if refused:
             self._tally.receipts_refused += 1
         else:
             self._tally.receipts_acknowledged += 1
+            self._told[receipt.message.index] |= FOREIGN if receipt.foreign else OWN
+
+    def acknowledged(self) -> Iterator[tuple[int, int]]:
+        """(number, how many different ids) of every message with an acknowledged receipt."""
+        return (
+            (phone, told.bit_count()) for phone, told in zip(self.phones, self._told, strict=True) if told
+        )
 
     def en_route(self) -> int:
         """How many messages have no outcome yet."""
         return self.states.count(fates.ENROUTE)
+
+    def by_state(self) -> dict[str, int]:
+        """How many messages or parts of long ones have come to each state that any has."""
+        counts = {name: self.states.count(state) for name, state in fates.STATES.items()}
+        return {name: n for name, n in counts.items() if n}
 
     def outstanding(self) -> int:
         """How many receipts nobody has acknowledged or refused."""

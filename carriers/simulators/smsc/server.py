@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from carriers.simulators.smsc.centre import Centre
@@ -51,6 +51,12 @@ class Smsc:
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
+    def arrivals(self) -> list[float]:
+        """A list to which, from now on, the moment of each submit is added."""
+        found: list[float] = []
+        self._centre.arrivals = found
+        return found
+
     def stop_accepting(self) -> None:
         """Refuse new connections; binds that are there stay."""
         if self._server is not None:
@@ -76,6 +82,13 @@ class Smsc:
             self._centre.tally.connections_dropped += 1
             session.drop()
 
+    def drop_from(self, address: str) -> None:
+        """Break every connection from this address, as when its host no longer answers enquire_link."""
+        for session in tuple(self._centre.sessions):
+            if session.transport.get_extra_info("peername")[0] == address:
+                self._centre.tally.connections_dropped += 1
+                session.drop()
+
     def unbind_all(self) -> None:
         """Ask every bind to leave, in order (unbind)."""
         for session in tuple(self._centre.sessions):
@@ -92,6 +105,22 @@ class Smsc:
     def numbers(self) -> Iterator[int]:
         """Every number that anything was taken for."""
         return self._centre.seen.numbers()
+
+    def taken(self) -> int:
+        """How many parts were taken until now; quick, however many there are."""
+        return self._centre.seen.parts
+
+    def outstanding(self) -> int:
+        """How many messages and receipts are still under way."""
+        return self._centre.reporter.outstanding() + self._centre.reporter.en_route()
+
+    def in_order(self) -> Sequence[int]:
+        """The number of every message or part taken, in the order in which they came."""
+        return self._centre.reporter.phones
+
+    def acknowledged(self) -> Iterator[tuple[int, int]]:
+        """(number, how many different ids) of every message that an acknowledged receipt spoke of."""
+        return self._centre.reporter.acknowledged()
 
     def binds(self) -> int:
         """How many binds there are now."""

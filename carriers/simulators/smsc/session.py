@@ -233,7 +233,7 @@ class Session(asyncio.Protocol):
         elif status in REFUSED_FOR_NOW:
             self._centre.refused_for_now(receipt)
         else:
-            self._centre.reporter.settle(refused=status != pdu.ESME_ROK)
+            self._centre.reporter.settle(receipt, refused=status != pdu.ESME_ROK)
         self.pump()
 
     def _nacked(self, _command: int, _status: int, sequence: int, body: bytes) -> None:

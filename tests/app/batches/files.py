@@ -7,9 +7,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from app.batches.importer import File, Registered, register
+from app.batches.importer import Registered, register
 from app.db import Database
 from app.models import bad_lines, batches, subscribers
+from app.tables.upload import File
 
 MESSY = """Số điện thoại;Mã xã;Ngôn ngữ
 0912000001;03646;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,14 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from app import clock
-from app.batches.importer import File, import_batch
+from app.batches.importer import import_batch, register
 from app.batches.job import Counts, Job, counts_of
-from app.batches.reader import read_rows
+from app.batches.reader import open_rows
 from app.batches.sift import SLICE, Sifter
 from app.db import Database
 from app.errors import Conflict, Invalid, NotFound
 from app.models import audit, batches
+from app.tables.upload import File
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
 
 
@@ -41,6 +43,16 @@ def test_the_same_file_again_is_the_same_batch(db: Database, tmp_path: Path) -> 
     assert (again.id, again.created, again.waiting) == (first.id, False, False)
     assert import_batch(db, again.id, path).stored() == counts.stored()
     assert registered(db, file, carrier="viettel").id != first.id
+
+
+def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Database) -> None:
+    with ThreadPoolExecutor(8) as many_at_once:
+        for n in range(5):
+            file = File("a.csv", f"{n:064}", 10)
+            asked = [many_at_once.submit(db.write, register, "vnpt", file, "an") for _ in range(8)]
+            found = [each.result() for each in asked]
+            assert len({each.id for each in found}) == 1
+            assert [each.created for each in found].count(True) == 1
 
 
 def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_path: Path) -> None:
@@ -85,7 +97,9 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> Job:
     """An import that goes so far and then is heard of no more; its lease has run out."""
     job, counts = Job(db, batch_id), Counts()
     job.claim()
-    for done, _ in zip(Sifter(batch_id, "vnpt").slices(read_rows(path)), range(slices), strict=False):
+    for done, _ in zip(
+        Sifter(batch_id, "vnpt").slices(open_rows(path).blocks()), range(slices), strict=False
+    ):
         after = counts.plus(done, 1)
         job.store(done, counts, after)
         counts = after
@@ -122,7 +136,7 @@ def test_a_slice_that_is_written_twice_is_there_once(db: Database, tmp_path: Pat
     path, file = put(tmp_path / "messy.csv", MESSY)
     job = Job(db, registered(db, file).id)
     job.claim()
-    (done,) = Sifter(job.batch_id, "vnpt").slices(read_rows(path))
+    (done,) = Sifter(job.batch_id, "vnpt").slices(open_rows(path).blocks())
     after = Counts().plus(done, 10)
     job.store(done, Counts(), after)
     job.store(done, Counts(), after)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.batches.job import Job
-from app.batches.spool import PART, folder_of, import_spooled, resume_imports, spool_path
+from app.batches.spool import folder_of, import_spooled, resume_imports
 from app.db import Database
+from app.tables.spool import spool_path
+from app.tables.upload import PART
 from tests.app.batches.files import MESSY, batch_row, put, registered
 
 TWO_DAYS_S = 172_800

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, func, insert, select
 
 from app.campaigns import lifecycle
 from app.campaigns.drafts import DayHours, Draft
-from app.models import batches, lanes
+from app.models import batches, lanes, subscribers
 
 HOURS = DayHours("07:00", "21:00")
 DRAFT = Draft(name="Before Tet", purpose="tuyen_truyen", sender="CA SON LA", text="Canh giac lua dao.")
@@ -39,6 +39,16 @@ def new_run(connection: Connection, draft: Draft = DRAFT, **batch: Any) -> tuple
     campaign_id = new_campaign(connection, draft)
     batch_id = new_batch(connection, **batch)
     run_id = lifecycle.add_run(connection, campaign_id, batch.get("carrier", "vnpt"), [batch_id], "author")
+    return campaign_id, run_id
+
+
+def whole_run(connection: Connection, carrier: str = "vnpt", phones: int = 3) -> tuple[int, int]:
+    """A draft with one run over a batch whose subscribers are there as well; ids of campaign and run."""
+    counts = {"lines": phones, "accepted": phones, "sha256": carrier.ljust(64, "0")}
+    campaign_id, run_id = new_run(connection, carrier=carrier, **counts)
+    batch_id = connection.execute(select(func.max(batches.c.id))).scalar_one()
+    rows = [{"batch_id": batch_id, "seq": n + 2, "phone": 84_912_000_000 + n} for n in range(phones)]
+    connection.execute(insert(subscribers), rows)
     return campaign_id, run_id
 
 

@@ -10,13 +10,14 @@ from sqlalchemy import func, select, update
 from app import clock
 from app.auth import Caller
 from app.campaigns import approval, lifecycle, records, runs
+from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb
 from app.db import Database
 from app.errors import Conflict, Invalid, NotFound
 from app.models import audit, campaigns
 from app.models import runs as table
 from app.states import NotSent
-from tests.app.campaigns.rows import DRAFT, HOURS, new_run
+from tests.app.campaigns.rows import DRAFT, HOURS, new_lane, new_run
 
 
 def approved(db: Database) -> int:
@@ -159,6 +160,33 @@ def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
     assert db.read(records.run, run_id).priority == 7
     with pytest.raises(Invalid, match="between -100 and 100"):
         db.write(runs.set_priority, run_id, 101, "operator")
+
+
+def test_a_rate_is_a_tenth_of_the_links_at_least_and_kept_with_who_set_it(db: Database) -> None:
+    run_id = approved(db)
+    carrier = db.read(records.run, run_id).carrier
+    for n in (1, 2):
+        db.write(new_lane, f"{carrier}-{n}", 105.0, carrier=carrier)
+    with pytest.raises(Invalid, match="between 21 and"):
+        db.write(runs.set_rate, run_id, 20, "operator")
+    db.write(runs.set_rate, run_id, 21, "operator")
+    assert db.read(forecast, run_id, clock.now()).segments_per_second == 21
+    db.write(new_lane, f"{carrier}-3", 790.0, carrier=carrier)  # and so a tenth is more now
+    assert db.read(forecast, run_id, clock.now()).segments_per_second == 100
+    db.write(runs.set_rate, run_id, None, "operator")
+    assert db.read(records.run, run_id).segments_per_second is None
+    query = select(audit.c.detail).where(audit.c.action == "run.rate").order_by(audit.c.id)
+    assert db.read(lambda c: c.execute(query).scalars().all()) == [
+        {"rate": 21, "before": None},
+        {"rate": None, "before": 21},
+    ]
+
+
+def test_a_cancelled_run_takes_no_rate(db: Database) -> None:
+    run_id = approved(db)
+    put(db, run_id, "cancelled")
+    with pytest.raises(Conflict, match="is cancelled"):
+        db.write(runs.set_rate, run_id, 21, "operator")
 
 
 def test_an_order_to_no_run_is_not_found(db: Database) -> None:

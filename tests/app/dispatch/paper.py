@@ -64,10 +64,13 @@ def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_
     return LaneLoop(world.lane, carrier, desk)
 
 
-async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait for something to become true; a test that waits in vain fails here."""
-    for _ in range(round(seconds / 0.01)):
+    waited = 0.0
+    while waited < seconds:
         if condition():
             return
-        await asyncio.sleep(0.01)
+        pause = 0.01 if waited < 1 else 0.05  # most conditions ask the database: those that take long, seldom
+        await asyncio.sleep(pause)
+        waited += pause
     raise TimeoutError(f"not so after {seconds} s")

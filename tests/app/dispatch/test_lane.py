@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, update
@@ -13,11 +15,22 @@ from app import clock
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.lane import LaneLoop
-from app.ledger.contract import ChunkState, ResultKind
+from app.dispatch.sendable import scripts
+from app.ledger.contract import ChunkState, Grant, ResultKind
 from app.models import campaigns, chunks, runs, submissions, unknowns
 from app.models import lanes as lanes_table
 from app.states import CampaignState, DeliveryState, LaneState, RunState
-from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Halted,
+    OutboundSms,
+    Reason,
+    ReceiptLevel,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import FIRST_PHONE, World, build
 
@@ -40,6 +53,10 @@ def ready(db: Database, count: int, rate: float = 1_000_000.0) -> World:
     world.fan_out()
     db.write(lambda c: c.execute(update(lanes_table).values(segments_per_second=rate)))
     return world
+
+
+def order(db: Database, state: RunState) -> None:
+    db.write(lambda c: c.execute(update(runs).values(state=state.value)))
 
 
 def leased(db: Database) -> int:
@@ -67,7 +84,7 @@ async def test_each_language_gets_its_own_wording(db: Database) -> None:
 
     world, carrier = ready(db, 10), PaperCarrier()
     db.write(lambda c: c.execute(update(deliveries).where(deliveries.c.seq <= 4).values(lang="thai")))
-    db.write(lambda c: c.execute(update(campaigns).values(texts={"": "a", "thai": "b"})))
+    world.rewrite(texts={"": "a", "thai": "b"})
     await carrier.open()
     async with running(loop_for(world, carrier)):
         await until(lambda: world.states() == {S: 10})
@@ -79,7 +96,7 @@ async def test_a_pause_stops_within_one_sub_batch_and_goes_on_at_the_next_one(db
     await carrier.open()
     async with running(loop_for(world, carrier)):
         await until(lambda: len(carrier.copies) >= 60)
-        db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
+        order(db, RunState.PAUSED)
         at_the_click = len(carrier.copies)
         await until(lambda: leased(db) == 0)
         assert len(carrier.copies) <= at_the_click + 20
@@ -87,7 +104,7 @@ async def test_a_pause_stops_within_one_sub_batch_and_goes_on_at_the_next_one(db
         await asyncio.sleep(0.2)
         assert len(carrier.copies) == paused_at
         assert world.states() == {S: paused_at, Q: 300 - paused_at}
-        db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
+        order(db, RunState.RUNNING)
         await until(lambda: world.states() == {S: 300})
     assert set(carrier.copies.values()) == {1}
     world.check()
@@ -106,12 +123,12 @@ async def test_stopping_leaves_no_claim_and_drops_nothing_in_flight(db: Database
 async def test_outside_the_sending_hours_nothing_goes(db: Database) -> None:
     world, carrier = ready(db, 10), PaperCarrier()
     later = clock.now_ms() + 3_600_000
-    db.write(lambda c: c.execute(update(campaigns).values(window_start=later)))
+    world.rewrite(window_start=later)
     await carrier.open()
     async with running(loop_for(world, carrier)):
         await asyncio.sleep(0.1)
         assert not carrier.copies
-        db.write(lambda c: c.execute(update(campaigns).values(window_start=None)))
+        world.rewrite(window_start=None)
         await until(lambda: world.states() == {S: 10})
 
 
@@ -119,7 +136,7 @@ async def test_when_the_sending_hours_end_the_lane_stops_in_mid_chunk(db: Databa
     world, carrier = ready(db, 50, rate=50.0), PaperCarrier(segments_per_second=50)
     await carrier.open()
     closes = clock.now_ms() + 500
-    db.write(lambda c: c.execute(update(campaigns).values(window_end=closes)))
+    world.rewrite(window_end=closes)
     async with running(loop_for(world, carrier)):
         await until(lambda: clock.now_ms() > closes and leased(db) == 0)
         sent = len(carrier.copies)
@@ -250,6 +267,98 @@ async def test_the_pace_is_kept(db: Database) -> None:
     async with running(loop_for(world, carrier)):
         await until(lambda: world.states() == {S: 60})
     assert clock.monotonic() - started >= 0.5  # 60 segments at 100 a second, the first at once
+
+
+async def test_a_run_with_a_rate_of_its_own_is_sent_no_faster_and_the_next_one_as_before(
+    db: Database,
+) -> None:
+    world, carrier = ready(db, 110, rate=200.0), PaperCarrier(segments_per_second=200)
+    db.write(lambda c: c.execute(update(runs).values(segments_per_second=50)))
+    await carrier.open()
+    loop, started = loop_for(world, carrier), clock.monotonic()
+    async with running(loop):
+        await until(lambda: len(carrier.copies) >= 50)
+        assert clock.monotonic() - started >= 0.8  # 50 segments at 50 a second, the first slice at once
+        db.write(lambda c: c.execute(update(runs).values(segments_per_second=None)))
+        await until(lambda: world.states() == {S: 110})
+        assert loop._pace.now == loop._pace.share == 1.0
+    assert set(carrier.copies.values()) == {1}
+    world.check()
+
+
+async def test_two_lanes_share_a_run_s_own_rate_by_their_rates(db: Database) -> None:
+    world = ready(db, 10, rate=300.0)
+    db.write(lanes.register, lanes.LinkFacts("viettel-2", "viettel", "viettel-1", 100.0, ReceiptLevel.NONE))
+    for own, share in ((None, 1.0), (100, 0.25), (1000, 1.0), (1, 0.1)):
+        db.write(lambda c, own=own: c.execute(update(runs).values(segments_per_second=own)))
+        (script,) = db.read(scripts, "viettel", clock.now())
+        assert script.share == share
+    assert world.states() == {Q: 10}
+
+
+async def test_what_is_late_is_not_made_up_for_and_everybody_gets_it_once(db: Database) -> None:
+    """Others may have reserved the time behind a half: what does not fit in it any more has new time."""
+    world, carrier = ready(db, 60, rate=100.0), PaperCarrier(segments_per_second=100)
+    busy = iter([0.3])
+
+    def answer(sms: OutboundSms) -> SubmitResult:
+        time.sleep(next(busy, 0.0))  # the whole process is kept from its work
+        return Accepted((f"r{sms.phone}",))
+
+    carrier.answer = answer
+    await carrier.open()
+    started = clock.monotonic()
+    async with running(loop_for(world, carrier)):
+        await until(lambda: world.states() == {S: 60})
+    assert clock.monotonic() - started >= 0.8
+    assert set(carrier.copies.values()) == {1}
+    assert carrier.most_on_wire <= 20
+    world.check()
+
+
+async def test_a_database_slower_than_a_half_s_time_holds_up_nothing_for_ever(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slot that is over when its commit is answered is used all the same: the next would be late, too."""
+    world, carrier = ready(db, 60, rate=100.0), PaperCarrier(segments_per_second=100)
+    record, commits = world.ledger.record, []
+
+    def slowly(*arguments: Any) -> Grant:
+        commits.append(record(*arguments))
+        time.sleep(0.13)  # a half of ten takes a tenth of a second
+        return commits[-1]
+
+    monkeypatch.setattr(world.ledger, "record", slowly)
+    await carrier.open()
+    loop = loop_for(world, carrier)
+    async with running(loop):
+        await until(lambda: world.states() == {S: 60})
+    assert len(commits) <= 30
+    assert (loop.unrecorded, loop._declared) == (0, 0)
+    assert set(carrier.copies.values()) == {1}
+
+
+async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: Database) -> None:
+    world, carrier = ready(db, 60, rate=100.0), PaperCarrier(segments_per_second=100)
+    count = iter(range(60))
+
+    def answer(sms: OutboundSms) -> SubmitResult:
+        if next(count) == 4:
+            order(db, RunState.PAUSED)
+            time.sleep(0.4)  # both halves have lost their time
+        return Accepted((f"r{sms.phone}",))
+
+    carrier.answer = answer
+    await carrier.open()
+    loop = loop_for(world, carrier)
+    async with running(loop):
+        await until(lambda: len(carrier.copies) >= 5 and not leased(db))
+        assert len(carrier.copies) <= 10
+        assert loop.unrecorded == 0
+        order(db, RunState.RUNNING)
+        await until(lambda: world.states() == {S: 60})
+    assert set(carrier.copies.values()) == {1}
+    world.check()
 
 
 async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:

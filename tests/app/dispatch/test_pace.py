@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dispatch.pace import Pace, pause_s
+from app import clock
+from app.dispatch.pace import Pace, Slot, pause_s
 from app.ledger.contract import Item
 from carriers.contract import Deferred
 
@@ -70,12 +71,22 @@ def test_slices_hold_everything_in_order_at_the_rate(
     rate: float, segments: int, count: int, per_submit: int
 ) -> None:
     all_items = items(count, segments)
-    slices = list(Pace(rate).slices(all_items, per_submit))
+    pace = Pace(rate)
+    slices = list(pace.slices(all_items, per_submit, pace.rate))
+    assert pace.rate == pytest.approx(rate * 0.995)
     assert [item for _, some in slices for item in some] == all_items
     sent = 0
     for after, some in slices:
-        assert after == pytest.approx(sent / rate)
+        assert after == pytest.approx(sent / pace.rate)
         sent += len(some) * segments
+
+
+def test_a_run_s_share_slows_what_is_declared_reserved_and_sent() -> None:
+    pace = Pace(100.0, share=0.8, most=0.2)
+    assert pace.sub_batch(100) == 10
+    assert pace.rate == pytest.approx(20.0, rel=0.01)
+    pace.most = 1.0
+    assert pace.rate == pytest.approx(80.0, rel=0.01)
 
 
 def test_a_slow_link_declares_half_a_second_at_a_time() -> None:
@@ -99,3 +110,27 @@ def test_what_is_deferred_waits_longer_each_pass_within_bounds(
     result: Deferred, pass_no: int, pause: float
 ) -> None:
     assert pause_s(result, pass_no) == pause
+
+
+def test_what_is_late_moves_on_within_its_slot_and_not_behind_it() -> None:
+    now = clock.monotonic()
+    punctual, late, over = (Slot.of(now - ago, 100, 200.0) for ago in (0.1, 0.3, 0.8))
+    assert not punctual.overrun(0.1)
+    assert punctual.start == now - 0.1
+    assert not late.overrun(0.1)
+    assert late.start + 0.1 == pytest.approx(now, abs=0.05)
+    assert over.overrun(0.1)
+
+
+def test_a_fast_link_makes_up_for_what_is_late() -> None:
+    now = clock.monotonic()
+    slot = Slot.of(now - 0.01, 100, 10_000.0)
+    assert not slot.overrun(0.0)
+    assert slot.start == now - 0.01
+
+
+async def test_turns_come_no_quicker_than_the_rate() -> None:
+    pace, started = Pace(1000.0), clock.monotonic()
+    for _ in range(50):
+        await pace.turn(started, 1, pace.rate)
+    assert clock.monotonic() - started >= 49 / 1000 - 0.004

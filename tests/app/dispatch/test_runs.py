@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import select, update
 from app import clock
 from app.db import Database
 from app.dispatch import runs as sweeps
+from app.dispatch.queueing import queue_next
 from app.ledger.contract import Intention, Outcome
 from app.models import campaigns, run_batches, runs
 from app.states import DeliveryState, NotSent, RunState
@@ -29,7 +31,7 @@ def set_run(db: Database, **values: object) -> None:
 
 def sweep(world: World) -> None:
     """All that the worker's sweep would do until it is idle."""
-    while world.db.write(sweeps.fan_out_next, world.ledger):
+    while asyncio.run(queue_next(world.db, world.ledger)):
         pass
     while world.db.write(sweeps.close_over, world.ledger):
         pass

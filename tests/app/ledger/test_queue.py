@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import func, select, update
 
+from app import clock
 from app.db import Database
-from app.ledger.contract import Intention, Outcome
-from app.models import chunks, lanes, runs, unknowns
+from app.ledger.contract import Intention, Key, Outcome
+from app.models import chunks, lanes, runs, submissions, unknowns
 from app.states import DeliveryState, LaneState, NotSent, RunState
 from carriers.contract import Accepted, Deferred, Halted, Unknown
-from tests.app.world import FIRST_PHONE, accepted, add_batch, build
+from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
 
 Q, S, U, N, X = (
     int(DeliveryState.QUEUED),
@@ -210,6 +212,22 @@ def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothin
     world.check()
 
 
+def test_late_results_of_what_a_person_has_sent_again_change_nothing(db: Database) -> None:
+    """With a receipt in quarantine that names one of their references; the worker lives on."""
+    world = build(db, 10)
+    world.fan_out()
+    frozen = world.claim(lease_s=0.0)
+    assert frozen
+    db.write(world.ledger.record, world.lane, frozen, [], Intention(11, 10), -1.0)
+    assert world.claim("heir")
+    keys = [Key(world.campaign, world.batch, item.seq) for item in frozen.items]
+    assert db.write(world.ledger.resend, keys) == 10
+    db.write(world.ledger.apply, [receipt(world.lane, "m5")])
+    db.write(world.ledger.record, world.lane, frozen, accepted(list(frozen.items)), None, 30.0)
+    assert world.states() == {Q: 10} == world.tallied()
+    world.check()
+
+
 def test_every_lease_can_be_ended_at_the_start(db: Database) -> None:
     world = build(db, 10)
     world.fan_out()
@@ -242,18 +260,33 @@ def test_a_halted_result_stops_the_lane_with_its_reason(db: Database) -> None:
     assert world.states() == {Q: 10}
 
 
+def test_what_was_recorded_before_is_passed_over_and_the_rest_is_written(db: Database) -> None:
+    world = build(db, 10)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    outcomes = accepted(list(lease.items))
+    for some in (outcomes[:4], outcomes, outcomes):
+        db.write(world.ledger.record, world.lane, lease, some, None, 30.0)
+    names = db.read(lambda c: c.execute(select(submissions.c.reference)).scalars().all())
+    assert sorted(names) == sorted(f"m{item.seq}" for item in lease.items)
+    assert world.states() == {DeliveryState.SUBMITTED: 10}
+    world.check()
+
+
 def test_the_rate_is_shared_by_all_who_reserve_it(db: Database) -> None:
     world = build(db, 100)
     world.fan_out()
     lease = world.claim()
     assert lease
-    waits = [
-        db.write(world.ledger.record, world.lane, lease, [], Intention(upto, 100), 30.0).wait_s
+    asked = clock.monotonic()
+    starts = [
+        db.write(world.ledger.record, world.lane, lease, [], Intention(upto, 100), 30.0).start
         for upto in (11, 21, 31)
     ]
-    assert waits[0] < 0.5
-    assert 0.5 < waits[1] <= 1.0
-    assert 1.0 < waits[2] <= 2.0
+    assert asked <= starts[0] <= clock.monotonic()
+    assert starts[1] - starts[0] == pytest.approx(1.0, abs=0.5)
+    assert starts[2] - starts[1] == pytest.approx(1.0, abs=0.5)
 
 
 def test_a_stretched_reservation_takes_more_of_the_rate(db: Database) -> None:
@@ -261,9 +294,25 @@ def test_a_stretched_reservation_takes_more_of_the_rate(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Intention(11, 100, stretch=4.0), 30.0)
+    slow = db.write(world.ledger.record, world.lane, lease, [], Intention(11, 100, stretch=4.0), 30.0)
     grant = db.write(world.ledger.record, world.lane, lease, [], Intention(21, 100), 30.0)
-    assert 3.0 < grant.wait_s <= 4.0
+    assert grant.start - slow.start == pytest.approx(4.0, abs=0.5)
+
+
+def test_a_clock_that_is_set_back_does_not_hold_the_lane_up_for_as_long(db: Database) -> None:
+    """What a clock that was an hour ahead has reserved would keep the lane silent for an hour."""
+    world = build(db, 100)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, world.lane, lease, [], Intention(11, 100), 30.0)
+    hour = update(lanes).values(next_free_us=lanes.c.next_free_us + 3_600_000_000)
+    db.write(lambda c: c.execute(hour))
+    asked = clock.monotonic()
+    grant = db.write(world.ledger.record, world.lane, lease, [], Intention(21, 100), 30.0)
+    assert 3.0 < grant.start - asked <= (5.5 if db.sqlite else 16 * 5.0 + 0.5)
+    again = db.write(world.ledger.record, world.lane, lease, [], Intention(31, 100), 30.0)
+    assert again.start - grant.start == pytest.approx(1.0, abs=0.5)
 
 
 def test_closing_a_run_counts_what_was_not_sent(db: Database) -> None:

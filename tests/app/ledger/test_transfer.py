@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, text
 
+from app import audit
 from app import models as m
 from app.db import Database
 from app.errors import SetupError
@@ -15,15 +17,28 @@ from app.ledger.transfer import copy_ledger
 from app.reports.verify import verify
 from tests.app.reports.scene import T0, varied
 
+LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "x"}
+LETTER |= {"addressees": [], "created_at": T0, "created_by": "an"}
+
 
 @pytest.fixture
 def source(sqlite_url: str) -> Iterator[Database]:
     database = Database(sqlite_url)
     varied(database)
-    note = {"at": T0, "who": "an", "action": "x", "subject": "y", "detail": {"tên": "Sơn La", "n": [1, None]}}
+    note = {"at": T0, "who": "an", "action": "x", "subject": "y", "hash": "h"}
+    note |= {"detail": {"tên": "Sơn La", "n": [1, None]}}
     database.write(lambda c: c.execute(insert(m.audit).values(id=41, **note)))
+    database.write(lambda c: c.execute(insert(m.directives).values(id=41, **LETTER | {"number": "41"})))
     key = {"name": "an", "prefix": "abcd1234", "secret_hash": b"\x00\xff", "role": "admin", "created_at": T0}
     database.write(lambda c: c.execute(insert(m.api_keys).values(**key)))
+    scan = {
+        "sha256": hashlib.sha256(b"\x00\xff\x00").hexdigest(),
+        "name": "a.pdf",
+        "media_type": "application/pdf",
+        "size": 3,
+    }
+    scan |= {"content": b"\x00\xff\x00", "created_at": T0, "created_by": "an"}
+    database.write(lambda c: c.execute(insert(m.attachments).values(**scan)))
     yield database
     database.close()
 
@@ -54,10 +69,13 @@ def test_every_row_arrives_with_the_same_values(source: Database, target: Databa
 def test_the_copy_verifies_and_goes_on_with_new_ids(source: Database, target: Database) -> None:
     copy_ledger(source, target)
     assert verify(target, ledger_for(target)) == []
-    note = {"at": T0, "who": "an", "action": "x", "subject": "y", "detail": {}}
-    new = target.write(lambda c: c.execute(insert(m.audit).values(**note)).inserted_primary_key)
+    new = target.write(
+        lambda c: c.execute(insert(m.directives).values(LETTER | {"number": "42"})).inserted_primary_key
+    )
     assert new is not None
     assert new[0] == 42
+    target.write(audit.note, "an", "x", "y")
+    assert [act.id for act in target.read(audit.acts, 40, 10)] == [41, 42]
 
 
 def test_campaigns_get_partitions_of_their_own(source: Database, target: Database) -> None:

@@ -7,12 +7,14 @@ from dataclasses import astuple, replace
 import pytest
 from sqlalchemy import delete, insert, update
 
+from app import audit, clock
 from app import models as m
 from app.db import Database
 from app.errors import NotFound
 from app.ledger.contract import ResultKind
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
+from app.reports.render import forms
 from app.states import NotSent
 from carriers.contract import Reason
 from tests.app.reports.scene import DAY, HOUR, T0, S, Scene, varied
@@ -26,6 +28,21 @@ def report_of(db: Database, run: int = 1) -> CarrierReport:
 
 def excluded(report: CarrierReport) -> dict[str, int]:
     return {cause.key: cause.n for cause in report.excluded}
+
+
+def test_the_networks_that_refusals_name_stand_beside_their_reason(db: Database) -> None:
+    scene = Scene()
+    for network in ("vnpt", "vnpt", "mobifone", None):
+        message = scene.message(S.REJECTED, reason=int(Reason.OTHER_NETWORK))
+        scene.rows[m.submissions][-1]["network"] = network
+        assert message["reason"] == Reason.OTHER_NETWORK
+    scene.save(db)
+    report = db.read(build, 1, CUTOFF)
+    assert {cause.key: cause.n for cause in report.networks} == {"vnpt": 2, "mobifone": 1}
+    assert {cause.key: cause.n for cause in report.reasons}["other_network"] == 4
+    form = next(form for form in forms.of_run(report) if form.name == "Biểu 4")
+    row = next(row for row in form.rows if row.key == "other_network")
+    assert row.cells[-1] == "Thuộc mạng MobiFone: 1; VNPT VinaPhone: 2"
 
 
 def test_form_1_counts_every_line_of_the_run_once(sound: Database) -> None:
@@ -123,7 +140,7 @@ def test_what_waits_has_a_line_of_its_own_and_makes_the_report_interim(db: Datab
     ("state", "level", "message", "reason", "interim"),
     [
         ("finished", 2, S.DELIVERED, 0, False),
-        ("running", 2, S.DELIVERED, 0, True),
+        ("running", 2, S.DELIVERED, 0, False),
         ("sent", 2, S.SUBMITTED, 0, True),
         ("sent", 0, S.SUBMITTED, 0, False),
         ("sent", 2, S.UNKNOWN, 0, True),
@@ -181,11 +198,10 @@ def test_deferrals_are_counted_by_message_and_not_by_part(db: Database) -> None:
 
 def test_messages_that_a_person_sent_again_are_counted_for_the_run_only(db: Database) -> None:
     varied(db)
-    note = {"at": T0, "who": "an", "action": "unknown sent again"}
     for subject, n in (("run 1", 3), ("run 1", 2), ("run 2", 7)):
-        db.write(
-            lambda c, s=subject, n=n: c.execute(insert(m.audit).values(**note, subject=s, detail={"n": n}))
-        )
+        db.write(audit.note, "an", "unknown sent again", subject, n=n)
+    assert [db.read(build, run, clock.now_ms()).extra.resent for run in (1, 2)] == [5, 7]
+    db.write(lambda c: c.execute(update(m.audit).values(at=T0)))
     assert [report_of(db, run).extra.resent for run in (1, 2)] == [5, 7]
     assert db.read(build_batch, 1, 1, CUTOFF).extra.resent is None
 

@@ -53,7 +53,7 @@ def test_a_report_comes_as_a_file(readers: dict[str, Client], path: str, form: s
 def test_the_workbook_opens(readers: dict[str, Client]) -> None:
     content = readers["anyone"].get(PATHS[0], params={"format": "xlsx"}).content
     names = load_workbook(io.BytesIO(content)).sheetnames
-    assert names == ["Thông tin", "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4"]
+    assert names == ["Thông tin", "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4", "Diễn biến"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -70,7 +70,11 @@ def test_nobody_reads_a_report_without_a_key(readers: dict[str, Client], path: s
         ("/v1/batches/3/report?campaign=1", 404),
         ("/v1/batches/1/report", 422),
         ("/v1/runs/9/report", 404),
-        ("/v1/runs/1/report?format=docx", 422),
+        ("/v1/runs/1/report?format=docx", 200),
+        ("/v1/runs/1/report?format=pdf", 200),
+        ("/v1/runs/1/report?format=odt", 422),
+        ("/v1/campaigns/1/report?format=docx", 422),
+        ("/v1/directives/1/report", 403),
     ],
 )
 def test_an_operator_reads_its_own_carriers_reports(

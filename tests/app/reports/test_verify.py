@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, Executable, delete, insert, text, update
 
+from app import clock
 from app import models as m
 from app.db import Database
 from app.errors import NotFound
@@ -243,11 +244,39 @@ def test_an_unknown_that_a_receipt_settled_is_sound(db: Database) -> None:
     assert sentences(db) == ""
 
 
-def test_a_resend_clears_what_earlier_receipts_said(db: Database) -> None:
+def test_a_cleared_receipt_without_a_resend_is_found(db: Database) -> None:
     scene = Scene()
     message = scene.message(S.SUBMITTED, parts=2, segments=2)
     scene.submission(message, attempt=2)
+    scene.receipt(message, part=0, status="delivered")
+    scene.save(db)
+    assert "1 in the journal" in sentences(db)
+
+
+def test_an_unknown_that_is_on_its_way_is_sound(db: Database) -> None:
+    scene = Scene()
+    message = scene.message(S.SUBMITTED)
+    scene.rows[m.submissions][0]["result"] = int(ResultKind.UNKNOWN)
+    scene.receipt(message, status="in_transit")
+    scene.save(db)
+    assert sentences(db) == ""
+
+
+def test_a_resend_clears_what_earlier_receipts_said(db: Database) -> None:
+    scene = Scene()
+    message = scene.message(S.SUBMITTED, parts=2, segments=2, resends=1)
+    scene.submission(message, attempt=2)
     scene.rows[m.submissions][0]["result"] = int(ResultKind.UNKNOWN)
     scene.receipt(message, part=0, status="delivered")
+    scene.save(db)
+    assert sentences(db) == ""
+
+
+def test_messages_of_a_host_whose_clock_is_ahead_are_sound(db: Database) -> None:
+    """They bear a time that has not come yet on the host that recounts."""
+    scene = Scene()
+    ahead = clock.now_ms() + 3_600_000
+    scene.message(S.DELIVERED, submitted_at=ahead)
+    scene.rows[m.submissions][0]["at"] = ahead  # and its receipt came when the clock was right again
     scene.save(db)
     assert sentences(db) == ""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ import pytest
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp import pdu
 from tests.carriers.simulators.esme import SUBMIT_RESP, Pdu, bound, connect, submit_body, until
+from tests.certificates import self_signed
 
 ACCOUNTS = {"loa": "x", "other": "y"}
 BINDS = [pdu.BIND_TRANSCEIVER, pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER]
@@ -213,15 +212,9 @@ async def test_a_reader_that_stops_is_sent_no_more_receipts_until_it_reads() -> 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl, which makes the certificate of this test, is not installed")
     file = tmp_path / "both.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "cert"), "-days", "2"]
-    subprocess.run([openssl, *command, *subject, *made], check=True, capture_output=True)
-    file.write_text((tmp_path / "key").read_text() + (tmp_path / "cert").read_text())
+    self_signed(tmp_path)
+    file.write_text((tmp_path / "key.pem").read_text() + (tmp_path / "cert.pem").read_text())
     return file
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.simulators.smsc import manners as smsc_manners
-from carriers.simulators.smsc.chooser import unit
+from carriers.simulators import chance
+from carriers.simulators.chance import Lot, unit
 from carriers.simulators.smsc.ids import FORMS, Ids
-from carriers.simulators.smsc.manners import Lot, Manners
+from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.messages import Part, read_header, read_sar
 from carriers.simulators.smsc.seen import Pace
-from carriers.simulators.smsc.wheel import Wheel
+from carriers.simulators.wheel import Wheel
 from carriers.smpp import pdu
 
 
@@ -64,7 +64,7 @@ def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sente
     ],
 )
 def test_a_manner_is_read_from_text(name: str, text: str, value: object) -> None:
-    assert smsc_manners.parse(name, text) == value
+    assert chance.parse(Manners, name, text) == value
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_manner_is_read_from_text(name: str, text: str, value: object) -> None
 )
 def test_a_manner_that_can_not_be_read_is_named(name: str, text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        smsc_manners.parse(name, text)
+        chance.parse(Manners, name, text)
 
 
 @pytest.mark.parametrize(

@@ -272,6 +272,14 @@ async def test_copies_are_counted_for_each_number() -> None:
         assert smsc.copies("84999999999") == 0
 
 
+async def test_what_has_become_of_all_parts_is_counted() -> None:
+    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+        for phone in (b"84910009907", b"84910009908", b"84910000001", b"84910000002"):
+            esme.submit(phone)
+        await esme.take(8)
+        assert smsc.report()["parts_by_state"] == {"DELIVRD": 2, "EXPIRED": 1, "UNDELIV": 1}
+
+
 async def test_a_part_sent_again_is_no_second_message_but_is_counted() -> None:
     async with Smsc() as smsc, bound(smsc.port) as esme:
         for reference, number in ((1, 1), (1, 1), (2, 1), (2, 2)):

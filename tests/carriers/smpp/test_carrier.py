@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from collections import defaultdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,11 @@ from structlog.testing import capture_logs
 from carriers.contract import (
     Accepted,
     Carrier,
+    Checked,
     Deferred,
     Encoding,
     QueriedReceipts,
+    Question,
     ReceiptLevel,
     ReceiptStatus,
     StreamReceipts,
@@ -43,6 +45,9 @@ from tests.carriers.smpp.peer import (
     take,
     until,
 )
+from tests.certificates import self_signed
+
+QUESTION = Question("beef", "84912345678", "CONGAN", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def test_the_link_keeps_the_protocols_of_the_contract() -> None:
@@ -51,10 +56,48 @@ def test_the_link_keeps_the_protocols_of_the_contract() -> None:
     ).carrier
     assert isinstance(carrier, StreamReceipts)
     assert isinstance(carrier, QueriedReceipts)
+    assert isinstance(carrier, Checked)
     assert carrier.receipt_level is ReceiptLevel.OPERATOR
     assert (carrier.limits.in_flight, carrier.limits.per_submit, carrier.limits.max_segments) == (14, 1, 3)
     assert carrier.limits.encodings == {Encoding.GSM7}
     assert "s3cr3t" not in repr(carrier.settings)
+
+
+# ---- a look at the link
+
+
+async def test_a_check_asks_every_bind_whether_it_lives() -> None:
+    async with Peer() as peer, Link(peer.port, bind="transmitter_receiver") as carrier:
+        found = await carrier.check()
+    assert [finding.good for finding in found] == [True, True]
+    assert "as receiver" in found[1].what
+    assert len(peer.of(pdu.ENQUIRE_LINK)) == 2
+    assert peer.submits() == []
+
+
+@pytest.mark.parametrize(
+    ("handle", "words"),
+    [
+        ({pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x0E)}, "does not take the password"),
+        ({pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x08)}, "refused the bind with 0x08"),
+        ({pdu.BIND_TRANSCEIVER: ignore}, "no answer to bind within"),
+        ({pdu.ENQUIRE_LINK: ignore}, "no answer to enquire_link"),
+    ],
+)
+async def test_a_check_says_what_is_wrong_with_a_bind(handle: dict[int, Handle], words: str) -> None:
+    async with Peer(handle) as peer, Link(peer.port) as carrier:
+        (found,) = await carrier.check()
+    assert not found.good
+    assert words in found.what
+    assert "s3cr3t" not in found.what
+
+
+async def test_a_check_of_a_host_where_nobody_listens_says_so_at_once() -> None:
+    async with Peer() as peer:
+        port = peer.port
+    async with Link(port, response_timeout_s=30) as carrier:
+        (found,) = await asyncio.wait_for(carrier.check(), 5)
+    assert "no connection" in found.what
 
 
 # ---- several binds
@@ -205,7 +248,7 @@ async def test_a_message_can_be_asked_for_in_the_spelling_that_the_carrier_knows
 
     async with Peer({pdu.QUERY_SM: know_padded}) as peer, Link(peer.port) as carrier:
         await carrier.ready()
-        receipt = await carrier.query("beef", "CONGAN")
+        receipt = await carrier.query(QUESTION)
         assert receipt is not None
         assert (receipt.reference, receipt.status) == ("beef", ReceiptStatus.DELIVERED)
         assert receipt.done_at is not None
@@ -227,8 +270,8 @@ async def test_a_question_without_a_usable_answer_brings_nothing(handle: Handle)
     async with Peer({pdu.QUERY_SM: handle}) as peer, Link(peer.port) as carrier:
         await carrier.ready()
         async with asyncio.timeout(5):
-            assert await carrier.query("beef", "CONGAN") is None
-    assert await carrier.query("beef", "CONGAN") is None
+            assert await carrier.query(QUESTION) is None
+    assert await carrier.query(QUESTION) is None
 
 
 async def test_a_nacked_question_brings_nothing() -> None:
@@ -237,7 +280,7 @@ async def test_a_nacked_question_brings_nothing() -> None:
 
     async with Peer({pdu.QUERY_SM: nack}) as peer, Link(peer.port) as carrier:
         await carrier.ready()
-        assert await carrier.query("beef", "CONGAN") is None
+        assert await carrier.query(QUESTION) is None
 
 
 # ---- TLS
@@ -246,11 +289,8 @@ async def test_a_nacked_question_brings_nothing() -> None:
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that signs itself, and its key."""
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=peer"
-    command += f" -addext subjectAltName=IP:127.0.0.1 -out {cert} -keyout {key}"
-    subprocess.run(command.split(), check=True, capture_output=True)
-    return cert, key
+    self_signed(tmp_path)
+    return tmp_path / "cert.pem", tmp_path / "key.pem"
 
 
 async def test_a_link_may_run_over_tls_and_checks_the_certificate(certificate: tuple[Path, Path]) -> None:

@@ -28,12 +28,16 @@ def _cut(wire: Wire, sequence: int, _: bytes) -> None:
 
 
 def _huge(wire: Wire, sequence: int, _: bytes) -> None:
-    head = struct.pack(">IIII", 16 + 1_000_000, pdu.SUBMIT_SM_RESP, 0, sequence)
-    wire.transport.write(head + b"9" * 1_000_000)
+    head = struct.pack(">IIII", 16 + 10_000_000, pdu.SUBMIT_SM_RESP, 0, sequence)
+    wire.transport.write(head + b"9" * 10_000_000)
 
 
 def _noise(wire: Wire, sequence: int, _: bytes) -> None:
     wire.transport.write(b"\xff" + random.Random(sequence).randbytes(64 * 1024))
+
+
+def _garbage(wire: Wire, sequence: int, _: bytes) -> None:
+    wire.send(0x8000_0666, sequence, random.Random(sequence).randbytes(64))
 
 
 SUBMIT: dict[Behaviour, Handle] = {
@@ -45,6 +49,8 @@ SUBMIT: dict[Behaviour, Handle] = {
     Behaviour.CUT: _cut,
     Behaviour.HUGE: _huge,
     Behaviour.NOISE: _noise,
+    Behaviour.GARBAGE: _garbage,
+    Behaviour.WRONG_TYPE: answer(pdu.ENQUIRE_LINK),
 }
 
 
@@ -62,6 +68,8 @@ class SmppHarness:
         handle = {pdu.SUBMIT_SM: SUBMIT.get(behaviour, take)}
         if behaviour is Behaviour.WRONG_PASSWORD:
             handle[pdu.BIND_TRANSCEIVER] = answer(pdu.BIND_TRANSCEIVER, status=pdu.ESME_RINVPASWD)
+        if behaviour is Behaviour.MUTE:
+            handle[pdu.BIND_TRANSCEIVER] = ignore
         self._peer = Peer(handle)
         async with self._peer as peer, Link(peer.port) as carrier:
             if behaviour is Behaviour.AWAY:
@@ -70,6 +78,8 @@ class SmppHarness:
                     wire.transport.abort()
             elif behaviour is Behaviour.WRONG_PASSWORD:
                 await until(carrier.halted)
+            elif behaviour is Behaviour.MUTE:
+                await until(lambda: peer.seen)
             else:
                 await carrier.ready()
             yield carrier

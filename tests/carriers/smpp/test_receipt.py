@@ -39,7 +39,7 @@ def message(
 ) -> pdu.ShortMessage:
     octets = text if isinstance(text, bytes) else text.encode("latin-1")
     plain = pdu.ShortMessage(b"", PHONE, BRAND, pdu.ESM_RECEIPT, 0, 0, octets, tlvs or {})
-    return replace(plain, **fields)  # type: ignore[arg-type]
+    return plain._replace(**fields)
 
 
 def read(text: str | bytes = WHOLE, tlvs: dict[int, bytes] | None = None, **fields: object) -> Receipt:

@@ -1,0 +1,176 @@
+"""What changes people and keys, each with its row in the audit, for the API and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from app import audit
+from app.auth import factor, keys, people
+from app.auth.caller import base_name
+from app.auth.passwords import hash_password
+from app.auth.people import Person
+from app.auth.sessions import end_all
+from app.auth.vault import Vault
+from app.errors import Invalid
+
+_LEAST_SAID, _MOST_SAID = 10, 300
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """What a key is to be."""
+
+    name: str
+    role: str = "admin"
+    carrier: str | None = None
+    expires_at: datetime | None = None
+
+
+def add_key(connection: Connection, wanted: NewKey, who: str) -> str:
+    """Make a key; it is shown this once."""
+    key = keys.create_key(
+        connection,
+        wanted.name,
+        wanted.role,
+        wanted.carrier,
+        expires_at=wanted.expires_at,
+        made_by=who,
+    )
+    audit.note(connection, who, "key.add", f"key/{wanted.name}", role=wanted.role, carrier=wanted.carrier)
+    return key
+
+
+def rotate_key(connection: Connection, name: str, overlap: timedelta, who: str) -> str:
+    """Give a key another secret, shown this once."""
+    key = keys.rotate_key(connection, name, overlap, who)
+    hours = round(overlap.total_seconds() / 3600, 2)
+    audit.note(connection, who, "key.rotate", f"key/{name}", overlap_hours=hours)
+    return key
+
+
+def revoke_key(connection: Connection, name: str, who: str) -> None:
+    """End a key at once."""
+    keys.revoke_key(connection, name)
+    audit.note(connection, who, "key.revoke", f"key/{name}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """Who is to be let in; the password stands apart, so that no repr shows it."""
+
+    name: str
+    role: str
+    carrier: str | None = None
+
+
+def add_person(
+    connection: Connection, wanted: NewPerson, password: str, who: str, words: Sequence[str] = ()
+) -> Person:
+    """Let a person in from now on. words: those that count for nothing in a password."""
+    return add_hashed(connection, wanted, hash_password(password, wanted.name, words), who)
+
+
+def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
+    """The same for a password that was hashed before: judging and hashing it is long for a transaction."""
+    person = people.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
+    subject = f"person/{wanted.name}"
+    audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)
+    return person
+
+
+def disable_person(connection: Connection, name: str, who: str) -> Person:
+    """Let a person in no more."""
+    people.disable(connection, name)
+    audit.note(connection, who, "person.disable", f"person/{name}")
+    return people.get(connection, name)
+
+
+def set_password(
+    connection: Connection, name: str, password: str, who: str, words: Sequence[str] = ()
+) -> None:
+    """Another password; every session of the person ends. words: those that count for nothing in it."""
+    set_hashed(connection, name, hash_password(password, name, words), who)
+
+
+def set_hashed(connection: Connection, name: str, hashed: str, who: str) -> None:
+    """The same for a password that was hashed before."""
+    people.set_password(connection, name, hashed, who)
+    audit.note(connection, who, "person.password", f"person/{name}")
+
+
+def check_no_factor(connection: Connection, name: str) -> None:
+    """Conflict where a second factor is set: it is taken away first."""
+    factor.check_none(people.row_of(connection, name))
+
+
+def enrol(connection: Connection, name: str, who: str, vault: Vault) -> tuple[str, str]:
+    """A secret for the second factor and its otpauth address, both shown this once."""
+    secret = factor.enrol(connection, people.row_of(connection, name), vault)
+    audit.note(connection, who, "person.factor.ask", f"person/{name}")
+    return secret, factor.uri(secret, name)
+
+
+def confirm(
+    connection: Connection, name: str, code: str, who: str, vault: Vault, keep: str = ""
+) -> list[str]:
+    """Make the second factor count; recovery codes, shown this once. All sessions end but that of `keep`."""
+    person = people.row_of(connection, name)
+    codes = factor.confirm(connection, person, code, vault)
+    end_all(connection, person.id, keep)
+    audit.note(connection, who, "person.factor.set", f"person/{name}")
+    return codes
+
+
+def remove_factor(
+    connection: Connection, name: str, who: str, recognised: str, witness: str | None = None
+) -> None:
+    """No second factor any more, and no session: for a lost telephone and lost codes.
+
+    recognised: how it was made sure that the person itself asks; witness: who else has seen to that.
+    """
+    person = people.row_of(connection, name).id
+    recognised = recognised.strip()
+    if not _LEAST_SAID <= len(recognised) <= _MOST_SAID:
+        raise Invalid(
+            f"Say by --recognised in {_LEAST_SAID} to {_MOST_SAID} characters how you know that {name} "
+            "itself asks, such as: came in person, service card shown.",
+            field="recognised",
+        )
+    _check_witness(connection, name, who, witness)
+    factor.remove(connection, person)
+    end_all(connection, person)
+    said = {"recognised": recognised, "witness": witness}
+    audit.note(connection, who, "person.factor.remove", f"person/{name}", **said)
+
+
+def _check_witness(connection: Connection, name: str, who: str, witness: str | None) -> None:
+    """Invalid unless somebody else who may sign in has been named; there need be none where there is none."""
+    here = {each.name for each in people.everybody(connection) if each.disabled_at is None}
+    others = here - {name, base_name(who)}
+    if witness not in others and (witness is not None or others):
+        raise Invalid(
+            f"Name by --witness a second person who has recognised {name} too: somebody who may sign in, "
+            f"neither {name} nor you.",
+            field="witness",
+        )
+
+
+def end_sessions(
+    connection: Connection, name: str, who: str, keep: str = "", only: Collection[int] | None = None
+) -> None:
+    """Sign a person out everywhere, or of some sessions; keep: the token of a session that stays."""
+    ended = end_all(connection, people.row_of(connection, name).id, keep, only)
+    if ended:
+        audit.note(connection, who, "person.sessions.end", f"person/{name}", ended=ended)
+
+
+def reseal(connection: Connection, who: str, vault: Vault) -> int:
+    """Seal the secrets of second factors with the present key; how many were not."""
+    count = factor.reseal(connection, vault)
+    if count:
+        audit.note(connection, who, "person.factor.reseal", "people", count=count)
+    return count

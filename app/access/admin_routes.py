@@ -1,0 +1,94 @@
+"""The API of people and keys, for admins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Response
+
+from app.access import acts
+from app.access.acts import NewKey, NewPerson
+from app.access.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
+from app.api import Config, Db, Who
+from app.auth import Key, keys, people
+from app.auth.passwords import hash_password
+from app.auth.people import Person
+from app.http.acts import Acts, shows_secret, unkeyed
+from app.http.versions import keys_version, people_version
+
+router = APIRouter(prefix="/v1", tags=["access"], route_class=Acts)
+_LOST = (
+    "The key “{0}” was {1} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if "
+    "it never reached you, rotate the key (POST /v1/keys/{{name}}/rotate) under a new Idempotency-Key."
+)
+Name = Annotated[str, Path(max_length=80, examples=["lan"])]
+
+
+@router.get("/users")
+def list_users(db: Db, who: Who, response: Response) -> list[Person]:
+    """Everybody who may sign in, or might once."""
+    response.headers["ETag"] = f'"{db.read(people_version)}"'
+    return db.read(people.everybody)
+
+
+@router.post("/users", status_code=201)
+@unkeyed
+def add_user(body: PersonBody, db: Db, settings: Config, who: Who, response: Response) -> Person:
+    """Let a person in from now on."""
+    wanted = NewPerson(body.name, body.role, body.carrier)
+    response.headers["Location"] = "/v1/users"
+    hashed = hash_password(body.password.get_secret_value(), body.name, settings.password_words)
+    return db.write(acts.add_hashed, wanted, hashed, who.name)
+
+
+@router.post("/users/{name}/disable")
+def disable_user(name: Name, db: Db, who: Who) -> Person:
+    """Let a person in no more, and end its sessions. Asked again, it changes nothing."""
+    return db.write(acts.disable_person, name, who.name)
+
+
+@router.put("/users/{name}/password", status_code=204)
+@unkeyed
+def set_user_password(name: Name, body: NewPasswordBody, db: Db, settings: Config, who: Who) -> None:
+    """Give another password to somebody who has lost the old one; every session of that person ends."""
+    hashed = hash_password(body.password.get_secret_value(), name, settings.password_words)
+    db.write(acts.set_hashed, name, hashed, who.name)
+
+
+@router.get("/keys")
+def list_keys(db: Db, who: Who, response: Response) -> list[Key]:
+    """All keys, without their secrets; the revoked ones too."""
+    response.headers["ETag"] = f'"{db.read(keys_version)}"'
+    return db.read(keys.list_keys)
+
+
+def _made(given: dict[str, Any]) -> str:
+    return _LOST.format(given["body"].name, "made")
+
+
+def _rotated(given: dict[str, Any]) -> str:
+    return _LOST.format(given["name"], "rotated")
+
+
+@router.post("/keys", status_code=201)
+@shows_secret(_made)
+def add_key(body: KeyBody, db: Db, who: Who, response: Response) -> ShownKey:
+    """Make a key. Its secret is shown this once, and stored as a hash."""
+    wanted = NewKey(body.name, body.role, body.carrier, body.expires_at)
+    response.headers["Location"] = "/v1/keys"
+    return ShownKey(name=body.name, key=db.write(acts.add_key, wanted, who.name))
+
+
+@router.post("/keys/{name}/rotate")
+@shows_secret(_rotated)
+def rotate_key(name: Name, db: Db, who: Who, body: RotationBody | None = None) -> ShownKey:
+    """Give a key another secret, shown this once; the one before stays good for a while."""
+    overlap = timedelta(hours=(body or RotationBody(overlap_hours=24)).overlap_hours)
+    return ShownKey(name=name, key=db.write(acts.rotate_key, name, overlap, who.name))
+
+
+@router.delete("/keys/{name}", status_code=204)
+def revoke_key(name: Name, db: Db, who: Who) -> None:
+    """End a key at once. Asked again, it changes nothing."""
+    db.write(acts.revoke_key, name, who.name)

@@ -1,0 +1,124 @@
+"""What callers send and get about sessions, people and keys, with examples; every secret is shown once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from app.auth.roles import Role
+
+Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .,'@-]{0,79}$", max_length=80)]
+Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+Code = Annotated[str, StringConstraints(min_length=6, max_length=40)]
+AnyCode = Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(examples=["123456"])]
+Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
+# SecretStr: no repr, log or error shows it.
+Password = Annotated[SecretStr, Field(max_length=200, examples=["bốn từ chẳng liên quan"])]
+
+
+class Body(BaseModel):
+    """A field that nobody knows is a mistake of spelling, so it is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LoginBody(Body):
+    """Name and password; `code` of the second factor, or a recovery code, where one is set."""
+
+    name: str = Field(max_length=200, examples=["lan"])
+    password: Password
+    code: AnyCode = None
+
+
+class Me(BaseModel):
+    """Who the caller is. csrf_token, for a session: to be repeated as X-CSRF-Token with every change.
+
+    must_enrol: the role works with a second factor only, and there is none yet.
+    """
+
+    name: str = Field(examples=["lan"])
+    role: Role = Field(examples=["approver"])
+    carrier: str | None = Field(examples=[None])
+    csrf_token: str | None = Field(examples=["loac_5f2c..."])
+    ends_at: datetime | None = Field(examples=["2024-02-05T20:00:00Z"])
+    must_enrol: bool = Field(examples=[False])
+
+
+class PasswordBody(Body):
+    """The present password and the new one; `code` where a second factor is set."""
+
+    present: Password
+    new: Password
+    code: AnyCode = None
+
+
+class PresentBody(Body):
+    """The present password, once more."""
+
+    password: Password
+
+
+class EndBody(Body):
+    """The present password, `code` where a second factor is set; which sessions: unsaid, all but this one."""
+
+    password: Password
+    code: AnyCode = None
+    sessions: Annotated[list[Number], Field(max_length=100)] | None = Field(None, examples=[[3]])
+
+
+class Enrolment(BaseModel):
+    """The secret of the second factor, by hand or as the address that an app reads. Shown this once."""
+
+    secret: str = Field(examples=["JBSWY3DPEHPK3PXP"])
+    uri: str = Field(examples=["otpauth://totp/Loa:lan?secret=JBSWY3DPEHPK3PXP&issuer=Loa"])
+
+
+class CodeBody(Body):
+    """A code of the app."""
+
+    code: Code = Field(examples=["123456"])
+
+
+class RecoveryCodes(BaseModel):
+    """Each lets in once instead of a code of the app. Shown this once."""
+
+    recovery_codes: list[str] = Field(examples=[["abcde-fghjk-mnpqr-stuvw-xyz23"]])
+
+
+class PersonBody(Body):
+    """A person; `carrier` for an operator, and for nobody else."""
+
+    name: Annotated[Name, Field(max_length=40, examples=["lan"])]
+    role: Role = Field(examples=["approver"])
+    carrier: Carrier | None = Field(None, examples=[None])
+    password: Password
+
+
+class NewPasswordBody(Body):
+    """The new password of somebody who has lost the old one."""
+
+    password: Password
+
+
+class KeyBody(Body):
+    """A key; `carrier` for an operator, and for nobody else."""
+
+    name: Name = Field(examples=["phone room"])
+    role: Role = Field(examples=["operator"])
+    carrier: Carrier | None = Field(None, examples=["viettel"])
+    expires_at: AwareDatetime | None = Field(None, examples=["2031-01-01T00:00:00+07:00"])
+
+
+class RotationBody(Body):
+    """How long the secret before stays good, so that nothing that uses it stops meanwhile."""
+
+    overlap_hours: float = Field(24, ge=0, le=720, examples=[24])
+
+
+class ShownKey(BaseModel):
+    """A key's secret. Shown this once."""
+
+    name: str = Field(examples=["phone room"])
+    key: str = Field(examples=["loa_0a1b2c3d_..."])

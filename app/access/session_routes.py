@@ -1,0 +1,166 @@
+"""The API of the caller itself: sign in and out, who am I, another password, a second factor."""
+
+from __future__ import annotations
+
+from typing import Annotated, NamedTuple
+
+from fastapi import APIRouter, Depends, Path, Request, Response
+
+from app.access import acts
+from app.access.schemas import (
+    CodeBody,
+    EndBody,
+    Enrolment,
+    LoginBody,
+    Me,
+    PasswordBody,
+    PresentBody,
+    RecoveryCodes,
+)
+from app.api import Config, Db, Who
+from app.auth import login, sessions
+from app.auth.login import Login
+from app.auth.passwords import hash_password
+from app.auth.sessions import OpenSession
+from app.auth.vault import vault_of
+from app.config import Settings
+from app.db import Database
+from app.errors import Forbidden
+from app.gate import cookie_name, lifetime_of
+from app.receipts.peers import peer_of
+
+router = APIRouter(prefix="/v1", tags=["access"])
+
+
+def get_address(request: Request, settings: Config) -> str:
+    """Where the caller is, as far as a trusted proxy can be believed."""
+    connected = request.client.host if request.client else ""
+    return peer_of(connected, request.headers.get("x-forwarded-for", ""), settings.trusted_proxies)
+
+
+Address = Annotated[str, Depends(get_address)]
+
+
+class Present(NamedTuple):
+    """A person with a session; a key has neither password nor second factor."""
+
+    name: str
+    address: str
+
+
+def get_person(who: Who, address: Address) -> Present:
+    """The person, or Forbidden for the holder of a key."""
+    if not who.person:
+        raise Forbidden("This is for people who have signed in, not for API keys.")
+    return Present(who.name, address)
+
+
+def get_token(request: Request, settings: Config) -> str:
+    """The session's token, or nothing."""
+    return request.cookies.get(cookie_name(settings), "")
+
+
+Token = Annotated[str, Depends(get_token)]
+Name = Annotated[str, Path(max_length=80, examples=["lan"])]
+Person = Annotated[Present, Depends(get_person)]
+
+
+@router.post("/session", status_code=201)
+def log_in(
+    body: LoginBody, db: Db, settings: Config, address: Address, request: Request, response: Response
+) -> Me:
+    """Sign in: sets the session's cookie, and answers with the CSRF token that goes with it.
+
+    Whatever is wrong has one answer. After some failures there are growing pauses: 429 with Retry-After.
+    """
+    said = Login(body.name, body.password.get_secret_value(), body.code)
+    token = login.log_in(db, said, address, lifetime_of(settings), vault_of(settings))
+    request.scope["caller"] = said.name  # not sooner: who fails has often typed the password there
+    db.write(sessions.end_session, request.cookies.get(cookie_name(settings), ""))
+    set_cookie(response, settings, token)
+    return _me(db, settings, token)
+
+
+@router.delete("/session", status_code=204)
+def log_out(request: Request, db: Db, settings: Config, who: Who, response: Response) -> None:
+    """Sign out: the session is over at once."""
+    db.write(sessions.end_session, request.cookies.get(cookie_name(settings), ""))
+    set_cookie(response, settings, "", max_age=0)
+
+
+@router.get("/me")
+def get_me(request: Request, db: Db, settings: Config, who: Who) -> Me:
+    """Who the caller is, and for a session its CSRF token and when it ends."""
+    if who.person:
+        return _me(db, settings, request.cookies.get(cookie_name(settings), ""))
+    return Me(
+        name=who.name, role=who.role, carrier=who.carrier, csrf_token=None, ends_at=None, must_enrol=False
+    )
+
+
+@router.put("/me/password")
+def change_password(body: PasswordBody, db: Db, settings: Config, person: Person, response: Response) -> Me:
+    """Take another password. Every session ends; the answer sets the cookie of a new one."""
+    said = Login(person.name, body.present.get_secret_value(), body.code)
+    login.check_again(db, said, person.address, vault_of(settings))
+    hashed = hash_password(body.new.get_secret_value(), person.name, settings.password_words)
+    db.write(acts.set_hashed, person.name, hashed, person.name)
+    token = db.write(sessions.open_for, person.name, lifetime_of(settings), person.address)
+    set_cookie(response, settings, token)
+    return _me(db, settings, token)
+
+
+@router.post("/me/totp", status_code=201)
+def enrol_totp(body: PresentBody, db: Db, settings: Config, person: Person) -> Enrolment:
+    """A secret for an authenticator app, shown this once; it counts once a code has confirmed it."""
+    db.read(acts.check_no_factor, person.name)
+    vault = vault_of(settings)
+    login.check_again(db, Login(person.name, body.password.get_secret_value()), person.address, vault)
+    secret, uri = db.write(acts.enrol, person.name, person.name, vault)
+    return Enrolment(secret=secret, uri=uri)
+
+
+@router.post("/me/totp/confirm")
+def confirm_totp(body: CodeBody, db: Db, settings: Config, person: Person, token: Token) -> RecoveryCodes:
+    """From now on signing in needs a code; recovery codes for a lost telephone are shown this once.
+
+    Every other session of the person ends.
+    """
+    codes = db.write(acts.confirm, person.name, body.code, person.name, vault_of(settings), token)
+    return RecoveryCodes(recovery_codes=codes)
+
+
+@router.get("/me/sessions")
+def list_sessions(db: Db, settings: Config, person: Person, token: Token) -> list[OpenSession]:
+    """The caller's sessions that are good now, the newest first; `current` is the one that asks."""
+    return db.read(sessions.sessions_of, person.name, token, lifetime_of(settings))
+
+
+@router.post("/me/sessions/end", status_code=204)
+def end_sessions(body: EndBody, db: Db, settings: Config, person: Person, token: Token) -> None:
+    """End some of the caller's sessions, or all but this one. Asked again, it changes nothing."""
+    said = Login(person.name, body.password.get_secret_value(), body.code)
+    login.check_again(db, said, person.address, vault_of(settings))
+    keep = "" if body.sessions is not None else token
+    db.write(acts.end_sessions, person.name, person.name, keep, body.sessions)
+
+
+@router.post("/users/{name}/sign-out", status_code=204)
+def sign_out_user(name: Name, db: Db, who: Who) -> None:
+    """End all sessions of somebody at once. Asked again, it changes nothing."""
+    db.write(acts.end_sessions, name, who.name)
+
+
+def _me(db: Database, settings: Settings, token: str) -> Me:
+    found = db.read(sessions.find_session, token, lifetime_of(settings))
+    who, csrf = found.caller, sessions.csrf_token(token)
+    must = not who.factor and who.role in settings.factor_roles
+    me = {"name": who.name, "role": who.role, "carrier": who.carrier, "must_enrol": must}
+    return Me(csrf_token=csrf, ends_at=found.ends_at, **me)
+
+
+def set_cookie(response: Response, settings: Settings, token: str, max_age: int | None = None) -> None:
+    """Give the browser the session's token. Without max_age it forgets it when it closes."""
+    secure = settings.environment != "development"
+    name = cookie_name(settings)
+    response.set_cookie(name, token, max_age=max_age, secure=secure, httponly=True, samesite="lax")

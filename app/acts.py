@@ -1,0 +1,23 @@
+"""The API of the audit: what people did, and whether the record is as it was written."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app import audit
+from app.api import Db, Page, Paging, Who, page_of
+from app.audit import Act, Chain
+
+router = APIRouter(prefix="/v1/audit", tags=["audit"])
+
+
+@router.get("")
+def list_acts(db: Db, who: Who, paging: Paging) -> Page[Act]:
+    """What people did, in order; each act's hash is over its content and the hash of the act before."""
+    return page_of(db.read(audit.acts, paging.after, paging.limit), paging)
+
+
+@router.get("/verification")
+def verify_audit(db: Db, who: Who) -> Chain:
+    """Recompute the whole chain: how many acts there are, the last one's hash, and the first fault if any."""
+    return db.read(audit.verify)

@@ -1,0 +1,58 @@
+"""The caller of an operation, whatever credentials it came with, and what names callers may have."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from app.auth.roles import Role
+from app.errors import Conflict, Invalid
+from app.models import api_keys, people
+
+_NAME = re.compile(r"[^\W_][\w .,'@-]{0,79}")
+AT_KEYBOARD = " (command line)"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The holder of a key or a person; `carrier` is set for an operator of one carrier.
+
+    person: signed in by password, or at the command line. factor: not a person who has no second factor yet.
+    """
+
+    name: str
+    role: str
+    carrier: str | None = None
+    person: bool = False
+    factor: bool = True
+
+
+def base_name(name: str) -> str:
+    """The account behind a name: at the keyboard and over the API, `an` is the same person."""
+    return name.removesuffix(AT_KEYBOARD)
+
+
+def at_keyboard(account: str) -> str:
+    """How an account of the operating system is written where it has acted at the command line."""
+    return account + AT_KEYBOARD
+
+
+def check_role(role: str, carrier: str | None) -> None:
+    """Invalid where the role is none, or where an operator's carrier is missing or another role has one."""
+    if role not in list(Role):
+        raise Invalid(f"There is no role “{role[:20]}”; there are: {', '.join(Role)}.", field="role")
+    if (role == Role.OPERATOR) != (carrier is not None):
+        raise Invalid("An operator needs its carrier, and nobody else has one.", field="carrier")
+
+
+def check_name(connection: Connection, name: str, kind: str) -> None:
+    """Invalid for what is no name; Conflict where a key or a person has it: a name is one caller for good."""
+    if not _NAME.fullmatch(name) or name != name.strip():
+        raise Invalid("A name begins with a letter or digit, and goes on with these, blanks or . , ' @ -")
+    for table, what in ((api_keys, "key"), (people, "person")):
+        if connection.execute(select(table.c.id).where(table.c.name == name)).first():
+            raise Conflict(
+                f"A {what} named {name} exists already; choose another name for this {kind}.", field="name"
+            )

@@ -1,0 +1,191 @@
+"""API keys: random, shown once, stored hashed; they expire, rotate with an overlap, and end at once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, insert, or_, select, update
+
+from app import clock
+from app.auth.behind import givers
+from app.auth.caller import Caller, check_name, check_role
+from app.errors import Conflict, Invalid, Unauthorised, no_such
+from app.models import api_keys
+
+TOUCH_MS = 60_000  # when a key or a session was last seen is kept to the minute: no commit for each request
+LONGEST_OVERLAP = timedelta(days=30)
+_PREFIX_LENGTH = 8
+MARK = "loa_"
+_UNKNOWN = "This API key is not known. Send a valid one as `Authorization: Bearer loa_...`."
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key as it may be shown: never its secret. previous_until: how long its older secret is still good."""
+
+    name: str
+    prefix: str
+    role: str
+    carrier: str | None
+    made_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    previous_until: datetime | None
+    revoked_at: datetime | None
+
+    @property
+    def begins(self) -> str:
+        """What the whole key begins with, by which its owner finds it."""
+        return f"{MARK}{self.prefix}_"
+
+
+class Found(NamedTuple):
+    """A caller, and whether it should be written down that it was here."""
+
+    caller: Caller
+    key_id: int
+    due: bool
+
+
+def create_key(
+    connection: Connection,
+    name: str,
+    role: str = "admin",
+    carrier: str | None = None,
+    *,
+    expires_at: datetime | None = None,
+    made_by: str = "",
+) -> str:
+    """A new key `loa_<prefix>_<secret>`, to be shown this once; Conflict where the name is taken."""
+    check_name(connection, name, "key")
+    check_role(role, carrier)
+    expires = _expiry(expires_at)
+    prefix, secret = _new_secret()
+    row = {"name": name, "prefix": prefix, "secret_hash": _hash(secret), "role": role, "carrier": carrier}
+    when: dict[str, Any] = {"made_by": made_by, "expires_at": expires, "created_at": clock.now_ms()}
+    when["behind"] = sorted(givers(connection, made_by))
+    connection.execute(insert(api_keys).values(row | when))
+    return f"{MARK}{prefix}_{secret}"
+
+
+def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: str = "") -> str:
+    """A new secret for the key, to be shown this once; the one before is good for `overlap` more.
+
+    A secret from before that one ends now. NotFound, or Conflict where the key is revoked or expired.
+    given_by: who sees it, and so stands behind the key, beside those who have a secret that stays good.
+    """
+    if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
+        raise Invalid(f"The overlap is between 0 hours and {LONGEST_OVERLAP.days} days.", field="overlap")
+    row, now = _named(connection, name), clock.now_ms()
+    if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+        raise Conflict(f"The key of {name} is over; make a new one under another name.", field="name")
+    prefix, secret = _new_secret()
+    until = now + round(overlap.total_seconds() * 1000)
+    if row.expires_at is not None:
+        until = min(until, row.expires_at)
+    values = {"prefix": prefix, "secret_hash": _hash(secret), "previous_until": until}
+    values |= {"previous_prefix": row.prefix, "previous_hash": row.secret_hash}
+    values["behind"] = sorted(givers(connection, given_by).union(row.behind if overlap else ()))
+    connection.execute(update(api_keys).where(api_keys.c.id == row.id).values(values))
+    return f"{MARK}{prefix}_{secret}"
+
+
+def find_caller(connection: Connection, key: str) -> Caller:
+    """The holder of this key, or Unauthorised; the same answer for every kind of wrong key."""
+    return find(connection, key).caller
+
+
+def find(connection: Connection, key: str) -> Found:
+    """The holder of this key, or Unauthorised; the same answer for every kind of wrong key."""
+    prefix, _, secret = key.removeprefix(MARK).partition("_")
+    if not key.startswith(MARK) or not prefix.isascii() or not prefix.isalnum() or not secret.isascii():
+        raise Unauthorised(_UNKNOWN)  # PostgreSQL takes no NUL, and a hash no half characters
+    c, now = api_keys.c, clock.now_ms()
+    query = select(api_keys).where(
+        or_(c.prefix == prefix, c.previous_prefix == prefix), c.revoked_at.is_(None)
+    )
+    row = connection.execute(query).first()
+    if row is None or not hmac.compare_digest(_good_hash(row, prefix, now), _hash(secret)):
+        raise Unauthorised(_UNKNOWN)
+    caller = Caller(row.name, row.role, row.carrier)
+    return Found(caller, row.id, row.last_used_at is None or now - row.last_used_at >= TOUCH_MS)
+
+
+def _good_hash(row: Row[Any], prefix: str, now: int) -> bytes:
+    """What the secret must hash to; for one that is over, nothing does."""
+    if row.expires_at is not None and row.expires_at <= now:
+        return b""
+    if row.prefix == prefix:
+        return bytes(row.secret_hash)
+    return bytes(row.previous_hash) if row.previous_until > now else b""
+
+
+def touch(connection: Connection, key_id: int) -> None:
+    """Write down that the key was used."""
+    connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=clock.now_ms()))
+
+
+def list_keys(connection: Connection) -> list[Key]:
+    """All keys, the revoked ones too, in the order in which they were made."""
+    return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
+
+
+def get_key(connection: Connection, name: str) -> Key:
+    """One key, or NotFound."""
+    return _key(_named(connection, name))
+
+
+def revoke_key(connection: Connection, name: str) -> None:
+    """End a key at once; again does nothing. NotFound where there is none of this name."""
+    _named(connection, name)
+    valid = (api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
+    connection.execute(update(api_keys).where(*valid).values(revoked_at=clock.now_ms()))
+
+
+def _named(connection: Connection, name: str) -> Row[Any]:
+    row = connection.execute(select(api_keys).where(api_keys.c.name == name)).first()
+    if row is None:
+        raise no_such("key", f"named {name}", field="name")
+    return row
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(
+        row.name,
+        row.prefix,
+        row.role,
+        row.carrier,
+        row.made_by,
+        clock.from_ms(row.created_at),
+        _time(row.expires_at),
+        _time(row.last_used_at),
+        _time(row.previous_until),
+        _time(row.revoked_at),
+    )
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.from_ms(ms)
+
+
+def _expiry(at: datetime | None) -> int | None:
+    if at is None:
+        return None
+    if at <= clock.now():
+        raise Invalid("The key would be over already; name a later time, with its zone.", field="expires_at")
+    return clock.to_ms(at)
+
+
+def _new_secret() -> tuple[str, str]:
+    return secrets.token_hex(_PREFIX_LENGTH // 2), secrets.token_urlsafe(32)
+
+
+def _hash(secret: str) -> bytes:
+    # The secret has 256 random bits, so a fast hash is enough: there is nothing to guess.
+    return hashlib.sha256(secret.encode()).digest()

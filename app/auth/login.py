@@ -1,0 +1,84 @@
+"""Signing in: name, password and second factor under a throttle, with one answer for all that is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from app.auth import factor, people, throttle
+from app.auth.passwords import hash_again, is_outdated, is_password
+from app.auth.sessions import Lifetime, open_session
+from app.auth.throttle import Attempt, TooManyAttempts
+from app.auth.vault import Vault
+from app.db import Database
+from app.errors import Unauthorised
+
+log = structlog.get_logger(__name__)
+
+_WRONG = "The name, the password or the code of the second factor is wrong."
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a person says to come in; never logged, and no repr shows it."""
+
+    name: str
+    password: str
+    code: str | None = None
+
+    def __repr__(self) -> str:
+        return "Login(...)"
+
+
+def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: Vault) -> str:
+    """The token of a new session; Unauthorised, or TooManyAttempts, alike for every name there is or not."""
+    attempt = Attempt(login.name, address)
+    _begin(db, attempt)
+    row = db.read(people.find_row, login.name)
+    # The hashing is outside any transaction: it takes long on purpose.
+    known = row is not None and row.disabled_at is None
+    right = is_password(row.password_hash if row is not None and known else None, login.password)
+    token = db.write(_enter, login, attempt, lifetime, vault) if right else None
+    if token is None:
+        log.warning("a sign-in was refused", address=address)  # without the name: people type passwords there
+        raise Unauthorised(_WRONG)
+    if row is not None and is_outdated(row.password_hash):
+        db.write(people.renew_hash, login.name, row.password_hash, hash_again(login.password))
+    log.info("somebody has signed in", person=login.name, address=address)
+    return token
+
+
+def _begin(db: Database, attempt: Attempt) -> None:
+    wait_s = db.write(throttle.begin, attempt)
+    if wait_s:
+        log.warning("sign-ins come too fast", address=attempt.address)
+        raise TooManyAttempts(f"Too many failed attempts; wait {wait_s} seconds.", retry_after_s=wait_s)
+
+
+def _enter(
+    connection: Connection, login: Login, attempt: Attempt, lifetime: Lifetime, vault: Vault
+) -> str | None:
+    """The session, where the second factor passes too."""
+    row = people.row_of(connection, login.name)
+    if row.disabled_at is not None or not factor.passes(connection, row, login.code, vault):
+        return None
+    throttle.succeed(connection, attempt)
+    return open_session(connection, row.id, lifetime, attempt.address)
+
+
+def check_again(db: Database, login: Login, address: str, vault: Vault) -> None:
+    """Unauthorised without password and second factor: for changes that a found session must not make."""
+    attempt = Attempt(login.name, address)
+    _begin(db, attempt)
+    right = is_password(db.read(people.row_of, login.name).password_hash, login.password)
+    if not right or not db.write(_passes, login, attempt, vault):
+        raise Unauthorised("The present password or the code of the second factor is wrong.")
+
+
+def _passes(connection: Connection, login: Login, attempt: Attempt, vault: Vault) -> bool:
+    if not factor.passes(connection, people.row_of(connection, login.name), login.code, vault):
+        return False
+    throttle.succeed(connection, attempt)
+    return True

@@ -1,0 +1,116 @@
+"""People: who may sign in, with which role; added, disabled, given another password."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app import clock
+from app.auth.behind import givers
+from app.auth.caller import AT_KEYBOARD, check_name, check_role
+from app.auth.sessions import end_all
+from app.errors import Conflict, Invalid, no_such
+from app.models import people
+
+_LONGEST_NAME = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person as it may be shown: neither hash nor secret."""
+
+    name: str
+    role: str
+    carrier: str | None
+    second_factor: bool
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+def add(
+    connection: Connection, name: str, role: str, carrier: str | None, hashed: str, given_by: str = ""
+) -> Person:
+    """A new person; Conflict where the name is taken. hashed: the password; given_by: who knows it."""
+    if len(name) > _LONGEST_NAME:
+        raise Invalid(f"A person's name has {_LONGEST_NAME} characters at the most.", field="name")
+    check_name(connection, name, "person")
+    check_role(role, carrier)
+    row: dict[str, Any] = {"name": name, "role": role, "carrier": carrier, "created_at": clock.now_ms()}
+    row |= {"password_hash": hashed, "behind": _behind(connection, given_by)}
+    connection.execute(insert(people).values(row))
+    return get(connection, name)
+
+
+def get(connection: Connection, name: str) -> Person:
+    """One person, or NotFound."""
+    return _person(row_of(connection, name))
+
+
+def everybody(connection: Connection) -> list[Person]:
+    """All people, the disabled ones too, in the order in which they were added."""
+    return [_person(row) for row in connection.execute(select(people).order_by(people.c.id))]
+
+
+def any_known(connection: Connection) -> bool:
+    """Whether people exist at all."""
+    return connection.execute(select(people.c.id).limit(1)).first() is not None
+
+
+def row_of(connection: Connection, name: str) -> Row[Any]:
+    """The person's row, or NotFound."""
+    row = find_row(connection, name)
+    if row is None:
+        raise no_such("person", f"named {name[:_LONGEST_NAME]}", field="name")
+    return row
+
+
+def find_row(connection: Connection, name: str) -> Row[Any] | None:
+    """The person's row, or None."""
+    if "\x00" in name or not name.isprintable():
+        return None  # PostgreSQL would refuse the question
+    return connection.execute(select(people).where(people.c.name == name)).first()
+
+
+def set_password(connection: Connection, name: str, hashed: str, given_by: str) -> None:
+    """Another password, which ends every session of the person. given_by: who knows it.
+
+    By the person itself it changes nothing in who stands behind it: that one could have done the same.
+    """
+    row = row_of(connection, name)
+    values: dict[str, Any] = {"password_hash": hashed}
+    if given_by != name:
+        values["behind"] = _behind(connection, given_by)
+    connection.execute(update(people).where(people.c.id == row.id).values(values))
+    end_all(connection, row.id)
+
+
+def renew_hash(connection: Connection, name: str, old: str, hashed: str) -> None:
+    """Another hash of the same password, if nobody has given another one meanwhile."""
+    same = (people.c.name == name, people.c.password_hash == old)
+    connection.execute(update(people).where(*same).values(password_hash=hashed))
+
+
+def disable(connection: Connection, name: str) -> None:
+    """Let a person in no more, and end its sessions; again does nothing. Conflict for the last admin."""
+    row = row_of(connection, name)
+    c = people.c
+    others = select(c.id).where(c.role == "admin", c.disabled_at.is_(None), c.id != row.id)
+    if row.role == "admin" and connection.execute(others).first() is None:
+        raise Conflict(f"{name} is the only admin; add another one first.", field="name")
+    active = (c.id == row.id, c.disabled_at.is_(None))
+    connection.execute(update(people).where(*active).values(disabled_at=clock.now_ms()))
+    end_all(connection, row.id)
+
+
+def _behind(connection: Connection, given_by: str) -> list[str]:
+    """Who knows the password. What was given at the host is a person's own: that is where accounts begin."""
+    return [] if given_by.endswith(AT_KEYBOARD) else sorted(givers(connection, given_by))
+
+
+def _person(row: Row[Any]) -> Person:
+    disabled = None if row.disabled_at is None else clock.from_ms(row.disabled_at)
+    second = row.totp_since is not None
+    return Person(row.name, row.role, row.carrier, second, clock.from_ms(row.created_at), disabled)

@@ -1,0 +1,99 @@
+"""The one table of permissions: which role may do which operation; what is not in it nobody may do."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a caller is."""
+
+    ADMIN = "admin"
+    APPROVER = "approver"
+    OPERATOR = "operator"  # of one carrier: sees and triggers only what is its own
+    AUDITOR = "auditor"  # reads all, changes nothing
+
+
+_EVERYBODY = frozenset(Role)
+_OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
+_AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
+_SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
+_WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
+_ADMIN = frozenset({Role.ADMIN})
+
+# Operations by the name that they have in /openapi.json (operationId).
+_MAY: tuple[tuple[frozenset[Role], str], ...] = (
+    # Reading: an operator finds its own carrier's only (app/auth/owned.py, and each list by itself).
+    (
+        _EVERYBODY,
+        """list_batches get_batch list_bad_lines download_bad_lines batch_report
+        list_directives get_directive list_texts get_text
+        list_campaigns get_campaign campaign_report get_rounds compare_carriers get_areas compare_areas
+        watch_run watch_campaign
+        list_runs get_run get_forecast get_order get_order_paper run_report list_statements get_statement_form
+        list_lanes list_unknown list_reports get_report get_report_file prove_report get_attachment
+        list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
+        download_receipt_lines list_do_not_send""",
+    ),
+    (_EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
+    (_OFFICE, "directive_report get_status list_notices list_addressees list_outreach get_report_form"),
+    (_OFFICE, "list_erasures get_erasure print_erasure"),
+    # Writing a campaign, deciding on it (not on the own one: app/campaigns/approval.py), and around it.
+    (
+        _AUTHORS,
+        """create_directive create_campaign edit_campaign submit_campaign add_run add_held_run remove_run
+        approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form""",
+    ),
+    # What a carrier's operator does itself, and the office for it.
+    (
+        _WORKERS,
+        """upload_batch upload_receipt_file keep_attachment state_figures return_statement_form
+        freeze_report preview_text pause_run cancel_run""",
+    ),
+    (
+        _SENDERS,
+        """start_run end_run resume_run set_priority set_rate resume_lane resend_unknown write_off_unknown
+        add_do_not_send remove_do_not_send""",
+    ),
+    (
+        _ADMIN,
+        """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
+        revoke_key replay_notice""",
+    ),
+    (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
+    # Pages that read. One that does something, page_do_<operation>, is for the roles of that operation.
+    (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
+    (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_lanes"),
+    (_EVERYBODY, "page_run page_run_events page_unknown"),
+    (_EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
+    (_OFFICE, "page_directive_report"),
+    (_EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
+    (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
+    (_EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
+    (_WORKERS, "page_new_batch page_new_receipt_file"),
+    (_AUTHORS, "page_compose page_edit page_new_directive page_outreach"),
+    (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
+    (_ADMIN, "page_people page_person page_keys page_key"),
+    (_EVERYBODY, "page_account"),
+)
+PAGE = "page_"
+PAGE_DOES = "page_do_"
+
+PERMISSIONS: dict[str, frozenset[Role]] = {
+    operation: roles for roles, operations in _MAY for operation in operations.split()
+}
+
+# Without credentials, or with credentials of their own kind (carriers' webhooks).
+OPEN = frozenset(
+    {
+        *("page_verify", "page_do_verify_text", "verify_text"),
+        *("healthz", "readyz", "metrics", "explain", "docs_page", "docs_style", "log_in"),
+        *("post_webhook", "post_webhook_token", "get_webhook", "get_webhook_token"),
+        *("page_sign_in", "page_do_log_in", "page_language", "page_static"),
+    }
+)
+
+
+def may(role: str, operation: str) -> bool:
+    """Whether this role may do this operation; an operation that nobody has entered is nobody's."""
+    return role in PERMISSIONS.get(operation.removeprefix(PAGE_DOES), ())

@@ -1,0 +1,154 @@
+"""Sessions of people: a random token in a cookie, stored hashed, that ends by idling, by age, or at once."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, or_, select, update
+
+from app import clock
+from app.auth.caller import Caller
+from app.auth.keys import TOUCH_MS
+from app.errors import Forbidden, Unauthorised
+from app.models import people, sessions
+
+_ADDRESS = 45  # as long as an IPv6 address can be written
+_OVER = "The session is over; sign in again."
+
+
+class CsrfRefused(Forbidden):
+    """A change asked for by a session's cookie without its X-CSRF-Token: a foreign page could do that."""
+
+    slug, title = "csrf", "The X-CSRF-Token is missing or wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """How long a session lives: without a request, and at the most."""
+
+    idle: timedelta
+    longest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that is good now. due: it should be written down that it was here."""
+
+    id: int
+    caller: Caller
+    ends_at: datetime
+    due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session as its person sees it. address: of the sign-in; current: it is the one that asks."""
+
+    id: int
+    address: str
+    created_at: datetime
+    seen_at: datetime
+    current: bool
+
+
+def open_session(connection: Connection, person_id: int, lifetime: Lifetime, address: str = "") -> str:
+    """A new session; its token `loas_...`, to be handed over this once. What is over is dropped."""
+    now, token = clock.now_ms(), f"loas_{secrets.token_urlsafe(32)}"
+    idle, oldest = _limits(lifetime, now)
+    connection.execute(
+        delete(sessions).where(or_(sessions.c.seen_at <= idle, sessions.c.created_at <= oldest))
+    )
+    row = {"person_id": person_id, "token_hash": _hash(token), "created_at": now, "seen_at": now}
+    row["address"] = address[:_ADDRESS]
+    connection.execute(sessions.insert().values(row))
+    return token
+
+
+def open_for(connection: Connection, name: str, lifetime: Lifetime, address: str = "") -> str:
+    """A new session of the person of that name."""
+    query = select(people.c.id).where(people.c.name == name)
+    return open_session(connection, connection.execute(query).scalar_one(), lifetime, address)
+
+
+def find_session(connection: Connection, token: str, lifetime: Lifetime) -> Session:
+    """The session of this token; Unauthorised for every other one, with one and the same answer."""
+    now, s, p = clock.now_ms(), sessions.c, people.c
+    idle, oldest = _limits(lifetime, now)
+    query = (
+        select(s.id, s.created_at, s.seen_at, p.name, p.role, p.carrier, p.totp_since)
+        .join(people, p.id == s.person_id)
+        .where(s.token_hash == _hash(token), s.seen_at > idle, s.created_at > oldest)
+        .where(p.disabled_at.is_(None))
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        raise Unauthorised(_OVER)
+    ends_at = clock.from_ms(row.created_at) + lifetime.longest
+    caller = Caller(row.name, row.role, row.carrier, person=True, factor=row.totp_since is not None)
+    return Session(row.id, caller, ends_at, now - row.seen_at >= TOUCH_MS)
+
+
+def touch(connection: Connection, session_id: int) -> None:
+    """Write down that the session was used."""
+    connection.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=clock.now_ms()))
+
+
+def end_session(connection: Connection, token: str) -> None:
+    """Sign out."""
+    connection.execute(delete(sessions).where(sessions.c.token_hash == _hash(token)))
+
+
+def sessions_of(connection: Connection, name: str, token: str, lifetime: Lifetime) -> list[OpenSession]:
+    """A person's sessions that are good now, the newest first; token: that of the one who asks."""
+    s, (idle, oldest) = sessions.c, _limits(lifetime, clock.now_ms())
+    query = select(s.id, s.address, s.created_at, s.seen_at, s.token_hash).join(
+        people, s.person_id == people.c.id
+    )
+    query = query.where(people.c.name == name, s.seen_at > idle, s.created_at > oldest).order_by(s.id.desc())
+    own = _hash(token)
+    return [
+        OpenSession(
+            row.id,
+            row.address,
+            clock.from_ms(row.created_at),
+            clock.from_ms(row.seen_at),
+            hmac.compare_digest(bytes(row.token_hash), own),
+        )
+        for row in connection.execute(query)
+    ]
+
+
+def end_all(
+    connection: Connection, person_id: int, keep: str = "", only: Collection[int] | None = None
+) -> int:
+    """Sign a person out everywhere, or of these sessions; how many ended. keep: a token that stays good."""
+    ending = delete(sessions).where(sessions.c.person_id == person_id, sessions.c.token_hash != _hash(keep))
+    if only is not None:
+        ending = ending.where(sessions.c.id.in_(only))
+    return connection.execute(ending).rowcount
+
+
+def csrf_token(token: str) -> str:
+    """What a page must repeat in X-CSRF-Token; a foreign page, which sees no answer, can't know it."""
+    return f"loac_{hashlib.sha256(f'csrf:{token}'.encode()).hexdigest()}"
+
+
+def require_csrf(token: str, said: str) -> None:
+    """CsrfRefused where the header is not the session's."""
+    if not hmac.compare_digest(csrf_token(token).encode(), said.encode()):
+        raise CsrfRefused("Repeat the csrf_token of the sign-in (or of GET /v1/me) as X-CSRF-Token.")
+
+
+def _limits(lifetime: Lifetime, now: int) -> tuple[int, int]:
+    idle, longest = lifetime.idle.total_seconds() * 1000, lifetime.longest.total_seconds() * 1000
+    return now - round(idle), now - round(longest)
+
+
+def _hash(token: str) -> bytes:
+    # 256 random bits: a fast hash is enough.
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

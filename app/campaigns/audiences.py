@@ -1,0 +1,68 @@
+"""The audience of a run that its carrier holds: areas and an estimate go out, no number comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, insert, select
+
+from app.areas import Basis, normalise_area
+from app.errors import Invalid
+from app.models import audiences
+
+MOST_SUBSCRIBERS = 200_000_000  # more than the country has
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who is to be reached. areas: codes, none for the whole province; estimated: subscribers, as far as
+    anybody knows beforehand; area_basis: how the carrier tells where a subscriber is.
+    """
+
+    areas: tuple[str, ...]
+    area_basis: Basis
+    estimated: int
+
+
+def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audience:
+    """The audience as it is kept: codes in order, each once; Invalid with field and remedy."""
+    codes = []
+    for raw in areas:
+        code = normalise_area(raw)
+        if code is None:
+            raise Invalid(
+                f"There is no area “{raw[:40]}”; give codes of districts or communes, such as 116 or 03646.",
+                field="areas",
+            )
+        codes.append(code)
+    if not 1 <= estimated <= MOST_SUBSCRIBERS:
+        raise Invalid(f"The estimate is between 1 and {MOST_SUBSCRIBERS} subscribers.", field="estimated")
+    if area_basis is Basis.UNDIVIDED and codes:
+        raise Invalid(
+            "A carrier that can't tell areas (khong_phan_dia_ban) sends to the whole province: leave areas "
+            "empty, or say how it tells them.",
+            field="area_basis",
+        )
+    return Audience(tuple(sorted(set(codes))), area_basis, estimated)
+
+
+def keep(connection: Connection, run_id: int, audience: Audience) -> None:
+    """Write it down beside its run."""
+    row = {"areas": list(audience.areas), "area_basis": str(audience.area_basis)}
+    connection.execute(insert(audiences).values(run_id=run_id, estimated=audience.estimated, **row))
+
+
+def drop(connection: Connection, run_id: int) -> None:
+    """Forget it, with its run."""
+    connection.execute(delete(audiences).where(audiences.c.run_id == run_id))
+
+
+def of_run(connection: Connection, run_id: int) -> Audience | None:
+    """The audience of a run, None for one over batches."""
+    return of_runs(connection, [run_id]).get(run_id)
+
+
+def of_runs(connection: Connection, run_ids: list[int]) -> dict[int, Audience]:
+    """Run -> its audience, for the runs whose carrier holds it."""
+    rows = connection.execute(select(audiences).where(audiences.c.run_id.in_(run_ids)))
+    return {row.run_id: Audience(tuple(row.areas), Basis(row.area_basis), row.estimated) for row in rows}

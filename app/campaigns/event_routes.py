@@ -1,0 +1,68 @@
+"""Progress as it happens: the events of a run or of a campaign, until it is over."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, cast
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.api import Id, Who
+from app.campaigns.watching import Watched
+from app.errors import no_such
+from app.http import events
+from app.http.events import Hub
+
+router = APIRouter(prefix="/v1", tags=["events"])
+
+LastId = Annotated[
+    str, Header(alias="Last-Event-ID", max_length=64, description="of the last event that you have")
+]
+_EXAMPLE = {"event": "progress", "id": "8d0b6f2a41c97e35", "data": '{"id": 1, "state": "running"}'}
+_EVENT = {
+    "type": "object",
+    "description": "one event of the stream",
+    "required": ["event", "id", "data"],
+    "properties": {
+        "event": {"enum": ["progress", "state", "end"]},
+        "id": {"type": "string"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "`progress` with the figures, `state` when it changes, `end` when it is over",
+        "content": {events.MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
+    },
+    204: {"description": "It is over, and you have its last event"},
+}
+_OPTIONS: dict[str, Any] = {"response_class": StreamingResponse, "responses": _STREAM}
+
+
+def get_hub(request: Request) -> Hub[Watched]:
+    """The hub that app/main.py made."""
+    return cast(Hub[Watched], request.app.state.hub)
+
+
+Watching = Annotated[Hub[Watched], Depends(get_hub)]
+
+
+@router.get("/runs/{run_id}/events", **_OPTIONS)
+async def watch_run(run_id: Id, hub: Watching, who: Who, last_id: LastId = "") -> Response:
+    """Follow a run: the figures of GET /v1/runs/{run_id} whenever they change, until it is over."""
+    return await _stream(hub, Watched(run_id=run_id, operator=who.carrier), last_id)
+
+
+@router.get("/campaigns/{campaign_id}/events", **_OPTIONS)
+async def watch_campaign(campaign_id: Id, hub: Watching, who: Who, last_id: LastId = "") -> Response:
+    """Follow a campaign: its state and its runs whenever they change, until all runs are over."""
+    return await _stream(hub, Watched(campaign_id=campaign_id, operator=who.carrier), last_id)
+
+
+async def _stream(hub: Hub[Watched], what: Watched, last_id: str) -> Response:
+    picture = await hub.now(what)
+    if picture is None:
+        raise no_such("run" if what.campaign_id is None else "campaign", what.campaign_id or what.run_id)
+    if picture.over and picture.tag == last_id:
+        return Response(status_code=204)  # this alone keeps a browser from coming again
+    return StreamingResponse(hub.stream(what, last_id), headers=events.HEADERS, media_type=events.MEDIA_TYPE)

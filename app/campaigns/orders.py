@@ -1,0 +1,160 @@
+"""The order to a carrier that holds the audience: what to send, to whom, when, and on whose approval."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app import areas, clock
+from app.areas import Basis
+from app.campaigns import approval, audiences, queries, records
+from app.campaigns.records import Record
+from app.errors import Conflict
+from app.models import directives
+from carriers import text as sms
+
+BASES: dict[Basis, str] = {
+    Basis.REGISTERED: "theo địa chỉ đăng ký",
+    Basis.SERVING: "theo trạm phục vụ",
+    Basis.UNDIVIDED: "không phân địa bàn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedText:
+    """One wording, exactly as it is to go out; sha256: of its UTF-8 form, by which it is compared."""
+
+    language: str
+    text: str
+    sha256: str
+    segments: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedArea:
+    """An area in which it is to go out, by code and name of the order's day."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the operator of the carrier is asked to do. areas: none means the whole province.
+
+    digest: what was approved, a hash over texts, sender, window, hours and audience.
+    """
+
+    run_id: int
+    campaign_id: int
+    campaign: str
+    carrier: str
+    directive: str | None
+    report_deadline: datetime | None
+    sender: str
+    purpose: str
+    texts: list[OrderedText]
+    areas: list[OrderedArea]
+    area_basis: str
+    estimated: int
+    window_start: datetime | None
+    window_end: datetime | None
+    day_starts: str
+    day_ends: str
+    digest: str
+    approved_by: str
+    approved_at: datetime
+
+
+def order(connection: Connection, run_id: int) -> Order:
+    """The order of a run whose carrier holds the audience; Conflict before its approval or for others."""
+    run = records.run(connection, run_id)
+    held = audiences.of_run(connection, run_id)
+    if held is None:
+        raise Conflict(f"Run {run_id} is sent by Loa from its batches, so there is no order to the carrier.")
+    campaign = records.campaign(connection, run.campaign_id)
+    decision = approval.require_approved(connection, campaign)
+    seen = queries.campaign(connection, campaign.id)
+    letter = _letter(connection, campaign.directive_id)
+    return Order(
+        run_id=run_id,
+        campaign_id=campaign.id,
+        campaign=campaign.name,
+        carrier=run.carrier,
+        directive=f"{letter.number} ({letter.issued_on})" if letter else None,
+        report_deadline=_time(letter.report_deadline) if letter else None,
+        sender=campaign.sender,
+        purpose=campaign.purpose,
+        texts=[_text(language, text) for language, text in sorted(campaign.texts.items())],
+        areas=_areas(held, campaign),
+        area_basis=held.area_basis,
+        estimated=held.estimated,
+        window_start=seen.window_start,
+        window_end=seen.window_end,
+        day_starts=campaign.day_starts,
+        day_ends=campaign.day_ends,
+        digest=decision.digest,
+        approved_by=decision.by,
+        approved_at=clock.local(clock.from_ms(decision.at)),
+    )
+
+
+def as_text(of: Order) -> str:
+    """The order as a plain page in Vietnamese, for the operator's desk and for the file."""
+    basis = BASES[Basis(of.area_basis)]
+    lines = [
+        "YÊU CẦU NHẮN TIN ĐẾN THUÊ BAO DO DOANH NGHIỆP QUẢN LÝ",
+        "",
+        f"Chiến dịch: {of.campaign} (số {of.campaign_id}, đợt {of.run_id})",
+        f"Doanh nghiệp: {of.carrier}",
+        f"Văn bản yêu cầu: {of.directive or '(chưa ghi)'}",
+        f"Hạn báo cáo: {moment(of.report_deadline)}",
+        f"Tên định danh: {of.sender}",
+        f"Địa bàn: {_area_list(of)}",
+        f"Cách xác định địa bàn: {basis}",
+        f"Quy mô ước tính: {_number(of.estimated)} thuê bao",
+        f"Thời gian gửi: từ {moment(of.window_start)} đến {moment(of.window_end)}, "
+        f"mỗi ngày {of.day_starts}–{of.day_ends}",
+    ]
+    for each in of.texts:
+        lines += ["", f"Nội dung{f' ({each.language})' if each.language else ''}:", each.text]
+        lines += [f"Số bản tin/tin: {each.segments}; mã băm (SHA-256): {each.sha256}"]
+    lines += [
+        "",
+        f"Người phê duyệt: {of.approved_by}, lúc {moment(of.approved_at)}; mã phê duyệt: {of.digest}",
+        "Chỉ gửi đúng nội dung trên. Không chuyển số thuê bao cho bất kỳ ai; chỉ báo lại số liệu tổng hợp.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _area_list(of: Order) -> str:
+    return "; ".join(f"{area.name} ({area.code})" for area in of.areas) or "toàn tỉnh"
+
+
+def moment(at: datetime | None) -> str:
+    """An instant as orders write it."""
+    return "(không ấn định)" if at is None else clock.local(at).strftime("%H:%M ngày %d/%m/%Y")
+
+
+def _number(n: int) -> str:
+    return f"{n:,}".replace(",", ".")
+
+
+def _text(language: str, wording: str) -> OrderedText:
+    return OrderedText(language, wording, hashlib.sha256(wording.encode()).hexdigest(), sms.segments(wording))
+
+
+def _areas(held: audiences.Audience, campaign: Record) -> list[OrderedArea]:
+    on = clock.local(clock.from_ms(campaign.window_start or clock.now_ms())).date()
+    return [OrderedArea(code, areas.name(code, on)) for code in held.areas]
+
+
+def _letter(connection: Connection, directive_id: int | None) -> Record | None:
+    return connection.execute(select(directives).where(directives.c.id == directive_id)).first()
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))

@@ -1,0 +1,119 @@
+"""`loa addressee`: whom a directive addresses, and what they report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import clock
+from app.cli.common import open_db
+from app.cli.statement import attach
+from app.cli.talk import Json, instant, listing, say, whoami
+from app.reports import addressees
+from app.reports.addressees import Addressee, AddresseeKind, Channel, Item, Standing
+from app.reports.intake import outreach, outreach_form, views
+from app.reports.intake.claims import PaperClaim
+from app.reports.papers import Source
+
+app = typer.Typer(no_args_is_help=True, help="Whom a directive addresses, and what they report.")
+
+Out = Annotated[Path, typer.Option(help="The workbook to write.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    name: str
+    kind: str
+    reported: datetime | None
+    late: str
+    items: int
+    email: str | None
+
+
+@app.command("list")
+def list_(directive_id: int, as_json: Json = False) -> None:
+    """Show who has reported and who is late."""
+    with open_db() as (db, _):
+        found = db.read(addressees.standings, directive_id, clock.now_ms())
+    rows = [_row(each) for each in found]
+    listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)
+
+
+def _row(of: Standing) -> _Row:
+    items = len(of.report.items) if of.report else 0
+    late = "late" if of.late else ""
+    return _Row(
+        of.addressee.name, of.addressee.kind, views.instant(of.first_ms), late, items, of.addressee.email
+    )
+
+
+@app.command()
+def channels(directive_id: int, as_json: Json = False) -> None:
+    """Show what all addressees did together, by channel."""
+    with open_db() as (db, _):
+        found = addressees.totals(db.read(addressees.standings, directive_id, clock.now_ms()))
+    listing(found, ("channel", "units", "pieces", "reach", "minutes"), as_json)
+
+
+@app.command("set")
+def set_(
+    directive_id: int,
+    name: Annotated[str, typer.Argument(help="As in the letter; a new name is added.")],
+    kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
+    carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
+    email: Annotated[str | None, typer.Option(help="Where it is reminded.")] = None,
+) -> None:
+    """Say what the letter's list of names does not."""
+    with open_db() as (db, _):
+        of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
+        say(db.write(outreach.register, of, whoami()), as_json=False)
+
+
+@app.command()
+def report(  # noqa: PLR0913 - every option of the command line is a parameter
+    directive_id: int,
+    name: Annotated[str, typer.Argument(help="As in the letter.")],
+    channel: Annotated[Channel, typer.Option(help="How people were reached.")],
+    pieces: Annotated[int, typer.Option(help="Items, broadcasts, meetings.")],
+    reach: Annotated[int | None, typer.Option(help="People or views.")] = None,
+    minutes: Annotated[int | None, typer.Option(help="Of broadcasts.")] = None,
+    link: Annotated[str, typer.Option(help="A web address.")] = "",
+    number: Annotated[str | None, typer.Option(help="Of its report.")] = None,
+    received: Annotated[str | None, typer.Option(help="When it came, with a zone; now.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why it corrects the version before.")] = None,
+    scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
+) -> None:
+    """Keep what an addressee did through one channel; several at once go by the workbook or the API."""
+    at = instant("received", received)
+    paper = PaperClaim(Source.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
+    item = Item(channel, pieces, reach, minutes, link=link)
+    with open_db() as (db, settings):
+        if scan is not None:
+            paper = replace(paper, attachment=attach(db, scan, settings.attachment_limit_mb))
+        claim = outreach.OutreachClaim(name.strip(), (item,), paper)
+        kept = db.write(outreach.report, directive_id, claim, whoami())
+    typer.echo(f"{kept.addressee}: version {kept.paper.version} is kept.")
+
+
+@app.command("form")
+def form_(directive_id: int, out: Out) -> None:
+    """Write the workbook for the addressees' reports."""
+    with open_db() as (db, _):
+        content = outreach_form.build(directive_id, db.read(addressees.of_directive, directive_id))
+    out.write_bytes(content)
+    typer.echo(f"Wrote {out} ({len(content)} bytes).")
+
+
+@app.command("import")
+def import_(
+    directive_id: int, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx.")]
+) -> None:
+    """Take the filled workbook, all of it or nothing; what is known already is left out."""
+    with open_db() as (db, _):
+        claims = outreach_form.read(file.read_bytes(), db.read(outreach_form.asked_of, directive_id))
+        kept = db.write(outreach.report_all, directive_id, claims, whoami())
+    typer.echo(f"{len(kept)} reports are kept.")

@@ -1,0 +1,96 @@
+"""`loa audit`: the chained record of what people did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+from sqlalchemy import Connection
+
+from app import audit
+from app.audit import Act, Chain
+from app.cli.common import open_db
+from app.cli.talk import Json, say, whoami
+from app.db import Database
+from app.digests import ALGORITHMS
+from app.errors import Conflict
+
+app = typer.Typer(
+    no_args_is_help=True, help="What people did: append-only, each act chained to the one before."
+)
+
+_PIECE = 1000
+
+
+@app.command()
+def verify(
+    head: Annotated[
+        str | None, typer.Option(help="ROWS:HASH of an earlier verification: its rows must still be there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute the chain; exit status 1 where a row was changed, taken out or put in.
+
+    Keep the printed head elsewhere: with --head it shows that nothing was cut off the end.
+    """
+    with open_db() as (db, _):
+        found = db.read(audit.verify)
+        found = found if found.fault or head is None else _against(db, found, head)
+    if as_json or found.fault is None:
+        gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
+        said = f"{found.rows} acts{gone}, all as they were written. Head: {found.rows}:{found.head}"
+        say(found, as_json) if as_json else typer.echo(said)
+    if found.fault:
+        raise Conflict(f"The audit is not as it was written. {found.fault}")
+
+
+def _against(db: Database, found: Chain, head: str) -> Chain:
+    rows, _, digest = head.partition(":")
+    fault = None
+    if not rows.isdecimal():
+        fault = "--head must be ROWS:HASH, as an earlier verification printed it."
+    elif int(rows) < found.erased:
+        fault = (
+            f"Rows 1 to {found.erased} are erased (certificate {found.certificate}), so a head of row {rows} "
+            "proves nothing any more: give one that was printed later."
+        )
+    elif int(rows) and db.read(_hash_of, int(rows)) != digest:
+        fault = f"Row {rows} is not the one that was there at that time."
+    return replace(found, fault=fault)
+
+
+def _hash_of(connection: Connection, row: int) -> str | None:
+    begin = audit.anchor(connection)
+    if row == begin.row:
+        return begin.hash
+    then = audit.acts(connection, row - 1, 1)
+    return then[0].hash if then and then[0].id == row else None
+
+
+@app.command()
+def algorithm(
+    name: Annotated[str, typer.Argument(help=f"One of {', '.join(ALGORITHMS)}; none goes back.")],
+) -> None:
+    """Let the chain and new approvals go by another hash algorithm from now on; old ones still hold."""
+    with open_db() as (db, _):
+        db.write(audit.go_over, whoami(), name)
+    typer.echo(f"From the act that says so on, the chain goes by {name}.")
+
+
+@app.command()
+def export(
+    after: Annotated[int, typer.Option(min=0, help="Only acts after this number.")] = 0,
+) -> None:
+    """Print every act as a line of JSON, the oldest first."""
+    with open_db() as (db, _):
+        for act in _all(db, after):
+            typer.echo(to_json(act).decode())
+
+
+def _all(db: Database, after: int) -> Iterator[Act]:
+    while piece := db.read(audit.acts, after, _PIECE):
+        yield from piece
+        after = piece[-1].id

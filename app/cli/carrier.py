@@ -1,0 +1,166 @@
+"""`loa carrier`: links looked at by a person: list, check, a test message, own figures, failures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+
+from app import config, logs
+from app.campaigns.drafts import Form
+from app.cli.common import ledger_for, open_db
+from app.cli.talk import Json, listing, whoami
+from app.config import LinkSettings, Settings
+from app.errors import Invalid
+from app.metrics import Metrics
+from app.phone import mask
+from app.probe import check as probe
+from app.probe import failures as lists
+from app.probe import figures as own
+from app.probe import links, message
+from app.probe.wording import wording
+from app.receipts.inbox import Inbox
+from carriers.contract import OutboundSms, Receipt
+
+app = typer.Typer(no_args_is_help=True, help="Links to carriers: look at them, and try them out.")
+
+Name = Annotated[str, typer.Argument(help="The link's name.")]
+Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="A day in Viet Nam, as 2026-02-09.")]
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show the links of the settings and what can be done with each."""
+    found = links.listed(config.load())
+    columns = ("link", "carrier", "kind", "segments_per_second", "receipts", "poll", "test_numbers", "can")
+    listing(found, columns, as_json)
+
+
+@app.command()
+def check(
+    name: Annotated[str, typer.Argument(help="A link, or a carrier for all its links.")],
+    as_json: Json = False,
+) -> None:
+    """Ask whether a link works and the account is in order; sends nothing. Exit status 1 if not."""
+    found = asyncio.run(probe.check(links.chosen(_settings(), name)))
+    if as_json:
+        typer.echo(to_json(found, indent=2).decode())
+    for finding in () if as_json else found:
+        typer.echo(f"{finding.link}: {'good' if finding.good else 'BAD '}  {finding.what}")
+    if not all(finding.good for finding in found):
+        raise typer.Exit(1)
+
+
+@app.command("test-send")
+def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
+    link: Name,
+    number: Annotated[str, typer.Argument(help="One of the link's test_numbers.")],
+    sender: Annotated[str, typer.Option(help="The registered sender name.")],
+    text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
+    form: Annotated[Form, typer.Option(help="Which form of the text goes out.")] = Form.UNACCENTED,
+    wait: Annotated[
+        float, typer.Option(min=0, max=3600, help="Seconds to wait for what becomes of it.")
+    ] = 30,
+    as_json: Json = False,
+) -> None:
+    """Send one message to a listed test number, outside any campaign, and say what the carrier says.
+
+    Exit status 1 when it was not accepted, or failed.
+    """
+    said = wording(text_key, text, form)
+    with open_db() as (db, settings):
+        logs.configure(_quiet(settings))
+        own_link = _link(settings, link)
+        phone = message.may_be_written_to(link, own_link, number)
+        ledger = ledger_for(db, settings.chunk_size)
+        desk = message.Desk(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
+        told = asyncio.run(message.send(desk, link, own_link, OutboundSms(phone, said, sender), wait))
+    if as_json:
+        typer.echo(to_json(told.record(link, number), indent=2).decode())
+    if not told.good:
+        raise typer.Exit(1)
+
+
+@app.command()
+def figures(
+    link: Name,
+    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="The first day.")],
+    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
+    as_json: Json = False,
+) -> None:
+    """Show the carrier's own figures, and beside them what the ledger has; neither corrects the other."""
+    with open_db() as (db, settings):
+        logs.configure(_quiet(settings))
+        days = (first.date(), last.date())
+        if days[0] > days[1]:
+            raise Invalid("--from is after --to.")
+        stated = asyncio.run(own.stated(link, _link(settings, link), *days))
+        ours = db.read(own.ours, link, *days)
+    if as_json:
+        typer.echo(to_json({"the_carriers_own": stated, "our_ledger": ours}, indent=2).decode())
+        return
+    typer.echo(f"The carrier's own figures ({link}, as it states them):")
+    listing(stated, ("period", "name", "count"), as_json)
+    typer.echo("\nOur ledger, for what the link was handed on these days:")
+    listing(ours, ("state", "messages", "segments"), as_json)
+
+
+@app.command()
+def failures(
+    link: Name,
+    day: Day,
+    sender: Annotated[str, typer.Option(help="The registered sender name.")],
+    apply: Annotated[bool, typer.Option("--apply", help="Tell the ledger, each entry as a receipt.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show whom the carrier could not reach on a day. Who is not on the list is not thereby delivered."""
+    settings = _settings()
+    found = asyncio.run(lists.read(link, _link(settings, link), day.date(), sender))
+    listing([_entry(receipt) for receipt in found], ("number", "code", "said"), as_json)
+    if apply:
+        _apply(link, (sender, day.date()), found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    number: str
+    code: str
+    said: str
+
+
+def _entry(receipt: Receipt) -> _Entry:
+    return _Entry(mask(receipt.phone or "-"), receipt.code, mask(receipt.raw[:80]))
+
+
+def _apply(link: str, what: tuple[str, date], found: Sequence[Receipt]) -> None:
+    with open_db() as (db, settings):
+        inbox = Inbox(db, ledger_for(db, settings.chunk_size), Metrics())
+        told = asyncio.run(lists.take_in(inbox, whoami(), link, _link(settings, link), what, found))
+    typer.echo(
+        f"{told.entries} entries: {told.new} told to the ledger, {told.known} known already, "
+        f"{told.foreign} not ours, {told.unclear} that could mean several messages.",
+        err=True,
+    )
+
+
+def _settings() -> Settings:
+    settings = config.load()
+    logs.configure(_quiet(settings))
+    return settings
+
+
+def _quiet(settings: Settings) -> Settings:
+    """What a link logs while it works well is not what the command was asked for."""
+    return settings.model_copy(update={"log_level": "error", "log_format": "text"})
+
+
+def _link(settings: Settings, name: str) -> LinkSettings:
+    if name not in settings.links:
+        raise Invalid(f"There is no link {name}; `loa carrier list` shows those there are.")
+    return settings.links[name]

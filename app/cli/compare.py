@@ -1,0 +1,82 @@
+"""`loa compare`: rounds of a campaign, its carriers and the norm, and campaigns area by area."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from app.cli.common import open_db
+from app.cli.talk import Json, listing, say
+from app.reports import history
+from app.reports.by_area import Mixed
+
+app = typer.Typer(no_args_is_help=True, help="Rounds, carriers and areas side by side.")
+
+_SHARE = ("carrier", "kind", "level", "sent", "received", "failed", "open", "ratio", "verdict")
+
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    code: str
+    name: str
+    measured: str
+    stated: str
+    beside_measured: str = ""
+    beside_stated: str = ""
+
+
+@app.command()
+def rounds(campaign_id: int, as_json: Json = False) -> None:
+    """Show the campaigns with the same text under the same directive, one after the other."""
+    with open_db() as (db, _):
+        found = db.read(history.rounds, campaign_id)
+    if as_json:
+        say(found, as_json)
+        return
+    for each in found:
+        typer.echo(f"{each.nth}. {each.name} (campaign {each.campaign_id})")
+        listing(each.shares, _SHARE, as_json)
+
+
+@app.command()
+def carriers(campaign_id: int, as_json: Json = False) -> None:
+    """Show the carriers of a campaign against each other and the norm."""
+    with open_db() as (db, _):
+        found = db.read(history.carriers, campaign_id)
+    if as_json:
+        say(found, as_json)
+        return
+    typer.echo(found.norm)
+    listing(found.shares, _SHARE, as_json)
+
+
+@app.command()
+def areas(
+    campaign_id: int,
+    beside: Annotated[int | None, typer.Option(help="Another campaign, on the ground both share.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show sent and received by area: what was measured, and what was stated or entered by hand."""
+    with open_db() as (db, _):
+        if beside is None:
+            own = db.read(history.areas_of, campaign_id)
+            rows = [_Area(row.code or "", row.name, *_said(row.figures)) for row in own]
+            listing(own if as_json else rows, ("code", "name", "measured", "stated"), as_json)
+            return
+        found = db.read(history.compare_areas, campaign_id, beside)
+    if as_json:
+        say(found, as_json)
+        return
+    pairs = [_Area(row.code or "", row.name, *_said(row.first), *_said(row.second)) for row in found.rows]
+    listing(pairs, ("code", "name", "measured", "stated", "beside_measured", "beside_stated"), as_json)
+    for note in found.footnotes:
+        typer.echo(note)
+
+
+def _said(of: Mixed) -> tuple[str, str]:
+    """Received of sent, as measured, and as stated or else entered by hand."""
+    told = of.stated or of.manual
+    measured = "" if of.measured is None else f"{of.measured.delivered}/{of.measured.sent}"
+    return measured, "" if told is None else f"{'-' if told.received is None else told.received}/{told.sent}"

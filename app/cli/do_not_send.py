@@ -1,0 +1,106 @@
+"""`loa do-not-send`: who asked a carrier for no such messages. Numbers come by file or by stdin, too."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from app.batches.carriers import check_carrier
+from app.batches.reader import open_rows
+from app.cli.common import open_db
+from app.cli.person import decider
+from app.cli.talk import Json, listing, say
+from app.db import Database
+from app.errors import Forbidden
+from app.privacy import do_not_send
+from app.privacy.do_not_send import MOST, Changed, Refused
+from app.tables.reader import BadLine
+
+app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
+
+Carrier = Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")]
+Numbers = Annotated[
+    list[str] | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+]
+Order = Callable[[Connection, str, Sequence[str], str], Changed]
+
+
+@app.command()
+def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
+    """Put numbers on the list; runs that are sending leave them out from now on."""
+    _carry_out(do_not_send.add, carrier, iter(numbers or _typed()), as_json)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV (also .gz) or XLSX with a column of numbers.")],
+    carrier: Carrier,
+    as_json: Json = False,
+) -> None:
+    """Put the numbers of a file on the list; `refused` names its lines."""
+    places: list[int] = []
+
+    def cells() -> Iterator[str]:
+        for row in open_rows(file):
+            bad = isinstance(row, BadLine)
+            places.append(row[0])
+            yield "?" if bad else row[1]
+
+    _carry_out(do_not_send.add, carrier, cells(), as_json, places)
+
+
+@app.command()
+def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
+    """Take numbers off the list."""
+    _carry_out(do_not_send.remove, carrier, iter(numbers or _typed()), as_json)
+
+
+@app.command("list")
+def list_(
+    carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
+    after: int = 0,
+    limit: int = 1000,
+    as_json: Json = False,
+) -> None:
+    """Show the list, numbers masked."""
+    with open_db() as (db, _):
+        found = db.read(do_not_send.page, after, limit, carrier)
+    listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)
+
+
+def _typed() -> list[str]:
+    """A number on each line: what stands on a command line, others on this host may see."""
+    return [line for line in sys.stdin.read().splitlines() if line.strip()]
+
+
+def _carry_out(
+    order: Order, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
+) -> None:
+    with open_db() as (db, settings):
+        who = db.read(decider, "add_do_not_send")
+        if who.carrier not in (None, carrier):
+            raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
+        done = _in_parts(db, order, check_carrier(settings, carrier), numbers, who.name)
+    if places:
+        refused = [Refused(places[each.place - 1], each.why) for each in done.refused]
+        done = Changed(done.changed, done.unchanged, refused)
+    say(done, as_json)
+
+
+def _in_parts(db: Database, order: Order, carrier: str, numbers: Iterator[str], who: str) -> Changed:
+    """So that no other writer waits long; every part is an act of its own."""
+    total, before = Changed(0, 0, []), 0
+    while part := list(islice(numbers, MOST)):
+        done = db.write(order, carrier, part, who)
+        refused = [Refused(before + each.place, each.why) for each in done.refused]
+        total = Changed(
+            total.changed + done.changed, total.unchanged + done.unchanged, total.refused + refused
+        )
+        before += len(part)
+    return total

@@ -1,0 +1,31 @@
+"""`loa doctor`: looks at everything that must be in order, and says in words what to do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+
+from app import config
+from app.cli.talk import Json
+from app.probe.doctor import examine
+
+
+def doctor(
+    offline: Annotated[bool, typer.Option("--offline", help="Leave the links to carriers alone.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at settings, disk, database, schema, clocks, audit, lanes and links; sends nothing.
+
+    Exit status 1 when something is not as it should be.
+    """
+    settings = config.load()
+    found = asyncio.run(examine(settings, {} if offline else settings.links))
+    if as_json:
+        typer.echo(to_json([each._asdict() for each in found], indent=2).decode())
+    for each in () if as_json else found:
+        typer.echo(f"{'good' if each.good else 'BAD '}  {each.about}: {each.what}")
+    if not all(each.good for each in found):
+        raise typer.Exit(1)

@@ -1,0 +1,67 @@
+"""`loa drill`: Loa under a seeded plan of faults, and its ledger held against what the carrier counted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.drill.plan import Order
+from app.drill.play import Options
+from app.drill.play import drill as play
+from app.drill.tell import document, tell
+
+app = typer.Typer(add_completion=False)
+
+
+class Engine(StrEnum):
+    """Which database is drilled."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class Length(StrEnum):
+    """How long faults last; the long plan has an outage of five minutes."""
+
+    SHORT = "short"
+    LONG = "long"
+
+
+@app.command()
+def drill(  # noqa: PLR0913 - every option of the command line is a parameter
+    seed: Annotated[int, typer.Option(help="The same seed: the same faults at the same points.")] = 7,
+    messages: Annotated[int, typer.Option(min=100, max=9_000_000)] = 20_000,
+    faults: Annotated[int, typer.Option(min=3, max=10_000)] = 30,
+    engine: Annotated[Engine, typer.Option()] = Engine.SQLITE,
+    plan: Annotated[Length, typer.Option(help="How long the faults last.")] = Length.SHORT,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Messages a second of the link; 0: so that faults meet traffic.")
+    ] = 0.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The simulated carrier's; 0: any.")] = 0,
+    out: Annotated[Path, typer.Option(help="Where the figures are left.")] = Path("build/drill.json"),
+    as_json: Annotated[bool, typer.Option("--json", help="The last line is one JSON object.")] = False,
+) -> None:
+    """Kill, cut and flood Loa by a plan, on this machine alone, and count copies and losses at the carrier.
+
+    Real processes, a simulated carrier, an own database (SQLite in a folder, or a PostgreSQL server that the
+    drill makes). Exit status 1 on any copy, any loss or any unknown that no fault explains.
+    """
+    order = Order(seed, messages, faults, engine.value, plan.value)
+    # SIGTERM ends it in order, as Ctrl-C does, which a shell's background jobs ignore.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    found = asyncio.run(play(Options(order, rate, port, out.parent), typer.echo))
+    for line in tell(order, found):
+        typer.echo(line)
+    figures = json.dumps(document(order, found), ensure_ascii=False)
+    out.write_text(figures + "\n", encoding="utf-8")
+    if as_json:
+        typer.echo(figures)
+    if found.objections:
+        raise typer.Exit(1)

@@ -1,0 +1,25 @@
+"""`python -m app.cli.drilled up | serve | worker`: as `loa`, with the drill's fuse at the database."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app.cli.serve import MAINS, run
+from app.drill.fuse import Armed
+from app.errors import AppError
+from app.logs import mask_text
+
+
+def main(name: str) -> None:
+    """Run `loa NAME` until it is told to stop, or until the drill has it die."""
+    try:
+        run(MAINS[name], None if name == "up" else name, Armed)
+    except AppError as error:
+        typer.echo(f"loa: {mask_text(error.detail)}", err=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

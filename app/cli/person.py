@@ -1,0 +1,28 @@
+"""Who decides at the command line: the account of the operating system, as a known person with its role."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from app.auth import people
+from app.auth.caller import Caller
+from app.auth.roles import Role, may
+from app.cli.talk import account, whoami
+from app.errors import Forbidden
+
+
+def decider(connection: Connection, operation: str) -> Caller:
+    """The caller at the keyboard; Forbidden unless, once people exist, one of that name may do the operation.
+
+    Whoever has a shell with the database could change it anyway. The name is the account's, which only the
+    system's administrator can lend, so that nobody signs for somebody else by a variable or an option.
+    """
+    if not people.any_known(connection):
+        return Caller(whoami(), Role.ADMIN, person=True)
+    row = people.find_row(connection, account())
+    if row is None or row.disabled_at is not None or not may(row.role, operation):
+        raise Forbidden(
+            f"Your account {account()} is no person of Loa who may do this. Use the account of one who may; "
+            "`loa user list` shows them."
+        )
+    return Caller(whoami(), row.role, row.carrier, person=True)

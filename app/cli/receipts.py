@@ -1,0 +1,116 @@
+"""`loa receipts`: carriers' own result files, applied as receipts and reconciled with the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic_core import to_json
+
+from app import disclosure
+from app.cli.common import ledger_for, open_db
+from app.cli.files import as_file, bar
+from app.cli.talk import Json, listing, whoami
+from app.disclosure import Place
+from app.receipts.files import queries
+from app.receipts.files.export import lines_csv, table_csv
+from app.receipts.files.importer import import_file
+from app.receipts.files.job import Progress
+from app.receipts.files.queries import ReceiptFile, RunMessages
+from app.receipts.files.register import Claim, read_level, register
+from app.receipts.files.verdicts import WORDS, Verdict
+from app.receipts.files.words import words_of
+
+app = typer.Typer(no_args_is_help=True, help="Result files of carriers: receipts, and a reconciliation.")
+
+FileId = Annotated[int, typer.Argument(help="The receipt file.")]
+_COLUMNS = ("id", "carrier", "campaign_id", "name", "state", "percent", "lines", "first_at", "last_at")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV (also .gz) or XLSX: number, status, time.")],
+    carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
+    campaign: Annotated[
+        int | None, typer.Option(help="The campaign that it speaks of; else by time.")
+    ] = None,
+    level: Annotated[str | None, typer.Option(help="What it proves by contract: operator, handset.")] = None,
+    name: Annotated[str | None, typer.Option(help="What people call it; else the file's name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Apply a carrier's result file; the same file again is applied once."""
+    with open_db() as (db, settings):
+        words, claim = words_of(settings.links.values(), carrier), Claim(carrier, campaign, read_level(level))
+        known = db.write(register, claim, as_file(file, name), whoami())
+        # Twice the file: its bytes are read, then its lines applied.
+        size = file.stat().st_size
+        with bar(2 * size, quiet=as_json) as show:
+
+            def tell(at: Progress) -> None:
+                show(f"{at.judged or at.lines:,} lines", at.bytes_read + size * at.judged // max(at.lines, 1))
+
+            import_file(db, ledger_for(db), known.id, file, words, tell)
+        done = db.read(queries.get, known.id)
+    _say(done, as_json)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show the result files."""
+    with open_db() as (db, _):
+        found = db.read(queries.page, 0, 1000)
+    listing(found, _COLUMNS, as_json)
+
+
+@app.command()
+def show(
+    file_id: FileId,
+    out: Annotated[Path | None, typer.Option(help="Write the counts there, as CSV for Excel.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the reconciliation of a file with the ledger."""
+    with open_db() as (db, _):
+        file = db.read(queries.get, file_id)
+    if out:
+        with out.open("w", encoding="utf-8", newline="") as target:
+            target.writelines(table_csv(file))
+        return
+    _say(file, as_json)
+
+
+@app.command()
+def lines(
+    file_id: FileId,
+    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
+    verdict: Annotated[Verdict | None, typer.Option(help="Only these.")] = None,
+    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+) -> None:
+    """Write the lines of a file and the messages that it has no line for, with what became of them."""
+    with open_db() as (db, _):
+        db.read(queries.get, file_id)
+        if whole_numbers:
+            n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt file {file_id}"
+            db.write(disclosure.note, whoami(), Place.RECEIPT_LINES_COMMAND, what, n)
+        found = queries.everything(db.read, file_id, verdict, whole=whole_numbers)
+        with out.open("w", encoding="utf-8", newline="") as target:
+            target.writelines(lines_csv(found))
+
+
+def _say(file: ReceiptFile, as_json: bool) -> None:
+    if as_json:
+        typer.echo(to_json(file).decode())
+        return
+    typer.echo(f"Receipt file {file.id} of {file.carrier}, {file.state}: {file.lines} lines, of which")
+    for each in fields(file.reconciliation):
+        typer.echo(f"{getattr(file.reconciliation, each.name):>10}  {each.name:<16}  {WORDS[each.name].en}")
+    for run in file.runs:
+        typer.echo(_run(run))
+
+
+def _run(run: RunMessages) -> str:
+    return (
+        f"Run {run.run_id} (campaign {run.campaign_id}): {run.sent} sent = {run.rejected} rejected at once "
+        f"+ {run.named} named in the file + {run.missing} missing there + {run.later} handed over later."
+    )

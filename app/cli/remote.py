@@ -1,0 +1,57 @@
+"""`loa --server URL`: the same commands on another machine's Loa, over its API."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from app.cli import common
+from app.cli.common import open_db
+from app.client import Client
+from app.db import Database
+from app.errors import Invalid
+
+T = TypeVar("T")
+
+_NO_KEY = (
+    "--server needs an API key in LOA_KEY, or the name of a file with one in LOA_KEY_FILE: on the command "
+    "line other users of this machine could read it. `loa key add NAME` on the server makes one."
+)
+
+
+def choose(server: str | None) -> None:
+    """Let this process's commands go to a server; None: to the database of the settings."""
+    if server is not None and not server.startswith(("http://", "https://")):
+        raise Invalid("--server is an address such as https://loa.example.vn.")
+    common.server = server
+
+
+def asked(there: Callable[[Client], T], here: Callable[[Database], T]) -> T:
+    """What the server says that --server names, or else the database of the settings."""
+    if common.server is not None:
+        with client(common.server) as api:
+            return there(api)
+    with open_db() as (db, _):
+        return here(db)
+
+
+@contextmanager
+def client(server: str) -> Iterator[Client]:
+    """A client with the key of the environment."""
+    with Client(server, _key()) as api:
+        yield api
+
+
+def _key() -> str:
+    if key := os.environ.get("LOA_KEY", "").strip():
+        return key
+    file = os.environ.get("LOA_KEY_FILE")
+    if not file:
+        raise Invalid(_NO_KEY)
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"The key in {file} can't be read: {error}.") from None

@@ -1,0 +1,92 @@
+"""`loa retention`: what is to be erased when, erasing what is due, and the certificates of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from sqlalchemy import Connection
+
+from app import clock
+from app.cli.common import ledger_for, open_db
+from app.cli.talk import Json, listing, say, whoami
+from app.config import Settings
+from app.privacy import certificates, due
+from app.privacy.eraser import Eraser
+from app.privacy.subjects import Subject, Terms
+
+app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certificates.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """One line of the list: what is erased has a certificate, all else a day or why it has none."""
+
+    kind: str
+    id: int | None
+    name: str
+    due_at: datetime | None
+    said: str
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show what is kept until when, or why, and which certificates there are."""
+    with open_db() as (db, settings):
+        found = db.read(_everything, _terms(settings))
+    listing(found, ("kind", "id", "name", "due_at", "said"), as_json)
+
+
+@app.command()
+def run(as_json: Json = False) -> None:
+    """Erase all that is due, as the workers do by themselves; prints the certificates that this made."""
+    with open_db() as (db, settings):
+        last = db.read(_last)
+        eraser = Eraser(db, ledger_for(db, settings.chunk_size), _terms(settings), whoami())
+        asyncio.run(eraser.run(asyncio.Event()))
+        made = [each for each in db.read(certificates.page, 0, 10**6) if each.id > last and each.ended_at]
+    if as_json:
+        say(made, True)
+        return
+    typer.echo("\n\n".join(certificates.text(each) for each in made) or "Nothing is due.")
+
+
+@app.command()
+def certificate(
+    number: Annotated[int, typer.Argument(help="As `loa retention list` shows it.")], as_json: Json = False
+) -> None:
+    """Print a certificate; exit status 1 where it was altered."""
+    with open_db() as (db, _):
+        found = db.read(certificates.get, number)
+    say(found, True) if as_json else typer.echo(certificates.text(found))
+    if not found.intact:
+        raise typer.Exit(1)
+
+
+def _terms(settings: Settings) -> Terms:
+    return Terms(settings.retention_days, settings.records_months)
+
+
+def _everything(connection: Connection, terms: Terms) -> list[_Shown]:
+    waiting = [_waiting(each) for each in due.subjects(connection, terms)]
+    return [*_made(connection), *waiting]
+
+
+def _last(connection: Connection) -> int:
+    return max((each.id for each in certificates.page(connection, 0, 10**6)), default=0)
+
+
+def _made(connection: Connection) -> Iterator[_Shown]:
+    for each in certificates.page(connection, 0, 10**6):
+        rows = sum(each.rows.values())
+        said = f"erased: certificate {each.id}, {rows} rows" if each.ended_at else "being erased"
+        yield _Shown(each.kind.value, each.subject_id, each.name, each.due_at, said)
+
+
+def _waiting(of: Subject) -> _Shown:
+    at = None if of.due_at is None else clock.local(clock.from_ms(of.due_at))
+    return _Shown(of.kind.value, of.id, of.name, at, of.held or of.rule)

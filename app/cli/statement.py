@@ -1,0 +1,109 @@
+"""`loa statement`: figures that no receipt measured, as a carrier states them or as its paper says."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+from sqlalchemy import Connection
+
+from app.cli.common import open_db
+from app.cli.talk import Json, listing, say, whoami
+from app.db import Database
+from app.errors import Invalid
+from app.problems import field_error
+from app.reports import stated
+from app.reports.intake import files, form, returned, stating, views
+from app.reports.intake.claims import Claim
+from app.reports.intake.schemas import StatementBody
+from app.reports.papers import Source
+from app.reports.stated import Kind
+from app.tables.upload import File
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    version: int
+    kind: str
+    level: str
+    sent: int
+    received: int | None
+    by: str
+
+
+app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured.")
+
+
+@app.command("form")
+def form_(run_id: int, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
+    """Write the workbook in which a carrier states its figures."""
+    with open_db() as (db, _):
+        content = form.build(db.read(form.head, run_id))
+    out.write_bytes(content)
+    typer.echo(f"Wrote {out} ({len(content)} bytes).")
+
+
+@app.command()
+def add(
+    run_id: int,
+    file: Annotated[Path, typer.Argument(help="The filled workbook (.xlsx), or JSON as the API takes it.")],
+    manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
+    scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
+) -> None:
+    """State the figures of a run; a further statement is a correction and needs its reason."""
+    with open_db() as (db, settings):
+        sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
+        claim = _claim(db, run_id, file, Kind.MANUAL if manual else Kind.STATED, sha256)
+        kept = db.write(stating.state, run_id, claim, whoami())
+    typer.echo(f"Run {run_id}: version {kept.paper.version} is kept ({kept.kind}).")
+
+
+@app.command("list")
+def list_(run_id: int, as_json: Json = False) -> None:
+    """Show every version of what was stated on a run."""
+    with open_db() as (db, _):
+        found = db.read(_versions, run_id)
+    if as_json:
+        say(found, as_json)
+        return
+    rows = [
+        _Row(v.paper.version, v.kind, v.level, v.figures.general.sent, v.figures.general.received, v.paper.by)
+        for v in found
+    ]
+    listing(rows, ("version", "kind", "level", "sent", "received", "by"), as_json)
+
+
+def attach(db: Database, path: Path, limit_mb: int) -> str:
+    """Keep a scan; its sha256."""
+    if path.stat().st_size > limit_mb * 1_048_576:
+        raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
+    content = path.read_bytes()
+    file = File(path.name, hashlib.sha256(content).hexdigest(), len(content))
+    return db.write(files.keep, path, file, whoami()).sha256
+
+
+def _claim(db: Database, run_id: int, file: Path, kind: Kind, sha256: str | None) -> Claim:
+    if file.suffix.lower() == ".xlsx":
+        head, around = db.read(form.head, run_id), db.read(stating.circumstances, run_id)
+        return returned.read(file.read_bytes(), head, returned.Handed(kind, sha256), around)
+    claim = _body(file).claim(Source.COMMAND)
+    if kind is Kind.STATED and sha256 is None:
+        return claim
+    return replace(claim, kind=kind, paper=replace(claim.paper, attachment=sha256))
+
+
+def _body(file: Path) -> StatementBody:
+    try:
+        return StatementBody.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        sentences = [field_error(dict(item)).detail for item in error.errors()]
+        raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None
+
+
+def _versions(connection: Connection, run_id: int) -> list[views.StatementView]:
+    stating.open_run(connection, run_id)
+    return [views.statement(each) for each in stated.versions(connection, run_id)]

@@ -1,0 +1,109 @@
+"""`loa user`: the people who sign in. Passwords are typed unseen or come by stdin, never as an argument."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from app.access import acts
+from app.access.acts import NewPerson
+from app.auth import people
+from app.auth.roles import Role
+from app.auth.vault import NO_KEY, vault_of
+from app.cli.common import open_db
+from app.cli.talk import Json, listing, whoami
+from app.errors import Invalid
+
+app = typer.Typer(no_args_is_help=True, help="People who sign in with a password and a second factor.")
+
+Name = Annotated[
+    str, typer.Argument(help="As at the sign-in; the account's name, for who decides at the keyboard.")
+]
+
+
+@app.command()
+def add(
+    name: Name,
+    role: Annotated[Role, typer.Option(help="What the person may do.")],
+    carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
+) -> None:
+    """Let a person in from now on; the first one too."""
+    wanted = NewPerson(name, role, carrier)
+    with open_db() as (db, settings):
+        db.write(acts.add_person, wanted, _new_password(), whoami(), settings.password_words)
+    typer.echo(f"{name} may sign in, as {role}.")
+    if settings.secret_key is None and role in settings.factor_roles:
+        typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """Show everybody who may sign in, or might once."""
+    with open_db() as (db, _):
+        found = db.read(people.everybody)
+    listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
+
+
+@app.command()
+def disable(name: Name) -> None:
+    """Let a person in no more, and end its sessions."""
+    with open_db() as (db, _):
+        db.write(acts.disable_person, name, whoami())
+    typer.echo(f"{name} may sign in no more.")
+
+
+@app.command()
+def password(name: Name) -> None:
+    """Give a person another password; every session of that person ends."""
+    with open_db() as (db, settings):
+        db.read(people.row_of, name)
+        db.write(acts.set_password, name, _new_password(), whoami(), settings.password_words)
+    typer.echo(f"The password of {name} is changed.")
+
+
+@app.command()
+def totp(
+    name: Name,
+    off: Annotated[bool, typer.Option("--off", help="Take it away: telephone and codes are lost.")] = False,
+    recognised: Annotated[str, typer.Option(help="With --off: how you know that it is the person.")] = "",
+    witness: Annotated[str | None, typer.Option(help="With --off: who else has recognised it.")] = None,
+) -> None:
+    """Set up a person's second factor: shows a secret for the app, asks for a code of it."""
+    with open_db() as (db, settings):
+        who, vault = whoami(), vault_of(settings)
+        if off:
+            db.write(acts.remove_factor, name, who, recognised, witness)
+            typer.echo(f"{name} signs in without a second factor.")
+            return
+        secret, uri = db.write(acts.enrol, name, who, vault)
+        typer.echo(f"Secret, shown this once: {secret}\n{uri}")
+        codes = db.write(acts.confirm, name, _typed("Code of the app"), who, vault)
+    typer.echo("The second factor is set. Recovery codes, shown this once, each good once:")
+    for code in codes:
+        typer.echo(f"  {code}")
+
+
+@app.command()
+def reseal() -> None:
+    """Seal secrets of second factors with the present secret_key: after it was set, or changed."""
+    with open_db() as (db, settings):
+        count = db.write(acts.reseal, whoami(), vault_of(settings))
+    typer.echo(f"{count} secrets were sealed anew; all are sealed with the present key.")
+
+
+def _new_password() -> str:
+    """Typed twice without being shown, or the first line of stdin where nobody is at a keyboard."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("New password", hide_input=True, confirmation_prompt=True))
+    return _typed("")
+
+
+def _typed(what: str) -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt(what))
+    line = sys.stdin.readline().rstrip("\r\n")
+    if not line:
+        raise Invalid("Nothing came by stdin; give one line.")
+    return line

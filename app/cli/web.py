@@ -1,0 +1,34 @@
+"""The API's part of a process; `loa worker` does without it, and without the web framework it imports."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app import lines, webhooks
+from app.batches.spool import folder_of, resume_imports
+from app.config import Settings
+from app.db import Database
+from app.ledger.choose import ledger_for
+from app.main import create_app
+from app.metrics import Metrics
+from app.receipts.files import spool as receipt_files
+from app.receipts.inbox import Inbox
+from app.serving import Server, listen, server_of
+
+__all__ = ["listen", "resume", "server"]
+
+
+def server(settings: Settings, db: Database, metrics: Metrics, inbox: Inbox) -> Server:
+    """The server of the API and of the links' webhooks, whose receipts go to the inbox."""
+    application = create_app(settings, db, metrics, webhooks.reception(settings, db, inbox))
+    return server_of(application, lines.server_tls(settings))
+
+
+def resume(settings: Settings, db: Database) -> asyncio.Future[int]:
+    """Go on with the uploads that the last stop left, beside everything else."""
+
+    def go_on() -> int:
+        batches = resume_imports(db, folder_of(settings.data))
+        return batches + receipt_files.resume_imports(db, ledger_for(db, settings.chunk_size), settings)
+
+    return asyncio.get_running_loop().run_in_executor(None, go_on)

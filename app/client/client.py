@@ -1,0 +1,207 @@
+"""The operations that programs need most, in the types of the service itself; refusals as errors in words."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import httpx
+from pydantic import TypeAdapter, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from app.batches.queries import Batch
+from app.campaigns.queries import Campaign, Dossier, Run
+from app.campaigns.runs import Verb
+from app.errors import AppError
+from app.states import BatchState
+
+T = TypeVar("T")
+
+_PAGE = 1000
+_PATIENCE_S = 60.0
+_LATER = (429, 503)  # nothing was changed; Retry-After says when to come again
+_ODD = "The server {0} does not answer as Loa does ({1}); look at the address."
+
+
+class Refused(AppError):
+    """What the server has refused, in its own words; status: that of its answer."""
+
+    def __init__(self, detail: str, status: int, after_s: float = 0.0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.after_s = after_s
+
+
+class Unreachable(AppError):
+    """The server can't be reached, or cut the connection."""
+
+
+class Client:
+    """Speaks to one server with one key; use it as a context manager.
+
+    Reading, and acts under an Idempotency-Key, are repeated with growing pauses while the server is away:
+    they are carried out once all the same. `transport`: another way to the server, such as ASGI.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        key: str,
+        patience_s: float = _PATIENCE_S,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self._server, self._patience_s = server.rstrip("/"), patience_s
+        self._http = httpx.Client(base_url=self._server, headers=headers, timeout=60, transport=transport)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    # ---- batches -----------------------------------------------------------------------------------------
+
+    def upload_batch(self, file: Path, carrier: str | None = None, name: str | None = None) -> Batch:
+        """Send a file; its import goes on after this. The same bytes again are the same batch."""
+
+        def send() -> httpx.Response:
+            with file.open("rb") as content:
+                fields = {"carrier": carrier, "name": name}
+                data = {field: value for field, value in fields.items() if value}
+                return self._once("POST", "/v1/batches", files={"file": (file.name, content)}, data=data)
+
+        return self._read(Batch, self._patiently(send))
+
+    def batch(self, batch_id: int) -> Batch:
+        """One batch; `state` and `percent` say how far its import is."""
+        return self._get(Batch, f"/v1/batches/{batch_id}")
+
+    def imported(self, batch: Batch, every_s: float = 0.5) -> Batch:
+        """The batch when its import is over, ready or failed; looks every so many seconds."""
+        while batch.state is BatchState.IMPORTING:
+            time.sleep(every_s)
+            batch = self.batch(batch.id)
+        return batch
+
+    def batches(self, **only: object) -> Iterator[Batch]:
+        """All batches, narrowed as GET /v1/batches narrows them."""
+        return self._all(Batch, "/v1/batches", only)
+
+    # ---- campaigns and runs ------------------------------------------------------------------------------
+
+    def campaigns(self, **only: object) -> Iterator[Campaign]:
+        """All campaigns, narrowed as GET /v1/campaigns narrows them."""
+        return self._all(Campaign, "/v1/campaigns", only)
+
+    def campaign(self, campaign_id: int) -> Dossier:
+        """A campaign with its runs, decisions and digest."""
+        return self._get(Dossier, f"/v1/campaigns/{campaign_id}")
+
+    def runs(self, **only: object) -> Iterator[Run]:
+        """All runs, narrowed as GET /v1/runs narrows them."""
+        return self._all(Run, "/v1/runs", only)
+
+    def run(self, run_id: int) -> Run:
+        """One run with its progress."""
+        return self._get(Run, f"/v1/runs/{run_id}")
+
+    def order(self, verb: Verb, run_id: int, at: datetime | None = None) -> Run:
+        """Start, pause, resume, end or cancel a run, once; the run as it is then."""
+        body = {"json": {"at": at.isoformat()}} if at else {}
+        return self._read(Run, self._act("POST", f"/v1/runs/{run_id}/{verb}", **body))
+
+    def follow(self, run_id: int) -> Iterator[Run]:
+        """The run as it is now and whenever it changes, until it is over or the stream ends."""
+        with self._http.stream("GET", f"/v1/runs/{run_id}/events") as answer:
+            if answer.is_error:
+                answer.read()
+                raise self._refusal(answer)
+            name = ""
+            for line in answer.iter_lines():
+                field, _, value = line.partition(": ")
+                name = value if field == "event" else name
+                if field == "data" and name == "progress":
+                    yield _adapter(Run).validate_json(value)
+
+    # ---- reports -----------------------------------------------------------------------------------------
+
+    def report(self, noun: str, of: int, form: str, **query: object) -> bytes:
+        """The report of a run, campaign, batch or directive (`noun` in the plural) in one of its forms."""
+        answer = self._act("GET", f"/v1/{noun}/{of}/report", params={"format": form} | query)
+        return answer.content
+
+    # ---- how it is done ----------------------------------------------------------------------------------
+
+    def _get(self, kind: type[T], path: str) -> T:
+        return self._read(kind, self._act("GET", path))
+
+    def _all(self, kind: type[T], path: str, only: Mapping[str, object]) -> Iterator[T]:
+        after: int | None = 0
+        while after is not None:
+            answer = self._act("GET", path, params={**only, "after": after, "limit": _PAGE})
+            page = json.loads(answer.content)
+            yield from (_adapter(kind).validate_python(item) for item in page["items"])
+            after = page["next"]
+
+    def _act(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """One act, repeated under the same key until it is answered."""
+        headers = {} if method == "GET" else {"Idempotency-Key": uuid.uuid4().hex}
+        return self._patiently(lambda: self._once(method, path, headers=headers, **options))
+
+    def _patiently(self, ask: Any) -> httpx.Response:
+        repeated = Retrying(
+            retry=retry_if_exception(_passes),
+            wait=_pause,
+            stop=stop_after_delay(self._patience_s),
+            reraise=True,
+        )
+        answer: httpx.Response = repeated(ask)
+        return answer
+
+    def _once(self, method: str, path: str, **options: Any) -> httpx.Response:
+        try:
+            answer = self._http.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise Unreachable(f"The server {self._server} can't be reached: {error}.") from None
+        if answer.is_error:
+            raise self._refusal(answer)
+        return answer
+
+    def _refusal(self, answer: httpx.Response) -> Refused:
+        after = answer.headers.get("Retry-After", "")
+        try:
+            words = str(answer.json()["detail"])
+        except (ValueError, KeyError, TypeError):
+            words = _ODD.format(self._server, answer.status_code)
+        return Refused(words, answer.status_code, float(after) if after.isdecimal() else 0.0)
+
+    def _read(self, kind: type[T], answer: httpx.Response) -> T:
+        try:
+            return _adapter(kind).validate_json(answer.content)
+        except ValidationError as error:
+            raise Unreachable(_ODD.format(self._server, f"{error.error_count()} fields")) from None
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether it may go well a little later."""
+    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.status in _LATER)
+
+
+def _pause(state: RetryCallState) -> float:
+    """As long as the server says, or a growing and random time."""
+    error = state.outcome.exception() if state.outcome else None
+    said = error.after_s if isinstance(error, Refused) else 0.0
+    return max(said, wait_random_exponential(0.1, max=5.0)(state))
+
+
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(kind)

@@ -1,0 +1,60 @@
+"""The worker's part: reminders planned each minute, news and the outbox looked at each second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+
+from app import clock
+from app.config import Settings
+from app.db import Database
+from app.deadline import reminders
+from app.deadline.risk import at_risk
+from app.errors import Away
+from app.notices import events, outbox
+from app.notices.sender import Sender
+
+_PLAN_EVERY_S = 60.0
+_LOOK_EVERY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Herald:
+    """Says outside what is to be said; any number of processes may have one."""
+
+    db: Database
+    settings: Settings
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Plan and send until `stopping`; nothing at all without mail server and endpoints."""
+        if self.settings.mail is None and not self.settings.endpoints:
+            await stopping.wait()
+            return
+        sender = Sender(self.db, self.settings, f"{os.getpid()}:{secrets.token_hex(4)}")
+        planned = -_PLAN_EVERY_S
+        while not stopping.is_set():
+            if clock.monotonic() - planned >= _PLAN_EVERY_S:
+                planned = clock.monotonic()
+                await self.plan()
+            await self.hear()
+            await sender.sweep()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)
+
+    async def plan(self) -> None:
+        """Put the reminders that are due now into the outbox: once, however often this is asked."""
+        with suppress(Away):  # the next minute asks again
+            due = await self.db.aread(reminders.due, self.settings, clock.now())
+            due += await self.db.aread(at_risk, self.settings, clock.now())
+            if due:
+                await self.db.insist(outbox.put, due)
+
+    async def hear(self) -> None:
+        """Put what has happened lately into the outbox, where it is not there already."""
+        with suppress(Away):
+            news = await self.db.aread(events.happened, self.settings, clock.now())
+            if await self.db.aread(outbox.unknown, news):
+                await self.db.insist(outbox.put, news)

@@ -1,0 +1,93 @@
+"""The order to a carrier that sends to its own subscribers, as a paper that an officer edits and signs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from app import clock
+from app.areas import Basis
+from app.campaigns.orders import BASES, Order, OrderedText, moment
+from app.reports import labels
+from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, letter
+from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
+from app.reports.document.model import (
+    Block,
+    Head,
+    Heading,
+    Paper,
+    Paragraph,
+    Section,
+    Signature,
+    Style,
+    Table,
+    Title,
+)
+from app.reports.render.form import Column, Form, Kind, Row
+from app.reports.render.numbers import count
+
+_SUBJECT = "Nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
+
+
+def compose(order: Order, letterheads: Letterheads) -> Paper:
+    """The paper, with number, day and signature left to the office."""
+    approved = clock.local(order.approved_at)
+    head = letterheads.of(POLICE, approved.date())
+    body = (*_top(order, head, approved.year), *_asked(order), *_texts(order), *_after(order), _signed(head))
+    return Paper(_SUBJECT, head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),))
+
+
+def _top(order: Order, head: Letterhead, year: int) -> Iterator[Block]:
+    dated = f"{head.place}, ngày …… tháng …… năm {year}"
+    yield Head(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}", dated)
+    notes = (f"(theo {letter(order.directive)})",) if order.directive else ()
+    yield Title("YÊU CẦU", _SUBJECT, notes, f"Kính gửi: {labels.network(order.carrier)}")
+
+
+def _asked(order: Order) -> Iterator[Block]:
+    yield Heading(1, "I. NỘI DUNG YÊU CẦU")
+    yield Paragraph(
+        "Đề nghị doanh nghiệp gửi đúng nội dung tin dưới đây đến thuê bao của mình; không chuyển số thuê bao "
+        "cho cơ quan, tổ chức nào; chỉ báo lại số liệu tổng hợp."
+    )
+    columns = (Column("name", "Mục", Kind.TEXT, 30), Column("value", "Nội dung", Kind.TEXT, 70))
+    areas = "; ".join(f"{area.name} ({area.code})" for area in order.areas) or "toàn tỉnh"
+    pairs = (
+        ("Chiến dịch", f"{order.campaign} (số {order.campaign_id}, đợt {order.run_id})"),
+        ("Tên định danh", order.sender),
+        ("Địa bàn", areas),
+        ("Cách xác định địa bàn", BASES[Basis(order.area_basis)]),
+        ("Quy mô ước tính", f"{count(order.estimated)} thuê bao"),
+        ("Thời gian gửi", f"từ {moment(order.window_start)} đến {moment(order.window_end)}"),
+        ("Giờ gửi trong ngày", f"{order.day_starts} – {order.day_ends}"),
+        ("Hạn báo cáo", moment(order.report_deadline)),
+        ("Phê duyệt", f"{order.approved_by}, {moment(order.approved_at)}"),
+        ("Mã phê duyệt (SHA-256)", order.digest),
+    )
+    rows = tuple(Row(f"row_{n}", pair) for n, pair in enumerate(pairs))
+    yield Table(Form("Yêu cầu", "Thông số của đợt gửi", columns, rows), "")
+
+
+def _texts(order: Order) -> Iterator[Block]:
+    yield Heading(1, "II. NỘI DUNG TIN NHẮN")
+    for text in order.texts:
+        yield from _text(text)
+
+
+def _text(text: OrderedText) -> Iterator[Block]:
+    yield Paragraph(f"Nội dung{f' ({text.language})' if text.language else ''}:")
+    yield Paragraph(text.text, Style.QUOTED)
+    yield Paragraph(
+        f"Số bản tin quy đổi của một tin: {text.segments}. Mã băm SHA-256: {text.sha256}.", Style.NOTE
+    )
+
+
+def _after(order: Order) -> Iterator[Block]:
+    yield Heading(1, "III. BÁO CÁO KẾT QUẢ")
+    yield Paragraph(
+        "Doanh nghiệp báo thời điểm bắt đầu, kết thúc và số liệu theo Biểu 1 đến Biểu 4 bằng biểu mẫu kèm "
+        "theo; số nào không có biên nhận thì để trống, không ước tính."
+    )
+
+
+def _signed(head: Letterhead) -> Signature:
+    return Signature(head.recipients, head.post)

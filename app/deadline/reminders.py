@@ -1,0 +1,125 @@
+"""Who is reminded when: one notice for each day of the settings, addressee and channel, never twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select
+
+from app import clock
+from app.campaigns import directives
+from app.campaigns.directives import Directive
+from app.config import Settings
+from app.deadline.status import Missing, countdown, status
+from app.models import directives as table
+from app.notices.outbox import Channel, Notice
+
+KIND = "directive.due"
+# A day that was missed by more than this is let go: nobody wants last week's reminders at once.
+_GRACE = timedelta(days=1)
+
+
+def due(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
+    """The reminders whose day has come at `now` (aware); the outbox knows those that it has already."""
+    return [
+        notice
+        for letter, days in _letters(connection, settings.reminder_days, now)
+        for notice in notices(connection, letter, days, settings, now)
+    ]
+
+
+def _letters(connection: Connection, days: Sequence[int], now: datetime) -> Iterator[tuple[Directive, int]]:
+    """Each directive with the day of the settings that has come, if any has."""
+    if not days:
+        return
+    first = clock.to_ms(now + timedelta(days=min(days)) - _GRACE)
+    last = clock.to_ms(now + timedelta(days=max(days)))
+    near = select(table.c.id).where(table.c.report_deadline.between(first, last)).order_by(table.c.id)
+    for directive_id in connection.execute(near).scalars().all():
+        letter = directives.get(connection, directive_id)
+        for day in days:
+            if letter.report_deadline and _is_due(letter.report_deadline - timedelta(days=day), now):
+                yield letter, day
+
+
+def _is_due(moment: datetime, now: datetime) -> bool:
+    return moment <= now < moment + _GRACE
+
+
+def notices(
+    connection: Connection, letter: Directive, days: int, settings: Settings, now: datetime
+) -> list[Notice]:
+    """What is to be said on this day before the deadline (below zero: after it): nothing if all is there."""
+    missing = status(connection, letter.id, now).missing
+    if not missing:
+        return []
+    key = f"directive/{letter.id}/due/{days}"
+    return [
+        *(_to_addressees(letter, missing, key, now) if settings.mail else ()),
+        *(_to_desk(letter, missing, key, settings, now) if settings.mail else ()),
+        *_to_endpoints(letter, missing, key, settings, days),
+    ]
+
+
+def _to_addressees(
+    letter: Directive, missing: Sequence[Missing], key: str, now: datetime
+) -> Iterator[Notice]:
+    """One e-mail to each address with something missing, whatever the number of things."""
+    for address in dict.fromkeys(each.email for each in missing if each.email):
+        own = [each for each in missing if each.email == address]
+        text = "\n".join(
+            [
+                f"Kính gửi: {', '.join(dict.fromkeys(each.who for each in own))}",
+                "",
+                f"{_about(letter)}, hạn báo cáo là {_moment(letter.report_deadline)} "
+                f"({countdown(letter.report_deadline, now)}).",
+                "Đến nay còn thiếu:",
+                *(f"- {each.what}" for each in own),
+                "",
+                "Nếu đã gửi báo cáo, xin bỏ qua thư này. Thư do hệ thống Loa gửi tự động.",
+                "",
+            ]
+        )
+        yield Notice(f"{key}/email/{address}"[:200], KIND, Channel.EMAIL, address, _mail(letter, text))
+
+
+def _to_desk(
+    letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, now: datetime
+) -> Iterator[Notice]:
+    """The whole list, to those who gather the reports."""
+    lines = [f"- {each.who}: {each.what}" for each in missing]
+    head = f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu {len(missing)} mục:"
+    text = "\n".join([head, *lines, ""])
+    for address in settings.mail.to if settings.mail else ():
+        yield Notice(f"{key}/desk/{address}"[:200], KIND, Channel.EMAIL, address, _mail(letter, text))
+
+
+def _mail(letter: Directive, text: str) -> dict[str, str]:
+    subject = f"Nhắc báo cáo theo văn bản {letter.number}, hạn {_moment(letter.report_deadline)}"
+    return {"subject": subject, "text": text}
+
+
+def _to_endpoints(
+    letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, days: int
+) -> Iterator[Notice]:
+    data = {
+        "directive_id": letter.id,
+        "number": letter.number,
+        "report_deadline": letter.report_deadline.isoformat() if letter.report_deadline else None,
+        "days": days,
+        "missing": [{"who": each.who, "what": each.what, "late": each.late} for each in missing],
+    }
+    payload = {"type": KIND, "timestamp": clock.now().isoformat(), "data": data}
+    for name, endpoint in settings.endpoints.items():
+        if {KIND, "*"} & set(endpoint.events):
+            yield Notice(f"{key}/endpoint/{name}", KIND, Channel.WEBHOOK, name, payload)
+
+
+def _about(letter: Directive) -> str:
+    day = letter.issued_on.strftime("%d/%m/%Y")
+    return f"Văn bản số {letter.number} ngày {day} của {letter.issuer} về việc “{letter.subject}”"
+
+
+def _moment(at: datetime | None) -> str:
+    return "" if at is None else clock.local(at).strftime("%H:%M ngày %d/%m/%Y")

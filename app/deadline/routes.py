@@ -1,0 +1,51 @@
+"""The API of the deadline: how a directive stands, the order as a paper, and what was said outside."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Response
+
+from app import clock
+from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.campaigns import queries
+from app.campaigns.orders import order
+from app.deadline import order_paper
+from app.deadline.status import Status, status
+from app.http.acts import Acts
+from app.notices import outbox
+from app.notices.outbox import Kept, NoticeState
+from app.reports.document import letterhead
+from app.reports.renderings import MEDIA_TYPES, PAPERS, Format
+
+PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]
+
+router = APIRouter(prefix="/v1", tags=["deadline"], route_class=Acts)
+
+
+@router.get("/directives/{directive_id}/status")
+def get_status(directive_id: Id, db: Db, who: Who) -> Status:
+    """Time left, every run against the deadline, who has reported, and what is missing from whom."""
+    return db.read(status, directive_id, clock.now())
+
+
+@router.get("/runs/{run_id}/order/paper", response_class=Response, responses={200: {"content": {"*/*": {}}}})
+def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperForm = "docx") -> Response:
+    """The order to a carrier that sends to its own subscribers, as a paper to edit (docx) or to look at."""
+    db.read(queries.run, run_id, who.carrier)
+    paper = order_paper.compose(db.read(order, run_id), letterhead.load(settings.letterheads))
+    headers = {"Content-Disposition": f'attachment; filename="loa-run-{run_id}-order.{form}"'}
+    return Response(PAPERS[Format(form)](paper), media_type=MEDIA_TYPES[Format(form)], headers=headers)
+
+
+@router.get("/notices")
+def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = None) -> Page[Kept]:
+    """Reminders by e-mail and webhook: sent, waiting, or failed with the reason."""
+    return page_of(db.read(outbox.page, paging.after, paging.limit, state), paging)
+
+
+@router.post("/notices/{notice_id}/replay", status_code=202)
+def replay_notice(notice_id: Id, db: Db, who: Who) -> dict[str, int]:
+    """Send a reminder or an event once more; it bears the same webhook-id, so its receiver knows it again."""
+    db.write(outbox.replay, notice_id, who.name)
+    return {"id": notice_id}

@@ -1,0 +1,201 @@
+"""How a directive stands: time left, the forecast of every run against it, and what is missing from whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app import clock
+from app.campaigns import directives, forecast
+from app.campaigns.directives import Directive
+from app.models import audiences, campaigns, runs
+from app.reports import addressees, stated
+from app.reports.addressees import Addressee, AddresseeKind, ChannelTotal, Standing, is_late
+from app.reports.stated import Kind, Statement
+from app.states import RunState
+
+_UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStanding:
+    """One carrier's share. basis: which kind of figures stands for it, None while there is none.
+
+    done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
+    deadline, None without a deadline or a forecast; missing: what is still to come, in Vietnamese.
+    """
+
+    run_id: int
+    campaign_id: int
+    campaign: str
+    carrier: str
+    state: RunState
+    basis: Kind | None
+    stated_version: int | None
+    reported_at: datetime | None
+    done_at: datetime | None
+    in_time: bool | None
+    missing: str | None
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something that is still to come: from whom, and what, in Vietnamese; late: the deadline has passed."""
+
+    who: str
+    what: str
+    late: bool
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A directive against its deadline. seconds_left: below zero once it is over; None without a deadline."""
+
+    directive_id: int
+    number: str
+    report_deadline: datetime | None
+    seconds_left: int | None
+    countdown: str
+    asked: int
+    reported: int
+    late: int
+    runs: list[RunStanding]
+    channels: list[ChannelTotal]
+    missing: list[Missing]
+
+
+def status(connection: Connection, directive_id: int, now: datetime) -> Status:
+    """How the directive stands at `now` (aware); NotFound."""
+    letter = directives.get(connection, directive_id)
+    now_ms = clock.to_ms(now)
+    standings = addressees.standings(connection, directive_id, now_ms)
+    run_standings = list(_runs(connection, letter, now))
+    left = None if letter.report_deadline is None else letter.report_deadline - now
+    return Status(
+        directive_id=directive_id,
+        number=letter.number,
+        report_deadline=letter.report_deadline,
+        seconds_left=None if left is None else int(left.total_seconds()),
+        countdown=countdown(letter.report_deadline, now),
+        asked=len(standings),
+        reported=sum(each.report is not None for each in standings),
+        late=sum(each.late for each in standings),
+        runs=run_standings,
+        channels=addressees.totals(standings),
+        missing=_missing(connection, letter, standings, run_standings, now),
+    )
+
+
+def countdown(deadline: datetime | None, now: datetime) -> str:
+    """The time left, in Vietnamese: whole days, then hours, then minutes."""
+    if deadline is None:
+        return "không có hạn báo cáo"
+    left = deadline - now
+    minutes = abs(int(left.total_seconds())) // 60
+    size = f"{minutes // 1440} ngày" if minutes >= 1440 else f"{minutes // 60} giờ {minutes % 60} phút"
+    return f"còn {size}" if left.total_seconds() >= 0 else f"đã quá hạn {size}"
+
+
+# ---- runs -----------------------------------------------------------------------------------------------
+
+
+def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[RunStanding]:
+    query = (
+        select(runs, campaigns.c.name, audiences.c.run_id.label("held"))
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .outerjoin(audiences, audiences.c.run_id == runs.c.id)
+        .where(campaigns.c.directive_id == letter.id)
+        .order_by(runs.c.campaign_id, runs.c.id)
+    )
+    for row in connection.execute(query).all():
+        yield _run(connection, row, letter.report_deadline, now)
+
+
+def _run(connection: Connection, row: Row[Any], deadline: datetime | None, now: datetime) -> RunStanding:
+    held, last = row.held is not None, stated.latest(connection, row.id)
+    looked = None if row.ended_at else forecast.forecast(connection, row.id, now)
+    ended = None if row.ended_at is None else clock.local(clock.from_ms(row.ended_at))
+    done = looked.finishes_at if looked else ended
+    reported = clock.local(clock.from_ms(last.first_ms)) if last else None
+    return RunStanding(
+        run_id=row.id,
+        campaign_id=row.campaign_id,
+        campaign=row.name,
+        carrier=row.carrier,
+        state=RunState(row.state),
+        basis=stated.basis(held, last),
+        stated_version=last.paper.version if last else None,
+        reported_at=reported,
+        done_at=done,
+        in_time=_in_time(held, done, reported, deadline, now),
+        missing=_lacking(row, held, last, done),
+        warnings=looked.warnings if looked else [],
+    )
+
+
+def _in_time(
+    held: bool, done: datetime | None, reported: datetime | None, deadline: datetime | None, now: datetime
+) -> bool | None:
+    """A held run is in time by its figures; while they are to come, it can still be until the deadline."""
+    if deadline is None:
+        return None
+    if held:
+        return (reported or now) <= deadline and (done is None or done <= deadline or reported is not None)
+    return None if done is None else done <= deadline
+
+
+def _lacking(row: Row[Any], held: bool, last: Statement | None, done: datetime | None) -> str | None:
+    """What is still to come of the run, in Vietnamese."""
+    state = RunState(row.state)
+    if held and last is not None:
+        return None
+    if state is RunState.PLANNED:
+        return "chưa bắt đầu gửi"
+    if state in _UNDER_WAY:
+        until = f", dự kiến xong {_moment(done)}" if done else ""
+        return f"đang gửi{until}" + ("; doanh nghiệp chưa báo kết thúc" if held else "")
+    return "đã gửi, doanh nghiệp chưa báo số liệu" if held else None
+
+
+def _moment(at: datetime) -> str:
+    return clock.local(at).strftime("%H:%M %d/%m/%Y")
+
+
+# ---- what is missing ------------------------------------------------------------------------------------
+
+
+def _missing(
+    connection: Connection,
+    letter: Directive,
+    standings: Sequence[Standing],
+    found: Sequence[RunStanding],
+    now: datetime,
+) -> list[Missing]:
+    deadline = None if letter.report_deadline is None else clock.to_ms(letter.report_deadline)
+    late = is_late(None, deadline, clock.to_ms(now))
+    every = addressees.of_directive(connection, letter.id)
+    carriers = {each.carrier: each for each in every if each.kind is AddresseeKind.CARRIER}
+    missing = [_of_run(run, carriers.get(run.carrier), late) for run in found if run.missing]
+    with_runs = {run.carrier for run in found}
+    missing += [
+        Missing(each.name, "chưa có đợt gửi nào", late, each.email)
+        for carrier, each in carriers.items()
+        if carrier not in with_runs
+    ]
+    missing += [
+        Missing(each.addressee.name, "chưa báo cáo", late, each.addressee.email)
+        for each in standings
+        if each.report is None
+    ]
+    return missing
+
+
+def _of_run(run: RunStanding, of: Addressee | None, late: bool) -> Missing:
+    what = f"{run.campaign} (đợt {run.run_id}): {run.missing}"
+    return Missing(of.name if of else run.carrier, what, late, of.email if of else None)

@@ -1,0 +1,91 @@
+"""How the demo's simulators bring their receipts: by webhook to a real API, or in a file in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import secrets
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from app.config import Settings, WebhookSettings
+from app.db import Database
+from app.demo.cast import Receipts, Role
+from app.errors import SetupError
+from app.ledger.contract import Ledger
+from app.main import create_app
+from app.receipts.files.importer import import_file
+from app.receipts.files.register import Claim, register
+from app.receipts.files.words import words_of
+from app.serving import listen, server_of
+from app.tables.upload import File
+from app.webhooks import reception
+from app.worker import Worker
+from carriers.contract import ReceiptLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """The address that webhooks are posted to, the secret that signs them, and where result files go."""
+
+    folder: Path
+    door: socket.socket = field(default_factory=lambda: listen("127.0.0.1", 0))
+    secret: str = field(default_factory=secrets.token_hex, repr=False)
+
+    def flags(self, carrier: str, role: Role) -> list[str]:
+        """What the carrier's simulator is told of it."""
+        if role.receipts is Receipts.WEBHOOK:
+            url = f"http://127.0.0.1:{self.door.getsockname()[1]}/webhooks/{carrier}/{link_of(carrier)}"
+            return ["--webhook", url, "--webhook-secret", self.secret]
+        return ["--result-file", str(self.file(carrier))] if role.receipts is Receipts.FILE else []
+
+    def options(self, role: Role) -> dict[str, object]:
+        """What the carrier's link is told of it."""
+        if role.receipts is not Receipts.WEBHOOK:
+            return {}
+        return {"webhook": WebhookSettings(hmac_secret=SecretStr(self.secret))}
+
+    def file(self, carrier: str) -> Path:
+        """Where the carrier leaves its results."""
+        return self.folder / f"{carrier}-results.csv"
+
+    @asynccontextmanager
+    async def open(self, settings: Settings, db: Database, worker: Worker) -> AsyncIterator[None]:
+        """The API, whose webhooks bring receipts to the worker's inbox."""
+        hooks = reception(settings, db, worker.inbox)
+        server = server_of(create_app(settings, db, worker.metrics, hooks))
+        serving = asyncio.create_task(server.serve([self.door]))
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
+
+    def import_results(
+        self, db: Database, ledger: Ledger, settings: Settings, roles: Mapping[str, Role], who: str
+    ) -> None:
+        """Apply the files that carriers have left; SetupError where one is missing."""
+        for carrier, role in roles.items():
+            if role.receipts is Receipts.FILE:
+                self._import(db, ledger, settings, carrier, who)
+
+    def _import(self, db: Database, ledger: Ledger, settings: Settings, carrier: str, who: str) -> None:
+        path = self.file(carrier)
+        if not path.is_file():
+            raise SetupError(f"The simulator of {carrier} left no result file at {path}.")
+        with path.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        # What a file proves is what the contract says; this one is of handset level.
+        claim = Claim(carrier, level=ReceiptLevel.HANDSET)
+        known = db.write(register, claim, File(path.name, digest, path.stat().st_size), who)
+        import_file(db, ledger, known.id, path, words_of(settings.links.values(), carrier))
+
+
+def link_of(carrier: str) -> str:
+    """The name of the carrier's link in the demo."""
+    return f"{carrier}-demo"

@@ -1,0 +1,77 @@
+"""Deliveries of one batch in one campaign as people look through them: a page at a time, numbers masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app import clock
+from app.models import deliveries
+from app.phone import mask
+from app.states import DeliveryState
+
+# A state that few have is looked for in so many lines at once: the answer is quick in a batch of any size.
+STRETCH = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One delivery in a list; line: its subscriber's in the batch's file."""
+
+    line: int
+    phone: str
+    state: DeliveryState
+    reason: int
+    segments: int
+    area: str | None
+    submitted_at: datetime | None
+    done_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the list; next: after which line the list goes on, None at its end."""
+
+    items: Sequence[Listed]
+    next: int | None
+
+
+def listed(
+    connection: Connection,
+    of: tuple[int, int],
+    after: int,
+    limit: int,
+    states: Sequence[DeliveryState] = (),
+) -> Part:
+    """Up to `limit` deliveries of (campaign, batch) behind line `after`; `states`: only those, if any."""
+    d = deliveries.c
+    own = (d.campaign_id == of[0], d.batch_id == of[1])
+    query = select(deliveries).where(*own, d.seq > after).order_by(d.seq).limit(limit)
+    if states:
+        query = query.where(d.seq <= after + STRETCH, d.state.in_(states))
+    rows = connection.execute(query).all()
+    items = [
+        Listed(
+            row.seq,
+            mask(row.phone),
+            DeliveryState(row.state),
+            row.reason,
+            row.segments,
+            row.area,
+            _time(row.submitted_at),
+            _time(row.done_at),
+        )
+        for row in rows
+    ]
+    if len(items) == limit:
+        return Part(items, items[-1].line)
+    beyond = select(d.seq).where(*own, d.seq > after + STRETCH).limit(1)
+    more = bool(states) and connection.execute(beyond).first() is not None
+    return Part(items, after + STRETCH if more else None)
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))

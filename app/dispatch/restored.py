@@ -1,0 +1,92 @@
+"""After the database was put back: what may have been sent since is unknown, and then sending may go on."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from app import audit, clock, seal
+from app.db import Database
+from app.dispatch import homes, lanes
+from app.dispatch.runs import fan_out, next_due
+from app.errors import Conflict
+from app.ledger.contract import Ledger
+from app.models import lanes as links
+from app.models import runs
+from app.states import RunState
+
+_ALIVE = (RunState.RUNNING, RunState.PAUSED)
+_CHUNKS_AT_ONCE = 20
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One run that was alive in the backup, and how many of its deliveries are unknown now."""
+
+    run_id: int
+    carrier: str
+    unknown: int
+
+
+def doubt(db: Database, ledger: Ledger, who: str) -> list[Doubt]:
+    """Whatever runs that were alive had still to send is unknown from now on; what that made of each run.
+
+    What was not even queued is queued for it first: it may have been queued and sent as well. Nothing may be
+    at work on the database meanwhile; safe to begin again after it was broken off.
+    """
+    if db.sqlite:
+        db.write(ledger.reclaim)
+    while due := db.read(next_due, _ALIVE):
+        if due.first and db.read(seal.rows_altered, due.batch_id):
+            raise Conflict(
+                f"Batch {due.batch_id} was altered after its import: cancel run {due.run_id} first."
+            )
+        db.write(fan_out, ledger, due)
+    found = [_doubt_run(db, ledger, *run) for run in db.read(_alive)]
+    db.write(_note, ledger, who, found)
+    return found
+
+
+def _alive(connection: Connection) -> list[tuple[int, str]]:
+    query = select(runs.c.id, runs.c.carrier).where(runs.c.state.in_([state.value for state in _ALIVE]))
+    return [(row.id, row.carrier) for row in connection.execute(query.order_by(runs.c.id))]
+
+
+def planned(connection: Connection) -> list[int]:
+    """Runs that were not started yet in the backup: whether they were since, it can't know."""
+    query = select(runs.c.id).where(runs.c.state == RunState.PLANNED.value).order_by(runs.c.id)
+    return list(connection.execute(query).scalars())
+
+
+def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> Doubt:
+    first = select(links.c.id).where(links.c.carrier == carrier).order_by(links.c.id).limit(1)
+    lane_id = db.read(lambda connection: connection.execute(first).scalar())
+    ends, unknown = clock.monotonic() + _PATIENCE_S, 0
+    while True:
+        step = db.write(ledger.doubt, run_id, lane_id, _CHUNKS_AT_ONCE)
+        unknown += step.unknown
+        if not step.left:
+            return Doubt(run_id, carrier, unknown)
+        if clock.monotonic() > ends:
+            raise Conflict(f"Somebody is at work on run {run_id}: stop every worker, and say it again.")
+        time.sleep(0.0 if step.unknown else 0.5)  # a lease of before the backup is soon over
+
+
+def trust(connection: Connection, ledger: Ledger, who: str) -> None:
+    """Nothing was sent that this database does not know: a person's word."""
+    audit.note(connection, who, "database.trusted", "database", home=ledger.home(connection))
+    _go_on(connection, ledger, who)
+
+
+def _note(connection: Connection, ledger: Ledger, who: str, found: list[Doubt]) -> None:
+    unknown = {str(each.run_id): each.unknown for each in found}
+    audit.note(connection, who, "database.restored", "database", unknown=unknown)
+    _go_on(connection, ledger, who)
+
+
+def _go_on(connection: Connection, ledger: Ledger, who: str) -> None:
+    homes.settle(connection, ledger, who)
+    lanes.resettle(connection)

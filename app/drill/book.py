@@ -1,0 +1,117 @@
+"""The ledger held against the carrier's own book: copies, losses, inventions, unknowns, by number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from app.phone import mask
+from app.states import DeliveryState
+
+_TAKEN = frozenset(
+    {
+        DeliveryState.SUBMITTED,
+        DeliveryState.RELAYED,
+        DeliveryState.DELIVERED,
+        DeliveryState.UNDELIVERED,
+        DeliveryState.EXPIRED,
+    }
+)
+_FINAL = _TAKEN - {DeliveryState.SUBMITTED, DeliveryState.RELAYED}
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What the carrier counted: whole messages by number, and ids of acknowledged receipts by number."""
+
+    copies: Mapping[int, int]
+    acknowledged: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the ledger has: states by number, ids of receipts by number, numbers with one in quarantine."""
+
+    states: Mapping[int, int]
+    reported: Mapping[int, int]
+    waiting: Set[int]
+    ever_unknown: Set[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Excuses:
+    """What may be unknown: these numbers, declared when a sender was killed, and so many besides.
+
+    misnamed: numbers whose receipts may have borne an id that fits nothing.
+    """
+
+    declared: Set[int] = frozenset()
+    allowed: int = 0
+    misnamed: Set[int] = frozenset()
+
+
+@dataclass(slots=True)
+class Finding:
+    """The comparison: numbers by what is wrong with them; `wrong` is what makes the drill fail."""
+
+    wrong: dict[str, set[int]] = field(default_factory=dict)
+    figures: dict[str, int] = field(default_factory=dict)
+
+    def note(self, what: str, numbers: Iterable[int]) -> None:
+        """These numbers are wrong in this way."""
+        if found := set(numbers):
+            self.wrong[what] = found
+
+    def sentences(self) -> list[str]:
+        """One for each kind of wrong, with a few numbers as examples."""
+        return [
+            f"{len(numbers):,} {what}, such as {', '.join(map(mask, sorted(numbers)[:_SHOWN]))}."
+            for what, numbers in self.wrong.items()
+        ]
+
+
+def compare(numbers: Set[int], book: Book, kept: Kept, excuses: Excuses) -> Finding:
+    """numbers: all that were uploaded. Everything that the two books see differently."""
+    states, found = kept.states, Finding()
+    unknown = {phone for phone, state in states.items() if state == DeliveryState.UNKNOWN}
+    sure = {phone for phone, state in states.items() if state in _TAKEN}
+    took = set(book.copies)
+    found.note("numbers were sent more than one copy", (n for n, copies in book.copies.items() if copies > 1))
+    found.note("numbers are not in the ledger", numbers - set(states))
+    found.note("numbers were taken by the carrier, and the ledger does not know it", took - sure - unknown)
+    found.note("numbers are sent by the ledger, and the carrier never had them", sure - took)
+    found.note(
+        "numbers were never sent, though nothing stood in the way",
+        {phone for phone in set(states) - took if states[phone] != DeliveryState.UNKNOWN},
+    )
+    lost = (phone for phone, ids in book.acknowledged.items() if kept.reported.get(phone, 0) < ids)
+    found.note("numbers have a receipt that was acknowledged and is not in the ledger", lost)
+    told = {phone for phone, state in states.items() if state in _FINAL}
+    found.note("numbers have a final state without a receipt", told - set(book.acknowledged))
+    found.note("numbers were reported and are still unknown", unknown & set(book.acknowledged))
+    open_ones = {phone for phone, state in states.items() if state == DeliveryState.SUBMITTED}
+    found.note(
+        "numbers have a receipt in quarantine that fits their message",
+        open_ones & kept.waiting & set(book.acknowledged) - excuses.misnamed,
+    )
+    _explain(found, kept, excuses)
+    found.figures |= {
+        "messages": sum(book.copies.values()),
+        "copies_max": max(book.copies.values(), default=0),
+        "numbers_taken": len(took),
+        "delivered": sum(state == DeliveryState.DELIVERED for state in states.values()),
+        "unknown_ever": len(kept.ever_unknown),
+        "unknown_settled": len(kept.ever_unknown - unknown),
+        "unknown_left": len(unknown),
+        "receipts_kept": sum(kept.reported.values()),
+        "in_quarantine": len(kept.waiting),
+    }
+    return found
+
+
+def _explain(found: Finding, kept: Kept, excuses: Excuses) -> None:
+    """What was unknown was declared when a sender died, or belongs to an answer that could not come."""
+    odd = set(kept.ever_unknown) - excuses.declared
+    if len(odd) > excuses.allowed:
+        found.note(f"numbers became unknown where faults explain {excuses.allowed:,} at most", odd)

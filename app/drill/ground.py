@@ -1,0 +1,83 @@
+"""What every fault of the drill works with, and how its recovery is measured."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from app import clock
+from app.drill.client import Client
+from app.drill.cluster import Cluster
+from app.drill.crew import PATIENCE_S, Crew, Stuck
+from app.drill.look import Look
+from app.drill.plan import Event
+from carriers.simulators.smsc import Manners, Smsc
+
+SUB_BATCH = 200
+CARRIER = "viettel"
+RESPONSE_TIMEOUT_S = 1.0
+LEASE_S = 2.0
+_LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one fault did: seconds until Loa was at work again, and whom it left in doubt.
+
+    skipped: why it could not be done here; words: what is to be said of it.
+    """
+
+    recovery_s: float = 0.0
+    declared: frozenset[int] = frozenset()
+    skipped: str = ""
+    words: str = ""
+
+
+@dataclass(slots=True)
+class Ground:
+    """The processes, the carrier, a look at the ledger, and what may be unknown so far."""
+
+    crew: Crew
+    smsc: Smsc
+    look: Look
+    client: Client
+    cluster: Cluster | None
+    manners: Manners
+    declared: set[int] = field(default_factory=set)
+    allowed: int = 0
+
+    async def recovered(self, since: float) -> float:
+        """Wait until messages go out again, or none is left and the API serves; seconds since then."""
+        before = self.smsc.taken()
+        await self._until(lambda: self._at_work(before), since, "messages go out again")
+        return clock.monotonic() - since
+
+    async def serving(self, since: float) -> float:
+        """Wait until the API says that it can serve; seconds since then."""
+        await self._until(self.client.ready, since, "the API serves again")
+        return clock.monotonic() - since
+
+    async def _until(self, true: Callable[[], Awaitable[bool]], since: float, what: str) -> None:
+        while not await true():
+            if clock.monotonic() - since > PATIENCE_S:
+                raise Stuck(f"Not within {PATIENCE_S:g} s: {what}. {self.crew.sender.last_words()}")
+            await asyncio.sleep(_LOOK_S)
+
+    async def _at_work(self, before: int) -> bool:
+        if self.smsc.taken() > before:
+            return True
+        return await asyncio.to_thread(self.look.open) == 0 and await self.client.ready()
+
+    async def doubt(self) -> frozenset[int]:
+        """Numbers that a sender that has just died had declared, and none before: they may be unknown."""
+        found = frozenset(await asyncio.to_thread(self.look.declared)) - self.declared
+        self.declared |= found
+        return found
+
+    def plain(self) -> None:
+        """The carrier behaves as it did at first."""
+        self.smsc.manners = self.manners
+
+
+Act = Callable[[Ground, Event], Awaitable[Outcome]]

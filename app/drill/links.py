@@ -1,0 +1,71 @@
+"""The carrier misbehaves: binds, answers, throttling, receipts."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from app import clock
+from app.drill.ground import RESPONSE_TIMEOUT_S, SUB_BATCH, Ground, Outcome
+from app.drill.plan import Event, Fault
+
+# How the carrier behaves during a fault, by the names of the simulator's manners.
+MANNERS: dict[Fault, dict[str, Any]] = {
+    Fault.SILENT: {"silent": True},
+    Fault.LOST_ANSWERS: {"unanswered": 0.01},
+    Fault.GARBAGE: {"garbage": 0.001},
+    Fault.CUT: {"cut_writes": True},
+    Fault.THROTTLE: {"throttle": 0.9},
+    Fault.EARLY: {"early": 1.0},
+    Fault.LATE: {"receipt_delay_s": 4.0},
+    Fault.TWICE: {"twice": 1.0},
+    Fault.SHUFFLED: {"out_of_order": True, "receipt_spread_s": 2.0},
+    Fault.FOREIGN: {"foreign": 0.05},
+    Fault.OTHER_BASE: {"other_base": 0.02},
+    Fault.CARRIER_CLOCK: {"utc_offset_h": -17.0},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    never_answered: int
+    garbage_sent: int
+
+
+def _count(ground: Ground) -> _Counted:
+    report = ground.smsc.report()
+    return _Counted(report["never_answered"], report["garbage_sent"])
+
+
+async def behave(ground: Ground, event: Event) -> Outcome:
+    """The carrier behaves so for a while; what it leaves unanswered may be unknown."""
+    before = _count(ground)
+    ground.smsc.change(**MANNERS[event.fault])
+    seconds = event.seconds + (RESPONSE_TIMEOUT_S if event.fault is Fault.SILENT else 0)
+    await asyncio.sleep(seconds)
+    ground.plain()
+    recovery = await ground.recovered(clock.monotonic())
+    after = _count(ground)
+    ground.allowed += after.never_answered - before.never_answered
+    ground.allowed += SUB_BATCH * (after.garbage_sent - before.garbage_sent)
+    if event.fault is Fault.SILENT:
+        ground.allowed += SUB_BATCH * (1 + round(seconds / RESPONSE_TIMEOUT_S))
+    return Outcome(recovery)
+
+
+async def broken(ground: Ground, event: Event) -> Outcome:
+    """Every connection breaks at once."""
+    ground.allowed += SUB_BATCH * ground.smsc.binds()
+    ground.smsc.drop_all()
+    return Outcome(await ground.recovered(clock.monotonic()))
+
+
+async def unbound(ground: Ground, event: Event) -> Outcome:
+    """The carrier asks every bind to leave, and lets nobody in for a while."""
+    ground.allowed += SUB_BATCH * ground.smsc.binds()
+    ground.smsc.stop_accepting()
+    ground.smsc.unbind_all()
+    await asyncio.sleep(event.seconds)
+    await ground.smsc.start_accepting()
+    return Outcome(await ground.recovered(clock.monotonic()))

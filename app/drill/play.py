@@ -1,0 +1,187 @@
+"""The drill from end to end: waves of messages, faults by the plan, calm, and the comparison."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app import clock
+from app.drill import kills, links, stores
+from app.drill.client import CLIENTS
+from app.drill.crew import Stuck
+from app.drill.ground import CARRIER, Act, Ground, Outcome
+from app.drill.plan import Event, Fault, Order, Plan, make_plan
+from app.drill.stage import centre, engine, stage
+from app.drill.verdict import Done, Drilled, conclude, misnamed
+from app.states import DeliveryState
+
+FIRST = 84_960_000_000
+_PATIENCE_S = 120.0
+_FAULT_S = 3.5  # one fault and what follows, about
+_ACTS: dict[Fault, Act] = {
+    **dict.fromkeys(links.MANNERS, links.behave),
+    Fault.BROKEN_BINDS: links.broken,
+    Fault.UNBIND: links.unbound,
+    Fault.KILL_SENDER: kills.sender,
+    Fault.KILL_ON_WIRE: kills.on_wire,
+    Fault.KILL_API_IMPORT: kills.api_import,
+    Fault.KILL_API_ORDER: kills.api_order,
+    Fault.TWO_WORKERS: kills.two_workers,
+    Fault.FROZEN: kills.frozen,
+    Fault.KILL_DATABASE: stores.stopped,
+    Fault.DATABASE_AWAY: stores.away,
+    Fault.SLOW_DISK: stores.slow,
+    Fault.FULL_DISK: stores.full,
+    Fault.CLOCK: stores.jump,
+}
+_AT_START = (Fault.UPLOAD_50, Fault.START_50, Fault.KILL_FAN_OUT)
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is drilled, at how many messages a second, the carrier's port, and where the folder is made."""
+
+    order: Order
+    rate: float = 0.0
+    port: int = 0
+    parent: Path = Path("build")
+
+    @property
+    def pace(self) -> float:
+        """The link's rate: as given, or such that there is traffic as long as there are faults."""
+        return self.rate or min(4000.0, max(20.0, self.order.messages / (_FAULT_S * self.order.faults)))
+
+
+async def drill(options: Options, say: Say) -> Drilled:
+    """Run it; nothing is left running, and the folder goes when all is well."""
+    began, order = clock.monotonic(), options.order
+    plan = make_plan(order)
+    folder = _folder(options.parent)
+    say(f"{order.messages:,} messages, {len(plan.events)} faults by seed {order.seed}; logs in {folder}")
+    carrier = centre(order.seed, options.port)
+    with engine(order.engine, folder) as (url, cluster):
+        async with stage(url, folder, cluster, carrier, options.pace) as ground:
+            done = await _Performance(ground, plan, say).run()
+            await _calm(ground, done)
+            await ground.crew.stop()
+            numbers = frozenset(range(FIRST, FIRST + order.messages))
+            found = await asyncio.to_thread(conclude, ground, numbers, done, clock.monotonic() - began)
+    if not found.objections:
+        shutil.rmtree(folder)
+    return found
+
+
+def _folder(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="drill-", dir=parent)).resolve()
+
+
+@dataclass(slots=True)
+class _Performance:
+    """Waves and faults, in the plan's order."""
+
+    ground: Ground
+    plan: Plan
+    say: Say
+    done: list[Done] = field(default_factory=list)
+
+    async def run(self) -> tuple[Done, ...]:
+        """All of the plan; what was done."""
+        first = 0
+        for number, size in enumerate(self.plan.waves, 1):
+            own = [event for event in self.plan.events if first <= event.at < first + size]
+            await self._begin(number, first, size, {event.fault: event for event in own if _starts(event)})
+            for event in own:
+                if not _starts(event):
+                    await self._reach(event.at)
+                    await self._do(event, _ACTS[event.fault](self.ground, event))
+            first += size
+        return tuple(self.done)
+
+    async def _begin(self, number: int, first: int, size: int, faults: dict[Fault, Event]) -> None:
+        """Upload the wave's numbers, have its campaign approved, and start it."""
+        client, name = self.ground.client, f"wave-{number}"
+        content = _numbers(first, size)
+        batch: dict[str, Any] = {}
+
+        async def upload(clients: int) -> Outcome:
+            batch.update(await client.upload(f"{name}.csv", content, CARRIER, clients))
+            if batch["accepted"] != size:
+                raise Stuck(f"Of {size} numbers {batch['accepted']} were imported.")
+            return Outcome()
+
+        await self._perhaps(faults.get(Fault.UPLOAD_50), upload)
+        run = await client.approved(name, batch["id"], CARRIER)
+        kill = faults.get(Fault.KILL_FAN_OUT)
+
+        async def start(clients: int) -> Outcome:
+            if kill is None:
+                await client.start(run, clients)
+            else:
+                await self._do(kill, kills.fan_out(self.ground, kill, client.start(run, clients)))
+            return Outcome()
+
+        await self._perhaps(faults.get(Fault.START_50), start)
+
+    async def _perhaps(self, event: Event | None, act: Callable[[int], Awaitable[Outcome]]) -> None:
+        """From 50 clients where the plan says so, else from one."""
+        if event is None:
+            await act(1)
+        else:
+            await self._do(event, act(CLIENTS))
+
+    async def _do(self, event: Event, act: Awaitable[Outcome]) -> None:
+        first = self.ground.smsc.taken()
+        outcome = await act
+        self.done.append(Done(event, outcome, first, self.ground.smsc.taken()))
+        self.say(_line(self.done[-1]))
+
+    async def _reach(self, at: int) -> None:
+        """Until the carrier has taken so many messages, or nothing is left to send."""
+        while self.ground.smsc.taken() < at:
+            if await asyncio.to_thread(self.ground.look.open) == 0:
+                return
+            await asyncio.sleep(0.1)
+
+
+def _starts(event: Event) -> bool:
+    return event.fault in _AT_START
+
+
+def _numbers(first: int, size: int) -> bytes:
+    """The file of a wave."""
+    begin = FIRST - 84_000_000_000 + first
+    return ("phone\n" + "".join(f"0{n}\n" for n in range(begin, begin + size))).encode()
+
+
+def _line(done: Done) -> str:
+    event, outcome = done.event, done.outcome
+    said = [f"{done.first:>9,}  {event.fault}"]
+    said += [f"({event.point}, time {event.turn})"] * bool(event.point)
+    said.append(outcome.skipped or f"back in {outcome.recovery_s:.2f} s")
+    return " ".join([*said, *([f"({outcome.words})"] * bool(outcome.words))])
+
+
+async def _calm(ground: Ground, done: Sequence[Done]) -> None:
+    """All is sent, every receipt is brought and matched, and what the carrier reported is known."""
+    ends, strange = clock.monotonic() + _PATIENCE_S, misnamed(ground, done)
+    while not await asyncio.to_thread(_is_calm, ground, strange):
+        if clock.monotonic() > ends:  # the comparison says what is open
+            return
+        await asyncio.sleep(0.2)
+
+
+def _is_calm(ground: Ground, strange: Set[int]) -> bool:
+    look, smsc = ground.look, ground.smsc
+    if look.open() or smsc.outstanding() or look.leases():
+        return False
+    told = {phone for phone, _ in smsc.acknowledged()}
+    if told & look.within(DeliveryState.UNKNOWN):
+        return False
+    return not (look.within(DeliveryState.SUBMITTED) & look.waiting() - strange)

@@ -1,0 +1,215 @@
+"""Loa at work for as long as is asked for, and whether its processes grow: memory and files over the time."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import statistics
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from app import clock
+from app.db import Database
+from app.drill.crew import Crew, Stuck, comes
+from app.drill.ground import CARRIER, Ground
+from app.drill.plan import Engine
+from app.drill.play import FIRST
+from app.drill.stage import centre, engine, stage
+from app.ledger.choose import ledger_for
+from app.reports.verify import examine
+
+_EVERY_S = 0.2
+_WINDOWS = 12
+_WARM_UP = 3  # of the windows: caches fill, pools open
+_WAVES = 20  # campaigns, so that each window has imports, starts and ends in it
+_SHORTEST_WAVE_S, _LONGEST_WAVE_S = 4.0, 120.0
+# What a process may grow by while it is measured. A leak of ten bytes for each message is a hundred megabytes
+# in two hours of ten million messages.
+_ROOM_MB = 8.0
+_ROOM_FILES = 2.0
+_PATIENCE_S = 120.0
+Say = Callable[[str], None]
+
+
+class Sample(NamedTuple):
+    """One look at a process: memory of its own (not of files that are mapped), and open files."""
+
+    memory_mb: float
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """One process over the measured time: its floor at the beginning, and by how much that rose."""
+
+    name: str
+    samples: int
+    memory_mb: float
+    memory_grown_mb: float
+    files: float
+    files_grown: float
+
+
+@dataclass(frozen=True, slots=True)
+class Soaked:
+    """All that was found; `objections`: the sentences that make the soak fail."""
+
+    seconds: float
+    messages: int
+    copies_max: int
+    processes: tuple[Grown, ...]
+    objections: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """For how long, at how many messages a second, on which database, and where the folder is made."""
+
+    minutes: float
+    rate: float
+    engine: Engine
+    parent: Path
+
+
+def rise(values: Sequence[float]) -> tuple[float, float]:
+    """(the floor at the beginning, by how much it rose): spikes and one odd stretch do not count.
+
+    Each of a few windows counts with its lowest value; the rise is the median of the slopes between all pairs
+    of windows (Theil and Sen), over the time after the warm-up.
+    """
+    size = max(1, len(values) // _WINDOWS)
+    floors = [min(values[at : at + size]) for at in range(0, size * _WINDOWS, size) if values[at : at + size]]
+    floors = floors[_WARM_UP:] or floors[-1:]
+    slopes = [(later[1] - one[1]) / (later[0] - one[0]) for one, later in combinations(enumerate(floors), 2)]
+    return floors[0], statistics.median(slopes) * (len(floors) - 1) if slopes else 0.0
+
+
+def look(pid: int) -> Sample | None:
+    """The process now; None where it has ended."""
+    place = Path(f"/proc/{pid}")
+    try:
+        status = (place / "status").read_text("ascii")
+        files = len(list((place / "fd").iterdir()))
+    except OSError:
+        return None
+    own = next(line for line in status.splitlines() if line.startswith("RssAnon:"))
+    return Sample(int(own.split()[1]) / 1024, files)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Looks at every process of the crew, again and again."""
+
+    crew: Crew
+    seen: dict[str, list[Sample]] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        while True:
+            for hand in self.crew.hands:
+                if found := look(hand.pid):
+                    self.seen.setdefault(f"loa {hand.name}", []).append(found)
+            await asyncio.sleep(_EVERY_S)
+
+    def grown(self) -> tuple[Grown, ...]:
+        return tuple(_grown(name, samples) for name, samples in self.seen.items())
+
+
+def _grown(name: str, samples: Sequence[Sample]) -> Grown:
+    memory = rise([each.memory_mb for each in samples])
+    files = rise([float(each.files) for each in samples])
+    return Grown(name, len(samples), *memory, *files)
+
+
+async def soak(order: Order, say: Say) -> Soaked:
+    """Send campaign after campaign until the time is over; nothing is left running."""
+    folder = _folder(order.parent)
+    with engine(order.engine, folder) as (url, cluster):
+        async with stage(url, folder, cluster, centre(1, 0), order.rate) as ground:
+            watch = _Watch(ground.crew)
+            watching = asyncio.create_task(watch.run())
+            began = clock.monotonic()
+            messages = await _send(ground, order, say)
+            watching.cancel()  # what follows is no work any more
+            seconds = clock.monotonic() - began
+            await _calm(ground, messages)
+            await ground.crew.stop()
+            found = await asyncio.to_thread(_conclude, ground, watch, messages, seconds)
+    if not found.objections:
+        shutil.rmtree(folder)
+    return found
+
+
+def _folder(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="soak-", dir=parent)).resolve()
+
+
+async def _send(ground: Ground, order: Order, say: Say) -> int:
+    """Campaigns one behind the other, the next one prepared while one is being sent; how many messages."""
+    ends = clock.monotonic() + 60 * order.minutes
+    wave_s = min(max(60 * order.minutes / _WAVES, _SHORTEST_WAVE_S), _LONGEST_WAVE_S)
+    size, messages, number = max(100, round(order.rate * wave_s)), 0, 0
+    while clock.monotonic() < ends:
+        number += 1
+        first = FIRST - 84_000_000_000 + messages
+        content = "phone\n" + "".join(f"0{n}\n" for n in range(first, first + size))
+        batch = await ground.client.upload(f"soak-{number}.csv", content.encode(), CARRIER)
+        await ground.client.start(await ground.client.approved(f"soak-{number}", batch["id"], CARRIER))
+        messages += size
+        await _half_sent(ground, messages - size // 2, ends - clock.monotonic())
+        _alive(ground)
+        say(f"{clock.monotonic() - ends + 60 * order.minutes:7.0f} s {ground.smsc.taken():>12,} messages")
+    return messages
+
+
+async def _half_sent(ground: Ground, many: int, seconds: float) -> None:
+    """Until the carrier has so many messages, or the time is over."""
+    await comes(lambda: ground.smsc.taken() >= many, seconds)
+
+
+def _alive(ground: Ground) -> None:
+    for hand in ground.crew.hands:
+        if not hand.alive():
+            raise Stuck(f"`loa {hand.name}` has ended: {hand.last_words()}")
+
+
+async def _calm(ground: Ground, messages: int) -> None:
+    """All that was started is sent and reported; the comparison says what is not."""
+    ends = clock.monotonic() + _PATIENCE_S
+    while ground.smsc.taken() < messages or await asyncio.to_thread(ground.look.delivered) < messages:
+        if clock.monotonic() > ends:
+            return
+        await asyncio.sleep(_EVERY_S)
+
+
+def _conclude(ground: Ground, watch: _Watch, messages: int, seconds: float) -> Soaked:
+    seen, processes = ground.smsc.report(), watch.grown()
+    objections = [sentence for each in processes for sentence in _too_much(each)]
+    if (seen["distinct_numbers"], seen["copies_max"]) != (messages, 1):
+        objections.append(
+            f"Of {messages:,} numbers {seen['distinct_numbers']:,} were sent to, at most "
+            f"{seen['copies_max']} times."
+        )
+    if left := messages - ground.look.delivered():
+        objections.append(f"{left:,} deliveries are not delivered in the ledger.")
+    db = Database(ground.look.url)
+    try:
+        objections += [difference.sentence for difference in examine(db, ledger_for(db)).differences]
+    finally:
+        db.close()
+    return Soaked(seconds, messages, int(seen["copies_max"]), processes, tuple(objections))
+
+
+def _too_much(grown: Grown) -> list[str]:
+    found = []
+    if grown.memory_grown_mb > _ROOM_MB:
+        found.append(
+            f"{grown.name} grew by {grown.memory_grown_mb:.1f} MB, from {grown.memory_mb:.1f} MB on."
+        )
+    if grown.files_grown > _ROOM_FILES:
+        found.append(f"{grown.name} has {grown.files_grown:.1f} more files open, from {grown.files:.0f} on.")
+    return found

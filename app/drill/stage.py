@@ -1,0 +1,98 @@
+"""Sets the drill's stage: an empty database, settings, keys, a simulated carrier and Loa's processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import httpx
+from sqlalchemy import inspect
+
+from app import schema
+from app.access.acts import NewKey, add_key
+from app.auth.caller import at_keyboard
+from app.config import normal_url
+from app.db import Database, connect_patiently
+from app.drill.client import CLIENTS, Client
+from app.drill.cluster import Cluster, own_cluster
+from app.drill.crew import Crew
+from app.drill.ground import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
+from app.drill.look import Look
+from app.drill.plan import Engine
+from app.errors import SetupError
+from carriers.simulators.smsc import Manners, Smsc
+
+_CHUNK = 500
+_WHO = at_keyboard("root")
+
+
+@contextmanager
+def engine(name: Engine, folder: Path) -> Iterator[tuple[str, Cluster | None]]:
+    """The database's URL, and its server where that is the drill's own."""
+    if name == "sqlite":
+        yield f"sqlite:///{folder / 'loa.sqlite3'}", None
+        return
+    with own_cluster() as cluster:
+        given = os.environ.get("LOA_DATABASE_URL")
+        if cluster is None and not given:
+            raise SetupError(
+                "PostgreSQL's own programs (initdb, pg_ctl) are not installed here. Install them, or name an "
+                "empty database in LOA_DATABASE_URL; its server is then not stopped, its connections are cut."
+            )
+        yield cluster.url if cluster else normal_url(given or ""), cluster
+
+
+def _keys(url: str) -> tuple[str, str]:
+    """An empty database brought up to date, and two keys in it: an author's and an approver's."""
+    db = Database(url)
+    try:
+        connect_patiently(db, 10.0)
+        if not db.sqlite and db.read(lambda connection: inspect(connection).get_table_names()):
+            raise SetupError(
+                "The database of LOA_DATABASE_URL is not empty, and the drill wants one that is."
+            )
+        schema.upgrade(db)
+        author = db.write(add_key, NewKey("drill"), _WHO)
+        return author, db.write(add_key, NewKey("drill chief", "approver"), _WHO)
+    finally:
+        db.close()
+
+
+@asynccontextmanager
+async def stage(
+    url: str, folder: Path, cluster: Cluster | None, carrier: Smsc, rate: float
+) -> AsyncIterator[Ground]:
+    """Loa at work on the carrier's simulator; nothing of it is left running."""
+    author, chief = _keys(url)
+    crew = Crew(folder, url)
+    limits = httpx.Limits(max_connections=2 * CLIENTS)
+    try:
+        async with carrier, httpx.AsyncClient(base_url=crew.base, timeout=30, limits=limits) as http:
+            crew.configure(
+                _link(carrier.port, rate),
+                sub_batch=SUB_BATCH,
+                chunk_size=_CHUNK,
+                lease_seconds=LEASE_S,
+                requests_per_minute=1_000_000,
+            )
+            crew.start()
+            yield Ground(crew, carrier, Look(url), Client(http, author, chief), cluster, carrier.manners)
+    finally:
+        crew.end()
+
+
+def centre(seed: int, port: int) -> Smsc:
+    """The carrier's simulator: quick to answer, receipts come after a third of a second or two."""
+    manners = Manners(
+        seed=seed, answer_delay_s=0.01, receipt_delay_s=0.3, receipt_spread_s=0.3, receipt_window=500
+    )
+    return Smsc(manners, port)
+
+
+def _link(port: int, rate: float) -> dict[str, object]:
+    own: dict[str, object] = {"carrier": CARRIER, "kind": "smpp", "host": "127.0.0.1", "port": port}
+    own |= {"system_id": "drill", "password": "drill", "segments_per_second": rate, "window": 100}
+    own |= {"response_timeout_s": RESPONSE_TIMEOUT_S, "reconnect_min_s": 0.1, "reconnect_max_s": 1.0}
+    return own

@@ -1,0 +1,128 @@
+"""The database away, stopped at points of the code, on a full or a slow disk; wall clocks that jump."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app import clock
+from app.drill.cluster import Cluster
+from app.drill.crew import comes
+from app.drill.fuse import Charge
+from app.drill.ground import Ground, Outcome
+from app.drill.plan import Event
+
+_SLOW_S = 0.3
+_SKEW_S = 3600.0
+_WAL_WRITE_LOCK = 120  # the byte of SQLite's -shm file that whoever writes holds
+_COMES_UP_S = 8.0
+_STORM = {"receipt_delay_s": 0.0, "receipt_window": 2000, "twice": 1.0}
+_LOG_ROOM = 64 * 1024
+
+
+async def stopped(ground: Ground, event: Event) -> Outcome:
+    """The server stops when the sender is at a point of the code."""
+    cluster, hand = ground.cluster, ground.crew.sender
+    if cluster is None:
+        return await _cut(ground)
+    hand.lay(Charge(event.point, event.turn, pid=cluster.pid, signal=signal.SIGQUIT))
+    came = await comes(cluster.down, _COMES_UP_S)
+    words = "" if came else "the point did not come up: stopped where it was"
+    hand.clear()
+    if words:
+        await asyncio.to_thread(cluster.stop)
+    await asyncio.sleep(event.seconds)
+    return Outcome(await _back(ground, cluster), words=words)
+
+
+async def away(ground: Ground, event: Event) -> Outcome:
+    """Nothing can be written for a while, and receipts storm in."""
+    ground.smsc.change(**_STORM)
+    if ground.crew.sqlite:
+        with _held(ground.crew.folder / "loa.sqlite3-shm"):
+            await asyncio.sleep(event.seconds)
+        recovery = await ground.recovered(clock.monotonic())
+    elif ground.cluster is None:
+        return await _cut(ground)
+    else:
+        await asyncio.to_thread(ground.cluster.stop)
+        await asyncio.sleep(event.seconds)
+        recovery = await _back(ground, ground.cluster)
+    ground.plain()
+    return Outcome(recovery)
+
+
+async def _back(ground: Ground, cluster: Cluster) -> float:
+    began = clock.monotonic()
+    await asyncio.to_thread(cluster.start)
+    return max(await ground.recovered(began), await ground.serving(began))
+
+
+async def _cut(ground: Ground) -> Outcome:
+    """The server is not ours to stop: every connection to it is ended instead."""
+    await asyncio.to_thread(ground.look.cut)
+    ground.plain()
+    words = "no own server: its connections were cut"
+    return Outcome(await ground.recovered(clock.monotonic()), words=words)
+
+
+@contextmanager
+def _held(file: Path) -> Iterator[None]:
+    """SQLite's writer's lock, held as by another program that writes."""
+    with file.open("r+b") as shared:
+        fcntl.lockf(shared, fcntl.LOCK_EX, 1, _WAL_WRITE_LOCK)
+        yield
+
+
+async def slow(ground: Ground, event: Event) -> Outcome:
+    """Every commit of the sender takes longer, with its locks held."""
+    ground.crew.sender.lay(Charge(slow_s=_SLOW_S))
+    await asyncio.sleep(event.seconds)
+    ground.crew.sender.clear()
+    return Outcome(await ground.recovered(clock.monotonic()), words=f"{_SLOW_S:g} s a commit")
+
+
+async def full(ground: Ground, event: Event) -> Outcome:
+    """Nothing can be written for want of room: files by a limit, PostgreSQL's log on its own disk."""
+    if ground.crew.sqlite:
+        return await _no_growth(ground, event)
+    cluster = ground.cluster
+    if cluster is None or cluster.disk is None:
+        return Outcome(skipped="no file system could be mounted for PostgreSQL's log")
+    filler = cluster.disk / "filler"
+    with filler.open("wb") as file:
+        room = os.statvfs(cluster.disk)
+        os.posix_fallocate(file.fileno(), 0, max(1, room.f_bavail * room.f_frsize))
+        await asyncio.to_thread(ground.look.flood)  # what is reserved for the log already has room
+        fell = await comes(cluster.down, _COMES_UP_S)
+        await asyncio.sleep(event.seconds)
+    filler.unlink()
+    words = "the server stopped" if fell else "the server lived on"
+    if fell:
+        return Outcome(await _back(ground, cluster), words=words)
+    return Outcome(await ground.recovered(clock.monotonic()), words=words)
+
+
+async def _no_growth(ground: Ground, event: Event) -> Outcome:
+    """No file of the process may grow: writes fail as on a full disk (with EFBIG for ENOSPC)."""
+    hand = ground.crew.sender
+    room = hand.log.stat().st_size + _LOG_ROOM
+    resource.prlimit(hand.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+    await asyncio.sleep(event.seconds)
+    resource.prlimit(hand.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    return Outcome(await ground.recovered(clock.monotonic()))
+
+
+async def jump(ground: Ground, event: Event) -> Outcome:
+    """The sender's wall clock goes an hour ahead, then an hour behind, then right again."""
+    for skew_s in (_SKEW_S, -_SKEW_S):
+        ground.crew.sender.lay(Charge(skew_s=skew_s))
+        await asyncio.sleep(event.seconds)
+    ground.crew.sender.clear()
+    return Outcome(await ground.recovered(clock.monotonic()), words="app/clock set off by an hour")

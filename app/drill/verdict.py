@@ -1,0 +1,126 @@
+"""What the drill found: the comparison, `loa verify`, and what each kind of fault did to its messages."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from app.db import Database
+from app.drill.book import Book, Excuses, Finding, Kept, compare
+from app.drill.ground import Ground, Outcome
+from app.drill.plan import Event, Fault
+from app.ledger.choose import ledger_for
+from app.reports.verify import examine
+from app.states import DeliveryState
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """One fault as it happened, while the carrier took its messages `first` to `last`."""
+
+    event: Event
+    outcome: Outcome
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One kind of fault. Counts are of the messages that the carrier took while it lasted."""
+
+    fault: Fault
+    times: int
+    skipped: str
+    copies_max: int
+    lost: int
+    unknown: int
+    settled: int
+    receipts_lost: int
+    recovery_median_s: float
+    recovery_max_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """All that was found; `objections`: the sentences that make the drill fail."""
+
+    done: tuple[Done, ...]
+    rows: tuple[Row, ...]
+    finding: Finding
+    objections: tuple[str, ...]
+    seconds: float
+
+
+def conclude(ground: Ground, numbers: frozenset[int], done: tuple[Done, ...], seconds: float) -> Drilled:
+    """Compare the two books, and recount the ledger. Nothing may be at work any more."""
+    seen, look = ground.smsc, ground.look
+    book = Book({number: seen.copies(number) for number in seen.numbers()}, dict(seen.acknowledged()))
+    kept = Kept(look.states(), look.reported(), look.waiting(), look.ever_unknown())
+    excuses = Excuses(ground.declared, ground.allowed, misnamed(ground, done))
+    finding = compare(numbers, book, kept, excuses)
+    rows = tuple(_rows(done, seen.in_order(), book, kept))
+    objections = [*finding.sentences(), *_verified(str(look.url))]
+    if open_ones := look.open():
+        objections.append(f"{open_ones:,} deliveries were not sent in the end.")
+    return Drilled(done, rows, finding, tuple(objections), seconds)
+
+
+def misnamed(ground: Ground, done: Iterable[Done]) -> set[int]:
+    """Numbers whose receipts may have had their id in the other base."""
+    order, own = ground.smsc.in_order(), [each for each in done if each.event.fault is Fault.OTHER_BASE]
+    return {number for each in own for number in order[each.first : each.last]}
+
+
+def _verified(url: str) -> list[str]:
+    """What `loa verify` says."""
+    db = Database(url)
+    try:
+        return [difference.sentence for difference in examine(db, ledger_for(db)).differences]
+    finally:
+        db.close()
+
+
+def _rows(done: Sequence[Done], order: Sequence[int], book: Book, kept: Kept) -> Iterable[Row]:
+    for fault in Fault:
+        own = [each for each in done if each.event.fault is fault]
+        if own:
+            yield _row(fault, own, order, Whole(book, kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Both books."""
+
+    book: Book
+    kept: Kept
+
+    def lost(self, number: int) -> bool:
+        """Taken by the carrier, and the ledger has it as never sent."""
+        return self.kept.states.get(number, DeliveryState.QUEUED) == DeliveryState.QUEUED
+
+    def receipt_lost(self, number: int) -> bool:
+        """Acknowledged, and not in the ledger."""
+        return self.kept.reported.get(number, 0) < self.book.acknowledged.get(number, 0)
+
+    def settled(self, number: int) -> bool:
+        """Known in the end."""
+        return self.kept.states.get(number) != DeliveryState.UNKNOWN
+
+
+def _row(fault: Fault, own: Sequence[Done], order: Sequence[int], whole: Whole) -> Row:
+    numbers = {number for each in own for number in order[each.first : each.last]}
+    doubtful = numbers.union(*(each.outcome.declared for each in own)) & whole.kept.ever_unknown
+    took = [each.outcome.recovery_s for each in own if not each.outcome.skipped]
+    return Row(
+        fault,
+        len(took),
+        next((each.outcome.skipped for each in own if each.outcome.skipped), ""),
+        max((whole.book.copies.get(number, 0) for number in numbers), default=0),
+        sum(map(whole.lost, numbers)),
+        len(doubtful),
+        sum(map(whole.settled, doubtful)),
+        sum(map(whole.receipt_lost, numbers)),
+        statistics.median(took) if took else 0.0,
+        max(took, default=0.0),
+    )

@@ -1,0 +1,99 @@
+"""How connections are made: what each engine is told at first, and whether one that rested still stands."""
+
+from __future__ import annotations
+
+import math
+import select
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app import clock
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-65536",
+    "PRAGMA wal_autocheckpoint=10000",
+)
+# Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty
+# is kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower).
+_BY_KEY = "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
+# A network that goes dead says nothing: without these a writer would wait for it for a quarter of an hour.
+_DEAD_PEER = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+# A host without power or cable in mid-transaction leaves its rows locked with the server, and for the lane's
+# row all others wait: shorter than a lease. Whoever only reads holds up nobody.
+_SILENT_WRITER_MS = 5_000
+_SILENT_READER_MS = 60_000
+# A connection that rests is asked for a sign of life before a write: never one of a lane at work.
+_ASK_AFTER_S = 1.0
+WRITER = "loa-write"  # what the writers' connections are called, so that others can wait for their end
+
+
+def sqlite_engine(url: str) -> Engine:
+    """Connections to the file of this URL, whose transactions begin when it is said."""
+    Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=16, max_overflow=16, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def _connected(raw: Any, _: Any) -> None:
+        raw.isolation_level = None  # by app/db.py, not by the driver
+        for pragma in _PRAGMAS:
+            raw.execute(pragma)
+
+    return engine
+
+
+def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
+    """Connections for so many threads; by_key: those of the writers, whose every statement goes by key."""
+    silent, more = (_SILENT_WRITER_MS, _BY_KEY) if by_key else (_SILENT_READER_MS, "")
+    options = f"-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout={silent} {more}"
+    engine = create_engine(
+        url,
+        pool_size=threads + 4,
+        max_overflow=20,
+        pool_timeout=10,
+        connect_args={"options": options, "application_name": WRITER if by_key else "loa", **_DEAD_PEER},
+    )
+
+    @event.listens_for(engine, "checkin")
+    def _put_back(_raw: Any, record: ConnectionPoolEntry) -> None:
+        record.info["loa_rests_since"] = clock.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _taken(raw: Any, record: ConnectionPoolEntry, _: Any) -> None:
+        # A read that meets a dead connection is done again; a write must not, so it asks beforehand.
+        rested = clock.monotonic() - record.info.get("loa_rests_since", math.inf)
+        if _hung_up(raw) or (by_key and rested > _ASK_AFTER_S and not _answers(raw)):
+            raise InvalidatePoolError("the server has closed the connection")
+
+    return engine
+
+
+def _answers(raw: psycopg.Connection) -> bool:
+    """Whether the server still knows this connection: one that came back after a power cut says nothing."""
+    return raw.pgconn.exec_(b"").status == psycopg.pq.ExecStatus.EMPTY_QUERY
+
+
+def _hung_up(raw: psycopg.Connection) -> bool:
+    """Whether the server has ended this idle connection: seen at the socket, without asking the server.
+
+    Whatever it says unasked is taken for that: its parting words come before the end itself.
+    """
+    if raw.closed:
+        return True
+    looking = select.poll()
+    looking.register(raw.fileno(), select.POLLIN)
+    return bool(looking.poll(0))

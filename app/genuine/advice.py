@@ -1,0 +1,33 @@
+"""What is told to people of each verdict, and how long a text may be."""
+
+from __future__ import annotations
+
+from app.genuine.compare import Verdict
+from app.phone import Sentence
+
+LONGEST = 2000  # characters that may be pasted
+
+ADVICE = {
+    Verdict.GENUINE: Sentence(
+        "Word for word: this text was sent through this system. If yours came from another sender, or with a "
+        "link, a number to call or a demand for money, do not follow it.",
+        "Đúng từng chữ: nội dung này đã được gửi qua hệ thống. Nếu tin đến từ tên người gửi "
+        "khác, hoặc kèm đường dẫn, số điện thoại, yêu cầu chuyển tiền thì đừng làm theo.",
+    ),
+    Verdict.INCOMPLETE: Sentence(
+        "This is only a part of a text that was sent. Paste the whole of it and check again.",
+        "Đây chỉ là một phần của một tin đã gửi. Hãy dán đủ cả tin rồi kiểm tra lại.",
+    ),
+    Verdict.ALTERED: Sentence(
+        "WARNING: much like a text that was sent, but not word for word, so it is probably a forgery. Do not "
+        "open its links, do not call its numbers.",
+        "CẢNH BÁO: gần giống một tin đã gửi nhưng không đúng từng chữ, nhiều khả năng là tin "
+        "giả. Đừng bấm đường dẫn, đừng gọi số trong tin.",
+    ),
+    Verdict.UNKNOWN: Sentence(
+        "No text that was sent is like this. That does not tell whether it is genuine: ask the nearest "
+        "police before you follow it.",
+        "Không có nội dung này trong các tin đã gửi. Điều đó chưa nói được tin là thật hay giả: "
+        "hãy hỏi Công an nơi gần nhất trước khi làm theo.",
+    ),
+}

@@ -1,0 +1,186 @@
+"""A pasted text against the texts that were sent: the same, a part of one, an altered one, or unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from difflib import SequenceMatcher
+from enum import StrEnum
+from itertools import pairwise
+
+from app.genuine.words import Word, words
+
+MOST_WORDS = 800  # ten SMS parts have fewer
+_FEWEST = 5  # words that a text must have for others to be like it
+_ALIKE = 0.4  # part of the pairs of neighbours that both have, of the shorter one's
+_PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
+_PREFIXES_AT_ONCE = 2
+
+
+class Verdict(StrEnum):
+    """What can be said of a text."""
+
+    GENUINE = "genuine"  # word for word one that was sent
+    INCOMPLETE = "incomplete"  # the beginning or the end of such a one is missing, and nothing else differs
+    ALTERED = "altered"  # much like such a one, but not the same: probably a forgery
+    UNKNOWN = "unknown"
+
+
+class Change(StrEnum):
+    """What became of some words of the original."""
+
+    SAME = "same"
+    ADDED = "added"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some words of the pasted text, or of the original that are missing in it."""
+
+    change: Change
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One campaign that sent a text. Days of Viet Nam; last_day None: it is still being sent."""
+
+    first_day: date
+    sender: str
+    last_day: date | None
+
+
+def in_order(uses: Iterable[Use]) -> tuple[Use, ...]:
+    """Each once, the oldest first."""
+    return tuple(sorted(set(uses), key=lambda use: (use.first_day, use.sender, use.last_day or date.max)))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A text that was sent, and by whom and when."""
+
+    words: tuple[Word, ...]
+    uses: tuple[Use, ...]
+    bare: tuple[str, ...] = field(init=False)
+    pairs: frozenset[tuple[str, str]] = field(init=False)
+    plain: bool = field(init=False)  # sent without marks: a copy may have got them from people who type well
+
+    def __post_init__(self) -> None:
+        bare = tuple(word.bare for word in self.words)
+        object.__setattr__(self, "bare", bare)
+        object.__setattr__(self, "pairs", _pairs(bare))
+        object.__setattr__(self, "plain", all(word.plain for word in self.words))
+
+    def same(self, word: Word, original: Word) -> bool:
+        """The pasted word is the original's."""
+        if self.plain:
+            return word.bare == original.bare and word.vietnamese
+        return word.copies(original)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found: the uses of the text that it is, or is like, and what differs."""
+
+    verdict: Verdict
+    uses: tuple[Use, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+
+class Texts:
+    """All texts that were sent: found by their words at once, or by what they have in common."""
+
+    def __init__(self, known: Iterable[Known]) -> None:
+        self._known = [each for each in known if each.words]
+        self._exact: dict[tuple[str, ...], list[Known]] = {}
+        for each in self._known:
+            self._exact.setdefault(each.bare, []).append(each)
+        senders = {tuple(w.bare for w in words(use.sender)) for each in self._known for use in each.uses}
+        self._prefixes = sorted({*senders, *_PREFIXES} - {()})
+
+    def look(self, text: str) -> Finding:
+        """What can be said of a pasted text."""
+        pasted = words(text)[: MOST_WORDS + 1]
+        if not pasted:
+            return Finding(Verdict.UNKNOWN)
+        for some in self._without_prefix(pasted):
+            uses = in_order(use for known in self._same(some) for use in known.uses)
+            if uses:
+                return Finding(Verdict.GENUINE, uses)
+        near = self._nearest(pasted)
+        return Finding(Verdict.UNKNOWN) if near is None else _compared(near, pasted)
+
+    def _same(self, pasted: Sequence[Word]) -> list[Known]:
+        found = self._exact.get(tuple(word.bare for word in pasted), ())
+        return [known for known in found if all(map(known.same, pasted, known.words))]
+
+    def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
+        """The text as it is, then without what a carrier or a telephone has put before it."""
+        yield pasted
+        for _ in range(_PREFIXES_AT_ONCE):
+            bare = tuple(word.bare for word in pasted)
+            own = [prefix for prefix in self._prefixes if bare[: len(prefix)] == prefix]
+            if not own:
+                return
+            pasted = pasted[max(map(len, own)) :]
+            yield pasted
+
+    def _nearest(self, pasted: Sequence[Word]) -> Known | None:
+        mine = _pairs([word.bare for word in pasted])
+        if len(pasted) < _FEWEST:
+            return None
+        best, found = 0.0, None
+        for known in self._known:
+            shorter = min(len(mine), len(known.pairs))
+            alike = len(mine & known.pairs) / shorter if len(known.words) >= _FEWEST and shorter else 0.0
+            if alike > best:
+                best, found = alike, known
+        return found if best >= _ALIKE else None
+
+
+def _pairs(bare: Sequence[str]) -> frozenset[tuple[str, str]]:
+    return frozenset(pairwise(bare))
+
+
+def _compared(known: Known, pasted: Sequence[Word]) -> Finding:
+    parts = tuple(_parts(known, pasted))
+    kinds = [part.change for part in parts]
+    inside = kinds[1:-1] if len(kinds) > 1 else kinds
+    whole = Change.ADDED not in kinds and Change.MISSING not in inside
+    return Finding(Verdict.INCOMPLETE if whole else Verdict.ALTERED, known.uses, parts)
+
+
+def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[Part]:
+    """The pasted words in order, with those of the original that are missing between them."""
+    matcher = SequenceMatcher(None, known.bare, [word.bare for word in pasted], autojunk=False)
+    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
+        original, mine = known.words[i1:i2], pasted[j1:j2]
+        if kind == "equal":
+            yield from _matched(known, original, mine)
+            continue
+        if original:
+            yield Part(Change.MISSING, _joined(original))
+        if mine:
+            yield Part(Change.ADDED, _joined(mine))
+
+
+def _matched(known: Known, original: Sequence[Word], pasted: Sequence[Word]) -> Iterator[Part]:
+    """Words of the same letters: those with other marks are other words."""
+    run: list[Word] = []
+    for mine, its in zip(pasted, original, strict=True):
+        if known.same(mine, its):
+            run.append(mine)
+            continue
+        if run:
+            yield Part(Change.SAME, _joined(run))
+        run = []
+        yield Part(Change.MISSING, its.raw)
+        yield Part(Change.ADDED, mine.raw)
+    if run:
+        yield Part(Change.SAME, _joined(run))
+
+
+def _joined(some: Iterable[Word]) -> str:
+    return " ".join(word.raw for word in some)

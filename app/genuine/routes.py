@@ -1,0 +1,85 @@
+"""The public question: is this text genuine? Open to everybody; the text is neither stored nor logged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi import APIRouter, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.errors import Invalid, TooLarge
+from app.genuine.advice import ADVICE, LONGEST
+from app.genuine.compare import Finding, Part, Use, Verdict
+from app.genuine.desk import Desk
+
+router = APIRouter(tags=["verify"])
+
+_BODY_LIMIT = 32 * 1024  # bytes: LONGEST characters of Vietnamese, also where a form spells each byte out
+_TEXT_TOO_LONG = f"Send the text of one SMS, {LONGEST} characters at the most."
+
+
+class Pasted(BaseModel):
+    """A text as it was received: copied as a whole, with or without diacritics."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"text": "Cong an tinh canh bao: ke gian gia danh"}]}
+    )
+
+    text: str = Field(min_length=1, max_length=LONGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is known of the text. uses: by which sender ID and on which days the genuine text was sent; parts:
+    what differs from it, in its order; advice: the same in Vietnamese.
+    """
+
+    verdict: Verdict
+    uses: Sequence[Use]
+    parts: Sequence[Part]
+    advice: str
+
+
+_SCHEMA = Pasted.model_json_schema()
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _SCHEMA}}}
+}
+
+
+@router.post("/v1/verify", openapi_extra=_BODY)
+async def verify_text(request: Request) -> Answer:
+    """Whether a text is, word for word, one that was sent; what differs where it is only much alike."""
+    try:
+        pasted = Pasted.model_validate_json(await read_body(request))
+    except ValidationError as error:
+        told = error.errors(include_input=False, include_url=False, include_context=False)
+        raise RequestValidationError([each | {"loc": ("body", *each["loc"])} for each in told]) from None
+    found = await look(request, pasted.text)
+    return Answer(found.verdict, found.uses, found.parts, ADVICE[found.verdict].vi)
+
+
+async def look(request: Request, text: str) -> Finding:
+    """What can be said of the text; Invalid for what is none."""
+    if not text.strip() or len(text) > LONGEST:
+        raise Invalid(_TEXT_TOO_LONG, field="text")
+    return await run_in_threadpool(_desk(request).look, text)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, once the address has been let in, and no more of it than one text needs."""
+    forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
+    _desk(request).admit(request.client.host if request.client else "", forwarded)
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _BODY_LIMIT:
+            raise TooLarge(_TEXT_TOO_LONG)
+    return body
+
+
+def _desk(request: Request) -> Desk:
+    return cast(Desk, request.app.state.genuine)

@@ -1,0 +1,74 @@
+"""A text as its words: what copying changes (spaces, quotes, case, marks, invisible ones) is none of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from carriers.text import unaccent
+
+# Never part of an address or a number, so that nothing that can be tapped hides behind them.
+_BETWEEN = re.compile(
+    "[\\s\\x00-\\x1f\\x7f,;!?\"'()\\[\\]{}<>|`*\u00b4\u2018-\u201f\u2022\u2039\u203a\u00ab\u00bb\u00b7]+"
+)
+_DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
+_EDGES = ".:-_/"
+_BAR = "\u0335"  # stands for the bar of đ, which is no mark to Unicode
+_MARKS = frozenset("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b" + _BAR)
+# Invisible as well, but what follows is shown from right to left: a number would be read as another one.
+_TURNING = dict.fromkeys((0x202B, 0x202E, 0x2067), "\ufffd")
+_VARIANTS = range(0xFE00, 0xFE10)  # which picture of a character is meant; nobody sees them
+
+
+class Word(NamedTuple):
+    """One word. raw: for people; bare: in small letters without marks; letters: each with its marks."""
+
+    raw: str
+    bare: str
+    letters: tuple[tuple[str, frozenset[str]], ...]
+
+    @property
+    def plain(self) -> bool:
+        """It bears no mark at all."""
+        return not any(marks for _, marks in self.letters)
+
+    @property
+    def vietnamese(self) -> bool:
+        """It bears no marks but those of Vietnamese."""
+        return all(marks <= _MARKS for _, marks in self.letters)
+
+    def copies(self, original: Word) -> bool:
+        """The same letters, each with the original's marks or none: a copy may lose them, not change them."""
+        pairs = zip(self.letters, original.letters, strict=False)
+        return self.bare == original.bare and all(not mine[1] or mine[1] == its[1] for mine, its in pairs)
+
+
+def words(text: str) -> list[Word]:
+    """The words of a text in order. Anything that is seen and is no mark between words belongs to one."""
+    visible = "".join(char for char in text.translate(_TURNING) if not _invisible(char))
+    normal = _DASHES.sub("-", unicodedata.normalize("NFKC", visible))
+    return [_word(raw) for piece in _BETWEEN.split(normal) if (raw := piece.strip(_EDGES))]
+
+
+def _invisible(char: str) -> bool:
+    return unicodedata.category(char) == "Cf" or ord(char) in _VARIANTS
+
+
+def _word(raw: str) -> Word:
+    small = unicodedata.normalize("NFC", raw.casefold())
+    return Word(raw, unaccent(small), tuple(_letters(small)))
+
+
+def _letters(small: str) -> Iterator[tuple[str, frozenset[str]]]:
+    letter, marks = "", set[str]()
+    for char in unicodedata.normalize("NFD", small.replace("đ", "d" + _BAR)):
+        if unicodedata.combining(char):
+            marks.add(char)
+            continue
+        if letter:
+            yield letter, frozenset(marks)
+        letter, marks = char, set()
+    if letter:
+        yield letter, frozenset(marks)

@@ -1,0 +1,197 @@
+"""Routes whose acts are carried out once for each Idempotency-Key, and only on what If-Match names."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, wraps
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+from fastapi import Depends, Header, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from app.api import Config, Db, Who
+from app.db import Database, Joined
+from app.http import versions
+from app.http.answers import Answer, Claim, once
+from app.http.versions import Target
+
+REPLAYED = "Idempotency-Replayed"
+_KEPT = ("etag", "location")
+_JSON = "application/json"
+
+Endpoint = Callable[..., Any]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,128}$",
+        description="the same key and body: carried out once, answered alike; another body: 422. Kept a day",
+        examples=["5f0c2b1e-start-run-1"],
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match", description="the ETag that you have read; 412 if changed since", examples=['"3"']
+    ),
+]
+
+
+_MADE = "__loa_made__"
+_UNKEYED = "__loa_unkeyed__"
+E = TypeVar("E", bound=Endpoint)
+Said = Callable[[dict[str, Any]], str]
+
+
+def shows_secret(made: Said) -> Callable[[E], E]:
+    """For an endpoint whose answer holds a secret and is never stored: under the same key again it is 409.
+
+    made: the sentence of that, from the endpoint's arguments: what was made, and how to go on.
+    """
+
+    def marked(endpoint: E) -> E:
+        setattr(endpoint, _MADE, made)
+        return endpoint
+
+    return marked
+
+
+def unkeyed(endpoint: E) -> E:
+    """For an act whose body holds a password: not even a hash of it is kept, so it takes no key.
+
+    Nor If-Match: judging and hashing a password is long for a transaction, and no version tells of one.
+    """
+    setattr(endpoint, _UNKEYED, True)
+    return endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How a request wants its act: once for its key (`claim`), only on what was read (`if_match`)."""
+
+    db: Database
+    response: Response
+    keep_ms: int
+    claim: Claim | None = None
+    if_match: str | None = None
+
+
+async def get_asked(response: Response, db: Db, settings: Config) -> Asked:
+    """What every act has; `response` is where its endpoint puts headers and status."""
+    return Asked(db, response, settings.idempotency_ms)
+
+
+async def get_claim(request: Request, who: Who, key: Key = None) -> Claim | None:
+    """The claim of a POST with a key: of this caller, on exactly this request."""
+    if key is None:
+        return None
+    asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+    return Claim(who.name, key, hashlib.sha256(asked + await request.body()).hexdigest())
+
+
+def get_if_match(if_match: IfMatch = None) -> str | None:
+    """What the caller has read."""
+    return if_match
+
+
+class Acts(APIRoute):
+    """A route that changes things: it knows Idempotency-Key (POST) and If-Match (app/http/versions.py).
+
+    Both make the endpoint part of one transaction, with the stored answer and the look at the version: what
+    it gets as `db` is that transaction. Those that stream uploads have their own way (app/http/uploads.py).
+    """
+
+    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+        methods = set(options.get("methods") or ())
+        alone = inspect.iscoroutinefunction(endpoint) or hasattr(endpoint, _UNKEYED)
+        if methods - {"GET", "HEAD"} and not alone:
+            endpoint = _acting(endpoint, path, options.get("status_code") or 200, "POST" in methods)
+        super().__init__(path, endpoint, **options)
+
+
+def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint:
+    signature = inspect.signature(endpoint)
+    if "http_asked" in signature.parameters or "db" not in signature.parameters:
+        return (
+            endpoint  # done before (a router that is included makes its routes anew), or it changes nothing
+        )
+    target = versions.target_of(path, signature.parameters)
+    wants: dict[str, Endpoint] = {"http_asked": get_asked}
+    wants |= {"http_claim": get_claim} if keyed else {}
+    wants |= {"http_if_match": get_if_match} if target else {}
+
+    @wraps(endpoint)
+    def acted(**given: Any) -> Any:
+        own = {name.removeprefix("http_"): given.pop(name) for name in wants}
+        asked = replace(own.pop("asked"), **own)
+        if asked.claim is None and asked.if_match is None:
+            return endpoint(**given)
+        return _carry_out(_Work(endpoint, given, status, target), asked)
+
+    acted.__signature__ = _signature(signature, wants)  # type: ignore[attr-defined]
+    return acted
+
+
+def _signature(of: inspect.Signature, wants: dict[str, Endpoint]) -> inspect.Signature:
+    """The same with the parameters that FastAPI is to fill for us."""
+    kind = inspect.Parameter.KEYWORD_ONLY
+    plain = [each.replace(kind=kind) for each in of.parameters.values()]
+    more = [inspect.Parameter(name, kind, default=Depends(get)) for name, get in wants.items()]
+    return of.replace(parameters=plain + more)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An endpoint, its arguments, the status of its answer where it sets none, and what If-Match is of."""
+
+    endpoint: Endpoint
+    given: dict[str, Any]
+    status: int
+    target: Target | None
+
+    @property
+    def secret(self) -> str | None:
+        """What is said instead of its answer, if that holds a secret."""
+        made: Said | None = getattr(self.endpoint, _MADE, None)
+        return None if made is None else made(self.given)
+
+    def within(self, connection: Connection, asked: Asked) -> Answer:
+        """The answer, made wholly in this transaction."""
+        if asked.if_match is not None and self.target is not None:
+            now = self.target.version(connection, self.given[self.target.parameter])
+            versions.require(connection, asked.if_match, now)
+        db = Joined(asked.db, connection)
+        found = self.endpoint(**self.given | {"db": db})
+        headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
+        body = b"" if found is None else _adapter(self.endpoint).dump_json(found)
+        return Answer(asked.response.status_code or self.status, headers, body)
+
+
+def _carry_out(work: _Work, asked: Asked) -> Response:
+    """Everything in one transaction, and the answer only after its commit."""
+
+    def act(connection: Connection) -> Answer:
+        return work.within(connection, asked)
+
+    if asked.claim is None:
+        answer, replayed = asked.db.write(act), False
+    else:
+        answer, replayed = asked.db.write(once, asked.claim, asked.keep_ms, act, work.secret)
+    return respond(answer, replayed)
+
+
+def respond(answer: Answer, replayed: bool) -> Response:
+    """The answer as it goes out."""
+    headers = answer.headers | ({REPLAYED: "true"} if replayed else {})
+    return Response(answer.body, answer.status, headers, _JSON if answer.body else None)
+
+
+@cache
+def _adapter(endpoint: Endpoint) -> TypeAdapter[Any]:
+    """Writes what the endpoint returns, as FastAPI does by its annotation."""
+    return TypeAdapter(get_type_hints(endpoint)["return"])

@@ -1,0 +1,116 @@
+"""What was answered under an Idempotency-Key, kept in the transaction of the act that it answers."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, delete, insert, select
+
+from app import clock
+from app.db import one_at_a_time
+from app.errors import AppError
+from app.models import answers
+
+_UNSTORED = 0  # instead of a status: the body is a sentence on what was made, and the answer is kept nowhere
+_SWEPT = 1000  # rows at a time, so that no sweep holds the writer for long
+
+
+class KeyReused(AppError):
+    """The Idempotency-Key stands for another request: take a new key for each act."""
+
+    status, slug, title = 422, "key-reused", "The key stands for another request"
+
+
+class DoneBefore(AppError):
+    """The act was carried out under this key; its answer held a secret, so it was never stored."""
+
+    status, slug, title = 409, "done-before", "Carried out before; the secret was shown once"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Who asks under which key; request: SHA-256 of method, address and body in hexadecimal."""
+
+    caller: str
+    key: str
+    request: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer as it goes out; headers: those that belong to the act, such as Location."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def once(
+    connection: Connection,
+    claim: Claim,
+    keep_ms: int,
+    act: Callable[[Connection], Answer],
+    secret: str | None = None,
+) -> tuple[Answer, bool]:
+    """The answer of this claim, and whether it is one of before: the act is carried out the first time only.
+
+    An act that raises leaves nothing behind, so it may be asked again. KeyReused where the key stands for
+    another request. keep_ms: how long an answer stands; after that the key is new. secret: the answer holds
+    one, so this sentence is kept in its place; asked again it is DoneBefore.
+    """
+    one_at_a_time(connection, _lock(claim))
+    if found := find(connection, claim, keep_ms):
+        return found, True
+    connection.execute(delete(answers).where(*_own(claim)))  # one whose time is over
+    answer = act(connection)
+    _store(connection, claim, answer if secret is None else Answer(_UNSTORED, {}, secret.encode()))
+    return answer, False
+
+
+def _store(connection: Connection, claim: Claim, answer: Answer) -> None:
+    connection.execute(
+        insert(answers).values(
+            caller=claim.caller,
+            key=claim.key,
+            request=claim.request,
+            status=answer.status,
+            headers=answer.headers,
+            body=answer.body,
+            at=clock.now_ms(),
+        )
+    )
+
+
+def sweep(connection: Connection, keep_ms: int) -> int:
+    """Forget answers that no longer stand, the oldest first; how many, at most _SWEPT."""
+    old = select(answers.c.caller, answers.c.key).where(answers.c.at < clock.now_ms() - keep_ms)
+    rows = connection.execute(old.order_by(answers.c.at).limit(_SWEPT)).all()
+    for row in rows:
+        connection.execute(delete(answers).where(answers.c.caller == row.caller, answers.c.key == row.key))
+    return len(rows)
+
+
+def find(connection: Connection, claim: Claim, keep_ms: int) -> Answer | None:
+    """The answer that stands for this claim; KeyReused where the key stands for another request, DoneBefore
+    where the answer held a secret.
+    """
+    row = connection.execute(select(answers).where(*_own(claim))).first()
+    if row is None or row.at < clock.now_ms() - keep_ms:
+        return None
+    if row.request != claim.request:
+        raise KeyReused("This Idempotency-Key was sent with another request; take a new key for each act.")
+    if row.status == _UNSTORED:
+        raise DoneBefore(row.body.decode())
+    return Answer(row.status, row.headers, row.body)
+
+
+def _own(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return answers.c.caller == claim.caller, answers.c.key == claim.key
+
+
+def _lock(claim: Claim) -> int:
+    """One number for each key of a caller, as advisory locks have them: 8 bytes with a sign."""
+    digest = hashlib.sha256(f"{claim.caller}\n{claim.key}".encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,0 +1,140 @@
+"""What /openapi.json says beyond what FastAPI knows: every status, examples, and summaries in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from app.http.samples import sample
+
+Document = dict[str, Any]
+Operation = dict[str, Any]
+
+_METHODS = ("get", "post", "put", "delete", "patch")
+_RANGES = ("4XX", "5XX")
+_PROBLEM = "application/problem+json"
+_JSON = "application/json"
+_MULTIPART = "multipart/form-data"
+_TEXTS = {"text/csv": "line,reason\n4,not a mobile number\n", "text/plain": "YÊU CẦU NHẮN TIN ...\n"}
+_BYTES = {"type": "string", "format": "binary"}
+
+# Status -> its name among the components, when it comes, and the kind of problem of its example.
+_REFUSALS: dict[str, tuple[str, str, str]] = {
+    "400": ("BadRequest", "The body can't be read", "bad-request"),
+    "401": ("Unauthorised", "No credentials, or wrong ones", "unauthorised"),
+    "403": ("Forbidden", "Not for this caller", "forbidden"),
+    "404": ("NotFound", "Nothing of that number that this caller may see", "not-found"),
+    "409": ("Conflict", "Not possible in the present state", "conflict"),
+    "412": ("VersionChanged", "If-Match names a version that has been changed since", "version-changed"),
+    "413": ("TooLarge", "The body is too large", "too-large"),
+    "415": ("Encoded", "The body is compressed", "encoded"),
+    "422": ("Invalid", "The input is not valid; the sentences name the fields", "invalid"),
+    "428": ("VersionWanted", "The edit does not say what it was made from", "version-wanted"),
+    "429": ("TooOften", "Too many requests; Retry-After says how long to wait", "too-often"),
+    "500": ("Unbalanced", "Figures that do not add up are not given out", "report-unbalanced"),
+    "503": ("Away", "The database is away; Retry-After says when to come again", "database-away"),
+}
+_NEED_IF_MATCH = ("edit_campaign", "set_addressee")
+_WEBHOOK = ("400", "403", "413", "415", "422", "503")
+_UNCHANGED = {"description": "Nothing has changed since the ETag that If-None-Match names"}
+_IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": "ETags that you have; 304 if one of them still holds",
+}
+
+
+def describe(document: Document, titles: dict[str, str]) -> None:
+    """Complete the document in place. titles: kind of problem -> its title, of all there are."""
+    components = document.setdefault("components", {})
+    components["responses"] = {
+        name: _refusal(status, words, kind, titles[kind]) for status, (name, words, kind) in _REFUSALS.items()
+    }
+    for path, method, operation in operations(document):
+        _summarise(operation)
+        _answers(path, method, operation)
+        for media, content in _contents(operation):
+            _exemplify(media, content, components["schemas"])
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
+    """Path, method and operation of each."""
+    for path, methods in document["paths"].items():
+        for method in _METHODS:
+            if method in methods:
+                yield path, method, methods[method]
+
+
+def _refusal(status: str, words: str, kind: str, title: str) -> dict[str, Any]:
+    example = {
+        "type": f"/docs/errors#{kind}",
+        "title": title,
+        "status": int(status),
+        "detail": f"{words}.",
+        "request_id": "0f8fad5bd9cb469fa16570867728950e",
+    }
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": words, "content": {_PROBLEM: {"schema": schema, "example": example}}}
+
+
+def _summarise(operation: Operation) -> None:
+    """The first clause of the description, where FastAPI has only spelt out the function's name."""
+    spelt = operation["operationId"].replace("_", " ").title()
+    if operation.get("summary", spelt).lower() == spelt.lower() and operation.get("description"):
+        sentence = operation["description"].split("\n")[0]
+        for end in (". ", "; ", ": "):
+            sentence = sentence.split(end)[0]
+        operation["summary"] = sentence.rstrip(".")
+
+
+def _answers(path: str, method: str, operation: Operation) -> None:
+    """Every status by itself: none may come that is not here."""
+    responses = operation["responses"]
+    for each in _RANGES:
+        responses.pop(each, None)
+    for status in sorted(_statuses(path, method, operation)):
+        responses.setdefault(status, {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"})
+    if method == "get" and path.startswith("/v1/") and _JSON in responses.get("200", {}).get("content", {}):
+        responses["304"] = dict(_UNCHANGED)
+        operation.setdefault("parameters", []).append(dict(_IF_NONE_MATCH))
+
+
+def _statuses(path: str, method: str, operation: Operation) -> set[str]:
+    if path.startswith("/webhooks/"):
+        return set(_WEBHOOK)
+    if not path.startswith("/v1/"):
+        return {"503"} if path == "/readyz" else set()
+    body = operation.get("requestBody")
+    headers = {each["name"].lower() for each in operation.get("parameters", []) if each["in"] == "header"}
+    found = {"401", "403", "429", "503"}
+    found |= {"404", "409", "422"} if "{" in path else set()
+    found |= {"422"} if operation.get("parameters") or body else set()
+    found |= {"400", "413"} if body else set()
+    found |= {"404", "409", "422"} if method != "get" else set()
+    found |= {"412"} if "if-match" in headers else set()
+    found |= {"428"} if operation["operationId"] in _NEED_IF_MATCH else set()
+    return found | ({"500"} if "report" in operation["operationId"] else set())
+
+
+def _contents(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Media type and content of the request and of every answer that stands in the operation itself."""
+    places = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for place in places:
+        yield from place.get("content", {}).items()
+
+
+def _exemplify(media: str, content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    if "example" in content or "examples" in content:
+        return
+    kind = media.partition(";")[0]
+    if kind in _TEXTS:
+        content.setdefault("schema", {"type": "string"})
+        content["example"] = _TEXTS[kind]
+    elif content.get("schema") and (kind in (_JSON, _MULTIPART) or "form" in kind):
+        content["example"] = sample(content["schema"], schemas)
+    elif kind == _JSON:
+        content.update(schema={"type": "object"}, example={})
+    else:
+        content.setdefault("schema", dict(_BYTES))

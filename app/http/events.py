@@ -1,0 +1,156 @@
+"""Server-sent events: one look at the database for all who watch, whoever and however many they are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from app.db import Database
+from app.errors import Away
+
+MEDIA_TYPE = "text/event-stream"
+# Proxies that gather answers before they pass them on are asked not to (nginx reads X-Accel-Buffering).
+HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+
+Target = TypeVar("Target")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """How a watched thing stands: its state, its JSON, a hash of that as `tag`, and whether it is over."""
+
+    state: str
+    body: bytes
+    tag: str
+    over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """In seconds: between two looks, between two signs of life, and how long one stream goes on.
+
+    A stream ends after `longest`, and the client comes again: then its rights are looked at anew.
+    """
+
+    every: float = 1.0
+    at_least: float = 0.2
+    heartbeat: float = 15.0
+    longest: float = 300.0
+
+
+Look = Callable[[Connection, Collection[Target]], Mapping[Target, Picture]]
+
+
+class Hub(Generic[Target]):
+    """Looks at all that is watched, in one read for all, and tells every watcher of what has changed.
+
+    It looks only while somebody watches; at once when some process says that there is something to do.
+    """
+
+    def __init__(self, db: Database, look: Look[Target], pace: Pace = Pace()) -> None:
+        self._db, self._look, self.pace = db, look, pace
+        self._watchers: Counter[Target] = Counter()
+        self._pictures: Mapping[Target, Picture] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+        self._due = asyncio.Event()
+        self._closed = False
+        self._listening = False
+
+    def close(self) -> None:
+        """End every stream: the server is about to stop."""
+        self._closed = True
+        self._tell()
+
+    async def now(self, target: Target) -> Picture | None:
+        """How it stands, by a look of its own."""
+        return (await self._db.aread(self._look, [target])).get(target)
+
+    async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
+        """The events of one watcher, ready to be sent; known: the tag of what it has already, or ""."""
+        clock, before = asyncio.get_running_loop().time, ""
+        ends = clock() + self.pace.longest
+        yield b": here it comes\n\n"
+        with self._watching(target):
+            spoken = clock()
+            while not self._closed and clock() < ends:
+                news, picture = self._news, self._pictures.get(target)
+                if picture is not None and picture.tag != known:
+                    yield (b"" if before else b"retry: 2000\n") + b"".join(_events(picture, before))
+                    known, before, spoken = picture.tag, picture.state, clock()
+                if picture is not None and picture.over:
+                    return
+                if clock() - spoken >= self.pace.heartbeat:
+                    yield b": still here\n\n"
+                    spoken = clock()
+                await _wait(news, min(spoken + self.pace.heartbeat, ends) - clock())
+
+    @contextmanager
+    def _watching(self, target: Target) -> Iterator[None]:
+        self._watchers[target] += 1
+        if target not in self._pictures:
+            self._due.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._looking())
+        try:
+            yield
+        finally:
+            self._watchers[target] -= 1
+            if not self._watchers[target]:
+                del self._watchers[target]
+
+    async def _looking(self) -> None:
+        self._listen(asyncio.get_running_loop())
+        while self._watchers and not self._closed:
+            self._due.clear()
+            with suppress(Away):  # watchers go on hearing signs of life; the next look tells them the rest
+                pictures = await self._db.aread(self._look, list(self._watchers))
+                if pictures != self._pictures:
+                    self._pictures = pictures
+                    self._tell()
+            await asyncio.sleep(self.pace.at_least)
+            await _wait(self._due, self.pace.every - self.pace.at_least)
+        self._pictures = {}
+
+    def _tell(self) -> None:
+        told, self._news = self._news, asyncio.Event()
+        told.set()
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at once when a process says that something has happened."""
+        if self._listening:
+            return
+        self._listening = True
+
+        def wake() -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._due.set)
+
+        self._db.on_wake(wake)
+
+
+def _events(picture: Picture, before: str) -> Iterator[bytes]:
+    if before not in ("", picture.state):
+        yield _event("state", picture.tag, b'{"state":"%s"}' % picture.state.encode())
+    yield _event("progress", picture.tag, picture.body)
+    if picture.over:
+        yield _event("end", picture.tag, b'{"state":"%s"}' % picture.state.encode())
+
+
+def _event(name: str, tag: str, data: bytes) -> bytes:
+    return b"event: %s\nid: %s\ndata: %s\n\n" % (name.encode(), tag.encode(), data)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    """Whether it was set in that time."""
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -1,0 +1,54 @@
+"""The names by which Loa may be asked for: under any other it answers nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import AppError
+from app.http.rates import Refuse
+
+# Whoever can ask this way is on the machine itself: its checks of health, its proxy.
+_HERE = ("localhost", "127.0.0.1", "[::1]")
+
+
+class WrongHost(AppError):
+    """Asked for by a name that is not Loa's own."""
+
+    status, slug, title = 421, "wrong-host", "This is not the name of this service"
+
+
+class Hosts:
+    """Refuses whoever asks for another host than ours, so that no other name shares our pages and cookies.
+
+    names: host names and addresses, without ports; refuse: makes the answer.
+    """
+
+    def __init__(self, app: ASGIApp, names: Collection[str], refuse: Refuse) -> None:
+        self.app = app
+        self.names = {*_HERE, *(_bracketed(name.lower()) for name in names)}
+        self.refuse = refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI: streams pass through untouched."""
+        if scope["type"] != "http" or self._is_ours(Headers(scope=scope).getlist("host")):
+            await self.app(scope, receive, send)
+            return
+        error = WrongHost("Loa is not asked for by this name; the setting public_hosts has its names.")
+        await self.refuse(Request(scope), error)(scope, receive, send)
+
+    def _is_ours(self, said: Collection[str]) -> bool:
+        return len(said) == 1 and {_without_port(each) for each in said} <= self.names
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.lower().rpartition(":")
+    return (name if colon and port.isdigit() else host.lower()).removesuffix(".")
+
+
+def _bracketed(name: str) -> str:
+    """An address of IPv6 as it stands in a header."""
+    return f"[{name}]" if ":" in name else name

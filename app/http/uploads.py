@@ -1,0 +1,115 @@
+"""Uploads: whose form sends them, what a scanner says of them, and once for each Idempotency-Key.
+
+The content that a key stands for is the file's hash and the fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from pydantic import TypeAdapter
+from sqlalchemy import Connection
+
+from app.api import Config, Who
+from app.auth import sessions
+from app.config import Settings
+from app.gate import CSRF_FIELD, OWED
+from app.http import scan
+from app.http.acts import Key, respond
+from app.http.answers import Answer, Claim, find, once
+from app.tables.upload import Admit, Upload, received
+
+BODY_LIMIT = 1_048_576  # bytes of a body that is no upload, and of what stands around an upload's file
+LIMIT = "loa_body_limit"  # where a request's scope says that more may come
+
+
+@asynccontextmanager
+async def taken(request: Request, settings: Settings, folder: Path, limit: int) -> AsyncIterator[Upload]:
+    """The upload in this request, in `folder` until the end of the block; `limit`: bytes of its file.
+
+    Before a byte of it is kept, a page's form has shown its token; when it is whole, a scanner has passed it.
+    """
+    kind = request.headers.get("content-type", "")
+    async with received(_body(request, limit), folder, kind, limit, _admit(request)) as upload:
+        await scan.require_clean(settings, upload.path)
+        yield upload
+
+
+def _admit(request: Request) -> Admit | None:
+    """Who asks a page's form for its token, among the fields before the file; None where the gate has."""
+    token = request.scope.pop(OWED, None)
+    if token is None:
+        return None
+    return lambda fields: sessions.require_csrf(token, fields.pop(CSRF_FIELD, b"").decode("utf-8", "replace"))
+
+
+def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body of an upload whose file may have `limit` bytes.
+
+    Only here may more than BODY_LIMIT come, after the caller was let in: what a request says of its own kind
+    lifts no limit.
+    """
+    request.scope[LIMIT] = limit + BODY_LIMIT
+    return request.stream()
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """How one upload wants to be taken: once for its key, where it has one. place: method and address."""
+
+    caller: str
+    place: str
+    key: str | None
+    keep_ms: int
+
+    def take(
+        self, connection: Connection, upload: Upload, act: Callable[[Connection], Answer]
+    ) -> tuple[Answer, bool]:
+        """The answer, and whether it is one of before; act and stored answer are this transaction."""
+        claim = self._claim(upload)
+        return (act(connection), False) if claim is None else once(connection, claim, self.keep_ms, act)
+
+    def found(self, connection: Connection, upload: Upload) -> Answer | None:
+        """The answer of before, for who has much to do before the transaction."""
+        claim = self._claim(upload)
+        return None if claim is None else find(connection, claim, self.keep_ms)
+
+    def _claim(self, upload: Upload) -> Claim | None:
+        """On what is handed in; neither the file's name nor how the body is cut into parts belongs to it."""
+        if self.key is None:
+            return None
+        said = json.dumps([self.place, upload.file.sha256, sorted(upload.fields.items())])
+        return Claim(self.caller, self.key, hashlib.sha256(said.encode()).hexdigest())
+
+
+async def get_intake(request: Request, who: Who, settings: Config, key: Key = None) -> Intake:
+    """The intake of this request; its body is not read here."""
+    place = f"{request.method} {request.url.path}?{request.url.query}"
+    return Intake(who.name, place, key, settings.idempotency_ms)
+
+
+Taking = Annotated[Intake, Depends(get_intake)]
+
+
+def answer(status: int, kind: Any, found: Any, location: str | None = None) -> Answer:
+    """What FastAPI would make of it: `found` as JSON of this type."""
+    headers = {"location": location} if location else {}
+    return Answer(status, headers, _adapter(kind).dump_json(found))
+
+
+def sent(taken: tuple[Answer, bool]) -> Response:
+    """The answer as it goes out."""
+    return respond(*taken)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

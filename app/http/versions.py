@@ -1,0 +1,111 @@
+"""ETag and If-Match: an edit or an order is carried out only on what its author has read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Connection, select
+
+from app.errors import Invalid, VersionChanged
+from app.models import addressees, api_keys, campaigns, people, runs
+
+_TAG = re.compile(r'"([A-Za-z0-9._]{1,60})(?:-[0-9a-f]{1,64})?"')
+
+
+def versions_of(if_match: str) -> set[str]:
+    """The versions that a header If-Match names; Invalid where one is no ETag of ours.
+
+    An ETag is "VERSION-HASH": the hash tells any difference apart, the version what a person decides on, so
+    that figures that move while somebody thinks are no obstacle.
+    """
+    found = [_TAG.fullmatch(each.strip()) for each in if_match.split(",")]
+    if None in found:
+        raise Invalid(
+            'Give the ETag that you have read, for example "3" with its quotation marks.', field="If-Match"
+        )
+    return {each[1] for each in found if each}
+
+
+def require(connection: Connection, if_match: str, now: str) -> None:
+    """VersionChanged unless `now`, the version that there is, is one that If-Match names; `*` is any."""
+    wanted = {now} - {""} if if_match.strip() == "*" else versions_of(if_match)
+    if now not in wanted:
+        raise VersionChanged(
+            f"It has version {now or 'none'} now; read it again, and repeat what still fits."
+        )
+
+
+def campaign_version(connection: Connection, campaign_id: int) -> str:
+    """The number that each edit of a campaign moves on; "" where there is none."""
+    version = connection.execute(select(campaigns.c.version).where(campaigns.c.id == campaign_id)).scalar()
+    return "" if version is None else str(version)
+
+
+def run_version(connection: Connection, run_id: int) -> str:
+    """What orders to a run depend on: state, turn, rate, the campaign's version; "" where there is none."""
+    query = select(runs.c.state, runs.c.priority, runs.c.segments_per_second, campaigns.c.version)
+    query = query.join(campaigns, campaigns.c.id == runs.c.campaign_id).where(runs.c.id == run_id)
+    row = connection.execute(query).first()
+    # A sign has no place in a tag's version part, so priorities count from their least.
+    return (
+        ""
+        if row is None
+        else ".".join(
+            str(each) for each in (row.state, row.priority + 100, row.segments_per_second or 0, row.version)
+        )
+    )
+
+
+# ---- lists whose entries are edited: the version is that of the whole list ---------------------------------
+
+
+def addressees_version(connection: Connection, directive_id: int) -> str:
+    """Of all that is registered on a directive's addressees."""
+    a = addressees.c
+    return _of(connection, (a.id, a.name, a.kind, a.carrier, a.email), a.directive_id == directive_id)
+
+
+def people_version(connection: Connection, _name: str = "") -> str:
+    """Of who may sign in; passwords and factors are no part of it."""
+    p = people.c
+    return _of(connection, (p.id, p.name, p.role, p.carrier, p.disabled_at))
+
+
+def keys_version(connection: Connection, _name: str = "") -> str:
+    """Of the keys as they are listed, but for when they were last used."""
+    k = api_keys.c
+    return _of(connection, (k.id, k.name, k.prefix, k.role, k.carrier, k.expires_at, k.revoked_at))
+
+
+def _of(connection: Connection, columns: Collection[Column[Any]], *where: Any) -> str:
+    first = next(iter(columns))
+    rows = connection.execute(select(*columns).where(*where).order_by(first)).all()
+    return hashlib.sha256(repr([tuple(row) for row in rows]).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an edit is made of: `version` of what its address names by `parameter`, below `place`."""
+
+    place: str
+    parameter: str
+    version: Callable[[Connection, Any], str]
+
+
+_TARGETS = (
+    Target("/runs/{run_id}", "run_id", run_version),
+    Target("/campaigns/{campaign_id}", "campaign_id", campaign_version),
+    Target("/directives/{directive_id}/addressees", "directive_id", addressees_version),
+    Target("/users/{name}", "name", people_version),
+    Target("/keys/{name}", "name", keys_version),
+)
+
+
+def target_of(path: str, parameters: Collection[str]) -> Target | None:
+    """What If-Match speaks of on this path, where its endpoint takes that parameter."""
+    found = (each for each in _TARGETS if each.place in path and each.parameter in parameters)
+    return next(found, None)

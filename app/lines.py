@@ -1,0 +1,156 @@
+"""Connections that leave this machine in plain, and who has said why they may; TLS for who calls us."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator
+from ipaddress import ip_address
+from itertools import zip_longest
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from sqlalchemy import URL, make_url
+
+from app.config import LinkSettings, Settings
+from app.errors import SetupError
+from carriers import registry
+from carriers.contract import LinkError, PlainLine
+
+_CHECKED = ("verify-ca", "verify-full")
+
+
+class Line(NamedTuple):
+    """A plain connection: what it is, what encrypts it, and the setting that says why it may be plain."""
+
+    what: str
+    remedy: str
+    setting: str
+    why: str | None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, and both ways out."""
+        return (
+            f"{self.what} is not protected by TLS. {self.remedy}; or say in {self.setting} why it need not "
+            "be: a leased line, a VPN, a network that is closed to all others."
+        )
+
+
+def is_here(host: str) -> bool:
+    """Whether what goes to this host or address stays on the machine; a path is a socket of its own."""
+    if host in ("localhost", "") or host.startswith("/"):
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def open_to_others(settings: Settings) -> bool:
+    """Whether other machines come to us, by ourselves or by a proxy."""
+    return settings.behind_tls or not is_here(settings.host)
+
+
+def plain(settings: Settings) -> Iterator[Line]:
+    """Every connection of these settings that leaves the machine without TLS, explained or not."""
+    yield from _callers(settings)
+    yield from _database(settings)
+    for name, link in settings.links.items():
+        for host in _plain_hosts(name, link):
+            what, remedy = f"The line of link {name} to {host}", "Set tls, or an address with https, for it"
+            yield Line(what, remedy, f"links.{name}.private_line", link.private_line)
+    for name, endpoint in settings.endpoints.items():
+        host = urlsplit(endpoint.url).hostname or ""
+        if endpoint.url.startswith("http:") and not is_here(host):
+            what, remedy = f"The way to the endpoint {name}", "Give it an address with https"
+            yield Line(what, remedy, f"endpoints.{name}.private_line", endpoint.private_line)
+    mail = settings.mail
+    if mail and mail.security == "none" and not is_here(mail.host):
+        what, remedy = f"The way to the mail server {mail.host}", 'Set mail.security to "starttls" or "tls"'
+        yield Line(what, remedy, "mail.private_line", mail.private_line)
+    logs = urlsplit(settings.log_to or "")
+    if logs.scheme == "tcp" and not is_here(logs.hostname or ""):
+        what, remedy = f"The way of the log to {logs.hostname}", "Let log_to begin with tls://"
+        yield Line(what, remedy, "private_lines.logs", settings.private_lines.get("logs"))
+
+
+def _callers(settings: Settings) -> Iterator[Line]:
+    """Who calls us on an address that is open to other machines."""
+    if settings.tls_certificate or is_here(settings.host):
+        return
+    tls, why = "Set tls_certificate and tls_key", settings.private_lines
+    if settings.behind_tls:
+        what = f"The way from the proxy to the API on {settings.host}"
+        yield Line(what, tls, "private_lines.api", why.get("api"))
+    else:
+        what = f"The API on {settings.host}, which other machines can reach,"
+        yield Line(what, tls, "behind_tls that a proxy before it speaks TLS, and private_lines.api", None)
+    if settings.metrics_port:
+        what = f"metrics_port {settings.metrics_port} on {settings.host}"
+        yield Line(what, tls, "private_lines.metrics", why.get("metrics"))
+
+
+def _database(settings: Settings) -> Iterator[Line]:
+    """PostgreSQL on other machines; `require` encrypts, but for whoever answers there."""
+    told = "Put sslmode=verify-full and sslrootcert into its address"
+    named = {"database_url": settings.url, "migration_database_url": settings.migration_url}
+    for name in [each for each in named if getattr(settings, each)]:
+        url = make_url(named[name])
+        away = _plain_servers(url) if url.get_backend_name() == "postgresql" else []
+        if away:
+            what = f"The way to PostgreSQL on {', '.join(away)} ({name})"
+            yield Line(what, told, "private_lines.database", settings.private_lines.get("database"))
+
+
+def _plain_servers(url: URL) -> list[str]:
+    """Where the driver goes by this address and libpq's variables, but for this machine, unless checked."""
+    _, given = url.get_dialect()().create_connect_args(url)
+
+    def said(parameter: str) -> str:
+        return str(given.get(parameter) or os.environ.get(f"PG{parameter.upper()}", ""))
+
+    # A service is an entry of a file that we do not read: it may name any server, and any sslmode.
+    service = said("service")
+    if (given.get("sslmode") if service else said("sslmode")) in _CHECKED:
+        return []
+    pairs = zip_longest(said("hostaddr").split(","), said("host").split(","), fillvalue="")
+    hosts = [address or host for address, host in pairs]
+    return [*(host for host in hosts if not is_here(host)), *([f"the service {service}"] if service else ())]
+
+
+def _plain_hosts(name: str, link: LinkSettings) -> list[str]:
+    """Hosts elsewhere to which the link speaks in plain; wrong settings have a sentence of their own."""
+    try:
+        made = registry.build(link.kind, link.options(name))
+    except LinkError:
+        return []
+    return [host for host in (made.plain_hosts if isinstance(made, PlainLine) else ()) if not is_here(host)]
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """What keeps a service from starting: in production each plain line that nobody has explained."""
+    try:
+        server_tls(settings)
+    except SetupError as error:
+        yield error.detail
+    if settings.environment == "production":
+        yield from dict.fromkeys(line.fault for line in plain(settings) if not line.why)
+
+
+def server_tls(settings: Settings) -> ssl.SSLContext | None:
+    """What we speak to callers: TLS 1.2 and newer by our certificate; None where it is plain HTTP."""
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        # Without a password of our own, OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except OSError as error:
+        why = getattr(error, "reason", None) or error.strerror
+        raise SetupError(
+            f"tls_certificate and tls_key can't be used ({why}): name a PEM file with the certificate and "
+            "those that vouch for it, and one with its key, without a password."
+        ) from None
+    return context

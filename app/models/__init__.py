@@ -1,0 +1,75 @@
+"""Every table of Loa, by stage: the stages hand over through these and never call each other.
+
+Times are whole milliseconds since 1970 (UTC) in 8 bytes on both engines; phones are the digits 84xxxxxxxxx
+as a number. On PostgreSQL the three large tables are partitioned by campaign, so that retention is a DROP.
+"""
+
+from __future__ import annotations
+
+from app.models.base import Ms, metadata
+from app.models.batches import bad_lines, batches, subscribers
+from app.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
+from app.models.dispatch import chunks, deliveries, homes, lanes, submissions, unknowns
+from app.models.frozen import frozen_reports, report_files
+from app.models.notices import notices
+from app.models.people import api_keys, audit, login_attempts, people, recovery_codes, sessions
+from app.models.privacy import do_not_send, erasures, kept_reports, left_out
+from app.models.receipts import (
+    errands,
+    polled_chunks,
+    quarantine,
+    questions,
+    receipt_files,
+    receipt_lines,
+    receipts,
+)
+from app.models.reports import addressees, attachments, outreach, statements, tallies
+from app.models.requests import answers
+from app.models.turns import turns
+
+__all__ = [
+    "Ms",
+    "addressees",
+    "answers",
+    "api_keys",
+    "approvals",
+    "attachments",
+    "audiences",
+    "audit",
+    "bad_lines",
+    "batches",
+    "campaigns",
+    "chunks",
+    "deliveries",
+    "directives",
+    "do_not_send",
+    "erasures",
+    "errands",
+    "frozen_reports",
+    "homes",
+    "kept_reports",
+    "lanes",
+    "left_out",
+    "login_attempts",
+    "metadata",
+    "notices",
+    "outreach",
+    "people",
+    "polled_chunks",
+    "quarantine",
+    "questions",
+    "receipt_files",
+    "receipt_lines",
+    "receipts",
+    "recovery_codes",
+    "report_files",
+    "run_batches",
+    "runs",
+    "sessions",
+    "statements",
+    "submissions",
+    "subscribers",
+    "tallies",
+    "turns",
+    "unknowns",
+]

@@ -1,0 +1,106 @@
+"""Stage 2: directives, campaigns, their approvals and runs."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    ForeignKey,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from app.models.base import Ms, metadata, new_id
+
+directives = Table(
+    "directives",
+    metadata,
+    new_id(),
+    Column("number", String(60), nullable=False, unique=True),
+    Column("issued_on", String(10), nullable=False),
+    Column("issuer", String(200), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("report_deadline", Ms),
+    Column("addressees", JSON, nullable=False),
+    Column("created_at", Ms, nullable=False),
+    Column("created_by", String(80), nullable=False),
+)
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    new_id(),
+    Column("directive_id", Integer, ForeignKey("directives.id")),
+    Column("name", String(200), nullable=False),
+    Column("purpose", String(20), nullable=False),
+    Column("sender", String(11), nullable=False),
+    Column("text_key", String(60)),
+    Column("texts", JSON, nullable=False),  # language -> the exact wording that goes out, pinned, NFC
+    Column("window_start", Ms),
+    Column("window_end", Ms),
+    Column("day_starts", String(5), nullable=False),
+    Column("day_ends", String(5), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("created_at", Ms, nullable=False),
+    Column("created_by", String(80), nullable=False),
+    Column("submitted_by", String(80)),
+    Column("editors", JSON, nullable=False, server_default="[]"),  # who changed it: none may approve it
+    Column("behind", JSON, nullable=False, server_default="[]"),  # nor who stood behind these at that time
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    new_id(),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False, index=True),
+    Column("digest", String(64), nullable=False),
+    Column("decision", String(12), nullable=False),  # approved | rejected | returned | voided
+    Column("reason", Text),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    new_id(),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    Column("carrier", String(40), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("priority", SmallInteger, nullable=False, server_default="0"),
+    Column("segments_per_second", Integer),  # as fast at the most; none: as fast as the carrier's links
+    Column("closing", SmallInteger),  # states.NotSent: why what is still queued will not be sent
+    Column("started_at", Ms),
+    Column("ended_at", Ms),
+    Column("created_at", Ms, nullable=False),
+    UniqueConstraint("campaign_id", "carrier"),
+)
+
+run_batches = Table(
+    "run_batches",
+    metadata,
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
+    Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column(
+        "fanned_upto", Integer, nullable=False, server_default="0"
+    ),  # last subscriber seq turned to deliveries
+    Column("fanned_all", Boolean, nullable=False, server_default=text("false")),
+)
+
+# The audience of a run that the carrier holds itself: no number ever comes here, only figures come back.
+audiences = Table(
+    "audiences",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True, autoincrement=False),
+    Column("areas", JSON, nullable=False),  # codes; none: the whole province
+    Column("area_basis", String(24), nullable=False),  # areas.Basis
+    Column("estimated", Integer, nullable=False),  # subscribers, as far as anybody knows beforehand
+)

@@ -1,0 +1,159 @@
+"""Stage 3: lanes, and the ledger of deliveries, chunks, submissions and unknown ones."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from app.models.base import Ms, Reference, metadata, new_id
+
+lanes = Table(
+    "lanes",
+    metadata,
+    new_id(),
+    Column("name", String(40), nullable=False, unique=True),
+    Column("carrier", String(40), nullable=False),
+    Column("receipt_group", String(40), nullable=False),
+    Column("group_id", SmallInteger, nullable=False),  # id of the first lane of the receipt group
+    Column("segments_per_second", Float, nullable=False),
+    Column("receipt_level", SmallInteger, nullable=False),
+    # One reference and one receipt for a message, however many parts it has.
+    Column("one_receipt", Boolean, nullable=False, server_default=text("false")),
+    Column("state", String(12), nullable=False),
+    Column("code", String(40)),
+    Column("reason", Text),
+    Column("changed_at", Ms, nullable=False),
+    Column(
+        "next_free_us", BigInteger, nullable=False, server_default="0"
+    ),  # pace: when the next segment may go
+)
+
+# Which life of which database this ledger is, as ledger.home says it, and since when; the newest row counts.
+# After the database was put back from a backup it is another one: no lane sends until a person has spoken.
+homes = Table(
+    "homes",
+    metadata,
+    new_id(),
+    Column("home", String(60), nullable=False),
+    Column("since", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+# Eight-byte columns first; no index on anything that changes, and half-full pages, keep updates HOT.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("phone", BigInteger, nullable=False),
+    Column("submitted_at", Ms),
+    Column("done_at", Ms),
+    Column("run_id", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False, server_default="0"),
+    Column("reason", SmallInteger, nullable=False, server_default="0"),
+    Column("segments", SmallInteger, nullable=False, server_default="1"),  # SMS parts that are paid for
+    Column(
+        "parts", SmallInteger, nullable=False, server_default="1"
+    ),  # receipts to expect: 1 with message_payload
+    Column(
+        "delivered", SmallInteger, nullable=False, server_default="0"
+    ),  # bit masks of parts, see states.py
+    Column("relayed", SmallInteger, nullable=False, server_default="0"),
+    Column("failed", SmallInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),  # passes in which it was deferred
+    Column(
+        "faults", SmallInteger, nullable=False, server_default="0"
+    ),  # of these, those that use up patience
+    Column("lane_id", SmallInteger),
+    Column("area", String(5)),
+    Column("lang", String(8)),
+    # How often a person had it sent again while it was unknown: at most so many further copies.
+    Column("resends", SmallInteger, nullable=False, server_default="0"),
+    UniqueConstraint("campaign_id", "phone"),
+    postgresql_partition_by="LIST (campaign_id)",
+    sqlite_with_rowid=False,
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, primary_key=True, autoincrement=False),
+    Column("first_seq", Integer, primary_key=True, autoincrement=False),
+    Column("last_seq", Integer, nullable=False),
+    Column("run_id", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False, server_default="0"),  # ledger.contract.ChunkState
+    Column("watermark", Integer, nullable=False),  # last seq declared for sending in this pass
+    Column("pass_no", Integer, nullable=False, server_default="1"),
+    Column("attempt", Integer, nullable=False, server_default="0"),  # fencing: counts claims
+    Column("not_before", Ms, nullable=False, server_default="0"),
+    Column("owner", String(80)),
+    Column("lane_id", SmallInteger),
+    Column("lease_until", Ms),
+    Index(
+        "ix_chunks_open",
+        "run_id",
+        "not_before",
+        postgresql_where=text("state < 2"),
+        sqlite_where=text("state < 2"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+# Append-only: one row for each part and attempt.
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("part", SmallInteger, primary_key=True, autoincrement=False),
+    Column("at", Ms, nullable=False),
+    Column("lane_id", SmallInteger, nullable=False),
+    Column("group_id", SmallInteger, nullable=False),
+    Column("result", SmallInteger, nullable=False),  # ledger.contract.ResultKind
+    Column("reference", Reference),
+    Column("code", String(80)),
+    Column("network", String(20)),  # who serves the number, by the word of the carrier that refused it
+    Index(
+        "ix_submissions_reference",
+        "reference",
+        "group_id",
+        postgresql_where=text("reference IS NOT NULL"),
+        sqlite_where=text("reference IS NOT NULL"),
+    ),
+    postgresql_partition_by="LIST (campaign_id)",
+    sqlite_with_rowid=False,
+)
+
+# Deliveries whose fate we do not know: a work list beside their state, short by nature.
+unknowns = Table(
+    "unknowns",
+    metadata,
+    Column("campaign_id", Integer, primary_key=True, autoincrement=False),
+    Column("batch_id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("run_id", Integer, nullable=False, index=True),
+    Column("phone", BigInteger, nullable=False),
+    Column("lane_id", SmallInteger),
+    Column("group_id", SmallInteger),
+    Column("since", Ms, nullable=False),
+    Column("why", String(200), nullable=False),
+    Column("written_off_by", String(80)),
+    Column("asked_at", Ms),  # when the carrier was last asked for it
+    Index("ix_unknowns_phone", "phone"),
+)

@@ -1,0 +1,90 @@
+"""People and keys, and what they did."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, ForeignKey, Integer, LargeBinary, String, Table
+
+from app.models.base import Ms, metadata, new_id
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    new_id(),
+    Column("name", String(80), nullable=False, unique=True),
+    Column("prefix", String(12), nullable=False, unique=True),
+    Column("secret_hash", LargeBinary, nullable=False),
+    Column("role", String(12), nullable=False),
+    Column("carrier", String(40)),
+    Column("created_at", Ms, nullable=False),
+    Column("revoked_at", Ms),
+    Column("made_by", String(80), nullable=False, server_default=""),
+    Column("expires_at", Ms),
+    Column("last_used_at", Ms),  # to the minute
+    # What the key was before its rotation, good until `previous_until`.
+    Column("previous_prefix", String(12), unique=True),
+    Column("previous_hash", LargeBinary),
+    Column("previous_until", Ms),
+    Column(
+        "behind", JSON, nullable=False, server_default="[]"
+    ),  # who has had a secret of it: app/auth/behind.py
+)
+
+people = Table(
+    "people",
+    metadata,
+    new_id(),
+    Column("name", String(40), nullable=False, unique=True),
+    Column("role", String(12), nullable=False),
+    Column("carrier", String(40)),
+    Column("password_hash", String(200), nullable=False),
+    Column("totp_secret", String(400)),  # sealed, where there is a key for it
+    Column("totp_since", Ms),  # none: handed out, and not yet confirmed by a code
+    Column("totp_step", Integer, nullable=False, server_default="0"),  # of the last code: none works twice
+    Column("created_at", Ms, nullable=False),
+    Column("disabled_at", Ms),
+    Column("behind", JSON, nullable=False, server_default="[]"),  # who gave the password: app/auth/behind.py
+)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    new_id(),
+    Column("person_id", Integer, ForeignKey("people.id"), nullable=False, index=True),
+    Column("code_hash", LargeBinary, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    new_id(),
+    Column("person_id", Integer, ForeignKey("people.id"), nullable=False, index=True),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", Ms, nullable=False),
+    Column("seen_at", Ms, nullable=False),  # to the minute
+    Column("address", String(45), nullable=False, server_default=""),  # of the sign-in
+)
+
+# Failed logins by name, by address, and from where a name has come in before; hashed, so names typed amiss
+# (often a password) stand nowhere.
+login_attempts = Table(
+    "login_attempts",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("until", Ms, nullable=False),
+    Column("at", Ms, nullable=False),
+)
+
+# Append-only: ids without gaps, and each row's hash is over its content and the hash before (app/audit.py).
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Ms, nullable=False),
+    Column("who", String(80), nullable=False),
+    Column("origin", String(120), nullable=False, server_default=""),  # address, or the host of the command
+    Column("action", String(60), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("detail", JSON, nullable=False),
+    Column("hash", String(64), nullable=False),
+)

@@ -1,0 +1,109 @@
+"""Stage 5: tallies, and figures that no receipt measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from app.models.base import Ms, metadata, new_id
+
+# Append-only changes, summed by whoever reads and folded together by a sweep: writers never wait for a row.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("campaign_id", Integer, nullable=False),
+    Column("run_id", Integer, nullable=False),
+    Column("batch_id", Integer, nullable=False),
+    Column("n", Integer, nullable=False),
+    Column("segments", Integer, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("reason", SmallInteger, nullable=False),
+    Column("area", String(5)),
+    Index("ix_tallies_run", "run_id"),
+)
+
+# ---- figures that no receipt measured, and what the other addressees report ------------------------------
+
+# Scans and papers behind such figures, in the database, so that one backup has both; one row for each file.
+attachments = Table(
+    "attachments",
+    metadata,
+    new_id(),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("media_type", String(40), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("created_at", Ms, nullable=False),
+    Column("created_by", String(80), nullable=False),
+)
+
+
+def _paper() -> list[Column[Any]]:
+    """What belongs to every paper that came in: its number and date, when it came, why it was corrected."""
+    return [
+        Column("version", Integer, nullable=False),  # a correction is a new version; nothing is overwritten
+        Column("reason", Text),  # why this version corrects the one before
+        Column("source", String(12), nullable=False),  # api | command | workbook
+        Column("number", String(60)),
+        Column("dated_on", String(10)),
+        Column("received_at", Ms, nullable=False),
+        Column("note", Text),
+        Column("attachment_id", Integer, ForeignKey("attachments.id")),
+        Column("at", Ms, nullable=False),
+        Column("by", String(80), nullable=False),
+    ]
+
+
+# What a carrier says of its run, or what was copied from its paper by hand.
+statements = Table(
+    "statements",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("kind", String(8), nullable=False),  # stated | manual; measured figures are in the tallies
+    Column("level", SmallInteger, nullable=False),  # the most that the carrier's receipts prove, by its word
+    Column("figures", JSON, nullable=False),  # app/reports/stated.py: Figures of forms 1 to 4
+    Column("began_at", Ms),
+    Column("ended_at", Ms),
+    Column("cutoff_at", Ms, nullable=False),
+    *_paper(),
+    UniqueConstraint("run_id", "version"),
+)
+
+# Whom a directive addresses, with what its list of names does not say.
+addressees = Table(
+    "addressees",
+    metadata,
+    new_id(),
+    Column("directive_id", Integer, ForeignKey("directives.id"), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("kind", String(12), nullable=False),  # app/reports/addressees.py: AddresseeKind
+    Column("carrier", String(40)),  # whose runs are its part in the work
+    Column("email", String(254)),  # where it is reminded
+    UniqueConstraint("directive_id", "name"),
+)
+
+# What an addressee says it did: rows of channel, pieces, reach, link.
+outreach = Table(
+    "outreach",
+    metadata,
+    new_id(),
+    Column("addressee_id", Integer, ForeignKey("addressees.id"), nullable=False),
+    Column("items", JSON, nullable=False),
+    *_paper(),
+    UniqueConstraint("addressee_id", "version"),
+)

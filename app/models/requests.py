@@ -1,0 +1,21 @@
+"""What was answered to requests that name an Idempotency-Key."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Column, Index, LargeBinary, SmallInteger, String, Table
+
+from app.models.base import Ms, metadata
+
+# Written in the transaction of the act itself, so that there is never one without the other.
+answers = Table(
+    "answers",
+    metadata,
+    Column("caller", String(80), primary_key=True),
+    Column("key", String(128), primary_key=True),
+    Column("request", String(64), nullable=False),  # SHA-256 of method, address and body
+    Column("status", SmallInteger, nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Index(None, "at"),
+)

@@ -1,0 +1,107 @@
+"""What endpoints are told of: runs, lanes and reports, seen in the tables, each once in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, select
+
+from app import clock
+from app.config import Settings
+from app.models import audit, campaigns, frozen_reports, lanes, runs
+from app.notices.outbox import Channel, Notice
+from app.states import LaneState, RunState
+
+STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
+HALTED, FROZEN, AT_RISK = "lane.halted", "report.frozen", "deadline.at_risk"
+KINDS = (STARTED, PAUSED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK)
+
+# What is older when it is first seen is no news: an endpoint may have been added just now.
+_NEWS = timedelta(hours=1)
+_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
+# A person's orders, by their word in the audit; the newest acts are enough, since each sweep looks.
+_ORDERS = {"run.pause": PAUSED, "run.resume": RESUMED}
+_ACTS = 500
+
+
+class Event(NamedTuple):
+    """Something that happened: `key` names it for good; at: milliseconds since 1970."""
+
+    kind: str
+    key: str
+    at: int
+    data: dict[str, Any]
+
+
+def happened(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
+    """Notices of what has happened lately for every endpoint that wants them; the outbox knows the old."""
+    if not settings.endpoints:
+        return []
+    since = clock.to_ms(now - _NEWS)
+    found = [*_of_runs(connection, since), *_orders(connection, since)]
+    found += [*_of_lanes(connection, since), *_of_reports(connection, since)]
+    return list(notices(settings, found))
+
+
+def notices(settings: Settings, events: Iterable[Event]) -> Iterator[Notice]:
+    """One notice for each event and each endpoint that wants its kind."""
+    for event in events:
+        at = clock.local(clock.from_ms(event.at)).isoformat()
+        payload = {"type": event.kind, "timestamp": at, "data": event.data}
+        for name, endpoint in settings.endpoints.items():
+            if {event.kind, "*"} & set(endpoint.events):
+                yield Notice(f"{event.key}/endpoint/{name}"[:200], event.kind, Channel.WEBHOOK, name, payload)
+
+
+def _of_runs(connection: Connection, since: int) -> Iterator[Event]:
+    r = runs.c
+    named = select(runs, campaigns.c.name).join(campaigns, campaigns.c.id == r.campaign_id)
+    for row in connection.execute(named.where(r.started_at >= since)):
+        yield Event(STARTED, f"run/{row.id}/started/{row.started_at}", row.started_at, _run(row))
+    for row in connection.execute(named.where(r.ended_at >= since, r.state.in_(_OVER))):
+        yield Event(FINISHED, f"run/{row.id}/ended/{row.ended_at}", row.ended_at, _run(row))
+
+
+def _orders(connection: Connection, since: int) -> Iterator[Event]:
+    """Pauses and resumptions stand in the audit alone."""
+    newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
+    acts = [act for act in connection.execute(newest) if act.action in _ORDERS and act.at >= since]
+    for act in acts:
+        data = {"run_id": int(act.subject.rpartition("/")[2]), **act.detail, "by": act.who}
+        yield Event(_ORDERS[act.action], f"audit/{act.id}", act.at, data)
+
+
+def _of_lanes(connection: Connection, since: int) -> Iterator[Event]:
+    halted = select(lanes).where(lanes.c.state == LaneState.HALTED.value, lanes.c.changed_at >= since)
+    for row in connection.execute(halted):
+        data = {"lane": row.name, "carrier": row.carrier, "code": row.code, "reason": row.reason}
+        yield Event(HALTED, f"lane/{row.id}/halted/{row.changed_at}", row.changed_at, data)
+
+
+def _of_reports(connection: Connection, since: int) -> Iterator[Event]:
+    r = frozen_reports.c
+    for row in connection.execute(select(frozen_reports).where(r.created_at >= since)):
+        yield Event(FROZEN, f"report/{row.id}/frozen", row.created_at, _report(row))
+
+
+def _run(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "run_id": row.id,
+        "campaign_id": row.campaign_id,
+        "campaign": row.name,
+        "carrier": row.carrier,
+        "state": row.state,
+    }
+
+
+def _report(row: Row[Any]) -> dict[str, Any]:
+    return {
+        "report_id": row.id,
+        "of": row.kind,
+        "subject_id": row.subject_id,
+        "carrier": row.carrier,
+        "version": row.version,
+        "sha256": row.sha256,
+    }

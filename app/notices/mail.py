@@ -1,0 +1,77 @@
+"""E-mail by SMTP, whatever the server: one message to one address, and what became of it as a value."""
+
+from __future__ import annotations
+
+import hashlib
+import smtplib
+import ssl
+from email.message import EmailMessage
+from email.utils import format_datetime
+
+from app import clock
+from app.config import MailSettings
+from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+from app.phone import mask
+
+
+def compose(notice: Notice, sender: str) -> EmailMessage:
+    """The message. Its Message-ID follows from the key, so that a copy after a crash is known as a copy."""
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = notice.target
+    message["Subject"] = " ".join(str(notice.payload["subject"]).split())
+    message["Date"] = format_datetime(clock.local(clock.now()))
+    digest = hashlib.sha256(notice.key.encode()).hexdigest()[:32]
+    message["Message-ID"] = f"<{digest}@{sender.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(str(notice.payload["text"]))
+    return message
+
+
+def send(settings: MailSettings, notice: Notice) -> Outcome:
+    """Hand the message to the server; blocking, up to `timeout_s` for each of its answers."""
+    message = compose(notice, settings.sender)
+    try:
+        with _connected(settings) as server:
+            server.send_message(message)
+    except smtplib.SMTPRecipientsRefused as error:
+        code, answer = next(iter(error.recipients.values()))
+        return _refused(code, answer)
+    except smtplib.SMTPDataError as error:
+        return _refused(error.smtp_code, error.smtp_error)
+    except (smtplib.SMTPException, OSError) as error:
+        # A wrong password or sender is ours to mend, so it is tried again.
+        return Later(f"The mail server {settings.host} did not take it: {_words(error)}")
+    return Sent()
+
+
+def _connected(settings: MailSettings) -> smtplib.SMTP:
+    context = ssl.create_default_context()
+    if settings.security == "tls":
+        server: smtplib.SMTP = smtplib.SMTP_SSL(
+            settings.host, settings.port, timeout=settings.timeout_s, context=context
+        )
+    else:
+        server = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_s)
+    try:
+        if settings.security == "starttls":
+            server.starttls(context=context)
+        if settings.username is not None and settings.password is not None:
+            server.login(settings.username, settings.password.get_secret_value())
+    except (smtplib.SMTPException, OSError):
+        server.close()
+        raise
+    return server
+
+
+def _refused(code: int, answer: bytes | str) -> Outcome:
+    words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
+    sentence = f"The mail server answers {code} {mask(words[:300])}"
+    return Never(sentence) if 500 <= code < 600 else Later(sentence)
+
+
+def _words(error: Exception) -> str:
+    """The error for people: what a server says may hold anything, so numbers are masked and it is cut."""
+    if isinstance(error, smtplib.SMTPAuthenticationError):
+        return f"it refuses the login ({error.smtp_code})"
+    return mask(str(error)[:300]) or type(error).__name__

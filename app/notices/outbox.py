@@ -1,0 +1,222 @@
+"""The outbox: put in within the transaction of the matter itself, taken under a lease, settled once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app import audit, clock
+from app.errors import no_such
+from app.models import notices
+
+# Pauses after each failure, in seconds: about four days in all, then a person must look.
+WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
+LEASE_MS = 600_000  # longer than any server is waited for
+_AT_ONCE = 10
+_ERROR_LENGTH = 500
+
+
+class Channel(StrEnum):
+    """By which way a notice goes."""
+
+    EMAIL = "email"  # target: an address; payload: subject and text
+    WEBHOOK = "webhook"  # target: the endpoint's name in the settings; payload: type, timestamp and data
+
+
+class NoticeState(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    FAILED = "failed"  # refused for good, or tried too often
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One message. key: what is said to whom, in 200 characters; a second one of the same key is none."""
+
+    key: str
+    kind: str
+    channel: Channel
+    target: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A notice taken by `owner`, to be sent now; tries: failures before."""
+
+    id: int
+    owner: str
+    notice: Notice
+    tries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The other side has taken it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Not taken now; `after_s`: not before, where the other side says so."""
+
+    reason: str
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Never:
+    """Refused for good."""
+
+    reason: str
+
+
+Outcome = Sent | Later | Never
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A notice as a list shows it: not its content."""
+
+    id: int
+    kind: str
+    channel: str
+    target: str
+    state: NoticeState
+    tries: int
+    error: str | None
+    created_at: datetime
+    due_at: datetime
+    sent_at: datetime | None
+
+
+def put(connection: Connection, new: Iterable[Notice]) -> int:
+    """Put notices in, those whose key is known already left out; how many are new."""
+    now = clock.now_ms()
+    rows = [
+        {
+            "key": each.key,
+            "kind": each.kind,
+            "channel": str(each.channel),
+            "target": each.target,
+            "payload": each.payload,
+            "state": str(NoticeState.WAITING),
+            "due_at": now,
+            "created_at": now,
+        }
+        for each in new
+    ]
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    statement = dialect.insert(notices).on_conflict_do_nothing().returning(notices.c.id)
+    return sum(connection.execute(statement.values(row)).first() is not None for row in rows)
+
+
+def unknown(connection: Connection, new: Sequence[Notice]) -> bool:
+    """Whether any of these is not in the outbox yet: a look that writes nothing."""
+    keys = {each.key for each in new}
+    known = select(func.count()).where(notices.c.key.in_(keys))
+    return bool(keys) and connection.execute(known).scalar_one() < len(keys)
+
+
+def replay(connection: Connection, notice_id: int, who: str) -> None:
+    """Send a notice once more: it bears the same id, so the receiver knows it again. NotFound.
+
+    Whoever is sending it just now loses it: what came of that must not take the order back.
+    """
+    again = {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
+    again |= {"owner": None, "lease_until": None}
+    that = update(notices).where(notices.c.id == notice_id)
+    row = connection.execute(that.values(again).returning(notices.c.kind)).first()
+    if row is None:
+        raise no_such("notice", notice_id)
+    audit.note(connection, who, "notice.replay", f"notice/{notice_id}", kind=row.kind)
+
+
+def take(connection: Connection, owner: str) -> Due | None:
+    """A notice that is due, leased to `owner`; None where there is none, or others were faster."""
+    now = clock.now_ms()
+    query = select(notices).where(*_free(now)).order_by(notices.c.due_at).limit(_AT_ONCE)
+    for row in connection.execute(query).all():
+        if _lease(connection, row.id, owner, now):
+            return Due(row.id, owner, _notice(row), row.tries)
+    return None
+
+
+def _free(now: int) -> tuple[ColumnElement[bool], ...]:
+    n = notices.c
+    unheld = or_(n.lease_until.is_(None), n.lease_until <= now)
+    return n.state == NoticeState.WAITING.value, n.due_at <= now, unheld
+
+
+def _lease(connection: Connection, notice_id: int, owner: str, now: int) -> bool:
+    """Whether it became ours: the condition is looked at again by the update itself."""
+    taken = update(notices).where(notices.c.id == notice_id, *_free(now))
+    return bool(connection.execute(taken.values(owner=owner, lease_until=now + LEASE_MS)).rowcount)
+
+
+def _notice(row: Any) -> Notice:
+    return Notice(row.key, row.kind, Channel(row.channel), row.target, row.payload)
+
+
+def settle(connection: Connection, due: Due, outcome: Outcome, waits: Sequence[float] = WAITS) -> None:
+    """Write down what came of it; nothing, where the lease has passed to somebody else."""
+    now = clock.now_ms()
+    own = and_(
+        notices.c.id == due.id, notices.c.owner == due.owner, notices.c.state == NoticeState.WAITING.value
+    )
+    values: dict[str, Any] = {"owner": None, "lease_until": None}
+    match outcome:
+        case Sent():
+            values |= {"state": str(NoticeState.SENT), "sent_at": now, "error": None}
+        case Later(reason, after_s) if due.tries < len(waits):
+            wait = max(waits[due.tries], after_s)
+            values |= {
+                "due_at": now + round(wait * 1000),
+                "tries": due.tries + 1,
+                "error": reason[:_ERROR_LENGTH],
+            }
+        case Later(reason) | Never(reason):
+            values |= {
+                "state": str(NoticeState.FAILED),
+                "tries": due.tries + 1,
+                "error": reason[:_ERROR_LENGTH],
+            }
+    connection.execute(update(notices).where(own).values(values))
+
+
+def page(connection: Connection, after: int, limit: int, state: NoticeState | None = None) -> Sequence[Kept]:
+    """Up to `limit` notices with an id above `after`, in their order."""
+    query = select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(limit)
+    if state is not None:
+        query = query.where(notices.c.state == state.value)
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def newest(
+    connection: Connection, below: int, limit: int, state: NoticeState | None = None
+) -> Sequence[Kept]:
+    """Up to `limit` notices with an id under `below`, the newest first."""
+    query = select(notices).where(notices.c.id < below).order_by(notices.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(notices.c.state == state.value)
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def _kept(row: Any) -> Kept:
+    return Kept(
+        id=row.id,
+        kind=row.kind,
+        channel=row.channel,
+        target=row.target,
+        state=NoticeState(row.state),
+        tries=row.tries,
+        error=row.error,
+        created_at=clock.local(clock.from_ms(row.created_at)),
+        due_at=clock.local(clock.from_ms(row.due_at)),
+        sent_at=None if row.sent_at is None else clock.local(clock.from_ms(row.sent_at)),
+    )

@@ -1,0 +1,48 @@
+"""Sends what is in the outbox; safe in several processes, by due times and leases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from app.config import Settings
+from app.db import Database
+from app.notices import mail, outbox, webhook
+from app.notices.outbox import Channel, Due, Later, Never, Outcome, Sent
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends for one process; owner: who holds the leases, another for every process."""
+
+    db: Database
+    settings: Settings
+    owner: str
+    waits: Sequence[float] = outbox.WAITS
+
+    async def sweep(self) -> int:
+        """Send what is due now, one after the other; how many were tried."""
+        tried = 0
+        while due := await self.db.insist(outbox.take, self.owner):
+            outcome = await self._send(due)
+            if not isinstance(outcome, Sent):
+                log.warning("notice not sent", id=due.id, kind=due.notice.kind, reason=outcome.reason)
+            await self.db.insist(outbox.settle, due, outcome, self.waits)
+            tried += 1
+        return tried
+
+    async def _send(self, due: Due) -> Outcome:
+        notice, settings = due.notice, self.settings
+        if notice.channel is Channel.EMAIL:
+            if settings.mail is None:
+                return Later("There is no mail server in the settings.")
+            return await asyncio.to_thread(mail.send, settings.mail, notice)
+        endpoint = settings.endpoints.get(notice.target)
+        if endpoint is None:
+            return Never(f"There is no endpoint {notice.target} in the settings any more.")
+        return await webhook.post(endpoint, notice, private=settings.private_endpoints)

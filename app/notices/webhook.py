@@ -1,0 +1,83 @@
+"""Outgoing webhooks by the Standard Webhooks specification: signed, to a pinned address, no redirects."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from app import clock
+from app.config import EndpointSettings
+from app.notices.addresses import Refused, resolve
+from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+
+TIMEOUT_S = 15.0
+_MOST_AFTER_S = 86_400.0
+
+
+def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+    """The signature `v1,...` over id, time (s since 1970) and body; secret: whsec_ and base64."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+
+
+def message_id(notice: Notice) -> str:
+    """The same at every attempt, by which the receiver knows a repetition."""
+    return f"msg_{hashlib.sha256(notice.key.encode()).hexdigest()[:32]}"
+
+
+def body_of(notice: Notice) -> bytes:
+    """The bytes that are signed and sent: type, timestamp and data."""
+    return json.dumps(notice.payload, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> Outcome:
+    """One attempt; any answer of 200 to 299 is a yes, 410 a no for good."""
+    try:
+        answer = await _answer(endpoint, notice, private)
+    except Refused as error:
+        return Never(str(error))
+    except (httpx.HTTPError, OSError) as error:
+        return Later(f"The endpoint did not answer: {error or type(error).__name__}")
+    if answer.is_success:
+        return Sent()
+    sentence = f"The endpoint answers {answer.status_code}."
+    return Never(sentence) if answer.status_code == 410 else Later(sentence, _retry_after(answer))
+
+
+async def _answer(endpoint: EndpointSettings, notice: Notice, private: bool) -> httpx.Response:
+    parts, body = urlsplit(endpoint.url), body_of(notice)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    address = await resolve(host, port, private=private)
+    url = httpx.URL(endpoint.url).copy_with(host=address)
+    headers = _headers(endpoint, notice, body) | {"Host": parts.netloc}
+    # The certificate is checked against the host's name although the connection goes to its address.
+    extensions: dict[str, Any] = {"sni_hostname": host}
+    async with (
+        httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client,
+        client.stream("POST", url, content=body, headers=headers, extensions=extensions) as answer,
+    ):
+        return answer  # the status is all that counts: a body may be endless, so it is not read
+
+
+def _headers(endpoint: EndpointSettings, notice: Notice, body: bytes) -> dict[str, str]:
+    own_id, now = message_id(notice), clock.now_ms() // 1000
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "Loa",
+        "webhook-id": own_id,
+        "webhook-timestamp": str(now),
+        "webhook-signature": sign(endpoint.secret.get_secret_value(), own_id, now, body),
+    }
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Seconds that the endpoint asks for, a day at the most; 0 where it says nothing."""
+    said = answer.headers.get("Retry-After", "")
+    return min(float(said), _MOST_AFTER_S) if said.isascii() and said.isdigit() else 0.0

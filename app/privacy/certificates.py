@@ -1,0 +1,284 @@
+"""Erasures as rows: begun under a lease, counted slice by slice, ended as a certificate with its hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app import audit, clock
+from app.db import one_at_a_time
+from app.errors import Conflict, no_such
+from app.ledger.contract import Ledger
+from app.models import erasures, kept_reports, runs
+from app.privacy import rules
+from app.privacy.due import due
+from app.privacy.subjects import Kind, Subject, Terms
+from app.reports import tally
+
+_ONE = 4921  # the advisory lock of whoever begins an erasure
+LEASE_MS = 60_000
+_HASHED = (
+    *("id", "kind", "subject_id", "name", "rule", "days", "due_at", "first_at", "last_at"),
+    *("counts", "totals", "by", "started_at", "ended_at"),
+)
+# What the tables are to people who read a certificate.
+WORDS = {
+    "deliveries": "tin nhắn gửi từng thuê bao",
+    "submissions": "lần chuyển tin cho nhà mạng",
+    "receipts": "biên nhận",
+    "unknowns": "tin chưa rõ kết quả",
+    "questions": "câu hỏi gửi nhà mạng",
+    "turns": "diễn biến của tin",
+    "chunks": "phần việc gửi",
+    "polled_chunks": "phần việc hỏi",
+    "left_out": "thuê bao không gửi",
+    "subscribers": "thuê bao",
+    "bad_lines": "dòng không hợp lệ",
+    "receipt_lines": "dòng của tệp kết quả",
+    "quarantine": "biên nhận không khớp tin nào",
+    "partitions": "phân vùng đã hủy",
+    "tallies": "số tổng hợp",
+    "kept_reports": "báo cáo giữ lại",
+    "notices": "thư, thông báo đã gửi",
+    "audit": "dòng nhật ký",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was erased. rows: by table; totals: [state, reason, messages, segments], which stay; sha256: over
+    all of it, None while the erasure is under way. months: by which term it went, instead of days; anchor:
+    number and hash of the last act of the audit that was erased.
+    """
+
+    id: int
+    kind: Kind
+    subject_id: int | None
+    name: str
+    rule: str
+    days: int
+    due_at: datetime
+    first_at: datetime | None
+    last_at: datetime | None
+    rows: dict[str, int]
+    totals: list[list[int]]
+    kept_reports: dict[str, str]
+    by: str
+    started_at: datetime
+    ended_at: datetime | None
+    sha256: str | None
+    intact: bool
+    months: int | None = None
+    anchor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Who is at work: a name of its own, in whose name, and after how many ms of silence another goes on.
+
+    terms: of the settings; but: what can't be erased yet though it is due.
+    """
+
+    owner: str
+    by: str
+    lease_ms: int
+    terms: Terms
+    but: frozenset[tuple[Kind, int | None]] = frozenset()
+
+
+def waiting(connection: Connection, hand: Hand) -> bool:
+    """Whether there is anything to erase; only then is the writer asked to begin."""
+    left = select(erasures.c.id).where(erasures.c.ended_at.is_(None)).limit(1)
+    if connection.execute(left).first():
+        return True
+    return due(connection, hand.terms, clock.now_ms(), hand.but) is not None
+
+
+def begin(connection: Connection, ledger: Ledger, hand: Hand) -> int | None:
+    """Take an erasure whose holder is gone, or begin the next that is due; its id, None for nothing to do."""
+    one_at_a_time(connection, _ONE)
+    now = ledger.now_ms(connection)
+    held = {"owner": hand.owner, "lease_until": now + hand.lease_ms}
+    e = erasures.c
+    left = select(e.id, e.lease_until).where(e.ended_at.is_(None)).order_by(e.id).limit(1)
+    row = connection.execute(left).first()
+    if row is not None:
+        if row.lease_until >= now:
+            return None
+        connection.execute(update(erasures).where(e.id == row.id).values(held))
+        return int(row.id)
+    subject = due(connection, hand.terms, now, hand.but)
+    if subject is None:
+        return None
+    fresh = _fresh(subject, hand) | {"started_at": now} | held
+    return int(connection.execute(insert(erasures).values(fresh).returning(e.id)).scalar_one())
+
+
+def _fresh(subject: Subject, hand: Hand) -> dict[str, Any]:
+    said = asdict(subject)
+    known = {name: said[name] for name in ("name", "rule", "due_at", "first_at", "last_at", "months")}
+    return known | {
+        "kind": subject.kind.value,
+        "subject_id": subject.id,
+        "days": hand.terms.days,
+        "counts": {},
+        "totals": [],
+        "by": hand.by,
+    }
+
+
+def hold(connection: Connection, ledger: Ledger, number: int, hand: Hand) -> Row[Any]:
+    """The row, its lease prolonged; Conflict where somebody else has taken it."""
+    e = erasures.c
+    until = ledger.now_ms(connection) + hand.lease_ms
+    own = update(erasures).where(e.id == number, e.owner == hand.owner, e.ended_at.is_(None))
+    row = connection.execute(own.values(lease_until=until).returning(erasures)).first()
+    if row is None:
+        raise Conflict(f"Erasure {number} has been taken over by another process.")
+    return row
+
+
+def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
+    """Count what this transaction has erased."""
+    total = Counter(row.counts)
+    total.update(counts)
+    kept = {name: n for name, n in sorted(total.items()) if n}
+    connection.execute(update(erasures).where(erasures.c.id == row.id).values(counts=kept))
+
+
+def end(connection: Connection, ledger: Ledger, row: Row[Any]) -> None:
+    """Make it a certificate: with the totals that stay, its hash, and a row of the audit."""
+    mine = erasures.c.id == row.id
+    totals = tally.totals(connection, row.subject_id) if row.kind == Kind.CAMPAIGN else []
+    values = {"totals": totals, "kept": _kept(connection, row), "ended_at": ledger.now_ms(connection)}
+    connection.execute(update(erasures).where(mine).values(values | {"owner": None, "lease_until": None}))
+    done = connection.execute(select(erasures).where(mine)).one()
+    digest = _digest(done)
+    connection.execute(update(erasures).where(mine).values(sha256=digest))
+    what = f"{row.kind}/{row.subject_id}" if row.subject_id is not None else row.kind
+    audit.note(
+        connection,
+        row.by,
+        "erasure",
+        what,
+        certificate=row.id,
+        sha256=digest,
+        rows=done.counts,
+        rule=row.rule,
+    )
+
+
+def _digest(row: Row[Any]) -> str:
+    said = {name: getattr(row, name) for name in _HASHED} | {"kept_reports": row.kept}
+    # Certificates from before these were thought of have neither.
+    said |= {name: value for name in ("months", "anchor") if (value := getattr(row, name)) is not None}
+    return hashlib.sha256(json.dumps(said, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
+    """Run -> the hash of its report, which stays."""
+    if row.kind != Kind.CAMPAIGN:
+        return {}
+    k = kept_reports.c
+    query = select(k.run_id, k.sha256).join(runs, runs.c.id == k.run_id)
+    own = query.where(runs.c.campaign_id == row.subject_id).order_by(k.run_id)
+    return {str(run_id): sha256 for run_id, sha256 in connection.execute(own)}
+
+
+# ---- read ------------------------------------------------------------------------------------------------
+
+
+def get(connection: Connection, number: int) -> Certificate:
+    """One certificate, or NotFound."""
+    row = connection.execute(select(erasures).where(erasures.c.id == number)).first()
+    if row is None:
+        raise no_such("erasure", number)
+    return _certificate(row)
+
+
+def page(connection: Connection, after: int, limit: int) -> Sequence[Certificate]:
+    """Erasures in the order in which they began, from the one after `after`."""
+    e = erasures.c
+    rows = connection.execute(select(erasures).where(e.id > after).order_by(e.id).limit(limit)).all()
+    return [_certificate(row) for row in rows]
+
+
+def newest(connection: Connection, below: int, limit: int) -> Sequence[Certificate]:
+    """Up to `limit` erasures with an id under `below`, the newest first."""
+    e = erasures.c
+    rows = connection.execute(select(erasures).where(e.id < below).order_by(e.id.desc()).limit(limit)).all()
+    return [_certificate(row) for row in rows]
+
+
+def _certificate(row: Row[Any]) -> Certificate:
+    return Certificate(
+        id=row.id,
+        kind=Kind(row.kind),
+        subject_id=row.subject_id,
+        name=row.name,
+        rule=row.rule,
+        days=row.days,
+        due_at=clock.local(clock.from_ms(row.due_at)),
+        first_at=_time(row.first_at),
+        last_at=_time(row.last_at),
+        rows=dict(row.counts),
+        totals=row.totals,
+        kept_reports=row.kept,
+        by=row.by,
+        started_at=clock.local(clock.from_ms(row.started_at)),
+        ended_at=_time(row.ended_at),
+        sha256=row.sha256,
+        intact=row.ended_at is None or _digest(row) == row.sha256,
+        months=row.months,
+        anchor=row.anchor,
+    )
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))
+
+
+def text(of: Certificate) -> str:
+    """The certificate for people."""
+    return "\n".join(_lines(of))
+
+
+def _lines(of: Certificate) -> Iterator[str]:
+    which = f" {of.subject_id}" if of.subject_id is not None else ""
+    what = "DỮ LIỆU CÁ NHÂN" if of.months is None else "SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ"
+    term = f"retention_days = {of.days}" if of.months is None else f"records_months = {of.months}"
+    yield f"CHỨNG NHẬN XÓA {what} số {of.id}"
+    name = rules.vietnamese(of.name) if of.subject_id is None else of.name
+    yield f"Đối tượng ({of.kind}{which}): {name}"
+    yield f"Quy tắc: {rules.vietnamese(of.rule)} ({term}); đến hạn {_said(of.due_at)}"
+    yield f"Thời gian của dữ liệu: {_said(of.first_at)} - {_said(of.last_at)}"
+    yield f"Bắt đầu xóa {_said(of.started_at)}, xong {_said(of.ended_at)}, bởi {of.by}"
+    yield "Đã xóa:"
+    yield from _rows(of.rows.items())
+    if of.totals:
+        messages = sum(each[2] for each in of.totals)
+        yield f"Giữ lại: số tổng hợp của {messages:,} thuê bao; báo cáo đã chốt; nhật ký."
+    for run_id, sha256 in of.kept_reports.items():
+        yield f"Báo cáo giữ lại của đợt gửi {run_id}: SHA-256 {sha256}"
+    if of.anchor:
+        yield f"Dòng nhật ký cuối cùng đã xóa (số:SHA-256) {of.anchor}"
+    if of.sha256 is None:
+        yield "ĐANG XÓA, CHƯA LÀ CHỨNG NHẬN."
+    else:
+        yield f"SHA-256 {of.sha256}" + ("" if of.intact else " - KHÔNG KHỚP: chứng nhận đã bị sửa.")
+
+
+def _rows(counts: Iterable[tuple[str, int]]) -> Iterator[str]:
+    for table, n in counts:
+        yield f"{n:>12,}  {table} ({WORDS.get(table, table)})"
+
+
+def _said(at: datetime | None) -> str:
+    return "-" if at is None else f"{at:%H:%M:%S %d/%m/%Y}"

@@ -1,0 +1,126 @@
+"""The do-not-send list of each carrier: numbers that its runs leave out, at queueing and again at sending."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, select, text
+
+from app import audit, clock
+from app.models import do_not_send
+from app.phone import REASONS, mask, normalise
+
+MOST = 10_000  # numbers of one order
+LONGEST = 40  # characters of one, in any spelling
+_AT_ONCE = 500
+_ADD = text(
+    """
+    INSERT INTO do_not_send (carrier, phone, added_at, added_by) VALUES (:carrier, :phone, :at, :by)
+    ON CONFLICT (carrier, phone) DO NOTHING
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An entry that is no number: its place in the order, counted from 1, and why."""
+
+    place: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What an order did: entries that changed the list, and those that were there (or not there) already."""
+
+    changed: int
+    unchanged: int
+    refused: list[Refused]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One number of the list, masked."""
+
+    id: int
+    carrier: str
+    phone: str
+    added_at: datetime
+    added_by: str
+
+
+def add(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:
+    """Put numbers, in any usual spelling, on the carrier's list; runs leave them out from now on."""
+    phones, refused = _read(numbers)
+    known = _known(connection, carrier, phones)
+    fresh = [phone for phone in phones if phone not in known]
+    rows = [{"carrier": carrier, "phone": phone, "at": clock.now_ms(), "by": who[:80]} for phone in fresh]
+    if rows:
+        connection.execute(_ADD, rows)
+    return _noted(connection, (who, "do-not-send.add", carrier), Changed(len(fresh), len(known), refused))
+
+
+def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:
+    """Take numbers off the list. Campaigns that have left them out do not send to them any more."""
+    phones, refused = _read(numbers)
+    c, known = do_not_send.c, _known(connection, carrier, phones)
+    for some in _slices(sorted(known)):
+        connection.execute(delete(do_not_send).where(c.carrier == carrier, c.phone.in_(some)))
+    done = Changed(len(known), len(phones) - len(known), refused)
+    return _noted(connection, (who, "do-not-send.remove", carrier), done)
+
+
+def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[Entry]:
+    """Entries in the order in which they came, numbers masked; of one carrier, where it is named."""
+    c = do_not_send.c
+    query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
+    return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
+
+
+def newest(connection: Connection, below: int, limit: int, carrier: str | None = None) -> list[Entry]:
+    """Up to `limit` entries with an id under `below`, the newest first; otherwise as `page`."""
+    c = do_not_send.c
+    query = select(do_not_send).where(c.id < below).order_by(c.id.desc()).limit(limit)
+    return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
+
+
+def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+    return [
+        Entry(row.id, row.carrier, mask(row.phone), clock.local(clock.from_ms(row.added_at)), row.added_by)
+        for row in connection.execute(query)
+    ]
+
+
+def _read(numbers: Iterable[str]) -> tuple[list[int], list[Refused]]:
+    """The numbers, each once; what is none is not repeated in the answer: it may be one that is misspelt."""
+    phones: dict[int, None] = {}
+    refused = []
+    for place, raw in enumerate(numbers, 1):
+        found = normalise(raw)
+        if isinstance(found, str):
+            refused.append(Refused(place, REASONS[found].en))
+        else:
+            phones[found] = None
+    return list(phones), refused
+
+
+def _known(connection: Connection, carrier: str, phones: Sequence[int]) -> set[int]:
+    c, found = do_not_send.c, set[int]()
+    for some in _slices(phones):
+        query = select(c.phone).where(c.carrier == carrier, c.phone.in_(some))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def _slices(phones: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (phones[start : start + _AT_ONCE] for start in range(0, len(phones), _AT_ONCE))
+
+
+def _noted(connection: Connection, act: tuple[str, str, str], done: Changed) -> Changed:
+    who, action, carrier = act
+    told = {"changed": done.changed, "unchanged": done.unchanged, "refused": len(done.refused)}
+    audit.note(connection, who, action, f"carrier/{carrier}", **told)
+    return done

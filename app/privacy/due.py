@@ -1,0 +1,172 @@
+"""What is to be erased, since when, by which rule; and what can't be due yet, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, exists, func, select
+
+from app import clock
+from app.clock import DAY_MS
+from app.models import (
+    audiences,
+    audit,
+    batches,
+    campaigns,
+    directives,
+    erasures,
+    frozen_reports,
+    quarantine,
+    receipt_files,
+    run_batches,
+    runs,
+)
+from app.privacy import records, rules
+from app.privacy.subjects import Kind, Subject, Terms, erased
+from app.states import BatchState, RunState
+from app.tables.owner import is_free
+
+_HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
+_OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
+
+
+def subjects(connection: Connection, terms: Terms) -> Iterator[Subject]:
+    """All that is not erased yet: campaigns; batches and files, which stay as long as a campaign; records."""
+    days = terms.days
+    for campaign in connection.execute(select(campaigns).order_by(campaigns.c.id)).all():
+        if not _erased(connection, Kind.CAMPAIGN, campaign.id):
+            yield _campaign(connection, campaign, days)
+    yield from _batches(connection, days)
+    yield from _files(connection, days)
+    yield from _quarantine(connection, days)
+    yield from records.subjects(connection, terms.months)
+
+
+def due(
+    connection: Connection, terms: Terms, now_ms: int, but: Collection[tuple[Kind, int | None]] = ()
+) -> Subject | None:
+    """The first subject whose time has come; none of `but`."""
+    found = (each for each in subjects(connection, terms) if (each.kind, each.id) not in but)
+    return next((each for each in found if each.due_at is not None and each.due_at <= now_ms), None)
+
+
+def _erased(connection: Connection, kind: Kind, subject_id: int) -> bool:
+    return subject_id in erased(connection, kind, [subject_id])
+
+
+# ---- a campaign: so many days after its report, or after its end where there is none -------------------
+
+
+def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Subject:
+    found = Subject(Kind.CAMPAIGN, campaign.id, campaign.name, "")
+    held = exists().where(audiences.c.run_id == runs.c.id)
+    query = select(runs).where(runs.c.campaign_id == campaign.id, ~held).order_by(runs.c.id)
+    own = connection.execute(query).all()
+    ends = [_end(run, campaign) for run in own]
+    for run, end in zip(own, ends, strict=True):
+        if end is None:
+            return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
+    if not own:
+        return _with(found, held="It has no run with numbers.")
+    end = max(each for each in ends if each is not None)
+    at, rule = _reported(connection, campaign, [run.id for run in own], end, days)
+    starts = [run.started_at for run in own if run.started_at is not None]
+    return _with(found, rule=rule, due_at=at + days * DAY_MS, first_at=min(starts, default=None), last_at=end)
+
+
+def _with(subject: Subject, **values: Any) -> Subject:
+    known = {name: getattr(subject, name) for name in Subject.__slots__}
+    return Subject(**known | values)
+
+
+def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
+    """When nothing more could be sent, ms since 1970; None: it still could."""
+    if run.state in _OVER:
+        return int(run.ended_at or campaign.window_end or run.created_at)
+    if run.state == RunState.PLANNED and campaign.window_end is not None:
+        over: int = campaign.window_end
+        return over if over <= clock.now_ms() else None
+    return None
+
+
+def _reported(
+    connection: Connection, campaign: Row[Any], run_ids: Sequence[int], end: int, days: int
+) -> tuple[int, str]:
+    """From when the days are counted, and the rule in words."""
+    f = frozen_reports.c
+    query = select(f.id, f.created_at)
+    of_runs = query.where(f.kind == "run", f.subject_id.in_(run_ids)).order_by(f.created_at.desc())
+    report = connection.execute(of_runs.where(f.created_at >= end).limit(1)).first()
+    if report is None:  # the first consolidated one that could speak of the whole campaign
+        over_all = query.where(f.kind == "directive", f.subject_id == campaign.directive_id)
+        over_all = over_all.where(f.created_at >= end).order_by(f.created_at)
+        report = connection.execute(over_all.limit(1)).first()
+    if report is not None:
+        return report.created_at, rules.FROZEN.en.format(days=days, report=report.id)
+    deadline = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
+    asked: int | None = connection.execute(deadline).scalar()
+    if asked is not None and asked > end:
+        return asked, rules.DEADLINE.en.format(days=days)
+    return end, rules.END.en.format(days=days)
+
+
+# ---- what campaigns share ----------------------------------------------------------------------------------
+
+
+def _batches(connection: Connection, days: int) -> Iterator[Subject]:
+    b = batches.c
+    imports = _imports(connection)
+    query = select(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
+    for batch in filter(_idle, connection.execute(query).all()):
+        own = select(run_batches.c.campaign_id).where(run_batches.c.batch_id == batch.id)
+        using = connection.execute(own.order_by(run_batches.c.campaign_id)).scalars().all()
+        imported = max(batch.created_at, imports.get(f"batch {batch.id}", 0))
+        found = Subject(Kind.BATCH, batch.id, batch.name, "", first_at=batch.created_at, last_at=imported)
+        open_ = [each for each in using if not _erased(connection, Kind.CAMPAIGN, each)]
+        if open_:
+            yield _with(found, held=f"Campaign {open_[0]} uses it.")
+        elif using and not _erased(connection, Kind.BATCH, batch.id):
+            yield _with(found, rule=rules.LAST_USE.en, due_at=imported)
+        else:
+            rule = rules.UNUSED.en.format(days=days)
+            yield _with(found, rule=rule, due_at=imported + days * DAY_MS)
+
+
+def _idle(row: Row[Any]) -> bool:
+    """No import is at work on it; one that was left half done holds numbers as well."""
+    return row.state == BatchState.READY or is_free(row.owner, row.lease_until)
+
+
+def _imports(connection: Connection) -> dict[str, int]:
+    """When the subscribers of batches came: a file may have been imported again after an erasure."""
+    query = select(audit.c.subject, func.max(audit.c.at)).where(audit.c.action == "batch.import")
+    return {subject: at for subject, at in connection.execute(query.group_by(audit.c.subject))}  # noqa: C416
+
+
+def _files(connection: Connection, days: int) -> Iterator[Subject]:
+    query = select(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
+    for file in filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()):
+        spoken_of = {run["campaign_id"] for run in file.runs or ()} | {file.campaign_id} - {None}
+        ended = file.ended_at or file.created_at
+        found = Subject(
+            Kind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
+        )
+        open_ = [each for each in sorted(spoken_of) if not _erased(connection, Kind.CAMPAIGN, each)]
+        if open_:
+            yield _with(found, held=f"It speaks of campaign {open_[0]}.")
+        else:
+            yield _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
+
+
+def _quarantine(connection: Connection, days: int) -> Iterator[Subject]:
+    """The oldest receipt without a message; with it go all that are due, once a day."""
+    q = quarantine.c
+    oldest: int | None = connection.execute(select(q.received_at).order_by(q.id).limit(1)).scalar()
+    if oldest is None:
+        return
+    last = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == Kind.QUARANTINE.value)
+    again = (connection.execute(last).scalar() or 0) + DAY_MS
+    rule = rules.QUARANTINE.en.format(days=days)
+    at = max(oldest + days * DAY_MS, again)
+    yield Subject(Kind.QUARANTINE, None, rules.RECEIPTS.en, rule, due_at=at, first_at=oldest)

@@ -1,0 +1,223 @@
+"""Carries an erasure out in small steps, each a transaction of its own: senders are never kept waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Row, Table, delete, exists, select, update
+
+from app import clock
+from app.clock import DAY_MS
+from app.db import Database
+from app.errors import Away
+from app.ledger.contract import Ledger
+from app.models import (
+    bad_lines,
+    batches,
+    erasures,
+    quarantine,
+    receipt_files,
+    receipt_lines,
+    run_batches,
+    runs,
+    subscribers,
+)
+from app.privacy import certificates, records
+from app.privacy.certificates import Hand
+from app.privacy.due import due
+from app.privacy.subjects import Kind, Terms
+from app.reports import carrier_report, kept
+from app.reports.figures import Unbalanced
+from app.states import BatchState
+from app.tables.owner import new_owner
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# So little at a time, and as long a pause as it took: on SQLite there is one writer for all.
+_CHUNKS = 1
+_ROWS = 2000
+_LEAST_PAUSE_S = 0.005
+_AGAIN_S = 0.5  # after a lock that was not to be had at once
+
+
+@dataclass(frozen=True, slots=True)
+class Eraser:
+    """One process's hands. by: in whose name; lease_ms: after so long without a word another one goes on."""
+
+    db: Database
+    ledger: Ledger
+    terms: Terms
+    by: str = "retention"
+    lease_ms: int = certificates.LEASE_MS
+
+    async def run(self, stopping: asyncio.Event) -> int:
+        """Erase all that is due now, until `stopping`; how many erasures were brought to their end."""
+        done = 0
+        while not stopping.is_set() and await self.one(stopping):
+            done += 1
+        return done
+
+    async def one(self, stopping: asyncio.Event) -> bool:
+        """Bring one erasure to its end; False where there is none, or `stopping` came before."""
+        unsound = await self._unsound()
+        hand = Hand(new_owner(), self.by, self.lease_ms, self.terms, unsound)
+        if not await self.db.aread(certificates.waiting, hand):
+            return False
+        number = await self.db.insist(certificates.begin, self.ledger, hand)
+        if number is None:
+            return False
+        work = _Work(self, number, hand)
+        if not await work.prepare(stopping):
+            return False
+        while not stopping.is_set():
+            started = clock.monotonic()
+            if not await work.write(work.step):
+                return True
+            await asyncio.sleep(max(_LEAST_PAUSE_S, clock.monotonic() - started))
+        return False
+
+    async def _unsound(self) -> frozenset[tuple[Kind, int | None]]:
+        """What is due and has figures that don't close: its rows are needed to find out why."""
+        found: set[tuple[Kind, int | None]] = set()
+        while subject := await self.db.aread(due, self.terms, clock.now_ms(), frozenset(found)):
+            if subject.kind is not Kind.CAMPAIGN or subject.id is None:
+                break
+            try:
+                await self.db.aread(carrier_report.build_campaign, subject.id, clock.now_ms())
+                break
+            except Unbalanced as error:
+                log.error("not erased: its figures don't close", campaign=subject.id, reason=error.detail)
+                found.add((subject.kind, subject.id))
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One erasure under its lease."""
+
+    eraser: Eraser
+    number: int
+    hand: Hand
+
+    async def write(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """One transaction, repeated while the database is away: every one may run twice."""
+        return await self.eraser.db.insist(work, *args, **kwargs)
+
+    def _row(self, connection: Connection) -> Row[Any]:
+        return certificates.hold(connection, self.eraser.ledger, self.number, self.hand)
+
+    async def prepare(self, stopping: asyncio.Event) -> bool:
+        """Whether its rows may be erased from now on: closed to receipts, and the reports kept."""
+        row = await self.write(self._row)
+        if row.kind != Kind.CAMPAIGN:
+            return True
+        await self._keep_reports(row.subject_id)
+        while not stopping.is_set():
+            try:
+                await self.eraser.db.awrite(self._detach)
+            except Away:  # the tables are in use, or the database is away: nothing waits for us meanwhile
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return True
+        return False
+
+    async def _keep_reports(self, campaign_id: int) -> None:
+        """Of a moment at which every receipt has either moved its delivery or found the campaign closed."""
+        db = self.eraser.db
+        missing = await db.aread(_without_report, campaign_id)
+        until = await asyncio.to_thread(db.settle, None) if missing else 0
+        for run_id in missing:
+            report = await db.aread(carrier_report.build, run_id, until)
+            await self.write(kept.keep, report)
+
+    def _detach(self, connection: Connection) -> None:
+        row = self._row(connection)
+        self.eraser.ledger.detach(connection, row.subject_id)
+
+    def step(self, connection: Connection) -> bool:
+        """Erase a little and count it; at the end make the certificate, and say False."""
+        row = self._row(connection)
+        counts = self._erase(connection, row)
+        if counts:
+            certificates.add(connection, row, counts)
+            return True
+        certificates.end(connection, self.eraser.ledger, row)
+        log.info("erased", certificate=row.id, kind=row.kind, subject=row.subject_id, rows=dict(row.counts))
+        return False
+
+    def _erase(self, connection: Connection, row: Row[Any]) -> dict[str, int]:
+        ledger = self.eraser.ledger
+        ledger.forget_for_good(connection)
+        match Kind(row.kind):
+            case Kind.CAMPAIGN:
+                return ledger.erase(connection, row.subject_id, _CHUNKS)
+            case Kind.BATCH:
+                return _erase_batch(connection, row)
+            case Kind.RECEIPT_FILE:
+                _mark(connection, receipt_files, row.subject_id)
+                return _slice(connection, receipt_lines, row.subject_id, "file_id", "line")
+            case Kind.QUARANTINE:
+                return _erase_quarantine(connection, row)
+            case Kind.TOTALS:
+                return records.erase_totals(connection, row.subject_id)
+            case Kind.NOTICES:
+                return records.erase_notices(connection, row)
+            case Kind.AUDIT:
+                return records.erase_acts(connection, row)
+
+
+def _without_report(connection: Connection, campaign_id: int) -> list[int]:
+    query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
+    return [run_id for run_id in connection.execute(query).scalars() if not kept.intact(connection, run_id)]
+
+
+def _mark(connection: Connection, table: Table, row_id: int) -> None:
+    """Nothing builds on it from now on; the same file again is imported anew."""
+    connection.execute(update(table).where(table.c.id == row_id).values(state=BatchState.ERASED.value))
+
+
+def _erase_batch(connection: Connection, row: Row[Any]) -> dict[str, int]:
+    """Its subscribers, then its bad lines; a campaign that has taken it at the last moment keeps it."""
+    if _taken_again(connection, row.subject_id):
+        return {}
+    _mark(connection, batches, row.subject_id)
+    counts = _slice(connection, subscribers, row.subject_id, "batch_id", "seq")
+    return counts or _slice(connection, bad_lines, row.subject_id, "batch_id", "line")
+
+
+def _taken_again(connection: Connection, batch_id: int) -> bool:
+    e, b = erasures.c, run_batches.c
+    gone = exists().where(
+        e.kind == Kind.CAMPAIGN.value, e.subject_id == b.campaign_id, e.ended_at.is_not(None)
+    )
+    return (
+        connection.execute(select(b.run_id).where(b.batch_id == batch_id, ~gone).limit(1)).first() is not None
+    )
+
+
+def _slice(connection: Connection, table: Table, owner: int, of: str, number: str) -> dict[str, int]:
+    """Delete the next rows of one owner by their numbers, as far as the key's order goes."""
+    mine, key = table.c[of] == owner, table.c[number]
+    beyond = connection.execute(select(key).where(mine).order_by(key).offset(_ROWS).limit(1)).scalar()
+    some = delete(table).where(mine) if beyond is None else delete(table).where(mine, key < beyond)
+    n = connection.execute(some).rowcount
+    return {table.name: n} if n else {}
+
+
+def _erase_quarantine(connection: Connection, row: Row[Any]) -> dict[str, int]:
+    """Receipts that had come so many days before the erasure began."""
+    q, before = quarantine.c, row.started_at - row.days * DAY_MS
+    old = select(q.id).where(q.received_at <= before).order_by(q.id).limit(_ROWS)
+    ids = connection.execute(old).scalars().all()
+    for start in range(0, len(ids), 500):
+        connection.execute(delete(quarantine).where(q.id.in_(ids[start : start + 500])))
+    return {"quarantine": len(ids)} if ids else {}

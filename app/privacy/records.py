@@ -1,0 +1,156 @@
+"""What holds no number and goes after months: totals of campaigns, notices, the oldest acts of the audit.
+
+Frozen reports, papers that came in and certificates are the agency's own papers: the program erases none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import takewhile
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from app import clock
+from app.clock import DAY_MS
+from app.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
+from app.privacy import rules
+from app.privacy.subjects import Kind, Subject, erased
+
+_ROWS = 2000
+_PAUSE_MS = 30 * DAY_MS  # each cut of the audit is an act of its own, so there is one a month at the most
+
+
+def subjects(connection: Connection, months: int) -> Iterator[Subject]:
+    """Totals of campaigns whose numbers are erased, then notices and the audit."""
+    e = erasures.c
+    numbers = select(erasures).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
+    rows = connection.execute(numbers.order_by(e.subject_id)).all()
+    gone = erased(connection, Kind.TOTALS, [row.subject_id for row in rows])
+    since = {row.subject_id: row.due_at - row.days * DAY_MS for row in rows}
+    for row in rows:
+        if row.subject_id not in gone:
+            yield _totals(connection, row, since, months)
+    yield from _notices(connection, months)
+    yield from _acts(connection, months)
+
+
+def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], months: int) -> Subject:
+    """With those of the same directive, since one consolidated report is made of them all.
+
+    since: campaign -> from when its numbers' term was counted.
+    """
+    c = campaigns.c
+    directive = select(c.directive_id).where(c.id == numbers.subject_id).scalar_subquery()
+    measured = select(run_batches.c.campaign_id)
+    same = select(c.id).where(c.directive_id == directive, c.id.in_(measured)).order_by(c.id)
+    together = {numbers.subject_id, *connection.execute(same).scalars()}
+    found = Subject(
+        Kind.TOTALS,
+        numbers.subject_id,
+        numbers.name,
+        "",
+        None,
+        None,
+        numbers.first_at,
+        numbers.last_at,
+        months,
+    )
+    if open_ := sorted(together - since.keys()):
+        return _with(found, held=f"The numbers of campaign {open_[0]} of the same directive are still there.")
+    rule = rules.TOTALS.en.format(months=months)
+    return _with(found, rule=rule, due_at=clock.plus_months(max(since[each] for each in together), months))
+
+
+def _with(subject: Subject, **values: Any) -> Subject:
+    known = {name: getattr(subject, name) for name in Subject.__slots__}
+    return Subject(**known | values)
+
+
+def _notices(connection: Connection, months: int) -> Iterator[Subject]:
+    n = notices.c
+    oldest: int | None = connection.execute(select(n.created_at).order_by(n.id).limit(1)).scalar()
+    if oldest is not None:
+        found = Subject(Kind.NOTICES, None, rules.NOTICES.en, "", first_at=oldest, months=months)
+        yield _monthly(connection, found, oldest)
+
+
+def _monthly(connection: Connection, of: Subject, oldest: int) -> Subject:
+    """Due with the oldest row, and not within a month of the last time."""
+    ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == of.kind.value)
+    again = (connection.execute(ended).scalar() or 0) + _PAUSE_MS
+    rule = rules.WRITTEN.en.format(months=of.months)
+    return _with(of, rule=rule, due_at=max(clock.plus_months(oldest, of.months or 0), again))
+
+
+# ---- the audit: from its beginning on, never its last act, which the next one is chained to ---------------
+
+
+def _acts(connection: Connection, months: int) -> Iterator[Subject]:
+    oldest = connection.execute(_oldest().limit(1)).first()
+    if oldest is None:
+        return
+    found = Subject(Kind.AUDIT, None, rules.ACTS.en, "", first_at=oldest.at, months=months)
+    begun = _open_since(connection)
+    if begun is not None and oldest.at >= begun:
+        yield _with(found, held="Reports of a campaign whose numbers are still there are told from them.")
+        return
+    yield _monthly(connection, found, oldest.at)
+
+
+def _oldest() -> Any:
+    last = select(func.max(audit.c.id)).scalar_subquery()
+    return select(audit.c.id, audit.c.at, audit.c.hash).where(audit.c.id < last).order_by(audit.c.id)
+
+
+def _open_since(connection: Connection) -> int | None:
+    """The first start of a run whose rows are still there: pauses and resends of it stand in the audit."""
+    e = erasures.c
+    gone = select(e.subject_id).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
+    query = select(func.min(runs.c.started_at)).where(runs.c.campaign_id.not_in(gone))
+    at: int | None = connection.execute(query).scalar()
+    return at
+
+
+# ---- erase ------------------------------------------------------------------------------------------------
+
+
+def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
+    """The tallies of one batch, or at the end the kept reports; rows by table, nothing once all are gone."""
+    t = tallies.c
+    run_ids = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
+    first = select(t.run_id, t.batch_id).where(t.run_id.in_(run_ids)).limit(1)
+    if row := connection.execute(first).first():
+        some = delete(tallies).where(t.run_id == row.run_id, t.batch_id == row.batch_id)
+        return {"tallies": connection.execute(some).rowcount}
+    n = connection.execute(delete(kept_reports).where(kept_reports.c.run_id.in_(run_ids))).rowcount
+    return {"kept_reports": n} if n else {}
+
+
+def erase_notices(connection: Connection, of: Row[Any]) -> dict[str, int]:
+    """The next notices whose months were over when the erasure `of` began; nothing is said anew for that."""
+    n = notices.c
+    oldest = connection.execute(select(n.id, n.created_at).order_by(n.id).limit(_ROWS))
+    over = list(takewhile(lambda row: clock.plus_months(row.created_at, of.months) <= of.started_at, oldest))
+    if not over:
+        return {}
+    connection.execute(delete(notices).where(n.id <= over[-1].id))
+    return {"notices": len(over)}
+
+
+def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:
+    """The next acts whose months were over when the erasure `of` began; the anchor moves with them."""
+    begun = _open_since(connection)
+
+    def over(act: Row[Any]) -> bool:
+        still_told_from = begun is not None and act.at >= begun
+        return clock.plus_months(act.at, of.months) <= of.started_at and not still_told_from
+
+    acts = list(takewhile(over, connection.execute(_oldest().limit(_ROWS))))
+    if not acts:
+        return {}
+    last = acts[-1]
+    connection.execute(delete(audit).where(audit.c.id <= last.id))
+    moved = {"anchor": f"{last.id}:{last.hash}", "last_at": last.at}
+    connection.execute(update(erasures).where(erasures.c.id == of.id).values(moved))
+    return {"audit": len(acts)}

@@ -1,0 +1,39 @@
+"""The worker's part: what is due is erased, a little at a time, by one process at once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from app.db import Database
+from app.errors import AppError
+from app.ledger.contract import Ledger
+from app.privacy.eraser import Eraser
+from app.privacy.subjects import Terms
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Looks every few minutes; any number of processes may have one. terms: of the settings."""
+
+    db: Database
+    ledger: Ledger
+    terms: Terms
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Erase what is due, until `stopping`."""
+        eraser = Eraser(self.db, self.ledger, self.terms)
+        while not stopping.is_set():
+            try:
+                await eraser.run(stopping)
+            except AppError as error:  # figures that don't close, or another process has taken over
+                log.error("erasure put off", reason=error.detail)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)

@@ -1,0 +1,89 @@
+"""The API of privacy: do-not-send lists, and certificates of erasure."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import PlainTextResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.auth import Caller
+from app.batches.carriers import check_carrier
+from app.errors import Forbidden, Invalid
+from app.privacy import certificates, do_not_send
+from app.privacy.certificates import Certificate
+from app.privacy.do_not_send import LONGEST, MOST, Changed, Entry
+
+router = APIRouter(prefix="/v1", tags=["privacy"])
+
+Number = Annotated[str, Field(max_length=LONGEST)]
+Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]
+
+
+class Numbers(BaseModel):
+    """Numbers in any usual spelling; `carrier` may be left out by its operator."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"carrier": "viettel", "numbers": ["0912 345 678"]}]}
+    )
+
+    carrier: str | None = Field(None, max_length=40)
+    numbers: list[Number] = Field(min_length=1, max_length=MOST)
+
+
+@router.get("/do-not-send")
+def list_do_not_send(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[Entry]:
+    """Who is not written to, masked, in the order in which they came."""
+    only = _own(who, carrier)
+    return page_of(db.read(do_not_send.page, paging.after, paging.limit, only), paging)
+
+
+@router.post("/do-not-send")
+def add_do_not_send(body: Numbers, db: Db, settings: Config, who: Who) -> Changed:
+    """Put numbers on a carrier's list, 10,000 at the most; again changes nothing.
+
+    What is queued already is left out when its turn comes; what the carrier has can't be called back.
+    """
+    carrier = check_carrier(settings, named(who, body.carrier))
+    return db.write(do_not_send.add, carrier, body.numbers, who.name)
+
+
+@router.post("/do-not-send/remove")
+def remove_do_not_send(body: Numbers, db: Db, settings: Config, who: Who) -> Changed:
+    """Take numbers off a carrier's list; again changes nothing."""
+    carrier = check_carrier(settings, named(who, body.carrier))
+    return db.write(do_not_send.remove, carrier, body.numbers, who.name)
+
+
+@router.get("/erasures")
+def list_erasures(db: Db, paging: Paging) -> Page[Certificate]:
+    """What was erased, in order: for each, rows by table, the rule, the times and the hash."""
+    return page_of(db.read(certificates.page, paging.after, paging.limit), paging)
+
+
+@router.get("/erasures/{erasure_id}")
+def get_erasure(erasure_id: Id, db: Db) -> Certificate:
+    """One certificate; `intact` says whether its hash still fits."""
+    return db.read(certificates.get, erasure_id)
+
+
+@router.get("/erasures/{erasure_id}/text", response_class=PlainTextResponse)
+def print_erasure(erasure_id: Id, db: Db) -> PlainTextResponse:
+    """The certificate to be printed and filed, in Vietnamese."""
+    return PlainTextResponse(certificates.text(db.read(certificates.get, erasure_id)) + "\n")
+
+
+def _own(who: Caller, carrier: str | None) -> str | None:
+    if who.carrier is not None and carrier not in (None, who.carrier):
+        raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
+    return who.carrier or carrier
+
+
+def named(who: Caller, carrier: str | None) -> str:
+    """The carrier that is meant; an operator's own where none is named."""
+    own = _own(who, carrier)
+    if own is None:
+        raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
+    return own

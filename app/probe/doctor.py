@@ -1,0 +1,210 @@
+"""What a look at this installation finds: settings, folder, database, clock, audit, lanes and links."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select
+
+from app import audit, clock, config, lines, schema, webhooks, worker
+from app.auth import factor, people
+from app.auth.vault import NO_KEY, vault_of
+from app.config import LinkSettings, Settings
+from app.db import Database
+from app.dispatch import homes
+from app.dispatch.lanes import RESTORED
+from app.errors import AppError
+from app.ledger.choose import ledger_for
+from app.ledger.contract import Ledger
+from app.models import audit as acts
+from app.models import lanes, quarantine, unknowns
+from app.probe import certificate
+from app.probe.check import check
+from app.states import LaneState
+
+_LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
+_CLOCKS_MS = 2000
+_SECRETS = {
+    "password",
+    "hmac_secret",
+    "basic_password",
+    "token",
+    "database_url",
+    "migration_database_url",
+    "smtp_password",
+}
+_SECRETS |= {"secret_key", "previous_secret_key"}
+
+
+class Symptom(NamedTuple):
+    """One thing looked at: `good`, or what is wrong and what to do."""
+
+    about: str
+    good: bool
+    what: str
+
+
+def settings_file(path: Path) -> Iterator[Symptom]:
+    """The file of settings: readable by its owner alone where it holds secrets, which it should not."""
+    if not path.is_file():
+        yield Symptom("settings", True, f"There is no {path}; settings come from the environment.")
+        return
+    held = sorted(set(_names(tomllib.loads(path.read_text("utf-8")))) & _SECRETS)
+    if held:
+        yield Symptom(
+            "settings",
+            False,
+            f"{path} holds secrets ({', '.join(held)}): move them to the environment or to secret files.",
+        )
+    elif path.stat().st_mode & stat.S_IWOTH:
+        yield Symptom("settings", False, f"Everybody may write {path}: chmod o-w it.")
+    else:
+        yield Symptom("settings", True, f"{path} is read, and holds no secret.")
+
+
+def _names(table: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in table.items():
+        yield name
+        if isinstance(value, dict):
+            yield from _names(value)
+
+
+def wiring(settings: Settings) -> Iterator[Symptom]:
+    """The links' settings and their webhooks, each fault in words."""
+    faults = list(dict.fromkeys([*worker.faults(settings), *webhooks.faults(settings)]))
+    yield from (Symptom("settings", False, fault) for fault in faults)
+    if settings.environment == "development":
+        what = (
+            "environment is development: webhooks may be open to anybody. Set production before real links."
+        )
+        yield Symptom("settings", not settings.links, what)
+    if not settings.links:
+        yield Symptom("links", False, "No link is configured, so nothing can be sent: see loa.example.toml.")
+
+
+def connections(settings: Settings) -> Iterator[Symptom]:
+    """Lines that leave this machine in plain, and what callers meet: our certificate, our names."""
+    for line in lines.plain(settings):
+        yield Symptom(
+            "lines", bool(line.why), f"{line.what} is plain: {line.why}" if line.why else line.fault
+        )
+    try:
+        yield from (Symptom("certificate", *worth) for worth in certificate.judged(settings))
+    except AppError as error:
+        yield Symptom("certificate", False, error.detail)
+    if (settings.tls_certificate or lines.open_to_others(settings)) and not settings.public_hosts:
+        what = "Say in public_hosts by which names Loa is asked for: it then answers to no other"
+        what += ", and the certificate is judged by them." if settings.tls_certificate else "."
+        yield Symptom("names", False, what)
+
+
+def disk(settings: Settings) -> Iterator[Symptom]:
+    """The data folder: there, writable, with room."""
+    folder = settings.data
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".doctor"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        yield Symptom(
+            "disk", False, f"{folder} can't be written ({error.strerror}): let Loa's account own it."
+        )
+        return
+    free = shutil.disk_usage(folder).free
+    words = f"{folder} has {free / 1024**3:,.1f} GB free"
+    enough = free >= _LEAST_FREE
+    yield Symptom("disk", enough, f"{words}." if enough else f"{words}: make room, a campaign needs some.")
+
+
+def ledger(settings: Settings) -> Iterator[Symptom]:
+    """The database: it answers, has the schema of this program, and its clock is ours."""
+    try:
+        db = Database(settings.url)
+    except AppError as error:
+        yield Symptom("database", False, error.detail)
+        return
+    try:
+        found = db.read(schema.current)
+        needed = schema.newest()
+        yield Symptom("database", True, f"{'SQLite' if db.sqlite else 'PostgreSQL'} answers.")
+        if found != needed:
+            what = f"The schema is {found or 'none'}, this program needs {needed}: run `loa migrate`."
+            yield Symptom("schema", False, what)
+            return
+        yield Symptom("schema", True, f"The schema is {found}, as this program needs.")
+        yield from db.read(_rows)
+        yield db.read(_home, ledger_for(db))
+        yield from db.read(_factors, settings)
+        yield clocks(db)
+    except AppError as error:
+        yield Symptom("database", False, error.detail)
+    finally:
+        db.close()
+
+
+def _home(connection: Connection, ledger: Ledger) -> Symptom:
+    """Whether the database is the one that was last sent from."""
+    moved = homes.moved(connection, ledger)
+    return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
+
+
+def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
+    """Second factors: sealed with the present key, where anybody signs in."""
+    if not people.any_known(connection):
+        return []
+    if settings.secret_key is None:
+        return [Symptom("second factors", settings.environment == "development", NO_KEY)]
+    old = factor.unsealed(connection, vault_of(settings))
+    if old:
+        what = f"{len(old)} are not sealed with the present secret_key: run `loa user reseal`."
+        return [Symptom("second factors", False, what)]
+    return [Symptom("second factors", True, "All are sealed with the present secret_key.")]
+
+
+def clocks(db: Database) -> Symptom:
+    """The host's clock against the database's, and against the newest act on record."""
+    here, there = clock.now_ms(), db.read(db.clock_ms)
+    newest = db.read(lambda c: c.execute(select(func.max(acts.c.at))).scalar()) or 0
+    if abs(here - there) > _CLOCKS_MS:
+        apart = f"{abs(here - there) / 1000:.1f} s"
+        what = f"This host's clock and the database's are {apart} apart: keep both by NTP."
+        return Symptom("clock", False, what)
+    if newest > here + _CLOCKS_MS:
+        return Symptom("clock", False, "The clock is behind the newest act on record: has it been set back?")
+    return Symptom("clock", True, f"It is {clock.local(clock.now()):%d/%m/%Y %H:%M:%S} in Viet Nam.")
+
+
+def _rows(connection: Connection) -> list[Symptom]:
+    """What stands in the tables and wants a person."""
+    chain = audit.verify(connection)
+    found = [
+        Symptom("audit", not chain.fault, chain.fault or f"{chain.rows} acts, all as they were written.")
+    ]
+    halted = select(lanes.c.name, lanes.c.reason).where(lanes.c.state == LaneState.HALTED.value)
+    found += [
+        Symptom("lanes", False, f"{name} is halted: {reason} `loa lane resume` once that is mended.")
+        for name, reason in connection.execute(halted)
+    ]
+    listed = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
+    unknown = connection.execute(listed).scalar_one()
+    if unknown:
+        what = f"{unknown} deliveries are unknown: `loa unknown list` shows them, a person decides."
+        found.append(Symptom("unknown", False, what))
+    waiting = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+    words = f"{waiting} receipts wait for a message that they fit." if waiting else "No receipt waits."
+    found.append(Symptom("quarantine", True, words))
+    return found
+
+
+async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
+    """Everything, and these links over the network: nothing is sent."""
+    found = [*settings_file(Path(config.file())), *wiring(settings), *connections(settings)]
+    found += [*disk(settings), *ledger(settings)]
+    looked = await check(links)
+    return found + [Symptom(f"link {each.link}", each.good, each.what) for each in looked]

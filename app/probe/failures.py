@@ -1,0 +1,39 @@
+"""A carrier's list of failures, read by hand for a day, and told to the ledger where a person says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from app import audit
+from app.config import LinkSettings
+from app.dispatch.lanes import register
+from app.errors import Invalid
+from app.probe.links import reading
+from app.receipts import listed
+from app.receipts.inbox import Inbox
+from app.receipts.listed import Listed
+from app.worker import build, facts
+from carriers.contract import ListedFailures, Receipt
+
+
+async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequence[Receipt]:
+    """The carrier's list of failures; Conflict where it can't be read."""
+    carrier = build(name, link)
+    if not isinstance(carrier, ListedFailures):
+        raise Invalid(f"Link {name}: a link of kind {link.kind} has no list of failures.")
+    async with reading(carrier):
+        return await carrier.failures(day, sender)
+
+
+async def take_in(
+    inbox: Inbox, who: str, name: str, link: LinkSettings, what: tuple[str, date], found: Sequence[Receipt]
+) -> Listed:
+    """Tell the ledger of a list (sender ID, day), each entry once; a person's order, so on the record."""
+    lane = await inbox.db.awrite(register, facts(name, link, build(name, link)))
+    told = await listed.tell(inbox, lane, what, found)
+    detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
+    await inbox.db.awrite(
+        lambda c: audit.note(c, who, "failures told to the ledger", f"link {name}", **detail)
+    )
+    return told

@@ -1,0 +1,121 @@
+"""The links that a name means, and one of them opened for a short while, outside any worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from app.config import LinkSettings, Settings
+from app.errors import Conflict, NotFound
+from app.worker import build
+from carriers.contract import (
+    Carrier,
+    Checked,
+    ListedFailures,
+    OwnFigures,
+    QueriedReceipts,
+    ReadError,
+    StreamReceipts,
+)
+
+# How long a link may take to come up before it is called down.
+PATIENCE_S = 20.0
+_LOOK_S = 0.1
+_WORDS = (
+    (StreamReceipts, "brings receipts"),
+    (QueriedReceipts, "can be asked about a message"),
+    (ListedFailures, "lists failures"),
+    (OwnFigures, "states its own figures"),
+    (Checked, "can be checked"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A configured link in a line: `can` is what its kind offers beside sending."""
+
+    link: str
+    carrier: str
+    kind: str
+    segments_per_second: float
+    receipts: str
+    can: str
+    poll: str
+    reconcile: bool
+    test_numbers: int
+
+
+def listed(settings: Settings) -> list[Link]:
+    """Every link of the settings; nothing is opened."""
+    return [_line(name, link, build(name, link)) for name, link in settings.links.items()]
+
+
+def _line(name: str, link: LinkSettings, carrier: Carrier) -> Link:
+    can = ", ".join(words for kind, words in _WORDS if isinstance(carrier, kind))
+    asked = link.poll if isinstance(carrier, QueriedReceipts) else "-"
+    return Link(
+        name,
+        link.carrier,
+        link.kind,
+        link.segments_per_second,
+        carrier.receipt_level.name.lower(),
+        can or "-",
+        asked,
+        link.reconcile,
+        len(link.test_numbers),
+    )
+
+
+def chosen(settings: Settings, name: str) -> dict[str, LinkSettings]:
+    """The link of that name, or all links of that carrier; NotFound that names those there are."""
+    if name in settings.links:
+        return {name: settings.links[name]}
+    found = {key: link for key, link in settings.links.items() if link.carrier == name}
+    if not found:
+        known = ", ".join(sorted(settings.links)) or "none"
+        raise NotFound(
+            f"There is no link and no carrier “{name[:40]}” in the settings; the links are: {known}."
+        )
+    return found
+
+
+@asynccontextmanager
+async def opened(carrier: Carrier) -> AsyncIterator[Carrier]:
+    """The link, open; closed in order at the end."""
+    await carrier.open()
+    try:
+        yield carrier
+    finally:
+        await carrier.close()
+
+
+@asynccontextmanager
+async def reading(carrier: Carrier) -> AsyncIterator[None]:
+    """The link, open and up; Conflict where it does not come up, or where the carrier can't be read."""
+    async with opened(carrier):
+        why = await came_up(carrier)
+        if why:
+            raise Conflict(f"Link {carrier.name}: {why}.")
+        try:
+            yield
+        except ReadError as error:
+            raise Conflict(f"Link {carrier.name}: {error}") from None
+
+
+async def came_up(carrier: Carrier, patience_s: float = PATIENCE_S) -> str:
+    """ "" once the link can take a message; else why it can't, in words."""
+    ready = asyncio.ensure_future(carrier.ready())
+    end = asyncio.get_running_loop().time() + patience_s
+    try:
+        while not ready.done():
+            halted = carrier.halted()
+            if halted is not None:
+                return f"The carrier refuses the link ({halted.code}): {halted.reason}"
+            if asyncio.get_running_loop().time() > end:
+                return f"The link did not come up within {patience_s:g} s"
+            await asyncio.wait({ready}, timeout=_LOOK_S)
+    finally:
+        ready.cancel()
+    return ""

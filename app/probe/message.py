@@ -1,0 +1,149 @@
+"""One test message to a listed test number: outside the ledger, on the record, and followed for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection
+
+from app import audit
+from app.config import LinkSettings
+from app.db import Database
+from app.dispatch import lanes
+from app.errors import Conflict, Invalid
+from app.ledger.contract import Lane, Ledger
+from app.metrics import Metrics
+from app.phone import REASONS, mask, normalise
+from app.probe import fate
+from app.probe.follow import Following, Say
+from app.probe.links import came_up, opened
+from app.receipts.inbox import Inbox
+from app.worker import build, facts
+from carriers.contract import (
+    Accepted,
+    Carrier,
+    OutboundSms,
+    Receipt,
+    ReceiptStatus,
+    StreamReceipts,
+    SubmitResult,
+    Unknown,
+)
+
+_FAILED = (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a test message needs: the ledger for others' receipts and the record, and who sends it."""
+
+    db: Database
+    ledger: Ledger
+    who: str
+    say: Say
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was said of one test message: the answer, and later receipts in the order in which they came."""
+
+    key: str
+    result: SubmitResult
+    receipts: Sequence[Receipt]
+
+    @property
+    def good(self) -> bool:
+        """Whether it was accepted, and nobody has said since that it failed."""
+        failed = any(receipt.status in _FAILED for receipt in self.receipts)
+        return isinstance(self.result, Accepted) and not failed
+
+    def record(self, link: str, number: str) -> dict[str, object]:
+        """All of it for programs; `number` as the person typed it."""
+        said = [
+            {
+                "reference": each.reference,
+                "status": each.status.value,
+                "level": each.level.name.lower(),
+                "code": each.code,
+                "meaning": fate.became(each),
+            }
+            for each in self.receipts
+        ]
+        result = type(self.result).__name__.lower()
+        answer = {"result": result, "answer": fate.answered(self.result)}
+        return {
+            "link": link,
+            "number": number,
+            "key": self.key,
+            **answer,
+            "receipts": said,
+            "good": self.good,
+        }
+
+
+def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
+    """The number as carriers take it; Invalid unless the link's settings list it as a test number."""
+    phone = normalise(number)
+    if isinstance(phone, str):
+        raise Invalid(f"{mask(number)} is no mobile number: {REASONS[phone].en}", field="number")
+    if phone not in link.test_numbers:
+        raise Invalid(
+            f"{mask(number)} is not a test number of link {name}. Test messages go to nobody else: list it "
+            f"first in test_numbers of [links.{name}], with its holder's consent.",
+            field="number",
+        )
+    return str(phone)
+
+
+async def send(desk: Desk, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float) -> Told:
+    """Write one message and follow it for `wait_s` seconds at the most; Conflict where the link is not up."""
+    carrier = build(name, link)
+    lane = await desk.db.awrite(lanes.register, facts(name, link, carrier))
+    # A key of its own kind: those of deliveries begin otherwise, and no delivery is ever called so.
+    sms = replace(sms, key=f"test-{secrets.token_hex(8)}")
+    inbox = Inbox(desk.db, desk.ledger, Metrics())
+    following = Following(carrier, sms, inbox.sink(lane), desk.say)
+    if isinstance(carrier, StreamReceipts):
+        carrier.deliver_to(following.hear)
+    taking = asyncio.create_task(inbox.run())
+    try:
+        async with opened(carrier):
+            why = await came_up(carrier)
+            if why:
+                raise Conflict(f"{why}; nothing was sent.")
+            result = await _submit(desk, lane, carrier, sms)
+            following.know(getattr(result, "refs", ()))
+            await following.until_final(wait_s)
+    finally:
+        inbox.stop()
+        await taking
+    return Told(sms.key, result, following.receipts)
+
+
+async def _submit(desk: Desk, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
+    """Hand it over, on the record before and after."""
+    parts = carrier.segments(sms.text)
+    intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
+    await desk.db.awrite(_note, desk.who, "test message", lane, intent)
+    desk.say(f"One message of {parts} SMS part(s) goes over {lane.name} as {sms.sender}, key {sms.key}.")
+    result = await _hand_over(carrier, sms)
+    said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
+    await desk.db.awrite(_note, desk.who, "test message answered", lane, said)
+    desk.say(fate.answered(result))
+    return result
+
+
+async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
+    """The carrier's answer; whatever goes wrong inside an adapter may have sent the message."""
+    (answer,) = await asyncio.gather(carrier.submit([sms]), return_exceptions=True)
+    if isinstance(answer, BaseException):
+        return Unknown(f"the adapter failed: {type(answer).__name__}")
+    return answer[0]
+
+
+def _note(connection: Connection, who: str, action: str, lane: Lane, detail: dict[str, Any]) -> None:
+    audit.note(connection, who, action, f"link {lane.name}", **detail)

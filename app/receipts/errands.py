@@ -1,0 +1,110 @@
+"""Works that one process at a time does for a lane: taken under a lease, so that a dead holder's go on."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, text
+
+from app import clock
+from app.db import Database
+from app.errors import Away
+from app.ledger.contract import Ledger
+from carriers.contract import Carrier
+
+T = TypeVar("T")
+
+_TAKE = text(
+    """
+    INSERT INTO errands (lane_id, name, owner, until) VALUES (:lane, :name, :owner, :until)
+    ON CONFLICT (lane_id, name) DO UPDATE SET owner = excluded.owner, until = excluded.until
+     WHERE errands.until <= :now OR errands.owner = excluded.owner
+    """
+)
+_LEAVE = text(
+    "UPDATE errands SET owner = '', until = :until WHERE lane_id = :lane AND name = :name AND owner = :owner"
+)
+
+
+def take(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], lease_ms: int) -> bool:
+    """Lease the errand (lane, name, owner), or prolong it; False while it is another's or not due again."""
+    lane_id, name, owner = errand
+    now = ledger.now_ms(connection)
+    values = {"lane": lane_id, "name": name, "owner": owner, "now": now, "until": now + lease_ms}
+    return connection.execute(_TAKE, values).rowcount == 1
+
+
+def leave(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], again_ms: int) -> None:
+    """Hand back what is still ours; nobody takes it again before so many milliseconds are over."""
+    lane_id, name, owner = errand
+    until = ledger.now_ms(connection) + again_ms
+    connection.execute(_LEAVE, {"lane": lane_id, "name": name, "owner": owner, "until": until})
+
+
+@dataclass(slots=True)
+class Errand:
+    """One process's hold on one errand; believed only until its deadline on the monotonic clock."""
+
+    db: Database
+    ledger: Ledger
+    lane_id: int
+    name: str
+    lease_s: float
+    owner: str = field(
+        default_factory=lambda: f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    )
+    _deadline: float = 0.0
+
+    @property
+    def _names(self) -> tuple[int, str, str]:
+        return self.lane_id, self.name, self.owner
+
+    async def hold(self) -> bool:
+        """Take the errand, or prolong it once a third of the lease is over; whether it is ours now."""
+        asked = clock.monotonic()
+        if asked < self._deadline - self.lease_s * 2 / 3:
+            return True
+        held = await self.db.awrite(take, self.ledger, self._names, round(self.lease_s * 1000))
+        self._deadline = asked + self.lease_s if held else 0.0
+        return held
+
+    def stands(self) -> bool:
+        """Whether it is certainly still ours: a process that was frozen must not go on."""
+        return clock.monotonic() < self._deadline
+
+    async def leave(self, again_s: float = 0.0) -> None:
+        """Hand it back, not to be taken again for so long."""
+        self._deadline = 0.0
+        await self.db.awrite(leave, self.ledger, self._names, round(again_s * 1000))
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work`, and keep the lease meanwhile."""
+        keeping = asyncio.create_task(self._keep())
+        try:
+            return await work
+        finally:
+            keeping.cancel()
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self.lease_s / 3)
+            with contextlib.suppress(Away):
+                await self.hold()
+
+
+async def link_ready(carrier: Carrier, within_s: float) -> bool:
+    """Whether the link may be asked now: one that is halted, closed or down is left alone."""
+    if carrier.halted() is not None:
+        return False
+    try:
+        await asyncio.wait_for(carrier.ready(), within_s)
+    except TimeoutError:
+        return False
+    return carrier.halted() is None

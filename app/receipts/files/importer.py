@@ -1,0 +1,68 @@
+"""Imports a result file: reads every line, applies what they say, and reconciles; goes on after a kill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from app.db import Database
+from app.errors import Invalid
+from app.ledger.contract import Ledger
+from app.receipts.files import missing
+from app.receipts.files.columns import RESULTS
+from app.receipts.files.job import Job, Progress
+from app.receipts.files.sift import Sifter
+from app.receipts.files.words import StatusWords
+from app.states import BatchState
+from app.tables.reader import Reader
+
+Tell = Callable[[Progress], None]
+
+
+def import_file(
+    db: Database, ledger: Ledger, file_id: int, path: Path, words: StatusWords, tell: Tell | None = None
+) -> None:
+    """Import the file at `path`; where an earlier import was killed, go on after what it has applied.
+
+    A file that is ready stays as it is. Conflict while another import is at work on it; Invalid for a file
+    that can't be used: nothing of it has been applied then, it is failed and empty, and says why.
+    """
+    job = Job(db, file_id)
+    file = job.claim()
+    if file.state == BatchState.READY:
+        return
+    try:
+        # What has failed, or was erased after its time, is read anew.
+        if file.applied_upto is None or file.state != BatchState.IMPORTING:
+            _read(job, Sifter(file_id, words), path, tell or _silent)
+        _apply(job, ledger, tell or _silent)
+        job.finish(db.read(lambda connection: missing.count(connection, job.row(connection))))
+    except Invalid as error:
+        job.clear()
+        job.fail(error.detail)
+        raise
+    finally:
+        job.release()
+
+
+def _silent(progress: Progress) -> None:
+    """Tell nobody."""
+
+
+def _read(job: Job, sifter: Sifter, path: Path, tell: Tell) -> None:
+    job.clear()
+    reader, progress = Reader(path, RESULTS), Progress()
+    for done in sifter.slices(reader):
+        after = Progress(progress.lines + len(done.rows), reader.position)
+        job.store(done, progress, after)
+        progress = after
+        tell(progress)
+    job.end_reading()
+
+
+def _apply(job: Job, ledger: Ledger, tell: Tell) -> None:
+    source, progress = job.source(), job.progress()
+    while applied := job.apply(ledger, source):
+        progress = replace(progress, judged=progress.judged + applied)
+        tell(progress)

@@ -1,0 +1,133 @@
+"""Makes a result file known; the same bytes of the same carrier again are the same file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from app import audit, clock
+from app.db import one_at_a_time
+from app.errors import Conflict, Invalid
+from app.models import receipt_files, runs
+from app.states import BatchState
+from app.tables.lease import is_waiting
+from app.tables.upload import File
+from carriers.contract import ReceiptLevel
+
+LEVELS = {"operator": ReceiptLevel.OPERATOR, "handset": ReceiptLevel.HANDSET}
+_C = receipt_files.c
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What somebody says of a file: whose it is, which campaign it speaks of, what it proves by contract.
+
+    campaign_id: None for whichever campaign fits by number and time; level: None for as much as the receipts
+    of the link that sent, or operator level where it brings none.
+    """
+
+    carrier: str
+    campaign_id: int | None = None
+    level: ReceiptLevel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A file: `created` now or known before; `waiting` for an import, its first or after one that died."""
+
+    id: int
+    created: bool
+    waiting: bool
+
+
+# How a level is said of a file that is known already.
+_LEVELS = {
+    None: "the level of its link",
+    ReceiptLevel.OPERATOR: "operator level",
+    ReceiptLevel.HANDSET: "handset level",
+}
+
+
+def read_level(value: str | None) -> ReceiptLevel | None:
+    """The level that was named, or Invalid."""
+    if not value:
+        return None
+    if value not in LEVELS:
+        raise Invalid(f"There is no level “{value[:40]}”. Name operator or handset.", field="level")
+    return LEVELS[value]
+
+
+def register(connection: Connection, claim: Claim, file: File, who: str) -> Registered:
+    """The known file of these bytes, or a new one.
+
+    Conflict where it is known and something else is said of it now; Invalid for a carrier through which
+    nothing goes, or a campaign that has no run there.
+    """
+    # Uploads of one file at once wait for the first of them, which none of the others may refuse.
+    one_at_a_time(connection, file.lock(f"receipts of {claim.carrier}"))
+    known = _C.carrier == claim.carrier, _C.sha256 == file.sha256
+    found = connection.execute(select(receipt_files).where(*known)).first()
+    if found is None:
+        _check_carrier(connection, claim.carrier)
+        _check_campaign(connection, claim)
+        return _create(connection, claim, file, who)
+    said = {"campaign_id": claim.campaign_id, "level": claim.level}
+    other = {name: value for name, value in said.items() if value not in (None, found._mapping[name])}
+    if other:
+        _say_anew(connection, found, claim, other)
+    return Registered(found.id, created=False, waiting=is_waiting(found))
+
+
+def _create(connection: Connection, claim: Claim, file: File, who: str) -> Registered:
+    said = {"carrier": claim.carrier, "campaign_id": claim.campaign_id, "level": claim.level}
+    row = {
+        "name": file.name[:200],
+        "sha256": file.sha256,
+        "bytes": file.size,
+        "state": BatchState.IMPORTING,
+        "created_at": clock.now_ms(),
+        "created_by": who,
+    }
+    file_id = connection.execute(insert(receipt_files).values(said | row).returning(_C.id)).scalar_one()
+    audit.note(connection, who, "receipts.register", f"receipt file {file_id}", sha256=file.sha256, **said)
+    return Registered(file_id, created=True, waiting=True)
+
+
+def _say_anew(connection: Connection, found: Row[Any], claim: Claim, other: dict[str, int]) -> None:
+    """A file that failed has applied nothing, so that something else may be said of it."""
+    if found.state != BatchState.FAILED:
+        raise Conflict(
+            f"These bytes are receipt file {found.id}, which was taken for {_words(found)}; "
+            "what it says has been applied so. Lines that are to be applied otherwise, such as its ambiguous "
+            "ones with their campaign named, can be sent as a file of their own."
+        )
+    _check_campaign(connection, claim)
+    connection.execute(update(receipt_files).where(_C.id == found.id).values(other))
+
+
+def _words(file: Row[Any]) -> str:
+    campaign = "any campaign" if file.campaign_id is None else f"campaign {file.campaign_id}"
+    return f"{campaign}, {_LEVELS[file.level]}"
+
+
+def _check_carrier(connection: Connection, carrier: str) -> None:
+    known = connection.execute(select(runs.c.carrier).distinct().order_by(runs.c.carrier)).scalars().all()
+    if carrier not in known:
+        raise Invalid(
+            f"No campaign has a run at “{carrier[:40]}”, so that its result file can't be read. "
+            f"Name one of: {', '.join(known) or 'none yet'}.",
+            field="carrier",
+        )
+
+
+def _check_campaign(connection: Connection, claim: Claim) -> None:
+    if claim.campaign_id is None:
+        return
+    own = (runs.c.campaign_id == claim.campaign_id, runs.c.carrier == claim.carrier)
+    if connection.execute(select(runs.c.id).where(*own)).first() is None:
+        raise Invalid(
+            f"Campaign {claim.campaign_id} has no run at {claim.carrier}. Name one that has, or none.",
+            field="campaign",
+        )

@@ -1,0 +1,191 @@
+"""The log of receipts: what carriers told, the newest first, as it came but for the numbers in it."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, func, select
+
+from app import clock
+from app.logs import mask_text
+from app.models import lanes, quarantine, receipts
+from app.phone import mask
+from carriers.contract import ReceiptLevel
+
+LATEST = 2**53  # ms since 1970 that no receipt has yet, and a number that none in quarantine has
+_R, _Q = receipts.c, quarantine.c
+# A national number without 0 or 84 directly before it, by which app/logs.py knows one.
+_BARE = re.compile(r"(?:\(0\) ?[35789](?:[ .\-]?[0-9]){8}|(?<![0-9.])[35789][0-9]{8})(?![0-9])")
+_COUNTED = 10_000
+
+
+class Why(StrEnum):
+    """Why a receipt waits in quarantine."""
+
+    NO_SUCH_REFERENCE = "no_such_reference"  # no submission has it, nor does a message wait without one
+    NO_MESSAGE = "no_message"  # without a reference, and no message of these links to its number, or several
+    NOTHING_NAMED = "nothing_named"  # neither a reference nor a number
+
+
+class Before(NamedTuple):
+    """Where the log goes on: receipts of `at` or earlier, without the first `skip` of that very ms."""
+
+    at: int = LATEST
+    skip: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One receipt, numbers masked in every part. status: in our words; raw: as the carrier wrote it."""
+
+    received_at: datetime
+    done_at: datetime | None
+    lane: str
+    carrier: str
+    phone: str | None
+    status: str
+    level: str
+    reason: int
+    reference: str | None
+    code: str | None
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """One that spoke of a message. changed: it told something new; matched_at: when it left quarantine."""
+
+    told: Told
+    campaign_id: int
+    batch_id: int
+    line: int
+    part: int
+    changed: bool
+    matched_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """One in quarantine: how often it was looked at again in vain, and when it will be next."""
+
+    id: int
+    told: Told
+    why: Why
+    tries: int
+    try_at: datetime
+
+
+Names = dict[int, Row[Any]]
+
+
+def lanes_of(connection: Connection, carrier: str | None) -> Names:
+    """Lane by its number: those of a carrier, or all."""
+    query = select(lanes).order_by(lanes.c.id)
+    own = query if carrier is None else query.where(lanes.c.carrier == carrier)
+    return {row.id: row for row in connection.execute(own).all()}
+
+
+def matched(
+    connection: Connection, of: Names, before: Before, limit: int
+) -> tuple[list[Matched], Before | None]:
+    """Receipts of these lanes that spoke of messages, and where to go on; None: there are no more."""
+    wanted = before.skip + limit + 1
+    each = (_of_lane(connection, lane_id, before.at, wanted) for lane_id in of)
+    rows = list(islice(heapq.merge(*each, key=_place), before.skip, wanted))
+    shown = rows[:limit]
+    following = _following(shown, before) if len(rows) > limit else None
+    return [_matched(row, of) for row in shown], following
+
+
+def _of_lane(connection: Connection, lane_id: int, at: int, wanted: int) -> Sequence[Row[Any]]:
+    """By the index on lane and time, which gives no more rows than are wanted."""
+    order = (_R.received_at.desc(), _R.campaign_id, _R.batch_id, _R.seq, _R.part)
+    own = select(receipts).where(_R.lane_id == lane_id, _R.received_at <= at)
+    return connection.execute(own.order_by(*order).limit(wanted)).all()
+
+
+def _place(row: Row[Any]) -> tuple[int, ...]:
+    """A group of receipts has one time: those of one ms are told in an order that stays."""
+    return (-row.received_at, row.campaign_id, row.batch_id, row.seq, row.part, row.lane_id)
+
+
+def _following(shown: Sequence[Row[Any]], before: Before) -> Before:
+    last = shown[-1].received_at
+    same = sum(row.received_at == last for row in shown)
+    return Before(last, same + (before.skip if last == before.at else 0))
+
+
+def waiting(connection: Connection, of: Names, before: int, limit: int) -> tuple[list[Waiting], int | None]:
+    """Receipts of these lanes in quarantine, and below which number to go on; None: there are no more."""
+    query = select(quarantine).where(_Q.lane_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
+    rows = connection.execute(query.limit(limit + 1)).all()
+    return [_waiting(row, of) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+
+
+def how_many_wait(connection: Connection, of: Names) -> int:
+    """How many are in quarantine; no more than 10,000 are counted."""
+    some = select(_Q.id).where(_Q.lane_id.in_(of)).limit(_COUNTED).subquery()
+    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+
+
+def _matched(row: Row[Any], of: Names) -> Matched:
+    return Matched(
+        told=_told(row, of[row.lane_id]),
+        campaign_id=row.campaign_id,
+        batch_id=row.batch_id,
+        line=row.seq,
+        part=row.part,
+        changed=row.changed,
+        matched_at=_time(row.matched_at),
+    )
+
+
+def _waiting(row: Row[Any], of: Names) -> Waiting:
+    return Waiting(row.id, _told(row, of[row.lane_id]), _why(row), row.tries, clock.from_ms(row.try_at))
+
+
+def _why(row: Row[Any]) -> Why:
+    if row.reference is not None:
+        return Why.NO_SUCH_REFERENCE
+    return Why.NO_MESSAGE if row.phone is not None else Why.NOTHING_NAMED
+
+
+def _told(row: Row[Any], lane: Row[Any]) -> Told:
+    return Told(
+        received_at=clock.from_ms(row.received_at),
+        done_at=_time(row.done_at),
+        lane=lane.name,
+        carrier=lane.carrier,
+        phone=None if row.phone is None else mask(row.phone),
+        status=row.status,
+        level=ReceiptLevel(row.level).name.lower(),
+        reason=row.reason,
+        reference=masked(row.reference, row.phone) if row.reference else None,
+        code=masked(row.code, row.phone) if row.code else None,
+        raw=masked(row.raw or "", row.phone),
+    )
+
+
+def masked(text: str, phone: int | None) -> str:
+    """The text with every number masked: those that look like one, and the receipt's own, however written."""
+    for found in _own(text, phone):
+        text = text.replace(found, mask(phone or ""))
+    return _BARE.sub(lambda bare: mask(f"84{re.sub('[^0-9]', '', bare[0])[-9:]}"), mask_text(text))
+
+
+def _own(text: str, phone: int | None) -> Iterator[str]:
+    """Where the receipt's own number stands, its digits spaced in any way."""
+    if phone is not None:
+        tail = r"[^0-9A-Za-z]{0,3}".join(str(phone)[-9:])
+        yield from {found[0] for found in re.finditer(rf"(?:\+?(?:00)?84|0)?[^0-9A-Za-z]?{tail}", text)}
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.from_ms(ms)

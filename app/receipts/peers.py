@@ -1,0 +1,40 @@
+"""Whose address a call comes from: the connection's, or what a trusted proxy says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+
+Networks = Sequence[IPv4Network | IPv6Network]
+
+
+def peer_of(connected: str, forwarded: str, trusted: Networks) -> str:
+    """The caller's address; forwarded: all X-Forwarded-For, joined by commas.
+
+    Each proxy adds on the right the address that it was called from, so the first from the right that is no
+    trusted proxy is the caller; what stands to its left anybody may have written. "" where a trusted proxy
+    says nothing.
+    """
+    if not trusted or not _among(connected, trusted):
+        return _plain(connected)
+    hops = [hop.strip() for hop in forwarded.split(",")]
+    return next((_plain(hop) for hop in reversed(hops) if not _among(hop, trusted)), "")
+
+
+def _among(address: str, networks: Networks) -> bool:
+    try:
+        found = ip_address(_plain(address))
+    except ValueError:
+        return False
+    return any(found in network for network in networks)
+
+
+def _plain(address: str) -> str:
+    """An IPv4 address that came by an IPv6 socket, as itself; anything else as it is."""
+    if not address.lower().startswith("::ffff:"):
+        return address
+    try:
+        mapped = IPv6Address(address).ipv4_mapped
+    except ValueError:
+        return address
+    return str(mapped or address)

@@ -1,0 +1,220 @@
+"""Asking one link's carrier what became of messages: at its pace, in one process at a time, never sending.
+
+An answer goes through the one door as any receipt does. What is not answered, or not finally, is asked again
+later; a process that dies leaves its questions on the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from app import clock
+from app.errors import Away
+from app.ledger.contract import Arrival, Key, Lane
+from app.receipts import questions, uptake
+from app.receipts.errands import Errand, link_ready
+from app.receipts.inbox import Inbox
+from app.receipts.questions import Pending, Plan
+from carriers.contract import Carrier, QueriedReceipts, Question, ReadError, Receipt, ReceiptStatus
+
+log = structlog.get_logger(__name__)
+
+FINAL = (ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
+_LONGEST_TICK_S = 1.0
+_UPTAKE_S = 5.0
+_SLICES = 10
+_BUSY = 100
+
+
+class Asked(Carrier, QueriedReceipts, Protocol):
+    """A link that can be asked."""
+
+
+@dataclass(slots=True)
+class Poll:
+    """Asks for one lane until stop(). Several processes may run it: the errand's lease lets one ask."""
+
+    lane: Lane
+    carrier: Asked
+    inbox: Inbox
+    plan: Plan
+    lease_s: float
+    _errand: Errand = field(init=False)
+    _tick_s: float = field(init=False)
+    _taken_up_at: float = -math.inf
+    _next_free: float = 0.0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _queue: asyncio.Queue[Pending] = field(default_factory=asyncio.Queue)
+    _answers: list[tuple[Pending, list[Receipt | None]]] = field(default_factory=list)
+    _out: set[Key] = field(default_factory=set)  # in the queue, being asked, or not yet written down
+    _failing: bool = False
+    _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        box = self.inbox
+        self._errand = Errand(box.db, box.ledger, self.lane.id, "asking", self.lease_s)
+        self._tick_s = max(0.01, min(_LONGEST_TICK_S, self.lease_s / 4, self.plan.after_s / 4))
+
+    def stop(self) -> None:
+        """Ask nothing more; run() returns when what was answered is written down."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Take up, ask, write down. Ends only after stop()."""
+        at_once = max(1, self.carrier.limits.in_flight // 4)
+        async with asyncio.TaskGroup() as group:
+            askers = [group.create_task(self._asking()) for _ in range(at_once)]
+            try:
+                while not self._stopping.is_set():
+                    if not await self._tick():
+                        await self._pause()
+            finally:
+                # Clients of HTTP are known to swallow a cancellation now and then: the flag is what counts.
+                self._stopping.set()
+                for asker in askers:
+                    asker.cancel()
+        await self._finish()
+
+    async def _tick(self) -> bool:
+        """Whether there is more to look through at once."""
+        try:
+            held = await self._errand.hold()
+            await self._write_down()
+            if not (held and await link_ready(self.carrier, self._tick_s)):
+                return False
+            await self._take_up()
+            return await self._refill()
+        except Away:  # the answers that were to be written down are asked for again
+            return False
+
+    async def _pause(self) -> None:
+        try:
+            await asyncio.wait_for(self._stopping.wait(), self._tick_s)
+        except TimeoutError:
+            return
+
+    async def _finish(self) -> None:
+        try:
+            await self._write_down()
+            await self._errand.leave()
+        except Away:
+            return
+
+    # ---- what to ask
+
+    async def _take_up(self) -> None:
+        """Put on the list what has become unknown or was handed over since the last look."""
+        box, now = self.inbox, clock.monotonic()
+        if now - self._taken_up_at < min(_UPTAKE_S, self._tick_s * 4):
+            return
+        await box.db.awrite(uptake.unknown, box.ledger, self.lane, self.plan)
+        if self.plan.which == "unknown" or not await self._take_up_sent():
+            self._taken_up_at = now
+
+    async def _take_up_sent(self) -> bool:
+        """Whether chunks are left for the next tick."""
+        db = self.inbox.db
+        for _ in range(_SLICES):
+            chunks = await db.aread(uptake.handed_over, self.lane)
+            if not chunks:
+                return False
+            await db.awrite(uptake.chunks, self.lane, self.plan, chunks)
+        return True
+
+    async def _refill(self) -> bool:
+        """Queue what is due, for two ticks at the most: what waits longer may be settled meanwhile."""
+        most = max(1, math.ceil(2 * self._tick_s * self.carrier.queries_per_second)) - self._queue.qsize()
+        if most <= 0:
+            return False
+        box = self.inbox
+        due = await box.db.awrite(questions.due, box.ledger, self.lane, most, self._out)
+        for pending in due.pending:
+            self._out.add(pending.key)
+            self._queue.put_nowait(pending)
+        return due.gone >= _BUSY
+
+    # ---- asking
+
+    async def _asking(self) -> None:
+        """One of those who ask: a quarter of what the link takes at once, the rest is for messages."""
+        while not self._stopping.is_set():
+            pending = await self._queue.get()
+            answers: list[Receipt | None] = []
+            for question in pending.questions:
+                if not await self._may_ask():
+                    break
+                answers.append(await self._ask(question))
+            self._answers.append((pending, answers))
+
+    async def _may_ask(self) -> bool:
+        """Wait for the next question's time; whether it may be asked then."""
+        async with self._turn:
+            delay = self._next_free - clock.monotonic()
+            if delay > 0:
+                await asyncio.sleep(delay)
+            self._next_free = max(self._next_free, clock.monotonic()) + 1 / self.carrier.queries_per_second
+        asks = self._errand.stands() and not self._stopping.is_set()
+        return asks and self.carrier.halted() is None
+
+    async def _ask(self, question: Question) -> Receipt | None:
+        """The carrier's answer, made fit for the door; an adapter's fault is no answer, and is told."""
+        (answer,) = await asyncio.gather(self.carrier.query(question), return_exceptions=True)
+        if isinstance(answer, BaseException):
+            self._tell(answer)
+            self.inbox.metrics.question(self.lane.name, "failed")
+            return None
+        self._failing = False
+        self.inbox.metrics.question(self.lane.name, _kind(answer))
+        if answer is None:
+            return None
+        return answer._replace(reference=question.reference, phone=question.phone)
+
+    def _tell(self, error: BaseException) -> None:
+        """Once, until the carrier answers again."""
+        if not self._failing:
+            self._failing = True
+            words = str(error) if isinstance(error, ReadError) else type(error).__name__
+            fault = None if isinstance(error, ReadError) else error
+            log.warning("the carrier can't be asked", lane=self.lane.name, why=words, exc_info=fault)
+
+    # ---- writing down
+
+    async def _write_down(self) -> None:
+        """Put the answers through the door, then put off or cross off their questions."""
+        done, self._answers = self._answers, []
+        asked = [(pending, answers) for pending, answers in done if answers or not pending.questions]
+        arrivals = [Arrival(self.lane, each) for pending, some in asked for each in _telling(pending, some)]
+        settled = [pending for pending, answers in asked if _settled(pending, answers)]
+        again = [pending for pending, answers in asked if not _settled(pending, answers)]
+        box = self.inbox
+        try:
+            if arrivals:
+                await box.put(arrivals)
+            if asked:
+                await box.db.awrite(questions.put_off, box.ledger, self.plan, again, settled)
+        finally:
+            self._out -= {pending.key for pending, _ in done}
+
+
+def _kind(answer: Receipt | None) -> str:
+    if answer is None:
+        return "none"
+    return "final" if answer.status in FINAL else "open"
+
+
+def _telling(pending: Pending, answers: Sequence[Receipt | None]) -> list[Receipt]:
+    """The answers that change something: final ones, and the word that an unknown message was taken."""
+    telling = [*FINAL, ReceiptStatus.IN_TRANSIT] if pending.taken_if_known else FINAL
+    return [answer for answer in answers if answer is not None and answer.status in telling]
+
+
+def _settled(pending: Pending, answers: Sequence[Receipt | None]) -> bool:
+    """Whether every part that was open has its final answer."""
+    final = sum(1 for answer in answers if answer is not None and answer.status in FINAL)
+    return bool(pending.questions) and final == len(pending.questions)

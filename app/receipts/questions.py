@@ -1,0 +1,189 @@
+"""The list of deliveries that carriers are asked about: what is due, and what becomes of it."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, Table, select, text
+
+from app import clock
+from app.clock import DAY_MS
+from app.ledger.contract import Key, Lane, Ledger
+from app.models import campaigns, deliveries, lanes, submissions
+from app.states import DeliveryState, LaneState, NotSent
+from carriers.contract import Question
+
+LONGEST_MS = 3 * DAY_MS
+_LONGEST_PAUSE_S = 3600.0
+_LOOK_AT_ONCE = 500
+
+# Those whose fate is unknown come first: the others may still get a receipt.
+_DUE_UNKNOWN = text(
+    """
+    SELECT q.campaign_id, q.batch_id, q.seq, q.since, q.tries
+      FROM unknowns u CROSS JOIN questions q -- SQLite keeps this order: from the short list to the long one
+     WHERE q.campaign_id = u.campaign_id AND q.batch_id = u.batch_id AND q.seq = u.seq
+       AND u.lane_id = :lane AND q.lane_id = :lane AND q.due_at <= :now ORDER BY q.due_at LIMIT :most
+    """
+)
+_DUE = text(
+    """
+    SELECT campaign_id, batch_id, seq, since, tries FROM questions
+     WHERE lane_id = :lane AND due_at <= :now ORDER BY due_at LIMIT :most
+    """
+)
+_LATER = text(
+    """
+    UPDATE questions SET tries = :tries, due_at = :due
+     WHERE campaign_id = :campaign AND batch_id = :batch AND seq = :seq AND since = :at
+    """
+)
+_GONE = text(
+    """
+    DELETE FROM questions
+     WHERE campaign_id = :campaign AND batch_id = :batch AND seq = :seq AND since = :at
+    """
+)
+_ASKED = text(
+    """
+    UPDATE unknowns SET asked_at = :at WHERE campaign_id = :campaign AND batch_id = :batch AND seq = :seq
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a link is asked about: `sample` deliveries of each run, or all; each first after `after_s`."""
+
+    which: Literal["unknown", "sample", "all"]
+    sample: int
+    after_s: float
+
+    def pause_ms(self, tries: int) -> int:
+        """From the message to the first question, and on to each further one: doubled, an hour at most."""
+        return round(1000 * min(self.after_s * 2.0 ** min(tries, 30), _LONGEST_PAUSE_S))
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery that is due, and what is to be asked: one question for each part without a final receipt.
+
+    taken_if_known: the carrier's word that it has the message, though nothing final, settles that it took it.
+    """
+
+    key: Key
+    since: int
+    tries: int
+    questions: tuple[Question, ...]
+    taken_if_known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What to ask now, and how many were crossed off meanwhile, since their fate is known."""
+
+    pending: Sequence[Pending]
+    gone: int
+
+
+def due(connection: Connection, ledger: Ledger, lane: Lane, most: int, out: Collection[Key]) -> Due:
+    """Up to `most` deliveries to ask about now, but those that are `out`; nothing for a halted lane.
+
+    What is settled meanwhile is crossed off on the way.
+    """
+    state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
+    if state != LaneState.RUNNING:
+        return Due((), 0)
+    found = _found(connection, ledger.now_ms(connection), lane, _LOOK_AT_ONCE + len(out))
+    standings = {_key(row): row for row in _rows_of(connection, deliveries, found)}
+    gone = [key for key in found if not _open(standings.get(key), lane)]
+    if gone:
+        connection.execute(_GONE, [_name(key, found[key].since) for key in gone])
+    chosen = [key for key in found if key not in out and _open(standings.get(key), lane)][:most]
+    return Due(_pending(connection, [found[key] for key in chosen], standings), len(gone))
+
+
+def put_off(
+    connection: Connection, ledger: Ledger, plan: Plan, asked: Sequence[Pending], settled: Sequence[Pending]
+) -> None:
+    """Ask again later what got no final answer, for three days; cross off what did."""
+    now = ledger.now_ms(connection)
+    given_up = [each for each in asked if now - each.since >= LONGEST_MS]
+    later = [each for each in asked if now - each.since < LONGEST_MS]
+    for statement, rows in (
+        (_LATER, [_name(each.key, each.since) | _next(each, plan, now) for each in later]),
+        (_GONE, [_name(each.key, each.since) for each in (*settled, *given_up)]),
+        (_ASKED, [_name(each.key, now) for each in asked if each.questions]),
+    ):
+        if rows:
+            connection.execute(statement, rows)
+
+
+def _next(one: Pending, plan: Plan, now: int) -> dict[str, int]:
+    tries = min(one.tries + 1, 30_000)
+    return {"tries": tries, "due": now + plan.pause_ms(tries)}
+
+
+def _name(key: Key, at: int) -> dict[str, int]:
+    return {"campaign": key.campaign_id, "batch": key.batch_id, "seq": key.seq, "at": at}
+
+
+def _key(row: Row[Any]) -> Key:
+    return Key(row.campaign_id, row.batch_id, row.seq)
+
+
+def _found(connection: Connection, now: int, lane: Lane, most: int) -> dict[Key, Row[Any]]:
+    values = {"lane": lane.id, "now": now, "most": most}
+    found: dict[Key, Row[Any]] = {}
+    for row in itertools.chain(connection.execute(_DUE_UNKNOWN, values), connection.execute(_DUE, values)):
+        found.setdefault(_key(row), row)
+    return found
+
+
+def _open(row: Row[Any] | None, lane: Lane) -> bool:
+    """Whether this lane's carrier is still to be asked: nothing final has come, and nobody has decided."""
+    if row is None or row.lane_id != lane.id or row.reason == NotSent.WRITTEN_OFF:
+        return False
+    return row.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
+
+
+def _rows_of(connection: Connection, table: Table, keys: Iterable[Key]) -> Iterator[Row[Any]]:
+    """The rows of these deliveries, found by key, batch by batch."""
+    seqs: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+    for key in keys:
+        seqs[key.campaign_id, key.batch_id].append(key.seq)
+    for (campaign_id, batch_id), some in seqs.items():
+        own = (table.c.campaign_id == campaign_id, table.c.batch_id == batch_id, table.c.seq.in_(some))
+        yield from connection.execute(select(table).where(*own))
+
+
+def _pending(
+    connection: Connection, rows: Sequence[Row[Any]], standings: dict[Key, Row[Any]]
+) -> list[Pending]:
+    named: defaultdict[Key, dict[int, Row[Any]]] = defaultdict(dict)
+    keys = [_key(row) for row in rows]
+    for part in sorted(_rows_of(connection, submissions, keys), key=lambda row: int(row.attempt)):
+        if part.reference is not None:
+            named[_key(part)][part.part] = part  # the newest attempt's
+    campaign_ids = {key.campaign_id for key in keys}
+    query = select(campaigns.c.id, campaigns.c.sender).where(campaigns.c.id.in_(campaign_ids))
+    senders = {row.id: row.sender for row in connection.execute(query)}
+    return [
+        _one(row, standings[key], named[key], senders[key.campaign_id])
+        for key, row in zip(keys, rows, strict=True)
+    ]
+
+
+def _one(row: Row[Any], delivery: Row[Any], named: dict[int, Row[Any]], sender: str) -> Pending:
+    settled = delivery.delivered | delivery.relayed | delivery.failed
+    questions = tuple(
+        Question(part.reference, str(delivery.phone), sender, clock.from_ms(part.at))
+        for number, part in sorted(named.items())
+        if not settled >> number & 1
+    )
+    unknown = delivery.state == DeliveryState.UNKNOWN
+    return Pending(_key(row), row.since, row.tries, questions, unknown and len(named) == delivery.parts)

@@ -1,0 +1,147 @@
+"""Behind the webhooks: which link is meant, whether its carrier calls, and how receipts reach the inbox."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import Connection, select
+
+from app import clock
+from app.db import Database
+from app.ledger.contract import Arrival, Lane
+from app.models import lanes
+from app.receipts.inbox import Inbox
+from app.receipts.peers import Networks
+from carriers.contract import (
+    Misread,
+    Receipt,
+    ReceiptLevel,
+    ReceiptStatus,
+    Told,
+    WebhookAnswer,
+    WebhookReceipts,
+    WebhookRequest,
+)
+
+log = structlog.get_logger(__name__)
+
+_PHONE = re.compile(r"84[0-9]{9}")
+_HALF = re.compile("[\ud800-\udfff]")
+_ID_LIMIT = 128
+_YEARS = range(2000, 2100)  # beyond some years a time can't be shown
+_UNSTORABLE = "has a reference, a phone, a time or a text that can't be stored."
+# A worker that starts may bring a lane's row up to date.
+_LANE_FRESH_S = 30.0
+
+
+class Nobody:
+    """The webhook of a link that is not there: the same answer as to wrong credentials."""
+
+    acknowledgement = WebhookAnswer()
+
+    def authenticate(self, _request: WebhookRequest) -> bool:
+        """Never."""
+        return False
+
+    def parse_receipts(self, _request: WebhookRequest) -> Told:
+        """Nothing."""
+        return Told(())
+
+
+class Desk(NamedTuple):
+    """Where a link's receipts go, and the most that they may claim."""
+
+    lane: Lane
+    level: ReceiptLevel
+
+
+@dataclass(slots=True)
+class Reception:
+    """What the routes need of the process around them.
+
+    hooks: by (carrier, link); nobody: stands in for links that are not there, and takes as long to say no;
+    inbox: None where this process takes no receipts; limit: bytes of a body.
+    """
+
+    db: Database
+    hooks: Mapping[tuple[str, str], WebhookReceipts] = field(default_factory=dict)
+    inbox: Inbox | None = None
+    nobody: WebhookReceipts = field(default_factory=Nobody)
+    trusted: Networks = ()
+    limit: int = 4_194_304
+    patience_s: float = 10.0
+    _desks: dict[str, tuple[float, Desk]] = field(default_factory=dict)
+
+    def admit(self, carrier: str, link: str, request: WebhookRequest) -> WebhookReceipts | None:
+        """The link's webhook, where its carrier calls; None for a stranger and for an unknown link."""
+        hook = self.hooks.get((carrier, link))
+        admitted = (hook or self.nobody).authenticate(request)
+        return hook if admitted else None
+
+    async def take(self, link: str, asked: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
+        """Bring these to the inbox and wait for their commit; False: not now, let the carrier repeat.
+
+        asked: the call that told of them.
+        """
+        if self.inbox is None:
+            return False
+        desk = await self._desk(link)
+        if desk is None:
+            return False
+        arrivals = [Arrival(desk.lane, capped(receipt, desk.level)) for receipt in receipts]
+        return await self.inbox.accept(arrivals, (link, asked.query, asked.body), self.patience_s)
+
+    async def _desk(self, link: str) -> Desk | None:
+        """The link's lane as its worker has registered it; None before the first worker has."""
+        known = self._desks.get(link)
+        if known and clock.monotonic() - known[0] < _LANE_FRESH_S:
+            return known[1]
+        desk = await self.db.aread(_find, link)
+        if desk is not None:
+            self._desks[link] = clock.monotonic(), desk
+            if known is None and desk.level is ReceiptLevel.NONE:
+                log.warning("receipts of this link claim nothing: its receipt_level is none", link=link)
+        return desk
+
+
+def sound(told: Told) -> Told:
+    """What an adapter has understood, without the receipts that no database would store."""
+    if all(map(_storable, told.receipts)):
+        return told
+    good = [receipt for receipt in told.receipts if _storable(receipt)]
+    bad = [place for place, receipt in enumerate(told.receipts) if not _storable(receipt)]
+    return Told(good, [*told.misread, *(Misread(f"[{place}]", _UNSTORABLE) for place in bad)])
+
+
+def _storable(receipt: Receipt) -> bool:
+    """One that could not be written would keep all the others of its commit from being written."""
+    texts = (receipt.reference or "", receipt.code, receipt.raw)
+    return (
+        (receipt.phone is None or _PHONE.fullmatch(receipt.phone) is not None)
+        and len(texts[0]) <= _ID_LIMIT
+        and all(text.isascii() or not _HALF.search(text) for text in texts)
+        and not any("\0" in text for text in texts)
+        and (
+            receipt.done_at is None or (receipt.done_at.tzinfo is not None and receipt.done_at.year in _YEARS)
+        )
+    )
+
+
+def _find(connection: Connection, link: str) -> Desk | None:
+    row = connection.execute(select(lanes).where(lanes.c.name == link)).first()
+    if row is None:
+        return None
+    return Desk(Lane(row.id, row.name, row.carrier, row.group_id), ReceiptLevel(row.receipt_level))
+
+
+def capped(receipt: Receipt, level: ReceiptLevel) -> Receipt:
+    """The receipt, claiming no more than receipts of its link can prove."""
+    if receipt.level <= level:
+        return receipt
+    if level is ReceiptLevel.NONE and receipt.status is ReceiptStatus.DELIVERED:
+        return receipt._replace(level=level, status=ReceiptStatus.UNKNOWN)
+    return receipt._replace(level=level)

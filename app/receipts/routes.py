@@ -1,0 +1,134 @@
+"""The door for webhooks: authenticate, understand, commit, and only then say so as the carrier wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request, Response
+from starlette.requests import ClientDisconnect
+
+from app import clock
+from app.errors import AppError, Away, Encoded, Forbidden, Invalid, TooLarge
+from app.metrics import Metrics
+from app.receipts import described
+from app.receipts.peers import peer_of
+from app.receipts.reception import Reception, sound
+from carriers.contract import Misread, WebhookReceipts, WebhookRequest
+
+router = APIRouter(tags=["webhooks"])
+
+# Enough to see what is wrong; the rest is counted.
+_FAULTS_SHOWN = 20
+_PLAIN = ("", "identity")
+
+
+class Stranger(Forbidden):
+    """A webhook without the credentials of its link, or for a link that is not there."""
+
+    slug, title = "webhook-refused", "These are not the credentials of this webhook"
+
+
+class Unreadable(Invalid):
+    """Events of a webhook that can't be read; those that can be have been taken."""
+
+    slug, title = "webhook-unreadable", "Not everything can be read"
+
+
+class Busy(Away):
+    """Receipts can't be committed now; none is lost if the carrier repeats them."""
+
+    slug, title = "receipts-busy", "Receipts can't be taken now"
+
+
+async def receive(request: Request, carrier: str, link: str, token: str = "") -> Response:
+    """Take a carrier's receipts; whatever is answered with 200 has been committed."""
+    reception: Reception = request.app.state.reception
+    metrics: Metrics = request.app.state.metrics
+    hook, asked = await known(request, carrier, link, token)
+    if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
+        raise Encoded("Send the body as it is, without Content-Encoding.")
+    told = sound(hook.parse_receipts(asked))
+    if told.receipts and not await reception.take(link, asked, told.receipts):
+        metrics.webhook("busy")
+        raise Busy("These receipts can't be committed now; send them again.")
+    if told.misread:
+        metrics.webhook("unreadable")
+        raise _unreadable(told.misread, len(told.receipts))
+    metrics.webhook("taken")
+    answer = hook.acknowledgement
+    return Response(answer.body, headers={"Content-Type": answer.content_type})
+
+
+async def known(
+    request: Request, carrier: str, link: str, token: str
+) -> tuple[WebhookReceipts, WebhookRequest]:
+    """The link's webhook and what it is told; Stranger unless its carrier calls."""
+    reception: Reception = request.app.state.reception
+    asked = await _asked(request, reception, token)
+    hook = reception.admit(carrier, link, asked)
+    if hook is None:
+        request.app.state.metrics.webhook("refused")
+        raise Stranger("These are not the credentials of this webhook, or there is no such link.")
+    return hook, asked
+
+
+def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
+    """What can't be read, by place and field. What could be is committed: repeating it changes nothing."""
+    faults = [(one.field, f"{one.field} {one.what}".strip()) for one in misread[:_FAULTS_SHOWN]]
+    words = [sentence for _, sentence in faults]
+    if len(misread) > _FAULTS_SHOWN:
+        words.append(f"{len(misread) - _FAULTS_SHOWN} more can't be read.")
+    if taken:
+        words.append(f"The other {taken} are taken.")
+    return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
+
+
+async def _asked(request: Request, reception: Reception, token: str) -> WebhookRequest:
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    connected = request.client.host if request.client else ""
+    return WebhookRequest(
+        request.method,
+        request.scope["query_string"].decode("latin-1"),
+        headers,
+        await _body(request, headers, reception.limit),
+        peer_of(connected, headers.get("x-forwarded-for", ""), reception.trusted),
+        clock.now().timestamp(),
+        token,
+    )
+
+
+async def _body(request: Request, headers: dict[str, str], limit: int) -> bytes:
+    """The body as it came, or TooLarge before more than the limit is in memory."""
+    too_large = TooLarge(f"The body is larger than {limit} bytes.")
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > limit:
+        raise too_large
+    chunks, seen = [], 0
+    try:
+        async for chunk in request.stream():
+            seen += len(chunk)
+            if seen > limit:
+                raise too_large
+            chunks.append(chunk)
+    except ClientDisconnect:
+        raise AppError("The connection ended before the body did.") from None
+    return b"".join(chunks)
+
+
+for _method, _extra in (("POST", described.POST), ("GET", described.GET)):
+    for _path, _with in (
+        ("/webhooks/{carrier}/{link}", ""),
+        ("/webhooks/{carrier}/{link}/{token}", "_token"),
+    ):
+        router.add_api_route(
+            _path,
+            receive,
+            methods=[_method],
+            name=f"{_method.lower()}_webhook{_with}",
+            summary="Receipts from a carrier",
+            response_class=Response,
+            openapi_extra=_extra,
+            responses=described.ANSWERS,
+        )

@@ -1,0 +1,158 @@
+"""One delivery with all that became of it: submissions, receipts and decisions, in the order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, select
+
+from app import clock
+from app.errors import NotFound
+from app.ledger.contract import ResultKind, Turn
+from app.models import deliveries, lanes, receipts, runs, submissions, turns, unknowns
+from app.phone import mask
+from app.states import DeliveryState
+from carriers.contract import ReceiptLevel
+
+_MOST = 500  # events of one delivery: a carrier that repeats itself without end fills no page
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened at a moment. kind: submission, receipt or turn; what: the word of that kind.
+
+    part: of the message, from 0; level: what a receipt proves; changed: False for one that said nothing new.
+    done_at: when the carrier says that it came to be; code: its own word.
+    """
+
+    at: datetime
+    kind: str
+    what: str
+    part: int | None = None
+    lane: str | None = None
+    code: str | None = None
+    reference: str | None = None
+    level: str | None = None
+    reason: int = 0
+    done_at: datetime | None = None
+    changed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A delivery, its number masked, and its events; cut: there are more than are told.
+
+    why: what is known of an unknown one.
+    """
+
+    campaign_id: int
+    batch_id: int
+    line: int
+    run_id: int
+    carrier: str
+    phone: str
+    state: DeliveryState
+    reason: int
+    segments: int
+    area: str | None
+    language: str | None
+    attempts: int
+    resends: int
+    submitted_at: datetime | None
+    done_at: datetime | None
+    why: str | None
+    written_off_by: str | None
+    events: list[Event]
+    cut: bool
+
+
+def story(connection: Connection, campaign_id: int, batch_id: int, line: int) -> Story:
+    """The delivery of that line of the batch in the campaign, or NotFound."""
+    key = (campaign_id, batch_id, line)
+    row = connection.execute(_own(deliveries, key)).first()
+    if row is None:
+        raise NotFound(
+            f"Campaign {campaign_id} has no delivery for line {line} of batch {batch_id}: it is not queued "
+            "yet, was left out as repeated, or its rows are erased; "
+            f"GET /v1/batches/{batch_id} counts its lines.",
+            field="line",
+        )
+    carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == row.run_id)).scalar_one()
+    lost = connection.execute(_own(unknowns, key)).first()
+    events = sorted(_events(connection, key), key=lambda each: each.at)
+    return Story(
+        campaign_id=campaign_id,
+        batch_id=batch_id,
+        line=line,
+        run_id=row.run_id,
+        carrier=carrier,
+        phone=mask(row.phone),
+        state=DeliveryState(row.state),
+        reason=row.reason,
+        segments=row.segments,
+        area=row.area,
+        language=row.lang,
+        attempts=row.attempts,
+        resends=row.resends,
+        submitted_at=_time_or_none(row.submitted_at),
+        done_at=_time_or_none(row.done_at),
+        why=lost.why if lost else None,
+        written_off_by=lost.written_off_by if lost else None,
+        events=events[:_MOST],
+        cut=len(events) > _MOST,
+    )
+
+
+def _own(table: Table, key: tuple[int, int, int]) -> Any:
+    c = table.c
+    return select(table).where(c.campaign_id == key[0], c.batch_id == key[1], c.seq == key[2])
+
+
+def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[Event]:
+    names = {row.id: row.name for row in connection.execute(select(lanes.c.id, lanes.c.name))}
+    for table, told in ((submissions, _submission), (receipts, _receipt), (turns, _turn)):
+        for row in connection.execute(_own(table, key).limit(_MOST + 1)):
+            yield told(row, names)
+
+
+def _submission(row: Row[Any], lanes_by_id: dict[int, str]) -> Event:
+    return Event(
+        at=_time(row.at),
+        kind="submission",
+        what=ResultKind(row.result).name.lower(),
+        part=row.part,
+        lane=lanes_by_id.get(row.lane_id),
+        code=row.code,
+        reference=row.reference,
+    )
+
+
+def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> Event:
+    return Event(
+        at=_time(row.received_at),
+        kind="receipt",
+        what=row.status,
+        part=row.part,
+        lane=lanes_by_id.get(row.lane_id),
+        code=row.code,
+        reference=row.reference,
+        level=ReceiptLevel(row.level).name.lower(),
+        reason=row.reason,
+        done_at=_time_or_none(row.done_at),
+        changed=row.changed,
+    )
+
+
+def _turn(row: Row[Any], _lanes: dict[int, str]) -> Event:
+    return Event(at=_time(row.at), kind="turn", what=Turn(row.kind).name.lower(), reason=row.reason)
+
+
+def _time(ms: int) -> datetime:
+    return clock.local(clock.from_ms(ms))
+
+
+def _time_or_none(ms: int | None) -> datetime | None:
+    return None if ms is None else _time(ms)

@@ -1,0 +1,231 @@
+"""Whom a directive addresses, what each has reported, who is late, and the totals of every channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.areas import fold
+from app.errors import no_such
+from app.models import addressees, directives, outreach
+from app.reports.papers import Paper, joined, paper
+
+
+class AddresseeKind(StrEnum):
+    """The groups in which the consolidated report lists them."""
+
+    DEPARTMENT = "department"
+    LOCALITY = "locality"
+    UNION = "union"
+    PRESS = "press"
+    BANK = "bank"
+    CARRIER = "carrier"
+    OTHER = "other"
+
+
+KINDS: dict[AddresseeKind, str] = {
+    AddresseeKind.DEPARTMENT: "Sở, ban, ngành",
+    AddresseeKind.LOCALITY: "UBND huyện/thành phố, xã/phường",
+    AddresseeKind.UNION: "Mặt trận, đoàn thể",
+    AddresseeKind.PRESS: "Báo, đài",
+    AddresseeKind.BANK: "Ngân hàng",
+    AddresseeKind.CARRIER: "Doanh nghiệp viễn thông",
+    AddresseeKind.OTHER: "Cơ quan, đơn vị khác",
+}
+
+_CARRIER_NAMES = {"viettel": "viettel", "vinaphone": "vnpt", "vnpt": "vnpt", "mobifone": "mobifone"}
+_CARRIER_NAMES |= {"vietnamobile": "vietnamobile", "gmobile": "gmobile"}
+# The first words of names, folded; a person may say otherwise.
+_FIRST_WORDS: dict[AddresseeKind, str] = {
+    AddresseeKind.PRESS: "bao dai trungtamtruyenthong congthongtin",
+    AddresseeKind.BANK: "nganhang agribank vietcombank bidv vietinbank nhnn",
+    AddresseeKind.LOCALITY: "ubnd uybannhan congan huyen thanhpho thixa xa phuong",
+    AddresseeKind.UNION: "mattran mttq uybanmttq uybanmat hoi doan tinhdoan liendoan congdoan",
+    AddresseeKind.DEPARTMENT: "so ban chicuc cuc vanphong thanhtra truong benhvien",
+}
+_KIND_OF = {words: kind for kind, all_words in _FIRST_WORDS.items() for words in all_words.split()}
+
+
+class Channel(StrEnum):
+    """How an addressee reached people."""
+
+    MEETING = "meeting"
+    LOUDSPEAKER = "loudspeaker"
+    PRINT = "print"
+    RADIO = "radio"
+    TELEVISION = "television"
+    WEBSITE = "website"
+    SOCIAL = "social"
+    COUNTER = "counter"
+    NOTICE = "notice"
+    OTHER = "other"
+
+
+CHANNELS: dict[Channel, str] = {
+    Channel.MEETING: "Hội nghị, họp bản/tổ dân phố",
+    Channel.LOUDSPEAKER: "Loa truyền thanh",
+    Channel.PRINT: "Báo in, tờ rơi, pa nô",
+    Channel.RADIO: "Phát thanh",
+    Channel.TELEVISION: "Truyền hình",
+    Channel.WEBSITE: "Cổng/trang thông tin điện tử",
+    Channel.SOCIAL: "Mạng xã hội",
+    Channel.COUNTER: "Tại quầy, điểm giao dịch",
+    Channel.NOTICE: "Thông báo trong ứng dụng, thư điện tử",
+    Channel.OTHER: "Hình thức khác",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What was done through one channel: `pieces` (items, broadcasts, meetings), `reach` in people or views.
+
+    None: not said. minutes: of broadcasts; languages: as in "phổ thông, Thái"; link: a web address.
+    """
+
+    channel: Channel
+    pieces: int
+    reach: int | None = None
+    minutes: int | None = None
+    languages: str = ""
+    link: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Who is asked to report. `id` is None while only its name stands in the letter; carrier: whose runs are
+    its part in the work.
+    """
+
+    id: int | None
+    directive_id: int
+    name: str
+    kind: AddresseeKind
+    carrier: str | None = None
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outreach:
+    """One version of an addressee's own report."""
+
+    addressee: str
+    items: tuple[Item, ...]
+    paper: Paper
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an addressee stands: its last report, and when its first came (ms since 1970); None: none yet.
+
+    late: the first report came after the deadline, or is missing while the deadline has passed.
+    """
+
+    addressee: Addressee
+    report: Outreach | None
+    first_ms: int | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelTotal:
+    """All last reports together, for one channel. reach, minutes: of the items that say it."""
+
+    channel: Channel
+    units: int
+    pieces: int
+    reach: int
+    minutes: int
+
+
+def of_directive(connection: Connection, directive_id: int) -> list[Addressee]:
+    """The letter's own names first, in its order, then those who were added; NotFound without a directive."""
+    d = directives.c
+    names = connection.execute(select(d.addressees).where(d.id == directive_id)).scalar()
+    if names is None:
+        raise no_such("directive", directive_id, field="directive_id")
+    query = select(addressees).where(addressees.c.directive_id == directive_id).order_by(addressees.c.id)
+    known = {
+        row.name: Addressee(row.id, directive_id, row.name, AddresseeKind(row.kind), row.carrier, row.email)
+        for row in connection.execute(query)
+    }
+    order = dict.fromkeys([*names, *known])
+    return [known.get(name) or guessed(directive_id, name) for name in order]
+
+
+def guessed(directive_id: int, name: str) -> Addressee:
+    """An addressee of whom only the name is known."""
+    folded = fold(name)
+    for part, carrier in _CARRIER_NAMES.items():
+        if part in folded:
+            return Addressee(None, directive_id, name, AddresseeKind.CARRIER, carrier)
+    words = [fold(word) for word in name.split()]
+    kinds = (_KIND_OF[first] for n in (4, 3, 2, 1) if (first := "".join(words[:n])) in _KIND_OF)
+    return Addressee(None, directive_id, name, next(kinds, AddresseeKind.OTHER))
+
+
+def reports(
+    connection: Connection, directive_id: int, until_ms: int | None = None
+) -> dict[int, list[Outreach]]:
+    """Addressee id -> every version of its report, the oldest first; `until_ms`: as it stood then."""
+    query = joined(outreach).join(addressees, addressees.c.id == outreach.c.addressee_id)
+    query = query.add_columns(addressees.c.name).where(addressees.c.directive_id == directive_id)
+    if until_ms is not None:
+        query = query.where(outreach.c.at <= until_ms)
+    found: dict[int, list[Outreach]] = {}
+    for row in connection.execute(query.order_by(outreach.c.addressee_id, outreach.c.version)):
+        items = tuple(_item(each) for each in row.items)
+        found.setdefault(row.addressee_id, []).append(Outreach(row.name, items, paper(row)))
+    return found
+
+
+def _item(stored: Mapping[str, Any]) -> Item:
+    return Item(**{**stored, "channel": Channel(stored["channel"])})
+
+
+def standings(
+    connection: Connection, directive_id: int, now_ms: int, until_ms: int | None = None
+) -> list[Standing]:
+    """Every addressee but the carriers, whose part is told by their runs (app/reports/deadline.py)."""
+    query = select(directives.c.report_deadline).where(directives.c.id == directive_id)
+    found, deadline = reports(connection, directive_id, until_ms), connection.execute(query).scalar()
+    asked = of_directive(connection, directive_id)
+    return [
+        _standing(each, found.get(each.id or 0, []), deadline, now_ms)
+        for each in asked
+        if each.kind is not AddresseeKind.CARRIER
+    ]
+
+
+def _standing(of: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int) -> Standing:
+    first = versions[0].paper.received_ms if versions else None
+    return Standing(of, versions[-1] if versions else None, first, is_late(first, deadline, now_ms))
+
+
+def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
+    """Whether what came at `first_ms`, or has not come (None), is late at `now_ms`."""
+    return deadline_ms is not None and (now_ms if first_ms is None else first_ms) > deadline_ms
+
+
+def totals(found: Iterable[Standing]) -> list[ChannelTotal]:
+    """The last reports together, by channel in the order of the form, without channels that nobody used."""
+    items = [(n, item) for n, each in enumerate(found) if each.report for item in each.report.items]
+    return [
+        _total(channel, own)
+        for channel in Channel
+        if (own := [pair for pair in items if pair[1].channel is channel])
+    ]
+
+
+def _total(channel: Channel, items: list[tuple[int, Item]]) -> ChannelTotal:
+    return ChannelTotal(
+        channel=channel,
+        units=len({n for n, _ in items}),
+        pieces=sum(item.pieces for _, item in items),
+        reach=sum(item.reach or 0 for _, item in items),
+        minutes=sum(item.minutes or 0 for _, item in items),
+    )

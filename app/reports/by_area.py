@@ -1,0 +1,152 @@
+"""Figures by the areas of their day: districts until 06-2025, communes since; and both on old ground."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, TypeVar
+
+from app import areas
+from app.reports import labels, stated
+from app.reports.figures import AreaRow, Figures
+from app.reports.stated import AreaCounts, Counts
+
+Place = Callable[[str], str | None]  # code -> code of its row; None: it can't be told
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[T]):
+    code: str | None
+    figures: T
+
+
+def measured(rows: Iterable[AreaRow], on: date) -> tuple[AreaRow, ...]:
+    """Measured rows put together by the areas that reports of that day go by; those of unknown area last."""
+    parts = [_Part(row.code, row.figures) for row in rows]
+    found = _grouped(parts, lambda code: areas.place(code, on))
+    return tuple(AreaRow(code, label(code, on), sum(own, Figures())) for code, own in found.items())
+
+
+def stated_rows(rows: Iterable[AreaCounts], on: date) -> tuple[AreaCounts, ...]:
+    """The same for rows that were stated."""
+    parts = [_Part(row.code, row.counts) for row in rows]
+    found = _grouped(parts, lambda code: areas.place(code, on))
+    return tuple(AreaCounts(code, label(code, on), stated.add(own)) for code, own in found.items())
+
+
+def label(code: str | None, on: date) -> str:
+    """The name of a row."""
+    return labels.NO_AREA if code is None else areas.name(code, on)
+
+
+def _grouped(parts: Sequence[_Part[T]], place: Place) -> dict[str | None, list[T]]:
+    """Row -> its parts, by code and None last. A code that has no place keeps a row of its own."""
+    found: defaultdict[str | None, list[T]] = defaultdict(list)
+    for part in parts:
+        code = part.code
+        found[None if code is None else place(code) or code].append(part.figures)
+    return {code: found[code] for code in sorted(found, key=lambda code: (code is None, code or ""))}
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """What is known of one area, each kind of figures apart; None: nothing of that kind."""
+
+    measured: Figures | None = None
+    stated: Counts | None = None
+    manual: Counts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The area rows of one campaign by kind, and the day by whose areas they are named."""
+
+    on: date
+    measured: tuple[AreaRow, ...]
+    stated: tuple[AreaCounts, ...]
+    manual: tuple[AreaCounts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MixedRow:
+    """One area with its figures."""
+
+    code: str | None
+    name: str
+    figures: Mixed
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One area in two campaigns; None: the campaign has nothing there."""
+
+    code: str | None
+    name: str
+    first: Mixed
+    second: Mixed
+
+
+def rows_of(sources: Sources) -> tuple[MixedRow, ...]:
+    """A campaign by the areas of its own day."""
+    found = _mixed(sources, lambda code: areas.place(code, sources.on))
+    return tuple(MixedRow(code, label(code, sources.on), mixed) for code, mixed in _sorted(found))
+
+
+def on_one_ground(first: Sources, second: Sources) -> tuple[Pair, ...]:
+    """Two campaigns side by side: by the areas of their day where these agree, else by old districts."""
+    same = areas.reported(first.on) == areas.reported(second.on)
+    earlier = min(first.on, second.on)
+
+    def placed(of: Sources) -> dict[str | None, Mixed]:
+        return _mixed(of, lambda code: areas.place(code, of.on) if same else _home(code, of.on))
+
+    left, right = placed(first), placed(second)
+    codes = sorted({*left, *right}, key=lambda code: (code is None, code or ""))
+    nothing = Mixed()
+    return tuple(
+        Pair(code, label(code, earlier), left.get(code, nothing), right.get(code, nothing)) for code in codes
+    )
+
+
+def _home(code: str, on: date) -> str | None:
+    return next(iter(areas.old_districts(code, on)), None)
+
+
+def footnotes(*days: date) -> list[str]:
+    """What a reader of such a table must know, in Vietnamese."""
+    if len({tuple(areas.reported(day)) for day in days}) < 2:
+        return []
+    notes = []
+    for area in areas.crossing():
+        home, *others = areas.old_districts(area.code, area.since)
+        before = max(min(days), date(2024, 1, 1))
+        names = ", ".join(areas.name(code, before) for code in others)
+        notes.append(
+            f"{area.name} ({area.code}) gồm cả một phần của {names} trước đây; "
+            f"số liệu của xã này xếp vào {areas.name(home, before)}."
+        )
+    return notes
+
+
+def _mixed(sources: Sources, place: Place) -> dict[str | None, Mixed]:
+    kinds = (
+        _grouped([_Part(row.code, row.figures) for row in sources.measured], place),
+        _grouped([_Part(row.code, row.counts) for row in sources.stated], place),
+        _grouped([_Part(row.code, row.counts) for row in sources.manual], place),
+    )
+    counted, said, entered = kinds
+    return {
+        code: Mixed(
+            measured=sum(counted[code], Figures()) if code in counted else None,
+            stated=stated.add(said[code]) if code in said else None,
+            manual=stated.add(entered[code]) if code in entered else None,
+        )
+        for code in {**counted, **said, **entered}
+    }
+
+
+def _sorted(found: dict[str | None, Mixed]) -> list[tuple[str | None, Mixed]]:
+    return sorted(found.items(), key=lambda pair: (pair[0] is None, pair[0] or ""))

@@ -1,0 +1,137 @@
+"""The consolidated report of a directive: every run, measured or stated, and what other addressees did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app.errors import no_such
+from app.models import campaigns, directives, frozen_reports, runs
+from app.reports import addressees, carrier_report, stated
+from app.reports.addressees import ChannelTotal, Standing
+from app.reports.figures import CarrierReport
+from app.reports.stated import Kind, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """The directive's own words. deadline_ms: by which reports were asked for, ms since 1970."""
+
+    id: int
+    number: str
+    issued_on: date
+    issuer: str
+    subject: str
+    deadline_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One carrier's part of one campaign. `kind` says whose figures count: report's or statement's.
+
+    kind None: nothing is known yet; version: of the frozen report that holds at the cut-off, 0 for none.
+    """
+
+    run_id: int
+    campaign_id: int
+    campaign: str
+    carrier: str
+    kind: Kind | None
+    report: CarrierReport
+    statement: Statement | None
+    version: int
+
+    @property
+    def ended_ms(self) -> int | None:
+        """When its sending ended, ms since 1970."""
+        if self.kind is Kind.MEASURED:
+            return self.report.header.ended_ms
+        return self.statement.ended_ms if self.statement else None
+
+    def late(self, deadline_ms: int | None, cutoff_ms: int) -> bool:
+        """Not told of, or not sent, by the deadline."""
+        if deadline_ms is None:
+            return False
+        told = self.ended_ms if self.kind is Kind.MEASURED else self._received_ms
+        return (cutoff_ms if told is None else told) > deadline_ms
+
+    @property
+    def _received_ms(self) -> int | None:
+        return self.statement.first_ms if self.statement else None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolidatedReport:
+    """All that one directive has brought about, as it stood at the cut-off (ms since 1970).
+
+    silent: carriers that the letter names and that have no run under it.
+    """
+
+    letter: Letter
+    cutoff_ms: int
+    lines: tuple[RunLine, ...]
+    others: tuple[Standing, ...]
+    channels: tuple[ChannelTotal, ...]
+    silent: tuple[str, ...] = ()
+
+    @property
+    def interim(self) -> bool:
+        """Figures may still change, or a carrier has said nothing yet."""
+        return any(
+            line.kind is None or (line.kind is Kind.MEASURED and line.report.interim) for line in self.lines
+        )
+
+    def of(self, kind: Kind) -> tuple[RunLine, ...]:
+        """The lines with figures of one kind: kinds are never added up together."""
+        return tuple(line for line in self.lines if line.kind is kind)
+
+
+def build(connection: Connection, directive_id: int, cutoff_ms: int) -> ConsolidatedReport:
+    """The report of a directive with all campaigns under it; NotFound, Unbalanced. Call it by db.read."""
+    row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
+    if row is None:
+        raise no_such("directive", directive_id, field="directive_id")
+    others = tuple(addressees.standings(connection, directive_id, cutoff_ms, cutoff_ms))
+    lines = tuple(_lines(connection, directive_id, cutoff_ms))
+    return ConsolidatedReport(
+        letter=_letter(row),
+        cutoff_ms=cutoff_ms,
+        lines=lines,
+        others=others,
+        channels=tuple(addressees.totals(others)),
+        silent=_silent(connection, directive_id, {line.carrier for line in lines}),
+    )
+
+
+def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tuple[str, ...]:
+    asked = addressees.of_directive(connection, directive_id)
+    return tuple(each.name for each in asked if each.carrier is not None and each.carrier not in sending)
+
+
+def _letter(row: Row[Any]) -> Letter:
+    issued = date.fromisoformat(row.issued_on)
+    return Letter(row.id, row.number, issued, row.issuer, row.subject, row.report_deadline)
+
+
+def _lines(connection: Connection, directive_id: int, cutoff_ms: int) -> list[RunLine]:
+    r, c = runs.c, campaigns.c
+    query = select(r.id, r.carrier, c.id, c.name).join(campaigns, c.id == r.campaign_id)
+    asked = query.where(c.directive_id == directive_id, c.created_at <= cutoff_ms).order_by(c.id, r.id)
+    found = []
+    for run_id, carrier, campaign_id, name in connection.execute(asked).all():
+        statement = stated.latest(connection, run_id, cutoff_ms)
+        held = run_id in stated.held_runs(connection, campaign_id)
+        report = carrier_report.build(connection, run_id, cutoff_ms)
+        version = _version(connection, run_id, cutoff_ms)
+        kind = stated.basis(held, statement)
+        found.append(RunLine(run_id, campaign_id, name, carrier, kind, report, statement, version))
+    return found
+
+
+def _version(connection: Connection, run_id: int, cutoff_ms: int) -> int:
+    t = frozen_reports.c
+    own = (t.kind == "run", t.subject_id == run_id, t.created_at <= cutoff_ms)
+    return connection.execute(select(t.version).where(*own).order_by(t.version.desc())).scalar() or 0

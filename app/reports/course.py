@@ -1,0 +1,94 @@
+"""When a run's messages went out and were received, and how long that took: by an even sample of its rows.
+
+A report counts every row; a page that is loaded again and again looks at some thousands, wherever the run
+is small at all of them, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app.models import deliveries, run_batches
+from app.states import RECEIVED, SENT
+
+STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at each
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Times of sent messages, ms since 1970: (submitted, received or None); whole: all of the run."""
+
+    times: Sequence[tuple[int, int | None]]
+    whole: bool
+
+    @property
+    def waits_ms(self) -> list[int]:
+        """From the sending to the receipt, the shortest first."""
+        return sorted(max(done - sent, 0) for sent, done in self.times if done is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Within how many seconds half, and nine tenths, of the receipts that have come were there; of `n`."""
+
+    n: int
+    p50_s: float
+    p90_s: float
+    whole: bool
+
+
+def sample(connection: Connection, run_id: int) -> Sample:
+    """Rows at even distances over the run's batches; every row where there are no more than that."""
+    b = run_batches.c
+    query = select(b.campaign_id, b.batch_id, b.fanned_upto).where(b.run_id == run_id, b.fanned_upto > 0)
+    parts = connection.execute(query.order_by(b.batch_id)).all()
+    total = sum(part.fanned_upto for part in parts)
+    whole = total <= STRETCHES * ROWS
+    times = []
+    for place in _places(parts, total, whole):
+        for row in connection.execute(_rows(*place)):
+            if row.state in SENT and row.submitted_at is not None:
+                times.append((row.submitted_at, row.done_at if row.state in RECEIVED else None))
+    return Sample(times, whole)
+
+
+def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, int, int, int]]:
+    """(campaign, batch, first line, last line) of each stretch."""
+    if whole:
+        return [(part.campaign_id, part.batch_id, 0, part.fanned_upto) for part in parts]
+    found, before = [], 0
+    wanted = [total * (2 * n + 1) // (2 * STRETCHES) for n in range(STRETCHES)]
+    for part in parts:
+        inside = [at - before for at in wanted if before <= at < before + part.fanned_upto]
+        found += [(part.campaign_id, part.batch_id, at, at + ROWS - 1) for at in inside]
+        before += part.fanned_upto
+    return found
+
+
+def _rows(campaign_id: int, batch_id: int, first: int, last: int) -> Any:
+    d = deliveries.c
+    own = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.between(first, last))
+    return select(d.state, d.submitted_at, d.done_at).where(*own)
+
+
+def latency(of: Sample) -> Latency | None:
+    """How long receipts took; None where none has come."""
+    waits = of.waits_ms
+    if not waits:
+        return None
+    half, most = waits[(len(waits) - 1) // 2], waits[(len(waits) - 1) * 9 // 10]
+    return Latency(len(waits), half / 1000, most / 1000, of.whole)
+
+
+def curve(times: Sequence[int], ends: Sequence[int], total: int) -> list[float]:
+    """How many of `total` messages had come by each of the `ends` (in order), by the sample's times."""
+    ordered, found, n = sorted(times), [], 0
+    for end in ends:
+        while n < len(ordered) and ordered[n] <= end:
+            n += 1
+        found.append(total * n / len(ordered) if ordered else 0.0)
+    return found

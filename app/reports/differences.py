@@ -1,0 +1,93 @@
+"""What differs between two versions of a report: each figure that has changed, named in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from app.reports import labels
+from app.reports.document.version import Change
+
+_WORDS = {
+    "eligible_subscribers": "thuộc diện gửi",
+    "excluded_subscribers": "loại trước khi gửi",
+    "waiting_subscribers": "đang chờ gửi",
+    "sent_messages": "đã gửi",
+    "received_by_handset_messages": "đã nhận (biên nhận máy)",
+    "taken_by_operator_messages": "nhà mạng đã tiếp nhận",
+    "failed_messages": "không nhận được",
+    "no_receipt_messages": "chưa có biên nhận",
+    "unknown_messages": "chưa rõ kết quả",
+    "sent_segments": "bản tin quy đổi",
+    "general": "Biểu 1",
+    "areas": "Biểu 2",
+    "days": "Biểu 3",
+    "failed_messages_by_reason": "Biểu 4",
+    "runs": "Biểu 5",
+    "measured": "số đo",
+    "stated": "số doanh nghiệp báo",
+    "batches": "số lô",
+    "deferred_times": "số lần nhà mạng hoãn nhận",
+    "resent_times": "số lần gửi lại",
+    "partly_received_messages": "tin mới nhận một phần",
+    "unknown_written_off_messages": "chưa rõ, đã chốt không xử lý tiếp",
+    "outside_areas_subscribers": "dòng bị loại khi nhập",
+    "other_network_messages_by_network": "thuộc mạng khác",
+    "addressees": "cơ quan, đơn vị",
+    "channels": "hình thức",
+    "pieces": "số tin, bài, buổi",
+    "reach": "lượt tiếp cận",
+    "minutes": "phút",
+    "units": "số đơn vị",
+    **{reason.name.lower(): label for reason, label in labels.REASONS.items()},
+}
+# Names of things, not their figures.
+_NO_FIGURES = frozenset({"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids"})
+_KEYS = ("name", "day", "carrier", "channel", "code")
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The figures of two documents of one report that differ, in the order of the later one."""
+    old, new = dict(_figures(before)), dict(_figures(after))
+    return tuple(
+        Change(", ".join(path), old.get(path), new.get(path))
+        for path in dict.fromkeys([*new, *old])
+        if old.get(path) != new.get(path)
+    )
+
+
+def _figures(
+    document: Mapping[str, Any], path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], int]]:
+    """Every count under its path of words; ratios and rates follow from counts and are left out."""
+    for key, content in document.items():
+        if key in _NO_FIGURES:
+            continue
+        named = (*path, _word(key))
+        if isinstance(content, Mapping):
+            yield from _figures(content, named)
+        elif isinstance(content, list):
+            for nth, item in enumerate(content):
+                if isinstance(item, Mapping):
+                    yield from _figures(item, (*named, _name(item, nth)))
+        elif isinstance(content, int) and not isinstance(content, bool):
+            yield named, content
+
+
+def _word(key: str) -> str:
+    return _WORDS.get(key, key)
+
+
+def _name(item: Mapping[str, Any], nth: int) -> str:
+    """What a row of a list is called."""
+    name = next((_called(key, str(item[key])) for key in _KEYS if item.get(key)), str(nth + 1))
+    run = item.get("run_id")
+    return f"{name} (đợt {run})" if run else name
+
+
+def _called(key: str, value: str) -> str:
+    """As it stands on the papers."""
+    if key == "day":
+        return f"{date.fromisoformat(value):%d/%m/%Y}"
+    return labels.network(value) if key == "carrier" else value

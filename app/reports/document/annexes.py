@@ -1,0 +1,50 @@
+"""Annexes that several papers have: the messages word for word, and what has changed since a version."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+
+from app.reports.document.model import Block, Paragraph, Section, Style, Table, Title
+from app.reports.document.version import Version
+from app.reports.render import forms
+from app.reports.render.form import Column, Form, Kind, Row
+from app.reports.render.numbers import moment
+from carriers import text as sms
+
+_ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
+
+
+def texts_annex(nth: int, texts: Mapping[str, str], kept_with: str) -> Section:
+    """Each wording as it went out, with its hash, characters and SMS parts."""
+    blocks: list[Block] = [Title(f"Phụ lục {nth}", "NỘI DUNG TIN NHẮN", (kept_with,))]
+    for lang, wording in sorted(texts.items()):
+        blocks += _wording(lang, wording)
+    return Section(tuple(blocks))
+
+
+def _wording(lang: str, wording: str) -> Iterator[Block]:
+    parts = sms.segments(wording)
+    yield Paragraph(f"Nội dung{f' ({lang})' if lang else ''}:")
+    yield Paragraph(wording, Style.QUOTED)
+    columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 66))
+    rows = (
+        Row("characters", ("Số ký tự", str(len(wording)))),
+        Row("alphabet", ("Bảng mã", _ALPHABETS.get(sms.encoding_of(wording).value, ""))),
+        Row("segments", ("Số bản tin quy đổi của một tin", str(parts))),
+        Row("sha256", ("Mã băm SHA-256 (UTF-8)", hashlib.sha256(wording.encode()).hexdigest())),
+    )
+    title = f"Thông số của nội dung{f' ({lang})' if lang else ''}"
+    yield Table(Form(f"Nội dung {lang}".strip(), title, columns, rows), "")
+
+
+def changes_annex(nth: int, version: Version, kept_with: str) -> tuple[Section, ...]:
+    """What differs from the version before; none for a first one."""
+    if version.since is None:
+        return ()
+    number, cutoff_ms = version.since
+    title = f"THAY ĐỔI SO VỚI BẢN SỐ {number}"
+    head = Title(f"Phụ lục {nth}", title, (f"(Bản số {number} chốt lúc {moment(cutoff_ms)})", kept_with))
+    if not version.changes:
+        return (Section((head, Paragraph("Không có số liệu nào thay đổi."))),)
+    return (Section((head, Table(forms.changes(version), "Nguồn số liệu: so sánh hai bản đã chốt."))),)

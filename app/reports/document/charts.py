@@ -1,0 +1,188 @@
+"""A form's chart as a PNG: the same picture in every paper, drawn with the paper's own letters."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import as_file, files
+from typing import NamedTuple
+
+from PIL import Image, ImageDraw, ImageFont
+
+from app.reports.document.model import Picture
+from app.reports.render.form import Form, value
+from app.reports.render.numbers import count
+
+_DPMM = 8  # dots in a millimetre: 203 to the inch
+_WIDTH_MM = 160
+_COLUMNS_MM = 78
+_ROW_MM = 6.0
+_MOST_ROWS = 20  # more areas than these are left to the table
+_Colour = tuple[int, int, int]
+_COLOURS: tuple[_Colour, ...] = ((143, 168, 200), (46, 125, 79), (217, 164, 65))
+_INK, _RULE, _PAPER = (20, 20, 20), (205, 205, 205), (255, 255, 255)
+_LABEL_MM, _MARGIN_MM, _LEGEND_MM = 48, 4, 9
+
+
+class _Plot(NamedTuple):
+    """Names of the bars' groups, names and colours of the bars in each, and their heights."""
+
+    groups: tuple[str, ...]
+    names: tuple[str, ...]
+    colours: tuple[tuple[int, int, int], ...]
+    heights: tuple[tuple[int, ...], ...]
+
+    @property
+    def most(self) -> int:
+        return max((n for each in self.heights for n in each), default=0)
+
+
+class _Box(NamedTuple):
+    """A rectangle in dots."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@cache
+def _letters(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    name = f"LiberationSerif-{'Bold' if bold else 'Regular'}.ttf"
+    with as_file(files("app") / "data" / "fonts" / name) as path:
+        return ImageFont.truetype(
+            str(path), round(points * 0.3528 * _DPMM), layout_engine=ImageFont.Layout.BASIC
+        )
+
+
+def draw(form: Form) -> Picture | None:
+    """The form's chart; None where it has none, or nothing to show."""
+    if form.chart is None:
+        return None
+    plot = _plot(form)
+    if not plot.most:
+        return None
+    height = _ROW_MM * len(plot.groups) + 2 * _LEGEND_MM if form.chart.across else _COLUMNS_MM
+    image = Image.new("RGB", (_WIDTH_MM * _DPMM, round(height * _DPMM)), _PAPER)
+    pen = ImageDraw.Draw(image)
+    (_lying if form.chart.across else _standing)(pen, plot, image.size)
+    _legend(pen, plot, image.size)
+    file = io.BytesIO()
+    image.quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
+    return Picture(form.chart.title, file.getvalue(), _WIDTH_MM, height, _words(form, plot))
+
+
+def _plot(form: Form) -> _Plot:
+    """The chart's numbers; a column in which no row has a number is no bar."""
+    chart = form.chart
+    if chart is None:
+        return _Plot((), (), (), ())
+    rows = form.plotted
+    if chart.across and len(rows) > _MOST_ROWS:
+        first = form.place(chart.series[0])
+        rows = tuple(sorted(rows, key=lambda row: -_number(value(row.cells[first])))[:_MOST_ROWS])
+    places = [form.place(key) for key in chart.series]
+    shown = [p for p in places if any(isinstance(value(row.cells[p]), int) for row in rows)]
+    label = form.place(chart.label)
+    return _Plot(
+        groups=tuple(str(value(row.cells[label])) for row in rows),
+        names=tuple(form.columns[p].title for p in shown),
+        colours=tuple(colour for p, colour in zip(places, _COLOURS, strict=False) if p in shown),
+        heights=tuple(tuple(_number(value(row.cells[p])) for p in shown) for row in rows),
+    )
+
+
+def _number(said: object) -> int:
+    return said if isinstance(said, int) else 0
+
+
+def _words(form: Form, plot: _Plot) -> str:
+    sums = [sum(column) for column in zip(*plot.heights, strict=True)]
+    told = "; ".join(f"{name}: {count(n)}" for name, n in zip(plot.names, sums, strict=True))
+    return f"{form.title}. {told}."
+
+
+def _scale(most: int) -> list[int]:
+    """Four or five round steps that reach the highest bar."""
+    step = 1
+    while most / step > 5:
+        step = step * 2 if str(step)[0] in "15" else step * 5 // 2
+    return list(range(0, most + step, step))
+
+
+def _standing(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
+    d = _DPMM
+    box = _Box(18 * d, 4 * d, size[0] - _MARGIN_MM * d, size[1] - (_LEGEND_MM + 13) * d)
+    scale = _scale(plot.most)
+    for n in scale:
+        y = box.bottom - (box.bottom - box.top) * n / scale[-1]
+        pen.line((box.left, y, box.right, y), fill=_RULE, width=1)
+        pen.text((box.left - d, y), count(n), fill=_INK, font=_letters(9), anchor="rm")
+    slot = (box.right - box.left) / len(plot.groups)
+    every = -(-len(plot.groups) // 8)
+    for nth, heights in enumerate(plot.heights):
+        left = box.left + slot * nth
+        room = box._replace(left=left + slot * 0.12, right=left + slot * 0.88)
+        _columns(pen, room, [n / scale[-1] for n in heights], plot.colours)
+        if nth % every == 0:
+            day, _, hour = plot.groups[nth].partition(" ")
+            middle = left + slot / 2
+            pen.text((middle, box.bottom + d), hour, fill=_INK, font=_letters(9), anchor="ma")
+            pen.text((middle, box.bottom + 5 * d), day[:5], fill=_INK, font=_letters(8), anchor="ma")
+    pen.line((box.left, box.bottom, box.right, box.bottom), fill=_INK, width=2)
+
+
+def _columns(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colours: Sequence[_Colour]) -> None:
+    """Bars side by side; `parts`: of the box's height."""
+    width = (box.right - box.left) / len(parts)
+    for nth, (part, colour) in enumerate(zip(parts, colours, strict=True)):
+        left, y = box.left + width * nth, box.bottom - (box.bottom - box.top) * part
+        if part:
+            pen.rectangle((left, min(y, box.bottom - 2), left + width - 1, box.bottom), fill=colour)
+
+
+def _lying(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
+    d = _DPMM
+    box = _Box(_LABEL_MM * d, 2 * d, size[0] - (_MARGIN_MM + 14) * d, size[1] - (_LEGEND_MM + 6) * d)
+    scale = _scale(plot.most)
+    for n in scale:
+        x = box.left + (box.right - box.left) * n / scale[-1]
+        pen.line((x, box.top, x, box.bottom), fill=_RULE, width=1)
+        pen.text((x, box.bottom + d), count(n), fill=_INK, font=_letters(9), anchor="ma")
+    slot = (box.bottom - box.top) / len(plot.groups)
+    for nth, (name, heights) in enumerate(zip(plot.groups, plot.heights, strict=True)):
+        top, longest = box.top + slot * nth, (box.right - box.left) * max(heights) / scale[-1]
+        pen.text((box.left - d, top + slot / 2), _cut(name), fill=_INK, font=_letters(9), anchor="rm")
+        room = _Box(box.left, top + slot * 0.1, box.right, top + slot * 0.9)
+        _rows(pen, room, [n / scale[-1] for n in heights], plot.colours)
+        told = (box.left + longest + d, top + slot / 2)
+        pen.text(told, count(heights[0]), fill=_INK, font=_letters(8), anchor="lm")
+    pen.line((box.left, box.top, box.left, box.bottom), fill=_INK, width=2)
+
+
+def _rows(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colours: Sequence[_Colour]) -> None:
+    """Bars one under another; `parts`: of the box's width."""
+    thick = (box.bottom - box.top) / len(parts)
+    for nth, (part, colour) in enumerate(zip(parts, colours, strict=True)):
+        y, x = box.top + thick * nth, box.left + (box.right - box.left) * part
+        if part:
+            pen.rectangle((box.left, y, max(x, box.left + 2), y + thick - 1), fill=colour)
+
+
+def _cut(name: str) -> str:
+    """The name, no wider than its room."""
+    room = (_LABEL_MM - 3) * _DPMM
+    while _letters(9).getlength(name) > room:
+        name = name[:-2].rstrip() + "…"
+    return name
+
+
+def _legend(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
+    d, y = _DPMM, size[1] - 4 * _DPMM
+    widths = [_letters(9).getlength(name) + 9 * d for name in plot.names]
+    x = (size[0] - sum(widths)) / 2
+    for name, width, colour in zip(plot.names, widths, plot.colours, strict=True):
+        pen.rectangle((x, y - 1.5 * d, x + 3 * d, y + 1.5 * d), fill=colour)
+        pen.text((x + 4.5 * d, y), name, fill=_INK, font=_letters(9), anchor="lm")
+        x += width

@@ -1,0 +1,179 @@
+"""The consolidated report (form B): carriers by form 5, the other addressees, who is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from app import clock
+from app.reports.addressees import KINDS, AddresseeKind, Standing
+from app.reports.consolidated import ConsolidatedReport
+from app.reports.document import charts
+from app.reports.document.annexes import changes_annex, texts_annex
+from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, top
+from app.reports.document.letterhead import Letterhead
+from app.reports.document.model import (
+    Block,
+    Heading,
+    Paper,
+    Paragraph,
+    Section,
+    Signature,
+    Style,
+    Table,
+    Title,
+)
+from app.reports.document.version import Version
+from app.reports.render import side_by_side
+from app.reports.render.form import Form
+from app.reports.render.numbers import count, moment
+from app.reports.stated import KINDS as SOURCES
+from app.reports.stated import Kind
+
+_SUBJECT = "Tổng hợp kết quả phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"
+_PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
+_BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION, AddresseeKind.OTHER)
+
+
+def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> Paper:
+    """The paper of one directive."""
+    form_5, channels, others = side_by_side.of_directive(report)
+    kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
+    body = (
+        *_top(report, head, version),
+        *_directions(report, head),
+        *_results(report, channels),
+        *_judgement(),
+        Signature(head.recipients, head.post),
+    )
+    sections = [Section(body), _carriers(report, form_5, kept_with), _units(report, others, kept_with)]
+    sections.append(texts_annex(3, _texts(report), kept_with))
+    sections += changes_annex(4, version, kept_with)
+    return Paper(_SUBJECT, head.name, DRAFT, report.cutoff_ms, tuple(sections))
+
+
+def first_day(report: ConsolidatedReport) -> date:
+    """The day by which names and bases are chosen: the first of any run, else the letter's own."""
+    started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
+    return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
+
+
+def _top(report: ConsolidatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
+    letter = report.letter
+    yield top(head, report.cutoff_ms)
+    notes = (
+        f"(theo Công văn số {letter.number} ngày {letter.issued_on:%d/%m/%Y})",
+        f"({version.words(report.cutoff_ms)})",
+    )
+    yield Title("BÁO CÁO", _SUBJECT, notes, f"Kính gửi: {head.to}")
+
+
+def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]:
+    letter = report.letter
+    yield Heading(1, "I. CÔNG TÁC CHỈ ĐẠO, TRIỂN KHAI")
+    bases = "; ".join(head.bases)
+    yield Paragraph(
+        f"Thực hiện {bases + '; ' if bases else ''}Công văn số {letter.number} "
+        f"ngày {letter.issued_on:%d/%m/%Y} của {letter.issuer}: {letter.subject}."
+    )
+    due = f"Hạn báo cáo: {moment(letter.deadline_ms)[:16]}. " if letter.deadline_ms is not None else ""
+    yield Paragraph(f"{due}Thời điểm chốt số liệu: {moment(report.cutoff_ms)} (giờ Việt Nam).")
+
+
+def _results(report: ConsolidatedReport, channels: Form) -> Iterator[Block]:
+    yield Heading(1, "II. KẾT QUẢ")
+    yield Heading(2, "1. Sở, ngành, địa phương, đoàn thể")
+    yield _reported(report, _BODIES)
+    if channels.rows:
+        yield Table(channels, channels.source)
+    yield Heading(2, "2. Báo, đài")
+    yield _reported(report, _PRESS)
+    yield Heading(2, "3. Doanh nghiệp viễn thông")
+    yield from (Paragraph(words) for words in _carriers_in_words(report))
+    yield Heading(2, "4. Ngân hàng")
+    yield _reported(report, _BANKS)
+    yield Heading(2, "5. Đơn vị chưa báo cáo")
+    yield from _missing(report)
+
+
+def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> Paragraph:
+    asked = [each for each in report.others if each.addressee.kind in kinds]
+    if not asked:
+        return Paragraph("Văn bản không nêu đơn vị nào thuộc nhóm này.")
+    told = [each for each in asked if each.report]
+    items = [item for each in told if each.report for item in each.report.items]
+    pieces, reach = sum(item.pieces for item in items), sum(item.reach or 0 for item in items)
+    minutes, late = sum(item.minutes or 0 for item in items), sum(each.late for each in told)
+    spoken = sorted({item.languages for item in items if item.languages})
+    words = f"{count(len(told))}/{count(len(asked))} đơn vị đã báo cáo ({count(late)} trễ hạn): "
+    words += f"{count(pieces)} tin, bài, buổi; {count(reach)} lượt tiếp cận theo số các đơn vị báo"
+    words += f"; thời lượng {count(minutes)} phút" if minutes else ""
+    words += f"; ngôn ngữ: {'; '.join(spoken)}" if spoken else ""
+    return Paragraph(f"{words}.")
+
+
+def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
+    """One sentence for each kind of figures; they are never added up together."""
+    measured = report.of(Kind.MEASURED)
+    if measured:
+        sent = sum(line.report.general.sent for line in measured)
+        segments = sum(line.report.general.segments for line in measured)
+        yield (
+            f"Theo số đo bằng biên nhận ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
+            f"{count(segments)} bản tin quy đổi. Chi tiết: Biểu 5, Phụ lục 1."
+        )
+    for kind in (Kind.STATED, Kind.MANUAL):
+        lines = [line for line in report.of(kind) if line.statement]
+        if lines:
+            sent = sum(line.statement.figures.general.sent for line in lines if line.statement)
+            yield f"Theo số {SOURCES[kind]} ({count(len(lines))} đợt gửi): đã gửi {count(sent)} tin."
+    if not report.lines:
+        yield "Chưa có đợt gửi nào theo văn bản này."
+
+
+def _missing(report: ConsolidatedReport) -> Iterator[Block]:
+    names = [f"{each.addressee.name}{_overdue(each)}" for each in report.others if each.report is None]
+    names += [side_by_side.carrier_name(line.carrier) for line in report.lines if line.kind is None]
+    names += [f"{name} (chưa có đợt gửi)" for name in report.silent]
+    if not names:
+        yield Paragraph("Không có.")
+    for name in names:
+        yield Paragraph(f"{name};" if name is not names[-1] else f"{name}.", Style.ITEM)
+
+
+def _overdue(each: Standing) -> str:
+    return " (quá hạn)" if each.late else f" ({KINDS[each.addressee.kind].lower()})"
+
+
+def _judgement() -> Iterator[Block]:
+    yield Heading(1, "III. ĐÁNH GIÁ")
+    for title in ("1. Ưu điểm", "2. Hạn chế, nguyên nhân"):
+        yield Heading(2, title)
+        yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+    yield Heading(1, "IV. PHƯƠNG HƯỚNG, KIẾN NGHỊ")
+    yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
+
+
+def _carriers(report: ConsolidatedReport, form: Form, kept_with: str) -> Section:
+    source = f"{form.source} Chốt lúc {moment(report.cutoff_ms)}."
+    blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", (kept_with,))]
+    blocks.append(Table(form, source, size=9))
+    picture = charts.draw(form)
+    return Section((*blocks, picture) if picture else tuple(blocks), landscape=True)
+
+
+def _units(report: ConsolidatedReport, form: Form, kept_with: str) -> Section:
+    head = Title("Phụ lục 2", "TÌNH HÌNH BÁO CÁO CỦA CÁC CƠ QUAN, ĐƠN VỊ", (kept_with,))
+    if not form.rows:
+        return Section((head, Paragraph("Văn bản không nêu cơ quan, đơn vị nào khác.")))
+    return Section((head, Table(form, form.source, size=10)), landscape=True)
+
+
+def _texts(report: ConsolidatedReport) -> dict[str, str]:
+    """Every wording that went out, by campaign and language."""
+    found: dict[str, str] = {}
+    for line in report.lines:
+        for lang, wording in line.report.header.texts.items():
+            name = f"chiến dịch {line.campaign_id}{f', {lang}' if lang else ''}"
+            found[name] = wording
+    return found

@@ -1,0 +1,118 @@
+"""What stands on an organisation's papers, dated: names, symbol, place, addressee, recipients, laws."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from app.errors import SetupError
+
+POLICE = ""  # who writes the consolidated report
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """One organisation's from `since` on. organ_id: its code among the document systems, "" if not known."""
+
+    carrier: str
+    superior: str
+    agency: str
+    name: str
+    symbol: str
+    place: str
+    to: str
+    recipients: tuple[str, ...]
+    post: str
+    bases: tuple[str, ...] = ()
+    area_basis: str = ""
+    organ_id: str = ""
+    since: date = field(default=date.min)
+
+
+_NAMES = {each.name for each in fields(Letterhead)}
+_NEEDED = {"carrier", "superior", "agency", "name", "symbol", "place", "to", "recipients", "post"}
+_LISTS = ("recipients", "bases")
+
+
+class Letterheads:
+    """All that are known; those of a file of one's own stand before those that come with Loa."""
+
+    def __init__(self, found: Sequence[Letterhead]) -> None:
+        self._found = sorted(found, key=lambda each: each.since)
+
+    def of(self, carrier: str, on: date) -> Letterhead:
+        """The organisation's on that day; a bare one with dots to fill in where nothing is known."""
+        fitting = [each for each in self._found if each.carrier == carrier and each.since <= on]
+        return fitting[-1] if fitting else _blank(carrier)
+
+
+def load(file: Path | None) -> Letterheads:
+    """From a TOML file like app/data/letterheads.toml, else from that; SetupError names entry and remedy."""
+    ours = _parse(_shipped(), "app/data/letterheads.toml")
+    if file is None:
+        return Letterheads(ours)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"The letterheads in {file} can't be read ({error}).") from None
+    own = _parse(text, str(file))
+    known = {each.carrier for each in own}
+    return Letterheads([*own, *(each for each in ours if each.carrier not in known)])
+
+
+@cache
+def _shipped() -> str:
+    return (files("app") / "data" / "letterheads.toml").read_text("utf-8")
+
+
+def _parse(text: str, name: str) -> list[Letterhead]:
+    """A later entry of the same organisation takes over what it does not say itself."""
+    try:
+        entries = tomllib.loads(text).get("letterhead", [])
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError(f"The letterheads in {name} are not TOML: {error}.") from None
+    found, last = [], dict[str, dict[str, Any]]()
+    for nth, entry in enumerate(entries, 1):
+        _check(entry, f"entry {nth} of {name}")
+        whole = last.setdefault(entry["carrier"], {}) | entry
+        last[entry["carrier"]] = whole
+        found.append(_made(whole, f"entry {nth} of {name}"))
+    return found
+
+
+def _check(entry: Mapping[str, Any], where: str) -> None:
+    if "carrier" not in entry:
+        raise SetupError(f'The letterhead in {where} lacks its carrier ("" for the police).')
+    for key, value in entry.items():
+        if key not in _NAMES:
+            raise SetupError(f"The letterhead in {where} has the unknown name {key}.")
+        wanted, fits = _kind_of(key)
+        if not fits(value):
+            raise SetupError(f"The letterhead in {where}: {key} must be {wanted}.")
+
+
+def _kind_of(key: str) -> tuple[str, Callable[[Any], bool]]:
+    """What a value must be, in words and as a test."""
+    if key in _LISTS:
+        return "a list of texts", lambda v: isinstance(v, list) and all(isinstance(t, str) for t in v)
+    if key == "since":
+        return "a date such as 2024-07-01", lambda v: isinstance(v, date)
+    return "a text", lambda v: isinstance(v, str)
+
+
+def _made(entry: Mapping[str, Any], where: str) -> Letterhead:
+    if missing := sorted(_NEEDED - entry.keys()):
+        raise SetupError(f"The letterhead in {where} lacks {', '.join(missing)}.")
+    return Letterhead(**{**entry, **{key: tuple(entry.get(key, ())) for key in _LISTS}})
+
+
+def _blank(carrier: str) -> Letterhead:
+    dots = "…………………"
+    name = carrier.upper() or dots
+    return Letterhead(carrier, dots, name, name, "BC-……", "……", dots, ("Như trên", "Lưu: VT"), dots)

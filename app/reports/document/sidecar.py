@@ -1,0 +1,49 @@
+"""What an agency's document system asks of an outgoing document (Decree 30/2020/NĐ-CP, annex VI), as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from app.reports.document.letterhead import Letterhead
+from app.reports.document.model import Paper
+from app.reports.document.version import Version
+from app.reports.render.numbers import iso
+
+_PAGE = re.compile(rb"/Type\s*/Page\b")
+
+
+def render(paper: Paper, head: Letterhead, version: Version, pdf: bytes) -> bytes:
+    """The fields by their own names; what only the office can say (number, day, signer) is empty."""
+    document = {
+        "OrganId": head.organ_id[:13],
+        "FileCatalog": "",
+        "FileNotation": "",
+        "DocOrdinal": "",
+        "TypeName": "Báo cáo",
+        "CodeNumber": "",
+        "CodeNotation": head.symbol[:30],
+        "IssuedDate": "",
+        "OrganName": head.name[:200],
+        "Subject": paper.title[:500],
+        "Language": "Tiếng Việt",
+        "PageAmount": pages(pdf),
+        "Description": f"{version.words(paper.cutoff_ms)}. {paper.mark}."[:500],
+        "InforSign": {"Position": head.post[:100], "FullName": ""},
+        "To": [{"OrganId": "", "OrganName": head.to[:200]}],
+        "Priority": "",
+        "IssuedAmount": "",
+        "DueDate": "",
+        "Loa": _ours(paper, version),
+    }
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _ours(paper: Paper, version: Version) -> dict[str, Any]:
+    return {"version": version.number, "cut_off_at": iso(paper.cutoff_ms), "draft": bool(paper.mark)}
+
+
+def pages(pdf: bytes) -> int:
+    """How many pages a PDF of ours has."""
+    return len(_PAGE.findall(pdf))

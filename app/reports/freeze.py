@@ -1,0 +1,216 @@
+"""Freezing a report: built for a cut-off, checked, hashed, kept with its files, and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from app import audit, clock
+from app.db import Database
+from app.errors import Conflict, Invalid, no_such
+from app.ledger.contract import Ledger
+from app.models import campaigns, frozen_reports, report_files, run_batches, runs
+from app.reports import carrier_report, consolidated, differences, frozen, stated_report, verify
+from app.reports.consolidated import ConsolidatedReport
+from app.reports.document import sidecar
+from app.reports.document.letterhead import Letterheads
+from app.reports.document.version import Version
+from app.reports.figures import Unbalanced
+from app.reports.frozen import Frozen, Subject, SubjectKind
+from app.reports.render import json_file
+from app.reports.renderings import PAPERS, Format, OfRun, document, head_of, paper, render
+from app.states import RunState
+
+Built = OfRun | ConsolidatedReport
+FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
+SIDECAR = "meta"
+_MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Freezer:
+    """Who freezes, and with which letterheads; `along`: goes into the transaction of a new version's id."""
+
+    db: Database
+    ledger: Ledger
+    letterheads: Letterheads
+    who: str
+    along: Callable[[Connection, int], None] | None = None
+
+    def freeze(self, subject: Subject, cutoff_ms: int | None = None) -> tuple[Frozen, bool]:
+        """The version of that cut-off (ms since 1970; None: now), and whether it is a new one.
+
+        Asked for again it is the same one; without a cut-off, the last one while its figures hold. Invalid,
+        NotFound, Conflict; Unbalanced where the recount does not agree.
+        """
+        until = settled(self.db, cutoff_ms)
+        last, same = self.db.read(lambda c: (frozen.newest(c, subject), frozen.at(c, subject, until)))
+        if same:
+            return same, False
+        if last and clock.to_ms(last.cut_off_at) > until:
+            raise Conflict(
+                f"Version {last.version} has a later cut-off ({last.cut_off_at:%d/%m/%Y %H:%M:%S}); "
+                "a new version can't go back behind it.",
+                field="cut_off_at",
+            )
+        self.db.read(_require_queued, subject)
+        self.db.read(_require_recount, subject, self.ledger)
+        report = self.db.read(build, subject, until)
+        old = json.loads(self.db.read(frozen.figures, last)) if last else {}
+        changes = differences.differences(old, document(report)) if last else ()
+        if last and cutoff_ms is None and not changes:
+            return last, False
+        return self._keep(report, subject, last, changes), True
+
+    def _keep(self, report: Built, subject: Subject, last: Frozen | None, changes: tuple[Any, ...]) -> Frozen:
+        since = (last.version, clock.to_ms(last.cut_off_at)) if last else None
+        version = Version((last.version if last else 0) + 1, since, changes)
+        files = dict(made(report, self.letterheads, version))
+        try:
+            report_id = self.db.write(self._write, report, subject, version, files)
+        except IntegrityError:
+            raise Conflict("Somebody has frozen this report at the same moment; look at the list.") from None
+        return self.db.read(frozen.get, report_id)
+
+    def _write(
+        self,
+        connection: Connection,
+        report: Built,
+        subject: Subject,
+        version: Version,
+        files: dict[str, bytes],
+    ) -> int:
+        report_id = _insert(connection, report, subject, version, (files, self.who))
+        if self.along is not None:
+            self.along(connection, report_id)
+        return report_id
+
+
+def settled(db: Database, cutoff_ms: int | None) -> int:
+    """A moment up to which everything is written down; Invalid for one that has not come yet."""
+    try:
+        return db.settle(cutoff_ms)
+    except ValueError:
+        raise Invalid(
+            "The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at"
+        ) from None
+
+
+def build(connection: Connection, subject: Subject, cutoff_ms: int) -> Built:
+    """The report of a run or a directive as it stood then."""
+    if subject.kind is SubjectKind.RUN:
+        return of_run(connection, subject.id, cutoff_ms)
+    return consolidated.build(connection, subject.id, cutoff_ms)
+
+
+def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> OfRun:
+    """The report of a run: measured, or stated where its carrier sends to its own subscribers."""
+    if stated_report.is_held(connection, run_id):
+        return stated_report.build(connection, run_id, cutoff_ms)
+    return carrier_report.build(connection, run_id, cutoff_ms)
+
+
+def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[tuple[str, bytes]]:
+    """Every file of the report by its format, the papers first and the document system's fields last."""
+    said = paper(report, letterheads, version)
+    papers = {form: write(said) for form, write in PAPERS.items()}
+    for form in FORMATS:
+        content = papers[form] if form in papers else render(report, form, letterheads, version).content
+        yield form.value, content
+    yield SIDECAR, sidecar.render(said, head_of(report, letterheads), version, papers[Format.PDF])
+
+
+def name_of(subject: Subject, version: int, form: str) -> str:
+    """What the file is called when it is saved."""
+    which = f"v{version}" if version else "xem-truoc"
+    tail = "van-ban.json" if form == SIDECAR else form
+    join = "-" if form == SIDECAR else "."
+    return f"bao-cao-{subject.kind}-{subject.id}-{which}{join}{tail}"
+
+
+def _campaigns(connection: Connection, subject: Subject) -> list[int]:
+    if subject.kind is SubjectKind.RUN:
+        query = select(runs.c.campaign_id).where(runs.c.id == subject.id)
+    else:
+        query = select(campaigns.c.id).where(campaigns.c.directive_id == subject.id)
+    found = list(connection.execute(query).scalars())
+    if not found and subject.kind is SubjectKind.RUN:
+        raise no_such("run", subject.id, field="run_id")
+    return found
+
+
+def _require_queued(connection: Connection, subject: Subject) -> None:
+    """Whether numbers are repeated is known once all are queued: until then no figure would stay."""
+    b, r = run_batches.c, runs.c
+    moving = select(r.id).join(run_batches, b.run_id == r.id)
+    moving = moving.where(b.fanned_all.is_(False), r.state.in_(_MOVING))
+    own = r.id == subject.id if subject.kind is SubjectKind.RUN else None
+    where = own if own is not None else r.campaign_id.in_(_campaigns(connection, subject))
+    run_id = connection.execute(moving.where(where).limit(1)).scalar()
+    if run_id is not None:
+        raise Conflict(
+            f"Run {run_id} is still being queued; freeze its report in a minute (if it is paused, resume or "
+            "cancel it first)."
+        )
+
+
+def _require_recount(connection: Connection, subject: Subject, ledger: Ledger) -> None:
+    """Unbalanced unless every figure, counted anew from the rows, agrees."""
+    for campaign_id in _campaigns(connection, subject):
+        found = verify.campaign_differences(connection, campaign_id, ledger)
+        if found:
+            raise Unbalanced(
+                f"The recount finds {len(found)} differences, so nothing is frozen. The first: {found[0]} "
+                "See all by `loa verify`."
+            )
+
+
+def _insert(
+    connection: Connection,
+    report: Built,
+    subject: Subject,
+    version: Version,
+    kept: tuple[dict[str, bytes], str],
+) -> int:
+    files, who = kept
+    text = json_file.render(document(report))
+    row = {
+        "kind": subject.kind.value,
+        "subject_id": subject.id,
+        "carrier": None if isinstance(report, ConsolidatedReport) else report.header.carrier,
+        "version": version.number,
+        "cutoff_at": report.cutoff_ms,
+        "interim": int(report.interim),
+        "figures": text.decode(),
+        "sha256": hashlib.sha256(text).hexdigest(),
+        "changes": [asdict(each) for each in version.changes],
+        "created_at": clock.now_ms(),
+        "created_by": who,
+    }
+    report_id: int = connection.execute(
+        insert(frozen_reports).values(row).returning(frozen_reports.c.id)
+    ).scalar_one()
+    connection.execute(
+        insert(report_files), [_file(report_id, subject, version, each) for each in files.items()]
+    )
+    told = {"version": version.number, "sha256": row["sha256"]}
+    audit.note(connection, who, "report.freeze", f"report/{report_id}", **told)
+    return report_id
+
+
+def _file(report_id: int, subject: Subject, version: Version, file: tuple[str, bytes]) -> dict[str, Any]:
+    form, content = file
+    return {
+        "report_id": report_id,
+        "format": form,
+        "name": name_of(subject, version.number, form),
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        "content": content,
+    }

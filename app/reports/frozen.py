@@ -1,0 +1,173 @@
+"""Reports that were frozen: their list, their versions, what changed in each, and their files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, select
+
+from app import clock
+from app.errors import AppError, NotFound, no_such
+from app.models import frozen_reports, report_files
+from app.reports.document.version import Change
+
+
+class Spoilt(AppError):
+    """A frozen report whose bytes are no longer those that were frozen: it is never given out."""
+
+    status, slug, title = 500, "report-spoilt", "A frozen report has been altered"
+
+
+class SubjectKind(StrEnum):
+    """What a report can be frozen of."""
+
+    RUN = "run"
+    DIRECTIVE = "directive"
+
+
+class Subject(NamedTuple):
+    """A run or a directive."""
+
+    kind: SubjectKind
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One of its files; sha256 in hexadecimal, size in bytes."""
+
+    format: str
+    name: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """One version. sha256: of its figures; interim: they could still change; changes: since the last one."""
+
+    id: int
+    subject: SubjectKind
+    subject_id: int
+    carrier: str | None
+    version: int
+    cut_off_at: datetime
+    interim: bool
+    sha256: str
+    changes: tuple[Change, ...]
+    files: tuple[File, ...]
+    created_at: datetime
+    created_by: str
+
+
+_COLUMNS = [column for column in frozen_reports.c if column.name != "figures"]
+
+
+def page(
+    connection: Connection, after: int, limit: int, carrier: str | None, subject: Subject | None = None
+) -> list[Frozen]:
+    """Up to `limit` reports with an id above `after`; those of `carrier`'s runs alone, where it is named."""
+    where = [frozen_reports.c.id > after, *_visible(carrier), *(_of(subject) if subject else ())]
+    query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id).limit(limit)
+    return _frozen(connection, connection.execute(query).all())
+
+
+def recent(
+    connection: Connection, before: int, limit: int, carrier: str | None, subject: Subject | None = None
+) -> list[Frozen]:
+    """The same with the newest first, below the id `before` (0: from the newest)."""
+    where = [*_visible(carrier), *(_of(subject) if subject else ())]
+    where += [frozen_reports.c.id < before] if before else []
+    query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id.desc()).limit(limit)
+    return _frozen(connection, connection.execute(query).all())
+
+
+def get(connection: Connection, report_id: int, carrier: str | None = None) -> Frozen:
+    """One report, or NotFound; another carrier's is not there."""
+    query = select(*_COLUMNS).where(frozen_reports.c.id == report_id, *_visible(carrier))
+    found = _frozen(connection, connection.execute(query).all())
+    if not found:
+        raise no_such("report", report_id, field="report_id")
+    return found[0]
+
+
+def newest(connection: Connection, subject: Subject) -> Frozen | None:
+    """The last version, or None."""
+    query = select(*_COLUMNS).where(*_of(subject)).order_by(frozen_reports.c.version.desc()).limit(1)
+    return next(iter(_frozen(connection, connection.execute(query).all())), None)
+
+
+def at(connection: Connection, subject: Subject, cutoff_ms: int) -> Frozen | None:
+    """The version of exactly that cut-off (ms since 1970), or None."""
+    query = select(*_COLUMNS).where(*_of(subject), frozen_reports.c.cutoff_at == cutoff_ms)
+    return next(iter(_frozen(connection, connection.execute(query).all())), None)
+
+
+def figures(connection: Connection, frozen: Frozen) -> str:
+    """Its figures as they were hashed (JSON); Spoilt where they are not those any more."""
+    text: str = connection.execute(
+        select(frozen_reports.c.figures).where(frozen_reports.c.id == frozen.id)
+    ).scalar_one()
+    _check(text.encode(), frozen.sha256, f"The figures of report {frozen.id}")
+    return text
+
+
+def content(connection: Connection, frozen: Frozen, form: str) -> tuple[File, bytes]:
+    """One of its files; NotFound, or Spoilt where its bytes are not those that were frozen."""
+    file = next((each for each in frozen.files if each.format == form), None)
+    if file is None:
+        known = ", ".join(each.format for each in frozen.files)
+        raise NotFound(f"Report {frozen.id} has no file {form}; it has {known}.", field="format")
+    f = report_files.c
+    query = select(f.content).where(f.report_id == frozen.id, f.format == form)
+    found = bytes(connection.execute(query).scalar_one())
+    _check(found, file.sha256, f"The file {form} of report {frozen.id}")
+    return file, found
+
+
+def _check(found: bytes, sha256: str, what: str) -> None:
+    if hashlib.sha256(found).hexdigest() != sha256:
+        raise Spoilt(
+            f"{what} is not what was frozen, so it is not given out. Somebody has altered the database: "
+            "compare it with a backup, and see `loa report verify`."
+        )
+
+
+def _visible(carrier: str | None) -> list[ColumnElement[bool]]:
+    return [] if carrier is None else [frozen_reports.c.carrier == carrier]
+
+
+def _of(subject: Subject) -> list[ColumnElement[bool]]:
+    return [frozen_reports.c.kind == subject.kind.value, frozen_reports.c.subject_id == subject.id]
+
+
+def _frozen(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
+    f = report_files.c
+    own = f.report_id.in_([row.id for row in rows])
+    query = select(f.report_id, f.format, f.name, f.sha256, f.size).where(own).order_by(f.format)
+    files: dict[int, list[File]] = {}
+    for row in connection.execute(query):
+        files.setdefault(row.report_id, []).append(File(*row[1:]))
+    return [_one(row, files.get(row.id, [])) for row in rows]
+
+
+def _one(row: Row[Any], files: list[File]) -> Frozen:
+    return Frozen(
+        id=row.id,
+        subject=SubjectKind(row.kind),
+        subject_id=row.subject_id,
+        carrier=row.carrier,
+        version=row.version,
+        cut_off_at=clock.local(clock.from_ms(row.cutoff_at)),
+        interim=bool(row.interim),
+        sha256=row.sha256,
+        changes=tuple(Change(**each) for each in row.changes),
+        files=tuple(files),
+        created_at=clock.local(clock.from_ms(row.created_at)),
+        created_by=row.created_by,
+    )

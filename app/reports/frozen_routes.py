@@ -1,0 +1,166 @@
+"""Frozen reports over HTTP: freeze, list, versions with their differences, files, proof."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from sqlalchemy import Connection, select
+
+from app import clock
+from app.api import Books, Config, Db, Id, Page, Paging, Who, page_of
+from app.auth import Caller
+from app.errors import Conflict, Invalid, no_such
+from app.http.acts import get_claim, respond
+from app.http.answers import Answer, Claim, find, once
+from app.models import runs
+from app.reports import frozen, rebuild
+from app.reports.document import letterhead
+from app.reports.freeze import SIDECAR, Freezer
+from app.reports.frozen import Frozen, Subject, SubjectKind
+from app.reports.rebuild import Proof
+from app.reports.renderings import MEDIA_TYPES
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+_FROZEN = TypeAdapter(Frozen)
+_MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
+_MEDIA[SIDECAR] = "application/json"
+_FILES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The bytes that were frozen.", "content": {media: {} for media in _MEDIA.values()}}
+}
+
+
+class FreezeBody(BaseModel):
+    """What to freeze: a run's report or a directive's, as it stood at `cut_off_at` (now, where not given)."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"run_id": 1}]})
+
+    run_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    directive_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    cut_off_at: AwareDatetime | None = Field(None, examples=["2024-02-09T17:00:00+07:00"])
+
+    @model_validator(mode="after")
+    def _one_subject(self) -> FreezeBody:
+        if (self.run_id is None) == (self.directive_id is None):
+            raise ValueError("Name a run_id or a directive_id, and not both.")
+        return self
+
+    @property
+    def subject(self) -> Subject:
+        """What is named."""
+        if self.run_id is not None:
+            return Subject(SubjectKind.RUN, self.run_id)
+        return Subject(SubjectKind.DIRECTIVE, self.directive_id or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Freezes once for each claim. It takes a while and many reads, so it is not one transaction: the answer
+    is kept in that of the new version.
+    """
+
+    freezer: Freezer
+    claim: Claim | None
+    keep_ms: int
+
+    def freeze(self, subject: Subject, cutoff_ms: int | None) -> tuple[Answer, bool]:
+        """The answer, and whether it is one of before."""
+        if known := self._known():
+            return known, True
+        try:
+            report, new = replace(self.freezer, along=self._keep).freeze(subject, cutoff_ms)
+        except Conflict:
+            if known := self._known():  # the same request at the same moment was first
+                return known, True
+            raise
+        answer = _answer(report, new)
+        return (answer, False) if new else self._once(self.freezer.db.write, answer)
+
+    def _known(self) -> Answer | None:
+        return self.freezer.db.read(find, self.claim, self.keep_ms) if self.claim else None
+
+    def _keep(self, connection: Connection, report_id: int) -> None:
+        answer = _answer(frozen.get(connection, report_id), True)
+        _, known = self._once(lambda work, *rest: work(connection, *rest), answer)
+        if known:
+            raise Conflict("The same request has frozen it at this moment.")
+
+    def _once(self, write: Callable[..., tuple[Answer, bool]], answer: Answer) -> tuple[Answer, bool]:
+        return write(once, self.claim, self.keep_ms, lambda _: answer) if self.claim else (answer, False)
+
+
+def _answer(report: Frozen, new: bool) -> Answer:
+    headers = {"location": f"/v1/reports/{report.id}"}
+    return Answer(201 if new else 200, headers, _FROZEN.dump_json(report))
+
+
+def get_desk(
+    db: Db, books: Books, settings: Config, who: Who, claim: Annotated[Claim | None, Depends(get_claim)]
+) -> Desk:
+    """Who freezes, under which claim."""
+    freezer = Freezer(db, books, letterhead.load(settings.letterheads), who.name)
+    return Desk(freezer, claim, settings.idempotency_ms)
+
+
+@router.post(
+    "", status_code=201, response_model=Frozen, responses={200: {"model": Frozen, "description": "As it was"}}
+)
+def freeze_report(body: FreezeBody, db: Db, who: Who, desk: Annotated[Desk, Depends(get_desk)]) -> Response:
+    """Freeze: 201 for a new version; 200 for the one of that cut-off, or whose figures still hold."""
+    db.read(require_own, who, body.subject)
+    cutoff_ms = clock.to_ms(body.cut_off_at) if body.cut_off_at else None
+    return respond(*desk.freeze(body.subject, cutoff_ms))
+
+
+Run = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only this run's versions")]
+Directive = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only this directive's versions")]
+
+
+@router.get("")
+def list_reports(
+    db: Db, who: Who, paging: Paging, run_id: Run = None, directive_id: Directive = None
+) -> Page[Frozen]:
+    """Frozen reports in the order in which they were frozen; the operator of one carrier sees its own."""
+    if run_id is not None and directive_id is not None:
+        raise Invalid("Ask for a run or for a directive, not both.", field="directive_id")
+    subject = Subject(SubjectKind.RUN, run_id) if run_id is not None else None
+    subject = Subject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
+    return page_of(db.read(frozen.page, paging.after, paging.limit, who.carrier, subject), paging)
+
+
+@router.get("/{report_id}")
+def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
+    """One version: its cut-off, the hash of its figures and files, what has changed since the one before."""
+    return db.read(frozen.get, report_id, who.carrier)
+
+
+@router.get("/{report_id}/files/{form}", response_class=Response, responses=_FILES)
+def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
+    """A file as it was frozen (docx, pdf, xlsx, csv, json, meta); its hash is checked first."""
+    report = db.read(frozen.get, report_id, who.carrier)
+    file, content = db.read(frozen.content, report, form)
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Disposition": f'attachment; filename="{file.name}"',
+        "ETag": f'"{file.sha256}"',
+    }
+    return Response(content, media_type=_MEDIA[form], headers=headers)
+
+
+@router.get("/{report_id}/proof")
+def prove_report(report_id: Id, db: Db, who: Who) -> Proof:
+    """Whether bytes and figures are as they were: it is built anew from the ledger for its cut-off."""
+    return rebuild.prove(db, db.read(frozen.get, report_id, who.carrier))
+
+
+def require_own(connection: Connection, who: Caller, subject: Subject) -> None:
+    """What an operator may not see does not exist for it."""
+    if who.carrier is None:
+        return
+    own = select(runs.c.id).where(runs.c.id == subject.id, runs.c.carrier == who.carrier)
+    if subject.kind is not SubjectKind.RUN or connection.execute(own).first() is None:
+        raise no_such(str(subject.kind), subject.id, field=f"{subject.kind}_id")

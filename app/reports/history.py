@@ -1,0 +1,259 @@
+"""Rounds of one campaign, carriers against each other and against the norm, campaigns area by area."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from app import clock, erasure
+from app.errors import no_such
+from app.models import audiences, campaigns, runs, tallies
+from app.reports import by_area, carrier_report, stated, tally
+from app.reports.by_area import MixedRow, Pair, Sources
+from app.reports.proof import proved
+from app.reports.stated import AreaCounts, Kind, Statement
+from carriers.contract import ReceiptLevel
+
+# QCVN 82:2014/BTTTT: of the messages sent, 92% are received; made for messages between persons, so a list
+# with dead numbers may come out lower.
+NORM = 0.92
+NORM_NAME = "QCVN 82:2014/BTTTT (tỷ lệ gửi nhận thành công từ 92%)"
+
+
+class Verdict(StrEnum):
+    """A carrier's share against the norm."""
+
+    MET = "met"
+    MISSED = "missed"
+    UNPROVED = "unproved"  # its receipts don't reach the telephone, so nothing can be said
+    OPEN = "open"  # nothing sent yet, or messages whose receipts may still come decide it
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What came of one run. kind: of its figures; level: what its receipts prove, by Loa's links or its word.
+
+    received: at that level; open: messages without a final word; ratio: received of sent, 0 to 1.
+    """
+
+    run_id: int
+    campaign_id: int
+    carrier: str
+    kind: Kind | None
+    level: str | None
+    sent: int
+    received: int | None
+    failed: int | None
+    open: int | None
+    segments: int | None
+    ratio: float | None
+    verdict: Verdict
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Carriers side by side, the best proved ratio first; kinds of figures stand apart."""
+
+    norm: str
+    norm_ratio: float
+    shares: list[Share]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One campaign of those that said the same under the same directive; nth counts from 1."""
+
+    nth: int
+    campaign_id: int
+    name: str
+    started_at: datetime | None
+    shares: list[Share]
+
+
+@dataclass(frozen=True, slots=True)
+class AreasCompared:
+    """Two campaigns area by area, on the ground that both share; footnotes in Vietnamese."""
+
+    first: int
+    second: int
+    rows: list[Pair]
+    footnotes: list[str]
+
+
+def carriers(connection: Connection, campaign_id: int, only: str | None = None) -> Comparison:
+    """The carriers of a campaign against each other and the norm; `only`: the one that may be seen."""
+    _campaign(connection, campaign_id)
+    erasure.require_totals(connection, campaign_id)
+    found = _shares(connection, [campaign_id], only)
+    return Comparison(
+        NORM_NAME, NORM, sorted(found, key=lambda share: (share.ratio is None, -(share.ratio or 0.0)))
+    )
+
+
+def rounds(connection: Connection, campaign_id: int, only: str | None = None) -> list[Round]:
+    """The campaigns with the same text under the same directive, in the order in which they began.
+
+    One whose totals are erased has no measured shares any more.
+    """
+    same = _same_words(connection, _campaign(connection, campaign_id))
+    shares = _shares(connection, [row.id for row in same], only)
+    found = []
+    for row in same:
+        own = [share for share in shares if share.campaign_id == row.id]
+        begun = min((share.started_at for share in own if share.started_at), default=None)
+        found.append((begun, row, own))
+    found.sort(key=lambda each: (each[0] is None, each[0] or each[1].created_at, each[1].id))
+    return [Round(nth, row.id, row.name, begun, own) for nth, (begun, row, own) in enumerate(found, 1)]
+
+
+def areas_of(connection: Connection, campaign_id: int, only: str | None = None) -> list[MixedRow]:
+    """A campaign by the areas of its day: 12 districts until 06-2025, 75 communes since."""
+    return list(by_area.rows_of(_sources(connection, campaign_id, only)))
+
+
+def compare_areas(connection: Connection, first: int, second: int, only: str | None = None) -> AreasCompared:
+    """Two campaigns side by side: by old districts where their areas differ."""
+    left, right = _sources(connection, first, only), _sources(connection, second, only)
+    pairs = by_area.on_one_ground(left, right)
+    return AreasCompared(first, second, list(pairs), by_area.footnotes(left.on, right.on))
+
+
+def _campaign(connection: Connection, campaign_id: int) -> Row[Any]:
+    row = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).first()
+    if row is None:
+        raise no_such("campaign", campaign_id, field="campaign_id")
+    return row
+
+
+def _same_words(connection: Connection, of: Row[Any]) -> list[Row[Any]]:
+    """The campaigns of the same directive whose default wording is the same, this one too."""
+    own = campaigns.c.directive_id.is_not_distinct_from(of.directive_id)
+    rows = connection.execute(select(campaigns).where(own).order_by(campaigns.c.id)).all()
+    return [row for row in rows if row.texts[""] == of.texts[""]]
+
+
+# ---- one run --------------------------------------------------------------------------------------------
+
+
+def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | None) -> list[Share]:
+    query = select(runs, audiences.c.run_id.label("held")).outerjoin(
+        audiences, audiences.c.run_id == runs.c.id
+    )
+    query = query.where(runs.c.campaign_id.in_(campaign_ids)).order_by(runs.c.campaign_id, runs.c.id)
+    rows = connection.execute(query.where(runs.c.carrier == only) if only else query).all()
+    return [share for row in rows for share in _of_run(connection, row)]
+
+
+def _of_run(connection: Connection, run: Row[Any]) -> Iterable[Share]:
+    """The run's own figures, and what its carrier says beside measured ones."""
+    statement = stated.latest(connection, run.id)
+    if run.held is None and erasure.of_totals(connection, run.campaign_id) is None:
+        yield _measured(connection, run)
+    if statement is not None:
+        yield _stated(run, statement)
+    elif run.held is not None:
+        yield _nothing(run)
+
+
+def _measured(connection: Connection, run: Row[Any]) -> Share:
+    figures = carrier_report.figures_of(tally.of_run(connection, run.id))
+    level = proved(connection, run, clock.now_ms())
+    handset = level == ReceiptLevel.HANDSET
+    received = figures.delivered if handset else figures.relayed if level == ReceiptLevel.OPERATOR else None
+    waiting = figures.no_receipt + figures.unknown + (figures.relayed if handset else 0)
+    return Share(
+        run_id=run.id,
+        campaign_id=run.campaign_id,
+        carrier=run.carrier,
+        kind=Kind.MEASURED,
+        level=None if level is None else ReceiptLevel(level).name.lower(),
+        sent=figures.sent,
+        received=received,
+        failed=figures.failed,
+        open=waiting,
+        segments=figures.segments,
+        ratio=received / figures.sent if received is not None and figures.sent else None,
+        verdict=judge(level, figures.sent, received, waiting),
+        started_at=_time(run.started_at),
+        ended_at=_time(run.ended_at),
+    )
+
+
+def _stated(run: Row[Any], of: Statement) -> Share:
+    general = of.figures.general
+    return Share(
+        run_id=run.id,
+        campaign_id=run.campaign_id,
+        carrier=run.carrier,
+        kind=of.kind,
+        level=of.level.name.lower(),
+        sent=general.sent,
+        received=general.received,
+        failed=general.failed,
+        open=general.no_receipt,
+        segments=of.figures.segments,
+        ratio=general.received_ratio,
+        verdict=judge(of.level, general.sent, general.received, general.no_receipt or 0),
+        started_at=_time(of.began_ms),
+        ended_at=_time(of.ended_ms),
+    )
+
+
+def _nothing(run: Row[Any]) -> Share:
+    """A run whose carrier sends and has said nothing yet."""
+    counts = (0, None, None, None, None)
+    times = (_time(run.started_at), _time(run.ended_at))
+    return Share(run.id, run.campaign_id, run.carrier, None, None, *counts, None, Verdict.OPEN, *times)
+
+
+def judge(level: int | None, sent: int, received: int | None, waiting: int) -> Verdict:
+    """The share against the norm: `waiting` messages may still be received, and then count."""
+    if not sent:
+        return Verdict.OPEN
+    if level != ReceiptLevel.HANDSET or received is None:
+        return Verdict.UNPROVED
+    if received >= NORM * sent:
+        return Verdict.MET
+    return Verdict.OPEN if received + waiting >= NORM * sent else Verdict.MISSED
+
+
+def _time(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))
+
+
+# ---- areas ----------------------------------------------------------------------------------------------
+
+
+def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sources:
+    campaign = _campaign(connection, campaign_id)
+    erasure.require_totals(connection, campaign_id)
+    query = select(runs).where(runs.c.campaign_id == campaign_id)
+    rows = connection.execute(query.where(runs.c.carrier == only) if only else query).all()
+    on = _day(campaign, rows)
+    ids = [row.id for row in rows]
+    counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
+    said = [each for each in stated.of_campaign(connection, campaign_id).values() if each.run_id in ids]
+    return Sources(
+        on=on,
+        measured=carrier_report.areas_of(counts, on),
+        stated=_area_rows(each for each in said if each.kind is Kind.STATED),
+        manual=_area_rows(each for each in said if each.kind is Kind.MANUAL),
+    )
+
+
+def _day(campaign: Row[Any], found: Sequence[Row[Any]]) -> date:
+    """The day by whose areas a campaign reports: its first start, or the window that it was given."""
+    started = [row.started_at for row in found if row.started_at is not None]
+    first = min(started, default=campaign.window_start or campaign.created_at)
+    return clock.local(clock.from_ms(first)).date()
+
+
+def _area_rows(statements: Iterable[Statement]) -> tuple[AreaCounts, ...]:
+    return tuple(row for each in statements for row in each.figures.areas)

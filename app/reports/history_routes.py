@@ -1,0 +1,35 @@
+"""The API of comparisons: rounds of a campaign, its carriers and the norm, its areas beside another's."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.api import Db, Id, Who
+from app.reports import history
+from app.reports.by_area import MixedRow
+
+router = APIRouter(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
+
+
+@router.get("/rounds")
+def get_rounds(campaign_id: Id, db: Db, who: Who) -> list[history.Round]:
+    """The campaigns with the same text under the same directive, in the order in which they began."""
+    return db.read(history.rounds, campaign_id, who.carrier)
+
+
+@router.get("/carriers")
+def compare_carriers(campaign_id: Id, db: Db, who: Who) -> history.Comparison:
+    """The carriers of a campaign against each other and QCVN 82:2014; kinds of figures stand apart."""
+    return db.read(history.carriers, campaign_id, who.carrier)
+
+
+@router.get("/areas")
+def get_areas(campaign_id: Id, db: Db, who: Who) -> list[MixedRow]:
+    """A campaign by the areas of its day: districts until 06-2025, communes since."""
+    return db.read(history.areas_of, campaign_id, who.carrier)
+
+
+@router.get("/areas/beside/{other_id}")
+def compare_areas(campaign_id: Id, other_id: Id, db: Db, who: Who) -> history.AreasCompared:
+    """Two campaigns area by area; by the old districts where the areas of their days differ."""
+    return db.read(history.compare_areas, campaign_id, other_id, who.carrier)

@@ -1,0 +1,1 @@
+"""What comes in and no receipt measured: checked in both languages, kept version by version."""

@@ -1,0 +1,72 @@
+"""A claim: figures as somebody hands them in, before they are checked and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from app.errors import Invalid
+from app.phone import Sentence
+from app.reports import labels
+from app.reports.papers import Source
+from app.reports.stated import Kind, StatedFigures
+from carriers.contract import Reason, ReceiptLevel
+
+# (2) of form 1 by cause, and form 4: keys and their Vietnamese words, in the order of the forms.
+EXCLUDED: dict[str, str] = {
+    "repeated": "Trùng",
+    "wrong_number": "Sai số",
+    "barred": "Tạm khóa",
+    "other_network": "Thuộc mạng khác",
+    "other": "Lý do khác",
+}
+REASONS: dict[str, str] = {
+    reason.name.lower(): label for reason, label in labels.REASONS.items() if reason != Reason.WRONG_REQUEST
+}
+LEVELS: dict[ReceiptLevel, str] = {
+    ReceiptLevel.HANDSET: "máy thuê bao",
+    ReceiptLevel.OPERATOR: "tổng đài nhà mạng",
+    ReceiptLevel.NONE: "không có biên nhận",
+}
+
+Place = tuple[str | int, ...]  # ("general", "sent"), ("areas", 3, "sent"), ("cutoff",)
+
+
+class Fault(NamedTuple):
+    """What is wrong at one place of a claim."""
+
+    place: Place
+    sentence: Sentence
+
+
+@dataclass(frozen=True, slots=True)
+class PaperClaim:
+    """The paper that is handed in. received_ms: when it came, now where not said; reason: why it corrects."""
+
+    source: Source
+    number: str | None = None
+    dated_on: str | None = None
+    received_ms: int | None = None
+    note: str | None = None
+    reason: str | None = None
+    attachment: str | None = None  # sha256 of a file that was handed in before
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a carrier states of its run, or an officer copies from its paper. Times are ms since 1970."""
+
+    kind: Kind
+    level: ReceiptLevel
+    figures: StatedFigures
+    cutoff_ms: int
+    paper: PaperClaim
+    began_ms: int | None = None
+    ended_ms: int | None = None
+
+
+def refusal(faults: Iterable[Fault]) -> Invalid:
+    """All that is wrong, for the caller of the API."""
+    pairs = [(".".join(str(step) for step in fault.place), fault.sentence.en) for fault in faults]
+    return Invalid(" ".join(f"{field}: {sentence}" for field, sentence in pairs[:10]), faults=pairs)

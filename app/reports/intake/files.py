@@ -1,0 +1,81 @@
+"""Scans and papers behind figures: PDF, PNG or JPEG by their first bytes, kept once, by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, select
+
+from app import audit, clock
+from app.errors import Invalid, no_such
+from app.models import attachments
+from app.reports.papers import Attachment
+from app.tables.upload import File
+
+_KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+_NAME_LENGTH = 200
+
+
+def keep(connection: Connection, path: Path, file: File, who: str) -> Attachment:
+    """Keep a file that has come in whole; the same bytes again are the same attachment.
+
+    Invalid for another type than PDF, PNG and JPEG: the first bytes tell, not the name.
+    """
+    found = find(connection, file.sha256)
+    if found is not None:
+        return found
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.sha256:
+        raise Invalid("The file changed while it was read; send it again.", field="file")
+    kept = Attachment(file.sha256, _clean(file.name), _media_type(content), len(content))
+    made = {"created_at": clock.now_ms(), "created_by": who, "content": content}
+    row = {"sha256": kept.sha256, "name": kept.name, "media_type": kept.media_type, "size": kept.size}
+    connection.execute(insert(attachments).values(row | made))
+    audit.note(connection, who, "attachment.keep", f"attachment/{kept.sha256[:16]}", size=kept.size)
+    return kept
+
+
+def _media_type(content: bytes) -> str:
+    for magic, media_type in _KINDS:
+        if content.startswith(magic):
+            return media_type
+    raise Invalid(
+        "The attachment is a scan or paper as PDF, PNG or JPEG; this is none of them.", field="file"
+    )
+
+
+def _clean(name: str) -> str:
+    """The name as it may stand in a header and a list."""
+    return "".join(char if char.isprintable() else " " for char in name).strip()[:_NAME_LENGTH] or "file"
+
+
+def find(connection: Connection, sha256: str) -> Attachment | None:
+    """An attachment by its hash."""
+    a = attachments.c
+    query = select(a.sha256, a.name, a.media_type, a.size).where(a.sha256 == sha256)
+    row = connection.execute(query).first()
+    return None if row is None else Attachment(*row)
+
+
+def id_of(connection: Connection, sha256: str | None) -> int | None:
+    """The row of an attachment that was handed in before; Invalid for one that was not."""
+    if sha256 is None:
+        return None
+    query = select(attachments.c.id).where(attachments.c.sha256 == sha256)
+    found: int | None = connection.execute(query).scalar()
+    if found is None:
+        raise Invalid(
+            "There is no attachment of this sha256; hand the file in first (POST /v1/attachments).",
+            field="attachment",
+        )
+    return found
+
+
+def fetch(connection: Connection, sha256: str, only_by: str | None) -> tuple[Attachment, bytes]:
+    """An attachment with its bytes; NotFound, also for what another than `only_by` has handed in."""
+    query = select(attachments).where(attachments.c.sha256 == sha256)
+    row = connection.execute(query).first()
+    if row is None or only_by not in (None, row.created_by):
+        raise no_such("attachment", "of this sha256")
+    return Attachment(row.sha256, row.name, row.media_type, row.size), bytes(row.content)

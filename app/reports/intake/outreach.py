@@ -1,0 +1,132 @@
+"""Keeps what the other addressees of a directive report: who they are, and what they did, by version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from app import audit, clock
+from app.errors import Invalid, NotFound
+from app.models import addressees, outreach
+from app.reports import addressees as known
+from app.reports.addressees import Addressee, AddresseeKind, Item, Outreach
+from app.reports.intake.claims import Fault, PaperClaim, refusal
+from app.reports.intake.rules import Circumstances, fault, paper_faults, range_faults, word_faults
+from app.reports.intake.stating import paper_columns
+
+MOST_REACHED = 2_000_000_000  # views may be more than people
+_LINK = re.compile(r"https?://[^\s<>\"']{3,490}")
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachClaim:
+    """What an addressee, by its name in the directive, hands in."""
+
+    addressee: str
+    items: tuple[Item, ...]
+    paper: PaperClaim
+
+
+def register(connection: Connection, of: Addressee, who: str) -> Addressee:
+    """Say what the letter's list of names does not: kind, carrier, e-mail; or add somebody to it."""
+    if (of.kind is AddresseeKind.CARRIER) != (of.carrier is not None):
+        raise Invalid(
+            "A carrier, and nobody else, needs the name of its carrier (viettel ...).", field="carrier"
+        )
+    found = find(connection, of.directive_id, of.name)
+    values = {"kind": str(of.kind), "carrier": of.carrier, "email": of.email}
+    if found is not None and found.id is not None:
+        connection.execute(update(addressees).where(addressees.c.id == found.id).values(values))
+    else:
+        row = {"directive_id": of.directive_id, "name": of.name, **values}
+        connection.execute(insert(addressees).values(row))
+    audit.note(
+        connection, who, "addressee.set", f"directive/{of.directive_id}", name=of.name, kind=str(of.kind)
+    )
+    return _need(connection, of.directive_id, of.name)
+
+
+def would_replace(connection: Connection, of: Addressee) -> bool:
+    """Whether registering it would change what somebody has registered before."""
+    found = find(connection, of.directive_id, of.name)
+    said = (of.kind, of.carrier, of.email)
+    return found is not None and found.id is not None and (found.kind, found.carrier, found.email) != said
+
+
+def find(connection: Connection, directive_id: int, name: str) -> Addressee | None:
+    """The addressee of this name, None where the directive has none; NotFound without the directive."""
+    return next((each for each in known.of_directive(connection, directive_id) if each.name == name), None)
+
+
+def _need(connection: Connection, directive_id: int, name: str) -> Addressee:
+    found = find(connection, directive_id, name)
+    if found is None:
+        raise NotFound(
+            f"The directive has no addressee “{name[:80]}”; spell it as in the letter, or add it first.",
+            field="addressee",
+        )
+    return found
+
+
+def report(connection: Connection, directive_id: int, claim: OutreachClaim, who: str) -> Outreach:
+    """Keep what an addressee reports, as its next version; Invalid with a sentence for each fault."""
+    of = _need(connection, directive_id, claim.addressee)
+    if of.kind is AddresseeKind.CARRIER:
+        raise Invalid(
+            f"{of.name} reports by its runs: state its figures there (POST /v1/runs/ID/statements).",
+            field="addressee",
+        )
+    of = of if of.id is not None else register(connection, of, who)
+    version = _next_version(connection, of)
+    if found := list(faults(claim, Circumstances(clock.now_ms(), correcting=version > 1))):
+        raise refusal(found)
+    row: dict[str, Any] = {"addressee_id": of.id, "items": [asdict(item) for item in claim.items]}
+    row |= paper_columns(connection, claim.paper, version, who)
+    connection.execute(insert(outreach).values(row))
+    detail = {"addressee": of.name, "version": version, "items": len(claim.items)}
+    audit.note(connection, who, "outreach.reported", f"directive/{directive_id}", **detail)
+    return known.reports(connection, directive_id)[of.id or 0][-1]
+
+
+def report_all(
+    connection: Connection, directive_id: int, claims: Sequence[OutreachClaim], who: str
+) -> list[Outreach]:
+    """Keep several reports, all of them or, where one is refused, none."""
+    return [report(connection, directive_id, claim, who) for claim in claims]
+
+
+def _next_version(connection: Connection, of: Addressee) -> int:
+    last = select(func.max(outreach.c.version)).where(outreach.c.addressee_id == of.id)
+    return (connection.execute(last).scalar() or 0) + 1
+
+
+def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[Fault]:
+    """Everything that is wrong with the claim."""
+    if not claim.items:
+        yield fault(
+            ("items",),
+            "Say what was done: one item for each channel.",
+            "Chưa có dòng kết quả nào; hãy ghi một dòng.",
+        )
+    for n, item in enumerate(claim.items):
+        yield from _item(n, item)
+    yield from paper_faults(claim.paper, around)
+
+
+def _item(n: int, item: Item) -> Iterator[Fault]:
+    yield from range_faults(("items", n, "pieces"), item.pieces)
+    yield from range_faults(("items", n, "reach"), item.reach, MOST_REACHED)
+    yield from range_faults(("items", n, "minutes"), item.minutes)
+    yield from word_faults(("items", n, "note"), item.note)
+    if len(item.languages) > 200:
+        yield fault(("items", n, "languages"), "200 characters at most.", "Dài quá 200 ký tự; hãy rút gọn.")
+    if item.link and not _LINK.fullmatch(item.link):
+        yield fault(
+            ("items", n, "link"),
+            "A link begins with http:// or https:// and has no blanks.",
+            "Liên kết phải bắt đầu bằng http:// hoặc https:// và không có khoảng trắng; hãy sửa lại.",
+        )

@@ -1,0 +1,183 @@
+"""The API of the other addressees: who they are, what they report, by form or workbook, where they stand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import Field, StringConstraints
+from sqlalchemy import Connection
+
+from app import clock
+from app.api import Config, Db, Id, Who
+from app.db import Database
+from app.errors import VersionWanted
+from app.http import uploads
+from app.http.acts import Acts, get_if_match
+from app.http.answers import Answer
+from app.http.uploads import Intake, Taking, answer, sent
+from app.http.versions import addressees_version
+from app.reports import addressees
+from app.reports.addressees import Addressee, AddresseeKind, Channel, ChannelTotal, Item, Standing
+from app.reports.intake import outreach, outreach_form, views
+from app.reports.intake.outreach import OutreachClaim
+from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
+from app.reports.intake.schemas import Body, N, PaperBody, Words
+from app.reports.papers import Source
+from app.tables.forms import SIZE_LIMIT
+from app.tables.spool import folder_of
+from app.tables.upload import Upload
+
+Read = Annotated[str | None, Depends(get_if_match)]
+# No control characters: names stand in the cells of the workbook, which can't hold them.
+Name = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
+    ),
+]
+Email = Annotated[
+    str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)
+]
+
+router = APIRouter(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
+
+
+class AddresseeBody(Body):
+    """What the letter's list of names does not say."""
+
+    name: Name = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
+    kind: AddresseeKind = Field(examples=["department"])
+    carrier: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] | None = None
+    email: Email | None = Field(None, description="where it is reminded")
+
+
+class ItemBody(Body):
+    """What was done through one channel."""
+
+    channel: Channel = Field(examples=["loudspeaker"])
+    pieces: N = Field(description="items, broadcasts, meetings", examples=[12])
+    reach: N | None = Field(None, description="people or views", examples=[3500])
+    minutes: N | None = None
+    languages: Words = Field("", examples=["phổ thông, Thái"])
+    link: Words = ""
+    note: Words = ""
+
+
+class OutreachBody(PaperBody):
+    """What an addressee did."""
+
+    addressee: Name = Field(examples=["Sở Tư pháp"])
+    items: list[ItemBody] = Field(min_length=1, max_length=200)
+
+    def claim(self, source: Source) -> OutreachClaim:
+        """In the words of the stage."""
+        items = tuple(Item(**item.model_dump()) for item in self.items)
+        return OutreachClaim(self.addressee, items, self.paper(source))
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachView:
+    """One version of an addressee's report."""
+
+    addressee: str
+    items: tuple[Item, ...]
+    paper: views.PaperView
+
+
+@dataclass(frozen=True, slots=True)
+class StandingView:
+    """An addressee, its last report, when its first came, and whether that is late."""
+
+    addressee: Addressee
+    report: OutreachView | None
+    first_at: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """All addressees but the carriers, and what they did together, by channel."""
+
+    addressees: list[StandingView]
+    channels: list[ChannelTotal]
+
+
+@router.get("/addressees")
+def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> Standings:
+    """Who has reported, who is late, and the totals of every channel."""
+    response.headers["ETag"] = f'"{db.read(addressees_version, directive_id)}"'
+    found = db.read(addressees.standings, directive_id, clock.now_ms())
+    return Standings([_standing(each) for each in found], addressees.totals(found))
+
+
+@router.put("/addressees")
+def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read: Read) -> Addressee:
+    """Say of which kind an addressee is and where it is reminded; or add one that the letter lacks.
+
+    What somebody has said of it before is replaced only with If-Match: the ETag of the list.
+    """
+    of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
+    if read is None and db.read(outreach.would_replace, of):
+        raise VersionWanted(
+            "Somebody has said other things of this addressee; read GET .../addressees, and send its ETag as "
+            "If-Match.",
+            field="If-Match",
+        )
+    return db.write(outreach.register, of, who.name)
+
+
+@router.post("/reports", status_code=201)
+def report_outreach(directive_id: Id, body: OutreachBody, db: Db, who: Who) -> OutreachView:
+    """Keep what an addressee reports; again with a `reason` it is a correction, kept as the next version."""
+    return _view(db.write(outreach.report, directive_id, body.claim(Source.API), who.name))
+
+
+@router.get("/reports")
+def list_outreach(directive_id: Id, db: Db, who: Who) -> list[OutreachView]:
+    """Every version of every addressee's report."""
+    found = db.read(addressees.reports, directive_id)
+    return [_view(each) for versions in found.values() for each in versions]
+
+
+@router.get("/report-form", response_class=Response, responses={200: {"content": {XLSX: {}}}})
+def get_report_form(directive_id: Id, db: Db, who: Who) -> Response:
+    """The workbook for the addressees' reports: a row for each thing done."""
+    asked = db.read(addressees.of_directive, directive_id)
+    return workbook(outreach_form.build(directive_id, asked), f"loa-directive-{directive_id}-form.xlsx")
+
+
+@router.post("/report-form", response_model=list[OutreachView], openapi_extra=file_body())
+async def return_report_form(
+    directive_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
+) -> Response:
+    """Take the filled workbook, all of it or nothing; what only repeats what is known is left out."""
+    folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
+    async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
+        return sent(await run_in_threadpool(_return_form, db, directive_id, upload, who.name, taking))
+
+
+def _return_form(
+    db: Database, directive_id: int, upload: Upload, who: str, taking: Intake
+) -> tuple[Answer, bool]:
+    if found := db.read(taking.found, upload):
+        return found, True
+    claims = outreach_form.read(upload.path.read_bytes(), db.read(outreach_form.asked_of, directive_id))
+
+    def reported(connection: Connection) -> Answer:
+        kept = outreach.report_all(connection, directive_id, claims, who)
+        return answer(200, list[OutreachView], [_view(each) for each in kept])
+
+    return db.write(taking.take, upload, reported)
+
+
+def _standing(of: Standing) -> StandingView:
+    report = None if of.report is None else _view(of.report)
+    return StandingView(of.addressee, report, views.instant(of.first_ms), of.late)
+
+
+def _view(of: addressees.Outreach) -> OutreachView:
+    return OutreachView(of.addressee, of.items, views.paper(of.paper))

@@ -1,0 +1,142 @@
+"""The API of stated figures: statements of a run, the workbook for them, and attachments."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection
+
+from app.api import Config, Db, Id, Who
+from app.auth import Caller
+from app.db import Database
+from app.errors import Invalid
+from app.http import uploads
+from app.http.acts import Acts
+from app.http.answers import Answer
+from app.http.uploads import Intake, Taking, answer, sent
+from app.reports import stated
+from app.reports.intake import files, form, returned, stating, views
+from app.reports.intake.claims import Claim
+from app.reports.intake.schemas import StatementBody
+from app.reports.papers import Attachment, Source
+from app.reports.stated import Kind
+from app.tables.forms import SIZE_LIMIT
+from app.tables.spool import folder_of
+from app.tables.upload import Upload
+
+router = APIRouter(prefix="/v1", tags=["stated figures"], route_class=Acts)
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FOLDER = "uploads"  # whose leftovers the next start clears away, as those of batches
+
+
+def file_body(*fields: str) -> dict[str, Any]:
+    """What OpenAPI says of an upload with these fields beside the file."""
+    texts = {field: {"type": "string"} for field in fields}
+    properties = {"file": {"type": "string", "format": "binary"}, **texts}
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def workbook(content: bytes, name: str) -> Response:
+    """A workbook to be saved."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return Response(content, media_type=XLSX, headers=headers)
+
+
+# ---- attachments ----------------------------------------------------------------------------------------
+
+
+@router.post("/attachments", status_code=201, response_model=Attachment, openapi_extra=file_body())
+async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, taking: Taking) -> Response:
+    """Hand in a scan or paper (PDF, PNG, JPEG); statements and reports then name it by its sha256."""
+    folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
+    limit = settings.attachment_limit_mb * 1_048_576
+    async with uploads.taken(request, settings, folder, limit) as upload:
+
+        def kept(connection: Connection) -> Answer:
+            found = files.keep(connection, upload.path, upload.file, who.name)
+            return answer(201, Attachment, found)
+
+        return sent(await db.awrite(taking.take, upload, kept))
+
+
+@router.get("/attachments/{sha256}", response_class=Response, responses={200: {"content": {"*/*": {}}}})
+def get_attachment(sha256: str, db: Db, who: Who) -> Response:
+    """An attachment as it came; an operator of one carrier sees those that the same key has handed in."""
+    kept, content = db.read(files.fetch, sha256, who.name if who.carrier else None)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(kept.name)}"}
+    return Response(content, media_type=kept.media_type, headers=headers)
+
+
+# ---- statements -----------------------------------------------------------------------------------------
+
+
+@router.post("/runs/{run_id}/statements", status_code=201)
+def state_figures(run_id: Id, body: StatementBody, db: Db, who: Who) -> views.StatementView:
+    """State the figures of a run; again with a `reason` it is a correction, kept as the next version."""
+    return db.write(_state, run_id, body.claim(Source.API), who)
+
+
+@router.get("/runs/{run_id}/statements")
+def list_statements(run_id: Id, db: Db, who: Who) -> list[views.StatementView]:
+    """Every version of what was stated on the run, the oldest first."""
+    return db.read(_versions, run_id, who.carrier)
+
+
+@router.get(
+    "/runs/{run_id}/statement-form", response_class=Response, responses={200: {"content": {XLSX: {}}}}
+)
+def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
+    """The workbook in which a carrier states its figures: forms 1 to 4, open where cells are to fill in."""
+    return workbook(form.build(db.read(form.head, run_id, who.carrier)), f"loa-run-{run_id}-form.xlsx")
+
+
+@router.post(
+    "/runs/{run_id}/statement-form",
+    status_code=201,
+    response_model=views.StatementView,
+    openapi_extra=file_body("kind", "attachment"),
+)
+async def return_statement_form(
+    run_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
+) -> Response:
+    """Take the filled workbook; each wrong cell is named in Vietnamese with its remedy."""
+    folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
+    async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
+        return sent(await run_in_threadpool(_return_form, db, run_id, upload, who, taking))
+
+
+def _return_form(
+    db: Database, run_id: int, upload: Upload, who: Caller, taking: Intake
+) -> tuple[Answer, bool]:
+    if found := db.read(taking.found, upload):
+        return found, True
+    handed = returned.Handed(_kind(upload.fields.get("kind")), upload.fields.get("attachment") or None)
+    head, around = db.read(form.head, run_id, who.carrier), db.read(stating.circumstances, run_id)
+    claim = returned.read(upload.path.read_bytes(), head, handed, around)
+
+    def stated_(connection: Connection) -> Answer:
+        return answer(201, views.StatementView, _state(connection, run_id, claim, who))
+
+    return db.write(taking.take, upload, stated_)
+
+
+def _kind(word: str | None) -> Kind:
+    if word not in (None, "", "stated", "manual"):
+        raise Invalid("The kind is stated or manual.", field="kind")
+    return Kind(word or "stated")
+
+
+def _state(connection: Connection, run_id: int, claim: Claim, who: Caller) -> views.StatementView:
+    stating.open_run(connection, run_id, who.carrier)
+    stating.may_state(claim.kind, who.carrier)
+    return views.statement(stating.state(connection, run_id, claim, who.name))
+
+
+def _versions(connection: Connection, run_id: int, carrier: str | None) -> list[views.StatementView]:
+    stating.open_run(connection, run_id, carrier)
+    return [views.statement(each) for each in stated.versions(connection, run_id)]

@@ -1,0 +1,346 @@
+"""The identities of forms 1 to 4, and what else a stated figure must keep; pure, a fault for each place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from app import areas, clock
+from app.phone import Sentence
+from app.reports.intake.claims import EXCLUDED, REASONS, Claim, Fault, PaperClaim, Place
+from app.reports.stated import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add
+from carriers.contract import ReceiptLevel
+
+MOST = 200_000_000  # more messages than the country has subscribers
+MAX_SEGMENTS = 10
+NOTE_LENGTH = 2000
+_NUMBER_LENGTH = 60
+_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(?:([01]\d|2[0-3]):[0-5]\d|24:00)")
+_PHONE = re.compile(r"(?<!\d)(?:\+?84|0)(?:[ .\-]?\d){9}(?!\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the checks must know beside the claim: the present instant, and what stands already."""
+
+    now_ms: int
+    correcting: bool  # a version is there already
+
+
+def faults(claim: Claim, around: Circumstances) -> list[Fault]:
+    """Everything that is wrong with the claim; none where it may be kept."""
+    figures, level = claim.figures, claim.level
+    return [
+        *_general(figures, level),
+        *_excluded(figures),
+        *_areas(figures, level),
+        *_days(claim),
+        *_reasons(figures),
+        *_times(claim, around),
+        *paper_faults(claim.paper, around),
+        *_attached(claim),
+    ]
+
+
+def fault(place: Place, en: str, vi: str) -> Fault:
+    """What is wrong at one place, in both languages."""
+    return Fault(place, Sentence(en, vi))
+
+
+# ---- form 1 ---------------------------------------------------------------------------------------------
+
+
+def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[Fault]:
+    yield from _counts(("general",), figures.general, level)
+    sent, segments = figures.general.sent, figures.segments
+    if segments is not None and not sent <= segments <= sent * MAX_SEGMENTS:
+        yield fault(
+            ("segments",),
+            f"{segments} SMS parts of {sent} messages: each has 1 to {MAX_SEGMENTS} parts.",
+            f"{segments} bản tin của {sent} tin: mỗi tin có từ 1 đến {MAX_SEGMENTS} bản tin.",
+        )
+    yield from range_faults(("segments",), segments, MOST * MAX_SEGMENTS)
+    yield from range_faults(("resent",), figures.resent, MOST)
+
+
+def range_faults(place: Place, n: int | None, most: int = MOST) -> Iterator[Fault]:
+    """A number below zero or beyond all bounds."""
+    if n is not None and not 0 <= n <= most:
+        yield fault(place, f"{n} is not between 0 and {most}.", f"{n} không nằm trong khoảng 0 đến {most}.")
+
+
+def _counts(place: Place, row: Counts, level: ReceiptLevel) -> Iterator[Fault]:
+    """One row: ranges, (3) = (1) - (2), receipts as the level allows, (6) = (3) - (4) - (5)."""
+    for name in ("eligible", "excluded", "received", "failed"):
+        yield from range_faults((*place, name), getattr(row, name))
+    if row.sent < 0 or row.sent > row.eligible:
+        yield fault(
+            (*place, "sent"),
+            f"{row.sent} sent of {row.eligible} eligible can't be.",
+            f"Đã gửi {row.sent} trong {row.eligible} thuê bao thuộc diện là không thể; hãy kiểm tra lại.",
+        )
+    elif row.sent != row.eligible - row.excluded:
+        yield fault(
+            (*place, "sent"),
+            f"(3) sent {row.sent} must be (1) eligible {row.eligible} less (2) excluded {row.excluded}.",
+            f"(3) đã gửi {row.sent} phải bằng (1) {row.eligible} trừ (2) {row.excluded}; hãy sửa lại.",
+        )
+    yield from _receipts(place, row, level)
+
+
+def _receipts(place: Place, row: Counts, level: ReceiptLevel) -> Iterator[Fault]:
+    said = {name: getattr(row, name) for name in ("received", "failed", "no_receipt")}
+    for name, n in said.items():
+        if level is ReceiptLevel.NONE and n is not None:
+            yield _unprovable((*place, name))
+        elif level is not ReceiptLevel.NONE and n is None:
+            yield fault(
+                (*place, name),
+                "With receipts, received, failed and no_receipt belong together; give it, 0 for none.",
+                "Có biên nhận thì phải có đủ số đã nhận và không nhận được; hãy nhập 0 nếu không có.",
+            )
+    if (row.received or 0) + (row.failed or 0) > row.sent:
+        yield fault(
+            (*place, "failed"),
+            f"(4) {row.received} and (5) {row.failed} together are more than (3) {row.sent}.",
+            f"(4) {row.received} cộng (5) {row.failed} lớn hơn (3) {row.sent}; hãy kiểm tra lại.",
+        )
+    elif None not in said.values() and row.sent - (row.received or 0) - (row.failed or 0) != row.no_receipt:
+        yield fault(
+            (*place, "no_receipt"),
+            f"(6) {row.no_receipt} must be (3) {row.sent} less (4) {row.received} less (5) {row.failed}.",
+            f"(6) {row.no_receipt} phải bằng (3) {row.sent} trừ (4) {row.received} trừ (5) {row.failed}; "
+            "hãy sửa số sai.",
+        )
+
+
+def _unprovable(place: Place) -> Fault:
+    return fault(
+        place,
+        "A carrier without receipts can't know this; leave it out, or name the receipts' level.",
+        "Không có biên nhận thì không thể có số này; hãy để trống hoặc chọn mức biên nhận khác.",
+    )
+
+
+def _excluded(figures: StatedFigures) -> Iterator[Fault]:
+    keys = [cause.key for cause in figures.excluded]
+    yield from _known("excluded", keys, EXCLUDED)
+    for n, cause in enumerate(figures.excluded):
+        yield from range_faults(("excluded", n, "n"), cause.n)
+    if figures.excluded:
+        causes = sum(cause.n for cause in figures.excluded)
+        yield from _agree(
+            ("general", "excluded"), causes, figures.general.excluded, ("its causes", "các lý do loại")
+        )
+
+
+def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Fault]:
+    for n, key in enumerate(keys):
+        if key not in known:
+            names = ", ".join(known)
+            yield fault((form, n, "key"), f"There is no {key}; use {names}.", f"Không có mục “{key}”.")
+        elif key in keys[:n]:
+            yield fault(
+                (form, n, "key"), f"{key} stands there twice.", f"Mục “{key}” lặp lại; chỉ ghi một dòng."
+            )
+
+
+def _agree(place: Place, found: int, expected: int | None, of: tuple[str, str]) -> Iterator[Fault]:
+    if found != expected:
+        yield fault(
+            place,
+            f"The sum of {of[0]} is {found}, form 1 says {expected}; correct one of them.",
+            f"Tổng {of[1]} là {found}, Biểu 1 ghi {expected}; hãy sửa cho khớp.",
+        )
+
+
+# ---- form 2 ---------------------------------------------------------------------------------------------
+
+
+def _areas(figures: StatedFigures, level: ReceiptLevel) -> Iterator[Fault]:
+    rows = figures.areas
+    if not rows:
+        return
+    codes = [row.code for row in rows]
+    for n, row in enumerate(rows):
+        yield from _area(n, row, row.code in codes[:n], level)
+    total = add(row.counts for row in rows)
+    for name in ("eligible", "sent", "received", "failed"):
+        yield from _agree(
+            ("areas", "total", name),
+            getattr(total, name),
+            getattr(figures.general, name),
+            ("form 2", "Biểu 2"),
+        )
+
+
+def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator[Fault]:
+    if row.code is not None and areas.normalise_area(row.code) != row.code:
+        yield fault(
+            ("areas", n, "code"),
+            f"There is no area with the code {row.code}; take it from the official list, as text with zeros.",
+            f"Không có địa bàn mang mã “{row.code}”; hãy ghi mã theo danh mục, dạng văn bản, đủ số 0 ở đầu.",
+        )
+    if again:
+        yield fault(
+            ("areas", n, "code"),
+            f"The area {row.code or 'unknown'} has two rows; put them together.",
+            f"Địa bàn {row.code or 'không xác định'} có hai dòng; hãy gộp lại.",
+        )
+    yield from _counts(("areas", n), row.counts, level)
+    yield from word_faults(("areas", n, "note"), row.note)
+
+
+# ---- form 3 ---------------------------------------------------------------------------------------------
+
+
+def _days(claim: Claim) -> Iterator[Fault]:
+    rows, general = claim.figures.days, claim.figures.general
+    if not rows:
+        return
+    for n, row in enumerate(rows):
+        again = (row.day, row.hours) in [(other.day, other.hours) for other in rows[:n]]
+        yield from _day(n, row, again, claim)
+    yield from _agree(
+        ("days", "total", "sent"), sum(row.sent for row in rows), general.sent, ("form 3", "Biểu 3")
+    )
+    received = [row.received for row in rows if row.received is not None]
+    if received:
+        yield from _agree(
+            ("days", "total", "received"), sum(received), general.received, ("form 3", "Biểu 3")
+        )
+
+
+def _day(n: int, row: DayCounts, again: bool, claim: Claim) -> Iterator[Fault]:
+    if again:
+        yield fault(
+            ("days", n, "day"),
+            f"{row.day} stands there twice; put the rows together or give their hours.",
+            f"Ngày {_vi(row.day)} lặp lại; hãy gộp lại hoặc ghi rõ khung giờ của từng dòng.",
+        )
+    first, last = _span(claim)
+    if not first <= row.day <= last:
+        yield fault(
+            ("days", n, "day"),
+            f"{row.day} is outside the time of sending, {first} to {last}.",
+            f"Ngày {_vi(row.day)} nằm ngoài thời gian gửi, từ {_vi(first)} đến {_vi(last)}; hãy sửa ngày.",
+        )
+    if row.hours and not _good_hours(row.hours):
+        yield fault(
+            ("days", n, "hours"),
+            "Hours are given as 08:00-11:30, the first before the second.",
+            "Khung giờ ghi dạng 08:00-11:30, giờ đầu trước giờ cuối.",
+        )
+    if row.received is not None and claim.level is ReceiptLevel.NONE:
+        yield _unprovable(("days", n, "received"))
+    for name in ("batches", "sent", "received"):
+        yield from range_faults(("days", n, name), getattr(row, name))
+
+
+def _span(claim: Claim) -> tuple[str, str]:
+    """First and last day on which anything can have been sent; ISO dates."""
+    first = _day_of(claim.began_ms) if claim.began_ms is not None else date.min.isoformat()
+    return first, _day_of(claim.cutoff_ms if claim.ended_ms is None else claim.ended_ms)
+
+
+def _day_of(ms: int) -> str:
+    return clock.local(clock.from_ms(ms)).date().isoformat()
+
+
+def _good_hours(hours: str) -> bool:
+    return _HOURS.fullmatch(hours) is not None and hours[:5] < hours[6:]
+
+
+def _vi(day: str) -> str:
+    return "/".join(reversed(day.split("-")))
+
+
+# ---- form 4 ---------------------------------------------------------------------------------------------
+
+
+def _reasons(figures: StatedFigures) -> Iterator[Fault]:
+    if not figures.reasons:
+        return
+    yield from _known("reasons", [cause.key for cause in figures.reasons], REASONS)
+    for n, cause in enumerate(figures.reasons):
+        yield from range_faults(("reasons", n, "n"), cause.n)
+        yield from word_faults(("reasons", n, "remedy"), cause.remedy)
+    total = sum(cause.n for cause in figures.reasons)
+    yield from _agree(("reasons", "total", "n"), total, figures.general.failed, ("form 4", "Biểu 4"))
+
+
+# ---- times, words, paper --------------------------------------------------------------------------------
+
+
+def _times(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+    began, ended, cutoff = claim.began_ms, claim.ended_ms, claim.cutoff_ms
+    if cutoff > around.now_ms:
+        yield _future(("cutoff",))
+    if began is not None and ended is not None and ended < began:
+        yield fault(
+            ("ended",),
+            "The end lies before the beginning.",
+            "Thời điểm kết thúc trước lúc bắt đầu; hãy sửa lại.",
+        )
+    if ended is not None and ended > around.now_ms:
+        yield _future(("ended",))
+    if began is not None and began > cutoff:
+        yield fault(
+            ("cutoff",),
+            "The figures' cut-off lies before the beginning of sending.",
+            "Thời điểm chốt số liệu trước lúc bắt đầu gửi; hãy sửa lại.",
+        )
+
+
+def _future(place: Place) -> Fault:
+    return fault(place, "It lies in the future.", "Thời điểm này ở tương lai; hãy sửa ngày giờ.")
+
+
+def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[Fault]:
+    """What is wrong with number, date, note and reason."""
+    today = _day_of(around.now_ms)
+    if paper.dated_on is not None and paper.dated_on > today:
+        yield _future(("dated_on",))
+    if paper.received_ms is not None and paper.received_ms > around.now_ms:
+        yield _future(("received",))
+    if paper.number is not None and (len(paper.number) > _NUMBER_LENGTH or not paper.number.isprintable()):
+        yield fault(
+            ("number",),
+            f"The number has {_NUMBER_LENGTH} characters at most, on one line.",
+            f"Số văn bản dài tối đa {_NUMBER_LENGTH} ký tự, trên một dòng.",
+        )
+    yield from word_faults(("note",), paper.note or "")
+    yield from word_faults(("reason",), paper.reason or "")
+    if around.correcting and not (paper.reason or "").strip():
+        yield fault(
+            ("reason",),
+            "Figures stand there already: say why this version corrects them.",
+            "Đã có số liệu trước đó: hãy ghi lý do đính chính.",
+        )
+
+
+def word_faults(place: Place, words: str) -> Iterator[Fault]:
+    """What is wrong with words that people read: too long, or with somebody's number in them."""
+    if len(words) > NOTE_LENGTH:
+        yield fault(
+            place,
+            f"{NOTE_LENGTH} characters at most.",
+            f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
+        )
+    if _PHONE.search(words):
+        yield fault(
+            place,
+            "No phone number belongs here: it is personal data, and reports are passed on.",
+            "Không ghi số điện thoại ở đây: đó là dữ liệu cá nhân; hãy xóa số.",
+        )
+
+
+def _attached(claim: Claim) -> Iterator[Fault]:
+    if claim.kind is Kind.MANUAL and claim.paper.attachment is None:
+        yield fault(
+            ("attachment",),
+            "Figures entered by hand need the scan of their paper: hand it in first, then name its sha256.",
+            "Số liệu nhập tay phải kèm bản quét văn bản.",
+        )

@@ -1,0 +1,90 @@
+"""Keeps what was stated on a run: checked whole, as a new version, in the audit; nothing is overwritten."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select
+
+from app import audit, clock
+from app.errors import Conflict, Forbidden, no_such
+from app.models import campaigns, runs, statements
+from app.reports import stated
+from app.reports.intake import files, rules
+from app.reports.intake.claims import Claim, PaperClaim, refusal
+from app.reports.intake.rules import Circumstances
+from app.reports.stated import Kind, Statement
+from app.states import RunState
+
+
+def open_run(connection: Connection, run_id: int, carrier: str | None = None) -> Row[Any]:
+    """The run with its campaign's name; `carrier`: the only one whose runs the caller may see. NotFound."""
+    query = select(runs, campaigns.c.name, campaigns.c.window_start, campaigns.c.directive_id)
+    query = query.join(campaigns, campaigns.c.id == runs.c.campaign_id).where(runs.c.id == run_id)
+    row = connection.execute(query).first()
+    if row is None or carrier not in (None, row.carrier):
+        raise no_such("run", run_id, field="run_id")
+    return row
+
+
+def may_state(kind: Kind, carrier: str | None) -> None:
+    """Forbidden for what a carrier's own operator may not say: by hand is for those who hold the paper."""
+    if kind is Kind.MANUAL and carrier is not None:
+        raise Forbidden(
+            f"Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
+            field="kind",
+        )
+
+
+def state(connection: Connection, run_id: int, claim: Claim, who: str) -> Statement:
+    """Keep the claim as the run's next version; Invalid with a sentence for each fault."""
+    run = open_run(connection, run_id)
+    if run.state == RunState.PLANNED:
+        raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
+    version = _next_version(connection, run_id)
+    found = rules.faults(claim, circumstances(connection, run_id))
+    if found:
+        raise refusal(found)
+    row = {
+        "run_id": run_id,
+        "kind": str(claim.kind),
+        "level": int(claim.level),
+        "figures": asdict(claim.figures),
+        "began_at": claim.began_ms,
+        "ended_at": claim.ended_ms,
+        "cutoff_at": claim.cutoff_ms,
+        **paper_columns(connection, claim.paper, version, who),
+    }
+    connection.execute(insert(statements).values(row))
+    detail = {"version": version, "kind": str(claim.kind), "sent": claim.figures.general.sent}
+    reason = {"reason": claim.paper.reason} if version > 1 else {}
+    audit.note(connection, who, "run.stated", f"run/{run_id}", **detail, **reason)
+    return stated.versions(connection, run_id)[-1]
+
+
+def circumstances(connection: Connection, run_id: int) -> Circumstances:
+    """What the checks of a claim on this run must know."""
+    return Circumstances(clock.now_ms(), correcting=_next_version(connection, run_id) > 1)
+
+
+def _next_version(connection: Connection, run_id: int) -> int:
+    last = select(func.max(statements.c.version)).where(statements.c.run_id == run_id)
+    return (connection.execute(last).scalar() or 0) + 1
+
+
+def paper_columns(connection: Connection, paper: PaperClaim, version: int, who: str) -> dict[str, Any]:
+    """The columns that every paper has; two that come at once clash on the version, and one is refused."""
+    now = clock.now_ms()
+    return {
+        "version": version,
+        "reason": paper.reason if version > 1 else None,
+        "source": str(paper.source),
+        "number": paper.number,
+        "dated_on": paper.dated_on,
+        "received_at": now if paper.received_ms is None else paper.received_ms,
+        "note": paper.note,
+        "attachment_id": files.id_of(connection, paper.attachment),
+        "at": now,
+        "by": who,
+    }

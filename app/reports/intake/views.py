@@ -1,0 +1,77 @@
+"""Statements as callers see them: times with their zone, the level as a word."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from app import clock
+from app.reports.papers import Attachment, Paper
+from app.reports.stated import StatedFigures, Statement
+
+
+@dataclass(frozen=True, slots=True)
+class PaperView:
+    """One version of a paper that came in."""
+
+    version: int
+    reason: str | None
+    source: str
+    number: str | None
+    dated_on: str | None
+    received_at: datetime
+    note: str | None
+    attachment: Attachment | None
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatementView:
+    """One version of what was stated on a run; level: none, operator or handset."""
+
+    run_id: int
+    carrier: str
+    kind: str
+    level: str
+    figures: StatedFigures
+    began_at: datetime | None
+    ended_at: datetime | None
+    cutoff_at: datetime
+    paper: PaperView
+
+
+def statement(of: Statement) -> StatementView:
+    """For callers."""
+    return StatementView(
+        run_id=of.run_id,
+        carrier=of.carrier,
+        kind=of.kind,
+        level=of.level.name.lower(),
+        figures=of.figures,
+        began_at=instant(of.began_ms),
+        ended_at=instant(of.ended_ms),
+        cutoff_at=clock.local(clock.from_ms(of.cutoff_ms)),
+        paper=paper(of.paper),
+    )
+
+
+def paper(of: Paper) -> PaperView:
+    """For callers."""
+    return PaperView(
+        version=of.version,
+        reason=of.reason,
+        source=of.source,
+        number=of.number,
+        dated_on=of.dated_on,
+        received_at=clock.local(clock.from_ms(of.received_ms)),
+        note=of.note,
+        attachment=of.attachment,
+        at=clock.local(clock.from_ms(of.at_ms)),
+        by=of.by,
+    )
+
+
+def instant(ms: int | None) -> datetime | None:
+    """On the clock of Viet Nam, if there is one."""
+    return None if ms is None else clock.local(clock.from_ms(ms))

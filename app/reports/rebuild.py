@@ -1,0 +1,82 @@
+"""Frozen reports proved: their bytes are those that were frozen, and the ledger still gives their figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from app import clock
+from app.db import Database
+from app.errors import Conflict, NotFound
+from app.reports import differences, erased, freeze, frozen
+from app.reports.document.version import Change
+from app.reports.figures import Unbalanced
+from app.reports.frozen import Frozen, Spoilt, Subject
+from app.reports.render import json_file
+from app.reports.renderings import document
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What was found of one report: no sentences mean that all is as it was frozen.
+
+    note: why only its bytes could be looked at, where its rows are erased; or that words beside the same
+    figures are others now, such as a name or a link's level of receipts.
+    """
+
+    report_id: int
+    sentences: tuple[str, ...]
+    note: str | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Bytes and figures are as they were."""
+        return not self.sentences
+
+
+def prove(db: Database, report: Frozen) -> Proof:
+    """Check the hashes of figures and files, and build the report anew from the ledger for its cut-off."""
+    return db.read(_prove, report)
+
+
+def _prove(connection: Connection, report: Frozen) -> Proof:
+    spoilt, gone = tuple(_bytes(connection, report)), erased.of_report(connection, report)
+    if gone or spoilt:
+        return Proof(report.id, spoilt, gone)
+    return _rebuilt(connection, report)
+
+
+def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
+    """The files and the figures against their hashes."""
+    for file in report.files:
+        try:
+            frozen.content(connection, report, file.format)
+        except Spoilt as error:
+            yield error.detail
+    try:
+        frozen.figures(connection, report)
+    except Spoilt as error:
+        yield error.detail
+
+
+def _rebuilt(connection: Connection, report: Frozen) -> Proof:
+    kept, subject = frozen.figures(connection, report), Subject(report.subject, report.subject_id)
+    try:
+        again = document(freeze.build(connection, subject, clock.to_ms(report.cut_off_at)))
+    except (Conflict, NotFound, Unbalanced) as error:
+        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
+    if json_file.render(again).decode() == kept:
+        return Proof(report.id, ())
+    differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
+    beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
+    return Proof(report.id, differing, None if differing else beside)
+
+
+def _differing(report: Frozen, changes: Sequence[Change]) -> Iterator[str]:
+    """A count that no receipt can prove any more is none, and none was counted: that is no difference."""
+    for each in changes:
+        if each.difference:
+            yield f"Report {report.id}: {each.where} was {each.before} and comes to {each.after} now."

@@ -1,0 +1,70 @@
+"""The counts of a row as cells: the columns of forms 2 and 5, and no number that no receipt proves."""
+
+from __future__ import annotations
+
+from app.reports import labels
+from app.reports.figures import Figures
+from app.reports.render.form import Cell, Column, Formula, Kind, ratio, total
+from app.reports.stated import KINDS
+from app.reports.stated import Kind as Source
+from carriers.contract import ReceiptLevel
+
+COUNTS = (
+    Column("eligible", "Thuộc diện", Kind.COUNT, 12),
+    Column("excluded", "Loại trước khi gửi", Kind.COUNT, 12),
+    Column("waiting", "Đang chờ gửi", Kind.COUNT, 12),
+    Column("sent", "Đã gửi", Kind.COUNT, 12),
+    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
+    Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 14),
+    Column("failed", "Không nhận được", Kind.COUNT, 12),
+    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
+    Column("unknown", "Chưa rõ kết quả", Kind.COUNT, 12),
+    Column("segments", "Bản tin quy đổi", Kind.COUNT, 12),
+    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 12),
+    Column("relayed_ratio", "Tỷ lệ nhà mạng tiếp nhận", Kind.RATIO, 12),
+)
+
+
+def measured(level: int | None) -> str:
+    """The sentence under a table whose figures Loa has counted."""
+    return f"Nguồn số liệu: {KINDS[Source.MEASURED]} ({labels.LEVEL_WORDS[level]})."
+
+
+def delivered(n: int, level: int | None) -> Cell:
+    """Messages that telephones took, where the links' receipts can prove such a thing."""
+    return _proved(n, level, ReceiptLevel.HANDSET)
+
+
+def relayed(n: int, level: int | None) -> Cell:
+    """Messages that only the carrier's centre confirms, where its links bring receipts at all."""
+    return _proved(n, level, ReceiptLevel.OPERATOR)
+
+
+def _proved(n: int, level: int | None, needed: ReceiptLevel) -> Cell:
+    return n if n or level is None or level >= needed else labels.NO_RECEIPTS
+
+
+def counts(f: Figures, level: int | None) -> tuple[Cell, ...]:
+    """Cells under COUNTS; sums and ratios as formulas."""
+    sent = Formula(f.sent, "{eligible}-{excluded}-{waiting}")
+    received = (delivered(f.delivered, level), relayed(f.relayed, level))
+    rest = (f.failed, f.no_receipt, f.unknown, f.segments)
+    return (f.eligible, f.excluded, f.waiting, sent, *received, *rest, *_ratios(f, received))
+
+
+def totals(f: Figures, level: int | None) -> tuple[Cell, ...]:
+    """The same for the last row, each the sum of its column."""
+    received = (delivered(f.delivered, level), relayed(f.relayed, level))
+    sums = [
+        cell if isinstance(cell, str) else total(int(n))
+        for cell, n in zip(received, (f.delivered, f.relayed), strict=True)
+    ]
+    before = (f.eligible, f.excluded, f.waiting, f.sent)
+    after = (f.failed, f.no_receipt, f.unknown, f.segments)
+    return (*map(total, before), *sums, *map(total, after), *_ratios(f, received))
+
+
+def _ratios(f: Figures, received: tuple[Cell, Cell]) -> tuple[Cell, Cell]:
+    first = None if isinstance(received[0], str) else f.delivered_ratio
+    second = None if isinstance(received[1], str) else f.relayed_ratio
+    return ratio("delivered", "sent", first), ratio("relayed", "sent", second)

@@ -1,0 +1,147 @@
+"""A paper as a .docx that officers go on with in Word or LibreOffice: real headings, tables and sections."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import singledispatch
+from typing import Any
+
+from docx import Document
+from docx.document import Document as Docx
+from docx.enum.section import WD_ORIENT, WD_SECTION
+from docx.enum.text import WD_ALIGN_PARAGRAPH as ALIGN
+from docx.shared import Mm, Pt
+from docx.text.paragraph import Paragraph as Para
+
+from app import clock
+from app.reports.document.model import (
+    Block,
+    Head,
+    Heading,
+    Paper,
+    Paragraph,
+    Picture,
+    Section,
+    Signature,
+    Style,
+    Table,
+    Title,
+)
+from app.reports.render import docx_parts as parts
+from app.reports.render import layout
+from app.reports.render.docx_table import add_table
+from app.reports.render.zipped import timeless
+
+
+def render(paper: Paper) -> bytes:
+    """The file's bytes; the same for the same paper."""
+    docx = Document()
+    _describe(docx, paper)
+    parts.set_styles(docx)
+    for nth, section in enumerate(paper.sections):
+        _page(docx, section, first=nth == 0)
+        for block in section.blocks:
+            _add(block, docx, layout.width(section.landscape))
+    for nth, made in enumerate(docx.sections):
+        parts.set_headers(made, paper.mark, first=nth == 0)
+    file = io.BytesIO()
+    docx.save(file)
+    return timeless(file.getvalue())
+
+
+def _describe(docx: Docx, paper: Paper) -> None:
+    about, made = docx.core_properties, clock.from_ms(paper.cutoff_ms).replace(tzinfo=None)
+    about.title, about.author, about.last_modified_by, about.language = paper.title, paper.author, "", "vi-VN"
+    about.comments, about.revision, about.created, about.modified = "", 1, made, made
+
+
+def _page(docx: Docx, section: Section, *, first: bool) -> None:
+    made = docx.sections[0] if first else docx.add_section(WD_SECTION.NEW_PAGE)
+    short, long = (Mm(side) for side in layout.PAGE)
+    made.page_width, made.page_height = (long, short) if section.landscape else (short, long)
+    made.orientation = WD_ORIENT.LANDSCAPE if section.landscape else WD_ORIENT.PORTRAIT
+    made.top_margin, made.bottom_margin = Mm(layout.TOP), Mm(layout.BOTTOM)
+    made.left_margin, made.right_margin = Mm(layout.LEFT), Mm(layout.RIGHT)
+    made.header_distance, made.footer_distance = Mm(layout.NUMBER_FROM_TOP), Mm(layout.NUMBER_FROM_TOP)
+
+
+@singledispatch
+def _add(block: Block, docx: Docx, room: float) -> None:
+    """Add one block; `room`: the width between the margins in millimetres."""
+    raise TypeError(type(block).__name__)
+
+
+@_add.register
+def _(block: Head, docx: Docx, room: float) -> None:
+    own = room * layout.HEAD_LEFT
+    left, right = parts.beside(docx, (own, room - own))
+    parts.line(left, block.superior.upper(), layout.SUPERIOR)
+    parts.line(left, block.agency.upper(), layout.AGENCY)
+    parts.rule(left, own, layout.AGENCY_RULE_MM)
+    parts.line(left, block.number, layout.NUMBER)
+    parts.line(right, layout.NATION_WORDS, layout.NATION)
+    parts.line(right, layout.MOTTO_WORDS, layout.MOTTO)
+    parts.rule(right, room - own, layout.MOTTO_RULE_MM)
+    parts.line(right, block.dated, layout.DATED)
+    parts.finish(left, right)
+
+
+@_add.register
+def _(block: Title, docx: Docx, room: float) -> None:
+    parts.line(docx, block.kind, layout.KIND)
+    parts.line(docx, block.subject, layout.SUBJECT)
+    for note in block.notes:
+        parts.line(docx, note, layout.UNDER_SUBJECT)
+    parts.rule(docx, room, layout.TITLE_RULE_MM)
+    if block.to:
+        parts.line(docx, block.to, layout.TO)
+
+
+@_add.register
+def _(block: Heading, docx: Docx, room: float) -> None:
+    made = docx.add_heading(level=block.level)
+    made.add_run(layout.printable(block.text))
+
+
+_PARAGRAPHS: dict[Style, Callable[[Para], None]] = {
+    Style.BODY: parts.body,
+    Style.ITEM: parts.item,
+    Style.CENTRED: parts.centred,
+    Style.NOTE: parts.note,
+    Style.QUOTED: parts.quoted,
+    Style.BLANK: parts.blank,
+}
+
+
+@_add.register
+def _(block: Paragraph, docx: Docx, room: float) -> None:
+    made = docx.add_paragraph(layout.printable(block.text))
+    _PARAGRAPHS[block.style](made)
+
+
+@_add.register
+def _(block: Table, docx: Docx, room: float) -> None:
+    add_table(docx, block, room)
+
+
+@_add.register
+def _(block: Picture, docx: Docx, room: float) -> None:
+    parts.line(docx, block.title, layout.CAPTION)
+    made = docx.add_paragraph()
+    made.alignment = ALIGN.CENTER
+    made.paragraph_format.first_line_indent = Pt(0)
+    wide, high = layout.fitted(block.width_mm, block.height_mm, room)
+    shape: Any = made.add_run().add_picture(io.BytesIO(block.png), width=Mm(wide), height=Mm(high))
+    shape._inline.docPr.set("descr", block.alt)
+
+
+@_add.register
+def _(block: Signature, docx: Docx, room: float) -> None:
+    left, right = parts.beside(docx, (room * 0.5, room * 0.5))
+    parts.line(left, layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)
+    for each in layout.recipients(block.recipients):
+        parts.line(left, each, layout.RECIPIENT)
+    lines = [parts.line(right, each, layout.POST) for each in layout.post(block.post)]
+    lines[-1].paragraph_format.space_after = Mm(layout.SIGN_MM)
+    parts.finish(left, right)

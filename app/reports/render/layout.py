@@ -1,0 +1,100 @@
+"""How an administrative paper looks, by Decree 30/2020/NĐ-CP: one place for every renderer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.reports.render.form import Form
+
+FONT = "Times New Roman"
+# Millimetres: A4, and its margins.
+PAGE = (210.0, 297.0)
+TOP, BOTTOM, LEFT, RIGHT = 20.0, 20.0, 30.0, 18.0
+NUMBER_FROM_TOP = 10.0  # the page's number stands in the top margin
+INDENT = 10.0  # of a paragraph's first line
+TITLE_MM = 15.0  # room above a picture for its title
+SIGN_MM = 26.0  # room for a signature and a seal
+HEAD_LEFT = 0.42  # the agency's part of the top of the first page
+# Points.
+BODY, PAGE_NUMBER, QUOTED = 14.0, 13.0, 13.0
+AFTER, SPACING = 6.0, 1.15
+MARK_GREY = 0.88  # of the word across the page: 0 is black
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A line of text: sizes and distances in points; keep: on the page of what follows."""
+
+    size: float
+    bold: bool = False
+    italic: bool = False
+    centred: bool = False
+    before: float = 0.0
+    after: float = 0.0
+    keep: bool = False
+
+
+SUPERIOR = Look(12, centred=True)
+AGENCY = Look(12, bold=True, centred=True)
+NUMBER = Look(13, centred=True, before=3)
+NATION = Look(12, bold=True, centred=True)
+MOTTO = Look(13, bold=True, centred=True)
+DATED = Look(13, italic=True, centred=True, before=3)
+KIND = Look(14, bold=True, centred=True, before=14, keep=True)
+SUBJECT = Look(14, bold=True, centred=True, keep=True)
+UNDER_SUBJECT = Look(13, italic=True, centred=True, keep=True)
+TO = Look(14, centred=True, before=8, after=8, keep=True)
+CAPTION = Look(12, bold=True, centred=True, before=8, after=3, keep=True)
+SOURCE = Look(11, italic=True, before=2, after=8)
+RECIPIENTS_HEAD = Look(12, bold=True, italic=True)
+RECIPIENT = Look(11)
+POST = Look(13.5, bold=True, centred=True)
+
+NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
+MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"
+MOTTO_RULE_MM, AGENCY_RULE_MM, TITLE_RULE_MM = 60.0, 26.0, 56.0
+RECIPIENTS_WORDS = "Nơi nhận:"
+WHOLE_ROWS, END_ROWS = 14, 4  # of tables: the most that stay on one page, the least that stand on any
+
+
+def width(landscape: bool) -> float:
+    """The room between the margins, in millimetres."""
+    return (PAGE[1] if landscape else PAGE[0]) - LEFT - RIGHT
+
+
+def fitted(wide: float, high: float, room: float) -> tuple[float, float]:
+    """A picture's width and height in millimetres, made smaller until it goes on a page with its title."""
+    page = PAGE[0] if room > width(landscape=False) else PAGE[1]
+    scale = min(1.0, room / wide, (page - TOP - BOTTOM - TITLE_MM) / high)
+    return wide * scale, high * scale
+
+
+def columns(form: Form, room: float) -> list[float]:
+    """Widths of the form's columns that fill `room`, in the proportions that it asks for."""
+    whole = sum(column.width for column in form.columns)
+    return [room * column.width / whole for column in form.columns]
+
+
+def stays(nth: int, rows: int) -> bool:
+    """Whether a table's row (from 1) is kept on the page of the next: short tables whole, long ones' ends."""
+    return nth < rows and (rows <= WHOLE_ROWS or nth < END_ROWS or nth > rows - END_ROWS)
+
+
+def printable(text: str) -> str:
+    """Without control characters, which no paper can hold; line ends and tabs stay."""
+    return _CONTROLS.sub("", text)
+
+
+def post(words: str) -> list[str]:
+    """The lines above a signature, in capitals: as in KT. GIÁM ĐỐC, then PHÓ GIÁM ĐỐC."""
+    return words.upper().splitlines() or [""]
+
+
+def recipients(listed: Sequence[str]) -> list[str]:
+    """The lines of the list: each with its dash, a semicolon after all but the last."""
+    return [f"- {line}{'.' if nth == len(listed) else ';'}" for nth, line in enumerate(listed, 1)]

@@ -1,0 +1,187 @@
+"""A paper as a PDF: the same blocks in the same looks, its letters in the file, nothing to install."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from functools import singledispatch
+from typing import Any
+from xml.sax.saxutils import escape
+
+from reportlab.lib import colors
+from reportlab.lib.enums import TA_CENTER, TA_JUSTIFY, TA_LEFT
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.platypus import (
+    BaseDocTemplate,
+    Flowable,
+    HRFlowable,
+    Image,
+    KeepTogether,
+    NextPageTemplate,
+    PageBreak,
+    Spacer,
+)
+from reportlab.platypus import Paragraph as Para
+from reportlab.platypus import Table as Grid
+
+from app.reports.document.model import (
+    Block,
+    Head,
+    Heading,
+    Paper,
+    Paragraph,
+    Picture,
+    Signature,
+    Style,
+    Table,
+    Title,
+)
+from app.reports.render import layout
+from app.reports.render.layout import Look
+from app.reports.render.pdf_pages import FAMILY, pages, register
+from app.reports.render.pdf_table import table
+
+_BARE = [
+    ("VALIGN", (0, 0), (-1, -1), "TOP"),
+    ("ALIGN", (0, 0), (-1, -1), "CENTER"),
+    *((f"{side}PADDING", (0, 0), (-1, -1), 0) for side in ("LEFT", "RIGHT", "TOP", "BOTTOM")),
+]
+
+
+def render(paper: Paper) -> bytes:
+    """The file's bytes; the same for the same paper."""
+    register()
+    file = io.BytesIO()
+    made = BaseDocTemplate(
+        file, title=paper.title, author=paper.author, subject=paper.mark, lang="vi-VN", invariant=1
+    )
+    made.addPageTemplates(pages(paper.mark))
+    story: list[Flowable] = [NextPageTemplate("upright")]
+    for nth, section in enumerate(paper.sections):
+        if nth:
+            story += [NextPageTemplate("across" if section.landscape else "upright"), PageBreak()]
+        for block in section.blocks:
+            story += _made(block, layout.width(section.landscape))
+    made.build(story)
+    return file.getvalue()
+
+
+def line(text: str, look: Look) -> Para:
+    """A line or more of one look."""
+    words = escape(layout.printable(text)).replace("\n", "<br/>").replace("  ", " \u00a0")
+    words = f"<b>{words}</b>" if look.bold else words
+    style = ParagraphStyle(
+        "line",
+        fontName=FAMILY,
+        fontSize=look.size,
+        leading=look.size * layout.SPACING,
+        alignment=TA_CENTER if look.centred else TA_LEFT,
+        spaceBefore=look.before,
+        spaceAfter=look.after,
+        keepWithNext=look.keep,
+    )
+    return Para(f"<i>{words}</i>" if look.italic else words, style)
+
+
+def _rule(wide: float, keep: bool = False) -> HRFlowable:
+    made = HRFlowable(
+        width=wide * mm, thickness=0.75, color=colors.black, spaceBefore=2, spaceAfter=4, hAlign="CENTER"
+    )
+    made.keepWithNext = keep
+    return made
+
+
+@singledispatch
+def _made(block: Block, room: float) -> Sequence[Flowable]:
+    """What the block is on the page; `room`: millimetres between the margins."""
+    raise TypeError(type(block).__name__)
+
+
+@_made.register
+def _(block: Head, room: float) -> Sequence[Flowable]:
+    left = [
+        line(block.superior.upper(), layout.SUPERIOR),
+        line(block.agency.upper(), layout.AGENCY),
+        _rule(layout.AGENCY_RULE_MM),
+        line(block.number, layout.NUMBER),
+    ]
+    right = [
+        line(layout.NATION_WORDS, layout.NATION),
+        line(layout.MOTTO_WORDS, layout.MOTTO),
+        _rule(layout.MOTTO_RULE_MM),
+        line(block.dated, layout.DATED),
+    ]
+    own = room * layout.HEAD_LEFT
+    return [Grid([[left, right]], colWidths=[own * mm, (room - own) * mm], style=_BARE)]
+
+
+@_made.register
+def _(block: Title, room: float) -> Sequence[Flowable]:
+    found = [line(block.kind, layout.KIND), line(block.subject, layout.SUBJECT)]
+    found += [line(note, layout.UNDER_SUBJECT) for note in block.notes]
+    found.append(_rule(layout.TITLE_RULE_MM, keep=True))
+    return [*found, line(block.to, layout.TO)] if block.to else found
+
+
+@_made.register
+def _(block: Heading, room: float) -> Sequence[Flowable]:
+    look = Look(layout.BODY, bold=True, italic=block.level == 3, before=8, after=4, keep=True)
+    made = line(block.text, look)
+    made.style.firstLineIndent = layout.INDENT * mm
+    return [made]
+
+
+@_made.register
+def _(block: Paragraph, room: float) -> Sequence[Flowable]:
+    if block.style is Style.BLANK:
+        return [_dots()]
+    text = f"- {block.text}" if block.style is Style.ITEM else block.text
+    look = {
+        Style.CENTRED: Look(layout.BODY, centred=True, after=layout.AFTER),
+        Style.NOTE: layout.SOURCE,
+        Style.QUOTED: Look(layout.QUOTED, after=12, before=4),
+    }.get(block.style)
+    if look is None:
+        made = line(text, Look(layout.BODY, after=layout.AFTER))
+        made.style.alignment, made.style.firstLineIndent = TA_JUSTIFY, layout.INDENT * mm
+        made.style.leading = layout.BODY * layout.SPACING * layout.SPACING
+        return [made]
+    made = line(text, look)
+    if block.style is Style.QUOTED:
+        frame = {"borderWidth": 0.5, "borderColor": colors.grey, "borderPadding": 5}
+        for name, each in frame.items():
+            setattr(made.style, name, each)
+        made.style.leftIndent = made.style.rightIndent = 3 * mm
+    return [made]
+
+
+def _dots() -> HRFlowable:
+    """A line to write on, on the page of what follows: a signature is not left alone."""
+    made = HRFlowable("100%", 0.8, color=colors.black, spaceBefore=14, spaceAfter=6, dash=(0.8, 2.4))
+    made.keepWithNext = True
+    return made
+
+
+@_made.register
+def _(block: Table, room: float) -> Sequence[Flowable]:
+    return [line(block.form.title, layout.CAPTION), table(block, room), line(block.source, layout.SOURCE)]
+
+
+@_made.register
+def _(block: Picture, room: float) -> Sequence[Flowable]:
+    wide, high = layout.fitted(block.width_mm, block.height_mm, room)
+    made = Image(io.BytesIO(block.png), width=wide * mm, height=high * mm)
+    return [KeepTogether([line(block.title, layout.CAPTION), made])]
+
+
+@_made.register
+def _(block: Signature, room: float) -> Sequence[Flowable]:
+    left = [line(layout.RECIPIENTS_WORDS, layout.RECIPIENTS_HEAD)]
+    left += [line(each, layout.RECIPIENT) for each in layout.recipients(block.recipients)]
+    right: list[Any] = [line(each, layout.POST) for each in layout.post(block.post)]
+    right.append(Spacer(1, layout.SIGN_MM * mm))
+    above = Spacer(1, 12)
+    above.keepWithNext = True
+    style = [each for each in _BARE if each[0] != "ALIGN"]
+    return [above, Grid([[left, right]], colWidths=[room / 2 * mm] * 2, style=style)]

@@ -1,0 +1,173 @@
+"""Forms 1 to 4 as a carrier stated them, or as they were entered from its paper: another source."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+
+from app.reports import labels
+from app.reports.render.form import Cell, Chart, Column, Form, Kind, Row, ratio, total
+from app.reports.render.numbers import NOTHING, moment
+from app.reports.stated import KINDS, AreaCounts, CauseCounts, Counts, DayCounts
+from app.reports.stated_report import StatedReport
+from carriers.contract import ReceiptLevel
+
+_SERIES = ("sent", "received")
+
+
+def of_run(report: StatedReport) -> tuple[Form, ...]:
+    """The head and those of the forms 1 to 4 that were stated."""
+    found = [_head(report), _general(report)]
+    figures = report.statement.figures
+    found += [_areas(report)] if report.places else []
+    found += [_days(report)] if figures.days else []
+    found += [_reasons(report)] if figures.reasons else []
+    return tuple(found)
+
+
+def source(report: StatedReport) -> str:
+    """The sentence under each table: whose figures, from which paper, and what its receipts prove."""
+    of = report.statement
+    paper = ", ".join(filter(None, (of.paper.number, _day(of.paper.dated_on))))
+    level = labels.LEVEL_WORDS[of.level]
+    return (
+        f"Nguồn số liệu: {KINDS[of.kind]}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
+        f"doanh nghiệp chốt lúc {moment(of.cutoff_ms)}; {level}. Loa không đo số liệu này."
+    )
+
+
+def received_words(level: ReceiptLevel) -> str:
+    """What (4) may be called: only a telephone's receipt proves that a message was received."""
+    return "Đã nhận (biên nhận máy)" if level is ReceiptLevel.HANDSET else "Nhà mạng đã tiếp nhận"
+
+
+def _day(iso: str | None) -> str:
+    return date.fromisoformat(iso).strftime("%d/%m/%Y") if iso else ""
+
+
+def _said(n: int | None) -> Cell:
+    return labels.NO_RECEIPTS if n is None else n
+
+
+def _head(report: StatedReport) -> Form:
+    columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 90))
+    head, of = report.header, report.statement
+    pairs = [
+        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
+        ("Văn bản yêu cầu", head.directive or NOTHING),
+        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
+        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, tự gửi đến thuê bao của mình)"),
+        ("Nguồn số liệu", source(report)),
+        ("Số, ngày báo cáo", ", ".join(filter(None, (of.paper.number, _day(of.paper.dated_on)))) or NOTHING),
+        ("Bản quét kèm theo (SHA-256)", of.paper.attachment.sha256 if of.paper.attachment else NOTHING),
+        ("Tên định danh", head.sender),
+        ("Bắt đầu gửi", moment(of.began_ms)),
+        ("Kết thúc gửi", moment(of.ended_ms)),
+    ]
+    for lang, wording in sorted(head.texts.items()):
+        pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
+        pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
+    rows = tuple(Row(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return Form("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
+
+
+def _general(report: StatedReport) -> Form:
+    columns = (
+        Column("nth", "TT", Kind.TEXT, 6),
+        Column("name", "Chỉ tiêu", Kind.TEXT, 62),
+        Column("unit", "Đơn vị", Kind.TEXT, 10),
+        Column("n", "Số lượng", Kind.COUNT, 14),
+    )
+    f, level = report.statement.figures, report.statement.level
+    g = f.general
+    causes = [
+        Row(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n))
+        for n, cause in enumerate(f.excluded, 1)
+    ]
+    segments = "không báo" if f.segments is None else f.segments
+    resent = "không báo" if f.resent is None else f.resent
+    rows = (
+        Row("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible)),
+        Row("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", g.excluded)),
+        *causes,
+        Row("sent", ("(3)", "Đã gửi = (1) − (2)", "tin", g.sent), strong=True),
+        Row("received", ("(4)", received_words(level), "tin", _said(g.received))),
+        Row("failed", ("(5)", "Không nhận được", "tin", _said(g.failed))),
+        Row("no_receipt", ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin", _said(g.no_receipt))),
+        Row("segments", ("(8)", "Tổng số bản tin quy đổi", "bản tin", segments)),
+        Row("resent", ("(9)", "Số lần gửi lại", "lần", resent)),
+    )
+    return Form("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source(report))
+
+
+def _areas(report: StatedReport) -> Form:
+    level = report.statement.level
+    columns = (
+        Column("nth", "TT", Kind.TEXT, 5),
+        Column("code", "Mã", Kind.TEXT, 8),
+        Column("name", "Huyện/thành phố, xã/phường", Kind.TEXT, 40),
+        Column("eligible", "Thuộc diện", Kind.COUNT, 12),
+        Column("sent", "Đã gửi", Kind.COUNT, 12),
+        Column("received", received_words(level), Kind.COUNT, 14),
+        Column("failed", "Không nhận được", Kind.COUNT, 12),
+        Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
+        Column("ratio", "Tỷ lệ nhận", Kind.RATIO, 12),
+    )
+    rows = [Row(f"area_{n}", _area(n, row)) for n, row in enumerate(report.places, 1)]
+    g = report.statement.figures.general
+    last = Row("total", ("", "", labels.TOTAL, *_sums(g), _ratio(g)), strong=True)
+    chart = Chart("Kết quả theo địa bàn (doanh nghiệp báo)", "name", _SERIES, across=True)
+    return Form("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", columns, (*rows, last), source(report), chart)
+
+
+def _area(n: int, row: AreaCounts) -> tuple[Cell, ...]:
+    c = row.counts
+    receipts = (_said(c.received), _said(c.failed), _said(c.no_receipt))
+    return (str(n), row.code or "", row.name, c.eligible, c.sent, *receipts, _ratio(c))
+
+
+def _sums(g: Counts) -> tuple[Cell, ...]:
+    rest = (g.received, g.failed, g.no_receipt)
+    return (total(g.eligible), total(g.sent), *(_said(n) if n is None else total(n) for n in rest))
+
+
+def _ratio(c: Counts) -> Cell:
+    return ratio("received", "sent", c.received_ratio)
+
+
+def _days(report: StatedReport) -> Form:
+    columns = (
+        Column("day", "Ngày", Kind.TEXT, 20),
+        Column("hours", "Khung giờ", Kind.TEXT, 20),
+        Column("batches", "Số lô", Kind.COUNT, 8),
+        Column("sent", "Đã gửi", Kind.COUNT, 12),
+        Column("received", received_words(report.statement.level), Kind.COUNT, 14),
+    )
+    days = report.statement.figures.days
+    rows = [Row(f"day_{n}", _day_cells(day)) for n, day in enumerate(days)]
+    received = [day.received for day in days if day.received is not None]
+    sums = (total(sum(day.sent for day in days)), total(sum(received)) if received else labels.NO_RECEIPTS)
+    last = Row("total", (labels.TOTAL, "", None, *sums), strong=True)
+    return Form("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last), source(report))
+
+
+def _day_cells(day: DayCounts) -> tuple[Cell, ...]:
+    return (_day(day.day), day.hours, day.batches, day.sent, _said(day.received))
+
+
+def _reasons(report: StatedReport) -> Form:
+    columns = (
+        Column("nth", "TT", Kind.TEXT, 5),
+        Column("name", "Nguyên nhân", Kind.TEXT, 48),
+        Column("n", "Số lượng", Kind.COUNT, 12),
+        Column("remedy", "Biện pháp", Kind.TEXT, 40),
+    )
+    reasons = report.statement.figures.reasons
+    rows = [Row(cause.key, _reason(n, cause)) for n, cause in enumerate(reasons, 1)]
+    last = Row("total", ("", labels.TOTAL, total(sum(cause.n for cause in reasons)), ""), strong=True)
+    title = "Biểu 4 – Tin không đến: nguyên nhân"
+    return Form("Biểu 4", title, columns, (*rows, last), source(report))
+
+
+def _reason(n: int, cause: CauseCounts) -> tuple[Cell, ...]:
+    return (str(n), cause.label, cause.n, cause.remedy)

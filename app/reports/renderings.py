@@ -1,0 +1,134 @@
+"""One report in several forms; every rendering prints the same figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from app.errors import Invalid
+from app.reports.consolidated import ConsolidatedReport
+from app.reports.document import carrier_paper, consolidated_paper, stated_paper
+from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
+from app.reports.document.model import Paper
+from app.reports.document.version import PREVIEW, Version
+from app.reports.figures import CampaignReport, CarrierReport
+from app.reports.render import (
+    csv_file,
+    docx_file,
+    forms,
+    json_file,
+    pdf_file,
+    side_by_side,
+    stated_forms,
+    text,
+    xlsx_file,
+)
+from app.reports.render.form import Form
+from app.reports.stated_report import StatedReport
+from app.reports.stated_report import first_day as stated_day
+
+OfRun = CarrierReport | StatedReport
+Report = OfRun | CampaignReport | ConsolidatedReport
+
+
+class Format(StrEnum):
+    """What a report can be had as."""
+
+    JSON = "json"
+    CSV = "csv"
+    XLSX = "xlsx"
+    TEXT = "text"
+    DOCX = "docx"
+    PDF = "pdf"
+
+
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+MEDIA_TYPES = {
+    Format.JSON: "application/json",
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.XLSX: f"{_OFFICE}.spreadsheetml.sheet",
+    Format.TEXT: "text/plain; charset=utf-8",
+    Format.DOCX: f"{_OFFICE}.wordprocessingml.document",
+    Format.PDF: "application/pdf",
+}
+PAPERS: dict[Format, Callable[[Paper], bytes]] = {Format.DOCX: docx_file.render, Format.PDF: pdf_file.render}
+BINARY = (Format.XLSX, Format.DOCX, Format.PDF)
+
+
+class Rendered(NamedTuple):
+    """A file: its bytes and its media type."""
+
+    content: bytes
+    media_type: str
+
+
+def render(
+    report: Report, form: Format, letterheads: Letterheads | None = None, version: Version = PREVIEW
+) -> Rendered:
+    """The report as a file. A campaign's workbook and CSV hold form 5 and then every run's forms; its text
+    is form 5 alone, and it has no paper of its own (Invalid).
+    """
+    if form in PAPERS:
+        content = PAPERS[form](paper(report, letterheads or Letterheads(()), version))
+    else:
+        content = _content(report, form, version)
+    return Rendered(content, MEDIA_TYPES[form])
+
+
+def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) -> Paper:
+    """What the papers of a report say."""
+    if isinstance(report, CarrierReport):
+        return carrier_paper.compose(report, head_of(report, letterheads), version)
+    if isinstance(report, ConsolidatedReport):
+        return consolidated_paper.compose(report, head_of(report, letterheads), version)
+    if isinstance(report, StatedReport):
+        return stated_paper.compose(report, head_of(report, letterheads), version)
+    raise Invalid("Papers (docx, pdf) are written of a run, a batch or a directive.", field="format")
+
+
+def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Letterhead:
+    """Whose paper it is, by the first day of its campaign."""
+    if isinstance(report, CarrierReport):
+        return letterheads.of(report.header.carrier, carrier_paper.first_day(report))
+    if isinstance(report, StatedReport):
+        return letterheads.of(report.header.carrier, stated_day(report.header))
+    return letterheads.of(POLICE, consolidated_paper.first_day(report))
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The report as JSON has it."""
+    if isinstance(report, ConsolidatedReport):
+        return json_file.of_directive(report)
+    if isinstance(report, StatedReport):
+        return json_file.of_stated(report)
+    return json_file.of_campaign(report) if isinstance(report, CampaignReport) else json_file.of_run(report)
+
+
+def _content(report: Report, form: Format, version: Version) -> bytes:
+    if form is Format.JSON:
+        return json_file.render(document(report))
+    tables = tables_of(report, version)
+    if form is Format.XLSX:
+        return xlsx_file.render(tables, report.cutoff_ms)
+    if form is Format.CSV:
+        return csv_file.render(tables)
+    return text.render(_for_reading(report, tables)).encode()
+
+
+def _for_reading(report: Report, tables: tuple[Form, ...]) -> tuple[Form, ...]:
+    """A terminal shows no steps of time: they are for the picture."""
+    if isinstance(report, CampaignReport):
+        return tables[:1]
+    return tuple(form for form in tables if form.name != forms.STEPS)
+
+
+def tables_of(report: Report, version: Version = PREVIEW) -> tuple[Form, ...]:
+    """Every form of the report, and what has changed since the version before."""
+    if isinstance(report, ConsolidatedReport):
+        found = (side_by_side.head(report), *side_by_side.of_directive(report))
+    elif isinstance(report, StatedReport):
+        found = stated_forms.of_run(report)
+    else:
+        found = forms.of_campaign(report) if isinstance(report, CampaignReport) else forms.of_run(report)
+    return (*found, forms.changes(version)) if version.since else found

@@ -1,0 +1,223 @@
+"""Figures that a carrier states, or that were copied by hand from its paper: never mixed with measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from app.models import audiences, runs, statements
+from app.reports.figures import Cause
+from app.reports.papers import Paper, joined, paper
+from carriers.contract import ReceiptLevel
+
+
+class Kind(StrEnum):
+    """Where a figure comes from. The kinds stand apart in every table and are never added up as one."""
+
+    MEASURED = "measured"  # counted by Loa from receipts
+    STATED = "stated"  # said by the carrier itself
+    MANUAL = "manual"  # entered by hand from a paper, whose scan is attached
+
+
+KINDS: dict[Kind, str] = {
+    Kind.MEASURED: "đo bằng biên nhận",
+    Kind.STATED: "doanh nghiệp báo số",
+    Kind.MANUAL: "nhập tay (có bản quét kèm theo)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """One row of messages, in the words of form 1: (1) eligible, (2) excluded, (3) sent, (4) received,
+    (5) failed, (6) no_receipt. None: the carrier has no receipts that could say it ("không có biên nhận").
+
+    What `received` proves is the statement's level: the handset, or the operator's centre only.
+    """
+
+    eligible: int
+    excluded: int
+    sent: int
+    received: int | None = None
+    failed: int | None = None
+    no_receipt: int | None = None
+
+    @property
+    def received_ratio(self) -> float | None:
+        """(7) = (4) / (3): 0 to 1; None where nothing was sent or no receipt says it."""
+        return self.received / self.sent if self.sent and self.received is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class AreaCounts:
+    """One row of form 2; `code` is None for subscribers whose area the carrier does not know."""
+
+    code: str | None
+    name: str
+    counts: Counts
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """One row of form 3: `day` is an ISO date, `hours` as in 08:00-11:30 or "", `batches` None: not said."""
+
+    day: str
+    hours: str
+    batches: int | None
+    sent: int
+    received: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCounts:
+    """One row of form 4: a reason of carriers.contract.Reason by its name in small letters."""
+
+    key: str
+    label: str
+    n: int
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedFigures:
+    """Forms 1 to 4 as they were stated; a form that was not stated is empty.
+
+    segments: (8) SMS parts; resent: (9); excluded: (2) by cause, empty where only the sum was said.
+    """
+
+    general: Counts
+    segments: int | None = None
+    resent: int | None = None
+    excluded: tuple[Cause, ...] = ()
+    areas: tuple[AreaCounts, ...] = ()
+    days: tuple[DayCounts, ...] = ()
+    reasons: tuple[CauseCounts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One version of what was stated on a run. Times are ms since 1970; cutoff_ms: of the figures.
+
+    first_ms: when the first version came, by which the carrier was in time or late.
+    """
+
+    run_id: int
+    campaign_id: int
+    carrier: str
+    kind: Kind
+    level: ReceiptLevel
+    figures: StatedFigures
+    began_ms: int | None
+    ended_ms: int | None
+    cutoff_ms: int
+    paper: Paper
+    first_ms: int
+
+
+def versions(connection: Connection, run_id: int) -> list[Statement]:
+    """Everything that was ever stated on the run, the oldest first."""
+    return _read(connection, _query().where(statements.c.run_id == run_id)).get(run_id, [])
+
+
+def latest(connection: Connection, run_id: int, until_ms: int | None = None) -> Statement | None:
+    """What holds now, or held at `until_ms` (ms since 1970); None where nothing was stated."""
+    return _latest(connection, _query().where(statements.c.run_id == run_id), until_ms).get(run_id)
+
+
+def of_campaign(
+    connection: Connection, campaign_id: int, until_ms: int | None = None
+) -> dict[int, Statement]:
+    """Run -> what holds of it now, or held at `until_ms`, for the runs on which anything was stated."""
+    return _latest(connection, _query().where(runs.c.campaign_id == campaign_id), until_ms)
+
+
+def held_runs(connection: Connection, campaign_id: int) -> frozenset[int]:
+    """The runs of a campaign whose audience the carrier holds: nothing is measured on them."""
+    query = select(audiences.c.run_id).join(runs, runs.c.id == audiences.c.run_id)
+    return frozenset(connection.execute(query.where(runs.c.campaign_id == campaign_id)).scalars())
+
+
+def basis(held: bool, statement: Statement | None) -> Kind | None:
+    """Which kind of figures stands for a run in a table: measured unless the carrier held the audience.
+
+    None: nothing is known of it yet. What was stated on a measured run stands beside, never instead.
+    """
+    if not held:
+        return Kind.MEASURED
+    return statement.kind if statement else None
+
+
+def _query() -> Select[Any]:
+    query = joined(statements).join(runs, runs.c.id == statements.c.run_id)
+    return query.add_columns(runs.c.campaign_id, runs.c.carrier)
+
+
+def _latest(connection: Connection, query: Select[Any], until_ms: int | None) -> dict[int, Statement]:
+    if until_ms is not None:
+        query = query.where(statements.c.at <= until_ms)
+    return {run_id: found[-1] for run_id, found in _read(connection, query).items()}
+
+
+def _read(connection: Connection, query: Select[Any]) -> dict[int, list[Statement]]:
+    """Run -> its versions, the oldest first."""
+    found: dict[int, list[Statement]] = {}
+    for row in connection.execute(query.order_by(statements.c.run_id, statements.c.version)):
+        known = found.setdefault(row.run_id, [])
+        known.append(_statement(row, known[0].first_ms if known else row.received_at))
+    return found
+
+
+def _statement(row: Row[Any], first_ms: int) -> Statement:
+    return Statement(
+        run_id=row.run_id,
+        campaign_id=row.campaign_id,
+        carrier=row.carrier,
+        kind=Kind(row.kind),
+        level=ReceiptLevel(row.level),
+        figures=read_figures(row.figures),
+        began_ms=row.began_at,
+        ended_ms=row.ended_at,
+        cutoff_ms=row.cutoff_at,
+        paper=paper(row),
+        first_ms=first_ms,
+    )
+
+
+def read_figures(stored: Mapping[str, Any]) -> StatedFigures:
+    """The figures as dataclasses.asdict() had taken them apart."""
+    return StatedFigures(
+        general=Counts(**stored["general"]),
+        segments=stored["segments"],
+        resent=stored["resent"],
+        excluded=tuple(Cause(**each) for each in stored["excluded"]),
+        areas=tuple(_area(each) for each in stored["areas"]),
+        days=tuple(DayCounts(**each) for each in stored["days"]),
+        reasons=tuple(CauseCounts(**each) for each in stored["reasons"]),
+    )
+
+
+def _area(stored: Mapping[str, Any]) -> AreaCounts:
+    return AreaCounts(stored["code"], stored["name"], Counts(**stored["counts"]), stored["note"])
+
+
+def add(rows: Iterable[Counts]) -> Counts:
+    """The sum of rows; what one of them lacks, the sum lacks as well."""
+    every = list(rows)
+    return Counts(
+        eligible=sum(row.eligible for row in every),
+        excluded=sum(row.excluded for row in every),
+        sent=sum(row.sent for row in every),
+        received=_sum(row.received for row in every),
+        failed=_sum(row.failed for row in every),
+        no_receipt=_sum(row.no_receipt for row in every),
+    )
+
+
+def _sum(column: Iterable[int | None]) -> int | None:
+    said = list(column)
+    known = [n for n in said if n is not None]
+    return sum(known) if len(known) == len(said) else None

@@ -1,0 +1,73 @@
+"""The result report of a run whose carrier sends to its own subscribers: what it stated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+
+from sqlalchemy import Connection, select
+
+from app import clock
+from app.errors import Conflict
+from app.models import audiences
+from app.reports import by_area, scope, stated
+from app.reports.figures import Header
+from app.reports.stated import AreaCounts, Statement
+from app.states import RunState
+
+
+@dataclass(frozen=True, slots=True)
+class StatedReport:
+    """One run by its carrier's word. places: the areas of the report's day, which form 2 shows."""
+
+    header: Header
+    statement: Statement
+    area_basis: str
+    places: tuple[AreaCounts, ...]
+
+    @property
+    def cutoff_ms(self) -> int:
+        """As of when, ms since 1970: a later statement does not count."""
+        return self.header.cutoff_ms
+
+    @property
+    def interim(self) -> bool:
+        """The carrier has not ended, or receipts are still to come by its own word."""
+        return self.statement.ended_ms is None or bool(self.statement.figures.general.no_receipt)
+
+
+def is_held(connection: Connection, run_id: int) -> bool:
+    """Whether the run's carrier holds the audience, so that its report is of this kind."""
+    return (
+        connection.execute(select(audiences.c.run_id).where(audiences.c.run_id == run_id)).first() is not None
+    )
+
+
+def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
+    """The report of such a run as it had been stated by `cutoff_ms`; Conflict where nothing was by then."""
+    of = scope.of_run(connection, run_id)
+    statement = stated.latest(connection, run_id, cutoff_ms)
+    if statement is None:
+        raise Conflict(
+            f"{of.run.carrier} sends run {run_id} itself and has stated nothing by then: send it the form "
+            f"(`loa statement form {run_id} --out FILE.xlsx`), or enter its paper."
+        )
+    head = scope.header(connection, of, cutoff_ms)
+    began = statement.began_ms or head.started_ms
+    state = RunState.RUNNING if statement.ended_ms is None else RunState.SENT
+    level = int(statement.level)
+    head = replace(head, run_state=state, receipt_level=level, started_ms=began, ended_ms=statement.ended_ms)
+    basis = connection.execute(select(audiences.c.area_basis).where(audiences.c.run_id == run_id)).scalar()
+    on = first_day(head)
+    return StatedReport(head, statement, basis or "", by_area.stated_rows(statement.figures.areas, on))
+
+
+def silent(connection: Connection, campaign_id: int) -> frozenset[int]:
+    """The runs of a campaign of which there is no report yet: their carriers send and have stated nothing."""
+    held = stated.held_runs(connection, campaign_id)
+    return held - stated.of_campaign(connection, campaign_id).keys()
+
+
+def first_day(head: Header) -> date:
+    """The day by which names, laws and areas are chosen."""
+    return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()

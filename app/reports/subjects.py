@@ -1,0 +1,71 @@
+"""What a report can be made of: campaigns with their runs, the newest first, and what is frozen of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from app.auth.owned import own_campaigns
+from app.models import audiences, campaigns, directives, frozen_reports, run_batches, runs
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedRun:
+    """held: its carrier sends by itself; version: the last that is frozen, 0 for none."""
+
+    id: int
+    carrier: str
+    state: str
+    held: bool
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A campaign that has runs; directive_id and number: of the letter behind it, None without one."""
+
+    id: int
+    name: str
+    directive_id: int | None
+    number: str | None
+    runs: tuple[ReportedRun, ...]
+
+
+def page(connection: Connection, before: int, limit: int, carrier: str | None = None) -> list[Reported]:
+    """Up to `limit` campaigns with an id below `before` (0: the newest); carrier: only its own runs."""
+    c, d = campaigns.c, directives.c
+    query = select(c.id, c.name, c.directive_id, d.number).outerjoin_from(campaigns, directives)
+    query = query.where(select(runs.c.id).where(runs.c.campaign_id == c.id).exists())
+    query = query.where(c.id < before) if before else query
+    query = query.where(own_campaigns(carrier)) if carrier else query
+    found = connection.execute(query.order_by(c.id.desc()).limit(limit)).all()
+    of = _runs(connection, [row.id for row in found], carrier)
+    return [Reported(row.id, row.name, row.directive_id, row.number, tuple(of[row.id])) for row in found]
+
+
+def messages(connection: Connection, kind: str, number: int) -> int:
+    """About how many messages a report of this run, campaign or directive reads, one by one."""
+    b = run_batches.c
+    query = select(func.coalesce(func.sum(b.fanned_upto), 0))
+    if kind == "directive":
+        own = select(campaigns.c.id).where(campaigns.c.directive_id == number)
+        return int(connection.scalar(query.where(b.campaign_id.in_(own))) or 0)
+    column = b.run_id if kind == "run" else b.campaign_id
+    return int(connection.scalar(query.where(column == number)) or 0)
+
+
+def _runs(connection: Connection, ids: Sequence[int], carrier: str | None) -> dict[int, list[ReportedRun]]:
+    r, f = runs.c, frozen_reports.c
+    versions = select(f.subject_id, func.max(f.version).label("version")).where(f.kind == "run")
+    last = versions.group_by(f.subject_id).subquery()
+    query = select(r.campaign_id, r.id, r.carrier, r.state, audiences.c.run_id, last.c.version)
+    query = query.outerjoin_from(runs, audiences, audiences.c.run_id == r.id)
+    query = query.outerjoin(last, last.c.subject_id == r.id).where(r.campaign_id.in_(ids)).order_by(r.id)
+    query = query.where(r.carrier == carrier) if carrier else query
+    found: dict[int, list[ReportedRun]] = {each: [] for each in ids}
+    for row in connection.execute(query):
+        held = row.run_id is not None
+        found[row.campaign_id].append(ReportedRun(row.id, row.carrier, row.state, held, row.version or 0))
+    return found

@@ -1,0 +1,116 @@
+"""What an approval signs: a digest of all that decides who gets which text, and whether it still holds.
+
+Stage campaigns approves and starts by it; stage dispatch looks again before each chunk is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, or_, select
+
+from app import digests
+from app.models import approvals, audiences, batches, run_batches, runs, subscribers
+from app.states import CampaignState
+
+Record = Row[Any]
+_PIECE = 10_000
+# Of a batch from before its rows were bound: the file's hash alone, so that approvals of then still hold.
+_MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
+
+
+def digest(connection: Connection, campaign: Record, algorithm: str = digests.FIRST) -> str:
+    """Over the canonical JSON of text, sender, purpose, window, hours, runs and their audiences."""
+    content = {
+        "texts": campaign.texts,
+        "sender": campaign.sender,
+        "purpose": campaign.purpose,
+        "window": [campaign.window_start, campaign.window_end],
+        "day": [campaign.day_starts, campaign.day_ends],
+        "runs": _audience(connection, campaign.id),
+    }
+    return digests.digest(_canonical(content), algorithm)
+
+
+def holds(connection: Connection, campaign: Record, signed: str) -> bool:
+    """Whether exactly this content was signed, by the algorithm of the signed digest."""
+    algorithm = digests.algorithm_of(signed)
+    return digests.rank(algorithm) >= 0 and digest(connection, campaign, algorithm) == signed
+
+
+def approved(connection: Connection, campaign: Record) -> Record | None:
+    """The decision by which exactly this content is approved, if there is one and it is the last one."""
+    last = last_decision(connection, campaign.id)
+    if last is None or last.decision != "approved" or campaign.state != CampaignState.APPROVED:
+        return None
+    return last if holds(connection, campaign, last.digest) else None
+
+
+def last_decision(connection: Connection, campaign_id: int) -> Record | None:
+    """What was decided last on a campaign, or None."""
+    query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id.desc())
+    return connection.execute(query.limit(1)).first()
+
+
+def _audience(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
+    """Carrier -> hashes of the files and their rows, or what the carrier was asked to send to by itself."""
+    found: dict[str, list[str]] = {}
+    for carrier, mark in _batches(connection, campaign_id):
+        found.setdefault(carrier, []).append(mark)
+    return found | dict(_held(connection, campaign_id))
+
+
+def _batches(connection: Connection, campaign_id: int) -> Iterator[tuple[str, str]]:
+    """A link that says another campaign than its run does is one that nobody has approved."""
+    named = or_(runs.c.campaign_id == campaign_id, run_batches.c.campaign_id == campaign_id)
+    query = (
+        select(runs.c.carrier, _MARK, runs.c.campaign_id, run_batches.c.campaign_id)
+        .join(run_batches, run_batches.c.run_id == runs.c.id)
+        .join(batches, batches.c.id == run_batches.c.batch_id)
+        .where(named)
+        .order_by(runs.c.carrier, batches.c.sha256)
+    )
+    for carrier, sha256, of_run, of_link in connection.execute(query):
+        yield carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
+
+
+def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[str, list[str]]]:
+    query = (
+        select(runs.c.carrier, audiences.c.areas, audiences.c.area_basis, audiences.c.estimated)
+        .join(audiences, audiences.c.run_id == runs.c.id)
+        .where(runs.c.campaign_id == campaign_id)
+    )
+    for carrier, areas, area_basis, estimated in connection.execute(query):
+        said = {"areas": areas, "area_basis": area_basis, "estimated": estimated}
+        yield carrier, [f"held:{hashlib.sha256(_canonical(said)).hexdigest()}"]
+
+
+def _canonical(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+# ---- the rows of a batch ----------------------------------------------------------------------------------
+
+
+def row_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
+    """Rows of subscribers (batch, line, phone, area, language) in their order, as their hash is over them."""
+    lines = [f"{line} {phone} {area or ''} {lang or ''}\n" for _, line, phone, area, lang in rows]
+    return "".join(lines).encode()
+
+
+def rows_altered(connection: Connection, batch_id: int) -> bool:
+    """Whether its subscribers are not those that were imported: two seconds for a million of them."""
+    wanted = connection.execute(select(batches.c.rows_sha256).where(batches.c.id == batch_id)).scalar()
+    return wanted is not None and wanted != _rows_sha256(connection, batch_id)
+
+
+def _rows_sha256(connection: Connection, batch_id: int) -> str:
+    found, s, last = hashlib.sha256(), subscribers.c, -1
+    query = select(s.batch_id, s.seq, s.phone, s.area, s.lang).where(s.batch_id == batch_id)
+    while piece := connection.execute(query.where(s.seq > last).order_by(s.seq).limit(_PIECE)).all():
+        found.update(row_bytes(piece))
+        last = piece[-1].seq
+    return found.hexdigest()

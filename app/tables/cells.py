@@ -1,0 +1,44 @@
+"""What stood in a file, fit to be stored, to be seen and to be written to another file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+
+from app.phone import mask
+
+VALUE_LENGTH = 80
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_ROWS = 500
+
+
+def shown(raw: str) -> str:
+    """What a bad line says, fit to be stored and seen: digits masked, on one line, cut."""
+    text = mask(raw[: 4 * VALUE_LENGTH])[:VALUE_LENGTH]
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+def safe(cell: str) -> str:
+    """The cell as text even to a program that would read a formula in it."""
+    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+
+
+def csv_pieces(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """A CSV file in pieces, the first with the mark by which Excel knows UTF-8."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer)
+    buffer.write("\ufeff")
+    writer.writerow(header)
+    for count, row in enumerate(rows, 1):
+        writer.writerow(row)
+        if count % _ROWS == 0:
+            yield _drain(buffer)
+    yield _drain(buffer)
+
+
+def _drain(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text

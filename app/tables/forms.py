@@ -1,0 +1,228 @@
+"""A workbook that Loa handed out as a form, read back cell by cell: each wrong cell with its remedy."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any, NamedTuple, TypeVar
+
+import openpyxl
+from openpyxl.workbook import Workbook
+
+from app import clock
+from app.errors import Invalid
+from app.tables.sheets import DAMAGED, check_size
+
+SIZE_LIMIT = 4 * 1024**2  # bytes of the file
+_UNPACKED_LIMIT = 64 * 1024**2
+_NO_FORM = "Tệp không phải là biểu mẫu .xlsx đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
+_THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+")
+_UNITS = re.compile(r"[\d.,]+\s*(nghìn|ngàn|triệu|tỷ|k|tr|người|lượt|tin|thuê bao)\b", re.IGNORECASE)
+_DATE_FORMS = ("%d/%m/%Y", "%Y-%m-%d", "%d-%m-%Y", "%d.%m.%Y")
+_MOMENT_FORMS = tuple(f"{day} {hour}" for day in _DATE_FORMS for hour in ("%H:%M", "%H:%M:%S"))
+_WHOLE = "hãy nhập số nguyên từ 0 trở lên, chỉ gồm chữ số"
+_AS_DATE = "hãy nhập ngày dạng 05/02/2024"
+_AS_MOMENT = "hãy nhập ngày giờ dạng 05/02/2024 08:00"
+
+T = TypeVar("T")
+
+
+class CellFault(NamedTuple):
+    """One wrong cell: its sheet, its address, and what is wrong with the remedy, in Vietnamese."""
+
+    sheet: str
+    cell: str
+    sentence: str
+
+    @property
+    def words(self) -> str:
+        """The whole sentence."""
+        return f"Trang “{self.sheet}”, ô {self.cell}: {self.sentence}"
+
+
+def refusal(faults: list[CellFault]) -> Invalid:
+    """All wrong cells as one answer: the first ones in the sentence, every one in `faults`."""
+    first = " ".join(fault.words for fault in faults[:10])
+    more = f" Và {len(faults) - 10} ô khác." if len(faults) > 10 else ""
+    return Invalid(first + more, faults=[(f"{fault.sheet}!{fault.cell}", fault.words) for fault in faults])
+
+
+def load(content: bytes) -> Workbook:
+    """The workbook, with formulas as they are written; Invalid for what is none, or too large to be one."""
+    if len(content) > SIZE_LIMIT:
+        raise Invalid(
+            f"Tệp lớn hơn {SIZE_LIMIT // 1024**2} MB, không phải biểu mẫu do Loa cấp.", field="file"
+        )
+    try:
+        check_size(io.BytesIO(content), _UNPACKED_LIMIT)
+        return openpyxl.load_workbook(io.BytesIO(content))
+    except DAMAGED:
+        raise Invalid(_NO_FORM, field="file") from None
+
+
+class FormReader:
+    """Reads the cells of a form; what is wrong is collected in `faults`, and the value is then None."""
+
+    def __init__(self, workbook: Workbook) -> None:
+        self._workbook = workbook
+        self.faults: list[CellFault] = []
+
+    def need_sheets(self, *names: str) -> None:
+        """Every sheet must be there; Invalid at once, since nothing can be read without them."""
+        absent = [name for name in names if name not in self._workbook.sheetnames]
+        if absent:
+            raise refusal(
+                [
+                    CellFault(n, "A1", "thiếu trang này; hãy lấy lại biểu mẫu và không xóa trang nào.")
+                    for n in absent
+                ]
+            )
+
+    def fault(self, sheet: str, cell: str, sentence: str) -> None:
+        """Note a wrong cell."""
+        self.faults.append(CellFault(sheet, cell, sentence))
+
+    def raw(self, sheet: str, cell: str) -> Any:
+        """What stands there; blanks are None."""
+        value = self._workbook[sheet][cell].value
+        if isinstance(value, str):
+            value = value.replace("\u00a0", " ").strip()
+            return value or None
+        return value
+
+    def blank(self, sheet: str, *cells: str) -> bool:
+        """Whether nothing stands in any of these cells."""
+        return all(self.raw(sheet, cell) is None for cell in cells)
+
+    def _input(self, sheet: str, cell: str) -> Any:
+        """What a person has put there; formulas and errors are noted and read as None."""
+        value, kind = self.raw(sheet, cell), self._workbook[sheet][cell].data_type
+        if kind == "f":
+            self.fault(sheet, cell, "không nhận công thức ở ô nhập; hãy dán giá trị (Paste Special, Values).")
+            return None
+        if kind == "e":
+            self.fault(sheet, cell, f"ô báo lỗi {value}; hãy nhập lại giá trị.")
+            return None
+        return value
+
+    def count(self, sheet: str, cell: str, *, needed: bool = False) -> int | None:
+        """A whole number from 0 up."""
+        before = len(self.faults)
+        value = self._input(sheet, cell)
+        if value is None:
+            if needed and len(self.faults) == before:
+                self.fault(sheet, cell, f"ô bắt buộc còn trống; {_WHOLE} (0 nếu không có).")
+            return None
+        found = _whole(value)
+        if isinstance(found, str):
+            self.fault(sheet, cell, found)
+            return None
+        return found
+
+    def words(self, sheet: str, cell: str) -> str:
+        """Text; numbers and dates as they read."""
+        value = self._input(sheet, cell)
+        if isinstance(value, datetime | date):
+            return value.strftime("%d/%m/%Y")
+        if isinstance(value, float) and value.is_integer():
+            return str(int(value))
+        return "" if value is None else str(value)
+
+    def choice(self, sheet: str, cell: str, options: Mapping[str, T], *, needed: bool = False) -> T | None:
+        """One of the words of a list."""
+        value = self.words(sheet, cell)
+        listed = "; ".join(options)
+        if value:
+            if value in options:
+                return options[value]
+            self.fault(sheet, cell, f"“{value[:40]}” không có trong danh sách; hãy chọn một trong: {listed}.")
+        elif needed and not self._noted(sheet, cell):
+            self.fault(sheet, cell, f"ô bắt buộc còn trống; hãy chọn một trong: {listed}.")
+        return None
+
+    def _noted(self, sheet: str, cell: str) -> bool:
+        return any((fault.sheet, fault.cell) == (sheet, cell) for fault in self.faults)
+
+    def day(self, sheet: str, cell: str) -> date | None:
+        """A date, as Excel keeps it or as text."""
+        value = self._input(sheet, cell)
+        if isinstance(value, datetime):
+            return value.date()
+        if value is None or isinstance(value, date):
+            return value
+        found = _parsed(value, _DATE_FORMS)
+        if found is None:
+            self.fault(sheet, cell, f"“{str(value)[:40]}” không phải là ngày; {_AS_DATE}.")
+        return found.date() if found else None
+
+    def moment(self, sheet: str, cell: str, *, needed: bool = False) -> datetime | None:
+        """A date with its time on the clock of Viet Nam; aware."""
+        value = self._input(sheet, cell)
+        if value is None:
+            if needed and not self._noted(sheet, cell):
+                self.fault(sheet, cell, f"ô bắt buộc còn trống; {_AS_MOMENT}.")
+            return None
+        found = value if isinstance(value, datetime) else _parsed(value, _MOMENT_FORMS)
+        if found is None:
+            self.fault(sheet, cell, f"“{str(value)[:40]}” không phải là ngày giờ; {_AS_MOMENT}.")
+            return None
+        return found.replace(tzinfo=clock.VIETNAM)
+
+    def fixed(self, sheet: str, cell: str, expected: str) -> None:
+        """A cell that the form came with."""
+        if str(self.raw(sheet, cell) or "") != expected:
+            self.fault(
+                sheet, cell, f"nội dung của biểu mẫu đã bị đổi; ở đây phải là “{expected}”, hãy khôi phục."
+            )
+
+    def computed(self, sheet: str, cell: str, formula: str, value: int | None) -> None:
+        """A cell that the form computes: the formula it came with, or the number that it gives."""
+        found = self.raw(sheet, cell)
+        if found == value or (isinstance(found, str) and _bare(found) == _bare(formula)):
+            return
+        given = f"đang là {found}" if isinstance(found, int | float) else "đã bị đổi"
+        self.fault(sheet, cell, f"ô tự tính {given}; hãy khôi phục công thức {formula}.")
+
+
+def _whole(value: object) -> int | str:
+    """The number, or what is wrong with it."""
+    if isinstance(value, bool):
+        return f"TRUE/FALSE không phải là số; {_WHOLE}."
+    if isinstance(value, datetime | date | time):
+        return f"ô đang ở dạng ngày giờ; hãy đổi định dạng ô về số rồi nhập lại, {_WHOLE}."
+    if isinstance(value, float):
+        if not value.is_integer():
+            return f"{value} không phải là số nguyên; {_WHOLE}."
+        value = int(value)
+    if isinstance(value, int):
+        return value if value >= 0 else f"{value} là số âm; {_WHOLE}."
+    return _spelled(str(value))
+
+
+def _spelled(text: str) -> int | str:
+    """A number that was typed as text, with dots for thousands as in 1.234.567."""
+    if text.isascii() and text.isdigit():
+        return int(text[:18])
+    if _THOUSANDS.fullmatch(text):
+        return int(re.sub(r"\D", "", text)[:18])
+    if _UNITS.match(text):
+        return f"“{text[:40]}” có kèm đơn vị; hãy ghi đủ chữ số, không ghi đơn vị."
+    if text.endswith("%"):
+        return f"“{text[:40]}” là tỷ lệ; hãy ghi số lượng, tỷ lệ do biểu mẫu tự tính."
+    return f"“{text[:40]}” không phải là số; {_WHOLE}."
+
+
+def _parsed(value: object, forms: tuple[str, ...]) -> datetime | None:
+    for form in forms:
+        try:
+            return datetime.strptime(str(value), form).replace(tzinfo=clock.VIETNAM)
+        except ValueError:
+            continue
+    return None
+
+
+def _bare(formula: str) -> str:
+    """A formula as programs may write it anew: without blanks and signs of fixed addresses."""
+    return re.sub(r"[\s$]", "", formula).upper()

@@ -1,0 +1,97 @@
+"""An import at work on the row of its file: it takes the row, keeps it by a lease, and lets it go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy.sql.elements import ColumnElement
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from app import clock
+from app.errors import Conflict, no_such, passes
+from app.states import BatchState
+from app.tables.owner import is_free, new_owner
+
+LEASE_MS = 60_000  # a slice takes well under a second: only a dead import goes without one so long
+_PATIENCE_S = 120.0  # a database may restart in mid-import
+
+T = TypeVar("T")
+
+
+def is_waiting(row: Row[Any]) -> bool:
+    """Whether the file of this row is not ready and no living import is at work on it."""
+    return row.state != BatchState.READY and is_free(row.owner, row.lease_until)
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """What `work` returns, repeated while the database is away; Away when that lasts too long."""
+    repeated = Retrying(
+        retry=retry_if_exception(passes),
+        wait=wait_random_exponential(0.1, max=2.0),
+        stop=stop_after_delay(_PATIENCE_S),
+        reraise=True,
+    )
+    result: T = repeated(work)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The hold of one import on row `id` of `table`, which has state, error, owner and lease_until.
+
+    noun: what people call such a row; owner: the fencing token: an import that lost its row writes nothing.
+    """
+
+    table: Table
+    id: int
+    noun: str
+    owner: str = field(default_factory=new_owner)
+
+    def row(self, connection: Connection) -> Row[Any]:
+        """The row as it stands, or NotFound."""
+        row = connection.execute(select(self.table).where(self.table.c.id == self.id)).first()
+        if row is None:
+            raise no_such(self.noun, self.id)
+        return row
+
+    def take(self, connection: Connection, /, **fresh: Any) -> Row[Any]:
+        """Take the row, which becomes `importing` with the values `fresh`, or find it ready; as it was.
+
+        Conflict while a living import holds it.
+        """
+        c, row = self.table.c, self.row(connection)
+        if row.state == BatchState.READY:
+            return row
+        unchanged = (
+            c.owner.is_not_distinct_from(row.owner),
+            c.lease_until.is_not_distinct_from(row.lease_until),
+        )
+        taken = update(self.table).where(c.id == self.id, c.state == row.state, *unchanged)
+        own = {"owner": self.owner, "lease_until": clock.now_ms() + LEASE_MS, "error": None}
+        taken = taken.values(state=BatchState.IMPORTING, **own, **fresh)
+        free = row.owner == self.owner or is_waiting(row)
+        if not (free and connection.execute(taken).rowcount):
+            raise Conflict(
+                f"{self.noun.capitalize()} {self.id} is being imported already; look at its progress instead."
+            )
+        return row
+
+    def keep(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
+        """Prolong the lease and write the values, if `also` holds; Conflict when the row is lost."""
+        held = update(self.table).where(*self._own(), *also)
+        if connection.execute(held.values(lease_until=clock.now_ms() + LEASE_MS, **values)).rowcount:
+            return True
+        if self.row(connection).owner != self.owner:
+            raise Conflict(f"{self.noun.capitalize()} {self.id} has been taken over by another import.")
+        return False
+
+    def end(self, connection: Connection, /, **values: Any) -> bool:
+        """Let the row go, with these values; False where it is not held any more."""
+        ended = update(self.table).where(*self._own())
+        return bool(connection.execute(ended.values(owner=None, lease_until=None, **values)).rowcount)
+
+    def _own(self) -> tuple[ColumnElement[bool], ...]:
+        return self.table.c.id == self.id, self.table.c.owner == self.owner

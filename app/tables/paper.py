@@ -1,0 +1,115 @@
+"""Makes the workbook of a form: protected but for its cells to fill in, with lists and limits on them."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from openpyxl.styles import Alignment, Border, Font, PatternFill, Protection, Side
+from openpyxl.workbook import Workbook
+from openpyxl.worksheet.cell_range import MultiCellRange
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.worksheet import Worksheet
+
+_THIN = Side(style="thin", color="999999")
+_BOX = Border(left=_THIN, right=_THIN, top=_THIN, bottom=_THIN)
+_TO_FILL = PatternFill("solid", fgColor="FFF8DC")
+_HEAD = PatternFill("solid", fgColor="E8E8E8")
+_FONT = "Times New Roman"
+# Made once: a style costs much to make and little to share.
+_PLAIN, _BOLD = Font(name=_FONT, size=12), Font(name=_FONT, size=12, bold=True)
+_OPEN = Protection(locked=False)
+
+
+class FormSheet:
+    """One sheet of a form: what is written is locked, what is asked for is open and light yellow."""
+
+    def __init__(self, sheet: Worksheet, widths: Sequence[int]) -> None:
+        self.sheet = sheet
+        sheet.protection.sheet = True
+        sheet.protection.formatColumns = False  # people may widen a column
+        for number, width in enumerate(widths):
+            sheet.column_dimensions[chr(ord("A") + number)].width = width
+
+    def title(self, cell: str, words: str) -> None:
+        """A line above a table."""
+        self.sheet[cell] = words
+        self.sheet[cell].font = Font(name=_FONT, size=14, bold=True)
+
+    def head(self, row: int, words: Sequence[str]) -> None:
+        """The head of a table."""
+        for number, word in enumerate(words):
+            cell = self._boxed(f"{chr(ord('A') + number)}{row}", word, bold=True)
+            cell.fill = _HEAD
+            cell.alignment = Alignment(wrap_text=True, horizontal="center", vertical="center")
+
+    def label(self, cell: str, value: str | int) -> None:
+        """What the form says."""
+        found = self._boxed(cell, value)
+        found.alignment = Alignment(wrap_text=True, vertical="top")
+        if isinstance(value, str):
+            found.data_type = "s"  # a name that begins with = is no formula
+
+    def formula(self, cell: str, text: str, number_format: str = "#,##0") -> None:
+        """What the form computes."""
+        self._boxed(cell, text, bold=True).number_format = number_format
+
+    def ask(self, cells: Iterable[str], number_format: str = "General") -> None:
+        """Cells to fill in."""
+        for cell in cells:
+            asked = self._boxed(cell, None)
+            asked.protection = _OPEN
+            asked.fill = _TO_FILL
+            asked.number_format = number_format
+
+    def counts(self, cells: Sequence[str]) -> None:
+        """Cells to fill in with whole numbers."""
+        self.ask(cells, "#,##0")
+        rule = DataValidation("whole", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
+        rule.error, rule.errorTitle = "Nhập số nguyên từ 0 trở lên.", "Số không hợp lệ"
+        self._limit(rule, cells)
+
+    def choices(self, cells: Sequence[str], options: Sequence[str] | str) -> None:
+        """Cells to fill in from a list: a range such as 'Sheet'!$A$1:$A$9, or options without a comma and of
+        255 characters together.
+        """
+        self.ask(cells)
+        listed = options if isinstance(options, str) else f'"{",".join(options)}"'
+        rule = DataValidation("list", formula1=listed, allow_blank=True)
+        rule.error, rule.errorTitle = "Chọn một giá trị trong danh sách.", "Giá trị không hợp lệ"
+        self._limit(rule, cells)
+
+    def days(self, cells: Sequence[str], *, hours: bool = False) -> None:
+        """Cells to fill in with dates, or with dates and times."""
+        self.ask(cells, "dd/mm/yyyy hh:mm" if hours else "dd/mm/yyyy")
+        rule = DataValidation("date", operator="greaterThan", formula1="DATE(2000,1,1)", allow_blank=True)
+        rule.error, rule.errorTitle = "Nhập ngày dạng 05/02/2024.", "Ngày không hợp lệ"
+        self._limit(rule, cells)
+
+    def _limit(self, rule: DataValidation, cells: Sequence[str]) -> None:
+        rule.showErrorMessage = True
+        rule.sqref = MultiCellRange(" ".join(cells))  # rule.add() looks at every cell before
+        self.sheet.add_data_validation(rule)
+
+    def _boxed(self, cell: str, value: str | int | None, *, bold: bool = False) -> Any:
+        found = self.sheet[cell]
+        found.value = value
+        found.border = _BOX
+        found.font = _BOLD if bold else _PLAIN
+        return found
+
+
+def new_workbook() -> Workbook:
+    """A workbook whose sheets can't be added, removed or renamed by accident."""
+    workbook = Workbook()
+    workbook.remove(workbook.active)
+    workbook.security.lockStructure = True
+    return workbook
+
+
+def saved(workbook: Workbook) -> bytes:
+    """The file."""
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    return buffer.getvalue()

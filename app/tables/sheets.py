@@ -1,0 +1,106 @@
+"""Rows of an XLSX workbook: the one sheet that has the columns."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from itertools import islice
+from typing import IO, Any, BinaryIO, cast
+from xml.etree.ElementTree import ParseError
+
+import openpyxl
+from openpyxl.utils.exceptions import InvalidFileException
+
+from app.errors import Invalid
+from app.tables.columns import HEAD_ROWS, Columns, Layout
+
+_ROWS_LIMIT = 1_048_576  # as many as Excel has
+_STRINGS_LIMIT = 160 * 1024**2  # bytes of the table of texts, which is held in memory
+_DIRECTORY_LIMIT = 1024**2  # bytes of an archive's directory: at least 46 for each member
+_MEMBERS_LIMIT = 10_000
+_TOO_LARGE = "The workbook is too large to be read. Save it as “CSV UTF-8” and upload that."
+# All that zipfile and openpyxl were seen to raise at files with a few bytes changed.
+DAMAGED = (
+    *(zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError),
+    *(LookupError, ValueError, TypeError, RuntimeError),
+)
+_NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
+
+
+def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[tuple[Any, ...]]:
+    """Line number and the cells of the columns, as text; Invalid for what is no workbook."""
+    try:
+        check_size(file, limit)
+        workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        try:
+            yield from _rows(*_choose(workbook, columns))
+        finally:
+            workbook.close()
+    except DAMAGED:
+        raise Invalid(_NO_WORKBOOK) from None
+
+
+class _Sips:
+    """A file of which nobody reads more than a directory's worth at once.
+
+    zipfile reads an archive's whole directory in one go and makes an object of each entry, before anybody can
+    count them.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """As of any file; Invalid where it is more."""
+        if size > _DIRECTORY_LIMIT:
+            raise Invalid(_TOO_LARGE)
+        found = self._file.read(size if size >= 0 else _DIRECTORY_LIMIT + 1)
+        if len(found) > _DIRECTORY_LIMIT:
+            raise Invalid(_TOO_LARGE)
+        return found
+
+
+def check_size(file: BinaryIO, limit: int) -> None:
+    """Refuse what would fill disk or memory; zipfile never unpacks more than these declared sizes."""
+    with zipfile.ZipFile(cast(IO[bytes], _Sips(file))) as archive:
+        members = archive.infolist()
+    strings = max((each.file_size for each in members if "sharedStrings" in each.filename), default=0)
+    unpacked = sum(each.file_size for each in members)
+    if len(members) > _MEMBERS_LIMIT or unpacked > limit or strings > _STRINGS_LIMIT:
+        raise Invalid(_TOO_LARGE)
+
+
+def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
+    """The one sheet with the columns, and its layout."""
+    heads = [(sheet, _head(sheet)) for sheet in workbook.worksheets]
+    found = [(sheet, layout) for sheet, head in heads if (layout := columns.find(head))]
+    if len(found) > 1:
+        names = " and ".join(f"“{sheet.title}”" for sheet, _ in found[:2])
+        raise Invalid(f"The sheets {names} both hold {columns.columns[0].what}. Keep one sheet in each file.")
+    if not found:
+        raise columns.missing(heads[0][1] if heads else [])
+    return found[0]
+
+
+def _head(sheet: Any) -> list[list[str]]:
+    sheet.reset_dimensions()  # some programs write wrong ones
+    return [[_text(cell) for cell in row] for row in islice(sheet.iter_rows(values_only=True), HEAD_ROWS)]
+
+
+def _rows(sheet: Any, layout: Layout) -> Iterator[tuple[Any, ...]]:
+    places, data = layout
+    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
+        if number > _ROWS_LIMIT:
+            raise Invalid(f"The sheet has more than {_ROWS_LIMIT} rows. Save it as “CSV UTF-8”.")
+        if number > data and any(cell is not None for cell in cells):
+            row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT finds the last one
+            yield number, *(_text(row[place]) for place in places)
+
+
+def _text(cell: object) -> str:
+    """A cell as a person sees it: Excel keeps numbers as floats."""
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    return "" if cell is None else str(cell)

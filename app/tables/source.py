@@ -1,0 +1,105 @@
+"""The lines of an uploaded text file: plain or .gz, in whatever encoding, bounded in length and in size."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, NamedTuple
+
+from app.errors import Invalid
+from app.tables.columns import HEAD_ROWS, Columns
+
+UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that grows beyond it is no table
+LINE_LIMIT = 4096  # characters
+_BLOCK = 1 << 18
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SAVE_AS = "Save it as “CSV UTF-8” (or as .xlsx) and upload it again."
+
+
+class Lines(NamedTuple):
+    """Some lines of a file, numbered from `first`. One that is too long may be cut, but stays so."""
+
+    first: int
+    lines: list[str]
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    """What goes wrong in reading a file, as a sentence."""
+    try:
+        yield
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        raise Invalid("The .gz file is damaged or cut short. Make it again and upload it.") from None
+    except OSError as error:
+        raise Invalid(f"The file can't be read ({error.strerror or type(error).__name__}).") from None
+
+
+def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[Lines]:
+    """The lines of a text file, block by block, whatever their ends are; Invalid for what is no text."""
+    number, carry = 1, ""
+    for block in _texts(_unpacked(file), columns, limit):
+        if "\0" in block:
+            line = number + block.count("\n", 0, block.index("\0"))
+            raise Invalid(f"Line {line} holds a NUL character, so this is no CSV text. {_SAVE_AS}")
+        lines = (carry + block).split("\n")
+        # Cut what has no end in sight: the line stays too long, and the memory small.
+        carry = lines.pop()[: LINE_LIMIT + 1]
+        yield Lines(number, lines)
+        number += len(lines)
+    if carry:
+        yield Lines(number, [carry])
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
+    magic = file.read(2)
+    file.seek(0)
+    return gzip.GzipFile(fileobj=file) if magic == b"\x1f\x8b" else file
+
+
+def _texts(file: BinaryIO | gzip.GzipFile, columns: Columns, limit: int) -> Iterator[str]:
+    """The decoded text in blocks, every line end as \\n."""
+    head = file.read(_BLOCK)
+    encoding = _encoding(head, columns)
+    decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
+    lines = size = 0
+    block = head
+    while True:
+        size += len(block)
+        if size > limit:
+            raise Invalid(f"The file unpacks to more than {limit} bytes. Split it and upload the parts.")
+        try:
+            text = decoder.decode(block, final=not block)
+        except UnicodeDecodeError as error:
+            line = lines + 1 + error.object[: error.start].count(b"\n")
+            raise Invalid(f"Line {line} can't be read as {encoding} like the rest. {_SAVE_AS}") from None
+        lines += text.count("\n")
+        yield text
+        if not block:
+            return
+        block = file.read(_BLOCK)
+
+
+def _encoding(head: bytes, columns: Columns) -> str:
+    """UTF-8 and UTF-16 by their marks, UTF-8 by trial, CP1258 where its header can be read with it."""
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return name
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError as error:
+        if _has_cp1258_header(head, columns):
+            return "cp1258"
+        line = 1 + head[: error.start].count(b"\n")
+        raise Invalid(f"Line {line} is not UTF-8, and the encoding can't be told. {_SAVE_AS}") from None
+    return "utf-8"
+
+
+def _has_cp1258_header(head: bytes, columns: Columns) -> bool:
+    text = head.decode("cp1258", "replace")
+    rows = [line.replace(";", ",").replace("\t", ",").split(",") for line in text.splitlines()[:HEAD_ROWS]]
+    titled = [row for row in rows if columns.find([row]) and not all(cell.isascii() for cell in row)]
+    return bool(titled)

@@ -1,0 +1,67 @@
+"""Uploads on disk from their arrival to the end of their import, so that a restart can go on with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Row
+
+from app import clock
+from app.errors import AppError, Away, Conflict
+from app.states import BatchState
+from app.tables.lease import is_waiting
+from app.tables.upload import PART
+
+_PART_AGE_S = 86_400
+
+log = structlog.get_logger()
+
+
+def folder_of(data: Path, name: str) -> Path:
+    """Where uploads of one kind wait, under the data folder; made when missing, closed to other accounts."""
+    folder = data / name
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def spool_path(folder: Path, carrier: str, sha256: str) -> Path:
+    """Where one file waits: its name says whose it is."""
+    return folder / f"{carrier}-{sha256}"
+
+
+def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> None:
+    """Import an upload and delete it, unless it is needed again; what goes wrong is logged.
+
+    work: imports it as row `row_id`, and returns what is logged of it.
+    """
+    try:
+        log.info("import finished", id=row_id, **work())
+    except (Away, Conflict) as error:
+        log.warning("import put off", id=row_id, reason=error.detail)
+        return
+    except AppError as error:
+        log.warning("import failed", id=row_id, reason=error.detail)
+    path.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iterator[tuple[int, Path]]:
+    """What a stop or a crash has left to be imported, as id and file; what nobody needs is dropped.
+
+    find: the row of a carrier's file with that SHA-256.
+    """
+    for path in sorted(folder.glob("*")):
+        carrier, _, sha256 = path.name.rpartition("-")
+        row = find(carrier, sha256)
+        if row is not None and row.state == BatchState.IMPORTING:
+            if is_waiting(row):
+                yield row.id, path
+        elif path.suffix != PART or _is_old(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    # Another process may be receiving an upload at this moment.
+    return clock.now().timestamp() - path.stat().st_mtime > _PART_AGE_S

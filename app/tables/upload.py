@@ -1,0 +1,178 @@
+"""Receives a multipart upload: one file streamed to disk and hashed on the way, and a few short fields."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.concurrency import run_in_threadpool
+
+from app.errors import Invalid, TooLarge
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
+
+# Looks at the fields that came before the file and refuses all by an error; may take some of them away.
+Admit = Callable[[dict[str, bytes]], None]
+PART = ".part"  # how the name of an upload ends while it is received
+_FIELD_LIMIT = 1000  # bytes
+_MALFORMED = "The body is no well-formed multipart/form-data. Send the file in the field “file”."
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it came: `sha256` in hexadecimal, `size` in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+    def lock(self, whose: str) -> int:
+        """One number for this content and whose it is, as advisory locks have them: 8 bytes with a sign."""
+        digest = hashlib.sha256(f"{whose} {self.sha256}".encode()).digest()
+        return int.from_bytes(digest[:8], "big", signed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that has arrived whole, at `path`, and the fields beside it."""
+
+    path: Path
+    file: File
+    fields: dict[str, str]
+
+    @property
+    def named(self) -> File:
+        """The file by the name that the sender gives it."""
+        return replace(self.file, name=self.fields.get("name") or self.file.name)
+
+
+@asynccontextmanager
+async def received(
+    body: AsyncIterable[bytes], folder: Path, content_type: str, limit: int, admit: Admit | None = None
+) -> AsyncIterator[Upload]:
+    """The upload in a request's body; its file is deleted at the end, unless it has been moved to its place.
+
+    limit: bytes of the file; admit: asked once, before a byte of the file is kept. Invalid or TooLarge for a
+    body that can't be taken.
+    """
+    receiver = await run_in_threadpool(Receiver, folder, content_type, limit, admit)
+    try:
+        async for piece in body:
+            await run_in_threadpool(receiver.feed, piece)
+        yield await run_in_threadpool(receiver.finish)
+    finally:
+        await run_in_threadpool(receiver.discard)
+
+
+class Receiver:
+    """Takes the body piece by piece; `limit`: bytes of the file. Blocking: call it off the event loop."""
+
+    def __init__(self, folder: Path, content_type: str, limit: int, admit: Admit | None = None) -> None:
+        kind, options = parse_options_header(content_type)
+        if kind != b"multipart/form-data" or b"boundary" not in options:
+            raise Invalid(_MALFORMED)
+        self._limit = limit
+        self._admit = admit
+        self._size = 0
+        self._hash = hashlib.sha256()
+        self._fields: dict[str, bytes] = {}
+        self._file_name: str | None = None
+        self._ended = False
+        self._header, self._value, self._disposition = b"", b"", b""
+        self._field: str | None = None
+        self._spool = tempfile.NamedTemporaryFile(dir=folder, suffix=PART, delete=False)  # noqa: SIM115
+        self._parser = MultipartParser(options[b"boundary"], self._callbacks())
+
+    def feed(self, piece: bytes) -> None:
+        """The next piece of the body; TooLarge or Invalid end the upload."""
+        try:
+            self._parser.write(piece)
+        except MultipartParseError:
+            self._let_in()
+            raise Invalid(_MALFORMED) from None
+
+    def finish(self) -> Upload:
+        """The upload, when the body has ended; Invalid when it is not whole."""
+        self._spool.close()
+        self._let_in()
+        if not self._ended:
+            raise Invalid("The upload was cut short. Send it again.")
+        if self._file_name is None:
+            raise Invalid("There is no file in the upload; send it in the field “file”.", field="file")
+        name = self._file_name.replace("\\", "/").rpartition("/")[2] or "file"
+        fields = {key: value.decode("utf-8", "replace").strip() for key, value in self._fields.items()}
+        return Upload(Path(self._spool.name), File(name, self._hash.hexdigest(), self._size), fields)
+
+    def discard(self) -> None:
+        """Delete what has arrived, unless it has been moved to its place."""
+        self._spool.close()
+        Path(self._spool.name).unlink(missing_ok=True)
+
+    def _let_in(self) -> None:
+        if self._admit is not None:
+            admit, self._admit = self._admit, None
+            admit(self._fields)
+
+    # ---- what the parser finds -------------------------------------------------------------------------
+
+    def _callbacks(self) -> MultipartCallbacks:
+        return {
+            "on_part_begin": self._part_begins,
+            "on_header_field": self._header_name,
+            "on_header_value": self._header_value,
+            "on_header_end": self._header_ends,
+            "on_headers_finished": self._headers_end,
+            "on_part_data": self._data,
+            "on_end": self._all_ends,
+        }
+
+    def _part_begins(self) -> None:
+        self._disposition = b""
+
+    def _header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _header_ends(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._disposition = self._value
+        self._header, self._value = b"", b""
+
+    def _headers_end(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = options.get(b"name", b"").decode("utf-8", "replace")
+        if b"filename" not in options:
+            self._field = name
+            self._fields.setdefault(name, b"")
+            return
+        if self._file_name is not None:
+            raise Invalid("There are two files in the upload. Send one file at a time.", field=name)
+        self._let_in()
+        self._field = None
+        self._file_name = options[b"filename"].decode("utf-8", "replace")
+
+    def _data(self, data: bytes, start: int, end: int) -> None:
+        piece = data[start:end]
+        if self._field is not None:
+            self._fields[self._field] += piece
+            if sum(map(len, self._fields.values())) > _FIELD_LIMIT:
+                raise TooLarge("The fields beside the file are too long.", field=self._field)
+            return
+        self._size += len(piece)
+        if self._size > self._limit:
+            raise TooLarge(f"The file is larger than {self._limit} bytes. Split it, or send it as .gz.")
+        self._hash.update(piece)
+        self._spool.write(piece)
+
+    def _all_ends(self) -> None:
+        self._ended = True

@@ -1,0 +1,1 @@
+"""What people enter, read into what the verbs take."""

@@ -1,0 +1,144 @@
+"""A campaign's form: from its fields to a draft and an estimate, and from a campaign back to its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from app import clock, hours
+from app.campaigns import queries, texts
+from app.campaigns.drafts import Draft, Form
+from app.campaigns.schemas import CampaignBody
+from app.config import Settings
+from app.errors import AppError
+from app.models import batches, directives
+from app.states import BatchState
+from app.web import listed
+from app.web.forms import read_fields
+from app.web.forms.bodies import filled
+from app.web.scenes import estimate
+from app.web.scenes.estimate import Estimate, Sizes
+from app.web.show import Filled
+from carriers import text as sms
+
+MANY = 200  # batches and letters in the form: the newest
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A batch that may be chosen."""
+
+    id: int
+    carrier: str
+    name: str
+    subscribers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the form offers: batches by carrier, letters, texts by key."""
+
+    batches: Mapping[str, list[Offered]]
+    letters: Mapping[int, str]
+    texts: Mapping[str, str]
+
+
+def choices(connection: Connection) -> Choices:
+    """The newest batches that are ready and letters, and every text."""
+    c = batches.c
+    query = select(c.id, c.carrier, c.name, c.accepted).where(c.state == BatchState.READY, c.accepted > 0)
+    offered: dict[str, list[Offered]] = {}
+    for row in connection.execute(query.order_by(c.id.desc()).limit(MANY)):
+        offered.setdefault(row.carrier, []).append(Offered(*row))
+    letters = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(MANY)
+    known = {text.key: text.title for text in texts.all_texts()}
+    return Choices(
+        dict(sorted(offered.items())), {row.id: row.number for row in connection.execute(letters)}, known
+    )
+
+
+def draft(fields: Filled, kept: Mapping[str, str] | None = None) -> Draft:
+    """What the form asks for; Invalid at each field that can't be read. kept: wordings of other languages."""
+    said: dict[str, Any] = {name: fields.get(name) for name in ("name", "purpose", "sender")}
+    said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
+    said["text"] = fields.raw("text").strip().replace("\r\n", "\n") or None
+    said["form"] = fields.get("form") or Form.UNACCENTED
+    said["directive_id"] = read_fields.number(fields, "directive_id")
+    said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
+    return replace(filled(CampaignBody, said).draft(), languages=dict(kept or {}))
+
+
+def values(of: queries.Campaign) -> dict[str, str]:
+    """What the form shows of a campaign."""
+    wording = of.texts[""]
+    plain = sms.unaccent(wording) == wording
+    own = {} if of.text_key else {"text": wording}
+    return own | {
+        "name": of.name,
+        "purpose": of.purpose,
+        "sender": of.sender,
+        "text_key": of.text_key or "",
+        "form": Form.UNACCENTED if plain else Form.ACCENTED,
+        "directive_id": str(of.directive_id or ""),
+        "window_start": f"{of.window_start:%Y-%m-%dT%H:%M}" if of.window_start else "",
+        "window_end": f"{of.window_end:%Y-%m-%dT%H:%M}" if of.window_end else "",
+        "day_starts": of.day_starts,
+        "day_ends": of.day_ends,
+        "version": str(of.version),
+    }
+
+
+def further(of: queries.Campaign) -> dict[str, str]:
+    """Wordings of other languages that came with the campaign itself, not with its text of messages/."""
+    found = {text.key: text for text in texts.all_texts()}.get(of.text_key or "")
+    known = {each.language: each.text for each in found.languages} if found else {}
+    return {language: text for language, text in of.texts.items() if language and known.get(language) != text}
+
+
+def chosen_batches(fields: Filled) -> list[int]:
+    """The ticked boxes."""
+    return [n for each in fields.all("batch") if (n := listed.number(each))]
+
+
+def preview(
+    connection: Connection, fields: Filled, settings: Settings, sizes: Sizes | None = None
+) -> Estimate | None:
+    """Both forms of what is in the form, at the carriers of the chosen batches; None without a wording.
+
+    sizes: of a campaign that has its runs already.
+    """
+    forms = _forms(fields)
+    if forms is None:
+        return None
+    sizes = sizes or Sizes(estimate.chosen(connection, chosen_batches(fields)), {})
+    letter = listed.number(fields.get("directive_id")) or None
+    due = estimate.deadlines(connection, _window(fields, settings), letter)
+    return estimate.estimate(connection, forms, sizes, due)
+
+
+def _forms(fields: Filled) -> tuple[str, str] | None:
+    own = fields.raw("text").strip().replace("\r\n", "\n")
+    if own:
+        return estimate.both(own[:2000])
+    found = {text.key: text for text in texts.all_texts()}.get(fields.get("text_key"))
+    return (found.accented, found.unaccented) if found else None
+
+
+def _window(fields: Filled, settings: Settings) -> hours.Window:
+    """The window as far as it can be read: who is still writing has not filled in everything."""
+    starts, ends = fields.get("day_starts"), fields.get("day_ends")
+    if not (hours.is_time(starts) and hours.is_time(ends) and starts < ends):
+        starts, ends = settings.day_starts, settings.day_ends
+    start, end = (_moment(fields, name) for name in ("window_start", "window_end"))
+    return hours.Window.of(start, end if start is None or end is None or start < end else None, starts, ends)
+
+
+def _moment(fields: Filled, name: str) -> int | None:
+    try:
+        at = read_fields.moment(fields, name)
+    except AppError:
+        return None
+    return None if at is None else clock.to_ms(at)

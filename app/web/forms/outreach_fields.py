@@ -1,0 +1,64 @@
+"""An addressee's report, from the rows of its form and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.errors import AppError
+from app.reports.addressees import Outreach
+from app.reports.intake.outreach_routes import OutreachBody
+from app.web.forms import read_fields
+from app.web.forms.bodies import filled
+from app.web.show import Entered, Filled
+from app.web.show import refused as as_entered
+
+MOST_ROWS = 20
+_BLANK_ROWS = 3
+_NUMBERS, _WORDS = ("pieces", "reach", "minutes"), ("languages", "link", "note")
+
+
+def body(fields: Filled) -> OutreachBody:
+    """What the form says; Invalid at each field that can't be taken."""
+    said: dict[str, Any] = {name: fields.get(name) or None for name in ("number", "dated_on", "reason")}
+    said["note"] = fields.get("paper_note") or None
+    said["received_at"] = read_fields.moment(fields, "received_at")
+    items = [_item(fields, n) for n in _used(fields)]
+    return filled(OutreachBody, said | {"addressee": fields.get("addressee"), "items": items})
+
+
+def _item(fields: Filled, n: int) -> dict[str, Any]:
+    numbers = {name: read_fields.number(fields, f"{name}-{n}") for name in _NUMBERS}
+    words = {name: fields.get(f"{name}-{n}") for name in _WORDS}
+    return {"channel": fields.get(f"channel-{n}")} | numbers | words
+
+
+def _used(fields: Filled) -> list[int]:
+    """Rows in which something stands beside the channel."""
+    return [n for n in range(MOST_ROWS) if any(fields.get(f"{each}-{n}") for each in (*_NUMBERS, *_WORDS))]
+
+
+def begun(last: Outreach) -> dict[str, str]:
+    """The fields as the last version has them, to be corrected."""
+    found: dict[str, str] = {}
+    for n, item in enumerate(last.items[:MOST_ROWS]):
+        said = {"channel": item.channel, "pieces": item.pieces, "reach": item.reach, "minutes": item.minutes}
+        said |= {"languages": item.languages, "link": item.link, "note": item.note}
+        found |= {f"{name}-{n}": "" if value is None else str(value) for name, value in said.items()}
+    return found
+
+
+def refused(error: AppError, fields: Filled) -> Entered:
+    """The form again; an error of an item stands at its row."""
+    shown, used, errors = as_entered(error, fields), _used(fields), {}
+    for name, sentence in error.faults:
+        steps = name.split(".")
+        if "items" in steps[:-2] and steps[-2].isdecimal() and int(steps[-2]) < len(used):
+            name = f"{steps[-1]}-{used[int(steps[-2])]}"
+        errors[name.rpartition(".")[2]] = sentence
+    return Entered(shown.values, errors, shown.sentences, shown.slug, shown.status)
+
+
+def rows(entered: Entered) -> int:
+    """How many rows the form has: those that are filled in, and some more."""
+    taken = [n for n in range(MOST_ROWS) if any(entered.values.get(f"{each}-{n}") for each in _NUMBERS)]
+    return min(MOST_ROWS, (taken[-1] + 1 if taken else 0) + _BLANK_ROWS)

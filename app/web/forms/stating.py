@@ -1,0 +1,61 @@
+"""Figures of a carrier that sends by itself, from the form of its run's page: one claim for the verb."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app import clock
+from app.auth.caller import Caller
+from app.errors import Invalid
+from app.reports.intake import stating
+from app.reports.intake.claims import Claim, PaperClaim
+from app.reports.papers import Source
+from app.reports.stated import Counts, Kind, StatedFigures
+from app.web.forms import read_fields
+from app.web.show import Filled
+from carriers.contract import ReceiptLevel
+
+
+def claim(fields: Filled) -> Claim:
+    """What the form says; Invalid at the field that can't be read."""
+    cutoff = read_fields.moment(fields, "cutoff")
+    if cutoff is None:
+        raise Invalid("Say of which moment the figures are.", field="cutoff")
+    return Claim(
+        kind=Kind.STATED,
+        level=_level(fields),
+        figures=StatedFigures(_counts(fields), segments=read_fields.number(fields, "segments")),
+        cutoff_ms=clock.to_ms(cutoff),
+        paper=PaperClaim(
+            Source.API, number=fields.get("number") or None, reason=fields.get("reason") or None
+        ),
+        began_ms=_ms(read_fields.moment(fields, "began")),
+        ended_ms=_ms(read_fields.moment(fields, "ended")),
+    )
+
+
+def _level(fields: Filled) -> ReceiptLevel:
+    said = fields.get("level")
+    if said not in ("none", "operator", "handset"):
+        raise Invalid("The level is none, operator or handset.", field="level")
+    return ReceiptLevel[said.upper()]
+
+
+def _counts(fields: Filled) -> Counts:
+    eligible, sent = read_fields.needed(fields, "eligible"), read_fields.needed(fields, "sent")
+    received, failed = read_fields.number(fields, "received"), read_fields.number(fields, "failed")
+    rest = sent - received - failed if received is not None and failed is not None else None
+    return Counts(eligible, eligible - sent, sent, received, failed, rest)
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else clock.to_ms(at)
+
+
+def keep(connection: Connection, run_id: int, said: Claim, who: Caller) -> None:
+    """The run's next version; Invalid with a sentence for each fault."""
+    stating.open_run(connection, run_id, who.carrier)
+    stating.may_state(said.kind, who.carrier)
+    stating.state(connection, run_id, said, who.name)

@@ -1,0 +1,108 @@
+"""States, roles, carriers and kinds of error as people call them; sentences of the catalogue."""
+
+from __future__ import annotations
+
+from app.auth.roles import Role
+from app.reports.labels import network
+from app.reports.stated import Kind
+from app.states import BatchState, CampaignState, LaneState, RunState
+from app.web.words import Said, say
+from carriers.contract import ReceiptLevel
+
+__all__ = ["LEVELS", "PROBLEMS", "ROLES", "SOURCES", "STATES", "TONES", "network", "problem"]
+
+# Every state of anything by its word, which is the same wherever two things share it.
+STATES: dict[str, Said] = {
+    BatchState.IMPORTING: say("being read"),
+    BatchState.READY: say("ready"),
+    BatchState.FAILED: say("failed"),
+    BatchState.ERASED: say("erased"),
+    CampaignState.DRAFT: say("draft"),
+    CampaignState.SUBMITTED: say("waiting for approval"),
+    CampaignState.APPROVED: say("approved"),
+    CampaignState.REJECTED: say("rejected"),
+    RunState.PLANNED: say("not begun"),
+    RunState.RUNNING: say("sending"),
+    RunState.PAUSED: say("paused"),
+    RunState.CANCELLING: say("being cancelled"),
+    RunState.SENT: say("all sent"),
+    RunState.FINISHED: say("finished"),
+    RunState.CANCELLED: say("cancelled"),
+    LaneState.HALTED: say("halted"),
+}
+# How a badge of this state looks; what is not here is plain.
+TONES: dict[str, str] = {
+    RunState.RUNNING: "busy",
+    BatchState.IMPORTING: "busy",
+    CampaignState.SUBMITTED: "wait",
+    RunState.PAUSED: "wait",
+    RunState.CANCELLING: "wait",
+    CampaignState.APPROVED: "good",
+    BatchState.READY: "good",
+    RunState.SENT: "good",
+    RunState.FINISHED: "good",
+    BatchState.FAILED: "bad",
+    CampaignState.REJECTED: "bad",
+    LaneState.HALTED: "bad",
+    RunState.CANCELLED: "off",
+    BatchState.ERASED: "off",
+}
+ROLES: dict[str, Said] = {
+    Role.ADMIN: say("administrator"),
+    Role.APPROVER: say("approver"),
+    Role.OPERATOR: say("operator"),
+    Role.AUDITOR: say("auditor"),
+}
+# Where a figure comes from, and how much a receipt proves.
+SOURCES: dict[str, Said] = {
+    Kind.MEASURED: say("measured by receipts"),
+    Kind.STATED: say("stated by the carrier"),
+    Kind.MANUAL: say("entered by hand from a paper"),
+}
+LEVELS: dict[int | None, Said] = {
+    None: say("no link to the carrier yet"),
+    ReceiptLevel.NONE: say("the carrier gives no receipts"),
+    ReceiptLevel.OPERATOR: say("receipts of the carrier's centre: taken, not proved at the telephone"),
+    ReceiptLevel.HANDSET: say("receipts of the telephone"),
+}
+_LATER = (say("This is not possible now"), say("Nothing was changed. Wait a moment, then try again."))
+# Kind of error -> heading and advice. The sentence of the error itself stands below them.
+PROBLEMS: dict[str, tuple[Said, Said]] = {
+    "unauthorised": (say("Sign-in is needed"), say("Sign in and try again.")),
+    "forbidden": (
+        say("This is not for your role"),
+        say("Ask somebody whose role may do it, or the administrator."),
+    ),
+    "four-eyes": (
+        say("Somebody else must decide"),
+        say("Who has written, changed or submitted a campaign does not decide on it, by no account."),
+    ),
+    "csrf": (
+        say("The form is too old"),
+        say("Go back, load the page again and send the form once more."),
+    ),
+    "not-found": (
+        say("There is nothing here"),
+        say("It does not exist, or it belongs to another carrier. Begin at the overview."),
+    ),
+    "conflict": (
+        say("Not possible as things stand"),
+        say("Somebody may have changed it meanwhile. Look at how it stands now."),
+    ),
+    "version-changed": (say("Somebody has changed it meanwhile"), say("Load the page again and repeat.")),
+    "invalid": (say("Something is not filled in correctly"), say("Mend what is named below.")),
+    "too-many-attempts": (say("Too many attempts"), say("Wait as long as the sentence below says.")),
+    "too-often": _LATER,
+    "too-large": (say("The file is too large"), say("Split it and send the parts.")),
+    "database-away": _LATER,
+    "bug": (
+        say("The program has made a mistake"),
+        say("It has been written down. Name the number below when you ask for help."),
+    ),
+}
+_OTHER = (say("This could not be done"), say("Read the sentence below, or ask the administrator."))
+
+
+def problem(slug: str, status: int) -> tuple[Said, Said]:
+    """Heading and advice for an error."""
+    return PROBLEMS.get(slug) or (_LATER if status == 503 else _OTHER)

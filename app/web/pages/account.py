@@ -1,0 +1,92 @@
+"""The page of the caller's own account: another password, the second factor, the sessions that are open."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Response
+
+from app.access import acts
+from app.access.session_routes import Person, Token, set_cookie
+from app.auth import login, sessions
+from app.auth.login import Login
+from app.auth.passwords import hash_password
+from app.auth.throttle import TooManyAttempts
+from app.auth.vault import vault_of
+from app.errors import Invalid, Unauthorised
+from app.gate import lifetime_of
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+
+_SECRETS = ("password", "new", "code", "own_password", "own_code")
+_NUMBER = re.compile("[0-9]{1,9}")
+
+
+@router.get("/account")
+def page_account(visit: Visit, person: Person, token: Token) -> Response:
+    """The forms, and the sessions."""
+    return _page(visit, token, Entered())
+
+
+@router.post("/account/password")
+def page_do_change_password(visit: Visit, person: Person, token: Token, fields: Fields) -> Response:
+    """Another password, by the same verbs as PUT /v1/me/password: every session ends, a new one begins."""
+    settings, name = visit.settings, person.name
+    try:
+        _again(visit, fields, person.address, "password", "code")
+        hashed = _hashed(fields.raw("new"), name, settings.password_words)
+    except (Invalid, Unauthorised, TooManyAttempts) as error:
+        return _page(visit, token, refused(error, fields, *_SECRETS), "password")
+    visit.db.write(acts.set_hashed, name, hashed, name)
+    fresh = visit.db.write(sessions.open_for, name, lifetime_of(settings), person.address)
+    answer = back(visit, "/account", say("The password is changed; every other session is over."))
+    set_cookie(answer, settings, fresh)
+    return answer
+
+
+@router.post("/account/sessions")
+def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fields) -> Response:
+    """End the sessions that are ticked, or all but this one, by the same verb as POST /v1/me/sessions/end."""
+    try:
+        _again(visit, fields, person.address, "own_password", "own_code")
+        ticked = [int(each) for each in fields.all("session") if _NUMBER.fullmatch(each)]
+        if not ticked and not fields.get("all"):
+            raise Invalid("Tick a session, or choose to end all others.", field="session")
+    except (Invalid, Unauthorised, TooManyAttempts) as error:
+        return _page(visit, token, refused(error, fields, *_SECRETS), "sessions")
+    only, keep = (None, token) if fields.get("all") else (ticked, "")
+    visit.db.write(acts.end_sessions, person.name, person.name, keep, only)
+    return back(visit, "/account", say("The sessions are over."))
+
+
+def _hashed(password: str, name: str, words: Sequence[str]) -> str:
+    """The new password's hash; what is wrong with it is said at its own field."""
+    try:
+        return hash_password(password, name, words)
+    except Invalid as error:
+        raise Invalid(error.detail, field="new") from None
+
+
+def _again(visit: Visiting, fields: Filled, address: str, password: str, code: str) -> None:
+    """The password and, where one is set, the second factor once more; password, code: their fields."""
+    said = Login(visit.who.name, fields.raw(password), fields.get(code) or None)
+    login.check_again(visit.db, said, address, vault_of(visit.settings))
+
+
+def _page(visit: Visiting, token: str, entered: Entered, of: str = "") -> Response:
+    """of: which of the two forms was refused."""
+    found = visit.db.read(sessions.sessions_of, visit.who.name, token, lifetime_of(visit.settings))
+    nothing = Entered()
+    values = {
+        "entered": entered,
+        "password": entered if of == "password" else nothing,
+        "ending": entered if of == "sessions" else nothing,
+        "sessions": found,
+    }
+    answer = render(visit, "account.html", entered.status, **values)
+    if entered.retry_after_s:
+        answer.headers["Retry-After"] = str(entered.retry_after_s)
+    return answer

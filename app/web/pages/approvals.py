@@ -1,0 +1,92 @@
+"""The inbox of approvals: read in full what was submitted, then approve, return or reject it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection
+
+from app.api import Id
+from app.campaigns import approval
+from app.campaigns.schemas import ApprovalBody, ReasonBody
+from app.errors import Conflict, Forbidden, Invalid
+from app.web import listed
+from app.web.forms import purposes
+from app.web.forms.bodies import filled
+from app.web.scenes import inbox
+from app.web.scenes.inbox import Case, Waiting
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/approvals")
+async def page_approvals(visit: Visit, campaign: str = "") -> Response:
+    """What waits, and one of them in full."""
+    return await _page(visit, listed.number(campaign), Entered())
+
+
+@router.post("/campaigns/{campaign_id}/approve")
+async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Approve exactly what the page has shown."""
+
+    def work(connection: Connection) -> None:
+        said = {name: fields.get(name) or None for name in ("digest", "reason")}
+        body = filled(ApprovalBody, said)
+        if body.digest is None:
+            raise Invalid(
+                "The form has no digest of what you have read; load the page again.", field="digest"
+            )
+        approval.approve(connection, campaign_id, visit.who, body.digest, body.reason)
+
+    return await _decide(
+        visit, campaign_id, fields, work, say("The campaign is approved; its runs may begin.")
+    )
+
+
+@router.post("/campaigns/{campaign_id}/return")
+async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Send it back to its author."""
+
+    def work(connection: Connection) -> None:
+        reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
+        approval.send_back(connection, campaign_id, visit.who, reason)
+
+    return await _decide(visit, campaign_id, fields, work, say("The campaign is returned to its author."))
+
+
+@router.post("/campaigns/{campaign_id}/reject")
+async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Refuse it."""
+
+    def work(connection: Connection) -> None:
+        reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
+        approval.reject(connection, campaign_id, visit.who, reason)
+
+    return await _decide(visit, campaign_id, fields, work, say("The campaign is rejected."))
+
+
+async def _decide(
+    visit: Visiting, campaign_id: int, fields: Filled, work: Callable[[Connection], None], told: Said
+) -> Response:
+    try:
+        await visit.db.awrite(work)
+    except (Conflict, Forbidden, Invalid) as error:
+        return await _page(visit, campaign_id, refused(error, fields))
+    return back(visit, "/approvals", told)
+
+
+async def _page(visit: Visiting, campaign_id: int, entered: Entered) -> Response:
+    waiting, found = await visit.db.aread(_read, campaign_id, visit)
+    values = {"waiting": waiting, "found": found, "purposes": purposes}
+    return render(visit, "approvals.html", entered.status, entered=entered, **values)
+
+
+def _read(connection: Connection, campaign_id: int, visit: Visiting) -> tuple[list[Waiting], Case | None]:
+    """The list, and the campaign that is asked for, or the first that is not the reader's own."""
+    waiting = inbox.waiting(connection, visit.who.name)
+    others = [each.id for each in waiting if not each.own] or [each.id for each in waiting]
+    chosen = campaign_id or (others[0] if others else 0)
+    return waiting, inbox.case(connection, chosen, visit.who) if chosen else None

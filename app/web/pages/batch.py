@@ -1,0 +1,111 @@
+"""A batch's page: what its file gave, its first bad lines, and its deliveries in each campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection, select
+
+from app.api import Id
+from app.batches import queries
+from app.batches.queries import BadLine, Batch
+from app.dispatch import deliveries
+from app.dispatch.deliveries import Part
+from app.models import campaigns, run_batches, runs, tallies
+from app.reports import tally
+from app.states import FAILED, DeliveryState
+from app.web.scenes import fates
+from app.web.show import Visit, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+FIRST_BAD = 20
+ON_A_PAGE = 50
+_LARGEST = 2**31 - 1
+
+# What can be looked for among the deliveries.
+FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
+    "": (say("all"), ()),
+    "failed": (say("not received or refused"), FAILED),
+    **{state.name.lower(): (fates.STATES[state], (state,)) for state in DeliveryState if state < 9},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A campaign in which the batch is sent, by which run."""
+
+    campaign_id: int
+    name: str
+    run_id: int
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchScene:
+    """A batch; use: the campaign whose deliveries are shown; counts: state of delivery -> how many."""
+
+    batch: Batch
+    bad: Sequence[BadLine]
+    uses: Sequence[Use]
+    use: Use | None
+    counts: Mapping[DeliveryState, int]
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which deliveries are to be shown."""
+
+    campaign: int
+    state: str
+    after: int
+
+
+def scene(connection: Connection, batch_id: int, carrier: str | None, asked: Asked) -> BatchScene:
+    """The batch's page; NotFound."""
+    batch = queries.get(connection, batch_id, carrier)
+    uses = _uses(connection, batch_id)
+    use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
+    part = Part([], None)
+    if use is not None:
+        of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
+        part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
+    bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD)
+    return BatchScene(batch, bad, uses, use, _counts(connection, batch_id, use), part)
+
+
+def _uses(connection: Connection, batch_id: int) -> list[Use]:
+    """The newest first."""
+    r, c = runs.c, campaigns.c
+    query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
+    query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
+    return [Use(*row) for row in connection.execute(query.order_by(c.id.desc()))]
+
+
+def _counts(connection: Connection, batch_id: int, use: Use | None) -> dict[DeliveryState, int]:
+    if use is None:
+        return {}
+    own = (tallies.c.run_id == use.run_id, tallies.c.batch_id == batch_id)
+    found: dict[DeliveryState, int] = {}
+    for count in tally.sums(connection, *own):
+        state = DeliveryState(count.state)
+        found[state] = found.get(state, 0) + count.n
+    return {state: n for state, n in sorted(found.items()) if n}
+
+
+@router.get("/batches/{batch_id}")
+async def page_batch(
+    batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = ""
+) -> Response:
+    """The batch; what is strange in the address is as if it were not there."""
+    asked = Asked(_number(campaign), state if state in FILTERS else "", _number(after))
+    found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)
+    words = {key: said for key, (said, _) in FILTERS.items()}
+    return render(visit, "batch.html", scene=found, asked=asked, filters=words, fates=fates)
+
+
+def _number(said: str) -> int:
+    return min(int(said), _LARGEST) if said.isascii() and said.isdecimal() and len(said) < 12 else 0

@@ -1,0 +1,72 @@
+"""The list of batches, and the upload of a new one: streamed to disk, imported beside everything else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+
+from app.batches import queries
+from app.batches.carriers import check_carrier
+from app.batches.importer import register
+from app.batches.routes import begin, carrier_of
+from app.batches.spool import folder_of
+from app.errors import Forbidden, Invalid, TooLarge
+from app.http import uploads
+from app.states import BatchState
+from app.tables.spool import spool_path
+from app.web import listed
+from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 50
+
+
+@router.get("/batches")
+async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: str = "") -> Response:
+    """The newest first; a filter that makes no sense is as if it were not there."""
+    own = visit.who.carrier
+    asked = {"state": state if state in list(BatchState) else "", "carrier": own or carrier[:40]}
+    wanted = queries.Wanted(asked["carrier"] or None, BatchState(asked["state"]) if asked["state"] else None)
+    below = listed.number(after) or listed.LARGEST
+    found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, wanted)
+    following = found[-1].id if len(found) == ON_A_PAGE else None
+    known = {} if own else listed.carriers(visit.settings)
+    values: dict[str, Any] = {"asked": asked, "states": list(BatchState), "carriers": known}
+    return render(visit, "batches.html", batches=found, next=following, **values)
+
+
+@router.get("/batches/new")
+def page_new_batch(visit: Visit) -> Response:
+    """The form to send a file by."""
+    return _form(visit, Entered())
+
+
+@router.post("/batches/new")
+async def page_do_upload_batch(visit: Visit) -> Response:
+    """Take a file, as POST /v1/batches does; its page then says how far the import is."""
+    request, who = visit.request, visit.who
+    limit = visit.settings.upload_limit_mb * 1_048_576
+    folder = await run_in_threadpool(folder_of, visit.settings.data)
+    fields = Filled()
+    try:
+        async with uploads.taken(request, visit.settings, folder, limit) as upload:
+            fields = Filled({name: [value] for name, value in upload.fields.items()})
+            if not upload.file.size:
+                raise Invalid("Choose a file that is not empty.", field="file")
+            carrier = await run_in_threadpool(check_carrier, visit.settings, carrier_of(who, upload))
+            found = await visit.db.awrite(register, carrier, upload.named, who.name)
+            begin(visit.db, found, upload, spool_path(folder, carrier, upload.file.sha256))
+    except (Invalid, Forbidden, TooLarge) as error:
+        return _form(visit, refused(error, fields))
+    told = (
+        say("The file has come; it is being read.") if found.created else say("This file is known already.")
+    )
+    return back(visit, f"/batches/{found.id}", told)
+
+
+def _form(visit: Visiting, entered: Entered) -> Response:
+    known, limit = listed.carriers(visit.settings), visit.settings.upload_limit_mb
+    return render(visit, "new_batch.html", entered.status, entered=entered, carriers=known, limit=limit)

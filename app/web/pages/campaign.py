@@ -1,0 +1,35 @@
+"""A campaign's page, and the stream of its runs' figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Header, Response
+
+from app.api import Id
+from app.web import names
+from app.web.scenes import followed
+from app.web.scenes.campaign import campaign_scene
+from app.web.scenes.followed import Followed
+from app.web.scenes.overview import Watch
+from app.web.show import Visit, render
+
+router = APIRouter(include_in_schema=False)
+LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
+
+
+@router.get("/campaigns/{campaign_id}")
+async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
+    """What is said, on whose approval, and what has come of it."""
+    pulse = cast(Watch, visit.request.app.state.watch).pulse
+    scene = await visit.db.aread(campaign_scene, campaign_id, visit.who, pulse)
+    shape = followed.shape(scene.dossier.campaign.state, scene.runs)
+    drawn = scene.curve.points[0][1] if scene.curve else ()
+    carriers = {carrier: names.network(carrier) for carrier in drawn}
+    return render(visit, "campaign.html", scene=scene, shape=shape, carriers=carriers)
+
+
+@router.get("/campaigns/{campaign_id}/events")
+async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = "") -> Response:
+    """The figures of its runs whenever they change, until all are over."""
+    return await followed.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)

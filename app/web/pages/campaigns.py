@@ -1,0 +1,113 @@
+"""The list of campaigns, the newest first, by state, carrier and directive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection, select
+
+from app.campaigns import queries
+from app.campaigns.queries import WantedCampaigns
+from app.models import directives, lanes, runs
+from app.states import CampaignState
+from app.web import names
+from app.web.show import Visit, render
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 30
+_LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A campaign in the list. runs: (run, carrier, state) of those that may be seen."""
+
+    id: int
+    name: str
+    sender: str
+    state: CampaignState
+    letter: str | None
+    created_at: datetime
+    created_by: str
+    runs: Sequence[tuple[int, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of the list; next: below which id it goes on; carriers, letters: what can be looked for."""
+
+    items: list[Row]
+    next: int | None
+    carriers: dict[str, str]
+    letters: dict[int, str]
+
+
+def listing(connection: Connection, wanted: WantedCampaigns, below: int, operator: str | None) -> Listing:
+    """Campaigns with an id under `below`, the newest first."""
+    found = queries.campaigns_before(connection, below, ON_A_PAGE, wanted)
+    members = _runs(connection, [each.id for each in found], operator)
+    letters = _letters(connection)
+    items = [
+        Row(
+            each.id,
+            each.name,
+            each.sender,
+            each.state,
+            letters.get(each.directive_id or 0),
+            each.created_at,
+            each.created_by,
+            members.get(each.id, []),
+        )
+        for each in found
+    ]
+    more = found[-1].id if len(found) == ON_A_PAGE else None
+    offered = _carriers(connection) if operator is None else {}
+    return Listing(items, more, offered, letters if operator is None else {})
+
+
+def _runs(
+    connection: Connection, ids: Sequence[int], operator: str | None
+) -> dict[int, list[tuple[int, str, str]]]:
+    c = runs.c
+    query = select(c.campaign_id, c.id, c.carrier, c.state).where(c.campaign_id.in_(ids)).order_by(c.id)
+    query = query if operator is None else query.where(c.carrier == operator)
+    found: dict[int, list[tuple[int, str, str]]] = {}
+    for campaign_id, *run in connection.execute(query):
+        found.setdefault(campaign_id, []).append((run[0], run[1], run[2]))
+    return found
+
+
+def _letters(connection: Connection) -> dict[int, str]:
+    query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
+    return {row.id: row.number for row in connection.execute(query)}
+
+
+def _carriers(connection: Connection) -> dict[str, str]:
+    query = select(lanes.c.carrier).union(select(runs.c.carrier))
+    return {name: names.network(name) for name in sorted(connection.execute(query).scalars())}
+
+
+@router.get("/campaigns")
+async def page_campaigns(
+    visit: Visit, state: str = "", carrier: str = "", directive: str = "", after: str = ""
+) -> Response:
+    """The list; a filter that makes no sense is as if it were not there."""
+    who = visit.who
+    asked = {"state": state if state in list(CampaignState) else "", "carrier": carrier[:40]}
+    letter = _number(directive)
+    asked["directive"] = str(letter) if letter else ""
+    wanted = WantedCampaigns(
+        state=CampaignState(asked["state"]) if asked["state"] else None,
+        carrier=asked["carrier"] or None,
+        operator=who.carrier,
+        directive_id=letter or None,
+    )
+    found = await visit.db.aread(listing, wanted, _number(after) or _LARGEST, who.carrier)
+    return render(visit, "campaigns.html", found=found, asked=asked, states=list(CampaignState))
+
+
+def _number(said: str) -> int:
+    return min(int(said), _LARGEST) if said.isascii() and said.isdecimal() and len(said) < 12 else 0

@@ -1,0 +1,267 @@
+"""A new campaign, and the edit of one: content with its estimate, runs, and the way to its approval."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection
+
+from app.api import Id
+from app.campaigns import lifecycle, queries
+from app.campaigns.drafts import DayHours, Draft
+from app.campaigns.queries import Dossier
+from app.campaigns.schemas import HeldRunBody, RunBody
+from app.config import Settings
+from app.errors import AppError, Conflict, Invalid, VersionChanged
+from app.http.answers import Answer, Claim, KeyReused, once
+from app.models import batches
+from app.states import RunState
+from app.web import listed
+from app.web.forms import drafting, purposes, read_fields
+from app.web.forms.bodies import Version, as_read, filled
+from app.web.forms.drafting import Choices
+from app.web.scenes.estimate import Sizes
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+_REFUSALS = (Invalid, Conflict, VersionChanged)
+_ONCE = "once"  # the field that tells one form from the next: the Idempotency-Key of a page
+
+# ---- a new one ------------------------------------------------------------------------------------------
+
+
+@router.get("/compose")
+async def page_compose(visit: Visit, text: str = "", directive: str = "") -> Response:
+    """The form of a new campaign."""
+    begun = {"text_key": text[:200], "directive_id": str(listed.number(directive) or "")}
+    begun |= {"day_starts": visit.settings.day_starts, "day_ends": visit.settings.day_ends}
+    return await _new(visit, Filled({name: [value] for name, value in begun.items()}), Entered(begun))
+
+
+@router.post("/compose")
+async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
+    """Keep the draft with a run for each carrier of the chosen batches; or show what it would cost."""
+    if fields.get("do") == "preview":
+        return await _new(visit, fields, _as_entered(fields))
+    try:
+        place = await visit.db.awrite(_create_once, fields, visit)
+    except _REFUSALS as error:
+        return await _new(visit, fields, refused(error, fields))
+    return back(visit, place, say("The draft is kept. Look at its runs, then submit it."))
+
+
+def _create_once(connection: Connection, fields: Filled, visit: Visiting) -> str:
+    """Where the draft is edited; a form that is sent twice has made one."""
+
+    def act(connection: Connection) -> Answer:
+        draft, chosen = drafting.draft(fields), drafting.chosen_batches(fields)
+        campaign_id = _create(connection, draft, chosen, visit.who.name, _hours(visit.settings))
+        return Answer(303, {"location": f"/campaigns/{campaign_id}/edit"}, b"")
+
+    if not fields.get(_ONCE):
+        return act(connection).headers["location"]
+    said = repr(sorted(fields.lists.items())).encode("utf-8", "surrogatepass")
+    claim = Claim(visit.who.name, f"page {fields.get(_ONCE)[:80]}", hashlib.sha256(said).hexdigest())
+    try:
+        answer, _ = once(connection, claim, visit.settings.idempotency_ms, act)
+    except KeyReused:
+        raise Conflict(
+            "This form was sent before with other fields; open the page anew for another campaign."
+        ) from None
+    return answer.headers["location"]
+
+
+def _create(connection: Connection, draft: Draft, chosen: list[int], who: str, default: DayHours) -> int:
+    """The campaign and its runs, all of it or nothing."""
+    campaign_id = lifecycle.create(connection, draft, default, who)
+    query = batches.select().where(batches.c.id.in_(chosen)).order_by(batches.c.id)
+    members: dict[str, list[int]] = {}
+    for row in connection.execute(query):
+        members.setdefault(row.carrier, []).append(row.id)
+    for carrier, ids in members.items():
+        lifecycle.add_run(connection, campaign_id, carrier, ids, who)
+    return campaign_id
+
+
+async def _new(visit: Visiting, fields: Filled, entered: Entered) -> Response:
+    choices = await visit.db.aread(drafting.choices)
+    found = await visit.db.aread(drafting.preview, fields, visit.settings)
+    ticked = set(drafting.chosen_batches(fields))
+    return _render(visit, entered, choices=choices, estimate=found, ticked=ticked, dossier=None, kept={})
+
+
+# ---- one that there is ----------------------------------------------------------------------------------
+
+
+@router.get("/campaigns/{campaign_id}/edit")
+async def page_edit(campaign_id: Id, visit: Visit) -> Response:
+    """Content, runs and the next step of a campaign."""
+    return await _edit(visit, campaign_id)
+
+
+@router.post("/campaigns/{campaign_id}/edit")
+async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Replace the content, or show what it would cost."""
+    if fields.get("do") == "preview":
+        return await _edit(visit, campaign_id, _as_entered(fields), fields)
+    try:
+        who, default = visit.who.name, _hours(visit.settings)
+        await visit.db.awrite(_replace, campaign_id, fields, who, default)
+    except _REFUSALS as error:
+        return await _edit(visit, campaign_id, refused(error, fields), fields)
+    return _done(visit, campaign_id, say("The content is kept."))
+
+
+def _replace(connection: Connection, campaign_id: int, fields: Filled, who: str, default: DayHours) -> None:
+    kept = drafting.further(queries.campaign(connection, campaign_id))
+    draft, version = drafting.draft(fields, kept), read_fields.needed(fields, "version")
+    lifecycle.edit(connection, campaign_id, version, draft, default, who)
+
+
+@router.post("/campaigns/{campaign_id}/runs")
+async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
+    """Give it a run over the ticked batches of one carrier."""
+
+    def work(connection: Connection) -> None:
+        body = filled(RunBody, said)
+        as_read(connection, campaign_id, version)
+        lifecycle.add_run(connection, campaign_id, body.carrier, body.batch_ids, visit.who.name)
+
+    said = {"carrier": fields.get("carrier"), "batch_ids": drafting.chosen_batches(fields)}
+    try:
+        await visit.db.awrite(work)
+    except _REFUSALS as error:
+        return await _edit(visit, campaign_id, _above(error))
+    return _done(visit, campaign_id, say("The run is added."))
+
+
+@router.post("/campaigns/{campaign_id}/held-runs")
+async def page_do_add_held_run(
+    campaign_id: Id, visit: Visit, fields: Fields, version: Version = ""
+) -> Response:
+    """Give it a run at a carrier that sends to its own subscribers."""
+
+    def work(connection: Connection) -> None:
+        said: dict[str, Any] = {name: fields.get(name) for name in ("carrier", "area_basis")}
+        said["areas"] = fields.get("areas").replace(",", " ").split()
+        said["estimated"] = read_fields.needed(fields, "estimated")
+        body = filled(HeldRunBody, said)
+        as_read(connection, campaign_id, version)
+        lifecycle.add_held_run(connection, campaign_id, body.carrier, body.audience(), visit.who.name)
+
+    try:
+        await visit.db.awrite(work)
+    except _REFUSALS as error:
+        return await _edit(visit, campaign_id, _above(error))
+    return _done(visit, campaign_id, say("The run is added."))
+
+
+@router.post("/runs/{run_id}/remove")
+async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") -> Response:
+    """Take a planned run out of its campaign."""
+    campaign_id = (await visit.db.aread(queries.run, run_id)).campaign_id
+
+    def work(connection: Connection) -> None:
+        as_read(connection, campaign_id, version)
+        lifecycle.remove_run(connection, run_id, visit.who.name)
+
+    try:
+        await visit.db.awrite(work)
+    except _REFUSALS as error:
+        return await _edit(visit, campaign_id, _above(error))
+    return _done(visit, campaign_id, say("The run is removed."))
+
+
+@router.post("/campaigns/{campaign_id}/submit")
+async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
+    """Hand the draft over for approval."""
+
+    def work(connection: Connection) -> None:
+        as_read(connection, campaign_id, version)
+        lifecycle.submit(connection, campaign_id, visit.who.name)
+
+    try:
+        await visit.db.awrite(work)
+    except _REFUSALS as error:
+        return await _edit(visit, campaign_id, _above(error))
+    return back(
+        visit, f"/campaigns/{campaign_id}", say("The campaign is submitted; another person decides now.")
+    )
+
+
+async def _edit(
+    visit: Visiting, campaign_id: int, entered: Entered | None = None, fields: Filled | None = None
+) -> Response:
+    dossier = await visit.db.aread(queries.dossier, campaign_id)
+    shown = drafting.values(dossier.campaign)
+    # What was refused for another form of the page leaves the content as it is kept.
+    entered = Entered(shown) if entered is None else entered if entered.values else _with(entered, shown)
+    fields = fields or Filled({name: [value] for name, value in shown.items()})
+    choices = await visit.db.aread(drafting.choices)
+    found = await visit.db.aread(drafting.preview, fields, visit.settings, _sizes(dossier))
+    kept = drafting.further(dossier.campaign)
+    return _render(visit, entered, choices=choices, estimate=found, ticked=set(), dossier=dossier, kept=kept)
+
+
+def _sizes(of: Dossier) -> Sizes:
+    """Subscribers of the runs that it has."""
+    held = {run.carrier: run.audience.estimated for run in of.runs if run.audience}
+    return Sizes({run.carrier: run.subscribers for run in of.runs if not run.audience}, held)
+
+
+# ---- both -----------------------------------------------------------------------------------------------
+
+
+def _render(visit: Visiting, entered: Entered, **values: Any) -> Response:
+    carriers, dossier = listed.carriers(visit.settings), values["dossier"]
+    runs = dossier.runs if dossier else []
+    taken = {run.carrier for run in runs}
+    of = {
+        "entered": entered,
+        "blank": Entered(),
+        "once": entered.values.get(_ONCE) or secrets.token_urlsafe(16),
+        "purposes": purposes,
+        "offered": _offered(visit, values["choices"]),
+        "free": {key: name for key, name in carriers.items() if key not in taken},
+        "begun": any(run.state != RunState.PLANNED for run in runs),
+        "people": sum(run.audience.estimated if run.audience else run.subscribers for run in runs),
+    }
+    return render(visit, "compose.html", entered.status, **of, **values)
+
+
+def _offered(visit: Visiting, of: Choices) -> dict[str, dict[str, str]]:
+    """The form's lists, in the reader's language; a first line for nothing where that is possible."""
+    tell = visit.speaker.say
+    return {
+        "letters": {"": tell(say("without a directive"))}
+        | {str(key): each for key, each in of.letters.items()},
+        "texts": {"": tell(say("a wording of your own"))} | dict(of.texts),
+        "forms": {key: tell(each) for key, each in purposes.FORMS.items()},
+        "purposes": {key: tell(each) for key, each in purposes.PURPOSES.items()},
+        "bases": {key: tell(each) for key, each in purposes.BASES.items()},
+    }
+
+
+def _as_entered(fields: Filled) -> Entered:
+    return Entered({name: fields.raw(name) for name in fields.lists})
+
+
+def _above(error: AppError) -> Entered:
+    """A refusal that belongs to no field of the content."""
+    return Entered(sentences=[error.detail], slug=error.slug, status=error.status)
+
+
+def _with(entered: Entered, shown: dict[str, str]) -> Entered:
+    return Entered(shown, {}, entered.sentences, entered.slug, entered.status)
+
+
+def _hours(settings: Settings) -> DayHours:
+    return DayHours(settings.day_starts, settings.day_ends)
+
+
+def _done(visit: Visiting, campaign_id: int, sentence: Said) -> Response:
+    return back(visit, f"/campaigns/{campaign_id}/edit", sentence)

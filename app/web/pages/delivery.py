@@ -1,0 +1,44 @@
+"""One delivery with its whole history: every submission, every receipt, every decision; its number masked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from sqlalchemy import Connection, select
+
+from app import areas, clock
+from app.api import Id
+from app.models import campaigns
+from app.receipts import story
+from app.web.scenes import fates
+from app.web.show import Visit, render
+
+router = APIRouter(include_in_schema=False)
+Line = Annotated[int, Path(ge=0, le=2**31 - 1)]
+
+
+@router.get("/deliveries/{campaign_id}/{batch_id}/{line}")
+async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit) -> Response:
+    """The delivery of this line of the batch in this campaign."""
+
+    def work(connection: Connection) -> tuple[story.Story, str]:
+        found = story.story(connection, campaign_id, batch_id, line)
+        name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar_one()
+        return found, name
+
+    found, name = await visit.db.aread(work)
+    return render(
+        visit,
+        "delivery.html",
+        of=found,
+        campaign=name,
+        fates=fates,
+        area=_area(found.area, found.submitted_at),
+    )
+
+
+def _area(code: str | None, at: datetime | None) -> str | None:
+    """The name that the area had when the message went out."""
+    return None if code is None else areas.name(code, clock.local(at or clock.now()).date())

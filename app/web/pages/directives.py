@@ -1,0 +1,121 @@
+"""Directives: the list, a new letter, one letter against its deadline, and what its addressees report."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from app import clock
+from app.api import Id
+from app.auth.roles import may
+from app.campaigns import directives
+from app.campaigns.schemas import DirectiveBody
+from app.errors import AppError, Conflict, Invalid
+from app.reports.addressees import Addressee
+from app.reports.intake import outreach
+from app.reports.intake.outreach_routes import AddresseeBody
+from app.reports.papers import Source
+from app.web.forms import outreach_fields, purposes, read_fields
+from app.web.forms.bodies import filled
+from app.web.scenes import letters
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/directives")
+async def page_directives(visit: Visit, after: str = "") -> Response:
+    """The newest first, each with what its addressees have reported."""
+    found = await visit.db.aread(letters.listing, after, visit.who.carrier)
+    writes = may(visit.who.role, "create_directive")
+    return render(visit, "directives.html", found=found, writes=writes)
+
+
+@router.get("/directives/new")
+def page_new_directive(visit: Visit) -> Response:
+    """The form of a new letter."""
+    return _new(visit, Entered())
+
+
+@router.post("/directives/new")
+async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
+    """Keep it."""
+    try:
+        letter = filled(DirectiveBody, _letter(fields)).letter()
+        directive_id = await visit.db.awrite(directives.create, letter, visit.who.name)
+    except (Conflict, Invalid) as error:
+        return _new(visit, refused(error, fields))
+    return back(visit, f"/directives/{directive_id}", say("The directive is kept."))
+
+
+@router.get("/directives/{directive_id}")
+async def page_directive(directive_id: Id, visit: Visit) -> Response:
+    """The letter, its countdown, its campaigns, and for the office who has reported and who is late."""
+    return await _one(visit, directive_id, Entered())
+
+
+@router.post("/directives/{directive_id}/addressees")
+async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Say of which kind an addressee is and where it is reminded, or add one."""
+    try:
+        said: dict[str, Any] = {name: fields.get(name) or None for name in ("carrier", "email")}
+        said |= {name: fields.get(name) for name in ("name", "kind")}
+        body = filled(AddresseeBody, said)
+        of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
+        await visit.db.awrite(outreach.register, of, visit.who.name)
+    except (Conflict, Invalid) as error:
+        return await _one(visit, directive_id, refused(error, fields))
+    return back(visit, f"/directives/{directive_id}", say("The addressee is kept."))
+
+
+@router.get("/directives/{directive_id}/report")
+async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> Response:
+    """The form in which an addressee's report is entered; its last one is filled in already."""
+    if not addressee:
+        return back(visit, f"/directives/{directive_id}")
+    form = await visit.db.aread(letters.report_form, directive_id, addressee[:200])
+    begun = outreach_fields.begun(form.last) if form.last else {}
+    return _report(visit, form, Entered(begun | {"addressee": addressee}))
+
+
+@router.post("/directives/{directive_id}/report")
+async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Keep it as the addressee's next version."""
+    try:
+        claim = outreach_fields.body(fields).claim(Source.API)
+        await visit.db.awrite(outreach.report, directive_id, claim, visit.who.name)
+    except AppError as error:
+        if not fields.get("addressee"):
+            raise
+        form = await visit.db.aread(letters.report_form, directive_id, fields.get("addressee"))
+        return _report(visit, form, outreach_fields.refused(error, fields))
+    return back(visit, f"/directives/{directive_id}", say("The report is kept."))
+
+
+def _letter(fields: Filled) -> dict[str, Any]:
+    lines = (line.strip() for line in fields.raw("addressees").splitlines())
+    said: dict[str, Any] = {name: fields.get(name) for name in ("number", "issued_on", "issuer", "subject")}
+    due = read_fields.moment(fields, "report_deadline")
+    return said | {"report_deadline": due, "addressees": [line for line in lines if line]}
+
+
+def _new(visit: Visiting, entered: Entered) -> Response:
+    today = f"{clock.local(clock.now()).date():%Y-%m-%d}"
+    return render(visit, "new_directive.html", entered.status, entered=entered, today=today)
+
+
+async def _one(visit: Visiting, directive_id: int, entered: Entered) -> Response:
+    office, writes = may(visit.who.role, "get_status"), may(visit.who.role, "set_addressee")
+    found = await visit.db.aread(letters.letter, directive_id, office, visit.who.carrier)
+    kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
+    values = {"found": found, "writes": writes, "kinds": kinds, "channels": purposes.CHANNELS}
+    return render(visit, "directive.html", entered.status, entered=entered, **values)
+
+
+def _report(visit: Visiting, form: letters.ReportForm, entered: Entered) -> Response:
+    rows = outreach_fields.rows(entered)
+    channels = {key: visit.speaker.say(each) for key, each in purposes.CHANNELS.items()}
+    values = {"form_of": form, "rows": rows, "channels": channels}
+    return render(visit, "outreach.html", entered.status, entered=entered, **values)

@@ -1,0 +1,79 @@
+"""Erasures with their certificates, and what is kept until when, or why it can't be due yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection
+
+from app import clock
+from app.api import Id
+from app.privacy import certificates, due
+from app.privacy.certificates import Certificate
+from app.privacy.subjects import Kind, Subject, Terms
+from app.web import listed
+from app.web.show import Visit, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 50
+_MOST = 300  # of what is kept are shown; the first to be due first
+
+KINDS: dict[Kind, Said] = {
+    Kind.CAMPAIGN: say("numbers of a campaign"),
+    Kind.BATCH: say("subscribers of a batch"),
+    Kind.RECEIPT_FILE: say("lines of a result file"),
+    Kind.QUARANTINE: say("receipts in quarantine"),
+    Kind.TOTALS: say("totals of a campaign"),
+    Kind.NOTICES: say("notices"),
+    Kind.AUDIT: say("acts of the audit"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that is kept. due_at: None while `why` says what keeps it; else why is the rule."""
+
+    kind: Kind
+    id: int | None
+    name: str
+    due_at: datetime | None
+    why: str
+
+
+@router.get("/erasures")
+async def page_erasures(visit: Visit, after: str = "") -> Response:
+    """The newest first; on the first page what comes next."""
+    settings, below = visit.settings, listed.number(after)
+    terms = Terms(settings.retention_days, settings.records_months)
+
+    def work(connection: Connection) -> tuple[list[Certificate], list[Kept]]:
+        made = certificates.newest(connection, below or listed.LARGEST, ON_A_PAGE)
+        return list(made), [] if below else _kept(connection, terms)
+
+    made, kept = await visit.db.aread(work)
+    following = made[-1].id if len(made) == ON_A_PAGE else None
+    values: dict[str, Any] = {"made": made, "kept": kept, "kinds": KINDS, "terms": terms, "next": following}
+    return render(visit, "erasures.html", first=not below, **values)
+
+
+@router.get("/erasures/{erasure_id}")
+async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
+    """One certificate, as it is printed and filed."""
+    found = await visit.db.aread(certificates.get, erasure_id)
+    return render(visit, "erasure.html", of=found, paper=certificates.text(found))
+
+
+def _kept(connection: Connection, terms: Terms) -> list[Kept]:
+    """The first to be due first, then what can't be due yet."""
+    found = sorted(due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0))
+    return [_shown(each) for each in islice(found, _MOST)]
+
+
+def _shown(of: Subject) -> Kept:
+    at = None if of.due_at is None else clock.from_ms(of.due_at)
+    return Kept(of.kind, of.id, of.name, at, of.held or of.rule)

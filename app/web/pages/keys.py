@@ -1,0 +1,74 @@
+"""The pages of API keys: listed, made, given another secret, ended; a secret is shown once, on the answer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from app.access import acts
+from app.access.acts import NewKey
+from app.auth import keys
+from app.errors import Conflict, Invalid
+from app.web import listed
+from app.web.forms import read_fields
+from app.web.pages.people import carrier_of, name_of, role_of
+from app.web.show import Entered, Fields, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+
+Name = Annotated[str, Path(max_length=80)]
+
+
+@router.get("/keys")
+def page_keys(visit: Visit) -> Response:
+    """All keys, without their secrets."""
+    return _list(visit, Entered())
+
+
+@router.post("/keys")
+def page_do_add_key(visit: Visit, fields: Fields) -> Response:
+    """Make a key, by the same verb as POST /v1/keys; sent again it is refused, since the name is taken."""
+    try:
+        name = name_of(fields)
+        expires = read_fields.moment(fields, "expires_at")
+        wanted = NewKey(name, role_of(fields), carrier_of(fields), expires)
+        secret = visit.db.write(acts.add_key, wanted, visit.who.name)
+    except (Conflict, Invalid) as error:
+        return _list(visit, refused(error, fields))
+    return render(visit, "shown_key.html", 201, name=name, secret=secret)
+
+
+@router.get("/keys/{name}")
+def page_key(name: Name, visit: Visit) -> Response:
+    """One key, and what can be done."""
+    return _one(visit, name, Entered())
+
+
+@router.post("/keys/{name}/rotate")
+def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
+    """Another secret; the one before stays good for the hours that are entered."""
+    try:
+        hours = read_fields.needed(fields, "overlap")
+        secret = visit.db.write(acts.rotate_key, name, timedelta(hours=hours), visit.who.name)
+    except (Conflict, Invalid) as error:
+        return _one(visit, name, refused(error, fields))
+    return render(visit, "shown_key.html", name=name, secret=secret)
+
+
+@router.post("/keys/{name}/revoke")
+def page_do_revoke_key(name: Name, visit: Visit) -> Response:
+    """End a key at once."""
+    visit.db.write(acts.revoke_key, name, visit.who.name)
+    return back(visit, "/keys", say("The key {name} is over."), name=name)
+
+
+def _list(visit: Visiting, entered: Entered) -> Response:
+    found, carriers = visit.db.read(keys.list_keys), listed.carriers(visit.settings)
+    return render(visit, "keys.html", entered.status, entered=entered, keys=found, carriers=carriers)
+
+
+def _one(visit: Visiting, name: str, entered: Entered) -> Response:
+    return render(visit, "key.html", entered.status, entered=entered, key=visit.db.read(keys.get_key, name))

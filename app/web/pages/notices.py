@@ -1,0 +1,52 @@
+"""Notices that go outside, reminders by e-mail and events by webhook: their state, and sent once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection
+
+from app.api import Id
+from app.auth.roles import may
+from app.notices import outbox
+from app.notices.outbox import Channel, NoticeState
+from app.web import listed
+from app.web.show import Visit, back, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 50
+
+STATES: dict[NoticeState, tuple[str, Said]] = {
+    NoticeState.WAITING: ("wait", say("still to be sent")),
+    NoticeState.SENT: ("good", say("taken by the other side")),
+    NoticeState.FAILED: ("bad", say("not taken")),
+}
+CHANNELS: dict[Channel, Said] = {Channel.EMAIL: say("e-mail"), Channel.WEBHOOK: say("webhook")}
+
+
+@router.get("/notices")
+async def page_notices(visit: Visit, state: str = "", after: str = "") -> Response:
+    """The newest first, in one state or any."""
+    asked = NoticeState(state) if state in list(NoticeState) else None
+    below = listed.number(after) or listed.LARGEST
+    found = await visit.db.aread(outbox.newest, below, ON_A_PAGE, asked)
+    following = found[-1].id if len(found) == ON_A_PAGE else None
+    values: dict[str, Any] = {
+        "states": STATES,
+        "channels": CHANNELS,
+        "again": may(visit.who.role, "replay_notice"),
+    }
+    return render(visit, "notices.html", notices=found, asked=asked or "", next=following, **values)
+
+
+@router.post("/notices/{notice_id}/replay")
+async def page_do_replay_notice(notice_id: Id, visit: Visit) -> Response:
+    """Send one once more, under the same id."""
+
+    def work(connection: Connection) -> None:
+        outbox.replay(connection, notice_id, visit.who.name)
+
+    await visit.db.awrite(work)
+    return back(visit, "/notices", say("Notice {n} is sent once more."), n=notice_id)

@@ -1,0 +1,93 @@
+"""The do-not-send list of each carrier: who asked not to be written to; numbers added and taken off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from fastapi import APIRouter, Response
+
+from app.auth.roles import may
+from app.batches.carriers import check_carrier
+from app.errors import AppError, Forbidden, Invalid
+from app.privacy import do_not_send
+from app.privacy.do_not_send import Changed
+from app.privacy.routes import Numbers, named
+from app.web import listed
+from app.web.forms.bodies import filled
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 100
+_BETWEEN = re.compile(r"[\n,;]+")
+_SHOWN = 20  # places of what could not be read
+
+_ADDED: tuple[Said, Said] = (
+    say("{n} numbers are on the list now; {known} were on it before."),
+    say("{n} numbers are on the list now; {known} were on it before. Not read, by their place: {places}."),
+)
+_REMOVED: tuple[Said, Said] = (
+    say("{n} numbers are off the list; {known} were not on it."),
+    say("{n} numbers are off the list; {known} were not on it. Not read, by their place: {places}."),
+)
+
+
+@router.get("/do-not-send")
+async def page_opt_outs(visit: Visit, carrier: str = "", after: str = "") -> Response:
+    """The newest first; an operator sees its own carrier's."""
+    return await _page(visit, visit.who.carrier or carrier[:40], listed.number(after), Entered())
+
+
+@router.post("/do-not-send/add")
+async def page_do_add_do_not_send(visit: Visit, fields: Fields) -> Response:
+    """Put numbers on the list, by the same verb as POST /v1/do-not-send."""
+    return await _change(visit, fields, do_not_send.add, _ADDED)
+
+
+@router.post("/do-not-send/remove")
+async def page_do_remove_do_not_send(visit: Visit, fields: Fields) -> Response:
+    """Take numbers off the list, by the same verb as POST /v1/do-not-send/remove."""
+    return await _change(visit, fields, do_not_send.remove, _REMOVED)
+
+
+async def _change(
+    visit: Visiting, fields: Filled, verb: Callable[..., Changed], told: tuple[Said, Said]
+) -> Response:
+    try:
+        body = _body(fields)
+        carrier = check_carrier(visit.settings, named(visit.who, body.carrier))
+        work = partial(verb, carrier=carrier, numbers=body.numbers, who=visit.who.name)
+        done = await visit.db.awrite(work)
+    except (Forbidden, Invalid) as error:
+        return await _page(visit, visit.who.carrier or "", 0, refused(error, fields, "numbers"))
+    values: dict[str, str | int] = {"n": done.changed, "known": done.unchanged}
+    if done.refused:
+        places = [str(each.place) for each in done.refused[:_SHOWN]]
+        values["places"] = ", ".join(places) + (" …" if len(done.refused) > _SHOWN else "")
+    return back(visit, f"/do-not-send?carrier={carrier}", told[bool(done.refused)], **values)
+
+
+def _body(fields: Filled) -> Numbers:
+    """One number a line, or between commas; what is none is named by its place and never repeated."""
+    numbers = [each.strip() for each in _BETWEEN.split(fields.get("numbers")) if each.strip()]
+    if not numbers:
+        raise Invalid("Enter a number, one on each line.", field="numbers")
+    if any(len(each) > do_not_send.LONGEST for each in numbers):
+        raise Invalid("Put each number on a line of its own.", field="numbers")
+    try:
+        return filled(Numbers, {"carrier": fields.get("carrier") or None, "numbers": numbers})
+    except AppError as error:
+        raise Invalid(f"At most {do_not_send.MOST} numbers at once.", field="numbers") from error
+
+
+async def _page(visit: Visiting, carrier: str, after: int, entered: Entered) -> Response:
+    below = after or listed.LARGEST
+    found = await visit.db.aread(do_not_send.newest, below, ON_A_PAGE, carrier or None)
+    following = found[-1].id if len(found) == ON_A_PAGE else None
+    known = {} if visit.who.carrier else listed.carriers(visit.settings)
+    values = {"carriers": known, "asked": carrier, "changes": may(visit.who.role, "add_do_not_send")}
+    return render(
+        visit, "opt_outs.html", entered.status, entries=found, next=following, entered=entered, **values
+    )

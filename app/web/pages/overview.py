@@ -1,0 +1,40 @@
+"""The overview: one screen for whoever wants to know how everything stands, and its stream of changes."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
+
+from app.http import events
+from app.http.events import Hub
+from app.web.scenes import overview as overview_scene
+from app.web.scenes.overview import Watch
+from app.web.show import Visit, render
+
+router = APIRouter(include_in_schema=False)
+
+
+def get_overview(request: Request) -> Hub[str]:
+    """The hub that app/main.py made."""
+    return cast(Hub[str], request.app.state.overview)
+
+
+@router.get("/")
+async def page_overview(visit: Visit) -> Response:
+    """Deadlines, campaigns, and what is to be done."""
+    watch = cast(Watch, visit.request.app.state.watch)
+    scene = await visit.db.aread(overview_scene.scene, visit.who.carrier, watch.pulse)
+    return render(visit, "overview.html", scene=scene, shape=overview_scene.shape(scene))
+
+
+@router.get("/overview/events")
+async def page_overview_events(
+    visit: Visit,
+    hub: Annotated[Hub[str], Depends(get_overview)],
+    last_id: Annotated[str, Header(alias="Last-Event-ID", max_length=64)] = "",
+) -> Response:
+    """The figures of the overview whenever they change; one look at the database serves all who watch."""
+    stream = hub.stream(visit.who.carrier or "", last_id)
+    return StreamingResponse(stream, headers=events.HEADERS, media_type=events.MEDIA_TYPE)

@@ -1,0 +1,116 @@
+"""The pages of people: who may sign in, let in and disabled, another password, signed out everywhere."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from pydantic import TypeAdapter, ValidationError
+
+from app.access import acts, schemas
+from app.access.acts import NewPerson
+from app.auth import people
+from app.auth.passwords import hash_password
+from app.auth.roles import Role
+from app.errors import Conflict, Invalid
+from app.web import listed
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+
+Name = Annotated[str, Path(max_length=80)]
+_NAMES: TypeAdapter[str] = TypeAdapter(schemas.Name)
+_CARRIERS: TypeAdapter[str] = TypeAdapter(schemas.Carrier)
+
+
+@router.get("/people")
+def page_people(visit: Visit) -> Response:
+    """Everybody who may sign in, or might once."""
+    return _list(visit, Entered())
+
+
+@router.post("/people")
+def page_do_add_user(visit: Visit, fields: Fields) -> Response:
+    """Let a person in, by the same verb as POST /v1/users."""
+    try:
+        name = name_of(fields)
+        wanted = NewPerson(name, role_of(fields), carrier_of(fields))
+        hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
+        visit.db.write(acts.add_hashed, wanted, hashed, visit.who.name)
+    except (Conflict, Invalid) as error:
+        return _list(visit, refused(error, fields, "password"))
+    return back(visit, "/people", say("{name} may sign in now."), name=name)
+
+
+@router.get("/people/{name}")
+def page_person(name: Name, visit: Visit) -> Response:
+    """One person, and what can be done."""
+    return _one(visit, name, Entered())
+
+
+@router.post("/people/{name}/disable")
+def page_do_disable_user(name: Name, visit: Visit) -> Response:
+    """Let a person in no more."""
+    try:
+        visit.db.write(acts.disable_person, name, visit.who.name)
+    except Conflict as error:
+        return _one(visit, name, refused(error, Filled()))
+    return back(visit, "/people", say("{name} is let in no more."), name=name)
+
+
+@router.post("/people/{name}/password")
+def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Response:
+    """Another password for somebody who has lost the old one."""
+    visit.db.read(people.get, name)
+    try:
+        hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
+        visit.db.write(acts.set_hashed, name, hashed, visit.who.name)
+    except Invalid as error:
+        return _one(visit, name, refused(error, fields, "password"))
+    return back(visit, "/people", say("{name} has another password; every session is over."), name=name)
+
+
+@router.post("/people/{name}/sign-out")
+def page_do_sign_out_user(name: Name, visit: Visit) -> Response:
+    """End all sessions of a person."""
+    visit.db.write(acts.end_sessions, name, visit.who.name)
+    return back(visit, "/people", say("{name} is signed out everywhere."), name=name)
+
+
+def name_of(fields: Filled) -> str:
+    """The name of a person or a key, as the API would take it."""
+    try:
+        return _NAMES.validate_python(fields.get("name"))
+    except ValidationError:
+        raise Invalid(
+            "A name begins with a letter or a digit; 80 characters at most.", field="name"
+        ) from None
+
+
+def role_of(fields: Filled) -> str:
+    """The role that was chosen."""
+    said = fields.get("role")
+    if said not in list(Role):
+        raise Invalid(f"The role is one of {', '.join(Role)}.", field="role")
+    return said
+
+
+def carrier_of(fields: Filled) -> str | None:
+    """The carrier, for an operator; the verb says where it is missing or too much."""
+    if not fields.get("carrier"):
+        return None
+    try:
+        return _CARRIERS.validate_python(fields.get("carrier"))
+    except ValidationError:
+        raise Invalid("A carrier is written small and in one word, such as vnpt.", field="carrier") from None
+
+
+def _list(visit: Visiting, entered: Entered) -> Response:
+    found, carriers = visit.db.read(people.everybody), listed.carriers(visit.settings)
+    return render(visit, "people.html", entered.status, entered=entered, people=found, carriers=carriers)
+
+
+def _one(visit: Visiting, name: str, entered: Entered) -> Response:
+    person = visit.db.read(people.get, name)
+    return render(visit, "person.html", entered.status, entered=entered, person=person)

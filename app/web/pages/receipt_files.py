@@ -1,0 +1,141 @@
+"""The pages of a carrier's result files: sent by a form, reconciled with the ledger, line by line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection, select
+
+from app.api import Id
+from app.auth.roles import may
+from app.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
+from app.http import uploads
+from app.models import campaigns, runs
+from app.receipts.file_routes import claim_of
+from app.receipts.files import queries
+from app.receipts.files.register import Registered, register
+from app.receipts.files.spool import folder_of, import_spooled
+from app.receipts.files.verdicts import WORDS, Verdict
+from app.receipts.files.words import words_of
+from app.tables.spool import spool_path
+from app.tables.upload import Upload
+from app.web import listed
+from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 50
+_CAMPAIGNS = 100  # of the newest can one be chosen by name
+
+LEVELS: Mapping[str, Said] = {
+    "": say("as much as the link's own receipts"),
+    "operator": say("that the carrier's centre has taken it"),
+    "handset": say("that the telephone has received it"),
+}
+# Short names of what can become of a line; the sentence of each stands beside it.
+VERDICTS: Mapping[str, Said] = {
+    Verdict.AGREED: say("agrees"),
+    Verdict.SETTLED: say("told something new"),
+    Verdict.SAYS_DELIVERED: say("contradicts: delivered"),
+    Verdict.SAYS_UNDELIVERED: say("contradicts: not delivered"),
+    Verdict.OPEN: say("still open"),
+    Verdict.REPEATED: say("repeated"),
+    Verdict.UNSENT: say("was not sent"),
+    Verdict.UNKNOWN: say("of no message of ours"),
+    Verdict.AMBIGUOUS: say("ambiguous"),
+    Verdict.BAD: say("can't be read"),
+}
+
+
+@router.get("/receipt-files")
+async def page_receipt_files(visit: Visit, after: str = "") -> Response:
+    """The newest first."""
+    below = listed.number(after) or listed.LARGEST
+    found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, visit.who.carrier)
+    following = found[-1].id if len(found) == ON_A_PAGE else None
+    sends = may(visit.who.role, "upload_receipt_file")
+    return render(visit, "receipt_files.html", files=found, next=following, sends=sends)
+
+
+@router.get("/receipt-files/new")
+def page_new_receipt_file(visit: Visit) -> Response:
+    """The form to send a result file by."""
+    return _form(visit, Entered())
+
+
+@router.post("/receipt-files/new")
+async def page_do_upload_receipt_file(visit: Visit) -> Response:
+    """Take a file, as POST /v1/receipt-files does; its page then says what became of the lines."""
+    request, settings = visit.request, visit.settings
+    folder = await run_in_threadpool(folder_of, settings.data)
+    limit = settings.upload_limit_mb * 1_048_576
+    entered = Filled()
+    try:
+        async with uploads.taken(request, settings, folder, limit) as upload:
+            entered = Filled({name: [value] for name, value in upload.fields.items()})
+            found = await _take(visit, upload)
+    except (Conflict, Forbidden, Invalid, SetupError, TooLarge) as error:
+        return await run_in_threadpool(_form, visit, refused(error, entered))
+    told = (
+        say("The file has come; it is being applied.") if found.created else say("This file has come before.")
+    )
+    return back(visit, f"/receipt-files/{found.id}", told)
+
+
+async def _take(visit: Visiting, upload: Upload) -> Registered:
+    """Register the upload, and apply it beside everything else where it waits for that."""
+    settings, who = visit.settings, visit.who
+    if not upload.file.size:
+        raise Invalid("Choose a file that is not empty.", field="file")
+    claim = claim_of(who, upload)
+    words_of(settings.links.values(), claim.carrier)  # settings that can't be right are said at once
+    found = await visit.db.awrite(register, claim, upload.named, who.name)
+    if found.waiting:
+        path = upload.path.replace(spool_path(folder_of(settings.data), claim.carrier, upload.file.sha256))
+        ledger = visit.request.app.state.ledger
+        work = partial(import_spooled, visit.db, ledger, settings, found.id, path)
+        asyncio.get_running_loop().run_in_executor(None, work)
+    return found
+
+
+@router.get("/receipt-files/{file_id}")
+async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after: str = "") -> Response:
+    """The reconciliation, and lines of one verdict or all; what is strange is as if it were not there."""
+    asked = verdict if verdict in VERDICTS else ""
+
+    def work(connection: Connection) -> tuple[queries.ReceiptFile, list[queries.Line]]:
+        file = queries.get(connection, file_id, visit.who.carrier)
+        only = Verdict(asked) if asked else None
+        lines = queries.lines_page(connection, file_id, listed.number(after), ON_A_PAGE, only)
+        return file, list(lines)
+
+    file, lines = await visit.db.aread(work)
+    counts = {each.name: getattr(file.reconciliation, each.name) for each in fields(file.reconciliation)}
+    following = lines[-1].line if len(lines) == ON_A_PAGE else None
+    values: dict[str, Any] = {"verdicts": VERDICTS, "words": WORDS, "levels": LEVELS, "asked": asked}
+    return render(visit, "receipt_file.html", file=file, counts=counts, lines=lines, next=following, **values)
+
+
+def _form(visit: Visiting, entered: Entered) -> Response:
+    named = visit.db.read(_campaigns, visit.who.carrier)
+    values = {"carriers": listed.carriers(visit.settings), "campaigns": named, "levels": LEVELS}
+    limit = visit.settings.upload_limit_mb
+    return render(visit, "new_receipt_file.html", entered.status, entered=entered, limit=limit, **values)
+
+
+def _campaigns(connection: Connection, carrier: str | None) -> dict[int, str]:
+    """The newest that have a run, by number."""
+    own = (
+        select(runs.c.campaign_id)
+        if carrier is None
+        else select(runs.c.campaign_id).where(runs.c.carrier == carrier)
+    )
+    query = select(campaigns.c.id, campaigns.c.name).where(campaigns.c.id.in_(own))
+    newest = query.order_by(campaigns.c.id.desc()).limit(_CAMPAIGNS)
+    return {row.id: row.name for row in connection.execute(newest)}

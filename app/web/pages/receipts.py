@@ -1,0 +1,64 @@
+"""The log of receipts: what carriers told of messages, and what fits none; as it came, numbers masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection
+
+from app.receipts import log
+from app.receipts.log import Before, Why
+from app.web import listed
+from app.web.scenes import fates
+from app.web.show import Visit, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 50
+
+WHY: dict[Why, Said] = {
+    Why.NO_SUCH_REFERENCE: say(
+        "No submission has this reference, and no message to this number waits without one."
+    ),
+    Why.NO_MESSAGE: say(
+        "It names no reference, and no message went to this number over these links lately, or several did."
+    ),
+    Why.NOTHING_NAMED: say("It names neither a reference nor a number."),
+}
+
+
+@router.get("/receipts")
+async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: str = "") -> Response:
+    """The newest first, of one lane or all; what is strange in the address is as if it were not there."""
+    quarantined = kind == "quarantine"
+
+    def work(connection: Connection) -> dict[str, Any]:
+        known = log.lanes_of(connection, visit.who.carrier)
+        chosen = {number: row for number, row in known.items() if number == listed.number(lane)}
+        asked = {"lane": listed.number(lane) if chosen else 0, "kind": "quarantine" if quarantined else ""}
+        part = _waiting if quarantined else _matched
+        found, following = part(connection, chosen or known, before)
+        waiting = log.how_many_wait(connection, known)
+        return {"lanes": known, "asked": asked, "found": found, "next": following, "waiting": waiting}
+
+    found = await visit.db.aread(work)
+    days = visit.settings.retention_days
+    return render(visit, "receipts.html", quarantined=quarantined, fates=fates, why=WHY, days=days, **found)
+
+
+def _matched(connection: Connection, of: log.Names, before: str) -> tuple[list[log.Matched], str]:
+    at, _, skip = before.partition("-")
+    place = Before(_number(at) or log.LATEST, listed.number(skip))
+    found, following = log.matched(connection, of, place, ON_A_PAGE)
+    return found, f"{following.at}-{following.skip}" if following else ""
+
+
+def _waiting(connection: Connection, of: log.Names, before: str) -> tuple[list[log.Waiting], str]:
+    found, following = log.waiting(connection, of, _number(before) or log.LATEST, ON_A_PAGE)
+    return found, str(following or "")
+
+
+def _number(said: str) -> int:
+    """A number of the address that may be larger than an id; 0 for anything else."""
+    return min(int(said), log.LATEST) if said.isascii() and said.isdecimal() and len(said) < 17 else 0

@@ -1,0 +1,60 @@
+"""The page of the audit: who did what, filtered; the chain verified; every row as a line of JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic_core import to_json
+
+from app import audit
+from app.db import Database
+from app.web.show import Visit, render
+
+router = APIRouter(include_in_schema=False)
+
+_PIECE, _EXPORTED = 50, 1000
+Begin = Annotated[str, Query(max_length=120)]
+
+
+@router.get("/audit")
+def page_audit(
+    visit: Visit,
+    who: Begin = "",
+    action: Begin = "",
+    subject: Begin = "",
+    before: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+) -> Response:
+    """Acts, the newest first."""
+    said = [each.strip().replace("\x00", "") for each in (who, action, subject)]
+    found = visit.db.read(audit.newest, before, _PIECE, audit.Wanted(*said))
+    return render(
+        visit,
+        "audit.html",
+        acts=[(act, json.dumps(act.detail, ensure_ascii=False) if act.detail else "") for act in found],
+        asked=dict(zip(("who", "action", "subject"), said, strict=True)),
+        following=found[-1].id if len(found) == _PIECE else None,
+    )
+
+
+@router.get("/audit/verification")
+def page_audit_verification(visit: Visit) -> Response:
+    """The whole chain, computed again."""
+    return render(visit, "chain.html", chain=visit.db.read(audit.verify))
+
+
+@router.get("/audit/acts.jsonl")
+def page_audit_export(visit: Visit) -> StreamingResponse:
+    """Every act, the oldest first: to be kept elsewhere."""
+    headers = {"Content-Disposition": 'attachment; filename="loa-audit.jsonl"', "Cache-Control": "no-store"}
+    return StreamingResponse(_lines(visit.db), media_type="application/x-ndjson", headers=headers)
+
+
+def _lines(db: Database) -> Iterator[bytes]:
+    after = 0
+    while piece := db.read(audit.acts, after, _EXPORTED):
+        yield b"".join(to_json(act) + b"\n" for act in piece)
+        after = piece[-1].id

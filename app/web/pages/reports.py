@@ -1,0 +1,203 @@
+"""The pages of reports: built for a cut-off, frozen, listed, compared, proved, fetched as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy import Connection
+
+from app import clock
+from app.api import Books, Id
+from app.auth.roles import may
+from app.errors import Conflict, Invalid, no_such
+from app.reports import carrier_report, differences, freeze, frozen, rebuild, stated, subjects
+from app.reports.document import letterhead
+from app.reports.document.version import Change
+from app.reports.figures import CarrierReport
+from app.reports.freeze import Freezer
+from app.reports.frozen import Frozen, Subject, SubjectKind
+from app.reports.frozen_routes import require_own
+from app.reports.renderings import Report
+from app.reports.stated_report import StatedReport
+from app.web import names
+from app.web.forms import read_fields
+from app.web.scenes.sheets import sheets
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+
+_PIECE = 30
+AT_ONCE = 50_000  # a report reads every message: one of more than these is built when somebody asks for it
+_MANY = (None, None)  # of several runs: each line says it
+_Building = Callable[[Connection, int], Report]
+
+
+@router.get("/reports")
+def page_reports(visit: Visit, before: int = Query(0, ge=0, le=2**31 - 1)) -> Response:
+    """What can be reported on, and the versions that are frozen."""
+    found = visit.db.read(subjects.page, before, _PIECE, visit.who.carrier)
+    versions = visit.db.read(frozen.recent, 0, _PIECE, visit.who.carrier)
+    following = found[-1].id if len(found) == _PIECE else None
+    return render(visit, "reports.html", campaigns=found, versions=versions, following=following)
+
+
+@router.get("/reports/runs/{run_id}")
+def page_run_report(run_id: Id, visit: Visit) -> Response:
+    """One carrier's run."""
+    return _of(visit, Subject(SubjectKind.RUN, run_id), _asked(visit))
+
+
+@router.get("/reports/directives/{directive_id}")
+def page_directive_report(directive_id: Id, visit: Visit) -> Response:
+    """All that a letter has brought about."""
+    return _of(visit, Subject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
+
+
+@router.get("/reports/campaigns/{campaign_id}")
+def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
+    """The measured runs of a campaign side by side."""
+    carrier = visit.who.carrier
+
+    def build(connection: Connection, cutoff_ms: int) -> Report:
+        return carrier_report.build_campaign(connection, campaign_id, cutoff_ms, carrier)
+
+    found = _build(visit, build, _asked(visit), ("campaign", campaign_id))
+    return _page(visit, f"campaigns/{campaign_id}", found, None)
+
+
+@router.post("/reports/freeze")
+def page_do_freeze_report(visit: Visit, fields: Fields, books: Books) -> Response:
+    """Freeze, by the same verb as POST /v1/reports: the last version again while its figures hold."""
+    subject = _subject(fields)
+    visit.db.read(require_own, visit.who, subject)
+    try:
+        at = read_fields.moment(fields, "at")
+        freezer = Freezer(visit.db, books, letterhead.load(visit.settings.letterheads), visit.who.name)
+        report, new = freezer.freeze(subject, clock.to_ms(at) if at else None)
+    except (Conflict, Invalid) as error:
+        return _of(visit, subject, fields, refused(error, fields))
+    said = say("Version {n} is frozen.") if new else say("Version {n} is frozen already: its figures hold.")
+    return back(visit, f"/reports/{report.id}", said, n=report.version)
+
+
+@router.get("/reports/{report_id}")
+def page_frozen_report(
+    report_id: Id, visit: Visit, against: int = Query(0, ge=0, le=2**31 - 1), prove: bool = False
+) -> Response:
+    """One version: its files, what has changed since the one before or another one, and its proof."""
+    carrier = visit.who.carrier
+    report = visit.db.read(frozen.get, report_id, carrier)
+    subject = Subject(report.subject, report.subject_id)
+    versions = visit.db.read(frozen.recent, 0, 1000, carrier, subject)
+    other = _other(versions, report, against)
+    shown: dict[str, Any] = {
+        "report": report,
+        "versions": versions,
+        "against": other.id if other else 0,
+        "changes": visit.db.read(_compared, other, report) if other else (),
+        "proof": rebuild.prove(visit.db, report) if prove else None,
+    }
+    return render(visit, "frozen.html", **shown)
+
+
+# ---- what a page shows ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """The figures for a cut-off; where there are none, why: refused, nothing is stated yet, not asked for.
+
+    waiting: about how many messages would be read for them.
+    """
+
+    report: Report | None
+    entered: Entered
+    missing: str = ""
+    waiting: int = 0
+
+
+def _subject(fields: Filled) -> Subject:
+    kind, number = fields.get("kind"), read_fields.needed(fields, "id")
+    if kind not in list(SubjectKind) or not 0 < number < 2**31:
+        raise Invalid("Name a run or a directive.", field="kind")
+    return Subject(SubjectKind(kind), number)
+
+
+def _asked(visit: Visiting) -> Filled:
+    """The cut-off that the address names; no field at all where it names none."""
+    said = visit.request.query_params.get("at")
+    return Filled() if said is None else Filled({"at": [said[:40]]})
+
+
+def _of(visit: Visiting, subject: Subject, asked: Filled, entered: Entered | None = None) -> Response:
+    """The report of a run or a directive, and its versions."""
+
+    def build(connection: Connection, cutoff_ms: int) -> Report:
+        return freeze.build(connection, subject, cutoff_ms)
+
+    found = _build(visit, build, asked, (subject.kind, subject.id))
+    found = replace(found, entered=entered) if entered else found
+    return _page(visit, f"{subject.kind}s/{subject.id}", found, subject)
+
+
+def _build(visit: Visiting, build: _Building, asked: Filled, of: tuple[str, int]) -> _Built:
+    kept = Entered({"at": asked.get("at")})
+    size = visit.db.read(subjects.messages, *of)
+    if not asked.lists and size > AT_ONCE:
+        return _Built(None, kept, waiting=size)
+    try:
+        at = read_fields.moment(asked, "at")
+        return _Built(visit.db.read(build, freeze.settled(visit.db, clock.to_ms(at) if at else None)), kept)
+    except Conflict as error:  # its carrier has stated nothing by then: that is no failure
+        return _Built(None, kept, error.detail)
+    except Invalid as error:
+        return _Built(None, refused(error, asked))
+
+
+def _page(visit: Visiting, address: str, found: _Built, subject: Subject | None) -> Response:
+    versions = visit.db.read(frozen.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
+    source, level = _nature(found.report)
+    shown: dict[str, Any] = {
+        "address": address,
+        "subject": subject,
+        "versions": versions,
+        "report": found.report,
+        "cut_off": clock.from_ms(found.report.cutoff_ms) if found.report else None,
+        "missing": found.missing,
+        "waiting": found.waiting,
+        "sheets": sheets(found.report) if found.report else [],
+        "source": names.SOURCES[source] if source else None,
+        "level": names.LEVELS[level] if source else None,
+        "entered": found.entered,
+        "freezes": may(visit.who.role, "freeze_report"),
+    }
+    return render(visit, "report.html", found.entered.status, **shown)
+
+
+def _nature(report: Report | None) -> tuple[stated.Kind | None, int | None]:
+    """Where a run's figures come from, and the most that its receipts prove."""
+    if isinstance(report, StatedReport):
+        return report.statement.kind, report.header.receipt_level
+    return (stated.Kind.MEASURED, report.header.receipt_level) if isinstance(report, CarrierReport) else _MANY
+
+
+def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen | None:
+    """The version to compare with: the one that is asked for, else the one before."""
+    if against:
+        found = next((each for each in versions if each.id == against), None)
+        if found is None:
+            raise no_such("report", against, field="against")
+        return found
+    return next((each for each in versions if each.version < report.version), None)
+
+
+def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[Change, ...]:
+    """What the later of both has otherwise than the earlier."""
+    first, second = sorted((other, report), key=lambda each: each.version)
+    before, after = (json.loads(frozen.figures(connection, each)) for each in (first, second))
+    return differences.differences(before, after)

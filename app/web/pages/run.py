@@ -1,0 +1,151 @@
+"""A run's page: figures as they move, orders that say first what will happen, and stated figures."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Header, Response
+from sqlalchemy import Connection
+
+from app.api import Id
+from app.auth.roles import may
+from app.campaigns import queries, runs
+from app.campaigns.runs import Verb
+from app.errors import AppError
+from app.web.forms import read_fields, stating
+from app.web.forms.bodies import Version, as_read
+from app.web.scenes import followed
+from app.web.scenes.followed import Followed
+from app.web.scenes.overview import Watch
+from app.web.scenes.run import run_scene
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
+
+DONE: dict[Verb, Said] = {
+    Verb.START: say("The run has begun."),
+    Verb.PAUSE: say("The run is paused. What is in flight still arrives."),
+    Verb.RESUME: say("The run goes on at the next message."),
+    Verb.END: say("The end is written down. State the figures as soon as they are there."),
+    Verb.CANCEL: say("The run is being cancelled. Nothing more is sent of it."),
+}
+
+
+@router.get("/runs/{run_id}")
+async def page_run(run_id: Id, visit: Visit) -> Response:
+    """The run as it stands, and what can be asked of it."""
+    return await _page(visit, run_id, Entered())
+
+
+@router.get("/runs/{run_id}/events")
+async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Response:
+    """The figures of that page whenever they change, until the run is over."""
+    run = await visit.db.aread(queries.run, run_id, visit.who.carrier)
+    of = Followed(run.campaign_id, run_id, visit.who.carrier)
+    return await followed.stream(visit.request, of, last_id)
+
+
+async def _page(visit: Visiting, run_id: int, entered: Entered) -> Response:
+    pulse = cast(Watch, visit.request.app.state.watch).pulse
+    scene = await visit.db.aread(run_scene, run_id, visit.who, pulse)
+    return render(
+        visit,
+        "run.html",
+        entered.status,
+        scene=scene,
+        entered=entered,
+        shape=followed.shape(scene.campaign.state, [scene.view]),
+        priorities=runs.PRIORITIES,
+        ranks=may(visit.who.role, "set_priority"),
+        slows=may(visit.who.role, "set_rate"),
+        states=may(visit.who.role, "state_figures"),
+    )
+
+
+# ---- orders ---------------------------------------------------------------------------------------------
+
+
+@router.post("/runs/{run_id}/start")
+async def page_do_start_run(run_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
+    """Begin to send what was approved, if it is what the page has shown."""
+    return await _order(visit, run_id, Verb.START, fields, version)
+
+
+@router.post("/runs/{run_id}/pause")
+async def page_do_pause_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Stop sending, after what is in flight."""
+    return await _order(visit, run_id, Verb.PAUSE, fields)
+
+
+@router.post("/runs/{run_id}/resume")
+async def page_do_resume_run(run_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
+    """Go on at the next message."""
+    return await _order(visit, run_id, Verb.RESUME, fields, version)
+
+
+@router.post("/runs/{run_id}/end")
+async def page_do_end_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """The carrier that sends by itself has ended."""
+    return await _order(visit, run_id, Verb.END, fields)
+
+
+@router.post("/runs/{run_id}/cancel")
+async def page_do_cancel_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Send no more, for good."""
+    return await _order(visit, run_id, Verb.CANCEL, fields)
+
+
+async def _order(visit: Visiting, run_id: int, verb: Verb, fields: Filled, version: str = "") -> Response:
+    def work(connection: Connection) -> None:
+        as_read(connection, queries.run(connection, run_id, visit.who.carrier).campaign_id, version)
+        runs.act(connection, verb, run_id, visit.who.name, read_fields.moment(fields, "at"))
+        visit.db.wake(connection)
+
+    try:
+        await visit.db.awrite(work)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, fields))
+    return back(visit, f"/runs/{run_id}", DONE[verb])
+
+
+@router.post("/runs/{run_id}/priority")
+async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Its turn among the runs of its carrier."""
+
+    def work(connection: Connection) -> None:
+        runs.set_priority(connection, run_id, read_fields.needed(fields, "priority"), visit.who.name)
+
+    try:
+        await visit.db.awrite(work)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, fields))
+    return back(visit, f"/runs/{run_id}", say("The turn is changed."))
+
+
+@router.post("/runs/{run_id}/rate")
+async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Its own rate, below that of the links; an empty field for theirs."""
+
+    def work(connection: Connection) -> None:
+        rate = read_fields.number(fields, "segments_per_second")
+        runs.set_rate(connection, run_id, rate, visit.who.name)
+
+    try:
+        await visit.db.awrite(work)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, fields))
+    return back(
+        visit, f"/runs/{run_id}", say("The rate is changed. It holds from the next thousand messages on.")
+    )
+
+
+@router.post("/runs/{run_id}/statements")
+async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """What a carrier that sends by itself says of the run."""
+    try:
+        await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, fields))
+    return back(visit, f"/runs/{run_id}", say("The figures are kept."))

@@ -1,0 +1,78 @@
+"""The page to set up a second factor: the password, a secret for the app, a code of it, recovery codes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
+
+from app.access import acts
+from app.access.session_routes import Address, Token
+from app.auth import login, people
+from app.auth.login import Login
+from app.auth.throttle import TooManyAttempts
+from app.auth.vault import vault_of
+from app.errors import Conflict, Forbidden, Invalid, Unauthorised
+from app.web.show import Entered, Fields, Visit, Visiting, refused, render
+
+router = APIRouter(include_in_schema=False)
+
+_QUIET = 4  # modules of white around the code, by its standard
+
+
+@router.get("/second-factor")
+def page_second_factor(visit: Visit) -> Response:
+    """Whether one is set, and the form to set it up."""
+    return _page(visit)
+
+
+@router.post("/second-factor")
+def page_do_enrol_totp(visit: Visit, fields: Fields, address: Address) -> Response:
+    """A secret for the app, shown this once, by the same verb as POST /v1/me/totp."""
+    name, vault = _person(visit), vault_of(visit.settings)
+    try:
+        visit.db.read(acts.check_no_factor, name)
+        login.check_again(visit.db, Login(name, fields.raw("password")), address, vault)
+        secret, uri = visit.db.write(acts.enrol, name, name, vault)
+    except (Conflict, Unauthorised, TooManyAttempts) as error:
+        return _page(visit, refused(error, fields, "password"))
+    return _page(visit, secret=secret, uri=uri, picture=qr(uri))
+
+
+@router.post("/second-factor/confirm")
+def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token) -> Response:
+    """Make it count, by the same verb as POST /v1/me/totp/confirm; recovery codes, shown this once."""
+    name, vault = _person(visit), vault_of(visit.settings)
+    try:
+        codes = visit.db.write(acts.confirm, name, fields.get("code"), name, vault, token)
+    except (Conflict, Invalid) as error:
+        return _page(visit, refused(error, fields, "code"), asked=True)
+    return _page(visit, codes=codes)
+
+
+def _person(visit: Visiting) -> str:
+    if not visit.who.person:
+        raise Forbidden("This is for people who have signed in, not for API keys.")
+    return visit.who.name
+
+
+def _page(visit: Visiting, entered: Entered | None = None, **values: Any) -> Response:
+    entered = entered or Entered()
+    person = visit.db.read(people.find_row, visit.who.name)
+    known = {"person": person is not None, "enrolled": person is not None and person.totp_since is not None}
+    shown = {"secret": "", "uri": "", "picture": None, "codes": [], "asked": False} | known | values
+    answer = render(visit, "second_factor.html", entered.status, entered=entered, **shown)
+    if entered.retry_after_s:
+        answer.headers["Retry-After"] = str(entered.retry_after_s)
+    return answer
+
+
+def qr(text: str) -> tuple[int, str]:
+    """The text as a QR code: how many modules wide, and the path of the dark ones in SVG."""
+    code = QRCode(None, QRErrorCorrectLevel.M)
+    code.addData(text)
+    code.make()
+    size = code.getModuleCount()
+    dark = [(x, y) for y in range(size) for x in range(size) if code.isDark(y, x)]
+    return size + 2 * _QUIET, "".join(f"M{x + _QUIET},{y + _QUIET}h1v1h-1z" for x, y in dark)

@@ -1,0 +1,84 @@
+"""The pages to come in and to go: sign-in with the second factor, sign-out, and the switch of languages."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from app.access.session_routes import Address, set_cookie
+from app.auth import login, sessions
+from app.auth.login import Login
+from app.auth.sessions import CsrfRefused
+from app.auth.throttle import TooManyAttempts
+from app.auth.vault import vault_of
+from app.errors import Invalid, Unauthorised
+from app.gate import cookie_name, lifetime_of
+from app.web.show import LANGUAGE, Entered, Fields, Filled, Visit, Visiting, back, own_path, refused, render
+from app.web.words import LANGUAGES, say
+
+router = APIRouter(include_in_schema=False)
+
+_YEAR_S = 31_536_000
+
+
+@router.get("/sign-in")
+def page_sign_in(visit: Visit) -> Response:
+    """The form to come in by."""
+    return _form(visit, visit.request.query_params.get("next", "/"), Entered())
+
+
+@router.post("/sign-in")
+def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
+    """Come in, by the same verb as POST /v1/session; the way leads on to the page that was asked for."""
+    _from_here(visit.request)
+    following, settings = own_path(fields.get("next")), visit.settings
+    # The password as it was typed: blanks around it are part of it.
+    said = Login(fields.get("name"), fields.raw("password"), fields.get("code") or None)
+    try:
+        _require(fields, "name", "password")
+        token = login.log_in(visit.db, said, address, lifetime_of(settings), vault_of(settings))
+    except (Invalid, Unauthorised, TooManyAttempts) as error:
+        return _form(visit, following, refused(error, fields, "password", "code"))
+    visit.request.scope["caller"] = said.name
+    visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(settings), ""))
+    answer = back(visit, following)
+    set_cookie(answer, settings, token)
+    return answer
+
+
+@router.post("/sign-out")
+def page_do_log_out(visit: Visit) -> Response:
+    """Go: the session is over at once."""
+    visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(visit.settings), ""))
+    answer = back(visit, "/sign-in", say("You have signed out."))
+    set_cookie(answer, visit.settings, "", max_age=0)
+    return answer
+
+
+@router.post("/language")
+def page_language(visit: Visit, fields: Fields) -> Response:
+    """Read on in the other language."""
+    answer = back(visit, own_path(fields.get("next")))
+    if (wanted := fields.get("language")) in LANGUAGES:
+        secure = visit.settings.environment != "development"
+        answer.set_cookie(LANGUAGE, wanted, _YEAR_S, secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
+def _form(visit: Visiting, following: str, entered: Entered) -> Response:
+    answer = render(visit, "sign_in.html", entered.status, entered=entered, following=own_path(following))
+    if entered.retry_after_s:
+        answer.headers["Retry-After"] = str(entered.retry_after_s)
+    return answer
+
+
+def _require(fields: Filled, *wanted: str) -> None:
+    """Invalid where one is empty: that is no attempt, and costs no waiting."""
+    for name in wanted:
+        if not fields.raw(name):
+            raise Invalid(f"The {name} is missing.", field=name)
+
+
+def _from_here(request: Request) -> None:
+    """CsrfRefused where another page has sent the form: there is no session yet whose token it could hold."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise CsrfRefused("The sign-in was sent by a page of another site; open the sign-in page itself.")

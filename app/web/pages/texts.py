@@ -1,0 +1,23 @@
+"""The texts of messages/, both forms of each with their SMS parts."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from app.auth.roles import may
+from app.campaigns import texts, wordings
+from app.web.forms import purposes
+from app.web.show import Visit, render
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/texts")
+def page_texts(visit: Visit) -> Response:
+    """What may be said, and what it costs."""
+    shown = [
+        (text, {"accented": wordings.preview(text.accented), "unaccented": wordings.preview(text.unaccented)})
+        for text in texts.all_texts()
+    ]
+    writes = may(visit.who.role, "create_campaign")
+    return render(visit, "texts.html", texts=shown, purposes=purposes, writes=writes)

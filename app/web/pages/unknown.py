@@ -1,0 +1,131 @@
+"""Messages of a run whose outcome is unknown: the list, and a person's word to send again or to write off."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection, Row
+
+from app import clock
+from app.api import Id
+from app.auth.roles import may
+from app.campaigns import queries
+from app.campaigns.queries import Run
+from app.dispatch import unknown
+from app.errors import AppError, Invalid
+from app.ledger.contract import Ledger
+from app.phone import mask
+from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.words import say
+
+router = APIRouter(include_in_schema=False)
+ON_A_PAGE = 50
+_LINE = re.compile(r"(\d{1,9})-(\d{1,9})")
+_LONGEST = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """One of them; the phone is masked."""
+
+    campaign_id: int
+    batch_id: int
+    line: int
+    phone: str
+    since: datetime
+    why: str
+    written_off_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of the list; next: where it goes on."""
+
+    run: Run
+    items: list[Lost]
+    next: str | None
+
+
+def listing(connection: Connection, run_id: int, carrier: str | None, after: str) -> Listing:
+    """The run's unknown messages behind `after`, which is <batch>-<line>; NotFound."""
+    run, place = queries.run(connection, run_id, carrier), _LINE.fullmatch(after)
+    begin = (int(place[1]), int(place[2])) if place else (0, 0)
+    items = [_lost(row) for row in unknown.listed(connection, run_id, begin, ON_A_PAGE)]
+    more = len(items) == ON_A_PAGE
+    return Listing(run, items, f"{items[-1].batch_id}-{items[-1].line}" if more else None)
+
+
+def _lost(row: Row[Any]) -> Lost:
+    since = clock.from_ms(row.since)
+    return Lost(row.campaign_id, row.batch_id, row.seq, mask(row.phone), since, row.why, row.written_off_by)
+
+
+@router.get("/runs/{run_id}/unknown")
+async def page_unknown(run_id: Id, visit: Visit, after: str = "") -> Response:
+    """The list, with boxes to tick."""
+    return await _page(visit, run_id, Entered(), after)
+
+
+async def _page(visit: Visiting, run_id: int, entered: Entered, after: str = "") -> Response:
+    found = await visit.db.aread(listing, run_id, visit.who.carrier, after)
+    decides = may(visit.who.role, "resend_unknown")
+    return render(visit, "unknown.html", entered.status, found=found, entered=entered, decides=decides)
+
+
+@router.post("/runs/{run_id}/unknown/resend")
+async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Queue the chosen ones again, knowing that a second copy may come of it."""
+
+    def work(connection: Connection) -> int:
+        queries.run(connection, run_id, visit.who.carrier)
+        done = unknown.resend(connection, _books(visit), run_id, _chosen(fields), visit.who.name)
+        visit.db.wake(connection)
+        return done
+
+    try:
+        done = await visit.db.awrite(work)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, fields))
+    return back(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
+
+
+@router.post("/runs/{run_id}/unknown/write-off")
+async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Leave the chosen ones unknown for good, for a reason."""
+
+    def work(connection: Connection) -> int:
+        queries.run(connection, run_id, visit.who.carrier)
+        chosen, why = _chosen(fields), _reason(fields)
+        return unknown.write_off(connection, _books(visit), run_id, chosen, visit.who.name, why)
+
+    try:
+        done = await visit.db.awrite(work)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, fields))
+    return back(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)
+
+
+def _books(visit: Visiting) -> Ledger:
+    """The ledger that app/main.py has chosen."""
+    return cast(Ledger, visit.request.app.state.ledger)
+
+
+def _chosen(fields: Filled) -> list[tuple[int, int]]:
+    """The ticked lines, none for all; an empty choice is a mistake, not everything."""
+    if fields.get("all"):
+        return []
+    found = [place for each in fields.all("line") if (place := _LINE.fullmatch(each))]
+    if not found:
+        raise Invalid("Tick the messages that are meant, or “all of the run”.", field="line")
+    return [(int(place[1]), int(place[2])) for place in found]
+
+
+def _reason(fields: Filled) -> str:
+    why = fields.get("reason")
+    if not why or len(why) > _LONGEST:
+        raise Invalid(f"Say why, in {_LONGEST} characters at most; it is kept in the audit.", field="reason")
+    return why

@@ -1,0 +1,57 @@
+"""The public page: is this text genuine? Without sign-in; no number is asked and nothing of it is kept."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs
+
+from fastapi import APIRouter, Response
+
+from app.errors import AppError, Invalid
+from app.genuine import routes as genuine
+from app.genuine.advice import ADVICE, LONGEST
+from app.genuine.compare import Finding, Verdict
+from app.http.rates import TooOften
+from app.web.show import Visit, Visiting, render
+from app.web.words import Said, say
+
+router = APIRouter(include_in_schema=False)
+
+TONES = {
+    Verdict.GENUINE: "good",
+    Verdict.INCOMPLETE: "wait",
+    Verdict.ALTERED: "bad",
+    Verdict.UNKNOWN: "off",
+}
+_TOO_OFTEN = say("Too many checks. Wait a minute, then try again.")
+_NO_TEXT = say("Paste the text of one message, {n} characters at the most.")
+
+
+@router.get("/verify")
+async def page_verify(visit: Visit) -> Response:
+    """The form to paste a text into."""
+    return _page(visit)
+
+
+@router.post("/verify")
+async def page_do_verify_text(visit: Visit) -> Response:
+    """What can be said of the text, by the same verb as POST /v1/verify; refusals stand on the page."""
+    try:
+        # As many bytes are read as one text needs, and only of who has not asked too often.
+        said = (await genuine.read_body(visit.request)).decode("utf-8", "replace")
+        fields = parse_qs(said, max_num_fields=10)
+        found = await genuine.look(visit.request, fields.get("text", [""])[0])
+    except TooOften as error:
+        answer = _page(visit, sentence=_TOO_OFTEN, status=error.status)
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+        return answer
+    except (AppError, ValueError) as error:
+        status = error.status if isinstance(error, AppError) else Invalid.status
+        return _page(visit, sentence=_NO_TEXT, status=status)
+    return _page(visit, found)
+
+
+def _page(
+    visit: Visiting, found: Finding | None = None, sentence: Said | None = None, status: int = 200
+) -> Response:
+    values = {"advice": ADVICE, "tones": TONES, "longest": LONGEST, "sentence": sentence}
+    return render(visit, "verify.html", status, found=found, **values)

@@ -1,0 +1,79 @@
+"""The pages' routers: the one list of them, for app/main.py."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI
+
+from app.db import Database
+from app.http.events import Hub
+from app.web import assets
+from app.web.pages import (
+    account,
+    approvals,
+    batch,
+    batches,
+    campaign,
+    campaigns,
+    compose,
+    delivery,
+    directives,
+    erasures,
+    keys,
+    lanes,
+    notices,
+    opt_outs,
+    overview,
+    people,
+    receipt_files,
+    receipts,
+    record,
+    reports,
+    run,
+    second_factor,
+    sign_in,
+    texts,
+    unknown,
+    verify,
+)
+from app.web.problem_page import problem_page
+from app.web.scenes.followed import Follow
+from app.web.scenes.overview import Watch
+from app.web.scenes.pulse import Pulse
+
+ROUTERS: list[APIRouter] = [
+    assets.router,
+    overview.router,
+    compose.router,
+    approvals.router,
+    batches.router,  # /batches/new is not the batch that `batch` looks for
+    directives.router,
+    texts.router,
+    campaigns.router,
+    campaign.router,
+    run.router,
+    unknown.router,
+    batch.router,
+    delivery.router,
+    lanes.router,
+    receipts.router,
+    receipt_files.router,
+    sign_in.router,
+    second_factor.router,
+    reports.router,
+    record.router,
+    people.router,
+    keys.router,
+    account.router,
+    opt_outs.router,
+    notices.router,
+    erasures.router,
+    verify.router,
+]
+
+
+def furnish(app: FastAPI, db: Database) -> None:
+    """What the pages find in the application: the hubs of their streams, and how errors look."""
+    app.state.watch = Watch(Pulse())
+    app.state.overview = Hub(db, app.state.watch)
+    app.state.followed = Hub(db, Follow(app.state.watch.pulse))
+    app.state.problem_page = problem_page

@@ -1,0 +1,189 @@
+"""What a campaign's page shows: the text as received, decisions, runs, areas, reasons, the course of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app import clock, erasure
+from app.auth.caller import Caller
+from app.campaigns import queries, records, wordings
+from app.campaigns.queries import Dossier
+from app.campaigns.wordings import Preview
+from app.models import directives, tallies
+from app.reports import course, history, tally
+from app.reports.by_area import MixedRow
+from app.reports.course import Latency, Sample
+from app.reports.figures import Figures
+from app.reports.history import Verdict
+from app.states import FAILED
+from app.web.scenes import charts, standing
+from app.web.scenes import run as run_scene
+from app.web.scenes.charts import Chart
+from app.web.scenes.hints import Hint, hints
+from app.web.scenes.lights import MISSED, Judged, Light
+from app.web.scenes.pulse import Pulse
+from app.web.scenes.run import Why
+from app.web.scenes.standing import RunView
+from app.web.words import say
+from carriers import text as sms
+from carriers.contract import ReceiptLevel
+
+_STEPS = 40
+OPEN = Judged(Light.OFF, say("receipts are still to come"))
+ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
+NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
+_JUDGED = {Verdict.MET: ABOVE, Verdict.MISSED: MISSED, Verdict.UNPROVED: NO_PROOF, Verdict.OPEN: OPEN}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One language's text: as it is sent, its other form beside it, and what to look at."""
+
+    language: str
+    sent: Preview
+    other: Preview | None
+    hints: list[Hint]
+
+
+@dataclass(frozen=True, slots=True)
+class AreaView:
+    """One area; figures: measured; stated: (sent, received) that carriers have stated, never added to it."""
+
+    name: str
+    figures: Figures | None
+    stated: tuple[int, int | None] | None
+    ratio: float | None
+    judged: Judged
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How long receipts of a carrier took."""
+
+    carrier: str
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Received messages of each carrier over time; points: the same as rows of a table, in Python's order."""
+
+    chart: Chart
+    begin: datetime
+    end: datetime
+    top: float
+    points: list[tuple[datetime, dict[str, float]]]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignScene:
+    """All of it, as this caller may see it."""
+
+    dossier: Dossier
+    letter: str | None
+    words: list[Wording]
+    runs: list[RunView]
+    areas: list[AreaView] = field(default_factory=list)
+    failed: list[Why] = field(default_factory=list)
+    waits: list[Waited] = field(default_factory=list)
+    curve: Curve | None = None
+    totals_erased: bool = False
+
+
+def campaign_scene(connection: Connection, campaign_id: int, who: Caller, pulse: Pulse) -> CampaignScene:
+    """The campaign's page for this caller; NotFound."""
+    dossier = queries.dossier(connection, campaign_id, who.carrier)
+    row = records.campaign(connection, campaign_id)
+    views = standing.views(connection, [row], dossier.runs, pulse)
+    letter = select(directives.c.number).where(directives.c.id == row.directive_id)
+    words = [_wording(language, text) for language, text in sorted(row.texts.items())]
+    base = CampaignScene(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    if base.totals_erased or not any(run.figures.sent for run in views):
+        return base
+    ids = [run.id for run in views]
+    counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
+    samples = _samples(connection, campaign_id, views)
+    return CampaignScene(
+        dossier=dossier,
+        letter=base.letter,
+        words=words,
+        runs=views,
+        areas=[_area(each) for each in history.areas_of(connection, campaign_id, who.carrier)],
+        failed=run_scene.whys((c.reason, c.n) for c in counts if c.state in FAILED),
+        waits=_waits(samples),
+        curve=_curve(views, samples),
+    )
+
+
+def _gone(dossier: Dossier) -> bool:
+    return any(run.totals_erased for run in dossier.runs)
+
+
+def _wording(language: str, text: str) -> Wording:
+    sent, plain = wordings.preview(text), wordings.preview(sms.unaccent(text))
+    return Wording(language, sent, None if plain.wording == sent.wording else plain, hints(text))
+
+
+# ---- areas ----------------------------------------------------------------------------------------------
+
+
+def _area(of: MixedRow) -> AreaView:
+    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
+    stated = (said[0].sent, said[0].received) if said else None
+    measured = of.figures.measured
+    if measured is None:
+        ratio = said[0].received_ratio if said else None
+        return AreaView(of.name, None, stated, ratio, OPEN)
+    handset = measured.delivered or not measured.relayed
+    received = measured.delivered if handset else measured.relayed
+    waiting = measured.no_receipt + measured.unknown + (measured.relayed if handset else 0)
+    level = ReceiptLevel.HANDSET if handset else ReceiptLevel.OPERATOR
+    judged = _JUDGED[history.judge(level, measured.sent, received, waiting)]
+    return AreaView(of.name, measured, stated, received / measured.sent if measured.sent else None, judged)
+
+
+# ---- time -----------------------------------------------------------------------------------------------
+
+
+def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, Sample]:
+    """Carrier -> times of its messages; nothing once the rows are erased."""
+    if erasure.of_campaign(connection, campaign_id) is not None:
+        return {}
+    own = [run for run in views if not run.held and run.figures.sent]
+    return {run.carrier: course.sample(connection, run.id) for run in own}
+
+
+def _waits(samples: Mapping[str, Sample]) -> list[Waited]:
+    found = ((carrier, course.latency(each)) for carrier, each in samples.items())
+    return [Waited(carrier, latency) for carrier, latency in found if latency is not None]
+
+
+def _curve(views: Sequence[RunView], samples: Mapping[str, Sample]) -> Curve | None:
+    """Lines of received messages, by the sample's times and the tallies' totals."""
+    samples = {carrier: each for carrier, each in samples.items() if _ends(each)}
+    done = {carrier: _ends(each) for carrier, each in samples.items()}
+    every = [at for each in done.values() for at in each]
+    begins = [sent for each in samples.values() for sent, _ in each.times]
+    if not every or max(every) <= min(begins):
+        return None
+    first, last = min(begins), max(every)
+    ends = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
+    totals = {run.carrier: run.figures.delivered + run.figures.relayed for run in views}
+    lines = {carrier: course.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
+    chart = charts.course(lines)
+    points = [
+        (clock.from_ms(end), {carrier: line[n] for carrier, line in lines.items()})
+        for n, end in enumerate(ends)
+        if n % 4 == 0
+    ]
+    whole = all(each.whole for each in samples.values())
+    return Curve(chart, clock.from_ms(first), clock.from_ms(last), chart.ticks[-1][1], points, whole)
+
+
+def _ends(of: Sample) -> list[int]:
+    return [done for _, done in of.times if done is not None]

@@ -1,0 +1,121 @@
+"""What a wording would cost at each carrier and until when it would take, in both forms side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from app import clock, hours
+from app.campaigns import forecast, wordings
+from app.campaigns.drafts import Form
+from app.campaigns.forecast import Deadlines, Load, Rate
+from app.campaigns.wordings import Preview
+from app.models import batches, directives
+from app.web import names
+from app.web.scenes.hints import Hint, hints
+from app.web.words import Said, say
+from carriers import text as sms
+
+NO_LINK = say("no link to this carrier")
+HALTED = say("every link is halted")
+AFTER_WINDOW = say("after the window's end")
+AFTER_REPORT = say("after the report is due")
+BY_ITSELF = say("the carrier sends by itself, at its own pace")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One form at one carrier: SMS parts in all, when they are through, and what is wrong with that."""
+
+    segments: int
+    finishes_at: datetime | None
+    wrong: Said | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A carrier's subscribers; costs: form -> cost. rate: SMS parts per second of its links."""
+
+    carrier: str
+    subscribers: int
+    rate: float
+    costs: Mapping[str, Cost]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Both forms of a wording: as they travel, at each carrier, and what to look at."""
+
+    forms: Mapping[str, Preview]
+    shares: Sequence[Share]
+    hints: Sequence[Hint]
+    totals: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Carrier -> subscribers: of the chosen batches, and of carriers that send by themselves."""
+
+    batches: Mapping[str, int]
+    held: Mapping[str, int]
+
+
+def chosen(connection: Connection, batch_ids: Iterable[int]) -> dict[str, int]:
+    """Carrier -> valid numbers in these batches."""
+    query = select(batches.c.carrier, batches.c.accepted).where(batches.c.id.in_(list(batch_ids)))
+    found: dict[str, int] = {}
+    for carrier, accepted in connection.execute(query):
+        found[carrier] = found.get(carrier, 0) + accepted
+    return found
+
+
+def deadlines(connection: Connection, window: hours.Window, directive_id: int | None) -> Deadlines:
+    """By when it must be through."""
+    due = connection.scalar(select(directives.c.report_deadline).where(directives.c.id == directive_id))
+    return Deadlines(window, None if due is None else clock.from_ms(due))
+
+
+def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: Deadlines) -> Estimate:
+    """Of the wording with and without diacritics, if it began now or when its window opens."""
+    previews: dict[str, Preview] = {
+        Form.UNACCENTED: wordings.preview(forms[1]),
+        Form.ACCENTED: wordings.preview(forms[0]),
+    }
+    parts = {form: shown.segments for form, shown in previews.items()}
+    shares = [
+        _share(carrier, n, parts, (forecast.rate_at(connection, carrier), due))
+        for carrier, n in sorted(sizes.batches.items(), key=lambda each: names.network(each[0]))
+    ]
+    shares += [_by_itself(carrier, n, parts) for carrier, n in sorted(sizes.held.items())]
+    totals = {form: sum(share.costs[form].segments for share in shares) for form in parts}
+    return Estimate(previews, shares, hints(forms[0]), totals)
+
+
+def both(wording: str) -> tuple[str, str]:
+    """A wording of one's own with and without diacritics."""
+    return sms.nfc(wording), sms.unaccent(wording)
+
+
+def _share(carrier: str, n: int, parts: Mapping[str, int], at: tuple[Rate, Deadlines]) -> Share:
+    costs = {form: _cost(Load(n, n, n * each, n * each), *at) for form, each in parts.items()}
+    return Share(carrier, n, at[0].segments_per_second, costs)
+
+
+def _cost(load: Load, rate: Rate, due: Deadlines) -> Cost:
+    done = forecast.conclude(0, load, rate, due, clock.now()).finishes_at
+    return Cost(load.segments, done, _wrong(done, rate, due))
+
+
+def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
+    if done is None:
+        return HALTED if rate.lanes else NO_LINK
+    if due.window.end is not None and done > due.window.end:
+        return AFTER_WINDOW
+    return AFTER_REPORT if due.report is not None and done > due.report else None
+
+
+def _by_itself(carrier: str, n: int, parts: Mapping[str, int]) -> Share:
+    return Share(carrier, n, 0.0, {form: Cost(n * each, None, BY_ITSELF) for form, each in parts.items()})

@@ -1,0 +1,76 @@
+"""What becomes of a delivery, as people call it: states, reasons, answers, receipts and decisions."""
+
+from __future__ import annotations
+
+from app.ledger.contract import ResultKind, Turn
+from app.states import DeliveryState, NotSent
+from app.web.words import Said, say
+from carriers.contract import Reason, ReceiptStatus
+
+STATES: dict[DeliveryState, Said] = {
+    DeliveryState.QUEUED: say("waiting to be sent"),
+    DeliveryState.SUBMITTED: say("taken by the carrier, no receipt yet"),
+    DeliveryState.UNKNOWN: say("outcome unknown"),
+    DeliveryState.REJECTED: say("refused by the carrier"),
+    DeliveryState.UNDELIVERED: say("not received"),
+    DeliveryState.EXPIRED: say("expired before it was received"),
+    DeliveryState.RELAYED: say("taken by the carrier's centre"),
+    DeliveryState.DELIVERED: say("received by the telephone"),
+    DeliveryState.NOT_SENT: say("not sent"),
+    DeliveryState.EXCLUDED: say("left out"),
+}
+TONES: dict[DeliveryState, str] = {
+    DeliveryState.QUEUED: "off",
+    DeliveryState.SUBMITTED: "busy",
+    DeliveryState.UNKNOWN: "wait",
+    DeliveryState.REJECTED: "bad",
+    DeliveryState.UNDELIVERED: "bad",
+    DeliveryState.EXPIRED: "bad",
+    DeliveryState.RELAYED: "good",
+    DeliveryState.DELIVERED: "good",
+    DeliveryState.NOT_SENT: "off",
+    DeliveryState.EXCLUDED: "off",
+}
+REASONS: dict[int, Said] = {
+    Reason.OTHER: say("another reason"),
+    Reason.SYSTEM: say("fault of the carrier's system"),
+    Reason.EXPIRED: say("telephone off or out of coverage"),
+    Reason.HANDSET: say("memory full, or the telephone can't show it"),
+    Reason.BARRED: say("barred from receiving"),
+    Reason.OTHER_NETWORK: say("moved to another network"),
+    Reason.NO_SUCH_NUMBER: say("no such number any more"),
+    Reason.FILTERED: say("refused by a filter or the sender ID's registration"),
+    Reason.WRONG_REQUEST: say("asked in a way that the carrier does not take"),
+    NotSent.CANCELLED: say("the run was cancelled"),
+    NotSent.WINDOW_CLOSED: say("the sending window was over"),
+    NotSent.REPEATED: say("the number is in another batch of the campaign"),
+    NotSent.WRITTEN_OFF: say("written off by a person"),
+    NotSent.DO_NOT_SEND: say("on the do-not-send list"),
+}
+RESULTS: dict[str, Said] = {
+    ResultKind.ACCEPTED.name.lower(): say("sent: the carrier has taken it"),
+    ResultKind.REJECTED.name.lower(): say("sent: the carrier refuses it for good"),
+    ResultKind.DEFERRED.name.lower(): say("sent: put off by the carrier, to be tried again"),
+    ResultKind.HALTED.name.lower(): say("sent: the carrier refuses everything, the lane halts"),
+    ResultKind.UNKNOWN.name.lower(): say("sent: no answer came, so the outcome is unknown"),
+    ResultKind.SETTLED.name.lower(): say("learnt from a receipt that the carrier had taken it"),
+}
+RECEIPTS: dict[str, Said] = {
+    ReceiptStatus.DELIVERED.value: say("receipt: delivered"),
+    ReceiptStatus.UNDELIVERED.value: say("receipt: not delivered"),
+    ReceiptStatus.EXPIRED.value: say("receipt: the validity ran out"),
+    ReceiptStatus.IN_TRANSIT.value: say("receipt: on its way"),
+    ReceiptStatus.UNKNOWN.value: say("receipt: the carrier does not know"),
+}
+TURNS: dict[str, Said] = {
+    Turn.LOST.name.lower(): say("the answer was lost: the outcome is unknown"),
+    Turn.REQUEUED.name.lower(): say("queued again"),
+    Turn.WRITTEN_OFF.name.lower(): say("written off: it stays unknown"),
+    Turn.PARTLY.name.lower(): say("some parts were refused"),
+}
+LEVELS: dict[str, Said] = {
+    "none": say("of no level"),
+    "operator": say("of the carrier's centre"),
+    "handset": say("of the telephone"),
+}
+EVENTS: dict[str, dict[str, Said]] = {"submission": RESULTS, "receipt": RECEIPTS, "turn": TURNS}

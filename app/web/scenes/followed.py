@@ -1,0 +1,89 @@
+"""The streams of the pages of runs and campaigns: figures and forecast, by one look for all who watch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import TypeAdapter
+from sqlalchemy import Connection, select
+
+from app.campaigns import queries
+from app.http import events
+from app.http.events import Hub, Picture
+from app.models import campaigns, runs
+from app.states import RunState
+from app.web.scenes import standing
+from app.web.scenes.overview import LiveRun, live_run
+from app.web.scenes.pulse import Pulse
+from app.web.scenes.standing import RunView
+
+_TAG = 16
+_OVER = (RunState.FINISHED, RunState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A campaign as the operator of one carrier (None: anybody else) sees it, or one run of it."""
+
+    campaign_id: int
+    run_id: int | None = None
+    operator: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """The stream's JSON. shape: what is on the page at all; when it changes the page is loaded again."""
+
+    shape: str
+    runs: dict[int, LiveRun]
+
+
+_MOVING = TypeAdapter(Moving)
+
+
+def shape(campaign_state: str, found: Sequence[RunView]) -> str:
+    """A hash of what the page shows beside figures."""
+    parts = [str(campaign_state), *((run.id, run.state, run.light, run.said) for run in found)]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
+
+
+class Follow:
+    """Looks for all who have such a page open."""
+
+    def __init__(self, pulse: Pulse) -> None:
+        self.pulse = pulse
+
+    def __call__(self, connection: Connection, watched: Collection[Followed]) -> dict[Followed, Picture]:
+        """How each stands."""
+        ids = {each.campaign_id for each in watched}
+        rows = connection.execute(select(campaigns).where(campaigns.c.id.in_(ids))).all()
+        members = select(runs).where(runs.c.campaign_id.in_(ids)).order_by(runs.c.id)
+        found = standing.views(connection, rows, queries.runs_of(connection, members), self.pulse)
+        states = {row.id: row.state for row in rows}
+        return {
+            each: _picture(each, states[each.campaign_id], found)
+            for each in watched
+            if each.campaign_id in states
+        }
+
+
+def _picture(of: Followed, state: str, found: Sequence[RunView]) -> Picture:
+    own = [run for run in found if run.campaign_id == of.campaign_id]
+    own = [run for run in own if of.run_id in (None, run.id) and of.operator in (None, run.carrier)]
+    body = _MOVING.dump_json(Moving(shape(state, own), {run.id: live_run(run) for run in own}))
+    over = bool(own) and all(run.state in _OVER for run in own)
+    return Picture("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over)
+
+
+async def stream(request: Request, of: Followed, last_id: str) -> Response:
+    """The events, until all is over; whoever has the last one is told to come no more."""
+    hub = cast(Hub[Followed], request.app.state.followed)
+    picture = await hub.now(of)
+    if picture is None or (picture.over and picture.tag == last_id):
+        return Response(status_code=204)
+    return StreamingResponse(hub.stream(of, last_id), headers=events.HEADERS, media_type=events.MEDIA_TYPE)

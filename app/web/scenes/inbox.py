@@ -1,0 +1,168 @@
+"""What waits for a decision, and all that its approver must see before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, or_, select
+
+from app import clock, seal
+from app.auth.caller import Caller, base_name
+from app.campaigns import approval, queries, records, wordings
+from app.campaigns.drafts import breaks_quiet_hours
+from app.campaigns.queries import Decision, Dossier
+from app.campaigns.wordings import Preview
+from app.errors import Forbidden
+from app.models import audit, batches, campaigns, directives
+from app.states import CampaignState
+from app.web.scenes.hints import Hint, hints
+from app.web.words import Said, say
+from carriers.text import nfc
+
+MANY = 100
+MOST_CHANGES = 50
+ACTS: dict[str, Said] = {
+    "campaign.edit": say("changed the content"),
+    "campaign.submit": say("submitted it"),
+    "run.add": say("added a run"),
+    "run.remove": say("removed a run"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A campaign that was submitted; own: the reader had a hand in it."""
+
+    id: int
+    name: str
+    submitted_by: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Something that was done to the campaign since it was decided on."""
+
+    at: datetime
+    who: str
+    said: Said
+    carrier: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is sent, "" for the language of all, as it travels, and what to look at."""
+
+    language: str
+    shown: Preview
+    hints: Sequence[Hint]
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A batch as its approver sees it."""
+
+    id: int
+    name: str
+    carrier: str
+    accepted: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One campaign before its decision. barred: why this reader may not decide; night: a reason is needed.
+
+    last: the decision before; same: the content is what it was then; changes: since then.
+    """
+
+    dossier: Dossier
+    letter: str | None
+    wordings: Sequence[Wording]
+    files: Sequence[File]
+    barred: Forbidden | None
+    night: bool
+    last: Decision | None
+    same: bool
+    changes: Sequence[Change]
+
+    @property
+    def people(self) -> int:
+        """Subscribers of all runs."""
+        return sum(run.audience.estimated if run.audience else run.subscribers for run in self.dossier.runs)
+
+
+def waiting(connection: Connection, who: str) -> list[Waiting]:
+    """What was submitted, the oldest first."""
+    c, own = campaigns.c, base_name(who)
+    query = select(c.id, c.name, c.created_by, c.editors, c.submitted_by).order_by(c.id).limit(MANY)
+    found = []
+    for row in connection.execute(query.where(c.state == CampaignState.SUBMITTED)):
+        hands = {row.created_by, *row.editors} | {row.submitted_by or row.created_by}
+        mine = own in {base_name(name) for name in hands}
+        found.append(Waiting(row.id, row.name, row.submitted_by or row.created_by, mine))
+    return found
+
+
+def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
+    """One campaign with everything that an approval signs."""
+    dossier = queries.dossier(connection, campaign_id)
+    last = dossier.decisions[-1] if dossier.decisions else None
+    letter = select(directives.c.number).where(directives.c.id == dossier.campaign.directive_id)
+    return Case(
+        dossier=dossier,
+        letter=connection.scalar(letter),
+        wordings=[_wording(*each) for each in sorted(dossier.campaign.texts.items())],
+        files=_files(connection, dossier),
+        barred=_barred(connection, caller, campaign_id),
+        night=breaks_quiet_hours(dossier.campaign.day_starts, dossier.campaign.day_ends),
+        last=last,
+        same=last is not None and _same(connection, campaign_id, last),
+        changes=_changes(connection, dossier, last.at) if last else [],
+    )
+
+
+def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
+    """The content is what was decided on."""
+    return seal.holds(connection, records.campaign(connection, campaign_id), last.digest)
+
+
+def _wording(language: str, text: str) -> Wording:
+    return Wording(language, wordings.preview(nfc(text)), hints(text))
+
+
+def _files(connection: Connection, of: Dossier) -> list[File]:
+    ids = [each for run in of.runs for each in run.batch_ids]
+    c = batches.c
+    query = select(c.id, c.name, c.carrier, c.accepted, c.sha256).where(c.id.in_(ids)).order_by(c.id)
+    return [File(*row) for row in connection.execute(query)]
+
+
+def _barred(connection: Connection, caller: Caller, campaign_id: int) -> Forbidden | None:
+    try:
+        approval.check_approver(connection, caller, records.campaign(connection, campaign_id))
+    except Forbidden as error:
+        return error
+    return None
+
+
+def _changes(connection: Connection, of: Dossier, since: datetime) -> list[Change]:
+    """By the audit, which is read from the instant of the decision on."""
+    a, campaign_id = audit.c, of.campaign.id
+    carriers = {f"run/{run.id}": run.carrier for run in of.runs}
+    runs = a.action.in_(("run.add", "run.remove"))
+    query = select(a.at, a.who, a.action, a.subject, a.detail).where(a.at >= clock.to_ms(since))
+    query = query.where(or_(a.subject == f"campaign/{campaign_id}", runs)).order_by(a.id)
+    found = [
+        Change(
+            clock.from_ms(row.at),
+            row.who,
+            ACTS[row.action],
+            row.detail.get("carrier") or carriers.get(row.subject),
+        )
+        for row in connection.execute(query)
+        if row.action in ACTS and row.detail.get("campaign", campaign_id) == campaign_id
+    ]
+    return found[-MOST_CHANGES:]

@@ -1,0 +1,131 @@
+"""What the pages of directives show: letters with the time left, their campaigns, and who has reported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from app import clock
+from app.auth.owned import own_campaigns, own_directives
+from app.campaigns import directives
+from app.campaigns.directives import Directive
+from app.deadline import status
+from app.deadline.status import Status
+from app.errors import NotFound
+from app.models import addressees as registered
+from app.models import campaigns, outreach
+from app.models import directives as letters
+from app.reports import addressees
+from app.reports.addressees import Addressee, AddresseeKind, Outreach, Standing
+from app.states import CampaignState
+from app.web import listed
+
+ON_A_PAGE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A letter in the list; left: below zero once it is overdue. reported: addressees that have."""
+
+    id: int
+    number: str
+    issuer: str
+    subject: str
+    deadline: datetime | None
+    left: timedelta | None
+    addressees: int
+    reported: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A part of the list; next: below which id it goes on."""
+
+    items: list[Row]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One letter. status, standings: for the office only; campaigns: id, name, state."""
+
+    directive: Directive
+    left: timedelta | None
+    status: Status | None
+    standings: Sequence[Standing]
+    campaigns: Sequence[tuple[int, str, CampaignState]]
+
+    def received_at(self, of: Standing) -> datetime | None:
+        """When its first report came."""
+        return None if of.first_ms is None else clock.from_ms(of.first_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForm:
+    """Whose report is entered, and what was reported before."""
+
+    directive: Directive
+    addressee: Addressee
+    last: Outreach | None
+
+
+def listing(connection: Connection, after: str, operator: str | None) -> Listing:
+    """The newest first; an operator finds those behind its carrier's runs."""
+    c = letters.c
+    query = select(letters).where(c.id < (listed.number(after) or listed.LARGEST)).order_by(c.id.desc())
+    query = query if operator is None else query.where(own_directives(operator))
+    rows = connection.execute(query.limit(ON_A_PAGE)).all()
+    reported = _reported(connection, [row.id for row in rows]) if operator is None else {}
+    items = []
+    for row in rows:
+        due = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
+        counts = (len(row.addressees), reported.get(row.id, 0))
+        items.append(Row(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts))
+    return Listing(items, rows[-1].id if len(rows) == ON_A_PAGE else None)
+
+
+def letter(connection: Connection, directive_id: int, office: bool, operator: str | None) -> Letter:
+    """One letter with what the reader may see of it."""
+    found, now = directives.get(connection, directive_id), clock.now()
+    query = select(campaigns.c.id, campaigns.c.name, campaigns.c.state).order_by(campaigns.c.id.desc())
+    query = query.where(campaigns.c.directive_id == directive_id)
+    query = query if operator is None else query.where(own_campaigns(operator))
+    return Letter(
+        directive=found,
+        left=_left(found.report_deadline),
+        status=status.status(connection, directive_id, now) if office else None,
+        standings=addressees.standings(connection, directive_id, clock.to_ms(now)) if office else (),
+        campaigns=[(row.id, row.name, CampaignState(row.state)) for row in connection.execute(query)],
+    )
+
+
+def report_form(connection: Connection, directive_id: int, name: str) -> ReportForm:
+    """The addressee of that name and its last report; NotFound where the letter has none who reports so."""
+    found = directives.get(connection, directive_id)
+    asked = addressees.of_directive(connection, directive_id)
+    of = next((each for each in asked if each.name == name), None)
+    if of is None or of.kind is AddresseeKind.CARRIER:
+        raise NotFound(
+            "The directive has no such addressee that reports here; carriers report by their runs."
+        )
+    versions = addressees.reports(connection, directive_id).get(of.id or 0, [])
+    return ReportForm(found, of, versions[-1] if versions else None)
+
+
+def _reported(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Letter -> how many of its addressees have reported."""
+    c = registered.c
+    query = (
+        select(c.directive_id, func.count(c.id.distinct()))
+        .join(outreach, outreach.c.addressee_id == c.id)
+        .where(c.directive_id.in_(ids))
+        .group_by(c.directive_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _left(due: datetime | None) -> timedelta | None:
+    return None if due is None else due - clock.now()

@@ -1,0 +1,168 @@
+"""What a run's page shows: how it stands, what can be asked of it, and what will happen then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from app import clock
+from app.auth.caller import Caller
+from app.auth.roles import may
+from app.campaigns import queries, records
+from app.campaigns.forecast import forecast
+from app.campaigns.queries import Campaign, Run
+from app.campaigns.runs import Verb, open_to
+from app.dispatch import lanes
+from app.models import batches, directives, unknowns
+from app.reports import stated, tally
+from app.reports.stated import Statement
+from app.states import FAILED, CampaignState, DeliveryState, LaneState
+from app.web.scenes import fates, standing
+from app.web.scenes.pulse import Pulse
+from app.web.scenes.standing import RunView
+from app.web.words import Said
+
+MOST_BATCHES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What an order would set going. people: who still get the text; parts: SMS parts of one message.
+
+    begins_at: None for at once; ends_at: None where nothing can be sent as things stand.
+    """
+
+    people: int
+    parts: int
+    segments: int
+    segments_per_second: float
+    begins_at: datetime | None
+    ends_at: datetime | None
+    after_window: bool
+    after_deadline: bool
+    deadline: datetime | None
+    lanes: int
+    halted: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch of the run."""
+
+    id: int
+    name: str
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """How many for one reason; share: of all of these, 0 to 1."""
+
+    said: Said
+    n: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunScene:
+    """All of it. verbs: what this caller may ask of the run as it stands; open_unknown: to be decided on."""
+
+    run: Run
+    campaign: Campaign
+    view: RunView
+    outlook: Outlook
+    verbs: list[Verb]
+    batches: list[BatchRow]
+    more_batches: int
+    failed: list[Why]
+    left_out: list[Why]
+    open_unknown: int
+    statement: Statement | None
+    stated_at: datetime | None
+
+
+def run_scene(connection: Connection, run_id: int, who: Caller, pulse: Pulse) -> RunScene:
+    """The run's page for this caller; NotFound."""
+    run = queries.run(connection, run_id, who.carrier)
+    row = records.campaign(connection, run.campaign_id)
+    counts = tally.of_run(connection, run_id)
+    ids = run.batch_ids[:MOST_BATCHES]
+    said = stated.latest(connection, run_id) if run.audience else None
+    return RunScene(
+        run=run,
+        campaign=queries.campaign(connection, run.campaign_id),
+        view=standing.views(connection, [row], [run], pulse)[0],
+        outlook=outlook(connection, run, row),
+        verbs=_verbs(run, row.state, who),
+        batches=_batches(connection, ids),
+        more_batches=len(run.batch_ids) - len(ids),
+        failed=whys((c.reason, c.n) for c in counts if c.state in FAILED),
+        left_out=whys(
+            (c.reason, c.n) for c in counts if c.state in (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
+        ),
+        open_unknown=open_unknown(connection, run_id),
+        statement=said,
+        stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
+    )
+
+
+def _verbs(run: Run, campaign_state: str, who: Caller) -> list[Verb]:
+    asked = [verb for verb in open_to(run.state, run.audience is not None) if may(who.role, f"{verb}_run")]
+    approved = campaign_state == CampaignState.APPROVED
+    return [verb for verb in asked if approved or verb not in (Verb.START, Verb.RESUME)]
+
+
+def outlook(connection: Connection, run: Run, campaign: Row[Any]) -> Outlook:
+    """By the forecast of this moment."""
+    now = clock.now()
+    found = forecast(connection, run.id, now)
+    links = lanes.all_lanes(connection, run.carrier)
+    letter = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)
+    due, end = connection.scalar(letter), campaign.window_end
+    done = None if found.finishes_at is None else clock.to_ms(found.finishes_at)
+    begins = found.begins_at if found.begins_at and found.begins_at > now else None
+    return Outlook(
+        people=found.subscribers_left,
+        parts=_parts(found.segments_left, found.subscribers_left),
+        segments=found.segments_left,
+        segments_per_second=found.segments_per_second,
+        begins_at=begins,
+        ends_at=found.finishes_at,
+        after_window=done is not None and end is not None and done > end,
+        after_deadline=done is not None and due is not None and done > due,
+        deadline=None if due is None else clock.from_ms(due),
+        lanes=len(links),
+        halted=sum(link.state == LaneState.HALTED for link in links),
+    )
+
+
+def _parts(segments: int, people: int) -> int:
+    return round(segments / people) if people else 0
+
+
+def _batches(connection: Connection, ids: Sequence[int]) -> list[BatchRow]:
+    b = batches.c
+    query = select(b.id, b.name, b.accepted).where(b.id.in_(ids)).order_by(b.id)
+    return [BatchRow(*row) for row in connection.execute(query)]
+
+
+def whys(pairs: Any) -> list[Why]:
+    """Reasons with their numbers, the most frequent first."""
+    sums: dict[int, int] = {}
+    for number, n in pairs:
+        sums[number] = sums.get(number, 0) + n
+    total = sum(sums.values())
+    found = [(number, n) for number, n in sums.items() if n > 0]
+    found.sort(key=lambda each: (-each[1], each[0]))
+    return [Why(fates.REASONS.get(number, fates.REASONS[1]), n, n / total) for number, n in found]
+
+
+def open_unknown(connection: Connection, run_id: int) -> int:
+    """Deliveries of the run that somebody must decide on: a work list, short by nature."""
+    u = unknowns.c
+    query = select(func.count()).where(u.run_id == run_id, u.written_off_by.is_(None))
+    return int(connection.scalar(query) or 0)

@@ -1,0 +1,52 @@
+"""A report's forms as tables of a page: each cell written as on the papers, which are in Vietnamese."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from app.reports.figures import CampaignReport
+from app.reports.render import forms, numbers
+from app.reports.render.form import Form, Kind, value
+from app.reports.renderings import Report, tables_of
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row: its cells as they are read; strong: a total."""
+
+    cells: tuple[str, ...]
+    strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A table. columns: title, and whether its cells are figures; anchor: its id on the page."""
+
+    anchor: str
+    title: str
+    columns: tuple[tuple[str, bool], ...]
+    lines: tuple[Line, ...]
+    source: str
+
+
+def sheets(report: Report) -> list[Sheet]:
+    """The forms that people read: steps of time are for pictures, a campaign's runs have own pages."""
+    found = tables_of(report)
+    if isinstance(report, CampaignReport):
+        return [_sheet(each) for each in found[:1]]
+    return [_sheet(each) for each in found if each.name != forms.STEPS and each.rows]
+
+
+def _sheet(form: Form) -> Sheet:
+    columns = tuple((column.title, column.kind is not Kind.TEXT) for column in form.columns)
+    kinds = [column.kind for column in form.columns]
+    lines = tuple(
+        Line(
+            tuple(numbers.shown(kind, value(cell)) for kind, cell in zip(kinds, row.cells, strict=True)),
+            row.strong,
+        )
+        for row in form.rows
+    )
+    anchor = f"s{hashlib.sha256(form.name.encode()).hexdigest()[:8]}"
+    return Sheet(anchor, form.title, columns, lines, form.source)

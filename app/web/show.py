@@ -1,0 +1,219 @@
+"""From values to a page: who visits, in which language, what was said last, what was entered and refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from app.auth import sessions
+from app.auth.caller import Caller
+from app.auth.roles import may
+from app.config import Settings
+from app.db import Database
+from app.errors import AppError, Unauthorised
+from app.gate import CSRF_FIELD, cookie_name, permit
+from app.http.browsers import PAPER_POLICY
+from app.web import assets, figures, names, nav, told
+from app.web.words import DEFAULT, LANGUAGES, Said, Speaker, catalogue
+
+FOLDER = Path(__file__).with_name("templates")
+LANGUAGE = "loa_lang"
+SAID = "loa_said"
+_SAID_S = 60
+_LONGEST = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Visiting:
+    """A request for a page: the caller, None where nobody has signed in, and the language."""
+
+    request: Request
+    caller: Caller | None
+    speaker: Speaker
+
+    @property
+    def who(self) -> Caller:
+        """The caller; Unauthorised on a page that is open to anybody."""
+        if self.caller is None:
+            raise Unauthorised("This needs a session.")
+        return self.caller
+
+    @property
+    def db(self) -> Database:
+        """The database that app/main.py opened."""
+        return cast(Database, self.request.app.state.db)
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that app/main.py loaded."""
+        return cast(Settings, self.request.app.state.settings)
+
+    @property
+    def path(self) -> str:
+        """Where the visitor is."""
+        return self.request.url.path
+
+    @property
+    def address(self) -> str:
+        """Where the visitor is with what was asked for: what the way back leads to."""
+        query = self.request.url.query
+        return f"{self.path}?{query}" if query else self.path
+
+    @property
+    def csrf(self) -> str:
+        """What every form of the page repeats; nothing without a session."""
+        token = self.request.cookies.get(cookie_name(self.settings))
+        return sessions.csrf_token(token) if token and self.caller else ""
+
+
+def visiting(request: Request, caller: Caller | None) -> Visiting:
+    """The visit of this caller, in the language that the switch has set."""
+    return Visiting(request, caller, Speaker(request.cookies.get(LANGUAGE, DEFAULT)))
+
+
+def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> Visiting:
+    """The visit of whom app/gate.py has let in."""
+    return visiting(request, caller)
+
+
+Visit = Annotated[Visiting, Depends(get_visit)]
+
+
+# ---- what was entered -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The fields of a form as they were sent."""
+
+    lists: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def raw(self, name: str) -> str:
+        """What stands in the field, with blanks around it; "" where there is none."""
+        return self.lists.get(name, [""])[-1]
+
+    def get(self, name: str) -> str:
+        """What stands in the field, without blanks around it."""
+        return self.raw(name).strip()
+
+    def all(self, name: str) -> list[str]:
+        """Every value of a field that stands several times, as ticked boxes do."""
+        return self.lists.get(name, [])
+
+
+async def get_fields(request: Request) -> Filled:
+    """The form, which app/gate.py has read already."""
+    lists: dict[str, list[str]] = {}
+    for name, value in (await request.form()).multi_items():
+        lists.setdefault(name, []).append(str(value))
+    return Filled(lists)
+
+
+Fields = Annotated[Filled, Depends(get_fields)]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """What a form shows: values, the error of each field by its name, and in sentences what was refused."""
+
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    sentences: Sequence[str] = ()
+    slug: str = ""
+    status: int = 200
+    retry_after_s: int | None = None
+
+
+def refused(error: AppError, fields: Filled, *secret: str) -> Entered:
+    """The form again, with the sentence at its field; values of `secret` fields are not repeated."""
+    kept = {name: fields.raw(name) for name in fields.lists if name not in (*secret, CSRF_FIELD)}
+    errors = {name.rpartition(".")[2]: sentence for name, sentence in error.faults}
+    sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
+    return Entered(kept, errors, sentences, error.slug, error.status, error.retry_after_s)
+
+
+# ---- answers --------------------------------------------------------------------------------------------
+
+
+def render(visit: Visiting, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """The page; what was said by the answer before is shown once."""
+    said = _said(visit)
+    text = _templates(visit.speaker.language).get_template(template).render(visit=visit, said=said, **values)
+    answer = HTMLResponse(text, status, {"Content-Security-Policy": PAPER_POLICY})
+    if SAID in visit.request.cookies:
+        answer.delete_cookie(SAID)
+    return answer
+
+
+def back(visit: Visiting, path: str, sentence: Said | None = None, **values: str | int) -> Response:
+    """Go there, after something was done, and say so there, once."""
+    answer = RedirectResponse(path, 303)
+    if sentence is not None:
+        said = json.dumps([sentence, values]).encode()
+        secure = visit.settings.environment != "development"
+        cookie = base64.urlsafe_b64encode(said).decode().rstrip("=")
+        answer.set_cookie(SAID, cookie, _SAID_S, secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
+def own_path(said: str) -> str:
+    """The address of a page of ours that somebody asks to be led to; the overview where it is none."""
+    own = said.startswith("/") and not said.startswith(("//", "/\\")) and len(said) <= _LONGEST
+    return said if own and said.isprintable() and "\\" not in said else "/"
+
+
+def _said(visit: Visiting) -> Markup | None:
+    """What the answer before left to be said; nothing where the cookie is not one of ours."""
+    cookie = visit.request.cookies.get(SAID)
+    if not cookie:
+        return None
+    try:
+        sentence, values = json.loads(base64.urlsafe_b64decode(cookie + "=" * (-len(cookie) % 4)))
+        return visit.speaker.say(sentence, **values) if sentence in catalogue(DEFAULT) else None
+    except (ValueError, TypeError, KeyError, IndexError):  # binascii's and json's errors are ValueErrors
+        return None
+
+
+@cache
+def _templates(language: str) -> Environment:
+    """The templates in one language: macros see its words without being handed them."""
+    made = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True, auto_reload=False,
+    )  # fmt: skip
+    speaker = Speaker(language)
+    made.globals |= {
+        "_": speaker.say,
+        "_n": speaker.count,
+        "language": speaker.language,
+        "languages": LANGUAGES,
+        "asset": assets.address,
+        "whole": figures.whole,
+        "names": names,
+        "nav": nav.entries,
+        "may": may,
+    }
+    for each in (figures.count, figures.rate, figures.percent, figures.day, figures.moment, figures.second):
+        made.filters[each.__name__] = partial(each, language=speaker.language)
+    made.filters |= {
+        "iso": figures.iso,
+        "state": partial(_state, speaker),
+        "told": partial(told.told, speaker),
+        "coded": partial(told.coded, speaker),
+    }
+    return made
+
+
+def _state(speaker: Speaker, state: str) -> Markup:
+    """A state as people call it; one that nobody has named as it is."""
+    return speaker.say(names.STATES[state]) if state in names.STATES else Markup.escape(state)

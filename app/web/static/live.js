@@ -1,0 +1,72 @@
+// Keeps the figures of a page fresh by server-sent events; without it the page is whole, and is loaded again by hand.
+(() => {
+  "use strict";
+  const note = document.querySelector("[data-stream]");
+  if (!note || !window.EventSource) return;
+  const language = document.documentElement.lang, nothing = "–", begun = Date.now();
+  const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+  const tenth = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const clock = new Intl.DateTimeFormat("en-GB", {
+    timeZone: "Asia/Ho_Chi_Minh", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+    day: language === "vi" ? "2-digit" : "numeric", month: language === "vi" ? "2-digit" : "short", year: "numeric",
+  });
+  const said = {
+    count: (value) => whole.format(value),
+    rate: (value) => tenth.format(value),
+    percent: (value) => {
+      let tenths = Math.round(value * 1000);
+      if (value < 1) tenths = Math.min(tenths, 999);
+      if (value > 0) tenths = Math.max(tenths, 1);
+      return tenth.format(tenths / 10) + (language === "vi" ? " %" : "%");
+    },
+    moment: (value) => {
+      const part = {};
+      for (const each of clock.formatToParts(new Date(value))) part[each.type] = each.value;
+      const gap = language === "vi" ? "/" : " ";
+      return `${part.hour}:${part.minute} ${part.day}${gap}${part.month}${gap}${part.year}`;
+    },
+  };
+  const show = (name) => {
+    for (const each of ["fresh", "cut", "stale"]) note.querySelector("." + each).hidden = each !== name;
+  };
+  const find = (json, path) => path.split(".").reduce((at, step) => (at == null ? undefined : at[step]), json);
+  const places = [];
+  for (const element of document.querySelectorAll("*")) {
+    for (const { name, value } of element.attributes) {
+      if (name === "data-live") {
+        const say = said[element.dataset.as] || String;
+        places.push([value, (now) => {
+          const words = now === null ? nothing : say(now);
+          if (element.textContent !== words) element.textContent = words;
+        }]);
+      } else if (name.startsWith("data-live-")) {
+        places.push([value, (now) => element.setAttribute(name.slice(10), now)]);
+      }
+    }
+  }
+  let touched = false, over = false, due = 0;
+  document.addEventListener("input", () => { touched = true; });
+  // Another shape means that the page itself has changed: it is loaded again, unless somebody is writing in it,
+  // and not at once, so that no page is loaded again and again. This may be the last word: a timer, not the next event.
+  const changed = () => {
+    show("stale");
+    due = setTimeout(() => {
+      if (!touched && !document.querySelector("details.confirm[open]")) location.reload();
+    }, Math.max(0, begun + 5000 - Date.now()));
+  };
+  const source = new EventSource(note.dataset.stream);
+  source.addEventListener("open", () => show("fresh"));
+  source.addEventListener("error", () => { if (!over) show("cut"); });
+  source.addEventListener("progress", (event) => {
+    const json = JSON.parse(event.data);
+    for (const [path, put] of places) {
+      const now = find(json, path);
+      if (now !== undefined) put(now);
+    }
+    clearTimeout(due);
+    if ((json.shape || json.state) !== note.dataset.shape) changed();
+    else show("fresh");
+  });
+  source.addEventListener("end", () => { over = true; source.close(); });
+  addEventListener("pagehide", () => source.close());
+})();

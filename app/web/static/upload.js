@@ -1,0 +1,59 @@
+// Shows how far an upload and its import are; without it the form is sent as any other.
+(() => {
+  "use strict";
+  const form = document.querySelector("#upload form"), box = document.getElementById("progress");
+  if (!form || !box || !window.FormData) return;
+  const vi = document.documentElement.lang === "vi", whole = new Intl.NumberFormat(vi ? "vi" : "en");
+  const bar = box.querySelector("progress"), figures = box.querySelector("dl");
+  const is = (name) => box.querySelector(`[data-is=${name}]`);
+  const step = (name) => {
+    for (const each of box.querySelectorAll("[data-step]")) each.hidden = each.dataset.step !== name;
+  };
+  const percent = (n) => { bar.value = n; is("percent").textContent = Math.floor(n); };
+  const get = (path) => fetch(path, { headers: { Accept: "application/json" } }).then((answer) => {
+    if (!answer.ok) throw new Error(answer.status);
+    return answer.json();
+  });
+  const list = (lines) => {
+    const bad = document.getElementById("bad"), made = document.getElementById("bad-line");
+    bad.hidden = !lines.length;
+    bad.querySelector("ul").replaceChildren(...lines.map((line) => {
+      const item = made.content.cloneNode(true);
+      item.querySelector("b").textContent = whole.format(line.line);
+      item.querySelector("span").textContent = vi ? line.reason_vi : line.reason_en;
+      item.querySelector("code").textContent = line.value;
+      return item;
+    }));
+  };
+  const follow = async (id) => {
+    const batch = await get(`/v1/batches/${id}`);
+    if (batch.state === "failed") return location.assign(`/batches/${id}`);  // which says why, in the reader's language
+    step(batch.state === "importing" ? "importing" : "ready");
+    percent(batch.percent);
+    figures.hidden = false;
+    for (const each of figures.querySelectorAll("dd")) each.textContent = whole.format(batch[each.dataset.is]);
+    if (batch.rejected) list((await get(`/v1/batches/${id}/bad-lines?limit=10`)).items);
+    if (batch.state === "importing") return setTimeout(() => follow(id).catch(() => location.assign(`/batches/${id}`)), 700);
+    document.getElementById("to-batch").hidden = false;
+  };
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const sent = new XMLHttpRequest();
+    box.hidden = false;
+    form.hidden = true;
+    sent.upload.addEventListener("progress", (of) => { if (of.lengthComputable) percent(100 * of.loaded / of.total); });
+    sent.addEventListener("load", () => {
+      const id = (/\/batches\/(\d+)$/.exec(new URL(sent.responseURL).pathname) || [])[1];
+      if (!id) {  // refused: the page that came says why
+        document.documentElement.innerHTML = sent.responseText;
+        return;
+      }
+      document.getElementById("to-batch").href = `/batches/${id}`;
+      document.getElementById("all-bad").href = `/v1/batches/${id}/bad-lines.csv`;
+      follow(id).catch(() => location.assign(`/batches/${id}`));
+    });
+    sent.addEventListener("error", () => { form.hidden = false; box.hidden = true; });
+    sent.open("POST", form.action);
+    sent.send(new FormData(form));
+  });
+})();

@@ -1,0 +1,94 @@
+"""Puts the webhooks of all links together, from the settings or from adapters that bring their own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import structlog
+from pydantic import SecretStr
+
+from app.config import LinkSettings, Settings, WebhookSettings
+from app.db import Database
+from app.errors import SetupError
+from app.receipts.inbox import Inbox
+from app.receipts.reception import Reception
+from carriers import registry
+from carriers.contract import LinkError, WebhookReceipts
+from carriers.webhook import Locks, MappedWebhook, shape_of
+
+log = structlog.get_logger(__name__)
+
+_OPEN = (
+    "Link {0}: its webhook is open to anybody. Set webhook.hmac_secret, basic_user and basic_password, token "
+    'or networks (several may be combined), or environment = "development" for trials.'
+)
+_BOTH = "Link {0}: its kind {1} reads its webhooks by itself, so the table webhook has to go."
+
+
+def reception(settings: Settings, db: Database, inbox: Inbox) -> Reception:
+    """The reception of every link with a webhook; SetupError where one is open to anybody, or wrongly set."""
+    found = {(link.carrier, name): _webhook(settings, name, link) for name, link in settings.links.items()}
+    hooks = {key: webhook for key, webhook in found.items() if webhook is not None}
+    return Reception(
+        db,
+        hooks,
+        inbox,
+        _nobody(),
+        settings.trusted_proxies,
+        settings.webhook_limit_kb * 1024,
+        settings.webhook_patience_s,
+    )
+
+
+def faults(settings: Settings) -> Iterator[str]:
+    """What is wrong with the links' webhooks."""
+    for name, link in settings.links.items():
+        if link.kind in registry.kinds():  # else the link's own fault says so
+            try:
+                _webhook(settings, name, link)
+            except SetupError as error:
+                yield error.detail
+
+
+def _webhook(settings: Settings, name: str, link: LinkSettings) -> WebhookReceipts | None:
+    """The link's webhook: its adapter's own, or what is configured, or None."""
+    try:
+        own = registry.webhook(link.kind, link.options(name))
+        if own is not None and link.webhook is not None:
+            raise SetupError(_BOTH.format(name, link.kind))
+        return own if own or link.webhook is None else _mapped(settings, name, link.webhook)
+    except LinkError as error:
+        raise SetupError(str(error)) from None
+
+
+def _mapped(settings: Settings, name: str, webhook: WebhookSettings) -> MappedWebhook:
+    locks = _locks(webhook)
+    if not locks.any():
+        if settings.environment != "development":
+            raise SetupError(_OPEN.format(name))
+        log.warning("a webhook is open to anybody", link=name)
+    return MappedWebhook(locks, shape_of(name, webhook.format, webhook.map))
+
+
+def _locks(webhook: WebhookSettings) -> Locks:
+    password = _plain(webhook.basic_password)
+    return Locks(
+        hmac_secret=_plain(webhook.hmac_secret),
+        timestamp_header=webhook.timestamp_header.lower(),
+        signature_header=webhook.signature_header.lower(),
+        replay_window_s=webhook.replay_window_s,
+        basic=f"{webhook.basic_user}:{password}" if password else "",
+        token=_plain(webhook.token),
+        networks=webhook.networks,
+    )
+
+
+def _plain(secret: SecretStr | None) -> str:
+    return secret.get_secret_value() if secret else ""
+
+
+def _nobody() -> MappedWebhook:
+    """Stands in for links that are not there: looks at everything, with secrets that nobody has."""
+    locks = Locks(secrets.token_hex(), basic=secrets.token_hex(), token=secrets.token_hex())
+    return MappedWebhook(locks, shape_of("", "generic", {}))

@@ -1,0 +1,279 @@
+"""What every carrier over HTTP shares: one request for each group of messages, and one reading of failures.
+
+The rule that all of it serves: a request that may have been read by the carrier, and whose answer is lost or
+can't be read, is Unknown. Only what certainly was not read is Deferred.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import httpx
+import structlog
+
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Encoding,
+    Halted,
+    Limits,
+    LinkOptions,
+    OutboundSms,
+    Partial,
+    Reason,
+    ReceiptLevel,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
+from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, why
+from carriers.http.settings import HttpSettings, tls_context
+from carriers.text import segments
+
+# httpx writes every URL to its log, and some carriers want the password in it.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
+
+CLOSED = Deferred("link closed", retry_after_s=1.0)
+# A carrier that leaves everything unclear is tried again so often at least.
+_LONGEST_SILENCE_S = 300.0
+_FEWEST_UNCLEAR = 3
+_NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+class HttpCarrier(ABC):
+    """contract.Carrier over HTTP: an adapter writes `hand_over`, one request and the reading of its answer.
+
+    Messages of one text and sender go out together, up to `per_submit`; `in_flight` requests at once.
+    """
+
+    receipt_level: ReceiptLevel = ReceiptLevel.NONE
+    encodings: ClassVar[frozenset[Encoding]] = frozenset(Encoding)
+    per_submit = 1
+
+    def __init__(self, link: LinkOptions, settings: HttpSettings, per_submit: int = 1) -> None:
+        self.name = link.name
+        self.per_submit = per_submit
+        self.limits = Limits(
+            link.segments_per_second,
+            settings.in_flight,
+            per_submit,
+            self.encodings,
+            settings.max_segments,
+            one_receipt=True,
+        )
+        self.queries_per_second = settings.queries_per_second
+        self.log = structlog.get_logger("loa.http").bind(link=link.name)
+        self._http = settings
+        self._tls = tls_context(link, settings)
+        self._client: httpx.AsyncClient | None = None
+        self._room = asyncio.Semaphore(settings.in_flight)
+        self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
+        self._halted: Halted | None = None
+        self._not_before = 0.0  # on the event loop's clock
+        self._unclear_in_a_row = self._strange_in_a_row = 0
+
+    # ---- contract.Carrier
+
+    async def open(self) -> None:
+        """Take messages from now on; a halted link tries again."""
+        self._halted = None
+        self._not_before = 0.0
+        self._strange_in_a_row = 0
+        self._client = self._client or self._new_client()
+
+    def _new_client(self) -> httpx.AsyncClient:
+        own = self._http
+        connections = own.in_flight + 1  # one beside the messages: logins and questions
+        return httpx.AsyncClient(
+            verify=self._tls,
+            proxy=own.proxy or None,
+            follow_redirects=False,  # a password goes to the configured host alone
+            trust_env=False,
+            headers={"Accept-Encoding": "gzip", "User-Agent": "loa"},
+            timeout=httpx.Timeout(
+                own.answer_timeout_s, connect=own.connect_timeout_s, write=own.write_timeout_s
+            ),
+            limits=httpx.Limits(
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=own.keep_alive_s,
+            ),
+        )
+
+    async def close(self) -> None:
+        """Let what is in flight finish within the answer time; what has not begun is deferred."""
+        client, self._client = self._client, None
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        if client is not None:
+            await client.aclose()
+
+    async def ready(self) -> None:
+        """Return when a message may go; while the link is held back or halted, wait."""
+        while True:
+            wait_s = self._not_before - asyncio.get_running_loop().time()
+            if self._client is not None and self._halted is None and wait_s <= 0:
+                return
+            await asyncio.sleep(max(0.05, min(wait_s, 1.0)))
+
+    def halted(self) -> Halted | None:
+        """Why the link needs a person, or None."""
+        return self._halted
+
+    def segments(self, text: str) -> int:
+        """SMS parts of the text."""
+        return segments(text)
+
+    # ---- contract.PlainLine
+
+    @property
+    def plain_hosts(self) -> Sequence[str]:
+        """The carrier's host, unless its address begins with https."""
+        address = httpx.URL(self._http.base_url)
+        return [] if address.scheme == "https" else [address.host]
+
+    async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """One result for each message, in order; a cancelled call sends nothing that has not begun."""
+        tasks = []
+        for some in _alike(parcel, self.per_submit):
+            task = asyncio.create_task(self._submit_some(some))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+            tasks.append(task)
+        # All of them first: who hears of an adapter's fault must find nothing under way.
+        lists = await asyncio.gather(*tasks, return_exceptions=True)
+        results: list[SubmitResult] = []
+        for some_results in lists:
+            if isinstance(some_results, BaseException):
+                raise some_results
+            results += some_results
+        return results
+
+    async def _submit_some(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        async with self._room:
+            refusal = self.refusal()
+            if refusal is not None:
+                return [refusal] * len(some)
+            results = await self.hand_over(some)
+            self._weigh(results)
+        halted = next((result for result in results if isinstance(result, Halted)), None)
+        if halted is not None and self._halted is None:
+            self._halted = halted
+            self.log.error("link halted", code=halted.code)
+        return results
+
+    def _weigh(self, results: Sequence[SubmitResult]) -> None:
+        """Pause a link that leaves everything unclear, so that no batch becomes unknown message by message.
+
+        Lost answers, or pages of a broken gateway: as many in a row as may be under way, and not one verdict.
+        Fewer than twice as many become unknown before the link pauses.
+        """
+        if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
+            self._unclear_in_a_row = 0
+        elif any(isinstance(result, Unknown) for result in results):
+            self._unclear_in_a_row += 1
+            too_many = self._unclear_in_a_row - max(_FEWEST_UNCLEAR, self._http.in_flight)
+            if too_many >= 0:
+                rounds = min(1 + too_many // self._http.in_flight, 10)
+                self.hold_back(min(PAUSE_S * 2.0**rounds, _LONGEST_SILENCE_S))
+
+    def refusal(self) -> Halted | Deferred | None:
+        """Why nothing may be sent at this moment; None where it may."""
+        if self._client is None:
+            return CLOSED
+        if self._halted is not None:
+            return self._halted
+        wait_s = self._not_before - asyncio.get_running_loop().time()
+        return Deferred("link held back", retry_after_s=wait_s) if wait_s > 0 else None
+
+    def hold_back(self, for_s: float) -> None:
+        """Send nothing for so long: the carrier has said when it will take messages again."""
+        until = asyncio.get_running_loop().time() + for_s
+        self._not_before = max(self._not_before, until)
+
+    # ---- for adapters
+
+    @abstractmethod
+    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """Send these (one text, one sender, `per_submit` at the most) and read the answer."""
+
+    def bear(self, result: SubmitResult, most: int, why: str) -> SubmitResult:
+        """The result; or a halt after more than `most` refusals in a row whose reason nobody knows.
+
+        Such a refusal (Reason.OTHER) may speak of the account and not of the message: left alone it would use
+        up a whole batch.
+        """
+        if not isinstance(result, Rejected) or result.reason is not Reason.OTHER:
+            self._strange_in_a_row = 0
+            return result
+        self._strange_in_a_row += 1
+        if self._strange_in_a_row <= most:
+            return result
+        return Halted(result.code[:40], f"{why} The last one: {result.code}")
+
+    async def exchange(self, method: str, path: str = "", **request: Any) -> Answer | Failure:
+        """One request to base_url + path (httpx's arguments), and its answer; or why there is none.
+
+        Nothing is ever sent again here.
+        """
+        client, progress = self._client, _Progress()
+        if client is None:
+            return CLOSED
+        request["extensions"] = {"trace": progress.note}
+        try:
+            async with asyncio.timeout(self._http.answer_timeout_s):
+                answer = await self._exchange(client, method, self._http.base_url + path, request)
+        except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS that fails under the answer
+            return self._failed(error, progress)
+        if isinstance(answer, Answer) and answer.status in (429, 503) and answer.retry_after_s:
+            self.hold_back(pause(answer))
+        return answer
+
+    def _failed(self, error: Exception, progress: _Progress) -> Failure:
+        if isinstance(error, _NO_CONNECTION) or progress.is_untold:
+            self.hold_back(PAUSE_S)
+            return Deferred(f"no connection: {why(error)}", PAUSE_S)
+        return Unknown(f"the answer was lost: {why(error)}")
+
+    async def _exchange(
+        self, client: httpx.AsyncClient, method: str, address: str, request: Mapping[str, Any]
+    ) -> Answer | Failure:
+        async with client.stream(method, address, **request) as response:
+            return await read_answer(response, self._http.longest_answer_kb)
+
+
+class _Progress:
+    """How far a request got, by httpcore's trace: before its first byte was written nobody has read it."""
+
+    def __init__(self) -> None:
+        self._has_begun = self._is_told = False
+
+    async def note(self, event: str, info: Mapping[str, Any]) -> None:
+        """One step of httpcore."""
+        self._has_begun = True
+        if event.endswith("send_request_headers.started"):
+            # A CONNECT only asks the proxy for the way.
+            self._is_told = info["request"].method != b"CONNECT"
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether nothing was written to the carrier; False where httpcore has said nothing."""
+        return self._has_begun and not self._is_told
+
+
+def _alike(parcel: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:
+    """Neighbours of one text, one sender and one history, at most so many."""
+    start = 0
+    for index in range(1, len(parcel) + 1):
+        first = parcel[start]
+        if index < len(parcel) and index - start < most:
+            here = parcel[index]
+            if (here.text, here.sender, here.again) == (first.text, first.sender, first.again):
+                continue
+        yield parcel[start:index]
+        start = index

@@ -1,0 +1,81 @@
+"""What every link over HTTP can be told: where, with which deadlines, through which proxy, with which TLS."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from carriers.contract import LinkError, LinkOptions
+from carriers.options import by, number, seconds, string, whole
+
+
+def url(value: object) -> str:
+    """An http(s) address with a host and without a query, a fragment or a password."""
+    parts = urlsplit(str(value))
+    if parts.scheme not in ("http", "https") or not _is_sound(str(value)) or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://sms.example.vn:8443/path")
+    if parts.username or parts.password:
+        raise ValueError("must hold no user name and no password; they have settings of their own")
+    return str(value).rstrip("/")
+
+
+def proxy(value: object) -> str:
+    """The proxy through which the carrier is reached, whose address it has on its list; may hold a login."""
+    if urlsplit(str(value)).scheme not in ("http", "https") or not _is_sound(str(value)):
+        raise ValueError("must be the address of an HTTP proxy, such as http://proxy.example.vn:3128")
+    return str(value)
+
+
+def _is_sound(address: str) -> bool:
+    """Whether the address has a host, and a port that there is: found now, not at the first message."""
+    try:
+        return bool(httpx.URL(address).host) and urlsplit(address).port != 0
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """What every link over HTTP can be told; an adapter's own settings inherit from it."""
+
+    base_url: str = field(metadata=by(url))
+    password: str = field(repr=False, metadata=by(string(200, 1)))
+    # Requests that wait for their answer at once; as many connections are kept.
+    in_flight: int = field(default=8, metadata=by(whole(1, 500)))
+    connect_timeout_s: float = field(default=5.0, metadata=by(seconds(0.05, 120)))
+    write_timeout_s: float = field(default=10.0, metadata=by(seconds(0.05, 120)))
+    # The whole answer must be here by then; afterwards the messages are unknown.
+    answer_timeout_s: float = field(default=30.0, metadata=by(seconds(0.05, 600)))
+    # Below what carriers keep an idle connection: one that they close under a request makes it unknown.
+    keep_alive_s: float = field(default=4.0, metadata=by(seconds(0, 600)))
+    longest_answer_kb: int = field(default=1024, metadata=by(whole(1, 100_000)))
+    ca_file: str = field(default="", metadata=by(string(400)))
+    client_cert: str = field(default="", metadata=by(string(400)))
+    client_key: str = field(default="", metadata=by(string(400)))
+    proxy: str = field(default="", repr=False, metadata=by(proxy))
+    max_segments: int = field(default=4, metadata=by(whole(1, 15)))
+    queries_per_second: float = field(default=1.0, metadata=by(number(0.01, 1000)))
+
+
+def tls_context(link: LinkOptions, settings: HttpSettings) -> ssl.SSLContext:
+    """Verification is always on; a carrier's own authority and our certificate may be named."""
+    for name in ("ca_file", "client_cert", "client_key"):
+        path = getattr(settings, name)
+        if path and not Path(path).is_file():
+            raise LinkError(f"Link {link.name}: {name} names a file that is not there.")
+    if settings.client_key and not settings.client_cert:
+        raise LinkError(f"Link {link.name}: client_key needs client_cert beside it.")
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.client_cert:
+            # Without a password of our own, OpenSSL would ask for one at the terminal.
+            context.load_cert_chain(settings.client_cert, settings.client_key or None, password="")
+    except OSError:
+        raise LinkError(
+            f"Link {link.name}: a certificate or its key can't be read; they must be PEM, without a password."
+        ) from None
+    return context

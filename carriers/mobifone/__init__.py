@@ -1,0 +1,1 @@
+"""MobiFone's brandname service over HTTP ("smsg"): a login session, and one message in each request."""

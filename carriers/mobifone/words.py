@@ -1,0 +1,109 @@
+"""What MobiFone's answers mean: its statuses in one table, and the words of a session that has ended."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import NamedTuple
+
+from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
+from carriers.http import Answer, failure_of, quoted
+from carriers.mobifone.settings import Refusal
+
+
+class Session(Enum):
+    """Not an answer to the message: the session has ended, so log in and send once more."""
+
+    ENDED = "ended"
+
+
+class Row(NamedTuple):
+    """One status of send.jsp and send_2.jsp; what it comes to; its source (docs/carriers/mobifone.md)."""
+
+    status: str
+    becomes: SubmitResult | Session
+    source: str
+
+
+# Only 200 is evidenced. The others are read as the HTTP statuses whose numbers they are, and a contract's own
+# ones go before them (setting `statuses`). Any status that is not here is a refusal without a word.
+TABLE: Sequence[Row] = (
+    Row("200", Accepted(), "M1 M2 M3 M4 M5 M6"),
+    Row("401", Session.ENDED, "not evidenced"),
+    Row("429", Deferred("429", 1.0, throttled=True), "not evidenced"),
+    Row("500", Unknown("MobiFone answered with status 500"), "not evidenced"),
+    Row("502", Unknown("MobiFone answered with status 502"), "not evidenced"),
+    Row("503", Deferred("503", 1.0, counts=True), "not evidenced"),
+    Row("504", Unknown("MobiFone answered with status 504"), "not evidenced"),
+)
+_ROWS = {row.status: row.becomes for row in TABLE}
+# Plain text, with HTTP status 401: M1 has the first two, M4 the third.
+ENDED_WORDS = ("sessionexpired", "sidnotpassed", "notloggedin")
+
+
+class Said(NamedTuple):
+    """The fields of a JSON answer; `status` as a string, whether it came as one or as a number."""
+
+    status: str
+    message: str
+    sid: str
+
+
+def said(answer: Answer) -> Said | None:
+    """The fields of the answer; None where it is none of MobiFone's. Its content type says nothing."""
+    try:
+        found = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return None
+    status = found.get("status") if isinstance(found, dict) else None
+    if isinstance(status, bool) or not isinstance(status, int | str):
+        return None
+    message, sid = found.get("message"), found.get("sid")
+    return Said(
+        str(status).strip(),
+        message if isinstance(message, str) else "",
+        sid.strip() if isinstance(sid, str) else "",  # may carry CR, LF and blanks (M6)
+    )
+
+
+def has_ended(answer: Answer) -> bool:
+    """Whether the answer says that there is no session (any more): the message was not looked at."""
+    word = re.sub(r"[^a-z]", "", answer.text[:64].lower())
+    return answer.status in (200, 401) and word in ENDED_WORDS
+
+
+def verdict(answer: Answer, own: Mapping[str, Refusal], secrets: Sequence[str]) -> SubmitResult | Session:
+    """What an answer to send.jsp or send_2.jsp means for its message."""
+    if has_ended(answer):
+        return Session.ENDED
+    failed = failure_of(answer)
+    if failed is not None:
+        return failed
+    words = said(answer)
+    if words is None:
+        return Unknown("the answer can't be read")
+    if words.status in own:
+        return own[words.status]
+    kept = quoted(f"{words.status} {words.message}", *secrets)
+    return _ROWS.get(words.status) or Rejected(kept, Reason.OTHER)
+
+
+def login_verdict(answer: Answer, secrets: Sequence[str]) -> str | Deferred | Halted:
+    """The session's id; or why there is none, so that nothing was sent."""
+    words = said(answer)
+    if words is None or answer.status != 200:
+        failed = failure_of(answer)
+        if isinstance(failed, Deferred | Halted):
+            return failed
+        return Deferred("login: the answer can't be read", retry_after_s=5.0)
+    if words.status == "200":
+        return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
+    kept = quoted(f"{words.status} {words.message}", *secrets)
+    if words.status in ("429", "500", "502", "503", "504"):
+        return Deferred(f"login {kept}", retry_after_s=5.0, throttled=words.status == "429")
+    return Halted(
+        f"login {words.status}"[:40],
+        f"MobiFone refuses our login ({kept}): correct user and password, then resume the lane.",
+    )

@@ -1,0 +1,135 @@
+"""Readers of a link's own options: each takes what the settings file says, or says what it must be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from datetime import timedelta, timezone
+from typing import Any, TypeVar
+
+from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
+
+# A reader takes what the settings file says and gives the value, or raises ValueError("what it must be").
+Read = Callable[[object], Any]
+Settings = TypeVar("Settings")
+VIETNAM = timezone(timedelta(hours=7))
+
+
+def by(read: Read) -> Mapping[str, Read]:
+    """Field metadata: the reader of one setting."""
+    return {"read": read}
+
+
+def string(longest: int, shortest: int = 0) -> Read:
+    """Text without control characters; numbers are taken as their digits."""
+
+    def read(value: object) -> str:
+        given = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else "\0"
+        if not shortest <= len(given) <= longest or not re.fullmatch(r"[\x20-\x7e]*", given):
+            raise ValueError(f"must be plain text of {shortest} to {longest} characters")
+        return given
+
+    return read
+
+
+def whole(low: int, high: int) -> Read:
+    """A whole number within bounds."""
+
+    def read(value: object) -> int:
+        if not re.fullmatch(r"\d{1,9}", str(value)) or not low <= int(str(value)) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(str(value))
+
+    return read
+
+
+def seconds(low: float, high: float) -> Read:
+    """A time in seconds within bounds."""
+
+    def read(value: object) -> float:
+        if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", str(value)) or not low <= float(str(value)) <= high:
+            raise ValueError(f"must be a number of seconds from {low:g} to {high:g}")
+        return float(str(value))
+
+    return read
+
+
+def flag(value: object) -> bool:
+    """true or false, also as the text that an environment variable gives."""
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return str(value).lower() == "true"
+
+
+def one_of(*names: str) -> Read:
+    """One of a few words."""
+
+    def read(value: object) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of: {', '.join(names)}")
+        return str(value)
+
+    return read
+
+
+def number(low: float, high: float) -> Read:
+    """A number within bounds."""
+
+    def read(value: object) -> float:
+        if not re.fullmatch(r"\d{1,9}(\.\d{1,6})?", str(value)) or not low <= float(str(value)) <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
+        return float(str(value))
+
+    return read
+
+
+def level(value: object) -> ReceiptLevel:
+    """The most that a receipt proves, by its name."""
+    return ReceiptLevel[one_of("handset", "operator", "none")(value).upper()]
+
+
+def utc_offset(value: object) -> timezone:
+    """The zone of the dates in receipts, such as +07:00."""
+    match = re.fullmatch(r"([+-])([01]\d):([0-5]\d)", str(value))
+    if match is None:
+        raise ValueError("must be an offset such as +07:00")
+    ahead = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return timezone(ahead if match[1] == "+" else -ahead)
+
+
+def reasons(value: object) -> Mapping[str, Reason]:
+    """The link's own error codes, such as {"001" = "no_such_number"}: leading zeros and case don't count."""
+    words = {reason.name.lower(): reason for reason in Reason}
+    if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(words):
+        raise ValueError(f"must be a table of error codes with words out of: {', '.join(words)}")
+    return {plain_code(str(code)): words[str(word)] for code, word in value.items()}
+
+
+def plain_code(code: str) -> str:
+    """An error code as tables have it: lower case, without leading zeros."""
+    return code.lower().lstrip("0") or "0"
+
+
+def read_options(link: LinkOptions, settings: type[Settings], kind: str) -> Settings:
+    """The link's options as this dataclass of `by(...)` fields; `kind` as in "an SMPP link".
+
+    LinkError names the link, the option and the remedy, never its value.
+    """
+    known: dict[str, Field[Any]] = {each.name: each for each in fields(settings)}  # type: ignore[arg-type]
+    strange = sorted(set(link.options) - set(known))
+    if strange:
+        raise LinkError(
+            f"Link {link.name}: {kind} has no setting {', '.join(strange)}; it knows: {', '.join(known)}."
+        )
+    for name, each in known.items():
+        if each.default is MISSING and each.default_factory is MISSING and name not in link.options:
+            raise LinkError(f"Link {link.name}: {name} is missing; the carrier's contract states it.")
+    return settings(**{name: _read(link, known[name], value) for name, value in link.options.items()})
+
+
+def _read(link: LinkOptions, known: Field[Any], value: object) -> Any:
+    try:
+        return known.metadata["read"](value)
+    except ValueError as error:
+        raise LinkError(f"Link {link.name}: {known.name} {error}.") from None

@@ -1,0 +1,10 @@
+"""MobiFone's brandname service over HTTP, simulated: login.jsp, send.jsp and send_2.jsp.
+
+`python -m carriers.simulators.mobifone --help` lists every flag.
+"""
+
+from __future__ import annotations
+
+from carriers.simulators.mobifone.server import Mobifone, MobifoneManners
+
+__all__ = ["Mobifone", "MobifoneManners"]

@@ -1,0 +1,125 @@
+"""A simulated MobiFone: sessions by login.jsp, and what send.jsp and send_2.jsp answer, in their order."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+
+from carriers.contract import Encoding
+from carriers.simulators.chance import flag
+from carriers.simulators.web import Asked, Reply, WebManners, WebSimulator
+from carriers.text import encoding_of
+
+LOGIN, SEND, SEND_ACCENTED = "/smsg/login.jsp", "/smsg/send.jsp", "/smsg/send_2.jsp"
+PHONE = re.compile(r"84\d{9}")
+JSP = "text/html; charset=UTF-8"  # what JSP says of everything, JSON included
+
+
+@dataclass(frozen=True, slots=True)
+class MobifoneManners(WebManners):
+    """The manners of all, and MobiFone's own."""
+
+    session_age_s: float = flag(300.0, "seconds after which a session has expired")
+    sessions: int = flag(1, "sessions that live at once: one login more ends the oldest")
+    forget_sessions: bool = flag(False, "every session is forgotten as soon as it was given")
+    status_as_number: bool = flag(False, "status is a number in place of a string")
+    sid_tail: bool = flag(True, "the sid has CR and LF behind it")
+    senders: str = flag("", "the only sender IDs taken, as CONGAN,LOA ('': any)")
+    template: str = flag("", "words that a text must have, else it fits no template")
+
+
+class Mobifone(WebSimulator):
+    """MobiFone's brandname service over HTTP."""
+
+    name = "mobifone"
+    port_by_default = 8083
+    path = "/smsg"
+    manners_type = MobifoneManners
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self._sessions: dict[str, float] = {}  # sid -> when it was given
+        self.logins = 0
+
+    def is_submit(self, path: str) -> bool:
+        """Everything but the login."""
+        return path != LOGIN
+
+    def handle(self, asked: Asked) -> Reply:
+        """One of the three pages."""
+        if asked.path == LOGIN:
+            return self._login(asked)
+        if asked.path in (SEND, SEND_ACCENTED):
+            return self._send(asked)
+        return Reply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, JSP)
+
+    def expire_sessions(self) -> None:
+        """Forget every session now."""
+        self._sessions.clear()
+
+    def _login(self, asked: Asked) -> Reply:
+        fields = asked.fields
+        if not self.desk.is_welcome(fields.get("userName", ""), fields.get("password", "")):
+            return self._say("Invalid user or password", "401")
+        self.logins += 1
+        sid = secrets.token_hex(16)
+        while len(self._sessions) >= self.manners.sessions:
+            self._sessions.pop(next(iter(self._sessions)))
+        if not self.manners.forget_sessions:
+            self._sessions[sid] = self.desk.last_heard_s
+        shown = sid + "\r\n" if self.manners.sid_tail else sid
+        return self._json({"sid": shown, "status": self._status("200")}, "login")
+
+    def _send(self, asked: Asked) -> Reply:
+        fields = asked.fields
+        problem = self._session_problem(fields.get("sid", ""))
+        if problem:
+            return Reply(problem.encode(), problem, 401)
+        refusal = self._refusal(asked)
+        if refusal is not None:
+            self.desk.refuse()
+            return self._say(*refusal)
+        text, phone = fields["content"], fields["recipient"]
+        if self.desk.is_too_fast():
+            return self._say("Too many requests", "429")
+        self.desk.take(asked, phone, text, fields["sender"])
+        return self._say("OK", "200")
+
+    def _session_problem(self, sid: str) -> str:
+        """The plain word of a 401; "" where the session lives."""
+        if not sid:
+            return "SidNotPassed"
+        if not self.logins:
+            return "NotLoggedIn"
+        given_s = self._sessions.get(sid)
+        if given_s is None or self.desk.last_heard_s - given_s > self.manners.session_age_s:
+            return "SessionExpired"
+        return ""
+
+    def _refusal(self, asked: Asked) -> tuple[str, str] | None:
+        """Message and status of a refusal for good."""
+        fields, manners = asked.fields, self.manners
+        sender, phone, text = (fields.get(name, "") for name in ("sender", "recipient", "content"))
+        if not sender or (manners.senders and sender not in manners.senders.split(",")):
+            return f"Sender {sender} is not allowed", "403"
+        if not PHONE.fullmatch(phone) or self.desk.is_refused(phone):
+            return f"Recipient {phone} is invalid", "400"
+        if not text or manners.template not in text:
+            return "Content does not match any template", "403"
+        accented = asked.path == SEND_ACCENTED
+        if accented and fields.get("enCoding") != "ALPHA_UCS2":
+            return "enCoding is invalid", "400"
+        if not accented and encoding_of(text) is not Encoding.GSM7:
+            return "Content has characters that are not allowed", "400"
+        return None
+
+    def _say(self, message: str, status: str) -> Reply:
+        return self._json({"message": message, "status": self._status(status)}, status)
+
+    def _status(self, status: str) -> str | int:
+        return int(status) if self.manners.status_as_number else status
+
+    def _json(self, what: dict[str, object], code: str) -> Reply:
+        return Reply(json.dumps(what, ensure_ascii=False).encode(), code, content_type=JSP)

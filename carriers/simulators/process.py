@@ -1,0 +1,146 @@
+"""A simulator as a process: the flags that all have, the signals that stop it, the report it ends with."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import math
+import signal
+import ssl
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from carriers.simulators import chance
+
+POLL_S = 0.1
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
+
+
+def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) -> None:
+    """Where to listen, when to stop, where the report goes; `at` is what --at may name besides manners."""
+    add = parser.add_argument
+    add("--host", default="127.0.0.1")
+    add(
+        "--port", type=int, default=port, help="0: one that the system gives; the first line printed names it"
+    )
+    add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after so long")
+    add(
+        "--until-idle",
+        type=float,
+        dest="idle_s",
+        default=math.inf,
+        metavar="SECONDS",
+        help="stop after so long without a word",
+    )
+    add("--at", action="append", default=[], metavar="SECONDS:NAME=VALUE|ACTION", help=f"later: {at}")
+    add("--json", action="store_true", help="the last line printed is the report as one JSON object")
+    add("--out", type=Path, metavar="FILE", default=out, help="where the report is left")
+    add("--tls-cert", metavar="FILE", help="certificate and key (PEM): speak TLS")
+
+
+def add_manners(parser: argparse.ArgumentParser, manners: type) -> None:
+    """One flag for each field of the manners."""
+    for one in dataclasses.fields(manners):
+        named, kind = "--" + one.name.replace("_", "-"), argparse.BooleanOptionalAction
+        extra: dict[str, Any] = {"action": kind} if isinstance(one.default, bool) else {"metavar": "X"}
+        shown = one.metadata["help"].replace("%", "%%")
+        parser.add_argument(
+            named, dest=one.name, default=None, help=f"{shown} (default: {one.default})", **extra
+        )
+
+
+def given_manners(options: argparse.Namespace, manners: type) -> dict[str, Any]:
+    """The manners that flags name, by field; ValueError for a value that is none."""
+    given = {one.name: getattr(options, one.name) for one in dataclasses.fields(manners)}
+    return {
+        name: chance.parse(manners, name, value) if isinstance(value, str) else value
+        for name, value in given.items()
+        if value is not None
+    }
+
+
+def tls_context(options: argparse.Namespace) -> ssl.SSLContext | None:
+    """What --tls-cert asks for."""
+    if not options.tls_cert:
+        return None
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(options.tls_cert)
+    return tls
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """What one --at asks for: a manner and its value, or an action (value is None)."""
+
+    at_s: float
+    name: str
+    value: Any
+
+
+def read_step(text: str, manners: type, actions: tuple[str, ...]) -> Step:
+    """One --at; ValueError now, not when its time comes."""
+    try:
+        seconds, what = text.split(":", 1)
+        at = float(seconds)
+    except ValueError:
+        raise ValueError(f"--at {text!r} must be SECONDS:NAME=VALUE, or SECONDS:ACTION") from None
+    name, equals, value = what.partition("=")
+    if equals:
+        parsed = chance.parse(manners, name, value)
+        manners(**{name: parsed})
+        return Step(at, name, parsed)
+    if name not in actions:
+        raise ValueError(f"--at {text!r}: {name!r} is no action; give one of {', '.join(actions)}")
+    return Step(at, name, None)
+
+
+async def wait_to_stop(stop: asyncio.Event, idle_s: Callable[[], float], options: argparse.Namespace) -> None:
+    """Return when told to stop, after --for, or when nothing has been heard for --until-idle."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(options.for_s):
+            while not stop.is_set() and idle_s() < options.idle_s:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), POLL_S)
+
+
+@contextlib.contextmanager
+def told_to_stop() -> Iterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for one in STOPPED_BY:
+        loop.add_signal_handler(one, stop.set)
+    try:
+        yield stop
+    finally:
+        for one in STOPPED_BY:
+            loop.remove_signal_handler(one)
+
+
+@contextlib.contextmanager
+def measured() -> Iterator[Callable[[], dict[str, float]]]:
+    """What the process took since then: seconds on the clock, and of the processor."""
+    started, cpu = time.monotonic(), time.process_time()
+    yield lambda: {
+        "elapsed_s": round(time.monotonic() - started, 3),
+        "cpu_s": round(time.process_time() - cpu, 3),
+    }
+
+
+def show(report: dict[str, Any], options: argparse.Namespace) -> None:
+    """Print the report as a table, leave it in --out, and with --json print it as the last line."""
+    width = max(map(len, report))
+    for name, value in report.items():
+        print(f"{name:<{width}}  {value}")
+    line = json.dumps(report)
+    with contextlib.suppress(OSError):  # a read-only folder: it is said all the same
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(line + "\n", encoding="utf-8")
+    if options.json:
+        print(line)
+    sys.stdout.flush()

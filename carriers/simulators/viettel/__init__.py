@@ -1,0 +1,11 @@
+"""Viettel's bulk SMS web service (CcApi), simulated: submits, statuses, failures, reports and the account.
+
+`python -m carriers.simulators.viettel --help` lists every flag.
+"""
+
+from __future__ import annotations
+
+from carriers.simulators.viettel.manners import ViettelManners
+from carriers.simulators.viettel.server import Viettel
+
+__all__ = ["Viettel", "ViettelManners"]

@@ -1,0 +1,250 @@
+"""A simulated Viettel: what the operations of CcApi answer, in the order and the words of its error list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Self
+
+from carriers.options import VIETNAM
+from carriers.simulators.chance import unit
+from carriers.simulators.viettel.figures import COUNTS, FAILED, Refusals, totals
+from carriers.simulators.viettel.manners import DATES, ViettelManners, declared
+from carriers.simulators.viettel.operations import OPERATIONS, wsdl
+from carriers.simulators.viettel.rules import Mt, Rules
+from carriers.simulators.viettel.soap import XML, Call, fault, read_call, respond, tags
+from carriers.simulators.web import Asked, Message, Reply, WebSimulator
+from carriers.text import segments
+from carriers.xml import Markup, XmlError, child_text, children, write
+
+TAKEN = "Insert MT_QUEUE: OK"
+# No dlrStatus is evidenced; these are this simulator's.
+STATUSES = {"": 0, "DELIVRD": 1, "UNDELIV": 2, "EXPIRED": 3, "REJECTD": 4, "SENT": 5, "UNKNOWN": 6}
+_FIRST_ID = 1_000_000
+_SPAN = ("startDate", "endDate")
+_BALANCE = {"xmlns:ns3": "http://smsbrand.viettel.com/"}
+Handle = Callable[[Asked, Call], Reply]
+
+
+class Viettel(WebSimulator):
+    """Viettel's bulk SMS web service (CcApi)."""
+
+    name = "viettel"
+    port_by_default = 8998
+    path = "/bulkapi"
+    manners_type = ViettelManners
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self._refusals = Refusals()
+        self._named: dict[str, Message] = {}  # by msgId, or by the id that wsCpMtRegDlr gave
+        self._used = self._listed = 0
+        self._rules: Rules
+        self._operations: Mapping[str, Handle] = {
+            "wsCpMt": self._one,
+            "wsCpMtRegDlr": self._one,
+            "wsCpMt4": self._list,
+            "getDlrStatus": self._statuses,
+            "getFailSub": self._failures,
+            "wsReportHour": self._report,
+            "wsReportDaily": self._report,
+            "checkBalance": self._balance,
+            "wsGetCpCode": self._names,
+            "getIp": lambda _, call: respond(call, "ip", *tags((("return", self.manners.seen_ip),))),
+        }
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self._rules = Rules(self.desk)
+        return self
+
+    def handle(self, asked: Asked) -> Reply:
+        """One operation, whatever its SOAPAction; or the WSDL."""
+        if asked.path != self.path:
+            return Reply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
+        if asked.method == "GET":
+            return Reply(wsdl(self.url), "wsdl", content_type=XML)
+        try:
+            call = read_call(asked.body)
+        except XmlError:
+            return fault("S:Client", "Couldn't create SOAP message due to exception: XML reader error")
+        if call is None or call.operation not in OPERATIONS:
+            return fault("S:Client", "Cannot find dispatch method for the request")
+        return self._operations[call.operation](asked, call)
+
+    # ---- messages
+
+    def _one(self, asked: Asked, call: Call) -> Reply:
+        fields = ("RequestID", "UserID", "ReceiverID", "ServiceID", "CommandCode", "Content")
+        mt = Mt(*(call[name] for name in fields))
+        stopped = self._stopped(call, [mt])
+        if stopped is not None:
+            return stopped
+        words, message = self._submit(asked, mt)
+        result = int(message is not None)
+        if message is not None and call.operation == "wsCpMtRegDlr":
+            words, result = self._register(message)
+        return self._faulty("S:Server") or self._say(call, words, result)
+
+    def _list(self, asked: Asked, call: Call) -> Reply:
+        mts = list(_messages(call))
+        stopped = self._stopped(call, mts)
+        if stopped is not None:
+            return stopped
+        details = [detail for mt in mts if (detail := self._detail(mt, *self._submit(asked, mt)))]
+        return self._faulty("S:Server") or self._say(call, TAKEN, 1, *details)
+
+    def _stopped(self, call: Call, mts: Sequence[Mt]) -> Reply | None:
+        """The answer to a call of which nothing is taken."""
+        words = self._rules.stranger(call)
+        if words:
+            return self._say(call, words, 0)
+        faulty = self._faulty("S:Client")
+        if faulty is not None:
+            return faulty
+        if not self.desk.is_too_fast(sum(segments(mt.content) for mt in mts), len(mts)):
+            return None
+        if self.manners.too_fast:
+            return self._say(call, self.manners.too_fast, 0)
+        later = (("retry-after", str(self.manners.retry_after_s)),)
+        return Reply(b"", "http 429", 429, headers=later)
+
+    def _faulty(self, code: str) -> Reply | None:
+        manners = self.manners
+        drawn = unit(manners.seed, 9, self.desk.tally.requests) < manners.fault
+        return fault(code, "java.lang.NullPointerException") if drawn and manners.fault_code == code else None
+
+    def _submit(self, asked: Asked, mt: Mt) -> tuple[str, Message | None]:
+        """What is said of a message, and the message where it was taken."""
+        words = self._rules.refusal(mt)
+        if not words and self._left() < segments(mt.content):
+            words = self.manners.balance_words
+        if words:
+            self.desk.refuse()
+            self._refusals.add(mt.sender, words)
+            return words, None
+        self._rules.remember(mt)
+        message = self.desk.take(asked, mt.receiver, mt.content, mt.sender, mt.msg_id)
+        self._used += message.segments
+        self._named[mt.msg_id] = message
+        return TAKEN, message
+
+    def _register(self, message: Message) -> tuple[str, int]:
+        """Words and result that give the message an id."""
+        number = _FIRST_ID + message.index
+        self._named[str(number)] = message
+        return (TAKEN, number) if self.manners.dlr_id_in == "result" else (f"{TAKEN}, messageId={number}", 1)
+
+    def _detail(self, mt: Mt, words: str, message: Message | None) -> Markup | None:
+        self._listed += 1
+        if unit(self.manners.seed, 10, self._listed) < self.manners.details_missing:
+            return None
+        said = (("message", words), ("msgId", mt.msg_id), ("receiver", mt.receiver))
+        return write("details", *tags((*said, ("result", int(message is not None)))))
+
+    def _say(self, call: Call, words: str, result: int, *details: Markup) -> Reply:
+        said = tags((("message", words), ("result", result)))
+        return respond(call, words, write("return", *details, *said))
+
+    def _left(self) -> int:
+        return int(self.manners.balance) - self._used
+
+    # ---- what is asked later
+
+    def _statuses(self, _: Asked, call: Call) -> Reply:
+        words = self._rules.stranger(call)
+        names = [] if words else [name.strip() for name in call["MessageIds"].split(",")]
+        found = [(name, self._named[name]) for name in names if name in self._named]
+        details = [
+            write("details", *tags((("dlrStatus", STATUSES[message.status]), ("messageId", name))))
+            for name, message in found
+        ]
+        return self._say(call, words or "OK", int(not words), *details)
+
+    def _failures(self, _: Asked, call: Call) -> Reply:
+        words = self._rules.stranger(call, ("username", "password", "cpCode"))
+        try:
+            rows = [] if words else self._failed(call)
+        except ValueError:
+            words = "date, pageNumber or pageSize is invalid"
+            rows = []
+        said = tags((("errorCode", int(bool(words))), ("message", words or "OK")))
+        results = [
+            write(
+                "result",
+                attributes={"receiver": each.phone, "message": f"{each.status}/{each.outcome.error}"},
+            )
+            for each in rows
+        ]
+        return respond(call, words or "failures", write("return", *said, *results))
+
+    def _failed(self, call: Call) -> Sequence[Message]:
+        """One page of a brand's day; ValueError where a day or a number is none."""
+        day = datetime.strptime(call["date"], DATES[self.manners.date_format]).replace(tzinfo=VIETNAM).date()
+        page, size = int(call["pageNumber"]) - self.manners.first_page, int(call["pageSize"])
+        if page < 0 or size < 1:
+            raise ValueError("there is no such page")
+        start = 0 if self.manners.pages_ignored else page * size
+        found = [
+            each
+            for each in self.messages
+            if each.status in FAILED
+            and each.sender == call["alias"]
+            and each.taken_at.astimezone(VIETNAM).date() == day
+        ]
+        return found[start : start + size]
+
+    def _report(self, _: Asked, call: Call) -> Reply:
+        words = self._rules.stranger(call)
+        if words:
+            return self._say(call, words, 0)
+        written, name = DATES[self.manners.date_format], "reportDate"
+        if call.operation == "wsReportHour":
+            written, name = f"{written} %H", "reportHour"
+        wanted = [call["timeReport"]] if name == "reportHour" else list(_days(call, written))
+        sent = ((message, self._rules.telco(message.phone)) for message in self.messages)
+        rows = [
+            self._row(call, period, counts, name)
+            for period, counts in totals(sent, self._refusals, written).items()
+            if period[1] in wanted
+        ]
+        return respond(call, "report", *rows)
+
+    def _row(self, call: Call, period: tuple[str, str], counts: Mapping[str, int], name: str) -> Markup:
+        brand, when = period
+        head = (("cpAlias", brand), ("cpCode", call["CPCode"]), ("cpId", 1), ("message", "OK"), ("result", 1))
+        figures = ((each, counts.get(each, 0)) for each in COUNTS)
+        return write("return", *tags((*head, *figures, (name, when))))
+
+    # ---- the account
+
+    def _balance(self, _: Asked, call: Call) -> Reply:
+        words = self._rules.stranger(call)
+        said = (("ns3:balance", self._left()),) if not words else ()
+        more = (("ns3:errCode", int(bool(words))), ("ns3:errDesc", words or "OK"))
+        return respond(call, words or "balance", write("return", *tags((*said, *more)), attributes=_BALANCE))
+
+    def _names(self, _: Asked, call: Call) -> Reply:
+        if self._rules.stranger(call) or self.manners.tax_code not in ("", call["TaxCode"]):
+            return respond(call, "no such tax code")
+        names = {name for telco in declared(self.manners).values() for name in telco}
+        names = names or {message.sender for message in self.messages}
+        said = (*(("alias", name) for name in sorted(names)), ("cpCode", call["CPCode"]))
+        return respond(call, "names", write("return", *tags(said)))
+
+
+def _messages(call: Call) -> Iterator[Mt]:
+    for each in children(call.element, "Msg"):
+        text, msg_id, receiver = (child_text(each, name) for name in ("message", "msgId", "receiver"))
+        head = (call["RequestID"], receiver, receiver, call["ServiceID"], call["CommandCode"])
+        yield Mt(*head, text, msg_id)
+
+
+def _days(call: Call, written: str) -> Iterator[str]:
+    """Every day that is asked for; none where a day can't be read."""
+    try:
+        first, last = (datetime.strptime(call[name], written).replace(tzinfo=VIETNAM) for name in _SPAN)
+    except ValueError:
+        return
+    for day in range((last - first).days + 1):
+        yield (first + timedelta(days=day)).strftime(written)

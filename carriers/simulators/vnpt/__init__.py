@@ -1,0 +1,11 @@
+"""VNPT's SMS Marketing API, simulated: send_sms_list, the status calls and what an account can list.
+
+`python -m carriers.simulators.vnpt --help` lists every flag.
+"""
+
+from __future__ import annotations
+
+from carriers.simulators.vnpt.manners import VnptManners
+from carriers.simulators.vnpt.server import Vnpt
+
+__all__ = ["Vnpt", "VnptManners"]

@@ -1,0 +1,20 @@
+"""What the simulators of carriers over HTTP share: a real server that behaves and misbehaves as it is told.
+
+A carrier's simulator inherits `WebSimulator` and writes `handle`, one request and its answer:
+
+    async with Mobifone(MobifoneManners(hang=0.1)) as carrier:
+        ...                            # base_url = carrier.url
+        carrier.change(hang=0)         # other manners from now on
+        carrier.next(Trouble.CUT, 2)   # what the next two submits meet
+        carrier.report()["distinct_numbers"]
+"""
+
+from __future__ import annotations
+
+from carriers.simulators.web.exchange import Asked, Reply
+from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.messages import Message
+from carriers.simulators.web.server import WebSimulator
+from carriers.simulators.web.trouble import Trouble
+
+__all__ = ["Asked", "Message", "Reply", "Trouble", "WebManners", "WebSimulator"]

@@ -1,0 +1,194 @@
+"""What a simulated carrier decides and remembers: troubles, messages, their fates and their receipts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from carriers.simulators.chance import unit
+from carriers.simulators.web import manners as web_manners
+from carriers.simulators.web.exchange import Asked
+from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.messages import Book, Message, Tally
+from carriers.simulators.web.trouble import Trouble
+from carriers.simulators.web.webhook import Poster, Webhook, receipt
+from carriers.simulators.wheel import Wheel
+from carriers.text import segments
+
+OUT_OF_ORDER_S = 0.2
+
+
+class Desk:
+    """All that the carrier knows; `handle` takes, refuses and throttles messages through it."""
+
+    def __init__(self, manners: WebManners, webhook: Webhook | None) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.tally, self.book = Tally(), Book()
+        self.next_troubles = deque(web_manners.first_troubles(manners))
+        self.last_heard_s = self._first_submit_s = self._last_done_s = self._loop.time()
+        self._second, self._in_second, self._submits_in_second, self._peak = -1, 0, 0, 0
+        self._pending = 0  # messages whose fate has not come about
+        self._timers = Wheel(self._loop)
+        self._poster = Poster(webhook, self.tally, manners) if webhook else None
+        self.behave(manners)
+
+    def behave(self, manners: WebManners) -> None:
+        """Behave so from now on; what was taken before keeps the fate it has."""
+        self.manners = manners
+        self._troubles = web_manners.troubles(manners)
+        self._outcomes = web_manners.outcomes(manners)
+        self._reportings = web_manners.reportings(manners)
+        self._refused = tuple(filter(None, manners.refused.replace(" ", "").split(",")))
+        self._timers.newest_first = manners.out_of_order
+        if self._poster is not None:
+            self._poster.manners = manners
+
+    async def close(self) -> None:
+        """Report nothing any more."""
+        self._timers.close()
+        if self._poster is not None:
+            await self._poster.close()
+
+    # ---- requests
+
+    def heard(self, is_submit: bool) -> Trouble:
+        """Count one request; the trouble that it meets."""
+        self.tally.requests += 1
+        self.last_heard_s = self._loop.time()
+        meets = {"submits": is_submit, "others": not is_submit, "all": True}[self.manners.trouble_on]
+        trouble = self._trouble() if meets else Trouble.NONE
+        if trouble is not Trouble.NONE:
+            self.tally.trouble(trouble.value)
+        return trouble
+
+    def _trouble(self) -> Trouble:
+        if self.next_troubles:
+            return self.next_troubles.popleft()
+        return self._troubles.draw(unit(self.manners.seed, 1, self.tally.requests))
+
+    def answer_delay_s(self) -> float:
+        """How long this answer takes."""
+        spread = self.manners.answer_spread_s
+        return self.manners.answer_delay_s + spread * unit(self.manners.seed, 4, self.tally.requests)
+
+    # ---- messages
+
+    def is_welcome(self, user: str, password: str) -> bool:
+        """Whether this is the account of the manners; without one everybody is."""
+        return self.manners.account in ("", f"{user}:{password}")
+
+    def is_refused(self, phone: str) -> bool:
+        """Whether the manners have this number refused."""
+        return bool(self._refused) and phone.endswith(self._refused)
+
+    def is_too_fast(self, parts: int = 1, submits: int = 1) -> bool:
+        """Whether to throttle these now; they are counted as throttled then."""
+        drawn = unit(self.manners.seed, 5, self.tally.submits) < self.manners.throttle
+        self._tick()
+        limit = self.manners.rate_limit
+        if not drawn and (not limit or self._in_second + parts <= limit):
+            self._in_second += parts
+            return False
+        self._count(submits)
+        self.tally.throttled += submits
+        return True
+
+    def refuse(self, submits: int = 1) -> None:
+        """Count messages refused for good."""
+        self._count(submits)
+        self.tally.refused += submits
+
+    def take(self, asked: Asked, phone: str, text: str, sender: str, request_id: str = "") -> Message:
+        """Take one message; what becomes of it depends on the seed and the number alone."""
+        self._count(1)
+        seed, number = self.manners.seed, int(phone) if phone.isdecimal() else 0
+        outcome = self._outcomes.draw(unit(seed, 2, number))
+        reporting = self._reportings.draw(unit(seed, 3, number))
+        index, now = len(self.book.messages), datetime.now(UTC)
+        message = Message(index, phone, text, sender, request_id, segments(text), outcome, reporting, now)
+        self.book.add(message)
+        self._pending += 1
+        asked.taken.append(message)
+        return message
+
+    def _tick(self) -> None:
+        second = int(self._loop.time())
+        if second != self._second:
+            self._second, self._in_second, self._submits_in_second = second, 0, 0
+
+    def _count(self, submits: int) -> None:
+        if not self.tally.submits:
+            self._first_submit_s = self._loop.time()
+        self._tick()
+        self.tally.submits += submits
+        self._submits_in_second += submits
+        self._peak = max(self._peak, self._submits_in_second)
+
+    # ---- fates
+
+    async def report_early(self, taken: Iterable[Message]) -> None:
+        """Post the receipts of those that are reported before they are answered, and wait for that."""
+        early = [message for message in taken if message.reporting.early]
+        for message in early:
+            self._settle(message)
+            self.tally.receipts_due += 1
+        if self._poster is not None:
+            for message in early:
+                await self._poster.post([receipt(message)])
+
+    def report_later(self, taken: Iterable[Message]) -> None:
+        """Let the fates of the others come about in their time."""
+        manners = self.manners
+        spread_s = max(manners.receipt_spread_s, OUT_OF_ORDER_S * manners.out_of_order)
+        for message in taken:
+            if message.done_at is None:
+                delay_s = manners.receipt_delay_s + spread_s * unit(manners.seed, 6, message.index)
+                self._timers.call(delay_s, self._conclude, message)
+
+    def _settle(self, message: Message) -> None:
+        message.done_at = datetime.now(UTC)
+        self._pending -= 1
+
+    def _conclude(self, message: Message) -> None:
+        self._settle(message)
+        times = message.reporting.times
+        if not times:
+            self.tally.never_reported += 1
+            return
+        self.tally.receipts_due += times
+        self._last_done_s = self._loop.time()
+        if self._poster is not None:
+            self._poster.add([receipt(message)] * times + self._foreign(message))
+
+    def _foreign(self, message: Message) -> list[dict[str, Any]]:
+        """A receipt for a message that was never taken."""
+        if unit(self.manners.seed, 7, message.index) >= self.manners.foreign:
+            return []
+        self.tally.receipts_foreign += 1
+        return [{**receipt(message), "request_id": f"foreign-{message.index}", "msisdn": "84000000000"}]
+
+    # ---- what was seen
+
+    def outstanding(self) -> int:
+        """Receipts that the webhook has not acknowledged yet."""
+        return self._poster.outstanding() if self._poster is not None else 0
+
+    def idle_s(self) -> float:
+        """Seconds since anything was asked; 0 before the first submit and while anything is due."""
+        if not self.tally.submits or self.outstanding() or self._pending:
+            return 0.0
+        return self._loop.time() - self.last_heard_s
+
+    def report(self) -> dict[str, Any]:
+        """All counts, with names that say the unit."""
+        return {
+            **asdict(self.tally),
+            **self.book.report(),
+            "receipts_outstanding": self.outstanding(),
+            "submits_per_second_max": self._peak,
+            "first_submit_to_last_fate_s": round(max(0.0, self._last_done_s - self._first_submit_s), 3),
+        }

@@ -1,0 +1,50 @@
+"""One request as a simulated carrier reads it, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from urllib.parse import parse_qsl
+
+from carriers.simulators.web.messages import Message
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A whole request; `taken` fills with the messages that it hands over."""
+
+    method: str
+    path: str
+    query_string: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    taken: list[Message] = field(default_factory=list)
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The fields of the query string."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+
+    @cached_property
+    def form(self) -> Mapping[str, str]:
+        """The fields of a form in the body."""
+        if not self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return {}
+        return dict(parse_qsl(self.body.decode("utf-8", "replace"), keep_blank_values=True))
+
+    @cached_property
+    def fields(self) -> Mapping[str, str]:
+        """Query and form together, as JSP reads them."""
+        return {**self.form, **self.query}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer; `code` is the carrier's own word for it, which the report counts."""
+
+    body: bytes
+    code: str
+    status: int = 200
+    content_type: str = "text/plain; charset=UTF-8"
+    headers: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,87 @@
+"""Says a simulated carrier's answer, in order or with the trouble that was drawn for it."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+from dataclasses import replace
+
+from carriers.simulators.web.desk import Desk
+from carriers.simulators.web.exchange import Reply
+from carriers.simulators.web.trouble import ERRORS, Trouble
+from carriers.simulators.web.wire import Line
+
+HUGE = 10_000_000
+HTML = "text/html; charset=UTF-8"
+PAGE = (
+    b"<!DOCTYPE html><html><head><title>Error</title></head><body><h1>The server is not available"
+    b"</h1><p>Apache Tomcat/7.0</p></body></html>"
+)
+
+
+async def speak(line: Line, trouble: Trouble, reply: Reply | None, desk: Desk) -> None:
+    """Answer with `reply`, or with what the trouble makes of it (None: nothing was taken)."""
+    delay_s = desk.answer_delay_s()
+    if delay_s:
+        await asyncio.sleep(delay_s)
+    if await _is_broken_off(line, trouble, reply, desk):
+        desk.tally.never_answered += 1
+        return
+    said = _spoilt(trouble, reply or Reply(b"", ""), desk)
+    desk.tally.answer(said.code)
+    await line.answer(said, 3 if trouble is Trouble.CHUNKED else 1)
+
+
+async def _is_broken_off(line: Line, trouble: Trouble, reply: Reply | None, desk: Desk) -> bool:
+    match trouble:
+        case Trouble.HANG:
+            await line.gone()
+        case Trouble.BREAK_BEFORE | Trouble.BREAK_AFTER:
+            desk.tally.connections_dropped += 1
+            await line.drop()
+        case Trouble.CUT:
+            await line.cut(reply or Reply(PAGE, "cut"))
+        case Trouble.NOISE:
+            await line.noise(desk.tally.requests)
+        case _:
+            return False
+    return True
+
+
+def _spoilt(trouble: Trouble, reply: Reply, desk: Desk) -> Reply:
+    """What another status, or another body, makes of the answer."""
+    if trouble in ERRORS:
+        return Reply(PAGE, f"http {ERRORS[trouble]}", ERRORS[trouble], HTML)
+    match trouble:
+        case Trouble.UNAVAILABLE | Trouble.TOO_MANY:
+            status = 503 if trouble is Trouble.UNAVAILABLE else 429
+            later = (("retry-after", str(desk.manners.retry_after_s)),)
+            return Reply(PAGE, f"http {status}", status, HTML, later)
+        case Trouble.REDIRECT:
+            return Reply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
+        case Trouble.PAGE:
+            return Reply(PAGE, "page", content_type=HTML)
+        case Trouble.EMPTY:
+            return replace(reply, body=b"", code="empty")
+        case Trouble.GARBAGE:
+            noise = random.Random(desk.tally.requests).randbytes(512)  # noqa: S311 - no secret
+            return replace(reply, body=noise, code="garbage")
+    return _wrapped(trouble, reply)
+
+
+def _wrapped(trouble: Trouble, reply: Reply) -> Reply:
+    """The right answer, in another guise."""
+    match trouble:
+        case Trouble.HUGE:
+            return replace(reply, body=reply.body + b" " * HUGE)
+        case Trouble.GZIP | Trouble.BOMB:
+            return _packed(reply, HUGE if trouble is Trouble.BOMB else 0)
+        case Trouble.WRONG_TYPE:
+            return replace(reply, content_type="image/png")
+    return reply
+
+
+def _packed(reply: Reply, blanks: int) -> Reply:
+    body = gzip.compress(reply.body + b" " * blanks, 6)
+    return replace(reply, body=body, headers=(*reply.headers, ("content-encoding", "gzip")))

@@ -1,0 +1,122 @@
+"""Posts receipts to a webhook, again until they are acknowledged, signed where there is a secret."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from carriers.options import VIETNAM
+from carriers.signature import sign
+from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.messages import Message, Tally
+
+PATIENCE_S = 10.0
+# Refused for now, or for good: the second is not repeated.
+GOOD, FOR_GOOD = (200, 202, 204), (400, 401, 403, 404, 405, 413, 415, 422)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where receipts go: its URL (may hold a login for Basic), and the secret that signs them, if any."""
+
+    url: str
+    secret: str = field(default="", repr=False)
+
+
+def receipt(message: Message) -> dict[str, Any]:
+    """The generic shape; carriers that take no request id give none back."""
+    named = {"request_id": message.request_id} if message.request_id else {}
+    return {
+        **named,
+        "message_id": f"m{message.index}",
+        "msisdn": message.phone,
+        "status": message.outcome.status,
+        "error": message.outcome.error,
+        "mt_count": message.segments,
+        "done_at": (message.done_at or message.taken_at).astimezone(VIETNAM).isoformat(timespec="seconds"),
+    }
+
+
+class Poster:
+    """A queue of receipts, and as many posts at once as the manners say."""
+
+    def __init__(self, webhook: Webhook, tally: Tally, manners: WebManners) -> None:
+        self._webhook, self._tally, self.manners = webhook, tally, manners
+        self._queue: deque[dict[str, Any]] = deque()
+        self._waiting = asyncio.Event()
+        self._under_way = 0
+        # What the webhook names is on this machine or given by hand: no proxy of the environment.
+        self._client = httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False)
+        self._workers = [asyncio.create_task(self._work()) for _ in range(manners.receipt_posts)]
+
+    def add(self, items: Sequence[dict[str, Any]]) -> None:
+        """Have these receipts posted."""
+        self._queue.extend(items)
+        self._waiting.set()
+
+    def outstanding(self) -> int:
+        """Receipts not yet acknowledged."""
+        return len(self._queue) + self._under_way
+
+    async def close(self) -> None:
+        """Post nothing any more."""
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+        await self._client.aclose()
+
+    async def _work(self) -> None:
+        while True:
+            await self._waiting.wait()
+            if len(self._queue) < self.manners.receipt_batch != 1:
+                await asyncio.sleep(self.manners.receipt_gather_s)
+            batch = self._next()
+            if not batch:
+                self._waiting.clear()
+                continue
+            self._under_way += len(batch)
+            try:
+                await self.post(batch)
+            finally:
+                self._under_way -= len(batch)
+
+    def _next(self) -> list[dict[str, Any]]:
+        count = min(len(self._queue), max(1, self.manners.receipt_batch))
+        return [self._queue.popleft() for _ in range(count)]
+
+    async def post(self, batch: Sequence[dict[str, Any]]) -> None:
+        """Post until it is acknowledged, or refused for good."""
+        body = json.dumps(batch[0] if self.manners.receipt_batch <= 1 else batch).encode()
+        tally, tries = self._tally, 0
+        while True:
+            tally.receipts_sent += len(batch)
+            tally.receipts_repeated += len(batch) * (tries > 0)
+            status = await self._send(body)
+            if status in GOOD:
+                tally.receipts_acknowledged += len(batch)
+                return
+            if status in FOR_GOOD:
+                tally.receipts_refused += len(batch)
+                return
+            tries += 1
+            tally.receipts_refused_for_now += len(batch)
+            await asyncio.sleep(self.manners.receipt_pause_s)
+
+    async def _send(self, body: bytes) -> int:
+        """The status of the answer; 0 where there is none."""
+        headers = {"content-type": "application/json"}
+        if self._webhook.secret:
+            timestamp = str(int(time.time()))
+            headers["x-loa-timestamp"] = timestamp
+            headers["x-loa-signature"] = sign(self._webhook.secret, timestamp, body)
+        with contextlib.suppress(httpx.HTTPError):
+            return (await self._client.post(self._webhook.url, content=body, headers=headers)).status_code
+        return 0

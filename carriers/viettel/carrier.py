@@ -1,0 +1,177 @@
+"""A Viettel link: lists (wsCpMt4) or single messages (wsCpMt, wsCpMtRegDlr), and what is asked later."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date
+from xml.etree.ElementTree import Element
+
+from carriers.contract import (
+    Accepted,
+    Carrier,
+    Encoding,
+    Finding,
+    LinkOptions,
+    OutboundSms,
+    OwnFigure,
+    Question,
+    Reason,
+    Receipt,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
+from carriers.http import Answer, Failure, HttpCarrier
+from carriers.viettel import soap
+from carriers.viettel.lists import ListAnswer, Said, said
+from carriers.viettel.reads import Reads
+from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
+from carriers.viettel.words import TAKEN, Book, bare
+from carriers.xml import Markup, XmlError, child, write
+
+STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."
+
+
+def viettel(link: LinkOptions) -> Carrier:
+    """The link, one that can be asked for statuses where its contract names them; LinkError for settings."""
+    return QueriedViettel(link) if link.options.get("dlr_statuses") else ViettelCarrier(link)
+
+
+class ViettelCarrier(HttpCarrier):
+    """contract.Carrier, ListedFailures, OwnFigures and Checked over CcApi."""
+
+    def __init__(self, link: LinkOptions) -> None:
+        own = self.settings = read_settings(link)
+        super().__init__(link, own, own.list_size)
+        if not own.accented:
+            self.limits = replace(self.limits, encodings=frozenset({Encoding.GSM7}))
+        self.receipt_level = own.receipt_level
+        self._book = Book(own.messages, [own.password])
+        self._lists = own.operation == LIST
+        account = (("User", own.user), ("Password", own.password), ("CPCode", own.cp_code))
+        self._head = (*account, ("RequestID", own.request_id))
+        self.reads = Reads(self._call, own, self._book, link.name)
+
+    # ---- sending
+
+    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """One request for these, and one result for each."""
+        refused = self._too_much(some[0].text)
+        if refused is not None:
+            return [refused] * len(some)
+        try:
+            results = await self._send_list(some) if self._lists else [await self._send_one(some[0])]
+        except XmlError as error:
+            return [Rejected(str(error)[:80], Reason.WRONG_REQUEST)] * len(some)
+        return [self.bear(result, self.settings.strange_in_a_row, STRANGE) for result in results]
+
+    def _too_much(self, text: str) -> Rejected | None:
+        """What this link can't carry, before the carrier has to say so."""
+        if len(text.encode("utf-8", "surrogatepass")) > self.settings.max_bytes:
+            return Rejected(f"text: longer than {self.settings.max_bytes} bytes", Reason.WRONG_REQUEST)
+        if self.segments(text) > self.settings.max_segments:
+            return Rejected(f"text: more than {self.settings.max_segments} parts", Reason.WRONG_REQUEST)
+        if not text.isascii() and not self.settings.accented:
+            return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
+        return None
+
+    async def _send_list(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        ids = [self._msg_id(sms.key) for sms in some]
+        messages = [
+            write("Msg", soap.arguments((("message", sms.text), ("msgId", msg_id), ("receiver", sms.phone))))
+            for sms, msg_id in zip(some, ids, strict=True)
+        ]
+        head = (
+            *self._head,
+            ("ServiceID", some[0].sender),
+            ("CommandCode", self.settings.command_code),
+            ("ContentType", self._type(some[0].text)),
+        )
+        found = await self._submit_by(LIST, soap.arguments(head), *messages)
+        if not isinstance(found, Element):
+            return [_named(found, msg_id) for msg_id in ids]
+        answer = ListAnswer(found, len(some), self._book)
+        return [answer.result(sms, msg_id) for sms, msg_id in zip(some, ids, strict=True)]
+
+    async def _send_one(self, sms: OutboundSms) -> SubmitResult:
+        own = self.settings
+        pairs = (
+            *self._head,
+            ("UserID", sms.phone),
+            ("ReceiverID", sms.phone),
+            ("ServiceID", sms.sender),
+            ("CommandCode", own.command_code),
+            ("Content", sms.text),
+            ("ContentType", self._type(sms.text)),
+        )
+        found = await self._submit_by(own.operation, soap.arguments(pairs))
+        if not isinstance(found, Element):
+            return found
+        words = said(found)
+        verdict = self._book.verdict(words.result, words.message, sms.again)
+        return _registered(words, verdict) if own.operation == WITH_RECEIPT else verdict
+
+    async def _submit_by(self, operation: str, *inside: Markup) -> Element | Failure:
+        """The `return` of a submit, or why there is none."""
+        answer = await self._call(operation, *inside)
+        if not isinstance(answer, Element):
+            return answer
+        found = child(answer, "return")
+        return Unknown(f"the answer to {operation} is empty") if found is None else found
+
+    async def _call(self, operation: str, *inside: Markup) -> Element | Failure:
+        answer = await self.exchange("POST", content=soap.request(operation, *inside), headers=soap.HEADERS)
+        return soap.response(answer, operation, self._book.quoted) if isinstance(answer, Answer) else answer
+
+    def _msg_id(self, key: str) -> str:
+        """Our own name for a message; as a number it fits a Java long, and the same key gives the same."""
+        key = key or uuid.uuid4().hex
+        if self.settings.msg_id == "key":
+            return key
+        digest = hashlib.blake2b(key.encode(), digest_size=8).digest()
+        return str(int.from_bytes(digest) >> 1)
+
+    def _type(self, text: str) -> str:
+        """ContentType: T1 and T8 have 0 and 1, T2 and T9 an older F for text."""
+        return self.settings.plain_type if text.isascii() else "1"
+
+    # ---- what the carrier says later, and of itself
+
+    async def failures(self, day: date, sender: str) -> Sequence[Receipt]:
+        """Who was not reached on that day by the carrier's list; ReadError where it can't say."""
+        return await self.reads.failures(day, sender)
+
+    async def figures(self, first: date, last: date) -> Sequence[OwnFigure]:
+        """The carrier's own totals of these days, both included; ReadError where it can't say."""
+        return await self.reads.figures(first, last)
+
+    async def check(self) -> Sequence[Finding]:
+        """What the carrier says of our address, our account and our sender IDs; nothing is sent."""
+        return await self.reads.check()
+
+
+class QueriedViettel(ViettelCarrier):
+    """contract.QueriedReceipts as well: the contract says what a dlrStatus means."""
+
+    async def query(self, question: Question) -> Receipt | None:
+        """What the carrier knows of a message; None where it does not know it or does not answer now."""
+        return await self.reads.status(question)
+
+
+def _named(failure: Failure, msg_id: str) -> SubmitResult:
+    """A lost answer's message keeps the id under which it went."""
+    return Unknown(failure.reason, (msg_id,)) if isinstance(failure, Unknown) else failure
+
+
+def _registered(words: Said, verdict: SubmitResult) -> SubmitResult:
+    """The id of wsCpMtRegDlr is `result`, a long above 1, or in the message: which, is not evidenced."""
+    if words.result == "1" and verdict == Accepted():
+        numbers = re.findall(r"\d{1,19}", words.message)
+        return Accepted((numbers[0],)) if len(numbers) == 1 else verdict
+    if re.fullmatch(r"[1-9]\d{0,18}", words.result) and bare(TAKEN) in bare(words.message):
+        return Accepted((words.result,))
+    return verdict

@@ -1,0 +1,62 @@
+"""SOAP 1.1 as Viettel's service has it: unqualified arguments in one qualified operation, and faults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from xml.etree.ElementTree import Element
+
+from carriers.contract import Halted, Unknown
+from carriers.http import Answer, Failure, failure_of
+from carriers.xml import Markup, XmlError, child, child_text, document, find, local_name, read_xml, write
+
+ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
+SERVICE = "http://impl.bulkSms.ws/"
+# The WSDL has an empty SOAPAction (T2, T3).
+HEADERS = {"Content-Type": "text/xml;charset=UTF-8", "SOAPAction": '""'}
+# A fault that blames the request says that it was not worked off (SOAP 1.1, 4.4.1).
+_OUR_FAULT = {"client", "versionmismatch", "mustunderstand"}
+
+
+def arguments(pairs: Iterable[tuple[str, str]]) -> Markup:
+    """Arguments in order; XmlError where a text can't be carried."""
+    return Markup("".join(write(name, value) for name, value in pairs))
+
+
+def request(operation: str, *inside: Markup) -> bytes:
+    """The envelope of one call."""
+    call = write(f"ws:{operation}", *inside, attributes={"xmlns:ws": SERVICE})
+    return document(write("S:Envelope", write("S:Body", call), attributes={"xmlns:S": ENVELOPE}))
+
+
+def response(answer: Answer, operation: str, quoted: Callable[[str], str]) -> Element | Failure:
+    """The operation's response element; or what the lack of one says of the messages.
+
+    quoted: makes the carrier's words fit to be kept and shown.
+    """
+    if answer.status not in (200, 500):  # a fault comes with 500
+        return failure_of(answer) or Unknown(f"the carrier answered with HTTP {answer.status}")
+    try:
+        root = read_xml(answer.body)
+    except XmlError as error:
+        return failure_of(answer) or Unknown(f"the answer can't be read: {error}")
+    fault = find(root, "Fault")
+    if fault is not None:
+        return _blame(fault, quoted)
+    return failure_of(answer) or _inside(root, operation)
+
+
+def _inside(root: Element, operation: str) -> Element | Unknown:
+    body = child(root, "Body") if local_name(root) == "Envelope" else None
+    found = None if body is None else child(body, f"{operation}Response")
+    return (
+        Unknown(f"the answer is no SOAP envelope with an answer to {operation}") if found is None else found
+    )
+
+
+def _blame(fault: Element, quoted: Callable[[str], str]) -> Failure:
+    """Whose fault it is: a request that is to blame was not worked off, others may be half done."""
+    code = child_text(fault, "faultcode").rpartition(":")[2].partition(".")[0]
+    words = quoted(child_text(fault, "faultstring"))
+    if code.lower() in _OUR_FAULT:
+        return Halted(f"soap fault {code}"[:40], f"The carrier's service can't read our request: {words}")
+    return Unknown(f"soap fault {quoted(code)}: {words}")

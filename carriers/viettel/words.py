@@ -1,0 +1,146 @@
+"""What Viettel's words mean: its messages in one table, since no error has a number on the wire."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
+from carriers.http import quoted
+
+Refusal = Rejected | Halted | Deferred
+
+TAKEN = "Insert MT_QUEUE: OK"  # T4
+DUPLICATE = Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)
+# T5, T7: the carrier's names of networks, and those of the ranges.
+NETWORKS = {"vt": "viettel", "vn": "vnpt", "mb": "mobifone", "vm": "vietnamobile"}
+_OWN_NETWORK = "vt"
+_ALIAS_INVALID = "ALIAS_INVALID"
+_IP_INVALID = "IP_INVALID"
+_OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."
+
+
+class Row(NamedTuple):
+    """One message, found anywhere in an answer, whatever its case and blanks; its result; its source."""
+
+    words: str
+    result: Refusal
+    source: str
+
+
+# Sources are those of docs/carriers/viettel.md. What would hit every message alike halts the lane, so that no
+# delivery is used up by it; what concerns one number or one text is final for that delivery.
+TABLE: Sequence[Row] = (
+    Row("Cp_code: NULL_OR_BLANK", Halted("CP_CODE NULL_OR_BLANK", "The setting cp_code is empty."), "T5"),
+    Row("UserName: NULL_OR_BLANK", Halted("USERNAME NULL_OR_BLANK", "The setting user is empty."), "T5"),
+    Row("Password: NULL_OR_BLANK", Halted("PASSWORD NULL_OR_BLANK", "The password is empty."), "T5"),
+    Row(
+        "CP_CODE_NOT_FOUND",
+        Halted("CP_CODE_NOT_FOUND", "The carrier does not know our CP code: correct cp_code."),
+        "T5 T6 T7",
+    ),
+    Row(
+        "WRONG_INFORMATION_AUTHENTICATE",
+        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong: correct them."),
+        "T5 T6 T7",
+    ),
+    Row(
+        _IP_INVALID,  # see _address
+        Halted(_IP_INVALID, "The carrier does not let our address in: have it put on its list."),
+        "T5 T7",
+    ),
+    Row("RequestID: NULL_OR_BLANK", Halted("REQUEST_ID NULL_OR_BLANK", _OURS), "T5"),
+    Row("REQUEST_ID_NOT_NUMBER", Halted("REQUEST_ID_NOT_NUMBER", _OURS), "T5 T7"),
+    # Every message has its number, twice: a carrier that misses one reads our requests in another way.
+    Row("UserID: NULL_OR_BLANK", Halted("USER_ID NULL_OR_BLANK", _OURS), "T5"),
+    Row("ReceiverID: NULL_OR_BLANK", Halted("RECEIVER_ID NULL_OR_BLANK", _OURS), "T5"),
+    Row("FORMAT_ERROR", Rejected("RECEIVER_ID FORMAT_ERROR", Reason.NO_SUCH_NUMBER), "T5 T6"),
+    Row(
+        "Length of ReceiverID is invalid",
+        Rejected("RECEIVER_ID LENGTH_INVALID", Reason.NO_SUCH_NUMBER),
+        "T7",
+    ),
+    Row("UserID_NOT_EQUAL_ReceiverID", Halted("USER_ID_NOT_EQUAL_RECEIVER_ID", _OURS), "T5"),
+    Row(
+        "Unable to check telco from input receiver",
+        Rejected("UNABLE_TO_CHECK_TELCO", Reason.OTHER_NETWORK),
+        "T5 T7",
+    ),
+    Row("DUPLICATE MESSAGE", DUPLICATE, "T5 T6 T7"),
+    Row(_ALIAS_INVALID, Rejected(_ALIAS_INVALID, Reason.FILTERED), "T5 T6 T7"),  # see _alias
+    Row("CommandCode: NULL_OR_BLANK", Halted("COMMAND_CODE NULL_OR_BLANK", _OURS), "T5"),
+    Row("COMMAND_CODE_ERROR", Halted("COMMAND_CODE_ERROR", _OURS), "T5"),
+    Row("Content: NULL_OR_BLANK", Rejected("CONTENT NULL_OR_BLANK", Reason.WRONG_REQUEST), "T5"),
+    Row("MAXLENGTH_LIMIT_", Rejected("CONTENT MAXLENGTH_LIMIT", Reason.FILTERED), "T5"),
+    Row("MSG_ERROR_CONTAIN_BLACKLIST", Rejected("CONTENT BLACKLIST", Reason.FILTERED), "T5 T6"),
+    Row("CONTENT_NOT_MATCH_TEMPLATE", Rejected("CONTENT_NOT_MATCH_TEMPLATE", Reason.FILTERED), "T5 T6"),
+    Row("Check information error", Deferred("CHECK_INFORMATION_ERROR", 10.0, counts=True), "T5"),
+)
+
+
+def of_all(refused: Refusal) -> bool:
+    """Whether a refusal holds for every message of one text and sender: others speak of one number only."""
+    if not isinstance(refused, Rejected):
+        return True
+    return refused.reason in (Reason.FILTERED, Reason.WRONG_REQUEST)
+
+
+def bare(text: str) -> str:
+    """Words as they are compared."""
+    return "".join(text.split()).lower()
+
+
+class Book:
+    """The table, a contract's own words before it, and the secrets that no quotation may hold."""
+
+    def __init__(self, more: Mapping[str, Refusal], secrets: Sequence[str]) -> None:
+        rows = [*more.items(), *((row.words, row.result) for row in TABLE)]
+        self._rows = [(bare(words), result) for words, result in rows]
+        self._secrets = secrets
+
+    def refusal(self, message: str) -> Refusal | None:
+        """What the table says of this message; None where it says nothing."""
+        said = bare(message)
+        for words, result in self._rows:
+            if words in said:
+                return _alias(message, result) or _address(message, result) or result
+        return None
+
+    def verdict(self, result: str, message: str, again: bool = False) -> SubmitResult:
+        """What an answer means, by its `result` (1 is taken, T4) and its words; references are the caller's.
+
+        again: a person has sent it again, so that "duplicate" says that the first copy was taken.
+        """
+        refused, taken = self.refusal(message), bare(TAKEN) in bare(message)
+        shown = self.quoted(message)
+        if result == "1":
+            return Accepted() if refused is None else Unknown(f"result 1, but: {shown}")
+        if result != "0" or taken:
+            return Unknown(f"result {self.quoted(result) or 'missing'}: {shown}")
+        if refused == DUPLICATE and again:
+            return Accepted()
+        return refused or Rejected(shown or "result 0 without a word", Reason.OTHER)
+
+    def quoted(self, words: str) -> str:
+        """The carrier's words, fit to be kept and shown."""
+        return quoted(words, *self._secrets)
+
+
+def _alias(message: str, result: Refusal) -> Refusal | None:
+    """The sender ID is not declared for the network that serves the number; the carrier names the network."""
+    found = re.search(r"TELCO\s*=\s*([a-z]{1,8})", message, re.IGNORECASE)
+    if result.code != _ALIAS_INVALID or found is None:
+        return None
+    telco, code = found[1].lower(), f"{_ALIAS_INVALID}:TELCO={found[1].upper()}"
+    if telco == _OWN_NETWORK:  # no number of this carrier's would pass
+        return Halted(code, "The sender ID is not registered: have the carrier register it, then resume.")
+    return Rejected(code, Reason.OTHER_NETWORK, NETWORKS.get(telco, ""))
+
+
+def _address(message: str, result: Refusal) -> Refusal | None:
+    """Our address as the carrier sees it: what it has to put on its list."""
+    found = re.search(r"YOUR IP:\s*([0-9a-fA-F.:]{3,45})", message, re.IGNORECASE)
+    if result.code != _IP_INVALID or found is None:
+        return None
+    return Halted(_IP_INVALID, f"The carrier does not let {found[1]} in: have this address put on its list.")

@@ -1,0 +1,219 @@
+"""A VNPT link: lists of one network, one verdict for each list, split where one number is at fault."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Finding,
+    Halted,
+    LinkOptions,
+    OutboundSms,
+    Question,
+    Reason,
+    Receipt,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
+from carriers.http import Answer, Failure, HttpCarrier
+from carriers.options import VIETNAM
+from carriers.text import nfc
+from carriers.vnpt import halves, wire
+from carriers.vnpt.check import Account
+from carriers.vnpt.halves import Verdict
+from carriers.vnpt.settings import read
+from carriers.vnpt.status import Asking
+from carriers.vnpt.template import fit
+from carriers.vnpt.words import (
+    OWN_NETWORK,
+    Wait,
+    network_in,
+    plain_code,
+    range_holder,
+    row_of,
+)
+
+SEND = "send_sms_list"
+PLAIN, ACCENTED = "0", "8"
+BAD_PHONE = Rejected("not 84 and nine digits", Reason.NO_SUCH_NUMBER)
+BAD_TEXT = Rejected("a character that can't be carried", Reason.WRONG_REQUEST)
+# VNPT takes DATACODING 8 towards VinaPhone numbers only (V2).
+TOO_LONG = Rejected("more parts than the link carries", Reason.WRONG_REQUEST)
+ACCENTS_OFF_NET = Rejected("accents towards another network", Reason.WRONG_REQUEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One text as a request has it: template, parameters, DATACODING."""
+
+    template_id: str
+    params: Sequence[Mapping[str, str]]
+    coding: str
+
+
+def _now() -> datetime:
+    return datetime.now(VIETNAM)
+
+
+class VnptCarrier(HttpCarrier):
+    """contract.Carrier, QueriedReceipts and Checked over VNPT's API; its references are our request ids."""
+
+    def __init__(self, link: LinkOptions, now: Callable[[], datetime] = _now) -> None:
+        own = self.settings = read(link)
+        super().__init__(link, own, own.per_submit)
+        self.receipt_level = own.proves
+        self._now = now
+        self._word = lru_cache(maxsize=256)(self._make_word)
+        self._asking = Asking(self.exchange, own, self.log)
+
+    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """Lists of one network each; a list that is refused for one number's sake is split."""
+        wording = self._word(some[0].text, some[0].sender)
+        if not isinstance(wording, Wording):
+            return [wording] * len(some)
+        results, lists = _sort(some, wording)
+        requests = 0
+
+        async def send(indices: Sequence[int]) -> Verdict:
+            nonlocal requests
+            requests += 1
+            key = some[indices[0]].key or uuid.uuid4().hex
+            name = key if requests == 1 else f"{key}-{requests}"
+            return await self._send(wording, [some[index].phone for index in indices], name)
+
+        results |= await halves.settle(lists, send)
+        return [results[index] for index in range(len(some))]
+
+    # ---- contract.QueriedReceipts and Checked
+
+    async def query(self, question: Question) -> Receipt | None:
+        """The status of one message; None where VNPT does not know it or does not answer now.
+
+        ReadError where it refuses to be asked. Sending goes on: an account may send and not ask.
+        """
+        return await self._asking.receipt(question)
+
+    async def check(self) -> Sequence[Finding]:
+        """Contract, label, templates and balance as VNPT has them."""
+        account = Account(self._asking.reply, self.settings, self._now().astimezone(VIETNAM).date())
+        return await account.findings()
+
+    # ---- one request
+
+    def _make_word(self, text: str, sender: str) -> Wording | Rejected | Halted:
+        """The text in a registered template: what no template fits is refused before anything is sent."""
+        own, composed = self.settings, nfc(text)
+        if sender.casefold() != own.label.casefold():
+            return Halted(
+                "sender ID",
+                f"This link sends as {own.label} (label_id {own.label_id}), and the campaign as {sender}: "
+                "give that sender ID a link of its own, or the campaign this one.",
+            )
+        if self.segments(composed) > own.max_segments:
+            return TOO_LONG
+        found = fit(own.templates, composed)
+        if found is None:
+            known = ", ".join(template.id for template in own.templates)
+            return Halted(
+                "no template",
+                f"The campaign's text fits none of the link's templates ({known}): have it registered with "
+                "VNPT, add it to templates, start again and resume the lane.",
+            )
+        template, parameters = found
+        # A template without parameters still needs one empty pair (V2).
+        params = [{"NUM": str(n), "CONTENT": value} for n, value in enumerate(parameters or ("",), 1)]
+        return Wording(template.id, params, PLAIN if composed.isascii() else ACCENTED)
+
+    async def _send(self, wording: Wording, phones: Sequence[str], request_id: str) -> Verdict:
+        own = self.settings
+        refusal = self.refusal()
+        if refusal is not None:
+            return Verdict(refusal)
+        fields: wire.Fields = {
+            "REQID": request_id,
+            "LABELID": own.label_id,
+            "CONTRACTTYPEID": own.contract_type,
+            "CONTRACTID": own.contract_id,
+            "TEMPLATEID": wording.template_id,
+            "PARAMS": wording.params,
+            "SCHEDULETIME": "",
+            "MOBILELIST": ",".join(phones),
+            "ISTELCOSUB": "0",
+            "AGENTID": own.agent_id,
+            "APIUSER": own.user,
+            "APIPASS": own.password,
+            "USERNAME": own.portal_user,
+            "DATACODING": wording.coding,
+        }
+        try:
+            content = wire.body(own.format, own.xml_name, SEND, fields)
+        except ValueError:
+            return Verdict(BAD_TEXT)
+        headers = {"Content-Type": wire.CONTENT_TYPES[own.format]}
+        return self._read(await self.exchange("POST", content=content, headers=headers), request_id)
+
+    def _read(self, answer: Answer | Failure, request_id: str) -> Verdict:
+        """The verdict, with our own name for what was or may have been taken."""
+        found = wire.reply(answer) if isinstance(answer, Answer) else answer
+        verdict = self._verdict(found) if isinstance(found, Mapping) else Verdict(found)
+        match verdict.result:
+            case Accepted():
+                return Verdict(Accepted((request_id,)))
+            case Unknown(reason):
+                return Verdict(Unknown(reason, (request_id,)))
+        return verdict
+
+    def _verdict(self, reply: wire.Reply) -> Verdict:
+        own = self.settings
+        said = wire.said(reply, own.password, own.user)
+        code = plain_code(reply.get("ERROR"))
+        if code is None:
+            return Verdict(Unknown("the answer has no code"))
+        row = row_of(code)
+        match row.becomes:
+            case Wait() as wait:
+                return Verdict(self._wait(code, wait), row.of_one_number)
+            case Halted(_, reason):
+                return Verdict(Halted(code, f"{reason} VNPT: {said}" if said else reason))
+            case Rejected(_, Reason.OTHER_NETWORK) as elsewhere:
+                return Verdict(replace(elsewhere, network=network_in(wire.words(reply))), row.of_one_number)
+            case Unknown(reason):
+                return Verdict(Unknown(f"{reason}: {said}" if said else reason))
+            case result:
+                return Verdict(result, row.of_one_number)
+
+    def _wait(self, code: str, wait: Wait) -> Deferred:
+        """Until when; what holds for all traffic of the link holds the link back."""
+        now, blocked = self._now(), self.settings.blocked_hours
+        if wait is Wait.TOMORROW:
+            return Deferred(code, (blocked.open_tomorrow(now) - now).total_seconds())
+        pause_s = self.settings.refused_pause_s
+        if wait is Wait.HOURS and blocked.at(now):
+            pause_s = (blocked.open_from(now) - now).total_seconds()
+        self.hold_back(pause_s)
+        return Deferred(code, pause_s)
+
+
+def _sort(
+    some: Sequence[OutboundSms], wording: Wording
+) -> tuple[dict[int, SubmitResult], list[Sequence[int]]]:
+    """What is refused here, by index; and the others in lists of one network each, as far as ranges tell."""
+    refused: dict[int, SubmitResult] = {}
+    lists: dict[str, list[int]] = {}
+    for index, sms in enumerate(some):
+        holder = range_holder(sms.phone)
+        if not re.fullmatch("84[0-9]{9}", sms.phone):
+            refused[index] = BAD_PHONE
+        elif wording.coding == ACCENTED and holder != OWN_NETWORK:
+            refused[index] = ACCENTS_OFF_NET
+        else:
+            lists.setdefault(holder, []).append(index)
+    return refused, list(lists.values())

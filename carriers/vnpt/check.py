@@ -1,0 +1,172 @@
+"""What VNPT has of our account, beside what the settings say of it: contract, label, templates, balance."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from datetime import date, datetime
+from typing import Protocol
+
+from carriers.contract import Finding, ReadError
+from carriers.http import quoted
+from carriers.vnpt import wire
+from carriers.vnpt.settings import VnptSettings
+from carriers.vnpt.template import Template, parse
+from carriers.vnpt.words import plain_code
+
+_ACCOUNT_REFUSED = "1"
+_DAYS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d")
+
+
+class Ask(Protocol):
+    """One question: an operation and its fields."""
+
+    def __call__(self, operation: str, **fields: str) -> Awaitable[wire.Reply]: ...
+
+
+class _NoEntry(ReadError):
+    """VNPT refuses the account: further questions would be refused alike, and may lock it."""
+
+
+class Account:
+    """Asks for each part in turn; what can't be asked is a finding as well."""
+
+    def __init__(self, ask: Ask, own: VnptSettings, today: date) -> None:
+        self._ask = ask
+        self._own = own
+        self._today = today
+        self._adser_id = own.adser_id
+
+    async def findings(self) -> Sequence[Finding]:
+        """What is as it should be, and what is not, in sentences."""
+        found: list[Finding] = []
+        for part in (self._adser, self._contract, self._label, self._templates, self._balance):
+            try:
+                found += await part()
+            except ReadError as error:
+                found.append(Finding(False, str(error)))
+                if isinstance(error, _NoEntry):
+                    break
+        return found
+
+    async def _rows(self, operation: str, name: str, **fields: str) -> list[wire.Reply]:
+        """The rows of the answer; ReadError where VNPT refuses the question."""
+        own = self._own
+        found = await self._ask(operation, REQID="check", USERNAME=own.portal_user, **fields)
+        code = plain_code(found.get("ERROR", "0"))
+        if code != "0":
+            words = wire.said(found, own.password, own.user)
+            kind = _NoEntry if code == _ACCOUNT_REFUSED else ReadError
+            raise kind(f"VNPT refuses {operation} with code {code}: {words or 'without a word'}.")
+        return wire.details(found, name)
+
+    async def _adser(self) -> Sequence[Finding]:
+        """Which customer we are, where the settings do not say."""
+        if self._adser_id:
+            return []
+        known = [_text(row, "ADSERID") for row in await self._rows("get_adser", "ADSERDETAIL")]
+        if len(known) != 1:
+            listed = ", ".join(known) or "none"
+            return [Finding(False, f"Set adser_id: VNPT lists these customers: {listed}.")]
+        self._adser_id = known[0]
+        return [Finding(True, f"VNPT has one customer for this account: {known[0]}.")]
+
+    async def _contract(self) -> Sequence[Finding]:
+        own = self._own
+        rows = await self._rows("get_contract", "CONTRACTDETAIL", ADSERID=self._adser_id)
+        row = _row(rows, "CONTRACTID", own.contract_id)
+        if row is None:
+            return [_missing("contract", own.contract_id, rows, "CONTRACTID")]
+        kind = _text(row, "CONTRACTTYPEID")
+        findings = [self._validity(row)]
+        if kind and kind != own.contract_type:
+            what = f"is of type {kind}, and traffic = {own.traffic} means type {own.contract_type}"
+            findings.append(Finding(False, f"Contract {own.contract_id} {what}."))
+        return findings
+
+    def _validity(self, row: wire.Reply) -> Finding:
+        named = f"Contract {self._own.contract_id}"
+        start, end = _day(_text(row, "STARTVALIDDATE")), _day(_text(row, "ENDVALIDDATED"))  # spelled so (V2)
+        if end is None:
+            return Finding(False, f"{named} has an end that can't be read: {_text(row, 'ENDVALIDDATED')!r}.")
+        if start is not None and self._today < start:
+            return Finding(False, f"{named} begins on {start:%d-%m-%Y} only.")
+        if self._today > end:
+            return Finding(False, f"{named} ended on {end:%d-%m-%Y}: have it renewed.")
+        return Finding(True, f"{named} is valid until {end:%d-%m-%Y}.")
+
+    async def _label(self) -> Sequence[Finding]:
+        own = self._own
+        asked = {"ADSERID": self._adser_id, "CONTRACTID": own.contract_id}
+        rows = await self._rows("get_label", "LABELDETAIL", **asked)
+        row = _row(rows, "LABELID", own.label_id)
+        if row is None:
+            return [_missing("label", own.label_id, rows, "LABELID")]
+        label = _text(row, "LABEL")
+        if label.casefold() != own.label.casefold():
+            return [
+                Finding(False, f"Label {own.label_id} is {label} at VNPT, and {own.label} in the settings.")
+            ]
+        return [Finding(True, f"Label {own.label_id} is {label}.")]
+
+    async def _templates(self) -> Sequence[Finding]:
+        rows = await self._rows("get_template", "TEMPLATEDETAIL", LABELID=self._own.label_id)
+        return [_compare(template, rows) for template in self._own.templates]
+
+    async def _balance(self) -> Sequence[Finding]:
+        own = self._own
+        asked = {"CONTRACTID": own.contract_id, "PACKAGEID": own.package_id}
+        rows = await self._rows("get_prepaid_orders", "DATA", **asked)
+        if not rows:
+            return [Finding(True, "VNPT lists no package that is paid in advance.")]
+        return [_left(_text(row, "PACKAGE_ID"), _text(row, "BALANCE")) for row in rows]
+
+
+def _text(row: wire.Reply, name: str) -> str:
+    """A field as one short line, with its numbers: they are those of our account."""
+    value = row.get(name, "")
+    text = str(value) if isinstance(value, str | int) else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:80]
+
+
+def _row(rows: Sequence[wire.Reply], name: str, wanted: str) -> wire.Reply | None:
+    return next((row for row in rows if _text(row, name) == wanted), None)
+
+
+def _missing(what: str, wanted: str, rows: Sequence[wire.Reply], name: str) -> Finding:
+    listed = ", ".join(_text(row, name) for row in rows) or "none"
+    return Finding(False, f"VNPT does not list {what} {wanted}; it lists: {listed}.")
+
+
+def _day(text: str) -> date | None:
+    for form in _DAYS:
+        try:
+            return datetime.strptime(text[:10], form).date()  # noqa: DTZ007 - a day, without a time
+        except ValueError:
+            continue
+    return None
+
+
+def _compare(template: Template, rows: Sequence[wire.Reply]) -> Finding:
+    """Whether VNPT's words and its count of parameters are those of the settings."""
+    row = _row(rows, "TEMPLATEID", template.id)
+    if row is None:
+        return _missing("template", template.id, rows, "TEMPLATEID")
+    total, content = _text(row, "TOTALPARAM"), str(row.get("TEMPLATECONTENT", ""))
+    if total and total != str(template.slots):
+        what = f"takes {total} parameters at VNPT, and {template.slots} in the settings"
+        return Finding(False, f"Template {template.id} {what}.")
+    try:
+        theirs = parse(template.id, content)
+    except ValueError as error:
+        return Finding(False, f"Template {template.id} at VNPT {error}: compare it by hand.")
+    if theirs.fixed != template.fixed or theirs.slots != template.slots:
+        return Finding(False, f"Template {template.id} reads otherwise at VNPT: {quoted(content)}")
+    return Finding(True, f"Template {template.id} reads as in the settings.")
+
+
+def _left(package: str, balance: str) -> Finding:
+    digits = balance.replace(".", "").replace(",", "")
+    named = f"Package {package}" if package else "The package"
+    if not digits.isdecimal():
+        return Finding(False, f"{named} has a balance that can't be read: {balance!r}.")
+    return Finding(int(digits) > 0, f"{named} has {int(digits)} left.")

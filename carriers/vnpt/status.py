@@ -1,0 +1,141 @@
+"""Questions to VNPT, asked again when an answer is lost, since they change nothing; a message's status."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+
+from structlog.typing import FilteringBoundLogger
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from carriers.contract import (
+    Deferred,
+    Halted,
+    Question,
+    ReadError,
+    Reason,
+    Receipt,
+    ReceiptStatus,
+    Rejected,
+    Unknown,
+)
+from carriers.http import CLOSED, Answer, Failure, quoted
+from carriers.options import VIETNAM
+from carriers.vnpt import wire
+from carriers.vnpt.settings import OF_REQUEST, VnptSettings
+from carriers.vnpt.words import REFUSED_STATUS, plain_code, status_of
+
+Exchange = Callable[..., Awaitable[Answer | Failure]]
+# Code 1 in ERROR is a failed message or a refused account; VNPT's words of a refusal name these (V1).
+_ACCOUNT = re.compile(r"\b(user|pass|ip)\b", re.IGNORECASE)
+
+
+class _Lost(ReadError):
+    """No answer, or none that can be read: asking again may bring one."""
+
+
+class Asking:
+    """Asks over one link: each question has the account's fields and those of its operation."""
+
+    def __init__(self, exchange: Exchange, own: VnptSettings, log: FilteringBoundLogger) -> None:
+        self._exchange = exchange
+        self._own = own
+        self._log = log
+        self._told = ""
+
+    async def reply(self, operation: str, **fields: str) -> wire.Reply:
+        """What VNPT answers; ReadError, in a sentence without secrets, where it can't be asked."""
+        own = self._own
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_Lost),
+            stop=stop_after_attempt(own.read_tries),
+            wait=wait_exponential(own.read_pause_s, max=10 * own.read_pause_s),
+            reraise=True,
+        )
+        return await retrying(self._once, operation, fields)
+
+    async def _once(self, operation: str, fields: dict[str, str]) -> wire.Reply:
+        own = self._own
+        account = {"AGENTID": own.agent_id, "APIUSER": own.user, "APIPASS": own.password}
+        content = wire.body(own.format, own.xml_name, operation, {**fields, **account})
+        headers = {"Content-Type": wire.CONTENT_TYPES[own.format]}
+        answer = await self._exchange("POST", content=content, headers=headers)
+        found = wire.reply(answer) if isinstance(answer, Answer) else answer
+        if isinstance(found, Deferred | Halted | Rejected | Unknown):
+            raise _unread(operation, found)
+        return found
+
+    async def receipt(self, question: Question) -> Receipt | None:
+        """The status of one message; None where VNPT does not know it or does not answer now.
+
+        ReadError where it refuses to be asked: that is about our account, and a person has to look.
+        A question has to name the template, and which one a message went out with is not kept: with several
+        on the link each is asked for.
+        """
+        own = self._own
+        for fields in _questions(own, question):
+            try:
+                found = await self.reply(own.status_operation, **fields)
+            except _Lost as error:
+                self._tell(str(error))
+                return None
+            self._told = ""
+            code = _status_code(own, found)
+            says = status_of(code)
+            if says is not None:
+                return _receipt(own, question, code, says, quoted(str(found.get("MT_COUNT", ""))))
+        return None
+
+    def _tell(self, why: str) -> None:
+        """Once, until an answer comes: every question of an outage fails alike."""
+        if why != self._told:
+            self._log.warning("no status from VNPT", why=why)
+        self._told = why
+
+
+def _unread(operation: str, why: Failure) -> ReadError:
+    match why:
+        case Halted(code, reason):
+            return ReadError(f"VNPT can't be asked for {operation} ({code}): {reason}")
+        case Unknown(reason):
+            return _Lost(f"VNPT gave no answer to {operation}: {reason}.")
+        case Rejected(code):
+            return ReadError(f"VNPT can't be asked for {operation}: {code}.")
+        case Deferred(code):
+            kind = ReadError if why is CLOSED else _Lost
+            return kind(f"VNPT can't be asked for {operation} now: {code}.")
+
+
+def _questions(own: VnptSettings, question: Question) -> Iterator[dict[str, str]]:
+    day = question.sent_at.astimezone(VIETNAM).strftime(own.schedule_format)
+    fields = {"REQID": question.reference, "CONTRACTID": own.contract_id}
+    if own.status_request == OF_REQUEST:
+        yield {**fields, "SENDTIME": day}
+        return
+    fields |= {"MSISND": question.phone, "LABELID": own.label_id, "SCHEDULETIME": day}  # spelled so (V2)
+    for template in own.templates:
+        yield {**fields, "TEMPLATEID": template.id}
+
+
+def _status_code(own: VnptSettings, found: wire.Reply) -> str:
+    """The status of the message; ReadError where the answer has none, or speaks of our account."""
+    code, in_error = plain_code(found.get(own.status_field)), own.status_field == "ERROR"
+    of_account = in_error and code == "1" and _ACCOUNT.search(wire.words(found))
+    if code is None or code == REFUSED_STATUS or of_account:
+        named = code or plain_code(found.get("ERROR")) or "no code"
+        said = wire.said(found, own.password, own.user) or "without a word"
+        raise ReadError(f"VNPT refuses {own.status_operation} with {named}: {said}.")
+    return code
+
+
+def _receipt(own: VnptSettings, question: Question, code: str, says: ReceiptStatus, charged: str) -> Receipt:
+    failed = says is ReceiptStatus.UNDELIVERED
+    return Receipt(
+        question.reference,
+        question.phone,
+        says,
+        own.proves,
+        Reason.OTHER if failed else Reason.NONE,
+        code,
+        raw=f"{own.status_operation} {own.status_field}={code} MT_COUNT={charged}",
+    )

@@ -1,0 +1,10 @@
+"""Receipts by webhook for any carrier: who may call, and how its fields are read, are configuration."""
+
+from __future__ import annotations
+
+from carriers.webhook.locks import Locks
+from carriers.webhook.mapped import MappedWebhook
+from carriers.webhook.shape import Shape, shape_of
+from carriers.webhook.shipped import SHIPPED
+
+__all__ = ["SHIPPED", "Locks", "MappedWebhook", "Shape", "shape_of"]

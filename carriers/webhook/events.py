@@ -1,0 +1,92 @@
+"""Takes a webhook apart into events: JSON, form or query, one event or an array of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+from carriers.contract import WebhookRequest
+from carriers.webhook.shape import Path, Shape
+
+_FORM = "application/x-www-form-urlencoded"
+# Far more than any carrier has: parse_qsl would take millions.
+_FIELDS = 200
+
+
+class Unreadable(ValueError):
+    """The body or the query as a whole can't be read; the message says what it must be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What was sent, in order; `where`: what stands before a place in the array, None for a single event."""
+
+    items: list[object]
+    where: str | None = None
+
+    def place(self, nth: int) -> str:
+        """The prefix of a field's name: "[17]." in an array, nothing for a single event."""
+        return "" if self.where is None else f"{self.where}[{nth}]."
+
+
+def payload(request: WebhookRequest, shape: Shape) -> bytes:
+    """What is read, and therefore what is signed: the body, or the query where the shape has it there."""
+    return request.query.encode("latin-1", "replace") if _in_query(request, shape) else request.body
+
+
+def _in_query(request: WebhookRequest, shape: Shape) -> bool:
+    return shape.source == "query" or (shape.source == "any" and not request.body)
+
+
+def events_of(request: WebhookRequest, shape: Shape) -> Events:
+    """The events of a request, at most `most_events`; Unreadable in words."""
+    content = payload(request, shape)
+    if _in_query(request, shape):
+        return Events([_fields(content, "The query")])
+    if request.headers.get("content-type", "").lower().startswith(_FORM):
+        return Events([_fields(content, "The form")])
+    return _limited(_array(_json(content), shape.events), shape)
+
+
+def take(event: object, path: Path) -> object:
+    """What is at the end of the path; None where there is nothing."""
+    for name in path:
+        if not isinstance(event, Mapping):
+            return None
+        event = event.get(name)
+    return event
+
+
+def _fields(content: bytes, what: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(content.decode(), keep_blank_values=True, errors="strict", max_num_fields=_FIELDS)
+    except ValueError:
+        raise Unreadable(f"{what} must be UTF-8, of at most {_FIELDS} fields.") from None
+    return dict(pairs)
+
+
+def _json(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        raise Unreadable("The body is not valid JSON.") from None
+
+
+def _array(document: object, way: Path) -> Events:
+    found = take(document, way)
+    if isinstance(found, list):
+        return Events(found, ".".join(way))
+    if isinstance(found, Mapping):
+        return Events([found])
+    where = f"{'.'.join(way)} must be" if way else "The body must be"
+    raise Unreadable(f"{where} a JSON object, or an array of them.")
+
+
+def _limited(events: Events, shape: Shape) -> Events:
+    if len(events.items) > shape.most_events:
+        raise Unreadable(
+            f"The array has {len(events.items)} events; send at most {shape.most_events} at once."
+        )
+    return events

@@ -1,0 +1,32 @@
+"""The webhook of a link whose adapter has none of its own: locks and a shape, both out of the settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from carriers.contract import Told, WebhookAnswer, WebhookRequest
+from carriers.webhook.events import payload
+from carriers.webhook.locks import Locks
+from carriers.webhook.reading import told
+from carriers.webhook.shape import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class MappedWebhook:
+    """contract.WebhookReceipts by configuration."""
+
+    locks: Locks
+    shape: Shape
+    acknowledgement: WebhookAnswer = field(init=False)
+
+    def __post_init__(self) -> None:
+        answer = WebhookAnswer(self.shape.answer.encode(), self.shape.answer_type)
+        object.__setattr__(self, "acknowledgement", answer)
+
+    def authenticate(self, request: WebhookRequest) -> bool:
+        """Whether all locks of the link open to this caller."""
+        return self.locks.admit(request, payload(request, self.shape))
+
+    def parse_receipts(self, request: WebhookRequest) -> Told:
+        """What it says, by the link's shape."""
+        return told(request, self.shape)

@@ -1,0 +1,110 @@
+"""How one carrier's events look: which field is which, what its words mean, what it wants to hear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from carriers.contract import LinkError, LinkOptions, Reason, ReceiptStatus
+from carriers.options import (
+    VIETNAM,
+    by,
+    flag,
+    one_of,
+    read_options,
+    reasons,
+    string,
+    utc_offset,
+    whole,
+)
+from carriers.webhook.shipped import SHIPPED
+
+# The way to a field: ("data", "status") for {"data": {"status": ...}}; () for none.
+Path = tuple[str, ...]
+TIME_FORMATS = ("iso", "unix", "unix_ms")
+_NEW_YEAR = datetime(2024, 1, 1, tzinfo=VIETNAM)
+
+
+def path(value: object) -> Path:
+    """A field's name, with a full stop for each step into nested objects; "" for none."""
+    if not isinstance(value, str) or len(value) > 200 or (value and not all(value.split("."))):
+        raise ValueError('must be the name of a field, nested ones as in "data.status"')
+    return tuple(value.split(".")) if value else ()
+
+
+def paths(value: object) -> tuple[Path, ...]:
+    """One field's name or a list of them: the first that an event has counts."""
+    given = value if isinstance(value, list | tuple) else [value]
+    return tuple(found for found in map(path, given) if found)
+
+
+def statuses(value: object) -> Mapping[str, ReceiptStatus]:
+    """The carrier's words and ours, such as {"1" = "delivered"}; the letters' case does not count."""
+    ours = {status.value: status for status in ReceiptStatus}
+    if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(ours):
+        raise ValueError(f"must be a table of the carrier's words with words out of: {', '.join(ours)}")
+    return {str(word).upper(): ours[str(meaning)] for word, meaning in value.items()}
+
+
+def time_format(value: object) -> str:
+    """The name of a usual format, or one of strptime that reads what it writes."""
+    text = str(value)
+    try:
+        again = datetime.strptime(_NEW_YEAR.strftime(text), text).replace(tzinfo=VIETNAM)
+        readable = "%" in text and again.year == _NEW_YEAR.year
+    except ValueError:
+        readable = False
+    if text not in TIME_FORMATS and not readable:
+        raise ValueError(f"must be one of {', '.join(TIME_FORMATS)}, or a format such as %d/%m/%Y %H:%M:%S")
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One carrier's events; every field is a setting of the table `map`, and "" says that there is none.
+
+    source: where the fields are: the body, the query (which numbers then stand in, and which is written down
+    on the way), or `any`: the body, or the query where there is none; events: where the
+    event, or the array of them, is within a JSON body; succeeded, failed: counts that must bear out a
+    success; needs_phone: an event without a phone is a total, which says nothing of one delivery;
+    time_format: iso, unix, unix_ms, or a format of strptime; zone: of times that name none.
+    """
+
+    source: str = field(default="body", metadata=by(one_of("body", "any", "query")))
+    events: Path = field(default=(), metadata=by(path))
+    reference: tuple[Path, ...] = field(default=(), metadata=by(paths))
+    phone: Path = field(default=(), metadata=by(path))
+    status: Path = field(default=("status",), metadata=by(path))
+    statuses: Mapping[str, ReceiptStatus] = field(default_factory=dict, metadata=by(statuses))
+    succeeded: Path = field(default=(), metadata=by(path))
+    failed: Path = field(default=(), metadata=by(path))
+    needs_phone: bool = field(default=False, metadata=by(flag))
+    code: Path = field(default=(), metadata=by(path))
+    reasons: Mapping[str, Reason] = field(default_factory=dict, metadata=by(reasons))
+    done_at: Path = field(default=(), metadata=by(path))
+    time_format: str = field(default="iso", metadata=by(time_format))
+    zone: timezone = field(default=VIETNAM, metadata=by(utc_offset))
+    answer: str = field(default='{"status":1}', metadata=by(string(2000)))
+    answer_type: str = field(default="application/json", metadata=by(string(100, 3)))
+    most_events: int = field(default=5000, metadata=by(whole(1, 50_000)))
+
+
+def shape_of(link: str, name: str, own: Mapping[str, Any]) -> Shape:
+    """The shipped shape of this name with the link's own settings over it; LinkError in words."""
+    if name not in SHIPPED:
+        raise LinkError(f"Link {link}: there is no webhook format {name!r}; there are: {', '.join(SHIPPED)}.")
+    shipped = SHIPPED[name]
+    options = {**shipped, **{key: _over(shipped.get(key), value) for key, value in own.items()}}
+    shape = read_options(LinkOptions(link, "", 0, options), Shape, "webhook.map")
+    if not shape.statuses or not shape.status:
+        raise LinkError(f"Link {link}: webhook.map needs status and statuses: the field and its words.")
+    if not shape.reference and not shape.phone:
+        raise LinkError(f"Link {link}: webhook.map needs reference or phone: what names the message.")
+    return shape
+
+
+def _over(shipped: object, own: object) -> object:
+    """The link's own setting; a table adds to the shipped one."""
+    return {**shipped, **own} if isinstance(shipped, Mapping) and isinstance(own, Mapping) else own

@@ -1,0 +1,46 @@
+"""A batch waits when it is not ready and nobody lives who imports it; then the next import takes it over."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from app import clock
+from app.batches.importer import import_batch
+from app.db import Database
+from app.errors import Conflict
+from app.models import batches
+from app.states import BatchState
+from app.tables.lease import is_waiting
+from tests.app.batches.files import MESSY, put, registered
+
+HOUR_MS = 3_600_000
+
+
+def waiting(db: Database, owner: str | None, lease_ms: int, state: str = "importing") -> bool:
+    """Whether the batch waits, with that owner under a lease that ends in so many milliseconds."""
+    values = {"owner": owner, "lease_until": clock.now_ms() + lease_ms, "state": state}
+    db.write(lambda c: c.execute(update(batches).values(values)))
+    return is_waiting(db.read(lambda c: c.execute(select(batches)).one()))
+
+
+def test_only_what_is_not_ready_waits(db: Database, tmp_path: Path) -> None:
+    registered(db, put(tmp_path / "messy.csv", MESSY)[1])
+    assert waiting(db, None, HOUR_MS)
+    assert waiting(db, None, HOUR_MS, BatchState.FAILED)
+    assert not waiting(db, None, HOUR_MS, BatchState.READY)
+    assert not waiting(db, "elsewhere:1:abcd:ef", HOUR_MS)
+
+
+def test_the_import_of_a_process_that_is_gone_is_taken_over_at_once(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file).id
+    assert not waiting(db, "elsewhere:99:abcd:ef", HOUR_MS)
+    with pytest.raises(Conflict):
+        import_batch(db, batch, path)
+    former_life = f"{socket.gethostname()[:40]}:{2**22 - 1}:abcd:ef"  # no such process
+    assert waiting(db, former_life, HOUR_MS)
+    assert import_batch(db, batch, path).accepted == 5

@@ -1,0 +1,310 @@
+"""Four eyes: nobody decides on a campaign in which the same person, by whatever door, had a hand."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import update
+
+from app import audit, digests, seal
+from app.access import acts
+from app.access.acts import NewKey, NewPerson
+from app.auth import Caller, create_key
+from app.auth.caller import at_keyboard
+from app.auth.keys import find_caller
+from app.campaigns import approval, lifecycle, queries, records
+from app.campaigns.approval import FourEyes
+from app.campaigns.runs import Verb, act
+from app.config import Settings
+from app.db import Database
+from app.errors import Conflict, Forbidden, Invalid
+from app.models import campaigns, runs
+from tests.app.access.conftest import PASSWORD
+from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
+from tests.app.client import Client
+from tests.engines import sqlite_alone
+
+database_url = sqlite_alone
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Development: people come in over plain HTTP and without a second factor."""
+    return Settings(data=tmp_path, environment="development")
+
+
+DECISIONS: list[Any] = [
+    (approval.approve, ()),
+    (approval.reject, ("wrong",)),
+    (approval.send_back, ("wrong",)),
+]
+
+
+def submitted(db: Database, by: str = "author", file: str = "0") -> int:
+    campaign_id, _ = db.write(new_run, sha256=file * 64)
+    db.write(lifecycle.submit, campaign_id, by)
+    return campaign_id
+
+
+def edit(db: Database, campaign_id: int, who: str, **changes: Any) -> None:
+    version = db.read(records.campaign, campaign_id).version
+    db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, **changes), HOURS, who)
+
+
+@pytest.mark.parametrize(("decide", "more"), DECISIONS, ids=("approve", "reject", "return"))
+@pytest.mark.parametrize("role", ["approver", "admin"])
+def test_neither_author_nor_editor_nor_submitter_decides(
+    db: Database, decide: Any, more: tuple[str, ...], role: str
+) -> None:
+    campaign_id = submitted(db)
+    edit(db, campaign_id, "editor", sender="CA")
+    edit(db, campaign_id, "second editor", sender="CA SON LA")
+    db.write(lifecycle.submit, campaign_id, "clerk")
+    for name in ("author", "editor", "second editor", "clerk"):
+        with pytest.raises(FourEyes, match="somebody else must decide"):
+            db.write(decide, campaign_id, Caller(name, role), *more)
+    db.write(decide, campaign_id, Caller("chief", role), *more)
+
+
+def test_who_only_adds_or_takes_away_a_run_has_had_a_hand_in_it(db: Database) -> None:
+    campaign_id = submitted(db)
+    other = db.write(new_batch, carrier="viettel")
+    added = db.write(lifecycle.add_run, campaign_id, "viettel", [other], "adder")
+    db.write(lifecycle.remove_run, added, "remover")
+    db.write(lifecycle.submit, campaign_id, "author")
+    for name in ("adder", "remover"):
+        with pytest.raises(FourEyes):
+            db.write(approval.approve, campaign_id, Caller(name, "approver"))
+
+
+def test_at_the_keyboard_somebody_is_no_second_person(db: Database) -> None:
+    campaign_id = submitted(db)
+    with pytest.raises(FourEyes):
+        db.write(approval.approve, campaign_id, Caller(at_keyboard("author"), "admin", person=True))
+    campaign_id = submitted(db, at_keyboard("lan"), file="1")
+    with pytest.raises(FourEyes):
+        db.write(approval.approve, campaign_id, Caller("lan", "approver", person=True))
+
+
+def test_nobody_approves_by_a_key_of_the_own_making(db: Database) -> None:
+    campaign_id = submitted(db)
+    key = db.write(create_key, "second pair of eyes", "approver", made_by=at_keyboard("author"))
+    with pytest.raises(FourEyes):
+        db.write(approval.approve, campaign_id, db.read(find_caller, key))
+
+
+def test_nobody_approves_what_a_key_of_the_own_making_has_written(db: Database) -> None:
+    db.write(create_key, "author", made_by="lan")
+    campaign_id = submitted(db)
+    with pytest.raises(FourEyes):
+        db.write(approval.approve, campaign_id, Caller("lan", "approver", person=True))
+    db.write(approval.approve, campaign_id, Caller("mai", "approver", person=True))
+
+
+def key(db: Database, name: str, who: str) -> None:
+    db.write(acts.add_key, NewKey(name, "admin"), who)
+
+
+def person(db: Database, name: str, who: str) -> None:
+    db.write(acts.add_person, NewPerson(name, "approver"), PASSWORD, who)
+
+
+def both(db: Database, writer: str, approver: str) -> None:
+    """One writes and submits, the other approves."""
+    campaign_id = db.write(new_run, sha256=secrets.token_hex(32))[0]
+    edit(db, campaign_id, writer, sender="CA")
+    db.write(lifecycle.submit, campaign_id, writer)
+    db.write(approval.approve, campaign_id, Caller(approver, "approver"))
+
+
+@pytest.mark.parametrize("make_writer", [key, person])
+@pytest.mark.parametrize("make_approver", [key, person])
+def test_two_accounts_of_one_giver_are_one_pair_of_eyes(
+    db: Database, make_writer: Any, make_approver: Any
+) -> None:
+    make_writer(db, "hoa", "lan")
+    make_approver(db, "mai", "lan")
+    make_approver(db, "chi", "thu")
+    with pytest.raises(FourEyes, match="lan would be on both sides"):
+        both(db, "hoa", "mai")
+    with pytest.raises(FourEyes, match="lan would be on both sides"):
+        both(db, "lan", "mai")
+    both(db, "tam", "mai")
+    both(db, "thu", "hoa")
+    both(db, "hoa", "chi")
+
+
+def test_a_chain_of_makers_has_one_beginning(db: Database) -> None:
+    key(db, "first", "lan")
+    key(db, "second", "first")
+    person(db, "mai", "second")
+    key(db, "third", "lan")
+    for approver in ("mai", "second", "lan"):
+        with pytest.raises(FourEyes):
+            both(db, "third", approver)
+
+
+def test_keys_that_were_made_at_the_host_for_two_are_two(db: Database) -> None:
+    for name in ("author", "chief"):
+        key(db, name, at_keyboard("root"))
+    both(db, "author", "chief")
+
+
+def test_another_password_from_somebody_else_is_another_beginning(db: Database) -> None:
+    for name in ("hoa", "mai", "nga"):
+        person(db, name, "lan")
+    db.write(acts.set_password, "mai", PASSWORD, "mai")  # whoever has it could do that
+    with pytest.raises(FourEyes):
+        both(db, "hoa", "mai")
+    db.write(acts.set_password, "mai", PASSWORD, "thu")
+    db.write(acts.set_password, "nga", PASSWORD, at_keyboard("lan"))
+    both(db, "hoa", "mai")
+    both(db, "somebody", "nga")
+
+
+def test_who_gives_a_password_anew_stands_behind_it(db: Database) -> None:
+    person(db, "mai", at_keyboard("root"))
+    db.write(acts.set_password, "mai", PASSWORD, "lan")
+    with pytest.raises(FourEyes):
+        both(db, "lan", "mai")
+
+
+def test_whoever_has_a_secret_of_a_key_that_is_good_stands_behind_it(db: Database) -> None:
+    key(db, "chief", at_keyboard("root"))
+    db.write(acts.rotate_key, "chief", timedelta(hours=24), "lan")
+    db.write(acts.rotate_key, "chief", timedelta(hours=24), "thu")
+    for writer in ("lan", "thu"):
+        with pytest.raises(FourEyes):
+            both(db, writer, "chief")
+    db.write(acts.rotate_key, "chief", timedelta(0), "tam")
+    both(db, "thu", "chief")
+    with pytest.raises(FourEyes):
+        both(db, "tam", "chief")
+
+
+def test_a_password_given_anew_later_does_not_wash_the_campaign(db: Database) -> None:
+    person(db, "hoa", at_keyboard("root"))
+    db.write(acts.set_password, "hoa", PASSWORD, "lan")
+    campaign_id = submitted(db, "hoa")
+    db.write(acts.set_password, "hoa", PASSWORD, at_keyboard("root"))
+    with pytest.raises(FourEyes, match="lan would be on both sides"):
+        db.write(approval.approve, campaign_id, Caller("lan", "approver"))
+
+
+@pytest.mark.parametrize("role", ["auditor", "operator", ""])
+def test_only_approvers_and_admins_decide(db: Database, role: str) -> None:
+    with pytest.raises(Forbidden, match="decided on by approvers"):
+        db.write(approval.approve, submitted(db), Caller("chief", role))
+
+
+def test_an_edit_after_the_approval_voids_it_and_says_so(db: Database) -> None:
+    campaign_id = submitted(db)
+    db.write(approval.approve, campaign_id, Caller("chief", "approver"))
+    edit(db, campaign_id, "editor", sender="CA")
+    found = db.read(queries.dossier, campaign_id)
+    assert found.campaign.state == "draft"
+    assert [(each.decision, each.by, each.reason) for each in found.decisions] == [
+        ("approved", "chief", None),
+        ("voided", "editor", "edited"),
+    ]
+    [run] = found.runs
+    with pytest.raises(Conflict, match="a run starts once it is approved"):
+        db.write(act, Verb.START, run.id, "operator")
+
+
+NIGHT = {"purpose": "canh_bao_khan", "day_starts": "00:00", "day_ends": "24:00"}
+
+
+def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Database) -> None:
+    first, second = submitted(db), submitted(db, file="1")
+    chief = Caller("chief", "approver")
+    db.write(approval.approve, first, chief)
+    read = db.read(queries.dossier, second).digest
+    db.write(audit.go_over, "host", "sha3-256")
+    db.write(approval.approve, second, chief, read)  # as it was read before
+    signed = [db.read(queries.dossier, each) for each in (first, second)]
+    assert [each.digest == each.decisions[-1].digest for each in signed] == [True, True]
+    assert [each.digest.startswith("sha3-256:") for each in signed] == [False, True]
+    assert [bool(re.fullmatch(digests.PATTERN, each.digest)) for each in signed] == [True, True]
+    for campaign_id in (first, second):
+        assert db.read(lambda c, n=campaign_id: seal.approved(c, records.campaign(c, n)))
+        spoiled = update(campaigns).where(campaigns.c.id == campaign_id).values(sender="X")
+        db.write(lambda c, change=spoiled: c.execute(change))
+        assert not db.read(lambda c, n=campaign_id: seal.approved(c, records.campaign(c, n)))
+    assert db.read(audit.verify).fault is None
+
+
+def test_an_urgent_warning_at_night_needs_a_named_approver_and_a_reason(db: Database) -> None:
+    campaign_id = submitted(db)
+    edit(db, campaign_id, "author", **NIGHT)
+    db.write(lifecycle.submit, campaign_id, "author")
+    for reason in (None, "", "  "):
+        with pytest.raises(Invalid, match="quiet hours of the night"):
+            db.write(approval.approve, campaign_id, Caller("chief", "approver"), None, reason)
+    db.write(approval.approve, campaign_id, Caller("chief", "approver"), None, " the dam is breaking ")
+    [decision] = db.read(queries.dossier, campaign_id).decisions
+    assert (decision.by, decision.reason) == ("chief", "the dam is breaking")
+
+
+@pytest.mark.parametrize("hours", [("06:59", "21:00"), ("07:00", "22:01"), ("00:00", "06:00")])
+def test_the_night_begins_at_ten_and_ends_at_seven(db: Database, hours: tuple[str, str]) -> None:
+    campaign_id = submitted(db)
+    edit(db, campaign_id, "author", **NIGHT | dict(zip(("day_starts", "day_ends"), hours, strict=True)))
+    db.write(lifecycle.submit, campaign_id, "author")
+    with pytest.raises(Invalid, match="quiet hours"):
+        db.write(approval.approve, campaign_id, Caller("chief", "approver"))
+
+
+def test_only_an_urgent_warning_may_go_out_at_night_at_all(db: Database) -> None:
+    campaign_id = submitted(db)
+    with pytest.raises(Invalid, match="only canh_bao_khan"):
+        edit(db, campaign_id, "author", **NIGHT | {"purpose": "tuyen_truyen"})
+
+
+def test_a_paused_run_goes_on_only_as_it_was_approved(db: Database) -> None:
+    campaign_id = submitted(db)
+    db.write(approval.approve, campaign_id, Caller("chief", "approver"))
+    db.write(lambda c: c.execute(update(runs).values(state="paused")))
+    run_id = db.read(queries.dossier, campaign_id).runs[0].id
+    campaigns = runs.metadata.tables["campaigns"]
+    db.write(lambda c: c.execute(update(campaigns).values(sender="SOMEBODY")))
+    with pytest.raises(Conflict, match="differs from what was approved"):
+        db.write(act, Verb.RESUME, run_id, "operator")
+
+
+def test_over_http_the_author_is_told_who_must_decide(client: Client, chief: Client, db: Database) -> None:
+    campaign_id, _ = db.write(new_run)
+    url = f"/v1/campaigns/{campaign_id}"
+    client.post(f"{url}/submit")
+    refused = client.post(f"{url}/approve")
+    assert (refused.status_code, refused.json()["type"]) == (403, "/docs/errors#four-eyes")
+    assert chief.post(f"{url}/approve", json={"reason": None}).status_code == 200
+
+
+def test_over_http_one_admin_alone_sends_nothing_by_any_accounts_of_the_own_making(
+    client: Client, application: FastAPI, db: Database
+) -> None:
+    made = {n: client.post("/v1/keys", json={"name": n, "role": "admin"}).json()["key"] for n in "ab"}
+    person = {"name": "puppet", "role": "approver", "password": PASSWORD}
+    assert client.post("/v1/users", json=person).status_code == 201
+    campaign_id, _ = db.write(new_run)
+    url = f"/v1/campaigns/{campaign_id}"
+    with Client(application, made["a"]) as one, Client(application, made["b"]) as two:
+        assert one.post(f"{url}/submit").status_code == 200
+        by_key = [each.post(f"{url}/approve") for each in (one, two, client)]
+    with Client(application) as page:
+        came = page.post("/v1/session", json={"name": "puppet", "password": PASSWORD})
+        token = {
+            "X-CSRF-Token": came.json()["csrf_token"],
+            "Cookie": f"loa_session={came.cookies['loa_session']}",
+        }
+        by_page = page.post(f"{url}/approve", headers=token)
+    for refused in (*by_key, by_page):
+        assert (refused.status_code, refused.json()["type"]) == (403, "/docs/errors#four-eyes")

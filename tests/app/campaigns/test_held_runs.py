@@ -1,0 +1,225 @@
+"""Runs whose carrier holds the subscribers: approval, order, start, end, and nothing that ends them early."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import insert, select, update
+
+from app import clock
+from app.areas import Basis
+from app.auth import Caller, create_key
+from app.campaigns import approval, audiences, lifecycle, orders, queries
+from app.campaigns.audiences import Audience
+from app.campaigns.forecast import forecast
+from app.campaigns.runs import Verb, order
+from app.db import Database
+from app.dispatch import runs as sweeps
+from app.dispatch.queueing import queue_next
+from app.errors import Conflict, Invalid
+from app.ledger.choose import ledger_for
+from app.models import audit, campaigns, runs, statements
+from app.states import RunState
+from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
+from tests.app.client import Client
+from tests.engines import sqlite_alone
+
+database_url = sqlite_alone
+
+AUDIENCE = Audience(("116", "125"), Basis.REGISTERED, 350_000)
+
+
+def held_run(db: Database, audience: Audience = AUDIENCE, **draft: Any) -> tuple[int, int]:
+    campaign_id = db.write(new_campaign, replace(DRAFT, **draft))
+    return campaign_id, db.write(lifecycle.add_held_run, campaign_id, "vnpt", audience, "author")
+
+
+def approved(db: Database, **draft: Any) -> int:
+    """A held run that may start."""
+    campaign_id, run_id = held_run(db, **draft)
+    db.write(lifecycle.submit, campaign_id, "author")
+    db.write(approval.approve, campaign_id, Caller("approver", "admin"))
+    return run_id
+
+
+def sweep(db: Database) -> None:
+    ledger = ledger_for(db)
+    while asyncio.run(queue_next(db, ledger)):
+        pass
+    while db.write(sweeps.close_over, ledger):
+        pass
+    db.write(sweeps.advance)
+
+
+def state(db: Database, run_id: int) -> str:
+    return str(db.read(queries.run, run_id).state)
+
+
+def stated(db: Database, run_id: int) -> None:
+    row = {"run_id": run_id, "version": 1, "kind": "stated", "level": 0, "source": "api", "figures": {}}
+    now = clock.now_ms()
+    row |= {"cutoff_at": now, "received_at": now, "at": now, "by": "vnpt"}
+    db.write(lambda c: c.execute(insert(statements).values(row)))
+
+
+def test_a_held_run_needs_its_approval(db: Database) -> None:
+    _, run_id = held_run(db)
+    with pytest.raises(Conflict, match="once it is approved"):
+        order(db, Verb.START, run_id, "operator")
+    with pytest.raises(Conflict, match="once it is approved"):
+        db.read(orders.order, run_id)
+
+
+def test_it_stays_running_until_its_operator_says_the_end_and_is_finished_by_its_figures(
+    db: Database,
+) -> None:
+    run_id = approved(db)
+    assert order(db, Verb.START, run_id, "operator") == RunState.RUNNING
+    sweep(db)
+    assert state(db, run_id) == RunState.RUNNING
+    assert order(db, Verb.END, run_id, "operator") == RunState.SENT
+    assert order(db, Verb.END, run_id, "operator") == RunState.SENT
+    sweep(db)
+    assert state(db, run_id) == RunState.SENT
+    stated(db, run_id)
+    sweep(db)
+    assert state(db, run_id) == RunState.FINISHED
+    assert order(db, Verb.END, run_id, "operator") == RunState.FINISHED
+
+
+def test_the_windows_end_does_not_close_what_another_sends(db: Database) -> None:
+    run_id = approved(db, window_end=clock.now() + timedelta(hours=1))
+    order(db, Verb.START, run_id, "operator")
+    past = clock.now_ms() - 1000
+    db.write(lambda c: c.execute(update(campaigns).values(window_end=past)))
+    sweep(db)
+    assert state(db, run_id) == RunState.RUNNING
+
+
+def test_a_held_run_is_cancelled_like_any_other(db: Database) -> None:
+    run_id = approved(db)
+    order(db, Verb.START, run_id, "operator")
+    order(db, Verb.CANCEL, run_id, "operator")
+    sweep(db)
+    assert state(db, run_id) == RunState.CANCELLED
+
+
+def test_the_carriers_own_times_are_kept_and_audited(db: Database) -> None:
+    run_id = approved(db)
+    began, ended = clock.now() - timedelta(hours=5), clock.now() - timedelta(hours=1)
+    order(db, Verb.START, run_id, "operator", began)
+    order(db, Verb.END, run_id, "operator", ended)
+    row = db.read(lambda c: c.execute(select(runs.c.started_at, runs.c.ended_at)).one())
+    assert tuple(row) == (clock.to_ms(began), clock.to_ms(ended))
+    noted = db.read(lambda c: c.execute(select(audit.c.action, audit.c.detail).order_by(audit.c.id)).all())
+    assert [(action, "at" in detail) for action, detail in noted[-2:]] == [
+        ("run.start", True),
+        ("run.end", True),
+    ]
+
+
+def test_times_that_can_not_be_are_refused(db: Database) -> None:
+    run_id = approved(db)
+    now = clock.now()
+    for at, words in ((now + timedelta(hours=1), "future"), (now.replace(tzinfo=None), "zone")):
+        with pytest.raises(Invalid, match=words):
+            order(db, Verb.START, run_id, "operator", at)
+    order(db, Verb.START, run_id, "operator", now - timedelta(hours=1))
+    with pytest.raises(Invalid, match="before it started"):
+        order(db, Verb.END, run_id, "operator", now - timedelta(hours=2))
+    with pytest.raises(Invalid, match="only given with start and end"):
+        order(db, Verb.PAUSE, run_id, "operator", now)
+
+
+def test_a_run_over_batches_takes_neither_an_end_nor_a_time_nor_an_order(db: Database) -> None:
+    _, run_id = db.write(new_run)
+    with pytest.raises(Conflict, match="sees its end"):
+        order(db, Verb.END, run_id, "operator")
+    with pytest.raises(Invalid, match="whose carrier sends"):
+        order(db, Verb.START, run_id, "operator", clock.now())
+    with pytest.raises(Conflict, match="no order"):
+        db.read(orders.order, run_id)
+
+
+def test_the_approval_signs_the_audience(db: Database) -> None:
+    digests = set()
+    for audience in (AUDIENCE, replace(AUDIENCE, areas=("116",)), replace(AUDIENCE, estimated=1)):
+        campaign_id, _ = held_run(db, audience)
+        digests.add(db.read(queries.dossier, campaign_id).digest)
+    assert len(digests) == 3
+
+
+def test_a_held_run_can_be_taken_out_and_made_anew(db: Database) -> None:
+    campaign_id, run_id = held_run(db)
+    with pytest.raises(Conflict, match="has a run at vnpt already"):
+        db.write(lifecycle.add_held_run, campaign_id, "vnpt", AUDIENCE, "author")
+    db.write(lifecycle.remove_run, run_id, "author")
+    again = db.write(lifecycle.add_held_run, campaign_id, "vnpt", AUDIENCE, "author")
+    assert db.read(queries.run, again).audience == AUDIENCE
+
+
+@pytest.mark.parametrize(
+    ("areas", "basis", "estimated", "field"),
+    [
+        (("nowhere",), Basis.REGISTERED, 10, "areas"),
+        (("116",), Basis.UNDIVIDED, 10, "area_basis"),
+        ((), Basis.REGISTERED, 0, "estimated"),
+    ],
+)
+def test_a_wrong_audience_is_refused(
+    areas: tuple[str, ...], basis: Basis, estimated: int, field: str
+) -> None:
+    with pytest.raises(Invalid) as caught:
+        audiences.checked(areas, basis, estimated)
+    assert [name for name, _ in caught.value.faults] == [field]
+
+
+def test_areas_are_kept_as_codes_in_order() -> None:
+    found = audiences.checked(("Huyện Mai Sơn", "116", "3646", "116"), Basis.SERVING, 10)
+    assert found.areas == ("03646", "116", "125")
+
+
+def test_the_forecast_says_that_the_pace_is_the_carriers(db: Database) -> None:
+    end = clock.now() + timedelta(days=2)
+    run_id = approved(db, window_end=end)
+    found = db.read(forecast, run_id, clock.now())
+    assert (found.subscribers, found.subscribers_left, found.seconds) == (350_000, 350_000, None)
+    assert found.finishes_at == clock.from_ms(clock.to_ms(end))
+    assert "sends by itself" in found.warnings[0]
+
+
+def test_the_order_says_all_that_the_operator_needs(db: Database) -> None:
+    run_id = approved(db, text="Công an không làm việc qua điện thoại.")
+    found = db.read(orders.order, run_id)
+    assert [area.name for area in found.areas] == ["Thành phố Sơn La", "Huyện Mai Sơn"]
+    page = orders.as_text(found)
+    for words in (found.texts[0].text, found.texts[0].sha256, found.digest, "350.000 thuê bao", "CA SON LA"):
+        assert words in page
+
+
+# ---- over HTTP ------------------------------------------------------------------------------------------
+
+
+def test_a_held_run_over_http(client: Client, chief: Client, application: FastAPI, db: Database) -> None:
+    campaign = db.write(new_campaign)
+    body = {"carrier": "vnpt", "areas": ["116"], "area_basis": "dia_chi_dang_ky", "estimated": 1000}
+    made = client.post(f"/v1/campaigns/{campaign}/held-runs", json=body)
+    assert (made.status_code, made.json()["audience"]["areas"]) == (201, ["116"])
+    run = made.json()["id"]
+    client.post(f"/v1/campaigns/{campaign}/submit")
+    chief.post(f"/v1/campaigns/{campaign}/approve")
+    with Client(application, db.write(create_key, "vnpt desk", "operator", "vnpt")) as operator:
+        assert operator.get(f"/v1/runs/{run}/order").json()["estimated"] == 1000
+        page = operator.get(f"/v1/runs/{run}/order", params={"format": "txt"})
+        assert "YÊU CẦU NHẮN TIN" in page.text
+        started = operator.post(f"/v1/runs/{run}/start", json={"at": clock.now().isoformat()})
+        assert (started.status_code, started.json()["state"]) == (200, "running")
+        assert operator.post(f"/v1/runs/{run}/end").json()["state"] == "sent"
+    with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as other:
+        assert other.get(f"/v1/runs/{run}/order").status_code == 404
+        assert other.post(f"/v1/runs/{run}/end").status_code == 404

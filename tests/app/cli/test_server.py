@@ -1,0 +1,93 @@
+"""`loa --server URL`: the same commands on another machine's Loa."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from typer.testing import CliRunner
+
+from app.auth import create_key
+from app.cli import app as loa
+from app.cli import common
+from app.db import Database
+from app.errors import Invalid
+from tests.app.campaigns.rows import new_run, whole_run
+from tests.app.http.served import served
+
+_LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
+
+
+@pytest.fixture
+def server(application: FastAPI, db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("LOA_KEY", db.write(create_key, "program"))
+    # A command that was run before in this process has left its log on a stream that is closed by now.
+    root = logging.getLogger()
+    for handler in [
+        each for each in root.handlers if getattr(getattr(each, "stream", None), "closed", False)
+    ]:
+        root.removeHandler(handler)
+    with served(application) as address:
+        yield address
+    common.server = None
+
+
+def said(server: str, *arguments: str) -> str:
+    """What the command says; it must go well."""
+    found = CliRunner().invoke(loa, ["--server", server, *arguments], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    # The server is a thread of this process, and its log lines come among what the command says.
+    return "".join(line for line in found.output.splitlines(keepends=True) if not _LOGGED.search(line))
+
+
+def test_campaigns_runs_and_reports_are_read_there(server: str, db: Database, tmp_path: Path) -> None:
+    db.write(whole_run)
+    assert "Before Tet" in said(server, "campaign", "list")
+    assert "digest: " in said(server, "campaign", "show", "1")
+    assert "planned" in said(server, "run", "list")
+    assert "state: planned" in said(server, "run", "show", "1")
+    assert said(server, "report", "campaign", "1", "--format", "json").startswith("{")
+    file = tmp_path / "report.xlsx"
+    said(server, "report", "run", "1", "--format", "xlsx", "--out", str(file))
+    assert file.read_bytes()[:2] == b"PK"
+
+
+def test_a_file_is_imported_there_and_a_run_ordered(server: str, db: Database, tmp_path: Path) -> None:
+    file = tmp_path / "vnpt.csv"
+    file.write_text("phone\n0912345678\nx\n", encoding="utf-8")
+    told = said(server, "batch", "import", str(file), "--carrier", "vnpt")
+    assert told == "Batch 1: 2 lines = 1 accepted + 1 rejected + 0 repeated.\n"
+    assert "vnpt.csv" in said(server, "batch", "list")
+    db.write(new_run)
+    assert said(server, "run", "cancel", "1") == "Run 1 is cancelling.\n"
+
+
+def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path) -> None:
+    file = tmp_path / "vnpt.csv"
+    file.write_text("no numbers here\n1\n", encoding="utf-8")
+    with pytest.raises(Invalid, match="column"):
+        said(server, "batch", "import", str(file), "--carrier", "vnpt")
+
+
+def test_a_command_for_the_database_alone_says_so(server: str) -> None:
+    with pytest.raises(Invalid, match="without --server"):
+        said(server, "lane", "list")
+    with pytest.raises(Invalid, match="such as https"):
+        said("loa.example.vn", "run", "list")
+
+
+def test_the_key_comes_from_the_environment_or_a_file(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, db: Database
+) -> None:
+    monkeypatch.delenv("LOA_KEY")
+    with pytest.raises(Invalid, match="LOA_KEY_FILE"):
+        said(server, "run", "list")
+    monkeypatch.setenv("LOA_KEY_FILE", str(tmp_path / "key"))
+    with pytest.raises(Invalid, match="can't be read"):
+        said(server, "run", "list")
+    (tmp_path / "key").write_text(db.write(create_key, "another") + "\n", encoding="utf-8")
+    assert "ID" in said(server, "run", "list")

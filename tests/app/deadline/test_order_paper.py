@@ -1,0 +1,59 @@
+"""The order to a carrier as a paper: what it must say, for whom it is to be had."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+
+from app.auth import create_key
+from app.campaigns import orders
+from app.cli import run
+from app.db import Database
+from app.deadline import order_paper
+from app.errors import Invalid
+from app.reports.document import letterhead
+from app.reports.renderings import PAPERS, Format
+from tests.app.campaigns.test_held_runs import approved
+from tests.app.cli.test_campaign_commands import Shell
+from tests.app.client import Client
+from tests.app.reports.reading import words
+
+TEXT = "Cong an khong lam viec qua dien thoai."
+
+
+@pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])
+def test_the_paper_says_what_the_operator_needs(db: Database, form: Format) -> None:
+    run_id = approved(db, text=TEXT)
+    order = db.read(orders.order, run_id)
+    said = words(form, PAPERS[form](order_paper.compose(order, letterhead.load(None))))
+    joined = said.replace(" ", "")
+    for name in (TEXT, order.texts[0].sha256, order.digest, "350.000 thuê bao", "Huyện Mai Sơn (125)"):
+        assert name.replace(" ", "") in joined, name
+    assert "DỰTHẢO" in joined or form is Format.DOCX
+    assert "/BC-" not in joined  # a request is no report
+
+
+def test_the_paper_over_http_is_for_the_own_carrier(
+    client: Client, application: FastAPI, db: Database
+) -> None:
+    run_id = approved(db)
+    url = f"/v1/runs/{run_id}/order/paper"
+    with Client(application, db.write(create_key, "vnpt desk", "operator", "vnpt")) as operator:
+        assert operator.get(url, params={"format": "pdf"}).content[:5] == b"%PDF-"
+    with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as other:
+        assert other.get(url).status_code == 404
+    assert client.get(url, params={"format": "txt"}).status_code == 422
+
+
+def test_the_paper_on_the_command_line(db: Database, database_url: str, tmp_path: Path) -> None:
+    run_id = approved(db)
+    db.close()
+    shell = Shell(database_url, tmp_path)
+    assert "YÊU CẦU NHẮN TIN" in shell(run.app, "order", str(run_id))
+    shell(run.app, "order", str(run_id), "--out", str(tmp_path / "order.docx"))
+    assert zipfile.is_zipfile(tmp_path / "order.docx")
+    with pytest.raises(Invalid, match=r"\.docx or a \.pdf"):
+        shell(run.app, "order", str(run_id), "--out", str(tmp_path / "order.odt"))

@@ -1,0 +1,150 @@
+"""Reminders: on the days of the settings, to whom something is missing, once, by mail and webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import email
+import email.policy
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app import clock
+from app.config import Settings
+from app.db import Database
+from app.deadline import reminders
+from app.deadline.herald import Herald
+from app.notices import outbox
+from app.notices.outbox import Channel
+from tests.app.deadline.scene import DEADLINE, letter
+from tests.app.notices.servers import endpoint, smtp_server
+from tests.engines import each_engine
+
+database_url = each_engine
+
+SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
+
+
+def settings(port: int = 1, url: str = "http://127.0.0.1:1/", **more: Any) -> Settings:
+    mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}
+    mail |= {"to": ["pa05@x.example"]}
+    hooks = {
+        "desk": {"url": url, "secret": SECRET},
+        "deaf": {"url": url, "secret": SECRET, "events": ["something.else"]},
+    }
+    base = {"mail": mail, "endpoints": hooks, "private_endpoints": True}
+    return Settings.model_validate(base | more)
+
+
+def due(db: Database, now: datetime, of: Settings | None = None) -> list[str]:
+    return [each.key for each in db.read(reminders.due, of or settings(), now)]
+
+
+def test_everybody_who_lacks_something_is_told_and_the_desk_and_the_endpoint(db: Database) -> None:
+    letter(db)
+    found = db.read(reminders.due, settings(), DEADLINE - timedelta(days=3) + timedelta(hours=1))
+    assert [(each.channel, each.target) for each in found] == [
+        (Channel.EMAIL, "carrier@x.example"),
+        (Channel.EMAIL, "department@x.example"),
+        (Channel.EMAIL, "pa05@x.example"),
+        (Channel.WEBHOOK, "desk"),
+    ]
+    text = found[1].payload["text"]
+    assert text.startswith("Kính gửi: Sở Tư pháp\n")
+    assert "Văn bản số 303/CAT-PA05 ngày 29/01/2024" in text
+    assert "17:00 ngày 24/02/2024 (còn 2 ngày)" in text
+    assert "- chưa báo cáo" in text
+    assert found[3].payload["data"]["days"] == 3
+
+
+@pytest.mark.parametrize(
+    ("before", "days"),
+    [
+        (timedelta(days=8), None),
+        (timedelta(days=7), 7),
+        (timedelta(days=6, hours=1), 7),
+        (timedelta(days=6), None),
+        (timedelta(days=3), 3),
+        (timedelta(hours=1), 1),
+        (timedelta(0), 0),
+        (-timedelta(hours=23), 0),
+        (-timedelta(days=1), -1),
+        (-timedelta(days=3, hours=1), -3),
+        (-timedelta(days=5), None),
+    ],
+)
+def test_a_reminder_has_its_day(db: Database, before: timedelta, days: int | None) -> None:
+    letter(db)
+    keys = due(db, DEADLINE - before)
+    assert {key.split("/")[3] for key in keys} == ({str(days)} if days is not None else set())
+
+
+def test_the_settings_choose_the_days(db: Database) -> None:
+    letter(db)
+    only = settings(reminder_days=(5,))
+    assert due(db, DEADLINE - timedelta(days=3), only) == []
+    assert len(due(db, DEADLINE - timedelta(days=5), only)) == 4
+    assert due(db, DEADLINE - timedelta(days=5), settings(reminder_days=())) == []
+
+
+def test_an_addressee_has_one_mail_for_all_that_it_lacks(db: Database) -> None:
+    letter(db)
+    again = "UPDATE addressees SET email = 'same@x.example'"
+    db.write(lambda c: c.exec_driver_sql(again))
+    found = db.read(reminders.due, settings(), DEADLINE)
+    mails = [each for each in found if each.target == "same@x.example"]
+    assert len(mails) == 1
+    assert mails[0].payload["text"].startswith("Kính gửi: Viettel, Sở Tư pháp\n")
+
+
+def test_nothing_is_said_without_a_deadline_or_twice(db: Database) -> None:
+    letter(db)
+    found = db.read(reminders.due, settings(), DEADLINE)
+    assert db.write(outbox.put, found) == len(found)
+    assert db.write(outbox.put, db.read(reminders.due, settings(), DEADLINE + timedelta(minutes=1))) == 0
+    db.write(lambda c: c.exec_driver_sql("UPDATE directives SET report_deadline = NULL"))
+    assert due(db, DEADLINE) == []
+
+
+async def test_the_worker_tells_by_mail_and_webhook(db: Database) -> None:
+    letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
+    with smtp_server() as (post, port), endpoint() as told:
+        stopping = asyncio.Event()
+        running = asyncio.create_task(Herald(db, settings(port, told.url)).run(stopping))
+        async with asyncio.timeout(10):
+            while len(post.messages) < 3 or not told.requests:  # noqa: ASYNC110 - other threads fill both
+                await asyncio.sleep(0.02)
+        stopping.set()
+        await running
+    subjects = set()
+    for envelope in post.messages:
+        assert isinstance(envelope.content, bytes)
+        subjects.add(email.message_from_bytes(envelope.content, policy=email.policy.default)["Subject"])
+    assert len(subjects) == 1
+    assert subjects.pop().startswith("Nhắc báo cáo theo văn bản 303/CAT-PA05, hạn ")
+    [(headers, body)] = told.requests
+    assert headers["webhook-id"].startswith("msg_")
+    assert {each["who"] for each in json.loads(body)["data"]["missing"]} == {
+        "Viettel",
+        "MobiFone",
+        "Sở Tư pháp",
+    }
+
+
+async def test_planning_twice_says_it_once(db: Database) -> None:
+    letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
+    herald = Herald(db, settings())
+    await herald.plan()
+    await Herald(db, settings()).plan()
+    assert len(db.read(outbox.page, 0, 100)) == 4
+
+
+async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> None:
+    stopping = asyncio.Event()
+    running = asyncio.create_task(Herald(db, Settings()).run(stopping))
+    await asyncio.sleep(0)
+    stopping.set()
+    await asyncio.wait_for(running, 1)

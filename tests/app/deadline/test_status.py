@@ -1,0 +1,140 @@
+"""How a directive stands: countdown, every run against the deadline, and what is missing from whom."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Connection, insert, update
+
+from app.auth import create_key
+from app.cli import directive
+from app.db import Database
+from app.deadline.status import Status, countdown, status
+from app.errors import NotFound
+from app.models import lanes, runs, tallies
+from app.reports.intake import stating
+from app.reports.intake.schemas import StatementBody
+from app.reports.papers import Source
+from app.reports.stated import Kind
+from tests.app.cli.test_campaign_commands import Shell
+from tests.app.client import Client
+from tests.app.deadline.scene import DEADLINE, letter
+from tests.app.reports.intake.scene import body
+
+
+def looked(db: Database, **before: float) -> Status:
+    """The status so long before the deadline."""
+    return db.read(status, 1, DEADLINE - timedelta(**before))
+
+
+def state_run(db: Database, **changes: object) -> None:
+    claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
+    db.write(stating.state, 2, claim, "viettel desk")
+
+
+def lacking(found: Status) -> list[tuple[str, str]]:
+    return [(each.who, each.what) for each in found.missing]
+
+
+def test_what_is_missing_is_named_with_whom_to_ask(db: Database) -> None:
+    letter(db)
+    found = looked(db, days=3)
+    assert (found.asked, found.reported, found.late) == (2, 1, 0)
+    assert (found.countdown, found.seconds_left) == ("còn 3 ngày", 3 * 86_400)
+    assert lacking(found) == [
+        ("Viettel", "Phòng, chống lừa đảo (đợt 2): đã gửi, doanh nghiệp chưa báo số liệu"),
+        ("MobiFone", "chưa có đợt gửi nào"),
+        ("Sở Tư pháp", "chưa báo cáo"),
+    ]
+    assert [each.email for each in found.missing] == ["carrier@x.example", None, "department@x.example"]
+    assert not any(each.late for each in found.missing)
+
+
+def test_after_the_deadline_everything_missing_is_late(db: Database) -> None:
+    letter(db)
+    found = looked(db, hours=-30)
+    assert (found.countdown, found.late) == ("đã quá hạn 1 ngày", 1)
+    assert all(each.late for each in found.missing)
+    assert [(run.carrier, run.in_time) for run in found.runs] == [("vnpt", True), ("viettel", False)]
+
+
+def test_a_statement_in_time_completes_a_held_run(db: Database) -> None:
+    letter(db)
+    state_run(db)
+    found = looked(db, hours=-30)
+    run = found.runs[1]
+    assert (run.basis, run.stated_version, run.in_time, run.missing) == (Kind.STATED, 1, True, None)
+    assert found.runs[0].basis is Kind.MEASURED
+    assert "Viettel" not in [each.who for each in found.missing]
+
+
+def test_a_statement_that_came_after_the_deadline_is_late(db: Database) -> None:
+    letter(db)
+    state_run(db, received_at="2024-02-26T08:00:00+07:00")
+    assert looked(db, hours=-100).runs[1].in_time is False
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        ("planned", "chưa bắt đầu gửi"),
+        ("running", "đang gửi; doanh nghiệp chưa báo kết thúc"),
+        ("sent", "đã gửi, doanh nghiệp chưa báo số liệu"),
+    ],
+)
+def test_each_state_of_a_held_run_lacks_something_else(db: Database, state: str, words: str) -> None:
+    letter(db, state)
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == 2, state != "sent").values(ended_at=None)))
+    assert looked(db, days=1).runs[1].missing == words
+
+
+def test_a_running_run_is_forecast_against_the_deadline(db: Database) -> None:
+    letter(db)
+    queue = "UPDATE runs SET state = 'running', ended_at = NULL WHERE id = 1"
+    db.write(lambda c: c.exec_driver_sql(queue))
+    db.write(_queued, 10_000_000)
+    early, late = looked(db, days=20), looked(db, days=1)
+    done = early.runs[0].done_at
+    assert done is not None
+    assert early.runs[0].in_time is True
+    assert late.runs[0].in_time is False
+    assert any("after the report is due" in sentence for sentence in late.runs[0].warnings)
+    assert "dự kiến xong" in str(late.runs[0].missing)
+
+
+def _queued(c: Connection, n: int) -> None:
+    c.execute(update(lanes).values(segments_per_second=100.0))
+    row = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "n": n, "segments": n, "state": 0, "reason": 0}
+    c.execute(insert(tallies).values(row))
+
+
+def test_the_countdown_speaks_in_days_then_hours() -> None:
+    assert countdown(DEADLINE, DEADLINE - timedelta(hours=5, minutes=7)) == "còn 5 giờ 7 phút"
+    assert countdown(DEADLINE, DEADLINE + timedelta(minutes=1)) == "đã quá hạn 0 giờ 1 phút"
+    assert countdown(None, DEADLINE) == "không có hạn báo cáo"
+
+
+def test_there_is_no_status_of_no_directive(db: Database) -> None:
+    with pytest.raises(NotFound):
+        db.read(status, 1, DEADLINE)
+
+
+def test_the_status_over_http_is_for_officers(client: Client, application: FastAPI, db: Database) -> None:
+    letter(db)
+    found = client.get("/v1/directives/1/status").json()
+    assert (found["number"], found["late"], len(found["missing"])) == ("303/CAT-PA05", 1, 3)
+    assert client.get("/v1/notices").json() == {"items": [], "next": None}
+    with Client(application, db.write(create_key, "vnpt desk", "operator", "vnpt")) as operator:
+        assert operator.get("/v1/directives/1/status").status_code == 403
+        assert operator.get("/v1/notices").status_code == 403
+
+
+def test_the_status_on_the_command_line(db: Database, database_url: str, tmp_path: Path) -> None:
+    letter(db)
+    db.close()
+    said = Shell(database_url, tmp_path)(directive.app, "status", "1")
+    assert said.startswith("303/CAT-PA05: đã quá hạn")
+    assert "- Sở Tư pháp: chưa báo cáo (quá hạn)" in said

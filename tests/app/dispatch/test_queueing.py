@@ -1,0 +1,142 @@
+"""An approval binds the rows that were imported: one that was altered since is never queued."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, func, insert, select, text, update
+
+from app import seal
+from app.batches.importer import import_batch
+from app.campaigns import runs as orders
+from app.campaigns.runs import Verb
+from app.db import Database
+from app.dispatch.queueing import queue_next
+from app.errors import Conflict
+from app.ledger.choose import ledger_for
+from app.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
+from app.reports.verify import verify
+from app.states import RunState
+from tests.app.batches.files import put, registered
+from tests.app.world import World, approve, build
+
+CSV = "phone,area,lang\n0912345678,Mường La,\n0912345679,,\nnothing,,\n0912345680,,\n"
+LAST = subscribers.c.seq == 5
+
+
+def started(db: Database, folder: Path) -> World:
+    """A run whose batch came in by an import, approved and begun; nothing of it is queued."""
+    world = build(db, 1)
+    db.write(lambda c: c.execute(delete(run_batches)))
+    path, file = put(folder / "a.csv", CSV)
+    batch = registered(db, file, carrier="viettel").id
+    import_batch(db, batch, path)
+    link = {"campaign_id": world.campaign, "run_id": world.run, "batch_id": batch}
+    db.write(lambda c: c.execute(insert(run_batches).values(link)))
+    db.write(approve, world.campaign)
+    return world
+
+
+def queue(db: Database) -> None:
+    async def work() -> None:
+        while await queue_next(db, ledger_for(db)):
+            pass
+
+    asyncio.run(work())
+
+
+def queued(db: Database) -> int:
+    return int(db.read(lambda c: c.execute(select(func.count()).select_from(deliveries)).scalar_one()))
+
+
+def state(db: Database) -> str:
+    return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
+
+
+def test_what_was_imported_is_queued(db: Database, tmp_path: Path) -> None:
+    started(db, tmp_path)
+    assert db.read(lambda c: c.execute(select(batches.c.rows_sha256)).scalars().all())[-1]
+    queue(db)
+    assert (queued(db), state(db)) == (3, RunState.RUNNING)
+
+
+def one_digit(c: Connection) -> None:
+    c.execute(update(subscribers).where(LAST).values(phone=84_912_345_681))
+
+
+def another_area(c: Connection) -> None:
+    c.execute(update(subscribers).where(LAST).values(area="03646"))
+
+
+def another_language(c: Connection) -> None:
+    c.execute(update(subscribers).where(LAST).values(lang="hmn"))
+
+
+def one_more(c: Connection) -> None:
+    batch = c.execute(select(func.max(batches.c.id))).scalar_one()
+    c.execute(insert(subscribers).values(batch_id=batch, seq=6, phone=84_912_345_699))
+
+
+def one_fewer(c: Connection) -> None:
+    c.execute(delete(subscribers).where(LAST))
+
+
+def exchanged(c: Connection) -> None:
+    c.execute(text("UPDATE subscribers SET seq = 4 WHERE seq = 5"))
+
+
+@pytest.mark.parametrize("alter", [one_digit, another_area, another_language, one_more, one_fewer, exchanged])
+def test_a_run_of_altered_rows_is_stopped_before_any_of_them_is_queued(
+    sqlite_url: str, tmp_path: Path, alter: Any
+) -> None:
+    db = Database(sqlite_url)
+    world = started(db, tmp_path)
+    db.write(alter)
+    queue(db)
+    assert (queued(db), state(db)) == (0, RunState.PAUSED)
+    last = db.read(lambda c: c.execute(select(audit).order_by(audit.c.id.desc()).limit(1)).one())
+    assert (last.action, last.detail["why"], last.detail["batch"]) == ("run.stopped", "tampering", 2)
+    db.write(orders.act, Verb.RESUME, world.run, "operator")
+    queue(db)  # asked again, it is found again
+    assert (queued(db), state(db)) == (0, RunState.PAUSED)
+    said = [each.sentence for each in verify(db, ledger_for(db))]
+    assert "Batch 2: its subscribers are not those that were imported." in said
+    db.close()
+
+
+@pytest.mark.parametrize("value", [None, "0" * 64])
+def test_the_hash_of_the_rows_is_part_of_what_was_approved(
+    sqlite_url: str, tmp_path: Path, value: str | None
+) -> None:
+    db = Database(sqlite_url)
+    world = started(db, tmp_path)
+    db.write(lambda c: c.execute(update(runs).values(state="paused")))
+    db.write(lambda c: c.execute(update(batches).where(batches.c.id == 2).values(rows_sha256=value)))
+    with pytest.raises(Conflict, match="differs from what was approved"):
+        db.write(orders.act, Verb.RESUME, world.run, "operator")
+    db.close()
+
+
+def test_a_batch_from_before_is_bound_by_its_file_and_its_approval_holds(sqlite_url: str) -> None:
+    db = Database(sqlite_url)
+    world = build(db, 30)
+    row = db.read(lambda c: c.execute(select(campaigns)).one())
+    assert db.read(seal.approved, row) is not None
+    db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq == 5).values(area=None)))
+    queue(db)
+    assert queued(db) == 30
+    assert world.batch == 1
+    db.close()
+
+
+def test_a_cancelled_run_is_counted_all_the_same(sqlite_url: str, tmp_path: Path) -> None:
+    db = Database(sqlite_url)
+    world = started(db, tmp_path)
+    db.write(one_digit)
+    db.write(orders.act, Verb.CANCEL, world.run, "operator")
+    queue(db)
+    assert queued(db) == 3  # to be closed unsent by the next sweep
+    db.close()

@@ -1,0 +1,147 @@
+"""After a backup was put back nothing is sent again by itself, whatever stood where."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from app.db import Database
+from app.dispatch import homes, lanes, restored, sendable
+from app.errors import Conflict, SetupError
+from app.ledger.backup import back_up
+from app.models import audit, batches, run_batches, runs, subscribers, unknowns
+from app.models import homes as kept
+from app.models import lanes as links
+from app.states import DeliveryState, LaneState, RunState
+from tests.app.world import World, accepted, build
+from tests.engines import each_engine
+
+database_url = each_engine
+WHO = "root@host"
+
+
+@pytest.fixture
+def world(db: Database) -> Iterator[World]:
+    """Thirty subscribers in three chunks; ten are sent."""
+    world = build(db, 30, chunk=10)
+    world.fan_out()
+    work = claimed(world)
+    assert isinstance(work, sendable.Work)
+    db.write(world.ledger.record, world.lane, work.lease, accepted(list(work.lease.items)), None, 30.0)
+    db.write(world.ledger.release, work.lease, 0.0)
+    yield world
+    world.check()
+
+
+def claimed(world: World) -> sendable.Work | LaneState:
+    return world.db.write(sendable.claim, world.ledger, world.lane, "me", 30.0)
+
+
+def put_back(world: World) -> None:
+    """As a recovered database: what was agreed on was another life of it."""
+    world.db.write(lambda c: c.execute(update(kept).values(home="another")))
+
+
+def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -> None:
+    assert world.db.read(homes.moved, world.ledger) is False
+    assert isinstance(claimed(world), sendable.Work)
+    assert world.db.read(lambda c: c.execute(select(kept.c.by)).scalars().all()) == ["loa"]
+
+
+def test_a_lane_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by_hand(world: World) -> None:
+    put_back(world)
+    assert claimed(world) is LaneState.HALTED
+    row = world.db.read(lambda c: c.execute(select(links)).one())
+    assert (row.state, row.code) == ("halted", "restored")
+    with pytest.raises(Conflict, match="loa database restored"):
+        world.db.write(lanes.resume, world.lane.id, WHO)
+    assert claimed(world) is LaneState.HALTED
+
+
+def test_what_was_queued_is_unknown_then_and_the_lane_goes_on_with_nothing(world: World) -> None:
+    put_back(world)
+    claimed(world)
+    assert restored.doubt(world.db, world.ledger, WHO) == [restored.Doubt(world.run, "viettel", 20)]
+    assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 20}
+    assert claimed(world) is LaneState.RUNNING
+    listed = world.db.read(lambda c: c.execute(select(unknowns.c.why, unknowns.c.lane_id)).all())
+    assert set(listed) == {
+        ("the database was put back to a time before it may have been sent", world.lane.id)
+    }
+    said = world.db.read(lambda c: c.execute(select(audit.c.action, audit.c.who, audit.c.detail)).all())
+    assert ("database.restored", WHO, {"unknown": {str(world.run): 20}}) in [tuple(row) for row in said]
+
+
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.PAUSED])
+def test_what_was_not_even_queued_may_have_been_sent_as_well(world: World, state: RunState) -> None:
+    def half_queued(c) -> None:  # type: ignore[no-untyped-def]
+        rows = [{"batch_id": world.batch, "seq": 100 + n, "phone": 84_970_000_000 + n} for n in range(5)]
+        c.execute(insert(subscribers), rows)
+        c.execute(update(batches).values(accepted=35, lines=35))
+        c.execute(update(run_batches).values(fanned_all=False))
+        c.execute(update(runs).values(state=state.value))
+
+    world.db.write(half_queued)
+    put_back(world)
+    assert restored.doubt(world.db, world.ledger, WHO)[0].unknown == 25
+    assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 25}
+    assert world.db.read(lambda c: c.execute(select(run_batches.c.fanned_all)).scalar_one()) is True
+
+
+def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(world: World) -> None:
+    world.db.write(lambda c: c.execute(update(runs).values(state=RunState.PLANNED.value)))
+    assert world.db.read(restored.planned) == [world.run]
+    world.db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
+    put_back(world)
+    assert restored.doubt(world.db, world.ledger, WHO) == []
+    assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
+
+
+def test_with_a_persons_word_that_nothing_is_lost_all_goes_on_where_it_stood(world: World) -> None:
+    put_back(world)
+    claimed(world)
+    world.db.write(restored.trust, world.ledger, WHO)
+    work = claimed(world)
+    assert isinstance(work, sendable.Work)
+    assert len(work.lease.items) == 10
+    assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
+
+
+def test_a_batch_that_was_altered_is_not_queued_for_it(db: Database) -> None:
+    world = build(db, 5)
+    changed = update(batches).values(rows_sha256="0" * 64)
+    db.write(lambda c: c.execute(changed))
+    with pytest.raises(Conflict, match="altered after its import"):
+        restored.doubt(db, world.ledger, WHO)
+
+
+def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_path: Path) -> None:
+    db, copy = Database(sqlite_url), tmp_path / "copy" / "loa.sqlite3"
+    world = build(db, 3)
+    world.fan_out()
+    copy.parent.mkdir()
+    assert back_up(Path(str(db.url.database)), copy, WHO) == copy.stat().st_size
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert isinstance(claimed(world), sendable.Work), "the original goes on"
+    with pytest.raises(SetupError, match="name a new file"):
+        back_up(Path(str(db.url.database)), copy, WHO)
+    db.close()
+    with closing(sqlite3.connect(copy)) as raw:
+        assert raw.execute("SELECT count(*) FROM deliveries").fetchone() == (3,)
+    other = Database(f"sqlite:///{copy}")
+    try:
+        assert other.read(homes.moved, world.ledger)
+    finally:
+        other.close()
+
+
+def test_there_is_no_copy_of_a_ledger_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="There is no ledger"):
+        back_up(tmp_path / "none.sqlite3", tmp_path / "copy", WHO)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,166 @@
+"""Any copy of a text is recognised, and nothing that was put into it is ever called genuine."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import date
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.campaigns import texts
+from app.genuine.compare import Change, Known, Texts, Use, Verdict
+from app.genuine.words import words
+from carriers.text import unaccent
+
+USE = Use(date(2024, 1, 29), "CA SONLA", date(2024, 2, 9))
+ACCENTED = (
+    "Công an tỉnh cảnh báo: kẻ gian gọi điện xưng công an, viện kiểm sát, dọa bắt để ép chuyển tiền. Công an "
+    "KHÔNG làm vậy. Hãy tắt máy, báo công an gần nhất."
+)
+BARE = unaccent(ACCENTED)
+
+
+def known(*all_texts: str) -> Texts:
+    return Texts([Known(tuple(words(text)), (USE,)) for text in all_texts])
+
+
+def verdict(pasted: str, *of: str) -> Verdict:
+    return known(*(of or (ACCENTED,))).look(pasted).verdict
+
+
+COPIES = {
+    "as it was": lambda t: t,
+    "without marks": unaccent,
+    "decomposed": lambda t: unicodedata.normalize("NFD", t),
+    "in capitals": str.upper,
+    "in small letters": str.lower,
+    "in quotes": lambda t: f"“{t}”",
+    "in other quotes": lambda t: f"'{t}'\n",
+    "with a carrier's word before it": lambda t: f"(TB) {t}",
+    "with another": lambda t: f"[TB]{t}",
+    "with the sender before it": lambda t: f"CA SONLA: {t}",
+    "with both": lambda t: f"(TB) CA SONLA: {t}",
+    "with wide spaces": lambda t: t.replace(" ", "\u00a0 \t"),
+    "on many lines": lambda t: t.replace(" ", "\n"),
+    "quoted by a mail": lambda t: "> " + t.replace(", ", ",\n> "),
+    "with invisible characters": lambda t: t.replace("o", "o\u200b").replace(" ", " \ufeff"),
+    "with its last full stop lost": lambda t: t.rstrip("."),
+    "with some marks lost, as GSM 03.38 has them": lambda t: t.replace("ỉ", "i").replace("ế", "e"),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("text", [ACCENTED, BARE])
+def test_a_copy_is_recognised(how: str, text: str) -> None:
+    found = known(text).look(COPIES[how](text))
+    assert found.verdict is Verdict.GENUINE
+    assert found.uses == (USE,)
+    assert found.parts == ()
+
+
+def test_a_text_that_was_sent_without_marks_is_recognised_with_them() -> None:
+    assert verdict(ACCENTED, BARE) is Verdict.GENUINE
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        ACCENTED.replace("gần nhất.", "gần nhất. Xem https://congan-sonla.vn/bao"),
+        ACCENTED.replace("gần nhất.", "gần nhất 0912345678."),
+        ACCENTED.replace("KHÔNG làm vậy", "làm vậy"),
+        ACCENTED.replace("KHÔNG", "luôn"),
+        ACCENTED.replace("kẻ gian", "kẻ.gian"),  # a full stop between letters makes a link of them
+        ACCENTED.replace("tắt máy, báo", "tắt/báo"),
+        ACCENTED.replace("bắt", "bát"),
+        ACCENTED.replace("Công an tỉnh", "С\u00f4ng an tỉnh"),  # a letter of another alphabet
+        f"{ACCENTED} 113",
+        f"1900 {ACCENTED}",
+        f"bit.ly/x {ACCENTED}",
+        ACCENTED.replace(" tiền", " tiền ①②③"),
+        ACCENTED.replace("Hãy", "☎ Hãy"),
+        f"\u202e{ACCENTED}",  # shown from right to left
+        ACCENTED.replace("gần nhất", "\u2067gần nhất\u2069"),
+        ACCENTED.replace(" tiền", " \u202b tiền"),
+    ],
+)
+def test_a_near_copy_is_probably_forged_and_shows_what_differs(altered: str) -> None:
+    found = known(ACCENTED).look(altered)
+    assert found.verdict is Verdict.ALTERED
+    assert found.uses == (USE,)
+    assert {part.change for part in found.parts} & {Change.ADDED, Change.MISSING}
+
+
+def test_what_differs_is_named_in_its_place() -> None:
+    found = known(ACCENTED).look(ACCENTED.replace("KHÔNG làm vậy", "mời vào a.vn"))
+    assert [(part.change.value, part.text) for part in found.parts[1:3]] == [
+        ("missing", "KHÔNG làm vậy"),
+        ("added", "mời vào a.vn"),
+    ]
+
+
+@pytest.mark.parametrize("part", [ACCENTED[:100].rsplit(" ", 1)[0], ACCENTED[60:].split(" ", 1)[1]])
+def test_a_part_of_a_text_is_not_called_genuine_nor_forged(part: str) -> None:
+    assert verdict(part) is Verdict.INCOMPLETE
+
+
+@pytest.mark.parametrize(
+    "other", ["", "   ", "....", "Chúc mừng năm mới, an khang thịnh vượng!", "công an", "a" * 2000]
+)
+def test_anything_else_is_unknown(other: str) -> None:
+    assert verdict(other) is Verdict.UNKNOWN
+
+
+def test_nothing_is_like_anything_where_nothing_was_sent() -> None:
+    assert Texts([]).look(ACCENTED).verdict is Verdict.UNKNOWN
+    assert known("").look("").verdict is Verdict.UNKNOWN
+
+
+def test_the_same_text_of_two_campaigns_has_the_days_of_both() -> None:
+    later = Use(date(2025, 1, 2), "CA SONLA", None)
+    both = Texts([Known(tuple(words(ACCENTED)), (USE,)), Known(tuple(words(BARE)), (later,))])
+    assert both.look(BARE).uses == (USE, later)
+    with_marks = both.look(ACCENTED)
+    assert with_marks.uses == (USE, later)
+
+
+CATALOGUE = [form for text in texts.all_texts() for form in (text.unaccented, text.accented)]
+SENT = known(*CATALOGUE)
+SPACES = (" ", "  ", "\n", "\t", "\u00a0", " \u200b ", "\r\n")
+AROUND = (("", ""), ("“", "”"), ("'", "'"), ("(TB) ", ""), ("\n[TB] ", "\n"))
+
+
+@given(st.sampled_from(CATALOGUE), st.randoms(use_true_random=False))
+def test_any_recopy_is_recognised(text: str, chance: Random) -> None:
+    copied = "".join(chance.choice(SPACES) if char == " " else _copied(char, chance) for char in text)
+    before, after = chance.choice(AROUND)
+    form = chance.choice(["NFC", "NFD", "NFKC"])
+    pasted = before + unicodedata.normalize(form, copied) + after
+    assert SENT.look(pasted).verdict is Verdict.GENUINE
+
+
+def _copied(char: str, chance: Random) -> str:
+    """The character in another case, or without its marks."""
+    return chance.choice([char, char, char.lower(), char.upper(), unaccent(char)])
+
+
+digits = st.text("0123456789٠١٢①②０１２", min_size=1, max_size=12)
+hosts = st.from_regex(r"[a-z]{1,8}\.(vn|com|xyz|top)(/[a-z0-9]{1,6})?", fullmatch=True)
+links = st.one_of(hosts, hosts.map("https://{}".format), hosts.map("HTTP://{}".format))
+
+
+@given(st.sampled_from(CATALOGUE), st.one_of(digits, links), st.data())
+def test_nothing_with_an_inserted_link_or_number_is_called_genuine(
+    text: str, inserted: str, data: st.DataObject
+) -> None:
+    place = data.draw(st.integers(0, len(text)))
+    gap = data.draw(st.sampled_from(["", " ", "\u200b", "\n"]))
+    pasted = text[:place] + gap + inserted + gap + text[place:]
+    assert SENT.look(pasted).verdict is not Verdict.GENUINE
+
+
+@given(st.text(max_size=300))
+def test_any_text_at_all_gets_an_answer(pasted: str) -> None:
+    assert SENT.look(pasted).verdict in Verdict

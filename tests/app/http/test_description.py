@@ -1,0 +1,112 @@
+"""/openapi.json: complete, with examples that are what they say they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from fastapi import FastAPI
+
+from app.http.description import operations
+from app.http.samples import sample
+from tests.app.client import Client
+
+BINARY = ("application/pdf", "application/vnd.", "*/*", "application/octet-stream", "application/zip")
+
+
+@pytest.fixture
+def document(application: FastAPI) -> dict[str, Any]:
+    return application.openapi()
+
+
+def places(document: dict[str, Any], operation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Request body and answers, with what they refer to."""
+    answers = [
+        document["components"]["responses"][each["$ref"].rpartition("/")[2]] if "$ref" in each else each
+        for each in operation["responses"].values()
+    ]
+    return [*([operation["requestBody"]] if "requestBody" in operation else []), *answers]
+
+
+def test_every_operation_has_a_name_a_summary_and_its_statuses(document: dict[str, Any]) -> None:
+    names = []
+    for path, method, operation in operations(document):
+        names.append(operation["operationId"])
+        assert 5 < len(operation["summary"]) < 120, (path, method, operation["summary"])
+        statuses = operation["responses"]
+        assert any(status[0] == "2" for status in statuses), path
+        assert all(status.isdecimal() for status in statuses), path
+        if path.startswith("/v1/"):
+            assert {"401", "403", "429", "503"} <= set(statuses), path
+        if "{" in path and path.startswith("/v1/"):
+            assert {"404", "422"} <= set(statuses), path
+    assert len(names) == len(set(names)) > 70
+
+
+def test_every_request_and_answer_has_an_example(document: dict[str, Any]) -> None:
+    for path, method, operation in operations(document):
+        for place in places(document, operation):
+            for media, content in place.get("content", {}).items():
+                has = "example" in content or "examples" in content
+                assert has or media.startswith(BINARY) or content["schema"] == {}, (path, method, media)
+
+
+def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
+    checked = 0
+    for path, method, operation in operations(document):
+        for place in places(document, operation):
+            for content in place.get("content", {}).values():
+                schema = content.get("schema") or {}
+                validator = jsonschema_rs.Draft202012Validator(
+                    {**schema, "components": document["components"]}, validate_formats=True
+                )
+                named = content.get("examples", {}).values()
+                for example in [
+                    *([content["example"]] if "example" in content else []),
+                    *(each["value"] for each in named),
+                ]:
+                    wrong = [
+                        f"{error.instance_path}: {error.message}" for error in validator.iter_errors(example)
+                    ]
+                    assert wrong == [], (path, method)
+                    checked += 1
+    assert checked > 400
+
+
+def test_every_type_of_problem_has_its_place_on_a_page_that_answers(
+    document: dict[str, Any], stranger: Client
+) -> None:
+    page = stranger.get("/docs/errors").text
+    for response in document["components"]["responses"].values():
+        address, _, place = response["content"]["application/problem+json"]["example"]["type"].partition("#")
+        assert address == "/docs/errors"
+        assert f'id="{place}"' in page
+
+
+def test_posts_that_make_or_start_something_know_the_key(document: dict[str, Any]) -> None:
+    keyed = {
+        operation["operationId"]
+        for _, _, operation in operations(document)
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "Idempotency-Key"
+    }
+    assert {"create_campaign", "create_directive", "add_run", "start_run", "resend_unknown"} <= keyed
+    assert {"upload_batch", "upload_receipt_file", "keep_attachment", "add_key", "rotate_key"} <= keyed
+    assert not keyed & {"preview_text", "log_in", "add_user", "enrol_totp"}  # nothing made, or a password
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "integer", "minimum": 5}, 5),
+        ({"type": "string", "minLength": 9}, "text....."),
+        ({"anyOf": [{"type": "null"}, {"type": "boolean"}]}, False),
+        ({"type": "array", "prefixItems": [{"type": "integer"}, {"type": "integer"}]}, [1, 1]),
+        ({"$ref": "#/components/schemas/Loop"}, {"next": None}),
+        ({}, None),
+    ],
+)
+def test_an_example_is_made_from_a_schema(schema: dict[str, Any], value: Any) -> None:
+    loop = {"type": "object", "properties": {"next": {"type": "null"}}}
+    assert sample(schema, {"Loop": loop}) == value

@@ -1,0 +1,77 @@
+"""Lists: by page, with the next page's address, and narrowed to what is sought."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from app.db import Database
+from app.models import batches, campaigns, runs
+from tests.app.campaigns.rows import new_batch, new_run
+from tests.app.client import Client
+
+
+@pytest.fixture
+def three(client: Client, db: Database) -> Client:
+    """Three campaigns, each with a run and a batch; the second at Viettel, the third made later."""
+    for carrier in ("vnpt", "viettel", "vnpt"):
+        db.write(new_run, carrier=carrier, sha256=f"{carrier}{db.read(_count)}")
+    for table in (campaigns, runs, batches):
+        db.write(lambda c, t=table: c.execute(update(t).values(created_at=0)))
+        db.write(lambda c, t=table: c.execute(update(t).where(t.c.id == 3).values(created_at=86_400_000)))
+    return client
+
+
+def _count(connection: Any) -> int:
+    return len(connection.execute(batches.select()).all())
+
+
+def ids(client: Client, url: str) -> list[int]:
+    answer = client.get(url)
+    assert answer.status_code == 200, answer.text
+    return [each["id"] for each in answer.json()["items"]]
+
+
+@pytest.mark.parametrize("noun", ["campaigns", "runs", "batches"])
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [1, 2, 3]),
+        ("?carrier=viettel", [2]),
+        ("?carrier=nobody", []),
+        ("?since=1970-01-02T07:00:00%2B07:00", [3]),
+        ("?since=1970-01-02T07:00:00.001%2B07:00", []),
+        ("?carrier=vnpt&since=1970-01-01T07:00:00Z", [3]),
+    ],
+)
+def test_a_list_is_narrowed(three: Client, noun: str, query: str, found: list[int]) -> None:
+    assert ids(three, f"/v1/{noun}{query}") == found
+
+
+def test_runs_are_sought_by_campaign_and_state(three: Client) -> None:
+    assert ids(three, "/v1/runs?campaign_id=2") == [2]
+    assert ids(three, "/v1/runs?campaign_id=2&state=running") == []
+    assert ids(three, "/v1/campaigns?state=draft&directive_id=1") == []
+
+
+def test_a_time_without_its_zone_is_refused(three: Client) -> None:
+    refused = three.get("/v1/runs?since=2024-01-01T00:00:00")
+    assert (refused.status_code, "time zone" in refused.json()["detail"]) == (422, True)
+
+
+def test_the_header_link_leads_through_all_pages_and_keeps_what_is_sought(
+    three: Client, db: Database
+) -> None:
+    db.write(new_batch, carrier="viettel", sha256="more")
+    url, seen = "/v1/batches?carrier=vnpt&limit=1", []
+    for _ in range(3):
+        answer = three.get(url)
+        seen += [each["id"] for each in answer.json()["items"]]
+        if "Link" not in answer.headers:
+            break
+        url, rel = answer.headers["Link"].split("; ")
+        assert rel == 'rel="next"'
+        url = url.strip("<>")
+    assert seen == [1, 3]

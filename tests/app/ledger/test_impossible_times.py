@@ -1,0 +1,30 @@
+"""What a carrier says of when is kept where it can be; a receipt counts all the same where it can't."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from sqlalchemy import select
+
+from app import clock
+from app.db import Database
+from app.ledger.contract import Arrival
+from app.models import receipts
+from app.states import DeliveryState
+from tests.app.world import accepted, build, receipt
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_a_receipt_with_a_time_that_can_not_be_counts_without_it(db: Database, year: int) -> None:
+    world = build(db, 1)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    lane, said = receipt(world.lane, "m2")[:2]
+    at = datetime(year, 1, 1, tzinfo=clock.VIETNAM)
+    assert db.write(world.ledger.apply, [Arrival(lane, said._replace(done_at=at))]).matched == 1
+    assert world.delivery(2)["state"] == DeliveryState.DELIVERED
+    assert db.read(lambda c: c.execute(select(receipts.c.done_at)).scalars().all()) == [None]
+    world.check()

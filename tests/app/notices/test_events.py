@@ -1,0 +1,134 @@
+"""Endpoints are told of runs, lanes, reports and deadlines: each once, whoever looks and however often."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select, update
+
+from app import clock
+from app.campaigns.runs import Verb, order
+from app.config import EndpointSettings, Settings
+from app.db import Database
+from app.deadline.herald import Herald
+from app.deadline.risk import at_risk
+from app.dispatch import lanes as lane_rows
+from app.errors import NotFound
+from app.models import campaigns, directives, lanes, notices, runs
+from app.notices import events, outbox
+from app.states import RunState
+from carriers.contract import Halted
+from tests.app.notices.servers import endpoint
+from tests.app.world import World, build
+
+SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
+
+
+def settings_for(url: str, *kinds: str) -> Settings:
+    desk = EndpointSettings(url=url, secret=SECRET, events=kinds or ("*",))  # type: ignore[arg-type]
+    return Settings(endpoints={"desk": desk}, private_endpoints=True)
+
+
+def kinds(db: Database, settings: Settings) -> list[str]:
+    return [each.kind for each in db.read(events.happened, settings, clock.now())]
+
+
+def run_of(db: Database, **values: Any) -> World:
+    world = build(db, 3)
+    db.write(lambda c: c.execute(update(runs).values(values)))
+    return world
+
+
+def test_a_runs_life_is_told_in_its_order(db: Database) -> None:
+    settings = settings_for("https://desk.example.vn/loa")
+    now = clock.now_ms()
+    world = run_of(db, started_at=now)
+    order(db, Verb.PAUSE, world.run, "Lan")
+    order(db, Verb.RESUME, world.run, "Lan")
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value, ended_at=now + 5)))
+    assert sorted(kinds(db, settings)) == ["run.finished", "run.paused", "run.resumed", "run.started"]
+    news = db.read(events.happened, settings, clock.now())
+    assert db.write(outbox.put, news) == 4
+    assert db.write(outbox.put, news) == 0
+    assert not db.read(outbox.unknown, news)
+    told = {each.kind: each.payload["data"] for each in news}
+    assert told["run.started"]["carrier"] == "viettel"
+    assert told["run.paused"]["by"] == "Lan"
+
+
+def test_only_what_an_endpoint_wants_is_told_and_old_news_is_none(db: Database) -> None:
+    world = run_of(db, started_at=clock.now_ms())
+    lane_rows_halt(db, world)
+    assert kinds(db, settings_for("https://desk.example.vn", "lane.halted")) == ["lane.halted"]
+    assert kinds(db, Settings()) == []
+    long_ago = clock.to_ms(clock.now() - timedelta(hours=2))
+    db.write(lambda c: c.execute(update(runs).values(started_at=long_ago)))
+    db.write(lambda c: c.execute(update(lanes).values(changed_at=long_ago)))
+    assert kinds(db, settings_for("https://desk.example.vn")) == []
+
+
+def lane_rows_halt(db: Database, world: World) -> None:
+    db.write(lane_rows.halt, world.lane.id, Halted("1", "Wrong password."))
+
+
+def test_a_run_that_will_miss_its_deadline_is_told_once(db: Database) -> None:
+    settings = settings_for("https://desk.example.vn")
+    world = run_of(db, started_at=clock.now_ms())
+    db.write(lambda c: c.execute(update(lanes).values(segments_per_second=0.001)))
+    letter = {"number": "1", "issued_on": "2026-01-01", "issuer": "x", "subject": "y", "addressees": []}
+    letter |= {"created_at": 0, "created_by": "x", "report_deadline": clock.now_ms() + 60_000}
+    key = db.write(lambda c: c.execute(insert(directives).values(letter)).inserted_primary_key)
+    assert key is not None
+    db.write(lambda c: c.execute(update(campaigns).values(directive_id=key[0])))
+    found = db.read(at_risk, settings, clock.now())
+    assert [(each.kind, each.payload["data"]["run_id"]) for each in found] == [
+        ("deadline.at_risk", world.run)
+    ]
+    assert db.write(outbox.put, found) == 1
+    assert db.write(outbox.put, db.read(at_risk, settings, clock.now())) == 0
+    db.write(lambda c: c.execute(update(lanes).values(segments_per_second=1000.0)))
+    assert db.read(at_risk, settings, clock.now()) == []
+
+
+async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_asked(db: Database) -> None:
+    world = run_of(db, started_at=clock.now_ms())
+    lane_rows_halt(db, world)
+    with endpoint() as told:
+        heralds = [Herald(db, settings_for(told.url)), Herald(db, settings_for(told.url))]
+        stopping = asyncio.Event()
+        running = [asyncio.create_task(each.run(stopping)) for each in heralds]
+        await until(lambda: len(told.requests) == 2)
+        row = db.read(lambda c: c.execute(select(notices).where(notices.c.kind == "lane.halted")).one())
+        db.write(outbox.replay, row.id, "Lan")
+        await until(lambda: len(told.requests) == 3)
+        stopping.set()
+        await asyncio.gather(*running)
+    ids = [headers["webhook-id"] for headers, _ in told.requests]
+    assert len(set(ids)) == 2
+    assert b"Wrong password." in told.requests[-1][1]
+    with pytest.raises(NotFound):
+        db.write(outbox.replay, 999, "Lan")
+
+
+def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Database) -> None:
+    notice = outbox.Notice("lane/1/halted/endpoint/x", "lane.halted", outbox.Channel.WEBHOOK, "x", {})
+    assert db.write(outbox.put, [notice]) == 1
+    under_way = db.write(outbox.take, "one")
+    assert under_way is not None
+    db.write(outbox.replay, under_way.id, "Lan")
+    db.write(outbox.settle, under_way, outbox.Sent())
+    again = db.write(outbox.take, "two")
+    assert again is not None
+    assert again.id == under_way.id
+
+
+async def until(true: Any) -> None:
+    for _ in range(400):
+        if true():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("not within 20 s")

@@ -1,0 +1,121 @@
+"""E-mail to a real SMTP server: what it says, what a refusal means, and no password in any word."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import socket
+from pathlib import Path
+
+import pytest
+
+from app.config import MailSettings
+from app.notices import mail
+from app.notices.outbox import Channel, Later, Never, Notice, Sent
+from tests.app.notices.servers import smtp_server
+from tests.certificates import self_signed, server_context
+
+NOTICE = Notice(
+    "directive/1/due/3/email/a",
+    "directive.due",
+    Channel.EMAIL,
+    "vp@sotuphap.example",
+    {
+        "subject": "Nhắc báo cáo\r\nBcc: other@x.example",
+        "text": "Kính gửi: Sở Tư pháp\n\nĐến nay còn thiếu báo cáo.\n",
+    },
+)
+
+
+def settings(port: int, **more: object) -> MailSettings:
+    base = {
+        "host": "127.0.0.1",
+        "port": port,
+        "security": "none",
+        "sender": "loa@congan.example",
+        "timeout_s": 2,
+    }
+    return MailSettings.model_validate(base | more)
+
+
+def test_a_message_arrives_as_it_was_written() -> None:
+    with smtp_server() as (post, port):
+        assert mail.send(settings(port), NOTICE) == Sent()
+    [envelope] = post.messages
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("loa@congan.example", ["vp@sotuphap.example"])
+    assert isinstance(envelope.content, bytes)
+    message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    assert message["Subject"] == "Nhắc báo cáo Bcc: other@x.example"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Bcc"] is None
+    body = message.get_body()
+    assert body is not None
+    assert body.get_content().splitlines()[0] == "Kính gửi: Sở Tư pháp"
+
+
+def test_a_copy_bears_the_same_message_id() -> None:
+    first, again = mail.compose(NOTICE, "loa@x.example"), mail.compose(NOTICE, "loa@x.example")
+    assert first["Message-ID"] == again["Message-ID"]
+    assert first["Message-ID"].endswith("@x.example>")
+
+
+@pytest.mark.parametrize(
+    ("where", "answer", "outcome"),
+    [
+        ("rcpt", "550 5.1.1 no such box 0912345678", Never),
+        ("rcpt", "451 4.7.1 greylisted", Later),
+        ("data", "554 5.7.1 looks like spam", Never),
+        ("data", "452 4.3.1 disk full", Later),
+    ],
+)
+def test_what_the_server_answers_decides(where: str, answer: str, outcome: type) -> None:
+    with smtp_server() as (post, port):
+        setattr(post, where, answer)
+        found = mail.send(settings(port), NOTICE)
+    assert isinstance(found, outcome)
+    assert answer[:3] in str(found)
+    assert "0912345678" not in str(found)
+
+
+def test_a_login_is_made_and_a_refused_one_is_tried_again_later() -> None:
+    with smtp_server(auth=True) as (post, port):
+        right = settings(port, username="loa", password="right")
+        assert mail.send(right, NOTICE) == Sent()
+        wrong = mail.send(settings(port, username="loa", password="hunter2"), NOTICE)
+    assert set(post.logins) == {("loa", "right"), ("loa", "hunter2")}
+    assert isinstance(wrong, Later)
+    assert "refuses the login" in wrong.reason
+    assert "hunter2" not in wrong.reason
+
+
+def test_a_server_without_encryption_gets_nothing_when_it_is_asked_for() -> None:
+    with smtp_server() as (post, port):
+        found = mail.send(settings(port, security="starttls"), NOTICE)
+    assert isinstance(found, Later)
+    assert "STARTTLS" in found.reason
+    assert post.messages == []
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key and a certificate for 127.0.0.1 that vouches for itself, in one file."""
+    return self_signed(tmp_path_factory.mktemp("tls"))
+
+
+def test_an_encrypted_server_must_be_vouched_for(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = server_context(certificate)
+    with smtp_server(tls_context=context, require_starttls=True) as (post, port):
+        strange = mail.send(settings(port, security="starttls"), NOTICE)
+        assert isinstance(strange, Later)
+        assert "certificate verify failed" in strange.reason
+        assert post.messages == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+        assert mail.send(settings(port, security="starttls"), NOTICE) == Sent()
+    assert len(post.messages) == 1
+
+
+def test_a_server_that_is_away_or_silent_is_tried_again_later() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        assert isinstance(mail.send(settings(port, timeout_s=1), NOTICE), Later)
+    assert isinstance(mail.send(settings(port), NOTICE), Later)

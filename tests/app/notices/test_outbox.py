@@ -1,0 +1,127 @@
+"""The outbox: nothing is said twice by us, nothing is forgotten, failures wait longer and longer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+
+from app import clock
+from app.config import Settings
+from app.db import Database
+from app.models import notices
+from app.notices import outbox
+from app.notices.outbox import Channel, Later, Never, Notice, NoticeState, Sent
+from app.notices.sender import Sender
+from tests.app.notices.servers import endpoint, smtp_server
+
+SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
+
+
+def notice(key: str = "a", **changes: Any) -> Notice:
+    values = {"kind": "directive.due", "channel": Channel.EMAIL, "target": "vp@x.example"}
+    return Notice(key=key, **(values | {"payload": {"subject": "Nhắc", "text": "Thiếu"}} | changes))
+
+
+def row(db: Database) -> Any:
+    return db.read(lambda c: c.execute(select(notices)).one())
+
+
+def hurry(db: Database, **values: Any) -> None:
+    db.write(lambda c: c.execute(update(notices).values(**values)))
+
+
+def test_the_same_key_is_put_in_once(db: Database) -> None:
+    assert db.write(outbox.put, [notice(), notice("b")]) == 2
+    assert db.write(outbox.put, [notice(), notice("c")]) == 1
+
+
+def test_a_notice_is_taken_by_one_and_comes_back_when_its_holder_is_dead(db: Database) -> None:
+    db.write(outbox.put, [notice()])
+    first = db.write(outbox.take, "one")
+    assert first is not None
+    assert db.write(outbox.take, "two") is None
+    hurry(db, lease_until=clock.now_ms() - 1)
+    second = db.write(outbox.take, "two")
+    assert second is not None
+    db.write(outbox.settle, first, Never("too late"))  # the first one has lost it
+    assert row(db).state == NoticeState.WAITING
+    db.write(outbox.settle, second, Sent())
+    assert (row(db).state, row(db).owner) == (NoticeState.SENT, None)
+    assert db.write(outbox.take, "one") is None
+
+
+def test_failures_wait_longer_and_end_at_last(db: Database) -> None:
+    db.write(outbox.put, [notice()])
+    pauses = []
+    for _ in range(3):
+        due = db.write(outbox.take, "one")
+        assert due is not None
+        before = clock.now_ms()
+        db.write(outbox.settle, due, Later("away"), (10.0, 60.0))
+        pauses.append(round((row(db).due_at - before) / 1000))
+        hurry(db, due_at=0)
+    assert pauses[:2] == [10, 60]
+    assert (row(db).state, row(db).tries, row(db).error) == (NoticeState.FAILED, 3, "away")
+
+
+def test_the_other_side_may_ask_for_a_longer_pause(db: Database) -> None:
+    db.write(outbox.put, [notice()])
+    due = db.write(outbox.take, "one")
+    assert due is not None
+    before = clock.now_ms()
+    db.write(outbox.settle, due, Later("busy", 500.0), (10.0,))
+    assert 499 <= (row(db).due_at - before) / 1000 <= 510
+
+
+def test_the_usual_pauses_grow() -> None:
+    assert list(outbox.WAITS) == sorted(outbox.WAITS)
+    assert 3 * 86_400 < sum(outbox.WAITS) < 5 * 86_400
+
+
+async def test_the_sender_sends_by_both_ways(db: Database) -> None:
+    with smtp_server() as (post, port), endpoint() as told:
+        mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}
+        settings = Settings.model_validate(
+            {
+                "mail": mail,
+                "endpoints": {"desk": {"url": told.url, "secret": SECRET}},
+                "private_endpoints": True,
+            }
+        )
+        hook = notice("b", channel=Channel.WEBHOOK, target="desk", payload={"type": "t", "data": {}})
+        db.write(outbox.put, [notice(), hook])
+        assert await Sender(db, settings, "one").sweep() == 2
+        assert await Sender(db, settings, "one").sweep() == 0
+    assert (len(post.messages), len(told.requests)) == (1, 1)
+    kept = db.read(outbox.page, 0, 10, NoticeState.SENT)
+    assert [(each.channel, each.tries) for each in kept] == [("email", 0), ("webhook", 0)]
+
+
+async def test_two_senders_at_once_send_each_notice_once(db: Database) -> None:
+    with smtp_server() as (post, port):
+        mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}
+        settings = Settings.model_validate({"mail": mail})
+        db.write(outbox.put, [notice(str(n)) for n in range(6)])
+        senders = [Sender(db, settings, name).sweep() for name in ("one", "two", "three")]
+        assert sum(await asyncio.gather(*senders)) == 6
+    assert len(post.messages) == 6
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "words"),
+    [
+        ({}, NoticeState.WAITING, "no mail server"),
+        ({"channel": Channel.WEBHOOK, "target": "gone"}, NoticeState.FAILED, "no endpoint gone"),
+    ],
+)
+async def test_what_the_settings_lack_is_said(
+    db: Database, changes: dict[str, Any], state: NoticeState, words: str
+) -> None:
+    db.write(outbox.put, [notice(**changes)])
+    await Sender(db, Settings(), "one").sweep()
+    assert row(db).state == state
+    assert words in row(db).error

@@ -1,0 +1,125 @@
+"""The doctor sees what is wrong, says what to do, and is content where all is well."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import insert, update
+from typer.testing import CliRunner
+
+from app import audit
+from app.access.acts import NewPerson, add_person
+from app.cli import app as commands
+from app.config import LinkSettings, Settings
+from app.db import Database
+from app.models import audit as acts
+from app.models import lanes, people
+from app.probe.doctor import Symptom, disk, examine, ledger, settings_file, wiring
+from carriers.simulators.smsc import Manners, Smsc
+from tests.app.world import build
+from tests.faults.processes import smpp_link
+
+
+def bad(found: list[Symptom]) -> list[str]:
+    return [f"{each.about}: {each.what}" for each in found if not each.good]
+
+
+def settings_of(db: Database, tmp_path: Path, **more: object) -> Settings:
+    url = None if db.sqlite else db.url.render_as_string(hide_password=False)
+    return Settings(data=tmp_path, database_url=url, **more)  # type: ignore[arg-type]
+
+
+def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, tmp_path: Path) -> None:
+    build(db, 3)
+    db.write(audit.note, "Lan", "x", "y")
+    settings = settings_of(db, tmp_path)
+    db.close()
+    assert bad(list(ledger(settings))) == []
+    again = Database(settings.url)
+    again.write(lambda c: c.execute(update(lanes).values(state="halted", reason="Wrong password.")))
+    again.write(lambda c: c.execute(update(acts).values(who="Mallory")))
+    again.close()
+    found = bad(list(ledger(settings)))
+    assert any("viettel-1 is halted: Wrong password. `loa lane resume`" in each for each in found)
+    assert any(each.startswith("audit: Row 1 (x by Mallory) was changed") for each in found)
+
+
+def test_second_factors_want_a_key_and_to_be_sealed_with_it(db: Database, tmp_path: Path) -> None:
+    db.write(add_person, NewPerson("lan", "admin"), "bon tu chang lien quan", "test")
+    key = SecretStr(base64.b64encode(b"k" * 32).decode())
+    without, keyed = settings_of(db, tmp_path), settings_of(db, tmp_path, secret_key=key)
+    url = str(without.url)
+    db.close()
+    assert any("openssl rand" in each for each in bad(list(ledger(without))))
+    assert bad(list(ledger(keyed))) == []
+    again = Database(url)
+    again.write(lambda c: c.execute(update(people).values(totp_secret="JBSWY3DPEHPK3PXP")))
+    again.close()
+    assert any("`loa user reseal`" in each for each in bad(list(ledger(keyed))))
+
+
+def test_a_clock_that_was_set_back_is_noticed(db: Database, tmp_path: Path) -> None:
+    row = {"id": 1, "at": 9_999_999_999_999, "who": "a", "action": "b", "subject": "c", "detail": {}}
+    db.write(lambda c: c.execute(insert(acts).values(row | {"hash": "h"})))
+    settings = settings_of(db, tmp_path)
+    db.close()
+    assert any("clock: The clock is behind" in each for each in bad(list(ledger(settings))))
+
+
+def test_a_database_that_is_not_there_or_has_no_schema_is_said(tmp_path: Path) -> None:
+    away = Settings(data=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
+    assert bad(list(ledger(away)))[0].startswith("database: The database can't be reached")
+    assert "schema: The schema is none" in bad(list(ledger(Settings(data=tmp_path / "new"))))[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere, so this test needs another account")
+def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    assert "can't be written" in bad(list(disk(Settings(data=tmp_path))))[0]
+
+
+def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("")
+    assert "can't be written" in bad(list(disk(Settings(data=tmp_path / "data"))))[0]
+
+
+def test_secrets_in_the_file_of_settings_are_named_and_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "loa.toml"
+    file.write_text('[links.a]\npassword = "s3cr3t-w0rd"\n[links.a.webhook]\ntoken = "s3cr3t-w0rd"\n')
+    (found,) = settings_file(file)
+    assert "holds secrets (password, token)" in found.what
+    assert "s3cr3t" not in found.what
+    file.write_text("port = 8600\n")
+    assert bad(list(settings_file(file))) == []
+    file.chmod(0o666)
+    assert "chmod o-w" in bad(list(settings_file(file)))[0]
+
+
+def test_every_fault_of_the_links_is_said_at_once(tmp_path: Path) -> None:
+    links = {
+        "a": LinkSettings.model_validate(smpp_link("viettel", 1, window=0)),
+        "b": LinkSettings.model_validate(smpp_link("vnpt", 1) | {"kind": "pigeon"}),
+        "c": LinkSettings.model_validate(smpp_link("vnpt", 1) | {"webhook": {}}),
+    }
+    found = bad(list(wiring(Settings(data=tmp_path, links=links))))
+    assert [each.split(":")[1].strip() for each in found] == ["Link a", "Link b", "Link c"]
+
+
+async def test_links_are_looked_at_over_the_network(tmp_path: Path) -> None:
+    async with Smsc(Manners()) as smsc:
+        link = LinkSettings.model_validate(smpp_link("viettel", smsc.port))
+        found = await examine(Settings(data=tmp_path, links={"viettel-1": link}), {"viettel-1": link})
+    assert any(each.about == "link viettel-1" and each.good for each in found)
+
+
+def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_DATA", str(tmp_path))
+    monkeypatch.setenv("LOA_CONFIG", str(tmp_path / "loa.toml"))
+    result = CliRunner().invoke(commands, ["doctor", "--offline"])
+    assert result.exit_code == 1
+    assert "BAD   links: No link is configured" in result.output
+    assert '"about": "disk"' in CliRunner().invoke(commands, ["doctor", "--offline", "--json"]).output

@@ -1,0 +1,238 @@
+"""A test message: to listed numbers alone, outside the ledger, on the record, and nothing claimed of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import func, select
+
+from app import clock
+from app.config import LinkSettings
+from app.db import Database
+from app.errors import Conflict, Invalid
+from app.ledger.choose import ledger_for
+from app.ledger.contract import Outcome
+from app.models import audit, deliveries, quarantine, receipts, submissions
+from app.probe import fate, follow
+from app.probe.message import Desk, Told, may_be_written_to, send
+from app.states import DeliveryState
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Halted,
+    OutboundSms,
+    Partial,
+    Reason,
+    Receipt,
+    ReceiptLevel,
+    ReceiptStatus,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
+from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.vnpt import Vnpt, VnptManners
+from tests.app.receipts.oracle import Oracle
+from tests.app.receipts.test_asking import smpp_link, vnpt_link
+from tests.app.world import build
+
+NUMBER = 84_912_345_678
+SMS = OutboundSms(str(NUMBER), "Canh giac lua dao", "CA SONLA")
+D = ReceiptStatus.DELIVERED
+
+
+async def try_out(db: Database, link: LinkSettings, wait_s: float = 10.0) -> tuple[Told, list[str]]:
+    said: list[str] = []
+    desk = Desk(db, ledger_for(db), "an (command line)", said.append)
+    return await asyncio.wait_for(send(desk, "viettel-1", link, SMS, wait_s), 30), said
+
+
+def rows(db: Database, *tables: object) -> int:
+    count = [select(func.count()).select_from(table) for table in tables]  # type: ignore[arg-type]
+    return sum(db.read(lambda c: [c.execute(query).scalar_one() for query in count]))
+
+
+def acts(db: Database) -> list[tuple[str, str, dict[str, object]]]:
+    query = select(audit.c.action, audit.c.subject, audit.c.detail).order_by(audit.c.id)
+    return [tuple(row) for row in db.read(lambda c: c.execute(query).all())]  # type: ignore[misc]
+
+
+# ---- to whom
+
+
+@pytest.mark.parametrize("number", ["84912345678", "0912345678", "+84 912 345 678"])
+def test_a_listed_number_may_be_spelt_in_any_usual_way(number: str) -> None:
+    link = LinkSettings(carrier="viettel", segments_per_second=1, test_numbers=("0912 345 678",))
+    assert may_be_written_to("viettel-1", link, number) == "84912345678"
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        ("84912345679", r"8491\*+79 is not a test number of link viettel-1.*links\.viettel-1"),
+        ("0241234567", "fixed line"),
+        ("hello", "no mobile number"),
+    ],
+)
+def test_nobody_else_is_written_to(number: str, sentence: str) -> None:
+    link = LinkSettings(carrier="viettel", segments_per_second=1, test_numbers=(NUMBER,))
+    with pytest.raises(Invalid, match=sentence):
+        may_be_written_to("viettel-1", link, number)
+
+
+# ---- over real counterparts
+
+
+async def test_a_receipt_is_waited_for_and_nothing_of_it_enters_the_ledger(db: Database) -> None:
+    async with Smsc(Manners(receipt_delay_s=0.1)) as centre:
+        told, said = await try_out(db, smpp_link(centre))
+        assert centre.copies(NUMBER) == 1
+        assert centre.report()["receipts_outstanding"] == 0
+    assert told.good
+    assert "accepted" in said[1]
+    assert "not yet delivery" in said[1]
+    assert said[2].startswith("Delivered to the telephone")
+    assert rows(db, deliveries, submissions, receipts, quarantine) == 0
+
+
+async def test_both_steps_are_on_the_record_without_the_number(db: Database) -> None:
+    async with Smsc() as centre:
+        told, _ = await try_out(db, smpp_link(centre))
+    (sent, subject, intent), (answered, _, answer) = acts(db)
+    assert (sent, answered, subject) == ("test message", "test message answered", "link viettel-1")
+    assert intent["key"] == answer["key"] == told.key
+    assert told.key.startswith("test-")
+    assert answer["result"] == "accepted"
+    assert str(NUMBER) not in str(acts(db))
+
+
+async def test_a_receipt_that_comes_before_the_answer_is_its_own_all_the_same(db: Database) -> None:
+    async with Smsc(Manners(early=1.0, answer_delay_s=0.3)) as centre:
+        told, _ = await try_out(db, smpp_link(centre))
+        assert centre.report()["receipts_outstanding"] == 0
+    assert [receipt.status for receipt in told.receipts] == [D]
+    assert rows(db, receipts, quarantine) == 0
+
+
+async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Database) -> None:
+    world = build(db, 20)
+    world.fan_out()
+    async with Smsc(Manners(receipt_delay_s=1.0)) as centre:
+        link = smpp_link(centre)
+        from app.worker import build as build_link
+
+        campaigns = build_link("viettel-1", link)
+        await campaigns.open()
+        await campaigns.ready()
+        lease = world.claim()
+        assert lease
+        texts = [replace(SMS, phone=str(item.phone)) for item in lease.items]
+        results = await campaigns.submit(texts)
+        outcomes = [Outcome(item, result) for item, result in zip(lease.items, results, strict=True)]
+        db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+        await campaigns.close()
+        told, _ = await try_out(db, link)
+    assert told.good
+    assert world.states() == {int(DeliveryState.DELIVERED): 20}
+    assert rows(db, quarantine) == 0
+    world.check()
+
+
+async def test_a_link_that_brings_nothing_is_asked(db: Database) -> None:
+    async with Vnpt(VnptManners(stage_s=0.1)) as vnpt:
+        told, said = await try_out(db, vnpt_link(vnpt))
+        assert vnpt.copies(str(NUMBER)) == 1
+    assert told.good
+    assert "whether the telephone has it, nobody says" in said[-1]
+    assert not any("Delivered" in line for line in said)
+
+
+async def test_the_time_to_wait_is_bounded_and_nothing_is_concluded_from_it(db: Database) -> None:
+    async with Vnpt(VnptManners(stage_s=60.0)) as vnpt:
+        told, said = await try_out(db, vnpt_link(vnpt), wait_s=2.0)
+    assert told.good
+    assert said[-1] == "Nothing final within 2 s; that says nothing of the message."
+
+
+async def test_a_lost_answer_is_perhaps_taken_and_asked_about(db: Database) -> None:
+    async with Vnpt(VnptManners(next_troubles="hang=1", stage_s=0.0)) as vnpt:
+        told, said = await try_out(db, vnpt_link(vnpt))
+        assert vnpt.copies(str(NUMBER)) == 1
+    assert isinstance(told.result, Unknown)
+    assert not told.good
+    assert said[1].startswith("Perhaps taken")
+    assert said[2].startswith("Handed to the operator")
+
+
+async def test_a_message_that_fails_later_is_not_good(db: Database) -> None:
+    async with Smsc(Manners(outcomes="UNDELIV/001=1")) as centre:
+        told, said = await try_out(db, smpp_link(centre))
+    assert isinstance(told.result, Accepted)
+    assert not told.good
+    assert said[-1].startswith("Not delivered")
+
+
+async def test_over_a_link_that_is_not_up_nothing_is_sent(db: Database) -> None:
+    async with Smsc(accounts={"loa": "another"}) as centre:
+        with pytest.raises(Conflict, match=r"does not take the password; nothing was sent"):
+            await try_out(db, smpp_link(centre))
+    assert acts(db) == []
+
+
+# ---- following
+
+
+async def test_what_stays_the_same_is_said_once() -> None:
+    said: list[str] = []
+    oracle = Oracle()
+    oracle.says = lambda _: ReceiptStatus.IN_TRANSIT
+    following = follow.Following(oracle, SMS, lambda *_: None, said.append)
+    following.know(["r1", None])
+    await following.until_final(4.0)
+    assert len(oracle.asked) >= 2
+    assert said == [
+        "On its way (9); nothing final.",
+        "Nothing final within 4 s; that says nothing of the message.",
+    ]
+
+
+RESULTS: list[tuple[SubmitResult, str]] = [
+    (Accepted(("a", "b")), "accepted the message (reference a, b). That is not yet delivery."),
+    (
+        Partial(("a", None), (1,), "0x0B", Reason.NO_SUCH_NUMBER),
+        "without its parts 2 (0x0B: no such number).",
+    ),
+    (
+        Rejected("25", Reason.OTHER_NETWORK, "viettel"),
+        "refused the message for good (25: other network); it says that viettel serves",
+    ),
+    (Deferred("16", throttled=True), "Not taken (16): it may be sent later."),
+    (Halted("1", "The account is closed."), "Not taken (1): The account is closed. Somebody must act"),
+    (Unknown("no answer"), "Perhaps taken: no answer. Look at the telephone"),
+]
+
+
+@pytest.mark.parametrize(("result", "words"), RESULTS, ids=lambda each: type(each).__name__)
+def test_every_answer_has_its_sentence(result: SubmitResult, words: str) -> None:
+    assert words in fate.answered(result)
+
+
+@pytest.mark.parametrize(
+    ("status", "level", "words"),
+    [
+        (D, ReceiptLevel.HANDSET, "Delivered to the telephone (0)."),
+        (
+            D,
+            ReceiptLevel.OPERATOR,
+            "Handed to the operator's centre (0); whether the telephone has it, nobody says.",
+        ),
+        (ReceiptStatus.UNDELIVERED, ReceiptLevel.HANDSET, "Not delivered (0): barred."),
+        (ReceiptStatus.EXPIRED, ReceiptLevel.HANDSET, "Not delivered in time (0)."),
+        (ReceiptStatus.IN_TRANSIT, ReceiptLevel.HANDSET, "On its way (0); nothing final."),
+        (ReceiptStatus.UNKNOWN, ReceiptLevel.HANDSET, "The carrier does not say what became of it (0)."),
+    ],
+)
+def test_every_later_word_has_its_sentence(status: ReceiptStatus, level: ReceiptLevel, words: str) -> None:
+    assert fate.became(Receipt("a", None, status, level, Reason.BARRED, "0", clock.now())) == words

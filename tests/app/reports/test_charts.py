@@ -1,0 +1,75 @@
+"""Pictures show what their forms say: bars for numbers alone, the largest areas, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from PIL import Image
+
+from app.reports.document import charts
+from app.reports.render.form import Cell, Chart, Column, Form, Kind, Row
+
+_COLUMNS = (
+    Column("name", "Địa bàn", Kind.TEXT, 20),
+    Column("sent", "Đã gửi", Kind.COUNT, 10),
+    Column("delivered", "Đã nhận", Kind.COUNT, 10),
+)
+
+
+def form(*rows: tuple[Cell, ...], across: bool = True) -> Form:
+    made = tuple(Row(f"r{n}", cells) for n, cells in enumerate(rows))
+    total = Row("total", ("Tổng cộng", 10**9, 10**9), strong=True)
+    chart = Chart("Kết quả", "name", ("sent", "delivered"), across)
+    return Form("Biểu", "Kết quả", _COLUMNS, (*made, total), "", chart)
+
+
+def colours(png: bytes) -> set[tuple[int, ...]]:
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    return {colour for n, colour in image.getcolors(2**20) or () if n > 200}
+
+
+@pytest.mark.parametrize("across", [True, False])
+def test_a_picture_has_a_colour_for_each_column_of_numbers(across: bool) -> None:
+    picture = charts.draw(form(("A 08:00", 90, 70), ("B 09:00", 40, 30), across=across))
+    assert picture is not None
+    assert {(143, 168, 200), (46, 125, 79)} <= colours(picture.png)
+    assert picture.alt == "Kết quả. Đã gửi: 130; Đã nhận: 100."
+    image = Image.open(io.BytesIO(picture.png))
+    assert image.width / image.height == pytest.approx(picture.width_mm / picture.height_mm, rel=0.01)
+
+
+def test_what_no_receipt_proves_is_no_bar() -> None:
+    picture = charts.draw(form(("A", 90, "không có biên nhận"), ("B", 40, "không có biên nhận")))
+    assert picture is not None
+    assert (46, 125, 79) not in colours(picture.png)
+    assert "Đã nhận" not in picture.alt
+
+
+def test_of_very_many_areas_the_largest_are_shown() -> None:
+    many = charts.draw(form(*((f"Xã {n}", n, n) for n in range(1, 300))))
+    few = charts.draw(form(*((f"Xã {n}", n, n) for n in range(1, 21))))
+    assert many is not None
+    assert few is not None
+    assert many.height_mm == few.height_mm
+    assert many.alt.startswith(f"Kết quả. Đã gửi: {sum(range(280, 300)):,}".replace(",", "."))
+
+
+def test_the_same_form_is_the_same_picture() -> None:
+    first, second = (
+        charts.draw(form(("Một địa bàn có tên rất dài, dài hơn chỗ dành cho nó", 3, 2))) for _ in "12"
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("rows", [(), (("A", 0, 0),), (("A", None, None),)])
+def test_nothing_to_show_is_no_picture(rows: tuple[tuple[Cell, ...], ...]) -> None:
+    assert charts.draw(form(*rows)) is None
+    assert charts.draw(form(*rows)._replace(chart=None)) is None
+
+
+@pytest.mark.parametrize(
+    ("most", "steps"), [(1, [0, 1]), (7, [0, 2, 4, 6, 8]), (1742, [0, 500, 1000, 1500, 2000])]
+)
+def test_scales_have_round_steps(most: int, steps: list[int]) -> None:
+    assert charts._scale(most) == steps

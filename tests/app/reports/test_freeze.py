@@ -1,0 +1,206 @@
+"""A frozen report never changes; what comes later makes a new version with exactly that difference."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from sqlalchemy import delete, update
+
+from app import clock
+from app import models as m
+from app.db import Database
+from app.errors import Conflict, Invalid, NotFound
+from app.ledger.contract import Key, Lane, Outcome
+from app.reports import frozen, rebuild
+from app.reports.carrier_report import build
+from app.reports.document import letterhead
+from app.reports.figures import Unbalanced
+from app.reports.freeze import FORMATS, SIDECAR, Freezer
+from app.reports.frozen import Frozen, Spoilt, Subject, SubjectKind
+from app.states import RunState
+from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
+from tests.app import world
+from tests.app.world import World
+
+PHONES = 30
+HEADS = letterhead.load(None)
+
+
+@dataclass(slots=True)
+class Story:
+    """A run whose messages were all taken by the carrier; receipts come as the test tells."""
+
+    world: World
+    freezer: Freezer
+    subject: Subject
+    sent: list[int] = field(default_factory=list)
+
+    def freeze(self, cutoff_ms: int | None = None) -> Frozen:
+        return self.freezer.freeze(self.subject, cutoff_ms)[0]
+
+    def receive(self, *seqs: int, status: ReceiptStatus = ReceiptStatus.DELIVERED) -> None:
+        reason = Reason.NONE if status is ReceiptStatus.DELIVERED else Reason.BARRED
+        lane: Lane = self.world.lane
+        arrivals = [world.receipt(lane, f"m{seq}", status, reason=reason) for seq in seqs]
+        self.world.db.write(self.world.ledger.apply, arrivals)
+
+    def figures(self, report: Frozen) -> dict[str, Any]:
+        return dict(json.loads(self.world.db.read(frozen.figures, report)))
+
+
+@pytest.fixture
+def story(db: Database) -> Story:
+    w = world.build(db, PHONES, chunk=PHONES)
+    w.fan_out()
+    lease = w.claim()
+    assert lease is not None
+    outcomes = [Outcome(item, Accepted((f"m{item.seq}",))) for item in lease.items[:-2]]
+    outcomes += [Outcome(item, Unknown("time-out")) for item in lease.items[-2:]]
+    db.write(w.ledger.record, w.lane, lease, outcomes, None, 30.0)
+    db.write(w.ledger.release, lease, 0.0)
+    freezer = Freezer(db, w.ledger, HEADS, "tester")
+    return Story(w, freezer, Subject(SubjectKind.RUN, w.run), [item.seq for item in lease.items])
+
+
+def test_a_frozen_report_has_hashes_and_every_file(story: Story, db: Database) -> None:
+    story.receive(*story.sent[:10])
+    report = story.freeze()
+    assert (report.version, report.interim, report.created_by, report.changes) == (1, True, "tester", ())
+    assert {file.format for file in report.files} == {*(form.value for form in FORMATS), SIDECAR}
+    for file in report.files:
+        found, content = db.read(frozen.content, report, file.format)
+        assert (found.size, len(found.sha256)) == (len(content), 64)
+    assert story.figures(report)["general"]["received_by_handset_messages"] == 10
+
+
+def test_asked_again_it_is_the_same_one(story: Story) -> None:
+    first, new = story.freezer.freeze(story.subject)
+    again, newer = story.freezer.freeze(story.subject)
+    same, newest = story.freezer.freeze(story.subject, clock.to_ms(first.cut_off_at))
+    assert (first, new) == (again, True)
+    assert (same, newer, newest) == (first, False, False)
+
+
+def test_late_receipts_make_a_version_with_exactly_that_difference(story: Story) -> None:
+    story.receive(*story.sent[:10])
+    first = story.freeze()
+    story.receive(story.sent[10])
+    second = story.freeze()
+    assert (second.version, first.version) == (2, 1)
+    general = {each.where: each.difference for each in second.changes if each.where.startswith("Biểu 1, ")}
+    assert general == {"Biểu 1, đã nhận (biên nhận máy)": 1, "Biểu 1, chưa có biên nhận": -1}
+    assert {each.difference for each in second.changes} == {1, -1}
+    assert {each.where.split(", ")[0] for each in second.changes} == {"Biểu 1", "Biểu 2", "Biểu 3"}
+
+
+def test_an_older_version_is_built_again_byte_for_byte(story: Story, db: Database) -> None:
+    story.receive(*story.sent[:5])
+    first = story.freeze()
+    before = {form: db.read(frozen.content, first, form)[1] for form in ("json", "csv")}
+    story.receive(*story.sent[5:20])
+    story.receive(*story.sent[:5], status=ReceiptStatus.UNDELIVERED)
+    db.write(story.world.ledger.fold_tallies)
+    second = story.freeze()
+    assert rebuild.prove(db, first).sound
+    assert rebuild.prove(db, second).sound
+    after = {form: db.read(frozen.content, first, form)[1] for form in ("json", "csv")}
+    assert before == after
+    again = db.read(build, story.world.run, clock.to_ms(first.cut_off_at))
+    assert again.general.delivered == 5
+
+
+def test_a_decision_of_a_person_after_the_freeze_is_set_back_too(story: Story, db: Database) -> None:
+    first = story.freeze()
+    keys = db.read(lambda c: [Key(*row[:3]) for row in c.execute(m.unknowns.select())])
+    db.write(story.world.ledger.write_off, keys[:1], "an")
+    db.write(story.world.ledger.resend, keys[1:])
+    assert rebuild.prove(db, first).sound
+    second = story.freeze()
+    assert story.figures(second)["general"]["waiting_subscribers"] == 1
+    assert story.figures(second)["unknown_written_off_messages"] == 1
+
+
+@pytest.mark.parametrize("what", ["docx", "figures"])
+def test_what_was_altered_is_not_given_out_and_is_named(story: Story, db: Database, what: str) -> None:
+    report = story.freeze()
+    if what == "figures":
+        db.write(lambda c: c.execute(update(m.frozen_reports).values(figures="{}")))
+        with pytest.raises(Spoilt, match="not what was frozen"):
+            db.read(frozen.figures, report)
+    else:
+        spoilt = update(m.report_files).where(m.report_files.c.format == what).values(content=b"x")
+        db.write(lambda c: c.execute(spoilt))
+        with pytest.raises(Spoilt, match="not what was frozen"):
+            db.read(frozen.content, report, what)
+    proof = rebuild.prove(db, report)
+    assert not proof.sound
+    assert what in proof.sentences[0]
+
+
+def test_a_ledger_that_was_altered_no_longer_gives_the_figures(story: Story, db: Database) -> None:
+    story.receive(*story.sent[:4])
+    report = story.freeze()
+    story.receive(story.sent[4])
+    db.write(lambda c: c.execute(delete(m.receipts).where(m.receipts.c.seq == story.sent[4])))
+    proof = rebuild.prove(db, report)
+    assert any("đã nhận (biên nhận máy) was 4 and comes to 5 now" in each for each in proof.sentences)
+
+
+def test_a_cut_off_is_neither_to_come_nor_before_the_last(story: Story) -> None:
+    with pytest.raises(Invalid, match="has not come yet"):
+        story.freeze(clock.now_ms() + 60_000)
+    report = story.freeze()
+    with pytest.raises(Conflict, match="Version 1 has a later cut-off"):
+        story.freeze(clock.to_ms(report.cut_off_at) - 1)
+
+
+def test_nothing_is_frozen_of_what_does_not_add_up(story: Story, db: Database) -> None:
+    db.write(lambda c: c.execute(update(m.batches).values(accepted=m.batches.c.accepted + 1)))
+    with pytest.raises(Unbalanced, match="so nothing is frozen"):
+        story.freeze()
+    assert db.read(frozen.newest, story.subject) is None
+
+
+def test_a_run_that_is_still_being_queued_waits(story: Story, db: Database) -> None:
+    moving = {"state": RunState.RUNNING.value}
+    db.write(lambda c: c.execute(update(m.runs).values(**moving)))
+    db.write(lambda c: c.execute(update(m.run_batches).values(fanned_all=False)))
+    with pytest.raises(Conflict, match="still being queued"):
+        story.freeze()
+
+
+@pytest.mark.parametrize("kind", list(SubjectKind))
+def test_what_does_not_exist_is_not_frozen(story: Story, kind: SubjectKind) -> None:
+    with pytest.raises(NotFound):
+        story.freezer.freeze(Subject(kind, 99))
+
+
+def test_an_order_of_receipts_does_not_matter_to_the_figures(story: Story, db: Database) -> None:
+    """A failure first and a delivery later: at each cut-off what was known then."""
+    story.receive(story.sent[0], status=ReceiptStatus.UNDELIVERED)
+    first = story.freeze()
+    story.receive(story.sent[0])
+    second = story.freeze()
+    assert story.figures(first)["failed_messages_by_reason"]["barred"] == 1
+    assert story.figures(second)["failed_messages_by_reason"]["barred"] == 0
+    assert story.figures(second)["general"]["received_by_handset_messages"] == 1
+    assert rebuild.prove(db, first).sound
+
+
+def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: Database) -> None:
+    report = story.freeze()
+    db.write(lambda c: c.execute(update(m.lanes).values(receipt_level=0)))
+    proof = rebuild.prove(db, report)
+    assert proof.sound
+    assert "its figures are the same" in (proof.note or "")
+
+
+def test_of_two_who_freeze_at_the_same_moment_one_is_told(story: Story, db: Database) -> None:
+    report = db.read(build, story.world.run, db.settle(None))
+    story.freezer._keep(report, story.subject, None, ())
+    with pytest.raises(Conflict, match="at the same moment"):
+        story.freezer._keep(report, story.subject, None, ())
+    assert db.read(frozen.newest, story.subject) is not None

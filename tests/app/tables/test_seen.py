@@ -1,0 +1,23 @@
+"""Numbers met before are known again, at one bit each."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.tables.seen import Seen
+
+NUMBERS = st.lists(
+    st.just(0) | st.integers(84_320_000_000, 84_320_000_100) | st.integers(84_300_000_000, 84_999_999_999)
+)
+
+
+@given(st.lists(NUMBERS))
+def test_seen_answers_as_a_set_would_and_takes_0_for_no_number(lists: list[list[int]]) -> None:
+    seen, known = Seen(), {0}
+    for numbers in lists:
+        expected = []
+        for number in numbers:
+            expected.append(number not in known)
+            known.add(number)
+        assert seen.add_all(numbers) == expected

@@ -1,0 +1,201 @@
+"""What people did stays as it was written: a changed, missing or added row is found."""
+
+from __future__ import annotations
+
+import json
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import delete, insert, select, text, update
+from typer.testing import CliRunner
+
+from app import audit, clock
+from app.cli import app as commands
+from app.db import Database
+from app.errors import Conflict, Invalid
+from app.models import audit as table
+from tests.app.client import Client
+
+COLUMNS = ("id", "at", "who", "origin", "action", "subject", "detail", "hash")
+
+
+def written(db: Database, count: int = 5) -> None:
+    for number in range(count):
+        detail = {"before": {"rate": number}, "after": {"rate": number + 1}, "lý do": "khẩn"}
+        db.write(audit.note, "Lan", "run.rate", f"run/{number}", **detail)
+
+
+def fault(db: Database) -> str:
+    return db.read(audit.verify).fault or ""
+
+
+def test_an_untouched_chain_is_whole(db: Database) -> None:
+    assert db.read(audit.verify) == audit.Chain(0, audit.START)
+    written(db)
+    found = db.read(audit.verify)
+    assert (found.rows, found.fault) == (5, None)
+    assert len(found.head) == 64
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_any_single_changed_byte_of_any_column_is_found(db: Database, column: str) -> None:
+    written(db)
+    every_byte_counts(db, column)
+
+
+def every_byte_counts(db: Database, column: str) -> None:
+    """Of the third row."""
+    place = random.Random(column)
+    raw = str(
+        db.read(lambda c: c.execute(text(f"SELECT CAST({column} AS text) FROM audit WHERE id = 3")).scalar())
+    )
+    seen = 0
+    for position in range(len(raw)):
+        changed = raw[:position] + other(raw[position], place) + raw[position + 1 :]
+        if tampered(db, column, raw, changed):
+            seen += 1
+    assert seen >= min(len(raw), 1)
+    assert fault(db) == ""  # each was put back
+
+
+def other(char: str, place: random.Random) -> str:
+    """Another character of the same kind, so that numbers stay numbers."""
+    kind = "0123456789" if char.isdigit() else "abcdefghijklmnop "
+    return place.choice([each for each in kind if each != char])
+
+
+def tampered(db: Database, column: str, old: str, new: str) -> bool:
+    """Change the third row behind everybody's back, see that it is found, and put it back."""
+    cast = (
+        {"id": "integer", "at": "bigint", "detail": "json"}.get(column, "text") if not db.sqlite else "text"
+    )
+    if column == "detail":
+        try:
+            json.loads(new)
+        except ValueError:
+            return False  # PostgreSQL does not store it, and nobody can read it on SQLite
+    if column in ("id", "at") and (len(new) != len(str(int(new))) or int(new) in (1, 2, 4, 5)):
+        return False
+    set_ = text(f"UPDATE audit SET {column} = CAST(:value AS {cast}) WHERE hash = :hash OR id = :id")
+    row = db.read(lambda c: c.execute(select(table).where(table.c.id == 3)).one())
+    if db.sqlite and column in ("id", "at"):
+        set_ = text(f"UPDATE audit SET {column} = CAST(:value AS integer) WHERE hash = :hash OR id = :id")
+    db.write(lambda c: c.execute(set_, {"value": new, "hash": row.hash, "id": row.id}))
+    found = fault(db)
+    moved = int(new) if column == "id" else row.id
+    back = {"value": old, "hash": row.hash, "id": moved}
+    db.write(lambda c: c.execute(set_, back))
+    assert found, f"{column}: {old!r} became {new!r}, and nobody noticed"
+    return True
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_the_chain_goes_over_to_another_algorithm_and_every_byte_still_counts(
+    db: Database, column: str
+) -> None:
+    written(db, 2)
+    db.write(audit.go_over, "host", "sha3-256")  # row 3, which the test below alters
+    written(db, 3)
+    found = db.read(audit.verify)
+    assert (found.rows, found.fault) == (6, None)
+    hashes = [act.hash for act in db.read(audit.acts, 0, 10)]
+    assert [each.startswith("sha3-256:") for each in hashes] == [False] * 2 + [True] * 4
+    assert max(map(len, hashes)) <= 64
+    every_byte_counts(db, column)
+
+
+def test_the_chain_never_goes_back_and_takes_no_unknown_algorithm(db: Database) -> None:
+    written(db, 1)
+    db.write(audit.go_over, "host", "sha3-256")
+    written(db, 1)
+    for wrong, error in (("sha256", Conflict), ("sha3-256", Conflict), ("md5", Invalid)):
+        with pytest.raises(error):
+            db.write(audit.go_over, "host", wrong)
+    last = db.read(audit.acts, 2, 1)[0]
+    said = (3, clock.to_ms(last.at), last.who, last.origin, last.action, last.subject)
+    before = db.read(audit.acts, 1, 1)[0].hash
+    right = audit.link(before, (*said, json.dumps(last.detail)))  # but by an algorithm of before
+    for forged in (right, "md5:" + "0" * 32):
+        db.write(lambda c, to=forged: c.execute(update(table).where(table.c.id == 3).values(hash=to)))
+        assert "Row 3 goes back to" in fault(db)
+
+
+def test_a_row_taken_out_put_in_or_exchanged_is_named(db: Database) -> None:
+    written(db)
+    row = dict(db.read(lambda c: c.execute(select(table).where(table.c.id == 3)).one())._mapping)
+    db.write(lambda c: c.execute(delete(table).where(table.c.id == 3)))
+    assert fault(db) == "Row 3 is missing: the next one is 4."
+    db.write(lambda c: c.execute(insert(table).values(row | {"who": "Mallory"})))
+    assert fault(db).startswith("Row 3 (run.rate by Mallory) was changed")
+    db.write(lambda c: c.execute(update(table).where(table.c.id == 3).values(who="Lan")))
+    assert fault(db) == ""
+    db.write(lambda c: c.execute(insert(table).values(row | {"id": 6})))
+    assert "Row 6" in fault(db)
+
+
+def test_a_head_kept_elsewhere_shows_that_the_end_was_cut_off(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(db)
+    whole = db.read(audit.verify)
+    monkeypatch.setenv("LOA_DATABASE_URL" if not db.sqlite else "LOA_DATA", where(db))
+    head = f"{whole.rows}:{whole.head}"
+    db.close()
+    assert said("verify", "--head", head) == (0, f"5 acts, all as they were written. Head: {head}")
+    again = Database(url(db))
+    again.write(lambda c: c.execute(delete(table).where(table.c.id == 5)))
+    again.close()
+    assert said("verify")[0] == 0  # nothing shows it from inside
+    code, words = said("verify", "--head", head)
+    assert code == 1
+    assert "Row 5 is not the one that was there" in words
+
+
+def said(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(commands, ["audit", *arguments])
+    return result.exit_code, (result.output or str(getattr(result.exception, "detail", ""))).strip()
+
+
+def url(db: Database) -> str:
+    return db.url.render_as_string(hide_password=False)
+
+
+def where(db: Database) -> str:
+    return str(db.url.database).removesuffix("/loa.sqlite3") if db.sqlite else url(db)
+
+
+def test_it_is_exported_act_by_act(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(db, 3)
+    monkeypatch.setenv("LOA_DATABASE_URL" if not db.sqlite else "LOA_DATA", where(db))
+    db.close()
+    lines = [json.loads(line) for line in said("export")[1].splitlines()]
+    assert [line["id"] for line in lines] == [1, 2, 3]
+    assert lines[0]["detail"]["after"] == {"rate": 1}
+    assert len(said("export", "--after", "2")[1].splitlines()) == 1
+
+
+def test_acts_at_the_same_time_stand_one_behind_the_other(db: Database) -> None:
+    with ThreadPoolExecutor(8) as many:
+        list(many.map(lambda n: db.write(audit.note, f"person {n}", "x", "y"), range(60)))
+    found = db.read(audit.verify)
+    assert (found.rows, found.fault) == (60, None)
+
+
+def test_an_act_says_where_it_came_from(db: Database) -> None:
+    token = audit.origin.set("10.1.2.3")
+    try:
+        written(db, 1)
+    finally:
+        audit.origin.reset(token)
+    assert db.read(audit.acts, 0, 1)[0].origin == "10.1.2.3"
+
+
+def test_the_api_shows_the_acts_and_their_verification(client: Client, db: Database) -> None:
+    db.write(audit.note, "Lan", "run.start", "run/1")
+    page = client.get("/v1/audit?limit=1").json()
+    assert page["items"][0]["id"] == 1
+    assert page["next"] == 1
+    found = client.get("/v1/audit/verification").json()
+    assert found["fault"] is None
+    assert found["rows"] >= 1

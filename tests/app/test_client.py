@@ -1,0 +1,145 @@
+"""The client against a real server: what it reads and orders, and what it does when the server is away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import update
+
+from app.auth import create_key
+from app.campaigns.runs import Verb
+from app.client import Client, Refused
+from app.client.client import Unreachable
+from app.db import Database
+from app.models import runs
+from app.states import BatchState, RunState
+from tests.app.campaigns.rows import new_batch, new_run
+from tests.app.http.served import served
+from tests.engines import sqlite_alone
+
+database_url = sqlite_alone
+
+
+@pytest.fixture
+def address(application: FastAPI) -> Iterator[str]:
+    with served(application) as address:
+        yield address
+
+
+@pytest.fixture
+def api(address: str, db: Database) -> Iterator[Client]:
+    with Client(address, db.write(create_key, "program")) as api:
+        yield api
+
+
+def test_a_file_becomes_a_batch(api: Client, tmp_path: Path) -> None:
+    file = tmp_path / "vnpt.csv"
+    file.write_text("phone\n0912345678\n0912345679\nnonsense\n", encoding="utf-8")
+    batch = api.imported(api.upload_batch(file, "vnpt", "Sơn La"), every_s=0.02)
+    assert (batch.state, batch.accepted, batch.rejected) == (BatchState.READY, 2, 1)
+    assert batch.name == "Sơn La"
+    assert api.upload_batch(file, "vnpt").id == batch.id
+    assert [each.id for each in api.batches(carrier="vnpt")] == [batch.id]
+    assert list(api.batches(carrier="viettel")) == []
+
+
+def test_all_pages_are_read(api: Client, db: Database) -> None:
+    db.write(lambda c: [new_batch(c, sha256=str(n)) for n in range(1203)])
+    assert [each.id for each in api.batches()] == list(range(1, 1204))
+
+
+def test_what_it_reads_is_what_the_service_has(api: Client, db: Database) -> None:
+    campaign_id, run_id = db.write(new_run)
+    assert [each.name for each in api.campaigns(state="draft")] == ["Before Tet"]
+    assert api.campaign(campaign_id).runs == [api.run(run_id)] == list(api.runs(campaign_id=campaign_id))
+
+
+def test_an_order_is_carried_out_and_a_refusal_is_said_in_the_server_s_words(
+    api: Client, db: Database
+) -> None:
+    _, run_id = db.write(new_run)
+    with pytest.raises(Refused, match="approve") as refused:
+        api.order(Verb.START, run_id)
+    assert refused.value.status == 409
+    assert api.order(Verb.CANCEL, run_id).state is RunState.CANCELLING
+    with pytest.raises(Refused, match="There is no run 9"):
+        api.run(9)
+
+
+def test_a_run_is_followed(api: Client, db: Database) -> None:
+    _, run_id = db.write(new_run)
+    states = []
+    for run in api.follow(run_id):
+        states.append(run.state)
+        if len(states) == 1:
+            db.write(lambda c: c.execute(update(runs).values(state=RunState.FINISHED.value)))
+    assert states == [RunState.PLANNED, RunState.FINISHED]
+    with pytest.raises(Refused):
+        next(api.follow(99))
+
+
+def test_a_wrong_key_is_refused_at_once(address: str) -> None:
+    with Client(address, "loa_0000_x") as api, pytest.raises(Refused) as refused:
+        api.run(1)
+    assert refused.value.status == 401
+
+
+def test_a_server_that_is_not_there_is_waited_for_and_then_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    away = pytest.raises(Unreachable, match=f"127.0.0.1:{port} can't be reached")
+    with Client(f"http://127.0.0.1:{port}", "k", patience_s=0.3) as api, away:
+        api.run(1)
+
+
+def test_an_answer_that_is_not_loa_s_is_named(db: Database) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def other() -> None:
+            for _ in range(2):
+                line, _ = door.accept()
+                line.recv(65536)
+                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+                line.close()
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        with Client(f"http://127.0.0.1:{door.getsockname()[1]}", "k", patience_s=0.1) as api:
+            for ask in (api.run, api.batch):
+                with pytest.raises(Unreachable, match="does not answer as Loa does"):
+                    ask(1)
+        thread.join()
+
+
+def test_an_order_whose_answer_is_lost_is_repeated_under_its_key(
+    application: FastAPI, db: Database, address: str
+) -> None:
+    """A line that is cut after the request went out: the client asks again, and the run is cancelled once."""
+    _, run_id = db.write(new_run)
+    key, lost = db.write(create_key, "program"), []
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def between() -> None:
+            for cut in (True, False):
+                line, _ = door.accept()
+                asked = line.recv(65536)
+                host, port = address.removeprefix("http://").split(":")
+                with socket.create_connection((host, int(port))) as there:
+                    there.sendall(asked.replace(b"keep-alive", b"close"))
+                    answer = b"".join(iter(lambda: there.recv(65536), b""))
+                lost.append(answer.split(b"\r\n\r\n")[1])
+                if not cut:
+                    line.sendall(answer)
+                line.close()
+
+        thread = threading.Thread(target=between)
+        thread.start()
+        with Client(f"http://127.0.0.1:{door.getsockname()[1]}", key) as api:
+            assert api.order(Verb.CANCEL, run_id).state is RunState.CANCELLING
+        thread.join()
+    assert lost[0] == lost[1]

@@ -1,0 +1,174 @@
+"""Plain connections: each that leaves the machine is named, and production starts with none unexplained."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.cli.serve import up
+from app.config import Settings
+from app.db import Database
+from app.errors import SetupError
+from app.lines import faults, plain, server_tls
+from app.main import create_app
+from tests.app.http.served import served
+from tests.certificates import self_signed
+from tests.engines import sqlite_alone
+
+database_url = sqlite_alone
+
+WHY = "A leased line of the carrier, by contract."
+SECRET = "whsec_" + "A" * 32
+SMPP = {"carrier": "vnpt", "segments_per_second": 1, "port": 2775, "system_id": "loa", "password": "x"}
+HTTP = {"carrier": "mobifone", "kind": "mobifone", "segments_per_second": 1, "user": "loa", "password": "x"}
+MAIL = {"sender": "loa@office.example", "security": "none"}
+AWAY: list[tuple[str, dict[str, Any]]] = [
+    ("links.a.private_line", {"links": {"a": {**SMPP, "host": "10.0.0.11"}}}),
+    ("links.a.private_line", {"links": {"a": {**HTTP, "base_url": "http://10.0.0.12/api"}}}),
+    ("endpoints.a.private_line", {"endpoints": {"a": {"url": "http://10.0.0.13/", "secret": SECRET}}}),
+    ("mail.private_line", {"mail": {**MAIL, "host": "mail.office.example"}}),
+    ("private_lines.logs", {"log_to": "tcp://10.0.0.14:601"}),
+    ("private_lines.database", {"database_url": "postgresql://loa@db.example/loa"}),
+    ("private_lines.database", {"database_url": "postgresql://loa@db.example/loa?sslmode=require"}),
+    ("private_lines.database", {"database_url": "postgresql:///loa?host=127.0.0.1,10.0.0.15"}),
+    ("private_lines.database", {"database_url": "postgresql://loa@[::ffff:10.0.0.5]/loa"}),
+    ("private_lines.database", {"database_url": "postgresql://loa@localhost/loa?hostaddr=10.0.0.5"}),
+    ("private_lines.database", {"database_url": "postgresql:///loa?service=office"}),
+    ("private_lines.database", {"database_url": "postgresql:///loa?host=127.0.0.1:1&host=10.0.0.15:2"}),
+    ("private_lines.database", {"migration_database_url": "postgresql://loa@10.0.0.16/loa"}),
+    ("private_lines.api", {"host": "0.0.0.0", "behind_tls": True}),
+    ("private_lines.api", {"host": "::", "behind_tls": True}),
+]
+NEAR: list[dict[str, Any]] = [
+    {},
+    {"links": {"a": {**SMPP, "host": "127.0.0.1"}}},
+    {"links": {"a": {**SMPP, "host": "10.0.0.11", "tls": True}}},
+    {"links": {"a": {**HTTP, "base_url": "http://localhost:8080"}}},
+    {"links": {"a": {**HTTP, "base_url": "https://10.0.0.12/api"}}},
+    {"endpoints": {"a": {"url": "http://[::1]:8080/", "secret": SECRET}}},
+    {"mail": {**MAIL, "host": "localhost"}},
+    {"mail": {**MAIL, "host": "mail.office.example", "security": "starttls"}},
+    {"log_to": "tcp://127.0.0.1:601"},
+    {"log_to": "tls://logs.example:6514"},
+    {"database_url": "postgresql://loa@db.example/loa?sslmode=verify-full"},
+    {"database_url": "postgresql://loa@[::1]:5432/loa"},
+    {"database_url": "postgresql:///loa?host=/run/postgresql"},
+    {"database_url": "postgresql:///loa?host=127.0.0.1:1&host=localhost:2"},
+    {"database_url": "postgresql://loa@tunnel.example/loa?hostaddr=127.0.0.1"},
+    {"database_url": "postgresql:///loa?service=office&sslmode=verify-full"},
+    {"database_url": "postgresql:///loa"},
+    {"metrics_port": 9100, "host": "127.0.0.1"},
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGSSLMODE", "PGHOST", "PGHOSTADDR", "PGSERVICE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(("setting", "given"), AWAY)
+def test_a_plain_line_that_leaves_the_machine_is_named_with_both_ways_out(
+    setting: str, given: dict[str, Any]
+) -> None:
+    (fault,) = faults(Settings(**given))
+    assert "is not protected by TLS" in fault
+    assert f"say in {setting} why" in fault
+    assert list(faults(Settings(environment="development", **given))) == []
+
+
+@pytest.mark.parametrize(("setting", "given"), AWAY)
+def test_with_a_reason_in_words_it_may_be_plain_and_the_doctor_repeats_them(
+    setting: str, given: dict[str, Any]
+) -> None:
+    first, _, rest = setting.partition(".")
+    if first == "private_lines":
+        explained = given | {"private_lines": {rest: WHY}}
+    elif first == "mail":
+        explained = {"mail": given["mail"] | {"private_line": WHY}}
+    else:
+        explained = {first: {"a": given[first]["a"] | {"private_line": WHY}}}
+    assert list(faults(Settings(**explained))) == []
+    assert [line.why for line in plain(Settings(**explained))] == [WHY]
+
+
+@pytest.mark.parametrize("given", NEAR)
+def test_what_stays_here_and_what_is_encrypted_is_not_plain(given: dict[str, Any]) -> None:
+    assert list(plain(Settings(**given))) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "away"),
+    [
+        ({"PGHOST": "db.example"}, "on db.example ("),
+        ({"PGHOST": "/run/postgresql", "PGHOSTADDR": "10.0.0.5"}, "on 10.0.0.5 ("),
+        ({"PGSERVICE": "office", "PGSSLMODE": "verify-full"}, "on the service office ("),
+        ({"PGHOST": "db.example", "PGSSLMODE": "verify-full"}, None),
+        ({"PGHOST": "db.example", "PGHOSTADDR": "127.0.0.1"}, None),
+    ],
+)
+def test_variables_say_where_the_database_is_as_the_address_does(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], away: str | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    found = list(faults(Settings(database_url="postgresql:///loa")))
+    assert [away in fault for fault in found] == ([True] if away else []), found
+
+
+def test_an_open_address_without_tls_is_refused_whatever_is_said_of_lines(tmp_path: Path) -> None:
+    (fault,) = faults(Settings(host="0.0.0.0", private_lines={"api": WHY}))
+    assert "tls_certificate and tls_key" in fault
+    assert "behind_tls" in fault
+    assert len(list(faults(Settings(host="0.0.0.0", metrics_port=9100, behind_tls=True)))) == 2
+    self_signed(tmp_path)
+    own = {"tls_certificate": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
+    assert list(faults(Settings(host="0.0.0.0", metrics_port=9100, **own))) == []
+
+
+def test_no_service_starts_and_everything_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOA_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LOA_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("LOA_HOST", "0.0.0.0")
+    monkeypatch.setenv("LOA_LOG_TO", "tcp://192.0.2.7:601")
+    with pytest.raises(SetupError) as refused:
+        up()
+    assert "The API on 0.0.0.0" in refused.value.detail
+    assert "the log to 192.0.2.7" in refused.value.detail
+    assert not (tmp_path / "data").exists()
+
+
+def test_files_that_are_no_certificate_are_said_so(tmp_path: Path) -> None:
+    self_signed(tmp_path)
+    self_signed(tmp_path, stem="other")
+    missing = Settings(tls_certificate=tmp_path / "none.pem", tls_key=tmp_path / "key.pem")
+    foreign = Settings(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "other.key")
+    for settings in (missing, foreign):
+        assert [fault.partition(" (")[0] for fault in faults(settings)] == [
+            "tls_certificate and tls_key can't be used"
+        ]
+    with pytest.raises(ValueError, match="belong together"):
+        Settings(tls_certificate=tmp_path / "cert.pem")
+
+
+def test_the_api_speaks_tls_itself_and_nothing_older_than_1_2(db: Database, tmp_path: Path) -> None:
+    self_signed(tmp_path)
+    settings = Settings(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    context = server_tls(settings)
+    assert context is not None
+    assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+    believing = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    with served(create_app(settings, db), context) as address:
+        answer = httpx.get(f"{address}/healthz", verify=believing)
+        assert answer.status_code == 200
+        assert "max-age=31536000" in answer.headers["strict-transport-security"]
+        with pytest.raises(httpx.RemoteProtocolError):
+            httpx.get(address.replace("https:", "http:") + "/healthz")
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(f"{address}/healthz")

@@ -1,0 +1,104 @@
+"""What of the program's words no page says: whole modules, and single strings; each with its reason."""
+
+from __future__ import annotations
+
+_HOST = "said at the host, by the command line and rehearsals, in English"
+_START = "ends the start, before any page is there"
+_API = "the API's own description"
+_PROGRAMS = "the answer to a program: a carrier's webhook, a monitor"
+_NAMES = "names of columns, words and operations, which are read"
+_SQL = "SQL, and what only `loa database` says"
+_PAPER = "papers, which are Vietnamese"
+_OWN = "pages have sentences of their own for it"
+
+# The beginning of a path.
+MODULES = {
+    "app/cli/": _HOST,
+    "app/client/": _HOST,
+    "app/demo/": _HOST,
+    "app/drill/": _HOST,
+    "app/probe/": _HOST,
+    "app/dispatch/restored.py": _HOST,
+    "app/worker.py": _HOST,
+    "app/reports/file_checks.py": _HOST,
+    "carriers/simulators/": _HOST,
+    "app/config.py": _START,
+    "app/lines.py": _START,
+    "app/logs.py": _START,
+    "app/schema.py": _START,
+    "app/serving.py": _START,
+    "app/webhooks.py": _START,
+    "app/receipts/asking.py": _START,
+    "app/http/description.py": _API,
+    "app/http/pages.py": _API,
+    "app/http/samples.py": _API,
+    "app/main.py": _API,
+    "app/receipts/described.py": _API,
+    "app/metrics.py": _PROGRAMS,
+    "app/receipts/routes.py": _PROGRAMS,
+    "app/receipts/reception.py": _PROGRAMS,
+    "carriers/webhook/": _PROGRAMS,
+    "app/auth/roles.py": _NAMES,
+    "app/receipts/files/words.py": _NAMES,
+    "app/reports/addressees.py": _NAMES,
+    "app/receipts/files/export.py": _NAMES,
+    "app/errors.py": "where programs find what there is: the pages' sentence goes without",
+    "carriers/viettel/reads.py": _HOST,
+    "carriers/vnpt/check.py": _HOST,
+    "carriers/vnpt/status.py": _HOST,
+    "app/ledger/": _SQL,
+    "app/reports/render/": _PAPER,
+    "app/tables/paper.py": _PAPER,
+    "app/campaigns/forecast.py": _OWN,
+    "carriers/text/": _OWN,
+}
+
+_DATA = "kept and exported as it was written: of a person, a receipt, an act of the audit"
+_INSIDE = "the name of a lock, a count, a form; what a carrier says; what a table's row becomes"
+_LOG = "an error within the program: it ends the start, or in the log"
+
+WORDS = {
+    " (command line)": _DATA,
+    "unknown sent again": _DATA,
+    "run {}": _DATA,
+    "batch {}": _DATA,
+    "receipt file {}": _DATA,
+    "file {}, line {}: {}": _DATA,
+    "state {}": _DATA,
+    "query_sm: {}": _DATA,
+    "key {}": _INSIDE,
+    "address {}": _INSIDE,
+    "page {}": _INSIDE,
+    "Insert MT_QUEUE: OK": _INSIDE,
+    "nobody's password": _INSIDE,
+    "until the hours that are open": _INSIDE,
+    "for the pause that the link names": _INSIDE,
+    "until the next day's open hours": _INSIDE,
+    "reason in words": _PAPER,
+    "(theo {})": _PAPER,
+    "{} tin": _PAPER,
+    "Loa: errors": _API,
+    "Refused, in words": _API,
+    "Not possible now": _API,
+    "Value error, ": _LOG,
+    "no answer after {} s": _LOG,
+    "the server has closed the connection": _LOG,
+    "{} is no name of an element.": _LOG,
+    "The database did not come back within {} s of the order to stop.": _LOG,
+    "Another Loa (process {}) is using the folder {}. SQLite serves one process: stop that one, speak to it "
+    "over HTTP, choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL server, which "
+    "any number of processes may share.": _START,
+    "can't be 'auto': an id of digits only reads as decimal and as hexadecimal, so a guess would hang some "
+    "receipts on the wrong message; ask the carrier, and name one of: same, hex_dec, dec_hex": _START,
+    "a MobiFone link": _START,
+    "a Viettel link": _START,
+    "an SMPP link": _START,
+    "dd/MM/yyyy HH": _INSIDE,
+    "dd-MM-yyyy HH": _INSIDE,
+    "The bind as {} at {}:{}": _HOST,
+    "nothing was heard of it": _HOST,
+    "Try again in a moment.": _HOST,
+    "Attachment {} ({}…) is no longer the file that came.": _HOST,
+    "The key “{}” was {} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if it "
+    "never reached you, rotate the key (POST /v1/keys/{{}}/rotate) under a new Idempotency-Key.": _PROGRAMS,
+}

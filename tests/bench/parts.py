@@ -1,0 +1,203 @@
+"""The parts of the bench: each measures one thing and gives its figures, each beside its limit."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from tests.bench.fan_out_bench import fan_out
+from tests.bench.figures import Figure, Limit
+from tests.bench.import_bench import run as import_lines
+from tests.bench.machinery import fresh_url
+from tests.bench.pace_bench import RATE, pace
+from tests.bench.pages_bench import pages
+from tests.bench.path_bench import complete, path
+from tests.bench.pump_bench import ROUNDS, pump
+from tests.bench.report_bench import run as report
+from tests.bench.webhook_bench import webhooks
+from tests.bench.whole_bench import whole
+
+_PEAK_MB = 300.0
+_WHOLE_PEAK_MB = 400.0
+_WHOLE_CPU_MS = 0.2
+_REPORT_S = 15.0
+_CONSTANT = 1.15  # times the CPU of a small campaign's message
+_WIDEST = 0.01  # of the contract's rate
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured: messages, lines, receipts and deliveries, and seconds of an even pace.
+
+    workers: that share a lane on PostgreSQL, beside one alone; large: messages of large campaigns.
+    """
+
+    messages: int = 100_000
+    lines: int = 1_000_000
+    receipts: int = 50_000
+    reported: int = 1_000_000
+    subscribers: int = 1_000_000
+    workers: tuple[int, ...] = (2, 4)
+    large: tuple[int, ...] = (1_000_000, 5_000_000)
+    seconds: int = 15
+    rounds: int = ROUNDS
+
+
+QUICK = Sizes(500, 5000, 500, 5000, 2000, workers=(), large=(1000,), seconds=2, rounds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part: what it says before it begins, and its figures. own: once, without an engine of its own."""
+
+    said: str
+    measure: Callable[[str, Sizes], Iterable[Figure]]
+    own: bool = False
+    long: bool = False  # not in a plain run, unless it is asked for
+
+
+def _pump(_: str, sizes: Sizes) -> Iterator[Figure]:
+    rates = pump(sizes.messages, sizes.rounds)
+    limit = Limit("smpplib_messages_per_second", rates["smpplib_messages_per_second"], bar=4)
+    yield Figure("pump_messages_per_second", rates["pump_messages_per_second"], limit)
+
+
+def _import(engine: str, sizes: Sizes) -> list[Figure]:
+    """Medians of several rounds: a neighbour on the machine weighs more on the import's two threads."""
+    all_rounds = []
+    for _ in range(sizes.rounds):
+        with fresh_url(engine) as url:
+            all_rounds.append(import_lines(url, sizes.lines))
+    got = {name: statistics.median(each[name] for each in all_rounds) for name in all_rounds[0]}
+    bare = "bare_copy" if engine == "postgresql" else "bare_executemany"
+    limit = Limit(f"{engine}_{bare}_rows_per_second", got["bare_rows_per_second"], bar=0.6)
+    return [
+        Figure(f"{engine}_import_lines_per_second", got["lines_per_second"], limit),
+        Figure(f"{engine}_import_peak_mb", got["peak_mb"], Limit("most_mb", _PEAK_MB, bar=1, ceiling=True)),
+    ]
+
+
+def _path(engine: str, sizes: Sizes) -> list[Figure]:
+    got = path(engine, sizes.messages)
+    alone = "database_alone_messages_per_second"
+    limit = Limit(f"{engine}_{alone}", got.pop(alone), bar=0.5)
+    complete = "complete_messages_per_second"
+    found = [Figure(f"{engine}_{complete}", got.pop(complete), limit)]
+    return found + [Figure(f"{engine}_{name}", value) for name, value in got.items()]
+
+
+def _report(engine: str, sizes: Sizes) -> list[Figure]:
+    with fresh_url(engine) as url:
+        got = report(url, sizes.reported)
+    limit, bare = Limit("most_report_s", _REPORT_S, bar=1, ceiling=True), f"{engine}_report_bare_reading_s"
+    return [
+        Figure(f"{engine}_report_s", got["report_s"], limit),
+        Figure(f"{engine}_report_late_receipts_s", got["earlier_s"], Limit(bare, got["bare_s"])),
+        Figure(f"{engine}_report_midway_s", got["midway_s"], Limit(bare, got["bare_s"])),
+        Figure(f"{engine}_report_peak_mb", got["peak_mb"], Limit("most_mb", _PEAK_MB, bar=1, ceiling=True)),
+    ]
+
+
+def _webhook(engine: str, sizes: Sizes) -> list[Figure]:
+    got = webhooks(engine, sizes.receipts)
+    empty, single, array = got["empty"], got["single"], got["array"]
+    name = f"{engine}_webhook_{{}}_per_second"
+    in_posts, in_arrays = name.format("single_receipts"), name.format("array_receipts")
+    found = [
+        Figure(in_posts, single.rate, Limit(name.format("empty_posts"), empty.rate, bar=0.6)),
+        Figure(in_arrays, array.rate, Limit(in_posts, single.rate, bar=3)),
+    ]
+    for kind, each in got.items():
+        found += [Figure(f"{engine}_webhook_{kind}_{name}", value) for name, value in each.figures().items()]
+    return found
+
+
+def _fan_out(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    got = fan_out(engine, sizes.messages)
+    limit = Limit(f"{engine}_bare_insert_rows_per_second", got["bare_rows_per_second"])
+    yield Figure(f"{engine}_fan_out_rows_per_second", got["rows_per_second"], limit)
+
+
+def _pages(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    got = pages(engine, sizes.reported)
+    limit = Limit(f"{engine}_page_sign_in_ms", got.pop("sign_in"))
+    for name, value in got.items():
+        yield Figure(f"{engine}_page_{name}_ms", value, limit)
+
+
+def _pace(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """The fullest and the emptiest second, against the contract's rate; by one worker, and by the most."""
+    for workers in (1, *sizes.workers[-1:]) if engine == "postgresql" else (1,):
+        held, name = pace(engine, workers, sizes.seconds), f"{engine}_pace_{_by(workers)}"
+        most = Limit("contract_segments_per_second", RATE, bar=1 + _WIDEST, ceiling=True)
+        least = Limit("contract_segments_per_second", RATE, bar=1 - _WIDEST)
+        yield Figure(f"{name}_most_in_a_second", held.most, most)
+        yield Figure(f"{name}_least_in_a_second", held.least, least)
+        yield Figure(f"{name}_mean_per_second", held.mean)
+
+
+def _scale(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """Several workers, and larger campaigns, whose messages must cost no more than those of a small one."""
+    base = f"{engine}_{_label(sizes.messages)}_all_cpu_s_per_1000"
+    for workers in sizes.workers if engine == "postgresql" else ():
+        yield from _path_by(f"{engine}_{_by(workers)}", complete(engine, sizes.messages, workers))
+    small = _all_cpu(complete(engine, sizes.messages))
+    for count in sizes.large:
+        name, got = f"{engine}_{_label(count)}", complete(engine, count)
+        yield from _path_by(name, got)
+        constant = Limit(base, small, bar=_CONSTANT, ceiling=True)
+        yield Figure(f"{name}_all_cpu_s_per_1000", _all_cpu(got), constant)
+
+
+def _path_by(prefix: str, got: dict[str, float]) -> list[Figure]:
+    return [Figure(f"{prefix}_{name}", value) for name, value in got.items()]
+
+
+def _all_cpu(got: dict[str, float]) -> float:
+    """Of Loa's processes and of the database server."""
+    return got["loa_cpu_s_per_1000"] + got.get("server_cpu_s_per_1000", 0.0)
+
+
+def _whole(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """From the file to the report."""
+    got, name = whole(engine, sizes.subscribers), f"{engine}_whole"
+    most = Limit("most_cpu_ms_per_subscriber", _WHOLE_CPU_MS, bar=1, ceiling=True)
+    yield Figure(f"{name}_loa_cpu_ms_per_subscriber", got.per_subscriber_ms(got.loa_s), most)
+    if engine == "postgresql":
+        both = got.per_subscriber_ms(got.loa_s + got.server_s)
+        yield Figure(f"{name}_loa_and_server_cpu_ms_per_subscriber", both, most)
+        yield Figure(f"{name}_server_cpu_ms_per_subscriber", got.per_subscriber_ms(got.server_s))
+    for process, seconds in got.cpu_s.items():
+        yield Figure(f"{name}_{process}_cpu_ms_per_subscriber", got.per_subscriber_ms(seconds))
+    memory = Limit("most_mb_of_a_process", _WHOLE_PEAK_MB, bar=1, ceiling=True)
+    for process, peak in got.peak_mb.items():
+        yield Figure(f"{name}_{process}_peak_mb", peak, memory)
+    kind = "wal" if engine == "postgresql" else "written"
+    yield Figure(f"{name}_{kind}_bytes_per_subscriber", got.written / got.subscribers)
+    yield Figure(f"{name}_simulator_cpu_ms_per_subscriber", got.per_subscriber_ms(got.simulator_s))
+
+
+def _by(workers: int) -> str:
+    return f"{workers}_worker{'s' if workers > 1 else ''}"
+
+
+def _label(count: int) -> str:
+    """100k, 5m."""
+    if count % 1_000_000 == 0:
+        return f"{count // 1_000_000}m"
+    return f"{count // 1000}k" if count % 1000 == 0 else str(count)
+
+
+PARTS = {
+    "pump": Part("Loa's SMPP client and smpplib in turns, without a database", _pump, own=True),
+    "import": Part("import of {lines:,} lines", _import),
+    "fan-out": Part("fan-out of {messages:,} subscribers, and the bare rows", _fan_out),
+    "path": Part("{messages:,} messages, complete, and the database alone", _path),
+    "webhook": Part("{receipts:,} receipts by webhook, one in a post and in arrays", _webhook),
+    "report": Part("a report over {reported:,} deliveries, built and rendered", _report),
+    "pages": Part("pages over {reported:,} deliveries", _pages),
+    "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
+    "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
+    "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),
+}

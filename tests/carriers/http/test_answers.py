@@ -1,0 +1,153 @@
+"""Answers: read within bounds, unpacked within bounds, and what each HTTP status says."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import tracemalloc
+import zlib
+
+import pytest
+
+from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Unknown
+from carriers.http import Answer, failure_of, quoted
+from tests.carriers.http.peer import OK, Peer, answering, letters, link, page
+
+GZIP = "Content-Encoding: gzip"
+MEGABYTE = 1_000_000
+
+
+async def result_of(data: bytes, **options: object) -> object:
+    async with Peer(answering(data, then_close=True)) as peer, link(peer.url, **options) as carrier:
+        (result,) = await carrier.submit(letters(1))
+        assert len(peer.requests) == 1
+    return result
+
+
+async def test_an_answer_of_ten_megabytes_is_unknown_and_not_kept() -> None:
+    tracemalloc.start()
+    result = await result_of(page(b"ok" + b" " * 10 * MEGABYTE), longest_answer_kb=64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(result, Unknown)
+    assert "longer than 64 kB" in result.reason
+    assert peak < 25 * MEGABYTE  # the answer itself, twice: as this test holds it and as the peer sends it
+
+
+async def test_a_bomb_of_gzip_is_not_unpacked() -> None:
+    bomb = page(gzip.compress(b"ok" + b" " * 200 * MEGABYTE, 9), GZIP)
+    tracemalloc.start()
+    result = await result_of(bomb, longest_answer_kb=64)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert isinstance(result, Unknown)
+    assert peak < 5 * MEGABYTE
+
+
+async def test_an_answer_as_long_as_is_allowed_is_read() -> None:
+    body = b"ok" + b" " * (64 * 1024 - 2)
+    assert await result_of(page(body), longest_answer_kb=64) == Accepted()
+    assert await result_of(page(gzip.compress(body), GZIP), longest_answer_kb=64) == Accepted()
+    assert isinstance(await result_of(page(body + b" "), longest_answer_kb=64), Unknown)
+    assert isinstance(await result_of(page(gzip.compress(body + b" "), GZIP), longest_answer_kb=64), Unknown)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        page(b"ok", "Content-Type: image/png"),
+        page(b"\xef\xbb\xbfok", "Content-Type: text/plain"),
+        page(gzip.compress(b"ok"), GZIP),
+        page(gzip.compress(b"ok"), "Content-Encoding: X-GZIP"),
+        page(zlib.compress(b"ok"), "Content-Encoding: deflate"),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\no\r\n1\r\nk\r\n0\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\nok",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+    ],
+    ids=["wrong type", "byte order mark", "gzip", "x-gzip", "deflate", "chunks", "no length", "continue"],
+)
+async def test_the_right_words_are_read_in_any_guise(data: bytes) -> None:
+    assert await result_of(data) == Accepted()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        page(b"ok", GZIP),
+        page(gzip.compress(b"ok")[:-9], GZIP),
+        page(b"ok", "Content-Encoding: br"),
+        page(b"<html>502</html>", "Content-Type: text/html"),
+        page(b""),
+        page(b"\xff\xfe\x00"),
+    ],
+    ids=["no gzip", "cut gzip", "another packing", "a page", "nothing", "no text"],
+)
+async def test_what_can_not_be_read_is_unknown(data: bytes) -> None:
+    assert isinstance(await result_of(data), Unknown)
+
+
+STATUSES = [
+    *((status, Unknown) for status in (201, 202, 204, 299, 500, 501, 502, 504, 520, 599)),
+    *((status, Halted) for status in (301, 302, 303, 307, 308, 304)),
+    *((status, Halted) for status in (400, 401, 403, 404, 405, 406, 407, 410, 413, 415, 421, 422, 451)),
+    *((status, Deferred) for status in (408, 425, 429, 503)),
+]
+
+
+@pytest.mark.parametrize(("status", "kind"), STATUSES)
+async def test_every_status_says_of_messages_what_it_says_everywhere(status: int, kind: type) -> None:
+    result = await result_of(page(b"", status=f"{status} Whatever"))
+    assert type(result) is kind
+
+
+def test_only_too_fast_slows_the_lane_and_only_trouble_uses_up_patience() -> None:
+    assert failure_of(Answer(429, b"")) == Deferred("http 429", 1.0, throttled=True)
+    assert failure_of(Answer(503, b"", retry_after_s=7.0)) == Deferred("http 503", 7.0, counts=True)
+    assert failure_of(Answer(503, b"", retry_after_s=1e9)) == Deferred("http 503", 3600.0, counts=True)
+    assert failure_of(Answer(200, b"")) is None
+
+
+@pytest.mark.parametrize("said", ["soon", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "\u0661"])
+async def test_a_strange_retry_after_means_a_second(said: str) -> None:
+    result = await result_of(page(b"", f"Retry-After: {said}", status="503 Busy"))
+    assert result == Deferred("http 503", 1.0, counts=True)
+
+
+def sms(phone: str, text: str = "A", sender: str = "CONGAN", again: bool = False) -> OutboundSms:
+    return OutboundSms(phone, text, sender, again=again)
+
+
+async def test_neighbours_of_one_text_sender_and_history_go_out_together() -> None:
+    parcel = [
+        *(sms(f"84912340{n:03d}") for n in range(5)),
+        sms("84912340010", "B"),
+        sms("84912340011", "B", "LOA"),
+        *(sms(f"84912340{n:03d}", "B", "LOA", again=True) for n in (12, 13)),
+        sms("84912340014"),
+    ]
+    async with Peer() as peer, link(peer.url, per_submit=3, in_flight=1) as carrier:
+        assert carrier.limits.per_submit == 3
+        assert await carrier.submit(parcel) == [Accepted()] * 10
+        groups = [[phone[-2:] for phone in request.said["to"]] for request in peer.requests]
+    assert groups == [["00", "01", "02"], ["03", "04"], ["10"], ["11"], ["12", "13"], ["14"]]
+
+
+async def test_a_fault_of_an_adapter_is_raised_when_nothing_is_under_way_any_more() -> None:
+    async def slow(wire, request) -> None:  # type: ignore[no-untyped-def]
+        await asyncio.sleep(0.05)
+        wire.send(OK)
+
+    broken = OutboundSms("84912340001", object(), "CONGAN")  # type: ignore[arg-type]
+    async with Peer(slow) as peer, link(peer.url, in_flight=1) as carrier:
+        with pytest.raises(TypeError):
+            await carrier.submit([broken, *letters(3)])
+        assert len(peer.requests) == 3
+        assert await carrier.submit(letters(1)) == [Accepted()]
+
+
+def test_a_quotation_is_short_and_holds_neither_secrets_nor_numbers() -> None:
+    words = "User loa\r\n with s3cr3t!! may not send to 84912340001 \x00" + "x" * 200
+    assert (
+        quoted(words, "s3cr3t!!", "")
+        == ("User loa with [redacted] may not send to [number] " + "x" * 200)[:80]
+    )

@@ -1,0 +1,54 @@
+"""The plainest carrier over HTTP on the shared base, and a client for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+
+from carriers.simulators.web import Asked, Reply, WebManners, WebSimulator
+from carriers.simulators.web.webhook import Webhook
+
+PHONE = "84901230001"
+
+
+class Plain(WebSimulator):
+    """A carrier of a single page."""
+
+    name = "plain"
+    port_by_default = 0
+
+    def is_submit(self, path: str) -> bool:
+        return path == "/send"
+
+    def handle(self, asked: Asked) -> Reply:
+        if asked.path != "/send":
+            return Reply(b"hello", "hello")
+        fields = asked.fields
+        if self.desk.is_refused(fields["to"]):
+            self.desk.refuse()
+            return Reply(b"refused", "refused")
+        if self.desk.is_too_fast():
+            return Reply(b"too fast", "too fast")
+        self.desk.take(asked, fields["to"], fields["text"], "LOA", fields.get("id", ""))
+        return Reply(b"taken", "taken")
+
+
+@asynccontextmanager
+async def plain(
+    webhook: Webhook | None = None, **manners: object
+) -> AsyncIterator[tuple[Plain, httpx.AsyncClient]]:
+    """A running carrier, and a client of it."""
+    carrier = Plain(WebManners(**manners), webhook=webhook)  # type: ignore[arg-type]
+    async with carrier, httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False) as client:
+        yield carrier, client
+
+
+async def send(client: httpx.AsyncClient, phone: str = PHONE, text: str = "Canh bao", **more: str) -> str:
+    """What the carrier says to one message."""
+    return (await client.post("/send", data={"to": phone, "text": text, **more})).text
+
+
+def phones(count: int) -> list[str]:
+    return [f"8490123{number:04d}" for number in range(count)]

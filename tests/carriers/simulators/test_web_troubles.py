@@ -1,0 +1,223 @@
+"""What the base of simulated carriers does to requests: every trouble, by share, by order and by flag."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import ssl
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from carriers.simulators.web import Trouble, WebManners
+from carriers.simulators.web.trouble import UNTAKEN
+from tests.carriers.simulators.esme import until
+from tests.carriers.simulators.plain import PHONE, Plain, plain, send
+from tests.certificates import self_signed, server_context
+
+ANSWERS = [
+    (Trouble.NONE, 200, b"taken", "text/plain"),
+    (Trouble.ERROR_500, 500, b"<!DOCTYPE html>", "text/html"),
+    (Trouble.ERROR_502, 502, b"<!DOCTYPE html>", "text/html"),
+    (Trouble.UNAVAILABLE, 503, b"<!DOCTYPE html>", "text/html"),
+    (Trouble.TOO_MANY, 429, b"<!DOCTYPE html>", "text/html"),
+    (Trouble.REDIRECT, 302, b"", "text/html"),
+    (Trouble.GZIP, 200, b"taken", "text/plain"),
+    (Trouble.CHUNKED, 200, b"taken", "text/plain"),
+    (Trouble.WRONG_TYPE, 200, b"taken", "image/png"),
+    (Trouble.PAGE, 200, b"<!DOCTYPE html>", "text/html"),
+    (Trouble.EMPTY, 200, b"", "text/plain"),
+    (Trouble.HUGE, 200, b"taken", "text/plain"),
+    (Trouble.BOMB, 200, b"taken", "text/plain"),
+]
+BREAKS = [Trouble.BREAK_BEFORE, Trouble.BREAK_AFTER, Trouble.CUT, Trouble.NOISE]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status", "begin", "kind"), ANSWERS, ids=[row[0].value for row in ANSWERS]
+)
+async def test_an_answer_comes_in_the_guise_of_its_trouble(
+    trouble: Trouble, status: int, begin: bytes, kind: str
+) -> None:
+    async with plain() as (carrier, client):
+        carrier.next(trouble)
+        answer = await client.post("/send", data={"to": PHONE, "text": "a"})
+        assert answer.status_code == status
+        assert answer.content.startswith(begin)
+        assert answer.headers["content-type"].startswith(kind)
+        assert (len(answer.content) > 10_000_000) == (trouble in (Trouble.HUGE, Trouble.BOMB))
+        assert carrier.copies(PHONE) == (trouble not in UNTAKEN)
+        assert await send(client) == "taken"  # and only this one met it
+
+
+@pytest.mark.parametrize("trouble", BREAKS, ids=lambda each: each.value)
+async def test_a_connection_is_broken_where_its_trouble_says(trouble: Trouble) -> None:
+    async with plain() as (carrier, client):
+        carrier.next(trouble)
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await send(client)
+        assert carrier.copies(PHONE) == (trouble is not Trouble.BREAK_BEFORE)
+        assert carrier.report()["never_answered"] == 1
+        assert await send(client) == "taken"
+
+
+async def test_garbage_is_random_and_the_same_for_the_same_request() -> None:
+    bodies = []
+    for _ in range(2):
+        async with plain(garbage=1.0) as (_, client):
+            bodies.append([(await client.get("/send?to=84901230001&text=a")).content for _ in range(2)])
+    assert bodies[0] == bodies[1]
+    assert bodies[0][0] != bodies[0][1]
+    assert len(bodies[0][0]) == 512
+
+
+async def test_a_hanging_answer_never_comes_and_its_message_was_taken() -> None:
+    async with plain(hang=1.0) as (carrier, client):
+        with pytest.raises(httpx.ReadTimeout):
+            await client.post("/send", data={"to": PHONE, "text": "a"}, timeout=0.2)
+        assert carrier.copies(PHONE) == 1
+        await asyncio.sleep(0.05)
+        assert carrier.messages[0].status == "DELIVRD"  # its fate does not wait for the answer
+
+
+async def test_the_bomb_is_small_on_the_wire() -> None:
+    ask = ("GET", "/send?to=84901230001&text=a")
+    async with plain(bomb=1.0) as (_, client), client.stream(*ask) as answer:
+        packed = b"".join([piece async for piece in answer.aiter_raw()])
+    assert len(packed) < 20_000
+    assert len(gzip.decompress(packed)) > 10_000_000
+
+
+async def test_chunks_have_no_length_and_gzip_says_so() -> None:
+    async with plain(next_troubles="chunked=1,gzip=1") as (_, client):
+        first, second = [await client.get("/send?to=84901230001&text=a") for _ in range(2)]
+    assert "content-length" not in first.headers
+    assert second.headers["content-encoding"] == "gzip"
+
+
+async def test_errors_can_mean_that_nothing_was_taken() -> None:
+    async with plain(error_500=0.5, error_502=0.5, errors_taken=False) as (carrier, client):
+        assert {
+            (await client.post("/send", data={"to": PHONE, "text": "a"})).status_code for _ in range(20)
+        } == {
+            500,
+            502,
+        }
+        assert carrier.messages == []
+
+
+async def test_a_busy_carrier_says_for_how_long() -> None:
+    async with plain(unavailable=1.0, retry_after_s=7) as (_, client):
+        assert (await client.get("/send?to=1&text=a")).headers["retry-after"] == "7"
+
+
+async def test_shares_are_kept_and_repeat_with_their_seed() -> None:
+    found = []
+    for _ in range(2):
+        async with plain(seed=5, error_500=0.2, page=0.1) as (carrier, client):
+            found.append([(await client.get("/send?to=84901230001&text=a")).text[:5] for _ in range(300)])
+            troubles = carrier.report()["troubles"]
+    assert found[0] == found[1]
+    assert 35 <= troubles["error_500"] <= 85
+    assert 12 <= troubles["page"] <= 50
+
+
+@pytest.mark.parametrize(
+    ("on", "meets"), [("submits", (500, 200)), ("others", (200, 500)), ("all", (500, 500))]
+)
+async def test_troubles_meet_the_requests_that_they_shall(on: str, meets: tuple[int, int]) -> None:
+    async with plain(error_500=1.0, trouble_on=on) as (_, client):
+        sent, asked = await client.get("/send?to=84901230001&text=a"), await client.get("/hello")
+    assert (sent.status_code, asked.status_code) == meets
+
+
+async def test_the_first_requests_meet_what_the_flag_says() -> None:
+    async with plain(next_troubles="error_500=2, page=1") as (_, client):
+        answers = [await client.get("/send?to=84901230001&text=a") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [500, 500, 200, 200]
+    assert answers[2].text != answers[3].text == "taken"
+
+
+async def test_answers_take_their_time() -> None:
+    async with plain(answer_delay_s=0.1) as (_, client):
+        started = time.monotonic()
+        await asyncio.gather(*(send(client) for _ in range(10)))
+        assert 0.1 <= time.monotonic() - started < 0.9
+
+
+async def test_manners_change_while_it_runs() -> None:
+    async with plain(error_500=1.0) as (carrier, client):
+        assert (await client.get("/send?to=84901230001&text=a")).status_code == 500
+        carrier.change(error_500=0.0)
+        assert await send(client) == "taken"
+        with pytest.raises(ValueError, match="the shares of troubles"):
+            carrier.change(error_500=2.0)
+
+
+async def test_idle_connections_are_closed_when_the_manners_say() -> None:
+    async with plain(keep_alive_s=0.05) as (carrier, client):
+        for _ in range(3):
+            await send(client)
+            await asyncio.sleep(0.15)
+        assert carrier.report()["connections"] == 3
+    async with plain() as (carrier, client):
+        for _ in range(3):
+            await send(client)
+        assert carrier.report()["connections"] == 1
+
+
+async def test_it_can_go_away_and_come_back_on_its_port() -> None:
+    async with plain() as (carrier, client):
+        await send(client)
+        carrier.stop_accepting()
+        carrier.drop_all()
+        with pytest.raises(httpx.TransportError):
+            await send(client)
+        with pytest.raises(httpx.ConnectError):
+            await send(client)
+        await carrier.start_accepting()
+        assert await send(client) == "taken"
+        assert carrier.copies(PHONE) == 2
+
+
+async def test_leaving_ends_what_hangs() -> None:
+    async with plain(hang=1.0) as (carrier, client):
+        hanging = asyncio.create_task(send(client))
+        await until(lambda: carrier.messages)
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        await hanging
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A folder with cert.pem and key.pem for this machine."""
+    return self_signed(tmp_path)
+
+
+async def test_it_speaks_tls(certificate: Path) -> None:
+    tls = server_context(certificate)
+    trusting = ssl.create_default_context(cafile=certificate / "cert.pem")
+    async with Plain(WebManners(), tls=tls) as carrier:
+        assert carrier.url.startswith("https://")
+        async with httpx.AsyncClient(base_url=carrier.url, verify=trusting) as client:
+            assert await send(client) == "taken"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"hang": 0.6, "cut": 0.5}, "the shares of troubles must be 0 or more, and 1 or less together"),
+        ({"trouble_on": "mondays"}, "trouble_on: 'mondays' is not known; give one of submits, others, all"),
+        ({"next_troubles": "flood=1"}, "next_troubles: 'flood' is no trouble; there are none, hang"),
+        ({"next_troubles": "hang"}, "next_troubles: 'hang' must be NAME=SHARE"),
+        ({"outcomes": "LOST=0.1"}, "outcomes: 'LOST' is no status; there are DELIVRD"),
+        ({"delivered": "YES"}, "delivered: 'YES' is no status"),
+        ({"early": 0.7, "twice": 0.7}, "the shares of reporting"),
+    ],
+)
+def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - its words are compared
+        WebManners(**wrong)  # type: ignore[arg-type]
+    assert sentence in str(refused.value)

@@ -1,0 +1,22 @@
+"""The contract test set, run on the Viettel link against its simulator, by lists and by single messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from carriers.simulators.viettel import Viettel
+from carriers.viettel.carrier import viettel
+from tests.carriers.contract_cases import ContractCases
+from tests.carriers.http_harness import PASSWORD, HttpHarness
+
+
+@pytest.fixture(params=["wsCpMt4", "wsCpMt", "wsCpMtRegDlr"])
+def harness(request: pytest.FixtureRequest) -> HttpHarness:
+    options = {"user": "loa", "cp_code": "SLA_CA", "operation": request.param}
+    # The cases send one text to the same numbers more than once.
+    manners = {"account": f"loa:{PASSWORD}", "cp_code": "SLA_CA", "duplicate_min": 0.0}
+    return HttpHarness(viettel, Viettel, options, manners)
+
+
+class TestViettelKeepsTheContract(ContractCases):
+    """Nothing of its own."""

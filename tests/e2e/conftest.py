@@ -1,0 +1,90 @@
+"""A real server over SQLite with a scene, and Chromium as Debian has it; skipped where there is none."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from app.config import Settings
+from app.db import Database
+from app.main import create_app
+from tests.app.http.served import served
+from tests.e2e import scene
+from tests.e2e.look import People
+
+Served = tuple[str, Database]
+expect.set_options(timeout=30_000)  # a slow machine is no failure
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+OPTIONS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs these: one browser is enough for them, and two would only be slower."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    """The browser, gone when the next package begins: its loop stands still in the way of async tests."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is on the path, so pages are not looked at in a browser")
+    with sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def opened(template: Path, folder: Path, fill: Callable[[Database], object]) -> Iterator[Served]:
+    """A server over a database that this function has filled."""
+    shutil.copy(template, folder / "loa.sqlite3")
+    db = Database(f"sqlite:///{folder / 'loa.sqlite3'}")
+    fill(db)
+    with served(create_app(Settings(data=folder, environment="development"), db)) as address:
+        yield address, db
+    db.close()
+
+
+@pytest.fixture(scope="package")
+def province(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """The server's address and its database; tests that change it ask for an own one."""
+    with opened(sqlite_template, tmp_path_factory.mktemp("province"), scene.build) as found:
+        yield found
+
+
+@pytest.fixture(scope="package")
+def papers(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A campaign whose rows add up, and two frozen reports of its first run."""
+    with opened(sqlite_template, tmp_path_factory.mktemp("papers"), scene.reported) as found:
+        yield found
+
+
+@pytest.fixture
+def people(chromium: Browser, province: Served) -> Iterator[People]:
+    found = People(chromium, province[0])
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def signed_in(people: People) -> Callable[..., Page]:
+    """A window in which somebody of scene.PEOPLE has signed in, with or without JavaScript."""
+
+    def work(who: str, script: bool = True) -> Page:
+        return people.enter(scene.PEOPLE[who].name, scene.PASSWORD, script)
+
+    return work

@@ -1,0 +1,122 @@
+"""How a page is looked at in Chromium: for whom it can't be read, how wide it is, how much it loads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Response
+
+SCREENS = Path(__file__).parents[2] / "build" / "screens"
+WIDTHS = {1440: 900, 1024: 768, 390: 844}
+MOST_BYTES, MOST_REQUESTS = 100_000, 5
+_SERIOUS = ("serious", "critical")
+_EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
+_COLOURS = _EVERYTHING | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
+_SCHEMES: dict[Literal["light", "dark"], dict[str, Any]] = {"light": _EVERYTHING, "dark": _COLOURS}
+_WIDER = """() => {
+  const page = document.documentElement, found = [];
+  for (const box of document.querySelectorAll(".box"))
+    if (box.scrollWidth > box.clientWidth + 1) found.push(box.getAttribute("aria-label"));
+  if (page.scrollWidth <= page.clientWidth) return found;
+  for (const each of document.querySelectorAll("body *"))
+    if (each.getBoundingClientRect().right > page.clientWidth + 1) found.push(each.outerHTML.slice(0, 120));
+  return found.length ? found : ["the page"];
+}"""
+
+
+@dataclass
+class Loaded:
+    """What a page has fetched since the last look."""
+
+    answers: list[Response] = field(default_factory=list)
+
+    def note(self, answer: Response) -> None:
+        """One more."""
+        self.answers.append(answer)
+
+    def size(self) -> int:
+        """Bytes of the answers that have come whole; a stream goes on, and is not waited for."""
+        whole = [each for each in self.answers if "event-stream" not in each.headers.get("content-type", "")]
+        return sum(
+            each.request.sizes()["responseBodySize"] + each.request.sizes()["responseHeadersSize"]
+            for each in whole
+        )
+
+
+@cache
+def axe() -> Axe:
+    return Axe()
+
+
+def check(page: Page, name: str, path: str = "") -> None:
+    """Go there, or load the page anew, and want: nothing serious of axe, no overflow, few bytes.
+
+    Pictures are left.
+    """
+    loaded = Loaded()
+    page.on("response", loaded.note)
+    answer = page.goto(path, wait_until="load") if path else page.reload(wait_until="load")
+    assert answer
+    assert answer.status < 500, path
+    page.remove_listener("response", loaded.note)
+    assert len(loaded.answers) <= MOST_REQUESTS, [each.url for each in loaded.answers]
+    assert loaded.size() < MOST_BYTES, loaded.size()
+    reads(page)
+    for width, height in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate(_WIDER) == [], f"{name} at {width}"
+        picture(page, f"{name}-{width}")
+    page.set_viewport_size({"width": 1440, "height": 900})
+
+
+def reads(page: Page) -> None:
+    """No serious or critical violation; in the dark the colours are looked at once more."""
+    for scheme, asked in _SCHEMES.items():
+        page.emulate_media(color_scheme=scheme)
+        found = axe().run(page, options=asked).response["violations"]
+        bad = [each for each in found if each["impact"] in _SERIOUS]
+        said = [(each["id"], [node["html"][:160] for node in each["nodes"]]) for each in bad]
+        assert said == [], scheme
+    page.emulate_media(color_scheme="light")
+
+
+def picture(page: Page, name: str) -> None:
+    """Leave a picture of the whole page in build/screens/<name>.png."""
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / f"{name}.png", full_page=True)
+
+
+@dataclass
+class People:
+    """Opens browsers' windows of their own, each as somebody else."""
+
+    browser: Browser
+    address: str
+    contexts: list[BrowserContext] = field(default_factory=list)
+
+    def stranger(self, script: bool = True) -> Page:
+        """A window of somebody who has not signed in."""
+        context = self.browser.new_context(base_url=self.address, java_script_enabled=script, locale="vi-VN")
+        context.set_default_timeout(30_000)
+        self.contexts.append(context)
+        return context.new_page()
+
+    def enter(self, name: str, password: str, script: bool = True) -> Page:
+        """A window of somebody who has signed in by the form."""
+        page = self.stranger(script)
+        page.goto("/sign-in")
+        page.fill("[name=name]", name)
+        page.fill("[name=password]", password)
+        page.click("main button")
+        page.wait_for_url("**/")
+        return page
+
+    def close(self) -> None:
+        """End every window, so that no stream goes on."""
+        for context in self.contexts:
+            context.close()
+        self.contexts.clear()

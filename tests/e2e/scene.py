@@ -1,0 +1,258 @@
+"""A province in the middle of its work: two letters, campaigns at three carriers, things that stand still."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, insert, select, update
+
+from app import clock, seal
+from app.access.acts import NewPerson, add_person
+from app.auth.caller import at_keyboard
+from app.campaigns import lifecycle
+from app.campaigns.drafts import Draft, Form
+from app.db import Database
+from app.ledger.choose import ledger_for
+from app.models import (
+    addressees,
+    approvals,
+    bad_lines,
+    campaigns,
+    deliveries,
+    directives,
+    lanes,
+    notices,
+    quarantine,
+    receipts,
+    run_batches,
+    runs,
+    submissions,
+    tallies,
+    unknowns,
+)
+from app.notices import outbox
+from app.notices.outbox import Channel, Notice
+from app.privacy import do_not_send
+from app.reports.document import letterhead
+from app.reports.freeze import Freezer
+from app.reports.frozen import Subject, SubjectKind
+from app.states import DeliveryState as State
+from carriers.contract import Reason
+from tests.app.campaigns.rows import HOURS, new_batch, new_lane
+from tests.app.privacy.past import erase
+from tests.app.reports.scene import HOUR, T0, varied
+
+T = TypeVar("T")
+PASSWORD = "bon tu chang lien quan"
+DAY = 86_400_000
+PEOPLE = {
+    "admin": NewPerson("Quàng Thị Lan", "admin"),
+    "approver": NewPerson("Lò Văn Minh", "approver"),
+    "auditor": NewPerson("Cầm Thị Hoa", "auditor"),
+    "vnpt": NewPerson("Trực VNPT", "operator", "vnpt"),
+    "viettel": NewPerson("Trực Viettel", "operator", "viettel"),
+}
+AUTHOR = PEOPLE["admin"].name
+TEXT = "Công an không làm việc qua điện thoại. KHÔNG chuyển tiền, KHÔNG đọc OTP cho bất kỳ ai."
+_DRAFT = Draft("", "tuyen_truyen", "CA SON LA", form=Form.ACCENTED, text=TEXT)
+FIRST = replace(_DRAFT, name="Cảnh báo giả danh công an, Tết 2024", directive_id=1)
+SECOND = replace(_DRAFT, name="Cảnh báo đầu tư tiền ảo, tháng 3", directive_id=2, form=Form.UNACCENTED)
+# Who must report beside the carriers: name and kind.
+ADDRESSEES = (("Sở Tư pháp", "department"), ("Báo Sơn La", "press"), ("Ngân hàng Nhà nước tỉnh", "bank"))
+# Districts as they were at the letter's date, and hundredths of each run; who has none comes last.
+AREAS = {"116": 14, "119": 12, "120": 9, "122": 11, "123": 13, "124": 8, "125": 15, "126": 13, None: 5}
+_REFUSED = "MobiFone refuses our login (403 sai): correct user and password, then resume the lane."
+REASONS = {
+    State.UNDELIVERED: {Reason.NO_SUCH_NUMBER: 6, Reason.BARRED: 3, Reason.HANDSET: 1},
+    State.EXPIRED: {Reason.EXPIRED: 1},
+}
+# Of each carrier's run: state, and messages by state of delivery.
+RUNS: dict[str, tuple[str, dict[State, int]]] = {
+    "viettel": (
+        "running",
+        {
+            State.DELIVERED: 231_480,
+            State.UNDELIVERED: 9_112,
+            State.EXPIRED: 4_005,
+            State.SUBMITTED: 18_230,
+            State.UNKNOWN: 143,
+            State.QUEUED: 149_340,
+        },
+    ),
+    "vnpt": ("sent", {State.DELIVERED: 120_114, State.UNDELIVERED: 6_020, State.SUBMITTED: 1_204}),
+    "mobifone": ("planned", {}),
+}
+
+
+def build(db: Database) -> None:
+    """Fill the tables."""
+    for person in PEOPLE.values():
+        db.write(add_person, person, PASSWORD, at_keyboard("host"))  # who stands behind nobody
+    db.write(_letters)
+    db.write(_first_campaign)
+    db.write(_second_campaign)
+    db.write(_still)
+    db.write(_history)
+    db.write(_outside)
+
+
+def _letters(c: Connection) -> None:
+    now = clock.now_ms()
+    names = [name for name, _ in ADDRESSEES]
+    letter = {"issued_on": "2024-01-29", "issuer": "Công an tỉnh", "addressees": names, "created_by": AUTHOR}
+    subjects = (
+        ("303/CAT-PA05", "Tuyên truyền phòng ngừa lừa đảo trên không gian mạng", now + 9 * DAY),
+        ("412/CAT-PA05", "Cảnh báo thủ đoạn đầu tư tiền ảo", now - 2 * DAY),
+    )
+    for number, subject, deadline in subjects:
+        row = {"number": number, "subject": subject, "report_deadline": deadline, "created_at": now - 3 * DAY}
+        c.execute(insert(directives).values(letter | row))
+    for name, kind in ADDRESSEES:
+        c.execute(insert(addressees).values(directive_id=1, name=name, kind=kind))
+
+
+def _first_campaign(c: Connection) -> None:
+    """Sent by one carrier, being sent by another, not begun by the third."""
+    campaign = lifecycle.create(c, FIRST, HOURS, AUTHOR)
+    made = {carrier: _run(c, campaign, carrier, sum(RUNS[carrier][1].values()) or 88_204) for carrier in RUNS}
+    lifecycle.submit(c, campaign, AUTHOR)
+    c.execute(update(campaigns).where(campaigns.c.id == campaign).values(state="approved"))
+    for carrier, (run, batch) in made.items():
+        _sent(c, (campaign, run, batch), *RUNS[carrier])
+
+
+def _second_campaign(c: Connection) -> None:
+    """Waits for its approval."""
+    campaign = lifecycle.create(c, SECOND, HOURS, AUTHOR)
+    _run(c, campaign, "mobifone", 6_480)
+    lifecycle.submit(c, campaign, AUTHOR)
+
+
+def _run(c: Connection, campaign: int, carrier: str, accepted: int) -> tuple[int, int]:
+    """A run over one file, of whose lines three are wrong and some are repeated; ids of run and batch."""
+    counts = {"accepted": accepted, "rejected": 3, "repeated": accepted // 400}
+    file = {"name": f"thue-bao-{carrier}-{campaign}.csv", "bytes": 12 * accepted}
+    file["sha256"] = sha256(str(file).encode()).hexdigest()
+    made = {"created_at": clock.now_ms() - 2 * DAY, "created_by": PEOPLE.get(carrier, PEOPLE["admin"]).name}
+    batch = new_batch(c, carrier, lines=sum(counts.values()), **counts, **file, **made)
+    return lifecycle.add_run(c, campaign, carrier, [batch], AUTHOR), batch
+
+
+def _sent(c: Connection, ids: tuple[int, int, int], state: str, counts: dict[State, int]) -> None:
+    now = clock.now_ms()
+    campaign, run, batch = ids
+    begun = {
+        "state": state,
+        "started_at": now - DAY // 24 if counts else None,
+        "ended_at": now if state == "sent" else None,
+    }
+    c.execute(update(runs).where(runs.c.id == run).values(begun))
+    of = {"campaign_id": campaign, "run_id": run, "batch_id": batch}
+    for each, total in counts.items():
+        for area, n in _shared(total, AREAS).items():
+            for reason, m in _shared(n, REASONS.get(each, {Reason.NONE: 1})).items():
+                key = of | {"area": area, "state": int(each), "reason": int(reason)}
+                c.execute(insert(tallies).values(key | {"n": m, "segments": 2 * m}))
+
+
+def _shared(total: int, parts: Mapping[T, int]) -> dict[T, int]:
+    """In these proportions, whole, and the same in sum."""
+    found = {key: total * part // sum(parts.values()) for key, part in parts.items()}
+    found[next(iter(parts))] += total - sum(found.values())
+    return {key: n for key, n in found.items() if n}
+
+
+def reported(db: Database) -> None:
+    """Instead: the campaign of tests/app/reports, of which run 1 is frozen twice."""
+    varied(db)
+    db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))
+    for person in PEOPLE.values():
+        db.write(add_person, person, PASSWORD, at_keyboard("host"))
+    freezer = Freezer(db, ledger_for(db), letterhead.load(None), AUTHOR)
+    for cutoff_ms in (T0 + HOUR, None):
+        freezer.freeze(Subject(SubjectKind.RUN, 1), cutoff_ms)
+    db.write(new_batch, "vnpt", name="thue-bao-cu.csv", sha256="9" * 64)
+    with ThreadPoolExecutor(1) as thread:  # in this one a browser's loop may stand still
+        thread.submit(erase, db).result()  # what nobody has used for three months
+
+
+def move(c: Connection, n: int) -> None:
+    """So many messages of run 1 are received: its figures change."""
+    of = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "area": "119", "reason": 0}
+    for state, change in ((State.QUEUED, -n), (State.DELIVERED, n)):
+        c.execute(insert(tallies).values(of | {"state": int(state), "n": change, "segments": 2 * change}))
+
+
+def _still(c: Connection) -> None:
+    """A halted lane, receipts of nobody, deliveries whose answer was lost."""
+    now = clock.now_ms()
+    for carrier in RUNS:
+        new_lane(c, f"{carrier}-1", 400.0, carrier=carrier, changed_at=now - DAY // 12)
+    halted = {"state": "halted", "code": "login 403", "reason": _REFUSED}
+    halted["changed_at"] = now - DAY // 48
+    c.execute(update(lanes).where(lanes.c.name == "mobifone-1").values(halted))
+    lost: dict[str, Any] = {"campaign_id": 1, "batch_id": 1, "run_id": 1, "lane_id": 1}
+    lost |= {"since": now - DAY // 30, "why": "the connection broke"}
+    rows = [lost | {"seq": n, "phone": 84_981_000_000 + 37 * n} for n in range(1, 144)]
+    c.execute(insert(unknowns), rows)
+    foreign = {"lane_id": 2, "group_id": 2, "level": 2, "reason": 0, "status": "delivered", "try_at": now}
+    c.execute(insert(quarantine), [foreign | {"received_at": now, "reference": f"x{n}"} for n in range(7)])
+
+
+def _history(c: Connection) -> None:
+    """Some of the second run's deliveries as rows: seven seconds apart, and one story told."""
+    begun, of = clock.now_ms() - 3_600_000, {"campaign_id": 1, "batch_id": 2, "run_id": 2}
+    rows = []
+    for n in range(1, 481):
+        state = State.UNDELIVERED if n % 19 == 0 else State.SUBMITTED if n % 23 == 0 else State.DELIVERED
+        sent, took = begun + 7000 * n, 1500 + 97 * (n * 37 % 180)
+        row = of | {"seq": n, "phone": 84_911_000_000 + n, "area": "119", "segments": 2, "parts": 2}
+        row |= {"state": int(state), "reason": int(Reason.NO_SUCH_NUMBER if n % 19 == 0 else Reason.NONE)}
+        rows.append(
+            row | {"submitted_at": sent, "done_at": None if n % 23 == 0 else sent + took, "lane_id": 2}
+        )
+    c.execute(insert(deliveries), rows)
+    c.execute(update(run_batches).where(run_batches.c.run_id == 2).values(fanned_upto=480))
+    of.pop("run_id")
+    taken = of | {"seq": 19, "attempt": 1, "at": begun + 7000 * 19, "lane_id": 2, "group_id": 2, "result": 1}
+    c.execute(insert(submissions), [taken | {"part": n, "reference": f"vt-19-{n}"} for n in (0, 1)])
+    said = of | {
+        "seq": 19,
+        "received_at": begun + 139_000,
+        "done_at": begun + 138_500,
+        "lane_id": 2,
+        "group_id": 2,
+    }
+    said |= {
+        "level": 2,
+        "reason": int(Reason.NO_SUCH_NUMBER),
+        "status": "undelivered",
+        "code": "27",
+        "raw": "x",
+    }
+    c.execute(
+        insert(receipts), [said | {"part": n, "reference": f"vt-19-{n}", "changed": True} for n in (0, 1)]
+    )
+    bad = [{"batch_id": 2, "line": 500 + n, "reason": "too_short", "value": "091****"} for n in range(3)]
+    c.execute(insert(bad_lines), bad)
+    campaign = c.execute(select(campaigns).where(campaigns.c.id == 1)).one()
+    decided = {"campaign_id": 1, "digest": seal.digest(c, campaign), "decision": "approved", "at": begun}
+    c.execute(insert(approvals).values(decided | {"by": "Lò Văn Minh"}))
+
+
+def _outside(c: Connection) -> None:
+    """Who was told by e-mail and webhook, and what failed; who wants no message."""
+    outbox.put(
+        c,
+        [
+            Notice("1", "directive.due", Channel.EMAIL, "so.tu.phap@example.vn", {"subject": "", "text": ""}),
+            Notice("2", "run.finished", Channel.WEBHOOK, "dashboard", {}),
+        ],
+    )
+    failed = {"state": "failed", "error": "The endpoint answers 500."}
+    c.execute(update(notices).where(notices.c.id == 2).values(failed))
+    do_not_send.add(c, "viettel", [f"098700{n:04}" for n in range(3)], AUTHOR)

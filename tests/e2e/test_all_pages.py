@@ -1,0 +1,115 @@
+"""Every page that reads, looked at: by somebody who may, in light and in the dark, at three widths.
+
+None can be forgotten: which operation answers an address is asked of the routers themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from fastapi.routing import APIRoute
+from playwright.sync_api import Browser, Page, expect
+from starlette.routing import Match
+
+from app import clock
+from app.web.rooms import ROUTERS
+from tests.e2e import scene
+from tests.e2e.conftest import Served
+from tests.e2e.guide import picture
+from tests.e2e.look import People, check, reads
+from tests.e2e.visits import VISITS, Visit
+
+# Pages of which the guide has a picture, made here when it is asked for.
+PICTURED = {"sign-in": "01-dang-nhap", "overview": "07-tong-quan", "unknown": "08-chua-ro"}
+# Answers to GET that are no pages: streams, which their pages open, and files.
+NO_PAGES = {
+    "page_overview_events",
+    "page_campaign_events",
+    "page_run_events",
+    "page_audit_export",
+    "page_static",
+}
+
+
+@pytest.fixture(scope="module")
+def windows(chromium: Browser, province: Served, papers: Served) -> Iterator[Callable[[str, bool], Page]]:
+    """Somebody's window in one of the two places; each signs in once."""
+    places = {False: People(chromium, province[0]), True: People(chromium, papers[0])}
+    known: dict[tuple[str, bool], Page] = {}
+
+    def window(who: str, papers: bool) -> Page:
+        if (who, papers) not in known:
+            place = places[papers]
+            known[who, papers] = (
+                place.enter(scene.PEOPLE[who].name, scene.PASSWORD) if who else place.stranger()
+            )
+        return known[who, papers]
+
+    yield window
+    for place in places.values():
+        place.close()
+
+
+@pytest.fixture(scope="module")
+def furnished(windows: Callable[[str, bool], Page], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the scene has not: a key, and a carrier's result file of which one line is not as it should be."""
+    page = windows("admin", False)
+    page.goto("/keys")
+    page.fill("[name=name]", "may-tinh-so-1")
+    page.select_option("[name=role]", "auditor")
+    page.locator("main form button").last.click()
+    expect(page.get_by_text("loa_")).to_be_visible()
+    page, file = windows("vnpt", False), tmp_path_factory.mktemp("files") / "ket-qua-vnpt.csv"
+    at = f"{clock.local(clock.now()) - timedelta(minutes=5):%d/%m/%Y %H:%M:%S}"
+    lines = [f"0911000{n:03};DELIVRD;{at}" for n in (1, 2, 3)] + [f"0912;DELIVRD;{at}"]
+    file.write_text("\n".join(("Số điện thoại;Trạng thái;Thời gian", *lines)), "utf-8")
+    page.goto("/receipt-files/new")
+    page.set_input_files("[name=file]", file)
+    page.locator("main form button").click()
+    page.wait_for_url("**/receipt-files/1")
+
+
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+
+
+def operation(path: str) -> str:
+    """The operation that answers GET for this address."""
+    asked = {"type": "http", "method": "GET", "path": path.partition("?")[0], "headers": []}
+    return next(route.name for route in ROUTES if route.matches(asked)[0] is Match.FULL)
+
+
+def test_no_page_is_forgotten() -> None:
+    pages = {route.name for route in ROUTES if "GET" in route.methods}
+    assert pages > NO_PAGES
+    assert {operation(each.path) for each in VISITS} == pages - NO_PAGES
+
+
+@pytest.mark.usefixtures("furnished")
+@pytest.mark.parametrize("visit", VISITS, ids=lambda visit: visit.name)
+def test_the_page_can_be_read_by_everybody(windows: Callable[[str, bool], Page], visit: Visit) -> None:
+    page = windows(visit.who, visit.papers)
+    check(page, visit.name, visit.path)
+    if visit.name in PICTURED:
+        picture(page, PICTURED[visit.name])
+
+
+def test_a_page_that_is_not_there_can_be_read_by_everybody(windows: Callable[[str, bool], Page]) -> None:
+    check(windows("", False), "not-found", "/nowhere")
+
+
+def test_confirmations_can_be_read_when_they_are_open(windows: Callable[[str, bool], Page]) -> None:
+    page = windows("viettel", False)
+    page.goto("/runs/1")
+    page.get_by_text("Tạm dừng", exact=True).click()
+    expect(page.get_by_role("button", name="Đồng ý, tạm dừng")).to_be_visible()
+    reads(page)
+
+
+def test_what_can_t_be_read_in_the_dark_would_be_seen(windows: Callable[[str, bool], Page]) -> None:
+    page = windows("", False)
+    page.goto("/sign-in")
+    page.evaluate("document.documentElement.style.setProperty('--soft', '#4d5661')")  # that of the light
+    with pytest.raises(AssertionError, match="dark"):
+        reads(page)

@@ -1,0 +1,50 @@
+"""Forms as people fill them in: a refused file, a letter and its reports, a text and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.look import reads
+from tests.e2e.scene import TEXT
+
+In = Callable[..., Page]
+
+
+def test_a_refused_file_is_told_with_javascript_too(signed_in: In, tmp_path: Path) -> None:
+    page, empty = signed_in("vnpt"), tmp_path / "empty.csv"
+    empty.write_bytes(b"")
+    page.goto("/batches/new")
+    page.set_input_files("[name=file]", empty)
+    page.get_by_role("button", name="Tải lên").click()
+    expect(page.get_by_role("alert")).to_contain_text("Có chỗ điền chưa đúng.")
+
+
+def test_a_letter_is_kept_and_a_report_on_it_without_javascript(signed_in: In) -> None:
+    page = signed_in("admin", script=False)
+    page.goto("/directives/new")
+    for name, value in {"number": "77/CAT", "issuer": "Công an tỉnh", "subject": "Tuyên truyền"}.items():
+        page.fill(f"[name={name}]", value)
+    page.fill("[name=addressees]", "Sở Tư pháp\nBáo Sơn La")
+    page.get_by_role("button", name="Lưu công văn").click()
+    page.get_by_role("link", name="Nhập báo cáo").first.click()
+    page.select_option("[name=channel-0]", "loudspeaker")
+    page.fill("[name=pieces-0]", "12")
+    page.get_by_role("button", name="Lưu báo cáo").click()
+    expect(page.get_by_text("1 / 2")).to_be_visible()
+
+
+def test_the_preview_follows_the_writing(signed_in: In) -> None:
+    page = signed_in("admin")
+    page.goto("/compose")
+    preview = page.locator("#preview")
+    page.locator("[name=text]").press_sequentially(TEXT[:40])
+    expect(preview).to_contain_text("40 ký tự")
+    page.fill("[name=text]", TEXT)
+    expect(preview.get_by_text("2 bản tin")).to_be_visible()
+    page.locator("[name=batch]").first.check()
+    expect(preview.locator("tr.total")).to_be_visible()
+    assert page.url.endswith("/compose")
+    reads(page)

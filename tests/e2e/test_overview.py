@@ -1,0 +1,74 @@
+"""The overview and the sign-in as people see them: whole without JavaScript, and live with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+from sqlalchemy import update
+
+from app.db import Database
+from app.models import runs
+from tests.e2e.look import People, reads
+from tests.e2e.scene import move
+
+In = Callable[..., Page]
+
+
+def test_a_refused_sign_in_can_be_read_by_everybody(people: People) -> None:
+    page = people.stranger()
+    page.goto("/sign-in")
+    page.fill("[name=name]", "ai đó")
+    page.fill("[name=password]", "sai mật khẩu")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.input_value("[name=name]") == "ai đó"
+    reads(page)
+
+
+@pytest.mark.parametrize(("who", "runs"), [("admin", 4), ("vnpt", 1)])
+def test_the_overview_is_live_and_each_sees_what_is_theirs(signed_in: In, who: str, runs: int) -> None:
+    page = signed_in(who)
+    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("Trực VNPT")).to_have_count(1 if who == "vnpt" else 0)
+    expect(page.locator("tr.run")).to_have_count(runs)
+
+
+def test_the_overview_is_whole_without_javascript(signed_in: In) -> None:
+    page = signed_in("admin", script=False)
+    expect(page.locator("tr.run")).to_have_count(4)
+    expect(page.get_by_text("231.480")).to_be_visible()
+    expect(page.get_by_role("link", name="Tải lại")).to_be_visible()
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    page.wait_for_url("**/sign-in")
+
+
+def test_figures_move_while_the_overview_is_open(signed_in: In, province: tuple[str, Database]) -> None:
+    page, db = signed_in("auditor"), province[1]
+    sent = page.locator("[data-live='runs.1.sent']")
+    expect(sent).to_have_text("262.970")
+    width = page.locator("rect[data-live-width='runs.1.bar.waiting.width']")
+    before = int(width.get_attribute("width") or 0)
+    db.write(move, 100_000)
+    try:
+        expect(sent).to_have_text("362.970")
+        assert int(width.get_attribute("width") or 0) < before
+    finally:
+        db.write(move, -100_000)
+
+
+def test_a_page_that_has_changed_is_loaded_again_by_itself(
+    signed_in: In, province: tuple[str, Database]
+) -> None:
+    page, db = signed_in("admin"), province[1]
+    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("tạm dừng")).to_have_count(0)
+    turn = update(runs).where(runs.c.id == 1)
+    db.write(lambda c: c.execute(turn.values(state="paused")))  # once, and soon after the page was loaded
+    try:
+        expect(page.get_by_text("tạm dừng")).to_be_visible()
+    finally:
+        db.write(lambda c: c.execute(turn.values(state="running")))

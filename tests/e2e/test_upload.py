@@ -1,0 +1,46 @@
+"""An upload with a script: progress and counts on the spot, and a file that can't be used says why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.look import reads
+
+In = Callable[..., Page]
+BATCH = re.compile(r"/batches/\d+$")
+
+
+def _send(page: Page, file: Path, content: str) -> None:
+    file.write_text(content, "utf-8")
+    page.goto("/batches/new")
+    page.set_input_files("[name=file]", file)
+    page.get_by_role("button", name="Tải lên").click()
+
+
+def test_counts_and_first_errors_are_shown_without_leaving_the_page(signed_in: In, tmp_path: Path) -> None:
+    page = signed_in("vnpt")
+    _send(page, tmp_path / "good.csv", "Số điện thoại\n0912000001\n0912000001\n12\n")
+    expect(page.get_by_text("Lô đã sẵn sàng.")).to_be_visible()
+    expect(page.locator("[data-is=accepted]")).to_have_text("1")
+    expect(page.locator("#bad li")).to_have_count(2)  # what is no number, and what is repeated
+    reads(page)
+    page.get_by_role("link", name="Xem lô").click()
+    page.wait_for_url(BATCH)
+
+
+def test_a_file_that_can_t_be_used_says_why_in_the_reader_s_language(signed_in: In, tmp_path: Path) -> None:
+    page = signed_in("vnpt")
+    _send(page, tmp_path / "bad.csv", "Họ tên;Địa chỉ\nLan;Bản Lướt\n")
+    page.wait_for_url(BATCH)
+    expect(page.get_by_text("Tệp không có cột số điện thoại")).to_be_visible()
+    reads(page)
+
+
+def test_a_refused_upload_comes_back_as_the_form(signed_in: In, tmp_path: Path) -> None:
+    page = signed_in("vnpt")
+    _send(page, tmp_path / "empty.csv", "")
+    expect(page.get_by_text("Hãy chọn một tệp không rỗng.").first).to_be_visible()

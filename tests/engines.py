@@ -1,0 +1,23 @@
+"""Which databases tests run on: a folder or a module takes one of these as its `database_url`."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def each_engine(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated, empty database of its own; each test that asks runs once per engine."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    return str(request.getfixturevalue("new_postgresql_url"))
+
+
+@pytest.fixture
+def sqlite_alone(sqlite_url: str) -> str:
+    """The same on SQLite, where what is shown lies above the database."""
+    return sqlite_url
+
+
+# For a test in a module that says `each_engine`, where the engine can change nothing.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

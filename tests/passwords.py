@@ -1,0 +1,27 @@
+"""What a password's hash costs in tests: a module takes one of these as its `password_cost`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from argon2 import PasswordHasher
+
+from app.auth import passwords
+
+_LEAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def least_cost() -> Iterator[None]:
+    """Next to nothing: whoever signs in here is to be in, and nobody guesses."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_HASHER", _LEAST)
+        passwords._nobody.cache_clear()
+        yield
+    passwords._nobody.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def full_cost() -> None:
+    """That of the product, where hashes are what is shown."""

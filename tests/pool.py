@@ -1,0 +1,97 @@
+"""Empty PostgreSQL databases for tests, emptied after each use in place of being made anew."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import psycopg
+
+Connect = Callable[..., psycopg.Connection]
+
+# What a database is made of: a test that has changed it must not leave that to the next one.
+_SHAPE = """
+    SELECT md5(string_agg(what, ' ' ORDER BY what)) FROM (
+      SELECT 'column ' || attrelid::regclass || attname || atttypid || attnotnull AS what
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+       WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+         AND a.attnum > 0
+      UNION ALL SELECT 'relation ' || relname FROM pg_class
+       WHERE relnamespace = 'public'::regnamespace AND NOT relispartition AND relkind <> 't'
+      UNION ALL SELECT 'trigger ' || tgname FROM pg_trigger WHERE NOT tgisinternal
+      UNION ALL SELECT 'function ' || proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+      UNION ALL SELECT 'revision ' || version_num FROM alembic_version) AS parts
+"""
+_PARTITIONS = (
+    "SELECT inhrelid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = inhrelid "
+    "WHERE c.relkind = 'r'"
+)
+_TABLES = """
+    SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+       AND NOT relispartition AND relname <> 'alembic_version'
+"""
+_SEQUENCES = "SELECT setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S'"
+_OTHERS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+)
+
+
+class Pool:
+    """Takes databases from a template, and back again where a test has left their shape as it was."""
+
+    def __init__(self, connect: Connect, template: str) -> None:
+        self._connect, self._template = connect, template
+        self._free: list[str] = []
+        self._shape = ""
+
+    def take(self) -> str:
+        """The name of an empty, migrated database."""
+        if self._free:
+            return self._free.pop()
+        name = f"loa_test_{uuid.uuid4().hex[:12]}"
+        with self._connect() as admin:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {self._template}")
+            # No test here stops the server: those that do have a cluster of their own.
+            admin.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+        if not self._shape:
+            with self._connect(dbname=name) as own:
+                self._shape = _one(own, _SHAPE)
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Empty it for the next test; drop it where its shape was changed."""
+        with self._connect(dbname=name) as own:
+            own.execute(_OTHERS, [name])
+            for (partition,) in own.execute(_PARTITIONS).fetchall():
+                own.execute(f"DROP TABLE {partition}")
+            same = _one(own, _SHAPE) == self._shape
+            if same:
+                _empty(own)
+        if same:
+            self._free.append(name)
+        else:
+            self._drop(name)
+
+    def close(self) -> None:
+        """Drop them all."""
+        for name in self._free:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        with self._connect() as admin:
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _empty(own: psycopg.Connection) -> None:
+    names = [name for (name,) in own.execute(_TABLES).fetchall()]
+    looks = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
+    filled = [name for (name,) in own.execute(looks).fetchall()]
+    if filled:
+        own.execute(f"TRUNCATE {', '.join(filled)} CASCADE")
+    own.execute(_SEQUENCES)
+
+
+def _one(own: psycopg.Connection, query: str) -> str:
+    row = own.execute(query).fetchone()
+    assert row is not None
+    return str(row[0])
