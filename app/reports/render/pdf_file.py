@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from functools import singledispatch
 from typing import Any
@@ -49,8 +50,17 @@ _BARE = [
 ]
 
 
+# A registered font is one for the whole process, and reads its file from where it stood last.
+_FONTS = threading.Lock()
+
+
 def render(paper: Paper) -> bytes:
-    """The file's bytes; the same for the same paper."""
+    """The file's bytes; the same for the same paper. One at a time: its letters are shared."""
+    with _FONTS:
+        return _render(paper)
+
+
+def _render(paper: Paper) -> bytes:
     register()
     file = io.BytesIO()
     made = BaseDocTemplate(

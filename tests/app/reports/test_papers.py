@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -77,6 +80,25 @@ def test_long_tables_say_the_same_in_every_format(db: Database) -> None:
 def test_the_same_report_is_the_same_file(sound: Database, form: Format) -> None:
     first, second = (render(sound.read(build, 1, CUTOFF), form, HEADS).content for _ in range(2))
     assert first == second
+
+
+@pytest.fixture
+def restless() -> Iterator[None]:
+    """Threads take turns at every step."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.parametrize("form", [Format.DOCX, Format.PDF, Format.XLSX])
+@pytest.mark.usefixtures("restless")
+def test_files_made_at_the_same_moment_are_as_those_made_one_by_one(sound: Database, form: Format) -> None:
+    """One person freezes while another looks at a preview."""
+    report = sound.read(build, 1, CUTOFF)
+    with ThreadPoolExecutor(6) as threads:
+        made = [*threads.map(lambda _: render(report, form, HEADS).content, range(12))]
+    assert made == [render(report, form, HEADS).content] * 12
 
 
 # ---- what no receipt proves -----------------------------------------------------------------------------
