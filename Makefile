@@ -43,7 +43,8 @@ soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see tha
 	$(BIN)/loa soak --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
 
 test: $(VENV)/.ready  ## the tests, on SQLite and on the server that LOA_TEST_DATABASE_URL names
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
 	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/e2e/test_all_pages.py -k "live or sign-in or overview or unknown"
@@ -56,7 +57,8 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 
 check: lint  ## all that CI runs: lint, tests, coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" --cov --cov-report=
+	$(BIN)/python -m pytest -m alone
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, select
 from app import audit, clock
 from app.batches.job import Counts, Job, counts_of
 from app.batches.reader import open_rows
-from app.batches.sift import Sifter, Slice
+from app.batches.sift import LONG_SLICE, SLICE, Sifter, Slice
 from app.db import Database, one_at_a_time
 from app.errors import Invalid
 from app.models import batches
@@ -80,7 +80,7 @@ def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
     # One slice is written while the next is read.
     with ThreadPoolExecutor(1, "loa-import-write") as writer:
         writing = writer.submit(lambda: None)
-        for done, after in _slices(sifter, path):
+        for done, after in _slices(sifter, path, lines_at_once(job.db)):
             writing.result()
             progress(counts)
             writing = writer.submit(job.store, done, counts, after)
@@ -94,8 +94,13 @@ def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
     return counts
 
 
-def _slices(sifter: Sifter, path: Path) -> Iterator[tuple[Slice, Counts]]:
+def lines_at_once(db: Database) -> int:
+    """Of one transaction of an import."""
+    return SLICE if db.sqlite else LONG_SLICE
+
+
+def _slices(sifter: Sifter, path: Path, size: int) -> Iterator[tuple[Slice, Counts]]:
     reader, counts = open_rows(path), Counts()
-    for done in sifter.slices(reader.blocks()):
+    for done in sifter.slices(reader.blocks(), size):
         counts = counts.plus(done, reader.position)
         yield done, counts

@@ -17,12 +17,15 @@ from app.tables.reader import BadLine, Block
 from app.tables.seen import Seen
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
+# On PostgreSQL nobody waits, and each commit makes the batch's row one version longer to look for, which the
+# server does for each subscriber (its foreign key).
+LONG_SLICE = 50_000
 _CACHE_LIMIT = 10_000
 
 
 @dataclass(slots=True)
 class Slice:
-    """Up to SLICE lines: rows as the tables have them, and what they add to the batch's counters."""
+    """Lines of one transaction: rows as the tables have them, and what they add to the batch's counters."""
 
     good: list[tuple[int, int, int, str | None, str | None]] = field(default_factory=list)
     bad: list[tuple[int, int, str, str]] = field(default_factory=list)

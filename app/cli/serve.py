@@ -13,7 +13,7 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import config, lines, logs, schema, webhooks
+from app import config, interpreter, lines, logs, schema, webhooks
 from app.config import Settings
 from app.db import Database, connect_patiently
 from app.errors import SetupError
@@ -94,6 +94,7 @@ def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = 
         if db.sqlite:
             schema.upgrade(db)
         schema.require(db)
+        interpreter.settle()
         asyncio.run(main(settings, db))
     finally:
         db.close()

@@ -21,6 +21,7 @@ from tests.bench.parts import PARTS, QUICK, Sizes
 from tests.bench.pump_bench import ROUNDS
 
 ENGINES = ("sqlite", "postgresql")
+PEERS = ("kannel",)
 LEFT_OUT = "PostgreSQL is left out: LOA_TEST_DATABASE_URL names no server."
 NOT_JUDGED = "A quick run is too short to be judged: the bars are shown, and missing one is no failure."
 _PEER_MESSAGES = {True: 500, False: 50_000}
@@ -34,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     sizes, found = _sizes(options), list[Figure]()
-    for some in _peer(options) if options.peer else _measure(options, sizes):
+    for some in _peer(options, sizes) if options.peer else _measure(options, sizes):
         found += some
         _say(figures.as_text(some))
         _leave(options.build, _flat(sizes, found))
@@ -58,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--large", type=int, nargs="*", help="messages of the large campaigns, instead of 1 and 5 million")
     add("--engine", choices=(*ENGINES, "both"), default="both")
     add("--quick", action="store_true", help="a few of everything: that it works")
-    add("--peer", choices=("kannel",), help="Loa and this gateway in turns, and nothing else")
+    add("--peer", choices=PEERS, help="Loa and this gateway in turns, and nothing else")
     add("--json", action="store_true", help="the last line printed is one JSON object")
     add("--build", type=Path, default=Path("build/bench.json"), metavar="FILE", help="where the JSON goes")
     add("--write-docs", action="store_true", help="write docs/performance.md, with what parts gave before")
@@ -75,7 +76,6 @@ def _sizes(options: argparse.Namespace) -> Sizes:
 def _measure(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]]:
     """The figures of each part and engine as they come, which are kept for the page."""
     engines, load = _engines(options.engine), page.load_average()
-    shelf = Shelf.open(options.build.with_suffix(".parts.json"), _names(ENGINES), asdict(sizes))
     long = options.size == "full"
     wanted = options.part or [name for name, part in PARTS.items() if part.long is long]
     for name in _names(engines):
@@ -83,10 +83,20 @@ def _measure(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]
         if part in wanted:
             _say(f"{name}: {PARTS[part].said.format(**asdict(sizes))}")
             some = list(PARTS[part].measure(engine, sizes))
-            shelf.put(name, Kept(page.today(), load, asdict(sizes), some))
-            if options.write_docs:
-                page.write(shelf, sizes)
+            _keep(options, sizes, name, Kept(page.today(), load, asdict(sizes), some))
             yield some
+
+
+def _shelf(options: argparse.Namespace, sizes: Sizes) -> Shelf:
+    """What was measured before with the same sizes; other gateways' figures lie there as well."""
+    return Shelf.open(options.build.with_name("bench.parts.json"), [*_names(ENGINES), *PEERS], asdict(sizes))
+
+
+def _keep(options: argparse.Namespace, sizes: Sizes, name: str, kept: Kept) -> None:
+    shelf = _shelf(options, sizes)
+    shelf.put(name, kept)
+    if options.write_docs:
+        page.write(shelf, sizes)
 
 
 def _names(engines: Sequence[str]) -> list[str]:
@@ -98,13 +108,16 @@ def _names(engines: Sequence[str]) -> list[str]:
     ]
 
 
-def _peer(options: argparse.Namespace) -> Iterator[list[Figure]]:
+def _peer(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]]:
     if not installed():
         _say(MISSING)
         return
-    engines, count = _engines(options.engine), options.messages or _PEER_MESSAGES[options.quick]
+    engines, load = _engines(options.engine), page.load_average()
+    count = options.messages or _PEER_MESSAGES[options.quick]
     _say(f"{options.peer} and Loa in turns: {count:,} messages each, complete")
-    yield compare(engines, count, 1 if options.quick else ROUNDS)
+    some = compare(engines, count, 1 if options.quick else ROUNDS)
+    _keep(options, sizes, options.peer, Kept(page.today(), load, asdict(sizes), some))
+    yield some
 
 
 def _engines(wanted: str) -> list[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from app import interpreter
 from app.batches.importer import import_batch, register
 from app.batches.job import counts_of
 from app.db import Database
@@ -113,4 +114,5 @@ def peak_kb() -> int:
 
 
 if __name__ == "__main__":
+    interpreter.settle()  # as `loa up` and `loa serve` do
     print(json.dumps(import_here(sys.argv[1], Path(sys.argv[2]))))

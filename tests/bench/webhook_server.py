@@ -8,7 +8,7 @@ import sys
 
 from fastapi import Request, Response
 
-from app import logs
+from app import interpreter, logs
 from app.config import LinkSettings, Settings, WebhookSettings
 from app.db import Database
 from app.ledger.choose import ledger_for
@@ -31,6 +31,7 @@ def main() -> None:
     logs.configure(settings)
     db = Database(sys.argv[1])
     try:
+        interpreter.settle()
         asyncio.run(_serve(settings, db))
     finally:
         db.close()

@@ -31,6 +31,8 @@ from tests.app.http.served import served
 from tests.bench import report_bench
 from tests.e2e import scene
 
+pytestmark = pytest.mark.alone
+
 DELIVERIES = int(os.environ.get("LOA_BUDGET_DELIVERIES", "1000000"))
 PAGES = (
     "/",

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from app import clock
-from app.batches.importer import import_batch, register
+from app.batches.importer import import_batch, lines_at_once, register
 from app.batches.job import Counts, Job, counts_of
 from app.batches.reader import open_rows
-from app.batches.sift import SLICE, Sifter
+from app.batches.sift import LONG_SLICE, Sifter
 from app.db import Database
 from app.errors import Conflict, Invalid, NotFound
 from app.models import audit, batches
@@ -56,7 +56,8 @@ def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Da
 
 
 def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_path: Path) -> None:
-    path, file = put(tmp_path / "many.csv", many(2 * SLICE + 500))
+    size = lines_at_once(db)
+    path, file = put(tmp_path / "many.csv", many(2 * size + 500))
     told: list[Counts] = []
     batch = registered(db, file)
 
@@ -66,7 +67,7 @@ def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_p
         assert stored["lines"] == counts.lines
 
     import_batch(db, batch.id, path, show)
-    assert [each.lines for each in told] == [0, SLICE, 2 * SLICE, 2 * SLICE + 500]
+    assert [each.lines for each in told] == [0, size, 2 * size, 2 * size + 500]
     assert all(c.accepted + c.rejected + c.repeated == c.lines for c in told)
     assert told[-1].bytes_read == file.size
 
@@ -76,7 +77,7 @@ def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_p
     [
         ("Họ tên\nLò A\n", "names no column"),
         ("phone\n", "no subscribers below its header"),
-        (many(SLICE + 5) + "09\0", "NUL"),
+        (many(LONG_SLICE + 5) + "09\0", "NUL"),
     ],
 )
 def test_a_file_that_is_no_use_leaves_a_failed_empty_batch_that_says_why(
@@ -98,7 +99,9 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> Job:
     job, counts = Job(db, batch_id), Counts()
     job.claim()
     for done, _ in zip(
-        Sifter(batch_id, "vnpt").slices(open_rows(path).blocks()), range(slices), strict=False
+        Sifter(batch_id, "vnpt").slices(open_rows(path).blocks(), lines_at_once(db)),
+        range(slices),
+        strict=False,
     ):
         after = counts.plus(done, 1)
         job.store(done, counts, after)
@@ -108,14 +111,15 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> Job:
 
 
 def test_an_import_that_died_is_begun_again_and_leaves_no_trace(db: Database, tmp_path: Path) -> None:
-    path, file = put(tmp_path / "many.csv", many(SLICE + 1000))
+    size = lines_at_once(db)
+    path, file = put(tmp_path / "many.csv", many(size + 1000))
     batch = registered(db, file)
     dead = _crash_after(db, batch.id, path, slices=1)
     assert registered(db, file).waiting
     counts = import_batch(db, batch.id, path)
     good, bad = db.read(kept, batch.id)
     assert (len(good), len(bad)) == (counts.accepted, counts.rejected + counts.repeated)
-    assert counts.lines == SLICE + 1000
+    assert counts.lines == size + 1000
     with pytest.raises(Conflict, match="taken over"):
         dead.clear()
     dead.fail("too late")
