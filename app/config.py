@@ -297,6 +297,8 @@ class Settings(BaseSettings):
     private_endpoints: bool = False
     # Who has not reported is reminded so many days before the deadline; below zero: after it.
     reminder_days: tuple[int, ...] = (7, 3, 1, 0, -1, -3)
+    # Telephones of ours that are off, and stand in carriers' lists: a receipt that one has it was made up.
+    switched_off: tuple[TestNumber, ...] = ()
     # Names, symbols and addressees on papers, in the form of app/data/letterheads.toml; else those there.
     letterheads: Path | None = None
     receipts_group: int = Field(default=200, ge=1, le=2000)

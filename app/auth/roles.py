@@ -36,7 +36,10 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         download_receipt_lines list_do_not_send""",
     ),
     (_EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
-    (_OFFICE, "directive_report get_status list_notices list_addressees list_outreach get_report_form"),
+    (
+        _OFFICE,
+        "directive_report list_doubts get_status list_notices list_addressees list_outreach get_report_form",
+    ),
     (_OFFICE, "list_erasures get_erasure print_erasure"),
     # Writing a campaign, deciding on it (not on the own one: app/campaigns/approval.py), and around it.
     (

@@ -19,6 +19,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Invalid, no_such
 from app.models import campaigns, runs
+from app.reports import doubts as doubting
 from app.reports import freeze as freezing
 from app.reports import frozen, rebuild, stated_report
 from app.reports.carrier_report import build_batch, build_campaign
@@ -106,6 +107,19 @@ def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
     typer.echo(f"Wrote {file} ({len(content)} bytes).")
+
+
+@app.command()
+def doubts(run_id: int, as_json: Json = False) -> None:
+    """Signs that receipts of the run were made up. Status 1 where there are any; none is proof."""
+    with open_db() as (db, settings):
+        found = db.read(doubting.doubts, run_id, settings.switched_off)
+    if found or as_json:
+        say(found, as_json)
+    else:
+        typer.echo("No sign that receipts were made up.")
+    if found:
+        raise typer.Exit(1)
 
 
 # ---- papers, frozen or not ------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from app.config import Settings
 from app.errors import NotFound, no_such
 from app.reports import carrier_report, consolidated, freeze, scope
 from app.reports.document import letterhead
+from app.reports.doubts import Doubt, doubts
 from app.reports.figures import CarrierReport
 from app.reports.renderings import MEDIA_TYPES, Format, OfRun, Report, render
 
@@ -49,6 +50,12 @@ def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = Fi
     """The result report of one carrier's run, forms 1 to 4: measured, or stated where the carrier sends."""
     report = db.read(_run, who, run_id)
     return _file(report, form, f"run-{run_id}", settings)
+
+
+@router.get("/v1/runs/{run_id}/doubts")
+def list_doubts(db: Db, settings: Config, run_id: Id) -> list[Doubt]:
+    """Signs that receipts of the run were made up, such as delays that are all alike; none is proof."""
+    return db.read(doubts, run_id, settings.switched_off)
 
 
 @router.get("/v1/batches/{batch_id}/report", **_OPTIONS)

@@ -17,6 +17,7 @@ from app.errors import Conflict, Invalid, no_such
 from app.reports import carrier_report, differences, freeze, frozen, rebuild, stated, subjects
 from app.reports.document import letterhead
 from app.reports.document.version import Change
+from app.reports.doubts import Doubt, doubts
 from app.reports.figures import CarrierReport
 from app.reports.freeze import Freezer
 from app.reports.frozen import Frozen, Subject, SubjectKind
@@ -171,12 +172,20 @@ def _page(visit: Visiting, address: str, found: _Built, subject: Subject | None)
         "missing": found.missing,
         "waiting": found.waiting,
         "sheets": sheets(found.report) if found.report else [],
+        "doubts": _doubts(visit, found.report),
         "source": names.SOURCES[source] if source else None,
         "level": names.LEVELS[level] if source else None,
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
     }
     return render(visit, "report.html", found.entered.status, **shown)
+
+
+def _doubts(visit: Visiting, report: Report | None) -> list[Doubt]:
+    """For the office, beside the figures of one run."""
+    if not isinstance(report, CarrierReport) or not may(visit.who.role, "list_doubts"):
+        return []
+    return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
 
 
 def _nature(report: Report | None) -> tuple[stated.Kind | None, int | None]:

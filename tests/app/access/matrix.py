@@ -61,6 +61,7 @@ run_report              401  in   in   in   in   404
 batch_report            401  in   in   in   in   404
 campaign_report         401  in   in   in   in   404
 directive_report        401  in   in   in   403  403
+list_doubts             401  in   in   in   403  403
 freeze_report           401  in   in   403  in   in
 list_reports            401  in   in   in   in   in
 get_report              401  in   in   in   in   404

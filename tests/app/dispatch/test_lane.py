@@ -373,3 +373,22 @@ async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Databa
     assert set(carrier.copies.values()) == {1}
     assert FIRST_PHONE
     world.check()
+
+
+async def test_what_a_slow_carrier_leaves_waits_for_it_and_another_one_never_takes_it(db: Database) -> None:
+    """However slow it is taken to be: a herd that moves on a false alarm can't begin."""
+    world, slow, idle = ready(db, 60), PaperCarrier(delay_s=0.25), PaperCarrier()
+    other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
+    facts = lanes.LinkFacts("vnpt-1", "vnpt", "vnpt-1", 1_000_000.0, idle.receipt_level)
+    other.lane = db.write(lanes.register, facts)
+    await slow.open()
+    await idle.open()
+    async with running(loop_for(world, slow)), running(loop_for(other, idle)):
+        await until(lambda: 0 < len(slow.copies) < 60)
+        order(db, RunState.PAUSED)  # what is left now would be for whoever comes first
+        await until(lambda: leased(db) == 0)
+        order(db, RunState.RUNNING)
+        await until(lambda: world.states() == {S: 60})
+    assert set(slow.copies.values()) == {1}
+    assert not idle.copies
+    world.check()

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Connection, update
 
 from app.db import Database
-from app.models import audiences, report_files, run_batches, tallies
+from app.models import audiences, deliveries, report_files, run_batches, tallies
+from app.states import DeliveryState
 from tests.app.reports.scene import varied
 from tests.app.web.conftest import Paper, text
 
@@ -126,3 +127,14 @@ def test_figures_that_do_not_close_are_given_to_nobody(pages_db: Database, signe
     paper = signed_in("admin")
     pages_db.write(spoil)
     assert paper.get("/reports/runs/1").status_code == 500
+
+
+def test_signs_that_receipts_were_made_up_are_shown_to_the_office(pages_db: Database, signed_in: In) -> None:
+    early = update(deliveries).where(deliveries.c.state == int(DeliveryState.DELIVERED))
+    pages_db.write(lambda c: c.execute(early.values(done_at=deliveries.c.submitted_at - 3_600_000)))
+    office = text(signed_in("auditor").get("/reports/runs/1").text)
+    assert "Dấu hiệu biên nhận không thật" in office
+    assert "Được báo là đến trước khi gửi" in office
+    carrier = text(signed_in("operator", "vnpt").get("/reports/runs/1").text)
+    assert "Biểu 4" in carrier
+    assert "không thật" not in carrier

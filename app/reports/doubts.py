@@ -1,0 +1,130 @@
+"""Signs that a carrier's receipts were made up. Nothing is moved by them: a person is to ask the carrier.
+
+Real receipts are uneven: some telephones are off, some are slow, and none has a text before it was sent.
+Only receipts of handset level are looked at, since the others claim no telephone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import ColumnElement, Connection, func, select
+
+from app.models import deliveries
+from app.reports import scope
+from app.reports.scope import Scope
+from app.states import SENT, DeliveryState
+
+_ENOUGH = 1000  # below that an even result may be chance
+_EVEN = 0.99  # of all within a second and a half of each other: no network is so even
+_HALF_S = 500  # ms
+_EARLY_MS = 5000  # clocks may differ by so much
+_MOST_EARLY = 0.01
+
+_d = deliveries.c
+_DELAY = _d.done_at - _d.submitted_at
+
+
+class Sign(StrEnum):
+    """What gives receipts away."""
+
+    ALL_DELIVERED = "all_delivered"
+    EVEN_DELAY = "even_delay"
+    EARLY = "early"
+    SWITCHED_OFF = "switched_off"
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One sign: `messages` show it, of those that could; the sentence says what it means."""
+
+    sign: Sign
+    messages: int
+    of: int
+    detail: str
+
+
+def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = ()) -> list[Doubt]:
+    """The signs found among all messages of the run; NotFound.
+
+    switched_off: numbers (84xxxxxxxxx) of telephones of ours that are off, and stand in carriers' lists.
+    """
+    of = scope.of_run(connection, run_id)
+    sent, delivered = _counts(connection, of)
+    found = [
+        _all_delivered(sent, delivered),
+        _even(connection, of, delivered),
+        _early(connection, of, delivered),
+        _off(connection, of, switched_off),
+    ]
+    return [doubt for doubt in found if doubt is not None]
+
+
+def _where(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return [*of.within(deliveries), _d.run_id == of.run.id, *more]
+
+
+def _received(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return _where(of, _d.state == int(DeliveryState.DELIVERED), *more)
+
+
+def _counts(connection: Connection, of: Scope) -> tuple[int, int]:
+    query = select(_d.state, func.count()).where(*_where(of)).group_by(_d.state)
+    by_state = {int(state): int(n) for state, n in connection.execute(query)}
+    return sum(by_state.get(int(state), 0) for state in SENT), by_state.get(int(DeliveryState.DELIVERED), 0)
+
+
+def _all_delivered(sent: int, delivered: int) -> Doubt | None:
+    if sent < _ENOUGH or delivered < sent:
+        return None
+    detail = (
+        "Every single message is said to be on its telephone; in any real list some are off or out of use."
+    )
+    return Doubt(Sign.ALL_DELIVERED, delivered, sent, detail)
+
+
+def _even(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
+    """Whether nearly all delays lie in three neighbouring half seconds."""
+    if delivered < _ENOUGH:
+        return None
+    at = _DELAY // _HALF_S
+    query = select(at, func.count()).where(*_received(of, _d.submitted_at.is_not(None))).group_by(at)
+    steps = {int(step): int(n) for step, n in connection.execute(query)}
+    middle = max(steps, key=lambda at: _around(steps, at), default=0)
+    alike = _around(steps, middle)
+    if alike < _EVEN * delivered:
+        return None
+    seconds = middle * _HALF_S / 1000
+    detail = (
+        f"The delays are all alike, about {seconds:g} s: telephones answer when they can, not by a clock."
+    )
+    return Doubt(Sign.EVEN_DELAY, alike, delivered, detail)
+
+
+def _around(steps: dict[int, int], at: int) -> int:
+    return sum(steps.get(near, 0) for near in (at - 1, at, at + 1))
+
+
+def _early(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
+    query = select(func.count()).where(*_received(of, _DELAY < -_EARLY_MS))
+    early = int(connection.execute(query).scalar_one())
+    if early <= _MOST_EARLY * delivered:
+        return None
+    detail = (
+        "They are said to have come before they were sent; the carrier's clock or time zone may be wrong."
+    )
+    return Doubt(Sign.EARLY, early, delivered, detail)
+
+
+def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> Doubt | None:
+    """Messages to telephones that nobody can have reached."""
+    ours = _where(of, _d.phone.in_(sorted(switched_off)))
+    asked = int(connection.execute(select(func.count()).where(*ours)).scalar_one())
+    reached = _d.state == int(DeliveryState.DELIVERED)
+    said = int(connection.execute(select(func.count()).where(*ours, reached)).scalar_one())
+    if not said:
+        return None
+    detail = "A telephone of ours that is switched off is said to have it."
+    return Doubt(Sign.SWITCHED_OFF, said, asked, detail)
