@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app import interpreter
 from app.cli.lazy import Commands
 from app.clock import Unreal
 from app.errors import AppError
@@ -34,6 +35,7 @@ def loa(
 
 def main() -> None:
     """Run a command; an error is one sentence on stderr and exit status 1."""
+    interpreter.load()
     try:
         app()
     except AppError as error:

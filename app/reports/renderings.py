@@ -13,17 +13,7 @@ from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import Paper
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import (
-    csv_file,
-    docx_file,
-    forms,
-    json_file,
-    pdf_file,
-    side_by_side,
-    stated_forms,
-    text,
-    xlsx_file,
-)
+from app.reports.render import csv_file, forms, json_file, side_by_side, stated_forms, text
 from app.reports.render.form import Form
 from app.reports.stated_report import StatedReport
 from app.reports.stated_report import first_day as stated_day
@@ -52,8 +42,32 @@ MEDIA_TYPES = {
     Format.DOCX: f"{_OFFICE}.wordprocessingml.document",
     Format.PDF: "application/pdf",
 }
-PAPERS: dict[Format, Callable[[Paper], bytes]] = {Format.DOCX: docx_file.render, Format.PDF: pdf_file.render}
 BINARY = (Format.XLSX, Format.DOCX, Format.PDF)
+
+
+# The libraries behind papers and workbooks are a fifth of all that the API loads: a process that starts, and
+# one that recovers, does not wait for them.
+
+
+def _docx(said: Paper) -> bytes:
+    from app.reports.render import docx_file
+
+    return docx_file.render(said)
+
+
+def _pdf(said: Paper) -> bytes:
+    from app.reports.render import pdf_file
+
+    return pdf_file.render(said)
+
+
+def _xlsx(tables: tuple[Form, ...], cutoff_ms: int) -> bytes:
+    from app.reports.render import xlsx_file
+
+    return xlsx_file.render(tables, cutoff_ms)
+
+
+PAPERS: dict[Format, Callable[[Paper], bytes]] = {Format.DOCX: _docx, Format.PDF: _pdf}
 
 
 class Rendered(NamedTuple):
@@ -110,7 +124,7 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
         return json_file.render(document(report))
     tables = tables_of(report, version)
     if form is Format.XLSX:
-        return xlsx_file.render(tables, report.cutoff_ms)
+        return _xlsx(tables, report.cutoff_ms)
     if form is Format.CSV:
         return csv_file.render(tables)
     return text.render(_for_reading(report, tables)).encode()

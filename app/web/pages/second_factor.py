@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Response
-from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
 from app.access import acts
 from app.access.session_routes import Address, Token
@@ -70,6 +69,9 @@ def _page(visit: Visiting, entered: Entered | None = None, **values: Any) -> Res
 
 def qr(text: str) -> tuple[int, str]:
     """The text as a QR code: how many modules wide, and the path of the dark ones in SVG."""
+    # Only who sets up a factor waits for this library.
+    from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
+
     code = QRCode(None, QRErrorCorrectLevel.M)
     code.addData(text)
     code.make()
