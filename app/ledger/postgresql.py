@@ -109,9 +109,11 @@ _FIND = """
       FROM ({asked}) AS v
       JOIN submissions s ON s.reference = v.reference AND s.group_id = v.group_id
       JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
-           AND d.phone = coalesce(v.phone, d.phone)
+           AND d.phone = coalesce(v.phone, d.phone){within}
      ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
 """
+# Numbers in the text, not values beside it: so the other campaigns' partitions are not even opened.
+_WITHIN = " AND s.campaign_id IN ({0}) AND d.campaign_id IN ({0})"
 _STANDING = """
     UPDATE deliveries d
        SET state = v.state, reason = v.reason, done_at = v.done_at,
@@ -120,7 +122,9 @@ _STANDING = """
      WHERE d.campaign_id = v.campaign_id AND d.batch_id = v.batch_id AND d.seq = v.seq
 """
 _MOMENT = f"""
-    SELECT {_NOW}, ARRAY(SELECT subject_id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL)
+    SELECT {_NOW}, ARRAY(SELECT subject_id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
+           ARRAY(SELECT DISTINCT campaign_id FROM runs WHERE state NOT IN ('planned', 'finished', 'cancelled')
+                  ORDER BY campaign_id)
 """  # noqa: S608 - constants of ours; values are bound
 _QUARANTINED = """
     SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
@@ -292,10 +296,17 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         written, early = _execute(connection, sql, values | more | names | counts)[0]
         return Written(set(seqs if written is None else written), early)
 
-    def find(self, connection: Connection, asked: Sequence[tuple[int, str, int | None]]) -> list[Hit]:
+    def find(
+        self,
+        connection: Connection,
+        asked: Sequence[tuple[int, str, int | None]],
+        within: Sequence[int] | None = None,
+    ) -> list[Hit]:
         """Lock and read the deliveries of these (group_id, reference, phone if stated), in key order."""
         rows, values = spread("v", _ASKED, [(nth, *each) for nth, each in enumerate(asked)])
-        return [Hit(*row) for row in _execute(connection, _FIND.format(asked=rows), values)]
+        where = "" if within is None else _WITHIN.format(", ".join(f"{each:d}" for each in within))
+        sql = _FIND.format(asked=rows, within=where)
+        return [Hit(*row) for row in _execute(connection, sql, values)]
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
@@ -304,8 +315,8 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def moment(self, connection: Connection) -> Moment:
         """What a group of receipts begins with."""
-        now, closed = _execute(connection, _MOMENT, {})[0]
-        return Moment(now, frozenset(closed))
+        now, closed, under_way = _execute(connection, _MOMENT, {})[0]
+        return Moment(now, frozenset(closed), tuple(under_way))
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]

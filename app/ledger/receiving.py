@@ -127,7 +127,7 @@ class Receiving(Matching):
     ) -> _Outcome:
         """Match, compute what the receipts make of their deliveries, and write it."""
         known = dict(enumerate(about))
-        hits = self._by_reference(connection, said, known)
+        hits = self._by_reference(connection, said, known, moment)
         wanted = [_wanted(nth, one, known.get(nth)) for nth, one in enumerate(said) if nth not in hits]
         hits |= {hit.nth: hit for hit in self.find_whole(connection, wanted)}
         outcome = _Outcome(matched_at=matched_at)
@@ -141,19 +141,24 @@ class Receiving(Matching):
         return outcome
 
     def _by_reference(
-        self, connection: Connection, said: Sequence[Said], known: Mapping[int, Key | None]
+        self, connection: Connection, said: Sequence[Said], known: Mapping[int, Key | None], moment: Moment
     ) -> dict[int, Hit]:
-        """The newest submission of each reference: carriers use their ids again after a time."""
-        asked = [
-            (index, (one.group_id, one.reference, one.phone))
+        """The newest submission of each reference: carriers use their ids again after a time.
+
+        Campaigns under way are looked at first: each other one costs as much again, and has few receipts.
+        """
+        asked = {
+            index: (one.group_id, one.reference, one.phone)
             for index, one in enumerate(said)
             if one.reference is not None and known.get(index) is None
-        ]
+        }
         best: dict[int, Hit] = {}
-        for hit in self.find(connection, [each for _, each in asked]) if asked else ():
-            index = asked[hit.nth][0]
-            if index not in best or hit.at > best[index].at:
-                best[index] = hit
+        for within in (moment.open, None) if moment.open else (None,):
+            left = [index for index in asked if index not in best]
+            for hit in self.find(connection, [asked[index] for index in left], within) if left else ():
+                index = left[hit.nth]
+                if index not in best or hit.at > best[index].at:
+                    best[index] = hit
         return best
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:

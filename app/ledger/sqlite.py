@@ -180,8 +180,13 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
             self.add_missing(connection, submissions, SUBMISSION, company.submissions)
         return Written(there, early=bool(company.references))
 
-    def find(self, connection: Connection, asked: Sequence[tuple[int, str, int | None]]) -> list[Hit]:
-        """Read the deliveries of these (group_id, reference, phone if stated)."""
+    def find(
+        self,
+        connection: Connection,
+        asked: Sequence[tuple[int, str, int | None]],
+        within: Sequence[int] | None = None,
+    ) -> list[Hit]:
+        """Read the deliveries of these (group_id, reference, phone if stated), which all lie in one place."""
         raw: Any = connection.connection.driver_connection
         return [
             Hit(nth, *row)

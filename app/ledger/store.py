@@ -81,10 +81,14 @@ class Grip(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """The time on the shared clock, and the campaigns that are being erased: no receipt moves them."""
+    """The time on the shared clock, and the campaigns that are being erased: no receipt moves them.
+
+    open: campaigns under way, which nearly all receipts are about; None where all lie in one place.
+    """
 
     now: int
     closed: frozenset[int]
+    open: tuple[int, ...] | None = None
 
 
 class Recorded(NamedTuple):
@@ -207,8 +211,16 @@ class Store(ABC):
         """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
 
     @abstractmethod
-    def find(self, connection: Connection, asked: Sequence[tuple[int, str, int | None]]) -> list[Hit]:
-        """Lock and read the deliveries of these (group_id, reference, phone if stated), in key order."""
+    def find(
+        self,
+        connection: Connection,
+        asked: Sequence[tuple[int, str, int | None]],
+        within: Sequence[int] | None = None,
+    ) -> list[Hit]:
+        """Lock and read the deliveries of these (group_id, reference, phone if stated), in key order.
+
+        within: in these campaigns; None: in all there are.
+        """
 
     @abstractmethod
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:

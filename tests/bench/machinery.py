@@ -123,14 +123,25 @@ def _written(pid: int) -> int:
 
 
 def server_cpu_s() -> float:
-    """CPU seconds of all PostgreSQL processes on this machine, those that ended included by their parent."""
-    total = 0.0
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (folder / "comm").read_text().strip() == "postgres":
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
-                total += sum(int(field) for field in fields[11:15]) / TICKS
-    return total
+    """CPU seconds of the server's processes, those that ended included by their parent; 0 where it is far."""
+    if not SERVER:
+        return 0.0
+    with psycopg.connect(SERVER, autocommit=True) as asked:
+        row = asked.execute("SELECT pg_backend_pid()").fetchone()
+        first = _stat(int(row[0]) if row else 0)[1]
+    found = [_stat(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")]
+    return sum(cpu for pid, parent, cpu in found if first and first in (pid, parent))
+
+
+def _stat(pid: int) -> tuple[int, int, float]:
+    """(the process, its parent, CPU seconds of it and of its children that ended); zeros where it is gone."""
+    try:
+        name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    except OSError:
+        return 0, 0, 0.0
+    fields = rest.split()
+    ours = name.partition("(")[2] == "postgres"
+    return (pid, int(fields[1]), sum(int(field) for field in fields[11:15]) / TICKS) if ours else (0, 0, 0.0)
 
 
 def analyze(db: Database) -> None:

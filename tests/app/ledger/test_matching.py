@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -222,6 +223,41 @@ def test_another_carriers_receipt_moves_nothing(db: Database) -> None:
     arrival = said(world)._replace(lane=other)
     assert apply(world, arrival) == (0, 0, 1)
     assert state(world) == SUBMITTED
+
+
+def finish(world: World) -> None:
+    done = update(runs).where(runs.c.id == world.run).values(state=RunState.FINISHED.value)
+    world.db.write(lambda c: c.execute(done))
+
+
+def test_a_receipt_of_a_campaign_that_is_over_is_found_beside_those_under_way(db: Database) -> None:
+    over = sent(db, Accepted(("old",)))
+    finish(over)
+    second = again(over, Accepted(("new",)))
+    assert apply(over, said(over, reference="old"), said(second, reference="new")) == (2, 2, 0)
+    assert (state(over), state(second)) == (DELIVERED, DELIVERED)
+    finish(second)  # now none is under way
+    assert apply(over, said(over, reference="old", phone=FIRST_PHONE + 1)) == (1, 1, 0)
+
+
+def test_receipts_of_a_campaign_under_way_open_no_other_ones_tables(new_postgresql_url: str) -> None:
+    """Each would cost as much again: beside 300 campaigns a message took five times as long."""
+    db = Database(new_postgresql_url)
+    try:
+        over = sent(db, Accepted(("old",)))
+        finish(over)
+        second = again(over, Accepted(("new",)))
+
+        def opened(connection: Connection, reference: str) -> set[str]:
+            second.ledger.apply(connection, [said(second, reference=reference)])
+            held = "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid()"
+            names = {str(name) for (name,) in connection.exec_driver_sql(held)}
+            return {name for name in names if re.fullmatch(r"submissions_c\d+", name)}
+
+        assert db.write(opened, "new") == {f"submissions_c{second.campaign}"}
+        assert db.write(opened, "old") == {f"submissions_c{world.campaign}" for world in (over, second)}
+    finally:
+        db.close()
 
 
 def test_an_early_receipt_waits_until_its_message_is_recorded(db: Database) -> None:
