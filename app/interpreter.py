@@ -24,5 +24,4 @@ def settle() -> None:
     """Call once all modules are there: what exists now stays, and is not looked at again for garbage."""
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(_YOUNGEST, 20, 20)
-    gc.collect()
     gc.freeze()

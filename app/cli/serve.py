@@ -94,7 +94,6 @@ def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = 
         if db.sqlite:
             schema.upgrade(db)
         schema.require(db)
-        interpreter.settle()
         asyncio.run(main(settings, db))
     finally:
         db.close()
@@ -129,6 +128,7 @@ async def _api(settings: Settings, db: Database) -> None:
     metrics = Metrics(db)
     inbox = _inbox(settings, db, metrics)
     server = web.server(settings, db, metrics, inbox)
+    interpreter.settle()
     resuming = web.resume(settings, db)
     serving = asyncio.create_task(server.serve([door]))
     receiving = asyncio.create_task(inbox.run())
@@ -150,6 +150,7 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
         )
         start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
     _on_signals(sender.stop)
+    interpreter.settle()
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())
     await sender.run()
     log.info("worker stopped")
@@ -164,6 +165,7 @@ async def _all(settings: Settings, db: Database) -> None:
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics)
     server = web.server(settings, db, metrics, sender.inbox)
+    interpreter.settle()
     resuming = web.resume(settings, db)
     sending = asyncio.create_task(sender.run())
     serving = asyncio.create_task(server.serve([door]))
