@@ -135,7 +135,7 @@ async def soak(order: Order, say: Say) -> Soaked:
             messages = await _send(ground, order, say)
             watching.cancel()  # what follows is no work any more
             seconds = clock.monotonic() - began
-            await _calm(ground, messages)
+            await _calm(ground, messages, _PATIENCE_S + 2 * _wave_s(order))  # at the end one and a half wait
             await ground.crew.stop()
             found = await asyncio.to_thread(_conclude, ground, watch, messages, seconds)
     if not found.objections:
@@ -151,8 +151,7 @@ def _folder(parent: Path) -> Path:
 async def _send(ground: Ground, order: Order, say: Say) -> int:
     """Campaigns one behind the other, the next one prepared while one is being sent; how many messages."""
     ends = clock.monotonic() + 60 * order.minutes
-    wave_s = min(max(60 * order.minutes / _WAVES, _SHORTEST_WAVE_S), _LONGEST_WAVE_S)
-    size, messages, number = max(100, round(order.rate * wave_s)), 0, 0
+    size, messages, number = max(100, round(order.rate * _wave_s(order))), 0, 0
     while clock.monotonic() < ends:
         number += 1
         first = FIRST - 84_000_000_000 + messages
@@ -166,6 +165,11 @@ async def _send(ground: Ground, order: Order, say: Say) -> int:
     return messages
 
 
+def _wave_s(order: Order) -> float:
+    """How long one campaign takes to be sent."""
+    return min(max(60 * order.minutes / _WAVES, _SHORTEST_WAVE_S), _LONGEST_WAVE_S)
+
+
 async def _half_sent(ground: Ground, many: int, seconds: float) -> None:
     """Until the carrier has so many messages, or the time is over."""
     await comes(lambda: ground.smsc.taken() >= many, seconds)
@@ -177,9 +181,9 @@ def _alive(ground: Ground) -> None:
             raise Stuck(f"`loa {hand.name}` has ended: {hand.last_words()}")
 
 
-async def _calm(ground: Ground, messages: int) -> None:
+async def _calm(ground: Ground, messages: int, seconds: float) -> None:
     """All that was started is sent and reported; the comparison says what is not."""
-    ends = clock.monotonic() + _PATIENCE_S
+    ends = clock.monotonic() + seconds
     while ground.smsc.taken() < messages or await asyncio.to_thread(ground.look.delivered) < messages:
         if clock.monotonic() > ends:
             return
