@@ -49,7 +49,7 @@ async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_ne
         assert stood - at_once <= SUB_BATCH
         await asyncio.sleep(0.5)
         assert smsc.report()["submits"] == stood
-        # No run of numbers: what is late on a busy machine is not sent after the pause, though its followers were.
+        # No unbroken run: what is late on a busy machine is not sent after the pause, its followers were.
         assert len(set(smsc.numbers())) == stood
         _order(world, RunState.RUNNING)
         await all_delivered(world, smsc, 3000)
