@@ -52,7 +52,7 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
     switched_off: numbers (84xxxxxxxxx) of telephones of ours that are off, and stand in carriers' lists.
     """
     of = scope.of_run(connection, run_id)
-    sent, delivered = _counts(connection, of)
+    sent, delivered = _counts(connection, *_where(of))
     found = [
         _all_delivered(sent, delivered),
         _even(connection, of, delivered),
@@ -70,8 +70,9 @@ def _received(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]
     return _where(of, _d.state == int(DeliveryState.DELIVERED), *more)
 
 
-def _counts(connection: Connection, of: Scope) -> tuple[int, int]:
-    query = select(_d.state, func.count()).where(*_where(of)).group_by(_d.state)
+def _counts(connection: Connection, *where: ColumnElement[bool]) -> tuple[int, int]:
+    """(messages that were sent, those of them that are said to be on their telephone)"""
+    query = select(_d.state, func.count()).where(*where).group_by(_d.state)
     by_state = {int(state): int(n) for state, n in connection.execute(query)}
     return sum(by_state.get(int(state), 0) for state in SENT), by_state.get(int(DeliveryState.DELIVERED), 0)
 
@@ -120,11 +121,10 @@ def _early(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
 
 def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> Doubt | None:
     """Messages to telephones that nobody can have reached."""
-    ours = _where(of, _d.phone.in_(sorted(switched_off)))
-    asked = int(connection.execute(select(func.count()).where(*ours)).scalar_one())
-    reached = _d.state == int(DeliveryState.DELIVERED)
-    said = int(connection.execute(select(func.count()).where(*ours, reached)).scalar_one())
+    if not switched_off:
+        return None
+    sent, said = _counts(connection, *_where(of, _d.phone.in_(sorted(switched_off))))
     if not said:
         return None
     detail = "A telephone of ours that is switched off is said to have it."
-    return Doubt(Sign.SWITCHED_OFF, said, asked, detail)
+    return Doubt(Sign.SWITCHED_OFF, said, sent, detail)

@@ -49,8 +49,12 @@ async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_ne
         assert stood - at_once <= SUB_BATCH
         await asyncio.sleep(0.5)
         assert smsc.report()["submits"] == stood
-        # No unbroken run: what is late on a busy machine is not sent after the pause, its followers were.
-        assert len(set(smsc.numbers())) == stood
+        sent = sorted(smsc.numbers())
+        assert len(sent) == stood
+        # In order, but for what a busy machine had not sent in its own time: a pause stops that as well, while
+        # its followers were on their way. It is of what was declared last, and is sent after the resume.
+        late = set(range(sent[0], sent[-1])) - set(sent)
+        assert not late or min(late) > sent[-1] - SUB_BATCH
         _order(world, RunState.RUNNING)
         await all_delivered(world, smsc, 3000)
         assert smsc.report()["submits"] == 3000
