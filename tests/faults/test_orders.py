@@ -51,7 +51,7 @@ async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_ne
         assert smsc.report()["submits"] == stood
         sent = sorted(smsc.numbers())
         assert len(sent) == stood
-        # In order, but for what a busy machine had not sent in its own time: a pause stops that as well, while
+        # In order, but for what a busy machine had not sent in its own time: a pause stops it as well, while
         # its followers were on their way. It is of what was declared last, and is sent after the resume.
         late = set(range(sent[0], sent[-1])) - set(sent)
         assert not late or min(late) > sent[-1] - SUB_BATCH
