@@ -20,7 +20,7 @@ from app.states import SENT, DeliveryState
 _ENOUGH = 1000  # below that an even result may be chance
 _EVEN = 0.99  # of all within a second and a half of each other: no network is so even
 _HALF_S = 500  # ms
-_EARLY_MS = 5000  # clocks may differ by so much
+_EARLY_MS = 65_000  # many carriers say the minute only, and clocks may differ by some seconds
 _MOST_EARLY = 0.01
 
 _d = deliveries.c

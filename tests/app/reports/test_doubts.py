@@ -72,6 +72,18 @@ def test_messages_that_came_before_they_were_sent_are_seen(db: Database) -> None
     assert signs(db) == {Sign.EARLY: (pytest.approx(100, abs=5), MANY)}
 
 
+def test_a_carrier_that_says_the_minute_only_is_not_suspected(db: Database) -> None:
+    """The minute of a message that took some seconds begins before it was sent."""
+    scene = Scene("finished")
+    for nth in range(MANY):
+        at = T0 + nth * 40
+        done = at + round(1000 * real(nth))
+        scene.message(S.DELIVERED, submitted_at=at, done_at=done - done % 60_000)
+    scene.message(S.EXPIRED, submitted_at=T0, done_at=T0 + 60_000)
+    scene.save(db)
+    assert signs(db) == {}
+
+
 def test_receipts_of_the_carriers_centre_claim_no_telephone(db: Database) -> None:
     scene = Scene("finished")
     for nth in range(MANY):
