@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.drill.plan import Fault
+from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent
 PAPER = (ROOT / "docs" / "drill.md").read_text("utf-8")
@@ -21,7 +22,7 @@ def functions(path: Path) -> frozenset[str]:
     """The tests of a file."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
     return frozenset(
-        each.name for each in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(each, kinds)
+        each.name for each in ast.walk(parsed(path.read_text("utf-8"))) if isinstance(each, kinds)
     )
 
 

@@ -18,6 +18,7 @@ from app.main import create_app
 from app.problems import kinds
 from tests.app.client import Client
 from tests.engines import sqlite_alone
+from tests.trees import parsed
 
 database_url = sqlite_alone
 # All by one worker, which reads every file once.
@@ -58,7 +59,7 @@ def sources(*folders: str) -> list[Source]:
     for folder in folders:
         for file in sorted((ROOT / folder).rglob("*.py")):
             text = file.read_text("utf-8")
-            found.append(Source(file.relative_to(ROOT).as_posix(), text, ast.parse(text)))
+            found.append(Source(file.relative_to(ROOT).as_posix(), text, parsed(text)))
     return found
 
 

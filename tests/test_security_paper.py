@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from app.config import LinkSettings, Settings, WebhookSettings
+from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent
 PAPER = (ROOT / "docs" / "security.md").read_text("utf-8")
@@ -127,7 +128,7 @@ def is_test(name: str) -> bool:
 @cache
 def functions(path: str) -> set[str]:
     """The tests of a file."""
-    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    tree = parsed((ROOT / path).read_text("utf-8"))
     defined = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
     return {node.name for node in defined if node.name.startswith("test_")}
 

@@ -16,6 +16,7 @@ from app.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.client import Client
+from tests.trees import parsed
 
 REMEDY = re.compile(r"GET /v1/|POST /v1/|`loa |there are: |the links are: |it has |spell it ")
 
@@ -38,7 +39,7 @@ def test_nothing_is_missing_without_a_remedy() -> None:
         (file.relative_to(root).as_posix(), ast.unparse(call.args[0]))
         for file in root.rglob("*.py")
         if "web" not in file.relative_to(root).parts  # pages show their own way back
-        for call in ast.walk(ast.parse(file.read_text("utf-8")))
+        for call in ast.walk(parsed(file.read_text("utf-8")))
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "NotFound" and call.args
     ]
     assert len(found) > 3

@@ -16,6 +16,7 @@ from pydantic_core._pydantic_core import list_all_errors
 from app.web.rooms import ROUTERS
 from tests.app.web.sentences import modules
 from tests.app.web.spoken import PLACE
+from tests.trees import parsed
 
 # What each kind of field can be wrong in, and each limit on it; pydantic's own names.
 KINDS: dict[str, set[str]] = {
@@ -64,7 +65,7 @@ def models() -> list[type[BaseModel]]:
     """The bodies that forms are read into: those that filled(...) is asked for."""
     found = {}
     for file in modules():
-        for node in ast.walk(tree := ast.parse(file.read_text("utf-8"))):
+        for node in ast.walk(tree := parsed(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "filled":
                 name = ast.unparse(node.args[0])
                 found[name] = getattr(importlib.import_module(_home(tree, name)), name)

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from jinja2 import Environment, nodes
 
+from tests.trees import parsed
+
 WEB = Path(__file__).parents[3] / "app" / "web"
 TEMPLATES = WEB / "templates"
 # What stands for itself in every language.
@@ -51,7 +53,7 @@ def of_template(source: str, place: str) -> Iterator[Sentence]:
 
 def of_module(source: str, place: str) -> Iterator[Sentence]:
     """What stands in say("...")."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parsed(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "say":
             (argument,) = node.args
             assert isinstance(argument, ast.Constant), f"{place}:{node.lineno} say() wants a plain sentence"
@@ -145,7 +147,7 @@ def _constants(node: nodes.Node) -> Iterator[str]:
 
 def bare_in_module(source: str) -> list[str]:
     """Strings that look like words for people, and are neither in say() nor an error's or a log's."""
-    tree, passed = ast.parse(source), set()
+    tree, passed = parsed(source), set()
     for node in ast.walk(tree):
         quiet = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         quiet = quiet or isinstance(node, ast.Raise) or (isinstance(node, ast.Call) and _speaks(node))

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.trees import parsed
+
 ROOT = Path(__file__).parents[3]
 # What a call with such a name takes is read by programs, or goes through the catalogue.
 _APART = {"say", "cast", "NewType", "compile", "DDL", "APIRouter", "note", "lock", "Errand", "odd", "names"}
@@ -63,7 +65,7 @@ def spoken() -> tuple[Spoken, ...]:
 
 def said_in(source: str) -> Iterator[tuple[str, int]]:
     """Each string of words of a module that is said to people, and its line."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     apart = {id(each) for node in ast.walk(tree) for each in _passed(node)}
     for node in ast.walk(tree):
         if id(node) not in apart and (words := shape(node)) is not None and _speaks(words):

@@ -18,6 +18,7 @@ from tests.app.web.fields import SENTENCES as FIELDS
 from tests.app.web.fields import names_of_fields
 from tests.app.web.spoken import ROOT, Spoken, said_in, shape, spoken
 from tests.app.web.spoken_elsewhere import MODULES, WORDS
+from tests.trees import parsed
 
 FILES = sorted((told.FOLDER / "vi").glob("*.po"))
 # What a page says of a request that reaches no route of ours.
@@ -34,7 +35,7 @@ def shapes() -> set[str]:
 
 
 def _nodes(file: Path) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(file.read_text("utf-8")))
+    return ast.walk(parsed(file.read_text("utf-8")))
 
 
 def _of_forms() -> Iterator[str]:
