@@ -29,6 +29,7 @@ from app.states import LaneState
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
+_MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 _SECRETS = {
     "password",
     "hmac_secret",
@@ -140,6 +141,8 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         yield Symptom("schema", True, f"The schema is {found}, as this program needs.")
         yield from db.read(_rows)
         yield db.read(_home, ledger_for(db))
+        if not db.sqlite:
+            yield db.read(_server)
         yield from db.read(_factors, settings)
         yield clocks(db)
     except AppError as error:
@@ -152,6 +155,17 @@ def _home(connection: Connection, ledger: Ledger) -> Symptom:
     """Whether the database is the one that was last sent from."""
     moved = homes.moved(connection, ledger)
     return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
+
+
+def _server(connection: Connection) -> Symptom:
+    """The settings of PostgreSQL that must be on: three keep what was committed, one keeps tables small."""
+    asked = ", ".join(f"current_setting('{name}')" for name in _MUST_BE_ON)
+    values = connection.exec_driver_sql(f"SELECT {asked}").one()
+    off = [name for name, value in zip(_MUST_BE_ON, values, strict=True) if value in ("off", "local")]
+    if off:
+        what = f"PostgreSQL's settings {', '.join(off)} are off: turn them on, the ledger rests on them."
+        return Symptom("server", False, what)
+    return Symptom("server", True, f"{', '.join(_MUST_BE_ON)} are on.")
 
 
 def _factors(connection: Connection, settings: Settings) -> list[Symptom]:

@@ -260,6 +260,45 @@ def test_receipts_of_a_campaign_under_way_open_no_other_ones_tables(new_postgres
         db.close()
 
 
+def test_a_receipt_costs_the_same_however_far_the_campaign_has_grown(new_postgresql_url: str) -> None:
+    """Plans are kept from when it was small, and made without statistics where autovacuum is off."""
+    db = Database(new_postgresql_url)
+    try:
+        world = build(db, 3000, chunk=20)
+        world.fan_out()
+        for _ in range(150):
+            items = answer_each(world)
+            some = items[:1] if items[0].seq < 200 else items
+            arrivals = [said(world, reference=str(item.seq), phone=item.phone) for item in some]
+            assert db.write(_rows_read, world, arrivals) <= 2 * len(arrivals), items[0]
+        assert world.states() == {int(SUBMITTED): 190, int(DELIVERED): 2810}
+    finally:
+        db.close()
+
+
+def answer_each(world: World) -> list[Item]:
+    """A chunk whose deliveries are all taken, by the names of their own."""
+    lease = world.claim()
+    assert lease
+    outcomes = [Outcome(item, Accepted((str(item.seq),))) for item in lease.items]
+    world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    world.db.write(world.ledger.release, lease, 0.0)
+    return list(lease.items)
+
+
+def _rows_read(connection: Connection, world: World, arrivals: list[Arrival]) -> int:
+    """Apply them; how many submissions the server had to look at."""
+    before = _looked_at(connection, world)
+    world.ledger.apply(connection, arrivals)
+    return _looked_at(connection, world) - before
+
+
+def _looked_at(connection: Connection, world: World) -> int:
+    counted = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = %(name)s"
+    name = {"name": f"submissions_c{world.campaign}"}
+    return int(connection.exec_driver_sql(counted, name).scalar_one())
+
+
 def test_an_early_receipt_waits_until_its_message_is_recorded(db: Database) -> None:
     world = build(db, 3)
     world.fan_out()
