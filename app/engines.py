@@ -24,7 +24,7 @@ _PRAGMAS = (
 )
 # Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty
 # is kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower).
-_BY_KEY = "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off"
+_BY_KEY = " ".join(f"-c enable_{way}=off" for way in ("hashjoin", "mergejoin", "seqscan", "material"))
 # A network that goes dead says nothing: without these a writer would wait for it for a quarter of an hour.
 _DEAD_PEER = {
     "connect_timeout": 5,

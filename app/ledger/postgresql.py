@@ -41,18 +41,6 @@ _HOME = """
 """
 # Half-full pages keep both updates of a delivery on its own page (HOT).
 _PARTITIONED = {"deliveries": "WITH (fillfactor = 50)", "submissions": "", "receipts": ""}
-# A campaign grows from nothing to millions of rows while its statements' plans are kept, and its statistics
-# are older, or are never made (autovacuum off): what looks for single rows goes by the index, always.
-_BY_INDEX = ", ".join(
-    f"set_config('{name}', '{value}', true)"
-    for name, value in {
-        "enable_seqscan": "off",
-        "enable_hashjoin": "off",
-        "enable_mergejoin": "off",
-        "enable_material": "off",
-        "join_collapse_limit": "1",
-    }.items()
-)
 _TAKE = f"""
     WITH due AS (
       SELECT campaign_id, batch_id, first_seq, state AS was, lane_id AS by FROM chunks
@@ -92,7 +80,7 @@ _GRIP = f"""
                               ELSE watermark END
        WHERE campaign_id = %(c)s AND batch_id = %(b)s AND first_seq = %(f)s AND attempt = %(a)s AND state = 1
       RETURNING 1)
-    SELECT EXISTS (SELECT 1 FROM held), EXISTS (SELECT 1 FROM going), {_NOW}, {_BY_INDEX}
+    SELECT EXISTS (SELECT 1 FROM held), EXISTS (SELECT 1 FROM going), {_NOW}
 """  # noqa: S608 - constants of ours; values are bound
 # The work is bounded by low and high, whatever plan is chosen without statistics.
 _OUTCOME = f"""
@@ -134,8 +122,7 @@ _STANDING = """
 _MOMENT = f"""
     SELECT {_NOW}, ARRAY(SELECT subject_id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
            ARRAY(SELECT DISTINCT campaign_id FROM runs WHERE state NOT IN ('planned', 'finished', 'cancelled')
-                    AND to_regclass('submissions_c' || campaign_id) IS NOT NULL ORDER BY campaign_id),
-           {_BY_INDEX}
+                    AND to_regclass('submissions_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
 """  # noqa: S608 - constants of ours; values are bound
 _QUARANTINED = """
     SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
@@ -277,7 +264,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         values = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
-        return Grip(*_execute(connection, _GRIP, values)[0][: len(Grip._fields)])
+        return Grip(*_execute(connection, _GRIP, values)[0])
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
         """Reserve time on the link; seconds from now until the first segment may go."""
@@ -331,7 +318,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def moment(self, connection: Connection) -> Moment:
         """What a group of receipts begins with."""
-        now, closed, under_way, *_ = _execute(connection, _MOMENT, {})[0]
+        now, closed, under_way = _execute(connection, _MOMENT, {})[0]
         return Moment(now, frozenset(closed), tuple(under_way))
 
     def write_applied(

@@ -150,10 +150,15 @@ def _facts() -> dict[str, str]:
     return facts | _server_facts()
 
 
+_SERVER_SETTINGS = (
+    *("server_version", "synchronous_commit", "fsync", "autovacuum", "shared_buffers"),
+    *("max_wal_size", "checkpoint_timeout", "wal_compression"),
+)
+
+
 def _server_facts() -> dict[str, str]:
     if not SERVER:
         return {}
     with psycopg.connect(SERVER, autocommit=True) as connection:
-        names = ("server_version", "synchronous_commit", "fsync", "shared_buffers")
-        shown = {name: connection.execute(f"SHOW {name}").fetchone() for name in names}
+        shown = {name: connection.execute(f"SHOW {name}").fetchone() for name in _SERVER_SETTINGS}
     return {f"PostgreSQL {name}": str(row[0]) for name, row in shown.items() if row}
