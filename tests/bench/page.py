@@ -63,7 +63,8 @@ a whole; the page has what each gave last, with the same sizes.
   committed. The tallies are then recounted from the rows. **database alone**: the same statements, fed from
   memory, without SMPP.
 - **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's processes, the simulator, and
-  all processes of that PostgreSQL server (which is also asked ten times a second whether all is done).
+  all processes of that PostgreSQL server (which is also asked whether all is done, ten times a second and
+  in large campaigns less often).
   **wal_bytes_per_message**: by how much the server's log grew; **written_bytes_per_message** on SQLite: what
   its process gave to the disk (`write_bytes`), log and checkpoints together, since the system does not tell
   them apart.

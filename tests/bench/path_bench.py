@@ -35,7 +35,7 @@ GROUP = 200  # receipts in one commit
 _HALF = 100  # results in one commit
 _CHUNK = 1000
 _STUCK_S = 60.0
-_LOOK_S = 0.1
+_LOOK_S = 0.1  # and a second for each million: the server works for each look as well
 _START_S = 30.0
 _LEASE_S = 60.0
 _NO_LIMIT = 1_000_000.0  # segments/s: a pace that nobody feels
@@ -139,8 +139,8 @@ def _bound(home: Home) -> None:
 
 
 def _until_delivered(home: Home, count: int) -> float:
-    """Start the run; seconds from the first claim until all receipts are seen committed (late by 0.1 s)."""
-    look = Look(home.url)
+    """Start the run; seconds from the first claim until all receipts are seen committed (late by a look)."""
+    look, pause = Look(home.url), max(_LOOK_S, count / 1_000_000)
     _start(home.url)
     changed = now()
     while not (look.leases() or look.delivered()) and now() - changed < _STUCK_S:
@@ -148,7 +148,7 @@ def _until_delivered(home: Home, count: int) -> float:
     started = changed = now()
     delivered = 0
     while delivered < count:
-        time.sleep(_LOOK_S)
+        time.sleep(pause)
         last, delivered = delivered, look.delivered()
         changed = now() if delivered != last else changed
         if now() - changed > _STUCK_S:
