@@ -63,10 +63,6 @@ def _pump(_: str, sizes: Sizes) -> Iterator[Figure]:
     yield Figure("pump_messages_per_second", rates["pump_messages_per_second"], limit)
 
 
-# COPY takes texts apart, as the import does; executemany is handed values that are ready.
-_IMPORT_BARS = {"postgresql": 0.6, "sqlite": 0.3}
-
-
 def _import(engine: str, sizes: Sizes) -> list[Figure]:
     """Medians of several rounds: a neighbour on the machine weighs more on the import's two threads."""
     all_rounds = []
@@ -75,7 +71,7 @@ def _import(engine: str, sizes: Sizes) -> list[Figure]:
             all_rounds.append(import_lines(url, sizes.lines))
     got = {name: statistics.median(each[name] for each in all_rounds) for name in all_rounds[0]}
     bare = "bare_copy" if engine == "postgresql" else "bare_executemany"
-    limit = Limit(f"{engine}_{bare}_rows_per_second", got["bare_rows_per_second"], bar=_IMPORT_BARS[engine])
+    limit = Limit(f"{engine}_{bare}_rows_per_second", got["bare_rows_per_second"], bar=0.6)
     return [
         Figure(f"{engine}_import_lines_per_second", got["lines_per_second"], limit),
         Figure(f"{engine}_import_peak_mb", got["peak_mb"], Limit("most_mb", _PEAK_MB, bar=1, ceiling=True)),
