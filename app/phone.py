@@ -52,7 +52,9 @@ _FLOAT = re.compile(r"\s*([0-9]{9,13})\.0+\s*")
 _DIGITS = "|".join(rf"(?<=\n[0-9]{{{count}}}\.0)" for count in range(9, 14))
 _FLOATS = re.compile(rf"\.0(?:{_DIGITS})0*(?=\n)")
 _OTHER_FLOATS = re.compile(r"\.0+[ \u00a0]*(?=\n)")
-_USUAL = " .-()\u00a0"  # the separators that most files have
+_USUAL = b" .-()\xa0"  # the separators that most files have, in Latin-1
+# Nobody's digits: what is not ASCII, and what int() would take between digits and behind them.
+_ODD = bytes(ord("?") if mark in b"_\t\v\f\r\x1c\x1d\x1e\x1f" or mark > 0x7F else mark for mark in range(256))
 _SEPARATORS = re.compile("[\\s.()'\\-\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
 # First match wins. Separators are gone by then, the decimal point with them.
@@ -124,8 +126,7 @@ def normalise_all(cells: Sequence[str]) -> tuple[list[int], dict[int, str]]:
 
     Separators are taken out of all of them in one text; only what that leaves is looked at one by one.
     """
-    found = [int(text) if len(text) <= _LONGEST and text.isdecimal() else 0 for text in _behind_ones(cells)]
-    distance = _DISTANCES.get
+    found, distance = _integers(_behind_ones(cells)), _DISTANCES.get
     numbers = [digits + distance(digits // RANGE, -digits) for digits in found]
     refused: dict[int, str] = {}
     for place in [place for place, number in enumerate(numbers) if not number]:
@@ -137,15 +138,26 @@ def normalise_all(cells: Sequence[str]) -> tuple[list[int], dict[int, str]]:
     return numbers, refused
 
 
+def _integers(texts: Sequence[str]) -> list[int]:
+    """Each as a number; 0 for one that is too long for a phone number, or holds anything but digits."""
+    if max(map(len, texts), default=0) > _LONGEST:
+        texts = [text if len(text) <= _LONGEST else "" for text in texts]
+    found, rest = list[int](), map(int, texts)
+    while len(found) < len(texts):
+        try:
+            found.extend(rest)
+        except ValueError:  # what came before it has been taken
+            found.append(0)
+    return found
+
+
 def _behind_ones(cells: Sequence[str]) -> list[str]:
     """Each behind a 1 and without the usual separators; no digits where that might be misunderstood."""
     text = "\n".join(("", *cells, ""))
     if ".0" in text:
         text = _OTHER_FLOATS.sub("?", _FLOATS.sub("", text))
-    for mark in _USUAL:  # plain replacements are several times faster than a pattern
-        text = text.replace(mark, "")
-    text = text.replace("\n+84", "\n0084").replace("\n", "\n1")
-    texts = text.encode("ascii", "replace").decode("ascii").split("\n")[1:-1]
+    marks = text.encode("latin-1", "replace").translate(_ODD, _USUAL)
+    texts = marks.replace(b"\n+84", b"\n0084").replace(b"\n", b"\n1").decode("ascii").split("\n")[1:-1]
     return texts if len(texts) == len(cells) else [""] * len(cells)  # some cell has a line end in it
 
 

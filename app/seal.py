@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select
@@ -95,10 +95,19 @@ def _canonical(content: dict[str, Any]) -> bytes:
 # ---- the rows of a batch ----------------------------------------------------------------------------------
 
 
-def row_bytes(rows: Iterable[Sequence[Any]]) -> bytes:
-    """Rows of subscribers (batch, line, phone, area, language) in their order, as their hash is over them."""
-    lines = [f"{line} {phone} {area or ''} {lang or ''}\n" for _, line, phone, area, lang in rows]
-    return "".join(lines).encode()
+def row_bytes(
+    lines: Sequence[int],
+    phones: Sequence[int],
+    areas: Sequence[str | None],
+    languages: Sequence[str | None],
+) -> bytes:
+    """Subscribers column by column in their order, as their hash is over them: a line of text for each."""
+    values: list[Any] = [None] * 4 * len(lines)
+    values[0::4], values[1::4] = lines, phones
+    values[2::4] = [area or "" for area in areas]
+    values[3::4] = [language or "" for language in languages]
+    # One text filled in at once, for half of what a text for each row costs.
+    return ("%d %d %s %s\n" * len(lines) % tuple(values)).encode()
 
 
 def rows_altered(connection: Connection, batch_id: int) -> bool:
@@ -111,6 +120,7 @@ def _rows_sha256(connection: Connection, batch_id: int) -> str:
     found, s, last = hashlib.sha256(), subscribers.c, -1
     query = select(s.batch_id, s.seq, s.phone, s.area, s.lang).where(s.batch_id == batch_id)
     while piece := connection.execute(query.where(s.seq > last).order_by(s.seq).limit(_PIECE)).all():
-        found.update(row_bytes(piece))
+        _, *columns = zip(*piece, strict=True)
+        found.update(row_bytes(*columns))
         last = piece[-1].seq
     return found.hexdigest()

@@ -16,7 +16,7 @@ from app.errors import Away
 from app.models import bad_lines, batches, subscribers
 from app.states import BatchState
 from app.tables.lease import Lease, patiently
-from app.tables.store import store
+from app.tables.store import by_column, store
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -119,8 +119,8 @@ class Job:
     def _store(self, connection: Connection, done: Slice, before: Counts, after: Counts) -> None:
         # The counters tell whether this slice is in already: its commit's answer may have been lost.
         if self._lease.keep(connection, batches.c.lines == before.lines, **after.stored()):
-            store(connection, subscribers, done.good)
-            store(connection, bad_lines, done.bad)
+            store(connection, subscribers, done.good.columns(self.batch_id))
+            store(connection, bad_lines, by_column(done.bad))
 
     def _finish(self, connection: Connection, counts: Counts, rows_sha256: str) -> None:
         batch, bound = self._lease.row(connection), {"rows_sha256": rows_sha256}

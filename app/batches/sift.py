@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import compress, repeat
+from itertools import compress
+from typing import Any
 
 from app.areas import normalise_area
 from app.batches.languages import normalise_language
@@ -23,11 +24,28 @@ LONG_SLICE = 50_000
 _CACHE_LIMIT = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Subscribers:
+    """Lines that gave a number, column by column: a row of its own for each would cost as much again."""
+
+    lines: list[int] = field(default_factory=list)
+    phones: list[int] = field(default_factory=list)
+    areas: list[str | None] = field(default_factory=list)
+    languages: list[str | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def columns(self, batch_id: int) -> tuple[Sequence[Any], ...]:
+        """As the table has them."""
+        return ([batch_id] * len(self), self.lines, self.phones, self.areas, self.languages)
+
+
 @dataclass(slots=True)
 class Slice:
-    """Lines of one transaction: rows as the tables have them, and what they add to the batch's counters."""
+    """Lines of one transaction, bad ones as their table has them, and what they add to the counters."""
 
-    good: list[tuple[int, int, int, str | None, str | None]] = field(default_factory=list)
+    good: Subscribers = field(default_factory=Subscribers)
     bad: list[tuple[int, int, str, str]] = field(default_factory=list)
     repeated: int = 0
     other_range: int = 0
@@ -105,13 +123,11 @@ class Sifter:
         cells, areas, languages = block.cells
         phones, refused = normalise_all(cells)
         new = self._seen.add_all(phones)
-        current.good += zip(
-            repeat(self._batch_id),
-            compress(block.numbers, new),
-            compress(phones, new),
-            map(self._areas.__getitem__, compress(areas, new)),
-            map(self._languages.__getitem__, compress(languages, new)),
-        )
+        good = current.good
+        good.lines.extend(compress(block.numbers, new))
+        good.phones.extend(compress(phones, new))
+        good.areas.extend(map(self._areas.__getitem__, compress(areas, new)))
+        good.languages.extend(map(self._languages.__getitem__, compress(languages, new)))
         for place in [place for place, fresh in enumerate(new) if not fresh]:
             if place not in refused:
                 current.repeated += 1
@@ -123,8 +139,9 @@ class Sifter:
             current.bad.append((self._batch_id, block.numbers[place], *bad))
 
     def _finish(self, done: Slice) -> Slice:
-        self._rows.update(row_bytes(done.good))
+        good = done.good
+        self._rows.update(row_bytes(good.lines, good.phones, good.areas, good.languages))
         if self._ranges:
-            held = map(self._ranges.__contains__, [row[2] // RANGE for row in done.good])
-            done.other_range = len(done.good) - sum(held)
+            held = map(self._ranges.__contains__, [phone // RANGE for phone in good.phones])
+            done.other_range = len(good) - sum(held)
         return done

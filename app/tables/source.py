@@ -15,7 +15,8 @@ from app.tables.columns import HEAD_ROWS, Columns
 
 UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that grows beyond it is no table
 LINE_LIMIT = 4096  # characters
-_BLOCK = 1 << 18
+_HEAD = 1 << 18  # bytes by which the encoding is told
+_BLOCK = 1 << 15  # read at once: what is made of it stays in the processor's own memory
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SAVE_AS = "Save it as “CSV UTF-8” (or as .xlsx) and upload it again."
 
@@ -62,7 +63,7 @@ def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
 
 def _texts(file: BinaryIO | gzip.GzipFile, columns: Columns, limit: int) -> Iterator[str]:
     """The decoded text in blocks, every line end as \\n."""
-    head = file.read(_BLOCK)
+    head = file.read(_HEAD)
     encoding = _encoding(head, columns)
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
     lines = size = 0

@@ -40,7 +40,7 @@ def test_carriers_faults_and_repeats_are_in_proportion(tmp_path: Path) -> None:
 def test_the_areas_are_known_and_the_languages_too(tmp_path: Path) -> None:
     for carrier, path in write_sample(tmp_path, 2000, seed=1).items():
         sifter = Sifter(1, carrier)
-        areas = {row[3] for each in sifter.slices(open_rows(path).blocks()) for row in each.good}
+        areas = {area for each in sifter.slices(open_rows(path).blocks()) for area in each.good.areas}
         assert (sifter.unknown_areas, sifter.unknown_languages) == (0, 0)
         assert len(areas) > 50
 

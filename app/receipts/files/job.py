@@ -22,7 +22,7 @@ from app.receipts.files.sift import COLUMNS, SLICE, Slice
 from app.receipts.files.verdicts import OF_LINES
 from app.states import BatchState
 from app.tables.lease import Lease, patiently
-from app.tables.store import store
+from app.tables.store import by_column, store
 from carriers.contract import ReceiptLevel
 
 PAGE = 1000  # lines of one transaction of receipts
@@ -141,7 +141,7 @@ class Job:
         values |= {"first_at": span.first_at, "last_at": span.last_at}
         # The counter tells whether this slice is in already: its commit's answer may have been lost.
         if self._lease.keep(connection, f.lines == before.lines, **values):
-            store(connection, receipt_lines, done.rows, COLUMNS)
+            store(connection, receipt_lines, by_column(done.rows), COLUMNS)
 
     def _check(self, connection: Connection) -> int:
         """The size of the file, which has something to say; Invalid otherwise."""

@@ -20,7 +20,7 @@ def test_one_number_in_all_its_spellings_is_one_subscriber_and_the_rest_repeats(
     spellings = ["0322000004", "84322000004", "+84322000004", "0084322000004", "01622000004", "322000004"]
     rows = [(line, raw, "", "") for line, raw in enumerate(spellings, 2)]
     (found,) = Sifter(1, "viettel").slices([block(*rows)])
-    assert found.good == [(1, 2, 84_322_000_004, None, None)]
+    assert found.good.columns(1) == ([1], [2], [84_322_000_004], [None], [None])
     assert [bad[2] for bad in found.bad] == ["repeated"] * 5
     assert found.repeated == 5
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -197,3 +198,22 @@ def test_every_line_that_is_not_blank_gives_one_row_in_order(lines: list[str]) -
     joined = [line for block in blocks for line in block.lines]
     expected = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     assert joined == (expected if expected[-1] else expected[:-1])
+
+
+_LENGTHS = st.sampled_from([0, 1, 10, LINE_LIMIT // 2, LINE_LIMIT - 7, LINE_LIMIT - 6, LINE_LIMIT])
+_ALIKE = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", " ", "0"]),
+    st.integers(0, 9),
+    _LENGTHS.map("9".__mul__),
+    st.just(",x, y,"),
+)
+
+
+@given(st.lists(_ALIKE | st.text(st.sampled_from("09, á\t"), max_size=12), max_size=12))
+def test_lines_taken_apart_at_once_mean_what_each_means_by_itself(lines: list[str]) -> None:
+    """A last line in quotation marks keeps them from being taken apart at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        together = rows(Path(folder), "\n".join(["phone,area", *lines, ""]))
+        each = rows(Path(folder), "\n".join(["phone,area", *lines, '"0912345678"']))
+    assert together == each[:-1]

@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from app.db import Database
 from app.models import bad_lines, subscribers
-from app.tables.store import store
+from app.tables.store import by_column, store
 from app.tables.upload import File
 from tests.app.batches.files import registered
 
@@ -19,13 +19,14 @@ def test_as_many_rows_as_there_are_come_back_as_they_were(db: Database, count: i
         (batch, n, 84_912_000_000 + n, f"{n:05d}" if n % 3 else None, "vi\\" if n % 5 else None)
         for n in range(count)
     ]
-    db.write(store, subscribers, rows)
+    db.write(store, subscribers, by_column(rows))
     found = db.read(lambda c: c.execute(select(subscribers).order_by(subscribers.c.seq)).all())
     assert [tuple(row) for row in found] == rows
 
 
 def test_rows_of_some_columns_are_in_the_order_of_these(db: Database) -> None:
     batch = registered(db, File("a.csv", "0" * 64, 1)).id
-    db.write(store, bad_lines, [("x\ty\n", "quotes", 7, batch)], ("value", "reason", "line", "batch_id"))
+    columns = by_column([("x\ty\n", "quotes", 7, batch)])
+    db.write(store, bad_lines, columns, ("value", "reason", "line", "batch_id"))
     found = db.read(lambda c: c.execute(select(bad_lines)).one())
     assert tuple(found) == (batch, 7, "quotes", "x\ty\n")
