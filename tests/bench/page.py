@@ -71,7 +71,7 @@ a whole; the page has what each gave last, with the same sizes.
 - **scale**: the same {messages:,} messages by **2 and 4 workers** on one lane, each with its own bind, on
   PostgreSQL (SQLite allows one sender, so it has no such figures); and {large} messages by one.
   **all_cpu_s_per_1000**: of Loa and of the database server, which may be 15% above what {messages:,} take:
-  the mean of two such campaigns, one before and one after it.
+  the mean of six such campaigns, three before and three after it, since so short a one varies by an eighth.
 - **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms (so late the simulator
   answers) is held, by one worker and on PostgreSQL by four that share it. Looked at for {seconds} s, after
   all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second
