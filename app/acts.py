@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from app import audit
-from app.api import Db, Page, Paging, Who, page_of
+from app.api import Db, Page, Paging, Routes, Who, page_of
 from app.audit import Act, Chain
 
-router = APIRouter(prefix="/v1/audit", tags=["audit"])
+router = Routes(prefix="/v1/audit", tags=["audit"])
 
 
 @router.get("")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Generic, Protocol, TypeVar, cast
+from typing import Annotated, Any, Generic, Protocol, TypeVar, cast
 
-from fastapi import Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
@@ -25,6 +26,30 @@ _cookie = APIKeyCookie(
     auto_error=False,
     description="A session, from POST /v1/session; see docs/access.md",
 )
+
+
+PROBLEM_TYPE = "application/problem+json"
+_PROBLEM = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}  # app/problems.py
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"description": "Refused, in words", "content": _PROBLEM},
+    "5XX": {"description": "Not possible now", "content": _PROBLEM},
+}
+
+
+def _name(route: APIRoute) -> str:
+    return route.name
+
+
+class Routes(APIRouter):
+    """Routes as all of Loa's are: behind the gate, named like their functions, with the shape of errors.
+
+    app/main.py takes them as they are: a router that is included has each of its routes made twice, and
+    matches each request twice.
+    """
+
+    def __init__(self, **more: Any) -> None:
+        gate = [Depends(permit)]
+        super().__init__(dependencies=gate, responses=_ERRORS, generate_unique_id_function=_name, **more)
 
 
 def get_db(request: Request) -> Database:

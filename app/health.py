@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app import schema
-from app.api import Db
+from app.api import Db, Routes
 from app.errors import Away
 
-router = APIRouter(tags=["health"])
+router = Routes(tags=["health"])
 
 
 class SchemaAway(Away):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute
 
 from app import acts, health, problems
 from app.access import admin_routes, session_routes
+from app.api import Routes
 from app.batches import routes as batches
 from app.campaigns import event_routes as events
 from app.campaigns import routes as campaigns
@@ -20,7 +20,7 @@ from app.config import Settings
 from app.db import Database
 from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
-from app.gate import cookie_name, permit
+from app.gate import cookie_name
 from app.genuine import routes as genuine
 from app.genuine.desk import Desk
 from app.http import browsers, pages
@@ -45,7 +45,7 @@ from app.reports.intake import routes as intake
 from app.web import rooms
 
 # Each request is held against one route after the other, so the busiest come first.
-ROUTERS: list[APIRouter] = [
+ROUTERS: list[Routes] = [
     receipts.router,
     health.router,
     problems.router,
@@ -76,19 +76,6 @@ _DESCRIPTION = (
 )
 
 
-@cache
-def _routes() -> list[BaseRoute]:
-    """All routes, prepared once for a process: they hold nothing of the application that serves them."""
-    router = APIRouter(
-        responses=problems.RESPONSES,
-        generate_unique_id_function=lambda route: route.name,
-        dependencies=[Depends(permit)],
-    )
-    for each in ROUTERS:
-        router.include_router(each)
-    return router.routes
-
-
 class Application(FastAPI):
     """FastAPI, whose description has every status, examples, and the shape of errors."""
 
@@ -116,7 +103,7 @@ def create_app(
         docs_url=None,  # FastAPI's pages load their scripts from another host
         redoc_url=None,
         redirect_slashes=False,  # it would send callers to whatever host they name
-        routes=_routes(),
+        routes=[route for each in ROUTERS for route in each.routes],
     )
     app.state.settings = settings
     app.state.db = db

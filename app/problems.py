@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, cast
 
 import structlog
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
@@ -15,17 +15,17 @@ from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 
 from app import clock
+from app.api import PROBLEM_TYPE, Routes
 from app.errors import AppError, Conflict, Invalid
 from app.http.pages import page
 from app.logs import mask_text
 
-MEDIA_TYPE = "application/problem+json"
 TYPE = "/docs/errors#"
 # Long enough for a database to come back from a restart, short enough for a person who waits.
 RETRY_AFTER_S = "2"
 
 log = structlog.get_logger()
-router = APIRouter()
+router = Routes()
 
 
 class FieldError(BaseModel):
@@ -46,12 +46,6 @@ class Problem(BaseModel):
     errors: list[FieldError] = Field(default=[], description="one for each field, where fields are wrong")
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    kind: {"description": what, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-    for kind, what in (("4XX", "Refused, in words"), ("5XX", "Not possible now"))
-}
-
-
 def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> Response:
     """The response that says this error: a page for who has asked for a page, else problem+json."""
     errors = errors or [FieldError(field=field, detail=detail) for field, detail in error.faults]
@@ -68,7 +62,7 @@ def respond(request: Request, error: AppError, errors: list[FieldError] | None =
     page_of = getattr(getattr(request.scope.get("app"), "state", None), "problem_page", None)
     shown: Response | None = page_of(request, problem) if page_of else None
     if shown is None:
-        shown = JSONResponse(problem.model_dump(exclude_defaults=True), error.status, media_type=MEDIA_TYPE)
+        shown = JSONResponse(problem.model_dump(exclude_defaults=True), error.status, media_type=PROBLEM_TYPE)
     shown.headers.update(_headers(error))
     return shown
 

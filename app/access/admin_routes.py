@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.access.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
-from app.api import Config, Db, Who
+from app.api import Config, Db, Routes, Who
 from app.auth import Key, keys, people
 from app.auth.passwords import hash_password
 from app.auth.people import Person
 from app.http.acts import Acts, shows_secret, unkeyed
 from app.http.versions import keys_version, people_version
 
-router = APIRouter(prefix="/v1", tags=["access"], route_class=Acts)
+router = Routes(prefix="/v1", tags=["access"], route_class=Acts)
 _LOST = (
     "The key “{0}” was {1} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if "
     "it never reached you, rotate the key (POST /v1/keys/{{name}}/rotate) under a new Idempotency-Key."

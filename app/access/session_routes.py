@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import Depends, Path, Request, Response
 
 from app.access import acts
 from app.access.schemas import (
@@ -17,7 +17,7 @@ from app.access.schemas import (
     PresentBody,
     RecoveryCodes,
 )
-from app.api import Config, Db, Who
+from app.api import Config, Db, Routes, Who
 from app.auth import login, sessions
 from app.auth.login import Login
 from app.auth.passwords import hash_password
@@ -29,7 +29,7 @@ from app.errors import Forbidden
 from app.gate import cookie_name, lifetime_of
 from app.receipts.peers import peer_of
 
-router = APIRouter(prefix="/v1", tags=["access"])
+router = Routes(prefix="/v1", tags=["access"])
 
 
 def get_address(request: Request, settings: Config) -> str:

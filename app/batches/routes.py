@@ -6,12 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Page, Paging, Since, Who, page_by, page_of
+from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
 from app.auth import Caller
 from app.batches import queries
 from app.batches.carriers import check_carrier
@@ -27,7 +27,7 @@ from app.states import BatchState
 from app.tables.spool import spool_path
 from app.tables.upload import Upload
 
-router = APIRouter(prefix="/v1/batches", tags=["batches"])
+router = Routes(prefix="/v1/batches", tags=["batches"])
 
 Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]
 State = Annotated[BatchState | None, Query(description="only in this state", examples=["ready"])]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.api import Id, Who
+from app.api import Id, Routes, Who
 from app.campaigns.watching import Watched
 from app.errors import no_such
 from app.http import events
 from app.http.events import Hub
 
-router = APIRouter(prefix="/v1", tags=["events"])
+router = Routes(prefix="/v1", tags=["events"])
 
 LastId = Annotated[
     str, Header(alias="Last-Event-ID", max_length=64, description="of the last event that you have")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated, NamedTuple
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 
-from app.api import Config, Db, Id, Page, Paging, Since, Who, page_of
+from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
 from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
@@ -24,7 +24,7 @@ from app.http.acts import Acts
 from app.http.versions import versions_of
 from app.states import CampaignState
 
-router = APIRouter(prefix="/v1", tags=["campaigns"], route_class=Acts)
+router = Routes(prefix="/v1", tags=["campaigns"], route_class=Acts)
 IfMatch = Annotated[
     str | None,
     Header(description="the ETag that you have read; without it 428", examples=['"3"']),

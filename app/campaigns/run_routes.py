@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
 from app import clock
-from app.api import Db, Id, Page, Paging, Since, Who, page_of
+from app.api import Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
 from app.campaigns.forecast import Forecast, forecast
@@ -20,7 +20,7 @@ from app.http.acts import Acts
 from app.http.versions import run_version
 from app.states import RunState
 
-router = APIRouter(prefix="/v1/runs", tags=["runs"], route_class=Acts)
+router = Routes(prefix="/v1/runs", tags=["runs"], route_class=Acts)
 
 
 def get_own_run(run_id: Id, db: Db, who: Who) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 
 from app import clock
-from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.campaigns import queries
 from app.campaigns.orders import order
 from app.deadline import order_paper
@@ -20,7 +20,7 @@ from app.reports.renderings import MEDIA_TYPES, PAPERS, Format
 
 PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]
 
-router = APIRouter(prefix="/v1", tags=["deadline"], route_class=Acts)
+router = Routes(prefix="/v1", tags=["deadline"], route_class=Acts)
 
 
 @router.get("/directives/{directive_id}/status")

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
 from app import clock
-from app.api import Books, Db, Id, Limit, Who
+from app.api import Books, Db, Id, Limit, Routes, Who
 from app.dispatch import lanes, unknown
 from app.errors import Invalid
 from app.http.acts import Acts
 from app.phone import mask
 
-router = APIRouter(tags=["dispatch"], route_class=Acts)
+router = Routes(tags=["dispatch"], route_class=Acts)
 
 
 @dataclass(frozen=True, slots=True)

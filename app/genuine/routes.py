@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from fastapi import APIRouter, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.api import Routes
 from app.errors import Invalid, TooLarge
 from app.genuine.advice import ADVICE, LONGEST
 from app.genuine.compare import Finding, Part, Use, Verdict
 from app.genuine.desk import Desk
 
-router = APIRouter(tags=["verify"])
+router = Routes(tags=["verify"])
 
 _BODY_LIMIT = 32 * 1024  # bytes: LONGEST characters of Vietnamese, also where a form spells each byte out
 _TEXT_TOO_LONG = f"Send the text of one SMS, {LONGEST} characters at the most."

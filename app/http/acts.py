@@ -116,10 +116,8 @@ class Acts(APIRoute):
 
 def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint:
     signature = inspect.signature(endpoint)
-    if "http_asked" in signature.parameters or "db" not in signature.parameters:
-        return (
-            endpoint  # done before (a router that is included makes its routes anew), or it changes nothing
-        )
+    if "db" not in signature.parameters:
+        return endpoint  # it changes nothing
     target = versions.target_of(path, signature.parameters)
     wants: dict[str, Endpoint] = {"http_asked": get_asked}
     wants |= {"http_claim": get_claim} if keyed else {}

@@ -10,13 +10,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
+from app.api import Routes
 from app.http.browsers import PAGE_POLICY
 from app.http.description import Document, Operation, operations
 
-router = APIRouter()
+router = Routes()
 
 _STYLE = Path(__file__).with_name("style.css")
 _REF = "#/components/responses/"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import Config, Db, Id, Page, Paging, Who, page_of
+from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.auth import Caller
 from app.batches.carriers import check_carrier
 from app.errors import Forbidden, Invalid
@@ -16,7 +16,7 @@ from app.privacy import certificates, do_not_send
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, Entry
 
-router = APIRouter(prefix="/v1", tags=["privacy"])
+router = Routes(prefix="/v1", tags=["privacy"])
 
 Number = Annotated[str, Field(max_length=LONGEST)]
 Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app import disclosure
-from app.api import Books, Config, Db, Id, Page, Paging, Who, page_by, page_of
+from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
 from app.auth import Caller
 from app.disclosure import Place
 from app.errors import Forbidden, Invalid
@@ -29,7 +29,7 @@ from app.states import BatchState
 from app.tables.spool import spool_path
 from app.tables.upload import Upload
 
-router = APIRouter(prefix="/v1/receipt-files", tags=["receipt files"])
+router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
 
 Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["mobifone"])]
 State = Annotated[BatchState | None, Query(description="only in this state", examples=["ready"])]

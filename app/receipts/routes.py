@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from app import clock
+from app.api import Routes
 from app.errors import AppError, Away, Encoded, Forbidden, Invalid, TooLarge
 from app.metrics import Metrics
 from app.receipts import described
@@ -15,7 +16,7 @@ from app.receipts.peers import peer_of
 from app.receipts.reception import Reception, sound
 from carriers.contract import Misread, WebhookReceipts, WebhookRequest
 
-router = APIRouter(tags=["webhooks"])
+router = Routes(tags=["webhooks"])
 
 # Enough to see what is wrong; the rest is counted.
 _FAULTS_SHOWN = 20

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from sqlalchemy import Connection, select
 
 from app import clock
-from app.api import Books, Config, Db, Id, Page, Paging, Who, page_of
+from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.auth import Caller
 from app.errors import Conflict, Invalid, no_such
 from app.http.acts import get_claim, respond
@@ -24,7 +24,7 @@ from app.reports.frozen import Frozen, Subject, SubjectKind
 from app.reports.rebuild import Proof
 from app.reports.renderings import MEDIA_TYPES
 
-router = APIRouter(prefix="/v1/reports", tags=["reports"])
+router = Routes(prefix="/v1/reports", tags=["reports"])
 
 _FROZEN = TypeAdapter(Frozen)
 _MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
-from app.api import Db, Id, Who
+from app.api import Db, Id, Routes, Who
 from app.reports import history
 from app.reports.by_area import MixedRow
 
-router = APIRouter(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
+router = Routes(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
 
 
 @router.get("/rounds")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from sqlalchemy import Connection
 
 from app import clock
-from app.api import Config, Db, Id, Who
+from app.api import Config, Db, Id, Routes, Who
 from app.auth import Caller
 from app.config import Settings
 from app.errors import NotFound, no_such
@@ -19,7 +19,7 @@ from app.reports.doubts import Doubt, doubts
 from app.reports.figures import CarrierReport
 from app.reports.renderings import MEDIA_TYPES, Format, OfRun, Report, render
 
-router = APIRouter(tags=["reports"])
+router = Routes(tags=["reports"])
 
 
 class FileFormat(StrEnum):

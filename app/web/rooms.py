@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 
+from app.api import Routes
 from app.db import Database
 from app.http.events import Hub
 from app.web import assets
@@ -40,7 +41,7 @@ from app.web.scenes.followed import Follow
 from app.web.scenes.overview import Watch
 from app.web.scenes.pulse import Pulse
 
-ROUTERS: list[APIRouter] = [
+ROUTERS: list[Routes] = [
     assets.router,
     overview.router,
     compose.router,

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection
 
 from app import clock
-from app.api import Config, Db, Id, Who
+from app.api import Config, Db, Id, Routes, Who
 from app.db import Database
 from app.errors import VersionWanted
 from app.http import uploads
@@ -43,7 +43,7 @@ Email = Annotated[
     str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)
 ]
 
-router = APIRouter(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
+router = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
 
 
 class AddresseeBody(Body):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Who
+from app.api import Config, Db, Id, Routes, Who
 from app.auth import Caller
 from app.db import Database
 from app.errors import Invalid
@@ -27,7 +27,7 @@ from app.tables.forms import SIZE_LIMIT
 from app.tables.spool import folder_of
 from app.tables.upload import Upload
 
-router = APIRouter(prefix="/v1", tags=["stated figures"], route_class=Acts)
+router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FOLDER = "uploads"  # whose leftovers the next start clears away, as those of batches

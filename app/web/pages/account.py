@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.access import acts
 from app.access.session_routes import Person, Token, set_cookie
+from app.api import Routes
 from app.auth import login, sessions
 from app.auth.login import Login
 from app.auth.passwords import hash_password
@@ -19,7 +20,7 @@ from app.gate import lifetime_of
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _SECRETS = ("password", "new", "code", "own_password", "own_code")
 _NUMBER = re.compile("[0-9]{1,9}")

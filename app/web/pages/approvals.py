@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id
+from app.api import Id, Routes
 from app.campaigns import approval
 from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.errors import Conflict, Forbidden, Invalid
@@ -19,7 +19,7 @@ from app.web.scenes.inbox import Case, Waiting
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/approvals")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection, select
 
-from app.api import Id
+from app.api import Id, Routes
 from app.batches import queries
 from app.batches.queries import BadLine, Batch
 from app.dispatch import deliveries
@@ -20,7 +20,7 @@ from app.web.scenes import fates
 from app.web.show import Visit, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 FIRST_BAD = 20
 ON_A_PAGE = 50
 _LARGEST = 2**31 - 1

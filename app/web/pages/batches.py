@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 
+from app.api import Routes
 from app.batches import queries
 from app.batches.carriers import check_carrier
 from app.batches.importer import register
@@ -20,7 +21,7 @@ from app.web import listed
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 
-from app.api import Id
+from app.api import Id, Routes
 from app.web import names
 from app.web.scenes import followed
 from app.web.scenes.campaign import campaign_scene
@@ -14,7 +14,7 @@ from app.web.scenes.followed import Followed
 from app.web.scenes.overview import Watch
 from app.web.show import Visit, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 

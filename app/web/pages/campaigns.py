@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection, select
 
+from app.api import Routes
 from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.models import directives, lanes, runs
@@ -16,7 +17,7 @@ from app.states import CampaignState
 from app.web import names
 from app.web.show import Visit, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 30
 _LARGEST = 2**31 - 1
 

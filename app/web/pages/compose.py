@@ -6,10 +6,10 @@ import hashlib
 import secrets
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id
+from app.api import Id, Routes
 from app.campaigns import lifecycle, queries
 from app.campaigns.drafts import DayHours, Draft
 from app.campaigns.queries import Dossier
@@ -27,7 +27,7 @@ from app.web.scenes.estimate import Sizes
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 _REFUSALS = (Invalid, Conflict, VersionChanged)
 _ONCE = "once"  # the field that tells one form from the next: the Idempotency-Key of a page
 

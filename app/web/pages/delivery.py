@@ -5,17 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from sqlalchemy import Connection, select
 
 from app import areas, clock
-from app.api import Id
+from app.api import Id, Routes
 from app.models import campaigns
 from app.receipts import story
 from app.web.scenes import fates
 from app.web.show import Visit, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 Line = Annotated[int, Path(ge=0, le=2**31 - 1)]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app import clock
-from app.api import Id
+from app.api import Id, Routes
 from app.auth.roles import may
 from app.campaigns import directives
 from app.campaigns.schemas import DirectiveBody
@@ -22,7 +22,7 @@ from app.web.scenes import letters
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/directives")

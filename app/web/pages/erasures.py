@@ -7,11 +7,11 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection
 
 from app import clock
-from app.api import Id
+from app.api import Id, Routes
 from app.privacy import certificates, due
 from app.privacy.certificates import Certificate
 from app.privacy.subjects import Kind, Subject, Terms
@@ -19,7 +19,7 @@ from app.web import listed
 from app.web.show import Visit, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 _MOST = 300  # of what is kept are shown; the first to be due first
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 
 from app.access import acts
 from app.access.acts import NewKey
+from app.api import Routes
 from app.auth import keys
 from app.errors import Conflict, Invalid
 from app.web import listed
@@ -17,7 +18,7 @@ from app.web.pages.people import carrier_of, name_of, role_of
 from app.web.show import Entered, Fields, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 Name = Annotated[str, Path(max_length=80)]
 

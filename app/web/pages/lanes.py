@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection, Row
 
 from app import clock
-from app.api import Id
+from app.api import Id, Routes
 from app.auth.roles import may
 from app.dispatch import lanes
 from app.states import LaneState
@@ -18,7 +18,7 @@ from app.web.show import Visit, back, render
 from app.web.words import Said, say
 from carriers.contract import ReceiptLevel
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 # What the receipts of a link prove at best.
 LEVELS: dict[str, Said] = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id
+from app.api import Id, Routes
 from app.auth.roles import may
 from app.notices import outbox
 from app.notices.outbox import Channel, NoticeState
@@ -15,7 +15,7 @@ from app.web import listed
 from app.web.show import Visit, back, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 
 STATES: dict[NoticeState, tuple[str, Said]] = {

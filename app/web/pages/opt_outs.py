@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
+from app.api import Routes
 from app.auth.roles import may
 from app.batches.carriers import check_carrier
 from app.errors import AppError, Forbidden, Invalid
@@ -19,7 +20,7 @@ from app.web.forms.bodies import filled
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 100
 _BETWEEN = re.compile(r"[\n,;]+")
 _SHOWN = 20  # places of what could not be read

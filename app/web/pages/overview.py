@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
+from app.api import Routes
 from app.http import events
 from app.http.events import Hub
 from app.web.scenes import overview as overview_scene
 from app.web.scenes.overview import Watch
 from app.web.show import Visit, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 def get_overview(request: Request) -> Hub[str]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Response
+from fastapi import Path, Response
 from pydantic import TypeAdapter, ValidationError
 
 from app.access import acts, schemas
 from app.access.acts import NewPerson
+from app.api import Routes
 from app.auth import people
 from app.auth.passwords import hash_password
 from app.auth.roles import Role
@@ -17,7 +18,7 @@ from app.web import listed
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 Name = Annotated[str, Path(max_length=80)]
 _NAMES: TypeAdapter[str] = TypeAdapter(schemas.Name)

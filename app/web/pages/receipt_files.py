@@ -8,11 +8,11 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, select
 
-from app.api import Id
+from app.api import Id, Routes
 from app.auth.roles import may
 from app.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
 from app.http import uploads
@@ -29,7 +29,7 @@ from app.web import listed
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 _CAMPAIGNS = 100  # of the newest can one be chosen by name
 

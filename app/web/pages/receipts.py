@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection
 
+from app.api import Routes
 from app.receipts import log
 from app.receipts.log import Before, Why
 from app.web import listed
@@ -14,7 +15,7 @@ from app.web.scenes import fates
 from app.web.show import Visit, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 
 WHY: dict[Why, Said] = {

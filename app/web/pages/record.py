@@ -6,15 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
 from app import audit
+from app.api import Routes
 from app.db import Database
 from app.web.show import Visit, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _PIECE, _EXPORTED = 50, 1000
 Begin = Annotated[str, Query(max_length=120)]

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from sqlalchemy import Connection
 
 from app import clock
-from app.api import Books, Id
+from app.api import Books, Id, Routes
 from app.auth.roles import may
 from app.errors import Conflict, Invalid, no_such
 from app.reports import carrier_report, differences, freeze, frozen, rebuild, stated, subjects
@@ -30,7 +30,7 @@ from app.web.scenes.sheets import sheets
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _PIECE = 30
 AT_ONCE = 50_000  # a report reads every message: one of more than these is built when somebody asks for it

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, cast
 
-from fastapi import APIRouter, Header, Response
+from fastapi import Header, Response
 from sqlalchemy import Connection
 
-from app.api import Id
+from app.api import Id, Routes
 from app.auth.roles import may
 from app.campaigns import queries, runs
 from app.campaigns.runs import Verb
@@ -21,7 +21,7 @@ from app.web.scenes.run import run_scene
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 DONE: dict[Verb, Said] = {

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from app.access import acts
 from app.access.session_routes import Address, Token
+from app.api import Routes
 from app.auth import login, people
 from app.auth.login import Login
 from app.auth.throttle import TooManyAttempts
@@ -15,7 +16,7 @@ from app.auth.vault import vault_of
 from app.errors import Conflict, Forbidden, Invalid, Unauthorised
 from app.web.show import Entered, Fields, Visit, Visiting, refused, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _QUIET = 4  # modules of white around the code, by its standard
 

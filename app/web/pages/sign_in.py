@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from app.access.session_routes import Address, set_cookie
+from app.api import Routes
 from app.auth import login, sessions
 from app.auth.login import Login
 from app.auth.sessions import CsrfRefused
@@ -15,7 +16,7 @@ from app.gate import cookie_name, lifetime_of
 from app.web.show import LANGUAGE, Entered, Fields, Filled, Visit, Visiting, back, own_path, refused, render
 from app.web.words import LANGUAGES, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 _YEAR_S = 31_536_000
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
+from app.api import Routes
 from app.auth.roles import may
 from app.campaigns import texts, wordings
 from app.web.forms import purposes
 from app.web.show import Visit, render
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 
 @router.get("/texts")

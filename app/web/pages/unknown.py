@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 from sqlalchemy import Connection, Row
 
 from app import clock
-from app.api import Id
+from app.api import Id, Routes
 from app.auth.roles import may
 from app.campaigns import queries
 from app.campaigns.queries import Run
@@ -22,7 +22,7 @@ from app.phone import mask
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 _LINE = re.compile(r"(\d{1,9})-(\d{1,9})")
 _LONGEST = 500

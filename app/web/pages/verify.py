@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
+from app.api import Routes
 from app.errors import AppError, Invalid
 from app.genuine import routes as genuine
 from app.genuine.advice import ADVICE, LONGEST
@@ -14,7 +15,7 @@ from app.http.rates import TooOften
 from app.web.show import Visit, Visiting, render
 from app.web.words import Said, say
 
-router = APIRouter(include_in_schema=False)
+router = Routes(include_in_schema=False)
 
 TONES = {
     Verdict.GENUINE: "good",

@@ -78,8 +78,6 @@ WORDS = {
     "(theo {})": _PAPER,
     "{} tin": _PAPER,
     "Loa: errors": _API,
-    "Refused, in words": _API,
-    "Not possible now": _API,
     "Value error, ": _LOG,
     "no answer after {} s": _LOG,
     "the server has closed the connection": _LOG,
