@@ -3,7 +3,7 @@ FROM python:3.12-slim AS build
 WORKDIR /src
 COPY requirements.lock ./
 # Hashes are checked here; the image itself then takes only what Loa needs to run, from these files.
-RUN pip wheel --no-cache-dir --require-hashes --requirement requirements.lock --wheel-dir /wheels
+RUN pip wheel --no-cache-dir --require-hashes --no-deps --requirement requirements.lock --wheel-dir /wheels
 COPY . ./
 RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
     && python -m venv /opt/loa \
