@@ -106,8 +106,9 @@ def row_bytes(
     values[0::4], values[1::4] = lines, phones
     values[2::4] = [area or "" for area in areas]
     values[3::4] = [language or "" for language in languages]
-    # One text filled in at once, for half of what a text for each row costs.
-    return ("%d %d %s %s\n" * len(lines) % tuple(values)).encode()
+    # One text filled in at once costs half of one for each row. %s, not %d: whoever alters a row in SQLite can
+    # put a fraction there, or no number.
+    return ("%s %s %s %s\n" * len(lines) % tuple(values)).encode()
 
 
 def rows_altered(connection: Connection, batch_id: int) -> bool:

@@ -88,7 +88,19 @@ def exchanged(c: Connection) -> None:
     c.execute(text("UPDATE subscribers SET seq = 4 WHERE seq = 5"))
 
 
-@pytest.mark.parametrize("alter", [one_digit, another_area, another_language, one_more, one_fewer, exchanged])
+def a_fraction(c: Connection) -> None:
+    """SQLite keeps in a column of numbers whatever it is given."""
+    c.execute(text("UPDATE subscribers SET phone = phone + 0.5 WHERE seq = 5"))
+
+
+def no_number(c: Connection) -> None:
+    c.execute(text("UPDATE subscribers SET phone = phone || 'x' WHERE seq = 5"))
+
+
+ALTERED = [one_digit, another_area, another_language, one_more, one_fewer, exchanged, a_fraction, no_number]
+
+
+@pytest.mark.parametrize("alter", ALTERED)
 def test_a_run_of_altered_rows_is_stopped_before_any_of_them_is_queued(
     sqlite_url: str, tmp_path: Path, alter: Any
 ) -> None:
