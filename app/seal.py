@@ -106,7 +106,7 @@ def row_bytes(
     values[0::4], values[1::4] = lines, phones
     values[2::4] = [area or "" for area in areas]
     values[3::4] = [language or "" for language in languages]
-    # One text filled in at once costs half of one for each row. %s, not %d: whoever alters a row in SQLite can
+    # One text filled in at once costs half of one for each row. %s, not %d: who alters a row in SQLite can
     # put a fraction there, or no number.
     return ("%s %s %s %s\n" * len(lines) % tuple(values)).encode()
 
