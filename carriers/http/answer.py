@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import ssl
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import httpx
 
@@ -22,12 +24,16 @@ _ANY_FORMAT = zlib.MAX_WBITS | 32  # of zlib: gzip and deflate, told apart by th
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer of the carrier; `retry_after_s` as its header says, None where it says nothing."""
+    """A whole answer of the carrier; `retry_after_s` as its header says, None where it says nothing.
+
+    own: what the link's settings say of this HTTP status (`http_statuses`), "" where they say nothing.
+    """
 
     status: int
     body: bytes
     content_type: str = ""
     retry_after_s: float | None = None
+    own: str = ""
 
     @property
     def text(self) -> str:
@@ -39,31 +45,57 @@ class Answer:
 Failure = Deferred | Halted | Rejected | Unknown
 
 
+# What a server says before it has worked a request off: our account or address, the request's form, our pace.
+_ACCOUNT = frozenset({401, 403, 407})
+_ADDRESS = frozenset({404, 405, 410, 421})
+_FORM = frozenset({400, 402, 411, 413, 414, 415, 417, 422, 426, 428, 431, 451})
+# The words that a link's settings may have for a status.
+NOT_TAKEN_WORDS = ("deferred", "throttled", "halted")
+STATUS_WORDS = (*NOT_TAKEN_WORDS, "unknown")
+
+
 def failure_of(answer: Answer) -> Failure | None:
     """What an answer's HTTP status says of messages, for all carriers; None for 200, whose body says more.
 
-    Not taken for certain: 429 and 503 (too fast, or not now), 408 and 425 (not heard to the end), 401 and
-    403 (our account), 404 and 405 (our address), 3xx and other 4xx (our way of asking). No carrier refuses a
-    single message by a status, so what refuses by one would refuse all: a person has to look. Perhaps
-    taken: 500, 502 and 504, since what stands behind a gateway may have read the request before it failed.
+    The link's own word for a status goes first. Not taken for certain: 429 and 425 (too fast, too early),
+    401, 403 and 407 (our account), 404 and 405 (our address), 400 and its like (the request's form). No
+    carrier refuses a single message by a status: what refuses by one would refuse all, so a person looks.
+
+    Perhaps taken: everything else. A gateway gives 503 as well as 502 and 504 when its backend's answer is
+    lost, 408 when it waited too long, 409 when it sent the request twice; a page that has done its work
+    redirects (3xx), and a server that finds no form for its answer says 406 after the work is done.
     """
-    match answer.status:
-        case 200:
-            return None
-        case 429:
-            return Deferred("http 429", pause(answer), throttled=True)
-        case 408 | 425 | 503:
-            return Deferred(f"http {answer.status}", pause(answer), counts=True)
-        case 401 | 403 | 407:
-            return Halted(f"http {answer.status}", "The carrier refuses our account or our address.")
-        case 404 | 405 | 410 | 421:
-            return Halted(f"http {answer.status}", "The carrier knows no such address: check base_url.")
-        case status if 300 <= status < 400:
-            return Halted(f"http {status}", "The carrier sends us to another address: check base_url.")
-        case status if 400 <= status < 500:
-            return Halted(f"http {status}", "The carrier does not take our requests: check base_url.")
-        case status:
-            return Unknown(f"the carrier answered with HTTP {status}")
+    status = answer.status
+    if answer.own or status == 200:
+        return _by_settings(answer) if answer.own else None
+    if status == 429:
+        return Deferred("http 429", pause(answer), throttled=True)
+    if status == 425:
+        return Deferred("http 425", pause(answer), counts=True)
+    if status in _ACCOUNT:
+        return Halted(f"http {status}", "The carrier refuses our account or our address.")
+    if status in _ADDRESS:
+        return Halted(f"http {status}", "The carrier knows no such address: check base_url.")
+    if status in _FORM:
+        return Halted(f"http {status}", "The carrier does not take our requests: check base_url.")
+    return Unknown(f"the carrier answered with HTTP {status}")
+
+
+def _by_settings(answer: Answer) -> Failure:
+    code = f"http {answer.status}"
+    if answer.own == "unknown":
+        return Unknown(f"the carrier answered with HTTP {answer.status}")
+    if answer.own == "halted":
+        return Halted(code, "The link's setting http_statuses has this status stop the lane.")
+    throttled = answer.own == "throttled"
+    return Deferred(code, pause(answer), counts=not throttled, throttled=throttled)
+
+
+def redirected(answer: Answer) -> Halted | None:
+    """The halt that a redirect is for the link, whatever became of the message that met it."""
+    if answer.own or not 300 <= answer.status < 400:
+        return None
+    return Halted(f"http {answer.status}", "The carrier sends us to another address: check base_url.")
 
 
 def pause(answer: Answer) -> float:
@@ -76,8 +108,10 @@ def _seconds(header: str | None) -> float | None:
     return float(header) if header and header.isascii() and header.isdecimal() else None
 
 
-async def read_answer(response: httpx.Response, longest_kb: int) -> Answer | Unknown:
-    """The whole answer, of at most so many kB; Unknown where it can't be read."""
+async def read_answer(
+    response: httpx.Response, longest_kb: int, own: Mapping[int, str] = MappingProxyType({})
+) -> Answer | Failure:
+    """The whole answer, of at most so many kB; Unknown where it can't be read. own: words for statuses."""
     headers, longest = response.headers, longest_kb * 1024
     body = await _body(response, longest)
     if body is None:
@@ -85,7 +119,8 @@ async def read_answer(response: httpx.Response, longest_kb: int) -> Answer | Unk
     if len(body) > longest:
         return Unknown(f"the answer is longer than {longest_kb} kB")
     retry_after_s = _seconds(headers.get("retry-after"))
-    return Answer(response.status_code, body, headers.get("content-type", ""), retry_after_s)
+    status = response.status_code
+    return Answer(status, body, headers.get("content-type", ""), retry_after_s, own.get(status, ""))
 
 
 async def _body(response: httpx.Response, longest: int) -> bytes | None:

@@ -30,7 +30,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, why
+from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected, why
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.text import segments
 
@@ -39,6 +39,7 @@ for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 CLOSED = Deferred("link closed", retry_after_s=1.0)
+HELD_BACK = Deferred("link held back", retry_after_s=1.0)
 # A carrier that leaves everything unclear is tried again so often at least.
 _LONGEST_SILENCE_S = 300.0
 _FEWEST_UNCLEAR = 3
@@ -76,12 +77,15 @@ class HttpCarrier(ABC):
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
         self._unclear_in_a_row = self._strange_in_a_row = 0
+        self._lost_probes = 0
+        self._probing = False  # one message is out alone to see whether answers come again
+        self._redirect: Halted | None = None
 
     # ---- contract.Carrier
 
     async def open(self) -> None:
         """Take messages from now on; a halted link tries again."""
-        self._halted = None
+        self._halted = self._redirect = None
         self._not_before = 0.0
         self._strange_in_a_row = 0
         self._client = self._client or self._new_client()
@@ -117,7 +121,7 @@ class HttpCarrier(ABC):
         """Return when a message may go; while the link is held back or halted, wait."""
         while True:
             wait_s = self._not_before - asyncio.get_running_loop().time()
-            if self._client is not None and self._halted is None and wait_s <= 0:
+            if self._client is not None and not (self._halted or self._probing) and wait_s <= 0:
                 return
             await asyncio.sleep(max(0.05, min(wait_s, 1.0)))
 
@@ -156,31 +160,43 @@ class HttpCarrier(ABC):
 
     async def _submit_some(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         async with self._room:
-            refusal = self.refusal()
+            refusal = self.refusal() or (HELD_BACK if self._probing else None)
             if refusal is not None:
                 return [refusal] * len(some)
-            results = await self.hand_over(some)
-            self._weigh(results)
-        halted = next((result for result in results if isinstance(result, Halted)), None)
+            probes = self._probing = self._too_unclear() >= 0
+            try:
+                results = await self.hand_over(some)
+            finally:
+                self._probing = self._probing and not probes
+            self._weigh(results, probes)
+        self._look_for_a_halt(results)
+        return results
+
+    def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
+        """A refusal that holds for all; a redirect too, though what met it is unknown."""
+        halted = next((result for result in results if isinstance(result, Halted)), self._redirect)
         if halted is not None and self._halted is None:
             self._halted = halted
             self.log.error("link halted", code=halted.code)
-        return results
 
-    def _weigh(self, results: Sequence[SubmitResult]) -> None:
+    def _too_unclear(self) -> int:
+        """By how many unclear results in a row the link has passed what it bears; below 0: by none."""
+        return self._unclear_in_a_row - max(_FEWEST_UNCLEAR, self._http.in_flight)
+
+    def _weigh(self, results: Sequence[SubmitResult], probes: bool) -> None:
         """Pause a link that leaves everything unclear, so that no batch becomes unknown message by message.
 
         Lost answers, or pages of a broken gateway: as many in a row as may be under way, and not one verdict.
-        Fewer than twice as many become unknown before the link pauses.
+        Fewer than twice as many become unknown before the link pauses; afterwards one goes alone after each
+        pause, until a verdict comes.
         """
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
-            self._unclear_in_a_row = 0
+            self._unclear_in_a_row = self._lost_probes = 0
         elif any(isinstance(result, Unknown) for result in results):
             self._unclear_in_a_row += 1
-            too_many = self._unclear_in_a_row - max(_FEWEST_UNCLEAR, self._http.in_flight)
-            if too_many >= 0:
-                rounds = min(1 + too_many // self._http.in_flight, 10)
-                self.hold_back(min(PAUSE_S * 2.0**rounds, _LONGEST_SILENCE_S))
+            self._lost_probes = min(self._lost_probes + probes, 10)
+            if self._too_unclear() >= 0:
+                self.hold_back(min(PAUSE_S * 2.0 ** (1 + self._lost_probes), _LONGEST_SILENCE_S))
 
     def refusal(self) -> Halted | Deferred | None:
         """Why nothing may be sent at this moment; None where it may."""
@@ -230,9 +246,15 @@ class HttpCarrier(ABC):
                 answer = await self._exchange(client, method, self._http.base_url + path, request)
         except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS that fails under the answer
             return self._failed(error, progress)
-        if isinstance(answer, Answer) and answer.status in (429, 503) and answer.retry_after_s:
-            self.hold_back(pause(answer))
+        if isinstance(answer, Answer):
+            self._note(answer)
         return answer
+
+    def _note(self, answer: Answer) -> None:
+        """What the status says of the link, beside what it says of the message."""
+        if answer.status == 503 or (answer.status == 429 and answer.retry_after_s):
+            self.hold_back(pause(answer))
+        self._redirect = redirected(answer) or self._redirect
 
     def _failed(self, error: Exception, progress: _Progress) -> Failure:
         if isinstance(error, _NO_CONNECTION) or progress.is_untold:
@@ -244,7 +266,7 @@ class HttpCarrier(ABC):
         self, client: httpx.AsyncClient, method: str, address: str, request: Mapping[str, Any]
     ) -> Answer | Failure:
         async with client.stream(method, address, **request) as response:
-            return await read_answer(response, self._http.longest_answer_kb)
+            return await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
 
 
 class _Progress:

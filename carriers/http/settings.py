@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from carriers.contract import LinkError, LinkOptions
+from carriers.http.answer import STATUS_WORDS
 from carriers.options import by, number, seconds, string, whole
 
 
@@ -28,6 +31,15 @@ def proxy(value: object) -> str:
     if urlsplit(str(value)).scheme not in ("http", "https") or not _is_sound(str(value)):
         raise ValueError("must be the address of an HTTP proxy, such as http://proxy.example.vn:3128")
     return str(value)
+
+
+def http_statuses(value: object) -> Mapping[int, str]:
+    """What this carrier's HTTP statuses mean by its contract, such as {"503" = "deferred"}."""
+    if not isinstance(value, Mapping) or not set(map(str, value.values())) <= set(STATUS_WORDS):
+        raise ValueError(f"must be a table of HTTP statuses with words out of: {', '.join(STATUS_WORDS)}")
+    if not all(re.fullmatch(r"[2-5]\d\d", str(status)) and str(status) != "200" for status in value):
+        raise ValueError("must name HTTP statuses from 201 to 599; 200 is an answer, and its body says which")
+    return {int(str(status)): str(word) for status, word in value.items()}
 
 
 def _is_sound(address: str) -> bool:
@@ -53,6 +65,8 @@ class HttpSettings:
     # Below what carriers keep an idle connection: one that they close under a request makes it unknown.
     keep_alive_s: float = field(default=4.0, metadata=by(seconds(0, 600)))
     longest_answer_kb: int = field(default=1024, metadata=by(whole(1, 100_000)))
+    # What the contract says of a status that else is unknown, or otherwise read (answer.failure_of).
+    http_statuses: Mapping[int, str] = field(default_factory=dict, metadata=by(http_statuses))
     ca_file: str = field(default="", metadata=by(string(400)))
     client_cert: str = field(default="", metadata=by(string(400)))
     client_key: str = field(default="", metadata=by(string(400)))

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
-from carriers.http import Answer, failure_of, quoted
+from carriers.http import Answer, failure_of, quoted, redirected
 from carriers.mobifone.settings import Refusal
 
 
@@ -28,18 +28,16 @@ class Row(NamedTuple):
 
 
 # Only 200 is evidenced. The others are read as the HTTP statuses whose numbers they are, and a contract's own
-# ones go before them (setting `statuses`). Any status that is not here is a refusal without a word.
+# ones go before them (setting `statuses`). 408, 409 and 5xx may stand for a message that was taken. Any other
+# status is a refusal without a word.
 TABLE: Sequence[Row] = (
     Row("200", Accepted(), "M1 M2 M3 M4 M5 M6"),
     Row("401", Session.ENDED, "not evidenced"),
     Row("429", Deferred("429", 1.0, throttled=True), "not evidenced"),
-    Row("500", Unknown("MobiFone answered with status 500"), "not evidenced"),
-    Row("502", Unknown("MobiFone answered with status 502"), "not evidenced"),
-    Row("503", Deferred("503", 1.0, counts=True), "not evidenced"),
-    Row("504", Unknown("MobiFone answered with status 504"), "not evidenced"),
 )
 _ROWS = {row.status: row.becomes for row in TABLE}
 # Plain text, with HTTP status 401: M1 has the first two, M4 the third.
+_PERHAPS_TAKEN = re.compile(r"408|409|5[0-9][0-9]")
 ENDED_WORDS = ("sessionexpired", "sidnotpassed", "notloggedin")
 
 
@@ -87,6 +85,8 @@ def verdict(answer: Answer, own: Mapping[str, Refusal], secrets: Sequence[str]) 
     if words.status in own:
         return own[words.status]
     kept = quoted(f"{words.status} {words.message}", *secrets)
+    if _PERHAPS_TAKEN.fullmatch(words.status):
+        return Unknown(f"MobiFone answered with status {words.status}")
     return _ROWS.get(words.status) or Rejected(kept, Reason.OTHER)
 
 
@@ -94,14 +94,14 @@ def login_verdict(answer: Answer, secrets: Sequence[str]) -> str | Deferred | Ha
     """The session's id; or why there is none, so that nothing was sent."""
     words = said(answer)
     if words is None or answer.status != 200:
-        failed = failure_of(answer)
+        failed = redirected(answer) or failure_of(answer)
         if isinstance(failed, Deferred | Halted):
             return failed
         return Deferred("login: the answer can't be read", retry_after_s=5.0)
     if words.status == "200":
         return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
     kept = quoted(f"{words.status} {words.message}", *secrets)
-    if words.status in ("429", "500", "502", "503", "504"):
+    if words.status == "429" or _PERHAPS_TAKEN.fullmatch(words.status):
         return Deferred(f"login {kept}", retry_after_s=5.0, throttled=words.status == "429")
     return Halted(
         f"login {words.status}"[:40],

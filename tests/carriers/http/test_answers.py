@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Unknown
+from carriers.contract import Accepted, Deferred, Halted, LinkError, OutboundSms, Unknown
 from carriers.http import Answer, failure_of, quoted
 from tests.carriers.http.peer import OK, Peer, answering, letters, link, page
 
@@ -87,10 +87,11 @@ async def test_what_can_not_be_read_is_unknown(data: bytes) -> None:
 
 
 STATUSES = [
-    *((status, Unknown) for status in (201, 202, 204, 299, 500, 501, 502, 504, 520, 599)),
-    *((status, Halted) for status in (301, 302, 303, 307, 308, 304)),
-    *((status, Halted) for status in (400, 401, 403, 404, 405, 406, 407, 410, 413, 415, 421, 422, 451)),
-    *((status, Deferred) for status in (408, 425, 429, 503)),
+    *((status, Unknown) for status in (201, 202, 204, 299, 500, 501, 502, 503, 504, 505, 507, 520, 599)),
+    *((status, Unknown) for status in (301, 302, 303, 307, 308, 304)),
+    *((status, Unknown) for status in (406, 408, 409, 412, 418, 423, 424, 444, 460, 499)),
+    *((status, Halted) for status in (400, 401, 403, 404, 405, 407, 410, 413, 415, 421, 422, 451)),
+    *((status, Deferred) for status in (425, 429)),
 ]
 
 
@@ -102,15 +103,42 @@ async def test_every_status_says_of_messages_what_it_says_everywhere(status: int
 
 def test_only_too_fast_slows_the_lane_and_only_trouble_uses_up_patience() -> None:
     assert failure_of(Answer(429, b"")) == Deferred("http 429", 1.0, throttled=True)
-    assert failure_of(Answer(503, b"", retry_after_s=7.0)) == Deferred("http 503", 7.0, counts=True)
-    assert failure_of(Answer(503, b"", retry_after_s=1e9)) == Deferred("http 503", 3600.0, counts=True)
+    assert failure_of(Answer(425, b"", retry_after_s=7.0)) == Deferred("http 425", 7.0, counts=True)
+    assert failure_of(Answer(429, b"", retry_after_s=1e9)) == Deferred("http 429", 3600.0, throttled=True)
     assert failure_of(Answer(200, b"")) is None
 
 
 @pytest.mark.parametrize("said", ["soon", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "\u0661"])
 async def test_a_strange_retry_after_means_a_second(said: str) -> None:
-    result = await result_of(page(b"", f"Retry-After: {said}", status="503 Busy"))
-    assert result == Deferred("http 503", 1.0, counts=True)
+    result = await result_of(page(b"", f"Retry-After: {said}", status="429 Busy"))
+    assert result == Deferred("http 429", 1.0, throttled=True)
+
+
+OWN_WORDS = [
+    ("503", "deferred", "503 Busy", Deferred("http 503", 7.0, counts=True)),
+    (503, "throttled", "503 Busy", Deferred("http 503", 7.0, throttled=True)),
+    ("408", "deferred", "408 Slow", Deferred("http 408", 7.0, counts=True)),
+    ("403", "unknown", "403 No", Unknown("the carrier answered with HTTP 403")),
+    ("302", "deferred", "302 Night", Deferred("http 302", 7.0, counts=True)),
+]
+
+
+@pytest.mark.parametrize(("status", "word", "said", "result"), OWN_WORDS)
+async def test_the_links_settings_say_what_this_carriers_status_means(
+    status: object, word: str, said: str, result: object
+) -> None:
+    data = page(b"", "Retry-After: 7", status=said)
+    assert await result_of(data, http_statuses={status: word}) == result
+    assert isinstance(await result_of(page(b"", status="504 Late"), http_statuses={status: word}), Unknown)
+
+
+@pytest.mark.parametrize(
+    "table", [{"200": "deferred"}, {"5xx": "deferred"}, {"503": "retry"}, "503", {"99": "halted"}]
+)
+async def test_a_table_of_statuses_that_can_not_be_meant_names_the_setting(table: object) -> None:
+    with pytest.raises(LinkError, match="http_statuses must"):
+        async with link("http://127.0.0.1:9", http_statuses=table):
+            pass
 
 
 def sms(phone: str, text: str = "A", sender: str = "CONGAN", again: bool = False) -> OutboundSms:

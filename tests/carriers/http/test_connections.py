@@ -91,14 +91,19 @@ async def test_a_cancelled_call_sends_nothing_that_has_not_begun() -> None:
         assert len(peer.requests) == 2
 
 
-async def test_a_redirect_is_not_followed() -> None:
+async def test_a_redirect_is_not_followed_and_stops_the_link_though_its_message_is_unknown() -> None:
     async with Peer() as other:
         moved = page(b"", f"Location: {other.url}/send", status="307 Temporary Redirect")
         async with Peer(answering(moved)) as peer, link(peer.url) as carrier:
             (result,) = await carrier.submit(letters(1))
-            assert isinstance(result, Halted)
-            assert "base_url" in result.reason
-            assert carrier.halted() == result
+            assert isinstance(result, Unknown)
+            halted = carrier.halted()
+            assert halted is not None
+            assert "base_url" in halted.reason
+            assert await carrier.submit(letters(2)) == [halted] * 2
+            peer.handle = answering(OK)
+            await carrier.open()
+            assert await carrier.submit(letters(1)) == [Accepted()]
         assert other.requests == []
 
 

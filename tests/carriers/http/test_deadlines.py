@@ -119,6 +119,7 @@ async def test_a_reset_in_place_of_an_answer_is_unknown() -> None:
 
 UNCLEAR = {
     "silence": silent,
+    "a gateway that has lost the answer": answering(page(b"", status="503 Backend fetch failed")),
     "a gateway's page": answering(page(b"<html></html>", status="502 Bad Gateway")),
     "another page": answering(page(b"<html>Maintenance</html>")),
 }
@@ -154,6 +155,20 @@ async def test_the_pause_grows_until_a_verdict_comes() -> None:
         assert carrier.refusal() is None
 
 
+async def test_after_a_pause_one_message_goes_alone_until_a_verdict_comes() -> None:
+    async with Peer(UNCLEAR["another page"]) as peer, link(peer.url, in_flight=4) as carrier:
+        await carrier.submit(letters(20))
+        for _ in range(3):
+            await carrier.open()  # as if the pause were over
+            results = await carrier.submit(letters(12))
+            assert [type(each) for each in results].count(Unknown) == 1
+            assert not any(isinstance(each, Deferred) and each.counts for each in results)
+        peer.handle = ok
+        await carrier.open()
+        assert await carrier.submit(letters(1)) == [Accepted()]
+        assert await carrier.submit(letters(12)) == [Accepted()] * 12
+
+
 async def test_lost_answers_among_others_hold_nothing_back() -> None:
     async def every_third(wire: Wire, request: Request) -> None:
         if len(peer.requests) % 3 == 0:
@@ -170,7 +185,7 @@ async def test_lost_answers_among_others_hold_nothing_back() -> None:
 async def test_the_link_waits_as_long_as_the_carrier_says() -> None:
     busy = page(b"", "Retry-After: 1", status="503 Service Unavailable")
     async with Peer(answering(busy)) as peer, link(peer.url) as carrier:
-        assert await carrier.submit(letters(1)) == [Deferred("http 503", 1.0, counts=True)]
+        assert await carrier.submit(letters(1)) == [Unknown("the carrier answered with HTTP 503")]
         (held,) = await carrier.submit(letters(1))
         assert isinstance(held, Deferred)
         assert 0 < held.retry_after_s <= 1

@@ -59,7 +59,9 @@ SENDS: list[tuple[str, httpx.Response, SubmitResult]] = [
     ("session, as a status", saying('"401"', "SessionExpired"), ENDED_TWICE),
     ("trouble, as a status", saying('"500"'), Unknown("MobiFone answered with status 500")),
     ("trouble behind it, as a status", saying('"502"'), Unknown("MobiFone answered with status 502")),
-    ("not now, as a status", saying('"503"'), Deferred("503", 1.0, counts=True)),
+    ("not now, as a status", saying('"503"'), Unknown("MobiFone answered with status 503")),
+    ("too slow, as a status", saying("408"), Unknown("MobiFone answered with status 408")),
+    ("another trouble, as a status", saying('"520"'), Unknown("MobiFone answered with status 520")),
     ("no answer behind it, as a status", saying('"504"'), Unknown("MobiFone answered with status 504")),
     # HTTP's own
     (
@@ -72,7 +74,8 @@ SENDS: list[tuple[str, httpx.Response, SubmitResult]] = [
         httpx.Response(502, html="<html></html>"),
         Unknown("the carrier answered with HTTP 502"),
     ),
-    ("not now", httpx.Response(503), Deferred("http 503", 1.0, counts=True)),
+    ("not now", httpx.Response(503), Unknown("the carrier answered with HTTP 503")),
+    ("elsewhere", httpx.Response(302), Unknown("the carrier answered with HTTP 302")),
     ("too many", httpx.Response(429), Deferred("http 429", 1.0, throttled=True)),
     # nothing that can be read
     ("a page with status 200", httpx.Response(200, html="<html>Login</html>"), UNREADABLE),

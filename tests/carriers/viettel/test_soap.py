@@ -127,9 +127,9 @@ async def test_a_fault_is_quoted_without_our_secrets() -> None:
 @pytest.mark.parametrize(
     ("status", "kind"),
     [
-        *[(each, Halted) for each in (302, 400, 401, 403, 404)],
-        *[(each, Deferred) for each in (429, 503)],
-        *[(each, Unknown) for each in (204, 500, 502, 504)],
+        *[(each, Halted) for each in (400, 401, 403, 404)],
+        *[(each, Deferred) for each in (425, 429)],
+        *[(each, Unknown) for each in (204, 302, 406, 408, 500, 502, 503, 504)],
     ],
 )
 async def test_another_status_says_what_it_says_everywhere(status: int, kind: type) -> None:

@@ -14,7 +14,12 @@ from carriers.vnpt.settings import DAYS, VnptSettings, read
 from carriers.vnpt.words import STATUSES, TABLE
 
 PAPER = (Path(__file__).parents[3] / "docs" / "carriers" / "vnpt.md").read_text("utf-8")
-SPELT = {"blocked_hours": BLOCKED, "receipt_level": "by `traffic", "schedule_format": next(iter(DAYS))}
+SPELT = {
+    "blocked_hours": BLOCKED,
+    "http_statuses": "none",
+    "receipt_level": "by `traffic",
+    "schedule_format": next(iter(DAYS)),
+}
 
 
 def section(title: str) -> str:

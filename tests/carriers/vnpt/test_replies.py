@@ -82,12 +82,13 @@ async def test_words_of_any_kind_do_not_spoil_the_verdict(respx_mock: respx.Mock
         (500, Unknown),
         (502, Unknown),
         (504, Unknown),
-        (503, Deferred),
+        (503, Unknown),
+        (408, Unknown),
         (429, Deferred),
         (401, Halted),
         (403, Halted),
         (404, Halted),
-        (302, Halted),
+        (302, Unknown),
     ],
 )
 @pytest.mark.parametrize("body", ["<html>Bad Gateway</html>", '{"RPLY":{"ERROR":"0"}}'])
