@@ -72,7 +72,7 @@ class Erasing(Store):
         return self.drop_detached(connection, campaign_id)
 
     def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Count one table that was detached, and drop it; rows by table, nothing where there is none."""
+        """Count what was detached, and drop it; rows by table, nothing where there is none."""
         return {}
 
 

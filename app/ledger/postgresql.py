@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Table, select
 
+from app.errors import Away
 from app.ledger.arrays import array, shape, spread
 from app.ledger.contract import Lane, Lease, Slice
 from app.ledger.erasing import Erasing
@@ -120,9 +122,12 @@ _STANDING = """
      WHERE d.campaign_id = v.campaign_id AND d.batch_id = v.batch_id AND d.seq = v.seq
 """
 _MOMENT = f"""
-    SELECT {_NOW}, ARRAY(SELECT subject_id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL),
+    WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL)
+    SELECT {_NOW}, ARRAY(SELECT id FROM closed),
            ARRAY(SELECT DISTINCT campaign_id FROM runs WHERE state NOT IN ('planned', 'finished', 'cancelled')
-                    AND to_regclass('submissions_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
+                    AND campaign_id NOT IN (SELECT id FROM closed)
+                    AND to_regclass('submissions_c' || campaign_id) IS NOT NULL
+                    AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
 """  # noqa: S608 - constants of ours; values are bound
 _QUARANTINED = """
     SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
@@ -186,16 +191,22 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
                 connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {table}_c{campaign_id:d}")
 
     def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Count one table that was detached, and drop it: a file that goes, and no row that is deleted."""
+        """Count the tables that were detached, and drop them all at once: files that go, no row is deleted.
+
+        All or none, or receipts would meet a campaign that has its submissions and not its deliveries.
+        """
+        counts: dict[str, int] = {}
         for table in _PARTITIONED:
             name = f"{table}_c{campaign_id:d}"
             there = connection.exec_driver_sql("SELECT to_regclass(%(name)s)", {"name": name}).scalar()
             if there and not connection.exec_driver_sql(_ATTACHED, {"name": name}).first():
                 # The name is put together from constants and a number.
-                rows = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
-                connection.exec_driver_sql(f"DROP TABLE {name}")
-                return {table: int(rows), "partitions": 1}
-        return {}
+                counts[table] = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
+        if counts:
+            gone = ", ".join(f"{table}_c{campaign_id:d}" for table in counts)
+            connection.exec_driver_sql(f"DROP TABLE {gone}")
+            counts["partitions"] = len(counts)
+        return counts
 
     def now_ms(self, connection: Connection) -> int:
         """The server's clock."""
@@ -309,7 +320,11 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
             each = {f"c{campaign:d}": _FIND.format(asked=rows, own=f"_c{campaign:d}") for campaign in within}
             found = ", ".join(f"{name} AS ({query})" for name, query in each.items())
             sql = f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in each)}"
-        return [Hit(*row) for row in _execute(connection, sql, values)]
+        try:
+            return [Hit(*row) for row in _execute(connection, sql, values)]
+        except psycopg.errors.UndefinedTable as error:
+            # Erased since this transaction learnt which campaigns there are: the next one won't look there.
+            raise Away("A campaign was erased meanwhile; nothing was changed, try again.") from error
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""

@@ -23,21 +23,21 @@ _OLD = 10_000
 _NEW = 4_000
 
 
-def two_campaigns(db: Database) -> World:
+def two_campaigns(db: Database, old: int = _OLD, new: int = _NEW) -> World:
     """Campaign 1 of long ago, with its messages; campaign 2, whose sending begins. As one that can send."""
-    old = build(db, _OLD, chunk=100)
-    old.fan_out()
+    first = build(db, old, chunk=100)
+    first.fan_out()
     db.write(lambda c: c.execute(update(m.runs).values(state="sent", started_at=T0, ended_at=T0)))
-    batch = db.write(_second)
-    return replace(old, campaign=2, run=2, batch=batch)
+    batch = db.write(_second, [FIRST_PHONE + old + n for n in range(new)])
+    return replace(first, campaign=2, run=2, batch=batch)
 
 
-def _second(c: Connection) -> int:
+def _second(c: Connection, phones: list[int]) -> int:
     first = dict(c.execute(select(m.campaigns)).one()._mapping)
     c.execute(insert(m.campaigns).values(first | {"id": 2}))
     run = dict(c.execute(select(m.runs)).one()._mapping)
     c.execute(insert(m.runs).values(run | {"id": 2, "campaign_id": 2, "state": "running", "ended_at": None}))
-    return add_batch(c, 2, 2, [FIRST_PHONE + _OLD + n for n in range(_NEW)])
+    return add_batch(c, 2, 2, phones)
 
 
 class Sender:
