@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from carriers.contract import Deferred, Halted, Rejected, Unknown
 PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 3600.0
 LONGEST_QUOTE = 80
-_LONGEST_CHAIN = 10  # causes of causes may lead in a circle
 _NUMBER = re.compile(r"\d{6,}")
 _ANY_FORMAT = zlib.MAX_WBITS | 32  # of zlib: gzip and deflate, told apart by their heads
 
@@ -151,15 +149,3 @@ def quoted(words: str, *secrets: str) -> str:
         words = words.replace(secret, "[redacted]")
     line = "".join(character if character.isprintable() else " " for character in words)
     return " ".join(_NUMBER.sub("[number]", line).split())[:LONGEST_QUOTE]
-
-
-def why(error: BaseException | None) -> str:
-    """The failure in a few words without any address: the verdict on a certificate, or the kind of error."""
-    kind = type(error).__name__
-    for _ in range(_LONGEST_CHAIN):
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the carrier's certificate is not trusted ({error.verify_message})"
-        if isinstance(error, ssl.SSLError) and error.reason:
-            return f"TLS: {error.reason.lower().replace('_', ' ')}"
-        error = error and (error.__cause__ or error.__context__)
-    return kind

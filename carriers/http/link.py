@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import httpx
 import structlog
 
+from carriers.causes import cause_of
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -30,7 +31,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected, why
+from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.text import segments
 
@@ -259,8 +260,8 @@ class HttpCarrier(ABC):
     def _failed(self, error: Exception, progress: _Progress) -> Failure:
         if isinstance(error, _NO_CONNECTION) or progress.is_untold:
             self.hold_back(PAUSE_S)
-            return Deferred(f"no connection: {why(error)}", PAUSE_S)
-        return Unknown(f"the answer was lost: {why(error)}")
+            return Deferred(f"no connection: {cause_of(error)}", PAUSE_S)
+        return Unknown(f"the answer was lost: {cause_of(error)}")
 
     async def _exchange(
         self, client: httpx.AsyncClient, method: str, address: str, request: Mapping[str, Any]

@@ -30,7 +30,7 @@ from carriers.contract import (
     SubmitResult,
 )
 from carriers.smpp import pdu
-from carriers.smpp.desk import Counters, Owner
+from carriers.smpp.desk import Counters, End, Owner
 from carriers.smpp.keeper import Keeper, tls_context
 from carriers.smpp.parcel import Inquiry, Letter, Parcel, id_reader
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings
@@ -40,6 +40,7 @@ from carriers.smpp.wording import Template, Wording, word
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
+NO_ANSWERS = Deferred("held: no answers come", retry_after_s=1.0)
 BAD_PHONE = Rejected("phone: digits only", Reason.WRONG_REQUEST)
 BINDS = {
     pdu.BIND_TRANSCEIVER: "transceiver",
@@ -100,7 +101,7 @@ class SmppCarrier:
     async def close(self) -> None:
         """Defer what is not on the wire, wait for what is, unbind."""
         self._closing = True
-        self._look()
+        self.look()
         for letter, (timer, _) in self._parked.items():
             timer.cancel()
             letter.give_up()
@@ -131,7 +132,7 @@ class SmppCarrier:
         if not parcel:
             return []
         waiting = Parcel(len(parcel), self._read_id)
-        down = self._halted or (None if self._up.is_set() else LINK_DOWN)
+        down = self._why_not()
         try:
             for index, sms in enumerate(parcel):
                 if down is not None:
@@ -241,8 +242,10 @@ class SmppCarrier:
         """Let the binds take from the queue, the one with most room first."""
         for session in sorted(self._sessions(), key=Session.room, reverse=True):
             if not self.queue:
-                return
+                break
             session.fill()
+        if any(session.window.held for session in self._sessions()):
+            self.look()
 
     def _flush_queue(self, why: Deferred | Halted) -> None:
         """Nothing in the queue was written: certainly not taken."""
@@ -284,22 +287,41 @@ class SmppCarrier:
         self._down.pop(command, None)
         self._news.set()
         self._log.info("bind is up", link=self.name, bind=BINDS[command])
-        self._look()
+        self.look()
         self._pump()
 
     def ended(self) -> None:
-        self._look()
+        self.look()
 
-    def down(self, command: int, why: str) -> None:
-        self._down[command] = why
+    def held(self, command: int, unanswered: int) -> None:
+        timeout_s = self.settings.response_timeout_s
+        self._log.error(
+            "bind is held: it answers no message",
+            link=self.name,
+            bind=BINDS[command],
+            unanswered=unanswered,
+            within_s=timeout_s,
+        )
+        self.look()
+
+    def answers_again(self, command: int) -> None:
+        self._log.info("bind answers again", link=self.name, bind=BINDS[command])
+        self.look()
+
+    def down(self, command: int, end: End) -> None:
+        self._down[command] = end.why
         self._news.set()
-        self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=why)
+        self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=end.why)
 
-    def halt(self, why: Halted) -> None:
+    def halt(self, why: Halted) -> bool:
+        """Not while another bind is up: then the account is in order, and this refusal may pass."""
+        if any(session.bound_at is not None for session in self._live()):
+            return False
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
         self._halted = why
         self._news.set()
-        self._look()
+        self.look()
+        return True
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
         if not is_receipt(message):
@@ -318,13 +340,22 @@ class SmppCarrier:
             self._noticed.add(kind)
             self._log.warning("the carrier sent something odd", link=self.name, kind=kind, detail=detail)
 
+    def _live(self) -> list[Session]:
+        return [session for session in self._sessions() if not session.end.done()]
+
     def _sessions(self) -> list[Session]:
         return [keeper.session for keeper in self._keepers if keeper.session is not None]
 
-    def _look(self) -> None:
+    def look(self) -> None:
         """Whether the link can send now; if not, the queue goes back."""
-        if not (self._closing or self._halted) and any(session.sends() for session in self._sessions()):
+        if not (self._closing or self._halted) and any(session.takes() for session in self._sessions()):
             self._up.set()
         else:
             self._up.clear()
-            self._flush_queue(self._halted or LINK_DOWN)
+            self._flush_queue(self._why_not() or LINK_DOWN)
+
+    def _why_not(self) -> Halted | Deferred | None:
+        """Why nothing may be sent now; None where it may."""
+        if self._halted is not None or self._up.is_set():
+            return self._halted
+        return NO_ANSWERS if any(session.sends() for session in self._sessions()) else LINK_DOWN

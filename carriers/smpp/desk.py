@@ -65,6 +65,18 @@ class Desk(Protocol):
         """A bind is over."""
         ...
 
+    def held(self, command: int, unanswered: int) -> None:
+        """A full window of a bind waits without one answer: nothing but single messages will go by it."""
+        ...
+
+    def answers_again(self, command: int) -> None:
+        """A bind that was held has had an answer."""
+        ...
+
+    def look(self) -> None:
+        """See again whether the link can send."""
+        ...
+
     def deliver(self, message: ShortMessage, acknowledge: Acknowledge) -> None:
         """A deliver_sm; it is answered when `acknowledge` is called."""
         ...

@@ -7,24 +7,26 @@ import random
 import ssl
 from typing import Protocol
 
+from carriers.causes import cause_of
 from carriers.contract import Halted, LinkError, LinkOptions
 from carriers.smpp.desk import Desk, End
 from carriers.smpp.session import Session
 from carriers.smpp.settings import SmppSettings
 from carriers.smpp.status import BIND_HALTS
 
+QUICK_S = 0.15  # the first pause after a connection that worked
 _random = random.SystemRandom()
 
 
 class KeepingDesk(Desk, Protocol):
     """The link, as a keeper needs it."""
 
-    def down(self, command: int, why: str) -> None:
+    def down(self, command: int, end: End) -> None:
         """The bind is away; told once until it has been up again."""
         ...
 
-    def halt(self, why: Halted) -> None:
-        """The carrier will refuse the bind until a person has acted; the keeper stops."""
+    def halt(self, why: Halted) -> bool:
+        """The carrier will refuse the bind until a person has acted; True: so the keeper stops."""
         ...
 
 
@@ -49,38 +51,63 @@ class Keeper:
         await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        own = self._settings
-        pause, told = own.reconnect_min_s, False
+        own, told = self._settings, False
+        pauses = Pauses(own)
         while True:
             session = self.session = Session(own, self.command, self._desk)
             end = await self._hold(session)
             if self._leaving:
                 return
             halt = BIND_HALTS.get(end.refused or 0)
-            if halt is not None:
-                self._desk.halt(halt)
+            if halt is not None and self._desk.halt(halt):
                 return
             # A carrier that is away for an hour makes one line of log, not thousands.
             if session.bound_at is not None or not told:
-                self._desk.down(self.command, end.why)
+                self._desk.down(self.command, end)
                 told = True
-            pause = own.reconnect_min_s if session.lasted(own.reconnect_max_s) else pause
-            await asyncio.sleep(pause * _random.uniform(0.5, 1.0))
-            pause = min(2 * pause, own.reconnect_max_s)
+            await asyncio.sleep(pauses.after(session, end))
 
     async def _hold(self, session: Session) -> End:
         """One connection from its beginning to its end."""
         own, loop = self._settings, asyncio.get_running_loop()
+        end = End("no connection")
         try:
             async with asyncio.timeout(own.response_timeout_s):
                 await loop.create_connection(lambda: session, own.host, own.port, ssl=self._tls)
-            return await session.end
+            end = await session.end
         except TimeoutError:
-            return End(f"no connection within {own.response_timeout_s:g} s")
+            end = End(f"no connection within {own.response_timeout_s:g} s")
         except (OSError, UnicodeError) as error:
-            return End(f"no connection: {type(error).__name__}")
+            end = End(f"no connection: {cause_of(error)}")
         finally:
-            session.finish(End("no connection"))
+            session.finish(end)
+        return end
+
+
+class Pauses:
+    """How long a bind waits before it is tried again.
+
+    Hardly at all after a connection that worked; then from reconnect_min_s on, twice as long each time. The
+    longest is reconnect_max_s, but probe_max_s after a refusal, or where what was sent had no answer: each
+    further try may cost the carrier's patience, or make a message unknown.
+    """
+
+    def __init__(self, settings: SmppSettings) -> None:
+        self._own = settings
+        self._next = self._first = min(settings.reconnect_min_s, QUICK_S)
+
+    def after(self, session: Session, end: End) -> float:
+        """Seconds from this end to the next try."""
+        own = self._own
+        in_vain = session.submits > 0 and not session.window.answers
+        if session.window.answers >= own.window or (session.lasted(own.reconnect_max_s) and not in_vain):
+            self._next = self._first
+        longest = own.reconnect_max_s
+        if end.refused is not None or in_vain:
+            longest = max(longest, own.probe_max_s)
+        pause = min(self._next, longest)
+        self._next = max(own.reconnect_min_s, 2 * pause)
+        return pause * _random.uniform(0.5, 1.0)
 
 
 def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | None:

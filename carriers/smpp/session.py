@@ -12,6 +12,7 @@ from carriers.smpp import pdu
 from carriers.smpp.desk import Desk, End, Owner
 from carriers.smpp.settings import SmppSettings
 from carriers.smpp.status import code
+from carriers.smpp.window import Window
 
 # Above this much unread output no more is read either: a peer that only talks can't make us grow.
 UNREAD_LIMIT = 1024 * 1024
@@ -41,6 +42,8 @@ class Session(asyncio.Protocol):
         self.state = State.BINDING
         self.end: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self.in_flight: dict[int, tuple[float, Owner, int]] = {}  # in the order of sending
+        self.window = Window(settings.window, settings.reconnect_min_s, settings.probe_max_s)
+        self.submits = 0
         self.sequence = 0
         self.bound_at: float | None = None
         self._loop = asyncio.get_running_loop()
@@ -84,7 +87,7 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
         self._buffer += data
-        settle = self.in_flight.pop
+        settle, answers = self.in_flight.pop, 0
         try:
             for command, status, sequence, body in pdu.frames(self._buffer):
                 if command == pdu.SUBMIT_SM_RESP:
@@ -92,6 +95,7 @@ class Session(asyncio.Protocol):
                     if piece is None:
                         self.desk.counters.late_answers += 1
                     else:
+                        answers += 1
                         piece[1].answered(piece[2], status, body)
                 elif command == pdu.DELIVER_SM:
                     self._deliver_sm(sequence, body)
@@ -101,6 +105,8 @@ class Session(asyncio.Protocol):
                     self._carrier_asks(command, sequence)
         except pdu.FrameError as error:
             self.finish(End(f"the stream is no SMPP: {error}"))
+        if answers:
+            self._answers_came(answers)
         self._leave_when_idle()
         self.fill()
 
@@ -114,7 +120,17 @@ class Session(asyncio.Protocol):
         """How many more messages may go out now; none while a request of the bind itself waits."""
         if not self.sends() or self._paused_at is not None or self._control:
             return 0
-        return self.settings.window - len(self.in_flight)
+        return self.window.room(len(self.in_flight), self._loop.time())
+
+    def takes(self) -> bool:
+        """Whether a message may go by this bind now or soon: not while it is held for want of answers."""
+        return self.sends() and (not self.window.held or self.room() > 0)
+
+    def _answers_came(self, count: int) -> None:
+        was_held = self.window.held
+        self.window.answered(count, self._loop.time())
+        if was_held:
+            self.desk.answers_again(self.command)
 
     def fill(self) -> None:
         """Write as much of the link's queue as the window takes, and all else that waits, in one write."""
@@ -127,7 +143,9 @@ class Session(asyncio.Protocol):
                 sequence = self._next()
                 self.in_flight[sequence] = (now, owner, index)
                 out.append(owner.pdu(index, sequence))
+            self.submits += count
             self.desk.counters.submitted += count
+            self.window.sent()
         if out:
             self._flush()
 
@@ -172,6 +190,8 @@ class Session(asyncio.Protocol):
             self._control_answered(waiting[1], command, status)
         elif command in (pdu.QUERY_SM_RESP, pdu.GENERIC_NACK) and sequence in self.in_flight:
             _, owner, index = self.in_flight.pop(sequence)
+            if owner.parcel is not None:
+                self._answers_came(1)
             if command == pdu.GENERIC_NACK:
                 owner.nacked(index, status)
             else:
@@ -245,11 +265,15 @@ class Session(asyncio.Protocol):
         if dead:
             self.finish(End(f"{dead} within {self.settings.response_timeout_s:g} s"))
             return
-        silent_since = self._expire(deadline)
+        silent_since = self._expire(deadline, now)
+        if self.window.begins_to_hold(len(self.in_flight), now):
+            self.desk.held(self.command, self.window.unanswered + len(self.in_flight))
         silent = self._heard <= max(now - self.settings.enquire_link_s, silent_since)
         if silent and self.state is State.BOUND and not self._control:
             self._request(pdu.ENQUIRE_LINK)
         self._leave_when_idle()
+        if self.window.held:
+            self.desk.look()
         self.fill()
         self._arm()
 
@@ -262,7 +286,7 @@ class Session(asyncio.Protocol):
             return "the carrier read nothing"
         return ""
 
-    def _expire(self, deadline: float) -> float:
+    def _expire(self, deadline: float, now: float) -> float:
         """Give up what was sent before the deadline; when the newest of it was sent, 0 for nothing.
 
         Nothing heard since then means that the peer may be dead: the sweep asks before more is lost.
@@ -275,6 +299,8 @@ class Session(asyncio.Protocol):
         newest = 0.0
         for sequence in overdue:
             newest, owner, index = self.in_flight.pop(sequence)
+            if owner.parcel is not None:
+                self.window.given_up(newest, now)
             owner.lost(index, f"no answer within {self.settings.response_timeout_s:g} s")
         return newest
 

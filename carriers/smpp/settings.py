@@ -65,6 +65,8 @@ class SmppSettings:
     reconnect_min_s: float = field(default=1.0, metadata=by(seconds(0.01, 600)))
     # Below ten seconds, so that sending goes on soon after a long outage.
     reconnect_max_s: float = field(default=8.0, metadata=by(seconds(0.01, 600)))
+    # Between tries of a bind that is refused, and between messages that probe a link without answers.
+    probe_max_s: float = field(default=60.0, metadata=by(seconds(0.01, 3600)))
     source_ton: int = field(default=5, metadata=by(whole(0, 255)))
     source_npi: int = field(default=0, metadata=by(whole(0, 255)))
     dest_ton: int = field(default=1, metadata=by(whole(0, 255)))

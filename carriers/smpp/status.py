@@ -31,8 +31,9 @@ REFUSALS: dict[int, Refusal] = {
     **_rejected(Reason.FILTERED, 0x0A, 0x66),
     # V4: bad number.
     **_rejected(Reason.NO_SUCH_NUMBER, 0x0B),
-    # 3.4 and V4: bind failed, wrong password, unknown or locked system_id.
-    0x0D: Halted(code(0x0D), "the carrier refused the bind"),
+    # 3.4 and V4: bind failed. To a bind it says "one too many" as well, which passes; no answer to a submit.
+    0x0D: Deferred(code(0x0D), TROUBLE_WAIT_S),
+    # 3.4 and V4: wrong password, unknown or locked system_id.
     0x0E: Halted(code(0x0E), "the carrier does not take the password"),
     0x0F: Halted(code(0x0F), "the carrier does not know the system_id, or has locked it"),
     # 3.4: message queue full; throttled. Neither uses up patience.
@@ -50,11 +51,9 @@ REFUSALS: dict[int, Refusal] = {
     **_rejected(Reason.WRONG_REQUEST, 0xC0, 0xC1, 0xC2, 0xC3, 0xC4),
 }
 
-# A bind that these refuse will be refused again until a person has acted.
+# A bind that these refuse will be refused again until a person has acted; any other refusal may pass.
 BIND_HALTS: dict[int, Halted] = {
-    **{status: refusal for status, refusal in REFUSALS.items() if isinstance(refusal, Halted)},
-    # 3.4: invalid system_type.
-    0x53: Halted(code(0x53), "the carrier does not take the system_type"),
+    status: refusal for status, refusal in REFUSALS.items() if isinstance(refusal, Halted)
 }
 
 

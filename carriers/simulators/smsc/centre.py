@@ -89,11 +89,17 @@ class Centre:
 
     def refuse_bind(self, system_id: str, password: str) -> int:
         """The status that a bind request earns; 0 where it is welcome."""
-        if self.manners.refuse_binds or self._passwords is None:
+        if self.manners.refuse_binds:
             return self.manners.refuse_binds
-        if system_id not in self._passwords:
+        if self._passwords is not None and system_id not in self._passwords:
             return pdu.ESME_RINVSYSID
-        return pdu.ESME_ROK if self._passwords[system_id] == password else pdu.ESME_RINVPASWD
+        if self._passwords is not None and self._passwords[system_id] != password:
+            return pdu.ESME_RINVPASWD
+        return pdu.ESME_RBINDFAIL if self._has_all_its_binds(system_id) else pdu.ESME_ROK
+
+    def _has_all_its_binds(self, system_id: str) -> bool:
+        most, account = self.manners.max_binds, self._accounts.get(system_id)
+        return bool(most and account and len(account.sessions) >= most)
 
     def bound(self, session: Session, system_id: str) -> None:
         """A bind was taken: what waits for its account goes out."""

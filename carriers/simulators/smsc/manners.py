@@ -41,6 +41,7 @@ class Manners:
     refuse_ucs2: bool = flag(False, "refuse data_coding 8 with 0x65")
     source_ton: int = flag(-1, "the only source_addr_ton taken, others get 0x48 (-1: any)")
     refuse_binds: int = flag(0, "status that every bind request gets, as 0x0D (0: none)")
+    max_binds: int = flag(0, "binds of one account at once; one more is refused with 0x0D (0: no limit)")
     # The link
     silent: bool = flag(False, "read and take, but write nothing until this ends")
     deaf: bool = flag(False, "hold the connection without reading from it")

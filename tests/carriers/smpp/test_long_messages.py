@@ -22,6 +22,7 @@ from tests.carriers.smpp.peer import (
     Link,
     Peer,
     Wire,
+    answer,
     by_part,
     drop,
     ignore,
@@ -118,9 +119,10 @@ async def test_a_part_that_waits_to_be_sent_again_holds_no_slot_of_the_window() 
 
 async def test_a_part_whose_link_goes_down_before_it_is_sent_again_leaves_the_message_partial() -> None:
     handle = by_part(take, refuse(0x58), take)
-    slow = {"part_retry_s": 0.1, "part_retries": 1, "reconnect_min_s": 30, "reconnect_max_s": 30}
+    slow = {"part_retry_s": 0.1, "part_retries": 1}
     async with Peer({pdu.SUBMIT_SM: handle}) as peer, Link(peer.port, **slow) as carrier:
         await carrier.ready()
+        peer.handle[pdu.BIND_TRANSCEIVER] = answer(pdu.BIND_TRANSCEIVER, status=0x08)
         under_way = asyncio.create_task(submit(carrier, [sms(text=LONG)]))
         await until(lambda: carrier.stats()["in_flight"] == 0 and len(peer.of(pdu.SUBMIT_SM)) == 3)
         drop(peer.wires[0], 0, b"")

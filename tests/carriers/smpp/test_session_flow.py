@@ -85,15 +85,22 @@ class Table:
 
     def odd(self, kind: str, detail: str) -> None: ...
 
+    def held(self, command: int, unanswered: int) -> None: ...
+
+    def answers_again(self, command: int) -> None: ...
+
+    def look(self) -> None: ...
+
 
 def bound(window: int = 2, timeout_s: float = 60) -> tuple[Session, Pipe, Table]:
-    """A session whose bind has been answered."""
+    """A session whose bind has been answered, and whose window is open."""
     options = {"host": "smsc", "port": 1, "system_id": "loa", "password": "", "window": window}
     options["response_timeout_s"] = timeout_s
     table, pipe = Table(), Pipe()
     session = Session(read_settings(LinkOptions("l", "vnpt", 10, options)), pdu.BIND_TRANSCEIVER, table)
     session.connection_made(pipe)
     session.data_received(pdu.frame(pdu.BIND_TRANSCEIVER | pdu.RESPONSE, 1, b"peer\0"))
+    session.window.answered(window, 0.0)
     pipe.take()
     return session, pipe, table
 

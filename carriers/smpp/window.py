@@ -1,0 +1,63 @@
+"""How many submits of a bind may wait for their answers: one after a bind, then more with each answer.
+
+A submit whose time is over without any answer since it was sent keeps its place, so a message centre that
+answers nothing is sent one window and no more. Then single messages ask whether it answers again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Window:
+    """The window of one bind; times are the event loop's.
+
+    size: the most, by the contract; first_s, longest_s: pauses before a message that probes a held window.
+    """
+
+    size: int
+    first_s: float
+    longest_s: float
+    allowed: int = 1
+    answers: int = 0  # of submits, since the bind
+    unanswered: int = 0  # given up, and not one answer since they were sent
+    held: bool = False
+    _answered_at: float = -math.inf
+    _pause_s: float = 0.0
+    _probe_at: float = 0.0
+
+    def room(self, in_flight: int, now: float) -> int:
+        """How many more may go out now."""
+        if self.held:
+            return int(not in_flight and now >= self._probe_at)
+        return self.allowed - self.unanswered - in_flight
+
+    def sent(self) -> None:
+        """Something goes out; on a held window it is a probe, and the next one waits longer."""
+        if self.held:
+            self._pause_s = min(2 * self._pause_s, self.longest_s)
+
+    def answered(self, count: int, now: float) -> None:
+        """So many answers to submits came: twice as many may wait after each round of them."""
+        if self.held:
+            self.held, self.allowed = False, 1
+        self.answers += count
+        self.unanswered = 0
+        self.allowed = min(self.size, self.allowed + count)
+        self._answered_at = now
+
+    def given_up(self, sent_at: float, now: float) -> None:
+        """A submit had no answer in its time; an answer that came after it was sent says that others do."""
+        if sent_at >= self._answered_at:
+            self.unanswered += 1
+        self._probe_at = now + self._pause_s
+
+    def begins_to_hold(self, in_flight: int, now: float) -> bool:
+        """Whether a full window waits without one answer, and this was not known."""
+        if self.held or not self.unanswered or self.allowed > self.unanswered + in_flight:
+            return False
+        self.held, self._pause_s = True, self.first_s
+        self._probe_at = now + self.first_s
+        return True

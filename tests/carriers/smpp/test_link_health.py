@@ -1,0 +1,180 @@
+"""A link in trouble: refused binds, sessions that die young, answers that never come."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+from structlog.testing import capture_logs
+
+from carriers.contract import Accepted, Deferred, SubmitResult, Unknown
+from carriers.simulators.smsc import Manners, Smsc
+from carriers.smpp import pdu
+from tests.carriers.smpp.peer import (
+    Handle,
+    Link,
+    Peer,
+    Wire,
+    answer,
+    drop,
+    ignore,
+    many,
+    sms,
+    submit,
+    take,
+    until,
+)
+
+
+def kinds(results: list[SubmitResult]) -> Counter[type[SubmitResult]]:
+    return Counter(type(result) for result in results)
+
+
+# ---- refused binds
+
+
+async def test_a_stand_by_whose_bind_is_one_too_many_halts_nobody_and_takes_over() -> None:
+    async with Smsc(Manners(max_binds=1)) as smsc, Link(smsc.port) as first:
+        await first.ready()
+        async with Link(smsc.port) as second:
+            await until(lambda: smsc.report()["binds_refused"] >= 3)
+            assert (first.halted(), second.halted()) == (None, None)
+            assert kinds(list(await first.submit(many(20)))) == {Accepted: 20}
+            await first.close()
+            await second.ready()
+            assert kinds(list(await second.submit(many(20)))) == {Accepted: 20}
+
+
+@pytest.mark.parametrize("status", [0x0D, 0x0E])
+async def test_a_refused_bind_never_halts_a_link_that_has_another_one_up(status: int) -> None:
+    def one_only(wire: Wire, sequence: int, _: bytes) -> None:
+        taken = wire is peer.wires[0]
+        wire.send(pdu.BIND_TRANSCEIVER | pdu.RESPONSE, sequence, b"peer\0", 0 if taken else status)
+
+    async with Peer({pdu.BIND_TRANSCEIVER: one_only}) as peer, Link(peer.port, binds=2) as carrier:
+        await until(lambda: len(peer.of(pdu.BIND_TRANSCEIVER)) >= 4)
+        assert carrier.halted() is None
+        assert kinds(list(await carrier.submit(many(20)))) == {Accepted: 20}
+
+
+async def test_a_refused_bind_is_tried_less_and_less_often_up_to_its_own_limit() -> None:
+    refuse = answer(pdu.BIND_TRANSCEIVER, status=0x0D)
+    often, seldom = Peer({pdu.BIND_TRANSCEIVER: refuse}), Peer({pdu.BIND_TRANSCEIVER: refuse})
+    async with often, seldom, Link(often.port, probe_max_s=0.05), Link(seldom.port, probe_max_s=60):
+        await until(lambda: len(often.of(pdu.BIND_TRANSCEIVER)) >= 40)
+        assert len(seldom.of(pdu.BIND_TRANSCEIVER)) <= 12
+
+
+# ---- connections that drop
+
+
+async def test_a_connection_that_worked_is_back_at_once_however_often_it_drops() -> None:
+    """With pauses of half a minute, each of these would wait longer than `until` does."""
+    async with (
+        Peer() as peer,
+        Link(peer.port, window=5, reconnect_min_s=30, reconnect_max_s=30) as carrier,
+    ):
+        for count in range(1, 6):
+            await until(lambda count=count: len(peer.of(pdu.BIND_TRANSCEIVER)) == count)
+            await carrier.ready()
+            assert kinds(list(await carrier.submit(many(12)))) == {Accepted: 12}
+            drop(peer.wires[0], 0, b"")
+
+
+async def test_a_connection_that_does_nothing_is_back_at_once_the_first_time_only() -> None:
+    async with Peer() as peer, Link(peer.port, reconnect_min_s=30, reconnect_max_s=30) as carrier:
+        await carrier.ready()
+        drop(peer.wires[0], 0, b"")
+        await until(lambda: len(peer.of(pdu.BIND_TRANSCEIVER)) == 2)
+        await carrier.ready()
+        drop(peer.wires[0], 0, b"")
+        await asyncio.sleep(0.4)
+        assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 2
+
+
+async def test_sessions_that_die_at_their_first_submit_cost_one_message_each() -> None:
+    async with Peer({pdu.SUBMIT_SM: drop}) as peer, Link(peer.port, window=100, probe_max_s=0.05) as carrier:
+        found: list[object] = []
+        for _ in range(12):
+            await carrier.ready()
+            found += await submit(carrier, many(200))
+        assert len(peer.of(pdu.BIND_TRANSCEIVER)) >= 12
+    assert sum(isinstance(each, Unknown) for each in found) == len(peer.of(pdu.SUBMIT_SM)) <= 24
+    assert {type(each) for each in found} == {Unknown, Deferred}
+
+
+async def test_after_a_rebind_the_window_doubles_with_each_round_of_answers() -> None:
+    rounds: list[int] = []
+
+    def in_rounds(wire: Wire, sequence: int, body: bytes) -> None:
+        if not waiting:
+            asyncio.get_running_loop().call_later(0.02, answer_all)
+        waiting.append((wire, sequence, body))
+
+    def answer_all() -> None:
+        rounds.append(len(waiting))
+        for each in waiting:
+            take(*each)
+        waiting.clear()
+
+    waiting: list[tuple[Wire, int, bytes]] = []
+    async with Peer({pdu.SUBMIT_SM: in_rounds}) as peer, Link(peer.port, window=20) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(71))
+    assert rounds == [1, 2, 4, 8, 16, 20, 20]
+
+
+# ---- answers that never come
+
+
+async def test_a_full_window_without_one_answer_holds_the_link_and_single_messages_probe_it() -> None:
+    options = {"window": 5, "reconnect_min_s": 0.05, "response_timeout_s": 0.2}
+    async with Peer() as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(5))
+        peer.handle[pdu.SUBMIT_SM] = ignore
+        with capture_logs() as logs:
+            results = list(await carrier.submit(many(100)))
+        assert kinds(results) == {Unknown: 5, Deferred: 95}
+        assert [each["unanswered"] for each in logs if "held" in each["event"]] == [5]
+        for _ in range(3):  # each probe is one message
+            await carrier.ready()
+            assert kinds(list(await carrier.submit(many(50)))) == {Unknown: 1, Deferred: 49}
+        assert len(peer.of(pdu.SUBMIT_SM)) == 5 + 5 + 3
+        assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
+        peer.handle[pdu.SUBMIT_SM] = take
+        await carrier.ready()
+        assert kinds(list(await carrier.submit(many(50)))) == {Accepted: 1, Deferred: 49}
+        assert kinds(list(await carrier.submit(many(50)))) == {Accepted: 50}
+
+
+async def test_while_a_held_link_waits_nothing_at_all_goes_out() -> None:
+    options = {"window": 3, "reconnect_min_s": 20, "reconnect_max_s": 20, "response_timeout_s": 0.2}
+    async with Peer({pdu.SUBMIT_SM: ignore}) as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        assert kinds(list(await carrier.submit(many(9)))) == {
+            Unknown: 1,
+            Deferred: 8,
+        }  # the first after a bind
+        assert await carrier.submit([sms()]) == [Deferred("held: no answers come", 1.0)]
+        await asyncio.sleep(0.5)
+        assert len(peer.of(pdu.SUBMIT_SM)) == 1
+
+
+async def test_a_lost_answer_among_others_holds_nothing() -> None:
+    count = iter(range(1000))
+
+    def skip_some(wire: Wire, sequence: int, body: bytes) -> None:
+        if next(count) % 10:
+            take(wire, sequence, body)
+
+    handle: dict[int, Handle] = {pdu.SUBMIT_SM: skip_some}
+    async with Peer(handle) as peer, Link(peer.port, window=5, response_timeout_s=0.2) as carrier:
+        await carrier.ready()
+        for result in (Unknown, Accepted):  # the first of all is one without an answer, and a probe follows
+            await carrier.ready()
+            assert kinds(list(await carrier.submit([sms()]))) == {result: 1}
+        found = kinds(list(await carrier.submit(many(100))))
+    assert found[Deferred] == 0
+    assert 10 <= found[Unknown] <= 11
