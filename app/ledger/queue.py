@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, select, text, update
+from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
 
 from app.ledger.contract import ChunkState, Doubted, Item, Lane, Lease, Slice
 from app.ledger.store import Claim, OpenChunk, Store
@@ -12,6 +12,7 @@ from app.ledger.tallies import Changes
 from app.ledger.unknowns import Lost, enlist
 from app.models import chunks, deliveries, do_not_send, lanes, runs
 from app.states import DeliveryState, NotSent
+from carriers.contract import Reason
 
 _DELIVERIES = """
     INSERT INTO deliveries (campaign_id, batch_id, seq, phone, run_id, area, lang, segments, parts)
@@ -72,6 +73,7 @@ _PROGRESS = text(
 )
 
 _DIED = "the process that was sending it stopped"
+_LOST = "the database lost the answer after it was recorded"
 _WENT_BACK = "the database was put back to a time before it may have been sent"
 _CLOSER = Claim("closing", None, 60_000, early=True)
 
@@ -113,13 +115,13 @@ class Queue(Store):
         for run_id in runs:
             chunk = self.take_chunk(connection, run_id, taker)
             if chunk is not None:
-                lost = self._give_up(connection, chunk, *_declared(chunk)) if chunk.dead else 0
+                lost = self._give_up_declared(connection, chunk)
                 self._leave_out(connection, chunk, lane.carrier)
                 return _lease(chunk, self._untried(connection, chunk), lost)
         return None
 
     def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
-        """Who has asked for nothing since the queueing gets nothing; nobody else moves a chunk just taken."""
+        """Who has asked for nothing since the queueing gets nothing; what was queued before is not."""
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
             asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
@@ -136,8 +138,23 @@ class Queue(Store):
         )
         return [Item(*row) for row in connection.execute(query)]
 
+    def _give_up_declared(self, connection: Connection, chunk: OpenChunk) -> int:
+        """What was declared in this pass and has no recorded answer may have been sent: unknown; how many.
+
+        Its holder died; or it handed the chunk back, and a commit of its was lost in between.
+        """
+        if chunk.watermark < chunk.first_seq:
+            return 0
+        sender = chunk.attempt - 1  # whoever held it before this one
+        return self._give_up(connection, chunk, sender, _DIED if chunk.dead else _LOST, *_declared(chunk))
+
     def _give_up(
-        self, connection: Connection, chunk: OpenChunk, *only: ColumnElement[bool], why: str = _DIED
+        self,
+        connection: Connection,
+        chunk: OpenChunk,
+        attempt: int | None,
+        why: str,
+        *only: ColumnElement[bool],
     ) -> int:
         """What is queued in the chunk (or those of `only`) may have been sent: unknown; how many."""
         d = deliveries.c
@@ -158,7 +175,8 @@ class Queue(Store):
                 where, (DeliveryState.QUEUED, row.reason), (DeliveryState.UNKNOWN, row.reason), row.segments
             )
         changes.write(connection, self)
-        lost = [Lost(chunk.campaign_id, chunk.batch_id, row.seq, chunk.run_id, row.phone) for row in rows]
+        own = chunk.campaign_id, chunk.batch_id
+        lost = [Lost(*own, row.seq, chunk.run_id, row.phone, attempt) for row in rows]
         enlist(connection, self, lost, chunk.lane_id, why)
         return len(rows)
 
@@ -170,7 +188,7 @@ class Queue(Store):
             if chunk is None:
                 break
             by = lane_id if chunk.lane_id is None else chunk.lane_id
-            unknown += self._give_up(connection, chunk._replace(lane_id=by), why=_WENT_BACK)
+            unknown += self._give_up(connection, chunk._replace(lane_id=by), None, _WENT_BACK)
             self._end(connection, chunk)
         return Doubted(unknown, self._still_open(connection, run_id))
 
@@ -207,8 +225,7 @@ class Queue(Store):
             chunk = self.take_chunk(connection, run_id, _CLOSER)
             if chunk is None:
                 break
-            if chunk.dead:
-                self._give_up(connection, chunk, *_declared(chunk))
+            self._give_up_declared(connection, chunk)
             self._end_queued(connection, chunk, reason)
             self._end(connection, chunk)
         return self._still_open(connection, run_id)
@@ -220,17 +237,28 @@ class Queue(Store):
     def _end_queued(
         self, connection: Connection, chunk: OpenChunk, reason: int, *only: ColumnElement[bool]
     ) -> None:
-        """The chunk's queued deliveries, or those of `only`, are not sent."""
-        d = deliveries.c
+        """The chunk's queued deliveries, or those of `only`, are not sent.
+
+        Each is read and moved under one lock: a receipt of an earlier sending may come at any moment.
+        """
+        d, changes = deliveries.c, Changes()
+        ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
         queued = (*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
-        changes, rows = Changes(), select(d.seq, d.area, d.segments, d.reason).where(*queued)
-        for row in connection.execute(rows):
+        plain = update(deliveries).where(*queued, d.reason == Reason.NONE).values(ended)
+        rows = connection.execute(
+            plain.returning(d.seq, d.area, d.segments, literal(0).label("reason"))
+        ).all()
+        # An earlier sending of these has failed in part.
+        read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
+        others = connection.execute(read.with_for_update(of=deliveries)).all()
+        if others:
+            these = d.seq.in_([row.seq for row in others])
+            connection.execute(update(deliveries).where(*_inside(chunk), these).values(ended))
+        for row in (*rows, *others):
             where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, row.area)
             changes.move(
                 where, (DeliveryState.QUEUED, row.reason), (DeliveryState.NOT_SENT, reason), row.segments
             )
-        ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
-        connection.execute(update(deliveries).where(*queued).values(ended))
         changes.write(connection, self)
 
     def _end(self, connection: Connection, chunk: OpenChunk) -> None:

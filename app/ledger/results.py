@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from app import clock
 from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind, Turn
 from app.ledger.receiving import Receiving
 from app.ledger.store import SUBMISSION, TALLY, Company, Grip, Recorded, Row
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import Decisions, Lost, Mark, enlist, strike, take_down
-from app.models import lanes, submissions, tallies
+from app.ledger.unknowns import Decisions, Lost, Mark, enlist, own_unknown, strike, take_down
+from app.models import deliveries, lanes, submissions, tallies
 from app.states import DeliveryState, LaneState
 from carriers.contract import (
     Accepted,
@@ -64,8 +64,7 @@ class Results(Receiving, Decisions):
         """A lost lease's deliveries were declared unknown meanwhile; what we know of them still counts."""
         old = DeliveryState.QUEUED if grip.held else DeliveryState.UNKNOWN
         if not grip.held:
-            self.requeue(connection, [_key(lease, o) for o in outcomes if isinstance(o.result, _NOT_TAKEN)])
-            outcomes = [o for o in outcomes if isinstance(o.result, Accepted | Partial | Rejected)]
+            outcomes = self._late(connection, lease, outcomes)
         where = (lane, lease, grip.now)
         given = [(outcome, _recorded(outcome, lease.pass_no, lane.one_receipt)) for outcome in outcomes]
         pairs, early, references = self._write_pairs(connection, where, old, given)
@@ -78,6 +77,20 @@ class Results(Receiving, Decisions):
         if early and references:  # none is left where somebody has settled all meanwhile
             self.rematch_references(connection, references)
 
+    def _late(self, connection: Connection, lease: Lease, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Those of a lost lease that still settle an unknown; what it has not sent is queued again.
+
+        That a message was taken is true whatever came later. Anything else speaks of this lease's own sending
+        alone: a person may have sent it again since, and that sending may be the unknown one now.
+        """
+        others = [o for o in outcomes if not isinstance(o.result, Accepted)]
+        self.take_back(
+            connection, lease, [_key(lease, o) for o in others if isinstance(o.result, _NOT_TAKEN)]
+        )
+        told = [_key(lease, o) for o in others if isinstance(o.result, Partial | Rejected)]
+        own = own_unknown(connection, lease, told)
+        return [o for o in outcomes if isinstance(o.result, Accepted) or _key(lease, o) in own]
+
     def _write_pairs(
         self, connection: Connection, where: _Where, old: DeliveryState, pairs: _Pairs
     ) -> tuple[_Pairs, bool, Sequence[str]]:
@@ -87,17 +100,39 @@ class Results(Receiving, Decisions):
         values = [new for _, new in pairs]
         written = self.write_outcomes(connection, (lease, lane.id), old, values, company)
         if len(written.seqs) < len(pairs):
+            missed = [pair for pair in pairs if pair[1].seq not in written.seqs]
             pairs = [pair for pair in pairs if pair[1].seq in written.seqs]
             company = _company(where, old, pairs)
             self.append(connection, tallies, TALLY, company.tallies)
             self.add_missing(connection, submissions, SUBMISSION, company.submissions)
+            if old == DeliveryState.QUEUED and (failed := self._failed_before(connection, lease, missed)):
+                more, early, references = self._write_pairs(connection, where, old, failed)
+                return [*pairs, *more], early or written.early, [*company.references, *references]
         return pairs, written.early, company.references
+
+    def _failed_before(self, connection: Connection, lease: Lease, pairs: _Pairs) -> _Pairs:
+        """Those whose earlier sending has failed in part while they were queued; that reason is over now."""
+        d, changes = deliveries.c, Changes()
+        own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
+        these = d.seq.in_([new.seq for _, new in pairs])
+        query = select(d.seq, d.area, d.segments, d.reason).where(*own, these)
+        queued = query.where(d.state == DeliveryState.QUEUED, d.reason != Reason.NONE)
+        rows = connection.execute(queued.with_for_update(of=deliveries)).all()
+        seqs = {row.seq for row in rows}
+        connection.execute(update(deliveries).where(*own, d.seq.in_(seqs)).values(reason=Reason.NONE))
+        for row in rows:
+            where = (lease.campaign_id, lease.run_id, lease.batch_id, row.area)
+            new = (DeliveryState.QUEUED, Reason.NONE)
+            changes.move(where, (DeliveryState.QUEUED, row.reason), new, row.segments)
+        changes.write(connection, self)
+        return [pair for pair in pairs if pair[1].seq in seqs]
 
     def _list_unknowns(self, connection: Connection, lane: Lane, lease: Lease, pairs: _Pairs) -> None:
         for outcome, _new in pairs:
             if isinstance(outcome.result, Unknown):
                 item = outcome.item
-                lost = Lost(lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
+                own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
+                lost = Lost(*own, lease.attempt)
                 enlist(connection, self, [lost], lane.id, outcome.result.reason[:200])
 
 

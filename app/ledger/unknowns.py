@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    exists,
+    false,
+    func,
+    select,
+    update,
+)
 
-from app.ledger.contract import ChunkState, Key, Turn
-from app.ledger.store import Store
+from app.ledger.contract import ChunkState, Key, Lease, Turn
+from app.ledger.store import Row, Store
 from app.ledger.tallies import Changes
-from app.models import chunks, deliveries, lanes, quarantine, turns, unknowns
-from app.states import DeliveryState, NotSent
+from app.models import chunks, deliveries, lanes, quarantine, runs, turns, unknowns
+from app.states import DeliveryState, NotSent, RunState
+from carriers.contract import Reason
 
-_COLUMNS = ("campaign_id", "batch_id", "seq", "run_id", "phone", "lane_id", "group_id", "since", "why")
+_COLUMNS = (
+    "campaign_id",
+    "batch_id",
+    "seq",
+    "run_id",
+    "phone",
+    "attempt",
+    "lane_id",
+    "group_id",
+    "since",
+    "why",
+)
 _TURN = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at")
 
 
 class Lost(NamedTuple):
-    """A delivery that has just become unknown."""
+    """A delivery that has just become unknown; attempt: of the lease that sent it, None: nobody can say."""
 
     campaign_id: int
     batch_id: int
     seq: int
     run_id: int
     phone: int
+    attempt: int | None
 
 
 def enlist(connection: Connection, store: Store, lost: Sequence[Lost], lane_id: int | None, why: str) -> None:
@@ -56,83 +81,147 @@ def take_down(connection: Connection, store: Store, keys: Sequence[Key], mark: M
 
 def strike(connection: Connection, keys: Sequence[Key]) -> None:
     """Take deliveries off the list."""
-    for key in keys:
-        connection.execute(delete(unknowns).where(_is(unknowns, key)))
+    for some in _by_batch(keys):
+        connection.execute(delete(unknowns).where(_among(unknowns, some)))
 
 
 class Decisions(Store):
-    """resend and write_off."""
+    """resend and write_off, each of so many keys as one short transaction can take."""
 
     def resend(self, connection: Connection, keys: Sequence[Key]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
-        done = self.requeue(connection, keys)
-        for key in done:
-            more = deliveries.c.resends + 1
-            connection.execute(update(deliveries).where(_is(deliveries, key)).values(resends=more))
-        return len(done)
+        return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
 
-    def requeue(self, connection: Connection, keys: Sequence[Key]) -> list[Key]:
-        """Queue unknown deliveries again; which were."""
-        changes = Changes()
-        done = [key for key in sorted(keys) if self._requeue(connection, key, changes)]
+    def take_back(self, connection: Connection, lease: Lease, keys: Sequence[Key]) -> list[Key]:
+        """Queue again what this lease, lost meanwhile, has certainly not sent; which were.
+
+        Only what its own sending made unknown and nobody has decided on since; nothing once the run is
+        finished, since a finished run sends nothing more.
+        """
+        if not keys or not self._may_go_on(connection, lease):
+            return []
+        return self._requeue(connection, keys, {}, made_by(lease))
+
+    def _may_go_on(self, connection: Connection, lease: Lease) -> bool:
+        """With the chunk and the run locked, in the order of everybody: no sweep ends the run meanwhile."""
+        c = chunks.c
+        own = (c.campaign_id == lease.campaign_id, c.batch_id == lease.batch_id)
+        chunk = select(c.first_seq).where(*own, c.first_seq == lease.first_seq)
+        connection.execute(chunk.with_for_update())
+        state = select(runs.c.state).where(runs.c.id == lease.run_id).with_for_update(read=True)
+        return str(connection.execute(state).scalar_one()) != RunState.FINISHED
+
+    def _requeue(
+        self,
+        connection: Connection,
+        keys: Sequence[Key],
+        more: dict[str, Any],
+        *only: ColumnElement[bool],
+    ) -> list[Key]:
+        """Set unknown deliveries (or those of `only`) back in their chunks; which were."""
+        changes, done, told = Changes(), list[Key](), list[Row]()
+        now = self.now_ms(connection)
+        for chunk, some in _by_chunk(connection, keys):
+            rows = _unknown(connection, some, *only)
+            if not rows:
+                continue
+            _back_in(connection, chunk, [Key(*row[:3]) for row in rows], more)
+            for row in rows:
+                where = (row.campaign_id, row.run_id, row.batch_id, row.area)
+                old, new = (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, Reason.NONE)
+                changes.move(where, old, new, row.segments)
+                done.append(Key(*row[:3]))
+                told.append((*row[:3], now, int(Turn.REQUEUED), 0, row.submitted_at))
         changes.write(connection, self)
+        self.add_missing(connection, turns, _TURN, told)
+        strike(connection, done)
         return done
-
-    def _requeue(self, connection: Connection, key: Key, changes: Changes) -> bool:
-        """Set one delivery back in its chunk, behind the present pass; reopen the chunk if it was done."""
-        c, d = chunks.c, deliveries.c
-        own = and_(c.campaign_id == key.campaign_id, c.batch_id == key.batch_id)
-        holding = and_(own, c.first_seq <= key.seq, c.last_seq >= key.seq)
-        # The chunk first, as everybody does: a lane may be about to release it.
-        chunk = connection.execute(
-            update(chunks).where(holding).values(owner=c.owner).returning(chunks)
-        ).first()
-        unknown = select(deliveries).where(_is(deliveries, key), d.state == DeliveryState.UNKNOWN)
-        row = connection.execute(unknown.with_for_update()).first()
-        if chunk is None or row is None:
-            return False
-        values = {
-            "state": DeliveryState.QUEUED,
-            "reason": 0,
-            "attempts": chunk.pass_no,
-            "parts": row.segments,
-        }
-        clean = {"delivered": 0, "relayed": 0, "failed": 0, "done_at": None, "submitted_at": None}
-        connection.execute(update(deliveries).where(_is(deliveries, key)).values(values | clean))
-        if chunk.state == ChunkState.DONE:
-            again = {
-                "state": ChunkState.READY,
-                "pass_no": chunk.pass_no + 1,
-                "watermark": chunk.first_seq - 1,
-            }
-            connection.execute(update(chunks).where(holding).values(again | {"not_before": 0}))
-        where = (row.campaign_id, row.run_id, row.batch_id, row.area)
-        changes.move(where, (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, 0), row.segments)
-        take_down(connection, self, [key], Mark(Turn.REQUEUED, submitted_at=row.submitted_at))
-        strike(connection, [key])
-        return True
 
     def write_off(self, connection: Connection, keys: Sequence[Key], who: str) -> int:
         """Leave unknown deliveries so: a person's recorded decision. A later receipt still settles them."""
-        changes, done = Changes(), 0
-        for key in sorted(keys):
-            row = connection.execute(select(deliveries).where(_is(deliveries, key)).with_for_update()).first()
-            listed = update(unknowns).where(_is(unknowns, key), unknowns.c.written_off_by.is_(None))
-            if row is None or not connection.execute(listed.values(written_off_by=who)).rowcount:
-                continue
-            connection.execute(
-                update(deliveries).where(_is(deliveries, key)).values(reason=NotSent.WRITTEN_OFF)
-            )
-            where = (row.campaign_id, row.run_id, row.batch_id, row.area)
-            new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
-            changes.move(where, (row.state, row.reason), new, row.segments)
-            take_down(connection, self, [key], Mark(Turn.WRITTEN_OFF))
-            done += 1
+        changes, now, done = Changes(), self.now_ms(connection), 0
+        for some in _by_batch(keys):
+            # The deliveries first, as everybody does.
+            rows = _unknown(connection, some, deliveries.c.reason != NotSent.WRITTEN_OFF)
+            mine = [Key(*row[:3]) for row in rows]
+            reason = {"reason": int(NotSent.WRITTEN_OFF)}
+            connection.execute(update(deliveries).where(_among(deliveries, mine)).values(reason))
+            connection.execute(update(unknowns).where(_among(unknowns, mine)).values(written_off_by=who))
+            for row in rows:
+                where = (row.campaign_id, row.run_id, row.batch_id, row.area)
+                new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
+                changes.move(where, (row.state, row.reason), new, row.segments)
+            told = [(*key, now, int(Turn.WRITTEN_OFF), 0, None) for key in mine]
+            self.add_missing(connection, turns, _TURN, told)
+            done += len(mine)
         changes.write(connection, self)
         return done
 
 
-def _is(table: Table, key: Key) -> ColumnElement[bool]:
-    return and_(
-        table.c.campaign_id == key.campaign_id, table.c.batch_id == key.batch_id, table.c.seq == key.seq
-    )
+def own_unknown(connection: Connection, lease: Lease, keys: Sequence[Key]) -> set[Key]:
+    """Which of these are unknown by this lease's own sending, locked, and nobody has decided on since."""
+    return {Key(*row[:3]) for row in _unknown(connection, keys, made_by(lease))}
+
+
+def made_by(lease: Lease) -> ColumnElement[bool]:
+    """The delivery is unknown by this lease's own sending, and nobody has decided on it since."""
+    u, d = unknowns.c, deliveries.c
+    same = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
+    return exists().where(*same, u.attempt == lease.attempt, u.written_off_by.is_(None))
+
+
+def _unknown(connection: Connection, keys: Sequence[Key], *only: ColumnElement[bool]) -> Sequence[Any]:
+    """The unknown deliveries among these of one batch, locked, in order."""
+    if not keys:
+        return []
+    d = deliveries.c
+    columns = (d.campaign_id, d.batch_id, d.seq, d.run_id, d.area, d.segments, d.state, d.reason)
+    where = (_among(deliveries, keys), d.state == DeliveryState.UNKNOWN, *only)
+    query = select(*columns, d.submitted_at).where(*where).order_by(d.seq)
+    return connection.execute(query.with_for_update(of=deliveries)).all()
+
+
+def _back_in(connection: Connection, chunk: Any, keys: Sequence[Key], more: dict[str, Any]) -> None:
+    """Behind the chunk's present pass; the chunk is open again if it was done."""
+    d = deliveries.c
+    queued: dict[str, Any] = {"state": DeliveryState.QUEUED, "reason": 0, "attempts": chunk.pass_no}
+    clean = {"delivered": 0, "relayed": 0, "failed": 0, "done_at": None, "submitted_at": None}
+    values = queued | clean | {"parts": d.segments} | more
+    connection.execute(update(deliveries).where(_among(deliveries, keys)).values(values))
+    if chunk.state == ChunkState.DONE:
+        c = chunks.c
+        own = (c.campaign_id == chunk.campaign_id, c.batch_id == chunk.batch_id)
+        again = {"state": ChunkState.READY, "pass_no": chunk.pass_no + 1, "watermark": chunk.first_seq - 1}
+        connection.execute(
+            update(chunks).where(*own, c.first_seq == chunk.first_seq).values(again | {"not_before": 0})
+        )
+
+
+def _by_chunk(connection: Connection, keys: Sequence[Key]) -> Iterator[tuple[Any, list[Key]]]:
+    """The chunks that hold these, each locked, with its keys: a lane may be about to release it."""
+    c, left = chunks.c, sorted(keys)
+    while left:
+        first = left[0]
+        own = (c.campaign_id == first.campaign_id, c.batch_id == first.batch_id)
+        # By the index from behind: a batch has thousands of chunks before this one.
+        start = select(func.max(c.first_seq)).where(*own, c.first_seq <= first.seq).scalar_subquery()
+        held = select(chunks).where(*own, c.first_seq == start).with_for_update()
+        chunk = connection.execute(held).first()
+        end = chunk.last_seq if chunk is not None else first.seq
+        some = [key for key in left if key[:2] == first[:2] and key.seq <= end]
+        if chunk is not None and some:
+            yield chunk, some
+        left = left[max(1, len(some)) :]
+
+
+def _by_batch(keys: Sequence[Key]) -> list[list[Key]]:
+    return [list(some) for _, some in groupby(sorted(keys), lambda key: key[:2])]
+
+
+def _among(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
+    """These of one batch."""
+    if not keys:
+        return false()
+    c, first, seqs = table.c, keys[0], [key.seq for key in keys]
+    span = c.seq.between(min(seqs), max(seqs))
+    return and_(c.campaign_id == first.campaign_id, c.batch_id == first.batch_id, span, c.seq.in_(seqs))

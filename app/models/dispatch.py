@@ -149,6 +149,7 @@ unknowns = Table(
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("run_id", Integer, nullable=False, index=True),
     Column("phone", BigInteger, nullable=False),
+    Column("attempt", Integer),  # of the lease whose sending is in doubt; NULL: nobody can say
     Column("lane_id", SmallInteger),
     Column("group_id", SmallInteger),
     Column("since", Ms, nullable=False),
