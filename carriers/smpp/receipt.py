@@ -69,6 +69,7 @@ MAP_ERRORS = {
     "35": Reason.SYSTEM,  # dataMissing
     "36": Reason.SYSTEM,  # unexpectedDataValue
 }
+_RECEIPT_TLVS = {TAG_RECEIPTED_MESSAGE_ID, TAG_MESSAGE_STATE}
 GSM_NETWORK = 3  # first octet of network_error_code: the two that follow are a MAP error
 
 _KEY = r"(?:id|sub|dlvrd|submit ?date|done ?date|stat|err|text):"
@@ -79,6 +80,8 @@ _USUAL = re.compile(
 )
 # A value never begins with the next key: a field may be empty.
 _FIELD = re.compile(rf"(?i)(?<!\S)(id|done ?date|stat|err): ?((?!{_KEY})\S*)")
+_BEGINS = re.compile(r"(?i)\s*id: ?[^\s:]+\s")
+_BESIDES = re.compile(r"(?i)\s(?:sub|dlvrd|submit ?date|done ?date|err):")
 _QUOTED = re.compile(r"(?i)(?<!\S)text:")
 _PHONE = re.compile(rb"\+?(?:00)?(84\d{9})|0(\d{9})")
 
@@ -95,10 +98,20 @@ class Fields(NamedTuple):
 def is_receipt(message: ShortMessage) -> bool:
     """Whether a deliver_sm is a receipt, and no message from a telephone.
 
-    Text that looks like a receipt is not enough: any subscriber can write that.
+    By its esm_class, by a TLV that no subscriber can set, or, since some centres leave esm_class 0 and send
+    no TLV, by the whole form of appendix B. A subscriber can write that as well, but from the own number:
+    it would move a message to that number alone, and only by an id that the carrier gave and never tells.
     """
     kind = message.esm_class & ESM_RECEIPT_MASK
-    return kind in (ESM_RECEIPT, ESM_NOTIFICATION) or TAG_RECEIPTED_MESSAGE_ID in message.tlvs
+    if kind in (ESM_RECEIPT, ESM_NOTIFICATION) or not _RECEIPT_TLVS.isdisjoint(message.tlvs):
+        return True
+    return not message.esm_class and _is_appendix_b(_text(message))
+
+
+def _is_appendix_b(text: str) -> bool:
+    """Whether it begins with an id, has a state of SMPP, and one field more, all before `text:`."""
+    own = _QUOTED.split(text, maxsplit=1)[0]
+    return bool(_BEGINS.match(own) and _BESIDES.search(own)) and read_fields(own).stat in STATUSES
 
 
 def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:

@@ -217,10 +217,34 @@ def test_the_phone_is_whichever_address_is_one(source: bytes, destination: bytes
 @pytest.mark.parametrize(
     ("esm_class", "tlvs", "is_one"),
     [(0x04, {}, True), (0x44, {}, True), (0x20, {}, True), (0x00, {0x1E: b"7f"}, True), (0x00, {}, False),
-     (0x08, {}, False), (0x40, {}, False)],
+     (0x00, {0x427: b"\2"}, True), (0x08, {}, False), (0x40, {}, False)],
 )  # fmt: skip
-def test_only_the_carrier_can_mark_a_receipt(esm_class: int, tlvs: dict[int, bytes], is_one: bool) -> None:
-    assert is_receipt(message(WHOLE, tlvs, esm_class=esm_class)) is is_one
+def test_the_carrier_s_own_marks_make_a_receipt(esm_class: int, tlvs: dict[int, bytes], is_one: bool) -> None:
+    assert is_receipt(message("Cam on", tlvs, esm_class=esm_class)) is is_one
+
+
+WITHOUT_A_MARK = {
+    WHOLE: True,
+    "id:123 sub:001 dlvrd:001 submit date:2602090800 done date:2602090801 stat:DELIVRD err:000 text:x": True,
+    "id:123 sub:001 dlvrd:000 submitdate:2602090800 donedate:2602090801 stat:UNDELIV err:0E1": True,
+    "ID: 7F-a stat:expired err:027": True,
+    "id:123 done date: stat:ENROUTE": True,
+    "id:123 stat:DELIVRD": False,
+    "id:123 err:000 stat:FINE": False,
+    "id: sub:001 stat:DELIVRD err:000": False,
+    "stat:DELIVRD err:000 done date:2602090801": False,
+    "toi nhan tin id:123 sub:001 stat:DELIVRD err:000": False,
+    "id:123 la gi? err:000 text:stat:DELIVRD": False,
+    "id:123 sub:001 text:id:123 sub:001 stat:DELIVRD err:000": False,
+    "": False,
+}
+
+
+@pytest.mark.parametrize(("text", "is_one"), WITHOUT_A_MARK.items(), ids=range(len(WITHOUT_A_MARK)))
+def test_without_a_mark_the_whole_form_of_appendix_b_makes_a_receipt(text: str, is_one: bool) -> None:
+    assert is_receipt(message(text, esm_class=0)) is is_one
+    for other in (0x08, 0x10, 0x18, 0x40):  # what telephones send by themselves, and what has a header
+        assert not is_receipt(message(text, esm_class=other))
 
 
 # ---- ids

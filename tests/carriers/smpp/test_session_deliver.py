@@ -7,7 +7,7 @@ import random
 import pytest
 from structlog.testing import capture_logs
 
-from carriers.contract import Accepted
+from carriers.contract import Accepted, ReceiptStatus
 from carriers.smpp import pdu
 from tests.carriers.smpp.peer import RECEIPT, Inbox, Link, Peer, Wire, deliver_body, drop, sms, until
 
@@ -127,11 +127,27 @@ async def test_a_message_from_a_telephone_is_acknowledged_and_counted_as_no_rece
     async with Peer() as peer, Link(peer.port) as carrier:
         carrier.deliver_to(inbox)
         await carrier.ready()
-        peer.wires[0].send(pdu.DELIVER_SM, 41, deliver_body(esm_class=0))
+        peer.wires[0].send(pdu.DELIVER_SM, 41, deliver_body(b"Cam on", esm_class=0))
         await until(lambda: peer.of(pdu.DELIVER_SM_RESP))
         assert peer.of(pdu.DELIVER_SM_RESP)[0][1] == pdu.ESME_ROK
         assert (carrier.stats()["messages"], carrier.stats()["receipts"]) == (1, 0)
     assert not inbox.receipts
+
+
+@pytest.mark.parametrize("mark", ["the form of appendix B", "message_state"])
+async def test_a_receipt_with_esm_class_0_is_kept_before_it_is_acknowledged(mark: str) -> None:
+    inbox = Inbox(taken=None)
+    text, tlvs = (RECEIPT, b"") if mark != "message_state" else (b"id:m7", pdu.tlv(0x427, b"\2"))
+    async with Peer() as peer, Link(peer.port) as carrier:
+        carrier.deliver_to(inbox)
+        await carrier.ready()
+        peer.wires[0].send(pdu.DELIVER_SM, 41, deliver_body(text, 0, tlvs))
+        await until(lambda: inbox.receipts)
+        assert not peer.of(pdu.DELIVER_SM_RESP)
+        inbox.waiting[0](True)
+        await until(lambda: peer.of(pdu.DELIVER_SM_RESP))
+    (receipt,) = inbox.receipts
+    assert (receipt.reference, receipt.status) == ("m7", ReceiptStatus.DELIVERED)
 
 
 async def test_a_deliver_sm_before_the_bind_is_refused() -> None:
