@@ -266,6 +266,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(default=8.0, ge=1, le=300)
     # A process that is told to stop waits so long for a database that is away, less than supervisors do.
     stop_patience_s: float = Field(default=30.0, ge=0, le=3600)
+    # A run is finished so long after it was all sent; a receipt that comes later still counts.
+    receipt_days: int = Field(default=5, ge=3, le=60)
     # Sending hours of the day when a campaign states none (local time of Viet Nam).
     day_starts: str = Field(default="07:00", pattern=r"^\d\d:\d\d$")
     day_ends: str = Field(default="21:00", pattern=r"^\d\d:\d\d$")

@@ -8,12 +8,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 import structlog
@@ -97,12 +97,21 @@ class Database:
         Only for work that may run twice: a commit whose answer was lost is repeated. Raises Away only where
         the process is to end and has waited long enough.
         """
+        return await self._insisting(lambda: self.awrite(work, *args, **kwargs))
+
+    async def insist_reading(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`aread`, repeated in the same way."""
+        return await self._insisting(lambda: self.aread(work, *args, **kwargs))
+
+    async def _insisting(self, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
         waits = wait_random_exponential(0.05, max=2.0)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(passes), wait=waits, before_sleep=self._note_outage, reraise=True
         ):
             with attempt:
-                done = await self.awrite(work, *args, **kwargs)
+                done = await once()
         if self._away:
             self._away = False
             log.warning("the database is back")
@@ -210,10 +219,8 @@ class Database:
         return until
 
     def clock_ms(self, connection: Connection) -> int:
-        """What the clock says that all processes share: the server's, or on SQLite our own."""
-        if self.sqlite:
-            return clock.now_ms()
-        return int(connection.exec_driver_sql(_SERVER_MS).scalar_one())
+        """What the clock says that all processes share, ms since 1970."""
+        return shared_ms(connection)
 
     def _settled(self, connection: Connection, until_ms: int) -> bool:
         if self.clock_ms(connection) <= until_ms:
@@ -267,6 +274,13 @@ class Joined(Database):
         return work(self._connection, *args, **kwargs)
 
     read = write
+
+
+def shared_ms(connection: Connection) -> int:
+    """What the clock says that all processes share, ms since 1970: the server's, or on SQLite our own."""
+    if connection.dialect.name == "sqlite":
+        return clock.now_ms()
+    return int(connection.exec_driver_sql(_SERVER_MS).scalar_one())
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

@@ -61,7 +61,7 @@ class RunState(StrEnum):
     PAUSED = "paused"
     CANCELLING = "cancelling"  # what is still queued is being closed; `closing` says why
     SENT = "sent"  # every delivery handed over, refused or closed; receipts may still come
-    FINISHED = "finished"  # every delivery has its final state
+    FINISHED = "finished"  # every delivery has its final state, or has waited long enough for a receipt
     CANCELLED = "cancelled"
 
 

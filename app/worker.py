@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import structlog
 
 from app import audit
+from app.clock import DAY_MS
 from app.config import LinkSettings, Settings
 from app.db import Database
 from app.deadline.herald import Herald
 from app.dispatch import lanes, runs
+from app.dispatch.closing import close_due
 from app.dispatch.lane import Desk, LaneLoop
 from app.dispatch.queueing import queue_next
 from app.errors import Away, SetupError
@@ -26,6 +28,7 @@ from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll
 from app.receipts.reconcile import Reconciliation
 from app.receipts.settle import settle
+from app.sweep import Sweep
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
 
@@ -50,19 +53,26 @@ class Worker:
     loops: list[LaneLoop] = field(default_factory=list)
     askers: list[Poll | Reconciliation] = field(default_factory=list)
     inbox: Inbox = field(init=False)
+    sweeps: list[Sweep] = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         s = self.settings
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
+        self.sweeps = [
+            Sweep("queueing", self._queue),
+            Sweep("closing", lambda: close_due(self.db, self.ledger)),
+            Sweep("runs", self._advance),
+            Sweep("quarantine", self._settle),
+            Sweep("tallies", self._fold, _FOLD_EVERY_S),
+            Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
+        ]
 
     def stop(self) -> None:
         """Send nothing more; run() returns when all that is under way is written down."""
         self.db.end_within(self.settings.stop_patience_s)
         self._stopping.set()
-        self._wake.set()
-        for each in (*self.askers, *self.loops):
+        for each in (*self.askers, *self.loops, *self.sweeps):
             each.stop()
 
     async def run(self) -> None:
@@ -74,8 +84,8 @@ class Worker:
         herald = Herald(self.db, self.settings)
         terms = Terms(self.settings.retention_days, self.settings.records_months)
         retention = Retention(self.db, self.ledger, terms)
-        sweeps = (self._sweeps(), self._say_head(), herald.run(self._stopping), retention.run(self._stopping))
-        works = (self.inbox.run(), *sweeps)
+        others = (self._say_head(), herald.run(self._stopping), retention.run(self._stopping))
+        works = (self.inbox.run(), *others, *(sweep.run() for sweep in self.sweeps))
         background = [asyncio.create_task(work) for work in works]
         # Both use the links, so both end before these are closed.
         using = [asyncio.create_task(each.run()) for each in (*self.askers, *self.loops)]
@@ -120,28 +130,39 @@ class Worker:
         self.db.on_wake(lambda: _call_soon(loop, self._wake_all))
 
     def _wake_all(self) -> None:
-        self._wake.set()
-        for loop in self.loops:
-            loop.wake.set()
+        self._wake_lanes()
+        for sweep in self.sweeps:
+            sweep.wake.set()
 
-    async def _sweeps(self) -> None:
-        """The small recurring works, each safe to run twice and in several processes at once."""
-        folded = asyncio.get_running_loop().time()
-        while not self._stopping.is_set():
-            self._wake.clear()
-            busy = await queue_next(self.db, self.ledger)
-            if busy:
-                self._wake_lanes()
-                continue
-            busy = await self.db.insist(runs.close_over, self.ledger)
-            await self.db.insist(runs.advance)
-            await settle(self.db, self.ledger)
-            if asyncio.get_running_loop().time() - folded > _FOLD_EVERY_S:
-                folded = asyncio.get_running_loop().time()
-                await self.db.insist(self.ledger.fold_tallies)
-                await self.db.insist(answers.sweep, self.settings.idempotency_ms)
-            if not busy:
-                await _wait(self._wake.wait, 1.0)
+    # ---- the sweeps: each says whether there is more to do at once --------------------------------------
+
+    async def _queue(self) -> bool:
+        """Turn a slice of a started run's subscribers into deliveries."""
+        more = await queue_next(self.db, self.ledger)
+        if more:
+            self._wake_lanes()
+        return more
+
+    async def _advance(self) -> bool:
+        """Runs that have come to their next state; the writer is asked only where there are any."""
+        patience_ms = self.settings.receipt_days * DAY_MS
+        if await self.db.insist_reading(runs.due_steps, self.ledger, patience_ms):
+            await self.db.insist(runs.advance, self.ledger, patience_ms)
+        return False
+
+    async def _settle(self) -> bool:
+        await settle(self.db, self.ledger)
+        return False
+
+    async def _fold(self) -> bool:
+        """Add up what tallies have changed by, where they have."""
+        if await self.db.insist_reading(self.ledger.to_fold):
+            await self.db.insist(self.ledger.fold_tallies)
+        return False
+
+    async def _forget_answers(self) -> bool:
+        await self.db.insist(answers.sweep, self.settings.idempotency_ms)
+        return False
 
     async def _say_head(self) -> None:
         """Log the head of the audit's chain now and then: where the log is kept, an end cut off shows."""

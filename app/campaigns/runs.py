@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app import audit, clock, erasure
 from app.campaigns import approval, audiences, forecast, lifecycle, records
 from app.campaigns.records import Record
-from app.db import Database
+from app.db import Database, shared_ms
 from app.errors import Conflict, Invalid
 from app.ledger.contract import SLOWEST
 from app.states import NotSent, RunState, move_run
@@ -99,10 +99,10 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
     if verb is Verb.END and not held:
         raise Conflict(f"Loa sends run {run.id} itself and sees its end; cancel it to stop it before.")
     if at is None:
-        return clock.now_ms()
+        return shared_ms(connection)
     if not held or verb not in (Verb.START, Verb.END):
         raise Invalid("A time is only given with start and end of a run whose carrier sends.", field="at")
-    if at.tzinfo is None or at > clock.now():
+    if at.tzinfo is None or at > clock.from_ms(shared_ms(connection)):
         raise Invalid("The time needs its zone and can't lie in the future.", field="at")
     if verb is Verb.END and run.started_at is not None and clock.to_ms(at) < run.started_at:
         raise Invalid("The run can't have ended before it started.", field="at")

@@ -14,6 +14,7 @@ import uuid
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -46,18 +47,27 @@ class Desk:
 
 @dataclass(slots=True)
 class _Chunk:
-    """A lease at work: its halves still to be sent, and until when it may send (monotonic seconds)."""
+    """A lease at work: its halves still to be sent, and until when it may send (monotonic seconds).
+
+    taken: when it was taken, on the clock that all processes share and in monotonic seconds.
+    """
 
     lease: Lease
     script: Script
     items: deque[Item]
     deadline: float
+    taken: tuple[datetime, float]
     on_wire: int = 0
     retry_after_s: float = 0.0
 
     @property
     def over(self) -> bool:
         return not self.items and not self.on_wire
+
+    def now(self) -> datetime:
+        """The time on the shared clock: that of this machine may be wrong, and sends at night then."""
+        at, then = self.taken
+        return at + timedelta(seconds=clock.monotonic() - then)
 
 
 @dataclass(slots=True)
@@ -145,7 +155,8 @@ class LaneLoop:
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", lane=self.lane.name, n=found.lease.lost)
         self._pace.most = found.script.share
-        return _Chunk(found.lease, found.script, deque(found.lease.items), asked + desk.lease_s)
+        taken = (found.at, clock.monotonic())
+        return _Chunk(found.lease, found.script, deque(found.lease.items), asked + desk.lease_s, taken)
 
     async def _link_ready(self) -> bool:
         """Whether the link can take a message; while it can't, what is on the wire is recorded first."""
@@ -210,7 +221,7 @@ class LaneLoop:
 
     def _next_half(self, chunk: _Chunk) -> list[Item]:
         """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
-        if not open_at(chunk.script.window, clock.now()):
+        if not open_at(chunk.script.window, chunk.now()):
             chunk.items.clear()
         room = self._room()
         half: list[Item] = []
@@ -256,7 +267,7 @@ class LaneLoop:
                 if clock.monotonic() >= chunk.deadline:
                     outcomes += [Outcome(item, NOT_SENT) for item in some]
                     continue
-                now = clock.now()
+                now = chunk.now()
                 parcel = [message(chunk.script, chunk.lease, item, now) for item in some]
                 sending.append((some, asyncio.create_task(self._submit(parcel))))
             for some, task in sending:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    TextClause,
+    and_,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from app import clock
 from app.ledger.contract import ChunkState, Ledger
 from app.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.states import DeliveryState, NotSent, RunState, move_run
@@ -15,7 +28,6 @@ from carriers.text import segments
 
 # Subscribers turned to deliveries in one transaction: small, so that no other writer waits long.
 SLICE = 10_000
-_CHUNKS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,85 +82,105 @@ def next_due(
     return Due(row.id, row.campaign_id, row.batch_id, parts, first)
 
 
-def close_over(connection: Connection, ledger: Ledger) -> bool:
-    """Close what will not be sent in one run: cancelled, or past its window's end; whether any was moved."""
-    r = runs.c
-    living = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
-    past = connection.execute(select(r.id, r.state).where(living, _past_end(), ~_held()).limit(1)).first()
-    if past is not None:
-        return move(connection, past.id, past.state, RunState.CANCELLING, closing=NotSent.WINDOW_CLOSED)
-    due = and_(r.state == RunState.CANCELLING.value, _fanned_out())
-    late = and_(r.state == RunState.CANCELLED.value, _left())
-    row = connection.execute(select(r.id, r.state, r.closing).where(or_(due, late)).limit(1)).first()
-    if row is None or ledger.close_unsent(connection, row.id, row.closing, _CHUNKS_AT_ONCE):
-        return False
-    if row.state == RunState.CANCELLED:
-        return True
-    end = RunState.CANCELLED if row.closing == NotSent.CANCELLED else RunState.SENT
-    return move(connection, row.id, RunState.CANCELLING, end, ended_at=clock.now_ms())
+class Step(NamedTuple):
+    """A run that has come to its next state by itself."""
+
+    run_id: int
+    old: RunState
+    new: RunState
 
 
-def _past_end() -> ColumnElement[bool]:
-    ended = and_(campaigns.c.id == runs.c.campaign_id, campaigns.c.window_end <= clock.now_ms())
-    return exists().where(ended)
+def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[Step]:
+    """The runs that have come to their next state.
 
-
-def _fanned_out() -> ColumnElement[bool]:
-    """Every batch of the run has been turned to deliveries."""
-    return ~exists().where(run_batches.c.run_id == runs.c.id, run_batches.c.fanned_all.is_(False))
-
-
-def advance(connection: Connection) -> int:
-    """Running runs with nothing left to send are sent; sent runs with nothing open are finished; how many.
-
-    A run whose carrier sends has nothing here: its operator says when it ends, and its figures finish it.
+    Running ones with nothing left to send are sent, and running again where a holder that was thought dead
+    said what it had not sent. Sent ones with nothing open are finished; so are those that ended longer than
+    `patience_ms` ago: what has no receipt by then has none, and one that comes later still counts. A run
+    whose carrier sends has nothing here: its operator says when it ends, and its figures finish it.
     """
-    r = runs.c
-    done = select(r.id).where(r.state == RunState.RUNNING.value, ~_left(), _fanned_out(), ~_held())
-    moved = _run_again(connection)
-    for run_id in connection.execute(done).scalars().all():
-        move(connection, run_id, RunState.RUNNING, RunState.SENT, ended_at=clock.now_ms())
-        moved += 1
-    sent = select(r.id).where(r.state == RunState.SENT.value, or_(~_held(), _stated()))
-    for run_id in connection.execute(sent).scalars().all():
-        if not _open(connection, run_id):
-            move(connection, run_id, RunState.SENT, RunState.FINISHED)
-            moved += 1
+    r, old = runs.c, ledger.now_ms(connection) - patience_ms
+    idle = select(r.id).where(r.state == RunState.RUNNING.value, ~left(), fanned_out(), ~held())
+    again = select(r.id).where(r.state == RunState.SENT.value, left())
+    steps = [Step(run_id, RunState.RUNNING, RunState.SENT) for run_id in connection.execute(idle).scalars()]
+    steps += [Step(run_id, RunState.SENT, RunState.RUNNING) for run_id in connection.execute(again).scalars()]
+    for row in connection.execute(_settling(old)).all():
+        waiting = _OPEN[:1] if row.over else _OPEN
+        if not _count(connection, row.id, waiting):
+            steps.append(Step(row.id, RunState.SENT, RunState.FINISHED))
+    return steps
+
+
+def advance(connection: Connection, ledger: Ledger, patience_ms: int) -> int:
+    """Move runs on until none has a next step; how many moves that took."""
+    moved = 0
+    while steps := due_steps(connection, ledger, patience_ms):
+        for step in steps:
+            move(connection, step.run_id, step.old, step.new, **_times(connection, ledger, step.new))
+        moved += len(steps)
     return moved
 
 
-def _held() -> ColumnElement[bool]:
+def _times(connection: Connection, ledger: Ledger, new: RunState) -> dict[str, Any]:
+    now = ledger.now_ms(connection)
+    if new is RunState.FINISHED:
+        return {"finished_at": func.coalesce(runs.c.finished_at, now)}
+    return {"ended_at": now if new is RunState.SENT else None}
+
+
+# Final states are still to come for these.
+_OPEN = (DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
+
+
+def _settling(old: int) -> Select[Any]:
+    """Sent runs that may be finished: for the most part found without adding anything up.
+
+    A run with folded rows of an open state, and none that has come since, waits; nobody counts these. Whether
+    a row is folded is asked in the words of the indexes: SQLite would not see that they fit.
+    """
+    r, t = runs.c, tallies.c
+    came = _any(tallies, t.run_id == r.id, text("NOT tallies.folded"))
+    open_ = (
+        t.run_id == r.id,
+        text("tallies.folded"),
+        t.state.in_(_OPEN),
+        t.reason != NotSent.WRITTEN_OFF,
+        t.n != 0,
+    )
+    over = and_(~held(), r.ended_at <= old)
+    known = or_(~held(), _any(statements, statements.c.run_id == r.id))
+    may = or_(came, ~_any(tallies, *open_), over)
+    return select(r.id, over.label("over")).where(r.state == RunState.SENT.value, known, may).order_by(r.id)
+
+
+def _any(table: Table, *where: ColumnElement[bool] | TextClause) -> ColumnElement[bool]:
+    """Whether there is such a row. As a scalar it is asked once for each run, by its index: an EXISTS may be
+    turned into a walk through all that there is."""
+    return select(1).select_from(table).where(*where).limit(1).scalar_subquery().is_not(None)
+
+
+def held() -> ColumnElement[bool]:
     """The carrier holds the audience and sends by itself."""
     return exists().where(audiences.c.run_id == runs.c.id)
 
 
-def _stated() -> ColumnElement[bool]:
-    """Figures of the run have come in."""
-    return exists().where(statements.c.run_id == runs.c.id)
-
-
-def _run_again(connection: Connection) -> int:
-    """Sent runs with chunks to send: a holder thought dead came back and said what it had not sent."""
-    again = select(runs.c.id).where(runs.c.state == RunState.SENT.value, _left())
-    found = connection.execute(again).scalars().all()
-    return sum(move(connection, run_id, RunState.SENT, RunState.RUNNING, ended_at=None) for run_id in found)
-
-
-def _left() -> ColumnElement[bool]:
+def left() -> ColumnElement[bool]:
     """There are chunks of the run still to be sent or closed."""
-    return exists().where(chunks.c.run_id == runs.c.id, chunks.c.state < ChunkState.DONE)
+    return _any(chunks, chunks.c.run_id == runs.c.id, chunks.c.state < ChunkState.DONE)
 
 
-def _open(connection: Connection, run_id: int) -> int:
-    """Deliveries of the run whose final state is still to come; what was written off is not waited for."""
+def fanned_out() -> ColumnElement[bool]:
+    """Every batch of the run has been turned to deliveries."""
+    return ~exists().where(run_batches.c.run_id == runs.c.id, run_batches.c.fanned_all.is_(False))
+
+
+def _count(connection: Connection, run_id: int, states: Sequence[DeliveryState]) -> int:
+    """Deliveries of the run in these states; what was written off is not waited for."""
     t = tallies.c
-    waiting = [DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN]
-    query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(waiting))
-    query = query.where(t.reason != NotSent.WRITTEN_OFF)
-    return int(connection.execute(query).scalar_one())
+    query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(states))
+    return int(connection.execute(query.where(t.reason != NotSent.WRITTEN_OFF)).scalar_one())
 
 
-def move(connection: Connection, run_id: int, old: str, new: RunState, **values: int | None) -> bool:
+def move(connection: Connection, run_id: int, old: str, new: RunState, **values: Any) -> bool:
     """Move the run, where it is still in state `old`."""
     own = update(runs).where(runs.c.id == run_id, runs.c.state == str(old))
     return bool(connection.execute(own.values(state=move_run(old, new).value, **values)).rowcount)

@@ -110,10 +110,11 @@ def _base36(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A chunk and what to say for it."""
+    """A chunk, what to say for it, and when it was taken, by the clock that all processes share."""
 
     lease: Lease
     script: Script
+    at: datetime
 
 
 def message(script: Script, lease: Lease, item: Item, now: datetime) -> OutboundSms:
@@ -133,6 +134,7 @@ def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_
     if not homes.at_home(connection, ledger):
         lanes.halt(connection, lane.id, lanes.RESTORED)
         return LaneState.HALTED
-    open_now = {script.run_id: script for script in scripts(connection, lane.carrier, clock.now())}
+    now = clock.from_ms(ledger.now_ms(connection))
+    open_now = {script.run_id: script for script in scripts(connection, lane.carrier, now)}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
-    return Work(lease, open_now[lease.run_id]) if lease else state
+    return Work(lease, open_now[lease.run_id], now) if lease else state

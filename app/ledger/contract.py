@@ -136,6 +136,13 @@ class Doubted(NamedTuple):
     left: int
 
 
+class Closed(NamedTuple):
+    """How many chunks were closed, and how many of the run are still open: in others' hands, or to come."""
+
+    chunks: int
+    left: int
+
+
 class Outcome(NamedTuple):
     """One delivery and what the carrier answered."""
 
@@ -266,8 +273,8 @@ class Ledger(Protocol):
         """Look again at quarantined receipts that are due: by reference, then by phone of an unknown."""
         ...
 
-    def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> int:
-        """Close what is queued in up to `limit` idle chunks as not sent; how many chunks are still open."""
+    def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
+        """Close what is queued in up to `limit` idle chunks as not sent."""
         ...
 
     def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> Doubted:
@@ -303,8 +310,12 @@ class Ledger(Protocol):
         """See to it that what this transaction deletes can't be read in the database's file any more."""
         ...
 
+    def to_fold(self, connection: Connection) -> bool:
+        """Whether tally changes have come since the last fold."""
+        ...
+
     def fold_tallies(self, connection: Connection) -> None:
-        """Sum tally changes into one row for each key."""
+        """Add the tally changes that have come to the one row of each key; all other rows are left alone."""
         ...
 
     def recount(self, connection: Connection, campaign_id: int) -> list[Count]:

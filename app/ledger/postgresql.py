@@ -29,7 +29,7 @@ from app.ledger.store import (
     Row,
     Written,
 )
-from app.ledger.tallies import Tallies
+from app.ledger.tallies import Tallies, folds
 from app.models import deliveries, receipts, run_batches, submissions, tallies
 from app.states import DeliveryState
 
@@ -135,12 +135,11 @@ _QUARANTINED = """
       FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
 _WHICH = {"try_at": "try_at <= %(one)s", "reference": "reference = ANY(%(all)s)"}
-_FOLD = """
-    WITH gone AS (DELETE FROM tallies RETURNING *)
-    INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
-    SELECT campaign_id, run_id, batch_id, area, state, reason, sum(n), sum(segments) FROM gone
-     GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0 OR sum(segments) <> 0
-"""
+_WITH_AREA, _WITHOUT_AREA = folds("came")
+_FOLD = f"""
+    WITH came AS (DELETE FROM tallies WHERE NOT folded RETURNING *), nowhere AS ({_WITHOUT_AREA})
+    {_WITH_AREA}
+"""  # noqa: S608 - constants of ours
 _STANDINGS = (
     "campaign_id",
     "batch_id",
@@ -154,8 +153,6 @@ _STANDINGS = (
 )
 # As many receipts at once are written by COPY: one more round trip, and less of a log.
 _COPY_FROM = 100
-# Fewer changes than this are summed by the reader sooner than folded by us.
-FOLD_FROM = 20_000
 
 
 class PostgresqlLedger(Queue, Results, Tallies, Erasing):
@@ -363,11 +360,13 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         given = {"one": values[0], "all": list(values), "limit": limit}
         return [tuple(row) for row in connection.exec_driver_sql(sql, given)]
 
-    def fold_tallies(self, connection: Connection) -> None:
-        """Sum tally changes into one row for each key, once there are many."""
-        rows = connection.exec_driver_sql("SELECT count(*) FROM tallies").scalar_one()
-        if rows >= FOLD_FROM:
-            connection.exec_driver_sql(_FOLD)
+    def alone(self, connection: Connection) -> bool:
+        """Another process that folds is not waited for."""
+        return bool(connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(4931)").scalar())
+
+    def fold_new(self, connection: Connection) -> None:
+        """Add the changes to the one row of each key, and delete them, in one statement."""
+        connection.exec_driver_sql(_FOLD)
 
 
 def _execute(connection: Connection, sql: str, values: Mapping[str, object], rows: bool = True) -> list[Row]:

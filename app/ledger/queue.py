@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
 
-from app.ledger.contract import ChunkState, Doubted, Item, Lane, Lease, Slice
+from app.ledger.contract import ChunkState, Closed, Doubted, Item, Lane, Lease, Slice
 from app.ledger.store import Claim, OpenChunk, Store
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import Lost, enlist
@@ -219,8 +219,9 @@ class Queue(Store):
         leased = update(chunks).where(chunks.c.state == ChunkState.LEASED)
         return connection.execute(leased.values(lease_until=0)).rowcount
 
-    def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> int:
-        """Close what is queued in up to `limit` idle chunks as not sent; how many chunks are still open."""
+    def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
+        """Close what is queued in up to `limit` idle chunks as not sent."""
+        closed = 0
         for _ in range(limit):
             chunk = self.take_chunk(connection, run_id, _CLOSER)
             if chunk is None:
@@ -228,7 +229,8 @@ class Queue(Store):
             self._give_up_declared(connection, chunk)
             self._end_queued(connection, chunk, reason)
             self._end(connection, chunk)
-        return self._still_open(connection, run_id)
+            closed += 1
+        return Closed(closed, self._still_open(connection, run_id))
 
     def _still_open(self, connection: Connection, run_id: int) -> int:
         still = select(func.count()).where(chunks.c.run_id == run_id, chunks.c.state < ChunkState.DONE)

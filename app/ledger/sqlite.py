@@ -25,7 +25,7 @@ from app.ledger.store import (
     Row,
     Written,
 )
-from app.ledger.tallies import Tallies
+from app.ledger.tallies import Tallies, folds
 from app.models import campaigns, lanes, runs, submissions, tallies
 from app.states import CampaignState, DeliveryState, LaneState, RunState
 
@@ -75,13 +75,6 @@ _QUARANTINED = """
            raw
       FROM quarantine WHERE {column} LIMIT ?
 """
-_FOLD = """
-    INSERT INTO tallies (campaign_id, run_id, batch_id, area, state, reason, n, segments)
-    SELECT campaign_id, run_id, batch_id, area, state, reason, sum(n), sum(segments) FROM tallies
-     WHERE rowid <= ? GROUP BY 1, 2, 3, 4, 5, 6 HAVING sum(n) <> 0 OR sum(segments) <> 0
-"""
-# Fewer changes than this are summed by the reader sooner than folded by us.
-FOLD_FROM = 20_000
 _VARIABLES = 500
 
 
@@ -212,12 +205,15 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
             found += [tuple(row) for row in connection.exec_driver_sql(sql, (*some, limit))]
         return found
 
-    def fold_tallies(self, connection: Connection) -> None:
-        """Sum tally changes into one row for each key, once there are many."""
-        last, rows = connection.exec_driver_sql("SELECT max(rowid), count(*) FROM tallies").one()
-        if rows >= FOLD_FROM:
-            connection.exec_driver_sql(_FOLD, (last,))
-            connection.exec_driver_sql("DELETE FROM tallies WHERE rowid <= ?", (last,))
+    def alone(self, connection: Connection) -> bool:
+        """There is one writer."""
+        return True
+
+    def fold_new(self, connection: Connection) -> None:
+        """Add the changes to the one row of each key, and delete them."""
+        for statement in folds("tallies"):
+            connection.exec_driver_sql(statement)
+        connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
 
 
 def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:

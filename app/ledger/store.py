@@ -248,7 +248,3 @@ class Store(ABC):
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
         """Lock and read quarantined receipts: those due (column try_at, one value) or of these references."""
-
-    @abstractmethod
-    def fold_tallies(self, connection: Connection) -> None:
-        """Sum tally changes into one row for each key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import defaultdict
 
 from sqlalchemy import Connection, text
@@ -64,8 +65,49 @@ _RECOUNT = text(
 )
 
 
+_NEW = "SELECT DISTINCT run_id FROM tallies WHERE NOT folded"
+# Who counts a key that has come to nothing would count it for years.
+_NOTHING = text("DELETE FROM tallies WHERE folded AND run_id = :run AND n = 0 AND segments = 0")
+_FOLD = """
+    INSERT INTO tallies AS t (campaign_id, run_id, batch_id, area, state, reason, n, segments, folded)
+    SELECT campaign_id, run_id, batch_id, area, state, reason, sum(n), sum(segments), true FROM {new}
+     WHERE NOT folded AND area IS {which} GROUP BY 1, 2, 3, 4, 5, 6
+        ON CONFLICT ({key}) WHERE folded{only} DO UPDATE
+       SET n = t.n + excluded.n, segments = t.segments + excluded.segments
+"""
+_KEY = "run_id, state, reason, batch_id"
+
+
+def folds(new: str) -> tuple[str, str]:
+    """The statements that add up the changes in `new` into the one row of each key: with an area, without."""
+    with_area = _FOLD.format(new=new, which="NOT NULL", key=f"{_KEY}, area", only="")
+    return with_area, _FOLD.format(new=new, which="NULL", key=_KEY, only=" AND area IS NULL")
+
+
 class Tallies(Store):
-    """Counting anew."""
+    """Counting anew, and adding up what has come."""
+
+    def to_fold(self, connection: Connection) -> bool:
+        """Whether tally changes have come since the last fold."""
+        return connection.exec_driver_sql(f"{_NEW} LIMIT 1").first() is not None
+
+    def fold_tallies(self, connection: Connection) -> None:
+        """Add the tally changes that have come to the one row of each key; all other rows are left alone."""
+        if not self.alone(connection):
+            return
+        run_ids = connection.exec_driver_sql(_NEW).scalars().all()
+        if run_ids:
+            self.fold_new(connection)
+        for run_id in run_ids:
+            connection.execute(_NOTHING, {"run": run_id})
+
+    @abstractmethod
+    def alone(self, connection: Connection) -> bool:
+        """Whether nobody else folds at this moment; until the end of the transaction nobody will."""
+
+    @abstractmethod
+    def fold_new(self, connection: Connection) -> None:
+        """Add the changes to the one row of each key, and delete them."""
 
     def recount(self, connection: Connection, campaign_id: int) -> list[Count]:
         """Tallies counted anew from the rows."""

@@ -79,6 +79,7 @@ runs = Table(
     Column("closing", SmallInteger),  # states.NotSent: why what is still queued will not be sent
     Column("started_at", Ms),
     Column("ended_at", Ms),
+    Column("finished_at", Ms),  # when it was finished for the first time
     Column("created_at", Ms, nullable=False),
     UniqueConstraint("campaign_id", "carrier"),
 )

@@ -105,8 +105,7 @@ chunks = Table(
     Column("lease_until", Ms),
     Index(
         "ix_chunks_open",
-        "run_id",
-        "not_before",
+        *("run_id", "not_before", "batch_id", "first_seq"),  # the order in which they are claimed
         postgresql_where=text("state < 2"),
         sqlite_where=text("state < 2"),
     ),

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from app.models.base import Ms, metadata, new_id
@@ -32,7 +34,24 @@ tallies = Table(
     Column("state", SmallInteger, nullable=False),
     Column("reason", SmallInteger, nullable=False),
     Column("area", String(5)),
+    # The one row of its key that the fold keeps; a change that has come since is a row of its own.
+    Column("folded", Boolean, nullable=False, server_default=text("false")),
     Index("ix_tallies_run", "run_id"),
+    Index("ix_tallies_new", "run_id", postgresql_where=text("NOT folded"), sqlite_where=text("NOT folded")),
+    Index(
+        "ix_tallies_folded",
+        *("run_id", "state", "reason", "batch_id", "area"),
+        unique=True,
+        postgresql_where=text("folded"),
+        sqlite_where=text("folded"),
+    ),
+    Index(
+        "ix_tallies_folded_nowhere",
+        *("run_id", "state", "reason", "batch_id"),
+        unique=True,
+        postgresql_where=text("folded AND area IS NULL"),
+        sqlite_where=text("folded AND area IS NULL"),
+    ),
 )
 
 # ---- figures that no receipt measured, and what the other addressees report ------------------------------

@@ -37,7 +37,9 @@ def _state(connection: Connection, report: CarrierReport, of: Scope) -> RunState
     if any(cause.key == _CANCELLED for cause in report.excluded):
         return RunState.CANCELLED
     unsettled = g.no_receipt + g.unknown - report.extra.written_off
-    return RunState.SENT if unsettled else RunState.FINISHED
+    finished_at = of.run.finished_at  # some time after its end it is, whatever is open
+    over = finished_at is not None and finished_at <= report.cutoff_ms
+    return RunState.FINISHED if over or not unsettled else RunState.SENT
 
 
 def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:

@@ -20,6 +20,7 @@ from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
 from app.db import Database
 from app.dispatch import runs as sweeps
+from app.dispatch.closing import close_due
 from app.dispatch.queueing import queue_next
 from app.errors import Conflict, Invalid
 from app.ledger.choose import ledger_for
@@ -51,9 +52,9 @@ def sweep(db: Database) -> None:
     ledger = ledger_for(db)
     while asyncio.run(queue_next(db, ledger)):
         pass
-    while db.write(sweeps.close_over, ledger):
+    while asyncio.run(close_due(db, ledger)):
         pass
-    db.write(sweeps.advance)
+    db.write(sweeps.advance, ledger, clock.DAY_MS)
 
 
 def state(db: Database, run_id: int) -> str:

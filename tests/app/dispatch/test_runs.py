@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, insert, select, update
 
 from app import clock
 from app.db import Database
 from app.dispatch import runs as sweeps
+from app.dispatch import sendable
+from app.dispatch.closing import close_due
 from app.dispatch.queueing import queue_next
 from app.ledger.contract import Intention, Outcome
-from app.models import campaigns, run_batches, runs
-from app.states import DeliveryState, NotSent, RunState
+from app.models import campaigns, deliveries, run_batches, runs, tallies
+from app.reports import carrier_report
+from app.states import DeliveryState, LaneState, NotSent, RunState
 from carriers.contract import Deferred, Reason, Rejected
-from tests.app.world import World, accepted, build, receipt
+from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build, receipt
 
+PATIENCE_MS = 5 * clock.DAY_MS
 Q, S, N = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.NOT_SENT)
+D = int(DeliveryState.DELIVERED)
 
 
 def state(db: Database) -> str:
@@ -33,9 +39,9 @@ def sweep(world: World) -> None:
     """All that the worker's sweep would do until it is idle."""
     while asyncio.run(queue_next(world.db, world.ledger)):
         pass
-    while world.db.write(sweeps.close_over, world.ledger):
+    while asyncio.run(close_due(world.db, world.ledger)):
         pass
-    world.db.write(sweeps.advance)
+    world.db.write(sweeps.advance, world.ledger, PATIENCE_MS)
 
 
 def send_all(world: World) -> None:
@@ -149,3 +155,129 @@ def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
         send_all(world)
         assert world.states() == {S: 5}
     world.check()
+
+
+def test_a_run_whose_receipts_never_come_is_finished_and_a_later_one_still_counts(db: Database) -> None:
+    world = build(db, 5)
+    sweep(world)
+    send_all(world)
+    db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}") for seq in range(2, 5)])
+    sweep(world)
+    long_ago = clock.now_ms() - PATIENCE_MS
+    set_run(db, ended_at=long_ago + 3_600_000)
+    sweep(world)
+    assert state(db) == RunState.SENT
+    set_run(db, ended_at=long_ago - 1)
+    sweep(world)
+    assert state(db) == RunState.FINISHED
+    report = db.read(carrier_report.build, world.run, clock.now_ms())
+    assert (report.header.run_state, report.general.no_receipt) == (RunState.FINISHED, 2)
+    finished_at = db.read(lambda c: c.execute(select(runs.c.finished_at)).scalar_one())
+    db.write(world.ledger.apply, [receipt(world.lane, "m5")])
+    sweep(world)
+    assert world.states() == {D: 4, S: 1} == world.tallied()
+    before = db.read(carrier_report.build, world.run, finished_at - 1)
+    assert (before.header.run_state, before.general.no_receipt) == (RunState.SENT, 2)
+    world.check()
+
+
+def test_a_message_that_is_still_queued_keeps_its_run_from_being_finished(db: Database) -> None:
+    world = build(db, 5)
+    sweep(world)
+    send_all(world)
+    sweep(world)
+    one = deliveries.c.seq == 2
+    db.write(lambda c: c.execute(update(deliveries).where(one).values(state=Q)))
+    counted = {"campaign_id": world.campaign, "run_id": world.run, "batch_id": world.batch}
+    moved = [
+        {**counted, "state": state, "reason": 0, "n": n, "segments": n} for state, n in ((S, -1), (Q, 1))
+    ]
+    db.write(lambda c: c.execute(insert(tallies), moved))
+    set_run(db, ended_at=clock.now_ms() - 2 * PATIENCE_MS)
+    sweep(world)
+    assert state(db) == RunState.SENT
+
+
+def test_receipts_finish_a_run_before_and_after_its_tallies_were_folded(db: Database) -> None:
+    world = build(db, 6)
+    sweep(world)
+    send_all(world)
+    sweep(world)
+    for seq in range(2, 8):
+        assert state(db) == RunState.SENT
+        db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}")])
+        if seq % 2 or seq == 6:
+            db.write(world.ledger.fold_tallies)
+        sweep(world)
+    assert state(db) == RunState.FINISHED
+
+
+def test_runs_and_tallies_at_rest_write_nothing(db: Database) -> None:
+    """Runs that wait for receipts, and sums of all that ever was: nobody writes while nothing comes."""
+    world = build(db, 30)
+    sweep(world)
+    send_all(world)
+    db.write(world.ledger.apply, [receipt(world.lane, f"m{seq}") for seq in range(2, 12)])
+    sweep(world)
+    assert db.read(world.ledger.to_fold)
+    db.write(world.ledger.fold_tallies)
+    assert not db.read(world.ledger.to_fold)
+    assert db.read(sweeps.due_steps, world.ledger, PATIENCE_MS) == []
+    rows = _stored(db)
+    db.write(world.ledger.apply, [receipt(world.lane, "m12")])
+    db.write(world.ledger.fold_tallies)
+    again = _stored(db)
+    assert len(rows - again) == 2, "only the two sums that the receipt changed are written anew"
+    world.check()
+
+
+def _stored(db: Database) -> set[tuple[object, ...]]:
+    """The rows of the tallies, each with the place and version that the engine gave it."""
+    stamp = "rowid" if db.sqlite else "ctid::text, xmin::text"
+    every = f"SELECT {stamp}, state, reason, area, n FROM tallies"
+    return {tuple(row) for row in db.read(lambda c: c.exec_driver_sql(every).all())}
+
+
+@pytest.mark.parametrize("at", ["left", "sent"])
+def test_windows_go_by_the_databases_clock(db: Database, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One worker whose host is a day ahead ends nobody's campaign, and sends nothing in a closed hour."""
+    if db.sqlite:
+        pytest.skip("SQLite has one process and its one clock")
+    world = build(db, 30)
+    sweep(world)
+    now = clock.now_ms()
+    hour = 3_600_000
+    world.rewrite(window_start=now - hour, window_end=now + hour)
+    if at == "sent":
+        world.rewrite(window_start=now + 23 * hour, window_end=now + 48 * hour)
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 86_400 * 10**9)
+    sweep(world)
+    assert state(db) == RunState.RUNNING
+    work = db.write(sendable.claim, world.ledger, world.lane, "lane-1", 30.0)
+    assert (work is LaneState.RUNNING) == (at == "sent")
+
+
+def test_a_chunk_in_slow_hands_keeps_no_other_run_waiting(db: Database) -> None:
+    world = build(db, 250)
+    sweep(world)
+    lease = world.claim()
+    other = replace(world, **_second_run(world))
+    sweep(other)
+    set_run(db, state=RunState.CANCELLING.value, closing=int(NotSent.CANCELLED))
+    sweep(world)
+    states = db.read(lambda c: dict(c.execute(select(runs.c.id, runs.c.state)).all()))
+    assert lease
+    assert states == {world.run: RunState.CANCELLING, other.run: RunState.CANCELLED}
+
+
+def _second_run(world: World) -> dict[str, int]:
+    """Another carrier's run of the same campaign, with a batch of its own."""
+
+    def work(c: Connection) -> dict[str, int]:
+        run = {"campaign_id": world.campaign, "carrier": "vnpt", "state": "running", "created_at": 1}
+        run_id = c.execute(insert(runs).values(run)).inserted_primary_key[0]
+        phones = [FIRST_PHONE + 1_000_000 + n for n in range(50)]
+        return {"run": run_id, "batch": add_batch(c, world.campaign, run_id, phones)}
+
+    return world.db.write(work)

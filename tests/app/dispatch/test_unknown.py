@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
+from app.clock import DAY_MS
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch import unknown
@@ -71,8 +72,8 @@ def test_a_run_that_is_not_there_is_named(db: Database) -> None:
 
 def test_a_run_whose_unknown_ones_are_written_off_is_finished(db: Database) -> None:
     world = lost(db)
-    db.write(sweeps.advance)
+    db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.SENT
     db.write(unknown.write_off, world.ledger, world.run, [], "Lan")
-    db.write(sweeps.advance)
+    db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.FINISHED

@@ -320,10 +320,10 @@ def test_closing_a_run_counts_what_was_not_sent(db: Database) -> None:
     world.fan_out()
     held = world.claim()
     assert held
-    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10) == 1
+    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10).left == 1
     assert world.states() == {Q: 100, N: 150} == world.tallied()
     db.write(world.ledger.release, held, 0.0)
-    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10) == 0
+    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10).left == 0
     assert world.states() == {N: 250}
     world.check()
 
@@ -334,7 +334,7 @@ def test_closing_a_dead_holders_chunk_leaves_its_unknowns_unknown(db: Database) 
     dead = world.claim(lease_s=0.0)
     assert dead
     db.write(world.ledger.record, world.lane, dead, [], Intention(11, 10), -1.0)
-    assert db.write(world.ledger.close_unsent, world.run, NotSent.WINDOW_CLOSED, 10) == 0
+    assert db.write(world.ledger.close_unsent, world.run, NotSent.WINDOW_CLOSED, 10).left == 0
     assert world.states() == {U: 10, N: 40} == world.tallied()
     world.check()
 

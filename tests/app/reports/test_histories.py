@@ -147,7 +147,7 @@ class History:
                 pass
         self.db.write(self.ledger.reclaim)
         closing = int(NotSent.CANCELLED)
-        while self.db.write(self.ledger.close_unsent, self.world.run, closing, 100):
+        while self.db.write(self.ledger.close_unsent, self.world.run, closing, 100).left:
             pass
         own = update(runs).where(runs.c.id == self.world.run).values(state="cancelled", closing=closing)
         self.db.write(lambda c: c.execute(own))
