@@ -14,6 +14,7 @@ from structlog.typing import Processor
 from app import digests
 from app.config import Settings
 from app.errors import SetupError
+from app.masking import mask_numbers
 from app.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
@@ -21,12 +22,11 @@ _SECRET_KEY = re.compile(
     r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|csrf|otp|recovery|^session$|^sid$",
     re.IGNORECASE,
 )
+# Begins with a set of characters, case and all: such a pattern is searched for several times faster.
 _SECRET_VALUE = re.compile(
-    r"(?P<before>loa_[0-9a-f]{8}_|loa[sc]_|\bsecret=|\b(?:Bearer|Basic) (?!loa_\.\.\.)|://[^\s:/@]*:(?=[^\s/@]*@))(?P<secret>[^\s'\"@,;]+)",
-    re.IGNORECASE,
+    r"(?P<before>[lLsSbB:](?i:(?<=l)oa_[0-9a-f]{8}_|(?<=l)oa[sc]_|(?<=\bs)ecret="
+    r"|(?<=\bb)(?:earer|asic) (?!loa_\.\.\.)|(?<=:)//[^\s:/@]*:(?=[^\s/@]*@)))(?P<secret>[^\s'\"@,;]+)"
 )
-# 84, +84, 0084 or 0 and nine digits (ten in the numbers before 2018), however they are spaced.
-_PHONE = re.compile(r"(?<!\d)(?:(?:\+|00)?84|0)[ .\-\u00a0]?([1-9](?:[ .\-\u00a0]?\d){8,9})(?!\d)")
 # The head of the audit's chain: digits of a hash are no number, and a head that is masked proves nothing.
 _HEAD = re.compile(rf"\d{{1,9}}:{digests.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
@@ -125,9 +125,4 @@ def _clean(value: Any) -> Any:
 
 def mask_text(text: str) -> str:
     """The text with its phone numbers as 8491*****01 and without the secrets that have a known shape."""
-    return _PHONE.sub(_masked, _SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))
-
-
-def _masked(found: re.Match[str]) -> str:
-    digits = "84" + re.sub(r"\D", "", found[1])
-    return f"{digits[:4]}{'*' * (len(digits) - 6)}{digits[-2:]}"
+    return mask_numbers(_SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))

@@ -10,8 +10,8 @@ from email.utils import format_datetime
 
 from app import clock
 from app.config import MailSettings
+from app.logs import mask_text
 from app.notices.outbox import Later, Never, Notice, Outcome, Sent
-from app.phone import mask
 
 
 def compose(notice: Notice, sender: str) -> EmailMessage:
@@ -66,7 +66,7 @@ def _connected(settings: MailSettings) -> smtplib.SMTP:
 
 def _refused(code: int, answer: bytes | str) -> Outcome:
     words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    sentence = f"The mail server answers {code} {mask(words[:300])}"
+    sentence = f"The mail server answers {code} {mask_text(words)[:300]}"
     return Never(sentence) if 500 <= code < 600 else Later(sentence)
 
 
@@ -74,4 +74,4 @@ def _words(error: Exception) -> str:
     """The error for people: what a server says may hold anything, so numbers are masked and it is cut."""
     if isinstance(error, smtplib.SMTPAuthenticationError):
         return f"it refuses the login ({error.smtp_code})"
-    return mask(str(error)[:300]) or type(error).__name__
+    return mask_text(str(error))[:300] or type(error).__name__

@@ -21,8 +21,8 @@ from carriers.contract import ReceiptLevel
 
 LATEST = 2**53  # ms since 1970 that no receipt has yet, and a number that none in quarantine has
 _R, _Q = receipts.c, quarantine.c
-# A national number without 0 or 84 directly before it, by which app/logs.py knows one.
-_BARE = re.compile(r"(?:\(0\) ?[35789](?:[ .\-]?[0-9]){8}|(?<![0-9.])[35789][0-9]{8})(?![0-9])")
+# A national number without 0 or 84 before it, by which app/masking.py knows one.
+_BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
 _COUNTED = 10_000
 
 
@@ -177,7 +177,7 @@ def masked(text: str, phone: int | None) -> str:
     """The text with every number masked: those that look like one, and the receipt's own, however written."""
     for found in _own(text, phone):
         text = text.replace(found, mask(phone or ""))
-    return _BARE.sub(lambda bare: mask(f"84{re.sub('[^0-9]', '', bare[0])[-9:]}"), mask_text(text))
+    return _BARE.sub(lambda bare: mask(f"84{bare[0]}"), mask_text(text))
 
 
 def _own(text: str, phone: int | None) -> Iterator[str]:

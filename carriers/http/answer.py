@@ -16,7 +16,8 @@ from carriers.contract import Deferred, Halted, Rejected, Unknown
 PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 3600.0
 LONGEST_QUOTE = 80
-_NUMBER = re.compile(r"\d{6,}")
+# Digits in a row, or spaced as a subscriber's number is; none of a hexadecimal word, such as a request's id.
+_NUMBER = re.compile(r"(?<![0-9A-Fa-f])(?:(?:84|0)(?:[ .-]?[0-9]){9,10}|\d{6,})(?![0-9A-Fa-f])")
 _ANY_FORMAT = zlib.MAX_WBITS | 32  # of zlib: gzip and deflate, told apart by their heads
 
 

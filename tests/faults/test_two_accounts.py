@@ -39,7 +39,7 @@ def accounts() -> Iterator[Accounts]:
     """An empty database, made as docs/operations.md says."""
     if not SERVER:
         pytest.skip(NO_SERVER)
-    name = f"loa_two_{uuid.uuid4().hex[:12]}"
+    name = f"loa_two_x{uuid.uuid4().hex[:12]}"  # digits alone would be masked as a number
     owner, worker = f"{name}_owner", f"{name}_work"
     with psycopg.connect(SERVER, autocommit=True) as admin:
         for role in (owner, worker):

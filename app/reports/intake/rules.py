@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from app import areas, clock
+from app.masking import holds_number
 from app.phone import Sentence
 from app.reports.intake.claims import EXCLUDED, REASONS, Claim, Fault, PaperClaim, Place
 from app.reports.stated import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add
@@ -18,7 +19,6 @@ MAX_SEGMENTS = 10
 NOTE_LENGTH = 2000
 _NUMBER_LENGTH = 60
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(?:([01]\d|2[0-3]):[0-5]\d|24:00)")
-_PHONE = re.compile(r"(?<!\d)(?:\+?84|0)(?:[ .\-]?\d){9}(?!\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +329,7 @@ def word_faults(place: Place, words: str) -> Iterator[Fault]:
             f"{NOTE_LENGTH} characters at most.",
             f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
         )
-    if _PHONE.search(words):
+    if holds_number(words):
         yield fault(
             place,
             "No phone number belongs here: it is personal data, and reports are passed on.",

@@ -53,6 +53,15 @@ def test_a_message_arrives_as_it_was_written() -> None:
     assert body.get_content().splitlines()[0] == "Kính gửi: Sở Tư pháp"
 
 
+def test_what_the_server_says_is_told_without_numbers_and_with_the_id_of_its_journal() -> None:
+    with smtp_server() as (post, port):
+        post.data = "550 5.7.1 4f0143856475b77: 0912 345 678 is blocked " + "x" * 270 + " 0912345678"
+        refused = mail.send(settings(port), NOTICE)
+    assert isinstance(refused, Never)
+    assert "550 5.7.1 4f0143856475b77: 8491*****78 is blocked" in refused.reason
+    assert "0912" not in refused.reason
+
+
 def test_a_copy_bears_the_same_message_id() -> None:
     first, again = mail.compose(NOTICE, "loa@x.example"), mail.compose(NOTICE, "loa@x.example")
     assert first["Message-ID"] == again["Message-ID"]

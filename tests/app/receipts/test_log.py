@@ -114,6 +114,7 @@ def test_no_spelling_of_a_number_comes_through(spelt: str, known: int | None) ->
 def test_what_is_no_number_stays_as_it_came() -> None:
     raw = 'id:SLA-20240129-000017 sub:001 done date:2401291005 "at": "2024-01-29T10:05:00+07:00"'
     assert log.masked(raw, PHONE) == raw
+    assert log.masked("id:3f912345670b and a0143856475f", None) == "id:3f912345670b and a0143856475f"
 
 
 def test_a_reference_that_holds_the_number_is_masked_too(lanes: Database) -> None:

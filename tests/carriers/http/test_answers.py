@@ -179,3 +179,15 @@ def test_a_quotation_is_short_and_holds_neither_secrets_nor_numbers() -> None:
         quoted(words, "s3cr3t!!", "")
         == ("User loa with [redacted] may not send to [number] " + "x" * 200)[:80]
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        ("trace f0143856475b of 84912340001", "trace f0143856475b of [number]"),
+        ("402 0912 340 001 and +84 91-234-00-01", "402 [number] and +[number]"),
+        ("account0912340001 at 10.20.30.40:8080", "account[number] at 10.20.30.40:8080"),
+    ],
+)
+def test_a_quotation_keeps_the_hexadecimal_id_of_a_request(words: str, kept: str) -> None:
+    assert quoted(words) == kept
