@@ -30,6 +30,12 @@ class Metrics:
         self._receipts = Counter(
             "loa_receipts", "Receipts by what became of them", ["outcome"], registry=self.registry
         )
+        self._inbound = Counter(
+            "loa_inbound_messages",
+            "Messages to us, by what became of them",
+            ["lane", "outcome"],
+            registry=self.registry,
+        )
         self._webhooks = Counter(
             "loa_webhooks", "Calls of carriers, by what was answered", ["answer"], registry=self.registry
         )
@@ -58,6 +64,10 @@ class Metrics:
     def receipts(self, kind: str, n: int) -> None:
         """Count `n` receipts: applied, repeated or quarantined."""
         self._receipts.labels(kind).inc(n)
+
+    def inbound(self, lane: str, outcome: str, n: int) -> None:
+        """Count messages to us: kept; repeated, with the content of an earlier one; refused for now."""
+        self._inbound.labels(lane, outcome).inc(n)
 
     def webhook(self, answer: str) -> None:
         """Count a carrier's call: taken, refused (not its credentials), unreadable or busy (to repeat)."""

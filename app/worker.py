@@ -19,6 +19,7 @@ from app.dispatch.lane import Desk, LaneLoop
 from app.dispatch.queueing import queue_next
 from app.errors import Away, SetupError
 from app.http import answers
+from app.inbound.intake import InboundIntake
 from app.ledger.contract import Ledger
 from app.metrics import Metrics
 from app.privacy.retention import Retention
@@ -31,6 +32,7 @@ from app.receipts.settle import settle
 from app.sweep import Sweep
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
+from carriers.inbound import InboundMessages
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,7 @@ class Worker:
     askers: list[Poll | Reconciliation] = field(default_factory=list)
     inbox: Inbox = field(init=False)
     sweeps: list[Sweep] = field(init=False)
+    inbound: InboundIntake = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -67,6 +70,7 @@ class Worker:
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
+        self.inbound = InboundIntake(self.db, self.ledger, self.metrics)
 
     def stop(self) -> None:
         """Send nothing more; run() returns when all that is under way is written down."""
@@ -85,7 +89,7 @@ class Worker:
         terms = Terms(self.settings.retention_days, self.settings.records_months)
         retention = Retention(self.db, self.ledger, terms)
         others = (self._say_head(), herald.run(self._stopping), retention.run(self._stopping))
-        works = (self.inbox.run(), *others, *(sweep.run() for sweep in self.sweeps))
+        works = (self.inbox.run(), self.inbound.run(), *others, *(sweep.run() for sweep in self.sweeps))
         background = [asyncio.create_task(work) for work in works]
         # Both use the links, so both end before these are closed.
         using = [asyncio.create_task(each.run()) for each in (*self.askers, *self.loops)]
@@ -98,13 +102,17 @@ class Worker:
             ends = await asyncio.gather(*using, return_exceptions=True)
             await asyncio.gather(*(loop.carrier.close() for loop in self.loops), return_exceptions=True)
             self.inbox.stop()
+            self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
         self._own_up(ends)
 
     def _own_up(self, ends: Sequence[object]) -> None:
         """Raise what kept a part from ending in order; Away says what the ledger does not know."""
         if any(isinstance(end, Away) for end in ends):
-            messages, receipts = sum(loop.unrecorded for loop in self.loops), self.inbox.refused
+            messages, receipts = (
+                sum(loop.unrecorded for loop in self.loops),
+                self.inbox.refused + self.inbound.refused,
+            )
             log.error("stopped without the database", unrecorded=messages, receipts=receipts)
             raise Away(_WITHOUT.format(self.settings.stop_patience_s, messages, receipts))
         for end in ends:
@@ -125,6 +133,8 @@ class Worker:
                 self.askers += askers(lane, carrier, link, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
                     carrier.deliver_to(self.inbox.sink(lane))
+                if isinstance(carrier, InboundMessages):
+                    carrier.messages_to(self.inbound.sink(lane))
                 await carrier.open()
         loop = asyncio.get_running_loop()
         self.db.on_wake(lambda: _call_soon(loop, self._wake_all))

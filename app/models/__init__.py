@@ -11,6 +11,7 @@ from app.models.batches import bad_lines, batches, subscribers
 from app.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
 from app.models.dispatch import chunks, deliveries, homes, lanes, submissions, unknowns
 from app.models.frozen import frozen_reports, report_files
+from app.models.inbound import inbound_messages
 from app.models.notices import notices
 from app.models.people import api_keys, audit, login_attempts, people, recovery_codes, sessions
 from app.models.privacy import do_not_send, erasures, kept_reports, left_out
@@ -47,6 +48,7 @@ __all__ = [
     "errands",
     "frozen_reports",
     "homes",
+    "inbound_messages",
     "kept_reports",
     "lanes",
     "left_out",

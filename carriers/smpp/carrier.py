@@ -29,8 +29,10 @@ from carriers.contract import (
     Rejected,
     SubmitResult,
 )
+from carriers.inbound import InboundSink
 from carriers.smpp import pdu
 from carriers.smpp.desk import Counters, End, Owner
+from carriers.smpp.inbound import read_inbound
 from carriers.smpp.keeper import Keeper, tls_context
 from carriers.smpp.parcel import Inquiry, Letter, Parcel, id_reader
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings
@@ -50,7 +52,7 @@ BINDS = {
 
 
 class SmppCarrier:
-    """contract.Carrier, StreamReceipts, QueriedReceipts and Checked over SMPP 3.4."""
+    """contract.Carrier, StreamReceipts, InboundMessages, QueriedReceipts and Checked over SMPP 3.4."""
 
     def __init__(self, link: LinkOptions) -> None:
         own = self.settings = read_settings(link)
@@ -73,6 +75,7 @@ class SmppCarrier:
         self._halted: Halted | None = None
         self._up = asyncio.Event()
         self._sink: ReceiptSink | None = None
+        self._inbound: InboundSink | None = None
         self._parked: dict[Letter, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
         self._noticed: set[str] = set()
         self._down: dict[int, str] = {}  # why a bind is away, by its command
@@ -153,11 +156,15 @@ class SmppCarrier:
         """The message centre, unless the link speaks TLS."""
         return [] if self.settings.tls else [self.settings.host]
 
-    # ---- contract.StreamReceipts and QueriedReceipts
+    # ---- contract.StreamReceipts, InboundMessages and QueriedReceipts
 
     def deliver_to(self, sink: ReceiptSink) -> None:
         """Where receipts go. The sink calls `acknowledge` in this loop's thread, once, after the commit."""
         self._sink = sink
+
+    def messages_to(self, sink: InboundSink) -> None:
+        """Where everything goes that is no receipt; the sink acknowledges as that of receipts does."""
+        self._inbound = sink
 
     async def query(self, question: Question) -> Receipt | None:
         """Ask with query_sm; None where the carrier does not know the message, or does not answer.
@@ -325,14 +332,21 @@ class SmppCarrier:
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
         if not is_receipt(message):
-            self.counters.messages += 1
-            acknowledge(True)
+            self._deliver_inbound(message, acknowledge)
             return
         self.counters.receipts += 1
         if self._sink is None:
             acknowledge(False)
         else:
             self._sink(read_receipt(message, self.settings), acknowledge)
+
+    def _deliver_inbound(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
+        """A message to us. Without somebody to keep it, it is not taken, so that the carrier keeps it."""
+        self.counters.messages += 1
+        if self._inbound is None:
+            acknowledge(False)
+        else:
+            self._inbound(read_inbound(message, self.settings), acknowledge)
 
     def odd(self, kind: str, detail: str) -> None:
         """Logged once for each kind; the counters have the rest."""

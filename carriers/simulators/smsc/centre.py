@@ -10,6 +10,7 @@ from carriers.simulators.chance import unit
 from carriers.simulators.smsc.chooser import Chooser
 from carriers.simulators.smsc.fates import Trouble
 from carriers.simulators.smsc.ids import Ids
+from carriers.simulators.smsc.inbound import Inbound, body, contents
 from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.messages import Reader
 from carriers.simulators.smsc.receipts import Message, Receipt
@@ -41,6 +42,7 @@ class Centre:
         self._in_second = Pace()
         self._timers, self._receipt_timers = Wheel(loop), Wheel(loop)
         self.behave(manners)
+        self._inbound_owed = 0.0
         self._sweep(None)
 
     def behave(self, manners: Manners) -> None:
@@ -65,8 +67,32 @@ class Centre:
             session.drop()
 
     def _sweep(self, _: None) -> None:
+        self._subscribers_write()
         self.reporter.repeat_overdue(self.sessions)
         self._timers.call(SWEEP_S, self._sweep, None)
+
+    def _subscribers_write(self) -> None:
+        """What the manners have people send to us meanwhile, to each account in turn that can receive."""
+        manners, able = self.manners, [each for each in self._accounts.values() if each.any_bind()]
+        if not able:
+            return
+        self._inbound_owed += manners.inbound * SWEEP_S
+        while self._inbound_owed >= 1:
+            self._inbound_owed -= 1
+            n, phones = self.tally.inbound_due, self.reporter.phones
+            source = phones[n % len(phones)] if phones else 84_912_000_000 + n
+            self.bring(able[n % len(able)], (str(source), manners.inbound_to), manners.inbound_text)
+
+    def account(self, system_id: str = "") -> Account:
+        """The account of this name, or the first that has ever bound."""
+        if system_id or not self._accounts:
+            return self._accounts.setdefault(system_id, Account())
+        return next(iter(self._accounts.values()))
+
+    def bring(self, account: Account, way: tuple[str, str], text: str) -> None:
+        """Somebody has sent a text to an account; way: from which number, to which."""
+        for content in contents(text, self.tally.inbound_due):
+            self.reporter.bring(Inbound(account, body(*way, content)))
 
     # Connections
 
@@ -222,9 +248,12 @@ class Centre:
         else:
             self.reporter.conclude(message)
 
-    def refused_for_now(self, receipt: Receipt) -> None:
-        """The ESME could not take a receipt: it is sent again after a pause."""
-        self.tally.receipts_refused_for_now += 1
+    def refused_for_now(self, receipt: Receipt | Inbound) -> None:
+        """The ESME could not take a receipt or a message: it is sent again after a pause."""
+        if isinstance(receipt, Inbound):
+            self.tally.inbound_refused_for_now += 1
+        else:
+            self.tally.receipts_refused_for_now += 1
         self._receipt_timers.call(self.manners.receipt_pause_s, self.reporter.route, receipt)
 
     def report(self) -> dict[str, object]:

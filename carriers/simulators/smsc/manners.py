@@ -61,6 +61,10 @@ class Manners:
     receipt_window: int = flag(50, "receipts unacknowledged at once on one bind")
     receipt_pause_s: float = flag(1.0, "seconds before a receipt refused for now (0x14) is sent again")
     receipt_timeout_s: float = flag(60.0, "seconds before an unacknowledged receipt is sent again")
+    # Messages to us
+    inbound: float = flag(0.0, "messages a second that subscribers send to us, each account in turn")
+    inbound_text: str = flag("Toi da doc, cam on", "what they write")
+    inbound_to: str = flag("8088", "the number that they write to")
     # Dialect
     id_form: str = flag("dec", "message ids in answers")
     receipt_id_form: str = flag("same", "message ids in receipts")

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from carriers.simulators.smsc import fates
 from carriers.simulators.smsc.ids import Ids
+from carriers.simulators.smsc.inbound import Inbound
 from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.receipts import Message, Receipt, Writer
 from carriers.simulators.smsc.seen import Tally
+from carriers.smpp import pdu
 
 if TYPE_CHECKING:
     from carriers.simulators.smsc.session import Session
@@ -24,11 +26,17 @@ OWN, FOREIGN = 1, 2  # whose ids were acknowledged, as bits
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """One system_id: its binds, and the receipts that wait for one of them."""
+    """One system_id: its binds, and the receipts and messages that wait for one of them."""
 
     sessions: list[Session] = field(default_factory=list)
-    waiting: deque[Receipt] = field(default_factory=deque)
+    waiting: deque[Receipt | Inbound] = field(default_factory=deque)
     turn: int = 0
+
+    def any_bind(self) -> Session | None:
+        """The next bind in turn that receives, or None while there is none."""
+        able = [one for one in self.sessions if one.receives]
+        self.turn += 1
+        return able[self.turn % len(able)] if able else None
 
     def choose(self, own: Session, rule: str) -> Session | None:
         """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
@@ -85,25 +93,45 @@ class Reporter:
             receipts.append(Receipt(message, outcome, foreign, foreign=True))
         return receipts
 
-    def route(self, receipt: Receipt) -> bool:
-        """Hand a receipt to a bind, or keep it until there is one (False)."""
-        own = receipt.message.session
-        session = own.account.choose(own, self.manners.receipts_on)
+    def bring(self, message: Inbound) -> None:
+        """A subscriber has sent it: bring it to the account."""
+        self._tally.inbound_due += 1
+        self.route(message)
+
+    def route(self, receipt: Receipt | Inbound) -> bool:
+        """Hand a receipt or a message to a bind, or keep it until there is one (False)."""
+        if isinstance(receipt, Inbound):
+            account, session = receipt.account, receipt.account.any_bind()
+        else:
+            own = receipt.message.session
+            account, session = own.account, own.account.choose(own, self.manners.receipts_on)
         if session is None:
-            own.account.waiting.append(receipt)
+            account.waiting.append(receipt)
             return False
         session.post(receipt)
         return True
 
-    def write(self, receipt: Receipt, sequence: int) -> bytes:
-        """The deliver_sm of a receipt that is sent now."""
+    def write(self, receipt: Receipt | Inbound, sequence: int) -> bytes:
+        """The deliver_sm of a receipt or a message that is sent now."""
+        if isinstance(receipt, Inbound):
+            return self._write_inbound(receipt, sequence)
         self._tally.receipts_sent += 1
         self._tally.receipts_repeated += receipt.sent
         receipt.sent, receipt.sent_at_s = True, self._now()
         return self.writer.write(receipt, sequence)
 
-    def settle(self, receipt: Receipt, refused: bool) -> None:
-        """A receipt was acknowledged, or refused for good: it is never sent again."""
+    def _write_inbound(self, message: Inbound, sequence: int) -> bytes:
+        self._tally.inbound_sent += 1
+        self._tally.inbound_repeated += message.sent
+        message.sent, message.sent_at_s = True, self._now()
+        return pdu.frame(pdu.DELIVER_SM, sequence, message.body)
+
+    def settle(self, receipt: Receipt | Inbound, refused: bool) -> None:
+        """It was acknowledged, or refused for good: it is never sent again."""
+        if isinstance(receipt, Inbound):
+            self._tally.inbound_refused += refused
+            self._tally.inbound_acknowledged += not refused
+            return
         self.last_acknowledged_s = self._now()
         if refused:
             self._tally.receipts_refused += 1
@@ -127,9 +155,10 @@ class Reporter:
         return {name: n for name, n in counts.items() if n}
 
     def outstanding(self) -> int:
-        """How many receipts nobody has acknowledged or refused."""
+        """How many receipts and messages nobody has acknowledged or refused."""
         tally = self._tally
-        return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused
+        inbound = tally.inbound_due - tally.inbound_acknowledged - tally.inbound_refused
+        return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
 
     def repeat_overdue(self, sessions: Iterable[Session]) -> None:
         """Send again what nobody acknowledged in time."""

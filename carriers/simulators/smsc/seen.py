@@ -31,6 +31,12 @@ class Tally:
     receipts_refused: int = 0
     receipts_refused_for_now: int = 0
     receipts_foreign: int = 0
+    inbound_due: int = 0
+    inbound_sent: int = 0
+    inbound_repeated: int = 0
+    inbound_acknowledged: int = 0
+    inbound_refused: int = 0
+    inbound_refused_for_now: int = 0
     acknowledgements_unexpected: int = 0
     queries: int = 0
     garbage_sent: int = 0

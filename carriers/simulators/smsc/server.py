@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from carriers.simulators.smsc.centre import Centre
+from carriers.simulators.smsc.inbound import Inbound
 from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.session import Session
 from carriers.smpp import pdu
@@ -121,6 +122,14 @@ class Smsc:
     def acknowledged(self) -> Iterator[tuple[int, int]]:
         """(number, how many different ids) of every message that an acknowledged receipt spoke of."""
         return self._centre.reporter.acknowledged()
+
+    def write(self, source: str, destination: str, text: str, system_id: str = "") -> None:
+        """A subscriber sends a text to us: to this account, or to the first that has bound."""
+        self._centre.bring(self._centre.account(system_id), (source, destination), text)
+
+    def write_raw(self, body: bytes, system_id: str = "") -> None:
+        """The same with a deliver_sm of any content (smsc.inbound.body makes one)."""
+        self._centre.reporter.bring(Inbound(self._centre.account(system_id), body))
 
     def binds(self) -> int:
         """How many binds there are now."""

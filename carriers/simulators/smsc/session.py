@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from carriers.simulators.smsc.fates import Trouble
+from carriers.simulators.smsc.inbound import Inbound
+from carriers.simulators.smsc.receipts import Receipt
 from carriers.simulators.smsc.reporter import Account
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
     from carriers.simulators.smsc.centre import Centre
-    from carriers.simulators.smsc.receipts import Receipt
 
 SUBMIT_MULTI, DATA_SM, REPLACE_SM, CANCEL_SM = 0x21, 0x103, 0x07, 0x08
 RSUBMITFAIL, RREPLACEFAIL, RCANCELFAIL, RQUERYFAIL, RALYBND = 0x45, 0x13, 0x11, 0x67, 0x05
@@ -46,8 +47,8 @@ class Session(asyncio.Protocol):
         self.bound_as = 0
         self.submits = 0
         self.closed = False
-        self.queue: deque[Receipt] = deque()
-        self.unacknowledged: dict[int, Receipt] = {}
+        self.queue: deque[Receipt | Inbound] = deque()
+        self.unacknowledged: dict[int, Receipt | Inbound] = {}
 
     @property
     def receives(self) -> bool:
@@ -199,8 +200,8 @@ class Session(asyncio.Protocol):
 
     # Receipts
 
-    def post(self, receipt: Receipt) -> None:
-        """Send a receipt on this bind as soon as its window has room."""
+    def post(self, receipt: Receipt | Inbound) -> None:
+        """Send a receipt or a message on this bind as soon as its window has room."""
         self.queue.append(receipt)
         self.pump()
 
@@ -218,10 +219,10 @@ class Session(asyncio.Protocol):
             sequence = self._next_sequence()
             self.unacknowledged[sequence] = receipt
             self.send(centre.reporter.write(receipt, sequence))
-            if receipt.message.answer_waits:
+            if isinstance(receipt, Receipt) and receipt.message.answer_waits:
                 centre.answer_waiting(receipt.message)
 
-    def take_overdue(self, before_s: float) -> list[Receipt]:
+    def take_overdue(self, before_s: float) -> list[Receipt | Inbound]:
         """Give back the receipts sent before `before_s` that nobody acknowledged."""
         late = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
         return [self.unacknowledged.pop(sequence) for sequence in late]

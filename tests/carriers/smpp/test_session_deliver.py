@@ -122,14 +122,14 @@ async def test_receipts_that_nobody_takes_yet_are_put_off() -> None:
         assert peer.of(pdu.DELIVER_SM_RESP)[0][1] == pdu.ESME_RMSGQFUL
 
 
-async def test_a_message_from_a_telephone_is_acknowledged_and_counted_as_no_receipt() -> None:
+async def test_a_message_from_a_telephone_is_no_receipt_and_never_goes_where_receipts_go() -> None:
     inbox = Inbox()
     async with Peer() as peer, Link(peer.port) as carrier:
         carrier.deliver_to(inbox)
         await carrier.ready()
         peer.wires[0].send(pdu.DELIVER_SM, 41, deliver_body(b"Cam on", esm_class=0))
         await until(lambda: peer.of(pdu.DELIVER_SM_RESP))
-        assert peer.of(pdu.DELIVER_SM_RESP)[0][1] == pdu.ESME_ROK
+        assert peer.of(pdu.DELIVER_SM_RESP)[0][1] == pdu.ESME_RMSGQFUL
         assert (carrier.stats()["messages"], carrier.stats()["receipts"]) == (1, 0)
     assert not inbox.receipts
 

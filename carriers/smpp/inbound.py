@@ -1,0 +1,98 @@
+"""Reads messages to us (a deliver_sm that is no receipt): text by its data coding, number of the part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from carriers.inbound import InboundMessage, MessagePart
+from carriers.smpp.pdu import ESM_UDHI, TAG_SAR_REF, TAG_SAR_SEQ, TAG_SAR_TOTAL, ShortMessage
+from carriers.smpp.settings import SmppSettings
+from carriers.text import ungsm7
+
+_GSM, _UCS2 = "gsm7", "utf-16-be"
+# SMPP v3.4, 5.2.19; what is not here is binary, or an alphabet that no telephone in Viet Nam writes.
+_ALPHABETS = {0: _GSM, 1: "ascii", 3: "latin-1", 6: "iso8859-5", 7: "iso8859-8", 8: _UCS2}
+_CONCATENATED = {0x00: 3, 0x08: 4}  # elements of a header that number parts, and their lengths
+
+
+def read_inbound(message: ShortMessage, settings: SmppSettings) -> InboundMessage:
+    """The message; whatever can't be read stays in `octets`, nothing raises."""
+    octets, part = message.message, _sar(message.tlvs)
+    if message.esm_class & ESM_UDHI and octets and octets[0] < len(octets):
+        header, octets = octets[1 : octets[0] + 1], octets[octets[0] + 1 :]
+        part = _numbered(header) or part
+    alphabet = _alphabet(message.data_coding, settings)
+    text, is_exact = _text(octets, alphabet)
+    return InboundMessage(
+        source=_shown(message.source.decode("latin-1")),
+        destination=_shown(message.destination.decode("latin-1")),
+        text=text,
+        data_coding=message.data_coding,
+        octets=octets,
+        is_exact=is_exact,
+        part=part,
+    )
+
+
+def _alphabet(coding: int, settings: SmppSettings) -> str:
+    """How octets of this data coding are read, "" for binary; 3GPP TS 23.038 section 4 from 0xC0 on."""
+    if coding >= 0xF0:
+        alphabet = "" if coding & 0x04 else _GSM
+    elif coding >= 0xC0:
+        alphabet = _UCS2 if coding >= 0xE0 else _GSM
+    else:
+        alphabet = _GSM if coding == settings.gsm_data_coding else _ALPHABETS.get(coding, "")
+    return "latin-1" if alphabet == _GSM and settings.gsm_alphabet == "latin1" else alphabet
+
+
+def _text(octets: bytes, alphabet: str) -> tuple[str, bool]:
+    """The text, and whether it says all that the octets say."""
+    try:
+        if alphabet:
+            text = ungsm7(octets) if alphabet == _GSM else octets.decode(alphabet)
+            shown = _shown(text)
+            return shown, shown == text
+    except ValueError:  # octets that stand for nothing there: some centres pass on UTF-8 or Latin-1 instead
+        if alphabet == _UCS2:
+            return _shown(octets.decode(_UCS2, "replace")), False
+    return _guessed(octets), False
+
+
+def _guessed(octets: bytes) -> str:
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        text = octets.decode("latin-1")
+    return text if all(letter.isprintable() or letter in "\r\n" for letter in text) else ""
+
+
+def _shown(text: str) -> str:
+    """Without control characters but line ends: a NUL, for one, does not go into a PostgreSQL text."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() or letter in "\r\n" else " " for letter in text)
+
+
+def _numbered(header: bytes) -> MessagePart | None:
+    """The part that a user data header names, None where it names none."""
+    at = 0
+    while at + 2 <= len(header):
+        element, value = header[at], header[at + 2 : at + 2 + header[at + 1]]
+        if _CONCATENATED.get(element) == len(value):
+            return _part(int.from_bytes(value[:-2], "big"), value[-1], value[-2])
+        at += 2 + header[at + 1]
+    return None
+
+
+def _sar(tlvs: Mapping[int, bytes]) -> MessagePart | None:
+    """The part that the three SAR parameters name, None where one is missing."""
+    if not {TAG_SAR_REF, TAG_SAR_TOTAL, TAG_SAR_SEQ} <= tlvs.keys():
+        return None
+    reference, total, number = (
+        int.from_bytes(tlvs[tag][-2:], "big") for tag in (TAG_SAR_REF, TAG_SAR_TOTAL, TAG_SAR_SEQ)
+    )
+    return _part(reference, number, total)
+
+
+def _part(reference: int, number: int, total: int) -> MessagePart | None:
+    return MessagePart(reference, number, total) if 1 <= number <= total else None
