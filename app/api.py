@@ -17,6 +17,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Unauthorised
 from app.gate import permit
+from app.ids import LARGEST, Exact
 from app.ledger.contract import Ledger
 
 # For the description alone: app/gate.py reads both.
@@ -84,9 +85,11 @@ def get_caller(
 
 
 Who = Annotated[Caller, Depends(get_caller)]
-Id = Annotated[int, Path(ge=1, le=2**31 - 1)]
-After = Annotated[int, Query(ge=0, le=2**31 - 1, description="the `next` of the page before; 0 at first")]
-Limit = Annotated[int, Query(ge=1, le=1000, description="rows on a page")]
+Id = Annotated[int, Path(ge=1, le=LARGEST), Exact]
+After = Annotated[
+    int, Query(ge=0, le=LARGEST, description="the `next` of the page before; 0 at first"), Exact
+]
+Limit = Annotated[int, Query(ge=1, le=1000, description="rows on a page"), Exact]
 
 
 Since = Annotated[

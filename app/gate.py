@@ -14,7 +14,7 @@ from starlette.types import Scope
 
 from app.auth import factor, keys, sessions
 from app.auth.caller import Caller
-from app.auth.owned import require_own
+from app.auth.owned import require_named
 from app.auth.roles import OPEN, PAGE, PAGE_DOES, may
 from app.auth.sessions import Lifetime
 from app.config import Settings
@@ -106,7 +106,7 @@ def _admit(connection: Connection, asked: Asked, scope: Scope) -> tuple[Caller, 
     if not may(caller.role, asked.operation):
         raise Forbidden(f"This is not for the role {caller.role}; ask somebody whose role may do it.")
     factor.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
-    require_own(connection, caller, asked.numbers)
+    require_named(connection, caller, asked.numbers)
     return caller, due
 
 

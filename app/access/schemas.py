@@ -8,12 +8,12 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
 from app.auth.roles import Role
+from app.ids import Number
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .,'@-]{0,79}$", max_length=80)]
 Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Code = Annotated[str, StringConstraints(min_length=6, max_length=40)]
 AnyCode = Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(examples=["123456"])]
-Number = Annotated[int, Field(ge=1, le=2**31 - 1)]
 # SecretStr: no repr, log or error shows it.
 Password = Annotated[SecretStr, Field(max_length=200, examples=["bốn từ chẳng liên quan"])]
 

@@ -1,7 +1,8 @@
 """What belongs to the operator of one carrier: anything else is, for it, not there at all.
 
-One look for each id of a path, before the operation itself: what is unknown and what is another's take the
-same time and get the same answer.
+One look for each id of a path at the gate, before the operation itself: what is unknown and what is another's
+take the same time and get the same answer. And a second one by the operation (`require`), or by what it
+reads: a way past the gate is not yet a way to another carrier's things.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, Table, exists, select
 
+from app import ids
 from app.auth.caller import Caller
 from app.errors import no_such
 from app.models import batches, campaigns, directives, frozen_reports, lanes, receipt_files, runs
-
-_LARGEST = 2**31 - 1
 
 # Parameter of a path -> what it is called, and the table in which it must be the carrier's own.
 RULES: Mapping[str, tuple[str, Table]] = {
@@ -39,17 +39,30 @@ def own_directives(carrier: str) -> ColumnElement[bool]:
     return exists().where(campaigns.c.directive_id == directives.c.id, own_campaigns(carrier))
 
 
-def require_own(connection: Connection, caller: Caller, numbers: Mapping[str, str]) -> None:
-    """NotFound where a path's ids are not all of the operator's carrier. numbers: the path's parameters."""
-    if caller.carrier is None:
-        return
-    for name, value in numbers.items():
-        if name not in RULES or not (value.isascii() and value.isdecimal() and int(value) <= _LARGEST):
-            continue
+def require_named(connection: Connection, caller: Caller, said: Mapping[str, str]) -> None:
+    """The gate's look. said: the parameters of a path as they were written.
+
+    NotFound, for anybody, where an id is not spelled in digits: it names nothing.
+    """
+    numbers: dict[str, int] = {}
+    for name, value in said.items():
+        if name in RULES:
+            number = ids.read(value)
+            if number is None:
+                raise no_such(RULES[name][0], ids.shown(value))
+            numbers[name] = number
+    require(connection, caller, **numbers)
+
+
+def require(connection: Connection, caller: Caller, /, **numbers: int) -> None:
+    """NotFound where one of these is not of the operator's carrier; they are named as in RULES."""
+    for name, number in numbers.items():
         what, table = RULES[name]
-        own = select(table.c.id).where(table.c.id == int(value), _own(table, caller.carrier))
+        if caller.carrier is None:
+            continue
+        own = select(table.c.id).where(table.c.id == number, _own(table, caller.carrier))
         if connection.execute(own).first() is None:
-            raise no_such(what, int(value))
+            raise no_such(what, number)
 
 
 def _own(table: Table, carrier: str) -> ColumnElement[bool]:

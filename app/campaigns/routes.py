@@ -7,7 +7,9 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header, Query, Response
 
+from app import ids
 from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.auth import owned
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
 from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
@@ -22,6 +24,7 @@ from app.campaigns.schemas import (
 from app.errors import Invalid, VersionWanted
 from app.http.acts import Acts
 from app.http.versions import versions_of
+from app.ids import Number
 from app.states import CampaignState
 
 router = Routes(prefix="/v1", tags=["campaigns"], route_class=Acts)
@@ -44,16 +47,16 @@ def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
         raise VersionWanted(
             "Send If-Match with the ETag of the campaign that you have read.", field="If-Match"
         )
-    found = [each for each in versions_of(if_match) if each.isdecimal()]
+    found = [number for each in versions_of(if_match) if (number := ids.read(each)) is not None]
     if len(found) != 1:
         raise Invalid("An edit names the one version that it was made from.", field="If-Match")
-    return Edition(campaign_id, int(found[0]))
+    return Edition(campaign_id, found[0])
 
 
 def get_sought(
     state: Annotated[CampaignState | None, Query(description="only in this state")] = None,
     carrier: Annotated[str | None, Query(description="with a run there", examples=["viettel"])] = None,
-    directive_id: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="under this letter")] = None,
+    directive_id: Annotated[Number | None, Query(description="under this letter")] = None,
     since: Since = None,
 ) -> queries.WantedCampaigns:
     """Which campaigns are asked for."""
@@ -96,6 +99,7 @@ def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directi
 @router.get("/directives/{directive_id}")
 def get_directive(directive_id: Id, db: Db, who: Who) -> directives.Directive:
     """One letter."""
+    db.read(owned.require, who, directive_id=directive_id)
     return db.read(directives.get, directive_id)
 
 
@@ -155,6 +159,7 @@ def list_campaigns(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[que
 @router.get("/campaigns/{campaign_id}")
 def get_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """A campaign with its runs, its decisions, and the digest that an approval signs."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     return _dossier(db, campaign_id, who, response)
 
 
@@ -163,6 +168,7 @@ def edit_campaign(
     edited: Edited, body: CampaignBody, db: Db, settings: Config, who: Who, response: Response
 ) -> queries.Dossier:
     """Replace the content; an approval becomes void. Not possible once a run has started."""
+    db.read(owned.require, who, campaign_id=edited.campaign_id)
     default = DayHours(settings.day_starts, settings.day_ends)
     db.write(lifecycle.edit, edited.campaign_id, edited.version, body.draft(), default, who.name)
     return _dossier(db, edited.campaign_id, who, response)
@@ -171,6 +177,7 @@ def edit_campaign(
 @router.post("/campaigns/{campaign_id}/submit")
 def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """Hand the draft over for approval."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     db.write(lifecycle.submit, campaign_id, who.name)
     return _dossier(db, campaign_id, who, response)
 
@@ -180,6 +187,7 @@ def approve_campaign(
     campaign_id: Id, db: Db, who: Who, response: Response, body: ApprovalBody | None = None
 ) -> queries.Dossier:
     """Approve exactly what was submitted; name the `digest` that you have read to be sure of it."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     body = body or ApprovalBody()
     db.write(approval.approve, campaign_id, who, body.digest, body.reason)
     return _dossier(db, campaign_id, who, response)
@@ -190,6 +198,7 @@ def reject_campaign(
     campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
     """Refuse what was submitted."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     db.write(approval.reject, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
 
@@ -199,6 +208,7 @@ def return_campaign(
     campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
     """Send what was submitted back to its author, as a draft."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     db.write(approval.send_back, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
 
@@ -206,6 +216,7 @@ def return_campaign(
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)
 def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.Run:
     """Give the campaign its run at one carrier. An approval becomes void."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return db.read(queries.run, run_id)
@@ -214,6 +225,7 @@ def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response
 @router.post("/campaigns/{campaign_id}/held-runs", status_code=201)
 def add_held_run(campaign_id: Id, body: HeldRunBody, db: Db, who: Who, response: Response) -> queries.Run:
     """Give the campaign its run at a carrier that holds the subscribers itself. An approval becomes void."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_held_run, campaign_id, body.carrier, body.audience(), who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return db.read(queries.run, run_id)

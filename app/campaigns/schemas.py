@@ -12,6 +12,7 @@ from app.areas import Basis
 from app.campaigns.audiences import Audience, checked
 from app.campaigns.directives import Letter
 from app.campaigns.drafts import Draft, Form
+from app.ids import Number
 
 # No control characters: these lines stand in logs, reports and the audit.
 Line = Annotated[
@@ -24,7 +25,6 @@ Time = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$")]
 Wording = Annotated[str, StringConstraints(max_length=2000)]
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,4})?$")]
 Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class Body(BaseModel):
@@ -71,7 +71,7 @@ class CampaignBody(Body):
     languages: dict[Language, Wording] = Field(
         default={}, max_length=20, description="further wordings", examples=[{}]
     )
-    directive_id: Id | None = Field(None, examples=[1])
+    directive_id: Number | None = Field(None, examples=[1])
     window_start: AwareDatetime | None = Field(None, examples=["2024-02-02T07:00:00+07:00"])
     window_end: AwareDatetime | None = Field(None, examples=["2024-02-09T18:00:00+07:00"])
     day_starts: Time | None = Field(
@@ -88,7 +88,7 @@ class RunBody(Body):
     """The campaign's share at one carrier."""
 
     carrier: Carrier = Field(examples=["viettel"])
-    batch_ids: list[Id] = Field(min_length=1, max_length=1000, examples=[[1, 2]])
+    batch_ids: list[Number] = Field(min_length=1, max_length=1000, examples=[[1, 2]])
 
 
 class HeldRunBody(Body):

@@ -20,7 +20,7 @@ _OVER = (RunState.FINISHED, RunState.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A run, or a campaign as the operator of one carrier (None: anybody else) sees it."""
+    """A run or campaign as the operator of one carrier (None: anybody) sees it; another's is not there."""
 
     run_id: int | None = None
     campaign_id: int | None = None
@@ -54,12 +54,16 @@ def look(connection: Connection, watched: Collection[Watched]) -> dict[Watched, 
 def _picture(of: Watched, found: Sequence[queries.Run], states: dict[int, CampaignState]) -> Picture | None:
     if of.run_id is not None:
         own = next((run for run in found if run.id == of.run_id), None)
-        return None if own is None else _made(own.state, _RUN.dump_json(own), own.state in _OVER)
+        if own is None or of.operator not in (None, own.carrier):
+            return None
+        return _made(own.state, _RUN.dump_json(own), own.state in _OVER)
     if of.campaign_id not in states:
         return None
     state = states[of.campaign_id]
     members = [run for run in found if run.campaign_id == of.campaign_id]
     members = [run for run in members if of.operator in (None, run.carrier)]
+    if of.operator is not None and not members:
+        return None
     over = bool(members) and all(run.state in _OVER for run in members)
     return _made(state, _CAMPAIGN.dump_json(CampaignProgress(of.campaign_id, state, members)), over)
 

@@ -12,7 +12,7 @@ import typer
 from app import clock
 from app.cli.common import open_db
 from app.cli.statement import attach
-from app.cli.talk import Json, instant, listing, say, whoami
+from app.cli.talk import Json, Number, instant, listing, say, whoami
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item, Standing
 from app.reports.intake import outreach, outreach_form, views
@@ -35,7 +35,7 @@ class _Row:
 
 
 @app.command("list")
-def list_(directive_id: int, as_json: Json = False) -> None:
+def list_(directive_id: Number, as_json: Json = False) -> None:
     """Show who has reported and who is late."""
     with open_db() as (db, _):
         found = db.read(addressees.standings, directive_id, clock.now_ms())
@@ -52,7 +52,7 @@ def _row(of: Standing) -> _Row:
 
 
 @app.command()
-def channels(directive_id: int, as_json: Json = False) -> None:
+def channels(directive_id: Number, as_json: Json = False) -> None:
     """Show what all addressees did together, by channel."""
     with open_db() as (db, _):
         found = addressees.totals(db.read(addressees.standings, directive_id, clock.now_ms()))
@@ -61,7 +61,7 @@ def channels(directive_id: int, as_json: Json = False) -> None:
 
 @app.command("set")
 def set_(
-    directive_id: int,
+    directive_id: Number,
     name: Annotated[str, typer.Argument(help="As in the letter; a new name is added.")],
     kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
@@ -75,7 +75,7 @@ def set_(
 
 @app.command()
 def report(  # noqa: PLR0913 - every option of the command line is a parameter
-    directive_id: int,
+    directive_id: Number,
     name: Annotated[str, typer.Argument(help="As in the letter.")],
     channel: Annotated[Channel, typer.Option(help="How people were reached.")],
     pieces: Annotated[int, typer.Option(help="Items, broadcasts, meetings.")],
@@ -100,7 +100,7 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
 
 
 @app.command("form")
-def form_(directive_id: int, out: Out) -> None:
+def form_(directive_id: Number, out: Out) -> None:
     """Write the workbook for the addressees' reports."""
     with open_db() as (db, _):
         content = outreach_form.build(directive_id, db.read(addressees.of_directive, directive_id))
@@ -110,7 +110,7 @@ def form_(directive_id: int, out: Out) -> None:
 
 @app.command("import")
 def import_(
-    directive_id: int, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx.")]
+    directive_id: Number, file: Annotated[Path, typer.Argument(help="The filled workbook, .xlsx.")]
 ) -> None:
     """Take the filled workbook, all of it or nothing; what is known already is left out."""
     with open_db() as (db, _):

@@ -10,10 +10,10 @@ import typer
 from pydantic_core import to_json
 from sqlalchemy import Connection
 
-from app import audit
+from app import audit, ids
 from app.audit import Act, Chain
 from app.cli.common import open_db
-from app.cli.talk import Json, say, whoami
+from app.cli.talk import Json, say, whoami, whole
 from app.db import Database
 from app.digests import ALGORITHMS
 from app.errors import Conflict
@@ -48,16 +48,16 @@ def verify(
 
 
 def _against(db: Database, found: Chain, head: str) -> Chain:
-    rows, _, digest = head.partition(":")
-    fault = None
-    if not rows.isdecimal():
+    said, _, digest = head.partition(":")
+    rows, fault = ids.read(said), None
+    if rows is None:
         fault = "--head must be ROWS:HASH, as an earlier verification printed it."
-    elif int(rows) < found.erased:
+    elif rows < found.erased:
         fault = (
             f"Rows 1 to {found.erased} are erased (certificate {found.certificate}), so a head of row {rows} "
             "proves nothing any more: give one that was printed later."
         )
-    elif int(rows) and db.read(_hash_of, int(rows)) != digest:
+    elif rows and db.read(_hash_of, rows) != digest:
         fault = f"Row {rows} is not the one that was there at that time."
     return replace(found, fault=fault)
 
@@ -82,7 +82,7 @@ def algorithm(
 
 @app.command()
 def export(
-    after: Annotated[int, typer.Option(min=0, help="Only acts after this number.")] = 0,
+    after: Annotated[int, typer.Option(parser=whole, help="Only acts after this number.")] = 0,
 ) -> None:
     """Print every act as a line of JSON, the oldest first."""
     with open_db() as (db, _):

@@ -16,7 +16,7 @@ from app.batches.job import Counts
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.files import as_file, bar
-from app.cli.talk import Json, listing, whoami
+from app.cli.talk import Json, listing, whoami, whole
 from app.errors import Invalid
 from app.states import BatchState
 
@@ -87,7 +87,7 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def bad_lines(
-    batch_id: Annotated[int, typer.Argument(help="The batch.")],
+    batch_id: Annotated[int, typer.Argument(parser=whole, help="The batch.")],
     out: Annotated[Path | None, typer.Option(help="Write CSV for Excel there.")] = None,
 ) -> None:
     """Show the lines that gave no subscriber, and why."""

@@ -13,7 +13,7 @@ from app.campaigns.drafts import DayHours, Draft, Form
 from app.cli.common import open_db
 from app.cli.person import decider
 from app.cli.remote import asked
-from app.cli.talk import Json, instant, listing, say, whoami
+from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 
@@ -28,7 +28,7 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
     text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
     form: Annotated[Form, typer.Option(help="Which form goes out.")] = Form.UNACCENTED,
-    directive: Annotated[int | None, typer.Option(help="The letter behind it.")] = None,
+    directive: Annotated[int | None, typer.Option(parser=whole, help="The letter behind it.")] = None,
     start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
     end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
     day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
@@ -63,7 +63,7 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(campaign_id: int, as_json: Json = False) -> None:
+def show(campaign_id: Number, as_json: Json = False) -> None:
     """Show one campaign: texts, runs, decisions and the digest that an approval signs."""
     say(
         asked(lambda api: api.campaign(campaign_id), lambda db: db.read(queries.dossier, campaign_id)),
@@ -73,9 +73,9 @@ def show(campaign_id: int, as_json: Json = False) -> None:
 
 @app.command()
 def add_run(
-    campaign_id: int,
+    campaign_id: Number,
     carrier: Annotated[str, typer.Option(help="Through whom.")],
-    batch: Annotated[list[int], typer.Option(help="A batch of this carrier; give it again for each.")],
+    batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; again for each.")],
 ) -> None:
     """Give the campaign its run at one carrier."""
     with open_db() as (db, _):
@@ -84,7 +84,7 @@ def add_run(
 
 @app.command()
 def add_held_run(
-    campaign_id: int,
+    campaign_id: Number,
     carrier: Annotated[str, typer.Option(help="Who holds the subscribers and sends.")],
     estimated: Annotated[int, typer.Option(help="Subscribers, roughly.")],
     area_basis: Annotated[Basis, typer.Option(help="How the carrier tells areas.")] = Basis.REGISTERED,
@@ -97,7 +97,7 @@ def add_held_run(
 
 
 @app.command()
-def submit(campaign_id: int) -> None:
+def submit(campaign_id: Number) -> None:
     """Hand the draft over for approval."""
     with open_db() as (db, _):
         db.write(lifecycle.submit, campaign_id, whoami())
@@ -106,7 +106,7 @@ def submit(campaign_id: int) -> None:
 
 @app.command()
 def approve(
-    campaign_id: int,
+    campaign_id: Number,
     digest: Annotated[str | None, typer.Option(help="As `loa campaign show` gave it.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why it may go out at night, where it may.")] = None,
 ) -> None:
@@ -118,7 +118,7 @@ def approve(
 
 
 @app.command()
-def reject(campaign_id: int, reason: Reason) -> None:
+def reject(campaign_id: Number, reason: Reason) -> None:
     """Refuse what was submitted."""
     with open_db() as (db, _):
         db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason)
@@ -126,7 +126,7 @@ def reject(campaign_id: int, reason: Reason) -> None:
 
 
 @app.command("return")
-def return_(campaign_id: int, reason: Reason) -> None:
+def return_(campaign_id: Number, reason: Reason) -> None:
     """Send what was submitted back to its author, as a draft."""
     with open_db() as (db, _):
         db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason)

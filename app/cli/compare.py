@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.talk import Json, listing, say
+from app.cli.talk import Json, Number, listing, say, whole
 from app.reports import history
 from app.reports.by_area import Mixed
 
@@ -28,7 +28,7 @@ class _Area:
 
 
 @app.command()
-def rounds(campaign_id: int, as_json: Json = False) -> None:
+def rounds(campaign_id: Number, as_json: Json = False) -> None:
     """Show the campaigns with the same text under the same directive, one after the other."""
     with open_db() as (db, _):
         found = db.read(history.rounds, campaign_id)
@@ -41,7 +41,7 @@ def rounds(campaign_id: int, as_json: Json = False) -> None:
 
 
 @app.command()
-def carriers(campaign_id: int, as_json: Json = False) -> None:
+def carriers(campaign_id: Number, as_json: Json = False) -> None:
     """Show the carriers of a campaign against each other and the norm."""
     with open_db() as (db, _):
         found = db.read(history.carriers, campaign_id)
@@ -54,8 +54,10 @@ def carriers(campaign_id: int, as_json: Json = False) -> None:
 
 @app.command()
 def areas(
-    campaign_id: int,
-    beside: Annotated[int | None, typer.Option(help="Another campaign, on the ground both share.")] = None,
+    campaign_id: Number,
+    beside: Annotated[
+        int | None, typer.Option(parser=whole, help="Another campaign, on common ground.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show sent and received by area: what was measured, and what was stated or entered by hand."""

@@ -10,7 +10,7 @@ import typer
 from app import clock
 from app.campaigns import directives
 from app.cli.common import open_db
-from app.cli.talk import Json, instant, listing, say, whoami
+from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
 from app.deadline.status import status as status_of
 from app.errors import Invalid
 from app.notices import outbox
@@ -56,14 +56,14 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(directive_id: int, as_json: Json = False) -> None:
+def show(directive_id: Number, as_json: Json = False) -> None:
     """Show one letter."""
     with open_db() as (db, _):
         say(db.read(directives.get, directive_id), as_json)
 
 
 @app.command()
-def status(directive_id: int, as_json: Json = False) -> None:
+def status(directive_id: Number, as_json: Json = False) -> None:
     """Say how a letter stands: time left, every run against the deadline, what is missing from whom."""
     with open_db() as (db, _):
         found = db.read(status_of, directive_id, clock.now())
@@ -77,7 +77,9 @@ def status(directive_id: int, as_json: Json = False) -> None:
 
 
 @app.command()
-def replay(notice_id: Annotated[int, typer.Argument(help="As `loa directive notices` numbers it.")]) -> None:
+def replay(
+    notice_id: Annotated[int, typer.Argument(parser=whole, help="As `loa directive notices` numbers it.")],
+) -> None:
     """Send a reminder or an event once more; it bears the same id, so its receiver knows it again."""
     with open_db() as (db, _):
         db.write(outbox.replay, notice_id, whoami())

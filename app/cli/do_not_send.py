@@ -15,7 +15,7 @@ from app.batches.carriers import check_carrier
 from app.batches.reader import open_rows
 from app.cli.common import open_db
 from app.cli.person import decider
-from app.cli.talk import Json, listing, say
+from app.cli.talk import After, Json, listing, say
 from app.db import Database
 from app.errors import Forbidden
 from app.privacy import do_not_send
@@ -64,7 +64,7 @@ def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> 
 @app.command("list")
 def list_(
     carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
-    after: int = 0,
+    after: After = 0,
     limit: int = 1000,
     as_json: Json = False,
 ) -> None:

@@ -6,7 +6,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.talk import Json, listing, whoami
+from app.cli.talk import Json, Number, listing, whoami
 from app.dispatch import lanes
 
 app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link.")
@@ -22,7 +22,7 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def resume(lane_id: int) -> None:
+def resume(lane_id: Number) -> None:
     """Say that the cause is mended: the lane takes up its link again."""
 
     def work(connection: Connection) -> None:

@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from app import disclosure
 from app.cli.common import ledger_for, open_db
 from app.cli.files import as_file, bar
-from app.cli.talk import Json, listing, whoami
+from app.cli.talk import Json, listing, whoami, whole
 from app.disclosure import Place
 from app.receipts.files import queries
 from app.receipts.files.export import lines_csv, table_csv
@@ -25,7 +25,7 @@ from app.receipts.files.words import words_of
 
 app = typer.Typer(no_args_is_help=True, help="Result files of carriers: receipts, and a reconciliation.")
 
-FileId = Annotated[int, typer.Argument(help="The receipt file.")]
+FileId = Annotated[int, typer.Argument(parser=whole, help="The receipt file.")]
 _COLUMNS = ("id", "carrier", "campaign_id", "name", "state", "percent", "lines", "first_at", "last_at")
 
 
@@ -34,7 +34,7 @@ def import_(
     file: Annotated[Path, typer.Argument(help="CSV (also .gz) or XLSX: number, status, time.")],
     carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
     campaign: Annotated[
-        int | None, typer.Option(help="The campaign that it speaks of; else by time.")
+        int | None, typer.Option(parser=whole, help="The campaign that it speaks of; else by time.")
     ] = None,
     level: Annotated[str | None, typer.Option(help="What it proves by contract: operator, handset.")] = None,
     name: Annotated[str | None, typer.Option(help="What people call it; else the file's name.")] = None,

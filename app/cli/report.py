@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from app import clock
 from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import Json, instant, say, whoami
+from app.cli.talk import After, Json, Number, instant, say, whoami, whole
 from app.config import Settings
 from app.db import Database
 from app.errors import Invalid, no_such
@@ -33,10 +33,11 @@ app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
 Form = Annotated[Format, typer.Option("--format", help="text, json, csv, xlsx, docx or pdf")]
 Out = Annotated[Path | None, typer.Option(help="the file to write; the terminal, when not given")]
-Run = Annotated[int | None, typer.Option("--run", help="the run of one carrier (form A)")]
-Directive = Annotated[int | None, typer.Option("--directive", help="the directive (form B)")]
+Run = Annotated[int | None, typer.Option("--run", parser=whole, help="the run of one carrier (form A)")]
+Directive = Annotated[int | None, typer.Option("--directive", parser=whole, help="the directive (form B)")]
 Campaign = Annotated[
-    int | None, typer.Option("--campaign", help="every run of a campaign, and its directive if it has one")
+    int | None,
+    typer.Option("--campaign", parser=whole, help="every run of a campaign, and its directive if it has one"),
 ]
 CutOff = Annotated[
     str | None, typer.Option(help="as of when, as in 2024-02-09T17:00+07:00; now, if not given")
@@ -58,21 +59,21 @@ class Place:
 
 
 @app.command()
-def run(run_id: int, form: Form = Format.TEXT, out: Out = None) -> None:
+def run(run_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """The report of one carrier's run: forms 1 to 4."""
     path = Place("runs", run_id)
     _give(lambda connection, now: freezing.of_run(connection, run_id, now), path, form, out)
 
 
 @app.command()
-def batch(campaign_id: int, batch_id: int, form: Form = Format.TEXT, out: Out = None) -> None:
+def batch(campaign_id: Number, batch_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """The report of one batch in one campaign."""
     path = Place("batches", batch_id, {"campaign": campaign_id})
     _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), path, form, out)
 
 
 @app.command()
-def campaign(campaign_id: int, form: Form = Format.TEXT, out: Out = None) -> None:
+def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """The runs of a campaign side by side."""
     path = Place("campaigns", campaign_id)
     _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
@@ -110,7 +111,7 @@ def _write(file: Path, content: bytes) -> None:
 
 
 @app.command()
-def doubts(run_id: int, as_json: Json = False) -> None:
+def doubts(run_id: Number, as_json: Json = False) -> None:
     """Signs that receipts of the run were made up. Status 1 where there are any; none is proof."""
     with open_db() as (db, settings):
         found = db.read(doubting.doubts, run_id, settings.switched_off)
@@ -164,7 +165,7 @@ def freeze(
 def list_(
     run_id: Run = None,
     directive_id: Directive = None,
-    after: int = 0,
+    after: After = 0,
     limit: int = 100,
     as_json: Json = False,
 ) -> None:
@@ -180,14 +181,16 @@ def list_(
 
 
 @app.command()
-def save(report_id: int, folder: Folder = Path("reports")) -> None:
+def save(report_id: Number, folder: Folder = Path("reports")) -> None:
     """Write the files of a frozen report as they were; their hashes are checked first."""
     with open_db() as (db, _):
         _save(db, db.read(frozen.get, report_id), folder)
 
 
 @app.command()
-def verify(report_id: Annotated[int | None, typer.Argument(help="all of them, if not given")] = None) -> None:
+def verify(
+    report_id: Annotated[int | None, typer.Argument(parser=whole, help="all of them, if not given")] = None,
+) -> None:
     """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
     with open_db() as (db, _):
         wanted = [db.read(frozen.get, report_id)] if report_id else db.read(frozen.page, 0, 10**6, None)

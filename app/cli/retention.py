@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app import clock
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import Json, listing, say, whoami
+from app.cli.talk import Json, listing, say, whoami, whole
 from app.config import Settings
 from app.privacy import certificates, due
 from app.privacy.eraser import Eraser
@@ -57,7 +57,8 @@ def run(as_json: Json = False) -> None:
 
 @app.command()
 def certificate(
-    number: Annotated[int, typer.Argument(help="As `loa retention list` shows it.")], as_json: Json = False
+    number: Annotated[int, typer.Argument(parser=whole, help="As `loa retention list` shows it.")],
+    as_json: Json = False,
 ) -> None:
     """Print a certificate; exit status 1 where it was altered."""
     with open_db() as (db, _):

@@ -13,7 +13,7 @@ from app.campaigns import orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
 from app.cli.common import open_db
 from app.cli.remote import asked
-from app.cli.talk import Json, instant, listing, say, whoami
+from app.cli.talk import Json, Number, instant, listing, say, whoami
 from app.deadline import order_paper
 from app.errors import Invalid
 from app.reports.document import letterhead
@@ -29,20 +29,20 @@ At = Annotated[
 
 
 @app.command()
-def start(run_id: int, at: At = None) -> None:
+def start(run_id: Number, at: At = None) -> None:
     """Begin to send what was approved; where the carrier sends, say that it began."""
     _order(runs.Verb.START, run_id, at)
 
 
 @app.command()
-def end(run_id: int, at: At = None) -> None:
+def end(run_id: Number, at: At = None) -> None:
     """Say that a carrier which sends to its own subscribers has ended."""
     _order(runs.Verb.END, run_id, at)
 
 
 @app.command()
 def order(
-    run_id: int,
+    run_id: Number,
     out: Annotated[Path | None, typer.Option(help="A paper to write: FILE.docx or FILE.pdf.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -60,19 +60,19 @@ def order(
 
 
 @app.command()
-def pause(run_id: int) -> None:
+def pause(run_id: Number) -> None:
     """Stop sending, after what is in flight."""
     _order(runs.Verb.PAUSE, run_id)
 
 
 @app.command()
-def resume(run_id: int) -> None:
+def resume(run_id: Number) -> None:
     """Go on at the next message."""
     _order(runs.Verb.RESUME, run_id)
 
 
 @app.command()
-def cancel(run_id: int) -> None:
+def cancel(run_id: Number) -> None:
     """Send no more, for good."""
     _order(runs.Verb.CANCEL, run_id)
 
@@ -94,7 +94,7 @@ def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
 
 
 @app.command()
-def priority(run_id: int, number: int) -> None:
+def priority(run_id: Number, number: int) -> None:
     """Give the run its turn among others at its carrier; higher is sent first."""
     with open_db() as (db, _):
         db.write(runs.set_priority, run_id, number, whoami())
@@ -102,7 +102,7 @@ def priority(run_id: int, number: int) -> None:
 
 
 @app.command()
-def rate(run_id: int, number: Annotated[int | None, typer.Argument()] = None) -> None:
+def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None) -> None:
     """Send the run at so many SMS parts a second at the most; without a number as fast as the links allow."""
     with open_db() as (db, _):
         db.write(runs.set_rate, run_id, number, whoami())
@@ -118,13 +118,13 @@ def list_(as_json: Json = False) -> None:
 
 
 @app.command()
-def show(run_id: int, as_json: Json = False) -> None:
+def show(run_id: Number, as_json: Json = False) -> None:
     """Show one run and its progress."""
     say(asked(lambda api: api.run(run_id), lambda db: db.read(queries.run, run_id)), as_json)
 
 
 @app.command()
-def forecast(run_id: int, as_json: Json = False) -> None:
+def forecast(run_id: Number, as_json: Json = False) -> None:
     """Say how long the run takes, when it is done, and what stands in the way."""
     with open_db() as (db, _):
         say(db.read(forecast_run, run_id, clock.now()), as_json)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.talk import Json, listing, say, whoami
+from app.cli.talk import Json, Number, listing, say, whoami
 from app.db import Database
 from app.errors import Invalid
 from app.problems import field_error
@@ -39,7 +39,7 @@ app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured."
 
 
 @app.command("form")
-def form_(run_id: int, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
+def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
     """Write the workbook in which a carrier states its figures."""
     with open_db() as (db, _):
         content = form.build(db.read(form.head, run_id))
@@ -49,7 +49,7 @@ def form_(run_id: int, out: Annotated[Path, typer.Option(help="The workbook to w
 
 @app.command()
 def add(
-    run_id: int,
+    run_id: Number,
     file: Annotated[Path, typer.Argument(help="The filled workbook (.xlsx), or JSON as the API takes it.")],
     manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
     scan: Annotated[Path | None, typer.Option(help="The paper: PDF, PNG or JPEG.")] = None,
@@ -63,7 +63,7 @@ def add(
 
 
 @app.command("list")
-def list_(run_id: int, as_json: Json = False) -> None:
+def list_(run_id: Number, as_json: Json = False) -> None:
     """Show every version of what was stated on a run."""
     with open_db() as (db, _):
         found = db.read(_versions, run_id)

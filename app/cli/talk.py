@@ -13,9 +13,24 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
+from app import ids
 from app.auth.caller import at_keyboard
 from app.errors import Invalid
 
+
+def whole(said: str | int) -> int:
+    """An id in ASCII digits, as in an address; int() takes `+2`, ` 2` and `２` too."""
+    found = ids.read(str(said))  # a default comes as the number that it is
+    if found is None:
+        raise typer.BadParameter(
+            f"{ids.shown(str(said))} is no number of anything; "
+            f"write the digits 0 to 9 alone, up to {ids.LARGEST}."
+        )
+    return found
+
+
+Number = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER")]
+After = Annotated[int, typer.Option(parser=whole, metavar="NUMBER")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 

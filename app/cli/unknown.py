@@ -9,9 +9,9 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Row
 
-from app import clock
+from app import clock, ids
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import Json, listing, whoami
+from app.cli.talk import Json, Number, listing, whoami
 from app.dispatch import unknown
 from app.errors import Invalid
 from app.phone import mask
@@ -34,7 +34,7 @@ class _Shown:
 
 
 @app.command("list")
-def list_(run_id: int, as_json: Json = False) -> None:
+def list_(run_id: Number, as_json: Json = False) -> None:
     """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
     with open_db() as (db, _):
         rows = db.read(unknown.listed, run_id)
@@ -43,7 +43,7 @@ def list_(run_id: int, as_json: Json = False) -> None:
 
 
 @app.command()
-def resend(run_id: int, lines: Lines = None, everything: All = False) -> None:
+def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Send unknown deliveries again, knowing that a second copy may come of it."""
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
@@ -53,7 +53,7 @@ def resend(run_id: int, lines: Lines = None, everything: All = False) -> None:
 
 
 @app.command("write-off")
-def write_off(run_id: int, lines: Lines = None, everything: All = False) -> None:
+def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Leave unknown deliveries so for good; the report counts them under their own heading."""
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
@@ -75,7 +75,7 @@ def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
 
 
 def _pair(line: str) -> tuple[int, int]:
-    batch, _, seq = line.partition(":")
-    if not (batch.isdigit() and seq.isdigit()):
+    batch, seq = (ids.read(each) for each in line.partition(":")[::2])
+    if batch is None or seq is None:
         raise Invalid(f"--line {line} is not BATCH:LINE, two numbers as in 3:1042.")
-    return int(batch), int(seq)
+    return batch, seq

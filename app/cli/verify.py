@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.talk import keep
+from app.cli.talk import keep, whole
 from app.ledger.choose import ledger_for
 from app.reports.verify import Verdict, examine
 
@@ -18,7 +18,9 @@ _SHOWN = 50
 
 
 def verify(
-    campaign: Annotated[int | None, typer.Option(help="one campaign; all, when not given")] = None,
+    campaign: Annotated[
+        int | None, typer.Option(parser=whole, help="one campaign; all, when not given")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
     """Count every figure anew from the rows; exit status 1 when anything differs."""

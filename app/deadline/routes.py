@@ -8,6 +8,7 @@ from fastapi import Query, Response
 
 from app import clock
 from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.auth import owned
 from app.campaigns import queries
 from app.campaigns.orders import order
 from app.deadline import order_paper
@@ -26,6 +27,7 @@ router = Routes(prefix="/v1", tags=["deadline"], route_class=Acts)
 @router.get("/directives/{directive_id}/status")
 def get_status(directive_id: Id, db: Db, who: Who) -> Status:
     """Time left, every run against the deadline, who has reported, and what is missing from whom."""
+    db.read(owned.require, who, directive_id=directive_id)
     return db.read(status, directive_id, clock.now())
 
 

@@ -15,6 +15,7 @@ from app.api import Books, Db, Id, Limit, Routes, Who
 from app.dispatch import lanes, unknown
 from app.errors import Invalid
 from app.http.acts import Acts
+from app.ids import Number, Position
 from app.phone import mask
 
 router = Routes(tags=["dispatch"], route_class=Acts)
@@ -59,7 +60,7 @@ class Lines(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"lines": [[3, 1042]]}]})
 
-    lines: list[tuple[int, int]] = Field(default_factory=list, max_length=10_000)
+    lines: list[tuple[Number, Position]] = Field(default_factory=list, max_length=10_000)
     all: bool = False
 
 
@@ -92,7 +93,7 @@ def list_unknown(
     db: Db,
     who: Who,
     after: Annotated[
-        str, Query(pattern=r"^\d{1,9}-\d{1,9}$", description="the `next` of the page before")
+        str, Query(pattern=r"^[0-9]{1,9}-[0-9]{1,9}$", description="the `next` of the page before")
     ] = "0-0",
     limit: Limit = 100,
 ) -> UnknownPage:

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app import disclosure
+from app import disclosure, ids
 from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
 from app.auth import Caller
 from app.disclosure import Place
@@ -97,9 +97,10 @@ def claim_of(who: Caller, upload: Upload) -> Claim:
         raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
     if who.carrier not in (None, carrier):
         raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
-    if campaign and not (campaign.isascii() and campaign.isdecimal() and len(campaign) < 10):
+    number = ids.read(campaign) if campaign else None
+    if campaign and not number:
         raise Invalid("Name the campaign by its number, or leave it out.", field="campaign")
-    return Claim(carrier, int(campaign) if campaign else None, read_level(upload.fields.get("level")))
+    return Claim(carrier, number, read_level(upload.fields.get("level")))
 
 
 @router.get("")

@@ -16,6 +16,7 @@ from app.auth import Caller
 from app.errors import Conflict, Invalid, no_such
 from app.http.acts import get_claim, respond
 from app.http.answers import Answer, Claim, find, once
+from app.ids import Number
 from app.models import runs
 from app.reports import frozen, rebuild
 from app.reports.document import letterhead
@@ -39,8 +40,8 @@ class FreezeBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"run_id": 1}]})
 
-    run_id: int | None = Field(None, ge=1, le=2**31 - 1)
-    directive_id: int | None = Field(None, ge=1, le=2**31 - 1)
+    run_id: Number | None = None
+    directive_id: Number | None = None
     cut_off_at: AwareDatetime | None = Field(None, examples=["2024-02-09T17:00:00+07:00"])
 
     @model_validator(mode="after")
@@ -116,8 +117,8 @@ def freeze_report(body: FreezeBody, db: Db, who: Who, desk: Annotated[Desk, Depe
     return respond(*desk.freeze(body.subject, cutoff_ms))
 
 
-Run = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only this run's versions")]
-Directive = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="only this directive's versions")]
+Run = Annotated[Number | None, Query(description="only this run's versions")]
+Directive = Annotated[Number | None, Query(description="only this directive's versions")]
 
 
 @router.get("")

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from app import clock
 from app.api import Config, Db, Id, Routes, Who
-from app.auth import Caller
+from app.auth import Caller, owned
 from app.config import Settings
 from app.errors import NotFound, no_such
+from app.ids import LARGEST, Exact
 from app.reports import carrier_report, consolidated, freeze, scope
 from app.reports.document import letterhead
 from app.reports.doubts import Doubt, doubts
@@ -35,7 +36,7 @@ class FileFormat(StrEnum):
 Wanted = Annotated[
     FileFormat, Query(alias="format", description="json, csv, xlsx; docx or pdf for a preview of the paper")
 ]
-InCampaign = Annotated[int, Query(ge=1, le=2**31 - 1, description="in which campaign", examples=[1])]
+InCampaign = Annotated[int, Query(ge=1, le=LARGEST, description="in which campaign", examples=[1]), Exact]
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The report, counted at this moment; its cut-off time is in it.",
@@ -53,8 +54,9 @@ def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = Fi
 
 
 @router.get("/v1/runs/{run_id}/doubts")
-def list_doubts(db: Db, settings: Config, run_id: Id) -> list[Doubt]:
+def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[Doubt]:
     """Signs that receipts of the run were made up, such as delays that are all alike; none is proof."""
+    db.read(owned.require, who, run_id=run_id)
     return db.read(doubts, run_id, settings.switched_off)
 
 
@@ -72,6 +74,7 @@ def campaign_report(
     db: Db, settings: Config, who: Who, campaign_id: Id, form: Wanted = FileFormat.JSON
 ) -> Response:
     """The runs of a campaign side by side (form 5), then each; the operator of one carrier sees its own."""
+    db.read(owned.require, who, campaign_id=campaign_id)
     report = db.read(carrier_report.build_campaign, campaign_id, clock.now_ms(), who.carrier)
     return _file(report, form, f"campaign-{campaign_id}", settings)
 
@@ -81,6 +84,7 @@ def directive_report(
     db: Db, settings: Config, who: Who, directive_id: Id, form: Wanted = FileFormat.JSON
 ) -> Response:
     """The consolidated report: every carrier's run under the directive, and what other addressees did."""
+    db.read(owned.require, who, directive_id=directive_id)
     report = db.read(consolidated.build, directive_id, clock.now_ms())
     return _file(report, form, f"directive-{directive_id}", settings)
 

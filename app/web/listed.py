@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from app import ids
 from app.config import Settings
+from app.ids import LARGEST
 from app.phone import HOLDERS
 from app.web import names
 
-LARGEST = 2**31 - 1
+__all__ = ["LARGEST", "carriers", "number"]
 
 
 def number(said: str) -> int:
-    """A number of the address; 0 for anything else."""
-    return min(int(said), LARGEST) if said.isascii() and said.isdecimal() and len(said) < 12 else 0
+    """An id or a position of the address; 0 for anything else."""
+    return ids.read(said) or 0
 
 
 def carriers(settings: Settings) -> dict[str, str]:

@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from app.api import Config, Db, Id, Routes, Who
-from app.auth import Caller
+from app.auth import Caller, owned
 from app.db import Database
 from app.errors import Invalid
 from app.http import uploads
@@ -105,6 +105,7 @@ async def return_statement_form(
     run_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
 ) -> Response:
     """Take the filled workbook; each wrong cell is named in Vietnamese with its remedy."""
+    await db.aread(owned.require, who, run_id=run_id)
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
         return sent(await run_in_threadpool(_return_form, db, run_id, upload, who, taking))

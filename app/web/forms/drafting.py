@@ -66,7 +66,7 @@ def draft(fields: Filled, kept: Mapping[str, str] | None = None) -> Draft:
     said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
     said["text"] = fields.raw("text").strip().replace("\r\n", "\n") or None
     said["form"] = fields.get("form") or Form.UNACCENTED
-    said["directive_id"] = read_fields.number(fields, "directive_id")
+    said["directive_id"] = fields.raw("directive_id") or None
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
     return replace(filled(CampaignBody, said).draft(), languages=dict(kept or {}))
 

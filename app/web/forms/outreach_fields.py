@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app import ids
 from app.errors import AppError
 from app.reports.addressees import Outreach
 from app.reports.intake.outreach_routes import OutreachBody
@@ -52,8 +53,9 @@ def refused(error: AppError, fields: Filled) -> Entered:
     shown, used, errors = as_entered(error, fields), _used(fields), {}
     for name, sentence in error.faults:
         steps = name.split(".")
-        if "items" in steps[:-2] and steps[-2].isdecimal() and int(steps[-2]) < len(used):
-            name = f"{steps[-1]}-{used[int(steps[-2])]}"
+        row = ids.read(steps[-2]) if "items" in steps[:-2] else None
+        if row is not None and row < len(used):
+            name = f"{steps[-1]}-{used[row]}"
         errors[name.rpartition(".")[2]] = sentence
     return Entered(shown.values, errors, shown.sentences, shown.slug, shown.status)
 

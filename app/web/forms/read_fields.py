@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app import clock
+from app import clock, ids
 from app.errors import Invalid
 from app.web.show import Filled
 
@@ -20,6 +20,15 @@ def number(fields: Filled, name: str) -> int | None:
     if not plain.lstrip("-").isascii() or not plain.lstrip("-").isdecimal() or len(plain) > 12:
         raise Invalid(f"“{said[:20]}” is no whole number; write digits, such as 412310.", field=name)
     return int(plain)
+
+
+def exact(fields: Filled, name: str) -> int:
+    """An id or a version, which the form was given by Loa and sends back as it was."""
+    said = fields.raw(name)
+    found = ids.read(said)
+    if found is None:
+        raise Invalid(f"“{said[:20]}” is no whole number; write digits, such as 412310.", field=name)
+    return found
 
 
 def needed(fields: Filled, name: str) -> int:

@@ -16,6 +16,7 @@ from app.dispatch.deliveries import Part
 from app.models import campaigns, run_batches, runs, tallies
 from app.reports import tally
 from app.states import FAILED, DeliveryState
+from app.web import listed
 from app.web.scenes import fates
 from app.web.show import Visit, render
 from app.web.words import Said, say
@@ -23,7 +24,6 @@ from app.web.words import Said, say
 router = Routes(include_in_schema=False)
 FIRST_BAD = 20
 ON_A_PAGE = 50
-_LARGEST = 2**31 - 1
 
 # What can be looked for among the deliveries.
 FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
@@ -101,11 +101,7 @@ async def page_batch(
     batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = ""
 ) -> Response:
     """The batch; what is strange in the address is as if it were not there."""
-    asked = Asked(_number(campaign), state if state in FILTERS else "", _number(after))
+    asked = Asked(listed.number(campaign), state if state in FILTERS else "", listed.number(after))
     found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)
     words = {key: said for key, (said, _) in FILTERS.items()}
     return render(visit, "batch.html", scene=found, asked=asked, filters=words, fates=fates)
-
-
-def _number(said: str) -> int:
-    return min(int(said), _LARGEST) if said.isascii() and said.isdecimal() and len(said) < 12 else 0

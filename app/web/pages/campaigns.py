@@ -14,12 +14,11 @@ from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.models import directives, lanes, runs
 from app.states import CampaignState
-from app.web import names
+from app.web import listed, names
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 30
-_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +97,7 @@ async def page_campaigns(
     """The list; a filter that makes no sense is as if it were not there."""
     who = visit.who
     asked = {"state": state if state in list(CampaignState) else "", "carrier": carrier[:40]}
-    letter = _number(directive)
+    letter = listed.number(directive)
     asked["directive"] = str(letter) if letter else ""
     wanted = WantedCampaigns(
         state=CampaignState(asked["state"]) if asked["state"] else None,
@@ -106,9 +105,5 @@ async def page_campaigns(
         operator=who.carrier,
         directive_id=letter or None,
     )
-    found = await visit.db.aread(listing, wanted, _number(after) or _LARGEST, who.carrier)
+    found = await visit.db.aread(listing, wanted, listed.number(after) or listed.LARGEST, who.carrier)
     return render(visit, "campaigns.html", found=found, asked=asked, states=list(CampaignState))
-
-
-def _number(said: str) -> int:
-    return min(int(said), _LARGEST) if said.isascii() and said.isdecimal() and len(said) < 12 else 0

@@ -10,6 +10,7 @@ from fastapi import Response
 from sqlalchemy import Connection
 
 from app.api import Id, Routes
+from app.auth import owned
 from app.campaigns import lifecycle, queries
 from app.campaigns.drafts import DayHours, Draft
 from app.campaigns.queries import Dossier
@@ -100,12 +101,14 @@ async def _new(visit: Visiting, fields: Filled, entered: Entered) -> Response:
 @router.get("/campaigns/{campaign_id}/edit")
 async def page_edit(campaign_id: Id, visit: Visit) -> Response:
     """Content, runs and the next step of a campaign."""
+    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
     return await _edit(visit, campaign_id)
 
 
 @router.post("/campaigns/{campaign_id}/edit")
 async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Replace the content, or show what it would cost."""
+    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
     if fields.get("do") == "preview":
         return await _edit(visit, campaign_id, _as_entered(fields), fields)
     try:
@@ -118,20 +121,21 @@ async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -
 
 def _replace(connection: Connection, campaign_id: int, fields: Filled, who: str, default: DayHours) -> None:
     kept = drafting.further(queries.campaign(connection, campaign_id))
-    draft, version = drafting.draft(fields, kept), read_fields.needed(fields, "version")
+    draft, version = drafting.draft(fields, kept), read_fields.exact(fields, "version")
     lifecycle.edit(connection, campaign_id, version, draft, default, who)
 
 
 @router.post("/campaigns/{campaign_id}/runs")
 async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
     """Give it a run over the ticked batches of one carrier."""
+    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         body = filled(RunBody, said)
         as_read(connection, campaign_id, version)
         lifecycle.add_run(connection, campaign_id, body.carrier, body.batch_ids, visit.who.name)
 
-    said = {"carrier": fields.get("carrier"), "batch_ids": drafting.chosen_batches(fields)}
+    said = {"carrier": fields.get("carrier"), "batch_ids": fields.all("batch")}
     try:
         await visit.db.awrite(work)
     except _REFUSALS as error:
@@ -144,6 +148,7 @@ async def page_do_add_held_run(
     campaign_id: Id, visit: Visit, fields: Fields, version: Version = ""
 ) -> Response:
     """Give it a run at a carrier that sends to its own subscribers."""
+    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         said: dict[str, Any] = {name: fields.get(name) for name in ("carrier", "area_basis")}
@@ -163,6 +168,7 @@ async def page_do_add_held_run(
 @router.post("/runs/{run_id}/remove")
 async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") -> Response:
     """Take a planned run out of its campaign."""
+    await visit.db.aread(owned.require, visit.who, run_id=run_id)
     campaign_id = (await visit.db.aread(queries.run, run_id)).campaign_id
 
     def work(connection: Connection) -> None:
@@ -179,6 +185,7 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
 @router.post("/campaigns/{campaign_id}/submit")
 async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
     """Hand the draft over for approval."""
+    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         as_read(connection, campaign_id, version)

@@ -10,18 +10,21 @@ from sqlalchemy import Connection, select
 
 from app import areas, clock
 from app.api import Id, Routes
+from app.auth import owned
+from app.ids import LARGEST, Exact
 from app.models import campaigns
 from app.receipts import story
 from app.web.scenes import fates
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)
-Line = Annotated[int, Path(ge=0, le=2**31 - 1)]
+Line = Annotated[int, Path(ge=0, le=LARGEST), Exact]
 
 
 @router.get("/deliveries/{campaign_id}/{batch_id}/{line}")
 async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit) -> Response:
     """The delivery of this line of the batch in this campaign."""
+    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
 
     def work(connection: Connection) -> tuple[story.Story, str]:
         found = story.story(connection, campaign_id, batch_id, line)

@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from app import audit
 from app.api import Routes
 from app.db import Database
+from app.ids import LARGEST, Exact
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)
@@ -27,7 +28,7 @@ def page_audit(
     who: Begin = "",
     action: Begin = "",
     subject: Begin = "",
-    before: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
+    before: Annotated[int, Query(ge=0, le=LARGEST), Exact] = 0,
 ) -> Response:
     """Acts, the newest first."""
     said = [each.strip().replace("\x00", "") for each in (who, action, subject)]

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
-from app import clock
+from app import clock, ids
 from app.api import Books, Id, Routes
+from app.auth import owned
 from app.auth.roles import may
 from app.errors import Conflict, Invalid, no_such
+from app.ids import LARGEST, Exact
 from app.reports import carrier_report, differences, freeze, frozen, rebuild, stated, subjects
 from app.reports.document import letterhead
 from app.reports.document.version import Change
@@ -31,6 +33,7 @@ from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused
 from app.web.words import say
 
 router = Routes(include_in_schema=False)
+Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
 
 _PIECE = 30
 AT_ONCE = 50_000  # a report reads every message: one of more than these is built when somebody asks for it
@@ -39,7 +42,7 @@ _Building = Callable[[Connection, int], Report]
 
 
 @router.get("/reports")
-def page_reports(visit: Visit, before: int = Query(0, ge=0, le=2**31 - 1)) -> Response:
+def page_reports(visit: Visit, before: Cursor = 0) -> Response:
     """What can be reported on, and the versions that are frozen."""
     found = visit.db.read(subjects.page, before, _PIECE, visit.who.carrier)
     versions = visit.db.read(frozen.recent, 0, _PIECE, visit.who.carrier)
@@ -50,18 +53,21 @@ def page_reports(visit: Visit, before: int = Query(0, ge=0, le=2**31 - 1)) -> Re
 @router.get("/reports/runs/{run_id}")
 def page_run_report(run_id: Id, visit: Visit) -> Response:
     """One carrier's run."""
+    visit.db.read(owned.require, visit.who, run_id=run_id)
     return _of(visit, Subject(SubjectKind.RUN, run_id), _asked(visit))
 
 
 @router.get("/reports/directives/{directive_id}")
 def page_directive_report(directive_id: Id, visit: Visit) -> Response:
     """All that a letter has brought about."""
+    visit.db.read(owned.require, visit.who, directive_id=directive_id)
     return _of(visit, Subject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
 
 
 @router.get("/reports/campaigns/{campaign_id}")
 def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
     """The measured runs of a campaign side by side."""
+    visit.db.read(owned.require, visit.who, campaign_id=campaign_id)
     carrier = visit.who.carrier
 
     def build(connection: Connection, cutoff_ms: int) -> Report:
@@ -87,9 +93,7 @@ def page_do_freeze_report(visit: Visit, fields: Fields, books: Books) -> Respons
 
 
 @router.get("/reports/{report_id}")
-def page_frozen_report(
-    report_id: Id, visit: Visit, against: int = Query(0, ge=0, le=2**31 - 1), prove: bool = False
-) -> Response:
+def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: bool = False) -> Response:
     """One version: its files, what has changed since the one before or another one, and its proof."""
     carrier = visit.who.carrier
     report = visit.db.read(frozen.get, report_id, carrier)
@@ -123,8 +127,8 @@ class _Built:
 
 
 def _subject(fields: Filled) -> Subject:
-    kind, number = fields.get("kind"), read_fields.needed(fields, "id")
-    if kind not in list(SubjectKind) or not 0 < number < 2**31:
+    kind, number = fields.get("kind"), ids.read(fields.raw("id"))
+    if kind not in list(SubjectKind) or not number:
         raise Invalid("Name a run or a directive.", field="kind")
     return Subject(SubjectKind(kind), number)
 

@@ -24,7 +24,7 @@ from app.web.words import say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
-_LINE = re.compile(r"(\d{1,9})-(\d{1,9})")
+_LINE = re.compile("([0-9]{1,9})-([0-9]{1,9})")
 _LONGEST = 500
 
 
