@@ -331,7 +331,7 @@ def _passing(error: BaseException | None) -> bool:
 
 
 def _away_sentence(error: BaseException | None) -> str:
-    first = str(error).strip().partition("\n")[0] or type(error).__name__
+    first = str(error).strip().partition("\n")[0] or "it gives no reason"
     return f"The database can't be reached now ({first}); nothing was changed, try again."
 
 

@@ -1,22 +1,87 @@
-"""Why a connection failed, in words and without any address: the certificate, TLS, the host's name."""
+"""Why something outside of us failed, in our own words and without any address.
+
+By the names of classes, each with those it derives from: a newer Python or library that raises a narrower one
+is told in the same words.
+"""
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import ssl
+from collections.abc import Iterator
 
 _LONGEST_CHAIN = 10  # causes of causes may lead in a circle
+# Certain as far as they go: the first of these in the chain of causes is the cause.
+_SURE = {
+    "ConnectionRefusedError": "nothing answers at this address and port",
+    "ConnectionError": "the connection was cut",
+    "UnicodeError": "the host's name is no name",
+    "FileNotFoundError": "there is no such file",
+    "IsADirectoryError": "it is a folder",
+    "PermissionError": "this account has no right to it",
+}
+_SYSTEM = {
+    errno.ENETUNREACH: "there is no way to the host's network",
+    errno.EHOSTUNREACH: "there is no way to the host",
+    errno.EADDRNOTAVAIL: "no port of our own is free",
+    errno.EMFILE: "this process has too many files open",
+    errno.ENFILE: "this machine has too many files open",
+}
+# What httpx says of itself, where nothing deeper is known; an OSError without a number has several causes.
+_VAGUE = {
+    "PoolTimeout": "all connections were busy",
+    "WriteTimeout": "what was sent was not taken in time",
+    "TimeoutError": "nothing came in time",
+    "TimeoutException": "nothing came in time",
+    "ConnectError": "the host can't be reached",
+    "ProxyError": "the proxy refuses the connection",
+    "ProtocolError": "the connection was cut, or the answer is no HTTP",
+    "TransportError": "the connection was cut",
+    "OSError": "the host can't be reached",
+}
+_FAULT = "a fault in the program, which its log has"
 
 
 def cause_of(error: BaseException | None) -> str:
-    """In a few words: a verdict on a certificate, the look-up of a name, or the kind of error."""
-    kind = type(error).__name__
+    """In a few words: a verdict on a certificate, what the system says, or where a fault is looked up."""
+    chain = list(_chain(error))
+    for tell in (_sure, _vague):
+        for each in chain:
+            if said := tell(each):
+                return said
+    return _FAULT
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, then what caused it; of several that came together the first."""
     for _ in range(_LONGEST_CHAIN):
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the carrier's certificate is not trusted ({error.verify_message})"
-        if isinstance(error, ssl.SSLError) and error.reason:
-            return f"TLS: {error.reason.lower().replace('_', ' ')}"
-        if isinstance(error, socket.gaierror):
+        if error is None:
+            return
+        yield error
+        several = getattr(error, "exceptions", ())
+        error = several[0] if several else error.__cause__ or error.__context__
+
+
+def _sure(error: BaseException) -> str | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():  # its number is none of the system's
+            reason = getattr(error, "reason", None)
+            return f"TLS: {reason.lower().replace('_', ' ')}" if reason else "the connection was cut"
+        case socket.gaierror():
             return f"the host's name can't be looked up ({error.strerror})"
-        error = error and (error.__cause__ or error.__context__)
-    return kind
+    if said := _named(error, _SURE):
+        return said
+    number = error.errno if isinstance(error, OSError) else None
+    return None if number is None else _SYSTEM.get(number) or os.strerror(number).lower()
+
+
+def _vague(error: BaseException) -> str | None:
+    return _named(error, _VAGUE)
+
+
+def _named(error: BaseException, words: dict[str, str]) -> str | None:
+    return next((words[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in words), None)

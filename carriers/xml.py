@@ -7,11 +7,17 @@ from collections.abc import Iterator, Mapping
 from xml.etree.ElementTree import Element, ParseError
 from xml.sax.saxutils import escape
 
+from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
 from defusedxml.ElementTree import fromstring
 
 # What XML 1.0 can't carry, not even as a reference: controls, halves of surrogate pairs, U+FFFE and U+FFFF.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
+_FORBIDDEN: dict[type[Exception], str] = {
+    DTDForbidden: "a document type",
+    EntitiesForbidden: "entities of its own",
+    ExternalReferenceForbidden: "a reference to elsewhere",
+}
 # A bare CR is read as a line feed, and in attributes every white space as a blank, unless written as numbers.
 _IN_TEXT = {"\r": "&#13;"}
 _IN_ATTRIBUTE = {'"': "&quot;", "\r": "&#13;", "\n": "&#10;", "\t": "&#9;"}
@@ -35,7 +41,8 @@ def read_xml(body: bytes) -> Element:
         line, column = error.position
         raise XmlError(f"What came is no XML: line {line}, column {column}.") from None
     except (ValueError, LookupError) as error:  # forbidden parts, and encodings that nobody has
-        raise XmlError(f"What came is refused as XML: {type(error).__name__}.") from None
+        what = _FORBIDDEN.get(type(error), "an encoding that can't be read")
+        raise XmlError(f"What came is refused as XML: {what}.") from None
     return root
 
 

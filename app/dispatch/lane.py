@@ -27,6 +27,7 @@ from app.hours import open_at
 from app.ledger.contract import Intention, Item, Lane, Lease, Ledger, Outcome
 from app.metrics import Metrics
 from app.states import LaneState
+from carriers.causes import cause_of
 from carriers.contract import Carrier, Deferred, OutboundSms, SubmitResult, Unknown
 
 log = structlog.get_logger(__name__)
@@ -290,8 +291,8 @@ class LaneLoop:
         try:
             results = await self.carrier.submit(parcel)
         except Exception as error:  # the one place: an adapter's fault must not lose the parcel
-            log.exception("the adapter failed", lane=self.lane.name, error=type(error).__name__)
-            return [Unknown(f"the adapter failed: {type(error).__name__}")] * len(parcel)
+            log.exception("the adapter failed", lane=self.lane.name, why=cause_of(error))
+            return [Unknown(f"the adapter failed: {cause_of(error)}")] * len(parcel)
         if len(results) != len(parcel):
             log.error("the adapter gave a wrong number of results", lane=self.lane.name)
             return [Unknown("the adapter gave a wrong number of results")] * len(parcel)

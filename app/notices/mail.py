@@ -12,6 +12,7 @@ from app import clock
 from app.config import MailSettings
 from app.logs import mask_text
 from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+from carriers.causes import cause_of
 
 
 def compose(notice: Notice, sender: str) -> EmailMessage:
@@ -65,13 +66,23 @@ def _connected(settings: MailSettings) -> smtplib.SMTP:
 
 
 def _refused(code: int, answer: bytes | str) -> Outcome:
-    words = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    sentence = f"The mail server answers {code} {mask_text(words)[:300]}"
+    sentence = f"The mail server answers {code} {_said(answer)}"
     return Never(sentence) if 500 <= code < 600 else Later(sentence)
 
 
 def _words(error: Exception) -> str:
-    """The error for people: what a server says may hold anything, so numbers are masked and it is cut."""
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        return f"it refuses the login ({error.smtp_code})"
-    return mask_text(str(error))[:300] or type(error).__name__
+    """The error for people."""
+    match error:
+        case smtplib.SMTPAuthenticationError():
+            return f"it refuses the login ({error.smtp_code})"
+        case smtplib.SMTPResponseException():
+            return f"it answers {error.smtp_code} {_said(error.smtp_error)}"
+        case smtplib.SMTPException():
+            return _said(str(error)) or "it gives no reason"
+    return cause_of(error)
+
+
+def _said(words: bytes | str) -> str:
+    """What the server says may hold anything, so numbers are masked and it is cut."""
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return mask_text(text)[:300]

@@ -15,6 +15,7 @@ from app import clock
 from app.config import EndpointSettings
 from app.notices.addresses import Refused, resolve
 from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+from carriers.causes import cause_of
 
 TIMEOUT_S = 15.0
 _MOST_AFTER_S = 86_400.0
@@ -44,7 +45,7 @@ async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> 
     except Refused as error:
         return Never(str(error))
     except (httpx.HTTPError, OSError) as error:
-        return Later(f"The endpoint did not answer: {error or type(error).__name__}")
+        return Later(f"The endpoint did not answer: {cause_of(error)}")
     if answer.is_success:
         return Sent()
     sentence = f"The endpoint answers {answer.status_code}."

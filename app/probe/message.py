@@ -23,6 +23,7 @@ from app.probe.follow import Following, Say
 from app.probe.links import came_up, opened
 from app.receipts.inbox import Inbox
 from app.worker import build, facts
+from carriers.causes import cause_of
 from carriers.contract import (
     Accepted,
     Carrier,
@@ -141,7 +142,7 @@ async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     """The carrier's answer; whatever goes wrong inside an adapter may have sent the message."""
     (answer,) = await asyncio.gather(carrier.submit([sms]), return_exceptions=True)
     if isinstance(answer, BaseException):
-        return Unknown(f"the adapter failed: {type(answer).__name__}")
+        return Unknown(f"the adapter failed: {cause_of(answer)}")
     return answer[0]
 
 

@@ -21,6 +21,7 @@ from app.receipts import questions, uptake
 from app.receipts.errands import Errand, link_ready
 from app.receipts.inbox import Inbox
 from app.receipts.questions import Pending, Plan
+from carriers.causes import cause_of
 from carriers.contract import Carrier, QueriedReceipts, Question, ReadError, Receipt, ReceiptStatus
 
 log = structlog.get_logger(__name__)
@@ -179,7 +180,7 @@ class Poll:
         """Once, until the carrier answers again."""
         if not self._failing:
             self._failing = True
-            words = str(error) if isinstance(error, ReadError) else type(error).__name__
+            words = str(error) if isinstance(error, ReadError) else cause_of(error)
             fault = None if isinstance(error, ReadError) else error
             log.warning("the carrier can't be asked", lane=self.lane.name, why=words, exc_info=fault)
 

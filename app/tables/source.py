@@ -36,7 +36,9 @@ def readable() -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise Invalid("The .gz file is damaged or cut short. Make it again and upload it.") from None
     except OSError as error:
-        raise Invalid(f"The file can't be read ({error.strerror or type(error).__name__}).") from None
+        raise Invalid(
+            f"The file can't be read ({error.strerror or 'for no reason that the system gives'})."
+        ) from None
 
 
 def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[Lines]:

@@ -118,6 +118,6 @@ def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | N
         return ssl.create_default_context(cafile=None if settings.tls is True else str(settings.tls))
     except OSError as error:
         raise LinkError(
-            f"Link {link.name}: tls names a CA file that can't be used ({type(error).__name__}); "
+            f"Link {link.name}: tls names a CA file that can't be used ({cause_of(error)}); "
             "it must be a readable file with certificates in PEM."
         ) from None
