@@ -48,7 +48,7 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = db.write(unknown.resend, ledger, run_id, chosen, whoami())
+        done = unknown.resend(db, ledger, unknown.Order(run_id, whoami(), chosen), _say)
     typer.echo(f"{done} deliveries of run {run_id} are queued again.")
 
 
@@ -58,13 +58,17 @@ def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> N
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = db.write(unknown.write_off, ledger, run_id, chosen, whoami())
+        done = unknown.write_off(db, ledger, unknown.Order(run_id, whoami(), chosen), _say)
     typer.echo(f"{done} deliveries of run {run_id} are written off.")
 
 
 def _shown(row: Row[Any]) -> _Shown:
     since = clock.local(clock.from_ms(row.since))
     return _Shown(f"{row.batch_id}:{row.seq}", mask(row.phone), since, row.why, row.written_off_by)
+
+
+def _say(done: int, total: int) -> None:
+    typer.echo(f"{done:,} of {total:,}", err=True)
 
 
 def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:

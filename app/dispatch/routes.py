@@ -14,7 +14,7 @@ from app import clock
 from app.api import Books, Db, Id, Limit, Routes, Who
 from app.dispatch import lanes, unknown
 from app.errors import Invalid
-from app.http.acts import Acts
+from app.http.acts import Acts, in_slices
 from app.ids import Number, Position
 from app.phone import mask
 
@@ -106,24 +106,24 @@ def list_unknown(
 
 
 @router.post("/v1/runs/{run_id}/unknown/resend")
+@in_slices
 def resend_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
-    """Send these again, knowing that a second copy may come of it. Recorded under the caller's name."""
+    """Send these again, knowing that a second copy may come of it. Recorded under the caller's name.
 
+    Many are done in slices: broken off, what is done stays so; ask again, with the same key, for the rest.
+    """
     db.read(unknown.find_run, run_id, who.carrier)
-
-    def work(connection: Connection) -> int:
-        done = unknown.resend(connection, books, run_id, _chosen(body), who.name)
-        db.wake(connection)
-        return done
-
-    return Decided(deliveries=db.write(work))
+    order = unknown.Order(run_id, who.name, _chosen(body))
+    return Decided(deliveries=unknown.resend(db, books, order))
 
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
+@in_slices
 def write_off_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
     """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
     db.read(unknown.find_run, run_id, who.carrier)
-    return Decided(deliveries=db.write(unknown.write_off, books, run_id, _chosen(body), who.name))
+    order = unknown.Order(run_id, who.name, _chosen(body))
+    return Decided(deliveries=unknown.write_off(db, books, order))
 
 
 def _chosen(body: Lines) -> list[tuple[int, int]]:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_, update
 
-from app import audit, erasure
+from app import audit, clock, erasure
+from app.db import Database
 from app.dispatch.runs import move
-from app.errors import Conflict, no_such
+from app.errors import AppError, Conflict, no_such
 from app.ledger.contract import Key, Ledger
 from app.models import runs, unknowns
 from app.states import RunState
+
+SLICE = 500  # deliveries decided on in one transaction
+_REST = 2.0  # so many times as long as a slice took, others have the writer to themselves
+_KEY = (unknowns.c.campaign_id, unknowns.c.batch_id, unknowns.c.seq)
 
 
 def find_run(connection: Connection, run_id: int, carrier: str | None = None) -> Row[tuple[object, ...]]:
@@ -26,48 +35,134 @@ def listed(
     connection: Connection, run_id: int, after: Sequence[int] = (0, 0), limit: int = 1000
 ) -> list[Row[tuple[object, ...]]]:
     """The run's unknown deliveries by (batch, line), those after `after`; written-off ones too."""
-    find_run(connection, run_id)
-    u = unknowns.c
-    later = (u.batch_id > after[0]) | ((u.batch_id == after[0]) & (u.seq > after[1]))
-    query = select(unknowns).where(u.run_id == run_id, later).order_by(u.batch_id, u.seq)
-    return list(connection.execute(query.limit(limit)))
-
-
-def resend(
-    connection: Connection, ledger: Ledger, run_id: int, lines: Sequence[tuple[int, int]], who: str
-) -> int:
-    """Send unknown deliveries of the run again, knowing that a second copy may come of it; how many."""
     run = find_run(connection, run_id)
-    erasure.require_rows(connection, run.campaign_id)
-    if run.state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
-        raise Conflict(f"The run is {run.state}; unknown deliveries can be sent again only while it lives.")
-    done = ledger.resend(connection, _keys(connection, run_id, lines))
-    if done and run.state in (RunState.SENT, RunState.FINISHED):
-        move(connection, run_id, run.state, RunState.RUNNING)
-    audit.note(connection, who, "unknown sent again", f"run {run_id}", n=done)
+    return list(connection.execute(_of_run(select(unknowns), run).where(_behind(after)).limit(limit)))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A person's decision on unknown deliveries of one run: these (batch, line), or all where none is named.
+
+    All are those that were on the list when it was given. reason: of a write-off, kept in the audit.
+    """
+
+    run_id: int
+    who: str
+    lines: Sequence[tuple[int, int]] = ()
+    reason: str | None = None
+
+
+Progress = Callable[[int, int], None]
+_Step = Callable[[Connection, Sequence[Key]], int]
+
+
+def resend(db: Database, ledger: Ledger, order: Order, say: Progress = lambda *_: None) -> int:
+    """Send unknown deliveries of the run again, knowing that a second copy may come of it; how many.
+
+    In slices, each its own transaction, so that nobody else waits for long. `say` is called with how many are
+    done, of how many. Broken off, what is done stays done; said again, it goes on with the rest.
+    """
+
+    def step(connection: Connection, keys: Sequence[Key]) -> int:
+        erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
+        done = ledger.resend(connection, keys)
+        _set_going(connection, order.run_id, done)
+        audit.note(connection, order.who, "unknown sent again", f"run {order.run_id}", n=done)
+        db.wake(connection)
+        return done
+
+    return _in_slices(db, ledger, order, step, say)
+
+
+def write_off(db: Database, ledger: Ledger, order: Order, say: Progress = lambda *_: None) -> int:
+    """Leave unknown deliveries of the run unknown for good; how many. In slices, as `resend`."""
+
+    def step(connection: Connection, keys: Sequence[Key]) -> int:
+        erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
+        done = ledger.write_off(connection, keys, order.who)
+        said = {"reason": order.reason} if order.reason else {}
+        audit.note(connection, order.who, "unknown written off", f"run {order.run_id}", n=done, **said)
+        return done
+
+    return _in_slices(db, ledger, order, step, say)
+
+
+def _set_going(connection: Connection, run_id: int, queued: int) -> None:
+    """The run sends again; locked behind its chunks, as everywhere, so that no sweep ends it meanwhile."""
+    held = update(runs).where(runs.c.id == run_id).values(state=runs.c.state).returning(runs.c.state)
+    state = connection.execute(held).scalar_one()
+    if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
+        raise Conflict(f"The run is {state}; unknown deliveries can be sent again only while it lives.")
+    if queued and state in (RunState.SENT, RunState.FINISHED):
+        move(connection, run_id, state, RunState.RUNNING)
+
+
+def _in_slices(db: Database, ledger: Ledger, order: Order, step: _Step, say: Progress) -> int:
+    given_at, total = db.read(_begin, ledger, order)
+    done, seen, slices = 0, 0, _slices(db, order, given_at)
+    try:
+        for keys in slices:
+            began = clock.monotonic()
+            done, seen = done + db.write(step, keys), seen + len(keys)
+            if total > SLICE:
+                say(seen, total)
+                time.sleep(_REST * (clock.monotonic() - began))
+    except AppError as error:
+        if not seen:
+            raise
+        sentence = (
+            f"{done} messages are decided, then it broke off: {error.detail} Say it again for the rest."
+        )
+        raise type(error)(sentence) from error
     return done
 
 
-def write_off(
-    connection: Connection,
-    ledger: Ledger,
-    run_id: int,
-    lines: Sequence[tuple[int, int]],
-    who: str,
-    reason: str | None = None,
-) -> int:
-    """Leave unknown deliveries of the run unknown for good; how many. reason: kept in the audit."""
-    erasure.require_rows(connection, find_run(connection, run_id).campaign_id)
-    done = ledger.write_off(connection, _keys(connection, run_id, lines), who)
-    said = {"reason": reason} if reason else {}
-    audit.note(connection, who, "unknown written off", f"run {run_id}", n=done, **said)
-    return done
+def _begin(connection: Connection, ledger: Ledger, order: Order) -> tuple[int, int]:
+    """The time on the shared clock, and how many deliveries the order is about."""
+    run = find_run(connection, order.run_id)
+    listed = select(func.count()).select_from(unknowns)
+    total = len(order.lines) or connection.execute(_of_run(listed, run, ordered=False)).scalar_one()
+    return ledger.now_ms(connection), total
 
 
-def _keys(connection: Connection, run_id: int, lines: Sequence[tuple[int, int]]) -> list[Key]:
-    """Those of (batch, line) that are on the run's list; an empty `lines` is all of them."""
+def _slices(db: Database, order: Order, given_at: int) -> Iterator[Sequence[Key]]:
+    """The keys of the order; each once, so that what is lost again meanwhile is not decided on twice."""
+    if order.lines:
+        lines = iter(sorted(set(order.lines)))
+        while some := list(islice(lines, SLICE)):
+            yield db.read(_among, order, some)
+        return
+    after: Sequence[int] = (0, 0)
+    while True:
+        keys = db.read(_next, order, after, given_at)
+        if keys or not any(after):  # an order about nothing is written down as well
+            yield keys
+        if len(keys) < SLICE:
+            return
+        after = keys[-1][1:]
+
+
+def _next(connection: Connection, order: Order, after: Sequence[int], given_at: int) -> list[Key]:
+    """The next on the list that were there when the order was given."""
+    run = find_run(connection, order.run_id)
+    query = _of_run(select(*_KEY), run).where(_behind(after), unknowns.c.since <= given_at)
+    return [Key(*row) for row in connection.execute(query.limit(SLICE))]
+
+
+def _among(connection: Connection, order: Order, lines: Sequence[tuple[int, int]]) -> list[Key]:
+    """Those of (batch, line) that are on the run's list."""
     u = unknowns.c
-    query = select(u.campaign_id, u.batch_id, u.seq).where(u.run_id == run_id)
-    wanted = set(lines)
-    keys = [Key(*row) for row in connection.execute(query)]
-    return [key for key in keys if not wanted or (key.batch_id, key.seq) in wanted]
+    these = tuple_(u.batch_id, u.seq).in_(lines)
+    query = _of_run(select(*_KEY), find_run(connection, order.run_id)).where(these)
+    return [Key(*row) for row in connection.execute(query)]
+
+
+def _of_run(query: Select[Any], run: Row[Any], ordered: bool = True) -> Select[Any]:
+    """By the list's own key, whose order it has: no part of it is sorted, however long it is."""
+    u = unknowns.c
+    query = query.where(u.campaign_id == run.campaign_id, u.run_id == run.id)
+    return query.order_by(u.batch_id, u.seq) if ordered else query
+
+
+def _behind(after: Sequence[int]) -> ColumnElement[bool]:
+    return tuple_(unknowns.c.batch_id, unknowns.c.seq) > tuple_(*after)

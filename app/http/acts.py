@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from app.api import Config, Db, Who
 from app.db import Database, Joined
 from app.http import versions
-from app.http.answers import Answer, Claim, once
+from app.http.answers import Answer, Claim, find, once
 from app.http.versions import Target
 
 REPLAYED = "Idempotency-Replayed"
@@ -44,6 +44,7 @@ IfMatch = Annotated[
 
 _MADE = "__loa_made__"
 _UNKEYED = "__loa_unkeyed__"
+_SLICED = "__loa_sliced__"
 E = TypeVar("E", bound=Endpoint)
 Said = Callable[[dict[str, Any]], str]
 
@@ -67,6 +68,15 @@ def unkeyed(endpoint: E) -> E:
     Nor If-Match: judging and hashing a password is long for a transaction, and no version tells of one.
     """
     setattr(endpoint, _UNKEYED, True)
+    return endpoint
+
+
+def in_slices(endpoint: E) -> E:
+    """For an act on very many rows: in transactions of its own, with the answer stored after the last.
+
+    It can be broken off, and then goes on when it is asked again; so it has to be one that may be.
+    """
+    setattr(endpoint, _SLICED, True)
     return endpoint
 
 
@@ -129,7 +139,8 @@ def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint
         asked = replace(own.pop("asked"), **own)
         if asked.claim is None and asked.if_match is None:
             return endpoint(**given)
-        return _carry_out(_Work(endpoint, given, status, target), asked)
+        work = _Work(endpoint, given, status, target)
+        return _carry_on(work, asked) if hasattr(endpoint, _SLICED) else _carry_out(work, asked)
 
     acted.__signature__ = _signature(signature, wants)  # type: ignore[attr-defined]
     return acted
@@ -158,12 +169,19 @@ class _Work:
         made: Said | None = getattr(self.endpoint, _MADE, None)
         return None if made is None else made(self.given)
 
-    def within(self, connection: Connection, asked: Asked) -> Answer:
-        """The answer, made wholly in this transaction."""
+    def look(self, connection: Connection, asked: Asked) -> None:
+        """VersionChanged where the caller has read another version."""
         if asked.if_match is not None and self.target is not None:
             now = self.target.version(connection, self.given[self.target.parameter])
             versions.require(connection, asked.if_match, now)
-        db = Joined(asked.db, connection)
+
+    def within(self, connection: Connection, asked: Asked) -> Answer:
+        """The answer, made wholly in this transaction."""
+        self.look(connection, asked)
+        return self.by(Joined(asked.db, connection), asked)
+
+    def by(self, db: Database, asked: Asked) -> Answer:
+        """The answer, made by way of this database."""
         found = self.endpoint(**self.given | {"db": db})
         headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
         body = b"" if found is None else _adapter(self.endpoint).dump_json(found)
@@ -181,6 +199,18 @@ def _carry_out(work: _Work, asked: Asked) -> Response:
     else:
         answer, replayed = asked.db.write(once, asked.claim, asked.keep_ms, act, work.secret)
     return respond(answer, replayed)
+
+
+def _carry_on(work: _Work, asked: Asked) -> Response:
+    """In transactions of the act's own; the answer is stored when all is done."""
+    claim = asked.claim
+    if claim is not None and (found := asked.db.read(find, claim, asked.keep_ms)):
+        return respond(found, replayed=True)
+    asked.db.read(work.look, asked)
+    answer = work.by(asked.db, asked)
+    if claim is None:
+        return respond(answer, replayed=False)
+    return respond(*asked.db.write(once, claim, asked.keep_ms, lambda _: answer))
 
 
 def respond(answer: Answer, replayed: bool) -> Response:

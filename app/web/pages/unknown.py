@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -79,15 +80,10 @@ async def _page(visit: Visiting, run_id: int, entered: Entered, after: str = "")
 @router.post("/runs/{run_id}/unknown/resend")
 async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
     """Queue the chosen ones again, knowing that a second copy may come of it."""
-
-    def work(connection: Connection) -> int:
-        queries.run(connection, run_id, visit.who.carrier)
-        done = unknown.resend(connection, _books(visit), run_id, _chosen(fields), visit.who.name)
-        visit.db.wake(connection)
-        return done
-
     try:
-        done = await visit.db.awrite(work)
+        await visit.db.aread(queries.run, run_id, visit.who.carrier)
+        order = unknown.Order(run_id, visit.who.name, _chosen(fields))
+        done = await asyncio.to_thread(unknown.resend, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return back(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
@@ -96,14 +92,10 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
 @router.post("/runs/{run_id}/unknown/write-off")
 async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
     """Leave the chosen ones unknown for good, for a reason."""
-
-    def work(connection: Connection) -> int:
-        queries.run(connection, run_id, visit.who.carrier)
-        chosen, why = _chosen(fields), _reason(fields)
-        return unknown.write_off(connection, _books(visit), run_id, chosen, visit.who.name, why)
-
     try:
-        done = await visit.db.awrite(work)
+        await visit.db.aread(queries.run, run_id, visit.who.carrier)
+        order = unknown.Order(run_id, visit.who.name, _chosen(fields), _reason(fields))
+        done = await asyncio.to_thread(unknown.write_off, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return back(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)

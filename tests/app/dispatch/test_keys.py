@@ -50,7 +50,7 @@ async def test_a_message_that_a_person_sends_again_says_so_and_has_another_name(
         await until(lambda: world.states() == {U: 3})
         await until(lambda: db.read(lambda c: c.execute(select(chunks.c.state)).scalar_one()) == 2)
         db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
-        db.write(unknown.resend, world.ledger, world.run, [(world.batch, 2)], "Lan")
+        unknown.resend(db, world.ledger, unknown.Order(world.run, "Lan", [(world.batch, 2)]))
         await until(lambda: world.states() == {U: 2, S: 1})
     again = heard.messages[3:]
     assert [sms.again for sms in heard.messages] == [False] * 3 + [True]

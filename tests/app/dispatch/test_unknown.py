@@ -41,7 +41,7 @@ def test_the_list_goes_page_by_page_in_order(db: Database) -> None:
 
 def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
     world = lost(db)
-    assert db.write(unknown.resend, world.ledger, world.run, [(world.batch, 3)], "Lan") == 1
+    assert unknown.resend(db, world.ledger, unknown.Order(world.run, "Lan", [(world.batch, 3)])) == 1
     assert world.states() == {U: 3, Q: 1}
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.RUNNING
     row = db.read(lambda c: c.execute(select(audit)).one())
@@ -51,7 +51,7 @@ def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
 
 def test_an_empty_choice_is_all_of_them(db: Database) -> None:
     world = lost(db)
-    assert db.write(unknown.write_off, world.ledger, world.run, [], "Lan") == 4
+    assert unknown.write_off(db, world.ledger, unknown.Order(world.run, "Lan")) == 4
     assert world.delivery(2)["reason"] == NotSent.WRITTEN_OFF
     assert len(db.read(unknown.listed, world.run)) == 4
 
@@ -60,7 +60,7 @@ def test_a_cancelled_run_sends_nothing_again(db: Database) -> None:
     world = lost(db)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLED.value)))
     with pytest.raises(Conflict, match="cancelled"):
-        db.write(unknown.resend, world.ledger, world.run, [], "Lan")
+        unknown.resend(db, world.ledger, unknown.Order(world.run, "Lan"))
 
 
 def test_a_run_that_is_not_there_is_named(db: Database) -> None:
@@ -74,6 +74,6 @@ def test_a_run_whose_unknown_ones_are_written_off_is_finished(db: Database) -> N
     world = lost(db)
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.SENT
-    db.write(unknown.write_off, world.ledger, world.run, [], "Lan")
+    unknown.write_off(db, world.ledger, unknown.Order(world.run, "Lan"))
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.FINISHED

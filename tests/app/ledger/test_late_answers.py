@@ -128,7 +128,7 @@ def test_what_a_person_wrote_off_stays_so_and_its_run_stays_finished(db: Databas
     keys = [Key(world.campaign, world.batch, seq) for seq in (2, 3)]
     assert db.write(world.ledger.write_off, keys, "Lan") == 2
     for _ in range(2):
-        db.write(sweeps.advance)
+        db.write(sweeps.advance, world.ledger, 86_400_000)
     assert run_state(db) == RunState.FINISHED
     late(world, frozen, NOT_TAKEN, 0, 2)
     assert world.states()[U] == 2

@@ -351,6 +351,6 @@ def test_nothing_more_is_sent_or_decided_in_an_erased_campaign(db: Database) -> 
     erase(db)
     for decide in (unknown.resend, unknown.write_off):
         with pytest.raises(Conflict, match="numbers of this campaign are erased"):
-            db.write(decide, ledger_for(db), 1, [], "an")
+            decide(db, ledger_for(db), unknown.Order(1, "an"))
     with pytest.raises(Conflict, match="numbers of this campaign are erased"):
         db.write(runs.act, Verb.START, 1, "an")

@@ -1,0 +1,147 @@
+"""Decisions on many unknown deliveries: in slices that others can come between, each delivery once."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from sqlalchemy import Connection, select, update
+
+from app.db import Database
+from app.dispatch import runs as sweeps
+from app.dispatch import unknown
+from app.dispatch.unknown import SLICE, Order
+from app.errors import Conflict
+from app.ledger.contract import Key, Outcome
+from app.models import audit, deliveries, runs, unknowns
+from app.reports.verify import verify
+from app.states import DeliveryState, RunState
+from carriers.contract import Unknown
+from tests.app.client import Client
+from tests.app.world import World, build
+
+Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
+MANY = 2 * SLICE + 50
+DAY_MS = 86_400_000
+
+
+def all_lost(db: Database, count: int = MANY) -> World:
+    world = build(db, count, chunk=300)
+    world.fan_out()
+    while db.write(world.ledger.doubt, world.run, world.lane.id, 20).left:
+        pass
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
+    return world
+
+
+def decided(db: Database, action: str) -> list[int]:
+    """How many deliveries each transaction decided on, as the audit has it."""
+    query = select(audit.c.detail).where(audit.c.action == action).order_by(audit.c.id)
+    return [detail["n"] for detail in db.read(lambda c: c.execute(query).scalars().all())]
+
+
+def run_state(db: Database) -> str:
+    return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
+
+
+def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) -> None:
+    world, said = all_lost(db), list[tuple[int, int]]()
+    order = Order(world.run, "Lan")
+    assert unknown.resend(db, world.ledger, order, lambda n, of: said.append((n, of))) == MANY
+    assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
+    assert said == [(SLICE, MANY), (2 * SLICE, MANY), (MANY, MANY)]
+    assert world.states() == {Q: MANY} == world.tallied()
+    assert run_state(db) == RunState.RUNNING
+    assert db.read(lambda c: c.execute(select(unknowns.c.seq)).all()) == []
+    assert verify(db, world.ledger, world.campaign) == []
+
+
+def test_all_are_written_off_in_slices(db: Database) -> None:
+    world = all_lost(db)
+    assert unknown.write_off(db, world.ledger, Order(world.run, "Lan", reason="asked")) == MANY
+    assert decided(db, "unknown written off") == [SLICE, SLICE, 50]
+    assert world.states() == {U: MANY} == world.tallied()
+    db.write(sweeps.advance, world.ledger, DAY_MS)
+    assert run_state(db) == RunState.FINISHED
+    assert unknown.write_off(db, world.ledger, Order(world.run, "Lan")) == 0
+    assert verify(db, world.ledger, world.campaign) == []
+
+
+def test_named_lines_are_decided_on_and_no_others(db: Database) -> None:
+    world = all_lost(db, 40)
+    lines = [(world.batch, 41), (world.batch, 2), (world.batch, 2), (world.batch, 99_999), (77, 3)]
+    assert unknown.resend(db, world.ledger, Order(world.run, "Lan", lines)) == 2
+    assert {world.delivery(seq)["state"] for seq in (2, 41)} == {Q}
+    assert world.states() == {Q: 2, U: 38} == world.tallied()
+
+
+def test_what_is_lost_again_meanwhile_is_not_sent_again_by_the_same_order(db: Database) -> None:
+    world = all_lost(db)
+
+    def lose(done: int, of: int) -> None:
+        lease = world.claim()
+        if lease is None or done > SLICE:
+            return
+        lost = [Outcome(item, Unknown("no answer")) for item in lease.items]
+        db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
+        db.write(world.ledger.release, lease, 0.0)
+
+    unknown.resend(db, world.ledger, Order(world.run, "Lan"), lose)
+    resends = db.read(lambda c: c.execute(select(deliveries.c.resends).distinct()).scalars().all())
+    assert resends == [1]
+    assert world.states()[U] > 0
+    world.check()
+
+
+def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the_rest(db: Database) -> None:
+    world = all_lost(db)
+
+    def cancel(done: int, of: int) -> None:
+        db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
+
+    with pytest.raises(Conflict, match=rf"^{SLICE} messages are decided.*cancelling.*Say it again"):
+        unknown.resend(db, world.ledger, Order(world.run, "Lan"), cancel)
+    assert world.states() == {Q: SLICE, U: MANY - SLICE} == world.tallied()
+    db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
+    assert unknown.resend(db, world.ledger, Order(world.run, "Lan")) == MANY - SLICE
+    world.check()
+
+
+def test_a_run_that_a_sweep_is_just_ending_goes_on_where_something_of_it_is_queued(db: Database) -> None:
+    world = all_lost(db, 4)
+    keys = [Key(world.campaign, world.batch, seq) for seq in range(2, 6)]
+    db.write(world.ledger.write_off, keys, "Lan")
+    ended, sent = threading.Event(), threading.Event()
+
+    def sweep(connection: Connection) -> None:
+        assert sweeps.advance(connection, world.ledger, DAY_MS) == 1  # finished
+        ended.set()
+        sent.wait(1.0)  # its commit takes its time
+
+    sweeper = threading.Thread(target=db.write, args=(sweep,))
+    sweeper.start()
+    assert ended.wait(10)
+    if db.sqlite:
+        sent.set()  # one writer: the other waits for its turn
+    assert unknown.resend(db, world.ledger, Order(world.run, "Lan")) == 4
+    sweeper.join()
+    assert run_state(db) == RunState.RUNNING
+    assert verify(db, world.ledger, world.campaign) == []
+
+
+def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: Client) -> None:
+    world = all_lost(db)
+    headers = {"Idempotency-Key": "again-1"}
+    url = f"/v1/runs/{world.run}/unknown/resend"
+    first = client.post(url, json={"all": True}, headers=headers)
+    assert (first.status_code, first.json()) == (200, {"deliveries": MANY})
+    assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
+    lease = world.claim()
+    assert lease
+    lost = [Outcome(item, Unknown("no answer")) for item in lease.items]
+    db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
+    again = client.post(url, json={"all": True}, headers=headers)
+    assert (again.json(), again.headers["Idempotency-Replayed"]) == ({"deliveries": MANY}, "true")
+    assert world.states()[U] == len(lease.items)
+    other = client.post(url, json={"lines": [[1, 2]]}, headers=headers)
+    assert other.status_code == 422
