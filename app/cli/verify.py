@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.talk import keep, whole
+from app.cli.talk import keep, whoami, whole
 from app.ledger.choose import ledger_for
+from app.reports.repair import Repair, repair
 from app.reports.verify import Verdict, examine
 
 # Enough to see what kind of trouble it is; --json has all.
@@ -21,16 +22,31 @@ def verify(
     campaign: Annotated[
         int | None, typer.Option(parser=whole, help="one campaign; all, when not given")
     ] = None,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="first add to the tallies what the rows say they are off by")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """Count every figure anew from the rows; exit status 1 when anything differs."""
+    """Count every figure anew from the rows; exit status 1 when anything differs.
+
+    With --repair, tallies that differ are put right from the rows while sending goes on, each batch an act in
+    the audit; keep the output of `loa verify` and a backup before.
+    """
     with open_db() as (db, _):
-        verdict = examine(db, ledger_for(db), campaign)
-    figures = json.dumps(document(verdict), ensure_ascii=False)
+        ledger = ledger_for(db)
+        repaired = repair(db, ledger, whoami(), campaign, _say) if mend else []
+        verdict = examine(db, ledger, campaign)
+    said = document(verdict) | ({"repaired": [asdict(each) for each in repaired]} if mend else {})
+    figures = json.dumps(said, ensure_ascii=False)
     keep("verify", figures)
     typer.echo(figures if as_json else text(verdict))
     if verdict.differences:
         raise typer.Exit(1)
+
+
+def _say(done: Repair) -> None:
+    where = f"campaign {done.campaign_id}, batch {done.batch_id}"
+    typer.echo(f"REPAIRED: {where}: {len(done.counts)} tallies.", err=True)
 
 
 def document(verdict: Verdict) -> dict[str, object]:

@@ -91,7 +91,10 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A chunk in the hands of one lane: `attempt` is the fencing token, `items` are still to be sent."""
+    """A chunk in the hands of one lane: `items` are still to be sent.
+
+    attempt is the fencing number; with its owner, since a failover that lost a claim gives the number again.
+    """
 
     campaign_id: int
     batch_id: int
@@ -102,6 +105,7 @@ class Lease:
     attempt: int
     items: Sequence[Item]
     lost: int = 0  # deliveries that a dead holder had declared and never recorded: now unknown
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +248,8 @@ class Ledger(Protocol):
     ) -> Grant:
         """Write results, with submissions and tallies, and declare the next sub-batch, in one commit.
 
-        Nothing is declared where the run or the lane no longer runs. Results of a lost lease are still
+        Nothing is declared where the run or the lane no longer runs, nor after the database was put back or a
+        replica took over, until a person has spoken. Results of a lost lease are still
         written where they settle an unknown.
         """
         ...
@@ -318,6 +323,10 @@ class Ledger(Protocol):
         """Add the tally changes that have come to the one row of each key; all other rows are left alone."""
         ...
 
-    def recount(self, connection: Connection, campaign_id: int) -> list[Count]:
-        """Tallies counted anew from the rows."""
+    def recount(self, connection: Connection, campaign_id: int, batch_id: int | None = None) -> list[Count]:
+        """Tallies counted anew from the rows, of one batch or of all."""
+        ...
+
+    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[Count]) -> None:
+        """Add to the tallies what a recount has found them off by: a person's recorded decision."""
         ...

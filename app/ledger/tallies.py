@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import defaultdict
+from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
@@ -47,22 +48,22 @@ class Changes:
             store.append(connection, tallies, TALLY, rows)
 
 
-_RECOUNT = text(
-    """
+_RECOUNT = """
     SELECT run_id, batch_id, area, state, reason, count(*), sum(segments)
-      FROM deliveries WHERE campaign_id = :campaign
+      FROM deliveries WHERE campaign_id = :campaign{own}
      GROUP BY run_id, batch_id, area, state, reason
     UNION ALL
     SELECT run_id, batch_id, area, :excluded, why, count(*), 0 FROM (
       SELECT b.run_id, b.batch_id, s.area, coalesce(l.reason, :repeated) AS why
         FROM run_batches b JOIN subscribers s ON s.batch_id = b.batch_id AND s.seq <= b.fanned_upto
         LEFT JOIN left_out l ON l.campaign_id = :campaign AND l.batch_id = s.batch_id AND l.seq = s.seq
-       WHERE b.campaign_id = :campaign AND NOT EXISTS (
+       WHERE b.campaign_id = :campaign{of} AND NOT EXISTS (
              SELECT 1 FROM deliveries d
               WHERE d.campaign_id = :campaign AND d.batch_id = s.batch_id AND d.seq = s.seq)) AS out
      GROUP BY run_id, batch_id, area, why
-    """
-)
+"""
+_ALL = text(_RECOUNT.format(own="", of=""))
+_BATCH = text(_RECOUNT.format(own=" AND batch_id = :batch", of=" AND b.batch_id = :batch"))
 
 
 _NEW = "SELECT DISTINCT run_id FROM tallies WHERE NOT folded"
@@ -109,11 +110,18 @@ class Tallies(Store):
     def fold_new(self, connection: Connection) -> None:
         """Add the changes to the one row of each key, and delete them."""
 
-    def recount(self, connection: Connection, campaign_id: int) -> list[Count]:
-        """Tallies counted anew from the rows."""
-        values = {
+    def recount(self, connection: Connection, campaign_id: int, batch_id: int | None = None) -> list[Count]:
+        """Tallies counted anew from the rows, of one batch or of all."""
+        values: dict[str, int] = {
             "campaign": campaign_id,
             "excluded": int(DeliveryState.EXCLUDED),
             "repeated": int(NotSent.REPEATED),
         }
-        return [Count(*row) for row in connection.execute(_RECOUNT, values)]
+        if batch_id is None:
+            return [Count(*row) for row in connection.execute(_ALL, values)]
+        return [Count(*row) for row in connection.execute(_BATCH, values | {"batch": batch_id})]
+
+    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[Count]) -> None:
+        """Add to the tallies what a recount has found them off by: a person's recorded decision."""
+        rows = [(campaign_id, *count) for count in counts]
+        self.append(connection, tallies, TALLY, rows)

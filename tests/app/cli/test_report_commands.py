@@ -145,6 +145,17 @@ def test_verify_fails_loudly(loa: Loa, database_url: str) -> None:
     assert len(document["differences"]) > 0
 
 
+def test_verify_repairs_tallies_when_it_is_told_to(loa: Loa, database_url: str) -> None:
+    with closing(Database(database_url)) as db:
+        db.write(lambda c: c.execute(update(m.tallies).where(m.tallies.c.state == 7).values(n=9)))
+    assert loa("verify").exit_code == 1
+    result = loa("verify", "--repair", "--campaign", "1")
+    assert result.exit_code == 0
+    assert "Verified: every figure agrees." in result.stdout
+    assert json.loads(loa("verify", "--repair", "--json").stdout)["repaired"] == []
+    assert "tallies.repaired" in loa("audit", "export").stdout
+
+
 def test_verify_shows_the_first_differences_of_very_many(loa: Loa, database_url: str) -> None:
     with closing(Database(database_url)) as db:
         batch = {
