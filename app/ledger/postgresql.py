@@ -59,6 +59,7 @@ _TAKE = f"""
 _HOLD = f"""
     UPDATE chunks SET lease_until = {_NOW} + %(lease)s, watermark = greatest(watermark, %(watermark)s::int)
      WHERE campaign_id = %(c)s AND batch_id = %(b)s AND first_seq = %(f)s AND attempt = %(a)s AND state = 1
+       AND owner = %(owner)s
 """  # noqa: S608 - constants of ours; values are bound
 _COST = "(%(n)s * 1e6 / segments_per_second)::bigint"
 _FURTHEST = f"(16 * {FURTHEST_US})::bigint"  # so many processes may share a lane
@@ -75,12 +76,14 @@ _GRIP = f"""
     WITH going AS (
       SELECT 1 FROM lanes l JOIN runs r ON r.id = %(run)s AND r.state = 'running'
         JOIN campaigns g ON g.id = r.campaign_id AND g.state = 'approved'
-       WHERE l.id = %(lane)s AND l.state = 'running'),
+       WHERE l.id = %(lane)s AND l.state = 'running'
+         AND coalesce((SELECT home FROM homes ORDER BY id DESC LIMIT 1) = ({_HOME}), true)),
     held AS (
       UPDATE chunks SET lease_until = {_NOW} + %(lease)s,
              watermark = CASE WHEN EXISTS (SELECT 1 FROM going) THEN greatest(watermark, %(upto)s::int)
                               ELSE watermark END
        WHERE campaign_id = %(c)s AND batch_id = %(b)s AND first_seq = %(f)s AND attempt = %(a)s AND state = 1
+       AND owner = %(owner)s
       RETURNING 1)
     SELECT EXISTS (SELECT 1 FROM held), EXISTS (SELECT 1 FROM going), {_NOW}
 """  # noqa: S608 - constants of ours; values are bound
@@ -264,14 +267,20 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
-        values = {"lease": lease_ms, "watermark": watermark, "c": lease.campaign_id, "b": lease.batch_id}
-        values |= {"f": lease.first_seq, "a": lease.attempt}
+        values: dict[str, object] = {
+            "lease": lease_ms,
+            "watermark": watermark,
+            "c": lease.campaign_id,
+            "b": lease.batch_id,
+        }
+        values |= {"f": lease.first_seq, "a": lease.attempt, "owner": lease.owner}
         return connection.exec_driver_sql(_HOLD, values).rowcount == 1
 
     def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
-        values = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
+        values: dict[str, object] = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
+        values |= {"owner": lease.owner}
         return Grip(*_execute(connection, _GRIP, values)[0])
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:

@@ -117,7 +117,7 @@ class Queue(Store):
             if chunk is not None:
                 lost = self._give_up_declared(connection, chunk)
                 self._leave_out(connection, chunk, lane.carrier)
-                return _lease(chunk, self._untried(connection, chunk), lost)
+                return _lease(chunk, self._untried(connection, chunk), lost, owner)
         return None
 
     def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
@@ -269,7 +269,7 @@ class Queue(Store):
         connection.execute(update(chunks).where(*_this(chunk)).values(closed))
 
 
-def _lease(chunk: OpenChunk, items: Sequence[Item], lost: int) -> Lease:
+def _lease(chunk: OpenChunk, items: Sequence[Item], lost: int, owner: str) -> Lease:
     return Lease(
         chunk.campaign_id,
         chunk.batch_id,
@@ -280,6 +280,7 @@ def _lease(chunk: OpenChunk, items: Sequence[Item], lost: int) -> Lease:
         chunk.attempt,
         items,
         lost,
+        owner,
     )
 
 

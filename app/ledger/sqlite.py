@@ -26,7 +26,7 @@ from app.ledger.store import (
     Written,
 )
 from app.ledger.tallies import Tallies, folds
-from app.models import campaigns, lanes, runs, submissions, tallies
+from app.models import campaigns, homes, lanes, runs, submissions, tallies
 from app.states import CampaignState, DeliveryState, LaneState, RunState
 
 _TAKE = """
@@ -43,6 +43,7 @@ _DUE = """
 _HOLD = """
     UPDATE chunks SET lease_until = ?, watermark = max(watermark, coalesce(?, watermark))
      WHERE campaign_id = ? AND batch_id = ? AND first_seq = ? AND attempt = ? AND state = 1
+       AND owner = ?
 """
 _RESERVE = f"""
     UPDATE lanes SET next_free_us = cast(?2 * 1e6 / segments_per_second AS integer)
@@ -76,6 +77,7 @@ _QUARANTINED = """
       FROM quarantine WHERE {column} LIMIT ?
 """
 _VARIABLES = 500
+_HOME = "sqlite"
 
 
 class SqliteLedger(Queue, Results, Tallies, Erasing):
@@ -97,7 +99,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
 
     def home(self, connection: Connection) -> str:
         """The file has but one; see ledger/backup.py."""
-        return "sqlite"
+        return _HOME
 
     def append(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
@@ -132,12 +134,12 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
 
     def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
-        key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt)
+        key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
         return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
 
     def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
-        goes_on = upto is not None and _runs(connection, lane, lease)
+        goes_on = upto is not None and _runs(connection, lane, lease) and _settled(connection)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
         return Grip(held, goes_on, clock.now_ms())
 
@@ -227,6 +229,12 @@ def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:
         .where(campaigns.c.state == CampaignState.APPROVED.value)
     )
     return connection.execute(query).first() is not None
+
+
+def _settled(connection: Connection) -> bool:
+    """Whether this is the ledger's file, and no copy of it on which nobody has spoken yet."""
+    last = select(homes.c.home).order_by(homes.c.id.desc()).limit(1)
+    return connection.execute(last).scalar() in (None, _HOME)
 
 
 def _insert(verb: str, table: Table, columns: Sequence[str]) -> str:

@@ -15,7 +15,8 @@ from app.db import Database
 from app.dispatch import homes, lanes, restored, sendable
 from app.errors import Conflict, SetupError
 from app.ledger.backup import back_up
-from app.models import audit, batches, run_batches, runs, subscribers, unknowns
+from app.ledger.contract import Intention
+from app.models import audit, batches, chunks, run_batches, runs, subscribers, unknowns
 from app.models import homes as kept
 from app.models import lanes as links
 from app.states import DeliveryState, LaneState, RunState
@@ -62,6 +63,38 @@ def test_a_lane_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by
     with pytest.raises(Conflict, match="loa database restored"):
         world.db.write(lanes.resume, world.lane.id, WHO)
     assert claimed(world) is LaneState.HALTED
+
+
+def test_a_lane_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(world: World) -> None:
+    """A replica took over while it was sending: its answers are written down, and nothing new goes out."""
+    work = claimed(world)
+    assert isinstance(work, sendable.Work)
+    record, items = world.ledger.record, list(work.lease.items)
+    first = world.db.write(record, world.lane, work.lease, [], Intention(items[4].seq, 5), 30.0)
+    assert first.go
+    put_back(world)
+    rest = Intention(items[9].seq, 5)
+    grant = world.db.write(record, world.lane, work.lease, accepted(items[:5]), rest, 30.0)
+    assert (grant.held, grant.go) == (True, False)
+    assert world.states() == {DeliveryState.SUBMITTED: 15, DeliveryState.QUEUED: 15}
+    world.db.write(restored.trust, world.ledger, WHO)
+    assert world.db.write(record, world.lane, work.lease, [], rest, 30.0).go
+
+
+def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chunk(world: World) -> None:
+    """The failover lost the first one's claim, and a person trusted that nothing was lost."""
+    claim, record = world.ledger.claim, world.ledger.record
+    first = world.db.write(claim, world.lane, [world.run], "first", 30.0)
+    assert first
+    lost = {"state": 0, "attempt": first.attempt - 1, "owner": None, "lease_until": None}
+    world.db.write(lambda c: c.execute(update(chunks).where(chunks.c.owner == "first").values(lost)))
+    second = world.db.write(claim, world.lane, [world.run], "second", 30.0)
+    assert second
+    assert (second.first_seq, second.attempt) == (first.first_seq, first.attempt)
+    assert not world.db.write(world.ledger.renew, first, 30.0)
+    assert not world.db.write(record, world.lane, first, [], Intention(first.last_seq, 10), 30.0).held
+    assert world.db.write(record, world.lane, second, [], Intention(second.last_seq, 10), 30.0).go
+    world.db.write(record, world.lane, second, accepted(list(second.items)), None, 30.0)
 
 
 def test_what_was_queued_is_unknown_then_and_the_lane_goes_on_with_nothing(world: World) -> None:
