@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any, TextIO
 
 import structlog
@@ -15,6 +15,7 @@ from app import digests
 from app.config import Settings
 from app.errors import SetupError
 from app.masking import mask_numbers
+from app.phone import mask
 from app.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
@@ -30,6 +31,8 @@ _SECRET_VALUE = re.compile(
 # The head of the audit's chain: digits of a hash are no number, and a head that is masked proves nothing.
 _HEAD = re.compile(rf"\d{{1,9}}:{digests.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
+# A national number without 0 or 84 before it, by which app/masking.py knows one.
+_BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access")
 # httpx would write down every address that is asked, and an address may hold a number or a session.
 _CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "httpcore")
@@ -126,3 +129,17 @@ def _clean(value: Any) -> Any:
 def mask_text(text: str) -> str:
     """The text with its phone numbers as 8491*****01 and without the secrets that have a known shape."""
     return mask_numbers(_SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))
+
+
+def masked(text: str, phone: int | None) -> str:
+    """The text with every number masked: those that look like one, and the receipt's own, however written."""
+    for found in _own(text, phone):
+        text = text.replace(found, mask(phone or ""))
+    return _BARE.sub(lambda bare: mask(f"84{bare[0]}"), mask_text(text))
+
+
+def _own(text: str, phone: int | None) -> Iterator[str]:
+    """Where the receipt's own number stands, its digits spaced in any way."""
+    if phone is not None:
+        tail = r"[^0-9A-Za-z]{0,3}".join(str(phone)[-9:])
+        yield from {found[0] for found in re.finditer(rf"(?:\+?(?:00)?84|0)?[^0-9A-Za-z]?{tail}", text)}

@@ -29,6 +29,7 @@ from app.http.events import Hub
 from app.http.hosts import Hosts
 from app.http.rates import Limits, Rates
 from app.http.tags import Tags
+from app.inbound import routes as inbound
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestContext
@@ -65,6 +66,7 @@ ROUTERS: list[Routes] = [
     privacy.router,
     genuine.router,
     receipt_files.router,
+    inbound.router,
     session_routes.router,
     admin_routes.router,
     *rooms.ROUTERS,

@@ -58,6 +58,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         """start_run end_run resume_run set_priority set_rate resume_lane resend_unknown write_off_unknown
         add_do_not_send remove_do_not_send""",
     ),
+    # What citizens wrote is for whom they wrote to, and nobody else.
+    (_SENDERS, "list_inbound_messages page_inbound"),
     (
         _ADMIN,
         """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key

@@ -25,6 +25,7 @@ _NOUNS = (
     "database",
     "directive",
     "do-not-send",
+    "inbound",
     "key",
     "lane",
     "receipts",

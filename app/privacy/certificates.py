@@ -43,6 +43,7 @@ WORDS = {
     "bad_lines": "dòng không hợp lệ",
     "receipt_lines": "dòng của tệp kết quả",
     "quarantine": "biên nhận không khớp tin nào",
+    "inbound_messages": "tin nhắn đến",
     "partitions": "phân vùng đã hủy",
     "tallies": "số tổng hợp",
     "kept_reports": "báo cáo giữ lại",

@@ -17,6 +17,7 @@ from app.models import (
     directives,
     erasures,
     frozen_reports,
+    inbound_messages,
     quarantine,
     receipt_files,
     run_batches,
@@ -39,7 +40,7 @@ def subjects(connection: Connection, terms: Terms) -> Iterator[Subject]:
             yield _campaign(connection, campaign, days)
     yield from _batches(connection, days)
     yield from _files(connection, days)
-    yield from _quarantine(connection, days)
+    yield from _came(connection, days)
     yield from records.subjects(connection, terms.months)
 
 
@@ -159,14 +160,21 @@ def _files(connection: Connection, days: int) -> Iterator[Subject]:
             yield _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
 
 
-def _quarantine(connection: Connection, days: int) -> Iterator[Subject]:
-    """The oldest receipt without a message; with it go all that are due, once a day."""
-    q = quarantine.c
-    oldest: int | None = connection.execute(select(q.received_at).order_by(q.id).limit(1)).scalar()
-    if oldest is None:
-        return
-    last = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == Kind.QUARANTINE.value)
-    again = (connection.execute(last).scalar() or 0) + DAY_MS
-    rule = rules.QUARANTINE.en.format(days=days)
-    at = max(oldest + days * DAY_MS, again)
-    yield Subject(Kind.QUARANTINE, None, rules.RECEIPTS.en, rule, due_at=at, first_at=oldest)
+def _came(connection: Connection, days: int) -> Iterator[Subject]:
+    """Receipts without a message, and messages to us."""
+    by_age = (
+        (Kind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
+        (Kind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),
+    )
+    for kind, table, name, rule in by_age:
+        oldest = connection.execute(select(table.c.received_at).order_by(table.c.id).limit(1)).scalar()
+        if oldest is not None:
+            due_at = _daily(connection, kind, oldest + days * DAY_MS)
+            said = rule.en.format(days=days)
+            yield Subject(kind, None, name.en, said, due_at=due_at, first_at=oldest)
+
+
+def _daily(connection: Connection, kind: Kind, due_at: int) -> int:
+    """When the oldest is due; with it go all that are due, once a day."""
+    last = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == kind.value)
+    return max(due_at, (connection.execute(last).scalar() or 0) + DAY_MS)

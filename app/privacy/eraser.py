@@ -19,6 +19,7 @@ from app.models import (
     bad_lines,
     batches,
     erasures,
+    inbound_messages,
     quarantine,
     receipt_files,
     receipt_lines,
@@ -44,6 +45,7 @@ T = TypeVar("T")
 _CHUNKS = 1
 _ROWS = 2000
 _LEAST_PAUSE_S = 0.005
+_BY_AGE = {Kind.QUARANTINE: quarantine, Kind.INBOUND: inbound_messages}
 _AGAIN_S = 0.5  # after a lock that was not to be had at once
 
 
@@ -165,8 +167,8 @@ class _Work:
             case Kind.RECEIPT_FILE:
                 _mark(connection, receipt_files, row.subject_id)
                 return _slice(connection, receipt_lines, row.subject_id, "file_id", "line")
-            case Kind.QUARANTINE:
-                return _erase_quarantine(connection, row)
+            case Kind.QUARANTINE | Kind.INBOUND as kind:
+                return _erase_old(connection, row, _BY_AGE[kind])
             case Kind.TOTALS:
                 return records.erase_totals(connection, row.subject_id)
             case Kind.NOTICES:
@@ -213,11 +215,11 @@ def _slice(connection: Connection, table: Table, owner: int, of: str, number: st
     return {table.name: n} if n else {}
 
 
-def _erase_quarantine(connection: Connection, row: Row[Any]) -> dict[str, int]:
-    """Receipts that had come so many days before the erasure began."""
-    q, before = quarantine.c, row.started_at - row.days * DAY_MS
-    old = select(q.id).where(q.received_at <= before).order_by(q.id).limit(_ROWS)
+def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str, int]:
+    """What had come so many days before the erasure began."""
+    t, before = table.c, row.started_at - row.days * DAY_MS
+    old = select(t.id).where(t.received_at <= before).order_by(t.id).limit(_ROWS)
     ids = connection.execute(old).scalars().all()
     for start in range(0, len(ids), 500):
-        connection.execute(delete(quarantine).where(q.id.in_(ids[start : start + 500])))
-    return {"quarantine": len(ids)} if ids else {}
+        connection.execute(delete(table).where(t.id.in_(ids[start : start + 500])))
+    return {table.name: len(ids)} if ids else {}

@@ -25,6 +25,7 @@ QUARANTINE = Sentence(
     "{days} days after they came, since they belong to no message",
     "{days} ngày sau khi đến, vì không khớp tin nào",
 )
+INBOUND = Sentence("{days} days after they came", "{days} ngày sau khi đến")
 TOTALS = Sentence(
     "{months} months after the report or the end, with the last campaign of the same directive",
     "{months} tháng sau báo cáo hoặc sau khi kết thúc, cùng chiến dịch cuối của cùng công văn",
@@ -34,11 +35,12 @@ WRITTEN = Sentence(
 )
 # What is erased without an id of its own.
 RECEIPTS = Sentence("receipts without a message", "biên nhận không khớp tin nào")
+MESSAGES = Sentence("messages to us", "tin nhắn đến")
 NOTICES = Sentence("notices that went outside", "thông báo đã gửi ra ngoài")
 ACTS = Sentence("acts of the audit", "các dòng nhật ký")
 ALL = (
-    *(FROZEN, DEADLINE, END, LAST_USE, UNUSED, APPLIED, QUARANTINE, TOTALS, WRITTEN),
-    *(RECEIPTS, NOTICES, ACTS),
+    *(FROZEN, DEADLINE, END, LAST_USE, UNUSED, APPLIED, QUARANTINE, INBOUND, TOTALS, WRITTEN),
+    *(RECEIPTS, MESSAGES, NOTICES, ACTS),
 )
 _PLACE = re.compile(r"\\\{(\w+)\\\}")
 _KNOWN = [(re.compile(_PLACE.sub(r"(?P<\1>\\d+)", re.escape(each.en))), each.vi) for each in ALL]

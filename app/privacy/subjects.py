@@ -18,6 +18,7 @@ class Kind(StrEnum):
     BATCH = "batch"  # subscribers and bad lines
     RECEIPT_FILE = "receipt_file"  # the lines of a carrier's result file
     QUARANTINE = "quarantine"  # receipts that belong to no message
+    INBOUND = "inbound"  # what subscribers have sent to us
     TOTALS = "totals"  # a campaign's tallies and kept reports
     NOTICES = "notices"  # what was said outside, with the addresses to which it went
     AUDIT = "audit"  # the oldest acts of the audit

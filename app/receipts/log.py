@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import heapq
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,15 +13,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, func, select
 
 from app import clock
-from app.logs import mask_text
+from app.logs import masked
 from app.models import lanes, quarantine, receipts
 from app.phone import mask
 from carriers.contract import ReceiptLevel
 
 LATEST = 2**53  # ms since 1970 that no receipt has yet, and a number that none in quarantine has
 _R, _Q = receipts.c, quarantine.c
-# A national number without 0 or 84 before it, by which app/masking.py knows one.
-_BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
 _COUNTED = 10_000
 
 
@@ -171,20 +168,6 @@ def _told(row: Row[Any], lane: Row[Any]) -> Told:
         code=masked(row.code, row.phone) if row.code else None,
         raw=masked(row.raw or "", row.phone),
     )
-
-
-def masked(text: str, phone: int | None) -> str:
-    """The text with every number masked: those that look like one, and the receipt's own, however written."""
-    for found in _own(text, phone):
-        text = text.replace(found, mask(phone or ""))
-    return _BARE.sub(lambda bare: mask(f"84{bare[0]}"), mask_text(text))
-
-
-def _own(text: str, phone: int | None) -> Iterator[str]:
-    """Where the receipt's own number stands, its digits spaced in any way."""
-    if phone is not None:
-        tail = r"[^0-9A-Za-z]{0,3}".join(str(phone)[-9:])
-        yield from {found[0] for found in re.finditer(rf"(?:\+?(?:00)?84|0)?[^0-9A-Za-z]?{tail}", text)}
 
 
 def _time(ms: int | None) -> datetime | None:

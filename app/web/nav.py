@@ -28,6 +28,7 @@ ENTRIES = (
     Entry("page_texts", "/texts", say("Texts")),
     Entry("page_lanes", "/lanes", say("Lanes")),
     Entry("page_receipts", "/receipts", say("Receipts")),
+    Entry("page_inbound", "/inbound", say("Inbound messages")),
     Entry("page_reports", "/reports", say("Reports")),
     Entry("page_erasures", "/erasures", say("Erasures")),
     Entry("page_audit", "/audit", say("Audit")),

@@ -70,7 +70,7 @@ def failure_of(answer: Answer) -> Failure | None:
     if status == 429:
         return Deferred("http 429", pause(answer), throttled=True)
     if status == 425:
-        return Deferred("http 425", pause(answer), counts=True)
+        return Deferred(f"http {status}", pause(answer), counts=True)
     if status in _ACCOUNT:
         return Halted(f"http {status}", "The carrier refuses our account or our address.")
     if status in _ADDRESS:

@@ -24,6 +24,7 @@ from app.models import (
     campaigns,
     deliveries,
     directives,
+    inbound_messages,
     lanes,
     notices,
     quarantine,
@@ -96,6 +97,7 @@ def build(db: Database) -> None:
     db.write(_first_campaign)
     db.write(_second_campaign)
     db.write(_still)
+    db.write(_inbound)
     db.write(_history)
     db.write(_outside)
 
@@ -201,6 +203,26 @@ def _still(c: Connection) -> None:
     c.execute(insert(unknowns), rows)
     foreign = {"lane_id": 2, "group_id": 2, "level": 2, "reason": 0, "status": "delivered", "try_at": now}
     c.execute(insert(quarantine), [foreign | {"received_at": now, "reference": f"x{n}"} for n in range(7)])
+
+
+def _inbound(c: Connection) -> None:
+    """What subscribers have sent to us: an objection, twice, a long one in two parts, a binary one."""
+    now, of = clock.now_ms(), {"lane_id": 1, "destination": "8088", "coding": 8, "repeat_of": None}
+    of |= {"octets": None, "part_reference": None, "part_number": None, "part_total": None, "source": None}
+    parts = {"part_reference": 71, "part_total": 2, "phone": 84_981_000_037}
+    said: list[dict[str, Any]] = [
+        {"phone": 84_981_000_000, "text": "Tôi không muốn nhận tin này nữa"},
+        {"phone": 84_981_000_000, "text": "Tôi không muốn nhận tin này nữa", "repeat_of": 1},
+        parts | {"part_number": 1, "text": "Có người gọi xưng là công an, yêu cầu chuyển tiền vào số"},
+        parts | {"part_number": 2, "text": " tài khoản lạ. Số gọi đến là 0912 345 678"},
+        {"phone": None, "source": "VIETTEL", "text": "Tài khoản còn 120.000 đồng"},
+        {"phone": 84_981_000_074, "text": "", "octets": "00ff", "coding": 4},
+    ]
+    rows = [
+        of | each | {"received_at": now - 60_000 * (9 - n), "digest": n, "arrival": f"scene-{n}"}
+        for n, each in enumerate(said)
+    ]
+    c.execute(insert(inbound_messages), rows)
 
 
 def _history(c: Connection) -> None:

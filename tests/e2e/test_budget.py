@@ -48,6 +48,7 @@ PAGES = (
     "/directives",
     "/lanes",
     "/receipts",
+    "/inbound",
     "/receipt-files",
     "/do-not-send",
     "/erasures",

@@ -39,6 +39,7 @@ VISITS = (
     Visit("texts", "/texts"),
     Visit("lanes", "/lanes"),
     Visit("receipts", "/receipts"),
+    Visit("inbound", "/inbound", "viettel"),
     Visit("receipt-files", "/receipt-files", "vnpt"),
     Visit("receipt-file-new", "/receipt-files/new", "vnpt"),
     Visit("receipt-file", "/receipt-files/1", "vnpt"),

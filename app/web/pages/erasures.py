@@ -28,6 +28,7 @@ KINDS: dict[Kind, Said] = {
     Kind.BATCH: say("subscribers of a batch"),
     Kind.RECEIPT_FILE: say("lines of a result file"),
     Kind.QUARANTINE: say("receipts in quarantine"),
+    Kind.INBOUND: say("messages to us"),
     Kind.TOTALS: say("totals of a campaign"),
     Kind.NOTICES: say("notices"),
     Kind.AUDIT: say("acts of the audit"),

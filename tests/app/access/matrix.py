@@ -90,6 +90,7 @@ replay_notice           401  in   403  403  403  403
 list_do_not_send        401  in   in   in   in   in
 add_do_not_send         401  in   403  403  in   in
 remove_do_not_send      401  in   403  403  in   in
+list_inbound_messages   401  in   403  403  in   in
 list_erasures           401  in   in   in   403  403
 get_erasure             401  in   in   in   403  403
 print_erasure           401  in   in   in   403  403
@@ -140,6 +141,7 @@ page_batch              303  in   in   in   in   404
 page_delivery           303  404  404  404  404  404
 page_lanes              303  in   in   in   in   in
 page_receipts           303  in   in   in   in   in
+page_inbound            303  in   403  403  in   in
 page_receipt_files      303  in   in   in   in   in
 page_receipt_file       303  in   in   in   in   404
 page_new_receipt_file   303  in   in   403  in   in

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy import select, update
+from sqlalchemy import Connection, insert, select, update
 
 from app import audit, disclosure, logs
 from app import models as m
@@ -51,10 +51,23 @@ def numbers(db: Database) -> list[str]:
     db.write(lambda c: c.execute(update(m.receipts).values(raw=raw)))
     db.write(lambda c: c.execute(update(m.quarantine).values(raw=raw)))
     db.write(do_not_send.add, "vnpt", [STRAY], "an")
+    db.write(_written_to_us)
     phones = [int(STRAY), 84_919_999_999]
     for table in (m.subscribers, m.deliveries, m.receipts, m.unknowns, m.receipt_lines):
         phones += db.read(lambda c, t=table: list(c.execute(select(t.c.phone)).scalars()))
     return sorted({str(phone)[-9:] for phone in phones})
+
+
+def _written_to_us(connection: Connection) -> None:
+    """Numbers as the sender, as the receiver and in the text, whatever the lane's carrier is."""
+    lane_ids = connection.execute(select(m.lanes.c.id)).scalars().all()
+    assert lane_ids
+    said = {"received_at": T0, "coding": 0, "digest": 1, "destination": STRAY}
+    said |= {"text": f"goi {STRAY}, 0{STRAY[2:]} hoac {STRAY[2:]}"}
+    for lane_id in lane_ids:
+        for n, sender in enumerate(({"phone": int(STRAY)}, {"source": f"+{STRAY}"})):
+            row = said | sender | {"lane_id": lane_id, "arrival": f"{lane_id}-{n}"}
+            connection.execute(insert(m.inbound_messages).values(row))
 
 
 def spoken(text: str) -> str:

@@ -1,0 +1,58 @@
+"""`loa inbound`: what was sent to us over the links."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from app.cli.common import open_db
+from app.cli.talk import Json, listing
+from app.inbound import queries
+from app.inbound.queries import Inbound
+
+app = typer.Typer(no_args_is_help=True, help="Messages to us: what subscribers have sent over the links.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One message as a line for people."""
+
+    id: int
+    received_at: datetime
+    carrier: str
+    lane: str
+    phone: str
+    destination: str
+    part: str | None
+    repeat_of: int | None
+    text: str
+
+
+@app.callback()
+def inbound() -> None:
+    """Messages to us: what subscribers have sent over the links."""
+
+
+@app.command("list")
+def list_(
+    carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
+    after: Annotated[int, typer.Option(help="Go on after this id.")] = 0,
+    limit: int = 1000,
+    as_json: Json = False,
+) -> None:
+    """Show them in the order in which they were kept, numbers masked."""
+    with open_db() as (db, _):
+        found = db.read(queries.page, after, limit, carrier)
+    columns = tuple(_Line.__dataclass_fields__)
+    listing(found if as_json else [_line(each) for each in found], columns, as_json)
+
+
+def _line(of: Inbound) -> _Line:
+    part = f"{of.part.number}/{of.part.total}" if of.part else None
+    text = " ".join(of.text.split())
+    return _Line(
+        of.id, of.received_at, of.carrier, of.lane, of.phone, of.destination, part, of.repeat_of, text
+    )

@@ -1,0 +1,96 @@
+"""Inbound messages as people and programs read them: in order, of one carrier or all, numbers masked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, select
+
+from app import clock
+from app.logs import masked
+from app.models import inbound_messages, lanes
+from app.phone import mask
+
+_M = inbound_messages.c
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The place of one part in a long message: parts of one sender with one reference belong together."""
+
+    reference: int
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """One message to us, or one part of a long one; every number masked, in the text too.
+
+    phone: who wrote it, or the address that no telephone has; destination: the number that it was sent to;
+    exact: the text says all that was sent; repeat_of: an earlier one with the same words of the same
+    sender, which the carrier has perhaps brought again.
+    """
+
+    id: int
+    received_at: datetime
+    lane: str
+    carrier: str
+    phone: str
+    destination: str
+    text: str
+    data_coding: int
+    exact: bool
+    part: Part | None
+    repeat_of: int | None
+
+
+def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[Inbound]:
+    """In the order in which they were kept: whoever goes on after the last one that it read misses none."""
+    return _read(connection, _query(carrier).where(_M.id > after).order_by(_M.id).limit(limit))
+
+
+def newest(connection: Connection, below: int, limit: int, carrier: str | None = None) -> list[Inbound]:
+    """Up to `limit` with an id under `below`, the newest first; otherwise as `page`."""
+    return _read(connection, _query(carrier).where(_M.id < below).order_by(_M.id.desc()).limit(limit))
+
+
+def _query(carrier: str | None) -> Select[Any]:
+    query = select(inbound_messages, lanes.c.name.label("lane"), lanes.c.carrier).join(
+        lanes, lanes.c.id == _M.lane_id
+    )
+    return query if carrier is None else query.where(lanes.c.carrier == carrier)
+
+
+def _read(connection: Connection, query: Select[Any]) -> list[Inbound]:
+    return [_shown(row) for row in connection.execute(query)]
+
+
+def _shown(row: Row[Any]) -> Inbound:
+    return Inbound(
+        id=row.id,
+        received_at=clock.local(clock.from_ms(row.received_at)),
+        lane=row.lane,
+        carrier=row.carrier,
+        phone=mask(row.phone if row.phone is not None else row.source),
+        destination=mask(row.destination),
+        text=masked(row.text, row.phone),
+        data_coding=row.coding,
+        exact=row.octets is None,
+        part=_part(row),
+        repeat_of=row.repeat_of,
+    )
+
+
+def _part(row: Row[Any]) -> Part | None:
+    if row.part_total is None:
+        return None
+    return Part(row.part_reference, row.part_number, row.part_total)
+
+
+def carriers_of(connection: Connection) -> Sequence[str]:
+    """The carriers that have links, in the order of their names."""
+    return connection.execute(select(lanes.c.carrier).distinct().order_by(lanes.c.carrier)).scalars().all()

@@ -1,0 +1,28 @@
+"""The API of inbound messages: what was sent to us, in the order in which it was kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+
+from app.api import Db, Page, Paging, Routes, Who, page_of
+from app.errors import Forbidden
+from app.inbound import queries
+from app.inbound.queries import Inbound
+
+router = Routes(prefix="/v1/inbound-messages", tags=["inbound messages"])
+
+Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]
+
+
+@router.get("")
+def list_inbound_messages(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[Inbound]:
+    """What was sent to us over the links, numbers masked; an operator's own carrier only.
+
+    Read on from the last `id`: none is ever put before one that was listed.
+    """
+    if who.carrier is not None and carrier not in (None, who.carrier):
+        raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
+    only = who.carrier or carrier
+    return page_of(db.read(queries.page, paging.after, paging.limit, only), paging)

@@ -1,0 +1,34 @@
+"""Inbound messages as a page: what subscribers have sent to us, the newest first, numbers masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy import Connection
+
+from app.api import Routes
+from app.inbound import queries
+from app.web import listed
+from app.web.show import Visit, render
+
+router = Routes(include_in_schema=False)
+ON_A_PAGE = 50
+
+
+@router.get("/inbound")
+async def page_inbound(visit: Visit, carrier: str = "", after: str = "") -> Response:
+    """The newest first; an operator sees its own carrier's. after: below which id to go on."""
+    asked = visit.who.carrier or carrier[:40]
+    below = listed.number(after) or listed.LARGEST
+
+    def work(connection: Connection) -> dict[str, Any]:
+        known = [] if visit.who.carrier else queries.carriers_of(connection)
+        only = asked if visit.who.carrier or asked in known else ""
+        found = queries.newest(connection, below, ON_A_PAGE, only or None)
+        return {"entries": found, "carriers": known, "asked": only}
+
+    found = await visit.db.aread(work)
+    following = found["entries"][-1].id if len(found["entries"]) == ON_A_PAGE else None
+    days = visit.settings.retention_days
+    return render(visit, "inbound.html", next=following, days=days, **found)

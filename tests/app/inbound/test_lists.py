@@ -1,0 +1,131 @@
+"""Messages to us by API and command: in order, of the own carrier, numbers masked; erased in time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import update
+
+from app import clock
+from app.auth import create_key
+from app.cli import inbound as command
+from app.db import Database
+from app.inbound.keeping import Came, keep
+from app.ledger.choose import ledger_for
+from app.ledger.contract import Lane
+from app.models import inbound_messages
+from app.privacy import certificates
+from carriers.inbound import InboundMessage, MessagePart
+from tests.app.campaigns.rows import new_lane
+from tests.app.cli.test_campaign_commands import Shell
+from tests.app.client import Client
+from tests.app.privacy.past import erase, rows
+from tests.app.reports.scene import T0
+
+PHONE = "84912345601"
+VNPT, VIETTEL = Lane(1, "vnpt-1", "vnpt", 1), Lane(2, "viettel-1", "viettel", 2)
+
+
+def said(text: str, source: str = PHONE, **more: Any) -> InboundMessage:
+    return InboundMessage(source, "8088", text, 0, text.encode(), **more)
+
+
+def write(db: Database, lane: Lane, *messages: InboundMessage, name: str = "a") -> None:
+    came = [Came(lane, each, f"{name}-{lane.id}-{n}") for n, each in enumerate(messages)]
+    db.write(keep, ledger_for(db), came)
+
+
+def fill(db: Database) -> None:
+    """Two of a carrier, three of another."""
+    db.write(new_lane, "vnpt-1")
+    db.write(new_lane, "viettel-1", carrier="viettel")
+    write(db, VNPT, said("TU CHOI"), said("goi cho toi: 0912 345 602 hoac 912345601"))
+    write(db, VIETTEL, said("phan mot ", part=MessagePart(7, 1, 2)), said("TU CHOI"), said("TU CHOI"))
+
+
+@pytest.fixture
+def kept(db: Database) -> Database:
+    fill(db)
+    return db
+
+
+def test_the_list_is_read_on_from_the_last_id(kept: Database, client: Client) -> None:
+    found, after = [], 0
+    while True:
+        answer = client.get("/v1/inbound-messages", params={"limit": 2, "after": after}).json()
+        found += answer["items"]
+        if answer["next"] is None:
+            break
+        after = answer["next"]
+    assert [each["id"] for each in found] == [1, 2, 3, 4, 5]
+    assert [each["carrier"] for each in found] == ["vnpt", "vnpt", "viettel", "viettel", "viettel"]
+    assert found[2]["part"] == {"reference": 7, "number": 1, "total": 2}
+    assert [each["repeat_of"] for each in found] == [None, None, None, None, 4]
+    first = found[0]
+    assert (first["phone"], first["destination"], first["text"]) == ("8491*****01", "8088", "TU CHOI")
+    assert (first["lane"], first["exact"], first["data_coding"]) == ("vnpt-1", True, 0)
+    assert first["received_at"].endswith("+07:00")
+
+
+def test_numbers_are_masked_in_the_text_too(kept: Database, client: Client) -> None:
+    text = client.get("/v1/inbound-messages").text
+    assert "345601" not in text
+    assert "345 602" not in text
+    assert "8491*****02" in text
+
+
+def test_an_operator_sees_the_own_carriers_and_nobody_but_the_admin_the_others(
+    kept: Database, application: FastAPI, client: Client
+) -> None:
+    with Client(application, kept.write(create_key, "lan", "operator", "vnpt")) as operator:
+        found = operator.get("/v1/inbound-messages").json()["items"]
+        assert {each["carrier"] for each in found} == {"vnpt"}
+        assert operator.get("/v1/inbound-messages?carrier=viettel").status_code == 403
+        assert operator.get("/v1/inbound-messages?carrier=vnpt").status_code == 200
+    assert len(client.get("/v1/inbound-messages?carrier=viettel").json()["items"]) == 3
+    for role in ("approver", "auditor"):
+        with Client(application, kept.write(create_key, role, role)) as other:
+            assert other.get("/v1/inbound-messages").status_code == 403
+
+
+def test_the_command_lists_them_for_people_and_for_programs(database_url: str, tmp_path: Path) -> None:
+    db = Database(database_url)
+    fill(db)
+    db.close()
+    shell = Shell(database_url, tmp_path)
+    lines = shell(command.app, "list").splitlines()
+    assert lines[0].split()[:4] == ["ID", "RECEIVED_AT", "CARRIER", "LANE"]
+    assert len(lines) == 6
+    assert "1/2" in lines[3]
+    found = json.loads(shell(command.app, "list", "--carrier", "vnpt", "--after", "1", "--json"))
+    assert [each["id"] for each in found] == [2]
+    assert "345602" not in shell(command.app, "list").replace(" ", "")
+
+
+def test_they_are_erased_so_many_days_after_they_came_with_a_certificate(kept: Database) -> None:
+    assert erase(kept) == 0
+    old = update(inbound_messages).where(inbound_messages.c.id <= 3)
+    kept.write(lambda c: c.execute(old.values(received_at=T0)))
+    assert erase(kept) == 1
+    assert rows(kept, inbound_messages) == 2
+    (made,) = kept.read(certificates.page, 0, 10)
+    assert (made.kind, made.rows, made.intact) == ("inbound", {"inbound_messages": 3}, True)
+    paper = certificates.text(made)
+    assert "tin nhắn đến" in paper
+    assert "90 ngày sau khi đến" in paper
+    kept.write(lambda c: c.execute(update(inbound_messages).values(received_at=T0)))
+    assert erase(kept) == 0  # once a day
+
+
+def test_ids_go_on_after_an_erasure(kept: Database) -> None:
+    """A reader that goes on after the last id that it has seen must not be given that id again."""
+    kept.write(lambda c: c.execute(update(inbound_messages).values(received_at=T0)))
+    assert erase(kept) == 1
+    write(kept, VNPT, said("moi"), name="b")
+    (only,) = kept.read(lambda c: c.execute(inbound_messages.select()).all())
+    assert only.id > 5
+    assert only.received_at > clock.now_ms() - 600_000
