@@ -113,6 +113,7 @@ class Standing(NamedTuple):
     delivered: int = 0  # parts with a receipt of handset level
     relayed: int = 0  # parts with a receipt of operator level
     failed: int = 0  # parts refused, undelivered or expired
+    on_way: int = 0  # of an unknown message, parts that the carrier has; kept in the journal alone
 
 
 def apply_receipt(
@@ -122,7 +123,7 @@ def apply_receipt(
 
     A part with any delivered receipt is delivered, whatever else was said of it; a message is delivered when
     all its parts are, and has failed when every part is settled and at least one is not delivered. An unknown
-    message that is on its way was taken.
+    message of which every part is on its way, or settled, was taken.
     """
     delivered, relayed, failed = standing.delivered, standing.relayed, standing.failed
     worst = standing.reason
@@ -137,10 +138,19 @@ def apply_receipt(
         expired = status is ReceiptStatus.EXPIRED
         worst = max(worst, reason or (Reason.EXPIRED if expired else Reason.OTHER))
     elif status is ReceiptStatus.IN_TRANSIT and standing.state == DeliveryState.UNKNOWN:
-        return standing._replace(state=DeliveryState.SUBMITTED, reason=_kept(worst))
+        return _on_way(standing._replace(on_way=standing.on_way | bit))
     else:
         return standing
     return conclude(standing, delivered, relayed, failed, worst)
+
+
+def _on_way(standing: Standing) -> Standing:
+    """An unknown message one more part of which the carrier has: taken once it has all of them."""
+    everything = (1 << standing.parts) - 1
+    had = standing.on_way | standing.delivered | standing.relayed | standing.failed
+    if had & everything != everything:
+        return standing
+    return standing._replace(state=DeliveryState.SUBMITTED, reason=_kept(standing.reason))
 
 
 def conclude(standing: Standing, delivered: int, relayed: int, failed: int, reason: int) -> Standing:
@@ -154,7 +164,7 @@ def conclude(standing: Standing, delivered: int, relayed: int, failed: int, reas
     elif (delivered | relayed | failed) & everything == everything:
         reason = _kept(reason, Reason.OTHER)
         state = DeliveryState.EXPIRED if reason == Reason.EXPIRED else DeliveryState.UNDELIVERED
-    return Standing(state, reason, standing.parts, delivered, relayed, failed)
+    return Standing(state, reason, standing.parts, delivered, relayed, failed, standing.on_way)
 
 
 def _kept(reason: int, otherwise: int = Reason.NONE) -> int:

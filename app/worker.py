@@ -209,8 +209,22 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> lanes.LinkFacts:
     group = link.receipt_group or name
     limits = carrier.limits
     return lanes.LinkFacts(
-        name, link.carrier, group, link.segments_per_second, carrier.receipt_level, limits.one_receipt
+        name,
+        link.carrier,
+        group,
+        link.segments_per_second,
+        carrier.receipt_level,
+        limits.one_receipt,
+        account(link),
     )
+
+
+def account(link: LinkSettings) -> str | None:
+    """Where the link connects and as whom, in the names that adapters use; None where these are not set."""
+    own = link.model_extra or {}
+    place = own.get("base_url") or (own.get("host") and f"{own['host']}:{own.get('port')}")
+    who = own.get("system_id") or own.get("user")
+    return f"{link.kind} {who}@{place}"[:200] if place and who else None
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:

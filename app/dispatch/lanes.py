@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
@@ -30,10 +31,11 @@ class LinkFacts:
     segments_per_second: float
     receipt_level: ReceiptLevel
     one_receipt: bool = False
+    account: str | None = None  # where it connects and as whom, whatever it is called
 
 
 def register(connection: Connection, link: LinkFacts) -> Lane:
-    """The link's lane, made or brought up to date; links of one receipt group share the first one's id."""
+    """The link's lane, made or brought up to date; links of one receipt group or account share a group."""
     c = lanes.c
     values = {
         "carrier": link.carrier,
@@ -41,6 +43,7 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         "segments_per_second": link.segments_per_second,
         "receipt_level": int(link.receipt_level),
         "one_receipt": link.one_receipt,
+        "account": link.account,
     }
     known = connection.execute(select(c.id).where(c.name == link.name)).scalar()
     if known is None:
@@ -53,10 +56,32 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         known = connection.execute(insert(lanes).values(values | new).returning(c.id)).scalar_one()
     else:
         connection.execute(update(lanes).where(c.id == known).values(values))
-    query = select(c.id).where(c.receipt_group == link.receipt_group, c.carrier == link.carrier)
-    first = connection.execute(query.order_by(c.id).limit(1)).scalar_one()
-    connection.execute(update(lanes).where(c.id == known).values(group_id=first))
-    return Lane(known, link.name, link.carrier, first, link.one_receipt)
+    return Lane(known, link.name, link.carrier, _regroup(connection, link.carrier)[known], link.one_receipt)
+
+
+def _regroup(connection: Connection, carrier: str) -> dict[int, int]:
+    """The group of each lane of the carrier: the first lane that has its receipt group or its account.
+
+    Also of lanes that the settings do not name any more: receipts of what they sent come over others now.
+    """
+    c, groups = lanes.c, dict[int, int]()
+    rows = connection.execute(select(lanes).where(c.carrier == carrier).order_by(c.id)).all()
+    for row in rows:
+        alike = [each for each in rows if each.id in groups and _shares(each, row)]
+        first = min((groups[each.id] for each in alike), default=row.id)
+        joined = {groups[each.id] for each in alike}
+        groups = {lane: first if group in joined else group for lane, group in groups.items()} | {
+            row.id: first
+        }
+    for row in rows:
+        if row.group_id != groups[row.id]:
+            connection.execute(update(lanes).where(c.id == row.id).values(group_id=groups[row.id]))
+    return groups
+
+
+def _shares(one: Row[Any], other: Row[Any]) -> bool:
+    same = one.account is not None and one.account == other.account
+    return bool(same or one.receipt_group == other.receipt_group)
 
 
 def halt(connection: Connection, lane_id: int, halted: Halted) -> None:

@@ -1,4 +1,4 @@
-"""Whose delivery a receipt without a known reference speaks of, where that leaves no doubt."""
+"""Whose delivery a receipt speaks of whose reference does not say so, where that leaves no doubt."""
 
 from __future__ import annotations
 
@@ -6,49 +6,38 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, tuple_
 
-from app.clock import DAY_MS
-from app.ledger.contract import Key
+from app.ledger.contract import Key, Turn
+from app.ledger.said import VALIDITY_MS, Said
 from app.ledger.store import WHOLE, Hit, Store
-from app.models import deliveries, lanes, runs, submissions
+from app.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
 from app.states import RECEIVED, DeliveryState, RunState
 
-# A carrier tries for two days at the most; its clock may be ahead of ours a little.
-_LONGEST_MS = 5 * DAY_MS
-_CLOCKS_MS = 600_000
 _AT_ONCE = 500
 _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 _TAKEN = (*_OPEN, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, *RECEIVED)
 
 
 class Wanted(NamedTuple):
-    """A receipt whose delivery is looked for: the one it is known to be about, or by group and phone.
-
-    at: when the carrier says that it happened, `stated` where it says so; bare: it names a reference that
-    nobody knows, so it can only mean a delivery that was given none.
-    """
+    """A receipt whose delivery is looked for: the one it is known to be about, or by group and phone."""
 
     nth: int
     about: Key | None
-    group_id: int
-    phone: int | None
-    at: int
-    stated: bool
-    bare: bool
+    said: Said
 
 
 class Matching(Store):
     """find_whole."""
 
     def find_whole(self, connection: Connection, wanted: Sequence[Wanted]) -> list[Hit]:
-        """Lock and read the deliveries that these receipts speak of as wholes; one at most for each."""
+        """Lock and read the deliveries that these receipts speak of: as wholes, or of the parts they name."""
         known = [(each.nth, each.about) for each in wanted if each.about is not None]
         found = list(_by_key(connection, known))
         groups: defaultdict[int, list[Wanted]] = defaultdict(list)
         for each in wanted:
-            if each.about is None and each.phone is not None:
-                groups[each.group_id].append(each)
+            if each.about is None and each.said.phone is not None:
+                groups[each.said.group_id].append(each)
         for group_id, some in groups.items():
             found += _by_phone(connection, group_id, some)
         return found
@@ -68,17 +57,34 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, Key]]) -> Iterabl
 
 def _by_phone(connection: Connection, group_id: int, wanted: Sequence[Wanted]) -> Iterable[Hit]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
-    d, phones = deliveries.c, sorted({each.phone for each in wanted if each.phone is not None})
+    d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
     links = select(lanes.c.id).where(lanes.c.group_id == group_id)
-    for campaign_id in _campaigns(connection, group_id, min(each.at for each in wanted)):
+    for campaign_id in _campaigns(connection, group_id, [each.said for each in wanted]):
         for some in _slices(phones):
             own = _numbers(connection, campaign_id, some), d.lane_id.in_(links)
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
     for each in wanted:
-        row = _only(each, rows.get(each.phone or 0, ()))
+        mine = rows.get(each.said.phone or 0, ())
+        row = _only(each.said, mine)
         if row is not None:
             yield _hit(each.nth, row)
+        elif each.said.reference is not None and any(one.named for one in mine):
+            yield from _parts(connection, each, mine)
+
+
+def _parts(connection: Connection, one: Wanted, rows: Sequence[Any]) -> Iterable[Hit]:
+    """The parts among these that bear the reference: one that so many bear is not found by itself."""
+    s, said = submissions.c, one.said
+    earliest, latest = said.window
+    for row in rows:
+        own = (s.campaign_id == row.campaign_id, s.batch_id == row.batch_id, s.seq == row.seq)
+        query = select(s.at, s.part, s.attempt, s.result, s.lane_id).where(*own)
+        for found in connection.execute(query.where(s.reference == said.reference)):
+            if earliest <= found.at <= latest:
+                whole = _hit(one.nth, row)
+                named = {"at": found.at, "part": found.part, "attempt": found.attempt, "result": found.result}
+                yield whole._replace(**named)
 
 
 def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) -> ColumnElement[bool]:
@@ -90,25 +96,46 @@ def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) ->
     return and_(d.campaign_id == campaign_id, d.phone.in_(phones))
 
 
-def _campaigns(connection: Connection, group_id: int, earliest: int) -> Sequence[int]:
-    """The campaigns that went over these links and were not over for long by then."""
-    lately = or_(runs.c.ended_at.is_(None), runs.c.ended_at >= earliest - _LONGEST_MS)
-    own = and_(lanes.c.carrier == runs.c.carrier, lanes.c.group_id == group_id)
-    query = select(runs.c.campaign_id).join(lanes, own).where(runs.c.state != RunState.PLANNED.value, lately)
-    return connection.execute(query.distinct().order_by(runs.c.campaign_id)).scalars().all()
+def _campaigns(connection: Connection, group_id: int, said: Sequence[Said]) -> Sequence[int]:
+    """The campaigns that went over these links, were begun by then and not over for long."""
+    earliest, latest = min(each.made for each in said), max(each.sure for each in said)
+    r = runs.c
+    lately = or_(r.ended_at.is_(None), r.ended_at >= earliest - VALIDITY_MS)
+    begun = or_(r.started_at.is_(None), r.started_at <= latest)
+    own = and_(lanes.c.carrier == r.carrier, lanes.c.group_id == group_id)
+    query = select(r.campaign_id).join(lanes, own).where(r.state != RunState.PLANNED.value, lately, begun)
+    return connection.execute(query.distinct().order_by(r.campaign_id)).scalars().all()
 
 
 def _locked(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """Deliveries that carriers have, or may have; those of one statement are locked in key order."""
-    d, s = deliveries.c, submissions.c
+    d, s, u = deliveries.c, submissions.c, unknowns.c
     own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     named = exists().where(own, s.reference.is_not(None)).label("named")
     submitted = exists().where(own).label("submitted")
-    query = select(deliveries, named, submitted).where(*where, d.state.in_(_TAKEN))
+    listed = and_(u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
+    since = select(u.since).where(listed).scalar_subquery().label("since")
+    after = sent_after(d).label("sent_after")
+    query = select(deliveries, named, submitted, since, after).where(*where, d.state.in_(_TAKEN))
     return query.order_by(d.campaign_id, d.batch_id, d.seq).with_for_update(key_share=True, of=deliveries)
 
 
-def _only(one: Wanted, rows: Sequence[Any]) -> Any:
+def sent_after(of: Any) -> ColumnElement[int]:
+    """When a delivery of these columns can have been sent at the earliest.
+
+    Not before it was last queued again, nor before its chunk was taken first, nor before its run began.
+    """
+    c, t = chunks.c, turns.c
+    mine = (c.campaign_id == of.campaign_id, c.batch_id == of.batch_id)
+    holding = select(c.taken_at).where(*mine, c.first_seq <= of.seq, c.last_seq >= of.seq)
+    taken = holding.order_by(c.first_seq.desc()).limit(1).scalar_subquery()
+    begun = select(runs.c.started_at).where(runs.c.id == of.run_id).scalar_subquery()
+    own = (t.campaign_id == of.campaign_id, t.batch_id == of.batch_id, t.seq == of.seq)
+    again = select(func.max(t.at)).where(*own, t.kind == int(Turn.REQUEUED)).scalar_subquery()
+    return func.coalesce(again, taken, begun, 0)
+
+
+def _only(one: Said, rows: Sequence[Any]) -> Any:
     """The one delivery that can be meant: of several, the only one that waits, where the time is stated."""
     near = [row for row in rows if _fits(one, row)]
     if len(near) > 1 and one.stated:
@@ -116,13 +143,15 @@ def _only(one: Wanted, rows: Sequence[Any]) -> Any:
     return near[0] if len(near) == 1 else None
 
 
-def _fits(one: Wanted, row: Any) -> bool:
-    if one.bare and (row.named or row.state == DeliveryState.UNKNOWN):
+def _fits(one: Said, row: Any) -> bool:
+    unknown = row.state == DeliveryState.UNKNOWN
+    if one.reference is not None and (row.named or unknown):
         return False  # receipts for the unknown with a reference are settled at a later look
-    before = row.submitted_at or one.at
-    # An unknown one was noticed later than it was sent.
-    soon = row.state == DeliveryState.UNKNOWN or before <= one.at + _CLOCKS_MS
-    return soon and before >= one.at - _LONGEST_MS
+    if unknown:  # noticed later than it was sent
+        noticed = row.since or row.submitted_at or one.received_at
+        return one.about(row.sent_after, noticed)
+    before = row.submitted_at or one.made
+    return one.made - VALIDITY_MS <= before <= one.sure
 
 
 def _hit(nth: int, row: Any) -> Hit:
@@ -132,7 +161,7 @@ def _hit(nth: int, row: Any) -> Hit:
         WHOLE,
         *(row.campaign_id, row.batch_id, row.seq, row.run_id, row.phone, row.area, row.segments),
         *(row.submitted_at, row.done_at, row.state, row.reason),
-        *(row.parts, row.delivered, row.relayed, row.failed),
+        *(row.parts, row.delivered, row.relayed, row.failed, row.resends),
         submitted=row.submitted,
     )
 

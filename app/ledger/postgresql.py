@@ -13,12 +13,14 @@ from app.ledger.arrays import array, shape, spread
 from app.ledger.contract import Lane, Lease, Slice
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
+from app.ledger.receipts_sql import ASKED, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
 from app.ledger.results import Results
 from app.ledger.store import (
     FURTHEST_US,
     JOURNAL,
     SUBMISSION,
     TALLY,
+    Asked,
     Claim,
     Company,
     Grip,
@@ -36,7 +38,6 @@ from app.states import DeliveryState
 # Whoever waits for a lock on a whole table keeps all others waiting behind it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"
 _ATTACHED = "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%(name)s)"
-_NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _HOME = """
     SELECT system_identifier || '/' || CASE WHEN pg_is_in_recovery() THEN 'standby'
            ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END FROM pg_control_system()
@@ -46,18 +47,19 @@ _PARTITIONED = {"deliveries": "WITH (fillfactor = 50)", "submissions": "", "rece
 _TAKE = f"""
     WITH due AS (
       SELECT campaign_id, batch_id, first_seq, state AS was, lane_id AS by FROM chunks
-       WHERE run_id = %(run)s AND state < 2 AND (not_before <= {_NOW} OR %(early)s)
-         AND (state = 0 OR lease_until < {_NOW})
+       WHERE run_id = %(run)s AND state < 2 AND (not_before <= {NOW} OR %(early)s)
+         AND (state = 0 OR lease_until < {NOW})
        ORDER BY not_before, batch_id, first_seq LIMIT 1 FOR UPDATE SKIP LOCKED)
     UPDATE chunks c SET state = 1, owner = %(owner)s, lane_id = coalesce(%(lane)s, c.lane_id),
-           lease_until = {_NOW} + %(lease)s, attempt = attempt + 1
+           lease_until = {NOW} + %(lease)s, attempt = attempt + 1,
+           taken_at = CASE WHEN %(lane)s::int IS NULL THEN taken_at ELSE coalesce(taken_at, {NOW}) END
       FROM due
      WHERE c.campaign_id = due.campaign_id AND c.batch_id = due.batch_id AND c.first_seq = due.first_seq
     RETURNING c.campaign_id, c.batch_id, c.run_id, c.first_seq, c.last_seq, c.watermark, c.pass_no, c.attempt,
               due.by, due.was = 1
 """  # noqa: S608 - constants of ours; values are bound
 _HOLD = f"""
-    UPDATE chunks SET lease_until = {_NOW} + %(lease)s, watermark = greatest(watermark, %(watermark)s::int)
+    UPDATE chunks SET lease_until = {NOW} + %(lease)s, watermark = greatest(watermark, %(watermark)s::int)
      WHERE campaign_id = %(c)s AND batch_id = %(b)s AND first_seq = %(f)s AND attempt = %(a)s AND state = 1
        AND owner = %(owner)s
 """  # noqa: S608 - constants of ours; values are bound
@@ -79,13 +81,13 @@ _GRIP = f"""
        WHERE l.id = %(lane)s AND l.state = 'running'
          AND coalesce((SELECT home FROM homes ORDER BY id DESC LIMIT 1) = ({_HOME}), true)),
     held AS (
-      UPDATE chunks SET lease_until = {_NOW} + %(lease)s,
+      UPDATE chunks SET lease_until = {NOW} + %(lease)s,
              watermark = CASE WHEN EXISTS (SELECT 1 FROM going) THEN greatest(watermark, %(upto)s::int)
                               ELSE watermark END
        WHERE campaign_id = %(c)s AND batch_id = %(b)s AND first_seq = %(f)s AND attempt = %(a)s AND state = 1
        AND owner = %(owner)s
       RETURNING 1)
-    SELECT EXISTS (SELECT 1 FROM held), EXISTS (SELECT 1 FROM going), {_NOW}
+    SELECT EXISTS (SELECT 1 FROM held), EXISTS (SELECT 1 FROM going), {NOW}
 """  # noqa: S608 - constants of ours; values are bound
 # The work is bounded by low and high, whatever plan is chosen without statistics.
 _OUTCOME = f"""
@@ -93,7 +95,7 @@ _OUTCOME = f"""
       UPDATE deliveries d
          SET state = v.state, reason = v.reason, parts = v.parts, failed = v.failed, attempts = v.attempts,
              faults = v.faults, lane_id = %(lane)s,
-             submitted_at = CASE WHEN v.state = 0 THEN d.submitted_at ELSE {_NOW} END
+             submitted_at = CASE WHEN v.state = 0 THEN d.submitted_at ELSE {NOW} END
         FROM ({{outcomes}}) AS v
        WHERE d.campaign_id = %(c)s AND d.batch_id = %(b)s AND d.seq = v.seq
          AND d.seq BETWEEN %(low)s AND %(high)s AND d.state = %(old)s AND d.reason = 0
@@ -107,53 +109,11 @@ _OUTCOME = f"""
     SELECT CASE WHEN EXISTS (SELECT 1 FROM whole) THEN NULL ELSE ARRAY(SELECT seq FROM written) END,
            EXISTS (SELECT 1 FROM quarantine WHERE reference = ANY(%(references)s::text[]))
 """  # noqa: S608 - constants of ours; values are bound
-_ASKED = (("nth", "int"), ("group_id", "smallint"), ("reference", "text"), ("phone", "bigint"))
-_FIND = """
-    SELECT v.nth, s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
-           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed
-      FROM ({asked}) AS v
-      JOIN submissions{own} s ON s.reference = v.reference AND s.group_id = v.group_id
-      JOIN deliveries{own} d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
-           AND d.phone = coalesce(v.phone, d.phone)
-     ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
-"""
-_STANDING = """
-    UPDATE deliveries d
-       SET state = v.state, reason = v.reason, done_at = v.done_at,
-           delivered = v.delivered, relayed = v.relayed, failed = v.failed
-      FROM ({rows}) AS v
-     WHERE d.campaign_id = v.campaign_id AND d.batch_id = v.batch_id AND d.seq = v.seq
-"""
-_MOMENT = f"""
-    WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL)
-    SELECT {_NOW}, ARRAY(SELECT id FROM closed),
-           ARRAY(SELECT DISTINCT campaign_id FROM runs WHERE state NOT IN ('planned', 'finished', 'cancelled')
-                    AND campaign_id NOT IN (SELECT id FROM closed)
-                    AND to_regclass('submissions_c' || campaign_id) IS NOT NULL
-                    AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
-"""  # noqa: S608 - constants of ours; values are bound
-_QUARANTINED = """
-    SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
-           raw
-      FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-"""
-_WHICH = {"try_at": "try_at <= %(one)s", "reference": "reference = ANY(%(all)s)"}
 _WITH_AREA, _WITHOUT_AREA = folds("came")
 _FOLD = f"""
     WITH came AS (DELETE FROM tallies WHERE NOT folded RETURNING *), nowhere AS ({_WITHOUT_AREA})
     {_WITH_AREA}
 """  # noqa: S608 - constants of ours
-_STANDINGS = (
-    "campaign_id",
-    "batch_id",
-    "seq",
-    "state",
-    "reason",
-    "delivered",
-    "relayed",
-    "failed",
-    "done_at",
-)
 # As many receipts at once are written by COPY: one more round trip, and less of a log.
 _COPY_FROM = 100
 
@@ -210,7 +170,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def now_ms(self, connection: Connection) -> int:
         """The server's clock."""
-        return int(connection.exec_driver_sql(f"SELECT {_NOW}").scalar_one())
+        return int(connection.exec_driver_sql(f"SELECT {NOW}").scalar_one())
 
     def home(self, connection: Connection) -> str:
         """The cluster, and the timeline of its log: each recovery from an archive begins a new one."""
@@ -312,18 +272,15 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         return Written(set(seqs if written is None else written), early)
 
     def find(
-        self,
-        connection: Connection,
-        asked: Sequence[tuple[int, str, int | None]],
-        within: Sequence[int] | None = None,
+        self, connection: Connection, asked: Sequence[Asked], within: Sequence[int] | None = None
     ) -> list[Hit]:
-        """Lock and read the deliveries of these (group_id, reference, phone if stated), in key order."""
-        rows, values = spread("v", _ASKED, [(nth, *each) for nth, each in enumerate(asked)])
+        """Lock and read the deliveries of these submissions, in key order."""
+        rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
         if within is None:
-            sql = _FIND.format(asked=rows, own="")
+            sql = FIND.format(asked=rows, own="")
         else:
             # Partitions by name: by a condition the planner could walk through a whole campaign instead.
-            each = {f"c{campaign:d}": _FIND.format(asked=rows, own=f"_c{campaign:d}") for campaign in within}
+            each = {f"c{campaign:d}": FIND.format(asked=rows, own=f"_c{campaign:d}") for campaign in within}
             found = ", ".join(f"{name} AS ({query})" for name, query in each.items())
             sql = f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in each)}"
         try:
@@ -334,22 +291,20 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
-        sql, values = spread("v", shape(deliveries, _STANDINGS), rows)
-        _execute(connection, _STANDING.format(rows=sql), values, rows=False)
+        for sql, values in moved(rows):
+            _execute(connection, sql, values, rows=False)
 
     def moment(self, connection: Connection) -> Moment:
         """What a group of receipts begins with."""
-        now, closed, under_way = _execute(connection, _MOMENT, {})[0]
-        return Moment(now, frozenset(closed), tuple(under_way))
+        now, closed, lanes, groups, lately = _execute(connection, MOMENT, {})[0]
+        return Moment(now, frozenset(closed), dict(zip(lanes, groups, strict=True)), tuple(lately))
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
         """What a group of receipts has moved, in one statement."""
         parts: list[tuple[str, dict[str, object]]] = []
-        if standings:
-            sql, values = spread("v", shape(deliveries, _STANDINGS), standings)
-            parts.append((_STANDING.format(rows=sql), values))
+        parts += moved(standings)
         if changes:
             parts.append(_insert(tallies, TALLY, changes, "t"))
         if len(journal) >= _COPY_FROM:
@@ -365,7 +320,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
         """Lock and read quarantined receipts: those due (column try_at, one value) or of these references."""
-        sql = _QUARANTINED.format(which=_WHICH[column])
+        sql = QUARANTINED.format(which=WHICH[column])
         given = {"one": values[0], "all": list(values), "limit": limit}
         return [tuple(row) for row in connection.exec_driver_sql(sql, given)]
 

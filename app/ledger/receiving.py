@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
-from app import clock
-from app.ledger.contract import Applied, Arrival, Key, ResultKind
-from app.ledger.matching import Matching, Wanted
-from app.ledger.store import SAID, SUBMISSION, WHOLE, Hit, Moment, Row
+from app.clock import DAY_MS
+from app.ledger.contract import Applied, Arrival, Key, ResultKind, Turn
+from app.ledger.learning import Learning, Place
+from app.ledger.matching import Wanted
+from app.ledger.said import VALIDITY_MS, Said, said
+from app.ledger.store import CROWD, SAID, SUBMISSION, WHOLE, Asked, Hit, Moment, Row
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import strike
-from app.models import deliveries, quarantine, submissions, unknowns
+from app.models import quarantine, receipts, submissions, turns
 from app.states import DeliveryState, Standing, apply_receipt
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
 _FIRST_LOOK_MS = 1000
 _SLOWEST_LOOK_MS = 3_600_000
-
-
-class Said(NamedTuple):
-    """One receipt in the columns of the journal and of the quarantine."""
-
-    received_at: int
-    done_at: int | None
-    phone: int | None
-    lane_id: int
-    group_id: int
-    level: int
-    reason: int
-    status: str
-    reference: str | None
-    code: str
-    raw: str
+# After a day of looks in vain the pauses grow again, up to a day: what can help wakes a receipt by itself.
+_PATIENT_TRIES = 36
+# So many looks take more than an hour: by then a message that is recorded late is recorded.
+_LATE_TRIES = 12
+_ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
+_AT_ONCE = 500
 
 
 @dataclass(slots=True)
@@ -46,6 +38,16 @@ class _Moving:
     hit: Hit
     standing: Standing
     done_at: int | None
+
+
+class _Past(NamedTuple):
+    """What the journals tell of a delivery: when it was queued again, and its parts on their way since."""
+
+    requeued_at: int = 0
+    on_way: int = 0
+
+
+_NOTHING = _Past()
 
 
 @dataclass(slots=True)
@@ -60,17 +62,18 @@ class _Outcome:
     applied: Applied = field(default_factory=Applied)
 
 
-class Receiving(Matching):
+class Receiving(Learning):
     """apply and rematch."""
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         """Write receipts: matched ones to the journal and their deliveries, others to quarantine."""
         moment = self.moment(connection)
         now = moment.now
-        said = [_said(arrival, now) for arrival in arrivals]
-        outcome = self._settle(connection, said, moment, [arrival.about for arrival in arrivals])
+        told = [_today(said(arrival, now), moment) for arrival in arrivals]
+        about = {nth: arrival.about for nth, arrival in enumerate(arrivals)}
+        outcome = self._settle(connection, told, moment, about)
         outcome.applied.quarantined = len(outcome.left)
-        rows = [(0, now + _FIRST_LOOK_MS, *said[index]) for index in outcome.left]
+        rows = [(0, now + _FIRST_LOOK_MS, *told[index]) for index in outcome.left]
         if rows:
             self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
         return outcome.applied
@@ -83,88 +86,143 @@ class Receiving(Matching):
 
     def rematch_references(self, connection: Connection, references: Sequence[str]) -> None:
         """Look again at receipts that came before these references were recorded."""
-        early = self.take_quarantined(connection, "reference", references, 10_000)
+        early = self.take_quarantined(connection, "reference", references, _AT_ONCE)
         if early:
             self._again(connection, early, self.moment(connection))
 
     def _again(self, connection: Connection, waiting: Sequence[Row], moment: Moment) -> Applied:
         """Apply what can be matched now; the rest waits longer each time."""
-        said = [Said(*row[2:]) for row in waiting]
-        outcome = self._settle(connection, said, moment, matched_at=moment.now)
+        told = [_today(Said(*row[2:]), moment) for row in waiting]
+        late = frozenset(index for index, row in enumerate(waiting) if row[1] >= _LATE_TRIES)
+        outcome = self._settle(connection, told, moment, matched_at=moment.now, late=late)
         # One look must have failed before: an early receipt's submission may just be being recorded.
         by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
-        settled = self._settle_unknowns(connection, [said[index] for index in by_phone], moment)
-        found = {by_phone[index] for index in settled}
-        gone = [row[0] for index, row in enumerate(waiting) if index not in outcome.left or index in found]
-        for start in range(0, len(gone), 500):
-            connection.execute(delete(quarantine).where(quarantine.c.id.in_(gone[start : start + 500])))
-        later = [waiting[index] for index in outcome.left if index not in found]
-        self._postpone(connection, later, moment.now)
-        outcome.applied.matched += len(settled)
-        outcome.applied.quarantined = len(later)
+        learnt = self.learn(connection, [told[index] for index in by_phone], moment)
+        found = self._apply_learnt(connection, told, moment, {by_phone[n]: at for n, at in learnt.items()})
+        left = [index for index in outcome.left if index not in found]
+        self._forget(connection, [waiting[index][0] for index in set(range(len(waiting))).difference(left)])
+        self._postpone(connection, [waiting[index] for index in left], moment.now)
+        outcome.applied.matched += len(found)
+        outcome.applied.quarantined = len(left)
         return outcome.applied
+
+    def _apply_learnt(
+        self, connection: Connection, told: Sequence[Said], moment: Moment, places: Mapping[int, Place]
+    ) -> set[int]:
+        """Apply the receipts whose references have just been learnt; which were."""
+        if not places:
+            return set()
+        some = sorted(places)
+        own = {nth: places[index] for nth, index in enumerate(some)}
+        outcome = self._settle(
+            connection, [told[index] for index in some], moment, own, self.now_ms(connection)
+        )
+        return {index for nth, index in enumerate(some) if nth not in outcome.left}
+
+    def _forget(self, connection: Connection, ids: Sequence[int]) -> None:
+        for start in range(0, len(ids), _AT_ONCE):
+            some = quarantine.c.id.in_(ids[start : start + _AT_ONCE])
+            connection.execute(delete(quarantine).where(some))
 
     def _postpone(self, connection: Connection, rows: Sequence[Row], now: int) -> None:
         later: defaultdict[int, list[int]] = defaultdict(list)
         for row in rows:
             later[row[1]].append(row[0])
         for tries, ids in later.items():
-            pause = min(_FIRST_LOOK_MS * 2 ** min(tries, 20), _SLOWEST_LOOK_MS)
-            values = {"tries": min(tries + 1, 30_000), "try_at": now + pause}
-            for start in range(0, len(ids), 500):
-                some = quarantine.c.id.in_(ids[start : start + 500])
+            values = {"tries": min(tries + 1, 30_000), "try_at": now + _pause(tries)}
+            for start in range(0, len(ids), _AT_ONCE):
+                some = quarantine.c.id.in_(ids[start : start + _AT_ONCE])
                 connection.execute(update(quarantine).where(some).values(values))
 
-    # ---- matched by reference, or else as a whole by its delivery or its phone ---------------------------
+    # ---- matched by reference, or else by its delivery or its phone ---------------------------------------
 
     def _settle(
         self,
         connection: Connection,
-        said: Sequence[Said],
+        told: Sequence[Said],
         moment: Moment,
-        about: Sequence[Key | None] = (),
+        about: Mapping[int, Key | Place | None] | None = None,
         matched_at: int | None = None,
+        *,
+        late: frozenset[int] = frozenset(),
     ) -> _Outcome:
         """Match, compute what the receipts make of their deliveries, and write it."""
-        known = dict(enumerate(about))
-        hits = self._by_reference(connection, said, known, moment)
-        wanted = [_wanted(nth, one, known.get(nth)) for nth, one in enumerate(said) if nth not in hits]
-        hits |= {hit.nth: hit for hit in self.find_whole(connection, wanted)}
+        known = {nth: one for nth, one in (about or {}).items() if one is not None}
+        hits = self._by_reference(connection, told, moment, known, late)
+        hits |= self._otherwise(connection, told, known, [nth for nth in range(len(told)) if nth not in hits])
+        past = self._past(connection, told, hits)
         outcome = _Outcome(matched_at=matched_at)
-        for index, one in enumerate(said):
-            hit = hits.get(index)
-            if hit is None or hit.campaign_id in moment.closed:
+        for index, one in enumerate(told):
+            found = hits.get(index)
+            if not found or found[0].campaign_id in moment.closed:
                 outcome.left.append(index)
             else:
-                _weigh(outcome, one, hit)
+                _weigh(outcome, one, found, past.get(found[0].key, _NOTHING))
         self._write(connection, outcome)
         return outcome
 
     def _by_reference(
-        self, connection: Connection, said: Sequence[Said], known: Mapping[int, Key | None], moment: Moment
-    ) -> dict[int, Hit]:
-        """The newest submission of each reference: carriers use their ids again after a time.
+        self,
+        connection: Connection,
+        told: Sequence[Said],
+        moment: Moment,
+        known: Mapping[int, object],
+        late: frozenset[int],
+    ) -> dict[int, list[Hit]]:
+        """The newest message of each reference that the receipt can be about: carriers give their ids again.
 
-        Campaigns under way are looked at first: each other one costs as much again, and has few receipts.
+        Campaigns of these days are looked at first: each other one costs as much again, and has few receipts.
         """
-        asked = {
-            index: (one.group_id, one.reference, one.phone)
-            for index, one in enumerate(said)
-            if one.reference is not None and known.get(index) is None
-        }
-        best: dict[int, Hit] = {}
+        asked = {nth: _asked(one, nth in late) for nth, one in enumerate(told) if nth not in known}
+        crowd = _repeated(told)
+        left = [nth for nth, one in asked.items() if one is not None and one.reference not in crowd]
+        best: dict[int, list[Hit]] = {}
         for within in (moment.open, None) if moment.open else (None,):
-            left = [index for index in asked if index not in best]
-            for hit in self.find(connection, [asked[index] for index in left], within) if left else ():
-                index = left[hit.nth]
-                if index not in best or hit.at > best[index].at:
-                    best[index] = hit
+            wanted = [one for nth in left if (one := asked[nth]) is not None]
+            hits: defaultdict[int, list[Hit]] = defaultdict(list)
+            for hit in self.find(connection, wanted, within) if wanted else ():
+                hits[left[hit.nth]].append(hit)
+            best |= {nth: found for nth, some in hits.items() if (found := _choose(told[nth], some))}
+            left = [nth for nth in left if nth not in best]
         return best
+
+    def _otherwise(
+        self,
+        connection: Connection,
+        told: Sequence[Said],
+        known: Mapping[int, Key | Place],
+        left: Iterable[int],
+    ) -> dict[int, list[Hit]]:
+        """What is known to be about a delivery, and what is matched by its phone."""
+        places = {nth: one for nth, one in known.items() if isinstance(one, Place)}
+        keys = {nth: one.key if isinstance(one, Place) else one for nth, one in known.items()}
+        found: defaultdict[int, list[Hit]] = defaultdict(list)
+        for hit in self.find_whole(connection, [Wanted(nth, keys.get(nth), told[nth]) for nth in left]):
+            part = places[hit.nth].part if hit.nth in places else hit.part
+            found[hit.nth].append(hit._replace(part=part))
+        chosen = {
+            nth: hits if hits[0].part == WHOLE or nth in known else _choose(told[nth], hits)
+            for nth, hits in found.items()
+        }
+        return {nth: hits for nth, hits in chosen.items() if hits}
+
+    def _past(
+        self, connection: Connection, told: Sequence[Said], hits: Mapping[int, Sequence[Hit]]
+    ) -> dict[Key, _Past]:
+        """What the journals tell of those few deliveries of which the receipts alone do not say enough."""
+        found: dict[Key, _Past] = {}
+        for nth, (hit, *_) in hits.items():
+            again = told[nth].status != ReceiptStatus.DELIVERED.value and (hit.resends or hit.state == 0)
+            partly = told[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
+            if (again or partly) and hit.key not in found:
+                requeued_at = _requeued_at(connection, hit.key)
+                found[hit.key] = _Past(requeued_at, _on_way(connection, hit.key, requeued_at))
+        return found
 
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
         changes, rows, known = Changes(), [], []
         for key, moving in outcome.moving.items():
-            hit, new = moving.hit, moving.standing
+            hit, new = moving.hit, moving.standing._replace(on_way=0)
             if new == hit.standing() and moving.done_at == hit.done_at:
                 continue
             masks = (new.delivered, new.relayed, new.failed)
@@ -177,98 +235,95 @@ class Receiving(Matching):
         strike(connection, known)
         self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
 
-    # ---- matched by the phone of an unknown delivery ----------------------------------------------------
 
-    def _settle_unknowns(self, connection: Connection, said: Sequence[Said], moment: Moment) -> set[int]:
-        """Receipts whose reference nobody knows, for a phone with one unknown delivery on the link: its own.
-
-        The reference is recorded as that delivery's next part, and the receipt applied as any other.
-        """
-        settled: set[int] = set()
-        for index, one in enumerate(said):
-            key = self._only_unknown(connection, one)
-            if key is not None:
-                self._learn(connection, key, one)
-                settled.add(index)
-        found = [said[index] for index in sorted(settled)]
-        if found:
-            self._settle(connection, found, moment, matched_at=self.now_ms(connection))
-        return settled
-
-    def _only_unknown(self, connection: Connection, one: Said) -> Key | None:
-        if one.phone is None or one.reference is None:
-            return None
-        u = unknowns.c
-        query = select(u.campaign_id, u.batch_id, u.seq).where(
-            u.phone == one.phone, u.group_id == one.group_id
-        )
-        found = connection.execute(query.limit(2)).all()
-        return Key(*found[0]) if len(found) == 1 else None
-
-    def _learn(self, connection: Connection, key: Key, one: Said) -> None:
-        """Record the reference as the first part that has none; taken once all parts have theirs."""
-        s, d = submissions.c, deliveries.c
-        same = [s.campaign_id == key.campaign_id, s.batch_id == key.batch_id, s.seq == key.seq]
-        named = select(s.part).where(*same, s.reference.is_not(None))
-        have = {row.part for row in connection.execute(named)}
-        own = [d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq]
-        row = connection.execute(select(deliveries).where(*own).with_for_update()).one()
-        free = [part for part in range(row.parts) if part not in have]
-        part = free[0] if free else 0
-        at = self.now_ms(connection)
-        taken_at = (at, one.lane_id, one.group_id, int(ResultKind.SETTLED))
-        learnt = (*key, 0, part, *taken_at, one.reference, "", None)
-        self.add_missing(connection, submissions, SUBMISSION, [learnt])
-        if len(free) <= 1 and row.state == DeliveryState.UNKNOWN:
-            taken = {"state": DeliveryState.SUBMITTED, "reason": 0}
-            connection.execute(update(deliveries).where(*own).values(taken))
-            changes = Changes()
-            where = (row.campaign_id, row.run_id, row.batch_id, row.area)
-            changes.move(where, (row.state, row.reason), (DeliveryState.SUBMITTED, 0), row.segments)
-            changes.write(connection, self)
-            strike(connection, [key])
+def _today(one: Said, moment: Moment) -> Said:
+    """With the receipt group that its lane is in now: groups change, and links are renamed."""
+    return one._replace(group_id=moment.groups.get(one.lane_id, one.group_id))
 
 
-def _said(arrival: Arrival, now: int) -> Said:
-    receipt, lane = arrival.receipt, arrival.lane
-    return Said(
-        now,
-        clock.to_ms_or_none(receipt.done_at),
-        int(receipt.phone) if receipt.phone else None,
-        lane.id,
-        lane.group_id,
-        int(receipt.level),
-        int(receipt.reason),
-        receipt.status.value,
-        receipt.reference,
-        receipt.code[:80],
-        receipt.raw,
-    )
+def _pause(tries: int) -> int:
+    if tries < _PATIENT_TRIES:
+        return min(_FIRST_LOOK_MS << min(tries, 20), _SLOWEST_LOOK_MS)
+    return min(_SLOWEST_LOOK_MS << min(tries - _PATIENT_TRIES, 5), DAY_MS)
 
 
-def _wanted(nth: int, one: Said, about: Key | None) -> Wanted:
-    at = one.done_at or one.received_at
-    return Wanted(nth, about, one.group_id, one.phone, at, one.done_at is not None, one.reference is not None)
+def _asked(one: Said, late: bool) -> Asked | None:
+    if one.reference is None:
+        return None
+    late = late and one.phone is not None
+    return Asked(one.group_id, one.reference, one.phone, *(one.any_age if late else one.window))
 
 
-def _weigh(outcome: _Outcome, one: Said, hit: Hit) -> None:
+def _repeated(told: Sequence[Said]) -> set[str]:
+    """References that receipts for several numbers bear: the phone says more than they do."""
+    phones: defaultdict[str, set[int]] = defaultdict(set)
+    for one in told:
+        if one.reference is not None and one.phone is not None:
+            phones[one.reference].add(one.phone)
+    return {reference for reference, some in phones.items() if len(some) > 1}
+
+
+def _choose(one: Said, hits: Sequence[Hit]) -> list[Hit]:
+    """The parts of the newest message that was sent before; where but times in doubt fit, of the only one."""
+    if hits[0].crowd >= CROWD:
+        return []
+    sure = [hit for hit in hits if one.made - VALIDITY_MS <= hit.at <= one.sure + _slack(hit)]
+    if not sure and len({hit.key for hit in hits}) > 1:
+        return []
+    pool = sure or [hit for hit in hits if _waits(one, hit)]
+    newest = max(pool, key=lambda hit: hit.at, default=None)
+    if newest is None:
+        return []
+    return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
+
+
+def _slack(hit: Hit) -> int:
+    """A reference that was learnt is recorded later than its message was sent."""
+    return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
+
+
+def _waits(one: Said, hit: Hit) -> bool:
+    """Times of another zone are borne; one that comes weeks late moves only what still waits for it."""
+    of_late = hit.at >= one.made - VALIDITY_MS
+    return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
+
+
+def _requeued_at(connection: Connection, key: Key) -> int:
+    t = turns.c
+    own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
+    query = select(func.max(t.at)).where(*own, t.kind == int(Turn.REQUEUED))
+    return connection.execute(query).scalar() or 0
+
+
+def _on_way(connection: Connection, key: Key, since: int) -> int:
+    """The parts of which receipts of this sending said that they are on their way."""
+    r = receipts.c
+    own = (r.campaign_id == key.campaign_id, r.batch_id == key.batch_id, r.seq == key.seq)
+    query = select(r.part).where(*own, r.status == _ON_ITS_WAY, r.changed, r.received_at >= since)
+    return sum(1 << part for part in set(connection.execute(query).scalars()))
+
+
+def _weigh(outcome: _Outcome, one: Said, hits: Sequence[Hit], past: _Past) -> None:
     """Apply one receipt to its delivery, in memory."""
-    key = Key(hit.campaign_id, hit.batch_id, hit.seq)
-    moving = outcome.moving.setdefault(key, _Moving(hit, hit.standing(), hit.done_at))
+    hit = hits[0]
+    fresh = _Moving(hit, hit.standing()._replace(on_way=past.on_way), hit.done_at)
+    moving = outcome.moving.setdefault(hit.key, fresh)
     old = new = moving.standing
     status, level = ReceiptStatus(one.status), ReceiptLevel(one.level)
-    spoken_of = range(hit.parts) if hit.part == WHOLE else (hit.part,)
-    for part in spoken_of:
+    spoken_of = range(hit.parts) if hit.part == WHOLE else [each.part for each in hits]
+    # That an earlier sending failed, or is on its way, says nothing of the one that was ordered since.
+    over = hit.part != WHOLE and hit.at < past.requeued_at and status is not ReceiptStatus.DELIVERED
+    for part in () if over else spoken_of:
         new = apply_receipt(new, part, status, level, one.reason)
     moving.standing, changed = new, new != old
     if changed:
         moving.done_at = max(moving.done_at or 0, one.done_at or one.received_at)
     _note(outcome.applied, one, hit, (old, new))
-    outcome.journal += [(*key, part, changed, *one, outcome.matched_at) for part in spoken_of]
+    outcome.journal += [(*hit.key, part, changed, *one, outcome.matched_at) for part in spoken_of]
     if changed and not hit.submitted:
         at = outcome.matched_at or one.received_at
         settled = (at, one.lane_id, one.group_id, int(ResultKind.SETTLED), None, None, None)
-        outcome.learnt.append((*key, 0, 0, *settled))
+        outcome.learnt.append((*hit.key, 0, 0, *settled))
 
 
 def _note(applied: Applied, one: Said, hit: Hit, moved: tuple[Standing, Standing]) -> None:

@@ -8,14 +8,17 @@ from typing import Any
 from sqlalchemy import Connection, Table, and_, select
 
 from app import clock
-from app.ledger.contract import Lane, Lease
+from app.ledger.contract import Lane, Lease, ResultKind
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
 from app.ledger.results import Results
+from app.ledger.said import VALIDITY_MS
 from app.ledger.store import (
+    CROWD,
     FURTHEST_US,
     SUBMISSION,
     TALLY,
+    Asked,
     Claim,
     Company,
     Grip,
@@ -31,7 +34,7 @@ from app.states import CampaignState, DeliveryState, LaneState, RunState
 
 _TAKE = """
     UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, lane_id = coalesce(?, lane_id),
-           lease_until = ?
+           lease_until = ?, taken_at = CASE WHEN ? IS NULL THEN taken_at ELSE coalesce(taken_at, ?) END
      WHERE (campaign_id, batch_id, first_seq) = (?, ?, ?)
     RETURNING campaign_id, batch_id, run_id, first_seq, last_seq, watermark, pass_no, attempt
 """
@@ -60,13 +63,18 @@ _IN_STATE = """
     SELECT seq FROM deliveries
      WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? AND state = ? AND reason = 0
 """
-_FIND = """
+_FIND = f"""
     SELECT s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
-           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed
+           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
+           s.attempt, s.result
       FROM submissions s
-      JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
-     WHERE s.reference = ? AND s.group_id = ? AND d.phone = coalesce(?, d.phone)
-"""
+      JOIN lanes l ON l.id = s.lane_id AND l.group_id = ?2
+      CROSS JOIN deliveries d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
+     WHERE s.reference = ?1 AND s.at >= ?3
+       AND s.at <= ?4 + CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END
+     LIMIT {CROWD}
+"""  # noqa: S608 - constants of ours; values are bound
+_PHONE = Hit._fields.index("phone") - 1
 _STANDING = """
     UPDATE deliveries SET state = ?, reason = ?, delivered = ?, relayed = ?, failed = ?, done_at = ?
      WHERE campaign_id = ? AND batch_id = ? AND seq = ?
@@ -128,7 +136,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
         if due is None:
             return None
-        values = (claim.owner, claim.lane_id, now + claim.lease_ms, *due[:3])
+        values = (claim.owner, claim.lane_id, now + claim.lease_ms, claim.lane_id, now, *due[:3])
         taken = connection.exec_driver_sql(_TAKE, values).one()
         return OpenChunk._make((*taken, due.lane_id, due.state == 1))
 
@@ -176,18 +184,16 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         return Written(there, early=bool(company.references))
 
     def find(
-        self,
-        connection: Connection,
-        asked: Sequence[tuple[int, str, int | None]],
-        within: Sequence[int] | None = None,
+        self, connection: Connection, asked: Sequence[Asked], within: Sequence[int] | None = None
     ) -> list[Hit]:
-        """Read the deliveries of these (group_id, reference, phone if stated), which all lie in one place."""
+        """Read the deliveries of these submissions, which all lie in one place."""
         raw: Any = connection.connection.driver_connection
-        return [
-            Hit(nth, *row)
-            for nth, (group, reference, phone) in enumerate(asked)
-            for row in raw.execute(_FIND, (reference, group, phone))
-        ]
+        found: list[Hit] = []
+        for nth, one in enumerate(asked):
+            rows = raw.execute(_FIND, (one.reference, one.group_id, one.earliest, one.latest)).fetchall()
+            own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)
+            found += [Hit(*(nth, *row, len(rows))) for row in own]
+        return found
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""

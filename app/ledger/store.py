@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
-from app.ledger.contract import Lane, Lease
-from app.models import erasures, receipts, tallies
+from app.ledger.contract import Key, Lane, Lease
+from app.models import erasures, lanes, receipts, tallies
 from app.states import DeliveryState, Standing
 
 Row = tuple[Any, ...]
@@ -83,12 +83,24 @@ class Grip(NamedTuple):
 class Moment(NamedTuple):
     """The time on the shared clock, and the campaigns that are being erased: no receipt moves them.
 
-    open: campaigns under way, which nearly all receipts are about; None where all lie in one place.
+    groups: the receipt group of each lane, as it is now; open: campaigns of which something was sent lately,
+    which nearly all receipts are about, None where all lie in one place.
     """
 
     now: int
     closed: frozenset[int]
+    groups: Mapping[int, int]
     open: tuple[int, ...] | None = None
+
+
+class Asked(NamedTuple):
+    """What a submission is looked for by: of a lane of the group, recorded between these two times."""
+
+    group_id: int
+    reference: str
+    phone: int | None
+    earliest: int
+    latest: int
 
 
 class Recorded(NamedTuple):
@@ -119,6 +131,9 @@ class Company(NamedTuple):
 
 
 WHOLE = -1  # in place of a part: the receipt speaks of the whole message
+# So many submissions of one reference are looked at: more than a message has parts. Where there are more, the
+# reference says nothing, and the phone is asked for instead.
+CROWD = 16
 
 
 class Hit(NamedTuple):
@@ -142,7 +157,16 @@ class Hit(NamedTuple):
     delivered: int
     relayed: int
     failed: int
+    resends: int = 0
+    attempt: int = 0  # of the submission
+    result: int = 0  # of the submission, see ResultKind
+    crowd: int = 1  # how many submissions of the reference were found, of CROWD
     submitted: bool = True  # some submission of it is written down
+
+    @property
+    def key(self) -> Key:
+        """The delivery's name."""
+        return Key(self.campaign_id, self.batch_id, self.seq)
 
     def standing(self) -> Standing:
         """The part that states.py reasons on."""
@@ -212,12 +236,9 @@ class Store(ABC):
 
     @abstractmethod
     def find(
-        self,
-        connection: Connection,
-        asked: Sequence[tuple[int, str, int | None]],
-        within: Sequence[int] | None = None,
+        self, connection: Connection, asked: Sequence[Asked], within: Sequence[int] | None = None
     ) -> list[Hit]:
-        """Lock and read the deliveries of these (group_id, reference, phone if stated), in key order.
+        """Lock and read the deliveries of these submissions, in key order: of the phone, where one is stated.
 
         within: in these campaigns; None: in all there are.
         """
@@ -230,7 +251,8 @@ class Store(ABC):
         """What a group of receipts begins with."""
         e = erasures.c
         closed = select(e.subject_id).where(e.kind == "campaign", e.ended_at.is_(None))
-        return Moment(self.now_ms(connection), frozenset(connection.execute(closed).scalars()))
+        groups = {row.id: row.group_id for row in connection.execute(select(lanes.c.id, lanes.c.group_id))}
+        return Moment(self.now_ms(connection), frozenset(connection.execute(closed).scalars()), groups)
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]

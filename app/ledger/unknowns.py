@@ -62,7 +62,9 @@ def enlist(connection: Connection, store: Store, lost: Sequence[Lost], lane_id: 
     store.add_missing(connection, unknowns, _COLUMNS, rows)
     take_down(connection, store, [Key(*item[:3]) for item in lost], Mark(Turn.LOST))
     phones = [item.phone for item in lost]
-    connection.execute(update(quarantine).where(quarantine.c.phone.in_(phones)).values(try_at=now))
+    # Whoever looks at one of these has locked it, and may wait for a delivery that we hold: it is passed by.
+    some = select(quarantine.c.id).where(quarantine.c.phone.in_(phones)).with_for_update(skip_locked=True)
+    connection.execute(update(quarantine).where(quarantine.c.id.in_(some)).values(try_at=now))
 
 
 class Mark(NamedTuple):

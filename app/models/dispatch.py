@@ -26,7 +26,9 @@ lanes = Table(
     Column("name", String(40), nullable=False, unique=True),
     Column("carrier", String(40), nullable=False),
     Column("receipt_group", String(40), nullable=False),
-    Column("group_id", SmallInteger, nullable=False),  # id of the first lane of the receipt group
+    # Where it connects and as whom: the same under another name is the same account.
+    Column("account", String(200)),
+    Column("group_id", SmallInteger, nullable=False),  # id of the first lane of the receipt group or account
     Column("segments_per_second", Float, nullable=False),
     Column("receipt_level", SmallInteger, nullable=False),
     # One reference and one receipt for a message, however many parts it has.
@@ -103,6 +105,7 @@ chunks = Table(
     Column("owner", String(80)),
     Column("lane_id", SmallInteger),
     Column("lease_until", Ms),
+    Column("taken_at", Ms),  # when a lane first took it: nothing of it was sent before
     Index(
         "ix_chunks_open",
         *("run_id", "not_before", "batch_id", "first_seq"),  # the order in which they are claimed

@@ -165,8 +165,9 @@ def _turn(story: _Story, turned: Turned) -> None:
 
 
 def _receive(story: _Story, said: Said) -> None:
+    """What changed nothing changes nothing here: it was repeated, or spoke of an earlier sending."""
+    if not said.changed:
+        return
     status, level = ReceiptStatus(said.status), ReceiptLevel(said.level)
-    old = story.standing
-    story.standing = apply_receipt(old, said.part, status, level, said.reason)
-    if said.changed:
-        story.done_at = max(story.done_at or 0, said.done_at)
+    story.standing = apply_receipt(story.standing, said.part, status, level, said.reason)
+    story.done_at = max(story.done_at or 0, said.done_at)

@@ -1,0 +1,125 @@
+"""References that nobody knew, learnt from receipts: of an unknown delivery, where one alone can be meant."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, func, select, update
+
+from app.ledger.contract import Key, ResultKind, Turn
+from app.ledger.matching import Matching, sent_after
+from app.ledger.said import Said
+from app.ledger.store import SUBMISSION, Moment
+from app.ledger.tallies import Changes
+from app.ledger.unknowns import strike
+from app.models import deliveries, submissions, turns, unknowns
+from app.states import DeliveryState
+
+
+class Place(NamedTuple):
+    """The part of a delivery that a receipt speaks of."""
+
+    key: Key
+    part: int
+
+
+class _Sending(NamedTuple):
+    """A delivery's present sending: after how many others, its known references, the parts that have one."""
+
+    number: int
+    references: dict[str, int]
+    named: frozenset[int]
+
+
+class Learning(Matching):
+    """learn."""
+
+    def learn(self, connection: Connection, said: Sequence[Said], moment: Moment) -> dict[int, Place]:
+        """Record the references of these receipts; whose deliveries they are, by their place in `said`.
+
+        A receipt that comes twice names one part, not two; a delivery learns none where each of its parts has
+        a reference of its own.
+        """
+        found: dict[int, Place] = {}
+        listed = _listed(connection, [one.phone for one in said if one.phone is not None])
+        for index, one in enumerate(said):
+            key = _meant(one, listed.get(one.phone or 0, ()), moment)
+            place = self._learn(connection, key, one) if key is not None else None
+            if place is not None:
+                found[index] = place
+        return found
+
+    def _learn(self, connection: Connection, key: Key, one: Said) -> Place | None:
+        """Record the reference as the first part that has none; taken once all parts have theirs."""
+        d = deliveries.c
+        own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
+        # Locked first: another look may be learning from the same receipts.
+        locked = select(deliveries).where(*own, d.state.in_((DeliveryState.UNKNOWN, DeliveryState.SUBMITTED)))
+        row = connection.execute(locked.with_for_update(key_share=True)).first()
+        if row is None or one.reference is None:
+            return None
+        sending = _sending(connection, key)
+        if one.reference in sending.references:
+            return Place(key, sending.references[one.reference])
+        free = sorted(set(range(row.parts)) - sending.named)
+        if not free or row.state != DeliveryState.UNKNOWN:
+            return None
+        self._record(connection, Place(key, free[0]), one, sending)
+        if len(free) == 1:
+            self._was_taken(connection, row)
+        return Place(key, free[0])
+
+    def _record(self, connection: Connection, place: Place, one: Said, sending: _Sending) -> None:
+        # Carriers' own answers are numbered from 1 up; what is learnt has a number below for each sending.
+        head = (*place.key, -sending.number, place.part)
+        taken = (self.now_ms(connection), one.lane_id, one.group_id, int(ResultKind.SETTLED))
+        self.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
+
+    def _was_taken(self, connection: Connection, row: Any) -> None:
+        key, d = Key(row.campaign_id, row.batch_id, row.seq), deliveries.c
+        own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
+        taken = {"state": DeliveryState.SUBMITTED, "reason": 0}
+        connection.execute(update(deliveries).where(*own).values(taken))
+        changes, where = Changes(), (row.campaign_id, row.run_id, row.batch_id, row.area)
+        changes.move(where, (row.state, row.reason), (DeliveryState.SUBMITTED, 0), row.segments)
+        changes.write(connection, self)
+        strike(connection, [key])
+
+
+def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any]]:
+    """The unknown deliveries to these numbers, and since when each may have been sent."""
+    u = unknowns.c
+    found: defaultdict[int, list[Any]] = defaultdict(list)
+    for start in range(0, len(phones), 500):
+        columns = (u.campaign_id, u.batch_id, u.seq, u.phone, u.lane_id, u.since)
+        query = select(*columns, sent_after(u).label("sent_after"))
+        for row in connection.execute(query.where(u.phone.in_(phones[start : start + 500]))):
+            found[row.phone].append(row)
+    return found
+
+
+def _meant(one: Said, listed: Sequence[Any], moment: Moment) -> Key | None:
+    """The only one of these that the receipt can be about: of its account, and of its time."""
+    if one.reference is None:
+        return None
+    near = [
+        row
+        for row in listed
+        if moment.groups.get(row.lane_id) == one.group_id and one.about(row.sent_after, row.since)
+    ]
+    if len(near) != 1 or near[0].campaign_id in moment.closed:
+        return None
+    return Key(near[0].campaign_id, near[0].batch_id, near[0].seq)
+
+
+def _sending(connection: Connection, key: Key) -> _Sending:
+    s, t = submissions.c, turns.c
+    own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
+    again = select(func.max(t.at), func.count()).where(*own, t.kind == int(Turn.REQUEUED))
+    since, number = connection.execute(again).one()
+    mine = (s.campaign_id == key.campaign_id, s.batch_id == key.batch_id, s.seq == key.seq)
+    named = select(s.reference, s.part).where(*mine, s.reference.is_not(None), s.at >= (since or 0))
+    rows = connection.execute(named).all()
+    return _Sending(number, {row.reference: row.part for row in rows}, frozenset(row.part for row in rows))

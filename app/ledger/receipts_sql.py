@@ -1,0 +1,84 @@
+"""PostgreSQL's statements for receipts: find what they speak of, move it, look at quarantine again."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from app.clock import DAY_MS
+from app.ledger.arrays import Row, shape, spread
+from app.ledger.contract import ResultKind
+from app.ledger.said import VALIDITY_MS
+from app.ledger.store import CROWD
+from app.models import deliveries
+
+NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+ASKED = (
+    *(("nth", "int"), ("group_id", "smallint"), ("reference", "text"), ("phone", "bigint")),
+    *(("earliest", "bigint"), ("latest", "bigint")),
+)
+# A learnt reference is recorded later than its message was sent.
+_LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END"
+FIND = f"""
+    SELECT v.nth, s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
+           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
+           s.attempt, s.result, s.crowd
+      FROM ({{asked}}) AS v
+      CROSS JOIN LATERAL (SELECT f.*, count(*) OVER ()::int AS crowd FROM (
+        SELECT s.campaign_id, s.batch_id, s.seq, s.at, s.part, s.attempt, s.result
+          FROM submissions{{own}} s JOIN lanes l ON l.id = s.lane_id AND l.group_id = v.group_id
+         WHERE s.reference = v.reference AND s.at >= v.earliest AND s.at <= v.latest + {_LATER}
+         LIMIT {CROWD}) AS f) AS s
+      JOIN deliveries{{own}} d ON d.campaign_id = s.campaign_id AND d.batch_id = s.batch_id AND d.seq = s.seq
+           AND d.phone = coalesce(v.phone, d.phone)
+     ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
+"""  # noqa: S608 - constants of ours; values are bound
+# Each campaign's table by name: by a condition the server would open those of all campaigns there ever were.
+_STANDING = """
+    UPDATE deliveries_c{campaign} d
+       SET state = v.state, reason = v.reason, done_at = v.done_at,
+           delivered = v.delivered, relayed = v.relayed, failed = v.failed
+      FROM ({rows}) AS v
+     WHERE d.campaign_id = v.campaign_id AND d.batch_id = v.batch_id AND d.seq = v.seq
+"""
+# No message is tried by a carrier for longer, so nearly all receipts are about runs that ended since.
+_LATELY_MS = VALIDITY_MS + DAY_MS
+MOMENT = f"""
+    WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL)
+    SELECT {NOW}, ARRAY(SELECT id FROM closed),
+           ARRAY(SELECT id::int FROM lanes ORDER BY id), ARRAY(SELECT group_id::int FROM lanes ORDER BY id),
+           ARRAY(SELECT DISTINCT campaign_id FROM runs
+                  WHERE state <> 'planned' AND (ended_at IS NULL OR ended_at > {NOW} - {_LATELY_MS})
+                    AND campaign_id NOT IN (SELECT id FROM closed)
+                    AND to_regclass('submissions_c' || campaign_id) IS NOT NULL
+                    AND to_regclass('deliveries_c' || campaign_id) IS NOT NULL ORDER BY campaign_id)
+"""  # noqa: S608 - constants of ours; values are bound
+QUARANTINED = """
+    SELECT id, tries, received_at, done_at, phone, lane_id, group_id, level, reason, status, reference, code,
+           raw
+      FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+"""
+WHICH = {"try_at": "try_at <= %(one)s", "reference": "reference = ANY(%(all)s)"}
+_STANDINGS = (
+    "campaign_id",
+    "batch_id",
+    "seq",
+    "state",
+    "reason",
+    "delivered",
+    "relayed",
+    "failed",
+    "done_at",
+)
+
+
+def moved(rows: Sequence[Row]) -> list[tuple[str, dict[str, object]]]:
+    """The UPDATE of each campaign among these rows, and its parameters."""
+    of: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        of[row[0]].append(row)
+    made = []
+    for campaign, some in sorted(of.items()):
+        sql, values = spread(f"v{campaign:d}_", shape(deliveries, _STANDINGS), some)
+        made.append((_STANDING.format(campaign=f"{campaign:d}", rows=sql), values))
+    return made

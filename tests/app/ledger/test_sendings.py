@@ -1,0 +1,182 @@
+"""A receipt moves only what its own sending made, over any link of the account that sent it."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import select, update
+
+from app import clock
+from app.clock import DAY_MS
+from app.db import Database
+from app.dispatch.lanes import LinkFacts, register
+from app.ledger.contract import Arrival, Key, Lane, Outcome
+from app.models import (
+    quarantine,
+    runs,
+    unknowns,
+)
+from app.reports.verify import verify
+from app.states import DeliveryState, RunState
+from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
+from tests.app.ledger.test_matching import again, count, sent, state
+from tests.app.ledger.times import apply, killed, look_again, passes, said
+from tests.app.world import FIRST_PHONE, World, accepted, build
+
+GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
+ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
+SUBMITTED, DELIVERED, UNKNOWN = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN
+QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
+
+
+# ---- sendings --------------------------------------------------------------------------------------------
+
+
+def test_one_part_on_its_way_is_not_the_whole_message(db: Database) -> None:
+    world = sent(db, Unknown("no answer", ("a", "b")), count=1)
+    assert apply(world, said(world, "a", ON_ITS_WAY)) == (1, 1, 0)
+    assert apply(world, said(world, "a", ON_ITS_WAY)) == (1, 0, 0)
+    assert (state(world), count(db, unknowns)) == (UNKNOWN, 1)
+    assert apply(world, said(world, "b", ON_ITS_WAY)) == (1, 1, 0)
+    assert (state(world), count(db, unknowns)) == (SUBMITTED, 0)
+    assert verify(db, world.ledger) == []
+
+
+def test_a_part_delivered_and_the_other_on_its_way_were_taken(db: Database) -> None:
+    world = sent(db, Unknown("no answer", ("a", "b")), count=1)
+    apply(world, said(world, "b", ON_ITS_WAY))
+    apply(world, said(world, "a"))
+    assert state(world) == UNKNOWN  # nothing new was said of the other part since
+    apply(world, said(world, "b"))
+    assert state(world) == DELIVERED
+
+
+@pytest.mark.parametrize("sent_again", [False, True])
+def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since(
+    db: Database, sent_again: bool
+) -> None:
+    world = sent(db, Unknown("no answer", ("first",)), count=1)
+    passes(db, 0.01)
+    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    lease = world.claim() if sent_again else None
+    if lease:
+        db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    assert apply(world, said(world, "first", BAD)) == (1, 0, 0)
+    assert apply(world, said(world, "first", ON_ITS_WAY)) == (1, 0, 0)
+    assert state(world) == (SUBMITTED if lease else QUEUED)
+    assert verify(db, world.ledger) == []
+    assert apply(world, said(world, "first")) == (1, 1, 0)  # it has arrived: nothing more is to be sent
+    assert state(world) == DELIVERED
+
+
+def test_a_row_of_quarantine_that_is_being_looked_at_keeps_no_lane_waiting(new_postgresql_url: str) -> None:
+    """Else one waits for the other: the look for the delivery, the lane for the receipts of its phone."""
+    db = Database(new_postgresql_url)
+    try:
+        world = killed(db)
+        apply(world, said(world, "x1"))
+        with db.engine.begin() as looking:
+            looking.execute(select(quarantine).with_for_update())
+            db.write(lambda c: c.exec_driver_sql("SET LOCAL lock_timeout = '2s'"))
+            assert world.claim("heir")
+        assert state(world) == UNKNOWN
+    finally:
+        db.close()
+
+
+def test_receipts_of_a_run_that_is_sent_long_since_are_looked_for_last(new_postgresql_url: str) -> None:
+    """A run that waits for one receipt for ever costs no other run's receipts anything."""
+    db = Database(new_postgresql_url)
+    try:
+        old = sent(db, Accepted(("old",)))
+        passes(db, 30)
+        ended = {"state": RunState.SENT.value, "ended_at": clock.now_ms() - 30 * DAY_MS}
+        db.write(lambda c: c.execute(update(runs).values(ended)))
+        new = again(old, Accepted(("new",)))
+
+        def opened(c: object) -> set[str]:
+            new.ledger.apply(c, [said(new, "new")])  # type: ignore[arg-type]
+            held = "SELECT relation::regclass::text FROM pg_locks WHERE pid = pg_backend_pid()"
+            return {str(row[0]) for row in c.exec_driver_sql(held)}  # type: ignore[attr-defined]
+
+        tables = db.write(opened)
+        assert f"deliveries_c{new.campaign}" in tables
+        assert not {f"deliveries_c{old.campaign}", f"submissions_c{old.campaign}"} & tables
+    finally:
+        db.close()
+
+
+# ---- accounts --------------------------------------------------------------------------------------------
+
+
+def link(db: Database, name: str, group: str | None = None, account: str | None = None) -> Lane:
+    """The lane of a link as a worker that starts registers it."""
+    facts = LinkFacts(name, "viettel", group or name, 100.0, ReceiptLevel.HANDSET, account=account)
+    return db.write(register, facts)
+
+
+def sent_over(db: Database, lane: Lane, count_: int = 4) -> World:
+    world = build(db, count_)
+    world.lane = lane
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, lane, lease, accepted(lease.items), None, 30.0)
+    return world
+
+
+def by(lane: Lane, world: World, reference: str, place: int) -> Arrival:
+    return said(world, reference, phone=FIRST_PHONE + place)._replace(lane=lane)
+
+
+def test_a_mended_receipt_group_holds_for_what_was_sent_and_received_before(db: Database) -> None:
+    first, second = link(db, "viettel-a"), link(db, "viettel-b")
+    world = sent_over(db, second)
+    assert apply(world, by(first, world, "m2", 0), by(first, world, "m3", 1)) == (0, 0, 2)
+    first, second = link(db, "viettel-a", "viettel"), link(db, "viettel-b", "viettel")
+    assert apply(world, by(first, world, "m4", 2), by(second, world, "m5", 3)) == (2, 2, 0)
+    look_again(world, times=1)
+    assert world.states() == {int(DELIVERED): 4}
+
+
+def test_what_a_link_sent_under_its_old_name_is_found_under_the_new_one(db: Database) -> None:
+    old = link(db, "viettel-a", account="smpp loa@smsc.viettel:2775")
+    world = sent_over(db, old)
+    other = link(db, "viettel-c", account="smpp other@smsc.viettel:2775")
+    new = link(db, "viettel-main", account="smpp loa@smsc.viettel:2775")
+    assert apply(world, by(other, world, "m2", 0)) == (0, 0, 1)
+    assert apply(world, *[by(new, world, f"m{n + 2}", n) for n in range(4)]) == (4, 4, 0)
+
+
+def test_an_unknown_message_of_the_old_name_is_settled_over_the_new_one(db: Database) -> None:
+    old = link(db, "viettel-a", account="smpp loa@smsc.viettel:2775")
+    world = build(db, 1)
+    world.lane = old
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    lost = [Outcome(lease.items[0], Unknown("no answer"))]
+    db.write(world.ledger.record, old, lease, lost, None, 30.0)
+    new = link(db, "viettel-main", account="smpp loa@smsc.viettel:2775")
+    apply(world, by(new, world, "x1", 0))
+    look_again(world)
+    assert state(world) == DELIVERED
+
+
+# ---- costs -----------------------------------------------------------------------------------------------
+
+
+def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: Database) -> None:
+    """Each receipt is found by its phone then, of which there is one."""
+    world = build(db, 300, chunk=300)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    same = [Outcome(item, Accepted(("0",))) for item in lease.items]
+    db.write(world.ledger.record, world.lane, lease, same, None, 30.0)
+    rest = [said(world, "0", phone=FIRST_PHONE + n) for n in range(1, 300)]
+    assert apply(world, said(world, "0")) == (1, 1, 0)
+    assert apply(world, *rest) == (299, 299, 0)
+    assert apply(world, *rest) == (299, 0, 0)
+    assert apply(world, said(world, "0", phone=None)) == (0, 0, 1)  # it could be any
+    assert world.states() == {int(DELIVERED): 300}
+    assert verify(db, world.ledger) == []

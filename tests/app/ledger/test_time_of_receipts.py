@@ -1,0 +1,235 @@
+"""A receipt moves only what it can be about: sent after it was made, by that sending, on that account."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert, update
+
+from app import clock
+from app.db import Database
+from app.ledger.contract import Intention, Key, Outcome
+from app.models import (
+    erasures,
+    quarantine,
+    runs,
+    unknowns,
+)
+from app.reports.verify import verify
+from app.states import DeliveryState, RunState
+from carriers.contract import Accepted, ReceiptStatus, Unknown
+from tests.app.ledger.test_matching import again, count, sent, state
+from tests.app.ledger.times import apply, killed, look_again, notice, passes, said
+from tests.app.world import FIRST_PHONE, accepted, build
+
+GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
+ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
+SUBMITTED, DELIVERED, UNKNOWN = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN
+QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
+
+
+# ---- unknown messages ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [-40.0, -1.0, None], ids=["done-weeks-ago", "done-yesterday", "no-time"])
+@pytest.mark.parametrize("reference", ["another", None], ids=["named", "nameless"])
+def test_a_receipt_from_before_the_sending_settles_no_unknown(
+    db: Database, reference: str | None, days: float | None
+) -> None:
+    world = build(db, 1)
+    db.write(world.ledger.open_campaign, world.campaign)
+    assert apply(world, said(world, reference, days=days)) == (0, 0, 1)
+    passes(db, 40 if days is None else 0.5)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(
+        world.ledger.record, world.lane, lease, [Outcome(lease.items[0], Unknown("no answer"))], None, 30.0
+    )
+    look_again(world)
+    assert (state(world), count(db, unknowns), count(db, quarantine)) == (UNKNOWN, 1, 1)
+    world.check()
+
+
+def test_a_receipt_that_comes_today_and_tells_of_weeks_ago_settles_no_unknown(db: Database) -> None:
+    world = sent(db, Unknown("no answer"), count=1)
+    assert apply(world, said(world, "old", days=-40), said(world, None, days=-40)) == (0, 0, 2)
+    look_again(world)
+    assert (state(world), count(db, unknowns)) == (UNKNOWN, 1)
+
+
+def test_a_receipt_weeks_after_an_unknown_was_noticed_is_of_something_else(db: Database) -> None:
+    world = sent(db, Unknown("no answer"), count=1)
+    passes(db, 20)
+    assert apply(world, said(world, "new"), said(world, None)) == (0, 0, 2)
+    look_again(world)
+    assert state(world) == UNKNOWN
+    assert apply(world, said(world, "late", days=-19.9)) == (
+        0,
+        0,
+        1,
+    )  # but late ones of its own time settle it
+    look_again(world)
+    assert state(world) == DELIVERED
+
+
+def test_an_unknown_whose_own_reference_is_known_learns_no_other(db: Database) -> None:
+    world = sent(db, Unknown("no answer", ("K1",)), count=1)
+    assert apply(world, said(world, "foreign")) == (0, 0, 1)
+    look_again(world)
+    assert (state(world), count(db, unknowns), count(db, quarantine)) == (UNKNOWN, 1, 1)
+    assert apply(world, said(world, "K1")) == (1, 1, 0)
+
+
+def test_the_copy_that_a_person_ordered_feeds_no_later_campaign(db: Database) -> None:
+    """Killed, sent again, both copies delivered: the receipt that nobody knows stays, and settles nothing."""
+    first = killed(db)
+    notice(first)
+    key = Key(first.campaign, first.batch, 2)
+    assert db.write(first.ledger.resend, [key]) == 1
+    lease = first.claim("y")
+    assert lease
+    db.write(first.ledger.record, first.lane, lease, accepted(lease.items), None, 30.0)
+    assert apply(first, said(first, "m2"), said(first, "of-the-first-copy")) == (1, 1, 1)
+    passes(db, 15)
+    second = again(first, Unknown("killed before a byte went out"))
+    look_again(second)
+    assert state(second) == UNKNOWN
+    assert count(db, quarantine) == 1
+
+
+def test_of_two_unknown_ones_the_time_tells_which_is_meant(db: Database) -> None:
+    first = sent(db, Unknown("no answer"), count=1)
+    passes(db, 20)
+    second = again(first, Unknown("no answer"))
+    assert apply(first, said(first, "x1")) == (0, 0, 1)
+    look_again(first)
+    assert (state(first), state(second)) == (UNKNOWN, DELIVERED)
+
+
+@pytest.mark.parametrize("order", [("r1", "r1", "r2"), ("r1", "r2", "r1"), ("r2", "r1", "r1", "r2")])
+@pytest.mark.parametrize("first", [GOOD, ON_ITS_WAY])
+def test_a_receipt_that_is_repeated_after_a_kill_is_one_part_and_not_two(
+    db: Database, order: tuple[str, ...], first: ReceiptStatus
+) -> None:
+    world = killed(db, parts=2)
+    apply(world, said(world, order[0], first), *[said(world, each) for each in order[1:]])
+    if first is ON_ITS_WAY:
+        apply(world, said(world, order[0]))
+    assert world.claim("heir")
+    look_again(world)
+    row = world.delivery(2)
+    assert (row["state"], row["delivered"]) == (DELIVERED, 0b11)
+    assert (count(db, unknowns), count(db, quarantine)) == (0, 0)
+    assert verify(db, world.ledger) == []
+
+
+def test_parts_learnt_of_one_sending_are_not_those_of_the_next(db: Database) -> None:
+    world = killed(db, parts=2)
+    apply(world, said(world, "r1"))
+    notice(world)
+    look_again(world)
+    assert (state(world), count(db, quarantine)) == (UNKNOWN, 0)
+    passes(db, 0.5)
+    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    dead = world.claim(lease_s=0.0)
+    assert dead
+    db.write(world.ledger.record, world.lane, dead, [], Intention(2, 2), -1.0)
+    notice(world)
+    apply(world, said(world, "r3"), said(world, "r4"))
+    look_again(world)
+    assert (state(world), world.delivery(2)["delivered"], count(db, quarantine)) == (DELIVERED, 0b11, 0)
+    assert verify(db, world.ledger) == []
+
+
+def test_a_receipt_for_an_unknown_message_of_a_campaign_under_erasure_waits(db: Database) -> None:
+    world = sent(db, Unknown("no answer"), count=2)
+    begun = {"kind": "campaign", "subject_id": world.campaign, "name": "x", "rule": "campaign", "days": 90}
+    begun |= {"due_at": 0, "counts": {}, "totals": [], "by": "retention", "owner": "eraser"}
+    begun |= {"lease_until": clock.now_ms() + 60_000, "started_at": clock.now_ms()}
+    db.write(lambda c: c.execute(insert(erasures).values(begun)))
+    db.write(world.ledger.detach, world.campaign)
+    assert apply(world, said(world, "x1"), said(world, None, phone=FIRST_PHONE + 1)) == (0, 0, 2)
+    look_again(world)
+    assert (count(db, unknowns), count(db, quarantine)) == (2, 2)
+    assert world.tallied() == {int(UNKNOWN): 2}
+
+
+# ---- references ------------------------------------------------------------------------------------------
+
+
+def test_a_reference_that_is_used_again_belongs_to_the_message_of_its_time(db: Database) -> None:
+    old = sent(db, Accepted(("1",)), count=1)
+    passes(db, 30)
+    # Before today's message is recorded its receipt finds nobody; that of 30 days ago is not touched.
+    assert apply(old, said(old, "1")) == (0, 0, 1)
+    new = again(old, Accepted(("1",)))
+    look_again(new, times=1)
+    assert (state(old), state(new)) == (SUBMITTED, DELIVERED)
+    assert apply(old, said(old, "1", BAD, days=-29.9, phone=None)) == (1, 1, 0)
+    assert apply(old, said(old, "1", BAD, days=-29.9)) == (1, 0, 0)
+    assert (state(old), state(new)) == (UNDELIVERED, DELIVERED)
+
+
+@pytest.mark.parametrize("days", [-30.0, -1.0])
+def test_a_late_receipt_of_another_program_moves_no_message_of_today(db: Database, days: float) -> None:
+    world = sent(db, Accepted(("5",)), count=1)
+    bad = ReceiptStatus.EXPIRED
+    assert apply(world, said(world, "5", bad, days=days, phone=None)) == (0, 0, 1)
+    assert apply(world, said(world, "5", bad, days=days)) == (0, 0, 1)
+    look_again(world, times=14)
+    assert state(world) == SUBMITTED
+
+
+def test_what_waited_for_days_is_not_of_a_message_of_today(db: Database) -> None:
+    world = build(db, 1)
+    db.write(world.ledger.open_campaign, world.campaign)
+    assert apply(world, said(world, "m2", days=None)) == (0, 0, 1)
+    passes(db, 3)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
+    look_again(world)
+    assert (state(world), count(db, quarantine)) == (SUBMITTED, 1)
+
+
+def test_a_newer_message_of_a_finished_run_is_preferred_to_an_older_one_under_way(db: Database) -> None:
+    older = sent(db, Accepted(("7",)), count=1)
+    passes(db, 3)
+    newer = again(older, Accepted(("7",)))
+    over = {"state": RunState.FINISHED.value, "ended_at": clock.now_ms()}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == newer.run).values(over)))
+    assert apply(older, said(older, "7")) == (1, 1, 0)
+    assert (state(older), state(newer)) == (SUBMITTED, DELIVERED)
+
+
+@pytest.mark.parametrize("late", [20, 80])
+def test_a_receipt_weeks_late_moves_its_own_message(db: Database, late: int) -> None:
+    world = sent(db, Accepted(("9",)), count=1)
+    passes(db, late)
+    assert apply(world, said(world, "9", days=-late)) == (1, 1, 0)
+    assert state(world) == DELIVERED
+
+
+def test_a_receipt_weeks_late_that_states_its_own_time_waits_an_hour_first(db: Database) -> None:
+    world = sent(db, Accepted(("9",)), count=1)
+    passes(db, 20)
+    assert apply(world, said(world, "9", days=0)) == (0, 0, 1)
+    look_again(world, times=12)
+    assert state(world) == SUBMITTED
+    look_again(world, times=1)
+    assert (state(world), count(db, quarantine)) == (DELIVERED, 0)
+
+
+@pytest.mark.parametrize("hours", [-7, 7, 0.1])
+def test_a_wrong_zone_or_a_fast_clock_keeps_no_receipt_from_its_message(db: Database, hours: float) -> None:
+    world = sent(db, Accepted(("9",)), count=1)
+    assert apply(world, said(world, "9", days=hours / 24)) == (1, 1, 0)
+
+
+def test_one_reference_for_all_parts_speaks_of_all_of_them(db: Database) -> None:
+    world = sent(db, Accepted(("one", "one", "one")), count=1)
+    assert world.delivery(2)["parts"] == 3
+    assert apply(world, said(world, "one", phone=None)) == (1, 1, 0)
+    assert (state(world), world.delivery(2)["delivered"]) == (DELIVERED, 0b111)
+    assert verify(db, world.ledger) == []
