@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -15,8 +16,6 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import psycopg
-import structlog
 from sqlalchemy import Connection, event, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -32,8 +31,9 @@ from tenacity import (
 
 from app import clock, engines
 from app.errors import Away, SetupError, passes
+from app.logger import get_logger
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -310,7 +310,7 @@ def translated() -> Iterator[None]:
         raise
     except PoolTimeout as error:
         raise Away("All connections to the database are in use; nothing was changed, try again.") from error
-    except (psycopg.Error, sqlite3.Error) as error:
+    except _driver_errors() as error:
         if _passing(error):
             raise Away(_away_sentence(error)) from error
         raise
@@ -321,11 +321,18 @@ def _lost(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """What the loaded drivers raise: on SQLite nobody waits for the other one."""
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
+
+
 def _passing(error: BaseException | None) -> bool:
     """Whether this is trouble that passes, not a mistake of ours."""
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
-    if isinstance(error, psycopg.errors.QueryCanceled):
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None or isinstance(error, psycopg.errors.QueryCanceled):
         return False
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
@@ -371,6 +378,8 @@ class _Listener(threading.Thread):
         self.start()
 
     def run(self) -> None:
+        import psycopg
+
         while not self._stopping.is_set():
             try:
                 self._listen()
@@ -378,6 +387,8 @@ class _Listener(threading.Thread):
                 self._stopping.wait(1.0)
 
     def _listen(self) -> None:
+        import psycopg
+
         with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
             connection.execute("LISTEN loa")
             while not self._stopping.is_set():

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import select
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import psycopg
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app import clock
+
+if TYPE_CHECKING:
+    import psycopg
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -84,7 +86,9 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
 
 def _answers(raw: psycopg.Connection) -> bool:
     """Whether the server still knows this connection: one that came back after a power cut says nothing."""
-    return raw.pgconn.exec_(b"").status == psycopg.pq.ExecStatus.EMPTY_QUERY
+    from psycopg.pq import ExecStatus  # on SQLite nobody waits for this driver
+
+    return raw.pgconn.exec_(b"").status == ExecStatus.EMPTY_QUERY
 
 
 def _hung_up(raw: psycopg.Connection) -> bool:

@@ -10,7 +10,6 @@ from app import interpreter
 from app.cli.lazy import Commands
 from app.clock import Unreal
 from app.errors import AppError
-from app.logs import mask_text
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,6 +38,8 @@ def main() -> None:
     try:
         app()
     except AppError as error:
+        from app.logs import mask_text  # a command that goes well does not wait for it
+
         typer.echo(f"loa: {mask_text(error.detail)}", err=True)
         raise SystemExit(1) from None
     except Unreal as error:

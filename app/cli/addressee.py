@@ -15,7 +15,7 @@ from app.cli.statement import attach
 from app.cli.talk import Json, Number, instant, listing, say, whoami
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item, Standing
-from app.reports.intake import outreach, outreach_form, views
+from app.reports.intake import outreach, views
 from app.reports.intake.claims import PaperClaim
 from app.reports.papers import Source
 
@@ -103,6 +103,8 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
 def form_(directive_id: Number, out: Out) -> None:
     """Write the workbook for the addressees' reports."""
     with open_db() as (db, _):
+        from app.reports.intake import outreach_form  # no other command waits for what makes workbooks
+
         content = outreach_form.build(directive_id, db.read(addressees.of_directive, directive_id))
     out.write_bytes(content)
     typer.echo(f"Wrote {out} ({len(content)} bytes).")
@@ -114,6 +116,8 @@ def import_(
 ) -> None:
     """Take the filled workbook, all of it or nothing; what is known already is left out."""
     with open_db() as (db, _):
+        from app.reports.intake import outreach_form
+
         claims = outreach_form.read(file.read_bytes(), db.read(outreach_form.asked_of, directive_id))
         kept = db.write(outreach.report_all, directive_id, claims, whoami())
     typer.echo(f"{len(kept)} reports are kept.")

@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
 from app.errors import Invalid
 from app.tables.upload import File
 
@@ -29,6 +26,9 @@ def as_file(path: Path, name: str | None) -> File:
 @contextmanager
 def bar(total: int, *, quiet: bool) -> Iterator[Show]:
     """A bar on stderr, which vanishes at the end: show(words, how much of `total` is done)."""
+    from rich.console import Console  # only imports wait for it
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"))
     console = Console(stderr=True)
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=quiet) as shown:

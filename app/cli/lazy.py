@@ -8,35 +8,61 @@ from importlib.util import find_spec
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from app.errors import SetupError
 
-# Commands that are one function of a module, and modules that are a noun with verbs.
-_VERBS = {"up": "serve", "serve": "serve", "worker": "serve", "migrate": "serve"}
-_VERBS |= {"verify": "verify", "doctor": "doctor", "demo": "demo", "drill": "drill", "soak": "soak"}
-_NOUNS = (
-    "audit",
-    "addressee",
-    "batch",
-    "campaign",
-    "carrier",
-    "compare",
-    "database",
-    "directive",
-    "do-not-send",
-    "inbound",
-    "key",
-    "lane",
-    "receipts",
-    "report",
-    "retention",
-    "run",
-    "simulate",
-    "statement",
-    "unknown",
-    "user",
-)
+# Where each command is: one that is a function of a module, or a module that is a noun with verbs. Beside it
+# what `loa --help` says of it, so that nothing is imported for that; a test compares it with its own words.
+_VERBS = {
+    "up": (
+        "serve",
+        "Run everything in one process: API, lanes, receipts. The way for SQLite, and good on one host.",
+    ),
+    "serve": ("serve", "Run the API only; workers run apart and share the PostgreSQL database."),
+    "worker": (
+        "serve",
+        "Run lanes, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database.",
+    ),
+    "migrate": ("serve", "Bring the database's schema up to date."),
+    "verify": ("verify", "Count every figure anew from the rows; exit status 1 when anything differs."),
+    "doctor": (
+        "doctor",
+        "Look at settings, disk, database, schema, clocks, audit, lanes and links; sends nothing.",
+    ),
+    "demo": ("demo", "Send one campaign through simulated carriers, from file to verified report."),
+    "drill": (
+        "drill",
+        "Kill, cut and flood Loa by a plan, on this machine alone, and count copies and losses at the "
+        "carrier.",
+    ),
+    "soak": (
+        "soak",
+        "Send campaign after campaign to a simulated carrier on this machine, and watch Loa's processes.",
+    ),
+}
+_NOUNS = {
+    "audit": "What people did: append-only, each act chained to the one before.",
+    "addressee": "Whom a directive addresses, and what they report.",
+    "batch": "Batches: subscribers of one carrier, from one file.",
+    "campaign": "Campaigns: one text, one sender, one window.",
+    "carrier": "Links to carriers: look at them, and try them out.",
+    "compare": "Rounds, carriers and areas side by side.",
+    "database": "The database itself: backup, restore, move.",
+    "directive": "The official letters behind the work.",
+    "do-not-send": "Numbers that a carrier's runs leave out.",
+    "inbound": "Messages to us: what subscribers have sent over the links.",
+    "key": "API keys: shown once, kept as hashes.",
+    "lane": "Lanes: one for each carrier link.",
+    "receipts": "Result files of carriers: receipts, and a reconciliation.",
+    "report": "Result reports.",
+    "retention": "Erasure of what is due, with certificates.",
+    "run": "Runs: a campaign's share at one carrier.",
+    "simulate": "Run a simulated carrier to try things against.",
+    "statement": "Figures that no receipt measured.",
+    "unknown": "Unknown deliveries: see them, send again, or write off.",
+    "user": "People who sign in with a password and a second factor.",
+}
 # Rehearsals, which nobody needs where real messages go: the image leaves them out (.dockerignore).
 _REHEARSALS = ("demo", "drill", "simulate", "soak")
 
@@ -67,6 +93,16 @@ class Commands(TyperGroup):
         super().__init__(**options)
         self.commands: Any = _Found()
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from what is said of them here, and import none."""
+        self.commands = {name: TyperCommand(name, help=_said(name)) for name in self.commands}
+        super().format_help(ctx, formatter)
+
+
+def _said(name: str) -> str:
+    """What the list of commands says of this one."""
+    return _NOUNS[name] if name in _NOUNS else _VERBS[name][1]
+
 
 def _is_here(name: str) -> bool:
     """Whether this installation has the command, if it is one that may be left out."""
@@ -90,7 +126,7 @@ def _left_out(name: str) -> Any:
 
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    one.command(name)(getattr(_module(_VERBS[name]), name))
+    one.command(name)(getattr(_module(_VERBS[name][0]), name))
     return typer.main.get_command(one)
 
 

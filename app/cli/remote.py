@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from app.cli import common
 from app.cli.common import open_db
-from app.client import Client
 from app.db import Database
 from app.errors import Invalid
+
+if TYPE_CHECKING:  # commands on this machine need no HTTP client
+    from app.client import Client
 
 T = TypeVar("T")
 
@@ -41,6 +43,8 @@ def asked(there: Callable[[Client], T], here: Callable[[Database], T]) -> T:
 @contextmanager
 def client(server: str) -> Iterator[Client]:
     """A client with the key of the environment."""
+    from app.client import Client
+
     with Client(server, _key()) as api:
         yield api
 

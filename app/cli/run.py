@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -14,11 +13,7 @@ from app.campaigns.forecast import forecast as forecast_run
 from app.cli.common import open_db
 from app.cli.remote import asked
 from app.cli.talk import Json, Number, instant, listing, say, whoami
-from app.deadline import order_paper
 from app.errors import Invalid
-from app.reports.document import letterhead
-from app.reports.document.model import Paper
-from app.reports.renderings import PAPERS, Format
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
 
@@ -50,8 +45,7 @@ def order(
     with open_db() as (db, settings):
         found = db.read(orders.order, run_id)
     if out is not None:
-        paper = order_paper.compose(found, letterhead.load(settings.letterheads))
-        out.write_bytes(_renderer(out)(paper))
+        out.write_bytes(_paper(found, settings.letterheads, out))
         typer.echo(f"Wrote {out}.")
     elif as_json:
         say(found, as_json)
@@ -77,11 +71,16 @@ def cancel(run_id: Number) -> None:
     _order(runs.Verb.CANCEL, run_id)
 
 
-def _renderer(out: Path) -> Callable[[Paper], bytes]:
+def _paper(found: orders.Order, letterheads: Path | None, out: Path) -> bytes:
+    """The order as a file of the kind that `out` names."""
+    from app.deadline import order_paper  # no other command of a run waits for what papers need
+    from app.reports.document import letterhead
+    from app.reports.renderings import PAPERS, Format
+
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):
         raise Invalid("--out names a .docx or a .pdf file.")
-    return PAPERS[Format(suffix)]
+    return PAPERS[Format(suffix)](order_paper.compose(found, letterhead.load(letterheads)))
 
 
 def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:

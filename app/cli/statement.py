@@ -15,9 +15,8 @@ from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, say, whoami
 from app.db import Database
 from app.errors import Invalid
-from app.problems import field_error
 from app.reports import stated
-from app.reports.intake import files, form, returned, stating, views
+from app.reports.intake import files, stating, views
 from app.reports.intake.claims import Claim
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
@@ -42,6 +41,8 @@ app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured."
 def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
     """Write the workbook in which a carrier states its figures."""
     with open_db() as (db, _):
+        from app.reports.intake import form  # no other command waits for what makes workbooks
+
         content = form.build(db.read(form.head, run_id))
     out.write_bytes(content)
     typer.echo(f"Wrote {out} ({len(content)} bytes).")
@@ -88,6 +89,8 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
 
 def _claim(db: Database, run_id: int, file: Path, kind: Kind, sha256: str | None) -> Claim:
     if file.suffix.lower() == ".xlsx":
+        from app.reports.intake import form, returned
+
         head, around = db.read(form.head, run_id), db.read(stating.circumstances, run_id)
         return returned.read(file.read_bytes(), head, returned.Handed(kind, sha256), around)
     claim = _body(file).claim(Source.COMMAND)
@@ -100,6 +103,8 @@ def _body(file: Path) -> StatementBody:
     try:
         return StatementBody.model_validate_json(file.read_bytes())
     except ValidationError as error:
+        from app.problems import field_error  # the API's words for it, and with them the API's libraries
+
         sentences = [field_error(dict(item)).detail for item in error.errors()]
         raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None
 

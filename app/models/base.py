@@ -17,6 +17,14 @@ Ms = BigInteger  # milliseconds since 1970, UTC
 Reference = Text().with_variant(Text(collation="C"), "postgresql")
 
 
+def on_postgresql(**options: str) -> dict[str, object]:
+    """What the migrations tell PostgreSQL alone about a table or an index, for its `info`.
+
+    SQLAlchemy's own `postgresql_...` arguments would load that dialect, 0.1 s, in every command on SQLite.
+    """
+    return {f"postgresql_{name}": said for name, said in options.items()}
+
+
 def new_id() -> Column[int]:
     """The column `id` that counts itself."""
     return Column("id", Integer, primary_key=True, autoincrement=True)

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, Reference, metadata, new_id
+from app.models.base import Ms, Reference, metadata, new_id, on_postgresql
 
 lanes = Table(
     "lanes",
@@ -85,8 +85,8 @@ deliveries = Table(
     # How often a person had it sent again while it was unknown: at most so many further copies.
     Column("resends", SmallInteger, nullable=False, server_default="0"),
     UniqueConstraint("campaign_id", "phone"),
-    postgresql_partition_by="LIST (campaign_id)",
     sqlite_with_rowid=False,
+    info=on_postgresql(partition_by="LIST (campaign_id)"),
 )
 
 chunks = Table(
@@ -109,8 +109,8 @@ chunks = Table(
     Index(
         "ix_chunks_open",
         *("run_id", "not_before", "batch_id", "first_seq"),  # the order in which they are claimed
-        postgresql_where=text("state < 2"),
         sqlite_where=text("state < 2"),
+        info=on_postgresql(where="state < 2"),
     ),
     sqlite_with_rowid=False,
 )
@@ -135,11 +135,11 @@ submissions = Table(
         "ix_submissions_reference",
         "reference",
         "group_id",
-        postgresql_where=text("reference IS NOT NULL"),
         sqlite_where=text("reference IS NOT NULL"),
+        info=on_postgresql(where="reference IS NOT NULL"),
     ),
-    postgresql_partition_by="LIST (campaign_id)",
     sqlite_with_rowid=False,
+    info=on_postgresql(partition_by="LIST (campaign_id)"),
 )
 
 # Deliveries whose fate we do not know: a work list beside their state, short by nature.

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, metadata, new_id
+from app.models.base import Ms, metadata, new_id, on_postgresql
 
 # Numbers that one carrier's runs leave out. Whole numbers, since the statement that queues has to join them.
 do_not_send = Table(
@@ -70,8 +70,8 @@ erasures = Table(
     Index(
         "ix_erasures_open",
         "kind",
-        postgresql_where=text("ended_at IS NULL"),
         sqlite_where=text("ended_at IS NULL"),
+        info=on_postgresql(where="ended_at IS NULL"),
     ),
 )
 

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.models.base import Ms, Reference, metadata, new_id
+from app.models.base import Ms, Reference, metadata, new_id, on_postgresql
 
 
 def _said() -> list[Column[Any]]:
@@ -52,7 +52,7 @@ receipts = Table(
     Column("matched_at", Ms),  # when it left the quarantine, for those that waited there
     Index("ix_receipts_delivery", "batch_id", "seq"),
     Index("ix_receipts_lane_id_received_at", "lane_id", "received_at"),  # the log: the newest of each lane
-    postgresql_partition_by="LIST (campaign_id)",
+    info=on_postgresql(partition_by="LIST (campaign_id)"),
 )
 
 # Receipts that match no submission yet; moved to the journal when one is found.

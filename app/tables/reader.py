@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, NamedTuple
 from app.errors import Invalid
 from app.phone import Sentence
 from app.tables.columns import HEAD_ROWS, Columns, Layout
-from app.tables.sheets import sheet_rows
 from app.tables.source import LINE_LIMIT, UNPACKED_LIMIT, Lines, line_blocks, readable
 
 _DELIMITERS = ",;\t|"
@@ -90,6 +89,8 @@ class Reader:
                     "as .xlsx or “CSV UTF-8” and upload it again."
                 )
             if magic == _ZIP:
+                from app.tables.sheets import sheet_rows  # openpyxl takes longer to load than most files
+
                 yield from _gathered(sheet_rows(self._file, self._columns, self._limit))
             else:
                 yield from _csv_blocks(line_blocks(self._file, self._columns, self._limit), self._columns)

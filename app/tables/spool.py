@@ -6,18 +6,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
 from sqlalchemy import Row
 
 from app import clock
 from app.errors import AppError, Away, Conflict
+from app.logger import get_logger
 from app.states import BatchState
 from app.tables.lease import is_waiting
 from app.tables.upload import PART
 
 _PART_AGE_S = 86_400
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def folder_of(data: Path, name: str) -> Path:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.concurrency import run_in_threadpool
 
 from app.errors import Invalid, TooLarge
 
@@ -63,6 +62,8 @@ async def received(
     limit: bytes of the file; admit: asked once, before a byte of the file is kept. Invalid or TooLarge for a
     body that can't be taken.
     """
+    from starlette.concurrency import run_in_threadpool  # the command line has no use for it
+
     receiver = await run_in_threadpool(Receiver, folder, content_type, limit, admit)
     try:
         async for piece in body:

@@ -6,13 +6,14 @@ import io
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import as_file, files
-from typing import NamedTuple
-
-from PIL import Image, ImageDraw, ImageFont
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.reports.document.model import Picture
 from app.reports.render.form import Form, value
 from app.reports.render.numbers import count
+
+if TYPE_CHECKING:  # loaded by whoever draws: reports without charts do not wait for it
+    from PIL import ImageDraw, ImageFont
 
 _DPMM = 8  # dots in a millimetre: 203 to the inch
 _WIDTH_MM = 160
@@ -49,6 +50,8 @@ class _Box(NamedTuple):
 
 @cache
 def _letters(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    from PIL import ImageFont
+
     name = f"LiberationSerif-{'Bold' if bold else 'Regular'}.ttf"
     with as_file(files("app") / "data" / "fonts" / name) as path:
         return ImageFont.truetype(
@@ -64,6 +67,8 @@ def draw(form: Form) -> Picture | None:
     if not plot.most:
         return None
     height = _ROW_MM * len(plot.groups) + 2 * _LEGEND_MM if form.chart.across else _COLUMNS_MM
+    from PIL import Image, ImageDraw
+
     image = Image.new("RGB", (_WIDTH_MM * _DPMM, round(height * _DPMM)), _PAPER)
     pen = ImageDraw.Draw(image)
     (_lying if form.chart.across else _standing)(pen, plot, image.size)
