@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+from functools import cache
 
 from app import clock
-
-# Of this process: after a restart another one may have the same name and number, as in a container.
-_PROCESS = secrets.token_hex(4)
 
 
 def new_owner() -> str:
     """A token of one import in this process: host, process number, process, import."""
-    return f"{_host()}:{os.getpid()}:{_PROCESS}:{secrets.token_hex(4)}"
+    return f"{_host()}:{os.getpid()}:{_process()}:{secrets.token_hex(4)}"
 
 
 def is_free(owner: str | None, lease_until: int | None) -> bool:
@@ -25,7 +23,7 @@ def is_free(owner: str | None, lease_until: int | None) -> bool:
 def _has_died(owner: str) -> bool:
     """Whether the owner was a process of this host that is gone: then nobody need wait for its lease."""
     host, number, process, _ = owner.rsplit(":", 3)
-    if host != _host() or process == _PROCESS:
+    if host != _host() or process == _process():
         return False
     return int(number) == os.getpid() or not _is_running(int(number))
 
@@ -38,6 +36,12 @@ def _is_running(number: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+@cache
+def _process() -> str:
+    """This process: after a restart another one may have the same name and number, as in a container."""
+    return secrets.token_hex(4)
 
 
 def _host() -> str:

@@ -14,10 +14,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from tests.launcher import Forked, Launcher
 
 PATIENCE_S = 60.0
 _LOOK_S = 0.05
+LAUNCHER = Launcher()
 
 
 def free_port() -> int:
@@ -31,7 +34,7 @@ def free_port() -> int:
 class Program:
     """One running `loa` command; its log goes to a file."""
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     log: Path
 
     def alive(self) -> bool:
@@ -99,15 +102,19 @@ class Home:
         """Start `loa ARGUMENTS` and let it run; within: the command that it becomes the process of."""
         log = self.folder / f"{len(self.programs)}-{arguments[0]}.log"
         with log.open("wb") as out:
-            process = subprocess.Popen(
-                [*within, sys.executable, "-m", "app.cli", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                env=self._environment(),
-            )
+            process = self._launch(arguments, within, out)
         self.programs.append(Program(process, log))
         return self.programs[-1]
+
+    def _launch(
+        self, arguments: Sequence[str], within: Sequence[str], out: IO[bytes]
+    ) -> subprocess.Popen[bytes] | Forked:
+        """Fork the program, or execute it where another command becomes it or its lines are counted."""
+        environment = self._environment()
+        if not within and "LOA_TEST_EXECUTE" not in os.environ:
+            return LAUNCHER.start(arguments, out.fileno(), environment, Path.cwd())
+        command = [*within, sys.executable, "-m", "app.cli", *arguments]
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
 
     def sender(self) -> Program:
         """Start what sends: all in one process on SQLite, a worker on PostgreSQL."""
