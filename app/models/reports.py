@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, metadata, new_id
+from app.models.base import Ms, metadata, new_id, on_postgresql
 
 # Append-only changes, summed by whoever reads and folded together by a sweep: writers never wait for a row.
 tallies = Table(
@@ -37,20 +37,25 @@ tallies = Table(
     # The one row of its key that the fold keeps; a change that has come since is a row of its own.
     Column("folded", Boolean, nullable=False, server_default=text("false")),
     Index("ix_tallies_run", "run_id"),
-    Index("ix_tallies_new", "run_id", postgresql_where=text("NOT folded"), sqlite_where=text("NOT folded")),
+    Index(
+        "ix_tallies_new",
+        "run_id",
+        sqlite_where=text("NOT folded"),
+        info=on_postgresql(where="NOT folded"),
+    ),
     Index(
         "ix_tallies_folded",
         *("run_id", "state", "reason", "batch_id", "area"),
         unique=True,
-        postgresql_where=text("folded"),
         sqlite_where=text("folded"),
+        info=on_postgresql(where="folded"),
     ),
     Index(
         "ix_tallies_folded_nowhere",
         *("run_id", "state", "reason", "batch_id"),
         unique=True,
-        postgresql_where=text("folded AND area IS NULL"),
         sqlite_where=text("folded AND area IS NULL"),
+        info=on_postgresql(where="folded AND area IS NULL"),
     ),
 )
 
