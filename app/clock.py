@@ -6,6 +6,8 @@ import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
 
+from carriers.contract import since_boot
+
 # Viet Nam has one zone, UTC+7, and no summer time: a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 DAY_MS = 86_400_000
@@ -31,8 +33,11 @@ def now_ms() -> int:
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never jumps: for deadlines, leases and rates."""
-    return time.monotonic()
+    """Seconds on a clock that never jumps: for deadlines, leases and rates.
+
+    It goes on while the machine is suspended, for leases run out meanwhile; the same clock as that of Permit.
+    """
+    return since_boot()
 
 
 def to_ms(at: datetime) -> int:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import Enum, IntEnum, StrEnum
@@ -60,12 +63,59 @@ class Limits:
     one_receipt: bool = False
 
 
+def since_boot() -> float:
+    """Seconds on a clock that never jumps, and that goes on while the machine is suspended: for deadlines."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
+class Permit:
+    """Until when (`since_boot`) messages may be written to the wire; looked at again right before that.
+
+    Whoever hands messages over prolongs it with its own lease. Withdrawn, it brings back at once what was not
+    written; of a long message whose first part was written the others still go, as long as the time lasts.
+    """
+
+    __slots__ = ("_listeners", "until", "withdrawn")
+
+    def __init__(self, until: float = math.inf) -> None:
+        self.until = until
+        self.withdrawn = False
+        self._listeners: list[Callable[[], object]] = []
+
+    @property
+    def lasts(self) -> bool:
+        """Whether its time is not over."""
+        return since_boot() < self.until
+
+    @property
+    def stands(self) -> bool:
+        """Whether a message may be written now."""
+        return not self.withdrawn and self.lasts
+
+    def withdraw(self) -> None:
+        """Nothing more may be begun; whoever keeps messages back gives them back now."""
+        self.withdrawn = True
+        for listener in tuple(self._listeners):
+            listener()
+
+    @contextmanager
+    def told(self, listener: Callable[[], object]) -> Iterator[None]:
+        """Meanwhile `listener` is called when the permit is withdrawn."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+
 @dataclass(frozen=True, slots=True)
 class OutboundSms:
     """One text to one subscriber: `phone` is 84 and nine digits, `sender` the registered sender ID.
 
     key: our own name for this message in this pass, of letters, digits and hyphens, never used twice: the
-    request id where a carrier takes one; again: it was unknown, and a person has chosen to send it again.
+    request id where a carrier takes one; again: it was unknown, and a person has chosen to send it again;
+    permit: until when it may go, None for always.
     """
 
     phone: str
@@ -74,6 +124,12 @@ class OutboundSms:
     validity_s: int | None = None
     key: str = ""
     again: bool = False
+    permit: Permit | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def may_go(self) -> bool:
+        """Whether it may be written to the wire now."""
+        return self.permit is None or self.permit.stands
 
 
 # One reference for each receipt to expect: one for each part, in order, or one in all (Limits.one_receipt).
@@ -146,6 +202,8 @@ class Unknown:
     reason: str
     refs: References = ()
 
+
+NOT_SENT = Deferred("not sent", 0.0)  # handed over, and given back before anything was written
 
 SubmitResult = Accepted | Partial | Rejected | Deferred | Halted | Unknown
 

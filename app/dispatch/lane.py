@@ -13,6 +13,7 @@ import socket
 import uuid
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -22,17 +23,18 @@ from app import clock
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.pace import Pace, Slot, pause_s
-from app.dispatch.sendable import Script, Work, claim, message
+from app.dispatch.sendable import Script, Work, claim, message, still_going
+from app.errors import Away
 from app.hours import open_at
 from app.ledger.contract import Intention, Item, Lane, Lease, Ledger, Outcome
 from app.metrics import Metrics
 from app.states import LaneState
 from carriers.causes import cause_of
-from carriers.contract import Carrier, Deferred, OutboundSms, SubmitResult, Unknown
+from carriers.contract import NOT_SENT, Carrier, Deferred, OutboundSms, Permit, SubmitResult, Unknown
 
 log = structlog.get_logger(__name__)
 
-NOT_SENT = Deferred("not sent", 0.0)  # declared, and then not handed to the carrier: certain
+_LOOK_EVERY_S = 1.0  # at what is on the wire: whether its lease stands, and whether it may still go
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Desk:
 
 @dataclass(slots=True)
 class _Chunk:
-    """A lease at work: its halves still to be sent, and until when it may send (monotonic seconds).
+    """A lease at work: its halves still to be sent, and until when these may be written to the wire.
 
     taken: when it was taken, on the clock that all processes share and in monotonic seconds.
     """
@@ -56,7 +58,7 @@ class _Chunk:
     lease: Lease
     script: Script
     items: deque[Item]
-    deadline: float
+    permit: Permit
     taken: tuple[datetime, float]
     on_wire: int = 0
     retry_after_s: float = 0.0
@@ -102,19 +104,22 @@ class LaneLoop:
         self._pace = Pace(self.carrier.limits.segments_per_second)
 
     def stop(self) -> None:
-        """Claim nothing more; run() returns when the last result is recorded."""
+        """Claim nothing more, and have back what was not written; run() returns when the rest is recorded."""
         self._stopping.set()
+        for chunk in self._chunks():
+            chunk.permit.withdraw()
         self.wake.set()
 
     async def run(self) -> None:
         """The loop. Ends only after stop(); with Away where the database was waited for in vain."""
-        renewing = asyncio.create_task(self._keep_leases())
+        beside = [self._keep_leases(), self._watch_orders(), self._watch_deadlines()]
+        watching = [asyncio.create_task(each) for each in beside]
         try:
             while not self._stopping.is_set():
                 await self._step()
             await self._land()
         finally:
-            under_way = [renewing, *(flight.answers for flight in self._wire)]
+            under_way = [*watching, *(flight.answers for flight in self._wire)]
             for task in under_way:
                 task.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
@@ -123,6 +128,8 @@ class LaneLoop:
         """Send one half, or wait until there is one to send."""
         if self._chunk is None:
             self._chunk = await self._next_chunk()
+        elif self._stopping.is_set() or not await self._link_ready():
+            return  # what has no link does not go through the adapter only to be put off
         if self._chunk is None:
             await self._land()
             await self._idle()
@@ -156,8 +163,10 @@ class LaneLoop:
         if found.lease.lost:
             log.warning("deliveries of a dead holder are unknown", lane=self.lane.name, n=found.lease.lost)
         self._pace.most = found.script.share
-        taken = (found.at, clock.monotonic())
-        return _Chunk(found.lease, found.script, deque(found.lease.items), asked + desk.lease_s, taken)
+        permit, taken = Permit(asked + desk.lease_s), (found.at, clock.monotonic())
+        if self._stopping.is_set():
+            permit.withdraw()
+        return _Chunk(found.lease, found.script, deque(found.lease.items), permit, taken)
 
     async def _link_ready(self) -> bool:
         """Whether the link can take a message; while it can't, what is on the wire is recorded first."""
@@ -223,6 +232,8 @@ class LaneLoop:
     def _next_half(self, chunk: _Chunk) -> list[Item]:
         """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
         if not open_at(chunk.script.window, chunk.now()):
+            chunk.permit.withdraw()
+        if chunk.permit.withdrawn:
             chunk.items.clear()
         room = self._room()
         half: list[Item] = []
@@ -242,11 +253,12 @@ class LaneLoop:
         self.unrecorded -= len(outcomes)
         self._count(outcomes)
         if grant.held:
-            chunk.deadline = asked + desk.lease_s
+            chunk.permit.until = asked + desk.lease_s
         if then is not None and grant.go:
             return grant.start
         if then is not None:
             chunk.items.clear()
+            chunk.permit.withdraw()
         if chunk.over:
             await desk.db.insist(desk.ledger.release, chunk.lease, chunk.retry_after_s)
         return None
@@ -263,13 +275,14 @@ class LaneLoop:
                 if slot.overrun(after):
                     self._fly(chunk, self._again(chunk, items[handed:], rate))
                     break
-                await self._pace.turn(slot.start + after, _segments(some), rate)
+                if chunk.permit.stands:
+                    await self._pace.turn(slot.start + after, _segments(some), rate)
                 handed += len(some)
-                if clock.monotonic() >= chunk.deadline:
+                if not chunk.permit.stands:
                     outcomes += [Outcome(item, NOT_SENT) for item in some]
                     continue
                 now = chunk.now()
-                parcel = [message(chunk.script, chunk.lease, item, now) for item in some]
+                parcel = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
                 sending.append((some, asyncio.create_task(self._submit(parcel))))
             for some, task in sending:
                 outcomes += [Outcome(item, result) for item, result in zip(some, await task, strict=True)]
@@ -280,6 +293,8 @@ class LaneLoop:
 
     async def _again(self, chunk: _Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
         """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""
+        if not chunk.permit.stands:
+            return [Outcome(item, NOT_SENT) for item in items]
         desk, intention = self.desk, self._intention(items, rate)
         grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, [], intention, desk.lease_s)
         if not grant.go:
@@ -346,10 +361,37 @@ class LaneLoop:
         desk = self.desk
         while True:
             await asyncio.sleep(desk.lease_s / 3)
-            for chunk in {id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values():
+            for chunk in self._chunks():
                 asked = clock.monotonic()
                 if await desk.db.insist(desk.ledger.renew, chunk.lease, desk.lease_s):
-                    chunk.deadline = max(chunk.deadline, asked + desk.lease_s)
+                    chunk.permit.until = max(chunk.permit.until, asked + desk.lease_s)
+                else:
+                    chunk.permit.withdraw()
+
+    async def _watch_orders(self) -> None:
+        """Have back what waits in the adapter of a run that was paused or ended, and of a halted lane."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            chunks = self._chunks()
+            if chunks:
+                runs = {chunk.lease.run_id for chunk in chunks}
+                with suppress(Away):  # then the leases end
+                    going = await self.desk.db.aread(still_going, self.lane, runs)
+                    for chunk in chunks:
+                        if chunk.lease.run_id not in going:
+                            chunk.permit.withdraw()
+
+    async def _watch_deadlines(self) -> None:
+        """Have back what waits in the adapter when a lease is over; the database may be away."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S / 2)
+            for chunk in self._chunks():
+                if not chunk.permit.lasts:
+                    chunk.permit.withdraw()
+
+    def _chunks(self) -> list[_Chunk]:
+        """Every chunk in hand, each once."""
+        return list({id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values())
 
 
 def _segments(items: Sequence[Item]) -> int:

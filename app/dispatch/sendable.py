@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
 from app.models import campaigns, runs
 from app.models import lanes as links
 from app.states import CampaignState, LaneState, RunState
-from carriers.contract import OutboundSms
+from carriers.contract import OutboundSms, Permit
 
 log = structlog.get_logger(__name__)
 
@@ -117,12 +118,20 @@ class Work:
     at: datetime
 
 
-def message(script: Script, lease: Lease, item: Item, now: datetime) -> OutboundSms:
+def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) -> set[int]:
+    """Those of the runs of which the lane may go on sending what it has in hand."""
+    if lanes.state(connection, lane.id) is not LaneState.RUNNING:
+        return set()
+    running = _running(lane.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
+    return set(connection.execute(running.order_by(None)).scalars())
+
+
+def message(script: Script, lease: Lease, item: Item, now: datetime, permit: Permit) -> OutboundSms:
     """One delivery as the carrier is to send it; its key names this pass over it, never used twice."""
     key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
     validity = script.validity_s(now)
     return OutboundSms(
-        str(item.phone), script.text(item.lang), script.sender, validity, key, item.resends > 0
+        str(item.phone), script.text(item.lang), script.sender, validity, key, item.resends > 0, permit
     )
 
 

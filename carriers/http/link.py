@@ -10,6 +10,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import httpx
@@ -17,6 +18,7 @@ import structlog
 
 from carriers.causes import cause_of
 from carriers.contract import (
+    NOT_SENT,
     Accepted,
     Deferred,
     Encoding,
@@ -25,6 +27,7 @@ from carriers.contract import (
     LinkOptions,
     OutboundSms,
     Partial,
+    Permit,
     Reason,
     ReceiptLevel,
     Rejected,
@@ -32,6 +35,7 @@ from carriers.contract import (
     Unknown,
 )
 from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected
+from carriers.http.room import Room
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.text import segments
 
@@ -41,6 +45,7 @@ for _library in ("httpx", "httpcore"):
 
 CLOSED = Deferred("link closed", retry_after_s=1.0)
 HELD_BACK = Deferred("link held back", retry_after_s=1.0)
+_permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
 # A carrier that leaves everything unclear is tried again so often at least.
 _LONGEST_SILENCE_S = 300.0
 _FEWEST_UNCLEAR = 3
@@ -73,7 +78,7 @@ class HttpCarrier(ABC):
         self._http = settings
         self._tls = tls_context(link, settings)
         self._client: httpx.AsyncClient | None = None
-        self._room = asyncio.Semaphore(settings.in_flight)
+        self._room = Room(settings.in_flight)
         self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
@@ -160,17 +165,27 @@ class HttpCarrier(ABC):
         return results
 
     async def _submit_some(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        async with self._room:
+        permit = some[0].permit
+        if not await self._room.enter(permit):
+            return [NOT_SENT] * len(some)
+        try:
             refusal = self.refusal() or (HELD_BACK if self._probing else None)
             if refusal is not None:
                 return [refusal] * len(some)
-            probes = self._probing = self._too_unclear() >= 0
-            try:
-                results = await self.hand_over(some)
-            finally:
-                self._probing = self._probing and not probes
-            self._weigh(results, probes)
+            _permit.set(permit)  # of this task alone: looked at again right before the request is written
+            results = await self._hand_over_or_probe(some)
+        finally:
+            self._room.leave()
         self._look_for_a_halt(results)
+        return results
+
+    async def _hand_over_or_probe(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        probes = self._probing = self._too_unclear() >= 0
+        try:
+            results = await self.hand_over(some)
+        finally:
+            self._probing = self._probing and not probes
+        self._weigh(results, probes)
         return results
 
     def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
@@ -238,13 +253,15 @@ class HttpCarrier(ABC):
 
         Nothing is ever sent again here.
         """
-        client, progress = self._client, _Progress()
+        client, progress = self._client, _Progress(_permit.get())
         if client is None:
             return CLOSED
         request["extensions"] = {"trace": progress.note}
         try:
             async with asyncio.timeout(self._http.answer_timeout_s):
                 answer = await self._exchange(client, method, self._http.base_url + path, request)
+        except _PermitEndedError:
+            return NOT_SENT
         except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS that fails under the answer
             return self._failed(error, progress)
         if isinstance(answer, Answer):
@@ -270,16 +287,23 @@ class HttpCarrier(ABC):
             return await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
 
 
+class _PermitEndedError(Exception):
+    """Raised between a connection and the first byte of a request: nothing of it is written."""
+
+
 class _Progress:
     """How far a request got, by httpcore's trace: before its first byte was written nobody has read it."""
 
-    def __init__(self) -> None:
+    def __init__(self, permit: Permit | None) -> None:
+        self._permit = permit
         self._has_begun = self._is_told = False
 
     async def note(self, event: str, info: Mapping[str, Any]) -> None:
         """One step of httpcore."""
         self._has_begun = True
         if event.endswith("send_request_headers.started"):
+            if self._permit is not None and not self._permit.stands:
+                raise _PermitEndedError
             # A CONNECT only asks the proxy for the way.
             self._is_told = info["request"].method != b"CONNECT"
 
@@ -296,7 +320,8 @@ def _alike(parcel: Sequence[OutboundSms], most: int) -> Iterator[Sequence[Outbou
         first = parcel[start]
         if index < len(parcel) and index - start < most:
             here = parcel[index]
-            if (here.text, here.sender, here.again) == (first.text, first.sender, first.again):
+            alike = (here.text, here.sender, here.again) == (first.text, first.sender, first.again)
+            if alike and here.permit is first.permit:
                 continue
         yield parcel[start:index]
         start = index

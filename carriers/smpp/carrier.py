@@ -14,6 +14,7 @@ from functools import lru_cache
 import structlog
 
 from carriers.contract import (
+    NOT_SENT,
     Acknowledge,
     Deferred,
     Encoding,
@@ -137,13 +138,16 @@ class SmppCarrier:
         waiting = Parcel(len(parcel), self._read_id)
         down = self._why_not()
         try:
-            for index, sms in enumerate(parcel):
-                if down is not None:
-                    waiting.settle(index, down)
-                else:
-                    self._enqueue(waiting, index, sms)
-            self._pump()
-            await waiting.done
+            with contextlib.ExitStack() as listening:
+                for permit in {sms.permit for sms in parcel if sms.permit}:
+                    listening.enter_context(permit.told(self.give_back))
+                for index, sms in enumerate(parcel):
+                    if down is not None:
+                        waiting.settle(index, down)
+                    else:
+                        self._enqueue(waiting, index, sms)
+                self._pump()
+                await waiting.done
         finally:
             if not waiting.done.done() or waiting.done.cancelled():
                 self._forget(waiting)
@@ -230,7 +234,7 @@ class SmppCarrier:
         if not (phone.isascii() and phone.isdigit() and len(phone) <= 20):
             waiting.settle(index, BAD_PHONE)
             return
-        waiting.phones[index] = phone.encode()
+        waiting.phones[index], waiting.permits[index] = phone.encode(), sms.permit
         if len(wording.contents) == 1:
             waiting.templates[index] = self._templates(wording, 0)[0]
             self.queue.append((waiting, index))
@@ -260,6 +264,16 @@ class SmppCarrier:
         self.queue.clear()
         for owner, index in pieces:
             owner.unsent(index, why)
+
+    def give_back(self) -> None:
+        """Give back what waits and may not go any more."""
+        pieces = list(self.queue)
+        self.queue.clear()
+        for owner, index in pieces:
+            if owner.may_go(index):
+                self.queue.append((owner, index))
+            else:
+                owner.unsent(index, NOT_SENT)
 
     def _forget(self, waiting: Parcel) -> None:
         """Nobody waits for these any more: what is not on the wire must not go out later."""

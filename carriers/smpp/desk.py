@@ -18,6 +18,10 @@ class Owner(Protocol):
         """The parcel that the work belongs to, None for none."""
         ...
 
+    def may_go(self, index: int) -> bool:
+        """Whether piece `index` may still be written."""
+        ...
+
     def pdu(self, index: int, sequence: int) -> bytes:
         """The whole PDU of piece `index`."""
         ...

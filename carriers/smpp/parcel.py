@@ -6,7 +6,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from carriers.contract import Accepted, Deferred, Halted, Partial, Reason, Rejected, SubmitResult, Unknown
+from carriers.contract import (
+    Accepted,
+    Deferred,
+    Halted,
+    Partial,
+    Permit,
+    Reason,
+    Rejected,
+    SubmitResult,
+    Unknown,
+)
 from carriers.smpp.pdu import HEADER, QUERY_SM, SUBMIT_SM, frame, message_id
 from carriers.smpp.receipt import canonical
 from carriers.smpp.status import Refusal, refusal
@@ -43,11 +53,12 @@ def nack(status: int) -> Refusal | Unknown:
 class Parcel:
     """The messages of one submit(): results by index, one future for all."""
 
-    __slots__ = ("_left", "_read_id", "done", "phones", "results", "templates")
+    __slots__ = ("_left", "_read_id", "done", "permits", "phones", "results", "templates")
 
     def __init__(self, size: int, read_id: ReadId) -> None:
         self.results: list[SubmitResult | None] = [None] * size
         self.phones: list[bytes] = [b""] * size
+        self.permits: list[Permit | None] = [None] * size
         self.templates: list[Template] = [(b"", b"")] * size
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._left = size
@@ -63,6 +74,10 @@ class Parcel:
         self._left -= 1
         if not self._left and not self.done.done():
             self.done.set_result(None)
+
+    def may_go(self, index: int) -> bool:
+        permit = self.permits[index]
+        return permit is None or permit.stands
 
     def pdu(self, index: int, sequence: int) -> bytes:
         return submit_sm(self.templates[index], self.phones[index], sequence)
@@ -89,7 +104,17 @@ class Retry(Protocol):
 class Letter:
     """One message of several parts: it has one result when all parts have theirs."""
 
-    __slots__ = ("_read_id", "_retry", "_waiting", "answers", "index", "parcel", "templates", "tries")
+    __slots__ = (
+        "_has_begun",
+        "_read_id",
+        "_retry",
+        "_waiting",
+        "answers",
+        "index",
+        "parcel",
+        "templates",
+        "tries",
+    )
 
     def __init__(
         self, parcel: Parcel, index: int, templates: Sequence[Template], read_id: ReadId, retry: Retry
@@ -97,10 +122,17 @@ class Letter:
         self.parcel, self.index, self.templates = parcel, index, templates
         self.answers: list[PartAnswer | None] = [None] * len(templates)
         self.tries = 0
+        self._has_begun = False
         self._waiting = len(templates)
         self._read_id, self._retry = read_id, retry
 
+    def may_go(self, part: int) -> bool:
+        """The rest of what has begun goes as well: half a message is worse than a late end."""
+        permit = self.parcel.permits[self.index]
+        return permit is None or (permit.lasts if self._has_begun else permit.stands)
+
     def pdu(self, part: int, sequence: int) -> bytes:
+        self._has_begun = True
         return submit_sm(self.templates[part], self.parcel.phones[self.index], sequence)
 
     def answered(self, part: int, status: int, body: bytes) -> None:
@@ -170,6 +202,9 @@ class Inquiry:
         self.done: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self.refused = False
         self._body = body
+
+    def may_go(self, index: int) -> bool:
+        return True
 
     def pdu(self, index: int, sequence: int) -> bytes:
         return frame(QUERY_SM, sequence, self._body)

@@ -8,6 +8,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, cast
 
+from carriers.contract import NOT_SENT
 from carriers.smpp import pdu
 from carriers.smpp.desk import Desk, End, Owner
 from carriers.smpp.settings import SmppSettings
@@ -16,6 +17,7 @@ from carriers.smpp.window import Window
 
 # Above this much unread output no more is read either: a peer that only talks can't make us grow.
 UNREAD_LIMIT = 1024 * 1024
+UNBIND_S = 2.0  # for the answer to it: nothing is lost where it does not come
 NAMES = {
     pdu.BIND_RECEIVER: "bind",
     pdu.BIND_TRANSMITTER: "bind",
@@ -135,19 +137,27 @@ class Session(asyncio.Protocol):
     def fill(self) -> None:
         """Write as much of the link's queue as the window takes, and all else that waits, in one write."""
         queue, out = self.desk.queue, self._out
-        count = min(self.room(), len(queue))
-        if count > 0:
-            now = self._loop.time()
-            for _ in range(count):
+        room = self.room() if queue else 0
+        if room > 0:
+            now, sent = self._loop.time(), 0
+            while queue and sent < room:
                 owner, index = queue.popleft()
+                if not owner.may_go(index):
+                    owner.unsent(index, NOT_SENT)
+                    continue
                 sequence = self._next()
                 self.in_flight[sequence] = (now, owner, index)
                 out.append(owner.pdu(index, sequence))
+                sent += 1
+            self._count_sent(sent)
+        if out:
+            self._flush()
+
+    def _count_sent(self, count: int) -> None:
+        if count:
             self.submits += count
             self.desk.counters.submitted += count
             self.window.sent()
-        if out:
-            self._flush()
 
     def _next(self) -> int:
         sequence = self.sequence
@@ -261,7 +271,7 @@ class Session(asyncio.Protocol):
         """The one timer of the bind: overdue answers, silence, and leaving."""
         now = self._loop.time()
         deadline = now - self.settings.response_timeout_s
-        dead = self._dead(deadline)
+        dead = self._dead(deadline, now)
         if dead:
             self.finish(End(f"{dead} within {self.settings.response_timeout_s:g} s"))
             return
@@ -277,10 +287,10 @@ class Session(asyncio.Protocol):
         self.fill()
         self._arm()
 
-    def _dead(self, deadline: float) -> str:
+    def _dead(self, deadline: float, now: float) -> str:
         """What the peer owes to the bind itself since before the deadline; empty for nothing."""
         for asked_at, command in self._control.values():
-            if asked_at <= deadline:
+            if asked_at <= (max(deadline, now - UNBIND_S) if command == pdu.UNBIND else deadline):
                 return f"no answer to {NAMES[command]}"
         if self._paused_at is not None and self._paused_at <= deadline:
             return "the carrier read nothing"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from enum import Enum
 from typing import Any, Protocol
@@ -12,7 +13,18 @@ from typing import Any, Protocol
 import pytest
 from structlog.testing import capture_logs
 
-from carriers.contract import Accepted, Carrier, Deferred, Halted, OutboundSms, Rejected, Unknown
+from carriers.contract import (
+    NOT_SENT,
+    Accepted,
+    Carrier,
+    Deferred,
+    Halted,
+    OutboundSms,
+    Permit,
+    Rejected,
+    Unknown,
+    since_boot,
+)
 
 TEXT = "Cong an tinh canh bao: khong cung cap ma OTP cho bat ky ai."
 LONG = TEXT * 4
@@ -136,6 +148,33 @@ class ContractCases:
             assert carrier.halted() is not None
         assert harness.messages_read() == 0
 
+    async def test_what_was_not_written_comes_back_when_its_permit_is_withdrawn(
+        self, harness: Harness
+    ) -> None:
+        permit = Permit()
+        async with harness.link(Behaviour.SILENT) as carrier, asyncio.timeout(20):
+            count = 2 * carrier.limits.in_flight * carrier.limits.per_submit
+            under_way = asyncio.create_task(_submit(carrier, count, permit))
+            await _until(lambda: harness.messages_read() > 0)
+            await asyncio.sleep(0.1)
+            permit.withdraw()
+            read = harness.messages_read()
+            results = await under_way
+            assert harness.messages_read() == read < count
+        assert results.count(NOT_SENT) == count - read
+        assert {type(result) for result in results} == {Unknown, Deferred}
+
+    @pytest.mark.parametrize("end", ["withdrawn", "over"])
+    async def test_nothing_is_written_once_its_permit_has_ended(self, harness: Harness, end: str) -> None:
+        permit = Permit(since_boot() - 0.001 if end == "over" else since_boot() + 60)
+        if end == "withdrawn":
+            permit.withdraw()
+        async with harness.link(Behaviour.TAKE) as carrier, asyncio.timeout(5):
+            assert await _submit(carrier, 5, permit) == [NOT_SENT] * 5
+            read = harness.messages_read()
+            assert [type(result) for result in await _submit(carrier, 5, Permit())] == [Accepted] * 5
+        assert (read, harness.messages_read()) == (0, 5)
+
     async def test_close_settles_what_is_under_way(self, harness: Harness) -> None:
         async with harness.link(Behaviour.SILENT) as carrier, asyncio.timeout(5):
             under_way = asyncio.create_task(_submit(carrier, 4))
@@ -168,5 +207,12 @@ class ContractCases:
             assert carrier.segments(TEXT) == 1
 
 
-async def _submit(carrier: Carrier, count: int) -> Any:
-    return await carrier.submit(parcel(count))
+async def _submit(carrier: Carrier, count: int, permit: Permit | None = None) -> Any:
+    messages = [dataclasses.replace(message, permit=permit) for message in parcel(count)]
+    return list(await carrier.submit(messages))
+
+
+async def _until(true: Callable[[], object]) -> None:
+    for _ in range(500):
+        if not true():
+            await asyncio.sleep(0.01)

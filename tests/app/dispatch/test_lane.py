@@ -252,7 +252,7 @@ async def test_after_its_deadline_a_lane_sends_nothing_more_of_the_chunk(db: Dat
     async with running(loop):
         await until(lambda: len(carrier.copies) >= 2)
         for flight in loop._wire:
-            flight.chunk.deadline = 0.0
+            flight.chunk.permit.until = 0.0
         await until(lambda: world.states() == {S: 10})
     held_back = select(func.count()).where(submissions.c.result == ResultKind.DEFERRED)
     assert db.read(lambda c: c.execute(held_back).scalar_one()) >= 5

@@ -54,6 +54,9 @@ class Pieces:
     def __init__(self) -> None:
         self.fates: dict[int, str] = {}
 
+    def may_go(self, index: int) -> bool:
+        return True
+
     def pdu(self, index: int, sequence: int) -> bytes:
         return pdu.frame(pdu.SUBMIT_SM, sequence)
 
