@@ -343,9 +343,12 @@ class LaneLoop:
 
     def _hear(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
-        self._pace.heard(len(outcomes), sum(result.throttled for result in deferred))
+        throttled = sum(result.throttled for result in deferred)
+        self._pace.heard(len(outcomes), throttled)
+        rare = self._pace.refuses_by_chance(len(outcomes), throttled)
         for result in deferred:
-            chunk.retry_after_s = max(chunk.retry_after_s, pause_s(result, chunk.lease.pass_no))
+            pause = pause_s(result, chunk.lease.pass_no, rare=rare)
+            chunk.retry_after_s = max(chunk.retry_after_s, pause)
 
     def _count(self, outcomes: Sequence[Outcome]) -> None:
         kinds: dict[str, int] = {}

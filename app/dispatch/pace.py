@@ -23,17 +23,22 @@ _SHORT_S = 0.05  # halves of fast links are over before anybody could reserve ag
 # own trouble is given more time with each pass.
 _LONGEST_WHEN_THROTTLED_S = 15.0
 _LONGEST_IN_TROUBLE_S = 300.0
+_SOON_S = 0.1
+# A link whose pace is hardly down refuses by chance, and not since we are too fast.
+_HARDLY_DOWN, _FEW = 0.9, 0.1
 
 
-def pause_s(result: Deferred, pass_no: int) -> float:
+def pause_s(result: Deferred, pass_no: int, *, rare: bool = False) -> float:
     """Seconds before the next pass: as the carrier asks, doubling with each pass.
 
-    A link that was down has no reason to be waited for once it is up again.
+    A link that was down has no reason to be waited for once it is up again. rare: throttled alone among many
+    that were taken, so its turn comes soon.
     """
     if not (result.throttled or result.counts):
         return result.retry_after_s
     longest = _LONGEST_WHEN_THROTTLED_S if result.throttled else _LONGEST_IN_TROUBLE_S
-    return max(result.retry_after_s, min(2.0 ** min(pass_no - 1, 20), longest))
+    first = _SOON_S if rare and result.throttled else 1.0
+    return max(result.retry_after_s, min(first * 2.0 ** min(pass_no - 1, 20), longest))
 
 
 @dataclass(slots=True)
@@ -103,6 +108,10 @@ class Pace:
             down = max(0.5, 1 - self._throttled / self._answers)
             self.share = min(1.0, self.share * down + _CLIMB_PER_S * seconds)
             self._since, self._answers, self._throttled = clock.monotonic(), 0, 0
+
+    def refuses_by_chance(self, answers: int, throttled: int) -> bool:
+        """Whether so many refusals among these answers are chance, and no reason to wait."""
+        return self.share >= _HARDLY_DOWN and throttled <= max(1, _FEW * answers)
 
     def sub_batch(self, half: int) -> int:
         """How many segments to declare at once: `half` a sub-batch, or half a second's worth where slower."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carriers.contract import Deferred, Halted, Reason, Rejected
 
-THROTTLED_WAIT_S = 1.0
+THROTTLED_WAIT_S = 0.1  # at the least: whoever sends waits longer where much is refused
 TROUBLE_WAIT_S = 5.0
 
 Refusal = Rejected | Deferred | Halted

@@ -112,6 +112,30 @@ def test_what_is_deferred_waits_longer_each_pass_within_bounds(
     assert pause_s(result, pass_no) == pause
 
 
+@pytest.mark.parametrize(
+    ("result", "pass_no", "pause"),
+    [
+        (Deferred("0x14", 0.1, throttled=True), 1, 0.1),
+        (Deferred("0x14", 0.1, throttled=True), 3, 0.4),
+        (Deferred("0x14", 0.1, throttled=True), 30_000, 15.0),
+        (Deferred("http 429", 7.0, throttled=True), 1, 7.0),
+        (Deferred("0x08", 5.0, counts=True), 1, 5.0),
+    ],
+)
+def test_what_is_refused_by_chance_has_its_turn_soon(result: Deferred, pass_no: int, pause: float) -> None:
+    assert pause_s(result, pass_no, rare=True) == pause
+
+
+@pytest.mark.parametrize(
+    ("share", "answers", "throttled", "chance"),
+    [(1.0, 100, 1, True), (1.0, 10, 1, True), (1.0, 100, 50, False), (0.6, 100, 1, False)],
+)
+def test_a_few_refusals_are_chance_while_the_pace_holds(
+    share: float, answers: int, throttled: int, chance: bool
+) -> None:
+    assert Pace(100.0, share=share).refuses_by_chance(answers, throttled) is chance
+
+
 def test_what_is_late_moves_on_within_its_slot_and_not_behind_it() -> None:
     now = clock.monotonic()
     punctual, late, over = (Slot.of(now - ago, 100, 200.0) for ago in (0.1, 0.3, 0.8))
