@@ -380,17 +380,15 @@ class LaneLoop:
                 runs = {chunk.lease.run_id for chunk in chunks}
                 with suppress(Away):  # then the leases end
                     going = await self.desk.db.aread(still_going, self.lane, runs)
-                    for chunk in chunks:
-                        if chunk.lease.run_id not in going:
-                            chunk.permit.withdraw()
+                    for chunk in [each for each in chunks if each.lease.run_id not in going]:
+                        chunk.permit.withdraw()
 
     async def _watch_deadlines(self) -> None:
         """Have back what waits in the adapter when a lease is over; the database may be away."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S / 2)
-            for chunk in self._chunks():
-                if not chunk.permit.lasts:
-                    chunk.permit.withdraw()
+            for chunk in [each for each in self._chunks() if not each.permit.lasts]:
+                chunk.permit.withdraw()
 
     def _chunks(self) -> list[_Chunk]:
         """Every chunk in hand, each once."""
