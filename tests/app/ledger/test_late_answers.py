@@ -177,7 +177,7 @@ def test_a_lost_answer_of_a_chunk_handed_back_is_unknown_and_the_run_goes_on(db:
 
 def test_a_lost_answer_of_a_chunk_handed_back_is_not_called_not_sent(db: Database) -> None:
     world = lost_commit(db)
-    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10) == 0
+    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10).left == 0
     assert world.states() == {U: 1, S: 9, N: 20} == world.tallied()
     world.check()
 
@@ -244,6 +244,6 @@ def test_the_answer_to_one_whose_first_sending_failed_in_part_is_written(db: Dat
 
 def test_closing_one_whose_first_sending_failed_in_part_keeps_the_figures(db: Database) -> None:
     world = two_parts_of_which_one_has_failed(db)
-    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10) == 0
+    assert db.write(world.ledger.close_unsent, world.run, NotSent.CANCELLED, 10).left == 0
     assert world.states() == {N: 1, U: 1} == world.tallied()
     world.check()
