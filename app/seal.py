@@ -24,13 +24,17 @@ _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).labe
 
 def digest(connection: Connection, campaign: Record, algorithm: str = digests.FIRST) -> str:
     """Over the canonical JSON of text, sender, purpose, window, hours, runs and their audiences."""
+    return _digest(campaign, _by_run(connection, campaign.id), algorithm)
+
+
+def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) -> str:
     content = {
         "texts": campaign.texts,
         "sender": campaign.sender,
         "purpose": campaign.purpose,
         "window": [campaign.window_start, campaign.window_end],
         "day": [campaign.day_starts, campaign.day_ends],
-        "runs": _audience(connection, campaign.id),
+        "runs": audience,
     }
     return digests.digest(_canonical(content), algorithm)
 
@@ -38,7 +42,10 @@ def digest(connection: Connection, campaign: Record, algorithm: str = digests.FI
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
     """Whether exactly this content was signed, by the algorithm of the signed digest."""
     algorithm = digests.algorithm_of(signed)
-    return digests.rank(algorithm) >= 0 and digest(connection, campaign, algorithm) == signed
+    if digests.rank(algorithm) < 0:
+        return False
+    forms = (each(connection, campaign.id) for each in (_by_run, _by_carrier))
+    return any(_digest(campaign, audience, algorithm) == signed for audience in forms)
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
@@ -55,37 +62,54 @@ def last_decision(connection: Connection, campaign_id: int) -> Record | None:
     return connection.execute(query.limit(1)).first()
 
 
-def _audience(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
-    """Carrier -> hashes of the files and their rows, or what the carrier was asked to send to by itself."""
+def _by_run(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
+    """Run and carrier -> hashes of the files and their rows, and what the carrier is asked to send to itself.
+
+    A run with batches that was given an audience of its carrier has both: neither takes the other's place.
+    """
+    query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id)
+    found: dict[str, list[str]] = {f"{run} {carrier}": [] for run, carrier in connection.execute(query)}
+    for run, carrier, mark in _marks(connection, campaign_id):
+        found.setdefault(f"{run} {carrier}", []).append(mark)
+    return found
+
+
+def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
+    """The same as approvals signed it that were given before runs stood in it by their number."""
     found: dict[str, list[str]] = {}
-    for carrier, mark in _batches(connection, campaign_id):
+    for _, carrier, mark in _marks(connection, campaign_id):
         found.setdefault(carrier, []).append(mark)
-    return found | dict(_held(connection, campaign_id))
+    return found
 
 
-def _batches(connection: Connection, campaign_id: int) -> Iterator[tuple[str, str]]:
+def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
+    yield from _batches(connection, campaign_id)
+    yield from _held(connection, campaign_id)
+
+
+def _batches(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     """A link that says another campaign than its run does is one that nobody has approved."""
     named = or_(runs.c.campaign_id == campaign_id, run_batches.c.campaign_id == campaign_id)
     query = (
-        select(runs.c.carrier, _MARK, runs.c.campaign_id, run_batches.c.campaign_id)
+        select(runs.c.id, runs.c.carrier, _MARK, runs.c.campaign_id, run_batches.c.campaign_id)
         .join(run_batches, run_batches.c.run_id == runs.c.id)
         .join(batches, batches.c.id == run_batches.c.batch_id)
         .where(named)
         .order_by(runs.c.carrier, batches.c.sha256)
     )
-    for carrier, sha256, of_run, of_link in connection.execute(query):
-        yield carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
+    for run, carrier, sha256, of_run, of_link in connection.execute(query):
+        yield run, carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
 
 
-def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[str, list[str]]]:
+def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     query = (
-        select(runs.c.carrier, audiences.c.areas, audiences.c.area_basis, audiences.c.estimated)
+        select(runs.c.id, runs.c.carrier, audiences.c.areas, audiences.c.area_basis, audiences.c.estimated)
         .join(audiences, audiences.c.run_id == runs.c.id)
         .where(runs.c.campaign_id == campaign_id)
     )
-    for carrier, areas, area_basis, estimated in connection.execute(query):
+    for run, carrier, areas, area_basis, estimated in connection.execute(query):
         said = {"areas": areas, "area_basis": area_basis, "estimated": estimated}
-        yield carrier, [f"held:{hashlib.sha256(_canonical(said)).hexdigest()}"]
+        yield run, carrier, f"held:{hashlib.sha256(_canonical(said)).hexdigest()}"
 
 
 def _canonical(content: dict[str, Any]) -> bytes:

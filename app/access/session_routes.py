@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Path, Request, Response
+from sqlalchemy import Connection
 
 from app.access import acts
 from app.access.schemas import (
@@ -124,9 +125,13 @@ def enrol_totp(body: PresentBody, db: Db, settings: Config, person: Person) -> E
 def confirm_totp(body: CodeBody, db: Db, settings: Config, person: Person, token: Token) -> RecoveryCodes:
     """From now on signing in needs a code; recovery codes for a lost telephone are shown this once.
 
-    Every other session of the person ends.
+    Every other session of the person ends. After some wrong codes there are growing pauses: 429.
     """
-    codes = db.write(acts.confirm, person.name, body.code, person.name, vault_of(settings), token)
+
+    def confirm(connection: Connection) -> list[str]:
+        return acts.confirm(connection, person.name, body.code, person.name, vault_of(settings), token)
+
+    codes = login.confirm_factor(db, person.name, person.address, confirm)
     return RecoveryCodes(recovery_codes=codes)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -15,6 +17,7 @@ from app.auth.vault import Vault
 from app.db import Database
 from app.errors import Unauthorised
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 _WRONG = "The name, the password or the code of the second factor is wrong."
@@ -75,6 +78,19 @@ def check_again(db: Database, login: Login, address: str, vault: Vault) -> None:
     right = is_password(db.read(people.row_of, login.name).password_hash, login.password)
     if not right or not db.write(_passes, login, attempt, vault):
         raise Unauthorised("The present password or the code of the second factor is wrong.")
+
+
+def confirm_factor(db: Database, name: str, address: str, confirm: Callable[[Connection], T]) -> T:
+    """What `confirm` gives, where its code is right; wrong ones count as failed sign-ins and are slowed."""
+    attempt = Attempt(name, address)
+    _begin(db, attempt)
+
+    def work(connection: Connection) -> T:
+        found = confirm(connection)
+        throttle.succeed(connection, attempt)
+        return found
+
+    return db.write(work)
 
 
 def _passes(connection: Connection, login: Login, attempt: Attempt, vault: Vault) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select
 
 from app import audit, clock
 from app.auth import Caller
@@ -15,7 +15,7 @@ from app.campaigns import records
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
 from app.errors import Conflict, Forbidden, Invalid
-from app.models import approvals
+from app.models import approvals, batches, run_batches
 from app.seal import approved, digest, holds, last_decision
 from app.states import CampaignState, move_campaign
 
@@ -27,7 +27,7 @@ _BOTH = (
 
 
 class FourEyes(Forbidden):
-    """Who has written, changed or submitted a campaign does not decide on it: somebody else must."""
+    """Who has written, changed or submitted a campaign, or handed in its list, does not decide on it."""
 
     slug, title = "four-eyes", "Somebody else must decide"
 
@@ -41,14 +41,25 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
     if not may(caller.role, "approve_campaign"):
         raise Forbidden(f"Campaigns are decided on by approvers; your role is {caller.role}.")
     hands = {campaign.created_by, *campaign.editors} | {campaign.submitted_by or campaign.created_by}
+    hands |= _suppliers(connection, campaign.id)
     theirs = {base_name(name) for name in hands}.union(
         campaign.behind, *(behind(connection, n) for n in hands)
     )
     own = {base_name(caller.name)}
     if own <= {base_name(name) for name in hands}:
-        raise FourEyes("You have written, changed or submitted this campaign; somebody else must decide.")
+        raise FourEyes(
+            "You have written, changed or submitted this campaign, or handed in its list; somebody else must "
+            "decide."
+        )
     if both := shared(own | behind(connection, caller.name), theirs):
         raise FourEyes(_BOTH.format(" and ".join(sorted(both))))
+
+
+def _suppliers(connection: Connection, campaign_id: int) -> set[str]:
+    """Who has handed in the lists of numbers: whom a text reaches is as much of a campaign as the text."""
+    of = batches.c.id == run_batches.c.batch_id
+    query = select(batches.c.created_by).join(run_batches, of)
+    return set(connection.execute(query.where(run_batches.c.campaign_id == campaign_id)).scalars())
 
 
 def approve(

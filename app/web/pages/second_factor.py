@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import Response
+from sqlalchemy import Connection
 
 from app.access import acts
 from app.access.session_routes import Address, Token
@@ -41,12 +42,16 @@ def page_do_enrol_totp(visit: Visit, fields: Fields, address: Address) -> Respon
 
 
 @router.post("/second-factor/confirm")
-def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token) -> Response:
+def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token, address: Address) -> Response:
     """Make it count, by the same verb as POST /v1/me/totp/confirm; recovery codes, shown this once."""
     name, vault = _person(visit), vault_of(visit.settings)
+
+    def confirm(connection: Connection) -> list[str]:
+        return acts.confirm(connection, name, fields.get("code"), name, vault, token)
+
     try:
-        codes = visit.db.write(acts.confirm, name, fields.get("code"), name, vault, token)
-    except (Conflict, Invalid) as error:
+        codes = login.confirm_factor(visit.db, name, address, confirm)
+    except (Conflict, Invalid, TooManyAttempts) as error:
         return _page(visit, refused(error, fields, "code"), asked=True)
     return _page(visit, codes=codes)
 

@@ -332,3 +332,35 @@ def test_out_and_another_password_need_no_factor(strict: Client, add: Add) -> No
 
 def test_what_is_open_without_a_factor_is_for_the_caller_alone() -> None:
     assert {operation for operation in factor.WITHOUT if PERMISSIONS[operation] != set(Role)} == set()
+
+
+@pytest.mark.parametrize("planted", [SECRET, "sealed:" + SECRET, f"1:{SECRET}"])
+def test_in_production_a_secret_that_nobody_has_sealed_opens_for_nobody(
+    add: Add, db: Database, planted: str
+) -> None:
+    add("lan")
+    enrolled(db)
+    db.write(lambda c: c.execute(update(people).values(totp_secret=planted)))
+    for vault in (vault_of(Settings()), vault_of(keyed(Settings(), OLD))):
+        with pytest.raises(KeyMissing, match="take the factor away"):
+            db.write(factor.passes, person(db), code(), vault)
+        if vault is not PLAIN:
+            assert db.read(lambda c: c.execute(select(people.c.totp_secret)).scalar_one()) == planted
+    with pytest.raises(KeyMissing):
+        db.write(reseal, "host", vault_of(keyed(Settings(), OLD)))
+
+
+@pytest.mark.parametrize("way", ["/v1/me/totp/confirm", "/second-factor/confirm"])
+def test_guessing_the_code_that_confirms_a_factor_is_slowed_like_a_sign_in(
+    browser: Browser, add: Add, db: Database, way: str
+) -> None:
+    add("lan")
+    assert browser.sign_in("lan").status_code == 201
+    secret = browser.ask("POST", "/v1/me/totp", json={"password": PASSWORD}).json()["secret"]
+    how = {"json": {"code": "000000"}} if "v1" in way else {"data": {"code": "000000", "csrf": browser.csrf}}
+    answers = [browser.ask("POST", way, **how) for _ in range(30)]
+    assert [each.status_code for each in answers][:5] == [422] * 5
+    assert answers[-1].status_code == 429
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+    right = browser.ask("POST", "/v1/me/totp/confirm", json={"code": code(secret=secret)})
+    assert right.status_code == 429

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from typer.testing import CliRunner
 from app.access.acts import NewPerson, add_person, disable_person
 from app.auth import people
 from app.auth.passwords import SHORTEST, hash_password, is_password
-from app.auth.vault import vault_of
+from app.auth.vault import Vault, vault_of
 from app.campaigns import lifecycle
 from app.campaigns.approval import FourEyes
 from app.cli import campaign, key, user
@@ -235,9 +236,11 @@ def test_secrets_are_sealed_anew_at_the_command_line(shell: Shell, database_url:
     with pytest.raises(Conflict, match="openssl rand"):
         shell(user.app, "totp", "lan")
     db = Database(database_url)
-    db.write(lambda c: c.execute(update(people_table).values(totp_secret="JBSWY3DPEHPK3PXP", totp_since=1)))
+    before = base64.b64encode(b"\1" * 32).decode()
+    stored = Vault([before]).seal(1, "JBSWY3DPEHPK3PXP")
+    db.write(lambda c: c.execute(update(people_table).values(totp_secret=stored, totp_since=1)))
     db.close()
-    shell.env["LOA_SECRET_KEY"] = KEY
+    shell.env |= {"LOA_SECRET_KEY": KEY, "LOA_PREVIOUS_SECRET_KEY": before}
     assert shell(user.app, "reseal").startswith("1 secrets were sealed anew")
     db = Database(database_url)
     assert db.read(people.row_of, "lan").totp_secret.startswith("sealed:")

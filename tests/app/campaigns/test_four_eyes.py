@@ -308,3 +308,22 @@ def test_over_http_one_admin_alone_sends_nothing_by_any_accounts_of_the_own_maki
         by_page = page.post(f"{url}/approve", headers=token)
     for refused in (*by_key, by_page):
         assert (refused.status_code, refused.json()["type"]) == (403, "/docs/errors#four-eyes")
+
+
+# ---- whom a text reaches is as much of a campaign as the text ---------------------------------------------
+
+
+@pytest.mark.parametrize(("decide", "more"), DECISIONS, ids=("approve", "reject", "return"))
+def test_who_has_handed_in_the_list_does_not_decide_on_it(db: Database, decide: Any, more: Any) -> None:
+    campaign_id = submitted(db)  # whose list is of `tester`
+    for name in ("tester", at_keyboard("tester")):
+        with pytest.raises(FourEyes, match="handed in its list"):
+            db.write(decide, campaign_id, Caller(name, "approver"), *more)
+    db.write(decide, campaign_id, Caller("chief", "approver"), *more)
+
+
+def test_nor_does_who_stands_behind_that_account(db: Database) -> None:
+    campaign_id = submitted(db)
+    db.write(create_key, "tester", "approver", made_by="chief")
+    with pytest.raises(FourEyes, match="both sides"):
+        db.write(approval.approve, campaign_id, Caller("chief", "approver"))

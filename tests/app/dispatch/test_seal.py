@@ -17,7 +17,7 @@ from app.errors import Conflict
 from app.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
 from app.states import RunState
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
-from tests.app.world import World, add_batch, build
+from tests.app.world import World, add_batch, approve, build
 from tests.engines import on_sqlite
 
 Change = Callable[[Connection, World], Any]
@@ -183,3 +183,41 @@ def test_what_is_not_tampered_with_is_sent(db: Database) -> None:
     world = build(db, 30)
     world.fan_out()
     assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+
+
+def test_a_run_that_its_carrier_sends_is_not_given_numbers_after_the_approval(db: Database) -> None:
+    world = build(db, 30)
+    db.write(lambda c: c.execute(delete(run_batches)))
+    db.write(held_audience, world)
+    db.write(approve, world.campaign)
+    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    db.write(link_added, world)
+    assert db.write(scripts, "viettel", clock.now()) == []
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
+    with pytest.raises(Conflict, match="differs from what was approved"):
+        db.write(act, Verb.RESUME, world.run, "operator")
+
+
+@on_sqlite
+def test_an_approval_of_before_runs_stood_in_it_still_holds(db: Database) -> None:
+    world = build(db, 30)
+
+    def of_then(c: Connection) -> None:
+        row = c.execute(select(campaigns)).one()
+        old = seal._digest(row, seal._by_carrier(c, row.id), "sha256")
+        c.execute(update(approvals).values(digest=old))
+
+    db.write(of_then)
+    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    db.write(held_audience, world)
+    assert db.write(scripts, "viettel", clock.now()) == []
+
+
+@on_sqlite
+def test_runs_that_change_places_are_not_what_was_approved(db: Database) -> None:
+    world = build(db, 30)
+    db.write(second_run, world)
+    db.write(approve, world.campaign)
+    first = db.read(lambda c: seal.digest(c, c.execute(select(campaigns)).one()))
+    db.write(lambda c: c.execute(update(run_batches).values(run_id=run_batches.c.run_id % 2 + 1)))
+    assert db.read(lambda c: seal.digest(c, c.execute(select(campaigns)).one())) != first
