@@ -28,7 +28,7 @@ _Waiting = tuple[Came, Acknowledge]
 
 @dataclass(slots=True)
 class InboundIntake:
-    """Gathers up to `group` messages, or what comes within `wait_s`, and keeps them in one commit.
+    """Waits for `group` messages, or what comes within `wait_s`, and keeps up to `most` in one commit.
 
     While the database is away they wait unacknowledged; beyond `room` bytes the carrier is told to repeat
     later, so memory is bounded, whatever is poured in, and nothing is taken that could be lost.
@@ -38,6 +38,7 @@ class InboundIntake:
     ledger: Ledger
     metrics: Metrics
     group: int = 200
+    most: int = 2000
     wait_s: float = 0.02
     room: int = 32_000_000
     refused: int = 0  # messages that a process which ended without its database gave back
@@ -78,7 +79,7 @@ class InboundIntake:
         while not self._stopping or self._waiting:
             await self._some.wait()
             await self._gather()
-            taken = [self._waiting.popleft() for _ in range(min(self.group, len(self._waiting)))]
+            taken = [self._waiting.popleft() for _ in range(min(self.most, len(self._waiting)))]
             if not self._stopping:
                 self._look()
             if taken:

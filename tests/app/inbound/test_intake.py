@@ -170,6 +170,17 @@ async def test_a_flood_takes_no_more_memory_than_was_set_aside_for_it(db: Databa
     await running
 
 
+async def test_what_has_piled_up_is_kept_in_few_commits_so_that_a_flood_ends(db: Database) -> None:
+    world, answers = build(db, 1), list[bool]()
+    intake = InboundIntake(db, world.ledger, Metrics())
+    for n in range(1900):
+        intake.sink(world.lane)(message(f"tin {n}"), answers.append)
+    intake.stop()
+    await intake.run()
+    assert answers == [True] * 1900
+    assert len({row.received_at for row in rows(db)}) == 1  # one commit has one time
+
+
 async def test_a_shortage_is_answered_for_now_over_the_wire_and_the_centre_brings_it_again(
     db: Database,
 ) -> None:
