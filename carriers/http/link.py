@@ -189,7 +189,12 @@ class HttpCarrier(ABC):
         return results
 
     def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
-        """A refusal that holds for all; a redirect too, though what met it is unknown."""
+        """A refusal that holds for all; a redirect too, though what met it is unknown.
+
+        A question that met one says nothing of messages: it stops nothing while they get their answers.
+        """
+        if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
+            self._redirect = None
         halted = next((result for result in results if isinstance(result, Halted)), self._redirect)
         if halted is not None and self._halted is None:
             self._halted = halted
