@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 import sys
@@ -30,8 +29,9 @@ from tenacity import (
 )
 
 from app import clock, engines
-from app.errors import Away, SetupError, passes
+from app.errors import Away, Damaged, passes
 from app.logger import get_logger
+from app.sqlite_file import Soundness, damage, lock_folder
 
 log = get_logger(__name__)
 
@@ -64,7 +64,9 @@ class Database:
     def __init__(self, url: str, *, threads: int = 4) -> None:
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
-        self._lock = _lock_folder(Path(self.url.database or "")) if self.sqlite else None
+        file = Path(self.url.database or "") if self.sqlite else None
+        self._lock = lock_folder(file) if file else None
+        self.soundness = Soundness(file)
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
         if self.sqlite:
@@ -175,12 +177,17 @@ class Database:
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:
         self._expect()
+        if writing:
+            self.soundness.require()
         began = clock.monotonic()
         try:
             with self._connected(writing=writing) as connection:
                 yield connection
         except Away:
             self._lost.setdefault(writing, began)
+            raise
+        except Damaged as error:
+            self.soundness.note(error)
             raise
         # What is written can be read as well; a full disk, or another's lock, lets reading alone go on.
         self._lost.pop(False, None)
@@ -301,16 +308,23 @@ def connect_patiently(database: Database, seconds: float) -> None:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """A lost connection, a locked or full disk or a deadlock becomes Away: nothing was changed, try again."""
+    """A lost connection, a locked or full disk or a deadlock becomes Away: nothing was changed, try again.
+
+    A page of the SQLite file that can't be read becomes Damaged, which does not pass.
+    """
     try:
         yield
     except DBAPIError as error:
+        if damaged := damage(error.orig):
+            raise damaged from error
         if _lost(error) or _passing(error.orig):
             raise Away(_away_sentence(error.orig)) from error
         raise
     except PoolTimeout as error:
         raise Away("All connections to the database are in use; nothing was changed, try again.") from error
     except _driver_errors() as error:
+        if damaged := damage(error):
+            raise damaged from error
         if _passing(error):
             raise Away(_away_sentence(error)) from error
         raise
@@ -346,25 +360,6 @@ def _begin(connection: Connection) -> None:
     """SQLite's transactions: a writer's has the file to itself from the first."""
     writing = connection.get_execution_options().get("loa_writing", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-def _lock_folder(file: Path) -> int:
-    """Hold the SQLite folder for this process; a second Loa is refused in words."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
-        os.close(handle)
-        raise SetupError(
-            f"Another Loa (process {holder}) is using the folder {file.parent}. SQLite serves one process: "
-            "stop that one, speak to it over HTTP, choose another folder with LOA_DATA, or set "
-            "LOA_DATABASE_URL to a PostgreSQL server, which any number of processes may share."
-        ) from None
-    os.ftruncate(handle, 0)
-    os.write(handle, str(os.getpid()).encode())
-    return handle
 
 
 class _Listener(threading.Thread):

@@ -118,6 +118,12 @@ def passes(error: BaseException) -> bool:
     return isinstance(error, Away) and error.passes
 
 
+class Damaged(AppError):
+    """A page of the SQLite file can't be read: nothing more is written to it, however often it is tried."""
+
+    status, slug, title = 500, "database-damaged", "The ledger's file is damaged"
+
+
 class SetupError(AppError):
     """Loa can't start like this; the sentence says what to do."""
 

@@ -91,6 +91,7 @@ def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = 
     db = make(settings.url)
     try:
         connect_patiently(db, _PATIENCE_S)
+        db.soundness.look(db.read)
         if db.sqlite:
             schema.upgrade(db)
         schema.require(db)

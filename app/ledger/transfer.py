@@ -52,6 +52,9 @@ def copy_ledger(source: Database, target: Database, progress: Progress = lambda 
 
 
 def _copy(new: Connection, old: Connection, progress: Progress) -> dict[str, int]:
+    # Reading and adding up SQLite's side can take minutes, in which the server hears nothing of us. It may
+    # wait: a dead host is noticed by TCP, and nobody else works on an empty database.
+    new.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     _refuse_rows(new)
     ledger, rows = PostgresqlLedger(), {}
     for table in metadata.sorted_tables:

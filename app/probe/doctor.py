@@ -25,6 +25,7 @@ from app.models import audit as acts
 from app.models import lanes, quarantine, unknowns
 from app.probe import certificate
 from app.probe.check import check
+from app.sqlite_file import damaged, faults
 from app.states import LaneState
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
@@ -133,7 +134,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
     try:
         found = db.read(schema.current)
         needed = schema.newest()
-        yield Symptom("database", True, f"{'SQLite' if db.sqlite else 'PostgreSQL'} answers.")
+        yield _answers(db)
         if found != needed:
             what = f"The schema is {found or 'none'}, this program needs {needed}: run `loa migrate`."
             yield Symptom("schema", False, what)
@@ -149,6 +150,15 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         yield Symptom("database", False, error.detail)
     finally:
         db.close()
+
+
+def _answers(db: Database) -> Symptom:
+    """It answers; and every page of a SQLite file can be read: a second for each gigabyte or so."""
+    if not db.sqlite:
+        return Symptom("database", True, "PostgreSQL answers.")
+    if found := db.read(faults):
+        return Symptom("database", False, damaged(found[0]).detail)
+    return Symptom("database", True, "SQLite answers, and every page of its file can be read.")
 
 
 def _home(connection: Connection, ledger: Ledger) -> Symptom:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -82,6 +83,22 @@ def test_campaigns_get_partitions_of_their_own(source: Database, target: Databas
     copy_ledger(source, target)
     own = text("SELECT count(*) FROM deliveries_c1")
     assert target.read(lambda c: c.execute(own).scalar_one()) == len(source.read(everything)["deliveries"])
+
+
+def test_a_source_that_says_nothing_for_longer_than_writers_may_is_waited_for(
+    source: Database, target: Database
+) -> None:
+    """As SQLite does while it adds up millions of rows from a cold disk, or a terminal that was stopped."""
+    told: list[str] = []
+
+    def say(table: str, _: int) -> None:
+        if not told:
+            time.sleep(5.7)  # a writer may be silent for 5 s (app/engines.py)
+        told.append(table)
+
+    copy_ledger(source, target, say)
+    assert target.read(everything) == source.read(everything)
+    assert len(told) == len(set(told))  # and nothing was begun again
 
 
 def test_more_rows_than_a_slice_arrive(source: Database, target: Database) -> None:

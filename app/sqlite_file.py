@@ -1,0 +1,90 @@
+"""The file of a SQLite ledger: held by one process, and nothing is sent from it once it is damaged."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from app.errors import Damaged, SetupError
+
+_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FAULTS = 3  # so many are named
+_WORDS = (
+    "The ledger's file is damaged ({}): nothing more is sent or taken. Stop Loa, keep the file, look at the "
+    "disk, put the newest backup in its place and say `loa database restored` (docs/operations.md)."
+)
+
+
+def damage(error: BaseException | None) -> Damaged | None:
+    """The error in words, where SQLite met a page that it can't read as one of its own."""
+    is_it = (
+        isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _CODES
+    )
+    return damaged(str(error)) if is_it else None
+
+
+def damaged(why: str) -> Damaged:
+    """In words, with what is to be done."""
+    return Damaged(_WORDS.format(why))
+
+
+def faults(connection: Connection) -> list[str]:
+    """What SQLite itself finds wrong with the pages of the file, a few of it; it reads all of it."""
+    found = connection.exec_driver_sql(f"PRAGMA quick_check({_FAULTS:d})").scalars().all()
+    return [] if found == ["ok"] else [line for each in found for line in str(each).splitlines() if line]
+
+
+class Soundness:
+    """Whether damage was met, in this process or in one before: a mark beside the file keeps it."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._mark = file and file.with_suffix(".damaged")
+        self._seen: Damaged | None = None
+
+    def note(self, error: Damaged) -> None:
+        """Damage was met."""
+        self._seen = self._seen or error
+        if self._mark is not None:
+            with contextlib.suppress(OSError):  # the disk may be what is broken
+                self._mark.write_text(error.detail + "\n", encoding="utf-8")
+
+    def require(self) -> None:
+        """Damaged once it was met: this process writes nothing more."""
+        if self._seen is not None:
+            raise Damaged(self._seen.detail)
+
+    def look(self, read: Callable[[Callable[[Connection], list[str]]], list[str]]) -> None:
+        """Damaged where damage was met before and is still there; read: of the database.
+
+        A file that was put in its place is looked through once, and then the mark is gone.
+        """
+        if self._mark is None or not self._mark.exists():
+            return
+        if found := read(faults):
+            raise damaged(found[0])
+        self._mark.unlink()
+
+
+def lock_folder(file: Path) -> int:
+    """Hold the SQLite folder for this process; a second Loa is refused in words."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
+        os.close(handle)
+        raise SetupError(
+            f"Another Loa (process {holder}) is using the folder {file.parent}. SQLite serves one process: "
+            "stop that one, speak to it over HTTP, choose another folder with LOA_DATA, or set "
+            "LOA_DATABASE_URL to a PostgreSQL server, which any number of processes may share."
+        ) from None
+    os.ftruncate(handle, 0)
+    os.write(handle, str(os.getpid()).encode())
+    return handle
