@@ -167,7 +167,7 @@ def _require_recount(connection: Connection, subject: Subject, ledger: Ledger) -
         if found:
             raise Unbalanced(
                 f"The recount finds {len(found)} differences, so nothing is frozen. The first: {found[0]} "
-                "See all by `loa verify`."
+                "See all by `loa verify`; `loa verify --repair` puts tallies right."
             )
 
 

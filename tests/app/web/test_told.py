@@ -170,7 +170,8 @@ def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
         ),
         (
             "The recount finds 2 differences, so nothing is frozen. The first: Batch 4: 3 deliveries (the "
-            "first: line 9) stand as NOT_SENT, but they were never submitted. See all by `loa verify`.",
+            "first: line 9) stand as NOT_SENT, but they were never submitted. See all by `loa verify`; "
+            "`loa verify --repair` puts tallies right.",
             "Đếm lại thấy 2 chỗ khác nhau nên chưa chốt được. Chỗ đầu tiên: Lô 4: 3 tin (đầu tiên: dòng 9) "
             "ghi không gửi, nhưng chưa từng chuyển cho nhà mạng.",
         ),
