@@ -99,6 +99,7 @@ _OUTCOME = f"""
         FROM ({{outcomes}}) AS v
        WHERE d.campaign_id = %(c)s AND d.batch_id = %(b)s AND d.seq = v.seq
          AND d.seq BETWEEN %(low)s AND %(high)s AND d.state = %(old)s AND d.reason = 0
+         AND (d.state <> 0 OR d.attempts < %(pass)s)
       RETURNING d.seq),
     whole AS (SELECT 1 FROM written HAVING count(*) = %(n)s),
     submitted AS (
@@ -262,7 +263,13 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         lease, lane_id = where
         seqs = [row.seq for row in rows]
         values: dict[str, object] = {"c": lease.campaign_id, "b": lease.batch_id, "lane": lane_id}
-        values |= {"old": int(old), "low": min(seqs), "high": max(seqs), "n": len(rows)}
+        values |= {
+            "old": int(old),
+            "low": min(seqs),
+            "high": max(seqs),
+            "n": len(rows),
+            "pass": lease.pass_no,
+        }
         values |= {"references": array(company.references)}
         outcomes, more = spread("v", shape(deliveries, Recorded._fields), rows)
         submitted, names = spread("s", shape(submissions, SUBMISSION), company.submissions)

@@ -116,7 +116,9 @@ class Results(Receiving, Decisions):
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])
         query = select(d.seq, d.area, d.segments, d.reason).where(*own, these)
-        queued = query.where(d.state == DeliveryState.QUEUED, d.reason != Reason.NONE)
+        queued = query.where(
+            d.state == DeliveryState.QUEUED, d.attempts < lease.pass_no, d.reason != Reason.NONE
+        )
         rows = connection.execute(queued.with_for_update(of=deliveries)).all()
         seqs = {row.seq for row in rows}
         connection.execute(update(deliveries).where(*own, d.seq.in_(seqs)).values(reason=Reason.NONE))

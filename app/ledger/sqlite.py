@@ -62,6 +62,7 @@ _OUTCOME = """
 _IN_STATE = """
     SELECT seq FROM deliveries
      WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? AND state = ? AND reason = 0
+       AND (state <> 0 OR attempts < ?)
 """
 _FIND = f"""
     SELECT s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
@@ -171,7 +172,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         lease, lane_id = where
         now, own = clock.now_ms(), (lease.campaign_id, lease.batch_id)
         seqs = [row.seq for row in rows]
-        span = (*own, min(seqs), max(seqs), int(old))
+        span = (*own, min(seqs), max(seqs), int(old), lease.pass_no)
         there = {row[0] for row in connection.exec_driver_sql(_IN_STATE, span)}.intersection(seqs)
         values = [
             (*row[1:], lane_id, row.state, now, *own, row.seq, int(old)) for row in rows if row.seq in there

@@ -232,7 +232,10 @@ class Store(ABC):
         rows: Sequence[Recorded],
         company: Company,
     ) -> Written:
-        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
+        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were.
+
+        Of queued ones only what this pass has still to answer: what was queued again since is not its own.
+        """
 
     @abstractmethod
     def find(

@@ -118,6 +118,27 @@ def test_a_late_not_sent_that_is_said_twice_has_one_sending_more(db: Database) -
     assert world.claim("heir") is None
 
 
+def test_an_answer_whose_commit_is_repeated_leaves_alone_what_was_queued_again_since(db: Database) -> None:
+    """The lease stands all the time; a person was quicker than the repetition."""
+    world = build(db, 3)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    record, lost = world.ledger.record, [Outcome(lease.items[0], Unknown("no answer in 15 s"))]
+    db.write(record, world.lane, lease, lost, None, 30.0)
+    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    db.write(record, world.lane, lease, lost, None, 30.0)
+    assert world.states() == {Q: 3} == world.tallied()
+    db.write(record, world.lane, lease, accepted(list(lease.items[1:])), None, 30.0)
+    db.write(world.ledger.release, lease, 0.0)
+    again = world.claim()
+    assert again
+    assert [item.seq for item in again.items] == [2]
+    db.write(record, world.lane, again, accepted(list(again.items), "again"), None, 30.0)
+    assert world.states() == {S: 3} == world.tallied()
+    world.check()
+
+
 def test_what_a_person_wrote_off_stays_so_and_its_run_stays_finished(db: Database) -> None:
     world, frozen = frozen_with(db, 2, 4)
     heir = world.claim("heir")
