@@ -18,7 +18,7 @@ from app.models import runs
 from app.states import RunState
 
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
-_CHUNKS_AT_ONCE = 20
+_CHUNKS_AT_ONCE = 2  # each a thousand deliveries: webhooks may be taken meanwhile
 _PATIENCE_S = 60.0
 
 
