@@ -18,7 +18,7 @@ from app.ledger.contract import Key, Ledger
 from app.models import runs, unknowns
 from app.states import RunState
 
-SLICE = 500  # deliveries decided on in one transaction
+SLICE = 300  # deliveries decided on in one transaction
 _REST = 2.0  # so many times as long as a slice took, others have the writer to themselves
 _KEY = (unknowns.c.campaign_id, unknowns.c.batch_id, unknowns.c.seq)
 
