@@ -8,6 +8,8 @@ from datetime import date, datetime
 from enum import Enum, IntEnum, StrEnum
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from carriers.health import LinkHealth as LinkHealth
+from carriers.health import ReportsHealth as ReportsHealth
 from carriers.permit import Permit as Permit
 from carriers.permit import since_boot as since_boot
 

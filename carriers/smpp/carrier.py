@@ -21,6 +21,7 @@ from carriers.contract import (
     Finding,
     Halted,
     Limits,
+    LinkHealth,
     LinkOptions,
     OutboundSms,
     Question,
@@ -30,13 +31,15 @@ from carriers.contract import (
     Rejected,
     SubmitResult,
 )
+from carriers.health import HealthRecord
 from carriers.inbound import InboundSink
 from carriers.smpp import pdu
 from carriers.smpp.desk import Counters, End, Owner
+from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import read_inbound
-from carriers.smpp.keeper import Keeper, tls_context
+from carriers.smpp.keeper import BINDS, Keeper, look_at, tls_context
 from carriers.smpp.parcel import Inquiry, Letter, Parcel, id_reader
-from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings
+from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
 from carriers.smpp.session import Session
 from carriers.smpp.settings import read_settings
 from carriers.smpp.wording import Template, Wording, word
@@ -45,11 +48,6 @@ from carriers.text import segments
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
 NO_ANSWERS = Deferred("held: no answers come", retry_after_s=1.0)
 BAD_PHONE = Rejected("phone: digits only", Reason.WRONG_REQUEST)
-BINDS = {
-    pdu.BIND_TRANSCEIVER: "transceiver",
-    pdu.BIND_TRANSMITTER: "transmitter",
-    pdu.BIND_RECEIVER: "receiver",
-}
 
 
 class SmppCarrier:
@@ -82,7 +80,9 @@ class SmppCarrier:
         self._down: dict[int, str] = {}  # why a bind is away, by its command
         self._news = asyncio.Event()  # a bind has come up, or has failed
         self._log = structlog.get_logger("loa.smpp")
-        self._read_id = id_reader(own.id_mode)
+        self._health = HealthRecord()
+        self._bases = IdBases(own.id_mode)
+        self._read_id = id_reader(own.id_mode, self._bases.answered)
         self._references = itertools.count(secrets.randbelow(0x10000))
         self._reference_limit = 0x10000 if own.long_text == "sar" else 0x100
         self._word = lru_cache(maxsize=256)(self._make_word)
@@ -106,6 +106,7 @@ class SmppCarrier:
         """Defer what is not on the wire, wait for what is, unbind."""
         self._closing = True
         self.look()
+        self._health.closed()
         for letter, (timer, _) in self._parked.items():
             timer.cancel()
             letter.give_up()
@@ -126,6 +127,10 @@ class SmppCarrier:
     def halted(self) -> Halted | None:
         """Why the carrier refuses the bind; open() tries again."""
         return self._halted
+
+    def health(self) -> LinkHealth:
+        """How the link stands."""
+        return self._health.facts()
 
     def segments(self, text: str) -> int:
         """SMS parts of the text. With long_text = "payload" a longer text still has one reference only."""
@@ -198,7 +203,7 @@ class SmppCarrier:
                     await self._news.wait()
         if self._halted is not None:
             return [Finding(False, f"The bind is refused ({self._halted.code}): {self._halted.reason}.")]
-        return [await self._look_at(keeper) for keeper in self._keepers]
+        return [await look_at(self.settings, each, self._down.get(each.command)) for each in self._keepers]
 
     def _waits_for_binds(self) -> bool:
         """Whether a bind is neither up nor has failed yet."""
@@ -206,17 +211,6 @@ class SmppCarrier:
             keeper.command not in self._down and not (keeper.session and keeper.session.bound_at)
             for keeper in self._keepers
         )
-
-    async def _look_at(self, keeper: Keeper) -> Finding:
-        own, bind = self.settings, BINDS[keeper.command]
-        where = f"The bind as {bind} at {own.host}:{own.port}"
-        session = keeper.session
-        if session is not None and await session.enquire():
-            return Finding(True, f"{where} is up, and enquire_link is answered.")
-        why = self._down.get(keeper.command, "nothing was heard of it")
-        if session is not None and session.end.done():
-            why = session.end.result().why
-        return Finding(False, f"{where} is not up: {why}.")
 
     def stats(self) -> dict[str, int]:
         """Figures for metrics: counters since the start, and the messages in flight and in the queue."""
@@ -315,24 +309,25 @@ class SmppCarrier:
         self.look()
 
     def held(self, command: int, unanswered: int) -> None:
-        timeout_s = self.settings.response_timeout_s
-        self._log.error(
-            "bind is held: it answers no message",
-            link=self.name,
-            bind=BINDS[command],
-            unanswered=unanswered,
-            within_s=timeout_s,
-        )
+        why = f"no answer to {unanswered} messages within {self.settings.response_timeout_s:g} s"
+        self._log.error("bind is held", link=self.name, bind=BINDS[command], why=why, unanswered=unanswered)
+        self._health.held = why
         self.look()
 
+    def answered(self) -> None:
+        self._health.answered()
+
     def answers_again(self, command: int) -> None:
+        self._health.held = ""
         self._log.info("bind answers again", link=self.name, bind=BINDS[command])
         self.look()
 
-    def down(self, command: int, end: End) -> None:
+    def down(self, command: int, end: End, *, is_news: bool) -> None:
         self._down[command] = end.why
+        self._health.refused(end.why)
         self._news.set()
-        self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=end.why)
+        if is_news:
+            self._log.warning("bind is down", link=self.name, bind=BINDS[command], why=end.why)
 
     def halt(self, why: Halted) -> bool:
         """Not while another bind is up: then the account is in order, and this refusal may pass."""
@@ -340,6 +335,7 @@ class SmppCarrier:
             return False
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
         self._halted = why
+        self._health.refused(f"{why.code}: {why.reason}")
         self._news.set()
         self.look()
         return True
@@ -352,7 +348,16 @@ class SmppCarrier:
         if self._sink is None:
             acknowledge(False)
         else:
-            self._sink(read_receipt(message, self.settings), acknowledge)
+            receipt = read_receipt(message, self.settings)
+            self._compare_bases(receipt, message)
+            self._sink(receipt, acknowledge)
+
+    def _compare_bases(self, receipt: Receipt, message: pdu.ShortMessage) -> None:
+        """A wrong id_mode puts every receipt into quarantine: it is seen, and named, after a few."""
+        fits = self._bases.received(receipt.reference, lambda: written_ids(message))
+        if fits is not None and not self._health.remark:
+            self._health.remark = wrong_mode(self.settings.id_mode, fits)
+            self._log.error("id_mode is wrong", link=self.name, why=self._health.remark)
 
     def _deliver_inbound(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
         """A message to us. Without somebody to keep it, it is not taken, so that the carrier keeps it."""
@@ -378,9 +383,16 @@ class SmppCarrier:
         """Whether the link can send now; if not, the queue goes back."""
         if not (self._closing or self._halted) and any(session.takes() for session in self._sessions()):
             self._up.set()
+            self._health.connected()
         else:
             self._up.clear()
+            self._note_why()
             self._flush_queue(self._why_not() or LINK_DOWN)
+
+    def _note_why(self) -> None:
+        """A held bind is up; else the link is lost, if it was not left on purpose."""
+        if self._halted is not None or not any(session.sends() for session in self._sessions()):
+            self._health.closed() if self._closing else self._health.lost()
 
     def _why_not(self) -> Halted | Deferred | None:
         """Why nothing may be sent now; None where it may."""

@@ -77,6 +77,10 @@ class Desk(Protocol):
         """A bind that was held has had an answer."""
         ...
 
+    def answered(self) -> None:
+        """Answers to messages have come."""
+        ...
+
     def look(self) -> None:
         """See again whether the link can send."""
         ...

@@ -8,7 +8,8 @@ import ssl
 from typing import Protocol
 
 from carriers.causes import cause_of
-from carriers.contract import Halted, LinkError, LinkOptions
+from carriers.contract import Finding, Halted, LinkError, LinkOptions
+from carriers.smpp import pdu
 from carriers.smpp.desk import Desk, End
 from carriers.smpp.session import Session
 from carriers.smpp.settings import SmppSettings
@@ -18,11 +19,18 @@ QUICK_S = 0.15  # the first pause after a connection that worked
 _random = random.SystemRandom()
 
 
+BINDS = {
+    pdu.BIND_TRANSCEIVER: "transceiver",
+    pdu.BIND_TRANSMITTER: "transmitter",
+    pdu.BIND_RECEIVER: "receiver",
+}
+
+
 class KeepingDesk(Desk, Protocol):
     """The link, as a keeper needs it."""
 
-    def down(self, command: int, end: End) -> None:
-        """The bind is away; told once until it has been up again."""
+    def down(self, command: int, end: End, *, is_news: bool) -> None:
+        """The bind is away; `is_news` once until it has been up again."""
         ...
 
     def halt(self, why: Halted) -> bool:
@@ -62,9 +70,8 @@ class Keeper:
             if halt is not None and self._desk.halt(halt):
                 return
             # A carrier that is away for an hour makes one line of log, not thousands.
-            if session.bound_at is not None or not told:
-                self._desk.down(self.command, end)
-                told = True
+            self._desk.down(self.command, end, is_news=session.bound_at is not None or not told)
+            told = True
             await asyncio.sleep(pauses.after(session, end))
 
     async def _hold(self, session: Session) -> End:
@@ -108,6 +115,17 @@ class Pauses:
         pause = min(self._next, longest)
         self._next = max(own.reconnect_min_s, 2 * pause)
         return pause * _random.uniform(0.5, 1.0)
+
+
+async def look_at(own: SmppSettings, keeper: Keeper, why: str | None) -> Finding:
+    """Ask the bind whether it lives; why: for what it was last away."""
+    where = f"The bind as {BINDS[keeper.command]} at {own.host}:{own.port}"
+    session = keeper.session
+    if session is not None and await session.enquire():
+        return Finding(True, f"{where} is up, and enquire_link is answered.")
+    if session is not None and session.end.done():
+        why = session.end.result().why
+    return Finding(False, f"{where} is not up: {why or 'nothing was heard of it'}.")
 
 
 def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | None:

@@ -33,12 +33,19 @@ def submit_sm(template: Template, phone: bytes, sequence: int) -> bytes:
     return _pack(16 + len(head) + len(phone) + len(tail), SUBMIT_SM, 0, sequence) + head + phone + tail
 
 
-def id_reader(mode: str) -> ReadId:
-    """Reads the id of a submit_sm_resp in canonical form; None where the carrier gave none."""
+def id_reader(mode: str, notice: Callable[[str], None]) -> ReadId:
+    """Reads the id of a submit_sm_resp in canonical form; None where the carrier gave none.
+
+    notice: is told each id as it came.
+    """
 
     def read(body: bytes) -> str | None:
         raw = message_id(body)
-        return canonical(raw.decode("latin-1").strip(), mode, "response") or None if raw else None
+        if not raw:
+            return None
+        written = raw.decode("latin-1").strip()
+        notice(written)
+        return canonical(written, mode, "response") or None
 
     return read
 

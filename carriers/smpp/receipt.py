@@ -133,6 +133,12 @@ def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
     )
 
 
+def written_ids(message: ShortMessage) -> tuple[str, ...]:
+    """The ids in a receipt as the carrier wrote them, in the TLV and in the text."""
+    given = message.tlvs.get(TAG_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip()
+    return tuple(each for each in (given, read_fields(_text(message)).id) if each)
+
+
 def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | None:
     """What a query_sm_resp says of a message, in the form of a receipt; None where it can't be read."""
     try:

@@ -131,6 +131,7 @@ class Session(asyncio.Protocol):
     def _answers_came(self, count: int) -> None:
         was_held = self.window.held
         self.window.answered(count, self._loop.time())
+        self.desk.answered()
         if was_held:
             self.desk.answers_again(self.command)
 
