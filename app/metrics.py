@@ -8,11 +8,12 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, and_, func, select
 
-from app.db import Database
+from app.db import Database, shared_ms
 from app.errors import Away
-from app.models import lanes, quarantine, runs, tallies, unknowns
+from app.models import lanes, link_health, quarantine, runs, tallies, unknowns
+from app.models.dispatch import LINK_GONE_AFTER_MS
 from app.states import DeliveryState, LaneState, RunState
 
 # Receipts come within seconds, or days later when a telephone is switched on again.
@@ -162,3 +163,25 @@ def _lanes(connection: Connection) -> Iterator[Metric]:
         rate.add_metric([row.name, row.carrier], row.segments_per_second)
     yield running
     yield rate
+    yield from _links(connection)
+
+
+def _links(connection: Connection) -> Iterator[Metric]:
+    """How links stand: an alarm on 0 processes connected, or on a held one, needs no other figure."""
+    labels = ["lane", "carrier"]
+    connected = GaugeMetricFamily("loa_link_connected", "Processes that can send by the link", labels=labels)
+    held = GaugeMetricFamily("loa_link_held", "Processes to which no answers come", labels=labels)
+    answered = GaugeMetricFamily(
+        "loa_link_last_answer_timestamp_seconds", "The newest answer to a message", labels=labels
+    )
+    since, h = shared_ms(connection) - LINK_GONE_AFTER_MS, link_health.c
+    here = and_(h.lane_id == lanes.c.id, h.seen_at > since)
+    up, bad = func.count(h.connected_since), func.count(h.held)
+    query = select(lanes.c.name, lanes.c.carrier, up, bad, func.max(h.answered_at))
+    joined = query.select_from(lanes).outerjoin(link_health, here)
+    for name, carrier, n, stuck, at in connection.execute(joined.group_by(lanes.c.id).order_by(lanes.c.id)):
+        connected.add_metric([name, carrier], n)
+        held.add_metric([name, carrier], stuck)
+        if at is not None:
+            answered.add_metric([name, carrier], at / 1000)
+    yield from (connected, held, answered)

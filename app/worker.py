@@ -16,6 +16,7 @@ from app.deadline.herald import Herald
 from app.dispatch import lanes, runs
 from app.dispatch.closing import close_due
 from app.dispatch.lane import Desk, LaneLoop
+from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.queueing import queue_next
 from app.errors import Away, SetupError
 from app.http import answers
@@ -57,6 +58,7 @@ class Worker:
     inbox: Inbox = field(init=False)
     sweeps: list[Sweep] = field(init=False)
     inbound: InboundIntake = field(init=False)
+    _health: HealthSweep = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -68,8 +70,10 @@ class Worker:
             Sweep("runs", self._advance),
             Sweep("quarantine", self._settle),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
+            Sweep("links", self._say_health),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
+        self._health = HealthSweep(self.db, self._links)
         self.inbound = InboundIntake(self.db, self.ledger, self.metrics)
 
     def stop(self) -> None:
@@ -104,6 +108,7 @@ class Worker:
             self.inbox.stop()
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
+            ends += await asyncio.gather(self._health.leave(), return_exceptions=True)
         self._own_up(ends)
 
     def _own_up(self, ends: Sequence[object]) -> None:
@@ -173,6 +178,12 @@ class Worker:
     async def _forget_answers(self) -> bool:
         await self.db.insist(answers.sweep, self.settings.idempotency_ms)
         return False
+
+    def _links(self) -> list[Link]:
+        return [(loop.lane.id, loop.owner, loop.carrier) for loop in self.loops]
+
+    async def _say_health(self) -> bool:
+        return await self._health.step()
 
     async def _say_head(self) -> None:
         """Log the head of the audit's chain now and then: where the log is kept, an end cut off shows."""

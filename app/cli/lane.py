@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import typer
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, whoami
-from app.dispatch import lanes
+from app.dispatch import lanes, link_health
 
 app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link.")
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the lanes and why a halted one stands."""
+    """Show the lanes, how their links stand, and why a halted one does."""
     with open_db() as (db, _):
-        rows = db.read(lanes.all_lanes)
+        rows = db.read(link_health.with_facts)
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
-    listing([dict(row._mapping) for row in rows] if as_json else rows, columns, as_json)
+    listing(
+        rows if as_json else [SimpleNamespace(**row) for row in rows], (*columns, *link_health.SHOWN), as_json
+    )
 
 
 @app.command()

@@ -15,25 +15,36 @@ from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 
 import structlog
 
 from app import clock
 from app.db import Database
 from app.dispatch import lanes
+from app.dispatch.in_hand import Chunk, Flight, segments_of
+from app.dispatch.link_health import halt_alone
 from app.dispatch.pace import Pace, Slot, pause_s
-from app.dispatch.sendable import Script, Work, claim, message, still_going
+from app.dispatch.sendable import Work, claim, message, still_going
 from app.errors import Away
 from app.hours import open_at
-from app.ledger.contract import Intention, Item, Lane, Lease, Ledger, Outcome
+from app.ledger.contract import Intention, Item, Lane, Ledger, Outcome
 from app.metrics import Metrics
 from app.states import LaneState
 from carriers.causes import cause_of
-from carriers.contract import NOT_SENT, Carrier, Deferred, OutboundSms, Permit, SubmitResult, Unknown
+from carriers.contract import (
+    NOT_SENT,
+    Carrier,
+    Deferred,
+    OutboundSms,
+    Permit,
+    ReportsHealth,
+    SubmitResult,
+    Unknown,
+)
 
 log = structlog.get_logger(__name__)
 
+_TRY_AGAIN_S = 300.0
 _LOOK_EVERY_S = 1.0  # at what is on the wire: whether its lease stands, and whether it may still go
 
 
@@ -49,39 +60,6 @@ class Desk:
 
 
 @dataclass(slots=True)
-class _Chunk:
-    """A lease at work: its halves still to be sent, and until when these may be written to the wire.
-
-    taken: when it was taken, on the clock that all processes share and in monotonic seconds.
-    """
-
-    lease: Lease
-    script: Script
-    items: deque[Item]
-    permit: Permit
-    taken: tuple[datetime, float]
-    on_wire: int = 0
-    retry_after_s: float = 0.0
-
-    @property
-    def over(self) -> bool:
-        return not self.items and not self.on_wire
-
-    def now(self) -> datetime:
-        """The time on the shared clock: that of this machine may be wrong, and sends at night then."""
-        at, then = self.taken
-        return at + timedelta(seconds=clock.monotonic() - then)
-
-
-@dataclass(slots=True)
-class _Flight:
-    """One half on the wire."""
-
-    chunk: _Chunk
-    answers: asyncio.Task[list[Outcome]]
-
-
-@dataclass(slots=True)
 class LaneLoop:
     """Sends for one link until stop(); then lets what is on the wire finish, and hands back the rest."""
 
@@ -93,10 +71,11 @@ class LaneLoop:
     unrecorded: int = 0  # messages that are declared and have no recorded answer
     _pace: Pace = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _wire: deque[_Flight] = field(default_factory=deque)
+    _wire: deque[Flight] = field(default_factory=deque)
     _declared: int = 0  # segments of all that is on the wire
-    _chunk: _Chunk | None = None
+    _chunk: Chunk | None = None
     _closed: bool = False
+    _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
 
     def __post_init__(self) -> None:
         me = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -141,17 +120,23 @@ class LaneLoop:
 
     def _room(self) -> int:
         """How many segments the next half may have; 0 while what is on the wire leaves too little."""
-        half = self._pace.sub_batch(self.desk.sub_batch // 2)
+        half = 1 if self._is_held() else self._pace.sub_batch(self.desk.sub_batch // 2)
         room = min(half, 2 * half - self._declared)
         return room if 2 * room >= half or not self._wire else 0
 
-    async def _next_chunk(self) -> _Chunk | None:
+    def _is_held(self) -> bool:
+        """Whether the link takes single messages only, to see whether answers come again."""
+        return isinstance(self.carrier, ReportsHealth) and bool(self.carrier.health().held)
+
+    async def _next_chunk(self) -> Chunk | None:
         halted = self.carrier.halted()
         if self._closed:
             await self._follow(await self.desk.db.insist(lanes.state, self.lane.id))
             return None
         if halted is not None:
-            await self.desk.db.insist(lanes.halt, self.lane.id, halted)
+            if not await self.desk.db.insist(halt_alone, self.lane.id, self.owner, halted):
+                await self._stand_aside()
+                return None
         elif not await self._link_ready():
             return None
         asked = clock.monotonic()
@@ -166,7 +151,13 @@ class LaneLoop:
         permit, taken = Permit(asked + desk.lease_s), (found.at, clock.monotonic())
         if self._stopping.is_set():
             permit.withdraw()
-        return _Chunk(found.lease, found.script, deque(found.lease.items), permit, taken)
+        return Chunk(found.lease, found.script, deque(found.lease.items), permit, taken)
+
+    async def _stand_aside(self) -> None:
+        """Another process has the link up: this one, which is refused, tries again now and then."""
+        if clock.monotonic() - self._tried_at >= _TRY_AGAIN_S:
+            self._tried_at = clock.monotonic()
+            await self.carrier.open()
 
     async def _link_ready(self) -> bool:
         """Whether the link can take a message; while it can't, what is on the wire is recorded first."""
@@ -204,7 +195,7 @@ class LaneLoop:
 
     # ---- declare, send, record -------------------------------------------------------------------------
 
-    async def _declare(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
+    async def _declare(self, chunk: Chunk, outcomes: Sequence[Outcome]) -> None:
         """Record outcomes of this chunk and, in the same commit, declare its next half; then send it."""
         half = self._next_half(chunk)
         if not half:
@@ -220,16 +211,16 @@ class LaneLoop:
             return
         chunk.on_wire += len(half)
         self.unrecorded += len(half)
-        self._declared += _segments(half)
+        self._declared += segments_of(half)
         self._fly(chunk, self._send(chunk, half, start, rate))
 
     def _intention(self, items: Sequence[Item], rate: float) -> Intention:
-        return Intention(items[-1].seq, _segments(items), self._pace.segments_per_second / rate)
+        return Intention(items[-1].seq, segments_of(items), self._pace.segments_per_second / rate)
 
-    def _fly(self, chunk: _Chunk, work: Coroutine[None, None, list[Outcome]]) -> None:
-        self._wire.append(_Flight(chunk, asyncio.create_task(work)))
+    def _fly(self, chunk: Chunk, work: Coroutine[None, None, list[Outcome]]) -> None:
+        self._wire.append(Flight(chunk, asyncio.create_task(work)))
 
-    def _next_half(self, chunk: _Chunk) -> list[Item]:
+    def _next_half(self, chunk: Chunk) -> list[Item]:
         """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
         if not open_at(chunk.script.window, chunk.now()):
             chunk.permit.withdraw()
@@ -243,7 +234,7 @@ class LaneLoop:
         return half
 
     async def _record(
-        self, chunk: _Chunk, outcomes: Sequence[Outcome], then: Intention | None
+        self, chunk: Chunk, outcomes: Sequence[Outcome], then: Intention | None
     ) -> float | None:
         """Commit; when the declared half may go (monotonic seconds), or None where it may not."""
         desk = self.desk
@@ -263,20 +254,20 @@ class LaneLoop:
             await desk.db.insist(desk.ledger.release, chunk.lease, chunk.retry_after_s)
         return None
 
-    async def _send(self, chunk: _Chunk, items: Sequence[Item], start: float, rate: float) -> list[Outcome]:
+    async def _send(self, chunk: Chunk, items: Sequence[Item], start: float, rate: float) -> list[Outcome]:
         """Hand the half over in slices, each at its time, as long as the lease stands."""
         sending: list[tuple[Sequence[Item], asyncio.Task[Sequence[SubmitResult]]]] = []
         outcomes: list[Outcome] = []
-        slot, handed = Slot.of(start, _segments(items), rate), 0
+        slot, handed = Slot.of(start, segments_of(items), rate), 0
         if clock.monotonic() > slot.end:  # the commit took longer: so might that of any other slot
-            slot = Slot.of(clock.monotonic(), _segments(items), rate)
+            slot = Slot.of(clock.monotonic(), segments_of(items), rate)
         try:
             for after, some in self._pace.slices(items, self.carrier.limits.per_submit, rate):
                 if slot.overrun(after):
                     self._fly(chunk, self._again(chunk, items[handed:], rate))
                     break
                 if chunk.permit.stands:
-                    await self._pace.turn(slot.start + after, _segments(some), rate)
+                    await self._pace.turn(slot.start + after, segments_of(some), rate)
                 handed += len(some)
                 if not chunk.permit.stands:
                     outcomes += [Outcome(item, NOT_SENT) for item in some]
@@ -291,7 +282,7 @@ class LaneLoop:
                 task.cancel()
         return outcomes
 
-    async def _again(self, chunk: _Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
+    async def _again(self, chunk: Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
         """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""
         if not chunk.permit.stands:
             return [Outcome(item, NOT_SENT) for item in items]
@@ -313,7 +304,7 @@ class LaneLoop:
             return [Unknown("the adapter gave a wrong number of results")] * len(parcel)
         return results
 
-    async def _take_answers(self, current: _Chunk) -> None:
+    async def _take_answers(self, current: Chunk) -> None:
         """Wait for the older half; record it, with the next declaration where both are of one chunk."""
         chunk, outcomes = await self._oldest()
         if chunk is current and self._room():
@@ -321,7 +312,7 @@ class LaneLoop:
         else:
             await self._record(chunk, outcomes, None)
 
-    async def _oldest(self) -> tuple[_Chunk, Sequence[Outcome]]:
+    async def _oldest(self) -> tuple[Chunk, Sequence[Outcome]]:
         """The older half's chunk and answers; its lease is kept until they are in."""
         flight = self._wire[0]
         outcomes = await flight.answers
@@ -341,7 +332,7 @@ class LaneLoop:
         if chunk is not None and not chunk.on_wire:
             await self.desk.db.insist(self.desk.ledger.release, chunk.lease, chunk.retry_after_s)
 
-    def _hear(self, chunk: _Chunk, outcomes: Sequence[Outcome]) -> None:
+    def _hear(self, chunk: Chunk, outcomes: Sequence[Outcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
         throttled = sum(result.throttled for result in deferred)
         self._pace.heard(len(outcomes), throttled)
@@ -390,10 +381,6 @@ class LaneLoop:
             for chunk in [each for each in self._chunks() if not each.permit.lasts]:
                 chunk.permit.withdraw()
 
-    def _chunks(self) -> list[_Chunk]:
+    def _chunks(self) -> list[Chunk]:
         """Every chunk in hand, each once."""
         return list({id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values())
-
-
-def _segments(items: Sequence[Item]) -> int:
-    return sum(item.segments for item in items)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 
 from app import clock
 from app.api import Books, Db, Id, Limit, Routes, Who
-from app.dispatch import lanes, unknown
+from app.dispatch import lanes, link_health, unknown
 from app.errors import Invalid
 from app.http.acts import Acts, in_slices
 from app.ids import Number, Position
@@ -23,7 +23,11 @@ router = Routes(tags=["dispatch"], route_class=Acts)
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One lane: running, or halted with the carrier's code and reason."""
+    """One lane: running, or halted with the carrier's code and reason; and how its link stands.
+
+    link: connected, held (no answers come), lost, untried or closed (no process has it open); lost_since:
+    also since when no process has it; refusal: why it was last refused or lost; remark: what to look at.
+    """
 
     id: int
     name: str
@@ -33,6 +37,15 @@ class LaneView:
     code: str | None
     reason: str | None
     changed_at: datetime
+    link: str
+    connected_since: datetime | None
+    lost_since: datetime | None
+    answered_at: datetime | None
+    refused_at: datetime | None
+    refusal: str | None
+    held: str | None
+    remark: str | None
+    processes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +86,12 @@ class Decided(BaseModel):
 @router.get("/v1/lanes")
 def list_lanes(db: Db, who: Who) -> list[LaneView]:
     """Every lane; an operator sees those of its carrier."""
-    return [_lane(row) for row in db.read(lanes.all_lanes, who.carrier)]
+
+    def look(connection: Connection) -> list[LaneView]:
+        known = link_health.facts(connection)
+        return [_lane(row, known[row.id]) for row in lanes.all_lanes(connection, who.carrier)]
+
+    return db.read(look)
 
 
 @router.post("/v1/lanes/{lane_id}/resume", status_code=204)
@@ -133,7 +151,7 @@ def _chosen(body: Lines) -> list[tuple[int, int]]:
     return [] if body.all else body.lines
 
 
-def _lane(row: Row[Any]) -> LaneView:
+def _lane(row: Row[Any], link: link_health.LinkFacts) -> LaneView:
     return LaneView(
         row.id,
         row.name,
@@ -143,7 +161,20 @@ def _lane(row: Row[Any]) -> LaneView:
         row.code,
         row.reason,
         clock.local(clock.from_ms(row.changed_at)),
+        link.state.value,
+        _moment(link.connected_since),
+        _moment(link.lost_since),
+        _moment(link.answered_at),
+        _moment(link.refused_at),
+        link.refusal,
+        link.held,
+        link.remark,
+        link.processes,
     )
+
+
+def _moment(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))
 
 
 def _unknown(row: Row[Any]) -> UnknownView:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from app.models.base import Ms, metadata
 from app.models.batches import bad_lines, batches, subscribers
 from app.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
-from app.models.dispatch import chunks, deliveries, homes, lanes, submissions, unknowns
+from app.models.dispatch import chunks, deliveries, homes, lanes, link_health, submissions, unknowns
 from app.models.frozen import frozen_reports, report_files
 from app.models.inbound import inbound_messages
 from app.models.notices import notices
@@ -52,6 +52,7 @@ __all__ = [
     "kept_reports",
     "lanes",
     "left_out",
+    "link_health",
     "login_attempts",
     "metadata",
     "notices",

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
+    ForeignKey,
     Index,
     Integer,
     SmallInteger,
@@ -40,6 +41,25 @@ lanes = Table(
     Column(
         "next_free_us", BigInteger, nullable=False, server_default="0"
     ),  # pace: when the next segment may go
+)
+
+# A process that has said nothing of its link for so long has it no more.
+LINK_GONE_AFTER_MS = 30_000
+# How each link stands in each process that has it open; a row that nobody renews: the process is gone.
+link_health = Table(
+    "link_health",
+    metadata,
+    Column("lane_id", SmallInteger, ForeignKey("lanes.id"), primary_key=True, autoincrement=False),
+    Column("holder", String(80), primary_key=True),  # the send loop, as `owner` of its chunks
+    Column("seen_at", Ms, nullable=False),  # when the process last said so, by the shared clock
+    Column("connected_since", Ms),
+    Column("lost_since", Ms),
+    Column("answered_at", Ms),  # the newest answer to a message
+    Column("refused_at", Ms),
+    Column("refusal", String(200)),  # why it was last refused or lost
+    Column("held", String(200)),  # why nothing but single messages go
+    Column("remark", String(200)),  # what a person should look at though messages go
+    sqlite_with_rowid=False,
 )
 
 # Which life of which database this ledger is, as ledger.home says it, and since when; the newest row counts.

@@ -16,8 +16,8 @@ from app.auth import factor, people
 from app.auth.vault import NO_KEY, vault_of
 from app.config import LinkSettings, Settings
 from app.db import Database
-from app.dispatch import homes
-from app.dispatch.lanes import RESTORED
+from app.dispatch import homes, link_health
+from app.dispatch.lanes import RESTORED, all_lanes
 from app.errors import AppError
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Ledger
@@ -204,6 +204,19 @@ def clocks(db: Database) -> Symptom:
     return Symptom("clock", True, f"It is {clock.local(clock.now()):%d/%m/%Y %H:%M:%S} in Viet Nam.")
 
 
+def _links(connection: Connection) -> Iterator[str]:
+    """Links by which nothing goes though a process has them open, and what else to look at."""
+    known = link_health.facts(connection)
+    for lane in all_lanes(connection):
+        link = known[lane.id]
+        if link.state is link_health.LinkState.HELD:
+            yield f"{lane.name} is held: {link.held}. It is tried again by itself."
+        if link.state is link_health.LinkState.LOST:
+            yield f"{lane.name} has no connection: {link.refusal or 'nothing was heard'}."
+        if link.remark:
+            yield f"{lane.name}: {link.remark}"
+
+
 def _rows(connection: Connection) -> list[Symptom]:
     """What stands in the tables and wants a person."""
     chain = audit.verify(connection)
@@ -215,6 +228,7 @@ def _rows(connection: Connection) -> list[Symptom]:
         Symptom("lanes", False, f"{name} is halted: {reason} `loa lane resume` once that is mended.")
         for name, reason in connection.execute(halted)
     ]
+    found += [Symptom("links", False, words) for words in _links(connection)]
     listed = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
     unknown = connection.execute(listed).scalar_one()
     if unknown:

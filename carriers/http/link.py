@@ -24,6 +24,7 @@ from carriers.contract import (
     Encoding,
     Halted,
     Limits,
+    LinkHealth,
     LinkOptions,
     OutboundSms,
     Partial,
@@ -34,6 +35,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.health import HealthRecord
 from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected
 from carriers.http.room import Room
 from carriers.http.settings import HttpSettings, tls_context
@@ -79,6 +81,7 @@ class HttpCarrier(ABC):
         self._tls = tls_context(link, settings)
         self._client: httpx.AsyncClient | None = None
         self._room = Room(settings.in_flight)
+        self._health = HealthRecord()
         self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
@@ -118,6 +121,7 @@ class HttpCarrier(ABC):
     async def close(self) -> None:
         """Let what is in flight finish within the answer time; what has not begun is deferred."""
         client, self._client = self._client, None
+        self._health.closed()
         if self._under_way:
             await asyncio.wait(self._under_way)
         if client is not None:
@@ -130,6 +134,10 @@ class HttpCarrier(ABC):
             if self._client is not None and not (self._halted or self._probing) and wait_s <= 0:
                 return
             await asyncio.sleep(max(0.05, min(wait_s, 1.0)))
+
+    def health(self) -> LinkHealth:
+        """How the link stands; before the first request nobody knows."""
+        return self._health.facts()
 
     def halted(self) -> Halted | None:
         """Why the link needs a person, or None."""
@@ -198,6 +206,8 @@ class HttpCarrier(ABC):
         halted = next((result for result in results if isinstance(result, Halted)), self._redirect)
         if halted is not None and self._halted is None:
             self._halted = halted
+            self._health.refused(f"{halted.code}: {halted.reason}")
+            self._health.lost()
             self.log.error("link halted", code=halted.code)
 
     def _too_unclear(self) -> int:
@@ -213,11 +223,20 @@ class HttpCarrier(ABC):
         """
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._unclear_in_a_row = self._lost_probes = 0
+            self._health.held = ""
+            self._health.answered()
         elif any(isinstance(result, Unknown) for result in results):
             self._unclear_in_a_row += 1
             self._lost_probes = min(self._lost_probes + probes, 10)
             if self._too_unclear() >= 0:
+                self._hold()
                 self.hold_back(min(PAUSE_S * 2.0 ** (1 + self._lost_probes), _LONGEST_SILENCE_S))
+
+    def _hold(self) -> None:
+        why = f"{self._unclear_in_a_row} requests in a row without a clear answer"
+        if not self._health.held:
+            self.log.error("link is held", why=why)
+        self._health.held = why
 
     def refusal(self) -> Halted | Deferred | None:
         """Why nothing may be sent at this moment; None where it may."""
@@ -275,6 +294,7 @@ class HttpCarrier(ABC):
 
     def _note(self, answer: Answer) -> None:
         """What the status says of the link, beside what it says of the message."""
+        self._health.connected()
         if answer.status == 503 or (answer.status == 429 and answer.retry_after_s):
             self.hold_back(pause(answer))
         self._redirect = redirected(answer) or self._redirect
@@ -282,7 +302,10 @@ class HttpCarrier(ABC):
     def _failed(self, error: Exception, progress: _Progress) -> Failure:
         if isinstance(error, _NO_CONNECTION) or progress.is_untold:
             self.hold_back(PAUSE_S)
+            self._health.refused(f"no connection: {cause_of(error)}")
+            self._health.lost()
             return Deferred(f"no connection: {cause_of(error)}", PAUSE_S)
+        self._health.refused(f"the answer was lost: {cause_of(error)}")
         return Unknown(f"the answer was lost: {cause_of(error)}")
 
     async def _exchange(

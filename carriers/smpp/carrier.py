@@ -331,7 +331,7 @@ class SmppCarrier:
 
     def halt(self, why: Halted) -> bool:
         """Not while another bind is up: then the account is in order, and this refusal may pass."""
-        if any(session.bound_at is not None for session in self._live()):
+        if any(each.bound_at is not None and not each.end.done() for each in self._sessions()):
             return False
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
         self._halted = why
@@ -372,9 +372,6 @@ class SmppCarrier:
         if kind not in self._noticed:
             self._noticed.add(kind)
             self._log.warning("the carrier sent something odd", link=self.name, kind=kind, detail=detail)
-
-    def _live(self) -> list[Session]:
-        return [session for session in self._sessions() if not session.end.done()]
 
     def _sessions(self) -> list[Session]:
         return [keeper.session for keeper in self._keepers if keeper.session is not None]

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row
 from app import clock
 from app.api import Id, Routes
 from app.auth.roles import may
-from app.dispatch import lanes
+from app.dispatch import lanes, link_health
+from app.dispatch.link_health import LinkFacts, LinkState
 from app.states import LaneState
 from app.web.show import Visit, back, render
 from app.web.words import Said, say
@@ -28,9 +29,19 @@ LEVELS: dict[str, Said] = {
 }
 
 
+# How a link stands: the colour and the words. Green is only what has a connection.
+STANDS: dict[LinkState, tuple[str, Said]] = {
+    LinkState.CONNECTED: ("good", say("at work")),
+    LinkState.HELD: ("bad", say("no answers come")),
+    LinkState.LOST: ("bad", say("no connection")),
+    LinkState.UNTRIED: ("off", say("nothing sent yet")),
+    LinkState.CLOSED: ("off", say("opened by no process")),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One link. reason, code: the carrier's words for why it was halted."""
+    """One link. reason, code: the carrier's words for why it was halted; tone, said: how it stands."""
 
     id: int
     name: str
@@ -41,13 +52,21 @@ class LaneView:
     code: str | None
     reason: str | None
     changed_at: datetime | None
+    connected_since: datetime | None
+    lost_since: datetime | None
+    answered_at: datetime | None
+    refusal: str | None
+    remark: str | None
+    tone: str
+    said: Said
 
 
 @router.get("/lanes")
 async def page_lanes(visit: Visit) -> Response:
     """Every lane, the halted ones first."""
-    rows = await visit.db.aread(lanes.all_lanes, visit.who.carrier)
-    found = sorted(map(_view, rows), key=lambda each: (each.state is not LaneState.HALTED, each.id))
+    rows, known = await visit.db.aread(_look, visit.who.carrier)
+    views = [_view(row, known[row.id]) for row in rows]
+    found = sorted(views, key=lambda each: (each.state is not LaneState.HALTED, each.tone != "bad", each.id))
     return render(visit, "lanes.html", lanes=found, mends=may(visit.who.role, "resume_lane"))
 
 
@@ -63,7 +82,15 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
     return back(visit, "/lanes", say("The lane is resumed. If the cause is not mended, it will halt again."))
 
 
-def _view(row: Row[Any]) -> LaneView:
+def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkFacts]]:
+    return lanes.all_lanes(connection, carrier), link_health.facts(connection)
+
+
+def _at(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.from_ms(ms)
+
+
+def _view(row: Row[Any], link: LinkFacts) -> LaneView:
     return LaneView(
         row.id,
         row.name,
@@ -74,4 +101,10 @@ def _view(row: Row[Any]) -> LaneView:
         row.code,
         row.reason,
         clock.from_ms(row.changed_at) if row.changed_at else None,
+        _at(link.connected_since),
+        _at(link.lost_since),
+        _at(link.answered_at),
+        link.held or (None if link.connected_since else link.refusal),
+        link.remark,
+        *STANDS[link.state],
     )

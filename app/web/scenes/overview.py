@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row, Select, func, select
 from app import clock
 from app.auth.owned import own_campaigns, own_directives
 from app.campaigns import queries
-from app.dispatch import lanes
+from app.dispatch import lanes, link_health
+from app.dispatch.link_health import LinkState
 from app.http.events import Picture
 from app.models import campaigns, directives, quarantine, runs, unknowns
 from app.models import lanes as lanes_table
@@ -68,6 +69,16 @@ class HaltedLane:
 
 
 @dataclass(frozen=True, slots=True)
+class AwayLink:
+    """A link by which nothing goes though its lane runs; held: it is connected, and no answers come."""
+
+    id: int
+    name: str
+    carrier: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Messages of a run whose fate is open."""
 
@@ -84,6 +95,7 @@ class Scene:
     letters: list[LetterView]
     campaigns: list[CampaignView]
     halted: list[HaltedLane]
+    away: list[AwayLink]
     unknown: list[Unknown]
     quarantine: int
     waiting: int  # campaigns for whose approval somebody waits
@@ -133,10 +145,20 @@ def scene(connection: Connection, carrier: str | None, pulse: Pulse) -> Scene:
             for row in lanes.all_lanes(connection, carrier)
             if row.state == LaneState.HALTED
         ],
+        away=_away(connection, carrier),
         unknown=_unknown(connection, carrier),
         quarantine=_quarantined(connection, carrier),
         waiting=sum(each.state is CampaignState.SUBMITTED for each in shown),
     )
+
+
+def _away(connection: Connection, carrier: str | None) -> list[AwayLink]:
+    known = link_health.facts(connection)
+    return [
+        AwayLink(row.id, row.name, row.carrier, known[row.id].state is LinkState.HELD)
+        for row in lanes.all_lanes(connection, carrier)
+        if row.state != LaneState.HALTED and known[row.id].state in (LinkState.HELD, LinkState.LOST)
+    ]
 
 
 def live(of: Scene) -> Live:
@@ -154,6 +176,7 @@ def shape(of: Scene) -> str:
             *((run.id, run.state, run.light, run.said) for run in campaign.runs),
         ]
     parts += [each.id for each in of.halted]
+    parts += [(each.id, each.held) for each in of.away]
     parts += [each.run_id for each in of.unknown]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 

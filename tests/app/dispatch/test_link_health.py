@@ -1,0 +1,185 @@
+"""How links stand: said by each process in short transactions, read by page, command, API and metric."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection, select, update
+
+from app import clock
+from app.db import Database, shared_ms
+from app.dispatch import lanes, link_health
+from app.dispatch.lane import Desk, LaneLoop
+from app.dispatch.link_health import HealthSweep, LinkFacts, LinkState, facts, say
+from app.metrics import Metrics
+from app.models import lanes as lanes_table
+from app.models import link_health as table
+from app.states import DeliveryState, LaneState
+from carriers.contract import Halted, LinkHealth, LinkOptions
+from carriers.simulators.smsc import Manners, Smsc
+from carriers.smpp.carrier import SmppCarrier
+from tests.app.dispatch.paper import PaperCarrier, loop_for, until
+from tests.app.world import World, build
+
+Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
+UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")
+
+
+def stand(db: Database, lane: int, *found: LinkHealth) -> LinkFacts:
+    """How the link stands when processes a, b ... have said these."""
+    for holder, health in zip("abc", found, strict=False):
+        db.write(say, [(lane, holder, health)])
+    return db.read(facts)[lane]
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        ([], LinkState.CLOSED),
+        ([LinkHealth()], LinkState.UNTRIED),
+        ([UP], LinkState.CONNECTED),
+        ([LOST], LinkState.LOST),
+        ([replace(UP, held="no answer")], LinkState.HELD),
+        ([LOST, UP], LinkState.CONNECTED),
+        ([replace(UP, held="no answer"), UP], LinkState.CONNECTED),
+        ([replace(UP, held="no answer"), LOST], LinkState.HELD),
+        ([LOST, LinkHealth()], LinkState.LOST),
+    ],
+)
+def test_a_link_stands_as_the_best_of_its_processes(
+    db: Database, found: list[LinkHealth], state: LinkState
+) -> None:
+    world = build(db, 1)
+    assert stand(db, world.lane.id, *found).state is state
+
+
+def test_moments_are_kept_by_the_shared_clock_and_the_newest_refusal_counts(db: Database) -> None:
+    world, here = build(db, 1), clock.monotonic()
+    older = LinkHealth(lost_since=here - 60, refused_at=here - 50, refusal="older")
+    newer = LinkHealth(lost_since=here - 40, refused_at=here - 30, refusal="newer", answered_at=here - 90)
+    found = stand(db, world.lane.id, newer, older)
+    now = db.write(shared_ms)
+    assert (found.refusal, found.processes) == ("newer", 2)
+    for moment, ago in ((found.lost_since, 40_000), (found.refused_at, 30_000), (found.answered_at, 90_000)):
+        assert moment is not None
+        assert abs(now - ago - moment) < 8_000
+
+
+def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
+    world = build(db, 1)
+    stand(db, world.lane.id, UP)
+    db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 31_000)))
+    found = db.read(facts)[world.lane.id]
+    assert (found.state, found.processes, found.connected_since) == (LinkState.CLOSED, 0, None)
+    assert found.lost_since is not None
+    db.write(say, [(world.lane.id, "b", UP)])
+    db.write(link_health.leave, ["b"])
+    assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
+
+
+def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> None:
+    world = build(db, 1)
+    stand(db, world.lane.id, UP)
+    db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 2 * 86_400_000)))
+    db.write(say, [(world.lane.id, "b", UP)])
+    assert db.read(lambda c: c.execute(select(table.c.holder)).scalars().all()) == ["b"]
+
+
+async def test_only_news_and_a_sign_of_life_are_written(db: Database) -> None:
+    world, carrier = build(db, 1), unopened()
+    sweep = HealthSweep(db, lambda: [(world.lane.id, "a", carrier)])
+
+    def seen(c: Connection) -> int:
+        return int(c.execute(select(table.c.seen_at)).scalar_one())
+
+    await sweep.step()
+    first = db.read(seen)
+    carrier.answered()  # by itself no news, else each answer would be a write
+    await asyncio.sleep(0.05)
+    await sweep.step()
+    assert db.read(seen) == first
+    carrier.look()
+    await sweep.step()
+    assert db.read(facts)[world.lane.id].state is LinkState.LOST
+
+
+def unopened() -> SmppCarrier:
+    options: dict[str, object] = {"host": "127.0.0.1", "port": 1, "system_id": "x", "password": "x"}
+    return SmppCarrier(LinkOptions("viettel-1", "viettel", 10.0, options))
+
+
+# ---- the lane
+
+
+def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Database) -> None:
+    world = build(db, 1)
+    refused = Halted("0x0E", "the carrier does not take the password")
+    stand(db, world.lane.id, LinkHealth(), UP)
+    assert not db.write(link_health.halt_alone, world.lane.id, "a", refused)
+    assert db.read(lanes.state, world.lane.id) is LaneState.RUNNING
+    assert db.write(link_health.halt_alone, world.lane.id, "b", refused)  # its own connection is no other's
+    assert db.read(lanes.state, world.lane.id) is LaneState.HALTED
+
+
+async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_alone(db: Database) -> None:
+    world, carrier = build(db, 3), PaperCarrier()
+    world.fan_out()
+    carrier.refusal = Halted("0x0E", "the password is wrong")
+    stand(db, world.lane.id, UP)
+    loop = loop_for(world, carrier)
+    task = asyncio.create_task(loop.run())
+    try:
+        await asyncio.sleep(0.5)
+        assert db.read(lanes.state, world.lane.id) is LaneState.RUNNING
+        db.write(link_health.leave, ["a"])
+        await until(lambda: db.read(lanes.state, world.lane.id) is LaneState.HALTED)
+    finally:
+        loop.stop()
+        await asyncio.wait_for(task, 20)
+    assert world.states() == {Q: 3}
+
+
+@asynccontextmanager
+async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, HealthSweep]]:
+    world = build(db, 400, chunk=100)
+    world.fan_out()
+    db.write(lambda c: c.execute(update(lanes_table).values(segments_per_second=100_000.0)))
+    options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
+    options |= {"window": 10, "response_timeout_s": 0.5, "reconnect_min_s": 0.3, "probe_max_s": 1.0}
+    carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
+    loop = LaneLoop(world.lane, carrier, Desk(db, world.ledger, Metrics(), 100, 8.0))
+    await carrier.open()
+    task = asyncio.create_task(loop.run())
+    try:
+        yield world, HealthSweep(db, lambda: [(world.lane.id, loop.owner, carrier)])
+    finally:
+        loop.stop()
+        await asyncio.wait_for(task, 30)
+        await carrier.close()
+
+
+async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_and_is_seen(
+    db: Database,
+) -> None:
+    async with Smsc(Manners(answer_delay_s=0.01)) as smsc, sending(db, smsc) as (world, sweep):
+        await until(lambda: smsc.taken() >= 50)
+        smsc.change(unanswered=1.0)
+        await asyncio.sleep(4)
+        await sweep.step()
+        found = db.read(facts)[world.lane.id]
+        assert found.state is LinkState.HELD
+        assert found.held is not None
+        assert "no answer to" in found.held
+        assert 'loa_link_held{carrier="viettel",lane="viettel-1"} 1.0' in Metrics(db).text().decode()
+        unknown = world.states().get(U, 0)
+        assert 10 <= unknown <= 10 + 6  # a window, and a message each second or so: before, all 400
+        smsc.change(unanswered=0.0)
+        await until(lambda: Q not in world.states())
+        await sweep.step()
+        assert db.read(facts)[world.lane.id].state is LinkState.CONNECTED
+        assert world.states()[U] <= unknown + 2
+    world.check()
