@@ -25,7 +25,7 @@ class IdBases:
         self._mode = mode
         self._newest: deque[str] = deque()
         self._known: dict[str, set[str]] = {each: set() for each in MODES}
-        self._fits: dict[str, int] = dict.fromkeys(MODES, 0)
+        self._fits: dict[str, int] = {mode: 0}
         self._turn = 0
 
     def answered(self, written: str) -> None:
@@ -44,17 +44,24 @@ class IdBases:
         """A receipt brought these ids; the mode that fits in place of ours, once that is beyond doubt."""
         if self._is_spared():
             return None
-        if reference in self._known[self._mode]:
-            self._fits = {self._mode: self._fits[self._mode] + 1} | {
-                other: 0 for other in MODES if other != self._mode
-            }
+        others = {
+            mode
+            for each in written()
+            for mode, ids in self._known.items()
+            if mode != self._mode and canonical(each, mode, "receipt") in ids
+        }
+        is_ours = reference in self._known[self._mode]
+        if is_ours == bool(others):  # an id that reads alike in several modes, or that nobody remembers
             return None
-        for each in written():
-            for mode, ids in self._known.items():
-                if mode != self._mode and canonical(each, mode, "receipt") in ids:
-                    self._fits[mode] += 1
-                    return mode if self._fits[mode] >= ENOUGH else None
-        return None
+        return self._count(self._mode if is_ours else min(others))
+
+    def _count(self, mode: str) -> str | None:
+        """One id speaks for this mode and not for ours, or for ours alone, which outweighs all others."""
+        if mode == self._mode:
+            self._fits = {mode: self._fits[mode] + 1}
+            return None
+        self._fits[mode] = self._fits.get(mode, 0) + 1
+        return mode if self._fits[mode] >= ENOUGH else None
 
     def _is_spared(self) -> bool:
         self._turn += 1

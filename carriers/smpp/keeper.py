@@ -125,7 +125,8 @@ async def look_at(own: SmppSettings, keeper: Keeper, why: str | None) -> Finding
         return Finding(True, f"{where} is up, and enquire_link is answered.")
     if session is not None and session.end.done():
         why = session.end.result().why
-    return Finding(False, f"{where} is not up: {why or 'nothing was heard of it'}.")
+    why = why or "nothing was heard of it"
+    return Finding(False, f"{where} is not up: {why}.")
 
 
 def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | None:

@@ -1,0 +1,75 @@
+"""A wrong id_mode is noticed after a few receipts, and the right one is named."""
+
+from __future__ import annotations
+
+import pytest
+from structlog.testing import capture_logs
+
+from carriers.simulators.smsc import Manners, Smsc
+from carriers.smpp.id_bases import ENOUGH, REMEMBERED, SURE, IdBases
+from carriers.smpp.receipt import canonical
+from tests.carriers.smpp.peer import Inbox, Link, many, until
+
+
+@pytest.mark.parametrize(
+    ("mode", "answer", "receipt", "right"),
+    [
+        ("same", "hex", "dec", "hex_dec"),
+        ("same", "dec", "hex", "dec_hex"),
+        ("hex_dec", "dec", "dec", "same"),
+        ("dec_hex", "hex", "hex", "same"),
+        ("hex_dec", "dec", "hex", "dec_hex"),
+        ("same", "dec", "dec", None),
+        ("hex_dec", "hex", "dec", None),
+        ("dec_hex", "dec", "hex", None),
+    ],
+)
+async def test_a_wrong_id_mode_is_named_and_a_right_one_is_not(
+    mode: str, answer: str, receipt: str, right: str | None
+) -> None:
+    count = 1000 if answer == receipt == "hex" else 3 * ENOUGH  # few hexadecimal ids are digits only
+    inbox, manners = Inbox(), Manners(id_form=answer, receipt_id_form=receipt)
+    async with Smsc(manners) as smsc, Link(smsc.port, id_mode=mode) as carrier:
+        carrier.deliver_to(inbox)
+        await carrier.ready()
+        with capture_logs() as logs:
+            await carrier.submit(many(count))
+            await until(lambda: len(inbox.receipts) == count)
+        remark = carrier.health().remark
+    said = [each for each in logs if each["event"] == "id_mode is wrong"]
+    if right is None:
+        assert (remark, said) == ("", [])
+    else:
+        assert f"id_mode is {mode}" in remark
+        assert f"set id_mode to {right}" in remark
+        assert len(said) == 1
+
+
+async def test_some_receipts_in_the_other_base_among_many_are_no_wrong_mode() -> None:
+    inbox = Inbox()
+    async with Smsc(Manners(id_form="dec", other_base=0.3)) as smsc, Link(smsc.port) as carrier:
+        carrier.deliver_to(inbox)
+        await carrier.ready()
+        await carrier.submit(many(100))
+        await until(lambda: len(inbox.receipts) == 100)
+        assert carrier.health().remark == ""
+
+
+def test_receipts_of_messages_that_nobody_remembers_say_nothing() -> None:
+    bases = IdBases("same")
+    for number in range(1_000_000, 1_000_500):
+        bases.answered(str(number))
+    for number in range(500_000, 500_500):
+        assert bases.received(canonical(str(number), "same", "receipt"), lambda n=number: [str(n)]) is None
+
+
+def test_what_is_remembered_has_a_bound_and_a_mode_that_fits_is_looked_at_seldom() -> None:
+    bases = IdBases("same")
+    for number in range(2 * REMEMBERED):
+        bases.answered(f"{number:x}")
+    assert max(map(len, bases._known.values())) <= REMEMBERED
+    for number in range(2 * REMEMBERED - SURE, 2 * REMEMBERED):
+        assert bases.received(f"{number:x}", tuple) is None
+    newest = bases._newest[-1]
+    bases.answered("abc0123")
+    assert bases._newest[-1] == newest
