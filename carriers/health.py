@@ -69,14 +69,14 @@ class HealthRecord:
         """The carrier refused the bind or the request, or could not be reached."""
         self.refused_at, self.refusal = since_boot(), why[:LONGEST_WORDS]
 
-    def facts(self) -> LinkHealth:
-        """What is known now."""
+    def facts(self, *, is_held: bool = True) -> LinkHealth:
+        """What is known now; is_held: that a part of the link is held holds all of it."""
         return LinkHealth(
             self.connected_since,
             self.lost_since,
             self.answered_at,
             self.refused_at,
             self.refusal,
-            self.held,
+            self.held if is_held else "",
             self.remark,
         )

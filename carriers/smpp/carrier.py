@@ -129,8 +129,9 @@ class SmppCarrier:
         return self._halted
 
     def health(self) -> LinkHealth:
-        """How the link stands."""
-        return self._health.facts()
+        """How the link stands: held where every bind that could send is."""
+        goes = any(session.sends() and not session.window.held for session in self._sessions())
+        return self._health.facts(is_held=not goes)
 
     def segments(self, text: str) -> int:
         """SMS parts of the text. With long_text = "payload" a longer text still has one reference only."""

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from structlog.testing import capture_logs
 
-from carriers.contract import Accepted, Deferred, SubmitResult, Unknown
+from carriers.contract import Accepted, Deferred, LinkHealth, SubmitResult, Unknown
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp import pdu
 from tests.carriers.smpp.peer import (
@@ -178,3 +178,52 @@ async def test_a_lost_answer_among_others_holds_nothing() -> None:
         found = kinds(list(await carrier.submit(many(100))))
     assert found[Deferred] == 0
     assert 10 <= found[Unknown] <= 11
+
+
+async def test_one_bind_of_two_that_is_held_slows_the_other_down_in_nothing() -> None:
+    def deaf_by_one(wire: Wire, sequence: int, body: bytes) -> None:
+        if wire is not peer.wires[0]:
+            take(wire, sequence, body)
+
+    async with (
+        Peer({pdu.SUBMIT_SM: deaf_by_one}) as peer,
+        Link(
+            peer.port, binds=2, window=5, response_timeout_s=0.2, reconnect_min_s=20, reconnect_max_s=20
+        ) as carrier,
+    ):
+        await until(lambda: len(peer.of(pdu.BIND_TRANSCEIVER)) == 2)
+        await asyncio.sleep(0.02)
+        with capture_logs() as logs:
+            first = kinds(list(await carrier.submit(many(50))))
+        assert first == {Accepted: 49, Unknown: 1}
+        assert "bind is held" in str(logs)
+        assert kinds(list(await carrier.submit(many(50)))) == {Accepted: 50}
+        assert (carrier.health().held, carrier.health().lost_since) == ("", None)
+        drop(peer.wires[1], 0, b"")
+        await until(lambda: carrier.health().held)
+
+
+async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
+    async with Peer() as peer:
+        carrier = Link(peer.port).carrier
+        assert carrier.health() == LinkHealth()
+        await carrier.open()
+        await carrier.ready()
+        up = carrier.health()
+        assert up.connected_since is not None
+        assert (up.lost_since, up.answered_at) == (None, None)
+        await carrier.submit([sms()])
+        answered = carrier.health().answered_at
+        assert answered is not None
+        assert answered >= up.connected_since
+        peer.handle[pdu.BIND_TRANSCEIVER] = answer(pdu.BIND_TRANSCEIVER, status=0x0D)
+        drop(peer.wires[0], 0, b"")
+        await until(lambda: "0x0D" in carrier.health().refusal)
+        lost = carrier.health()
+        assert lost.lost_since is not None
+        assert (lost.connected_since, lost.answered_at) == (None, answered)
+        peer.handle[pdu.BIND_TRANSCEIVER] = answer(pdu.BIND_TRANSCEIVER, b"peer\0")
+        await carrier.ready()
+        assert (carrier.health().lost_since, carrier.health().refused_at is not None) == (None, True)
+        await carrier.close()
+        assert (carrier.health().connected_since, carrier.health().lost_since) == (None, None)
