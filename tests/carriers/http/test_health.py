@@ -1,0 +1,80 @@
+"""Links over HTTP: how they stand, and messages that may not be written any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from carriers.contract import (
+    NOT_SENT,
+    Accepted,
+    LinkHealth,
+    LinkOptions,
+    OutboundSms,
+    Permit,
+    SubmitResult,
+    since_boot,
+)
+from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
+
+
+async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
+    async with Peer() as peer, link(peer.url) as carrier:
+        assert carrier.health() == LinkHealth()  # before the first request nobody knows
+        assert await carrier.submit(letters(1)) == [Accepted()]
+        up = carrier.health()
+        assert up.connected_since is not None
+        assert up.answered_at is not None
+        assert up.answered_at >= up.connected_since
+        peer.server.close()
+    async with link(peer.url) as carrier:
+        await carrier.submit(letters(1))
+        lost = carrier.health()
+        assert lost.lost_since is not None
+        assert (lost.connected_since, lost.answered_at) == (None, None)
+        assert lost.refusal.startswith("no connection")
+
+
+async def test_a_refused_account_is_a_lost_link_with_its_reason_until_it_is_opened_again() -> None:
+    async with Peer(answering(page(b"", status="401 Unauthorized"))) as peer, link(peer.url) as carrier:
+        await carrier.submit(letters(1))
+        assert carrier.health().lost_since is not None
+        assert "401" in carrier.health().refusal
+        peer.handle = answering(OK)
+        await carrier.open()
+        assert await carrier.submit(letters(1)) == [Accepted()]
+        assert (carrier.health().lost_since, carrier.health().connected_since is None) == (None, False)
+
+
+async def test_requests_without_a_clear_answer_hold_the_link_until_one_comes() -> None:
+    async with Peer(silent) as peer, link(peer.url, in_flight=3, answer_timeout_s=0.1) as carrier:
+        await carrier.submit(letters(3))
+        assert carrier.health().held == "3 requests in a row without a clear answer"
+        peer.handle = answering(OK)
+        async with asyncio.timeout(20):
+            await carrier.ready()
+            assert await carrier.submit(letters(1)) == [Accepted()]
+        assert carrier.health().held == ""
+
+
+class SlowLogin(PlainCarrier):
+    """An adapter that has to log in before each message."""
+
+    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        await asyncio.sleep(0.3)
+        return await super().hand_over(some)
+
+
+async def test_a_permit_is_looked_at_right_before_the_request_is_written() -> None:
+    """Though the message had its place before: a login or a handshake may take longer than a lease."""
+    async with Peer() as peer:
+        options = {**PATIENT, "base_url": peer.url, "password": "s3cr3t-w0rd"}
+        carrier = SlowLogin(LinkOptions("slow-1", "plain", 100.0, options))
+        await carrier.open()
+        short, long = Permit(since_boot() + 0.1), Permit(since_boot() + 60)
+        assert await carrier.submit(letters(1, permit=short)) == [NOT_SENT]
+        assert peer.requests == []
+        assert await carrier.submit(letters(1, permit=long)) == [Accepted()]
+        assert len(peer.requests) == 1
+        assert carrier.health().refusal == ""
+        await carrier.close()
