@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.states import DeliveryState
@@ -26,6 +28,26 @@ async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home
         assert await second.stop() == 0, second.words()
         assert (smsc.report()["distinct_numbers"], smsc.report()["copies_max"]) == (3000, 1)
     assert view.states() == {DeliveryState.DELIVERED: 3000}
+
+
+async def test_sigterm_beside_a_centre_that_answers_no_message_sends_nothing_more(home: Home) -> None:
+    """It ends within the time for an answer, whatever waits in the link's queue."""
+    queue(home.url, 3000)
+    view = View(home.url)
+    async with Smsc(Manners(answer_delay_s=0.01)) as smsc:
+        link = smpp_link("viettel", smsc.port, segments_per_second=1000, window=10, response_timeout_s=5)
+        home.configure({"viettel-1": link})
+        sender = home.sender()
+        await home.until(lambda: smsc.taken() >= 100, "100 are sent")
+        smsc.change(unanswered=1.0)
+        await asyncio.sleep(1)
+        taken = smsc.taken()
+        assert await sender.stop() == 0, sender.words()
+        assert smsc.taken() == taken
+    unknown = view.phones(DeliveryState.UNKNOWN)
+    assert 0 < len(unknown) <= 10
+    assert len(view.phones(DeliveryState.QUEUED)) == 3000 - taken
+    assert view.leases() == 0
 
 
 async def test_sigterm_before_anything_is_ready_ends_in_order(home: Home) -> None:
