@@ -21,6 +21,7 @@ from app.states import BatchState, RunState
 from tests.app.campaigns.rows import new_batch, new_run
 from tests.app.http.served import served
 from tests.engines import sqlite_alone
+from tests.ports import refusing
 
 database_url = sqlite_alone
 
@@ -90,11 +91,10 @@ def test_a_wrong_key_is_refused_at_once(address: str) -> None:
 
 
 def test_a_server_that_is_not_there_is_waited_for_and_then_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    away = pytest.raises(Unreachable, match=f"127.0.0.1:{port} can't be reached")
-    with Client(f"http://127.0.0.1:{port}", "k", patience_s=0.3) as api, away:
-        api.run(1)
+    with refusing() as port:
+        away = pytest.raises(Unreachable, match=f"127.0.0.1:{port} can't be reached")
+        with Client(f"http://127.0.0.1:{port}", "k", patience_s=0.3) as api, away:
+            api.run(1)
 
 
 def test_an_answer_that_is_not_loa_s_is_named(db: Database) -> None:

@@ -34,8 +34,10 @@ HEAD = re.compile(
 class Server:
     """Takes frames (RFC 6587, octet counting) on one port, one connection after another."""
 
-    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
-        self.door = socket.create_server(("127.0.0.1", port))
+    def __init__(
+        self, port: int = 0, tls: ssl.SSLContext | None = None, door: socket.socket | None = None
+    ) -> None:
+        self.door = door or socket.create_server(("127.0.0.1", port))
         self.port = self.door.getsockname()[1]
         self.messages: list[str] = []
         self.refused = threading.Event()  # a handshake that the sender broke off
@@ -131,15 +133,15 @@ def say(to: syslog.Syslog, text: str) -> None:
 
 
 def test_while_the_server_is_away_lines_are_kept_and_nobody_waits() -> None:
-    away = socket.create_server(("127.0.0.1", 0))
-    port = away.getsockname()[1]
-    away.close()
-    to = handler(port)
+    away = socket.socket()
+    away.bind(("127.0.0.1", 0))  # nobody listens yet, and nobody else gets the port
+    to = handler(away.getsockname()[1])
     began = time.monotonic()
     for number in range(syslog._KEPT + 500):
         say(to, str(number))
     assert time.monotonic() - began < 10  # thousands of times less than waiting for a server would take
-    server = Server(port)
+    away.listen()
+    server = Server(door=away)
     kept = len(server.texts(syslog._KEPT))
     say(to, "the end")
     while (texts := server.texts(kept))[-1] != "the end":

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from carriers.causes import cause_of
+from tests.ports import refusing
 
 
 class _NarrowerError(ConnectionResetError):
@@ -78,9 +79,7 @@ def test_causes_that_lead_in_a_circle_are_told_as_well() -> None:
 
 
 async def test_real_connections_that_are_refused_are_told_alike_by_asyncio_and_httpx() -> None:
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))  # nobody else gets the port, and nobody listens
-        port = silent.getsockname()[1]
+    with refusing() as port:
         with pytest.raises(ConnectionRefusedError) as asked:
             await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
         async with httpx.AsyncClient() as client:

@@ -43,10 +43,15 @@ class Post:
         return AuthResult(success=data.password == b"right", handled=False)
 
 
-def _free_port() -> int:
-    """The controller calls its own port as it starts, so it must know it."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
+class _Controller(Controller):
+    """It calls its own port as it starts, so it must know it: bound before, lest another test take it."""
+
+    def __init__(self, post: Post, **options: Any) -> None:
+        self._door = socket.create_server(("127.0.0.1", 0))
+        super().__init__(post, hostname="127.0.0.1", port=self._door.getsockname()[1], **options)
+
+    def _create_server(self) -> Any:
+        return self.loop.create_server(self._factory_invoker, sock=self._door, ssl=self.ssl_context)
 
 
 @contextmanager
@@ -55,7 +60,7 @@ def smtp_server(**options: Any) -> Iterator[tuple[Post, int]]:
     post = Post()
     if options.pop("auth", False):
         options |= {"authenticator": post.login, "auth_require_tls": False}
-    controller = Controller(post, hostname="127.0.0.1", port=_free_port(), **options)
+    controller = _Controller(post, **options)
     controller.start()
     try:
         yield post, controller.port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 from ipaddress import ip_address
 
 import pytest
@@ -15,6 +14,7 @@ from app.notices import webhook
 from app.notices.addresses import Refused, is_open, resolve
 from app.notices.outbox import Channel, Later, Never, Notice, Outcome, Sent
 from tests.app.notices.servers import endpoint
+from tests.ports import refusing
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 PAYLOAD = {
@@ -67,9 +67,8 @@ async def test_what_the_endpoint_answers_decides(
 
 
 async def test_an_endpoint_that_is_away_is_tried_again_later() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        url = f"http://127.0.0.1:{gone.getsockname()[1]}/"
-    found = await posted(url)
+    with refusing() as port:
+        found = await posted(f"http://127.0.0.1:{port}/")
     assert isinstance(found, Later)
     assert SECRET not in found.reason
 
