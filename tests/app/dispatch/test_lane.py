@@ -234,11 +234,13 @@ async def test_a_refused_number_is_refused_once(db: Database) -> None:
 
 
 async def test_a_slow_carrier_does_not_lose_the_lease(db: Database) -> None:
-    world, carrier = ready(db, 10), PaperCarrier(delay_s=2.0)
+    world, carrier = ready(db, 10), PaperCarrier(delay_s=3.0)
+    until_when = select(func.max(chunks.c.lease_until))
     await carrier.open()
-    async with running(loop_for(world, carrier, lease_s=0.6)):
+    async with running(loop_for(world, carrier, lease_s=3.0)):
         await until(lambda: carrier.on_wire == 10)
-        await asyncio.sleep(1.2)
+        first = db.read(lambda c: c.execute(until_when).scalar_one())
+        await until(lambda: db.read(lambda c: c.execute(until_when).scalar_one()) > first)
         assert world.claim("thief") is None
         await until(lambda: world.states() == {S: 10})
     assert set(carrier.copies.values()) == {1}

@@ -150,10 +150,12 @@ async def test_sample_asks_evenly_over_the_run_and_all_asks_everybody(db: Databa
 
 async def test_what_has_its_receipt_by_then_is_not_asked_about(db: Database) -> None:
     world, oracle = sent(db, [taken(f"m{n}") for n in range(600)]), Oracle()
-    asking = poll(world, oracle, "all", after_s=1.0)
+    asking = poll(world, oracle, "all", after_s=60.0)
     async with at_work(asking):
         await until(lambda: count(world, questions) == 600)
         db.write(world.ledger.apply, [receipt(world.lane, f"m{n}") for n in range(590)])
+        assert oracle.asked == []
+        db.write(lambda c: c.execute(update(questions).values(due_at=1)))  # the minute has passed
         await until(lambda: world.states() == {D: 600})
     assert len(oracle.asked) == 10
 
