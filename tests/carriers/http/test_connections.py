@@ -11,6 +11,7 @@ import pytest
 from carriers.contract import Accepted, Deferred, Halted, LinkError, Unknown
 from carriers.http import Answer
 from tests.carriers.http.peer import OK, QUICK, Peer, Request, Wire, answering, letters, link, page, silent
+from tests.carriers.smpp.peer import until
 from tests.certificates import HERE, self_signed, server_context
 
 
@@ -69,14 +70,19 @@ async def test_no_more_requests_are_under_way_than_the_link_may_have() -> None:
 
 
 async def test_close_lets_what_is_in_flight_finish_and_defers_the_rest() -> None:
+    answer = asyncio.Event()
+
     async def slow(wire: Wire, request: Request) -> None:
-        await asyncio.sleep(0.1)
+        await answer.wait()
         wire.send(OK)
 
     async with Peer(slow) as peer, link(peer.url, in_flight=2) as carrier:
         under_way = asyncio.create_task(carrier.submit(letters(5)))
-        await asyncio.sleep(0.05)
-        await carrier.close()
+        await until(lambda: len(peer.requests) == 2)
+        closing = asyncio.create_task(carrier.close())
+        await asyncio.sleep(0.05)  # it waits for what is in flight
+        answer.set()
+        await closing
         assert [type(each) for each in await under_way] == [Accepted] * 2 + [Deferred] * 3
         assert len(peer.requests) == 2
 
@@ -84,7 +90,7 @@ async def test_close_lets_what_is_in_flight_finish_and_defers_the_rest() -> None
 async def test_a_cancelled_call_sends_nothing_that_has_not_begun() -> None:
     async with Peer(silent) as peer, link(peer.url, in_flight=1, answer_timeout_s=5) as carrier:
         calling = asyncio.create_task(carrier.submit(letters(5)))
-        await asyncio.sleep(0.1)
+        await until(lambda: peer.requests)
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
         peer.handle = answering(OK)

@@ -17,6 +17,7 @@ from carriers.simulators.smsc.messages import Part, read_header, read_sar
 from carriers.simulators.smsc.seen import Pace
 from carriers.simulators.wheel import Wheel
 from carriers.smpp import pdu
+from tests.carriers.simulators.esme import until
 
 
 @given(st.integers(0, 10**6), st.integers(0, 2**31 - 1), st.sampled_from(sorted(FORMS)))
@@ -102,7 +103,7 @@ async def test_timers_run_in_order_and_never_early() -> None:
     start = loop.time()
     for delay in (0.03, 0.01, 0.02, 0.01):
         wheel.call(delay, lambda asked: ran.append((asked, loop.time() - start)), delay)
-    await asyncio.sleep(0.06)
+    await until(lambda: len(ran) == 4)
     assert [asked for asked, _ in ran] == [0.01, 0.01, 0.02, 0.03]
     assert all(at >= asked for asked, at in ran)
 
@@ -110,7 +111,7 @@ async def test_timers_run_in_order_and_never_early() -> None:
 async def test_a_timer_asked_for_by_a_timer_runs_too_and_none_after_the_close() -> None:
     wheel, ran = Wheel(asyncio.get_running_loop()), []
     wheel.call(0, lambda _: wheel.call(0, ran.append, "second"), None)
-    await asyncio.sleep(0.05)
+    await until(lambda: ran)
     wheel.call(0, ran.append, "never")
     wheel.close()
     await asyncio.sleep(0.02)
@@ -122,7 +123,7 @@ async def test_the_newest_of_a_tick_may_run_first() -> None:
     wheel.newest_first = True
     for number in range(50):
         wheel.call(0.01, ran.append, number)
-    await asyncio.sleep(0.04)
+    await until(lambda: len(ran) == 50)
     assert sorted(ran) == list(range(50)) != ran
 
 
