@@ -108,15 +108,17 @@ def _stands(found: re.Match[str]) -> bool:
         return False
     if _OTHER.match(text, start):
         return False
-    near = _UUID.finditer(text, max(0, start - _UUID_LENGTH), end + _UUID_LENGTH)
-    return not any(uuid.start() < end and start < uuid.end() for uuid in near)
+    around = max(0, start - _UUID_LENGTH), end + _UUID_LENGTH
+    if text.find("-", *around) < 0:
+        return True
+    return not any(uuid.start() < end and start < uuid.end() for uuid in _UUID.finditer(text, *around))
 
 
 def _masked(found: re.Match[str]) -> str:
     whole = found[0]
     national = found[found.lastindex or 0]
     lead = "+" if found.lastindex == found.re.groups else "84"
-    digits = lead + _NO_DIGITS.sub("", national)
+    digits = lead + (national if national.isdecimal() else _NO_DIGITS.sub("", national))
     shown = 4 if lead == "84" else 5
     brackets = whole.count(")") - whole.count("(")
     return f"{digits[:shown]}{'*' * (len(digits) - shown - 2)}{digits[-2:]}{')' * brackets}{'(' * -brackets}"
