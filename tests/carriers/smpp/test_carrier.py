@@ -100,6 +100,12 @@ async def test_a_check_of_a_host_where_nobody_listens_says_so_at_once() -> None:
     assert "no connection" in found.what
 
 
+async def test_a_check_says_that_a_name_can_t_be_looked_up() -> None:
+    async with Link(2775, host="smsc.invalid", response_timeout_s=10) as carrier:
+        (found,) = await asyncio.wait_for(carrier.check(), 30)
+    assert "no connection: the host's name can't be looked up (" in found.what
+
+
 # ---- several binds
 
 
