@@ -6,7 +6,6 @@ import asyncio
 import os
 import sqlite3
 import sys
-import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,6 +44,8 @@ _WRITERS = f"""
        AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
 """  # noqa: S608 - a constant of ours; the moment is bound
 _SETTLE_S = 30.0
+# The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
+_STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
 _SQLITE_PASSING = (
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -74,7 +75,7 @@ class Database:
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
-        self._listener: _Listener | None = None
+        self._listener: engines.Listener | None = None
         self._away = False
         self._lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
         self._ends: tuple[float, float] | None = None  # when the process was told to end, and its patience
@@ -125,11 +126,14 @@ class Database:
         return self._away
 
     def _note_outage(self, state: RetryCallState) -> None:
-        """Say it once for each outage, however many wait."""
-        if not self._away:
+        """Say it once for each outage, however many wait; a statement that was stopped is no outage."""
+        error = state.outcome.exception() if state.outcome else None
+        reason = error.detail if isinstance(error, Away) else ""
+        if error is not None and getattr(_origin(error), "sqlstate", None) in _STOPPED:
+            log.warning("the database stopped a statement; it is tried again", reason=reason)
+        elif not self._away:
             self._away = True
-            error = state.outcome.exception() if state.outcome else None
-            log.error("the database is away", reason=error.detail if isinstance(error, Away) else "")
+            log.error("the database is away", reason=reason)
 
     def end_within(self, seconds: float) -> None:
         """The process is to end: wait so long for a database that is away, then all work is Away at once."""
@@ -240,7 +244,7 @@ class Database:
         """Call `waker` (from any thread) whenever some process says that there is something to do."""
         self._wakers.append(waker)
         if not self.sqlite and self._listener is None:
-            self._listener = _Listener(self.url.render_as_string(hide_password=False), self._wake)
+            self._listener = engines.Listener(self.url.render_as_string(hide_password=False), self._wake)
 
     def wake(self, connection: Connection) -> None:
         """Say, at this transaction's commit, that there is something to do: once per change of state."""
@@ -330,6 +334,12 @@ def translated() -> Iterator[None]:
         raise
 
 
+def _origin(error: BaseException) -> BaseException | None:
+    """What the driver said, behind an Away."""
+    cause = error.__cause__
+    return cause.orig if isinstance(cause, DBAPIError) else cause
+
+
 def _lost(error: BaseException | None) -> bool:
     """Whether a connection that stood has broken."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
@@ -346,7 +356,7 @@ def _passing(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
     psycopg = sys.modules.get("psycopg")
-    if psycopg is None or isinstance(error, psycopg.errors.QueryCanceled):
+    if psycopg is None:
         return False
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
@@ -360,36 +370,3 @@ def _begin(connection: Connection) -> None:
     """SQLite's transactions: a writer's has the file to itself from the first."""
     writing = connection.get_execution_options().get("loa_writing", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
-
-
-class _Listener(threading.Thread):
-    """Waits for NOTIFY on a connection of its own; the one-second poll covers it while it is away."""
-
-    def __init__(self, url: str, wake: Callable[[], None]) -> None:
-        super().__init__(name="loa-listen", daemon=True)
-        self._url = url.replace("postgresql+psycopg://", "postgresql://")
-        self._wake = wake
-        self._stopping = threading.Event()
-        self.start()
-
-    def run(self) -> None:
-        import psycopg
-
-        while not self._stopping.is_set():
-            try:
-                self._listen()
-            except psycopg.Error:
-                self._stopping.wait(1.0)
-
-    def _listen(self) -> None:
-        import psycopg
-
-        with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
-            connection.execute("LISTEN loa")
-            while not self._stopping.is_set():
-                for _ in connection.notifies(timeout=0.5, stop_after=1):
-                    self._wake()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self.join(timeout=3)

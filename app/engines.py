@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import select
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,3 +103,36 @@ def _hung_up(raw: psycopg.Connection) -> bool:
     looking = select.poll()
     looking.register(raw.fileno(), select.POLLIN)
     return bool(looking.poll(0))
+
+
+class Listener(threading.Thread):
+    """Waits for NOTIFY on a connection of its own; the one-second poll covers it while it is away."""
+
+    def __init__(self, url: str, wake: Callable[[], None]) -> None:
+        super().__init__(name="loa-listen", daemon=True)
+        self._url = url.replace("postgresql+psycopg://", "postgresql://")
+        self._wake = wake
+        self._stopping = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        import psycopg
+
+        while not self._stopping.is_set():
+            try:
+                self._listen()
+            except psycopg.Error:
+                self._stopping.wait(1.0)
+
+    def _listen(self) -> None:
+        import psycopg
+
+        with psycopg.connect(self._url, autocommit=True, connect_timeout=5) as connection:
+            connection.execute("LISTEN loa")
+            while not self._stopping.is_set():
+                for _ in connection.notifies(timeout=0.5, stop_after=1):
+                    self._wake()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self.join(timeout=3)

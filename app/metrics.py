@@ -52,6 +52,12 @@ class Metrics:
             buckets=_LATENCY_S,
             registry=self.registry,
         )
+        self._faults = Counter(
+            "loa_faults",
+            "Faults that nobody foresaw, by the part that met them",
+            ["source"],
+            registry=self.registry,
+        )
         self._in_flight = Gauge(
             "loa_in_flight", "Messages waiting for the carrier's answer", ["lane"], registry=self.registry
         )
@@ -77,6 +83,10 @@ class Metrics:
     def question(self, lane: str, answer: str) -> None:
         """Count a question to a carrier: final, open (nothing final yet), none (no answer) or failed."""
         self._questions.labels(lane, answer).inc()
+
+    def fault(self, source: str) -> None:
+        """Count a fault that nobody foresaw."""
+        self._faults.labels(source).inc()
 
     def latency(self, seconds: float) -> None:
         """Note the time between one submission and its receipt."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -19,6 +20,7 @@ from app.dispatch.lane import Desk, LaneLoop
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.queueing import queue_next
 from app.errors import Away, SetupError
+from app.faults import Aside, Faults, Supervisor
 from app.http import answers
 from app.inbound.intake import InboundIntake
 from app.ledger.contract import Ledger
@@ -36,6 +38,8 @@ from carriers.contract import Carrier, LinkError, StreamReceipts
 from carriers.inbound import InboundMessages
 
 log = structlog.get_logger(__name__)
+
+Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FOLD_EVERY_S = 5.0
 _WITHOUT = (
@@ -59,14 +63,18 @@ class Worker:
     sweeps: list[Sweep] = field(init=False)
     inbound: InboundIntake = field(init=False)
     _health: HealthSweep = field(init=False)
+    faults: Faults = field(init=False)
+    _queueing: Aside = field(init=False)
+    _closing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        s = self.settings
+        s, self.faults = self.settings, Faults(self.db, self.metrics)
+        self._queueing, self._closing = Aside(self.faults, "queueing"), Aside(self.faults, "closing")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
         self.sweeps = [
             Sweep("queueing", self._queue),
-            Sweep("closing", lambda: close_due(self.db, self.ledger)),
+            Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
             Sweep("quarantine", self._settle),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
@@ -89,14 +97,9 @@ class Worker:
         Away, with what that leaves open, where a database that is away does not come back in time.
         """
         await self._open()
-        herald = Herald(self.db, self.settings)
-        terms = Terms(self.settings.retention_days, self.settings.records_months)
-        retention = Retention(self.db, self.ledger, terms)
-        others = (self._say_head(), herald.run(self._stopping), retention.run(self._stopping))
-        works = (self.inbox.run(), self.inbound.run(), *others, *(sweep.run() for sweep in self.sweeps))
-        background = [asyncio.create_task(work) for work in works]
+        background = self._kept(self._background())
         # Both use the links, so both end before these are closed.
-        using = [asyncio.create_task(each.run()) for each in (*self.askers, *self.loops)]
+        using = self._kept(self._using())
         if self._stopping.is_set():
             self.stop()
         try:
@@ -110,6 +113,27 @@ class Worker:
             ends += await asyncio.gather(*background, return_exceptions=True)
             ends += await asyncio.gather(self._health.leave(), return_exceptions=True)
         self._own_up(ends)
+
+    def _kept(self, works: Mapping[str, Work]) -> list[asyncio.Task[None]]:
+        """Each in a task of its own: a fault that nobody foresaw ends one of them, and it is begun again."""
+        supervisor = Supervisor(self.faults, self._stopping)
+        return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
+
+    def _background(self) -> dict[str, Work]:
+        herald, s = Herald(self.db, self.settings), self.settings
+        retention = Retention(self.db, self.ledger, Terms(s.retention_days, s.records_months))
+        works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
+        return works | {
+            "receipts": self.inbox.run,
+            "inbound messages": self.inbound.run,
+            "audit": self._say_head,
+            "notices": lambda: herald.run(self._stopping),
+            "retention": lambda: retention.run(self._stopping),
+        }
+
+    def _using(self) -> dict[str, Work]:
+        works: dict[str, Work] = {f"sending by {loop.lane.name}": loop.run for loop in self.loops}
+        return works | {f"{_doing(each)} {each.lane.name}": each.run for each in self.askers}
 
     def _own_up(self, ends: Sequence[object]) -> None:
         """Raise what kept a part from ending in order; Away says what the ledger does not know."""
@@ -153,7 +177,7 @@ class Worker:
 
     async def _queue(self) -> bool:
         """Turn a slice of a started run's subscribers into deliveries."""
-        more = await queue_next(self.db, self.ledger)
+        more = await queue_next(self.db, self.ledger, self._queueing)
         if more:
             self._wake_lanes()
         return more
@@ -166,7 +190,7 @@ class Worker:
         return False
 
     async def _settle(self) -> bool:
-        await settle(self.db, self.ledger)
+        await settle(self.db, self.ledger, self.faults)
         return False
 
     async def _fold(self) -> bool:
@@ -196,6 +220,10 @@ class Worker:
     def _wake_lanes(self) -> None:
         for loop in self.loops:
             loop.wake.set()
+
+
+def _doing(asker: Poll | Reconciliation) -> str:
+    return "asking" if isinstance(asker, Poll) else "reading failures of"
 
 
 def build(name: str, link: LinkSettings) -> Carrier:

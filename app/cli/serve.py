@@ -17,6 +17,7 @@ from app import config, interpreter, lines, logs, schema, webhooks
 from app.config import Settings
 from app.db import Database, connect_patiently
 from app.errors import SetupError
+from app.faults import Faults, Supervisor
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
 from app.receipts.inbox import Inbox
@@ -132,9 +133,12 @@ async def _api(settings: Settings, db: Database) -> None:
     interpreter.settle()
     resuming = web.resume(settings, db)
     serving = asyncio.create_task(server.serve([door]))
-    receiving = asyncio.create_task(inbox.run())
+    stopping = asyncio.Event()
+    keeper = Supervisor(Faults(db, metrics), stopping)
+    receiving = asyncio.create_task(keeper.keep("receipts", inbox.run))
     await asyncio.wait({serving, receiving, told}, return_when=asyncio.FIRST_COMPLETED)
     db.end_within(settings.stop_patience_s)
+    stopping.set()
     server.should_exit = True
     await serving
     inbox.stop()

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from app.db import Database
 from app.dispatch.runs import fanned_out, held, left, move
+from app.faults import Aside
 from app.ledger.contract import Ledger
 from app.models import campaigns, runs
 from app.states import NotSent, RunState
@@ -14,14 +15,15 @@ from app.states import NotSent, RunState
 _CHUNKS_AT_ONCE = 20
 
 
-async def close_due(db: Database, ledger: Ledger) -> bool:
+async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
     """Close a slice of each run that is to be closed; whether there is more to do at once.
 
-    A run with a chunk in somebody's hands keeps none of the others waiting.
+    A run with a chunk in somebody's hands, or one that fails, keeps none of the others waiting.
     """
-    more = False
+    more, resting = False, aside.resting()
     for run_id in await db.insist_reading(to_close, ledger):
-        more |= await db.insist(close, ledger, run_id)
+        if run_id not in resting:
+            more |= await aside.attempt(run_id, f"run {run_id}", db.insist(close, ledger, run_id))
     return more
 
 

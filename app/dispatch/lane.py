@@ -91,6 +91,7 @@ class LaneLoop:
 
     async def run(self) -> None:
         """The loop. Ends only after stop(); with Away where the database was waited for in vain."""
+        self._wire, self._chunk, self._declared, self.unrecorded = deque(), None, 0, 0  # anew after a fault
         beside = [self._keep_leases(), self._watch_orders(), self._watch_deadlines()]
         watching = [asyncio.create_task(each) for each in beside]
         try:

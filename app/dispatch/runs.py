@@ -41,12 +41,14 @@ class Due:
     first: bool
 
 
-def fan_out_next(connection: Connection, ledger: Ledger, looked_at: int | None) -> bool:
+def fan_out_next(
+    connection: Connection, ledger: Ledger, looked_at: int | None, but: Sequence[int] = ()
+) -> bool:
     """Queue one slice of one started run; whether there may be more to do.
 
     Nothing is queued of a batch that is to be sent before it was looked at (app/dispatch/queueing.py).
     """
-    due = next_due(connection)
+    due = next_due(connection, but=but)
     if due is None:
         return False
     if due.first and due.batch_id != looked_at:
@@ -62,15 +64,20 @@ def fan_out(connection: Connection, ledger: Ledger, due: Due) -> None:
 
 
 def next_due(
-    connection: Connection, states: Sequence[RunState] = (RunState.RUNNING, RunState.CANCELLING)
+    connection: Connection,
+    states: Sequence[RunState] = (RunState.RUNNING, RunState.CANCELLING),
+    but: Sequence[int] = (),
 ) -> Due | None:
-    """A batch of a started run that is not fanned out whole; a cancelled run's too: all are counted."""
+    """A batch of a started run that is not fanned out whole; a cancelled run's too: all are counted.
+
+    but: not of these runs.
+    """
     b, r, c = run_batches.c, runs.c, campaigns.c
     query = (
         select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts)
         .join(runs, r.id == b.run_id)
         .join(campaigns, c.id == b.campaign_id)
-        .where(b.fanned_all.is_(False), r.state.in_([state.value for state in states]))
+        .where(b.fanned_all.is_(False), r.state.in_([state.value for state in states]), r.id.not_in(but))
         .order_by(r.priority.desc(), b.fanned_upto, b.batch_id)
         .limit(1)
     )

@@ -274,8 +274,15 @@ class Ledger(Protocol):
         """
         ...
 
-    def rematch(self, connection: Connection, limit: int) -> Applied:
-        """Look again at quarantined receipts that are due: by reference, then by phone of an unknown."""
+    def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
+        """Keep receipts that can't be applied in quarantine; they are looked at again after so long."""
+        ...
+
+    def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
+        """Look again at quarantined receipts that are due: by reference, then by phone of an unknown.
+
+        only: those of these ids, due or not.
+        """
         ...
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:

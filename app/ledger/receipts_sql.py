@@ -58,7 +58,7 @@ QUARANTINED = """
            raw
       FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
-WHICH = {"try_at": "try_at <= %(one)s", "reference": "reference = ANY(%(all)s)"}
+WHICH = {"try_at": "try_at <= %(one)s", "reference": "reference = ANY(%(all)s)", "id": "id = ANY(%(all)s)"}
 _STANDINGS = (
     "campaign_id",
     "batch_id",

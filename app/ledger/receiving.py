@@ -13,7 +13,7 @@ from app.clock import DAY_MS
 from app.ledger.contract import Applied, Arrival, Key, ResultKind, Turn
 from app.ledger.learning import Learning, Place
 from app.ledger.matching import Wanted
-from app.ledger.said import VALIDITY_MS, Said, said
+from app.ledger.said import VALIDITY_MS, Said, said, storable
 from app.ledger.store import CROWD, SAID, SUBMISSION, WHOLE, Asked, Hit, Moment, Row
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import strike
@@ -78,10 +78,17 @@ class Receiving(Learning):
             self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
         return outcome.applied
 
-    def rematch(self, connection: Connection, limit: int) -> Applied:
+    def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
+        """Keep receipts that can't be applied in quarantine; they are looked at again after so long."""
+        now = self.now_ms(connection)
+        rows = [(1, now + pause_ms, *storable(arrival, now)) for arrival in arrivals]
+        self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
+
+    def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
         """Look again at quarantined receipts that are due: by reference, then by phone of an unknown."""
         moment = self.moment(connection)
-        waiting = self.take_quarantined(connection, "try_at", [moment.now], limit)
+        column, values = ("id", only) if only else ("try_at", [moment.now])
+        waiting = self.take_quarantined(connection, column, values, limit)
         return self._again(connection, waiting, moment) if waiting else Applied()
 
     def rematch_references(self, connection: Connection, references: Sequence[str]) -> None:

@@ -88,3 +88,20 @@ def said(arrival: Arrival, now: int) -> Said:
         receipt.code[:80],
         receipt.raw,
     )
+
+
+def storable(arrival: Arrival, now: int) -> Said:
+    """What of an arrival any database takes, whatever is in it."""
+    receipt = arrival.receipt
+    digits = receipt.phone if (receipt.phone or "").isdecimal() and len(receipt.phone or "") < 16 else None
+    plain = receipt._replace(
+        phone=digits,
+        reference=None if receipt.reference is None else _plain(receipt.reference)[:100],
+        code=_plain(receipt.code),
+        raw=_plain(receipt.raw),
+    )
+    return said(arrival._replace(receipt=plain), now)
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")

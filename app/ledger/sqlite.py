@@ -210,7 +210,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         found: list[Row] = []
         for start in range(0, len(values), _VARIABLES):
             some = tuple(values[start : start + _VARIABLES])
-            sql = _QUARANTINED.format(column=f"reference IN ({', '.join('?' * len(some))})")
+            sql = _QUARANTINED.format(column=f"{column} IN ({', '.join('?' * len(some))})")
             found += [tuple(row) for row in connection.exec_driver_sql(sql, (*some, limit))]
         return found
 

@@ -272,4 +272,4 @@ class Store(ABC):
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
-        """Lock and read quarantined receipts: those due (column try_at, one value) or of these references."""
+        """Lock and read quarantined receipts: those due (column try_at), or with these values in a column."""

@@ -10,6 +10,7 @@ from app.models.base import Ms, metadata
 from app.models.batches import bad_lines, batches, subscribers
 from app.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
 from app.models.dispatch import chunks, deliveries, homes, lanes, link_health, submissions, unknowns
+from app.models.faults import faults
 from app.models.frozen import frozen_reports, report_files
 from app.models.inbound import inbound_messages
 from app.models.notices import notices
@@ -46,6 +47,7 @@ __all__ = [
     "do_not_send",
     "erasures",
     "errands",
+    "faults",
     "frozen_reports",
     "homes",
     "inbound_messages",

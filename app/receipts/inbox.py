@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import structlog
 
 from app import clock
 from app.db import Database
 from app.errors import Away
+from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Arrival, Lane, Ledger
 from app.metrics import Metrics
+from app.receipts.settle import ASIDE_MS
 from carriers.contract import Acknowledge, Receipt, ReceiptSink
 
 # So much of the waiting time without a further receipt, and the group goes as it is: with clients that wait
@@ -93,9 +96,28 @@ class Inbox:
 
     async def put(self, arrivals: Sequence[Arrival]) -> Applied:
         """Apply these now, in one commit of their own: for files and polls that wait for it."""
-        applied = await self.db.awrite(self.ledger.apply, arrivals)
+        applied = await self._apply(arrivals, self.db.awrite)
         self._count(applied)
         return applied
+
+    async def _apply(self, arrivals: Sequence[Arrival], write: Callable[..., Awaitable[Any]]) -> Applied:
+        """In one commit; where one of them can't be applied, the others without it.
+
+        That one is kept in quarantine with the fault written down: nothing is taken and then lost.
+        """
+        applied = await outcome(write(self.ledger.apply, arrivals))
+        if isinstance(applied, Applied):
+            return applied
+        if isinstance(applied, Away) or not isinstance(applied, Exception):
+            raise applied
+        if len(arrivals) == 1:
+            await write(self.ledger.set_aside, arrivals, ASIDE_MS)
+            faults = Faults(self.db, self.metrics)
+            await faults.note("receipts", applied, f"receipt by {arrivals[0].lane.name}", ASIDE_MS)
+            return Applied(quarantined=1)
+        middle = len(arrivals) // 2
+        first = await self._apply(arrivals[:middle], write)
+        return _both(first, await self._apply(arrivals[middle:], write))
 
     def stop(self) -> None:
         """Take nothing more; run() returns when what was taken is committed."""
@@ -132,11 +154,14 @@ class Inbox:
                 continue
 
     async def _commit(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
-        try:
-            applied = await self.db.insist(self.ledger.apply, [arrival for arrival, _ in taken])
-        except Away:
+        applied = await outcome(self._apply([arrival for arrival, _ in taken], self.db.insist))
+        if isinstance(applied, Away):
             self._refuse(taken)
-            raise
+            raise applied
+        if isinstance(applied, BaseException):  # not even set aside: their carriers bring them again
+            for _, acknowledge in taken:
+                acknowledge(False)
+            raise applied
         for _, acknowledge in taken:
             acknowledge(True)
         self._count(applied)
@@ -155,6 +180,16 @@ class Inbox:
         self.metrics.receipts("quarantined", applied.quarantined)
         for seconds in applied.latencies:
             self.metrics.latency(seconds)
+
+
+def _both(one: Applied, other: Applied) -> Applied:
+    return Applied(
+        one.matched + other.matched,
+        one.changed + other.changed,
+        one.repeated + other.repeated,
+        one.quarantined + other.quarantined,
+        one.latencies + other.latencies,
+    )
 
 
 def _unasked(_committed: bool) -> None:

@@ -56,6 +56,7 @@ class Poll:
     _out: set[Key] = field(default_factory=set)  # in the queue, being asked, or not yet written down
     _failing: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: bool = False  # this run of it: a fault ends it, and it is begun again
 
     def __post_init__(self) -> None:
         box = self.inbox
@@ -68,6 +69,7 @@ class Poll:
 
     async def run(self) -> None:
         """Take up, ask, write down. Ends only after stop()."""
+        self._over = False
         at_once = max(1, self.carrier.limits.in_flight // 4)
         async with asyncio.TaskGroup() as group:
             askers = [group.create_task(self._asking()) for _ in range(at_once)]
@@ -77,7 +79,7 @@ class Poll:
                         await self._pause()
             finally:
                 # Clients of HTTP are known to swallow a cancellation now and then: the flag is what counts.
-                self._stopping.set()
+                self._over = True
                 for asker in askers:
                     asker.cancel()
         await self._finish()
@@ -144,7 +146,7 @@ class Poll:
 
     async def _asking(self) -> None:
         """One of those who ask: a quarter of what the link takes at once, the rest is for messages."""
-        while not self._stopping.is_set():
+        while not (self._over or self._stopping.is_set()):
             pending = await self._queue.get()
             answers: list[Receipt | None] = []
             for question in pending.questions:
@@ -160,7 +162,7 @@ class Poll:
             if delay > 0:
                 await asyncio.sleep(delay)
             self._next_free = max(self._next_free, clock.monotonic()) + 1 / self.carrier.queries_per_second
-        asks = self._errand.stands() and not self._stopping.is_set()
+        asks = self._errand.stands() and not (self._over or self._stopping.is_set())
         return asks and self.carrier.halted() is None
 
     async def _ask(self, question: Question) -> Receipt | None:

@@ -37,6 +37,7 @@ class Reconciliation:
     every_s: float = 3600.0
     look_s: float = 60.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    _over: bool = False  # this run of it: a fault ends it, and it is begun again
 
     def stop(self) -> None:
         """Read nothing more."""
@@ -44,6 +45,7 @@ class Reconciliation:
 
     async def run(self) -> None:
         """Read what is due, again and again. Ends only after stop()."""
+        self._over = False
         reading = asyncio.create_task(self._read_again_and_again())
         stopped = asyncio.create_task(self._stopping.wait())
         try:
@@ -53,12 +55,13 @@ class Reconciliation:
         finally:
             # A list that was not read to its end is read again. Clients of HTTP are known to swallow a
             # cancellation now and then, so the flag is what counts.
-            self._stopping.set()
+            self._over = True
             reading.cancel()
+            stopped.cancel()
             await asyncio.gather(reading, stopped, return_exceptions=True)
 
     async def _read_again_and_again(self) -> None:
-        while not self._stopping.is_set():
+        while not (self._over or self._stopping.is_set()):
             await self._read_all()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self.look_s)
@@ -67,7 +70,7 @@ class Reconciliation:
         try:
             if await link_ready(self.carrier, _READY_S):
                 for sender, day in await self.inbox.db.aread(listed.due, self.lane):
-                    if not self._stopping.is_set():
+                    if not (self._over or self._stopping.is_set()):
                         await self._read(sender, day)
         except Away:
             return

@@ -2,20 +2,66 @@
 
 from __future__ import annotations
 
+from sqlalchemy import Connection, select, update
+
 from app.db import Database
-from app.ledger.contract import Ledger
+from app.errors import Away
+from app.faults import Faults, outcome
+from app.ledger.contract import Applied, Ledger
+from app.models import quarantine
 
 _AT_ONCE = 500
 # A flood of foreign receipts must not keep the other sweeps waiting.
 _ROUNDS = 40
+# A receipt that can't be handled is looked at again after so long.
+ASIDE_MS = 3_600_000
+# So many in a row that can't be, and it is no matter of single receipts.
+_ALL = 20
 
 
-async def settle(db: Database, ledger: Ledger) -> int:
+async def settle(db: Database, ledger: Ledger, faults: Faults) -> int:
     """Look again at the quarantined receipts that are due, slice by slice; how many were matched."""
     matched = 0
     for _ in range(_ROUNDS):
-        applied = await db.insist(ledger.rematch, _AT_ONCE)
+        applied = await _slice(db, ledger, faults)
         matched += applied.matched
         if applied.matched + applied.quarantined < _AT_ONCE:
             break
     return matched
+
+
+async def _slice(db: Database, ledger: Ledger, faults: Faults) -> Applied:
+    applied = await outcome(db.insist(ledger.rematch, _AT_ONCE))
+    if isinstance(applied, Applied):
+        return applied
+    if isinstance(applied, Away) or not isinstance(applied, Exception):
+        raise applied
+    return await _one_by_one(db, ledger, faults)
+
+
+async def _one_by_one(db: Database, ledger: Ledger, faults: Faults) -> Applied:
+    """Look at each that is due by itself, and set aside those that can't be handled."""
+    total, in_a_row = Applied(), 0
+    for receipt_id in await db.insist_reading(_due, ledger):
+        applied = await outcome(db.insist(ledger.rematch, 1, [receipt_id]))
+        if isinstance(applied, Applied):
+            total.matched, in_a_row = total.matched + applied.matched, 0
+            total.quarantined += applied.quarantined
+            continue
+        in_a_row += 1
+        if isinstance(applied, Away) or not isinstance(applied, Exception) or in_a_row == _ALL:
+            raise applied
+        await db.insist(_postpone, ledger, receipt_id)
+        await faults.note("quarantine", applied, f"receipt {receipt_id} in quarantine", 2 * ASIDE_MS)
+    return total
+
+
+def _due(connection: Connection, ledger: Ledger) -> list[int]:
+    q = quarantine.c
+    query = select(q.id).where(q.try_at <= ledger.now_ms(connection)).order_by(q.try_at, q.id)
+    return list(connection.execute(query.limit(_AT_ONCE)).scalars())
+
+
+def _postpone(connection: Connection, ledger: Ledger, receipt_id: int) -> None:
+    later = {"try_at": ledger.now_ms(connection) + ASIDE_MS, "tries": quarantine.c.tries + 1}
+    connection.execute(update(quarantine).where(quarantine.c.id == receipt_id).values(later))

@@ -8,8 +8,10 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app import clock, seal
 from app.db import Database
+from app.faults import Aside, Faults
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Arrival, Item, Lane, Lease, Ledger, Outcome
+from app.metrics import Metrics
 from app.models import (
     approvals,
     batches,
@@ -86,6 +88,11 @@ class World:
         sums = {key: value for key, value in sums.items() if value != (0, 0)}
         counts = {tuple(c[:5]): (c.n, c.segments) for c in self.db.read(self.ledger.recount, self.campaign)}
         assert sums == counts
+
+
+def aside(db: Database) -> Aside:
+    """Where a sweep puts the rows that it can't handle."""
+    return Aside(Faults(db, Metrics()), "test")
 
 
 def build(db: Database, subscribers_: int, *, chunk: int = 100, phones: list[int] | None = None) -> World:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Row, Select, func, select
 
-from app import clock
+from app import clock, faults
 from app.auth.owned import own_campaigns, own_directives
 from app.campaigns import queries
 from app.dispatch import lanes, link_health
@@ -79,6 +79,16 @@ class AwayLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A part of Loa that has failed lately. subject: the row that it met, where it was one."""
+
+    source: str
+    subject: str
+    reason: str
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Messages of a run whose fate is open."""
 
@@ -94,6 +104,7 @@ class Scene:
 
     letters: list[LetterView]
     campaigns: list[CampaignView]
+    faults: list[Fault]
     halted: list[HaltedLane]
     away: list[AwayLink]
     unknown: list[Unknown]
@@ -140,6 +151,7 @@ def scene(connection: Connection, carrier: str | None, pulse: Pulse) -> Scene:
     return Scene(
         letters=_letters(connection, carrier, shown),
         campaigns=shown,
+        faults=_faults(connection, carrier),
         halted=[
             HaltedLane(row.id, row.name, row.carrier, row.code, row.reason)
             for row in lanes.all_lanes(connection, carrier)
@@ -161,6 +173,12 @@ def _away(connection: Connection, carrier: str | None) -> list[AwayLink]:
     ]
 
 
+def _faults(connection: Connection, carrier: str | None) -> list[Fault]:
+    """For whoever is of no single carrier: parts are named after links of all of them."""
+    found = faults.present(connection) if carrier is None else []
+    return [Fault(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
+
+
 def live(of: Scene) -> Live:
     """The part that changes from second to second."""
     shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
@@ -175,6 +193,7 @@ def shape(of: Scene) -> str:
             (campaign.id, campaign.state),
             *((run.id, run.state, run.light, run.said) for run in campaign.runs),
         ]
+    parts += [(each.source, each.subject) for each in of.faults]
     parts += [each.id for each in of.halted]
     parts += [(each.id, each.held) for each in of.away]
     parts += [each.run_id for each in of.unknown]

@@ -28,6 +28,7 @@ from app.models import audit, campaigns, runs, statements
 from app.states import RunState
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client
+from tests.app.world import aside
 from tests.engines import sqlite_alone
 
 database_url = sqlite_alone
@@ -50,9 +51,9 @@ def approved(db: Database, **draft: Any) -> int:
 
 def sweep(db: Database) -> None:
     ledger = ledger_for(db)
-    while asyncio.run(queue_next(db, ledger)):
+    while asyncio.run(queue_next(db, ledger, aside(db))):
         pass
-    while asyncio.run(close_due(db, ledger)):
+    while asyncio.run(close_due(db, ledger, aside(db))):
         pass
     db.write(sweeps.advance, ledger, clock.DAY_MS)
 

@@ -21,7 +21,7 @@ from app.models import audit, batches, campaigns, deliveries, run_batches, runs,
 from app.reports.verify import verify
 from app.states import RunState
 from tests.app.batches.files import put, registered
-from tests.app.world import World, approve, build
+from tests.app.world import World, approve, aside, build
 
 CSV = "phone,area,lang\n0912345678,Mường La,\n0912345679,,\nnothing,,\n0912345680,,\n"
 LAST = subscribers.c.seq == 5
@@ -42,7 +42,7 @@ def started(db: Database, folder: Path) -> World:
 
 def queue(db: Database) -> None:
     async def work() -> None:
-        while await queue_next(db, ledger_for(db)):
+        while await queue_next(db, ledger_for(db), aside(db)):
             pass
 
     asyncio.run(work())

@@ -20,7 +20,7 @@ from app.models import campaigns, deliveries, run_batches, runs, tallies
 from app.reports import carrier_report
 from app.states import DeliveryState, LaneState, NotSent, RunState
 from carriers.contract import Deferred, Reason, Rejected
-from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build, receipt
+from tests.app.world import FIRST_PHONE, World, accepted, add_batch, aside, build, receipt
 
 PATIENCE_MS = 5 * clock.DAY_MS
 Q, S, N = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.NOT_SENT)
@@ -37,9 +37,9 @@ def set_run(db: Database, **values: object) -> None:
 
 def sweep(world: World) -> None:
     """All that the worker's sweep would do until it is idle."""
-    while asyncio.run(queue_next(world.db, world.ledger)):
+    while asyncio.run(queue_next(world.db, world.ledger, aside(world.db))):
         pass
-    while asyncio.run(close_due(world.db, world.ledger)):
+    while asyncio.run(close_due(world.db, world.ledger, aside(world.db))):
         pass
     world.db.write(sweeps.advance, world.ledger, PATIENCE_MS)
 

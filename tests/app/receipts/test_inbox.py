@@ -7,6 +7,7 @@ import asyncio
 from sqlalchemy import func, update
 
 from app.db import Database
+from app.faults import Faults
 from app.metrics import Metrics
 from app.models import quarantine
 from app.receipts.inbox import Inbox
@@ -88,10 +89,10 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     db.write(world.ledger.apply, early)
     db.write(lambda c: c.execute(update(quarantine).values(reference=quarantine.c.reference + "?")))
     db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "m"), None, 30.0)
-    assert await settle(db, world.ledger) == 0
+    assert await settle(db, world.ledger, Faults(db, Metrics())) == 0
     mended = func.replace(quarantine.c.reference, "?", "")
     db.write(lambda c: c.execute(update(quarantine).values(reference=mended, try_at=0)))
-    assert await settle(db, world.ledger) == 700
+    assert await settle(db, world.ledger, Faults(db, Metrics())) == 700
     assert world.states() == {int(DeliveryState.DELIVERED): 700}
 
 
@@ -104,5 +105,5 @@ async def test_a_flood_of_foreign_receipts_does_not_hide_those_that_match(db: Da
     db.write(
         lambda c: c.execute(update(quarantine).values(reference=mended, try_at=quarantine.c.id - 10_000))
     )
-    assert await settle(db, world.ledger) == 3
+    assert await settle(db, world.ledger, Faults(db, Metrics())) == 3
     assert world.states() == {int(DeliveryState.DELIVERED): 3}

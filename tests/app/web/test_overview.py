@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,8 @@ import pytest
 from sqlalchemy import event, update
 
 from app.db import Database
+from app.faults import Faults
+from app.metrics import Metrics
 from app.models import campaigns
 from app.reports.history import Verdict
 from app.states import RunState
@@ -57,6 +60,16 @@ def test_an_operator_sees_its_own_carrier_only(pages_db: Database, signed_in: In
     assert "Biên nhận chưa khớp tin nào: 7" in own  # they came over its lane
     other = text(signed_in("operator", "viettel").get("/").text)
     assert "Biên nhận chưa khớp" not in other
+
+
+def test_a_part_of_loa_that_fails_is_red_for_who_sees_all_carriers(pages_db: Database, signed_in: In) -> None:
+    faults = Faults(pages_db, Metrics())
+    asyncio.run(faults.note("sending by viettel-1", ZeroDivisionError()))
+    office = text(signed_in("auditor").get("/").text)
+    assert "Một bộ phận của Loa đang gặp lỗi: sending by viettel-1." in office
+    assert "viettel-1" not in text(signed_in("operator", "vnpt").get("/").text)
+    asyncio.run(faults.over("sending by viettel-1"))
+    assert "đang gặp lỗi" not in text(signed_in("auditor").get("/").text)
 
 
 def test_what_others_wrote_is_escaped(pages_db: Database, signed_in: In) -> None:

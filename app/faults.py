@@ -1,0 +1,158 @@
+"""Faults that nobody foresaw: each ends only what met it, is logged, counted, and shown until it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from app import clock
+from app.db import Database, shared_ms
+from app.errors import Away
+from app.logger import get_logger
+from app.metrics import Metrics
+from app.models import faults
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+_HERE = Path(__file__).parent.parent
+_RED_MS = 300_000  # what is tried again each minute at the least is over when nothing was heard for so long
+_KEPT_MS = 90 * clock.DAY_MS
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
+_WELL_S = 60.0  # so long without a fault, and the next one begins with the first pause again
+_LONGEST_REST_S = 600.0
+
+
+@dataclass(slots=True)
+class Faults:
+    """Where the parts of a process bring what they could not handle."""
+
+    db: Database
+    metrics: Metrics
+
+    async def note(self, source: str, error: BaseException, subject: str = "", red_ms: int = _RED_MS) -> None:
+        """Write it down. source: the part, subject: the row that it met; red_ms: so long it is shown."""
+        reason = described(error)
+        log.error("fault", source=source, subject=subject, reason=reason, exc_info=error)
+        self.metrics.fault(source)
+        await outcome(self.db.awrite(_note, source, subject, (reason, red_ms)))
+
+    async def over(self, source: str, subject: str = "") -> None:
+        """The part works again, or the row was handled."""
+        log.info("fault is over", source=source, subject=subject)
+        await outcome(self.db.awrite(_over, source, subject))
+
+
+def described(error: BaseException) -> str:
+    """What it is and where, without what it says: that may hold a number or a secret."""
+    names = [type(error).__name__]
+    if isinstance(error, DBAPIError):
+        names.append(type(error.orig).__name__)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(_HERE / "app")]
+    places = [f"{Path(frame.filename).relative_to(_HERE).as_posix()}:{frame.lineno}" for frame in own[-1:]]
+    return ", ".join(names + places)
+
+
+async def outcome(work: Awaitable[T]) -> T | BaseException:
+    """What the work gave, or the error that ended it."""
+    (end,) = await asyncio.gather(work, return_exceptions=True)
+    return end
+
+
+def _note(connection: Connection, source: str, subject: str, said: tuple[str, int]) -> None:
+    f, now = faults.c, shared_ms(connection)
+    reason, red_ms = said
+    own = update(faults).where(f.source == source, f.subject == subject)
+    values = {"reason": reason, "last_at": now, "red_until": now + red_ms}
+    if not connection.execute(own.values(**values, times=f.times + 1)).rowcount:
+        key = {"source": source, "subject": subject, "first_at": now, "times": 1}
+        connection.execute(insert(faults).values(key | values))
+    connection.execute(delete(faults).where(f.last_at < now - _KEPT_MS))
+
+
+def _over(connection: Connection, source: str, subject: str) -> None:
+    f = faults.c
+    own = update(faults).where(f.source == source, f.subject == subject)
+    connection.execute(own.values(red_until=shared_ms(connection)))
+
+
+def present(connection: Connection) -> list[Row[Any]]:
+    """The faults that are not over, the newest first."""
+    f = faults.c
+    query = select(faults).where(f.red_until > shared_ms(connection))
+    return list(connection.execute(query.order_by(f.last_at.desc(), f.source, f.subject).limit(100)))
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Keeps the parts of a process at work: one that ends by a fault is begun again, after growing pauses."""
+
+    faults: Faults
+    stopping: asyncio.Event
+
+    async def keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Ends as the work does in order; with Away, or a fault of the last moment, where it is to stop."""
+        pause_s, faulty = _FIRST_PAUSE_S, False
+        while True:
+            task = asyncio.create_task(work())
+            try:
+                await asyncio.wait({task}, timeout=_WELL_S if faulty else None)
+                if faulty and not task.done():
+                    await self.faults.over(name)
+                    pause_s, faulty = _FIRST_PAUSE_S, False
+                    await asyncio.wait({task})
+            finally:
+                task.cancel()
+            error = task.exception()
+            if error is None:
+                return
+            if isinstance(error, Away) or self.stopping.is_set():
+                raise error
+            faulty = True
+            await self.faults.note(name, error)
+            await self._rest(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self.stopping.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+@dataclass(slots=True)
+class Aside:
+    """Rows that one part could not handle: each is left alone for a growing time, and the others go on."""
+
+    faults: Faults
+    source: str
+    _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # times, and until when (monotonic)
+
+    def resting(self) -> list[int]:
+        """The rows that are left alone now."""
+        now = clock.monotonic()
+        return [row for row, (_, until) in self._rests.items() if until > now]
+
+    async def attempt(self, row: int, subject: str, work: Awaitable[bool]) -> bool:
+        """What the work says; True where it failed: there may be others."""
+        end = await outcome(work)
+        if isinstance(end, Away) or (isinstance(end, BaseException) and not isinstance(end, Exception)):
+            raise end
+        if not isinstance(end, BaseException):
+            if self._rests.pop(row, None):
+                await self.faults.over(self.source, subject)
+            return end
+        times = self._rests.get(row, (0, 0.0))[0] + 1
+        rest_s = min(2.0**times, _LONGEST_REST_S)
+        self._rests[row] = times, clock.monotonic() + rest_s
+        await self.faults.note(self.source, end, subject, _RED_MS + round(rest_s * 1000))
+        return True

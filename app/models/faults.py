@@ -1,0 +1,19 @@
+"""What nobody foresaw: one row for each part and row that failed, shown until `red_until`."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Integer, String, Table
+
+from app.models.base import Ms, metadata
+
+faults = Table(
+    "faults",
+    metadata,
+    Column("source", String(80), primary_key=True),  # the part of Loa that met it
+    Column("subject", String(120), primary_key=True),  # the row that it met; "": the part itself
+    Column("reason", String(300), nullable=False),
+    Column("first_at", Ms, nullable=False),
+    Column("last_at", Ms, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("red_until", Ms, nullable=False),
+)
