@@ -37,6 +37,14 @@ from app.states import DeliveryState
 
 # Whoever waits for a lock on a whole table keeps all others waiting behind it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"
+# Who reads or writes them for longer than a sender does; another account's times can't be seen.
+_HELD_LONG = """
+    SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.pid <> pg_backend_pid()
+     WHERE l.locktype = 'relation' AND l.granted
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND l.relation IN ('submissions'::regclass, 'deliveries'::regclass, 'receipts'::regclass)
+       AND coalesce(a.xact_start < clock_timestamp() - interval '200 ms', true) LIMIT 1
+"""
 _ATTACHED = "SELECT 1 FROM pg_inherits WHERE inhrelid = to_regclass(%(name)s)"
 _HOME = """
     SELECT system_identifier || '/' || CASE WHEN pg_is_in_recovery() THEN 'standby'
@@ -142,10 +150,13 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
     def detach(self, connection: Connection, campaign_id: int) -> None:
         """All partitions of the campaign at once, or Away where that would keep anybody waiting for long.
 
-        Whoever holds these tables is waited for so briefly that no sender notices; the tables are asked for
-        in the order in which receipts take them.
+        Whoever holds these tables is waited for so briefly that no sender notices, and not at all while
+        somebody reads for long: all others would wait behind us. The tables are asked for in the order in
+        which receipts take them.
         """
         connection.exec_driver_sql(_SHORTLY)
+        if connection.exec_driver_sql(_HELD_LONG).first() is not None:
+            raise Away("Somebody is reading the ledger for long; the erasure goes on after that.")
         connection.exec_driver_sql("LOCK TABLE ONLY submissions, ONLY deliveries, ONLY receipts")
         for table in _PARTITIONED:
             if connection.exec_driver_sql(_ATTACHED, {"name": f"{table}_c{campaign_id:d}"}).first():

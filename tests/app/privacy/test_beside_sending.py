@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from app import models as m
 from app.db import Database
+from app.errors import Away
+from app.ledger.choose import ledger_for
 from app.ledger.contract import Intention, Lease, Outcome
 from app.privacy import certificates
 from app.privacy.subjects import Kind
@@ -101,3 +106,41 @@ def test_a_campaign_that_sends_is_left_alone(db: Database) -> None:
     erase(db)
     assert world.states() == {DeliveryState.QUEUED: _NEW}
     assert world.fan_out() == 0
+
+
+def test_a_long_reader_puts_an_erasure_off_and_keeps_no_sender_waiting(db: Database) -> None:
+    """A report or pg_dump holds the tables: who asks for them all the same lets everybody queue behind."""
+    if db.sqlite:
+        pytest.skip("SQLite detaches nothing")
+    two_campaigns(db, 20, 20)
+    reading, read, seen = threading.Event(), threading.Event(), list[int]()
+
+    def reader(c: Connection) -> None:
+        c.exec_driver_sql("SELECT count(*) FROM submissions").scalar()
+        reading.set()
+        read.wait(30)
+
+    def watch(done: threading.Event) -> None:
+        here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        waits = "NOT granted AND mode = 'AccessExclusiveLock'"
+        asked = f"SELECT count(*) FROM pg_locks WHERE {waits} AND {here}"
+        while not done.is_set():
+            seen.append(int(db.read(lambda c: c.exec_driver_sql(asked).scalar_one())))
+
+    done = threading.Event()
+    others = [threading.Thread(target=db.read, args=(reader,)), threading.Thread(target=watch, args=(done,))]
+    others[0].start()
+    assert reading.wait(30)
+    others[1].start()
+    time.sleep(0.3)
+    try:
+        with pytest.raises(Away):
+            db.write(ledger_for(db).detach, 1)
+    finally:
+        done.set()
+        read.set()
+        for other in others:
+            other.join(30)
+    assert seen
+    assert sum(seen) == 0
+    db.write(ledger_for(db).detach, 1)
