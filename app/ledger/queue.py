@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
@@ -247,20 +248,17 @@ class Queue(Store):
         ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
         queued = (*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
         plain = update(deliveries).where(*queued, d.reason == Reason.NONE).values(ended)
-        rows = connection.execute(
-            plain.returning(d.seq, d.area, d.segments, literal(0).label("reason"))
-        ).all()
+        rows = connection.execute(plain.returning(d.area, d.segments, literal(0))).all()
         # An earlier sending of these has failed in part.
         read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
         others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:
             these = d.seq.in_([row.seq for row in others])
             connection.execute(update(deliveries).where(*_inside(chunk), these).values(ended))
-        for row in (*rows, *others):
-            where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, row.area)
-            changes.move(
-                where, (DeliveryState.QUEUED, row.reason), (DeliveryState.NOT_SENT, reason), row.segments
-            )
+        alike = Counter([*rows, *(row[1:] for row in others)])
+        for (area, segments, before), n in alike.items():
+            where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, area)
+            changes.move(where, (DeliveryState.QUEUED, before), (DeliveryState.NOT_SENT, reason), segments, n)
         changes.write(connection, self)
 
     def _end(self, connection: Connection, chunk: OpenChunk) -> None:

@@ -27,15 +27,19 @@ class Changes:
         old: tuple[int, int] | None,
         new: tuple[int, int],
         segments: int,
+        n: int = 1,
     ) -> None:
-        """One delivery of (campaign, run, batch, area) goes from (state, reason) `old` to `new`."""
+        """`n` deliveries of (campaign, run, batch, area) go from (state, reason) `old` to `new`.
+
+        segments: of each of them.
+        """
         if old is not None:
             change = self._changes[where + old]
-            change[0] -= 1
-            change[1] -= segments
+            change[0] -= n
+            change[1] -= n * segments
         change = self._changes[where + new]
-        change[0] += 1
-        change[1] += segments
+        change[0] += n
+        change[1] += n * segments
 
     def rows(self) -> list[Row]:
         """What has changed on balance."""
