@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Table,
     TextClause,
     and_,
+    bindparam,
     exists,
     func,
     or_,
@@ -105,12 +107,10 @@ def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[
     `patience_ms` ago: what has no receipt by then has none, and one that comes later still counts. A run
     whose carrier sends has nothing here: its operator says when it ends, and its figures finish it.
     """
-    r, old = runs.c, ledger.now_ms(connection) - patience_ms
-    idle = select(r.id).where(r.state == RunState.RUNNING.value, ~left(), fanned_out(), ~held())
-    again = select(r.id).where(r.state == RunState.SENT.value, left())
+    idle, again, settling = _watched()
     steps = [Step(run_id, RunState.RUNNING, RunState.SENT) for run_id in connection.execute(idle).scalars()]
     steps += [Step(run_id, RunState.SENT, RunState.RUNNING) for run_id in connection.execute(again).scalars()]
-    for row in connection.execute(_settling(old)).all():
+    for row in connection.execute(settling, {"old": ledger.now_ms(connection) - patience_ms}).all():
         waiting = _OPEN[:1] if row.over else _OPEN
         if not _count(connection, row.id, waiting):
             steps.append(Step(row.id, RunState.SENT, RunState.FINISHED))
@@ -138,7 +138,18 @@ def _times(connection: Connection, ledger: Ledger, new: RunState) -> dict[str, A
 _OPEN = (DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
-def _settling(old: int) -> Select[Any]:
+@cache
+def _watched() -> tuple[Select[Any], Select[Any], Select[Any]]:
+    """Running runs with nothing left, sent ones with something to send, sent ones that may be finished.
+
+    They are asked for each second, and made once: that takes longer than the answers.
+    """
+    r = runs.c
+    idle = select(r.id).where(r.state == RunState.RUNNING.value, ~left(), fanned_out(), ~held())
+    return idle, select(r.id).where(r.state == RunState.SENT.value, left()), _settling()
+
+
+def _settling() -> Select[Any]:
     """Sent runs that may be finished: for the most part found without adding anything up.
 
     A run with folded rows of an open state, and none that has come since, waits; nobody counts these. Whether
@@ -153,7 +164,7 @@ def _settling(old: int) -> Select[Any]:
         t.reason != NotSent.WRITTEN_OFF,
         t.n != 0,
     )
-    over = and_(~held(), r.ended_at <= old)
+    over = and_(~held(), r.ended_at <= bindparam("old"))
     known = or_(~held(), _any(statements, statements.c.run_id == r.id))
     may = or_(came, ~_any(tallies, *open_), over)
     return select(r.id, over.label("over")).where(r.state == RunState.SENT.value, known, may).order_by(r.id)

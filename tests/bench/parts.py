@@ -17,12 +17,15 @@ from tests.bench.pump_bench import ROUNDS, pump
 from tests.bench.report_bench import run as report
 from tests.bench.webhook_bench import webhooks
 from tests.bench.whole_bench import whole
+from tests.bench.year_bench import year
 
 _PEAK_MB = 300.0
 _WHOLE_PEAK_MB = 400.0
 _WHOLE_CPU_MS = 0.2
 _REPORT_S = 15.0
 _CONSTANT = 1.15  # times the CPU of a small campaign's message
+_BESIDE = 1.3  # times what a group of receipts takes alone
+_AT_REST_MS = 2.0
 _WIDEST = 0.01  # of the contract's rate
 
 
@@ -31,6 +34,7 @@ class Sizes:
     """How much is measured: messages, lines, receipts and deliveries, and seconds of an even pace.
 
     workers: that share a lane on PostgreSQL, beside one alone; large: messages of large campaigns.
+    past: campaigns of a year, with so many keys of the tallies; groups: of receipts that come beside them.
     """
 
     messages: int = 100_000
@@ -40,11 +44,16 @@ class Sizes:
     subscribers: int = 1_000_000
     workers: tuple[int, ...] = (2, 4)
     large: tuple[int, ...] = (1_000_000, 5_000_000)
+    past: int = 300
+    keys: int = 200_000
+    groups: int = 50
     seconds: int = 15
     rounds: int = ROUNDS
 
 
-QUICK = Sizes(500, 5000, 500, 5000, 2000, workers=(), large=(1000,), seconds=2, rounds=1)
+QUICK = Sizes(
+    500, 5000, 500, 5000, 2000, workers=(), large=(1000,), past=6, keys=60, groups=5, seconds=2, rounds=1
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +199,16 @@ def _whole(engine: str, sizes: Sizes) -> Iterator[Figure]:
     yield Figure(f"{name}_simulator_cpu_ms_per_subscriber", got.per_subscriber_ms(got.simulator_s))
 
 
+def _year(engine: str, sizes: Sizes) -> Iterator[Figure]:
+    """Receipts beside the campaigns of a year and alone, in turns; the sweeps that look at all, at rest."""
+    got = year(engine, sizes.past, sizes.keys, sizes.groups)
+    alone = Limit(f"{engine}_year_receipts_alone_ms", got["alone"], _BESIDE, ceiling=True)
+    yield Figure(f"{engine}_year_receipts_beside_ms", got["beside"], alone)
+    most = Limit("most_ms_at_rest", _AT_REST_MS, bar=1, ceiling=True)
+    for name in ("runs_at_rest", "tallies_at_rest"):
+        yield Figure(f"{engine}_year_{name}_ms", got[name], most)
+
+
 def _by(workers: int) -> str:
     return f"{workers}_worker{'s' if workers > 1 else ''}"
 
@@ -210,6 +229,7 @@ PARTS = {
     "report": Part("a report over {reported:,} deliveries, built and rendered", _report),
     "pages": Part("pages over {reported:,} deliveries", _pages),
     "pace": Part("a link's rate held for {seconds} s, by one worker and by four", _pace),
+    "year": Part("200 receipts beside {past} campaigns of the past, and alone", _year),
     "scale": Part("complete with several workers, and larger campaigns with one", _scale, long=True),
     "whole": Part("{subscribers:,} subscribers from the file to the report", _whole, long=True),
 }

@@ -48,6 +48,10 @@ OF_AN_ENGINE = (
     "report_midway_s",
     "report_bare_reading_s",
     "report_peak_mb",
+    "year_receipts_beside_ms",
+    "year_receipts_beside_ms_ratio",
+    "year_runs_at_rest_ms",
+    "year_tallies_at_rest_ms",
 )
 
 
