@@ -7,7 +7,7 @@ import os
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -62,7 +62,8 @@ class Database:
     transaction: committed when it returns, rolled back when it raises.
     """
 
-    def __init__(self, url: str, *, threads: int = 4) -> None:
+    def __init__(self, url: str, *, threads: int = 4, keys: Sequence[bytes] = ()) -> None:
+        """keys: what rows are signed with that nobody may forge (app/seal.py), the present one first."""
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         file = Path(self.url.database or "") if self.sqlite else None
@@ -70,6 +71,8 @@ class Database:
         self.soundness = Soundness(file)
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
+        for each in {self.engine, self._hot}:
+            each.update_execution_options(loa_keys=tuple(keys))
         if self.sqlite:
             event.listen(self.engine, "begin", _begin)
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
@@ -292,6 +295,12 @@ def shared_ms(connection: Connection) -> int:
     if connection.dialect.name == "sqlite":
         return clock.now_ms()
     return int(connection.exec_driver_sql(_SERVER_MS).scalar_one())
+
+
+def keys_of(connection: Connection) -> tuple[bytes, ...]:
+    """What this process signs rows with; nothing where it was given no secret_key."""
+    keys: tuple[bytes, ...] = connection.get_execution_options().get("loa_keys", ())
+    return keys
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

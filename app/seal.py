@@ -6,18 +6,22 @@ Stage campaigns approves and starts by it; stage dispatch looks again before eac
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select
+from sqlalchemy import Connection, Row, func, or_, select, update
 
 from app import digests
-from app.models import approvals, audiences, batches, run_batches, runs, subscribers
+from app.db import keys_of
+from app.models import approvals, audiences, audit, batches, deliveries, run_batches, runs, subscribers
 from app.states import CampaignState
 
 Record = Row[Any]
 _PIECE = 10_000
+_SIGNED = ("campaign_id", "digest", "decision", "reason", "at", "by")
+_DECISIONS = ("approved", "rejected", "returned", "voided")
 # Of a batch from before its rows were bound: the file's hash alone, so that approvals of then still hold.
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
@@ -53,7 +57,49 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
     last = last_decision(connection, campaign.id)
     if last is None or last.decision != "approved" or campaign.state != CampaignState.APPROVED:
         return None
+    if not is_stamped(connection, last) or not _on_record(connection, last):
+        return None
     return last if holds(connection, campaign, last.digest) else None
+
+
+def stamp(connection: Connection, decision: Mapping[str, Any]) -> str | None:
+    """What only a process with the secret_key can write beside a decision; None where this one has no key."""
+    keys = keys_of(connection)
+    return _stamp(keys[0], decision) if keys else None
+
+
+def is_stamped(connection: Connection, decision: Record) -> bool:
+    """Whether a decision was written by a process with the key, or this one has none and can't tell."""
+    keys, said = keys_of(connection), decision._asdict()
+    return not keys or any(hmac.compare_digest(_stamp(key, said), decision.stamp or "") for key in keys)
+
+
+def restamp(connection: Connection) -> int:
+    """Stamp by the present key what the one before has stamped, after a change of keys; how many were."""
+    rows = connection.execute(select(approvals).where(approvals.c.stamp.is_not(None))).all()
+    keys, count = keys_of(connection), 0
+    for row in rows:
+        fresh = _stamp(keys[0], row._asdict()) if is_stamped(connection, row) and keys else row.stamp
+        if fresh != row.stamp:
+            connection.execute(update(approvals).where(approvals.c.id == row.id).values(stamp=fresh))
+            count += 1
+    return count
+
+
+def _stamp(key: bytes, decision: Mapping[str, Any]) -> str:
+    signed = {name: decision[name] for name in _SIGNED}
+    return hmac.digest(key, _canonical(signed), "sha256").hex()
+
+
+def _on_record(connection: Connection, decision: Record) -> bool:
+    """Whether the audit's last word on the campaign is this decision; its rows are gone after some years."""
+    a = audit.c
+    said = select(a.action, a.detail).where(a.subject == f"campaign/{decision.campaign_id}")
+    said = said.where(a.action.in_([f"campaign.{each}" for each in _DECISIONS])).order_by(a.id.desc())
+    row = connection.execute(said.limit(1)).first()
+    if row is None:
+        return connection.execute(select(a.id).where(a.id == 1)).first() is None  # its beginning was erased
+    return (row.action, row.detail.get("digest")) == (f"campaign.{decision.decision}", decision.digest)
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:
@@ -114,6 +160,19 @@ def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, 
 
 def _canonical(content: dict[str, Any]) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+# ---- the rows of a chunk ----------------------------------------------------------------------------------
+
+
+def strays(connection: Connection, campaign_id: int, batch_id: int, first: int, last: int) -> int:
+    """How many deliveries between these lines are not to the batch's own subscribers: 0, unless altered."""
+    d, s = deliveries.c, subscribers.c
+    own = (s.batch_id == d.batch_id) & (s.seq == d.seq)
+    same = (s.phone == d.phone) & (func.coalesce(s.lang, "") == func.coalesce(d.lang, ""))
+    query = select(func.count()).select_from(deliveries.outerjoin(subscribers, own & same))
+    within = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.between(first, last))
+    return connection.execute(query.where(*within, s.seq.is_(None))).scalar_one()
 
 
 # ---- the rows of a batch ----------------------------------------------------------------------------------

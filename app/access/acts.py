@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app import audit
+from app import audit, seal
 from app.auth import factor, keys, people
 from app.auth.caller import base_name
 from app.auth.passwords import hash_password
@@ -170,7 +170,7 @@ def end_sessions(
 
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
     """Seal the secrets of second factors with the present key; how many were not."""
-    count = factor.reseal(connection, vault)
+    count = factor.reseal(connection, vault) + seal.restamp(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)
     return count

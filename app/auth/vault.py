@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -78,3 +79,9 @@ def vault_of(settings: Settings) -> Vault:
     """The vault by the settings' keys."""
     keys = [key.get_secret_value() for key in (settings.secret_key, settings.previous_secret_key) if key]
     return Vault(keys, open_air=settings.environment == "development", late_steps=settings.totp_late_steps)
+
+
+def signing_keys(settings: Settings) -> tuple[bytes, ...]:
+    """What approvals are stamped with: by the present secret_key, and by the one before it."""
+    found = [key.get_secret_value() for key in (settings.secret_key, settings.previous_secret_key) if key]
+    return tuple(hmac.digest(key.encode(), b"loa approvals 1", "sha256") for key in found)

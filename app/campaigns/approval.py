@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert, select, update
 
 from app import audit, clock
 from app.auth import Caller
@@ -16,7 +16,7 @@ from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
 from app.errors import Conflict, Forbidden, Invalid
 from app.models import approvals, batches, run_batches
-from app.seal import approved, digest, holds, last_decision
+from app.seal import approved, digest, holds, is_stamped, last_decision, stamp
 from app.states import CampaignState, move_campaign
 
 _BOTH = (
@@ -125,10 +125,21 @@ def _decide(
 
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
     """Add one decision: digest, decision and perhaps a reason."""
-    connection.execute(
-        insert(approvals).values(campaign_id=campaign_id, at=clock.now_ms(), by=who, **decision)
-    )
+    row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
+    connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
     audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **decision)
+
+
+def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> None:
+    """Stamp an approval of before there was a key; Conflict unless it is that of this digest."""
+    last = last_decision(connection, campaign_id)
+    if last is None or last.decision != "approved" or last.stamp is not None or last.digest != digest:
+        raise Conflict(f"Campaign {campaign_id} has no approval of this digest that waits for its stamp.")
+    fresh = stamp(connection, last._asdict())
+    if fresh is None:
+        raise Conflict("There is no key to stamp with: set secret_key.")
+    connection.execute(update(approvals).where(approvals.c.id == last.id).values(stamp=fresh))
+    audit.note(connection, who, "approval.signed", f"campaign/{campaign_id}", digest=digest, by=last.by)
 
 
 def void(connection: Connection, campaign: Record, who: str) -> None:
@@ -143,6 +154,12 @@ def require_approved(connection: Connection, campaign: Record) -> Record:
     if campaign.state != CampaignState.APPROVED:
         raise Conflict(f"The campaign is {campaign.state}; a run starts once it is approved.")
     decision = approved(connection, campaign)
+    last = last_decision(connection, campaign.id)
+    if last is not None and last.stamp is None and not is_stamped(connection, last):
+        raise Conflict(
+            f"The approval of campaign {campaign.id} is of before Loa had its secret_key, or was not given "
+            f"by it. Where it is right: `loa campaign sign {campaign.id} --digest DIGEST` on the host."
+        )
     if decision is None:
         raise Conflict("The campaign differs from what was approved; submit it again for approval.")
     return decision

@@ -184,11 +184,10 @@ def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> qu
 
 @router.post("/campaigns/{campaign_id}/approve")
 def approve_campaign(
-    campaign_id: Id, db: Db, who: Who, response: Response, body: ApprovalBody | None = None
+    campaign_id: Id, body: ApprovalBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
-    """Approve exactly what was submitted; name the `digest` that you have read to be sure of it."""
+    """Approve exactly what was submitted: the `digest` is that of what you have read."""
     db.read(owned.require, who, campaign_id=campaign_id)
-    body = body or ApprovalBody()
     db.write(approval.approve, campaign_id, who, body.digest, body.reason)
     return _dossier(db, campaign_id, who, response)
 

@@ -115,7 +115,9 @@ class MomentBody(Body):
 class ApprovalBody(Body):
     """`digest`, as the campaign shows it, approves exactly what was read; `reason`: why also at night."""
 
-    digest: str | None = Field(None, pattern=digests.PATTERN, examples=[None])
+    digest: str = Field(
+        pattern=digests.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
+    )
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None = Field(
         None, description="needed where the sending hours reach into the night", examples=[None]
     )

@@ -107,7 +107,7 @@ def submit(campaign_id: Number) -> None:
 @app.command()
 def approve(
     campaign_id: Number,
-    digest: Annotated[str | None, typer.Option(help="As `loa campaign show` gave it.")] = None,
+    digest: Annotated[str, typer.Option(help="As `loa campaign show` gave it.")],
     reason: Annotated[str | None, typer.Option(help="Why it may go out at night, where it may.")] = None,
 ) -> None:
     """Approve exactly what was submitted; somebody else than who wrote, changed or submitted it."""
@@ -115,6 +115,16 @@ def approve(
         who = db.read(decider, "approve_campaign")
         db.write(approval.approve, campaign_id, who, digest, reason)
     typer.echo(f"Campaign {campaign_id} is approved.")
+
+
+@app.command()
+def sign(
+    campaign_id: Number, digest: Annotated[str, typer.Option(help="As `loa campaign show` gives it.")]
+) -> None:
+    """Stamp an approval that was given before Loa had its secret_key, after you have read it again."""
+    with open_db() as (db, _):
+        db.write(approval.sign, campaign_id, digest, whoami())
+    typer.echo(f"The approval of campaign {campaign_id} is stamped.")
 
 
 @app.command()

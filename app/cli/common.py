@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app import config, schema
+from app.auth.vault import signing_keys
 from app.config import Settings
 from app.db import Database
 from app.errors import Invalid
@@ -29,7 +30,7 @@ def open_db() -> Iterator[tuple[Database, Settings]]:
             "This command works on the database itself; run it on the server's host, without --server."
         )
     settings = config.load()
-    db = Database(settings.url)
+    db = Database(settings.url, keys=signing_keys(settings))
     try:
         if db.sqlite:
             schema.upgrade(db)

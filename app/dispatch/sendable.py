@@ -146,4 +146,10 @@ def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_
     now = clock.from_ms(ledger.now_ms(connection))
     open_now = {script.run_id: script for script in scripts(connection, lane.carrier, now)}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
-    return Work(lease, open_now[lease.run_id], now) if lease else state
+    if lease is None:
+        return state
+    if seal.strays(connection, lease.campaign_id, lease.batch_id, lease.first_seq, lease.last_seq):
+        stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
+        ledger.release(connection, lease, 0.0)
+        return state
+    return Work(lease, open_now[lease.run_id], now)

@@ -65,6 +65,7 @@ approvals = Table(
     Column("reason", Text),
     Column("at", Ms, nullable=False),
     Column("by", String(80), nullable=False),
+    Column("stamp", String(64)),  # over all the rest, by a key outside the database: app/seal.py
 )
 
 runs = Table(

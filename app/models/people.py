@@ -84,7 +84,7 @@ audit = Table(
     Column("who", String(80), nullable=False),
     Column("origin", String(120), nullable=False, server_default=""),  # address, or the host of the command
     Column("action", String(60), nullable=False),
-    Column("subject", String(120), nullable=False),
+    Column("subject", String(120), nullable=False, index=True),
     Column("detail", JSON, nullable=False),
     Column("hash", String(64), nullable=False),
 )

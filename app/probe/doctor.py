@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from app import audit, clock, config, lines, schema, webhooks, worker
 from app.auth import factor, people
-from app.auth.vault import NO_KEY, vault_of
+from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.config import LinkSettings, Settings
 from app.db import Database
 from app.dispatch import homes, link_health
@@ -127,7 +127,7 @@ def disk(settings: Settings) -> Iterator[Symptom]:
 def ledger(settings: Settings) -> Iterator[Symptom]:
     """The database: it answers, has the schema of this program, and its clock is ours."""
     try:
-        db = Database(settings.url)
+        db = Database(settings.url, keys=signing_keys(settings))
     except AppError as error:
         yield Symptom("database", False, error.detail)
         return

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, select, update
 
 from app import clock, seal
+from app.campaigns import approval
 from app.db import Database
 from app.faults import Aside, Faults
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Arrival, Item, Lane, Lease, Ledger, Outcome
 from app.metrics import Metrics
 from app.models import (
-    approvals,
     batches,
     campaigns,
     deliveries,
@@ -154,8 +154,7 @@ def add_batch(c: Connection, campaign_id: int, run_id: int, phones: list[int]) -
 def approve(c: Connection, campaign_id: int) -> None:
     """Approve the campaign as it stands."""
     row = c.execute(select(campaigns).where(campaigns.c.id == campaign_id)).one()
-    decision = {"campaign_id": campaign_id, "decision": "approved", "at": clock.now_ms(), "by": "test"}
-    c.execute(insert(approvals).values(decision | {"digest": seal.digest(c, row)}))
+    approval.write(c, campaign_id, "test", digest=seal.digest(c, row), decision="approved")
 
 
 def accepted(items: list[Item], prefix: str = "m") -> list[Outcome]:

@@ -36,11 +36,11 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
 
     def work(connection: Connection) -> None:
         said = {name: fields.get(name) or None for name in ("digest", "reason")}
-        body = filled(ApprovalBody, said)
-        if body.digest is None:
+        if said["digest"] is None:
             raise Invalid(
                 "The form has no digest of what you have read; load the page again.", field="digest"
             )
+        body = filled(ApprovalBody, said)
         approval.approve(connection, campaign_id, visit.who, body.digest, body.reason)
 
     return await _decide(

@@ -264,14 +264,20 @@ def test_keys_at_the_command_line(shell: Shell) -> None:
         span("overlap", "1 week")
 
 
+def digest(shell: Shell, number: str = "1") -> str:
+    return str(json.loads(shell(campaign.app, "show", number, "--json"))["digest"])
+
+
 def test_before_there_are_people_the_account_decides_but_not_on_its_own(
     shell: Shell, database_url: str
 ) -> None:
     submitted(database_url)
-    assert shell(campaign.app, "approve", "1") == "Campaign 1 is approved."
+    with pytest.raises(Conflict, match="no longer the one"):
+        shell(campaign.app, "approve", "1", "--digest", "0" * 64)
+    assert shell(campaign.app, "approve", "1", "--digest", digest(shell)) == "Campaign 1 is approved."
     submitted(database_url, whoami())
     with pytest.raises(FourEyes):
-        shell(campaign.app, "approve", "2")
+        shell(campaign.app, "approve", "2", "--digest", digest(shell, "2"))
     with pytest.raises(FourEyes):
         shell(campaign.app, "return", "2", "--reason", "x")
 
@@ -280,7 +286,7 @@ def test_over_the_api_and_at_the_keyboard_an_account_is_one_person(shell: Shell,
     submitted(database_url, account())
     added(database_url, account(), "admin")
     with pytest.raises(FourEyes):
-        shell(campaign.app, "approve", "1")
+        shell(campaign.app, "approve", "1", "--digest", digest(shell))
 
 
 @pytest.mark.parametrize(
@@ -302,6 +308,7 @@ def test_once_people_exist_only_a_known_one_with_the_role_decides_at_the_keyboar
 ) -> None:
     submitted(database_url)
     added(database_url, account() if who == "me" else who, role, disabled)
+    verb = [*verb, "--digest", digest(shell)] if verb[0] == "approve" else verb
     if may:
         shell(campaign.app, *verb)
     else:

@@ -283,9 +283,10 @@ def test_over_http_the_author_is_told_who_must_decide(client: Client, chief: Cli
     campaign_id, _ = db.write(new_run)
     url = f"/v1/campaigns/{campaign_id}"
     client.post(f"{url}/submit")
-    refused = client.post(f"{url}/approve")
+    read = {"digest": client.get(url).json()["digest"]}
+    refused = client.post(f"{url}/approve", json=read)
     assert (refused.status_code, refused.json()["type"]) == (403, "/docs/errors#four-eyes")
-    assert chief.post(f"{url}/approve", json={"reason": None}).status_code == 200
+    assert chief.post(f"{url}/approve", json=read | {"reason": None}).status_code == 200
 
 
 def test_over_http_one_admin_alone_sends_nothing_by_any_accounts_of_the_own_making(
@@ -298,14 +299,15 @@ def test_over_http_one_admin_alone_sends_nothing_by_any_accounts_of_the_own_maki
     url = f"/v1/campaigns/{campaign_id}"
     with Client(application, made["a"]) as one, Client(application, made["b"]) as two:
         assert one.post(f"{url}/submit").status_code == 200
-        by_key = [each.post(f"{url}/approve") for each in (one, two, client)]
+        read = {"digest": one.get(url).json()["digest"]}
+        by_key = [each.post(f"{url}/approve", json=read) for each in (one, two, client)]
     with Client(application) as page:
         came = page.post("/v1/session", json={"name": "puppet", "password": PASSWORD})
         token = {
             "X-CSRF-Token": came.json()["csrf_token"],
             "Cookie": f"loa_session={came.cookies['loa_session']}",
         }
-        by_page = page.post(f"{url}/approve", headers=token)
+        by_page = page.post(f"{url}/approve", headers=token, json=read)
     for refused in (*by_key, by_page):
         assert (refused.status_code, refused.json()["type"]) == (403, "/docs/errors#four-eyes")
 

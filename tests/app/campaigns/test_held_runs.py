@@ -214,7 +214,8 @@ def test_a_held_run_over_http(client: Client, chief: Client, application: FastAP
     assert (made.status_code, made.json()["audience"]["areas"]) == (201, ["116"])
     run = made.json()["id"]
     client.post(f"/v1/campaigns/{campaign}/submit")
-    chief.post(f"/v1/campaigns/{campaign}/approve")
+    read = {"digest": chief.get(f"/v1/campaigns/{campaign}").json()["digest"]}
+    chief.post(f"/v1/campaigns/{campaign}/approve", json=read)
     with Client(application, db.write(create_key, "vnpt desk", "operator", "vnpt")) as operator:
         assert operator.get(f"/v1/runs/{run}/order").json()["estimated"] == 1000
         page = operator.get(f"/v1/runs/{run}/order", params={"format": "txt"})

@@ -157,11 +157,15 @@ def test_a_refusal_over_http_needs_a_reason(
     assert (found["campaign"]["state"], found["decisions"][0]["reason"]) == (state, "wrong sender")
 
 
-def test_an_approval_needs_no_body(client: Client, chief: Client, db: Database) -> None:
+@pytest.mark.parametrize("body", [None, {}, {"reason": "x"}, {"digest": None}, {"digest": ""}])
+def test_nobody_approves_without_the_digest_of_what_was_read(
+    client: Client, chief: Client, db: Database, body: Any
+) -> None:
     campaign_id, _ = db.write(new_run)
     client.post(f"/v1/campaigns/{campaign_id}/submit")
-    response = chief.post(f"/v1/campaigns/{campaign_id}/approve")
-    assert response.json()["campaign"]["state"] == "approved"
+    refused = chief.post(f"/v1/campaigns/{campaign_id}/approve", json=body)
+    assert refused.status_code == 422
+    assert client.get(f"/v1/campaigns/{campaign_id}").json()["campaign"]["state"] == "submitted"
 
 
 def test_campaigns_are_listed_by_state(client: Client, db: Database) -> None:
@@ -203,7 +207,8 @@ def test_an_order_to_no_run_is_a_404(client: Client, verb: str) -> None:
 def test_orders_move_a_run_over_http(client: Client, chief: Client, db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     client.post(f"/v1/campaigns/{campaign_id}/submit")
-    chief.post(f"/v1/campaigns/{campaign_id}/approve")
+    read = {"digest": chief.get(f"/v1/campaigns/{campaign_id}").json()["digest"]}
+    chief.post(f"/v1/campaigns/{campaign_id}/approve", json=read)
     states = [
         client.post(f"/v1/runs/{run_id}/{verb}").json()["state"]
         for verb in ("start", "pause", "resume", "cancel")

@@ -49,7 +49,8 @@ def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> No
         shell(run.app, "order", "1")
     shell(campaign.app, "submit", "1")
     written_by(database_url, "somebody else")
-    shell(campaign.app, "approve", "1")
+    digest = json.loads(shell(campaign.app, "show", "1", "--json"))["digest"]
+    shell(campaign.app, "approve", "1", "--digest", digest)
     assert "Thành phố Sơn La (116)" in shell(run.app, "order", "1")
     assert shell(run.app, "start", "1", "--at", "2024-02-05T08:00+07:00") == "Run 1 is running."
     assert shell(run.app, "end", "1", "--at", "2024-02-07T17:00+07:00") == "Run 1 is sent."

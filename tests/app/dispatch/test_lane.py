@@ -80,10 +80,12 @@ async def test_everybody_gets_the_text_once_and_the_wire_never_holds_more_than_a
 
 
 async def test_each_language_gets_its_own_wording(db: Database) -> None:
-    from app.models import deliveries
+    from app.models import deliveries, subscribers
 
     world, carrier = ready(db, 10), PaperCarrier()
-    db.write(lambda c: c.execute(update(deliveries).where(deliveries.c.seq <= 4).values(lang="thai")))
+    for table in (subscribers, deliveries):
+        rows = update(table).where(table.c.seq <= 4)
+        db.write(lambda c, rows=rows: c.execute(rows.values(lang="thai")))
     world.rewrite(texts={"": "a", "thai": "b"})
     await carrier.open()
     async with running(loop_for(world, carrier)):

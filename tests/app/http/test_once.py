@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 
 from app import clock
 from app.auth import create_key
+from app.campaigns import queries
 from app.config import Settings
 from app.db import Database
 from app.http.answers import sweep
@@ -108,7 +109,8 @@ async def test_200_who_start_the_same_run_at_once_start_it_once(
     campaign_id, run_id = db.write(new_run)
     key, url = db.write(create_key, "many"), f"/v1/campaigns/{campaign_id}"
     await at_once(application, key, 1, f"{url}/submit", headers={})
-    await at_once(application, db.write(create_key, "approver"), 1, f"{url}/approve", headers={})
+    read = {"digest": db.read(queries.dossier, campaign_id).digest}
+    await at_once(application, db.write(create_key, "approver"), 1, f"{url}/approve", json=read, headers={})
     found = await at_once(application, key, 200, f"/v1/runs/{run_id}/start", headers=headers)
     statuses = Counter(each.status_code for each in found)
     assert statuses[200] == 200 if headers else statuses[200] + statuses[409] == 200

@@ -1,0 +1,197 @@
+"""Whoever writes every row of the database, but has no key, gets nothing sent that nobody approved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from app import audit as record
+from app import clock, seal
+from app.access.acts import reseal
+from app.auth.vault import signing_keys, vault_of
+from app.campaigns import approval
+from app.campaigns.runs import Verb, act
+from app.config import Settings
+from app.db import Database
+from app.dispatch.sendable import claim, scripts
+from app.errors import Conflict
+from app.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
+from app.states import RunState
+from tests.app.world import World, build
+
+ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")
+
+
+def settings(present: str, previous: str | None = None) -> Settings:
+    return Settings.model_validate({"secret_key": present, "previous_secret_key": previous})
+
+
+@pytest.fixture
+def keyed(db: Database, database_url: str) -> Iterator[Callable[..., Database]]:
+    """The same database as a process with these keys has it."""
+    made: list[Database] = []
+
+    def work(present: str, previous: str | None = None) -> Database:
+        for each in made:
+            each.close()
+        made[:] = [Database(database_url, keys=signing_keys(settings(present, previous)))]
+        return made[0]
+
+    db.close()  # SQLite takes one process at a time
+    yield work
+    for each in made:
+        each.close()
+
+
+def forged(c: Connection, text: str = "Gui tien ngay") -> None:
+    """Another text, and an approval of it as good as anybody can make it who has only the database."""
+    c.execute(update(campaigns).values(texts={"": text}))
+    row = c.execute(select(campaigns)).one()
+    c.execute(update(approvals).values(digest=seal.digest(c, row)))
+
+
+def with_audit(c: Connection) -> None:
+    """The same, and the audit rewritten from the first row on to say so."""
+    forged(c)
+    digest = c.execute(select(approvals.c.digest)).scalar_one()
+    rows = c.execute(select(audit).order_by(audit.c.id)).all()
+    c.execute(delete(audit))
+    for row in rows:
+        detail = row.detail | ({"digest": digest} if "digest" in row.detail else {})
+        record.note(c, row.who, row.action, row.subject, **detail)
+
+
+def another_approval(c: Connection) -> None:
+    """A second approval, by the stamp of the first one."""
+    first = c.execute(select(approvals)).one()
+    forged(c)
+    row = first._asdict() | {"id": first.id + 1, "by": "chief"}
+    c.execute(insert(approvals).values(row | {"digest": c.execute(select(approvals.c.digest)).scalar_one()}))
+
+
+def without_stamp(c: Connection) -> None:
+    with_audit(c)
+    c.execute(update(approvals).values(stamp=None))
+
+
+FORGED: dict[str, Callable[[Connection], Any]] = {
+    "the digest is computed again": forged,
+    "the audit as well": with_audit,
+    "another approval": another_approval,
+    "the stamp is taken away": without_stamp,
+    "another approver": lambda c: c.execute(update(approvals).values(by="chief")),
+    "another time": lambda c: c.execute(update(approvals).values(at=1)),
+    "another reason": lambda c: c.execute(update(approvals).values(reason="x")),
+    "of another campaign": lambda c: c.execute(update(approvals).values(stamp="0" * 64)),
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_a_forged_approval_sends_nothing(keyed: Callable[..., Database], how: str) -> None:
+    db = keyed(ONE)
+    world = build(db, 30)
+    world.fan_out()
+    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    db.write(FORGED[how])
+    assert not hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
+    for verb, state in ((Verb.RESUME, "paused"), (Verb.START, "planned")):
+        db.write(lambda c, state=state: c.execute(update(runs).values(state=state)))
+        with pytest.raises(Conflict, match=r"differs from what was approved|before Loa had its secret_key"):
+            db.write(act, verb, world.run, "operator")
+
+
+def test_without_a_key_the_audit_is_still_asked(db: Database) -> None:
+    world = build(db, 30)
+    db.write(forged)
+    assert db.write(scripts, "viettel", clock.now()) == []
+    assert db.read(lambda c: c.execute(select(runs.c.state).where(runs.c.id == world.run)).scalar_one()) == (
+        RunState.PAUSED
+    )
+
+
+def test_an_approval_that_was_taken_back_is_none_though_its_row_be_removed(
+    keyed: Callable[..., Database],
+) -> None:
+    db = keyed(ONE)
+    world = build(db, 30)
+    row = db.read(lambda c: c.execute(select(campaigns)).one())
+    db.write(approval.void, row, "author")
+    db.write(lambda c: c.execute(delete(approvals).where(approvals.c.decision == "voided")))
+    assert db.write(scripts, "viettel", clock.now()) == []
+    assert world.campaign == row.id
+
+
+def test_the_key_is_changed_without_a_gap(keyed: Callable[..., Database]) -> None:
+    world = build(keyed(ONE), 30)
+
+    def sends(db: Database) -> bool:
+        db.write(lambda c: c.execute(update(runs).values(state="running")))
+        return [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+
+    assert [sends(keyed(*each)) for each in ((ONE,), (TWO, ONE))] == [True, True]
+    assert keyed(TWO, ONE).write(reseal, "host", vault_of(settings(TWO, ONE))) == 1
+    assert [sends(keyed(*each)) for each in ((TWO, ONE), (TWO,), (ONE,))] == [True, True, False]
+
+
+def test_an_approval_of_before_the_key_goes_on_once_somebody_on_the_host_has_signed_it(
+    db: Database, keyed: Callable[..., Database]
+) -> None:
+    first = keyed(ONE)
+    world = build(first, 30)
+    first.write(lambda c: c.execute(update(approvals).values(stamp=None)))
+    assert first.write(scripts, "viettel", clock.now()) == []
+    with pytest.raises(Conflict, match="loa campaign sign"):
+        first.write(act, Verb.RESUME, world.run, "operator")
+    digest = first.read(lambda c: c.execute(select(approvals.c.digest)).scalar_one())
+    with pytest.raises(Conflict, match="no approval of this digest"):
+        first.write(approval.sign, world.campaign, "0" * 64, "host")
+    first.write(approval.sign, world.campaign, digest, "host")
+    first.write(act, Verb.RESUME, world.run, "operator")
+    assert [each.run_id for each in first.write(scripts, "viettel", clock.now())] == [world.run]
+    with pytest.raises(Conflict, match="no approval of this digest"):
+        first.write(approval.sign, world.campaign, digest, "host")
+
+
+# ---- what is queued is what was handed in ------------------------------------------------------------------
+
+QUEUED: dict[str, Callable[[Connection], Any]] = {
+    "another number": lambda c: c.execute(
+        update(deliveries).where(deliveries.c.seq == 5).values(phone=84_999_999_999)
+    ),
+    "another language": lambda c: c.execute(
+        update(deliveries).where(deliveries.c.seq == 5).values(lang="hmn")
+    ),
+    "a line that was never there": lambda c: c.execute(
+        update(deliveries).where(deliveries.c.seq == 5).values(seq=31)
+    ),
+    "a subscriber fewer": lambda c: c.execute(delete(subscribers).where(subscribers.c.seq == 5)),
+}
+
+
+@pytest.mark.parametrize("how", QUEUED)
+def test_a_delivery_that_is_altered_after_the_queueing_stops_its_run(db: Database, how: str) -> None:
+    world = build(db, 29)  # lines 2 to 30
+    world.fan_out()
+    db.write(QUEUED[how])
+    if how == "a line that was never there":
+        db.write(lambda c: c.execute(update(chunks).values(last_seq=31)))
+    assert not hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
+    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
+    said = db.read(record.acts, 0, 100)[-1]
+    assert (said.action, said.detail["why"], said.detail["batch"]) == (
+        "run.stopped",
+        "tampering",
+        world.batch,
+    )
+    leased = select(func.count()).select_from(chunks).where(chunks.c.owner.is_not(None))
+    assert db.read(lambda c: c.execute(leased).scalar_one()) == 0
+
+
+def test_and_one_that_is_as_it_was_queued_goes_out(db: Database) -> None:
+    world: World = build(db, 29)
+    world.fan_out()
+    assert hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
