@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import structlog
 from pydantic import SecretStr
@@ -14,7 +15,7 @@ from app.errors import SetupError
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception
 from carriers import registry
-from carriers.contract import LinkError, WebhookReceipts
+from carriers.contract import Receipt, Told, WebhookAnswer, WebhookReceipts, WebhookRequest
 from carriers.webhook import Locks, MappedWebhook, shape_of
 
 log = structlog.get_logger(__name__)
@@ -24,6 +25,32 @@ _OPEN = (
     'or networks (several may be combined), or environment = "development" for trials.'
 )
 _BOTH = "Link {0}: its kind {1} reads its webhooks by itself, so the table webhook has to go."
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """A webhook whose carrier writes ids otherwise than its link keeps them: padded, or in upper case."""
+
+    hook: MappedWebhook
+    canonical: Callable[[str], str]
+
+    @property
+    def acknowledgement(self) -> WebhookAnswer:
+        """What the carrier wants to hear."""
+        return self.hook.acknowledgement
+
+    def authenticate(self, request: WebhookRequest) -> bool:
+        """Whether the carrier calls."""
+        return self.hook.authenticate(request)
+
+    def parse_receipts(self, request: WebhookRequest) -> Told:
+        """What it tells, each id in the link's one form."""
+        told = self.hook.parse_receipts(request)
+        return Told([self._named(receipt) for receipt in told.receipts], told.misread)
+
+    def _named(self, receipt: Receipt) -> Receipt:
+        reference = self.canonical(receipt.reference) if receipt.reference else None
+        return receipt._replace(reference=reference or None)
 
 
 def reception(settings: Settings, db: Database, inbox: Inbox) -> Reception:
@@ -57,8 +84,12 @@ def _webhook(settings: Settings, name: str, link: LinkSettings) -> WebhookReceip
         own = registry.webhook(link.kind, link.options(name))
         if own is not None and link.webhook is not None:
             raise SetupError(_BOTH.format(name, link.kind))
-        return own if own or link.webhook is None else _mapped(settings, name, link.webhook)
-    except LinkError as error:
+        if own or link.webhook is None:
+            return own
+        hook = _mapped(settings, name, link.webhook)
+        canonical = registry.canonical(link.kind, link.options(name))
+        return hook if canonical is None else Canonical(hook, canonical)
+    except ValueError as error:
         raise SetupError(str(error)) from None
 
 

@@ -8,11 +8,13 @@ from importlib.metadata import entry_points
 from carriers.contract import Carrier, LinkError, LinkOptions, WebhookReceipts
 from carriers.mobifone.carrier import MobifoneCarrier
 from carriers.smpp.carrier import SmppCarrier
+from carriers.smpp.receipt import canonical_ids
 from carriers.viettel.carrier import viettel
 from carriers.vnpt.carrier import VnptCarrier
 
 GROUP = "loa.carriers"
 Make = Callable[[LinkOptions], Carrier]
+Canonical = Callable[[str], str]
 
 OWN: dict[str, Make] = {
     "mobifone": MobifoneCarrier,
@@ -20,6 +22,8 @@ OWN: dict[str, Make] = {
     "viettel": viettel,
     "vnpt": VnptCarrier,
 }
+# Kinds that keep ids of messages otherwise than the carrier writes them.
+CANONICAL: dict[str, Callable[[LinkOptions], Canonical]] = {"smpp": canonical_ids}
 
 
 def kinds() -> list[str]:
@@ -39,6 +43,12 @@ def webhook(kind: str, link: LinkOptions) -> WebhookReceipts | None:
         return None
     made = make(link)
     return made if isinstance(made, WebhookReceipts) else None
+
+
+def canonical(kind: str, link: LinkOptions) -> Canonical | None:
+    """How the link writes ids of messages down, where not as the carrier writes them: whoever brings one."""
+    make = CANONICAL.get(kind)
+    return None if make is None else make(link)
 
 
 def _find(kind: str, link: LinkOptions) -> Make:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
 
 from app.ledger.contract import Key, Turn
 from app.ledger.said import VALIDITY_MS, Said
@@ -64,27 +64,38 @@ def _by_phone(connection: Connection, group_id: int, wanted: Sequence[Wanted]) -
             own = _numbers(connection, campaign_id, some), d.lane_id.in_(links)
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
+    doubted: list[tuple[Wanted, Any]] = []
     for each in wanted:
         mine = rows.get(each.said.phone or 0, ())
         row = _only(each.said, mine)
         if row is not None:
             yield _hit(each.nth, row)
-        elif each.said.reference is not None and any(one.named for one in mine):
-            yield from _parts(connection, each, mine)
+        elif each.said.reference is not None:
+            doubted += [(each, one) for one in mine if one.named]
+    yield from _parts(connection, doubted)
 
 
-def _parts(connection: Connection, one: Wanted, rows: Sequence[Any]) -> Iterable[Hit]:
-    """The parts among these that bear the reference: one that so many bear is not found by itself."""
-    s, said = submissions.c, one.said
-    earliest, latest = said.window
-    for row in rows:
-        own = (s.campaign_id == row.campaign_id, s.batch_id == row.batch_id, s.seq == row.seq)
-        query = select(s.at, s.part, s.attempt, s.result, s.lane_id).where(*own)
-        for found in connection.execute(query.where(s.reference == said.reference)):
+def _parts(connection: Connection, doubted: Sequence[tuple[Wanted, Any]]) -> Iterable[Hit]:
+    """The parts of these deliveries that bear the references of the receipts: too many others do as well."""
+    s = submissions.c
+    batches: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
+    for _, row in doubted:
+        batches[row.campaign_id, row.batch_id].add(row.seq)
+    references = sorted({each.said.reference or "" for each, _ in doubted})
+    named: defaultdict[tuple[Key, str], list[Any]] = defaultdict(list)
+    for (campaign_id, batch_id), seqs in batches.items():
+        for some in _slices(sorted(seqs)):
+            own = (s.campaign_id == campaign_id, s.batch_id == batch_id, s.seq.in_(some))
+            columns = (s.seq, s.reference, s.at, s.part, s.attempt, s.result)
+            for found in connection.execute(select(*columns).where(*own, s.reference.in_(references))):
+                named[Key(campaign_id, batch_id, found.seq), found.reference].append(found)
+    for each, row in doubted:
+        earliest, latest = each.said.window
+        whole = _hit(each.nth, row)
+        for found in named.get((whole.key, each.said.reference or ""), ()):
             if earliest <= found.at <= latest:
-                whole = _hit(one.nth, row)
-                named = {"at": found.at, "part": found.part, "attempt": found.attempt, "result": found.result}
-                yield whole._replace(**named)
+                part = {"at": found.at, "part": found.part, "attempt": found.attempt}
+                yield whole._replace(**part, result=found.result)
 
 
 def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) -> ColumnElement[bool]:
@@ -114,8 +125,9 @@ def _locked(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     named = exists().where(own, s.reference.is_not(None)).label("named")
     submitted = exists().where(own).label("submitted")
     listed = and_(u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
-    since = select(u.since).where(listed).scalar_subquery().label("since")
-    after = sent_after(d).label("sent_after")
+    unknown = d.state == DeliveryState.UNKNOWN
+    since = case((unknown, select(u.since).where(listed).scalar_subquery())).label("since")
+    after = case((unknown, sent_after(d))).label("sent_after")
     query = select(deliveries, named, submitted, since, after).where(*where, d.state.in_(_TAKEN))
     return query.order_by(d.campaign_id, d.batch_id, d.seq).with_for_update(key_share=True, of=deliveries)
 

@@ -13,7 +13,7 @@ from app.ledger.arrays import array, shape, spread
 from app.ledger.contract import Lane, Lease, Slice
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
-from app.ledger.receipts_sql import ASKED, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
+from app.ledger.receipts_sql import ASKED, EARLY, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
 from app.ledger.results import Results
 from app.ledger.store import (
     FURTHEST_US,
@@ -116,7 +116,7 @@ _OUTCOME = f"""
     tallied AS (
       INSERT INTO tallies ({", ".join(TALLY)}) SELECT new.* FROM whole, ({{tallies}}) AS new)
     SELECT CASE WHEN EXISTS (SELECT 1 FROM whole) THEN NULL ELSE ARRAY(SELECT seq FROM written) END,
-           EXISTS (SELECT 1 FROM quarantine WHERE reference = ANY(%(references)s::text[]))
+           EXISTS (SELECT 1 FROM quarantine WHERE reference = ANY(%(references)s::text[]) AND {EARLY})
 """  # noqa: S608 - constants of ours; values are bound
 _WITH_AREA, _WITHOUT_AREA = folds("came")
 _FOLD = f"""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.clock import DAY_MS
 from app.ledger.arrays import Row, shape, spread
 from app.ledger.contract import ResultKind
-from app.ledger.said import VALIDITY_MS
+from app.ledger.said import EARLY_MS, VALIDITY_MS
 from app.ledger.store import CROWD
 from app.models import deliveries
 
@@ -58,7 +58,12 @@ QUARANTINED = """
            raw
       FROM quarantine WHERE {which} LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 """
-WHICH = {"try_at": "try_at <= %(one)s", "reference": "reference = ANY(%(all)s)", "id": "id = ANY(%(all)s)"}
+EARLY = f"received_at > {NOW} - {EARLY_MS}"
+WHICH = {
+    "try_at": "try_at <= %(one)s",
+    "reference": f"reference = ANY(%(all)s) AND {EARLY}",
+    "id": "id = ANY(%(all)s)",
+}
 _STANDINGS = (
     "campaign_id",
     "batch_id",

@@ -229,7 +229,8 @@ class Receiving(Learning):
     def _write(self, connection: Connection, outcome: _Outcome) -> None:
         changes, rows, known = Changes(), [], []
         for key, moving in outcome.moving.items():
-            hit, new = moving.hit, moving.standing._replace(on_way=0)
+            hit, new = moving.hit, moving.standing
+            new = new._replace(on_way=0) if new.on_way else new
             if new == hit.standing() and moving.done_at == hit.done_at:
                 continue
             masks = (new.delivered, new.relayed, new.failed)
@@ -245,7 +246,8 @@ class Receiving(Learning):
 
 def _today(one: Said, moment: Moment) -> Said:
     """With the receipt group that its lane is in now: groups change, and links are renamed."""
-    return one._replace(group_id=moment.groups.get(one.lane_id, one.group_id))
+    group = moment.groups.get(one.lane_id, one.group_id)
+    return one if group == one.group_id else one._replace(group_id=group)
 
 
 def _pause(tries: int) -> int:
@@ -272,8 +274,11 @@ def _repeated(told: Sequence[Said]) -> set[str]:
 
 def _choose(one: Said, hits: Sequence[Hit]) -> list[Hit]:
     """The parts of the newest message that was sent before; where but times in doubt fit, of the only one."""
-    if hits[0].crowd >= CROWD:
+    first = hits[0]
+    if first.crowd >= CROWD:
         return []
+    if len(hits) == 1 and one.made - VALIDITY_MS <= first.at <= one.sure:
+        return [first]
     sure = [hit for hit in hits if one.made - VALIDITY_MS <= hit.at <= one.sure + _slack(hit)]
     if not sure and len({hit.key for hit in hits}) > 1:
         return []
@@ -313,8 +318,9 @@ def _on_way(connection: Connection, key: Key, since: int) -> int:
 def _weigh(outcome: _Outcome, one: Said, hits: Sequence[Hit], past: _Past) -> None:
     """Apply one receipt to its delivery, in memory."""
     hit = hits[0]
-    fresh = _Moving(hit, hit.standing()._replace(on_way=past.on_way), hit.done_at)
-    moving = outcome.moving.setdefault(hit.key, fresh)
+    moving = outcome.moving.get(hit.key)
+    if moving is None:
+        moving = outcome.moving[hit.key] = _Moving(hit, hit.standing(past.on_way), hit.done_at)
     old = new = moving.standing
     status, level = ReceiptStatus(one.status), ReceiptLevel(one.level)
     spoken_of = range(hit.parts) if hit.part == WHOLE else [each.part for each in hits]

@@ -15,6 +15,8 @@ from app.ledger.contract import Arrival
 # So far may a carrier's clock be from ours, and so long may a message's row come after its receipt.
 CLOCKS_MS = 600_000
 RECORDED_MS = 120_000
+# So long before its message's row a receipt may have come that looks for it; others have no message yet.
+EARLY_MS = 600_000
 # A carrier tries for two days at the most, and a phone's number stays with an id for no longer.
 VALIDITY_MS = 5 * DAY_MS
 # A link whose receipt_zone is wrong states times that are off by hours; its ids and phones are right.

@@ -12,7 +12,7 @@ from app.ledger.contract import Lane, Lease, ResultKind
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
 from app.ledger.results import Results
-from app.ledger.said import VALIDITY_MS
+from app.ledger.said import EARLY_MS, VALIDITY_MS
 from app.ledger.store import (
     CROWD,
     FURTHEST_US,
@@ -210,8 +210,11 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         found: list[Row] = []
         for start in range(0, len(values), _VARIABLES):
             some = tuple(values[start : start + _VARIABLES])
-            sql = _QUARANTINED.format(column=f"{column} IN ({', '.join('?' * len(some))})")
-            found += [tuple(row) for row in connection.exec_driver_sql(sql, (*some, limit))]
+            early = clock.now_ms() - EARLY_MS if column == "reference" else 0
+            sql = _QUARANTINED.format(
+                column=f"{column} IN ({', '.join('?' * len(some))}) AND received_at > ?"
+            )
+            found += [tuple(row) for row in connection.exec_driver_sql(sql, (*some, early, limit))]
         return found
 
     def alone(self, connection: Connection) -> bool:

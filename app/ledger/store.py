@@ -168,9 +168,10 @@ class Hit(NamedTuple):
         """The delivery's name."""
         return Key(self.campaign_id, self.batch_id, self.seq)
 
-    def standing(self) -> Standing:
+    def standing(self, on_way: int = 0) -> Standing:
         """The part that states.py reasons on."""
-        return Standing(self.state, self.reason, self.parts, self.delivered, self.relayed, self.failed)
+        masks = (self.delivered, self.relayed, self.failed, on_way)
+        return Standing(self.state, self.reason, self.parts, *masks)
 
 
 class Store(ABC):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
+from app import clock
 from app.db import Database
 from app.errors import Away
 from app.faults import Faults, outcome
@@ -11,8 +12,8 @@ from app.ledger.contract import Applied, Ledger
 from app.models import quarantine
 
 _AT_ONCE = 500
-# A flood of foreign receipts must not keep the other sweeps waiting.
-_ROUNDS = 40
+# A flood of foreign receipts must not keep the writer, on SQLite, for long.
+_MOST_S = 0.5
 # A receipt that can't be handled is looked at again after so long.
 ASIDE_MS = 3_600_000
 # So many in a row that can't be, and it is no matter of single receipts.
@@ -21,8 +22,8 @@ _ALL = 20
 
 async def settle(db: Database, ledger: Ledger, faults: Faults) -> int:
     """Look again at the quarantined receipts that are due, slice by slice; how many were matched."""
-    matched = 0
-    for _ in range(_ROUNDS):
+    matched, ends = 0, clock.monotonic() + _MOST_S
+    while clock.monotonic() < ends:
         applied = await _slice(db, ledger, faults)
         matched += applied.matched
         if applied.matched + applied.quarantined < _AT_ONCE:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import NamedTuple
 
-from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
+from carriers.contract import LinkOptions, Reason, Receipt, ReceiptLevel, ReceiptStatus
 from carriers.options import plain_code
 from carriers.smpp.pdu import (
     ESM_NOTIFICATION,
@@ -184,6 +184,12 @@ def canonical(reference: str, mode: str, side: str) -> str:
     if decimal and len(reference) <= ID_LIMIT and reference.isascii() and reference.isdigit():
         return format(int(reference), "x")
     return reference.lower().lstrip("0") or ("0" if reference else "")
+
+
+def canonical_ids(link: LinkOptions) -> Callable[[str], str]:
+    """The form in which the link keeps ids, for whoever else brings one: a webhook writes as receipts do."""
+    mode = str(link.options.get("id_mode", "same"))
+    return lambda reference: canonical(reference.strip(), mode, "receipt")
 
 
 def spellings(reference: str, mode: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import threading
 import time
@@ -252,3 +253,30 @@ def test_a_moment_to_come_is_not_settled(db: Database) -> None:
     with pytest.raises(ValueError, match="not come yet"):
         db.settle(clock.now_ms() + 60_000)
     assert db.settle(1000) == 1000
+
+
+def test_a_lock_in_the_way_is_no_outage(new_postgresql_url: str) -> None:
+    """It is waited for, and nobody is told meanwhile that the database is away."""
+    db = Database(new_postgresql_url)
+    db.write(lambda c: c.exec_driver_sql("CREATE TABLE held (n int)"))
+    tries: list[bool] = []
+
+    def work(c: Connection) -> None:
+        tries.append(db.away)
+        c.exec_driver_sql("SET LOCAL lock_timeout = '30ms'")
+        c.exec_driver_sql("LOCK TABLE held")
+
+    async def wait() -> None:
+        with db.engine.begin() as other:
+            other.exec_driver_sql("LOCK TABLE held")
+            waiting = asyncio.create_task(db.insist(work))
+            while len(tries) < 4:  # noqa: ASYNC110 - tries are counted by another thread
+                await asyncio.sleep(0.01)
+        await waiting
+
+    try:
+        asyncio.run(wait())
+        assert len(tries) >= 4
+        assert not any(tries)
+    finally:
+        db.close()

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, or_, select
+from sqlalchemy import Connection, Row, and_, case, or_, select
 
 from app.clock import DAY_MS
 from app.ledger.contract import Key
+from app.ledger.matching import sent_after
 from app.models import deliveries, receipt_lines, runs, submissions
 from app.receipts.files.verdicts import Verdict
 from app.states import SENT, DeliveryState, RunState, Standing
@@ -49,6 +50,7 @@ class Candidate(NamedTuple):
     delivered: int
     relayed: int
     failed: int
+    sent_after: int = 0  # it was not sent before; looked up where it is unknown
 
     @property
     def key(self) -> Key:
@@ -91,14 +93,16 @@ def candidates(
     statistics, would read a whole campaign for a few numbers.
     """
     d, line = deliveries.c, receipt_lines.c
-    query = select(*(d[name] for name in Candidate._fields))
+    own_columns = (d[name] for name in Candidate._fields if name != "sent_after")
+    unknown = d.state == DeliveryState.UNKNOWN
+    query = select(*own_columns, case((unknown, sent_after(d)), else_=0))
     query = query.where(line.file_id == file_id, line.phone.between(*span))
     found: defaultdict[int, set[Candidate]] = defaultdict(set)
     for run in among:
         own = and_(d.campaign_id == run.campaign_id, d.phone == line.phone, d.run_id == run.run_id)
         for row in connection.execute(query.select_from(receipt_lines.outerjoin(deliveries, own))):
             if row.phone is not None:
-                found[row.phone].add(Candidate(*row))
+                found[row.phone].add(Candidate._make(row))
     return found
 
 
@@ -125,9 +129,9 @@ def _fits(line: Line, one: Candidate, *, named: bool) -> bool:
     at, sent = line.done_at, one.submitted_at
     if at is None or sent is None:
         return True
-    # An unknown message was noticed later than it was sent.
-    after = sent <= at + _EARLY_MS or one.state == DeliveryState.UNKNOWN
-    return after and (named or at <= sent + _LONGEST_MS)
+    # An unknown message was noticed later than it was sent, but it was not sent before its chunk was taken.
+    first = one.sent_after if one.state == DeliveryState.UNKNOWN else sent
+    return first <= at + _EARLY_MS and (named or at <= sent + _LONGEST_MS)
 
 
 def _by_reference(connection: Connection, reference: str, among: Sequence[Candidate]) -> list[Candidate]:
@@ -138,6 +142,15 @@ def _by_reference(connection: Connection, reference: str, among: Sequence[Candid
         return own
     campaigns = sorted({each.campaign_id for each in among})
     query = select(s.campaign_id, s.batch_id, s.seq)
-    query = query.where(s.reference == reference, s.campaign_id.in_(campaigns))
+    query = query.where(s.reference.in_(_spellings(reference)), s.campaign_id.in_(campaigns))
     keys = {tuple(row) for row in connection.execute(query)}
     return [each for each in among if each.key in keys]
+
+
+def _spellings(reference: str) -> set[str]:
+    """The id as the file writes it, and as links over SMPP keep it, whichever base that is."""
+    text = reference.strip()
+    found = {reference, text, text.lower().lstrip("0") or "0"}
+    if text.isascii() and text.isdigit():
+        found.add(format(int(text), "x"))
+    return found

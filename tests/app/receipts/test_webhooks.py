@@ -19,6 +19,7 @@ from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,
     DOOR,
+    LINK,
     TOKEN,
     door,
     event,
@@ -269,3 +270,34 @@ async def test_where_the_link_has_no_references_the_phone_names_the_message(
     assert world.delivery(3)["state"] == STATE["DELIVERED"]
     assert world.states() == {STATE["DELIVERED"]: 1, STATE["SUBMITTED"]: 2}
     world.check()
+
+
+@pytest.mark.parametrize(
+    ("mode", "kept", "brought"),
+    [
+        ("same", "24f8", "00000024F8"),
+        ("same", "9464", "0000009464"),
+        ("hex_dec", "24f8", "0000009464"),
+        ("dec_hex", "24f8", "24F8"),
+        ("same", "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed", "1B9D6BCD-BBFD-4B2D-9B5D-AB8DFBBD4BED"),
+    ],
+)
+def test_ids_match_in_whatever_form_the_carrier_calls_with_them(
+    db: Database, mode: str, kept: str, brought: str
+) -> None:
+    """A link over SMPP keeps ids in lower case without leading zeros; so does its webhook."""
+    world = build(db, 1)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    taken = [Outcome(lease.items[0], Accepted((kept,)))]
+    db.write(world.ledger.record, world.lane, lease, taken, None, 30.0)
+    settings = settings_of()
+    settings.links[LINK] = settings.links[LINK].model_copy(update={"id_mode": mode})
+
+    async def call() -> int:
+        async with door(db, world, settings) as at:
+            return (await at.post(event(2, message_id=brought))).status_code
+
+    assert asyncio.run(call()) == 200
+    assert world.states() == {int(DeliveryState.DELIVERED): 1}

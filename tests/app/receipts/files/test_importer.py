@@ -137,6 +137,13 @@ def test_of_several_lines_for_one_message_the_last_by_its_time_counts(
     assert len(scene.journal(db)) == 1
 
 
+def test_a_line_of_weeks_ago_settles_no_unknown_message_of_today(db: Database, tmp_path: Path) -> None:
+    world = sent(db, [LOST, LOST])
+    rows = [(phone(0), "DELIVRD", at(-40 * 1440), ""), (phone(1), "DELIVRD", at(), "")]
+    assert load(world, csv_file(tmp_path / "f.csv", rows), HANDSET).verdicts == ["unknown", "settled"]
+    assert world.states() == {DeliveryState.UNKNOWN: 1, DeliveryState.DELIVERED: 1}
+
+
 @pytest.mark.parametrize(
     ("own", "said", "state"),
     [
