@@ -65,11 +65,12 @@ def test_an_operator_sees_its_own_carrier_only(pages_db: Database, signed_in: In
 def test_a_part_of_loa_that_fails_is_red_for_who_sees_all_carriers(pages_db: Database, signed_in: In) -> None:
     faults = Faults(pages_db, Metrics())
     asyncio.run(faults.note("sending by viettel-1", ZeroDivisionError()))
-    office = text(signed_in("auditor").get("/").text)
+    auditor = signed_in("auditor")
+    office = text(auditor.get("/").text)
     assert "Một bộ phận của Loa đang gặp lỗi: sending by viettel-1." in office
     assert "viettel-1" not in text(signed_in("operator", "vnpt").get("/").text)
     asyncio.run(faults.over("sending by viettel-1"))
-    assert "đang gặp lỗi" not in text(signed_in("auditor").get("/").text)
+    assert "đang gặp lỗi" not in text(auditor.get("/").text)
 
 
 def test_what_others_wrote_is_escaped(pages_db: Database, signed_in: In) -> None:
