@@ -5,7 +5,9 @@ COPY requirements.lock ./
 # Hashes are checked here; the image itself then takes only what Loa needs to run, from these files.
 RUN pip wheel --no-cache-dir --require-hashes --no-deps --requirement requirements.lock --wheel-dir /wheels
 COPY . ./
-RUN pip wheel --no-cache-dir --no-deps --wheel-dir /wheels . \
+# What builds Loa is of these files too: without isolation pip fetches nothing beside them.
+RUN pip install --no-cache-dir --no-index --find-links /wheels setuptools \
+    && pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /wheels . \
     && python -m venv /opt/loa \
     && /opt/loa/bin/pip install --no-cache-dir --no-index --find-links /wheels loa
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import tomllib
-from base64 import b64decode, urlsafe_b64decode
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -30,60 +24,23 @@ from pydantic_settings import (
 )
 
 from app.errors import SetupError
-from app.phone import REASONS, normalise
+from app.values import (
+    Address,
+    Header,
+    Host,
+    LogUrl,
+    Name,
+    Networks,
+    Origin,
+    SealingKey,
+    Secret,
+    TestNumber,
+    Url,
+    WebhookSecret,
+    Why,
+    Word,
+)
 from carriers.contract import LinkOptions, ReceiptStatus
-
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
-
-
-def _test_number(value: object) -> int:
-    """A test number in any usual spelling."""
-    found = normalise(str(value))
-    if isinstance(found, str):
-        raise ValueError(f"must be mobile numbers of Viet Nam; for one of these: {REASONS[found].en}")
-    return found
-
-
-TestNumber = Annotated[int, BeforeValidator(_test_number)]
-
-
-def _long_enough(secret: SecretStr) -> SecretStr:
-    """A secret that nobody guesses and that fits into a URL."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret.get_secret_value()):
-        raise ValueError("must be 16 to 200 letters, digits, - or _, as `openssl rand -hex 24` makes them")
-    return secret
-
-
-def _key(secret: SecretStr) -> SecretStr:
-    """A key of 256 bits, in either alphabet of base64."""
-    text = secret.get_secret_value().strip().translate(str.maketrans("+/", "-_"))
-    try:
-        size = len(urlsafe_b64decode(text))
-    except ValueError:
-        size = 0
-    if size != 32:
-        raise ValueError("must be 32 random bytes in base64, as `openssl rand -base64 32` prints them")
-    return SecretStr(text)
-
-
-def _network(value: object) -> IPv4Network | IPv6Network:
-    """An address or a network that is not the whole world."""
-    try:
-        network = ip_network(str(value))
-    except ValueError:
-        raise ValueError("must be addresses or networks, such as 203.0.113.7 or 203.0.113.0/24") from None
-    if network.prefixlen == 0:
-        raise ValueError("must not be every address there is; leave it out instead")
-    return network
-
-
-Word = Annotated[str, StringConstraints(min_length=3, max_length=40)]
-Networks = tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...]
-Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
-SealingKey = Annotated[SecretStr, AfterValidator(_key)]
-Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,80}$")]
-# Why a connection may be plain although it leaves the machine, in words: a leased line, a VPN.
-Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=300)]
 
 
 class WebhookSettings(BaseModel):
@@ -146,62 +103,6 @@ class LinkSettings(BaseModel):
         return LinkOptions(name, self.carrier, self.segments_per_second, own)
 
 
-def _webhook_secret(secret: SecretStr) -> SecretStr:
-    """A secret of the Standard Webhooks specification: whsec_ and 24 to 64 bytes in base64."""
-    prefix, _, text = secret.get_secret_value().rpartition("_")
-    try:
-        size = len(b64decode(text, validate=True)) if prefix == "whsec" else 0
-    except ValueError:
-        size = 0
-    if not 24 <= size <= 64:
-        raise ValueError(
-            "must be whsec_ and 24 to 64 random bytes in base64: echo whsec_$(openssl rand -base64 32)"
-        )
-    return secret
-
-
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# Its last label is not all digits: 10.0.0.300 is no name either.
-_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?![0-9]+$){_LABEL}")
-
-
-def _host(text: str) -> str:
-    """An address as it is usually written, or a name that can be looked up; nothing beside it."""
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        if _HOST_NAME.fullmatch(text):
-            return text
-    raise ValueError(
-        "must be an IP address or a name such as loa.example.vn: no port, no path, and no dot at an end"
-    )
-
-
-def _log_url(text: str) -> str:
-    """Where a syslog server listens."""
-    try:
-        parts = urlsplit(text)
-        _host(parts.hostname or "")
-        good = re.fullmatch(r"(tls|tcp)://[^/?#@\s]+", text) and (parts.port or 0) > 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ValueError(
-            "must be tls://host:6514 or tcp://host:601, with a host name or an IP address (of IPv6 in "
-            "brackets) and a port from 1 to 65535"
-        )
-    return text
-
-
-Host = Annotated[str, AfterValidator(_host)]
-Address = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)
-]
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:-]{1,253}$")]
-Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=500)]
-LogUrl = Annotated[str, AfterValidator(_log_url)]
-
-
 class MailSettings(BaseModel):
     """The SMTP server through which Loa writes to people; `to`: who is always told, beside the addressees."""
 
@@ -224,7 +125,7 @@ class EndpointSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     url: Url
-    secret: Annotated[SecretStr, AfterValidator(_webhook_secret)]
+    secret: WebhookSecret
     # Kinds of events, such as directive.due; * is all of them.
     events: tuple[str, ...] = ("*",)
     private_line: Why | None = None
@@ -290,6 +191,8 @@ class Settings(BaseSettings):
     upload_limit_mb: int = Field(default=512, ge=1)
     # A scan behind figures that nobody measured; it is kept in the database.
     attachment_limit_mb: int = Field(default=10, ge=1, le=100)
+    # What one account may have stored of files and scans before it can send no more.
+    account_limit_mb: int = Field(default=20_480, ge=1)
     # A program that looks at each file that comes in, its path behind the arguments: 0 clean, 1 refused.
     scan_command: tuple[str, ...] = ()
     scan_seconds: float = Field(default=60, ge=0.1, le=3600)
@@ -307,7 +210,13 @@ class Settings(BaseSettings):
     receipts_wait_ms: int = Field(default=20, ge=1, le=1000)
     # Whose X-Forwarded-For is believed; without any, the address of the connection counts.
     trusted_proxies: Networks = ()
+    # Where /readyz and /metrics may be asked from; anywhere where none is said.
+    monitor_networks: Networks = ()
     webhook_limit_kb: int = Field(default=4096, ge=1, le=65_536)
+    # Connections of callers that may be open at once (never more than half of the process's descriptors).
+    connection_limit: int = Field(default=1000, ge=8, le=30_000)
+    # A head, and a body that is no upload of a caller who was let in, must come within so long.
+    request_seconds: float = Field(default=10.0, ge=0.1, le=120)
     # Requests in a minute: of one key or session, and of an address without a good one.
     requests_per_minute: int = Field(default=3000, ge=1, le=1_000_000)
     stranger_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)

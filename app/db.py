@@ -46,12 +46,8 @@ _WRITERS = f"""
 _SETTLE_S = 30.0
 # The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
 _STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
-_SQLITE_PASSING = (
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
+_SQLITE_PASSING = tuple(
+    getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN")
 )
 
 
@@ -131,7 +127,7 @@ class Database:
     def _note_outage(self, state: RetryCallState) -> None:
         """Say it once for each outage, however many wait; a statement that was stopped is no outage."""
         error = state.outcome.exception() if state.outcome else None
-        reason = error.detail if isinstance(error, Away) else ""
+        reason = error.said_here if isinstance(error, Away) else ""
         if error is not None and getattr(_origin(error), "sqlstate", None) in _STOPPED:
             log.warning("the database stopped a statement; it is tried again", reason=reason)
         elif not self._away:
@@ -331,7 +327,7 @@ def translated() -> Iterator[None]:
         if damaged := damage(error.orig):
             raise damaged from error
         if _lost(error) or _passing(error.orig):
-            raise Away(_away_sentence(error.orig)) from error
+            raise _away(error.orig) from error
         raise
     except PoolTimeout as error:
         raise Away("All connections to the database are in use; nothing was changed, try again.") from error
@@ -339,7 +335,7 @@ def translated() -> Iterator[None]:
         if damaged := damage(error):
             raise damaged from error
         if _passing(error):
-            raise Away(_away_sentence(error)) from error
+            raise _away(error) from error
         raise
 
 
@@ -370,9 +366,10 @@ def _passing(error: BaseException | None) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
-def _away_sentence(error: BaseException | None) -> str:
+def _away(error: BaseException | None) -> Away:
+    """One sentence for all callers: addresses, ports and accounts of the inside are no business of theirs."""
     first = str(error).strip().partition("\n")[0] or "it gives no reason"
-    return f"The database can't be reached now ({first}); nothing was changed, try again."
+    return Away("The database can't be reached now; nothing was changed, try again.", cause=first)
 
 
 def _begin(connection: Connection) -> None:

@@ -48,7 +48,7 @@ WRITER = "loa-write"  # what the writers' connections are called, so that others
 
 def sqlite_engine(url: str) -> Engine:
     """Connections to the file of this URL, whose transactions begin when it is said."""
-    Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True)
+    Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, pool_size=16, max_overflow=16, connect_args={"check_same_thread": False})
 
     @event.listens_for(engine, "connect")

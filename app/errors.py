@@ -9,6 +9,7 @@ class AppError(Exception):
     """A refusal in words. `slug` names its page in docs/errors.md; `field` the input it speaks of.
 
     faults: (field, sentence) of each, where several are wrong. retry_after_s: when it may be tried again.
+    cause: what of the inside is behind it, for the log and whoever is at the host, never for callers.
     """
 
     status = 400
@@ -22,12 +23,19 @@ class AppError(Exception):
         field: str | None = None,
         faults: Sequence[tuple[str, str]] = (),
         retry_after_s: int | None = None,
+        cause: str = "",
     ) -> None:
         super().__init__(detail)
+        self.cause = cause
         self.retry_after_s = retry_after_s
         self.detail = detail
         self.field = field
         self.faults = faults or ([(field, detail)] if field else [])
+
+    @property
+    def said_here(self) -> str:
+        """The sentence for whoever is at the host, or reads the log: with its cause."""
+        return f"{self.detail} ({self.cause})" if self.cause else self.detail
 
 
 class Invalid(AppError):

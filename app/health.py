@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import dataclass, field
 from functools import cache
+from typing import cast
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app import faults, schema
-from app.api import Db, Routes
-from app.errors import AppError, Away
+from app import clock, faults, schema
+from app.api import Config, Db, Routes
+from app.db import Database
+from app.errors import AppError, Away, NotFound
+from app.metrics import KEPT_S
+from app.receipts.peers import among, peer_of
 
 router = Routes(tags=["health"])
 
@@ -32,17 +38,57 @@ def healthz() -> dict[str, str]:
     return {"status": "alive"}
 
 
-@router.get("/readyz", summary="The process can serve")
-def readyz(db: Db) -> dict[str, str]:
-    """Ask the database for its schema; 503 when it is away, has another one, or a part of Loa fails."""
+@dataclass(slots=True)
+class Ready:
+    """How it stood when it was last looked at, which is once a second, however many ask."""
+
+    until: float = 0.0
+    schema: str = ""
+    refused: AppError | None = None
+    asking: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(self, db: Database) -> str:
+        """The schema that the database has; 503 when it is away, has another one, or a part of Loa fails."""
+        with self.asking:
+            if clock.monotonic() >= self.until:
+                self._ask(db)
+                self.until = clock.monotonic() + KEPT_S
+            if self.refused is not None:
+                raise self.refused
+            return self.schema
+
+    def _ask(self, db: Database) -> None:
+        try:
+            self.schema, self.refused = _require(db), None
+        except AppError as error:
+            self.refused = error
+
+
+def _require(db: Database) -> str:
     found = db.read(schema.current)
-    if found != _needed():
+    if found is None or found != _needed():
         raise SchemaAway(
             f"The database has schema {found or 'none'}, this program needs {_needed()}: run `loa migrate`."
         )
     parts = ", ".join(sorted({fault.source for fault in db.read(faults.present)}))
     if parts:
         raise Faulty(f"These parts of Loa have failed lately: {parts}. See the overview.")
+    return found
+
+
+def _monitor(request: Request, settings: Config) -> None:
+    """NotFound for who is no monitor, where it is said from where those come."""
+    own = settings.monitor_networks
+    forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
+    connected = request.client.host if request.client else ""
+    if own and not among(peer_of(connected, forwarded, settings.trusted_proxies), own):
+        raise NotFound("There is nothing at this address.")
+
+
+@router.get("/readyz", summary="The process can serve", dependencies=[Depends(_monitor)])
+def readyz(request: Request, db: Db) -> dict[str, str]:
+    """Ask the database for its schema; 503 when it is away, has another one, or a part of Loa fails."""
+    found = cast(Ready, request.app.state.ready).look(db)
     return {"status": "ready", "schema": found}
 
 
@@ -51,7 +97,9 @@ def _needed() -> str:
     return schema.newest()
 
 
-@router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+@router.get(
+    "/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[Depends(_monitor)]
+)
 def metrics(request: Request) -> Response:
-    """Counters of this process, and gauges read from the database now."""
+    """Counters of this process, and gauges read from the database, a second old at most."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

@@ -128,12 +128,28 @@ def _plain_hosts(name: str, link: LinkSettings) -> list[str]:
     return [host for host in (made.plain_hosts if isinstance(made, PlainLine) else ()) if not is_here(host)]
 
 
+def exposed(settings: Settings) -> Iterator[str]:
+    """Settings that are dangerous as soon as other machines come to us."""
+    if settings.behind_tls and not settings.trusted_proxies:
+        yield (
+            "behind_tls says that a proxy stands before Loa, and trusted_proxies does not name it: every "
+            "caller would seem to be the proxy, one stranger's wrong passwords would lock everybody out, and "
+            'the audit would name nobody. Set trusted_proxies to its address, as in ["127.0.0.1"].'
+        )
+    if settings.environment == "development" and open_to_others(settings):
+        yield (
+            "environment is development, where webhooks may be open and second factors are not asked for, "
+            "and other machines can come to Loa: let host be 127.0.0.1 without behind_tls, or set production."
+        )
+
+
 def faults(settings: Settings) -> Iterator[str]:
     """What keeps a service from starting: in production each plain line that nobody has explained."""
     try:
         server_tls(settings)
     except SetupError as error:
         yield error.detail
+    yield from exposed(settings)
     if settings.environment == "production":
         yield from dict.fromkeys(line.fault for line in plain(settings) if not line.why)
 

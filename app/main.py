@@ -112,6 +112,7 @@ def create_app(
     app.state.ledger = ledger_for(db, settings.chunk_size)
     app.state.metrics = metrics or Metrics(db)
     app.state.reception = reception or Reception(db)
+    app.state.ready = health.Ready()
     app.state.hub = Hub(db, watching.look)
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     app.state.genuine = Desk(db, settings.share(settings.verify_per_minute), whose)

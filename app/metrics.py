@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Select, and_, func, select
 
+from app import clock
 from app.db import Database, shared_ms
 from app.errors import Away
 from app.models import lanes, link_health, quarantine, runs, tallies, unknowns
@@ -17,6 +19,7 @@ from app.models.dispatch import LINK_GONE_AFTER_MS
 from app.states import DeliveryState, LaneState, RunState
 
 # Receipts come within seconds, or days later when a telephone is switched on again.
+KEPT_S = 1.0  # so long what the database said is told to others
 _LATENCY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 86_400, 3 * 86_400)
 
 
@@ -106,13 +109,26 @@ class DatabaseGauges(Collector):
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._kept: list[Metric] = []
+        self._until = 0.0
+        self._asking = threading.Lock()
 
     def describe(self) -> list[Metric]:
         """Nothing: registering must not ask the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """One consistent view of queue, runs, lanes, unknown deliveries and quarantine."""
+        """One consistent view of queue, runs, lanes, unknown deliveries and quarantine, a second old at most.
+
+        However many ask, the database is asked once a second.
+        """
+        with self._asking:
+            if clock.monotonic() >= self._until:
+                self._kept = list(self._look())
+                self._until = clock.monotonic() + KEPT_S
+            return iter(self._kept)
+
+    def _look(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("loa_database_up", "Whether the database answers")
         try:
             found = self._db.read(_gauges)

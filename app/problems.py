@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app import clock
 from app.api import PROBLEM_TYPE, Routes
@@ -83,11 +84,15 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(IntegrityError, _clash)
     app.add_exception_handler(DataError, _unstorable)
     app.add_exception_handler(clock.Unreal, _unreal)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _bug)
 
 
 def _refused(request: Request, error: Exception) -> Response:
-    return respond(request, cast(AppError, error))
+    refusal = cast(AppError, error)
+    if refusal.cause:
+        log.warning("refused", reason=refusal.cause)
+    return respond(request, refusal)
 
 
 def _wrong_input(request: Request, error: Exception) -> Response:
@@ -133,6 +138,11 @@ def _unstorable(request: Request, _error: Exception) -> Response:
 
 def _unreal(request: Request, error: Exception) -> Response:
     return respond(request, Invalid(str(error)))
+
+
+def _gone(request: Request, _error: Exception) -> Response:
+    # Nobody hears it; the line in the log says 400, and no traceback fills it.
+    return respond(request, AppError("The connection ended before the body did."))
 
 
 def _bug(request: Request, error: Exception) -> Response:

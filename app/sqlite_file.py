@@ -73,7 +73,7 @@ class Soundness:
 
 def lock_folder(file: Path) -> int:
     """Hold the SQLite folder for this process; a second Loa is refused in words."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from app.config import LinkSettings, Settings, WebhookSettings
 from app.db import Database
 from app.errors import SetupError
+from app.http.rates import Buckets
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception
 from carriers import registry
@@ -65,6 +66,7 @@ def reception(settings: Settings, db: Database, inbox: Inbox) -> Reception:
         settings.trusted_proxies,
         settings.webhook_limit_kb * 1024,
         settings.webhook_patience_s,
+        Buckets(settings.share(settings.stranger_requests_per_minute)),
     )
 
 

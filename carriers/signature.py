@@ -7,6 +7,7 @@ import hmac
 import re
 
 _SECONDS = re.compile(r"[0-9]{1,12}")
+_SIGNATURE = re.compile(r"(sha256=)?[0-9a-f]{64}")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> str:
@@ -21,6 +22,11 @@ def sign(secret: str, timestamp: str, body: bytes) -> str:
 def signed(secret: str, timestamp: str, body: bytes, signature: str) -> bool:
     """Whether this is the signature; upper case and a leading `sha256=` are taken as well."""
     return same(signature.lower().removeprefix("sha256="), sign(secret, timestamp, body))
+
+
+def is_signature(text: str) -> bool:
+    """Whether it looks like a signature, be it right or wrong."""
+    return _SIGNATURE.fullmatch(text.lower()) is not None
 
 
 def fresh(timestamp: str, now: float, window_s: float) -> bool:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, insert, select
 
 from app import audit, clock
 from app.batches.job import Counts, Job, counts_of
-from app.batches.reader import open_rows
-from app.batches.sift import LONG_SLICE, SLICE, Sifter, Slice
+from app.batches.sift import LONG_SLICE, SLICE, Totals, sifted
 from app.db import Database, one_at_a_time
 from app.errors import Invalid
 from app.models import batches
 from app.states import BatchState
-from app.tables.lease import is_waiting
+from app.tables.apart import Ended, apart
+from app.tables.lease import is_waiting, require_tries
 from app.tables.upload import File
 
 Progress = Callable[[Counts], None]
@@ -65,42 +67,41 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
     if batch.state == BatchState.READY:
         return counts_of(batch)
     try:
-        return _import(job, Sifter(batch_id, batch.carrier), path, progress or (lambda _: None))
+        require_tries(batch)
+        return _import(job, batch.carrier, path, progress or (lambda _: None))
     except Invalid as error:
         job.clear()
         job.fail(error.detail)
+        raise
+    except Ended:
+        job.put_off()
         raise
     finally:
         job.release()
 
 
-def _import(job: Job, sifter: Sifter, path: Path, progress: Progress) -> Counts:
+def _import(job: Job, carrier: str, path: Path, progress: Progress) -> Counts:
     job.clear()
     counts = Counts()
+    read = apart(path, partial(sifted, path, job.batch_id, carrier, lines_at_once(job.db)))
     # One slice is written while the next is read.
-    with ThreadPoolExecutor(1, "loa-import-write") as writer:
+    with ThreadPoolExecutor(1, "loa-import-write") as writer, closing(read):
         writing = writer.submit(lambda: None)
-        for done, after in _slices(sifter, path, lines_at_once(job.db)):
+        for part in read:
             writing.result()
             progress(counts)
-            writing = writer.submit(job.store, done, counts, after)
+            if isinstance(part, Totals):
+                break
+            after = counts.plus(*part)
+            writing = writer.submit(job.store, part[0], counts, after)
             counts = after
-        writing.result()
-    progress(counts)
-    if not counts.lines:
+    if not counts.lines or not isinstance(part, Totals):
         raise Invalid("The file has no subscribers below its header.")
-    counts = replace(counts, unknown_areas=sifter.unknown_areas, unknown_languages=sifter.unknown_languages)
-    job.finish(counts, sifter.rows_sha256)
+    counts = replace(counts, unknown_areas=part.unknown_areas, unknown_languages=part.unknown_languages)
+    job.finish(counts, part.rows_sha256)
     return counts
 
 
 def lines_at_once(db: Database) -> int:
     """Of one transaction of an import."""
     return SLICE if db.sqlite else LONG_SLICE
-
-
-def _slices(sifter: Sifter, path: Path, size: int) -> Iterator[tuple[Slice, Counts]]:
-    reader, counts = open_rows(path), Counts()
-    for done in sifter.slices(reader.blocks(), size):
-        counts = counts.plus(done, reader.position)
-        yield done, counts

@@ -48,7 +48,7 @@ class Counts:
         return Counts(
             lines=self.lines + done.lines,
             accepted=self.accepted + len(done.good),
-            rejected=self.rejected + len(done.bad) - done.repeated,
+            rejected=self.rejected + done.refused - done.repeated,
             repeated=self.repeated + done.repeated,
             other_range=self.other_range + done.other_range,
             bytes_read=position,
@@ -94,10 +94,14 @@ class Job:
         """Leave the batch failed and empty."""
         self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **Counts().stored())
 
+    def put_off(self) -> None:
+        """Let others take it up again; that it was tried counts."""
+        self._write(self._lease.put_off)
+
     def release(self) -> None:
         """Let others take the batch, where this import has neither finished nor failed it."""
         with suppress(Away):  # the lease ends by itself
-            self.db.write(self._lease.end)
+            self.db.write(self._lease.release)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return patiently(lambda: self.db.write(work, *args, **kwargs))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent
 from app.states import BatchState
-from app.tables.spool import spool_path
+from app.tables.spool import in_turn, spool_path
 from app.tables.upload import Upload
 
 router = Routes(prefix="/v1/batches", tags=["batches"])
@@ -88,7 +88,7 @@ def begin(db: Database, registered: Registered, upload: Upload, waiting_room: Pa
     """Import the upload from there, beside everything else, where its batch waits for that."""
     if registered.waiting:
         path = upload.path.replace(waiting_room)
-        asyncio.get_running_loop().run_in_executor(None, import_spooled, db, registered.id, path)
+        in_turn(partial(import_spooled, db, registered.id, path))
 
 
 def carrier_of(who: Caller, upload: Upload) -> str:
@@ -131,6 +131,6 @@ def list_bad_lines(batch_id: Id, db: Db, who: Who, paging: Paging) -> Page[queri
 def download_bad_lines(batch_id: Id, db: Db, who: Who) -> StreamingResponse:
     """All bad lines as a file for Excel."""
     batch = db.read(queries.get, batch_id, who.carrier)
-    lines = bad_lines_csv(queries.all_bad_lines(db.read, batch_id))
+    lines = bad_lines_csv(queries.all_bad_lines(db.read, batch_id), batch.lines - batch.accepted)
     headers = {"Content-Disposition": f'attachment; filename="batch-{batch.id}-bad-lines.csv"'}
     return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from pathlib import Path
 from typing import Any
 
 from app.areas import normalise_area
 from app.batches.languages import normalise_language
+from app.batches.reader import open_rows
 from app.batches.reasons import REPEATED
-from app.phone import RANGE, mask, normalise_all, ranges_of
+from app.phone import RANGE, normalise_all, ranges_of
 from app.seal import row_bytes
 from app.tables.cells import shown
 from app.tables.reader import BadLine, Block
@@ -21,6 +23,7 @@ SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no lon
 # On PostgreSQL nobody waits, and each commit makes the batch's row one version longer to look for, which the
 # server does for each subscriber (its foreign key).
 LONG_SLICE = 50_000
+KEPT = 100_000  # bad lines of a batch that are kept one by one; the rest is counted
 _CACHE_LIMIT = 10_000
 
 
@@ -43,17 +46,26 @@ class Subscribers:
 
 @dataclass(slots=True)
 class Slice:
-    """Lines of one transaction, bad ones as their table has them, and what they add to the counters."""
+    """Lines of one transaction, bad ones as their table has them, and what they add to the counters.
+
+    left_out: bad lines that are not among `bad`, since enough of them are kept.
+    """
 
     good: Subscribers = field(default_factory=Subscribers)
     bad: list[tuple[int, int, str, str]] = field(default_factory=list)
+    left_out: int = 0
     repeated: int = 0
     other_range: int = 0
 
     @property
     def lines(self) -> int:
         """Lines in the slice, blank ones not counted."""
-        return len(self.good) + len(self.bad)
+        return len(self.good) + self.refused
+
+    @property
+    def refused(self) -> int:
+        """Bad lines in the slice, whether kept or not."""
+        return len(self.bad) + self.left_out
 
 
 class _Column(dict[str, str | None]):
@@ -81,6 +93,7 @@ class Sifter:
         self._ranges = ranges_of(carrier)
         self._seen = Seen()
         self._rows = hashlib.sha256()
+        self._kept = 0
         self._areas = _Column(normalise_area)
         self._languages = _Column(normalise_language)
 
@@ -114,7 +127,7 @@ class Sifter:
     def _fill(self, current: Slice, part: Block | BadLine, room: int) -> Block | None:
         """Take up to `room` lines into the slice; what is left of the block."""
         if isinstance(part, BadLine):
-            current.bad.append((self._batch_id, part.line, part.reason, shown(part.value)))
+            self._refuse(current, part.line, part.reason, part.value)
             return None
         self._take(current, part.part(0, room))
         return part.part(room, len(part.numbers)) if len(part.numbers) > room else None
@@ -131,12 +144,19 @@ class Sifter:
         for place in [place for place, fresh in enumerate(new) if not fresh]:
             if place not in refused:
                 current.repeated += 1
-                bad = (REPEATED, mask(phones[place]))
+                self._refuse(current, block.numbers[place], REPEATED, str(phones[place]))
             elif refused[place] == "empty" and not (areas[place] + languages[place]).strip():
                 continue  # a blank line
             else:
-                bad = (refused[place], shown(cells[place]))
-            current.bad.append((self._batch_id, block.numbers[place], *bad))
+                self._refuse(current, block.numbers[place], refused[place], cells[place])
+
+    def _refuse(self, current: Slice, line: int, reason: str, said: str) -> None:
+        """Keep a bad line with what it says, masked; once there are enough of them, count it."""
+        if self._kept < KEPT:
+            self._kept += 1
+            current.bad.append((self._batch_id, line, reason, shown(said)))
+        else:
+            current.left_out += 1
 
     def _finish(self, done: Slice) -> Slice:
         good = done.good
@@ -145,3 +165,23 @@ class Sifter:
             held = map(self._ranges.__contains__, [phone // RANGE for phone in good.phones])
             done.other_range = len(good) - sum(held)
         return done
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What is known of a file at its end."""
+
+    rows_sha256: str
+    unknown_areas: int
+    unknown_languages: int
+
+
+def sifted(path: Path, batch_id: int, carrier: str, size: int) -> Iterator[tuple[Slice, int] | Totals]:
+    """The slices of a file, each with how many bytes have been read, and at last its totals.
+
+    It needs no database, so that it can be done in a process of its own.
+    """
+    sifter, reader = Sifter(batch_id, carrier), open_rows(path)
+    for done in sifter.slices(reader.blocks(), size):
+        yield done, reader.position
+    yield Totals(sifter.rows_sha256, sifter.unknown_areas, sifter.unknown_languages)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -34,13 +35,14 @@ def loa(
 
 def main() -> None:
     """Run a command; an error is one sentence on stderr and exit status 1."""
+    os.umask(0o077)  # what is written holds numbers: other accounts of the host have no business with it
     interpreter.load()
     try:
         app()
     except AppError as error:
         from app.logs import mask_text  # a command that goes well does not wait for it
 
-        typer.echo(f"loa: {mask_text(error.detail)}", err=True)
+        typer.echo(f"loa: {mask_text(error.said_here)}", err=True)
         raise SystemExit(1) from None
     except Unreal as error:
         typer.echo(f"loa: {error}", err=True)

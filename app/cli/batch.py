@@ -13,6 +13,7 @@ from app.batches.carriers import check_carrier
 from app.batches.export import bad_lines_csv
 from app.batches.importer import import_batch, register
 from app.batches.job import Counts
+from app.batches.sift import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.files import as_file, bar
@@ -92,11 +93,13 @@ def bad_lines(
 ) -> None:
     """Show the lines that gave no subscriber, and why."""
     with open_db() as (db, _):
-        db.read(queries.get, batch_id)
+        batch = db.read(queries.get, batch_id)
         lines = queries.all_bad_lines(db.read, batch_id)
         if out:
             with out.open("w", encoding="utf-8", newline="") as file:
-                file.writelines(bad_lines_csv(lines))
+                file.writelines(bad_lines_csv(lines, batch.lines - batch.accepted))
             return
         for line in lines:
             typer.echo(f"{line.line}\t{line.value}\t{line.reason_en}")
+    if (rest := batch.lines - batch.accepted - KEPT) > 0:
+        typer.echo(f"{rest} more bad lines are counted, and not kept one by one.")

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from app.auth import people
 from app.auth.caller import Caller
 from app.auth.roles import Role, may
-from app.cli.talk import account, whoami
+from app.cli.talk import account, is_mapped, whoami
 from app.errors import Forbidden
 
 
@@ -15,10 +15,16 @@ def decider(connection: Connection, operation: str) -> Caller:
     """The caller at the keyboard; Forbidden unless, once people exist, one of that name may do the operation.
 
     Whoever has a shell with the database could change it anyway. The name is the account's, which only the
-    system's administrator can lend, so that nobody signs for somebody else by a variable or an option.
+    system's administrator can lend, so that nobody signs for somebody else by a variable or an option; in a
+    user namespace anybody can lend any to himself, so nothing is decided there.
     """
     if not people.any_known(connection):
         return Caller(whoami(), Role.ADMIN, person=True)
+    if is_mapped():
+        raise Forbidden(
+            "This process runs in a user namespace, where anybody can take anybody's number: who you are "
+            "can't be told. Decide over the API or the pages, or run the command outside of it."
+        )
     row = people.find_row(connection, account())
     if row is None or row.disabled_at is not None or not may(row.role, operation):
         raise Forbidden(

@@ -86,6 +86,7 @@ def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = 
     """Run one of them with the settings and the database that they name, until it is told to stop."""
     settings = config.load()
     logs.configure(settings)
+    interpreter.raise_descriptors()
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
     _refuse_faults(settings)

@@ -36,10 +36,21 @@ Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 def account() -> str:
     """The operating system's account of this process; by its number, since the environment says anything."""
+    if is_mapped():
+        return f"uid {os.getuid()} in a user namespace"
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # containers often run under a number without a name
         return f"uid {os.getuid()}"
+
+
+def is_mapped() -> bool:
+    """Whether this process is in a user namespace, where anybody may have taken any number for himself."""
+    try:
+        said = Path("/proc/self/uid_map").read_text("ascii").split()
+    except OSError:
+        return False  # no Linux
+    return said != ["0", "0", str(2**32 - 1)]
 
 
 def whoami() -> str:

@@ -19,8 +19,8 @@ from app import clock
 from app.errors import AppError
 
 _CALLERS = 10_000  # who has not asked for longest is forgotten first: that share is whole again anyway
-# What machines ask all day, what has a limit of its own, and what costs nothing.
-_FREE = ("/webhooks/", "/healthz", "/readyz", "/metrics", "/verify", "/static/")
+# What has a limit of its own, and what costs nothing.
+_FREE = ("/webhooks/", "/healthz", "/verify", "/static/")
 _RETRY = "Retry-After"
 
 Address = Callable[[str, str], str]
@@ -54,6 +54,14 @@ class Buckets:
     def known(self, who: str) -> bool:
         """Whether this caller has a bucket."""
         return who in self._buckets
+
+    def wait(self, who: str) -> int:
+        """In how many seconds this caller may ask again; 0: now. Takes nothing."""
+        bucket, rate = self._buckets.get(who), self.per_minute / 60
+        if bucket is None:
+            return 0
+        left = bucket.left + (clock.monotonic() - bucket.at) * rate
+        return 0 if left >= 1 else math.ceil((1 - left) / rate)
 
     def take(self, who: str) -> dict[str, str]:
         """Take one request out of the caller's share, if it is there; the headers that say how it stands.

@@ -12,22 +12,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
-from sqlalchemy import Connection
+from sqlalchemy import Connection, case, func, select
 
 from app.api import Config, Who
-from app.auth import sessions
+from app.auth import Caller, sessions
 from app.config import Settings
+from app.db import Database
 from app.gate import CSRF_FIELD, OWED
 from app.http import scan
 from app.http.acts import Key, respond
 from app.http.answers import Answer, Claim, find, once
-from app.tables.upload import Admit, Upload, received
+from app.models import attachments, batches, receipt_files
+from app.states import BatchState
+from app.tables.upload import Admit, NoRoom, Upload, received, require_room
 
 BODY_LIMIT = 1_048_576  # bytes of a body that is no upload, and of what stands around an upload's file
+_LINE = 40  # bytes of a line in the ledger
 LIMIT = "loa_body_limit"  # where a request's scope says that more may come
 
 
@@ -38,9 +43,34 @@ async def taken(request: Request, settings: Settings, folder: Path, limit: int) 
     Before a byte of it is kept, a page's form has shown its token; when it is whole, a scanner has passed it.
     """
     kind = request.headers.get("content-type", "")
+    await _require_room(request, settings, folder)
     async with received(_body(request, limit), folder, kind, limit, _admit(request)) as upload:
         await scan.require_clean(settings, upload.path)
         yield upload
+
+
+async def _require_room(request: Request, settings: Settings, folder: Path) -> None:
+    """NoRoom before a byte is kept: for a disk that is full, or an account that has stored its share."""
+    length = request.headers.get("content-length", "")
+    await run_in_threadpool(require_room, folder, int(length[:18]) if length.isdecimal() else 0)
+    db, caller = cast(Database, request.app.state.db), cast(Caller, request.scope["admitted"])
+    stored = await db.aread(stored_by, caller.name)
+    if stored >= settings.account_limit_mb * 1024**2:
+        raise NoRoom(
+            f"Your account has stored {stored // 1024**2} MB, which is all that one account may "
+            "(account_limit_mb). What it sent in is erased after its time; ask who keeps the server for more."
+        )
+
+
+def stored_by(connection: Connection, who: str) -> int:
+    """Bytes of what this account has sent in and is still kept: files as their lines, and scans."""
+    total = 0
+    for table in (batches, receipt_files):
+        size = case((table.c.bytes > _LINE * table.c.lines, table.c.bytes), else_=_LINE * table.c.lines)
+        kept = table.c.created_by == who, table.c.state != BatchState.ERASED
+        total += int(connection.execute(select(func.coalesce(func.sum(size), 0)).where(*kept)).scalar_one())
+    scans = select(func.coalesce(func.sum(attachments.c.size), 0)).where(attachments.c.created_by == who)
+    return total + int(connection.execute(scans).scalar_one())
 
 
 def _admit(request: Request) -> Admit | None:

@@ -7,6 +7,8 @@ import socket
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Ways to write an IPv4 address, or an inner one, that Python's is_global does not know in all its versions.
+_ODD = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
 
 
 class Refused(Exception):
@@ -36,6 +38,6 @@ def is_open(address: IPv4Address | IPv6Address) -> bool:
             within = IPv4Address(int(address) & 0xFFFFFFFF)
         if within is not None:
             return is_open(within)
-        if address.teredo is not None:
+        if address.teredo is not None or any(address in network for network in _ODD):
             return False
     return address.is_global and not address.is_multicast

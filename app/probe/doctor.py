@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 import tomllib
@@ -30,6 +31,7 @@ from app.states import LaneState
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
+_CONTAINER = Path("/run/secrets")
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 _SECRETS = {
     "password",
@@ -99,6 +101,7 @@ def connections(settings: Settings) -> Iterator[Symptom]:
         yield from (Symptom("certificate", *worth) for worth in certificate.judged(settings))
     except AppError as error:
         yield Symptom("certificate", False, error.detail)
+    yield from (Symptom("settings", False, fault) for fault in lines.exposed(settings))
     if (settings.tls_certificate or lines.open_to_others(settings)) and not settings.public_hosts:
         what = "Say in public_hosts by which names Loa is asked for: it then answers to no other"
         what += ", and the certificate is judged by them." if settings.tls_certificate else "."
@@ -109,7 +112,7 @@ def disk(settings: Settings) -> Iterator[Symptom]:
     """The data folder: there, writable, with room."""
     folder = settings.data
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         probe = folder / ".doctor"
         probe.write_bytes(b"")
         probe.unlink()
@@ -122,6 +125,21 @@ def disk(settings: Settings) -> Iterator[Symptom]:
     words = f"{folder} has {free / 1024**3:,.1f} GB free"
     enough = free >= _LEAST_FREE
     yield Symptom("disk", enough, f"{words}." if enough else f"{words}: make room, a campaign needs some.")
+    yield from modes(settings)
+
+
+def modes(settings: Settings) -> Iterator[Symptom]:
+    """Whether other accounts of this host can open the ledger, uploads or secrets."""
+    held = [settings.data, *settings.data.glob("loa.sqlite3*")]
+    secrets = Path(os.environ.get("LOA_SECRETS_DIR") or _CONTAINER)
+    if secrets != _CONTAINER and secrets.is_dir():  # a container shows its secrets to nobody else
+        held += [each for each in secrets.iterdir() if each.is_file()]
+    open_ = [each for each in held if each.exists() and each.stat().st_mode & 0o077]
+    for each in open_:
+        what = f"Other accounts of this host may open {each}: chmod go= it."
+        yield Symptom("modes", False, what)
+    if not open_:
+        yield Symptom("modes", True, "No other account of this host may open the ledger or the secrets.")
 
 
 def ledger(settings: Settings) -> Iterator[Symptom]:
@@ -129,7 +147,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
     try:
         db = Database(settings.url, keys=signing_keys(settings))
     except AppError as error:
-        yield Symptom("database", False, error.detail)
+        yield Symptom("database", False, error.said_here)
         return
     try:
         found = db.read(schema.current)
@@ -147,7 +165,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         yield from db.read(_factors, settings)
         yield clocks(db)
     except AppError as error:
-        yield Symptom("database", False, error.detail)
+        yield Symptom("database", False, error.said_here)
     finally:
         db.close()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query, Request, Response
@@ -26,7 +26,7 @@ from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import words_of
 from app.states import BatchState
-from app.tables.spool import spool_path
+from app.tables.spool import in_turn, spool_path
 from app.tables.upload import Upload
 
 router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
@@ -71,8 +71,7 @@ async def upload_receipt_file(
         known, answered = await db.awrite(_take, claim, upload, who.name, taking)
         if known.waiting:
             path = upload.path.replace(spool_path(folder, claim.carrier, upload.file.sha256))
-            loop = asyncio.get_running_loop()
-            loop.run_in_executor(None, import_spooled, db, books, settings, known.id, path)
+            in_turn(partial(import_spooled, db, books, settings, known.id, path))
     return sent(answered)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -15,13 +16,14 @@ def peer_of(connected: str, forwarded: str, trusted: Networks) -> str:
     trusted proxy is the caller; what stands to its left anybody may have written. "" where a trusted proxy
     says nothing.
     """
-    if not trusted or not _among(connected, trusted):
+    if not trusted or not among(connected, trusted):
         return _plain(connected)
     hops = [hop.strip() for hop in forwarded.split(",")]
-    return next((_plain(hop) for hop in reversed(hops) if not _among(hop, trusted)), "")
+    return next((_plain(hop) for hop in reversed(hops) if not among(hop, trusted)), "")
 
 
-def _among(address: str, networks: Networks) -> bool:
+def among(address: str, networks: Networks) -> bool:
+    """Whether the address is in one of the networks."""
     try:
         found = ip_address(_plain(address))
     except ValueError:
@@ -29,8 +31,14 @@ def _among(address: str, networks: Networks) -> bool:
     return any(found in network for network in networks)
 
 
+# As some proxies write it: 203.0.113.7:51234, [2001:db8::7]:51234, [2001:db8::7].
+_WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
+
+
 def _plain(address: str) -> str:
-    """An IPv4 address that came by an IPv6 socket, as itself; anything else as it is."""
+    """Without a port; an IPv4 address that came by an IPv6 socket, as itself; anything else as it is."""
+    found = _WITH_PORT.fullmatch(address)
+    address = (found[1] or found[2]) if found else address
     if not address.lower().startswith("::ffff:"):
         return address
     try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy import Connection, select
 
 from app import clock
 from app.db import Database
+from app.http.rates import Buckets, subscriber
 from app.ledger.contract import Arrival, Lane
 from app.models import lanes
 from app.receipts.inbox import Inbox
@@ -26,14 +29,19 @@ from carriers.contract import (
     WebhookReceipts,
     WebhookRequest,
 )
+from carriers.webhook.head import WebhookHead
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _PHONE = re.compile(r"84[0-9]{9}")
 _HALF = re.compile("[\ud800-\udfff]")
 _ID_LIMIT = 128
 _YEARS = range(2000, 2100)  # beyond some years a time can't be shown
 _UNSTORABLE = "has a reference, a phone, a time or a text that can't be stored."
+# Remembered in this process; the oldest is forgotten first.
+_SIGNATURES = 100_000
 # A worker that starts may bring a lane's row up to date.
 _LANE_FRESH_S = 30.0
 
@@ -42,6 +50,14 @@ class Nobody:
     """The webhook of a link that is not there: the same answer as to wrong credentials."""
 
     acknowledgement = WebhookAnswer()
+
+    def may_call(self, _request: WebhookRequest) -> bool:
+        """Never."""
+        return False
+
+    def once(self, _request: WebhookRequest) -> tuple[str, float]:
+        """Nothing is signed."""
+        return "", 0.0
 
     def authenticate(self, _request: WebhookRequest) -> bool:
         """Never."""
@@ -60,11 +76,21 @@ class Desk(NamedTuple):
 
 
 @dataclass(slots=True)
+class Signed:
+    """One signature: until when a call with it is the same call, and whether it has been taken."""
+
+    until: float
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    taken: bool = False
+
+
+@dataclass(slots=True)
 class Reception:
     """What the routes need of the process around them.
 
     hooks: by (carrier, link); nobody: stands in for links that are not there, and takes as long to say no;
-    inbox: None where this process takes no receipts; limit: bytes of a body.
+    inbox: None where this process takes no receipts; limit: bytes of a body; refused: how many wrong calls
+    one address may make in a minute at one link, before no call of its is looked at.
     """
 
     db: Database
@@ -74,7 +100,18 @@ class Reception:
     trusted: Networks = ()
     limit: int = 4_194_304
     patience_s: float = 10.0
+    refused: Buckets = field(default_factory=lambda: Buckets(600))
+    _signed: OrderedDict[tuple[str, str], Signed] = field(default_factory=OrderedDict)
     _desks: dict[str, tuple[float, Desk]] = field(default_factory=dict)
+
+    def may_call(self, carrier: str, link: str, head: WebhookRequest) -> bool:
+        """Whether the link's carrier may be calling, by all that comes before the body."""
+        hook = self.hooks.get((carrier, link), self.nobody)
+        return not isinstance(hook, WebhookHead) or hook.may_call(head)
+
+    def caller(self, carrier: str, link: str, peer: str) -> str:
+        """Whose wrong calls are counted together: those of one address at one link."""
+        return f"{subscriber(peer)} {link if (carrier, link) in self.hooks else ''}"
 
     def admit(self, carrier: str, link: str, request: WebhookRequest) -> WebhookReceipts | None:
         """The link's webhook, where its carrier calls; None for a stranger and for an unknown link."""
@@ -94,6 +131,35 @@ class Reception:
             return False
         arrivals = [Arrival(desk.lane, capped(receipt, desk.level)) for receipt in receipts]
         return await self.inbox.accept(arrivals, (link, asked.query, asked.body), self.patience_s)
+
+    async def once(
+        self, link: str, hook: WebhookReceipts, asked: WebhookRequest, take: Callable[[], Awaitable[T]]
+    ) -> T | None:
+        """What `take` returns; None, without it, for a signed call that has been taken already.
+
+        One that is under way is waited for. What was not taken may come again with its signature.
+        """
+        key, seconds = hook.once(asked) if isinstance(hook, WebhookHead) else ("", 0.0)
+        if not key:
+            return await take()
+        known = self._known(link, key)
+        if known is None:
+            known = self._signed[link, key] = Signed(clock.monotonic() + seconds)
+        async with known.turn:
+            if known.taken:
+                return None
+            done = await take()
+            known.taken = True
+            return done
+
+    def _known(self, link: str, key: str) -> Signed | None:
+        """The call of this signature, where its window is still open; closed ones are forgotten."""
+        now = clock.monotonic()
+        while self._signed and (
+            len(self._signed) > _SIGNATURES or next(iter(self._signed.values())).until < now
+        ):
+            self._signed.popitem(last=False)
+        return self._signed.get((link, key))
 
     async def _desk(self, link: str) -> Desk | None:
         """The link's lane as its worker has registered it; None before the first worker has."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from fastapi import Request, Response
-from starlette.requests import ClientDisconnect
 
 from app import clock
 from app.api import Routes
-from app.errors import AppError, Away, Encoded, Forbidden, Invalid, TooLarge
+from app.errors import Away, Encoded, Forbidden, Invalid, TooLarge
+from app.http.rates import TooOften
 from app.metrics import Metrics
 from app.receipts import described
 from app.receipts.peers import peer_of
@@ -48,6 +50,16 @@ async def receive(request: Request, carrier: str, link: str, token: str = "") ->
     hook, asked = await known(request, carrier, link, token)
     if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
         raise Encoded("Send the body as it is, without Content-Encoding.")
+    if await reception.once(link, hook, asked, partial(_take, request, link, hook, asked)) is None:
+        metrics.webhook("repeated")
+    answer = hook.acknowledgement
+    return Response(answer.body, headers={"Content-Type": answer.content_type})
+
+
+async def _take(request: Request, link: str, hook: WebhookReceipts, asked: WebhookRequest) -> bool:
+    """Bring what is told to its commit; an error where not all of it is taken."""
+    reception: Reception = request.app.state.reception
+    metrics: Metrics = request.app.state.metrics
     told = sound(hook.parse_receipts(asked))
     if told.receipts and not await reception.take(link, asked, told.receipts):
         metrics.webhook("busy")
@@ -56,21 +68,36 @@ async def receive(request: Request, carrier: str, link: str, token: str = "") ->
         metrics.webhook("unreadable")
         raise _unreadable(told.misread, len(told.receipts))
     metrics.webhook("taken")
-    answer = hook.acknowledgement
-    return Response(answer.body, headers={"Content-Type": answer.content_type})
+    return True
 
 
 async def known(
     request: Request, carrier: str, link: str, token: str
 ) -> tuple[WebhookReceipts, WebhookRequest]:
-    """The link's webhook and what it is told; Stranger unless its carrier calls."""
+    """The link's webhook and what it is told; Stranger unless its carrier calls.
+
+    Before a byte of the body is read, everything else has been looked at.
+    """
     reception: Reception = request.app.state.reception
-    asked = await _asked(request, reception, token)
-    hook = reception.admit(carrier, link, asked)
-    if hook is None:
-        request.app.state.metrics.webhook("refused")
-        raise Stranger("These are not the credentials of this webhook, or there is no such link.")
-    return hook, asked
+    head = _head(request, reception, token)
+    caller = reception.caller(carrier, link, head.peer)
+    _slow_down(request, reception.refused.wait(caller))
+    if reception.may_call(carrier, link, head):
+        asked = replace(head, body=await _body(request, head.headers, reception.limit))
+        hook = reception.admit(carrier, link, asked)
+        if hook is not None:
+            return hook, asked
+    reception.refused.take(caller)
+    request.app.state.metrics.webhook("refused")
+    raise Stranger("These are not the credentials of this webhook, or there is no such link.")
+
+
+def _slow_down(request: Request, seconds: int) -> None:
+    """TooOften for an address that has only made wrong calls at this link lately."""
+    if seconds:
+        request.app.state.metrics.webhook("slowed")
+        told = f"Too many calls with wrong credentials; wait {seconds} seconds."
+        raise TooOften(told, retry_after_s=seconds)
 
 
 def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
@@ -84,7 +111,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
     return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
 
 
-async def _asked(request: Request, reception: Reception, token: str) -> WebhookRequest:
+def _head(request: Request, reception: Reception, token: str) -> WebhookRequest:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
@@ -93,28 +120,25 @@ async def _asked(request: Request, reception: Reception, token: str) -> WebhookR
         request.method,
         request.scope["query_string"].decode("latin-1"),
         headers,
-        await _body(request, headers, reception.limit),
+        b"",
         peer_of(connected, headers.get("x-forwarded-for", ""), reception.trusted),
         clock.now().timestamp(),
         token,
     )
 
 
-async def _body(request: Request, headers: dict[str, str], limit: int) -> bytes:
+async def _body(request: Request, headers: Mapping[str, str], limit: int) -> bytes:
     """The body as it came, or TooLarge before more than the limit is in memory."""
     too_large = TooLarge(f"The body is larger than {limit} bytes.")
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise too_large
     chunks, seen = [], 0
-    try:
-        async for chunk in request.stream():
-            seen += len(chunk)
-            if seen > limit:
-                raise too_large
-            chunks.append(chunk)
-    except ClientDisconnect:
-        raise AppError("The connection ended before the body did.") from None
+    async for chunk in request.stream():
+        seen += len(chunk)
+        if seen > limit:
+            raise too_large
+        chunks.append(chunk)
     return b"".join(chunks)
 
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, NamedTuple, TypeVar
 
-import openpyxl
-from openpyxl.workbook import Workbook
-
 from app import clock
 from app.errors import Invalid
-from app.tables.sheets import DAMAGED, check_size
+from app.tables.sheets import DAMAGED, bounded, limited
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
-_UNPACKED_LIMIT = 64 * 1024**2
+_UNPACKED_LIMIT = 8 * 1024**2
+_CELLS_LIMIT = 100_000  # that hold something; the largest form has some thousands
 _NO_FORM = "Tệp không phải là biểu mẫu .xlsx đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+")
 _UNITS = re.compile(r"[\d.,]+\s*(nghìn|ngàn|triệu|tỷ|k|tr|người|lượt|tin|thuê bao)\b", re.IGNORECASE)
@@ -49,29 +48,61 @@ def refusal(faults: list[CellFault]) -> Invalid:
     return Invalid(first + more, faults=[(f"{fault.sheet}!{fault.cell}", fault.words) for fault in faults])
 
 
-def load(content: bytes) -> Workbook:
-    """The workbook, with formulas as they are written; Invalid for what is none, or too large to be one."""
+class Cell(NamedTuple):
+    """What stands in a cell, and openpyxl's letter for its kind."""
+
+    value: Any
+    data_type: str
+
+
+_BLANK = Cell(None, "n")
+_ONE_AT_A_TIME = threading.Lock()
+# Sheet -> address -> what stands there.
+Form = dict[str, dict[str, Cell]]
+
+
+def load(content: bytes) -> Form:
+    """The form, with formulas as they are written; Invalid for what is none, or too large to be one."""
     if len(content) > SIZE_LIMIT:
         raise Invalid(
             f"Tệp lớn hơn {SIZE_LIMIT // 1024**2} MB, không phải biểu mẫu do Loa cấp.", field="file"
         )
     try:
-        check_size(io.BytesIO(content), _UNPACKED_LIMIT)
-        return openpyxl.load_workbook(io.BytesIO(content))
+        with _ONE_AT_A_TIME:
+            return _cells(bounded(io.BytesIO(content), _UNPACKED_LIMIT, data_only=False))
     except DAMAGED:
         raise Invalid(_NO_FORM, field="file") from None
+
+
+def _cells(workbook: Any) -> Form:
+    """All cells that hold something, gathered row by row."""
+    form: Form = {}
+    left = _CELLS_LIMIT
+    for sheet in workbook.worksheets:
+        sheet.reset_dimensions()
+        found = form.setdefault(sheet.title, {})
+        for row in limited(sheet.iter_rows()):
+            found.update((cell.coordinate, Cell(cell.value, cell.data_type)) for cell in row if _holds(cell))
+            left -= len(row)
+            if left < 0:
+                raise Invalid(_NO_FORM, field="file")
+    return form
+
+
+def _holds(cell: Any) -> bool:
+    return cell.value is not None
 
 
 class FormReader:
     """Reads the cells of a form; what is wrong is collected in `faults`, and the value is then None."""
 
-    def __init__(self, workbook: Workbook) -> None:
-        self._workbook = workbook
+    def __init__(self, form: Form) -> None:
+        self._form = form
         self.faults: list[CellFault] = []
 
     def need_sheets(self, *names: str) -> None:
         """Every sheet must be there; Invalid at once, since nothing can be read without them."""
-        absent = [name for name in names if name not in self._workbook.sheetnames]
+        absent = [name for name in names if name not in self._form]
         if absent:
             raise refusal(
                 [
@@ -86,7 +117,7 @@ class FormReader:
 
     def raw(self, sheet: str, cell: str) -> Any:
         """What stands there; blanks are None."""
-        value = self._workbook[sheet][cell].value
+        value = self._form[sheet].get(cell, _BLANK).value
         if isinstance(value, str):
             value = value.replace("\u00a0", " ").strip()
             return value or None
@@ -98,7 +129,7 @@ class FormReader:
 
     def _input(self, sheet: str, cell: str) -> Any:
         """What a person has put there; formulas and errors are noted and read as None."""
-        value, kind = self.raw(sheet, cell), self._workbook[sheet][cell].data_type
+        value, kind = self.raw(sheet, cell), self._form[sheet].get(cell, _BLANK).data_type
         if kind == "f":
             self.fault(sheet, cell, "không nhận công thức ở ô nhập; hãy dán giá trị (Paste Special, Values).")
             return None

@@ -11,11 +11,12 @@ from sqlalchemy.sql.elements import ColumnElement
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from app import clock
-from app.errors import Conflict, no_such, passes
+from app.errors import Conflict, Invalid, no_such, passes
 from app.states import BatchState
-from app.tables.owner import is_free, new_owner
+from app.tables.owner import is_free, new_owner, nth, tries_of
 
 LEASE_MS = 60_000  # a slice takes well under a second: only a dead import goes without one so long
+MOST_TRIES = 3  # of an import whose process died at it: the first, and two by which it was taken up again
 _PATIENCE_S = 120.0  # a database may restart in mid-import
 
 T = TypeVar("T")
@@ -24,6 +25,16 @@ T = TypeVar("T")
 def is_waiting(row: Row[Any]) -> bool:
     """Whether the file of this row is not ready and no living import is at work on it."""
     return row.state != BatchState.READY and is_free(row.owner, row.lease_until)
+
+
+def require_tries(row: Row[Any]) -> None:
+    """Invalid where imports of this row, as it was when it was taken, have died too often for one more."""
+    tries = tries_of(row.owner)
+    if row.state == BatchState.IMPORTING and tries >= MOST_TRIES:
+        raise Invalid(
+            f"The import was begun {tries} times and never came to an end: the program died of it, or "
+            "was ended each time. Look at the file, save it as “CSV UTF-8” and upload it again."
+        )
 
 
 def patiently(work: Callable[[], T]) -> T:
@@ -38,11 +49,12 @@ def patiently(work: Callable[[], T]) -> T:
     return result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lease:
     """The hold of one import on row `id` of `table`, which has state, error, owner and lease_until.
 
-    noun: what people call such a row; owner: the fencing token: an import that lost its row writes nothing.
+    noun: what people call such a row; owner: the fencing token: an import that lost its row writes
+    nothing; it tells its tries.
     """
 
     table: Table
@@ -70,6 +82,8 @@ class Lease:
             c.lease_until.is_not_distinct_from(row.lease_until),
         )
         taken = update(self.table).where(c.id == self.id, c.state == row.state, *unchanged)
+        if row.owner != self.owner:
+            self.owner = nth(self.owner, tries_of(row.owner) + 1)
         own = {"owner": self.owner, "lease_until": clock.now_ms() + LEASE_MS, "error": None}
         taken = taken.values(state=BatchState.IMPORTING, **own, **fresh)
         free = row.owner == self.owner or is_waiting(row)
@@ -92,6 +106,15 @@ class Lease:
         """Let the row go, with these values; False where it is not held any more."""
         ended = update(self.table).where(*self._own())
         return bool(connection.execute(ended.values(owner=None, lease_until=None, **values)).rowcount)
+
+    def release(self, connection: Connection) -> None:
+        """Let the row go, unless it was ended or put off."""
+        held = update(self.table).where(*self._own(), self.table.c.lease_until > 0)
+        connection.execute(held.values(owner=None, lease_until=None))
+
+    def put_off(self, connection: Connection) -> None:
+        """Let others take the row, of whom the last one gives it up: this try was one that died."""
+        connection.execute(update(self.table).where(*self._own()).values(lease_until=0))
 
     def _own(self) -> tuple[ColumnElement[bool], ...]:
         return self.table.c.id == self.id, self.table.c.owner == self.owner

@@ -15,6 +15,17 @@ def new_owner() -> str:
     return f"{_host()}:{os.getpid()}:{_process()}:{secrets.token_hex(4)}"
 
 
+def nth(owner: str, tries: int) -> str:
+    """The token of an import that is the nth try at its row."""
+    return f"{owner.partition('/')[0]}/{tries}"
+
+
+def tries_of(owner: str | None) -> int:
+    """How many tries there have been with the one whose token this is; 0 where the last one let go."""
+    said = (owner or "").rpartition("/")[2]
+    return int(said) if said.isdecimal() else 0
+
+
 def is_free(owner: str | None, lease_until: int | None) -> bool:
     """Whether no living import is at work under this lease."""
     return owner is None or (lease_until or 0) <= clock.now_ms() or _has_died(owner)

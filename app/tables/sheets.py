@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import IO, Any, BinaryIO, cast
 from xml.etree.ElementTree import ParseError
 
-import openpyxl
+from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 
 from app.errors import Invalid
+from app.tables.bounded import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
 from app.tables.columns import HEAD_ROWS, Columns, Layout
 
-_ROWS_LIMIT = 1_048_576  # as many as Excel has
+CELLS_LIMIT = 256  # of a row
+_BLANK_ROWS = 1000  # rows with more cells than that, of which those on the right are only coloured
+_UNPACKED = 64 * 1024**2  # bytes that a small file may unpack to, and how many times its size a large one
+_RATIO = 120
 _STRINGS_LIMIT = 160 * 1024**2  # bytes of the table of texts, which is held in memory
 _DIRECTORY_LIMIT = 1024**2  # bytes of an archive's directory: at least 46 for each member
 _MEMBERS_LIMIT = 10_000
-_TOO_LARGE = "The workbook is too large to be read. Save it as “CSV UTF-8” and upload that."
 # All that zipfile and openpyxl were seen to raise at files with a few bytes changed.
 DAMAGED = (
     *(zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError),
@@ -31,14 +35,26 @@ _NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save
 def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[tuple[Any, ...]]:
     """Line number and the cells of the columns, as text; Invalid for what is no workbook."""
     try:
-        check_size(file, limit)
-        workbook = openpyxl.load_workbook(file, read_only=True, data_only=True)
+        workbook = bounded(file, limit, data_only=True)
         try:
             yield from _rows(*_choose(workbook, columns))
         finally:
             workbook.close()
     except DAMAGED:
         raise Invalid(_NO_WORKBOOK) from None
+
+
+def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
+    """The workbook of a file that is no bomb, its sheets to be read row by row; DAMAGED for what is none.
+
+    data_only: what formulas gave when it was saved, in place of the formulas.
+    """
+    check_size(file, limit)
+    reader = ExcelReader(file, read_only=True, data_only=data_only, keep_links=False)
+    reader.archive.close()
+    reader.archive = Archive(file)
+    reader.read()
+    return reader.wb
 
 
 class _Sips:
@@ -55,10 +71,10 @@ class _Sips:
     def read(self, size: int = -1) -> bytes:
         """As of any file; Invalid where it is more."""
         if size > _DIRECTORY_LIMIT:
-            raise Invalid(_TOO_LARGE)
+            raise Invalid(TOO_LARGE)
         found = self._file.read(size if size >= 0 else _DIRECTORY_LIMIT + 1)
         if len(found) > _DIRECTORY_LIMIT:
-            raise Invalid(_TOO_LARGE)
+            raise Invalid(TOO_LARGE)
         return found
 
 
@@ -68,8 +84,10 @@ def check_size(file: BinaryIO, limit: int) -> None:
         members = archive.infolist()
     strings = max((each.file_size for each in members if "sharedStrings" in each.filename), default=0)
     unpacked = sum(each.file_size for each in members)
-    if len(members) > _MEMBERS_LIMIT or unpacked > limit or strings > _STRINGS_LIMIT:
-        raise Invalid(_TOO_LARGE)
+    bomb = unpacked > max(_UNPACKED, _RATIO * file.seek(0, io.SEEK_END))
+    if bomb or len(members) > _MEMBERS_LIMIT or unpacked > limit or strings > _STRINGS_LIMIT:
+        raise Invalid(TOO_LARGE)
+    file.seek(0)
 
 
 def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
@@ -86,17 +104,33 @@ def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
 
 def _head(sheet: Any) -> list[list[str]]:
     sheet.reset_dimensions()  # some programs write wrong ones
-    return [[_text(cell) for cell in row] for row in islice(sheet.iter_rows(values_only=True), HEAD_ROWS)]
+    rows = limited(sheet.iter_rows(values_only=True))
+    return [[_text(cell) for cell in row] for row in islice(rows, HEAD_ROWS)]
 
 
 def _rows(sheet: Any, layout: Layout) -> Iterator[tuple[Any, ...]]:
     places, data = layout
-    for number, cells in enumerate(sheet.iter_rows(values_only=True), 1):
-        if number > _ROWS_LIMIT:
-            raise Invalid(f"The sheet has more than {_ROWS_LIMIT} rows. Save it as “CSV UTF-8”.")
+    for number, cells in enumerate(limited(sheet.iter_rows(values_only=True)), 1):
         if number > data and any(cell is not None for cell in cells):
             row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT finds the last one
             yield number, *(_text(row[place]) for place in places)
+
+
+def limited(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The rows of a sheet; Invalid where they are too many or too wide for a table."""
+    wide = 0
+    for number, cells in enumerate(rows, 1):
+        if number > EXCEL_ROWS:
+            raise Invalid(TOO_MANY_ROWS)
+        if len(cells) > CELLS_LIMIT:
+            wide += 1
+            filled = any(getattr(cell, "value", cell) is not None for cell in cells[CELLS_LIMIT:])
+            if filled or wide > _BLANK_ROWS:
+                raise Invalid(
+                    f"Row {number} of a sheet has more than {CELLS_LIMIT} cells. Delete what stands to the "
+                    "right of the table."
+                )
+        yield cells
 
 
 def _text(cell: object) -> str:

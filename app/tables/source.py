@@ -15,6 +15,8 @@ from app.tables.columns import HEAD_ROWS, Columns
 
 UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that grows beyond it is no table
 LINE_LIMIT = 4096  # characters
+_UNPACKED = 16 * 1024**2  # bytes that a small .gz may unpack to, and how many times its size a large one
+_RATIO = 200
 _HEAD = 1 << 18  # bytes by which the encoding is told
 _BLOCK = 1 << 15  # read at once: what is made of it stays in the processor's own memory
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
@@ -44,7 +46,7 @@ def readable() -> Iterator[None]:
 def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[Lines]:
     """The lines of a text file, block by block, whatever their ends are; Invalid for what is no text."""
     number, carry = 1, ""
-    for block in _texts(_unpacked(file), columns, limit):
+    for block in _texts(file, columns, limit):
         if "\0" in block:
             line = number + block.count("\n", 0, block.index("\0"))
             raise Invalid(f"Line {line} holds a NUL character, so this is no CSV text. {_SAVE_AS}")
@@ -63,8 +65,9 @@ def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
     return gzip.GzipFile(fileobj=file) if magic == b"\x1f\x8b" else file
 
 
-def _texts(file: BinaryIO | gzip.GzipFile, columns: Columns, limit: int) -> Iterator[str]:
+def _texts(raw: BinaryIO, columns: Columns, limit: int) -> Iterator[str]:
     """The decoded text in blocks, every line end as \\n."""
+    file = _unpacked(raw)
     head = file.read(_HEAD)
     encoding = _encoding(head, columns)
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)(), translate=True)
@@ -74,6 +77,8 @@ def _texts(file: BinaryIO | gzip.GzipFile, columns: Columns, limit: int) -> Iter
         size += len(block)
         if size > limit:
             raise Invalid(f"The file unpacks to more than {limit} bytes. Split it and upload the parts.")
+        if size > _UNPACKED and file is not raw and size > _RATIO * raw.tell():
+            raise Invalid(f"The .gz file unpacks to more than {_RATIO} times its size, which no table does.")
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Row
 
@@ -12,10 +14,15 @@ from app import clock
 from app.errors import AppError, Away, Conflict
 from app.logger import get_logger
 from app.states import BatchState
-from app.tables.lease import is_waiting
+from app.tables.apart import Ended
+from app.tables.lease import MOST_TRIES, is_waiting
 from app.tables.upload import PART
 
 _PART_AGE_S = 86_400
+# Imports of one process at the same time: each may take a processor and some hundred megabytes.
+_AT_ONCE = 2
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+_at_work: set[asyncio.Task[None]] = set()
 
 log = get_logger(__name__)
 
@@ -38,13 +45,37 @@ def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> No
     work: imports it as row `row_id`, and returns what is logged of it.
     """
     try:
-        log.info("import finished", id=row_id, **work())
+        log.info("import finished", id=row_id, **_stubborn(work, row_id))
     except (Away, Conflict) as error:
         log.warning("import put off", id=row_id, reason=error.detail)
         return
     except AppError as error:
         log.warning("import failed", id=row_id, reason=error.detail)
     path.unlink(missing_ok=True)
+
+
+def in_turn(work: Callable[[], object]) -> None:
+    """Do this in a thread, beside everything else, when its turn comes; who waits holds no thread."""
+    loop = asyncio.get_running_loop()
+    turn = _turns.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
+
+    async def wait() -> None:
+        async with turn:
+            await asyncio.to_thread(work)
+
+    task = loop.create_task(wait())
+    _at_work.add(task)
+    task.add_done_callback(_at_work.discard)
+
+
+def _stubborn(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping[str, Any]:
+    """Again where the process that reads was ended from outside; the row counts that and fails in the end."""
+    for _ in range(MOST_TRIES):
+        try:
+            return work()
+        except Ended as error:
+            log.warning("import tried again", id=row_id, reason=error.detail)
+    return work()
 
 
 def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iterator[tuple[int, Path]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import shutil
 import tempfile
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.errors import Invalid, TooLarge
+from app.errors import AppError, Invalid, TooLarge
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -22,7 +24,36 @@ if TYPE_CHECKING:
 Admit = Callable[[dict[str, bytes]], None]
 PART = ".part"  # how the name of an upload ends while it is received
 _FIELD_LIMIT = 1000  # bytes
+_ROOM = 256 * 1024**2  # bytes that stay free
 _MALFORMED = "The body is no well-formed multipart/form-data. Send the file in the field “file”."
+
+
+class NoRoom(AppError):
+    """There is no room for it: on the disk, or among what one account may store."""
+
+    status, slug, title = 507, "no-room", "There is no room for it"
+
+
+_DISK_FULL = (
+    "The server's disk has no room for this file. Tell who keeps the server, and send it again later."
+)
+
+
+def require_room(folder: Path, size: int) -> None:
+    """NoRoom unless the disk takes so many bytes and leaves what the ledger needs meanwhile."""
+    if shutil.disk_usage(folder).free < size + _ROOM:
+        raise NoRoom(_DISK_FULL)
+
+
+@contextmanager
+def _on_disk() -> Iterator[None]:
+    """A disk that is full in the middle of it is NoRoom as well."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise NoRoom(_DISK_FULL) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +133,8 @@ class Receiver:
 
     def finish(self) -> Upload:
         """The upload, when the body has ended; Invalid when it is not whole."""
-        self._spool.close()
+        with _on_disk():
+            self._spool.close()
         self._let_in()
         if not self._ended:
             raise Invalid("The upload was cut short. Send it again.")
@@ -114,7 +146,8 @@ class Receiver:
 
     def discard(self) -> None:
         """Delete what has arrived, unless it has been moved to its place."""
-        self._spool.close()
+        with suppress(OSError):  # of what could not be written
+            self._spool.close()
         Path(self._spool.name).unlink(missing_ok=True)
 
     def _let_in(self) -> None:
@@ -173,7 +206,8 @@ class Receiver:
         if self._size > self._limit:
             raise TooLarge(f"The file is larger than {self._limit} bytes. Split it, or send it as .gz.")
         self._hash.update(piece)
-        self._spool.write(piece)
+        with _on_disk():
+            self._spool.write(piece)
 
     def _all_ends(self) -> None:
         self._ended = True

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from carriers.contract import WebhookRequest
-from carriers.signature import fresh, same, signed
+from carriers.signature import fresh, is_signature, same, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,22 @@ class Locks:
             self._near(request),
         )
         return all(found)
+
+    def may_admit(self, request: WebhookRequest) -> bool:
+        """Whether all is right that can be judged before the body: a signature is there, and of our time."""
+        found = (
+            self._could_be_signed(request),
+            self._basic(request),
+            self._token(request),
+            self._near(request),
+        )
+        return all(found)
+
+    def _could_be_signed(self, request: WebhookRequest) -> bool:
+        timestamp = request.headers.get(self.timestamp_header, "")
+        signature = request.headers.get(self.signature_header, "")
+        fit = fresh(timestamp, request.at, self.replay_window_s) and is_signature(signature)
+        return fit or not self.hmac_secret
 
     def _signed(self, request: WebhookRequest, payload: bytes) -> bool:
         timestamp = request.headers.get(self.timestamp_header, "")

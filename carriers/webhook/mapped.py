@@ -23,6 +23,16 @@ class MappedWebhook:
         answer = WebhookAnswer(self.shape.answer.encode(), self.shape.answer_type)
         object.__setattr__(self, "acknowledgement", answer)
 
+    def may_call(self, request: WebhookRequest) -> bool:
+        """The same before the body is read; where the query is what is signed, that is all there is."""
+        return self.authenticate(request) if self.shape.source == "query" else self.locks.may_admit(request)
+
+    def once(self, request: WebhookRequest) -> tuple[str, float]:
+        """The signature, for as long as its timestamp is taken: a minute early or late is one window each."""
+        locks = self.locks
+        signature = request.headers.get(locks.signature_header, "").lower().removeprefix("sha256=")
+        return (signature if locks.hmac_secret else "", 2 * locks.replay_window_s)
+
     def authenticate(self, request: WebhookRequest) -> bool:
         """Whether all locks of the link open to this caller."""
         return self.locks.admit(request, payload(request, self.shape))

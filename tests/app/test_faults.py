@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,7 +17,7 @@ from app.dispatch.closing import close_due
 from app.dispatch.queueing import queue_next
 from app.faults import Faults, Supervisor
 from app.main import create_app
-from app.metrics import Metrics
+from app.metrics import KEPT_S, Metrics
 from app.models import quarantine, runs
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
@@ -199,10 +200,12 @@ def test_readyz_and_the_overview_say_what_fails_and_that_it_is_over(db: Database
     assert client.get("/readyz").status_code == 200
     found = inbox_faults(db)
     asyncio.run(found.note("closing", ZeroDivisionError(), "run 7"))
+    time.sleep(KEPT_S)
     answer = client.get("/readyz")
     assert (answer.status_code, answer.json()["type"].rpartition("#")[2]) == (503, "faulty")
     assert "closing" in answer.json()["detail"]
     asyncio.run(found.over("closing", "run 7"))
+    time.sleep(KEPT_S)
     assert client.get("/readyz").status_code == 200
 
 

@@ -13,8 +13,9 @@ from app.cli.serve import up
 from app.config import Settings
 from app.db import Database
 from app.errors import SetupError
-from app.lines import faults, plain, server_tls
+from app.lines import exposed, faults, plain, server_tls
 from app.main import create_app
+from app.probe.doctor import connections
 from tests.app.http.served import served
 from tests.certificates import self_signed
 from tests.engines import sqlite_alone
@@ -26,6 +27,7 @@ SECRET = "whsec_" + "A" * 32
 SMPP = {"carrier": "vnpt", "segments_per_second": 1, "port": 2775, "system_id": "loa", "password": "x"}
 HTTP = {"carrier": "mobifone", "kind": "mobifone", "segments_per_second": 1, "user": "loa", "password": "x"}
 MAIL = {"sender": "loa@office.example", "security": "none"}
+PROXIED = {"behind_tls": True, "trusted_proxies": ["10.0.0.1"]}
 AWAY: list[tuple[str, dict[str, Any]]] = [
     ("links.a.private_line", {"links": {"a": {**SMPP, "host": "10.0.0.11"}}}),
     ("links.a.private_line", {"links": {"a": {**HTTP, "base_url": "http://10.0.0.12/api"}}}),
@@ -40,8 +42,8 @@ AWAY: list[tuple[str, dict[str, Any]]] = [
     ("private_lines.database", {"database_url": "postgresql:///loa?service=office"}),
     ("private_lines.database", {"database_url": "postgresql:///loa?host=127.0.0.1:1&host=10.0.0.15:2"}),
     ("private_lines.database", {"migration_database_url": "postgresql://loa@10.0.0.16/loa"}),
-    ("private_lines.api", {"host": "0.0.0.0", "behind_tls": True}),
-    ("private_lines.api", {"host": "::", "behind_tls": True}),
+    ("private_lines.api", {"host": "0.0.0.0", **PROXIED}),
+    ("private_lines.api", {"host": "::", **PROXIED}),
 ]
 NEAR: list[dict[str, Any]] = [
     {},
@@ -78,7 +80,8 @@ def test_a_plain_line_that_leaves_the_machine_is_named_with_both_ways_out(
     (fault,) = faults(Settings(**given))
     assert "is not protected by TLS" in fault
     assert f"say in {setting} why" in fault
-    assert list(faults(Settings(environment="development", **given))) == []
+    trials = faults(Settings(environment="development", **given))
+    assert [each for each in trials if "TLS" in each] == []
 
 
 @pytest.mark.parametrize(("setting", "given"), AWAY)
@@ -124,7 +127,8 @@ def test_an_open_address_without_tls_is_refused_whatever_is_said_of_lines(tmp_pa
     (fault,) = faults(Settings(host="0.0.0.0", private_lines={"api": WHY}))
     assert "tls_certificate and tls_key" in fault
     assert "behind_tls" in fault
-    assert len(list(faults(Settings(host="0.0.0.0", metrics_port=9100, behind_tls=True)))) == 2
+    proxied = Settings(host="0.0.0.0", metrics_port=9100, behind_tls=True, trusted_proxies=["10.0.0.1"])
+    assert len(list(faults(proxied))) == 2
     self_signed(tmp_path)
     own = {"tls_certificate": tmp_path / "cert.pem", "tls_key": tmp_path / "key.pem"}
     assert list(faults(Settings(host="0.0.0.0", metrics_port=9100, **own))) == []
@@ -172,3 +176,25 @@ def test_the_api_speaks_tls_itself_and_nothing_older_than_1_2(db: Database, tmp_
             httpx.get(address.replace("https:", "http:") + "/healthz")
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
             httpx.get(f"{address}/healthz")
+
+
+@pytest.mark.parametrize("environment", ["production", "development"])
+def test_a_proxy_that_nobody_names_keeps_loa_from_starting(environment: str) -> None:
+    near = {"environment": environment, "behind_tls": True}
+    found = list(faults(Settings(**near)))
+    assert "trusted_proxies" in found[0]
+    assert any("trusted_proxies" in each.what for each in connections(Settings(**near)) if not each.good)
+    assert not any("trusted" in each for each in faults(Settings(**near, trusted_proxies=["127.0.0.1"])))
+
+
+@pytest.mark.parametrize("open_", [{"host": "0.0.0.0"}, {"host": "10.0.0.5"}, {"host": "::"}, PROXIED])
+def test_development_is_for_this_machine_alone(open_: dict[str, Any]) -> None:
+    own = Settings(environment="development", **open_)
+    assert any("environment is development" in each for each in faults(own))
+    assert any("other machines can come" in each.what for each in connections(own) if not each.good)
+    assert list(faults(Settings(environment="development"))) == []
+
+
+def test_the_example_of_settings_names_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_CONFIG", str(Path(__file__).parents[2] / "loa.example.toml"))
+    assert list(exposed(Settings())) == []

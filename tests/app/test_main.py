@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, MutableMapping
 
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, event, insert, text
 
 from app import problems
 from app.api import Db
@@ -18,6 +19,7 @@ from app.errors import Away, Invalid
 from app.http import uploads
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app
+from app.metrics import KEPT_S
 from app.models import api_keys, directives
 from tests.app.client import Client
 
@@ -182,6 +184,7 @@ def test_another_schema_is_not_ready(stranger: Client, db: Database) -> None:
     assert problem(response)["type"] == "/docs/errors#schema-behind"
     assert (response.status_code, response.headers["Retry-After"]) == (503, "2")
     db.write(lambda c: c.execute(text("DELETE FROM alembic_version")))
+    time.sleep(KEPT_S)
     assert "has schema none" in str(problem(stranger.get("/readyz"))["detail"])
 
 
@@ -189,9 +192,33 @@ def test_a_database_that_is_away_is_not_ready() -> None:
     db = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
     with Client(create_app(Settings(), db)) as client:
         assert client.get("/healthz").status_code == 200
-        assert problem(client.get("/readyz"))["type"] == "/docs/errors#database-away"
+        told = problem(client.get("/readyz"))
+        assert told["type"] == "/docs/errors#database-away"
+        assert told["detail"] == "The database can't be reached now; nothing was changed, try again."
         assert "loa_database_up 0.0" in client.get("/metrics").text
     db.close()
+
+
+def test_the_database_is_asked_once_a_second_however_many_ask(db: Database) -> None:
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    with Client(create_app(Settings(), db)) as client:
+        begun = time.monotonic()
+        for path in ("/readyz", "/metrics"):
+            for _ in range(50):
+                assert client.get(path).status_code == 200
+        seconds = time.monotonic() - begun
+    assert len([each for each in asked if "FROM alembic_version" in each]) <= 1 + seconds / KEPT_S
+    assert len([each for each in asked if "quarantine" in each]) <= 1 + seconds / KEPT_S
+
+
+def test_monitors_are_counted_as_strangers_and_may_be_named(db: Database) -> None:
+    with Client(create_app(Settings(stranger_requests_per_minute=5), db)) as client:
+        assert [client.get("/metrics").status_code for _ in range(6)] == [200] * 5 + [429]
+        assert client.get("/healthz").status_code == 200
+    with Client(create_app(Settings(monitor_networks=["198.51.100.0/24"]), db)) as client:
+        assert [client.get(path).status_code for path in ("/readyz", "/metrics")] == [404, 404]
+        assert client.get("/healthz").status_code == 200
 
 
 def test_the_description_needs_no_other_host_and_knows_problems(stranger: Client) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 from sqlalchemy import Connection, insert
 
 from app.db import Database
-from app.metrics import Metrics
+from app.metrics import KEPT_S, Metrics
 from app.models import lanes, quarantine, runs, tallies, unknowns
 from tests.app.campaigns.rows import new_lane, new_run
 from tests.app.client import Client
@@ -84,6 +86,7 @@ def test_gauges_are_read_from_the_tables_at_the_scrape(stranger: Client, db: Dat
     }
     assert {name: found.get(name) for name in expected} == expected
     db.write(lambda c: c.execute(lanes.update().values(state="running")))
+    time.sleep(KEPT_S)
     assert figures(stranger.get("/metrics").text)["loa_lane_running['vnpt', 'vnpt-2']"] == 1
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from app import schema
 from app.db import Database
+from app.metrics import KEPT_S
 from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.ending import all_delivered, sent_again, settled
@@ -63,6 +64,7 @@ async def test_postgresql_away_in_mid_run_loses_and_doubles_nothing(server: Serv
                 assert smsc.binds() == 1
                 await _refused(http, "/readyz")
                 server.start()
+                await asyncio.sleep(KEPT_S)
                 assert (await http.get("/readyz")).status_code == 200
                 assert api.alive()
                 assert worker.alive()

@@ -72,6 +72,7 @@ async def test_hosts_come_and_go_and_the_carrier_sees_one_sender(
     async with Smsc(MANNERS, host=network.address) as smsc:
         link = smpp_link("viettel", smsc.port, host=network.address, segments_per_second=RATE, window=WINDOW)
         own = {"lease_seconds": LEASE_S, "sub_batch": SUB_BATCH, "host": "0.0.0.0", "behind_tls": True}
+        own |= {"trusted_proxies": [network.address]}
         home.configure({"viettel-1": link | {"private_line": WHY}}, PRIVATE, **own)
         key = (await home.command("key", "add", "two-hosts")).splitlines()[-1]
         async with served(home, network, key) as (first, second), watched() as watch:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from app.db import Database
 from app.errors import Invalid
 from app.ledger.contract import Ledger
 from app.receipts.files import missing
-from app.receipts.files.columns import RESULTS
 from app.receipts.files.job import Job, Progress
-from app.receipts.files.sift import Sifter
+from app.receipts.files.sift import sifted
 from app.receipts.files.words import StatusWords
 from app.states import BatchState
-from app.tables.reader import Reader
+from app.tables.apart import Ended, apart
+from app.tables.lease import require_tries
 
 Tell = Callable[[Progress], None]
 
@@ -33,14 +35,18 @@ def import_file(
     if file.state == BatchState.READY:
         return
     try:
+        require_tries(file)
         # What has failed, or was erased after its time, is read anew.
         if file.applied_upto is None or file.state != BatchState.IMPORTING:
-            _read(job, Sifter(file_id, words), path, tell or _silent)
+            _read(job, words, path, tell or _silent)
         _apply(job, ledger, tell or _silent)
         job.finish(db.read(lambda connection: missing.count(connection, job.row(connection))))
     except Invalid as error:
         job.clear()
         job.fail(error.detail)
+        raise
+    except Ended:
+        job.put_off()
         raise
     finally:
         job.release()
@@ -50,14 +56,15 @@ def _silent(progress: Progress) -> None:
     """Tell nobody."""
 
 
-def _read(job: Job, sifter: Sifter, path: Path, tell: Tell) -> None:
+def _read(job: Job, words: StatusWords, path: Path, tell: Tell) -> None:
     job.clear()
-    reader, progress = Reader(path, RESULTS), Progress()
-    for done in sifter.slices(reader):
-        after = Progress(progress.lines + len(done.rows), reader.position)
-        job.store(done, progress, after)
-        progress = after
-        tell(progress)
+    progress = Progress()
+    with closing(apart(path, partial(sifted, path, job.file_id, words))) as read:
+        for done, position in read:
+            after = Progress(progress.lines + done.lines, position)
+            job.store(done, progress, after)
+            progress = after
+            tell(progress)
     job.end_reading()
 
 

@@ -114,10 +114,14 @@ class Job:
         """Leave the file failed and empty."""
         self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **fresh())
 
+    def put_off(self) -> None:
+        """Let others take it up again; that it was tried counts."""
+        self._write(self._lease.put_off)
+
     def release(self) -> None:
         """Let others take the file, where this import has neither finished nor failed it."""
         with suppress(Away):  # the lease ends by itself
-            self.db.write(self._lease.end)
+            self.db.write(self._lease.release)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return patiently(lambda: self.db.write(work, *args, **kwargs))

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from app import clock
 from app.phone import normalise
+from app.receipts.files.columns import RESULTS
 from app.receipts.files.reasons import NO_STATUS, STATUS_WORD, TIME
 from app.receipts.files.times import read_time
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import StatusWords
 from app.tables.cells import VALUE_LENGTH, shown
-from app.tables.reader import BadLine, Row
+from app.tables.reader import BadLine, Reader, Row
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
+KEPT = 100_000  # bad lines of a file that are kept one by one; the rest is counted
 COLUMNS = (
     *("file_id", "line", "phone", "done_at", "status", "reason"),
     *("said", "code", "reference", "why", "verdict"),
@@ -24,12 +27,21 @@ COLUMNS = (
 
 @dataclass(slots=True)
 class Slice:
-    """Up to SLICE lines in COLUMNS, how many of them are bad, and the span of their times in ms."""
+    """Up to SLICE lines in COLUMNS, how many are bad, and the span of their times in ms.
+
+    left_out: bad lines that are not among `rows`, since enough of them are kept.
+    """
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     bad: int = 0
+    left_out: int = 0
     first_at: int | None = None
     last_at: int | None = None
+
+    @property
+    def lines(self) -> int:
+        """Lines in the slice, kept or not."""
+        return len(self.rows) + self.left_out
 
     def span(self, at: int | None) -> None:
         """Let the span hold this time as well."""
@@ -44,6 +56,7 @@ class Sifter:
     def __init__(self, file_id: int, words: StatusWords) -> None:
         self._file_id = file_id
         self._words = words
+        self._kept = 0
         self._latest = clock.now_ms() + clock.DAY_MS  # the carrier's clock may be ahead, not by more
 
     def slices(self, rows: Iterable[Row | BadLine], size: int = SLICE) -> Iterator[Slice]:
@@ -54,10 +67,10 @@ class Sifter:
                 self._refuse(current, row.line, row.reason, row.value)
             elif any(map(str.strip, row[1:])):
                 self._sift(current, row)
-            if len(current.rows) == size:
+            if current.lines == size:
                 yield current
                 current = Slice()
-        if current.rows:
+        if current.lines:
             yield current
 
     def _sift(self, current: Slice, row: Row) -> None:
@@ -82,10 +95,21 @@ class Sifter:
         return at if at is not None and at <= self._latest else None
 
     def _refuse(self, current: Slice, line: int, why: str, raw: str) -> None:
+        current.bad += 1
+        if self._kept == KEPT:
+            current.left_out += 1
+            return
+        self._kept += 1
         nothing = (None, None, None, 0)
         current.rows.append((self._file_id, line, *nothing, shown(raw), None, None, why, Verdict.BAD.value))
-        current.bad += 1
 
 
 def _cell(raw: str) -> str | None:
     return raw.strip()[:VALUE_LENGTH] or None
+
+
+def sifted(path: Path, file_id: int, words: StatusWords) -> Iterator[tuple[Slice, int]]:
+    """The slices of a file, each with how many bytes have been read; it needs no database."""
+    reader = Reader(path, RESULTS)
+    for done in Sifter(file_id, words).slices(reader):
+        yield done, reader.position

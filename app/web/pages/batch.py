@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from app.api import Id, Routes
 from app.batches import queries
 from app.batches.queries import BadLine, Batch
+from app.batches.sift import KEPT
 from app.dispatch import deliveries
 from app.dispatch.deliveries import Part
 from app.models import campaigns, run_batches, runs, tallies
@@ -53,6 +54,11 @@ class BatchScene:
     use: Use | None
     counts: Mapping[DeliveryState, int]
     part: Part
+
+    @property
+    def left_out(self) -> int:
+        """Bad lines that are counted and not kept."""
+        return max(0, self.batch.lines - self.batch.accepted - KEPT)
 
 
 @dataclass(frozen=True, slots=True)

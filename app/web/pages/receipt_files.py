@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import partial
@@ -23,7 +22,7 @@ from app.receipts.files.register import Registered, register
 from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import WORDS, Verdict
 from app.receipts.files.words import words_of
-from app.tables.spool import spool_path
+from app.tables.spool import in_turn, spool_path
 from app.tables.upload import Upload
 from app.web import listed
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
@@ -100,7 +99,7 @@ async def _take(visit: Visiting, upload: Upload) -> Registered:
         path = upload.path.replace(spool_path(folder_of(settings.data), claim.carrier, upload.file.sha256))
         ledger = visit.request.app.state.ledger
         work = partial(import_spooled, visit.db, ledger, settings, found.id, path)
-        asyncio.get_running_loop().run_in_executor(None, work)
+        in_turn(work)
     return found
 
 

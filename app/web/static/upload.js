@@ -45,7 +45,8 @@
     sent.addEventListener("load", () => {
       const id = (/\/batches\/(\d+)$/.exec(new URL(sent.responseURL).pathname) || [])[1];
       if (!id) {  // refused: the page that came says why
-        document.documentElement.innerHTML = sent.responseText;
+        const page = new DOMParser().parseFromString(sent.responseText, "text/html");  // nothing in it runs
+        document.documentElement.replaceWith(document.adoptNode(page.documentElement));
         return;
       }
       document.getElementById("to-batch").href = `/batches/${id}`;

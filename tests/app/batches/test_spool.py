@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +14,7 @@ import pytest
 from app.batches.job import Job
 from app.batches.spool import folder_of, import_spooled, resume_imports
 from app.db import Database
-from app.tables.spool import spool_path
+from app.tables.spool import in_turn, spool_path
 from app.tables.upload import PART
 from tests.app.batches.files import MESSY, batch_row, put, registered
 
@@ -64,3 +68,53 @@ def test_files_that_nobody_needs_are_dropped_but_not_an_upload_under_way(db: Dat
 
 def test_the_folder_is_closed_to_other_accounts(folder: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
+
+
+async def test_imports_wait_for_their_turn_without_holding_a_thread() -> None:
+    at_once, most, done, lock = 0, 0, 0, threading.Lock()
+    go = threading.Event()
+
+    def work() -> None:
+        nonlocal at_once, most, done
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        go.wait(20)
+        with lock:
+            at_once, done = at_once - 1, done + 1
+
+    for _ in range(6):
+        in_turn(work)
+    await asyncio.sleep(0.1)
+    go.set()
+    while done < 6:  # noqa: ASYNC110 - of threads; the test's own limit of time ends it
+        await asyncio.sleep(0.01)
+    assert most == 2
+
+
+def test_a_file_whose_reader_is_always_killed_is_given_up(db: Database, folder: Path) -> None:
+    """Killed by the system for want of memory, as it may be each time."""
+    batch_id, path = upload(db, folder, MESSY + "0912345678\n" * 200_000)
+    stop, killed = threading.Event(), []
+
+    def kill() -> None:
+        while not stop.wait(0.01):
+            found = subprocess.run(
+                ["pgrep", "-P", str(os.getpid()), "-f", "app.tables.apart"], capture_output=True, text=True
+            )
+            for number in found.stdout.split():
+                os.kill(int(number), signal.SIGKILL)
+                killed.append(number)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        import_spooled(db, batch_id, path)
+    finally:
+        stop.set()
+        killer.join()
+    row = db.read(batch_row, batch_id)
+    assert (row["state"], row["lines"]) == ("failed", 0)
+    assert "begun 3 times" in row["error"]
+    assert len(set(killed)) == 3
+    assert not path.exists()

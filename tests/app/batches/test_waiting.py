@@ -10,8 +10,9 @@ from sqlalchemy import select, update
 
 from app import clock
 from app.batches.importer import import_batch
+from app.batches.job import Job
 from app.db import Database
-from app.errors import Conflict
+from app.errors import Conflict, Invalid
 from app.models import batches
 from app.states import BatchState
 from app.tables.lease import is_waiting
@@ -43,4 +44,28 @@ def test_the_import_of_a_process_that_is_gone_is_taken_over_at_once(db: Database
         import_batch(db, batch, path)
     former_life = f"{socket.gethostname()[:40]}:{2**22 - 1}:abcd:ef"  # no such process
     assert waiting(db, former_life, HOUR_MS)
+    assert import_batch(db, batch, path).accepted == 5
+
+
+def test_an_import_that_dies_each_time_is_given_up_with_a_sentence(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file).id
+    for _ in range(3):
+        Job(db, batch).claim()  # by a process that then dies
+        db.write(lambda c: c.execute(update(batches).values(lease_until=0)))
+    with pytest.raises(Invalid, match="begun 3 times"):
+        import_batch(db, batch, path)
+    failed = db.read(lambda c: c.execute(select(batches)).one())
+    assert (failed.state, failed.lines) == (BatchState.FAILED, 0)
+    assert "begun 3 times" in failed.error
+    assert import_batch(db, batch, path).accepted == 5  # by whoever sends it again
+
+
+def test_an_import_that_is_put_off_by_itself_counts_as_no_try(db: Database, tmp_path: Path) -> None:
+    path, file = put(tmp_path / "messy.csv", MESSY)
+    batch = registered(db, file).id
+    for _ in range(5):
+        job = Job(db, batch)
+        job.claim()
+        job.release()
     assert import_batch(db, batch, path).accepted == 5

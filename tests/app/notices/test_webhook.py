@@ -114,6 +114,11 @@ async def test_a_name_is_looked_up_and_judged() -> None:
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::808:808", True),
         ("2002:7f00:1::", False),
+        ("::127.0.0.1", False),
+        ("::8.8.8.8", False),
+        ("64:ff9b:1::1", False),
+        ("fec0::1", False),
+        ("::ffff:0:127.0.0.1", False),
         ("2001:0:4136:e378:8000:63bf:80ff:fffe", False),
     ],
 )

@@ -18,7 +18,7 @@ from app.config import LinkSettings, Settings
 from app.db import Database
 from app.models import audit as acts
 from app.models import lanes, people
-from app.probe.doctor import Symptom, disk, examine, ledger, settings_file, wiring
+from app.probe.doctor import Symptom, disk, examine, ledger, modes, settings_file, wiring
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import build
 from tests.faults.processes import smpp_link
@@ -106,6 +106,30 @@ def test_a_database_that_is_not_there_or_has_no_schema_is_said(tmp_path: Path) -
 def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     assert "can't be written" in bad(list(disk(Settings(data=tmp_path))))[0]
+
+
+def test_what_other_accounts_of_the_host_may_open_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, secrets = tmp_path / "data", tmp_path / "secrets"
+    secrets.mkdir(mode=0o700)
+    monkeypatch.setenv("LOA_SECRETS_DIR", str(secrets))
+    Database(f"sqlite:///{data / 'loa.sqlite3'}").close()
+    ledger_file, key = data / "loa.sqlite3", secrets / "loa_secret_key"
+    for each in (ledger_file, key):
+        each.touch()
+        each.chmod(0o600)
+    assert bad(list(modes(Settings(data=data)))) == []
+    ledger_file.chmod(0o644)
+    key.chmod(0o640)
+    found = bad(list(modes(Settings(data=data))))
+    assert [str(each) in words for each, words in zip((ledger_file, key), found, strict=True)] == [True] * 2
+    assert all("chmod go=" in words for words in found)
+
+
+def test_a_database_that_is_away_is_told_to_the_host_with_its_cause(tmp_path: Path) -> None:
+    away = Settings(data=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
+    assert "127.0.0.1" in bad(list(ledger(away)))[0]
 
 
 def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:

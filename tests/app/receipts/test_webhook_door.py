@@ -81,8 +81,9 @@ async def test_a_signed_call_is_taken_and_its_repetition_is_harmless(db: Databas
     async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
         for _ in range(2):
             assert (await there.http.post(DOOR, content=BODY, headers=headers)).content == ACKNOWLEDGED
+        assert 'loa_webhooks_total{answer="repeated"} 1.0' in there.counted()
     assert world.delivery(2)["state"] == DELIVERED
-    assert kept(db) == (2, 0)
+    assert kept(db) == (1, 0)
     world.check()
 
 
@@ -202,7 +203,7 @@ async def test_a_body_beyond_the_limit_is_refused_as_it_comes_in(db: Database) -
 
     async with door(db, world, settings_of(webhook_limit_kb=1)) as there:
         for content in (b" " * 1025, endless()):
-            found = problem(await there.http.post(DOOR, content=content), 413, "too-large")
+            found = problem(await there.http.post(f"{DOOR}/{TOKEN}", content=content), 413, "too-large")
             assert found["detail"] == "The body is larger than 1024 bytes."
         assert (await there.http.post(f"{DOOR}/{TOKEN}", content=BODY)).content == ACKNOWLEDGED
 
@@ -213,7 +214,7 @@ async def test_webhooks_may_be_larger_than_other_bodies(db: Database) -> None:
     async with door(db, world) as there:
         assert (await there.http.post(f"{DOOR}/{TOKEN}", content=padded)).content == ACKNOWLEDGED
         kind = {"Content-Type": "multipart/form-data; boundary=x"}
-        answer = await there.http.post(DOOR, content=b" " * 5_000_000, headers=kind)
+        answer = await there.http.post(f"{DOOR}/{TOKEN}", content=b" " * 5_000_000, headers=kind)
         problem(answer, 413, "too-large")
 
 
@@ -290,3 +291,42 @@ async def test_a_call_that_comes_again_while_it_waits_adds_no_work(db: Database)
         assert (await again).content == ACKNOWLEDGED
         assert kept(db) == (2, 0)
     assert world.states() == {DELIVERED: 2, SUBMITTED: 2}
+
+
+async def test_a_signed_call_that_comes_many_times_at_once_is_one_row(db: Database) -> None:
+    world = sent(db, 1)
+    headers = signed(BODY)
+    async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
+        calls = [there.http.post(DOOR, content=BODY, headers=headers) for _ in range(20)]
+        assert {answer.content for answer in await asyncio.gather(*calls)} == {ACKNOWLEDGED}
+    assert kept(db) == (1, 0)
+
+
+async def test_what_was_not_committed_may_come_again_with_its_signature(db: Database) -> None:
+    world = sent(db, 1)
+    headers = signed(BODY)
+    settings = settings_of({"hmac_secret": SECRET}, webhook_patience_s=0.1)
+    async with door(db, world, settings, running=False) as there:
+        problem(await there.http.post(DOOR, content=BODY, headers=headers), 503, "receipts-busy")
+        there.app.state.reception.patience_s = 10.0
+        again = asyncio.create_task(there.http.post(DOOR, content=BODY, headers=headers))
+        await asyncio.sleep(0.02)
+        there.inbox.stop()
+        await there.inbox.run()
+        assert (await again).content == ACKNOWLEDGED
+    assert world.delivery(2)["state"] == DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("198.51.100.9:5555", "198.51.100.9"),
+        ("[2001:db8::9]:5555", "2001:db8::9"),
+        ("[2001:db8::9]", "2001:db8::9"),
+        ("2001:db8::9", "2001:db8::9"),
+        ("198.51.100.9:x", "198.51.100.9:x"),
+    ],
+)
+def test_a_port_behind_a_forwarded_address_makes_no_other_caller(written: str, address: str) -> None:
+    trusted = settings_of(trusted_proxies=["10.0.0.1"]).trusted_proxies
+    assert peer_of("10.0.0.1", f"192.0.2.1, {written}", trusted) == address

@@ -21,6 +21,7 @@ from tests.app.reports.scene import varied
 
 PLENTY = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
 ROUNDS = 3
+ROOT = Path(__file__).parents[3]
 IDS = ("1", "2", "99", "0", "abc", "2147483648", "é")
 ODD = (
     *("", "0", "-1", "1", "2", "99999999999999", "2147483648", "1e9", "²", "١", "１", "1-2", "1-99999999999"),
@@ -80,3 +81,13 @@ def test_strange_words_break_no_page(pages_db: Database, tmp_path: Path, seed: i
                 assert answer.status_code < 500, (method, url, said)
                 asked += 1
     assert asked > 80
+
+
+def test_no_script_makes_markup_of_text() -> None:
+    scripts = sorted((ROOT / "app/web/static").glob("*.js"))
+    assert len(scripts) == 3
+    for script in scripts:
+        text = script.read_text("utf-8")
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text
+        ), script

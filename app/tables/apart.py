@@ -1,0 +1,134 @@
+"""Reads a file that somebody sent in a process of its own, with bounds: poison ends that one, not Loa.
+
+A small file in plain text is read here: it can hold nothing that is larger than itself.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from app.errors import Conflict, Invalid
+
+_SMALL = 1024**2  # bytes
+_PACKED = (b"PK", b"\x1f\x8b")
+# Beside what the program itself takes; the numbers that a batch has met are 125 MB of it, mostly untouched.
+_MEMORY = 384 * 1024**2
+_CPU_S = 120  # and two seconds for each megabyte
+_NICE = 5  # what sends goes first
+_TOO_LARGE = "The file takes too much memory to be read. Save it as “CSV UTF-8”, or split it."
+_TOO_LONG = "The file takes too long to be read. Save it as “CSV UTF-8”, or split it."
+
+T = TypeVar("T")
+
+
+class Ended(Conflict):
+    """The process that read the file was ended from outside; the import may be tried again."""
+
+
+def apart(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
+    """What `work` yields, which reads `path`: a function of a module or a partial of one, for pickle.
+
+    Invalid as from `work`, and where the file takes too much memory or time; Ended where something else ended
+    the process.
+    """
+    if not _needs_bounds(path):
+        yield from work()
+        return
+    process = _start()
+    try:
+        with _said(process.stdin) as asked:
+            pickle.dump((work, _CPU_S + 2 * path.stat().st_size // 1024**2), asked)
+        yield from _heard(process)
+    finally:
+        process.kill()
+        process.wait()
+        _said(process.stdout).close()
+
+
+def _needs_bounds(path: Path) -> bool:
+    with path.open("rb") as file:
+        packed = file.read(4).startswith(_PACKED)
+    return packed or path.stat().st_size > _SMALL
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """Without our secrets, and out of reach of signals to our group."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
+    command = [sys.executable, "-m", "app.tables.apart"]
+    return subprocess.Popen(  # noqa: S603 - ourselves
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own, start_new_session=True
+    )
+
+
+def _said(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise ValueError("a process without pipes")
+    return pipe
+
+
+def _heard(process: subprocess.Popen[bytes]) -> Iterator[Any]:
+    answers = _said(process.stdout)
+    while True:
+        try:
+            kind, value = pickle.load(answers)  # noqa: S301 - of our own program
+        except (EOFError, pickle.UnpicklingError):
+            raise _fault(process.wait()) from None
+        if kind == "refused":
+            raise Invalid(value)
+        if kind == "end":
+            return
+        yield value
+
+
+def _fault(status: int) -> Invalid | Ended:
+    if -status == signal.SIGXCPU:
+        return Invalid(_TOO_LONG)
+    if status < 0:
+        return Ended(f"The process that reads the file was ended (signal {-status}); the import is put off.")
+    return Invalid("The file can't be read, by a mistake of the program; it is in the log.")
+
+
+def main() -> None:
+    """In the process apart: read, and tell what came of it on standard output."""
+    for name in (signal.SIGTERM, signal.SIGINT):  # supervisors tell all of a service; who asked ends us
+        signal.signal(name, signal.SIG_IGN)
+    os.nice(_NICE)
+    answers = os.fdopen(os.dup(1), "wb", buffering=1024**2)
+    os.dup2(2, 1)  # what a library might print is no answer
+    work, seconds = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own program
+    _bound(seconds)
+    with answers:
+        for answer in _answers(work):
+            pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+            answers.flush()
+
+
+def _answers(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
+    try:
+        for item in work():
+            yield "item", item
+        yield "end", None
+    except Invalid as error:
+        yield "refused", error.detail
+    except MemoryError:
+        yield "refused", _TOO_LARGE
+
+
+def _bound(seconds: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    memory = pages * resource.getpagesize() + _MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Values of settings, each checked where it is read: names, keys, networks, addresses."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, urlsafe_b64decode
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
+
+from app.phone import REASONS, normalise
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
+
+
+def _test_number(value: object) -> int:
+    """A test number in any usual spelling."""
+    found = normalise(str(value))
+    if isinstance(found, str):
+        raise ValueError(f"must be mobile numbers of Viet Nam; for one of these: {REASONS[found].en}")
+    return found
+
+
+TestNumber = Annotated[int, BeforeValidator(_test_number)]
+
+
+def _long_enough(secret: SecretStr) -> SecretStr:
+    """A secret that nobody guesses and that fits into a URL."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret.get_secret_value()):
+        raise ValueError("must be 16 to 200 letters, digits, - or _, as `openssl rand -hex 24` makes them")
+    return secret
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    """A key of 256 bits, in either alphabet of base64."""
+    text = secret.get_secret_value().strip().translate(str.maketrans("+/", "-_"))
+    try:
+        size = len(urlsafe_b64decode(text))
+    except ValueError:
+        size = 0
+    if size != 32:
+        raise ValueError("must be 32 random bytes in base64, as `openssl rand -base64 32` prints them")
+    return SecretStr(text)
+
+
+_INNER = tuple(map(ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "fc00::/7")))
+_MOST = 1 / 64  # of all addresses
+
+
+def _network(value: object) -> IPv4Network | IPv6Network:
+    """An address or a network that is not the whole world."""
+    try:
+        network = ip_network(str(value))
+    except ValueError:
+        raise ValueError("must be addresses or networks, such as 203.0.113.7 or 203.0.113.0/24") from None
+    if network.prefixlen == 0:
+        raise ValueError("must not be every address there is; leave it out instead")
+    return network
+
+
+def _is_inner(network: IPv4Network | IPv6Network) -> bool:
+    """Whether all of it is in a network of our own, of which there may be any share."""
+    return any(network[0] in inner and network[-1] in inner for inner in _INNER)
+
+
+def _few(networks: tuple[IPv4Network | IPv6Network, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Networks that are not, all together, a large part of the world: two halves are every address."""
+    for version in (4, 6):
+        of = {each for each in networks if each.version == version and not _is_inner(each)}
+        if sum(2.0**-each.prefixlen for each in of) > _MOST:
+            raise ValueError("must not be a large part of all addresses there are; name the caller's own")
+    return networks
+
+
+Word = Annotated[str, StringConstraints(min_length=3, max_length=40)]
+Networks = Annotated[
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(_network)], ...], AfterValidator(_few)
+]
+Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
+SealingKey = Annotated[SecretStr, AfterValidator(_key)]
+Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,80}$")]
+# Why a connection may be plain although it leaves the machine, in words: a leased line, a VPN.
+Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=300)]
+
+
+def webhook_secret(secret: SecretStr) -> SecretStr:
+    """A secret of the Standard Webhooks specification: whsec_ and 24 to 64 bytes in base64."""
+    prefix, _, text = secret.get_secret_value().rpartition("_")
+    try:
+        size = len(b64decode(text, validate=True)) if prefix == "whsec" else 0
+    except ValueError:
+        size = 0
+    if not 24 <= size <= 64:
+        raise ValueError(
+            "must be whsec_ and 24 to 64 random bytes in base64: echo whsec_$(openssl rand -base64 32)"
+        )
+    return secret
+
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+# Its last label is not all digits: 10.0.0.300 is no name either.
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?![0-9]+$){_LABEL}")
+
+
+def _host(text: str) -> str:
+    """An address as it is usually written, or a name that can be looked up; nothing beside it."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        if _HOST_NAME.fullmatch(text):
+            return text
+    raise ValueError(
+        "must be an IP address or a name such as loa.example.vn: no port, no path, and no dot at an end"
+    )
+
+
+def _log_url(text: str) -> str:
+    """Where a syslog server listens."""
+    try:
+        parts = urlsplit(text)
+        _host(parts.hostname or "")
+        good = re.fullmatch(r"(tls|tcp)://[^/?#@\s]+", text) and (parts.port or 0) > 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError(
+            "must be tls://host:6514 or tcp://host:601, with a host name or an IP address (of IPv6 in "
+            "brackets) and a port from 1 to 65535"
+        )
+    return text
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Address = Annotated[
+    str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)
+]
+Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:-]{1,253}$")]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=500)]
+LogUrl = Annotated[str, AfterValidator(_log_url)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]

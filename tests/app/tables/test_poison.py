@@ -1,0 +1,187 @@
+"""Files made to break who reads them: each ends with a sentence, in a process of its own, within bounds."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import signal
+import subprocess
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import xlsxwriter
+
+from app.batches.sift import KEPT, sifted
+from app.errors import Invalid
+from app.tables.apart import Ended, apart
+from app.tables.forms import load
+
+MB = 1024**2
+MOST_MB = 300
+_SHEET = "xl/worksheets/sheet1.xml"
+_STRINGS = "xl/sharedStrings.xml"
+_HEAD = b'<row r="1"><c t="inlineStr"><is><t>phone</t></is></c></row>'
+
+
+def workbook(rows: bytes, strings: bytes = b"", more: dict[str, bytes] | None = None) -> bytes:
+    """An .xlsx whose one sheet has these rows as they stand."""
+    plain, made = io.BytesIO(), io.BytesIO()
+    book = xlsxwriter.Workbook(plain)
+    book.add_worksheet().write_string(0, 0, "a text")  # so that there is a table of texts
+    book.close()
+    space = b'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+    own = {_SHEET: b"<worksheet " + space + b"><sheetData>" + _HEAD + rows + b"</sheetData></worksheet>"}
+    if strings:
+        own[_STRINGS] = b"<sst " + space + b">" + strings + b"</sst>"
+    with zipfile.ZipFile(plain) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            new.writestr(name, own.get(name) or old.read(name))
+        for name, content in (more or {}).items():
+            new.writestr(name, content)
+    return made.getvalue()
+
+
+CELL = b'<row r="2"><c t="inlineStr"><is><t>%s</t></is></c></row>'
+POISON: dict[str, Callable[[], bytes]] = {
+    "millions of empty rows": lambda: workbook(b"<row/>" * 12_000_000),
+    "more rows than Excel has, under the ratio": lambda: workbook(b'<x:row xmlns:x="x"/>' * 1_100_000),
+    "one endless cell": lambda: workbook(CELL % (b"1" * (5 * MB))),
+    "one cell that fills memory": lambda: workbook(CELL % (b"1" * (80 * MB))),
+    "endless attributes": lambda: workbook(
+        b"<row " + b"".join(b'a%d="" ' % n for n in range(200_000)) + b"/>"
+    ),
+    "a row of a million cells": lambda: workbook(b"<row>" + b"<c/>" * 1_000_000 + b"</row>"),
+    "a row of 300 cells": lambda: workbook(b"<row>" + b"<c><v>1</v></c>" * 300 + b"</row>"),
+    "far columns": lambda: workbook(b'<row><c r="XFD2"><v>1</v></c></row>' * 2000),
+    "far columns that are blank": lambda: workbook(b'<row><c r="XFD2"/></row>' * 2000),
+    "a table of texts that fills memory": lambda: workbook(b"", b"<si/>" * 20_000_000),
+    "one endless text": lambda: workbook(b"", b"<si><t>" + b"1" * (20 * MB) + b"</t></si>"),
+    "a part beside the sheet": lambda: workbook(b"", more={"xl/media/a.xml": b" " * (80 * MB)}),
+    "a .gz of nothing but line ends": lambda: gzip.compress(b"phone\n" + b"\n" * (80 * MB)),
+    "a .gz of one endless line": lambda: gzip.compress(b"phone\n" + b"1" * (80 * MB)),
+}
+
+
+def read(path: Path) -> Iterator[object]:
+    return apart(path, partial(sifted, path, 1, "vnpt", 10_000))
+
+
+def watched(path: Path) -> Iterator[tuple[str, float]]:
+    """What reading it ends with, and the most memory in MB that it took; in the process apart."""
+    try:
+        for _ in sifted(path, 1, "vnpt", 10_000):
+            pass
+        said = ""
+    except Invalid as error:
+        said = error.detail
+    except MemoryError:
+        said = "Too much memory."
+    status = Path("/proc/self/status").read_text()
+    yield said, int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+@pytest.mark.parametrize("poison", POISON)
+def test_each_ends_with_a_sentence_and_within_bounds(tmp_path: Path, poison: str) -> None:
+    path = tmp_path / "poison"
+    path.write_bytes(POISON[poison]())
+    ((said, peak_mb),) = apart(path, partial(watched, path))
+    assert said.endswith(".")
+    assert peak_mb < MOST_MB
+
+
+def test_endless_bad_lines_are_counted_and_so_many_kept(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv.gz"
+    path.write_bytes(gzip.compress(b"phone\n" + b"x\n" * (KEPT + 50_000)))
+    slices = [part[0] for part in read(path) if isinstance(part, tuple)]
+    assert sum(each.lines for each in slices) == KEPT + 50_000
+    assert sum(len(each.bad) for each in slices) == KEPT
+
+
+def test_an_honest_workbook_with_coloured_cells_to_its_right_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "honest.xlsx"
+    path.write_bytes(workbook(b'<row><c><v>912345678</v></c><c r="ZZ2" s="0"/></row>' * 20))
+    slices = [part[0] for part in read(path) if isinstance(part, tuple)]
+    assert [(len(each.good), len(each.bad)) for each in slices] == [(1, 19)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        b"<row>" + b"<c/>" * 200_000 + b"</row>",
+        b'<row><c r="XFD2"><v>1</v></c></row>',
+        b"<row><c><v>1</v></c></row>" * 200_000,
+    ],
+)
+def test_a_form_that_is_none_is_refused_before_it_fills_memory(rows: bytes) -> None:
+    with pytest.raises(Invalid):
+        load(workbook(rows))
+
+
+# ---- the process apart -------------------------------------------------------------------------------------
+
+
+def fills_memory() -> Iterator[int]:
+    yield 1
+    yield len(bytearray(2048 * MB))
+
+
+def ends_itself(how: signal.Signals) -> Iterator[int]:
+    yield 1
+    signal.raise_signal(how)
+
+
+def is_wrong() -> Iterator[int]:
+    yield 1
+    raise KeyError("a mistake")
+
+
+@pytest.fixture
+def packed(tmp_path: Path) -> Path:
+    path = tmp_path / "a.gz"
+    path.write_bytes(gzip.compress(b"phone\n"))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("work", "error", "word"),
+    [
+        (fills_memory, Invalid, "memory"),
+        (partial(ends_itself, signal.SIGXCPU), Invalid, "too long"),
+        (partial(ends_itself, signal.SIGKILL), Ended, "signal 9"),
+        (is_wrong, Invalid, "mistake"),
+    ],
+)
+def test_what_comes_of_the_process_is_said(
+    packed: Path, work: Callable[[], Iterator[int]], error: type[Exception], word: str
+) -> None:
+    found = apart(packed, work)
+    assert next(found) == 1
+    with pytest.raises(error, match=word):
+        next(found)
+
+
+def test_signals_to_the_service_do_not_end_it(packed: Path) -> None:
+    work = partial(ends_itself, signal.SIGTERM)
+    assert list(apart(packed, work)) == [1]
+
+
+def test_nothing_of_it_is_left_when_nobody_wants_more(packed: Path) -> None:
+    found = apart(packed, fills_memory)
+    next(found)
+    found.close()
+    left = subprocess.run(["pgrep", "-P", str(Path("/proc/self").resolve().name), "-f", "app.tables.apart"])
+    assert left.returncode == 1
+
+
+def test_our_secrets_are_not_told_to_it(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOA_SECRET_KEY", "x")
+    assert list(apart(packed, ours)) == [[]]
+
+
+def ours() -> Iterator[list[str]]:
+    import os
+
+    yield [name for name in os.environ if name.startswith("LOA_")]

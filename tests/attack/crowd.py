@@ -1,0 +1,196 @@
+"""A crowd of callers who hold on: what they cost, and whether receipts and sending go on beside them.
+
+`python -m tests.attack.crowd`: prints a table, ends with 1 where a bar is not met. About three minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+from sqlalchemy import NullPool, create_engine, update
+
+from app.db import Database
+from app.drill.look import Look
+from app.models import runs
+from app.states import RunState
+from carriers.signature import sign
+from tests.bench.machinery import fresh_home, simulator
+from tests.bench.path_bench import queued
+from tests.faults.processes import Home, smpp_link
+
+STRANGERS, IDLE, DESCRIPTORS = 1000, 1100, 1024
+SECRET = "hmac-secret-0123456"
+DOOR = "/webhooks/viettel/viettel-1"
+RATE, COUNT, MEASURE_S = 500.0, 30_000, 12.0
+_JUDGED_S = 15.0
+
+
+class Bar(NamedTuple):
+    """One figure beside what it must keep to."""
+
+    what: str
+    found: float
+    bar: float
+    at_most: bool
+
+    @property
+    def kept(self) -> bool:
+        return self.found <= self.bar if self.at_most else self.found >= self.bar
+
+
+def headers(body: bytes) -> dict[str, str]:
+    stamp = str(int(time.time()))
+    return {"X-Loa-Timestamp": stamp, "X-Loa-Signature": sign(SECRET, stamp, body)}
+
+
+def forged() -> bytes:
+    fields = "".join(f"{name}: {value}\r\n" for name, value in headers(b"another body").items())
+    return (
+        f"POST {DOOR} HTTP/1.1\r\nHost: loa\r\nContent-Length: 4194304\r\n{fields}\r\n".encode()
+        + b"{" * 60_000
+    )
+
+
+def kinds() -> list[bytes]:
+    """What a stranger says before it says no more."""
+    return [
+        b"POST /webhooks/viettel/nosuch HTTP/1.1\r\nHost: loa\r\nContent-Length: 4194304\r\n\r\n"
+        + b"x" * 1000,
+        b"GET /healthz HTTP/1.1\r\nHost: loa\r\nX-Long: " + b"x" * 8000,
+        forged(),
+        b'POST /v1/session HTTP/1.1\r\nHost: loa\r\nContent-Length: 1000000\r\n\r\n{"name": "'
+        + b"x" * 60_000,
+        b"",
+    ]
+
+
+def memory_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+@contextlib.contextmanager
+def crowd(port: int, count: int, said: list[bytes]) -> Iterator[list[socket.socket]]:
+    """So many connections, each of which says one of these and then holds on."""
+    lines: list[socket.socket] = []
+    try:
+        for nth in range(count):
+            with contextlib.suppress(OSError):
+                line = socket.create_connection(("127.0.0.1", port), timeout=5)
+                lines.append(line)
+                line.setblocking(False)
+                line.send(said[nth % len(said)])
+        yield lines
+    finally:
+        for line in lines:
+            line.close()
+
+
+def still_held(lines: list[socket.socket]) -> int:
+    held = 0
+    for line in lines:
+        try:
+            while line.recv(65_536):
+                pass
+        except BlockingIOError:
+            held += 1
+        except OSError:
+            continue
+    return held
+
+
+async def strangers(home: Home) -> list[Bar]:
+    """1,000 strangers with half requests; signed receipts beside them."""
+    pid, body, took = home.programs[0].process.pid, b'{"message_id": "m2", "status": "DELIVRD"}', []
+    async with httpx.AsyncClient(base_url=home.base, timeout=30) as http:
+        for _ in range(20):
+            await http.post(DOOR, content=body, headers=headers(body))
+        before, peak = memory_mb(pid), 0.0
+        with crowd(home.port, STRANGERS, kinds()) as lines:
+            end = time.monotonic() + _JUDGED_S
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                answer = await http.post(DOOR, content=body, headers=headers(body))
+                assert answer.status_code == 200, answer.text
+                took.append(time.monotonic() - begun)
+                peak = max(peak, memory_mb(pid))
+                await asyncio.sleep(0.02)
+            left = still_held(lines)
+    return [
+        Bar("1,000 strangers: MB that the process grows by", peak - before, 40, True),
+        Bar("... of them still held after 15 s", left, 0, True),
+        Bar("... ms of a signed receipt beside them, median", statistics.median(took) * 1000, 100, True),
+    ]
+
+
+async def rate(book: Callable[[], int]) -> float:
+    """Messages a second that the centre takes."""
+    before, begun = book(), time.monotonic()
+    await asyncio.sleep(MEASURE_S)
+    return (book() - before) / (time.monotonic() - begun)
+
+
+async def sending(home: Home, book: Callable[[], int]) -> list[Bar]:
+    """1,100 connections that say nothing, half a head or half a body, beside a run."""
+    alone, log = await rate(book), home.programs[0].log
+    size = log.stat().st_size
+    with crowd(home.port, IDLE, kinds()):
+        beside = await rate(book)
+    grown = (log.stat().st_size - size) / 1e6
+    return [
+        Bar("1,100 held at 1,024 descriptors: sending, of its rate alone", beside / alone, 0.9, False),
+        Bar("... MB of log", grown, 1, True),
+    ]
+
+
+def submitted(home: Home) -> Callable[[], int]:
+    """How many are neither queued nor still to be queued, by the ledger."""
+    look = Look(home.url)
+    return lambda: COUNT - look.open()
+
+
+async def attack() -> list[Bar]:
+    with fresh_home("sqlite") as home, simulator() as smsc:
+        db = Database(home.url)
+        queued(db, COUNT)
+        db.write(lambda c: c.execute(update(runs).values(state=RunState.PLANNED.value)))
+        db.close()
+        link = smpp_link("viettel", smsc.port, segments_per_second=RATE, window=100)
+        hook = f'[links.viettel-1.webhook]\nhmac_secret = "{SECRET}"'
+        home.configure({"viettel-1": link}, more=hook)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS * 4))
+        program = home.sender()
+        resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS * 4, DESCRIPTORS * 4))
+        await home.until(lambda: "bind is up" in program.words(), "the lane is bound")
+        engine = create_engine(home.url, poolclass=NullPool)
+        with engine.begin() as connection:
+            connection.execute(update(runs).values(state=RunState.RUNNING.value))
+        await asyncio.sleep(3)
+        return [*await strangers(home), *await sending(home, submitted(home))]
+
+
+def main() -> int:
+    bars = asyncio.run(attack())
+    for each in bars:
+        sign_ = "<=" if each.at_most else ">="
+        print(
+            f"{'met    ' if each.kept else 'NOT MET'}  {each.what}: {each.found:.2f} ({sign_} {each.bar:g})"
+        )
+    return 0 if all(each.kept for each in bars) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
