@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
@@ -70,6 +70,17 @@ async def permit(request: Request) -> Caller | None:
         # A form is read after its sender is known to be allowed to send it.
         await _require_token(request, operation, asked.token or "")
     return caller
+
+
+async def still_admitted(request: Request) -> bool:
+    """Whether the key or session that a long answer was opened with is still good; it is not used by this."""
+    asked = replace(_asked(request, ""), csrf=None)
+    db = cast(Database, request.app.state.db)
+    try:
+        await db.aread(_identify, asked)
+    except Unauthorised:
+        return False
+    return True
 
 
 async def _require_token(request: Request, operation: str, token: str) -> None:

@@ -48,21 +48,23 @@ Watching = Annotated[Hub[Watched], Depends(get_hub)]
 
 
 @router.get("/runs/{run_id}/events", **_OPTIONS)
-async def watch_run(run_id: Id, hub: Watching, who: Who, last_id: LastId = "") -> Response:
+async def watch_run(run_id: Id, request: Request, hub: Watching, who: Who, last_id: LastId = "") -> Response:
     """Follow a run: the figures of GET /v1/runs/{run_id} whenever they change, until it is over."""
-    return await _stream(hub, Watched(run_id=run_id, operator=who.carrier), last_id)
+    return await _stream(request, hub, Watched(run_id=run_id, operator=who.carrier), last_id)
 
 
 @router.get("/campaigns/{campaign_id}/events", **_OPTIONS)
-async def watch_campaign(campaign_id: Id, hub: Watching, who: Who, last_id: LastId = "") -> Response:
+async def watch_campaign(
+    campaign_id: Id, request: Request, hub: Watching, who: Who, last_id: LastId = ""
+) -> Response:
     """Follow a campaign: its state and its runs whenever they change, until all runs are over."""
-    return await _stream(hub, Watched(campaign_id=campaign_id, operator=who.carrier), last_id)
+    return await _stream(request, hub, Watched(campaign_id=campaign_id, operator=who.carrier), last_id)
 
 
-async def _stream(hub: Hub[Watched], what: Watched, last_id: str) -> Response:
+async def _stream(request: Request, hub: Hub[Watched], what: Watched, last_id: str) -> Response:
     picture = await hub.now(what)
     if picture is None:
         raise no_such("run" if what.campaign_id is None else "campaign", what.campaign_id or what.run_id)
     if picture.over and picture.tag == last_id:
         return Response(status_code=204)  # this alone keeps a browser from coming again
-    return StreamingResponse(hub.stream(what, last_id), headers=events.HEADERS, media_type=events.MEDIA_TYPE)
+    return hub.opened(request, what, last_id)

@@ -9,14 +9,19 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.db import Database
-from app.errors import Away
+from app.errors import AppError, Away
+from app.gate import still_admitted
 
 MEDIA_TYPE = "text/event-stream"
 # Proxies that gather answers before they pass them on are asked not to (nginx reads X-Accel-Buffering).
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+
+_LOOK_S = 1.0  # between two looks whether those who watch may still
 
 Target = TypeVar("Target")
 
@@ -42,6 +47,13 @@ class Pace:
     at_least: float = 0.2
     heartbeat: float = 15.0
     longest: float = 300.0
+    most: int = 250  # streams of one caller, in one process
+
+
+class TooManyStreams(AppError):
+    """One key or person has as many streams open as it may have; close some, or wait for Retry-After."""
+
+    status, slug, title = 429, "too-many-streams", "Too many streams"
 
 
 Look = Callable[[Connection, Collection[Target]], Mapping[Target, Picture]]
@@ -62,6 +74,8 @@ class Hub(Generic[Target]):
         self._due = asyncio.Event()
         self._closed = False
         self._listening = False
+        self._open: Counter[str] = Counter()  # by the name of who has opened them
+        self._good: dict[tuple[str, str], float] = {}  # credentials -> when they were last looked at
 
     def close(self) -> None:
         """End every stream: the server is about to stop."""
@@ -71,6 +85,41 @@ class Hub(Generic[Target]):
     async def now(self, target: Target) -> Picture | None:
         """How it stands, by a look of its own."""
         return (await self._db.aread(self._look, [target])).get(target)
+
+    def opened(self, request: Request, target: Target, known: str) -> Response:
+        """The stream, as long as the key or session that has opened it is good; TooManyStreams."""
+        name = str(request.scope.get("caller", ""))
+        if self._open[name] >= self.pace.most:
+            raise TooManyStreams(f"You have {self.pace.most} streams open; close some.", retry_after_s=60)
+        pieces = self._guarded(request, name, self.stream(target, known))
+        return StreamingResponse(pieces, headers=HEADERS, media_type=MEDIA_TYPE)
+
+    async def _guarded(
+        self, request: Request, name: str, pieces: AsyncIterator[bytes]
+    ) -> AsyncIterator[bytes]:
+        self._open[name] += 1
+        try:
+            async for piece in pieces:
+                if not await self._is_good(request):
+                    return
+                yield piece
+        finally:
+            self._open[name] -= 1
+            self._open += Counter()  # forgets who has none
+            if not self._open:
+                self._good.clear()
+
+    async def _is_good(self, request: Request) -> bool:
+        """Whether its credentials are; asked once a second for all streams of the same ones."""
+        said = (request.headers.get("authorization", ""), request.headers.get("cookie", ""))
+        now = asyncio.get_running_loop().time()
+        if now - self._good.get(said, 0.0) < _LOOK_S:
+            return True
+        self._good[said] = now  # before the look, so that one asks for all
+        good = await still_admitted(request)
+        if not good:
+            self._good.pop(said, None)
+        return good
 
     async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
         """The events of one watcher, ready to be sent; known: the tag of what it has already, or ""."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request, Response
-from fastapi.responses import StreamingResponse
 
 from app.api import Routes
-from app.http import events
 from app.http.events import Hub
 from app.web.scenes import overview as overview_scene
 from app.web.scenes.overview import Watch
@@ -37,5 +35,4 @@ async def page_overview_events(
     last_id: Annotated[str, Header(alias="Last-Event-ID", max_length=64)] = "",
 ) -> Response:
     """The figures of the overview whenever they change; one look at the database serves all who watch."""
-    stream = hub.stream(visit.who.carrier or "", last_id)
-    return StreamingResponse(stream, headers=events.HEADERS, media_type=events.MEDIA_TYPE)
+    return hub.opened(visit.request, visit.who.carrier or "", last_id)

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from fastapi import Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
 from app.campaigns import queries
-from app.http import events
 from app.http.events import Hub, Picture
 from app.models import campaigns, runs
 from app.states import RunState
@@ -86,4 +84,4 @@ async def stream(request: Request, of: Followed, last_id: str) -> Response:
     picture = await hub.now(of)
     if picture is None or (picture.over and picture.tag == last_id):
         return Response(status_code=204)
-    return StreamingResponse(hub.stream(of, last_id), headers=events.HEADERS, media_type=events.MEDIA_TYPE)
+    return hub.opened(request, of, last_id)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -14,6 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import event, insert, update
 
+from app.access.acts import revoke_key
 from app.auth import create_key
 from app.campaigns import watching
 from app.db import Database
@@ -214,3 +215,34 @@ async def test_200_watchers_cost_the_database_no_more_than_one(
 def test_the_description_knows_the_events(client: Client) -> None:
     found = client.get("/openapi.json").json()["paths"]
     assert "text/event-stream" in found["/v1/runs/{run_id}/events"]["get"]["responses"]["200"]["content"]
+
+
+# ---- a stream ends with what it was opened by -----------------------------------------------------------
+
+
+async def test_a_stream_tells_nothing_more_once_its_key_is_revoked(
+    address: str, db: Database, run_id: int
+) -> None:
+    async with watcher(address, db, f"/v1/runs/{run_id}/events", name="leaver") as (_, lines):
+        assert (await heard(lines))[0] == "progress"
+        db.write(revoke_key, "leaver", "admin")
+        await asyncio.sleep(1.1)
+        move(db, RunState.CANCELLED)
+        rest = [line async for line in lines]
+    assert "cancelled" not in "".join(rest)
+
+
+async def test_one_key_opens_only_so_many_streams(
+    application: FastAPI, address: str, db: Database, run_id: int
+) -> None:
+    application.state.hub.pace = Pace(heartbeat=0.3, most=3)
+    key = {"Authorization": f"Bearer {db.write(create_key, 'greedy')}"}
+    path = f"/v1/runs/{run_id}/events"
+    async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=address, headers=key) as http:
+        held = []  # an iterator that nobody holds closes its answer
+        for _ in range(3):
+            answer = await stack.enter_async_context(http.stream("GET", path))
+            held.append(answer.aiter_lines())
+            assert await anext(held[-1])
+        refused = await http.get(path)
+        assert (refused.status_code, refused.json()["type"]) == (429, "/docs/errors#too-many-streams")
