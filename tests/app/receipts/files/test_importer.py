@@ -240,7 +240,8 @@ def test_a_file_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> No
 def test_the_audit_tells_who_brought_the_file_and_what_came_of_it(db: Database, tmp_path: Path) -> None:
     world = sent(db, [TAKEN])
     load(world, csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")]), HANDSET)
-    rows = db.read(lambda c: c.execute(select(audit).order_by(audit.c.id)).all())
+    ours = select(audit).where(audit.c.action.startswith("receipts.")).order_by(audit.c.id)
+    rows = db.read(lambda c: c.execute(ours).all())
     assert [(row.who, row.action) for row in rows] == [
         ("tester", "receipts.register"),
         ("tester", "receipts.import"),
