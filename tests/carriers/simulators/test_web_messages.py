@@ -41,7 +41,10 @@ async def test_its_report_has_the_figures_that_the_one_over_smpp_has() -> None:
     only_smpp |= {"acknowledgements_unexpected", "garbage_sent", "bad_frames", "unknown_commands"}
     only_smpp |= {"first_submit_to_last_receipt_s"}
     async with plain() as (carrier, _), Smsc() as smsc:
-        assert smsc.report().keys() - only_smpp <= carrier.report().keys()
+        of_both = {
+            key for key in smsc.report() if not key.startswith("inbound_")
+        }  # no carrier over HTTP sends any
+        assert of_both - only_smpp <= carrier.report().keys()
 
 
 async def test_long_texts_are_so_many_segments() -> None:
@@ -52,10 +55,13 @@ async def test_long_texts_are_so_many_segments() -> None:
 
 
 async def test_more_than_the_rate_allows_is_throttled_and_not_taken() -> None:
+    loop = asyncio.get_running_loop()
     async with plain(rate_limit=5) as (carrier, client):
+        began = loop.time()
         said = Counter([await send(client, phone) for phone in phones(40)])
+        seconds = int(loop.time() - began) + 2  # that were begun, at the most
         report = carrier.report()
-    assert said["taken"] % 5 == 0  # five in each second that passed
+    assert 5 <= said["taken"] <= 5 * seconds  # five in each; the last one may not be over
     assert said["taken"] + said["too fast"] == 40
     assert said["too fast"] > 0
     assert (report["throttled"], report["messages"]) == (said["too fast"], said["taken"])
