@@ -18,6 +18,7 @@ from app.receipts.reception import Reception
 from carriers import registry
 from carriers.contract import Receipt, Told, WebhookAnswer, WebhookReceipts, WebhookRequest
 from carriers.webhook import Locks, MappedWebhook, shape_of
+from carriers.webhook.head import WebhookHead
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +40,14 @@ class Canonical:
     def acknowledgement(self) -> WebhookAnswer:
         """What the carrier wants to hear."""
         return self.hook.acknowledgement
+
+    def may_call(self, request: WebhookRequest) -> bool:
+        """As the webhook within has it, by what comes before the body."""
+        return not isinstance(self.hook, WebhookHead) or self.hook.may_call(request)
+
+    def once(self, request: WebhookRequest) -> tuple[str, float]:
+        """The same for what makes a signed call unique."""
+        return self.hook.once(request) if isinstance(self.hook, WebhookHead) else ("", 0.0)
 
     def authenticate(self, request: WebhookRequest) -> bool:
         """Whether the carrier calls."""
