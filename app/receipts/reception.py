@@ -101,7 +101,7 @@ class Reception:
     limit: int = 4_194_304
     patience_s: float = 10.0
     refused: Buckets = field(default_factory=lambda: Buckets(600))
-    _signed: OrderedDict[tuple[str, str], Signed] = field(default_factory=OrderedDict)
+    _signed: OrderedDict[tuple[str, str], Signed] = field(default_factory=OrderedDict, repr=False)
     _desks: dict[str, tuple[float, Desk]] = field(default_factory=dict)
 
     def may_call(self, carrier: str, link: str, head: WebhookRequest) -> bool:
