@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak test check bench run guide lint lock audit sbom clean
+.PHONY: help setup demo drill soak test-fast test prove check bench run guide lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,6 +10,8 @@ FOUND  := build/weaknesses.txt
 N      ?= 30000
 # Many tests wait for processes, sockets and disks: with so many workers hardly a processor is idle.
 WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# The first level: what starts no process and takes no second.
+FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql"
 CARRIERS ?= smpp
 SEED   ?= 7
 FAULTS ?= 30
@@ -22,7 +24,7 @@ RATE   ?= 1000
 unexport PYTHONDONTWRITEBYTECODE
 
 help:            ## show this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 19
 
 # The lock is whole, so nothing is looked up: a pip that does would take a newer release for `coverage[toml]`
 # than the one locked as `coverage`, and end for want of its hash.
@@ -44,9 +46,14 @@ drill: $(VENV)/.ready  ## kill, cut and flood Loa by a plan, and count copies an
 soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see that no process of Loa grows (ENGINE)
 	$(BIN)/loa soak --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
 
-test: $(VENV)/.ready  ## the tests, on SQLite and on the server that LOA_TEST_DATABASE_URL names
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone"
-	$(BIN)/python -m pytest -m alone
+test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on SQLite, no process started
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(FAST)
+
+test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the server of LOA_TEST_DATABASE_URL
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove
+
+prove: $(VENV)/.ready  ## hours: soaks, drills, millions, figures, every Python, coverage of processes (PART="suite drill")
+	$(BIN)/python -m tests.prove $(PART)
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
 	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/e2e/test_all_pages.py -k "live or sign-in or overview or unknown"
@@ -57,10 +64,11 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint  ## all that CI runs: lint, tests, coverage
-	rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" --cov --cov-report=
-	$(BIN)/python -m pytest -m alone
+check: $(VENV)/.ready  ## lint beside `make test`, with the branch coverage of what runs in one process
+	@mkdir -p build && rm -f .coverage .coverage.*
+	@$(MAKE) --no-print-directory lint >build/lint.log 2>&1 & lint=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove --cov --cov-report=; tests=$$?; \
+	wait $$lint; lint=$$?; cat build/lint.log; exit $$((tests + lint))
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)

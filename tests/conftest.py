@@ -6,7 +6,7 @@ import gc
 import os
 import shutil
 import uuid
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from app import schema
 from app.config import normal_url
 from app.db import Database
 from tests import measured, passwords
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.pool import Pool
 
 SERVER = os.environ.get("LOA_TEST_DATABASE_URL", "")
@@ -35,6 +35,11 @@ hypothesis_settings.load_profile("loa")
 # What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
 gc.set_threshold(20_000)
 
+# In memory where the system has room for files there: hundreds of databases wait for no disk.
+_MEMORY = Path("/dev/shm")
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
 _WAIT = Path(__file__).parent / "faults"
 _LONG = {Path(__file__).parent / each for each in ("e2e", "bench")}
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
@@ -46,6 +51,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     What one worker does for minutes begins first: nobody is to wait for it at the end.
     """
     measured.choose(items)
+    for item in items:
+        if "[postgresql" in item.name:
+            item.add_marker("postgresql")  # which `make test-fast` leaves out
     waiting = [item for item in items if _WAIT in item.path.parents]
     waiting.sort(key=lambda item: item.get_closest_marker("slow") is None)
     others = [item for item in items if _WAIT not in item.path.parents]
@@ -59,12 +67,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += own
         placed, done = max(placed, due), done + len(own)
     items += waiting[placed:]
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    with measured.programs_alike(item):
-        return (yield)
 
 
 def pytest_collection_finish() -> None:
@@ -136,8 +138,8 @@ def new_postgresql_url(postgresql_pool: Pool) -> Iterator[str]:
     postgresql_pool.give_back(name)
 
 
-# Both, unless a folder or a module says `database_url = sqlite_alone`.
-database_url = each_engine
+# SQLite, unless a folder or a module says `database_url = each_engine`.
+database_url = by_default
 # Least, unless a module says `password_cost = passwords.full_cost`.
 password_cost = passwords.least_cost
 

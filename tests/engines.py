@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -18,6 +20,9 @@ def sqlite_alone(sqlite_url: str) -> str:
     """The same on SQLite, where what is shown lies above the database."""
     return sqlite_url
 
+
+# What a test gets that says nothing: SQLite, and in `make prove` each engine.
+by_default = each_engine if "LOA_TEST_EACH_ENGINE" in os.environ else sqlite_alone
 
 # For a test in a module that says `each_engine`, where the engine can change nothing.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

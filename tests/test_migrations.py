@@ -30,6 +30,9 @@ from app.db import Database
 from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.models import metadata
+from tests.engines import each_engine
+
+database_url = each_engine
 
 
 def tables(connection: Connection) -> set[str]:

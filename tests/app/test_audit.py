@@ -16,6 +16,9 @@ from app.db import Database
 from app.errors import Conflict, Invalid
 from app.models import audit as table
 from tests.app.client import Client
+from tests.engines import each_engine
+
+database_url = each_engine
 
 COLUMNS = ("id", "at", "who", "origin", "action", "subject", "detail", "hash")
 

@@ -23,6 +23,9 @@ from app.models import audit as audit_table
 from app.models import lanes
 from tests.app.dispatch.paper import until
 from tests.app.world import build
+from tests.engines import each_engine
+
+database_url = each_engine
 
 
 def count(c: Connection) -> int:

@@ -20,6 +20,9 @@ from carriers.simulators.smsc import Manners, Smsc
 from tests.app.dispatch.paper import until
 from tests.app.world import World
 from tests.app.world import build as build_world
+from tests.engines import each_engine
+
+database_url = each_engine
 
 D = int(DeliveryState.DELIVERED)
 

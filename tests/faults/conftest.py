@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines import each_engine
 from tests.faults.processes import Home
+
+database_url = each_engine
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""kill -9 in mid-run, ten times: copies are counted at the carrier, and every subscriber is accounted for."""
+"""kill -9 in mid-run, again and again: the carrier counts copies, and every subscriber is accounted for."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 from tests.faults.working import until
 
-KILLS = 10
+KILLS = int(os.environ.get("LOA_KILLS", "4"))  # ten of them in `make prove`
 SUB_BATCH = 200
 
 
 def _count(home: Home) -> int:
-    return int(os.environ.get("LOA_KILL_COUNT", "50000" if home.sqlite else "20000"))
+    return int(os.environ.get("LOA_KILL_COUNT", "6000"))
 
 
 @pytest.mark.slow
-async def test_ten_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_each(home: Home) -> None:
+async def test_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_each(home: Home) -> None:
     """T08, T31, T34: and what nobody can know is sent again only because a person says so."""
     count, home.measured = _count(home), False  # who is killed could not say what it covered
     queue(home.url, count)

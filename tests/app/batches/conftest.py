@@ -10,6 +10,9 @@ from app.batches.routes import router
 from app.config import Settings
 from app.db import Database
 from app.metrics import Metrics
+from tests.engines import each_engine
+
+database_url = each_engine
 
 
 @pytest.fixture

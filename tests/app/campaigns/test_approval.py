@@ -16,6 +16,9 @@ from app.db import Database
 from app.errors import Conflict, Invalid
 from app.models import batches, campaigns
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
+from tests.engines import each_engine
+
+database_url = each_engine
 
 CHIEF = Caller("chief", "admin")
 

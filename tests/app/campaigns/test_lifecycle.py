@@ -16,6 +16,9 @@ from app.errors import AppError, Conflict, Invalid, NotFound
 from app.models import audit, campaigns, run_batches
 from app.states import CampaignState
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_campaign, new_run
+from tests.engines import each_engine
+
+database_url = each_engine
 
 CHIEF = Caller("chief", "admin")
 

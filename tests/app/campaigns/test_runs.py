@@ -18,6 +18,9 @@ from app.models import audit, campaigns
 from app.models import runs as table
 from app.states import NotSent
 from tests.app.campaigns.rows import DRAFT, HOURS, new_lane, new_run
+from tests.engines import each_engine
+
+database_url = each_engine
 
 
 def approved(db: Database) -> int:

@@ -17,6 +17,9 @@ from app.notices import outbox
 from app.notices.outbox import Channel, Later, Never, Notice, NoticeState, Sent
 from app.notices.sender import Sender
 from tests.app.notices.servers import endpoint, smtp_server
+from tests.engines import each_engine
+
+database_url = each_engine
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 

@@ -18,6 +18,9 @@ from app.reports.render import forms
 from app.states import NotSent
 from carriers.contract import Reason
 from tests.app.reports.scene import DAY, HOUR, T0, S, Scene, varied
+from tests.engines import each_engine
+
+database_url = each_engine
 
 CUTOFF = T0 + 3 * DAY
 

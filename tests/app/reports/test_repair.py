@@ -20,6 +20,9 @@ from app.reports.repair import ACTION, repair
 from app.reports.verify import verify
 from tests.app.reports.scene import varied
 from tests.app.world import World, accepted, build, receipt
+from tests.engines import each_engine
+
+database_url = each_engine
 
 STRAY = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "area": "99999", "state": 8, "reason": 20}
 

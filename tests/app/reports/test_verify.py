@@ -15,6 +15,9 @@ from app.reports.verify import batch_differences, campaign_differences, examine,
 from app.states import NotSent
 from carriers.contract import Reason
 from tests.app.reports.scene import T0, S, Scene, varied
+from tests.engines import each_engine
+
+database_url = each_engine
 
 D, B = m.deliveries.c, m.batches.c
 
