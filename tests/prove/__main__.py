@@ -92,7 +92,13 @@ def _loa(command: str) -> tuple[str, ...]:
 def _others() -> list[str]:
     """The supported Pythons on this machine, but for the one at work."""
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return [version for version in _VERSIONS if version != own and shutil.which(f"python{version}")]
+    return [version for version in _VERSIONS if version != own and _works(f"python{version}")]
+
+
+def _works(python: str) -> bool:
+    """Whether this Python is there and can make an environment."""
+    look = (python, "-c", "import ensurepip, venv")
+    return shutil.which(python) is not None and subprocess.run(look, capture_output=True).returncode == 0
 
 
 def run(part: Part) -> dict[str, Any]:
