@@ -12,7 +12,7 @@ ACTION = "numbers.shown"
 
 
 class Place(StrEnum):
-    """Where whole numbers come out. A new place is entered here and in tests/app/privacy/test_masks.py."""
+    """Where whole numbers come out; a new one is entered in tests/long/app/privacy/test_masks.py as well."""
 
     RECEIPT_LINES = "receipt-lines"  # lines.csv of a result file, for the operator of the same carrier
     RECEIPT_LINES_COMMAND = "receipt-lines-command"  # the same by `loa receipts lines --whole-numbers`

@@ -10,7 +10,7 @@ from itertools import product
 
 import pytest
 
-from tests.test_guards import calls, sources
+from tests.long.test_guards import calls, sources
 
 # Close together at first: what doubles with each letter would never come to an end at the next one.
 LENGTHS = (12, 16, 20, 24, 28, 32, 64, 128, 256, 512, 1024)

@@ -44,8 +44,8 @@ from app.reports.frozen import Subject, SubjectKind
 from app.states import DeliveryState as State
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_lane
-from tests.app.privacy.past import erase
-from tests.app.reports.scene import HOUR, T0, varied
+from tests.long.app.privacy.past import erase
+from tests.long.app.reports.scene import HOUR, T0, varied
 
 T = TypeVar("T")
 PASSWORD = "bon tu chang lien quan"
@@ -169,7 +169,7 @@ def _shared(total: int, parts: Mapping[T, int]) -> dict[T, int]:
 
 
 def reported(db: Database) -> None:
-    """Instead: the campaign of tests/app/reports, of which run 1 is frozen twice."""
+    """Instead: the campaign of tests/long/app/reports, of which run 1 is frozen twice."""
     varied(db)
     db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))
     for person in PEOPLE.values():

@@ -26,10 +26,10 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, Forbidden, Invalid
 from app.models import campaigns, runs
-from tests.app.access.conftest import PASSWORD
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone
+from tests.long.app.access.conftest import PASSWORD
 
 database_url = sqlite_alone
 

@@ -11,8 +11,8 @@ from app.cli import addressee, campaign, directive, run, statement
 from app.db import Database
 from app.errors import AppError, Conflict, Invalid, NotFound
 from tests.app.cli.test_campaign_commands import SENDER, Shell, written_by
-from tests.app.reports.intake.forms import FILLED, filled
-from tests.app.reports.intake.scene import PDF, body, held
+from tests.long.app.reports.intake.forms import FILLED, filled
+from tests.long.app.reports.intake.scene import PDF, body, held
 
 LETTER = [
     "303/CAT-PA05",

@@ -14,8 +14,8 @@ from app.reports.intake import outreach
 from app.reports.intake.claims import PaperClaim
 from app.reports.intake.outreach import OutreachClaim
 from app.reports.papers import Source
-from tests.app.reports.intake.scene import held
-from tests.app.reports.scene import DAY, T0
+from tests.long.app.reports.intake.scene import held
+from tests.long.app.reports.scene import DAY, T0
 
 DEADLINE = datetime(2024, 2, 24, 17, tzinfo=VIETNAM)
 NAMES = ["VNPT", "Viettel", "MobiFone", "Sở Tư pháp", "Đài PT-TH tỉnh"]

@@ -19,7 +19,7 @@ from app.reports.renderings import PAPERS, Format
 from tests.app.campaigns.test_held_runs import approved
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
-from tests.app.reports.reading import words
+from tests.long.app.reports.reading import words
 
 TEXT = "Cong an khong lam viec qua dien thoai."
 

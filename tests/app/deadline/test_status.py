@@ -22,7 +22,7 @@ from app.reports.stated import Kind
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.app.deadline.scene import DEADLINE, letter
-from tests.app.reports.intake.scene import body
+from tests.long.app.reports.intake.scene import body
 
 
 def looked(db: Database, **before: float) -> Status:

@@ -10,7 +10,7 @@ from app.models import chunks, runs, submissions
 from app.states import DeliveryState, RunState
 from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
-from tests.app.dispatch.test_lane import ready, running
+from tests.long.app.dispatch.test_lane import ready, running
 
 S, U, R = int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN), int(DeliveryState.REJECTED)
 

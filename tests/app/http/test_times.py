@@ -9,7 +9,7 @@ import pytest
 
 from app.db import Database
 from tests.app.client import Client
-from tests.app.reports.scene import varied
+from tests.long.app.reports.scene import varied
 
 UNREAL = (
     "0001-01-01T00:00:00+07:00",

@@ -23,8 +23,8 @@ from carriers.inbound import InboundMessage, MessagePart
 from tests.app.campaigns.rows import new_lane
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
-from tests.app.privacy.past import erase, rows
-from tests.app.reports.scene import T0
+from tests.long.app.privacy.past import erase, rows
+from tests.long.app.reports.scene import T0
 
 PHONE = "84912345601"
 VNPT, VIETTEL = Lane(1, "vnpt-1", "vnpt", 1), Lane(2, "viettel-1", "viettel", 2)

@@ -35,8 +35,8 @@ from carriers.contract import (
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.vnpt import Vnpt, VnptManners
 from tests.app.receipts.oracle import Oracle
-from tests.app.receipts.test_asking import smpp_link, vnpt_link
 from tests.app.world import build
+from tests.long.app.receipts.test_asking import smpp_link, vnpt_link
 
 NUMBER = 84_912_345_678
 SMS = OutboundSms(str(NUMBER), "Canh giac lua dao", "CA SONLA")

@@ -1,0 +1,166 @@
+"""Two carriers side by side: of everything that has an id, number 1 is vnpt's and number 2 viettel's."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+from fastapi import FastAPI
+from sqlalchemy import Connection, Table, insert, update
+from starlette.datastructures import Headers
+
+from app import clock
+from app.access.acts import NewPerson, add_person
+from app.auth import create_key
+from app.db import Database
+from app.models import (
+    attachments,
+    batches,
+    campaigns,
+    erasures,
+    frozen_reports,
+    notices,
+    receipt_files,
+    report_files,
+)
+from app.models import directives as letters
+from app.models import runs as runs_table
+from tests.app.campaigns.rows import new_lane, new_run
+from tests.long.app.access.conftest import PASSWORD
+
+CARRIERS = ("vnpt", "viettel")
+NOWHERE = 99
+
+
+class Place(NamedTuple):
+    """What stands in a path for one carrier's things."""
+
+    number: int
+    sha256: str
+    name: str
+
+    def path(self, template: str) -> str:
+        """The path of an operation, with everything in it this carrier's."""
+        words = {
+            "sha256": self.sha256,
+            "name": f"{self.name} {'key' if '/keys/' in template else 'person'}",
+            "key": "gia-danh-cong-an",
+            "form": "json",
+        }
+        words |= {"carrier": "vnpt", "link": "vnpt-1", "token": "t" * 20, "tag": "0" * 12, "line": "1"}
+        numbers = (
+            "run",
+            "batch",
+            "campaign",
+            "other",
+            "directive",
+            "lane",
+            "report",
+            "file",
+            "notice",
+            "erasure",
+        )
+        words |= {f"{each}_id": str(self.number) for each in numbers}
+        return template.format_map(words)
+
+
+OWN, OTHER = (Place(n, hashlib.sha256(c.encode()).hexdigest(), c) for n, c in enumerate(CARRIERS, 1))
+UNKNOWN = Place(NOWHERE, "0" * 64, "nobody")
+
+
+def build(db: Database) -> dict[str, str]:
+    """Fill the tables; a key for each role, the operators' by their carrier."""
+    for carrier in CARRIERS:
+        db.write(_of, carrier)
+    roles = {"admin": None, "approver": None, "auditor": None}
+    keys = {role: db.write(create_key, f"{role} key", role) for role in roles}
+    return keys | {c: db.write(create_key, f"{c} desk", "operator", c) for c in CARRIERS}
+
+
+def _of(c: Connection, carrier: str) -> None:
+    now = clock.now_ms()
+    campaign, run = new_run(c, carrier=carrier, sha256=hashlib.sha256(carrier.encode()).hexdigest())
+    # Running, so that no order of a test takes it away.
+    c.execute(update(runs_table).where(runs_table.c.id == run).values(state="running", started_at=now))
+    # Without subscribers, whose rows the reports would miss.
+    c.execute(update(batches).values(accepted=0))
+    letter = {"number": carrier, "issued_on": "2024-01-29", "issuer": "CAT", "subject": "x", "addressees": []}
+    number = _add(c, letters, letter, now)
+    values = {"directive_id": number, "state": "submitted", "submitted_by": "author"}
+    c.execute(update(campaigns).where(campaigns.c.id == campaign).values(values))
+    new_lane(c, f"{carrier}-1", carrier=carrier)
+    report = {"kind": "run", "subject_id": run, "carrier": carrier, "version": 1, "cutoff_at": now}
+    report |= {"interim": 0, "figures": "{}", "sha256": hashlib.sha256(b"{}").hexdigest(), "changes": []}
+    report_id = _add(c, frozen_reports, report, now)
+    file = {"format": "json", "name": "a.json", "size": 2, "content": b"{}", "sha256": report["sha256"]}
+    c.execute(insert(report_files).values(file | {"report_id": report_id}))
+    _add(c, receipt_files, {"carrier": carrier, "name": "f.csv", "sha256": carrier, "state": "ready"}, now)
+    paper = {"sha256": hashlib.sha256(carrier.encode()).hexdigest(), "name": "a.pdf", "size": 1}
+    paper |= {"media_type": "application/pdf", "content": b"x", "created_by": f"{carrier} desk"}
+    c.execute(insert(attachments).values(paper | {"created_at": now}))
+    told = {"key": carrier, "kind": "directive.due", "channel": "email", "target": "a@b", "payload": {}}
+    c.execute(insert(notices).values(told | {"state": "failed", "due_at": now, "created_at": now}))
+    gone = {"kind": "batch", "subject_id": 9, "name": "x", "rule": "x", "days": 1, "due_at": now, "by": "x"}
+    c.execute(
+        insert(erasures).values(gone | {"counts": {}, "totals": [], "started_at": now, "ended_at": now})
+    )
+    add_person(c, NewPerson(f"{carrier} person", "admin"), PASSWORD, "test")
+    create_key(c, f"{carrier} key")
+
+
+def _add(c: Connection, table: Table, row: Mapping[str, Any], now: int) -> int:
+    made = {"created_at": now, "created_by": "author"}
+    return int(c.execute(insert(table).values({**row, **made}).returning(table.c.id)).scalar_one())
+
+
+class Answer(NamedTuple):
+    """The status of an answer, its body as far as it came with the first message, and where it leads."""
+
+    status: int
+    body: bytes
+    location: str = ""
+
+
+class Asker:
+    """Asks an application and reads the beginning of its answer only: some go on for ever."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+
+    async def ask(
+        self, method: str, path: str, key: str | None, body: bytes = b"{}", kind: str = "application/json"
+    ) -> Answer:
+        """One request and the first message of its answer."""
+        path, _, query = path.partition("?")
+        headers = [(b"content-type", kind.encode())] + (
+            [(b"authorization", f"Bearer {key}".encode())] if key else []
+        )
+        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+        scope |= {"headers": headers, "client": ("192.0.2.1", 1), "http_version": "1.1", "scheme": "http"}
+        scope |= {"raw_path": path.encode(), "root_path": "", "server": ("loa", 80)}
+        got: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        status, location = 0, ""
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            nonlocal status, location
+            status = message.get("status", status)
+            location = Headers(raw=message.get("headers", [])).get("location", location)
+            if message["type"] == "http.response.body" and not got.done():
+                got.set_result(Answer(status, message.get("body", b""), location))
+
+        said = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def receive() -> MutableMapping[str, Any]:
+            for message in said:
+                return message
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        running = asyncio.create_task(self.app(scope, receive, send))
+        await asyncio.wait({running, got}, return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            running.cancel()
+        await asyncio.wait({running})
+        return got.result() if got.done() else Answer(status, b"")

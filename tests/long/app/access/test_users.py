@@ -1,0 +1,321 @@
+"""People over HTTP and at the command line, and who may decide there."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyotp
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import update
+from typer import Typer
+from typer.testing import CliRunner
+
+from app.access.acts import NewPerson, add_person, disable_person
+from app.auth import people
+from app.auth.passwords import SHORTEST, hash_password, is_password
+from app.auth.vault import Vault, vault_of
+from app.campaigns import lifecycle
+from app.campaigns.approval import FourEyes
+from app.cli import campaign, key, user
+from app.cli.key import span
+from app.cli.talk import account, whoami
+from app.config import Settings
+from app.db import Database
+from app.errors import AppError, Conflict, Forbidden, Invalid, NotFound
+from app.models import people as people_table
+from tests import passwords
+from tests.app.campaigns.rows import new_run
+from tests.app.client import Client
+from tests.long.app.access.conftest import PASSWORD, Browser
+
+password_cost = passwords.full_cost
+
+Add = Callable[..., str]
+
+
+KEY = "A" * 42 + "8="  # invented
+
+
+class Shell:
+    """Runs commands over one database, with lines on stdin."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self.env = {"LOA_DATABASE_URL": url, "LOA_DATA": str(folder), "LOA_CONFIG": str(folder / "none.toml")}
+
+    def __call__(self, app: Typer, *words: str, stdin: str = "") -> str:
+        result = CliRunner().invoke(app, list(words), env=self.env, input=stdin)
+        if result.exception:
+            raise result.exception
+        return result.stdout.strip()
+
+
+@pytest.fixture
+def shell(database_url: str, tmp_path: Path) -> Shell:
+    return Shell(database_url, tmp_path)
+
+
+def submitted(url: str, who: str = "author") -> None:
+    db = Database(url)
+    campaign_id, _ = db.write(new_run, sha256=hashlib.sha256(who.encode()).hexdigest())
+    db.write(lifecycle.submit, campaign_id, who)
+    db.close()
+
+
+def added(url: str, name: str, role: str, disabled: bool = False) -> None:
+    db = Database(url)
+    db.write(add_person, NewPerson(name, role, "vnpt" if role == "operator" else None), PASSWORD, "test")
+    if disabled:
+        db.write(add_person, NewPerson("another", "admin"), PASSWORD, "test")
+        db.write(disable_person, name, "test")
+    db.close()
+
+
+# ---- over HTTP ------------------------------------------------------------------------------------------
+
+
+def test_an_admin_lets_people_in_and_out(client: Client, browser: Browser) -> None:
+    body = {"name": "lan", "role": "operator", "carrier": "vnpt", "password": PASSWORD}
+    made = client.post("/v1/users", json=body)
+    assert (made.status_code, made.json()["second_factor"]) == (201, False)
+    assert client.post("/v1/users", json=body).status_code == 409
+    assert browser.sign_in("lan").json()["carrier"] == "vnpt"
+    assert PASSWORD not in client.get("/v1/users").text
+    new = "nam tu khac chang lien quan"
+    assert client.put("/v1/users/lan/password", json={"password": new}).status_code == 204
+    assert browser.ask("GET", "/v1/me").status_code == 401
+    assert browser.sign_in("lan", new).status_code == 201
+    first = client.post("/v1/users/lan/disable").json()
+    assert first["disabled_at"] is not None
+    assert client.post("/v1/users/lan/disable").json() == first
+    assert browser.ask("GET", "/v1/me").status_code == 401
+    assert client.post("/v1/users/nobody/disable").status_code == 404
+
+
+def test_the_last_admin_stays(client: Client, add: Add) -> None:
+    add("lan", "admin")
+    assert client.post("/v1/users/lan/disable").status_code == 409
+    add("mai", "admin")
+    assert client.post("/v1/users/lan/disable").status_code == 200
+
+
+EASY = [
+    *(
+        "lan lan lan lan lan",
+        "aaaaaaaaaaaaaa",
+        "abcabcabcabc",
+        "Password1234!",
+        "P@ssw0rdP@ssw0rd",
+        "iloveyou2024",
+    ),
+    *("qwertyuiop[]", "1q2w3e4r5t6y", "123456789012", "abcdefghijkl", "29011999290119", "trustno1trustno1"),
+    *("matkhau123456", "Mật khẩu 2024", "congan123456", "anhyeuem2024", "AnhYêuEm@2024", "Vietnam@123456"),
+    *("Loa.Cong-An!SMS", "tin nhan loa cong an", "LAN.l-a-n!LAN.LAN"),
+]
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 201, *EASY])
+def test_a_password_that_is_easy_to_guess_is_refused(password: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        hash_password(password, "lan", Settings().password_words)
+    assert refused.value.field == "password"
+
+
+def test_common_passwords_are_refused_however_often_they_were_stolen() -> None:
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    common = [each for each in FREQUENCY_LISTS["passwords"] if len(each) >= SHORTEST]
+    assert len(common) > 50
+    for each in common:
+        with pytest.raises(Invalid):
+            hash_password(each, "lan")
+
+
+def test_words_of_the_service_count_for_nothing_wherever_a_password_is_given(
+    client: Client, add: Add
+) -> None:
+    words = "khong lien quan gi"
+    hash_password(f"loa {words}", "lan", ["loa"])
+    with pytest.raises(Invalid):
+        hash_password(f"loa {words}", "lan", ["lóa", "khong lien", "Quan"])
+    easy = {"password": "cong an loa sms 1"}
+    hash_password(easy["password"], "mai")
+    assert client.post("/v1/users", json=easy | {"name": "mai", "role": "auditor"}).status_code == 422
+    assert client.put(f"/v1/users/{add('lan')}/password", json=easy).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        PASSWORD,
+        "bốn từ chẳng liên quan",
+        "aK9fm2Lq0zXw",
+        "🐘🐝🐢🦀🐘🐙🦑🐠🦋🐌🐞🐜",
+        hashlib.sha512(b"long").hexdigest() + "x" * 72,
+    ],
+)
+def test_other_passwords_of_any_letters_are_taken(password: str) -> None:
+    assert is_password(hash_password(password, "lan", Settings().password_words), password)
+
+
+def test_a_password_is_stored_by_argon2id() -> None:
+    assert hash_password(PASSWORD, "lan").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+def test_a_password_that_is_refused_is_not_repeated(client: Client) -> None:
+    body = {"name": "lan", "role": "approver", "password": "hunter2"}
+    refused = client.post("/v1/users", json=body)
+    assert refused.status_code == 422
+    assert "hunter2" not in refused.text
+
+
+# ---- at the command line --------------------------------------------------------------------------------
+
+
+def test_people_at_the_command_line_with_passwords_by_stdin(shell: Shell, database_url: str) -> None:
+    said = shell(user.app, "add", "lan", "--role", "admin", stdin=f"{PASSWORD}\n")
+    assert said == "lan may sign in, as admin."
+    shell(user.app, "add", "mai", "--role", "operator", "--carrier", "vnpt", stdin=f"{PASSWORD}\n")
+    with pytest.raises(Invalid, match="stdin"):
+        shell(user.app, "add", "hoa", "--role", "auditor")
+    shell(user.app, "password", "mai", stdin="nam tu khac chang lien quan\n")
+    shell(user.app, "disable", "mai")
+    listed = shell(user.app, "list", "--json")
+    assert [(each["name"], each["disabled_at"] is None) for each in json.loads(listed)] == [
+        ("lan", True),
+        ("mai", False),
+    ]
+    assert "argon2" not in listed
+    with pytest.raises(Conflict, match="only admin"):
+        shell(user.app, "disable", "lan")
+    with pytest.raises(NotFound, match="no person named nobody"):
+        shell(user.app, "password", "nobody", stdin=f"{PASSWORD}\n")
+
+
+def test_a_password_is_no_argument(shell: Shell) -> None:
+    for command in (["add", "lan", "--role", "admin", PASSWORD], ["password", "lan", PASSWORD]):
+        with pytest.raises(SystemExit):
+            shell(user.app, *command)
+
+
+def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) -> None:
+    added(database_url, "lan", "approver")
+    shell.env["LOA_SECRET_KEY"] = KEY
+    with pytest.raises(Invalid, match="not that of the app now"):
+        shell(user.app, "totp", "lan", stdin="nothing\n")
+    db = Database(database_url)
+    row = db.read(people.row_of, "lan")
+    secret = vault_of(Settings(secret_key=SecretStr(KEY))).open(row.id, row.totp_secret)
+    db.close()
+    assert pyotp.TOTP(secret).now().isdecimal()
+    with pytest.raises(Invalid, match="how you know that lan itself asks"):
+        shell(user.app, "totp", "lan", "--off")
+    words = ["totp", "lan", "--off", "--recognised", "came in person, service card shown"]
+    assert shell(user.app, *words) == "lan signs in without a second factor."
+    added(database_url, "mai", "admin")
+    with pytest.raises(Invalid, match="second person"):
+        shell(user.app, *words)
+    assert shell(user.app, *words, "--witness", "mai") == "lan signs in without a second factor."
+
+
+def test_who_is_added_before_there_is_a_key_is_told_so(shell: Shell) -> None:
+    words = ["add", "lan", "--role", "admin"]
+    result = CliRunner().invoke(user.app, words, env=shell.env, input=f"{PASSWORD}\n")
+    assert "openssl rand" in result.stderr
+    words[1] = "mai"
+    keyed = shell.env | {"LOA_SECRET_KEY": KEY}
+    assert CliRunner().invoke(user.app, words, env=keyed, input=f"{PASSWORD}\n").stderr == ""
+
+
+def test_secrets_are_sealed_anew_at_the_command_line(shell: Shell, database_url: str) -> None:
+    added(database_url, "lan", "approver")
+    with pytest.raises(Conflict, match="openssl rand"):
+        shell(user.app, "totp", "lan")
+    db = Database(database_url)
+    before = base64.b64encode(b"\1" * 32).decode()
+    stored = Vault([before]).seal(1, "JBSWY3DPEHPK3PXP")
+    db.write(lambda c: c.execute(update(people_table).values(totp_secret=stored, totp_since=1)))
+    db.close()
+    shell.env |= {"LOA_SECRET_KEY": KEY, "LOA_PREVIOUS_SECRET_KEY": before}
+    assert shell(user.app, "reseal").startswith("1 secrets were sealed anew")
+    db = Database(database_url)
+    assert db.read(people.row_of, "lan").totp_secret.startswith("sealed:")
+    db.close()
+
+
+def test_keys_at_the_command_line(shell: Shell) -> None:
+    made = shell(key.app, "add", "desk", "--role", "operator", "--carrier", "vnpt", "--expires", "90d")
+    rotated = shell(key.app, "rotate", "desk", "--overlap", "12h")
+    assert made.startswith("loa_")
+    assert rotated.startswith("loa_")
+    assert rotated != made
+    [listed] = json.loads(shell(key.app, "list", "--json"))
+    assert (listed["role"], listed["carrier"], listed["made_by"]) == ("operator", "vnpt", whoami())
+    assert listed["expires_at"]
+    assert listed["previous_until"]
+    assert shell(key.app, "add", "boss").startswith("loa_")
+    with pytest.raises(Invalid, match="needs its carrier"):
+        shell(key.app, "add", "other", "--role", "operator")
+    with pytest.raises(Invalid, match="--overlap is a number of hours or days"):
+        span("overlap", "1 week")
+
+
+def digest(shell: Shell, number: str = "1") -> str:
+    return str(json.loads(shell(campaign.app, "show", number, "--json"))["digest"])
+
+
+def test_before_there_are_people_the_account_decides_but_not_on_its_own(
+    shell: Shell, database_url: str
+) -> None:
+    submitted(database_url)
+    with pytest.raises(Conflict, match="no longer the one"):
+        shell(campaign.app, "approve", "1", "--digest", "0" * 64)
+    assert shell(campaign.app, "approve", "1", "--digest", digest(shell)) == "Campaign 1 is approved."
+    submitted(database_url, whoami())
+    with pytest.raises(FourEyes):
+        shell(campaign.app, "approve", "2", "--digest", digest(shell, "2"))
+    with pytest.raises(FourEyes):
+        shell(campaign.app, "return", "2", "--reason", "x")
+
+
+def test_over_the_api_and_at_the_keyboard_an_account_is_one_person(shell: Shell, database_url: str) -> None:
+    submitted(database_url, account())
+    added(database_url, account(), "admin")
+    with pytest.raises(FourEyes):
+        shell(campaign.app, "approve", "1", "--digest", digest(shell))
+
+
+@pytest.mark.parametrize(
+    "verb", [["approve", "1"], ["reject", "1", "--reason", "x"], ["return", "1", "--reason", "x"]]
+)
+@pytest.mark.parametrize(
+    ("who", "role", "disabled", "may"),
+    [
+        ("me", "approver", False, True),
+        ("me", "admin", False, True),
+        ("me", "auditor", False, False),
+        ("me", "operator", False, False),
+        ("me", "admin", True, False),
+        ("somebody", "admin", False, False),
+    ],
+)
+def test_once_people_exist_only_a_known_one_with_the_role_decides_at_the_keyboard(
+    shell: Shell, database_url: str, verb: list[str], who: str, role: str, disabled: bool, may: bool
+) -> None:
+    submitted(database_url)
+    added(database_url, account() if who == "me" else who, role, disabled)
+    verb = [*verb, "--digest", digest(shell)] if verb[0] == "approve" else verb
+    if may:
+        shell(campaign.app, *verb)
+    else:
+        with pytest.raises(Forbidden, match="is no person of Loa who may do this"):
+            shell(campaign.app, *verb)
+
+
+def test_errors_of_people_are_sentences(shell: Shell) -> None:
+    with pytest.raises(AppError, match="needs its carrier"):
+        shell(user.app, "add", "lan", "--role", "operator", stdin=f"{PASSWORD}\n")

@@ -1,0 +1,94 @@
+"""Commands start quickly: each imports what it needs itself, and nothing for the others."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from app import cli
+from app.cli.lazy import _said
+
+ROOT = Path(__file__).parents[4]
+_HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter")
+_PAPERS = ("PIL", "app.reports.document", "app.reports.render", "app.web", "cryptography")
+
+
+def test_every_noun_and_verb_is_found_and_says_what_it_is() -> None:
+    commands = typer.main.get_command(cli.app).commands
+    assert {name: bool(command.help) for name, command in commands.items()} == dict.fromkeys(commands, True)
+    assert len(commands) == len(list(commands)) > 20
+    with pytest.raises(KeyError):
+        commands["common"]
+
+
+def test_the_list_of_commands_says_of_each_what_the_command_says_itself() -> None:
+    for name, command in typer.main.get_command(cli.app).commands.items():
+        assert _said(name) == inspect.cleandoc(command.help).splitlines()[0], name
+
+
+def test_every_file_that_has_commands_is_one_of_them() -> None:
+    having = {
+        file.stem.replace("_", "-")
+        for file in Path(cli.__file__).parent.parent.glob("*.py")
+        if "typer.Typer(" in file.read_text("utf-8")
+    }
+    assert having - {"--init--", "lazy"} <= set(typer.main.get_command(cli.app).commands)
+
+
+def _loaded(*arguments: str, cwd: Path) -> set[str]:
+    """What a process of its own has imported when `loa ARGUMENTS` is done."""
+    look = (
+        "import atexit, sys; from app import cli; sys.argv[0] = 'loa'\n"
+        "atexit.register(lambda: print(*sys.modules)); cli.main()"
+    )
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "LOA_DATA": str(cwd)}
+    done = subprocess.run(
+        [sys.executable, "-c", look, *arguments], capture_output=True, text=True, check=True, cwd=cwd, env=own
+    )
+    return set(done.stdout.splitlines()[-1].split())
+
+
+_ASKING = (*_HEAVY, *_PAPERS, "psycopg", "rich", "sqlalchemy.dialects.postgresql", "starlette", "structlog")
+
+
+@pytest.mark.parametrize(
+    ("command", "absent", "modules"),
+    [
+        ("--help", (*_HEAVY, *_PAPERS, "psycopg", "pydantic", "sqlalchemy", "structlog"), 350),
+        ("run list", _ASKING, 600),
+        ("campaign list", _ASKING, 600),
+        ("directive list", _ASKING, 600),
+        ("batch list", _ASKING, 600),
+        ("lane list", _ASKING, 600),
+        ("do-not-send list --carrier viettel", _ASKING, 600),
+        ("audit verify", _ASKING, 600),
+        ("receipts list", _ASKING, 600),
+    ],
+)
+def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
+    command: str, absent: tuple[str, ...], modules: int, sqlite_url: str, tmp_path: Path
+) -> None:
+    loaded = _loaded(*command.split(), cwd=tmp_path)
+    assert loaded & set(absent) == set()
+    assert len(loaded) < modules
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("app.cli", _HEAVY),
+        ("app.cli.simulate", ("alembic", "docx", "openpyxl", "reportlab", "sqlalchemy")),
+        ("app.cli.verify", ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter")),
+        ("app.cli.serve", ("alembic", "app.main", "docx", "fastapi", "openpyxl", "reportlab", "xlsxwriter")),
+    ],
+)
+def test_a_command_does_not_wait_for_what_it_has_no_use_for(module: str, absent: tuple[str, ...]) -> None:
+    look = f"import sys, {module}; print(*[each for each in {absent!r} if each in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said.split() == []

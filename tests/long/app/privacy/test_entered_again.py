@@ -1,0 +1,108 @@
+"""An erasure that is killed anywhere leaves nothing that receipts or the next process could stumble over."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import event, insert, select, update
+
+from app import clock
+from app import models as m
+from app.db import Database
+from app.privacy import certificates
+from app.privacy.subjects import Kind
+from app.reports.verify import verify
+from tests.app.world import World, accepted, receipt
+from tests.long.app.privacy.past import eraser, rows
+from tests.long.app.privacy.test_beside_sending import two_campaigns
+
+
+class Killed(Exception):
+    """The process has ended here."""
+
+
+@contextmanager
+def killed_before(db: Database, statement: int) -> Iterator[None]:
+    """The process ends before the nth statement that changes something."""
+    left = [statement]
+
+    def before(*call: object) -> None:
+        left[0] -= re.match(r"\s*(UPDATE|DELETE|INSERT|ALTER|DROP)", str(call[2])) is not None
+        if left[0] < 0:
+            raise Killed
+
+    engines = {id(engine): engine for engine in (db.engine, db._hot)}.values()
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", before)
+    try:
+        yield
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", before)
+
+
+def receipts_come(world: World, number: int) -> None:
+    """One for a message of today, one for nobody, and the sweep over quarantine."""
+    own, strange = receipt(world.lane, f"x{2 + number % 100}"), receipt(world.lane, f"strange{number}")
+    applied = world.db.write(world.ledger.apply, [own, strange])
+    assert (applied.matched, applied.quarantined) == (1, 1)
+    world.db.write(lambda c: c.execute(update(m.quarantine).values(try_at=0)))
+    assert world.db.write(world.ledger.rematch, 500).quarantined == rows(world.db, m.quarantine)
+
+
+@pytest.fixture
+def world(db: Database) -> World:
+    """Campaign 1 is over but for one receipt that never came; campaign 2 has messages under way."""
+    world = two_campaigns(db, old=400, new=200)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "x"), None, 30.0)
+    return world
+
+
+def test_an_erasure_killed_between_any_two_statements_stops_nobody(world: World) -> None:
+    db, dice, kills = world.db, random.Random(14), 0
+    ended = select(m.erasures.c.sha256).where(m.erasures.c.kind == "campaign")
+    while not db.read(lambda c: c.execute(ended).scalar()):
+        try:
+            with killed_before(db, dice.randrange(2, 10 + kills // 2)):
+                asyncio.run(eraser(db, lease_ms=-1).run(asyncio.Event()))
+        except Killed:
+            kills += 1
+        receipts_come(world, kills)
+        assert kills < 150
+    assert kills > 3, kills
+    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[Kind.CAMPAIGN]
+    assert made.rows["deliveries"] == made.totals[0][2] == 400
+    assert made.intact
+    assert rows(db, m.deliveries) == 200
+    assert verify(db, world.ledger) == []
+
+
+def test_tables_that_an_erasure_left_half_dropped_are_passed_by(new_postgresql_url: str) -> None:
+    """As the code before had left them between its steps: receipts go on, and the erasure goes on."""
+    db = Database(new_postgresql_url)
+    try:
+        world = two_campaigns(db, old=200, new=200)
+        world.fan_out()
+        lease = world.claim()
+        assert lease
+        db.write(world.ledger.record, world.lane, lease, accepted(lease.items, "x"), None, 30.0)
+        db.write(world.ledger.detach, 1)
+        db.write(lambda c: c.exec_driver_sql("DROP TABLE deliveries_c1"))
+        begun = {"kind": "campaign", "subject_id": 1, "name": "old", "rule": "campaign", "days": 90}
+        begun |= {"due_at": 0, "counts": {"deliveries": 200}, "totals": [], "by": "retention"}
+        begun |= {"owner": "gone", "lease_until": clock.now_ms() + 60_000, "started_at": clock.now_ms()}
+        db.write(lambda c: c.execute(insert(m.erasures).values(begun)))
+        receipts_come(world, 0)
+        # Somebody drops a table that no erasure speaks of: receipts pass that campaign by.
+        db.write(lambda c: c.execute(m.erasures.delete()))
+        db.write(world.ledger.apply, [receipt(world.lane, "strange1")])
+    finally:
+        db.close()

@@ -1,0 +1,356 @@
+"""Numbers are erased when they are due, counted and certified; what stays adds up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from app import audit, clock
+from app import models as m
+from app.batches.importer import register
+from app.campaigns import runs
+from app.campaigns.runs import Verb
+from app.clock import DAY_MS
+from app.config import Settings
+from app.db import Database
+from app.dispatch import unknown
+from app.errors import Conflict
+from app.ledger.choose import ledger_for
+from app.ledger.contract import Lane
+from app.metrics import Metrics
+from app.privacy import certificates, due
+from app.privacy.subjects import Kind
+from app.reports import carrier_report, frozen, rebuild
+from app.reports.document.letterhead import Letterheads
+from app.reports.freeze import Freezer
+from app.reports.frozen import Subject, SubjectKind
+from app.reports.render import json_file
+from app.reports.verify import examine
+from app.states import BatchState
+from app.tables.owner import new_owner
+from app.tables.upload import File
+from app.worker import Worker
+from tests.app.world import receipt
+from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray
+from tests.long.app.reports.scene import DAY, T0
+
+LANE = Lane(1, "vnpt-1", "vnpt", 1)
+
+
+def _refer(db: Database, reference: str) -> None:
+    """Line 5's submission gets this reference."""
+    own = update(m.submissions).where(m.submissions.c.seq == 5)
+    db.write(lambda c: c.execute(own.values(reference=reference)))
+
+
+def certified(db: Database) -> dict[str, certificates.Certificate]:
+    return {each.kind.value: each for each in db.read(certificates.page, 0, 100)}
+
+
+def held(db: Database) -> dict[tuple[str, int | None], str | None]:
+    return {(each.kind.value, each.id): each.held for each in db.read(lambda c: list(due.subjects(c, TERMS)))}
+
+
+def test_everything_that_speaks_of_a_number_is_erased_counted_and_certified(db: Database) -> None:
+    before = counted(over(db))
+    assert set(before) == {table.name for table in PERSONAL} - {"left_out"}
+    assert erase(db) == 4  # the campaign, its two batches, the result file
+    assert counted(db) == {}
+    found = db.read(certificates.page, 0, 100)
+    assert [(each.kind, each.subject_id) for each in found] == [
+        (Kind.CAMPAIGN, 1),
+        (Kind.BATCH, 1),
+        (Kind.BATCH, 2),
+        (Kind.RECEIPT_FILE, 1),
+    ]
+    erased: dict[str, int] = {}
+    for each in found:
+        assert each.intact
+        assert each.ended_at
+        erased |= {name: erased.get(name, 0) + n for name, n in each.rows.items() if name != "partitions"}
+    assert erased == before
+    if not db.sqlite:
+        assert found[0].rows["partitions"] == 3
+
+
+def test_the_report_stays_what_it_was_in_every_form(db: Database) -> None:
+    over(db)
+    now = clock.now_ms()
+    before = db.read(carrier_report.build, 1, now)
+    erase(db)
+    after = db.read(carrier_report.build, 1, clock.now_ms())
+    assert replace(after, header=replace(after.header, cutoff_ms=now)) == before
+    assert json_file.of_run(after)["general"]["sent_messages"] == 10
+    assert db.read(carrier_report.build_campaign, 1, now + DAY).runs[0].general == before.general
+    with pytest.raises(Conflict, match="rows of run 1 are erased, so its report can't be built for a moment"):
+        db.read(carrier_report.build, 1, T0)
+    with pytest.raises(Conflict, match="no batch of it has a report any more"):
+        db.read(carrier_report.build_batch, 1, 1, clock.now_ms())
+
+
+def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Database) -> None:
+    over(db)
+    erase(db)
+    verdict = examine(db, ledger_for(db))
+    assert verdict.differences == ()
+    assert "Campaign 1: 11 deliveries were erased on" in verdict.erased[0]
+    db.write(lambda c: c.execute(update(m.tallies).values(n=m.tallies.c.n + 1)))
+    db.write(lambda c: c.execute(update(m.kept_reports).values(figures="{}")))
+    chunk = {"campaign_id": 1, "batch_id": 1, "first_seq": 1, "last_seq": 1, "run_id": 1, "watermark": 0}
+    db.write(lambda c: c.execute(insert(m.chunks).values(chunk)))
+    said = " ".join(each.sentence for each in examine(db, ledger_for(db)).differences)
+    assert "tallies are not the totals of certificate" in said
+    assert "kept report is missing or has been altered" in said
+    assert "1 rows of chunks are there" in said
+
+
+def test_a_frozen_report_survives_byte_for_byte_and_its_proof_says_why_no_more(db: Database) -> None:
+    over(db)
+    heads = Letterheads(())
+    frozen_, _ = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.RUN, 1))
+    db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=T0 + 5 * DAY)))
+    erase(db)
+    assert counted(db) == {}
+    proof = rebuild.prove(db, db.read(frozen.get, frozen_.id))
+    assert proof.sound
+    assert proof.note
+    assert "the rows behind it were erased" in proof.note
+    assert db.read(frozen.content, frozen_, "pdf")[1]
+    again, new = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.RUN, 1))
+    assert (again.id, new) == (frozen_.id, False)  # the same figures, so no new version
+    directive, new = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.DIRECTIVE, 1))
+    assert new
+    assert rebuild.prove(db, directive).sound
+    assert rebuild.prove(db, directive).note is None  # its cut-off came later: built from what stays
+
+
+@pytest.mark.parametrize(
+    ("reported_days_ago", "ended_days_ago", "is_due"),
+    [(None, 91, True), (None, 89, False), (89, 200, False), (91, 200, True), (300, 91, True)],
+)
+def test_days_count_from_the_report_or_else_from_the_end(
+    db: Database, reported_days_ago: int | None, ended_days_ago: int, is_due: bool
+) -> None:
+    now = clock.now_ms()
+    over(db, now - ended_days_ago * DAY_MS)
+    if reported_days_ago is not None:
+        Freezer(db, ledger_for(db), Letterheads(()), "an").freeze(Subject(SubjectKind.RUN, 1))
+        at = now - reported_days_ago * DAY_MS
+        db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=at)))
+    erase(db)
+    assert (rows(db, m.deliveries) == 0) == is_due
+
+
+@pytest.mark.parametrize("state", ["running", "paused", "cancelling", "planned"])
+def test_nothing_of_a_campaign_that_may_still_send_is_erased(db: Database, state: str) -> None:
+    before = counted(over(db))
+    db.write(lambda c: c.execute(update(m.runs).values(state=state)))
+    assert erase(db) == 0
+    assert counted(db) == before
+    assert held(db)["campaign", 1] == f"Run 1 (vnpt) is {state}."
+    assert held(db)["batch", 1] == "Campaign 1 uses it."
+    assert held(db)["receipt_file", 1] == "It speaks of campaign 1."
+
+
+def test_a_shared_batch_keeps_its_subscribers_until_the_last_campaign_is_due(db: Database) -> None:
+    over(db)
+    db.write(_second_campaign)
+    erase(db)
+    assert rows(db, m.deliveries) == 0
+    kept = db.read(lambda c: c.execute(select(m.subscribers.c.batch_id).distinct()).scalars().all())
+    assert kept == [1]
+    assert examine(db, ledger_for(db)).differences == ()
+    db.write(lambda c: c.execute(update(m.runs).where(m.runs.c.id == 2).values(ended_at=T0)))
+    erase(db)
+    assert rows(db, m.subscribers) == 0
+
+
+def _second_campaign(c: Connection) -> None:
+    first = c.execute(select(m.campaigns)).one()._mapping
+    c.execute(insert(m.campaigns).values(dict(first) | {"id": 2, "directive_id": None}))
+    run = {"id": 2, "campaign_id": 2, "carrier": "vnpt", "state": "sent", "created_at": T0}
+    c.execute(insert(m.runs).values(run | {"started_at": T0, "ended_at": clock.now_ms(), "closing": 20}))
+    c.execute(insert(m.run_batches).values(campaign_id=2, batch_id=1, run_id=2, fanned_all=False))
+
+
+def test_a_batch_that_nobody_used_is_erased_and_the_same_file_is_imported_anew(db: Database) -> None:
+    over(db)
+    batch = {"id": 9, "carrier": "vnpt", "name": "x", "sha256": "9" * 64, "state": "ready", "lines": 1}
+    made = {"accepted": 1, "created_at": T0, "created_by": "an"}
+    db.write(lambda c: c.execute(insert(m.batches).values(batch | made)))
+    db.write(lambda c: c.execute(insert(m.subscribers).values(batch_id=9, seq=1, phone=84_912_000_009)))
+    db.write(lambda c: c.execute(update(m.runs).values(state="running")))
+    assert erase(db) == 1
+    state = select(m.batches.c.state).where(m.batches.c.id == 9)
+    assert db.read(lambda c: c.execute(state).scalar_one()) == BatchState.ERASED
+    again = db.write(register, "vnpt", File("x", "9" * 64, 0), "an")
+    assert (again.id, again.created, again.waiting) == (9, False, True)
+
+
+@pytest.mark.parametrize("state", ["ready", "importing"])
+def test_an_import_at_work_is_left_alone_and_one_that_was_left_half_done_is_not(
+    db: Database, state: str
+) -> None:
+    over(db)
+    living = {"owner": new_owner(), "lease_until": clock.now_ms() + 60_000}
+    own = update(m.batches).where(m.batches.c.id == 1)
+    db.write(lambda c: c.execute(delete(m.run_batches).where(m.run_batches.c.batch_id == 1)))
+    db.write(lambda c: c.execute(own.values(state=state, **living)))
+    assert (("batch", 1) in held(db)) == (state == "ready")
+    db.write(lambda c: c.execute(own.values(owner=None, lease_until=None)))
+    assert ("batch", 1) in held(db)
+
+
+def test_a_late_receipt_waits_in_quarantine_and_expires_there(db: Database) -> None:
+    over(db)
+    _refer(db, "late")
+    erase(db)
+    arrival = receipt(LANE, "late", phone=84_910_100_005)
+    ledger = ledger_for(db)
+    assert db.write(ledger.apply, [arrival]).quarantined == 1
+    assert erase(db) == 0
+    db.write(lambda c: c.execute(update(m.quarantine).values(received_at=T0)))
+    stray(db, clock.now_ms())
+    assert erase(db) == 1
+    assert rows(db, m.quarantine) == 1  # the one that is not due
+    assert certified(db)["quarantine"].rows == {"quarantine": 1}
+    stray(db, T0)
+    assert erase(db) == 0  # once a day
+
+
+def test_receipts_for_a_campaign_under_erasure_move_nothing(db: Database) -> None:
+    over(db)
+    _refer(db, "now")
+    ledger = ledger_for(db)
+    hand = certificates.Hand("x", "x", 60_000, TERMS)
+    assert db.write(certificates.begin, ledger, hand) == 1
+    assert db.write(ledger.apply, [receipt(LANE, "now")]).quarantined == 1
+
+
+def test_a_killed_erasure_is_gone_on_with_by_another(db: Database) -> None:
+    before = counted(over(db))
+
+    async def killed() -> None:
+        running = asyncio.create_task(eraser(db).run(asyncio.Event()))
+        while counted(db) == before:  # noqa: ASYNC110 - the erasure says nothing on its way
+            await asyncio.sleep(0.001)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(killed())
+    assert len(counted(db)) > 0
+    assert erase(db) == 0  # the other one may be alive
+    db.write(lambda c: c.execute(update(m.erasures).values(lease_until=0)))  # its time is over
+    assert erase(db) >= 1
+    assert counted(db) == {}
+    total: dict[str, int] = {}
+    for each in db.read(certificates.page, 0, 100):
+        total |= {name: total.get(name, 0) + n for name, n in each.rows.items() if name != "partitions"}
+    assert total == before  # nothing counted twice, nothing forgotten
+
+
+def test_again_there_is_nothing_to_do(db: Database) -> None:
+    over(db)
+    assert erase(db) == 4
+    assert erase(db) == 0
+    assert len(db.read(certificates.page, 0, 100)) == 4
+
+
+def test_a_campaign_whose_figures_do_not_close_is_kept_and_does_not_stop_the_others(db: Database) -> None:
+    over(db)
+    db.write(lambda c: c.execute(update(m.tallies).where(m.tallies.c.batch_id == 2).values(n=5)))
+    stray(db, T0)
+    assert erase(db) == 1
+    assert set(certified(db)) == {"quarantine"}
+    assert rows(db, m.deliveries) == 11
+
+
+def test_a_certificate_prints_and_every_change_of_it_shows(db: Database) -> None:
+    over(db)
+    erase(db)
+    found = certified(db)["campaign"]
+    said = certificates.text(found)
+    assert "CHỨNG NHẬN XÓA DỮ LIỆU CÁ NHÂN số 1" in said
+    assert "Quy tắc: 90 ngày sau khi kết thúc, vì chưa chốt báo cáo" in said
+    assert "11  deliveries" in said
+    assert f"SHA-256 {found.sha256}" in said
+    noted = [each for each in db.read(audit.acts, 0, 1000) if each.action == "erasure"]
+    assert {each.detail["sha256"] for each in noted} == {
+        each.sha256 for each in db.read(certificates.page, 0, 100)
+    }
+    counts = json.loads(json.dumps(found.rows)) | {"deliveries": 12}
+    db.write(lambda c: c.execute(update(m.erasures).where(m.erasures.c.id == 1).values(counts=counts)))
+    assert not db.read(certificates.get, 1).intact
+    assert "KHÔNG KHỚP" in certificates.text(db.read(certificates.get, 1))
+
+
+def test_what_sqlite_has_deleted_can_not_be_read_in_its_file(sqlite_url: str) -> None:
+    db = Database(sqlite_url)
+    over(db)
+    file = Path(db.url.database or "")
+    phone = (84_910_100_003).to_bytes(6, "big")
+    with db.engine.connect() as c:
+        c.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert phone in file.read_bytes()
+    erase(db)
+    with db.engine.connect() as c:
+        c.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert phone not in file.read_bytes()
+    db.close()
+
+
+def test_a_reader_of_the_tables_puts_the_drop_off_and_holds_nobody_up(new_postgresql_url: str) -> None:
+    db = Database(new_postgresql_url)
+    over(db)
+
+    async def work() -> int:
+        stopping = asyncio.Event()
+        with db.engine.connect() as reader:
+            reader.execute(text("SELECT count(*) FROM deliveries"))
+            running = asyncio.create_task(eraser(db).run(stopping))
+            for _ in range(20):  # a writer goes on all the while
+                await db.awrite(lambda c: c.execute(delete(m.deliveries).where(m.deliveries.c.seq == -1)))
+                await asyncio.sleep(0.05)
+            assert rows(db, m.deliveries) == 11
+            reader.rollback()
+        return await running
+
+    assert asyncio.run(work()) == 4
+    assert counted(db) == {}
+    left = "SELECT count(*) FROM pg_class WHERE relname LIKE '%\\_c1' AND relkind = 'r'"
+    assert db.read(lambda c: c.execute(text(left)).scalar_one()) == 0
+    db.close()
+
+
+def test_a_worker_erases_by_itself(db: Database, settings: Settings) -> None:
+    over(db)
+
+    async def work() -> None:
+        worker = Worker(db, ledger_for(db), settings, Metrics())
+        running = asyncio.create_task(worker.run())
+        while counted(db) and not running.done():  # noqa: ASYNC110 - the worker says nothing of it
+            await asyncio.sleep(0.02)
+        worker.stop()
+        await running
+
+    asyncio.run(work())
+    assert counted(db) == {}
+    assert {each.by for each in db.read(certificates.page, 0, 10)} == {"retention"}
+
+
+def test_nothing_more_is_sent_or_decided_in_an_erased_campaign(db: Database) -> None:
+    over(db)
+    db.write(lambda c: c.execute(update(m.runs).values(state="planned", started_at=None)))
+    db.write(lambda c: c.execute(update(m.campaigns).values(window_end=T0 + DAY)))
+    db.write(lambda c: c.execute(delete(m.left_out)))
+    erase(db)
+    for decide in (unknown.resend, unknown.write_off):
+        with pytest.raises(Conflict, match="numbers of this campaign are erased"):
+            decide(db, ledger_for(db), unknown.Order(1, "an"))
+    with pytest.raises(Conflict, match="numbers of this campaign are erased"):
+        db.write(runs.act, Verb.START, 1, "an")

@@ -1,0 +1,50 @@
+"""One varied campaign for all tests of a module that only read it: a database for each engine, made once."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from app.db import Database
+from tests import conftest as databases
+from tests.long.app.reports.letter_2024 import replay
+from tests.long.app.reports.scene import varied
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def sound(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """The campaign of scene.varied; what a test changes here it must undo."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sound_on_sqlite")
+        return
+    template, name = request.getfixturevalue("postgresql_template"), f"loa_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(databases.SERVER, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        with closing(Database(databases.postgresql_url(name))) as db:
+            yield varied(db)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def sound_on_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The same where what is shown lies above the database: `sound = sound_on_sqlite`."""
+    file = tmp_path_factory.mktemp("sound") / "loa.sqlite3"
+    shutil.copy(sqlite_template, file)
+    with closing(Database(f"sqlite:///{file}")) as db:
+        yield varied(db)
+
+
+@pytest.fixture(scope="module")
+def replayed(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The directive of 2024, made once for a module; what a test freezes there stays frozen."""
+    folder = tmp_path_factory.mktemp("letter")
+    shutil.copy(sqlite_template, folder / "loa.sqlite3")
+    with closing(Database(f"sqlite:///{folder / 'loa.sqlite3'}")) as db:
+        replay(db, folder)
+        yield db

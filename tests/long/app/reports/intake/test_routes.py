@@ -1,0 +1,195 @@
+"""Statements over HTTP: kept version by version, by whom they may be made, with their scans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select, update
+
+from app.auth import create_key
+from app.db import Database
+from app.models import attachments, audit, runs, statements
+from app.reports import stated
+from app.reports.intake import form
+from app.reports.stated import Kind
+from tests.app.client import Client
+from tests.long.app.reports.intake.forms import FILLED, filled
+from tests.long.app.reports.intake.scene import PDF, body, held
+
+URL = "/v1/runs/2/statements"
+
+
+@pytest.fixture
+def operator(application: FastAPI, db: Database) -> Iterator[Client]:
+    with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as client:
+        yield client
+
+
+@pytest.fixture
+def other(application: FastAPI, db: Database) -> Iterator[Client]:
+    with Client(application, db.write(create_key, "vnpt desk", "operator", "vnpt")) as client:
+        yield client
+
+
+def faults(answer: Any) -> dict[str, str]:
+    return {each["field"]: each["detail"] for each in answer.json()["errors"]}
+
+
+def test_a_carrier_states_its_figures(operator: Client, db: Database) -> None:
+    held(db)
+    made = operator.post(URL, json=body())
+    assert made.status_code == 201, made.text
+    found = made.json()
+    assert (found["kind"], found["level"], found["paper"]["version"]) == ("stated", "handset", 1)
+    assert found["figures"]["general"]["no_receipt"] == 20
+    kept = db.read(stated.latest, 2)
+    assert kept is not None
+    assert (kept.carrier, kept.figures.general.excluded, kept.figures.areas[0].name) == (
+        "viettel",
+        30,
+        "Thành phố Sơn La",
+    )
+    assert [each["paper"]["number"] for each in operator.get(URL).json()] == ["125/BC-VTSL"]
+
+
+def test_a_correction_is_a_new_version_with_its_reason(operator: Client, db: Database) -> None:
+    held(db)
+    operator.post(URL, json=body())
+    refused = operator.post(URL, json=body())
+    assert (refused.status_code, "reason" in faults(refused)) == (422, True)
+    general = body()["general"] | {"received": 905, "failed": 45}
+    fewer = {"general": general, "areas": [], "days": [], "reasons": []}
+    made = operator.post(URL, json=body(reason="Biên nhận về muộn", **fewer))
+    assert made.json()["paper"]["version"] == 2
+    versions = db.read(stated.versions, 2)
+    assert [each.figures.general.received for each in versions] == [900, 905]
+    assert db.read(stated.latest, 2, versions[0].paper.at_ms - 1) is None
+    assert {each.first_ms for each in versions} == {versions[0].paper.received_ms}
+    noted = db.read(
+        lambda c: c.execute(select(audit.c.detail).where(audit.c.action == "run.stated")).scalars().all()
+    )
+    assert [each.get("reason") for each in noted] == [None, "Biên nhận về muộn"]
+
+
+def test_nothing_of_a_wrong_statement_is_kept(operator: Client, db: Database) -> None:
+    held(db)
+    general = {"eligible": 1000, "excluded": 30, "sent": 960, "received": 900, "failed": 50, "no_receipt": 20}
+    answer = operator.post(URL, json=body(general=general))
+    assert answer.status_code == 422
+    assert "general.sent" in faults(answer)
+    assert "areas.total.sent" in faults(answer)
+    assert db.read(lambda c: c.execute(select(func.count()).select_from(statements)).scalar_one()) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"level": "none"}, "general.received"),
+        ({"general": {"eligible": 1000, "sent": 970, "received": 900}}, "general.failed"),
+        (
+            {"areas": [{"code": "999", "eligible": 1000, "sent": 970, "received": 900, "failed": 50}]},
+            "areas.0.code",
+        ),
+        ({"reasons": [{"key": "weather", "n": 50}]}, "reasons.0.key"),
+        ({"reasons": [{"key": "expired", "n": 20}, {"key": "expired", "n": 30}]}, "reasons.1.key"),
+        ({"cutoff_at": "2044-01-01T00:00:00+07:00"}, "cutoff"),
+        ({"note": "Gọi 0912345678"}, "note"),
+        ({"attachment": "0" * 64}, "attachment"),
+    ],
+)
+def test_each_fault_names_its_field(
+    operator: Client, db: Database, changes: dict[str, Any], field: str
+) -> None:
+    held(db)
+    answer = operator.post(URL, json=body(**changes))
+    assert answer.status_code == 422
+    assert field in faults(answer), faults(answer)
+
+
+def test_another_carrier_finds_no_such_run(other: Client, db: Database) -> None:
+    held(db)
+    assert other.post(URL, json=body()).status_code == 404
+    assert other.get(URL).status_code == 404
+    assert other.get("/v1/runs/2/statement-form").status_code == 404
+
+
+def test_a_run_that_has_not_started_has_nothing_to_state(operator: Client, db: Database) -> None:
+    held(db)
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == 2).values(state="planned")))
+    assert operator.post(URL, json=body()).status_code == 409
+
+
+# ---- by hand, with a scan ------------------------------------------------------------------------------
+
+
+def test_figures_by_hand_carry_their_scan(client: Client, operator: Client, db: Database) -> None:
+    held(db)
+    assert "attachment" in faults(client.post(URL, json=body(kind="manual")))
+    scan = client.post("/v1/attachments", files={"file": ("bao-cao.pdf", PDF)})
+    assert (scan.status_code, scan.json()["media_type"]) == (201, "application/pdf")
+    sha256 = scan.json()["sha256"]
+    made = client.post(URL, json=body(kind="manual", attachment=sha256))
+    assert (made.status_code, made.json()["kind"]) == (201, "manual")
+    kept = db.read(stated.latest, 2)
+    assert kept is not None
+    assert kept.paper.attachment is not None
+    assert (kept.kind, kept.paper.attachment.name) == (Kind.MANUAL, "bao-cao.pdf")
+    assert client.get(f"/v1/attachments/{sha256}").content == PDF
+    assert operator.get(f"/v1/attachments/{sha256}").status_code == 404
+
+
+def test_a_carriers_own_operator_states_and_does_not_enter_by_hand(operator: Client, db: Database) -> None:
+    held(db)
+    sha256 = operator.post("/v1/attachments", files={"file": ("a.pdf", PDF)}).json()["sha256"]
+    assert operator.get(f"/v1/attachments/{sha256}").status_code == 200
+    assert operator.post(URL, json=body(kind="manual", attachment=sha256)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status"),
+    [
+        ("a.pdf", PDF, 201),
+        ("a.png", b"\x89PNG\r\n\x1a\n" + b"0" * 9, 201),
+        ("a.jpg", b"\xff\xd8\xff\xe0" + b"0" * 9, 201),
+        ("a.pdf", b"<script>", 422),
+        ("a.pdf", b"", 422),
+        ("a.pdf", b"%PDF-" + b"0" * 1_048_577, 413),
+    ],
+)
+def test_a_scan_is_told_by_its_first_bytes_and_bounded(
+    application: FastAPI, client: Client, name: str, content: bytes, status: int
+) -> None:
+    application.state.settings.attachment_limit_mb = 1
+    assert client.post("/v1/attachments", files={"file": (name, content)}).status_code == status
+
+
+def test_the_same_scan_is_kept_once(client: Client, db: Database) -> None:
+    sha256 = {
+        client.post("/v1/attachments", files={"file": (name, PDF)}).json()["sha256"]
+        for name in ("a.pdf", "b.pdf")
+    }
+    assert len(sha256) == 1
+    assert db.read(lambda c: c.execute(select(func.count()).select_from(attachments)).scalar_one()) == 1
+
+
+# ---- by the workbook ------------------------------------------------------------------------------------
+
+
+def test_the_workbook_goes_out_and_comes_back(operator: Client, db: Database) -> None:
+    held(db)
+    empty = operator.get("/v1/runs/2/statement-form")
+    assert empty.content[:2] == b"PK"
+    assert "loa-run-2-form.xlsx" in empty.headers["Content-Disposition"]
+    head = db.read(form.head, 2)
+    assert head.codes == ("116", "125")
+    wrong = operator.post(
+        "/v1/runs/2/statement-form", files={"file": ("f.xlsx", filled({("Biểu 1", "D4"): "x"}, head=head))}
+    )
+    assert wrong.status_code == 422
+    assert "không phải là số" in faults(wrong)["Biểu 1!D4"]
+    right = operator.post("/v1/runs/2/statement-form", files={"file": ("f.xlsx", filled(FILLED, head=head))})
+    assert right.status_code == 201, right.text
+    assert (right.json()["paper"]["source"], right.json()["kind"]) == ("workbook", "stated")

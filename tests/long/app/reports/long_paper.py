@@ -1,0 +1,32 @@
+"""A report with long tables, and reports as files."""
+
+from __future__ import annotations
+
+from app import areas, clock
+from app import models as m
+from app.db import Database
+from app.reports.carrier_report import build
+from app.reports.document import letterhead
+from app.reports.document.version import PREVIEW, Version
+from app.reports.figures import CarrierReport
+from app.reports.renderings import Format, Report, render
+from tests.long.app.reports.scene import DAY, S, Scene
+
+HEADS = letterhead.load(None)
+
+
+def many_areas(db: Database) -> CarrierReport:
+    """A run in all communes of today, and of 2024, so that tables go over several pages."""
+    scene = Scene("finished")
+    today = clock.to_ms(clock.now()) - 10 * DAY
+    scene.rows[m.runs][0]["started_at"] = today
+    codes = [area.code for area in areas.current(clock.local(clock.from_ms(today)).date())]
+    for nth, code in enumerate(codes):
+        for state in (S.DELIVERED, S.DELIVERED, S.EXPIRED, S.SUBMITTED)[: 1 + nth % 4]:
+            scene.message(state, area=code, submitted_at=today + nth * 60_000, done_at=today + nth * 90_000)
+    scene.save(db)
+    return db.read(build, 1, clock.now_ms())
+
+
+def files(report: Report, version: Version = PREVIEW) -> dict[Format, bytes]:
+    return {form: render(report, form, HEADS, version).content for form in Format if form is not Format.TEXT}

@@ -1,0 +1,230 @@
+"""Papers look as an administrative paper must: pages, letters, heads, tables, marks; in LibreOffice too."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+import zipfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docx import Document
+from docx.enum.section import WD_ORIENT
+from docx.oxml.ns import qn
+from pypdf import PdfReader
+
+from app.db import Database
+from app.reports.figures import CarrierReport
+from app.reports.render import forms, layout
+from app.reports.renderings import Format
+from tests.long.app.reports import cells
+from tests.long.app.reports.long_paper import files, many_areas
+
+SOFFICE = shutil.which("soffice")
+
+
+# ---- the look of a .docx --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_report(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> CarrierReport:
+    """The report of many areas, built once: how it looks is no matter of the engine."""
+    file = tmp_path_factory.mktemp("long") / "loa.sqlite3"
+    shutil.copy(sqlite_template, file)
+    with closing(Database(f"sqlite:///{file}")) as db:
+        return many_areas(db)
+
+
+@pytest.fixture(scope="module")
+def long_files(long_report: CarrierReport) -> dict[Format, bytes]:
+    """All of its files."""
+    return files(long_report)
+
+
+@pytest.fixture(scope="module")
+def draft(long_files: dict[Format, bytes]) -> Any:
+    """The .docx of a long report, opened."""
+    return Document(io.BytesIO(long_files[Format.DOCX]))
+
+
+def test_pages_are_a4_with_the_margins_of_the_decree(draft: Any) -> None:
+    first, across = draft.sections[0], draft.sections[1]
+    assert (round(first.page_width.mm), round(first.page_height.mm)) == (210, 297)
+    assert (round(across.page_width.mm), round(across.page_height.mm)) == (297, 210)
+    assert across.orientation is WD_ORIENT.LANDSCAPE
+    for section in draft.sections:
+        assert 20 <= section.top_margin.mm <= 25
+        assert 20 <= section.bottom_margin.mm <= 25
+        assert 30 <= section.left_margin.mm <= 35
+        assert 15 <= section.right_margin.mm <= 20
+
+
+def test_pages_are_numbered_from_the_second_and_marked_as_draft(draft: Any) -> None:
+    first = draft.sections[0]
+    assert first.different_first_page_header_footer
+    assert "PAGE" not in first.first_page_header._element.xml
+    for section in draft.sections:
+        header = section.header._element.xml
+        assert "PAGE" in header
+        assert 'string="DỰ THẢO"' in header
+    assert 'string="DỰ THẢO"' in first.first_page_header._element.xml
+
+
+def test_letters_are_times_new_roman_of_13_or_14(draft: Any) -> None:
+    normal = draft.styles["Normal"]
+    assert (normal.font.name, normal.font.size.pt) == ("Times New Roman", 14)
+    fonts = normal.element.rPr.rFonts
+    assert {fonts.get(qn(f"w:{script}")) for script in ("ascii", "hAnsi", "cs", "eastAsia")} == {
+        "Times New Roman"
+    }
+    languages = draft.styles.element.findall(f".//{qn('w:lang')}")
+    assert {each.get(qn("w:val")) for each in languages} == {"vi-VN"}
+
+
+def test_the_head_of_the_first_page_is_that_of_the_decree(draft: Any) -> None:
+    left, right = (cell.text.splitlines() for cell in draft.tables[0].rows[0].cells)
+    assert left[1] == "VNPT SƠN LA"
+    assert right[:2] == ["CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM", "Độc lập - Tự do - Hạnh phúc"]
+    assert re.fullmatch(r"Sơn La, ngày …+ tháng …+ năm 20\d\d", right[-1])
+    assert re.fullmatch(r"Số:\s+/BC-VNPT-SLA", left[-1])  # the office gives the number
+
+
+def test_headings_are_headings_and_the_body_is_justified(draft: Any) -> None:
+    headings = [p.text for p in draft.paragraphs if p.style.name == "Heading 1"]
+    assert headings[:2] == ["I. CĂN CỨ VÀ PHẠM VI", "II. KẾT QUẢ"]
+    body = next(p for p in draft.paragraphs if p.text.startswith("Thuê bao của"))
+    assert body.alignment == 3
+    assert 10 <= body.paragraph_format.first_line_indent.mm <= 12.7
+    assert body.paragraph_format.space_after.pt >= 6
+
+
+def test_tables_repeat_their_head_and_split_no_row(draft: Any) -> None:
+    tables = [table for table in draft.tables if table.style.name == "Table Grid"]
+    assert len(tables) == 5
+    for table in tables:
+        rows = [row._tr.trPr for row in table.rows]
+        assert rows[0].find(qn("w:tblHeader")) is not None
+        assert all(row.find(qn("w:cantSplit")) is not None for row in rows)
+
+
+# The order of the standard (ECMA-376, 17.3.1.26, 17.4.66, 17.3.2.28): Word refuses files that break it.
+_ORDERS = {
+    "pPr": "pStyle keepNext keepLines pageBreakBefore widowControl numPr pBdr shd tabs "
+    "spacing ind contextualSpacing jc textAlignment outlineLvl rPr sectPr",
+    "tcPr": "tcW gridSpan vMerge tcBorders shd noWrap tcMar textDirection tcFitText vAlign hideMark",
+    "rPr": "rStyle rFonts b bCs i iCs caps strike noProof color spacing kern sz szCs highlight u lang",
+}
+
+
+@pytest.mark.parametrize("name", list(_ORDERS))
+def test_properties_stand_in_the_order_that_word_wants(draft: Any, name: str) -> None:
+    order = _ORDERS[name].split()
+    roots = [draft.element, *(section.header._element for section in draft.sections)]
+    found = [each for root in roots for each in root.iter(qn(f"w:{name}"))]
+    assert len(found) > 5
+    for each in found:
+        places = [order.index(child.tag.rpartition("}")[2]) for child in each]
+        assert places == sorted(places), [child.tag for child in each]
+
+
+def test_the_paper_ends_with_recipients_and_a_post_to_sign(draft: Any) -> None:
+    left, right = next(t for t in draft.tables if "Nơi nhận:" in t.rows[0].cells[0].text).rows[0].cells
+    assert left.text.splitlines() == ["Nơi nhận:", "- Như trên;", "- Lưu: VT."]
+    assert right.text == "GIÁM ĐỐC"
+
+
+def test_pictures_have_words_for_those_who_cannot_see_them(draft: Any) -> None:
+    shapes = draft.inline_shapes
+    assert len(shapes) == 2
+    assert all("Đã gửi:" in shape._inline.docPr.get("descr") for shape in shapes)
+
+
+# ---- the look of a PDF ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def printed(long_files: dict[Format, bytes]) -> PdfReader:
+    return PdfReader(io.BytesIO(long_files[Format.PDF]))
+
+
+def test_pdf_pages_are_numbered_from_the_second(printed: PdfReader) -> None:
+    assert len(printed.pages) > 6
+    for number, page in enumerate(printed.pages, 1):
+        assert f"{number}\n" in page.extract_text() or number == 1
+    assert not re.search(r"^1$", printed.pages[0].extract_text(), re.M)
+    sizes = {tuple(round(float(side) * 25.4 / 72) for side in page.mediabox[2:]) for page in printed.pages}
+    assert sizes == {(210, 297), (297, 210)}
+
+
+def test_pdf_letters_are_embedded_in_part_and_need_no_font_to_be_installed(printed: PdfReader) -> None:
+    fonts = {}
+    for page in printed.pages:
+        for font in page["/Resources"]["/Font"].values():
+            found = font.get_object()
+            fonts[found["/BaseFont"]] = found.get("/FontDescriptor")
+    embedded = {name: each for name, each in fonts.items() if "Liberation" in name}
+    assert len(embedded) >= 3
+    for name, descriptor in embedded.items():
+        assert re.match(r"/[A-Z]{6}\+", name)
+        assert "/FontFile2" in descriptor.get_object()
+
+
+def test_pdf_tables_repeat_their_head_on_every_page(printed: PdfReader) -> None:
+    pages = [re.sub(r"\s+", " ", page.extract_text()) for page in printed.pages]
+    with_areas = [text for text in pages if re.search(r"(Xã|Phường) \S+ .*\d", text) and "Thuộc diện" in text]
+    assert len(with_areas) >= 3
+
+
+def test_pdf_text_stays_within_the_margins(printed: PdfReader) -> None:
+    mm = 72 / 25.4
+    for page in printed.pages:
+        places: list[float] = []
+
+        def look(text: str, cm: list[float], tm: list[float], *_: Any, found: list[float] = places) -> None:
+            if text.strip() and tm[1] == cm[1] == 0:  # what is not turned, as the mark is
+                found.append(tm[4] * cm[0] + cm[4])
+
+        page.extract_text(visitor_text=look)
+        assert min(places) >= (layout.LEFT - 1) * mm
+        assert max(places) <= float(page.mediabox[2]) - layout.RIGHT * mm
+
+
+@pytest.mark.skipif(
+    SOFFICE is None, reason="LibreOffice (soffice) is not installed, so the .docx is not opened in it"
+)
+def test_libreoffice_opens_the_docx_and_prints_the_same_figures(
+    long_report: CarrierReport, long_files: dict[Format, bytes], tmp_path: Path
+) -> None:
+    report, made = long_report, long_files
+    (tmp_path / "a.docx").write_bytes(made[Format.DOCX])
+    command = [
+        str(SOFFICE),
+        f"-env:UserInstallation=file://{tmp_path}/profile",
+        "--headless",
+        "--convert-to",
+        "pdf",
+    ]
+    subprocess.run(
+        [*command, "--outdir", str(tmp_path), str(tmp_path / "a.docx")], check=True, capture_output=True
+    )
+    text = cells.pdf_text((tmp_path / "a.pdf").read_bytes())
+    for form in forms.of_run(report)[1:5]:
+        for row in form.rows:
+            assert all(run in text for run in cells.numbers(form, row)), (form.name, row.key)
+    assert text.count("Thuộc diện") >= 3  # the head of form 2, on every page of it
+    assert (
+        abs(len(PdfReader(tmp_path / "a.pdf").pages) - len(PdfReader(io.BytesIO(made[Format.PDF])).pages))
+        <= 1
+    )
+    assert "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM" in text
+
+
+def test_the_workbook_has_charts_of_its_own(long_files: dict[Format, bytes]) -> None:
+    with zipfile.ZipFile(io.BytesIO(long_files[Format.XLSX])) as book:
+        charts = [book.read(name).decode() for name in book.namelist() if name.startswith("xl/charts/chart")]
+    assert len(charts) == 2
+    assert any("'Biểu 2'!" in chart for chart in charts)

@@ -1,0 +1,254 @@
+"""Every rendering, read back, says what the report says."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+from openpyxl.worksheet.worksheet import Worksheet
+
+from app.db import Database
+from app.reports.carrier_report import build, build_batch, build_campaign
+from app.reports.figures import CampaignReport, CarrierReport
+from app.reports.render import forms, numbers
+from app.reports.render.form import Kind, value
+from app.reports.renderings import MEDIA_TYPES, Format, render
+from tests.engines import sqlite_alone
+from tests.long.app.reports.conftest import sound_on_sqlite
+from tests.long.app.reports.scene import DAY, T0, S, Scene
+
+database_url = sqlite_alone
+sound = sound_on_sqlite
+
+CUTOFF = T0 + 3 * DAY
+COUNTS = (
+    "eligible",
+    "excluded",
+    "waiting",
+    "sent",
+    "delivered",
+    "relayed",
+    "failed",
+    "no_receipt",
+    "unknown",
+)
+
+
+def run_report(db: Database) -> CarrierReport:
+    return db.read(build, 1, CUTOFF)
+
+
+def campaign_report(db: Database) -> CampaignReport:
+    return db.read(build_campaign, 1, CUTOFF)
+
+
+# ---- JSON -----------------------------------------------------------------------------------------------
+
+
+def test_json_has_every_figure_under_a_name_with_its_unit(sound: Database) -> None:
+    report = run_report(sound)
+    document = json.loads(render(report, Format.JSON).content)
+    g = report.general
+    assert document["general"] == {
+        "eligible_subscribers": g.eligible,
+        "excluded_subscribers": g.excluded,
+        "waiting_subscribers": g.waiting,
+        "sent_messages": g.sent,
+        "received_by_handset_messages": g.delivered,
+        "taken_by_operator_messages": g.relayed,
+        "failed_messages": g.failed,
+        "no_receipt_messages": g.no_receipt,
+        "unknown_messages": g.unknown,
+        "sent_segments": g.segments,
+        "received_by_handset_ratio": g.delivered_ratio,
+        "taken_by_operator_ratio": g.relayed_ratio,
+    }
+    assert document["interim"] is True
+    assert document["cut_off_at"] == "2024-02-01T09:00:00+07:00"
+    assert document["unknown_written_off_messages"] == 1
+    assert sum(document["excluded_subscribers"].values()) == g.excluded
+    assert sum(document["failed_messages_by_reason"].values()) == g.failed
+    assert sum(day["sent_messages"] for day in document["days"]) == g.sent
+    areas = sum(area["eligible_subscribers"] for area in document["areas"])
+    assert areas + document["outside_areas_subscribers"] == g.eligible
+
+
+def test_json_of_a_campaign_holds_every_run_and_the_total(sound: Database) -> None:
+    report = campaign_report(sound)
+    document = json.loads(render(report, Format.JSON).content)
+    assert [run["carrier"] for run in document["runs"]] == ["vnpt", "viettel"]
+    assert document["total"]["sent_messages"] == report.total.sent
+    assert document["runs"][1]["receipt_level"] == "operator"
+
+
+@pytest.mark.parametrize("form", [Format.JSON, Format.CSV, Format.TEXT])
+def test_the_same_report_gives_the_same_bytes(sound: Database, form: Format) -> None:
+    first, second = (render(sound.read(build, 1, CUTOFF), form) for _ in range(2))
+    assert first == second
+    assert first.media_type == MEDIA_TYPES[form]
+
+
+# ---- CSV ------------------------------------------------------------------------------------------------
+
+
+def read_csv(content: bytes) -> list[list[str]]:
+    assert content.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def test_csv_holds_the_forms_one_after_another_with_plain_numbers(sound: Database) -> None:
+    report = run_report(sound)
+    lines = read_csv(render(report, Format.CSV).content)
+    titles = [line[0] for line in lines if line and line[0].startswith("Biểu")]
+    assert titles == [form.title for form in forms.of_run(report)[1:-1]]
+    sent = next(line for line in lines if line[:1] == ["(3)"])
+    assert sent == ["(3)", "Đã gửi = (1) − (2) − (2')", "tin", "10", ""]
+    received = next(line for line in lines if line[:1] == ["(4a)"])
+    assert received[3:] == ["3", "30.00"]
+
+
+def test_csv_has_the_cells_of_every_form(sound: Database) -> None:
+    report = campaign_report(sound)
+    found = forms.of_campaign(report)
+    lines = [line for line in read_csv(render(report, Format.CSV).content) if line]
+    assert len(lines) == sum(2 + bool(form.source) + len(form.rows) for form in found)
+    assert found[0].name == "Biểu 5"
+    total = next(line for line in lines if line[1:2] == ["Tổng cộng"])
+    assert total[3:12] == [str(getattr(report.total, name)) for name in COUNTS]
+
+
+def test_text_that_looks_like_a_formula_is_made_harmless(db: Database) -> None:
+    scene = Scene(name="=HYPERLINK(1)")
+    scene.campaign(2, name="@SUM(1)")
+    scene.run(2, "+vnpt", campaign=2)
+    scene.save(db)
+    lines = read_csv(render(db.read(build_campaign, 2, CUTOFF), Format.CSV).content)
+    assert lines[3][:3] == ["1", "'+vnpt", "cuối cùng"]
+    book = load_workbook(io.BytesIO(render(db.read(build_campaign, 2, CUTOFF), Format.XLSX).content))
+    cell = book["Biểu 5"]["B4"]
+    assert (cell.value, cell.data_type) == ("+vnpt", "s")
+
+
+# ---- XLSX -----------------------------------------------------------------------------------------------
+
+
+class Sheet:
+    """Computes the few formulas that the reports use: sums, differences, quotients, IF for an empty whole."""
+
+    def __init__(self, sheet: Worksheet) -> None:
+        self.sheet = sheet
+
+    def __getitem__(self, place: str) -> Any:
+        content = self.sheet[place].value
+        if not isinstance(content, str) or not content.startswith("=") or self.sheet[place].data_type == "s":
+            return content
+        return self._compute(content[1:])
+
+    def _compute(self, text: str) -> Any:
+        if match := re.fullmatch(r"SUM\((\w+):(\w+)\)", text):
+            cells = [self[c.coordinate] for row in self.sheet[match[1] : match[2]] for c in row]
+            return sum(cell for cell in cells if isinstance(cell, int | float))
+        if match := re.fullmatch(r'IF\((\w+)=0,"",(\w+)/(\w+)\)', text):
+            return self[match[2]] / self[match[3]] if self[match[1]] else ""
+        if match := re.fullmatch(r'IF\(OR\((\w+)=0,ISTEXT\((\w+)\)\),"",(\w+)/(\w+)\)', text):
+            known = self[match[1]] and not isinstance(self[match[2]], str)
+            return self[match[3]] / self[match[4]] if known else ""
+        first, *rest = text.split("-")
+        return self[first] - sum(self._compute(part) for part in rest) if rest else self[first]
+
+
+def letter(number: int) -> str:
+    return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[number]
+
+
+@pytest.mark.parametrize("which", ["run", "campaign", "batch", "empty"])
+def test_every_cell_of_the_workbook_computes_to_what_the_report_says(sound: Database, which: str) -> None:
+    if which == "campaign":
+        report: CarrierReport | CampaignReport = sound.read(build_campaign, 1, CUTOFF)
+        found = forms.of_campaign(report)
+    else:
+        batch = {"run": None, "batch": 2, "empty": 4}[which]
+        report = sound.read(build_batch, 1, batch, CUTOFF) if batch else sound.read(build, 1, CUTOFF)
+        found = forms.of_run(report)
+    book = load_workbook(io.BytesIO(render(report, Format.XLSX).content))
+    assert book.sheetnames == [form.name for form in found]
+    for form in found:
+        sheet = Sheet(book[form.name])
+        assert sheet["A1"] == form.title
+        for number, row in enumerate(form.rows, 4):
+            for column, cell in enumerate(row.cells):
+                place = f"{letter(column)}{number}"
+                said = sheet[place] if sheet[place] != "" else None
+                expected = value(cell) if value(cell) != "" else None
+                assert said == pytest.approx(expected), (form.name, place)
+
+
+def test_sums_and_ratios_stay_alive_in_the_workbook(sound: Database) -> None:
+    book = load_workbook(io.BytesIO(render(run_report(sound), Format.XLSX).content))
+    sheet = book["Biểu 2"]
+    total = next(row for row in sheet.iter_rows() if row[2].value == "Tổng cộng")
+    assert total[3].value == f"=SUM(D4:D{total[3].row - 1})"
+    row = total[3].row
+    assert total[13].value == f'=IF(OR(G{row}=0,ISTEXT(H{row})),"",H{row}/G{row})'
+    assert sheet["G4"].value == "=D4-E4-F4"
+    assert (sheet["D4"].value, sheet["D4"].data_type, sheet["D4"].number_format) == (11, "n", "#,##0")
+    assert sheet["N4"].number_format == "0.0%"
+    assert sheet.freeze_panes == "A4"
+    assert sheet.column_dimensions["C"].width == pytest.approx(40, abs=1)
+
+
+# ---- for people -----------------------------------------------------------------------------------------
+
+
+def test_text_shows_numbers_as_people_read_them(db: Database) -> None:
+    scene = Scene()
+    scene.message(S.DELIVERED, segments=12_345)
+    scene.message(S.RELAYED)
+    scene.save(db)
+    text = render(db.read(build, 1, CUTOFF), Format.TEXT).content.decode()
+    assert re.search(r"\(8\) +Tổng số bản tin quy đổi của tin đã gửi +bản tin +12\.346 ", text)
+    assert re.search(r"\(7a\) .* 50,0 %", text)
+    assert "Số liệu" not in text.splitlines()[0]
+
+
+def test_the_text_of_a_campaign_is_form_5_alone(sound: Database) -> None:
+    text = render(campaign_report(sound), Format.TEXT).content.decode()
+    assert text.startswith("Biểu 5 – Tổng hợp theo doanh nghiệp: Phòng, chống lừa đảo")
+    assert "Biểu 1" not in text
+    assert "01/02/2024 09:00:00" in text
+
+
+def test_a_batch_says_that_resends_are_counted_by_run(sound: Database) -> None:
+    text = render(sound.read(build_batch, 1, 1, CUTOFF), Format.TEXT).content.decode()
+    assert re.search(r"\(9a\) .*theo đợt", text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "shown"),
+    [
+        (Kind.COUNT, 0, "0"),
+        (Kind.COUNT, 1_234_567, "1.234.567"),
+        (Kind.COUNT, None, ""),
+        (Kind.RATIO, 0.925, "92,5 %"),
+        (Kind.RATIO, 1.0, "100,0 %"),
+        (Kind.RATIO, 0.99999, "99,9 %"),
+        (Kind.RATIO, 0.00001, "0,1 %"),
+        (Kind.RATIO, 0.0, "0,0 %"),
+        (Kind.RATIO, None, "–"),
+        (Kind.RATE, 1234.56, "1.234,6"),
+        (Kind.RATE, None, "–"),
+        (Kind.TEXT, "a", "a"),
+        (Kind.RATIO, "", ""),
+    ],
+)
+def test_numbers_are_written_the_vietnamese_way(kind: Kind, given: float | str | None, shown: str) -> None:
+    assert numbers.shown(kind, given) == shown
+
+
+def test_no_time_is_a_dash_for_people_and_null_for_programs() -> None:
+    assert (numbers.moment(None), numbers.iso(None)) == ("–", None)

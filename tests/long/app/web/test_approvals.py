@@ -1,0 +1,152 @@
+"""The inbox of approvals: all that is decided on is shown, and decisions are those of the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection
+
+from app.auth.caller import Caller
+from app.campaigns import approval, lifecycle, queries
+from app.campaigns.drafts import Draft
+from app.db import Database
+from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, whole_run
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+NIGHT = replace(DRAFT, purpose="canh_bao_khan", day_starts="00:00", day_ends="24:00")
+BOSS = Caller("boss", "approver")
+
+
+def submitted(c: Connection, draft: Draft | None = None, who: str = "author") -> int:
+    """A campaign with a run, handed over for approval."""
+    campaign_id, _ = whole_run(c)
+    if draft:
+        lifecycle.edit(c, campaign_id, queries.campaign(c, campaign_id).version, draft, HOURS, who)
+    lifecycle.submit(c, campaign_id, who)
+    return campaign_id
+
+
+def state(db: Database) -> str:
+    return db.read(queries.campaign, 1).state
+
+
+def digest(page: str) -> str:
+    return re.findall(r'name="digest" value="([0-9a-f]{64})"', page)[0]
+
+
+def test_an_empty_inbox_says_so(signed_in: In) -> None:
+    assert "Không có chiến dịch nào chờ quyết định." in text(signed_in("approver").get("/approvals").text)
+
+
+def test_the_content_is_shown_in_full_and_approved_by_its_digest(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    paper = signed_in("approver")
+    page = paper.get("/approvals").text
+    said = text(page)
+    for shown in ("Canh giac lua dao.", "CA SON LA", "tuyên truyền", "07:00–21:00", "list.csv", "author"):
+        assert shown in said
+    assert "Chưa có: đây là lần trình đầu tiên." in said
+    found = digest(page)
+    assert found == pages_db.read(queries.dossier, 1).digest
+    answer = paper.send("/approvals", "/campaigns/1/approve", digest=found)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/approvals")
+    assert state(pages_db) == "approved"
+    said = text(paper.get("/approvals").text)
+    assert "Đã phê duyệt chiến dịch" in said
+    assert "Không có chiến dịch nào chờ quyết định." in said
+
+
+def test_another_content_than_was_read_is_not_approved(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    paper = signed_in("approver")
+    for seen, status in (("0" * 64, 409), ("", 422), ("x", 422)):
+        refused = paper.send("/approvals", "/campaigns/1/approve", digest=seen)
+        assert refused.status_code == status
+    assert state(pages_db) == "submitted"
+
+
+@pytest.mark.parametrize(("verb", "wanted"), [("return", "draft"), ("reject", "rejected")])
+def test_returning_and_rejecting_want_a_reason(
+    pages_db: Database, signed_in: In, verb: str, wanted: str
+) -> None:
+    pages_db.write(submitted)
+    paper = signed_in()
+    assert paper.send("/approvals", f"/campaigns/1/{verb}", reason=" ").status_code == 422
+    assert state(pages_db) == "submitted"
+    assert paper.send("/approvals", f"/campaigns/1/{verb}", reason="Sai tên định danh.").status_code == 303
+    assert state(pages_db) == wanted
+    (decision,) = pages_db.read(queries.dossier, 1).decisions
+    assert (decision.by, decision.reason) == ("admin person", "Sai tên định danh.")
+
+
+def test_the_night_needs_a_reason(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted, NIGHT)
+    paper = signed_in("approver")
+    page = paper.get("/approvals").text
+    assert "lấn vào giờ nghỉ đêm (00:00–24:00)" in text(page)
+    refused = paper.send("/approvals", "/campaigns/1/approve", digest=digest(page))
+    assert refused.status_code == 422
+    assert "gửi vào giờ yên tĩnh ban đêm" in refused.text
+    said = {"digest": digest(page), "reason": "Lũ quét."}
+    assert paper.send("/approvals", "/campaigns/1/approve", **said).status_code == 303
+
+
+def test_who_had_a_hand_in_it_is_told_why_somebody_else_decides(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted, who="approver person")
+    paper = signed_in("approver")
+    page = paper.get("/approvals").text
+    assert "Cần người khác quyết định." in text(page)
+    assert "của bạn, nên người khác quyết định" in text(page)
+    assert "/campaigns/1/approve" not in page
+    found = pages_db.read(queries.dossier, 1).digest
+    refused = paper.send("/approvals", "/campaigns/1/approve", digest=found)
+    assert refused.status_code == 403
+    assert state(pages_db) == "submitted"
+
+
+def test_an_auditor_reads_and_is_offered_nothing(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    page = signed_in("auditor").get("/approvals").text
+    assert "Canh giac lua dao." in text(page)
+    assert "/campaigns/1/approve" not in page
+
+
+def test_what_changed_since_the_last_decision_is_listed(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    pages_db.write(lifecycle.submit, 1, "author")
+    paper = signed_in("approver")
+    same = text(paper.get("/approvals").text)
+    assert "Nội dung vẫn đúng mã băm khi đó.".lower() in same.lower()
+    assert "Sửa lại lời." in same
+    pages_db.write(approval.send_back, 1, BOSS, "Lần nữa.")
+    pages_db.write(_edited)
+    said = text(paper.get("/approvals").text)
+    assert "Nội dung có mã băm khác với khi đó." in said
+    assert "lan – đã sửa nội dung" in said
+    assert "lan – đã thêm đợt gửi (Viettel)" in said
+
+
+def _edited(c: Connection) -> None:
+    version = queries.campaign(c, 1).version
+    lifecycle.edit(c, 1, version, replace(DRAFT, text="Khong chuyen tien."), HOURS, "lan")
+    lifecycle.add_run(c, 1, "viettel", [new_batch(c, "viettel", sha256="2" * 64)], "lan")
+    lifecycle.submit(c, 1, "lan")
+
+
+def test_one_s_own_is_not_the_first_that_is_shown(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted, who="approver person")
+    pages_db.write(_second)
+    paper = signed_in("approver")
+    assert "/campaigns/2/approve" in paper.get("/approvals").text
+    assert "/campaigns/1/" not in paper.get("/approvals?campaign=1").text.replace('/campaigns/1"', "")
+    assert paper.get("/approvals?campaign=99").status_code == 404
+
+
+def _second(c: Connection) -> None:
+    whole_run(c, "viettel")
+    lifecycle.submit(c, 2, "author")

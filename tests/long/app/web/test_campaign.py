@@ -1,0 +1,175 @@
+"""Campaigns: the list and its filters; the page with text, approval, runs, areas, reasons and the course."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import event, insert, update
+
+from app.db import Database
+from app.models import approvals, campaigns, deliveries, erasures, run_batches, runs
+from app.reports import course
+from app.reports.course import Sample
+from app.states import DeliveryState as State
+from app.web.scenes.hints import hints
+from tests.e2e import scene
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+SENT = 1_707_000_000_000
+
+
+@pytest.fixture
+def statements(pages_db: Database) -> Iterator[list[str]]:
+    """What the database is asked from now on."""
+    found: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        found.append(statement)
+
+    event.listen(pages_db.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(pages_db.engine, "before_cursor_execute", note)
+
+
+def _rows(db: Database, run: int, batch: int, count: int) -> None:
+    """So many deliveries of a run, sent one a second and received two seconds later, but for every tenth."""
+    of = {"campaign_id": 1, "batch_id": batch, "run_id": run}
+    rows = [
+        of
+        | {"seq": n, "phone": 84_910_000_000 + 10_000_000 * run + n, "submitted_at": SENT + 1000 * n}
+        | {
+            "state": int(State.SUBMITTED if n % 10 == 0 else State.DELIVERED),
+            "done_at": None if n % 10 == 0 else SENT + 1000 * n + 2000,
+        }
+        for n in range(1, count + 1)
+    ]
+
+    def work(c: object) -> None:
+        c.execute(insert(deliveries), rows)  # type: ignore[attr-defined]
+        own = update(run_batches).where(run_batches.c.run_id == run)
+        c.execute(own.values(fanned_upto=count))  # type: ignore[attr-defined]
+
+    db.write(work)
+
+
+def test_the_list_has_the_newest_first_and_is_filtered(pages_db: Database, signed_in: In) -> None:
+    empty = text(signed_in().get("/campaigns").text)
+    assert "Chưa có chiến dịch nào." in empty
+    scene.build(pages_db)
+    paper = signed_in("approver")
+    page = text(paper.get("/campaigns").text)
+    assert page.index("tiền ảo, tháng 3") < page.index("giả danh công an, Tết")
+    only = text(paper.get("/campaigns?state=submitted").text)
+    assert "tiền ảo, tháng 3" in only
+    assert "giả danh công an, Tết" not in only
+    assert "giả danh công an, Tết" in text(paper.get("/campaigns?carrier=viettel&directive=1").text)
+    assert "Không có chiến dịch nào như vậy." in text(paper.get("/campaigns?directive=99&after=zz").text)
+    own = paper.sign_in("Trực VNPT", scene.PASSWORD)
+    assert own.status_code == 303
+    mine = text(paper.get("/campaigns?carrier=viettel").text)
+    assert "MobiFone" not in mine
+
+
+def test_a_long_list_goes_on_below(pages_db: Database, signed_in: In) -> None:
+    row = {"purpose": "tuyen_truyen", "sender": "CA", "texts": {"": "x"}, "day_starts": "07:00"}
+    row |= {"day_ends": "21:00", "state": "draft", "created_at": 0, "created_by": "x"}
+    rows = [row | {"name": f"campaign {n:03}"} for n in range(1, 42)]
+    pages_db.write(lambda c: c.execute(insert(campaigns), rows))
+    paper = signed_in("auditor")
+    first = paper.get("/campaigns?state=draft").text
+    assert re.findall(r"campaign (\d{3})", first) == [f"{n:03}" for n in range(41, 11, -1)]
+    (further,) = re.findall(r'rel="next" href="([^"]+)"', first)
+    second = paper.get(further.replace("&amp;", "&")).text
+    assert re.findall(r"campaign (\d{3})", second) == [f"{n:03}" for n in range(11, 0, -1)]
+    assert "rel=" not in second.split("<main")[1]
+
+
+def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    _rows(pages_db, 1, 1, 40)
+    decided = {
+        "campaign_id": 1,
+        "digest": "d" * 64,
+        "decision": "voided",
+        "reason": "edited",
+        "at": 1,
+        "by": "b",
+    }
+    pages_db.write(lambda c: c.execute(insert(approvals).values(decided)))
+    paper = signed_in("auditor")
+    page = text(paper.get("/campaigns/1").text)
+    for said in ("303/CAT-PA05", "231.480", "120.114", "hết hiệu lực vì đã sửa sau đó", "d" * 64):
+        assert said in page
+    assert scene.TEXT in page
+    assert "Diễn biến nhận tin" in page
+    assert "2,0 giây 2,0 giây 36" in page
+    assert "mẫu rải đều" not in page  # all rows were looked at
+    assert "Thành phố Sơn La" in page or "Huyện" in page
+    own = paper.sign_in("Trực VNPT", scene.PASSWORD)
+    assert own.status_code == 303
+    mine = text(paper.get("/campaigns/1").text)
+    assert "120.114" in mine
+    assert not re.search("231.480|Viettel|MobiFone", mine)
+
+
+def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(
+    pages_db: Database, statements: list[str], signed_in: In
+) -> None:
+    scene.build(pages_db)
+    _rows(pages_db, 1, 1, 8_000)
+    paper = signed_in("auditor")
+    statements.clear()
+    page = text(paper.get("/campaigns/1").text)
+    assert "Thời điểm lấy theo mẫu rải đều của các tin" in page
+    about = [each for each in statements if "FROM deliveries" in each]
+    assert len(about) == course.STRETCHES + 1  # the other run is small enough to be looked at whole
+    assert all("BETWEEN" in each and "count(" not in each for each in about)
+    assert len(statements) - len(about) < 60
+
+
+def test_a_sample_of_a_run_is_even_and_small(pages_db: Database) -> None:
+    scene.build(pages_db)
+    _rows(pages_db, 1, 1, 8_000)
+    found = pages_db.read(course.sample, 1)
+    assert not found.whole
+    assert len(found.times) == course.STRETCHES * course.ROWS
+    latency = course.latency(found)
+    assert latency is not None
+    assert (latency.p50_s, latency.p90_s) == (2.0, 2.0)
+    middle = course.curve([done for _, done in found.times if done], [SENT + 4_002_000], 7_200)
+    assert middle[0] == pytest.approx(3_600, rel=0.02)
+
+
+def test_quantiles_and_curves_of_nothing_and_of_little() -> None:
+    assert course.latency(Sample([(5, None)], True)) is None
+    waits = Sample([(0, 1000 * n) for n in (1, 2, 3, 10)], True)
+    found = course.latency(waits)
+    assert found is not None
+    assert (found.p50_s, found.p90_s, found.n) == (2.0, 3.0, 4)
+    assert course.curve([], [1, 2], 10) == [0.0, 0.0]
+    assert course.curve([1, 2, 2, 9], [0, 2, 9], 8) == [0.0, 6.0, 8.0]
+
+
+def test_hints_name_the_place_and_the_remedy() -> None:
+    found = hints("Gọi ngay 0912345678!!! “Tết” http://x.vn")
+    assert [each.position for each in found] == sorted(each.position for each in found)
+    said = " ".join(each.said for each in found)
+    for part in ("no approved number", "exclamation", "link", "plainly"):
+        assert part in said
+    assert not any("0912345678" in each.excerpt for each in found)
+    assert hints("Canh giac lua dao.") == []
+
+
+def test_a_campaign_whose_totals_are_erased_says_where_the_rest_is(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    gone = {"kind": "totals", "subject_id": 1, "name": "x", "rule": "x", "days": 1, "due_at": 1, "by": "x"}
+    row = gone | {"counts": {}, "totals": [], "started_at": 1, "ended_at": 1, "created_at": 1}
+    keep = {name: value for name, value in row.items() if name in erasures.c}
+    pages_db.write(lambda c: c.execute(insert(erasures).values(keep)))
+    pages_db.write(lambda c: c.execute(update(runs).values(state="finished")))
+    paper = signed_in("auditor")
+    for path in ("/campaigns/1", "/runs/1"):
+        assert "đã được xóa theo quy định lưu giữ" in text(paper.get(path).text)

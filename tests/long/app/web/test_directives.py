@@ -1,0 +1,151 @@
+"""Directives: kept by a form, shown to each role as far as it goes, and what addressees report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from app.campaigns import directives
+from app.db import Database
+from app.reports import addressees
+from app.web.scenes.letters import ON_A_PAGE
+from tests.e2e import scene
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+LETTER = {
+    "number": "303/CAT-PA05",
+    "issued_on": "2024-01-29",
+    "issuer": "Công an tỉnh",
+    "subject": "Tuyên truyền",
+    "report_deadline": "2099-02-24T17:00",
+    "addressees": "Sở Tư pháp\r\n\r\n Báo Sơn La \r\nVNPT Sơn La",
+}
+REPORT = {
+    "addressee": "Sở Tư pháp",
+    "channel-0": "meeting",
+    "channel-1": "loudspeaker",
+    "pieces-1": "12",
+    "reach-1": "3.500",
+    "languages-1": "phổ thông, Thái",
+    "number": "125/BC-STP",
+}
+
+
+def test_a_letter_is_kept_with_its_addressees(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in()
+    answer = paper.send("/directives/new", "/directives/new", **LETTER)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/directives/1")
+    kept = pages_db.read(directives.get, 1)
+    assert kept.addressees == ["Sở Tư pháp", "Báo Sơn La", "VNPT Sơn La"]
+    assert kept.report_deadline is not None
+    assert kept.report_deadline.isoformat() == "2099-02-24T17:00:00+07:00"
+    said = text(paper.get("/directives/1").text)
+    assert "Đã lưu công văn." in said
+    assert "17:00 24/02/2099" in said
+    assert "0 / 2" in said  # carriers report by their runs
+    assert "303/CAT-PA05" in text(paper.get("/directives").text)
+
+
+def test_what_is_wrong_stands_at_its_field(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in("approver")
+    answer = paper.send("/directives/new", "/directives/new", **LETTER | {"issued_on": "yesterday"})
+    assert answer.status_code == 422
+    assert 'aria-describedby="d-issued_on"' in answer.text
+    assert 'value="303/CAT-PA05"' in answer.text
+    assert "Sở Tư pháp" in answer.text
+    paper.send("/directives/new", "/directives/new", **LETTER)
+    again = paper.send("/directives/new", "/directives/new", **LETTER)
+    assert again.status_code == 409
+    assert "Công văn 303/CAT-PA05 đã có." in again.text
+    assert len(pages_db.read(directives.page, 0, 10)) == 1
+
+
+def test_a_report_is_entered_and_corrected_with_a_reason(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in()
+    paper.send("/directives/new", "/directives/new", **LETTER)
+    form = "/directives/1/report?addressee=S%E1%BB%9F+T%C6%B0+ph%C3%A1p"
+    assert form in paper.get("/directives/1").text.replace("%20", "+")
+    answer = paper.send(form, "/directives/1/report", **REPORT)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/directives/1")
+    (found,) = pages_db.read(addressees.reports, 1).values()
+    (item,) = found[0].items  # a row with its channel alone is empty
+    assert (item.channel, item.pieces, item.reach) == ("loudspeaker", 12, 3500)
+    said = text(paper.get("/directives/1").text)
+    assert "1 / 2" in said
+    assert "Loa truyền thanh: 12 · tiếp cận 3.500 lượt" in said
+    known = paper.get(form).text
+    assert 'value="3500"' in known
+    assert "Đã có bản 1." in text(known)
+    refused = paper.send(form, "/directives/1/report", **REPORT)
+    assert refused.status_code == 422
+    assert paper.send(form, "/directives/1/report", **REPORT, reason="Nhầm số").status_code == 303
+    assert pages_db.read(addressees.reports, 1)[1][-1].paper.reason == "Nhầm số"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "where"),
+    [("pieces-1", "twelve", "pieces-1"), ("link-1", "example", "link-1"), ("pieces-1", "", "pieces-1")],
+)
+def test_what_is_wrong_in_a_report_stands_at_its_row(
+    pages_db: Database, signed_in: In, field: str, value: str, where: str
+) -> None:
+    paper = signed_in()
+    paper.send("/directives/new", "/directives/new", **LETTER)
+    form = "/directives/1/report?addressee=S%E1%BB%9F+T%C6%B0+ph%C3%A1p"
+    answer = paper.send(form, "/directives/1/report", **REPORT | {field: value})
+    assert answer.status_code == 422
+    assert f'aria-describedby="d-{where}"' in answer.text
+    assert "phổ thông, Thái" in answer.text
+    assert pages_db.read(addressees.reports, 1) == {}
+
+
+def test_carriers_report_by_their_runs_and_nobody_else_is_unknown(signed_in: In) -> None:
+    paper = signed_in()
+    paper.send("/directives/new", "/directives/new", **LETTER)
+    assert paper.get("/directives/1/report?addressee=VNPT+S%C6%A1n+La").status_code == 404
+    assert paper.get("/directives/1/report?addressee=nobody").status_code == 404
+    assert paper.get("/directives/1/report").headers["location"] == "/directives/1"
+
+
+def test_an_addressee_is_added_and_described(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in()
+    paper.send("/directives/new", "/directives/new", **LETTER)
+    fields = {"name": "Agribank Sơn La", "kind": "bank", "email": "lan@example.vn", "carrier": ""}
+    assert paper.send("/directives/1", "/directives/1/addressees", **fields).status_code == 303
+    found = {each.name: each for each in pages_db.read(addressees.of_directive, 1)}
+    assert found["Agribank Sơn La"].email == "lan@example.vn"
+    wrong = paper.send("/directives/1", "/directives/1/addressees", **fields | {"email": "lan"})
+    assert wrong.status_code == 422
+    assert 'aria-describedby="d-email"' in wrong.text
+
+
+def test_an_operator_sees_the_letter_behind_its_runs_and_no_addressee(
+    pages_db: Database, signed_in: In
+) -> None:
+    scene.build(pages_db)
+    paper = signed_in("operator", "vnpt")
+    listed = text(paper.get("/directives").text)
+    assert "303/CAT-PA05" in listed
+    assert "412/CAT-PA05" not in listed
+    said = text(paper.get("/directives/1").text)
+    assert "Cảnh báo giả danh công an" in said
+    assert "Nơi nhận và báo cáo" not in said
+    assert paper.get("/directives/2").status_code == 404
+    office = text(signed_in("auditor").get("/directives/2").text)
+    assert "quá hạn 2 ngày" in office
+    assert "Nơi nhận và báo cáo" in office
+    assert "Nhập báo cáo" not in office
+
+
+def test_the_list_goes_on(pages_db: Database, signed_in: In) -> None:
+    for n in range(ON_A_PAGE + 1):
+        letter = directives.Letter(f"{n}/CV", directives.date(2024, 1, 1), "CAT", "x")
+        pages_db.write(directives.create, letter, "test")
+    paper = signed_in()
+    first = paper.get("/directives").text
+    assert f">{ON_A_PAGE}/CV<" in first
+    assert ">0/CV<" not in first
+    assert 'href="/directives?after=2"' in first
+    assert ">0/CV<" in paper.get("/directives?after=2").text

@@ -1,0 +1,85 @@
+"""Messages to us as a page: for the carrier's operator and the admin, escaped, numbers masked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection
+
+from app.db import Database
+from app.inbound.keeping import Came, keep
+from app.ledger.choose import ledger_for
+from app.ledger.contract import Lane
+from app.web.pages.inbound import ON_A_PAGE
+from carriers.inbound import InboundMessage, MessagePart
+from tests.app.campaigns.rows import new_lane
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+VNPT, VIETTEL = Lane(1, "vnpt-1", "vnpt", 1), Lane(2, "viettel-1", "viettel", 2)
+
+
+def said(words: str, **more: object) -> InboundMessage:
+    return InboundMessage("84912345601", "8088", words, 0, words.encode(), **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def kept(pages_db: Database) -> Database:
+    ledger = ledger_for(pages_db)
+
+    def work(c: Connection) -> None:
+        new_lane(c, "vnpt-1")
+        new_lane(c, "viettel-1", carrier="viettel")
+        many = [said(f"tin {n}") for n in range(ON_A_PAGE)]
+        odd = [said("<b>TU CHOI</b>", part=MessagePart(9, 2, 3)), said("TU CHOI"), said("TU CHOI")]
+        odd.append(InboundMessage("VIETTEL", "8088", "", 4, b"\0\xff", is_exact=False))
+        keep(c, ledger, [Came(VNPT, each, f"v{n}") for n, each in enumerate([*many, *odd])])
+        keep(c, ledger, [Came(VIETTEL, said("goi 0912345602"), "w")])
+
+    pages_db.write(work)
+    return pages_db
+
+
+def test_without_a_message_the_page_says_where_they_come_from(signed_in: In) -> None:
+    assert "Chưa có tin nhắn đến" in text(signed_in("admin").get("/inbound").text)
+
+
+def test_the_newest_come_first_with_what_is_to_be_known_of_each(kept: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    first = paper.get("/inbound").text
+    words = text(first)
+    assert words.index("goi 8491*****02") < words.index("TU CHOI") < words.index("tin 49")
+    assert "<b>TU" not in first
+    assert "phần 2/3, mã ghép 9" in words
+    assert "trùng nội dung với tin số 52" in words
+    assert "không đọc được hết" in words
+    assert "912345" not in re.sub(r"\D", "", words)
+    further = re.findall(r'rel="next" href="([^"]+)"', first)[0].replace("&amp;", "&")
+    rest = text(paper.get(further).text)
+    assert "tin 0" in rest
+    assert "TU CHOI" not in rest
+
+
+def test_a_carrier_is_chosen_and_an_operator_sees_only_the_own_one(kept: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    assert "TU CHOI" not in paper.get("/inbound?carrier=viettel").text
+    assert "TU CHOI" in paper.get("/inbound?carrier=nobody").text
+    own = signed_in("operator", "viettel").get("/inbound?carrier=vnpt").text
+    assert "8491*****02" in own
+    assert "TU CHOI" not in own
+    assert 'name="carrier"' not in own
+
+
+@pytest.mark.parametrize("role", ["approver", "auditor"])
+def test_what_citizens_wrote_is_not_for_everybody(kept: Database, signed_in: In, role: str) -> None:
+    paper = signed_in(role)
+    assert paper.get("/inbound").status_code == 403
+    assert 'href="/inbound"' not in paper.get("/receipts").text
+
+
+def test_whatever_stands_in_the_address_is_a_page(kept: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    for address in ("?after=x", "?after=-1", "?after=99999999999999999999", "?carrier=%00", "?after=1"):
+        assert paper.get(f"/inbound{address}").status_code == 200, address

@@ -1,0 +1,150 @@
+"""The overview's figures: each role sees its own, from tallies alone, and lights say what is true."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event, update
+
+from app.db import Database
+from app.faults import Faults
+from app.metrics import Metrics
+from app.models import campaigns
+from app.reports.history import Verdict
+from app.states import RunState
+from app.web.scenes import charts, lights
+from app.web.scenes import overview as overview_scene
+from app.web.scenes.lights import Light
+from app.web.scenes.overview import Watch
+from app.web.scenes.pulse import Pulse
+from tests.e2e import scene
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+NOW = datetime(2024, 2, 9, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def statements(pages_db: Database) -> Iterator[list[str]]:
+    """What the database is asked from now on."""
+    found: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        found.append(statement)
+
+    event.listen(pages_db.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(pages_db.engine, "before_cursor_execute", note)
+
+
+def test_an_empty_overview_says_what_to_do_next(signed_in: In) -> None:
+    said = text(signed_in().get("/").text)
+    assert "Không có việc nào bị dừng." in said
+    assert "Chưa có công văn nào." in said
+    assert "Chưa có chiến dịch nào." in said
+
+
+def test_an_operator_sees_its_own_carrier_only(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    office = text(signed_in("auditor").get("/").text)
+    assert all(name in office for name in ("VNPT VinaPhone", "Viettel", "412/CAT-PA05", "mobifone-1"))
+    assert "Biên nhận chưa khớp tin nào: 7" in office
+    own = text(signed_in("operator", "vnpt").get("/").text)
+    assert "120.114" in own
+    assert not re.search("Viettel|MobiFone|mobifone|412/CAT|231.480|143", own)
+    assert "Biên nhận chưa khớp tin nào: 7" in own  # they came over its lane
+    other = text(signed_in("operator", "viettel").get("/").text)
+    assert "Biên nhận chưa khớp" not in other
+
+
+def test_a_part_of_loa_that_fails_is_red_for_who_sees_all_carriers(pages_db: Database, signed_in: In) -> None:
+    faults = Faults(pages_db, Metrics())
+    asyncio.run(faults.note("sending by viettel-1", ZeroDivisionError()))
+    auditor = signed_in("auditor")
+    office = text(auditor.get("/").text)
+    assert "Một bộ phận của Loa đang gặp lỗi: sending by viettel-1." in office
+    assert "viettel-1" not in text(signed_in("operator", "vnpt").get("/").text)
+    asyncio.run(faults.over("sending by viettel-1"))
+    assert "đang gặp lỗi" not in text(auditor.get("/").text)
+
+
+def test_what_others_wrote_is_escaped(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    pages_db.write(lambda c: c.execute(update(campaigns).values(name="<script>alert(1)</script>")))
+    page = signed_in().get("/").text
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+
+
+def test_the_overview_reads_no_delivery_and_asks_little(
+    pages_db: Database, statements: list[str], signed_in: In
+) -> None:
+    scene.build(pages_db)
+    paper = signed_in()
+    statements.clear()
+    paper.get("/")
+    assert not [each for each in statements if re.search(r"\b(deliveries|subscribers|submissions)\b", each)]
+    assert 5 < len(statements) < 40
+
+
+def test_the_stream_s_picture_has_the_page_s_figures_for_each_who_watch(pages_db: Database) -> None:
+    scene.build(pages_db)
+    pictures = pages_db.read(Watch(Pulse()), ["", "vnpt"])
+    assert b'"sent":262970' in pictures[""].body
+    assert b'"sent":262970' not in pictures["vnpt"].body
+    assert b'"sent":127338' in pictures["vnpt"].body
+    found = pages_db.read(overview_scene.scene, None, Pulse())
+    assert overview_scene.shape(found).encode() in pictures[""].body
+
+
+def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(pages_db: Database) -> None:
+    scene.build(pages_db)
+    found = pages_db.read(overview_scene.scene, None, Pulse())
+    assert [(each.number, each.judged.light) for each in found.letters] == [
+        ("303/CAT-PA05", Light.GOOD),
+        ("412/CAT-PA05", Light.BAD),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "done", "deadline", "norm", "wanted"),
+    [
+        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, Verdict.OPEN, lights.IN_TIME),
+        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, Verdict.OPEN, lights.LATE),
+        (RunState.RUNNING, None, NOW + DAY, Verdict.OPEN, lights.NO_FORECAST),
+        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MISSED, lights.MISSED),
+        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MET, lights.MET),
+        (RunState.SENT, NOW, None, Verdict.UNPROVED, lights.UNPROVED),
+        (RunState.PLANNED, None, NOW + DAY, Verdict.OPEN, lights.NOT_BEGUN),
+        (RunState.PLANNED, None, NOW - DAY, Verdict.OPEN, lights.PASSED),
+        (RunState.CANCELLED, None, NOW - DAY, Verdict.MISSED, lights.CANCELLED),
+    ],
+)
+def test_the_light_says_the_worst_that_is_true(
+    state: RunState,
+    done: datetime | None,
+    deadline: datetime | None,
+    norm: Verdict,
+    wanted: lights.Judged,
+) -> None:
+    assert lights.judge(state, done, deadline, norm, NOW) == wanted
+
+
+def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:
+    found = charts.stacked({"a": 1_000_000, "b": 1, "c": 0, "d": 500_000})
+    assert [span.width for span in found.values()][1:3] == [4, 0]
+    assert sum(span.width for span in found.values()) == charts.WIDTH
+    assert found["d"].x == found["a"].width + 4
+    assert all(span.width == 0 for span in charts.stacked({"a": 0, "b": 0}).values())
+
+
+def test_a_course_of_time_has_a_round_scale() -> None:
+    found = charts.course({"sent": [0, 3, 7]}, 100, 50)
+    assert found.ticks[-1] == (0, 10)
+    assert found.lines[0].points == "0.0,50.0 50.0,35.0 100.0,15.0"
+    assert charts.course({"sent": []}).lines == []

@@ -1,0 +1,94 @@
+"""The audit: filtered, in parts, verified, exported; what people wrote is shown escaped."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import update
+
+from app import audit
+from app.db import Database
+from app.models import audit as table
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+
+
+@pytest.fixture
+def written(pages_db: Database) -> Database:
+    """Sixty acts of two people."""
+    for n in range(60):
+        who = "lan" if n % 2 else "mai (command line)"
+        pages_db.write(audit.note, who, "run.start" if n % 3 else "batch.import", f"run {n}", n=n)
+    pages_db.write(audit.note, "lan", "text.note", "x", said="<b>" + "d" * 200)
+    return pages_db
+
+
+def numbers(page: str) -> list[int]:
+    return [int(each) for each in re.findall(r'<th scope="row" class="n">(\d+)</th>', page)]
+
+
+def test_the_newest_come_first_and_the_rest_on_further_pages(written: Database, signed_in: In) -> None:
+    paper = signed_in("auditor")
+    last = written.read(audit.newest, 0, 1)[0].id
+    first = paper.get("/audit").text
+    assert numbers(first) == list(range(last, last - 50, -1))
+    further = re.findall(r'rel="next" href="([^"]+)"', first)[0].replace("&amp;", "&")
+    rest = paper.get(further).text
+    assert numbers(rest) == list(range(last - 50, 0, -1))
+    assert 'rel="next"' not in rest
+
+
+def test_acts_are_found_by_who_what_and_on_what(written: Database, signed_in: In) -> None:
+    paper = signed_in("auditor")
+    found = paper.get("/audit?who=lan&action=run.&subject=run+5").text
+    assert {int(n) for n in re.findall(r"<code>run (\d+)</code>", found)} == {5, 53, 55, 59}
+    assert 'value="run 5"' in found
+    assert "Không có dòng nào phù hợp." in text(paper.get("/audit?who=nobody").text)
+    assert paper.get("/audit?subject=100%25_").status_code == 200
+    assert numbers(paper.get("/audit?subject=%25").text) == []
+    page = paper.get("/audit?who=%22%3E%3Cscript%3E").text
+    assert "<script" not in page
+
+
+def test_a_filter_stays_on_the_further_pages(written: Database, signed_in: In) -> None:
+    paper = signed_in("auditor")
+    for _ in range(25):
+        written.write(audit.note, "lan", "run.start", "run 1")
+    page = paper.get("/audit?who=lan").text
+    further = re.findall(r'rel="next" href="([^"]+)"', page)[0].replace("&amp;", "&")
+    assert "who=lan" in further
+    rest = paper.get(further).text
+    assert numbers(rest)
+    assert "command line" not in rest
+
+
+def test_what_people_wrote_is_shown_escaped_and_folded_where_it_is_long(
+    written: Database, signed_in: In
+) -> None:
+    page = signed_in("auditor").get("/audit?action=text").text
+    assert "<b>d" not in page
+    assert "&lt;b&gt;d" in page
+    assert "<details><summary>xem</summary>" in page
+
+
+def test_the_chain_is_verified_and_a_changed_act_is_named(written: Database, signed_in: In) -> None:
+    paper = signed_in("auditor")
+    assert "nguyên vẹn, đủ chuỗi" in text(paper.get("/audit/verification").text)
+    written.write(lambda c: c.execute(update(table).where(table.c.id == 7).values(who="somebody else")))
+    said = text(paper.get("/audit/verification").text)
+    assert "Nhật ký không còn như khi được ghi." in said
+    assert "7" in said
+
+
+def test_every_act_is_exported_as_a_line(written: Database, signed_in: In) -> None:
+    answer = signed_in("auditor").get("/audit/acts.jsonl")
+    assert answer.headers["content-disposition"] == 'attachment; filename="loa-audit.jsonl"'
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    last = written.read(audit.newest, 0, 1)[0].id
+    assert [line["id"] for line in lines] == list(range(1, last + 1))
+    assert lines[1]["who"] == "lan"
+    assert len(lines[0]["hash"]) == 64

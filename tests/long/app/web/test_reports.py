@@ -1,0 +1,140 @@
+"""The pages of reports: figures with their levels, frozen once, compared, proved; each sees its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import Connection, update
+
+from app.db import Database
+from app.models import audiences, deliveries, report_files, run_batches, tallies
+from app.states import DeliveryState
+from tests.long.app.reports.scene import varied
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+
+
+@pytest.fixture
+def pages_db(pages_db: Database) -> Database:
+    varied(pages_db)
+    pages_db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))
+    return pages_db
+
+
+def freeze(paper: Paper, kind: str = "run", number: int = 1, at: str = "") -> str:
+    """Freezes by the page's form; where it leads."""
+    answer = paper.send(f"/reports/{kind}s/{number}", "/reports/freeze", kind=kind, id=number, at=at)
+    assert answer.status_code == 303, text(answer.text)
+    return str(answer.headers["location"])
+
+
+def test_the_list_leads_to_what_each_may_see(signed_in: In) -> None:
+    office = signed_in("auditor").get("/reports").text
+    assert all(f"/reports/{path}" in office for path in ("runs/1", "runs/2", "campaigns/1", "directives/1"))
+    assert "Chưa chốt báo cáo nào." in text(office)
+    own = signed_in("operator", "viettel").get("/reports").text
+    assert "/reports/runs/2" in own
+    assert not re.search("/reports/runs/1|/reports/directives", own)
+
+
+def test_a_run_is_shown_with_what_its_receipts_prove(signed_in: In) -> None:
+    paper = signed_in("auditor")
+    handset, operator = text(paper.get("/reports/runs/1").text), text(paper.get("/reports/runs/2").text)
+    assert "đo bằng biên nhận biên nhận mức máy" in handset
+    assert "số liệu tạm thời" in handset
+    assert "Biểu 4" in handset
+    assert "biên nhận mức tổng đài: nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
+    assert "không có biên nhận" in operator
+    assert "Chốt số liệu này" not in handset  # an auditor freezes nothing
+    assert "Biểu 5" in text(paper.get("/reports/campaigns/1").text)
+    assert "Biểu 5" in text(paper.get("/reports/directives/1").text)
+
+
+def test_a_cut_off_is_kept_to_and_a_wrong_one_told_at_its_field(signed_in: In) -> None:
+    paper = signed_in("auditor")
+    early = text(paper.get("/reports/runs/1?at=2024-01-28T08:00").text)
+    assert "Chốt số liệu lúc 08:00 28/01/2024" in early
+    for wrong in ("2999-01-01T00:00", "today"):
+        answer = paper.get(f"/reports/runs/1?at={wrong}")
+        assert answer.status_code == 422
+        assert f'value="{wrong}"' in answer.text
+
+
+def test_a_version_is_frozen_once_and_its_files_are_there(signed_in: In) -> None:
+    paper = signed_in("admin")
+    first = freeze(paper)
+    page = paper.get(first)
+    assert "Đã chốt bản số 1." in text(page.text)
+    assert freeze(paper) == first
+    assert "Bản số 1 đã chốt trước đó vẫn đúng số liệu." in text(paper.get(first).text)
+    for form in ("docx", "pdf", "xlsx", "csv", "json"):
+        (link,) = re.findall(rf'href="(/v1/reports/\d+/files/{form})"', page.text)
+        assert paper.get(link).status_code == 200
+    assert first in paper.get("/reports").text
+
+
+def test_versions_are_compared_and_proved(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    first = freeze(paper, at="2024-01-29T09:00")
+    second = freeze(paper)
+    said = text(paper.get(second).text)
+    (figures,) = re.findall(r"Biểu 1, đã nhận \(biên nhận máy\) (\d+) (\d+) \+(\d+)", said)
+    before, after, more = map(int, figures)
+    assert after - before == more > 0
+    assert "Biểu 1, đã nhận" in text(paper.get(f"{first}?against={second.rpartition('/')[2]}").text)
+    assert paper.get(f"{second}?against=99").status_code == 404
+    assert "nguyên vẹn" in text(paper.get(f"{second}?prove=true").text)
+    pages_db.write(lambda c: c.execute(update(report_files).values(content=b"other")))
+    assert "đã bị thay đổi" in text(paper.get(f"{second}?prove=true").text)
+
+
+def test_a_refused_freezing_is_told_on_the_page(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    freeze(paper)
+    refused = paper.send("/reports/runs/1", "/reports/freeze", kind="run", id=1, at="2024-01-29T09:00")
+    assert refused.status_code == 409
+    assert "bản mới không thể lùi về trước" in text(refused.text)
+    assert paper.send("/reports", "/reports/freeze", kind="village", id=1).status_code == 422
+
+
+def test_an_operator_freezes_its_own_and_finds_no_other(pages_db: Database, signed_in: In) -> None:
+    foreign = freeze(signed_in("admin"))
+    paper = signed_in("operator", "viettel")
+    assert paper.get(freeze(paper, number=2)).status_code == 200
+    for path in (foreign, "/reports/runs/1"):
+        assert paper.get(path).status_code == 404
+    for kind, number in (("run", 1), ("directive", 1)):
+        fields = {"kind": kind, "id": number}
+        assert paper.send("/reports/runs/2", "/reports/freeze", **fields).status_code == 404
+
+
+def test_a_carrier_that_has_stated_nothing_has_no_figures_yet(pages_db: Database, signed_in: In) -> None:
+    row = {"run_id": 2, "area_basis": "billing", "areas": [], "estimated": 1000}
+    pages_db.write(lambda c: c.execute(audiences.insert().values(row)))
+    page = signed_in("auditor").get("/reports/runs/2")
+    assert page.status_code == 200
+    assert "chưa báo số" in text(page.text)
+    assert 'href="/runs/2"' in page.text
+
+
+def test_figures_that_do_not_close_are_given_to_nobody(pages_db: Database, signed_in: In) -> None:
+    def spoil(c: Connection) -> None:
+        c.execute(update(tallies).where(tallies.c.run_id == 1).values(n=tallies.c.n + 1))
+
+    paper = signed_in("admin")
+    pages_db.write(spoil)
+    assert paper.get("/reports/runs/1").status_code == 500
+
+
+def test_signs_that_receipts_were_made_up_are_shown_to_the_office(pages_db: Database, signed_in: In) -> None:
+    early = update(deliveries).where(deliveries.c.state == int(DeliveryState.DELIVERED))
+    pages_db.write(lambda c: c.execute(early.values(done_at=deliveries.c.submitted_at - 3_600_000)))
+    office = text(signed_in("auditor").get("/reports/runs/1").text)
+    assert "Dấu hiệu biên nhận không thật" in office
+    assert "Được báo là đến trước khi gửi" in office
+    carrier = text(signed_in("operator", "vnpt").get("/reports/runs/1").text)
+    assert "Biểu 4" in carrier
+    assert "không thật" not in carrier

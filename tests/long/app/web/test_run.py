@@ -1,0 +1,236 @@
+"""A run's page: orders say what will happen and do it, for those who may; unknown ones; stated figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select, update
+
+from app.areas import Basis
+from app.campaigns import lifecycle
+from app.campaigns.audiences import Audience
+from app.campaigns.runs import Verb, open_to
+from app.db import Database
+from app.ledger.contract import Outcome
+from app.models import audit, campaigns, runs, statements, unknowns
+from app.states import RunState
+from app.web.scenes import followed
+from app.web.scenes.followed import Follow, Followed
+from app.web.scenes.pulse import Pulse
+from carriers.contract import Unknown
+from tests.app import world
+from tests.app.campaigns.rows import new_campaign
+from tests.app.world import World
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+
+
+@pytest.fixture
+def ready(pages_db: Database) -> World:
+    """An approved run of three that has not begun."""
+    found = world.build(pages_db, 3)
+    _set(pages_db, state="planned", started_at=None)
+    return found
+
+
+def _set(db: Database, **values: object) -> None:
+    db.write(lambda c: c.execute(update(runs).values(values)))
+
+
+def _state(db: Database) -> str:
+    return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
+
+
+def test_each_order_says_what_will_happen_and_then_does_it(ready: World, signed_in: In) -> None:
+    paper, db = signed_in("operator", "viettel"), ready.db
+    page = text(paper.get("/runs/1").text)
+    assert re.search(
+        r"3 người sẽ nhận 1 bản tin mỗi người\. (.* )?Xong khoảng \d\d:\d\d \d\d/\d\d/\d{4}\.", page
+    )
+    for order, state, said in (
+        ("start", "running", "Đợt gửi đã bắt đầu."),
+        ("pause", "paused", "Đợt gửi đã tạm dừng."),
+        ("resume", "running", "Đợt gửi chạy tiếp"),
+        ("cancel", "cancelling", "Đợt gửi đang được hủy."),
+    ):
+        (action,) = re.findall(rf'action="(/runs/1/{order}[^"]*)"', paper.get("/runs/1").text)
+        answer = paper.send("/runs/1", action)
+        assert (answer.status_code, _state(db)) == (303, state)
+        assert said in text(paper.get("/runs/1").text)
+    assert "Đợt gửi này không còn thao tác nào." in text(paper.get("/runs/1").text)
+    refused = paper.send("/campaigns", "/runs/1/start")
+    assert refused.status_code == 409
+    assert "Đợt gửi đang hủy; chỉ bắt đầu được khi đợt gửi chưa gửi." in text(refused.text)
+
+
+def test_others_see_and_do_no_more_than_their_role_may(ready: World, signed_in: In) -> None:
+    auditor = signed_in("auditor")
+    page = auditor.get("/runs/1").text
+    assert "/runs/1/start" not in page
+    assert "Người trực của nhà mạng hoặc quản trị viên điều hành" in text(page)
+    assert auditor.send("/runs/1", "/runs/1/start").status_code == 403
+    other = signed_in("operator", "vnpt")
+    for path in (
+        "/runs/1",
+        "/runs/1/unknown",
+        "/runs/1/events",
+        "/campaigns/1",
+        "/batches/1",
+        "/deliveries/1/1/2",
+    ):
+        assert other.get(path).status_code == 404
+    assert other.send("/lanes", "/runs/1/start").status_code == 404
+    assert _state(ready.db) == "planned"
+
+
+def test_a_forged_form_gives_no_order_and_a_draft_can_t_begin(pages_db: Database, signed_in: In) -> None:
+    campaign = pages_db.write(new_campaign)
+    held = Audience((), Basis.UNDIVIDED, 1000)
+    pages_db.write(lifecycle.add_held_run, campaign, "vnpt", held, "author")
+    paper = signed_in("admin")
+    assert "sau khi chiến dịch được phê duyệt" in text(paper.get("/runs/1").text)
+    assert paper.post("/runs/1/start", {"csrf": "x"}).status_code == 403
+    refused = paper.send("/runs/1", "/runs/1/start")
+    assert refused.status_code == 409
+    assert "chỉ bắt đầu gửi được sau khi được phê duyệt" in text(refused.text)
+
+
+def test_who_has_read_another_content_does_not_start_it(ready: World, signed_in: In) -> None:
+    paper = signed_in("operator", "viettel")
+    read = re.findall(r'action="(/runs/1/start[^"]*)"', paper.get("/runs/1").text)
+    assert [each.startswith("/runs/1/start?version=") for each in read] == [True]
+    ready.db.write(lambda c: c.execute(update(campaigns).values(version=campaigns.c.version + 1)))
+    late = paper.send("/runs/1", read[0])
+    assert (late.status_code, _state(ready.db)) == (412, "planned")
+    assert "Ai đó vừa thay đổi" in text(late.text)
+    now = re.findall(r'action="(/runs/1/start[^"]*)"', late.text)
+    assert now != read
+    assert (paper.send("/runs/1", now[0]).status_code, _state(ready.db)) == (303, "running")
+
+
+def test_the_turn_is_changed_and_a_wrong_one_stays_in_its_field(ready: World, signed_in: In) -> None:
+    paper = signed_in("admin")
+    refused = paper.send("/runs/1", "/runs/1/priority", priority="900")
+    assert refused.status_code == 422
+    assert 'value="900"' in refused.text
+    assert "Mức ưu tiên từ -100 đến 100" in text(refused.text)
+    assert paper.send("/runs/1", "/runs/1/priority", priority="7").status_code == 303
+    assert "Thứ tự ưu tiên trong các đợt gửi của nhà mạng: 7" in text(paper.get("/runs/1").text)
+
+
+def test_a_lower_rate_is_set_and_taken_back(ready: World, signed_in: In) -> None:
+    paper = signed_in("operator", "viettel")
+    refused = paper.send("/runs/1", "/runs/1/rate", segments_per_second="0")
+    assert refused.status_code == 422
+    assert "Muốn ngừng gửi một thời gian, hãy tạm dừng đợt gửi." in text(refused.text)
+    assert paper.send("/runs/1", "/runs/1/rate", segments_per_second="200").status_code == 303
+    assert "Tốc độ: nhiều nhất 200 bản tin/giây" in text(paper.get("/runs/1").text)
+    assert paper.send("/runs/1", "/runs/1/rate", segments_per_second="").status_code == 303
+    assert "Tốc độ: theo các kết nối của nhà mạng" in text(paper.get("/runs/1").text)
+
+
+@pytest.fixture
+def lost(pages_db: Database) -> World:
+    """A running run whose three answers were lost."""
+    found = world.build(pages_db, 3)
+    found.fan_out()
+    lease = found.claim()
+    assert lease is not None
+    outcomes = [Outcome(item, Unknown("no answer <in 30 s>")) for item in lease.items]
+    found.db.write(found.ledger.record, found.lane, lease, outcomes, None, 30.0)
+    return found
+
+
+def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: In) -> None:
+    paper, db = signed_in("operator", "viettel"), lost.db
+    assert "3 tin chưa rõ kết quả." in text(paper.get("/runs/1").text)
+    page = paper.get("/runs/1/unknown").text
+    assert "8491*****00" in page
+    assert "84912000000" not in page
+    assert "no answer &lt;in 30 s&gt;" in page
+    nobody = paper.send("/runs/1/unknown", "/runs/1/unknown/resend")
+    assert nobody.status_code == 422
+    silent = paper.send("/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2")
+    assert silent.status_code == 422
+    assert "lý do được lưu trong nhật ký" in text(silent.text)
+    assert db.read(lambda c: c.execute(select(unknowns.c.written_off_by)).scalars().all()) == [None] * 3
+    done = paper.send(
+        "/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2", reason="nhà mạng đã trả lời"
+    )
+    assert done.status_code == 303
+    assert "Đã khép lại: 1 tin." in text(paper.get("/runs/1").text)
+    detail = db.read(
+        lambda c: c.execute(select(audit.c.detail).order_by(audit.c.id.desc()).limit(1)).scalar_one()
+    )
+    assert detail == {"n": 1, "reason": "nhà mạng đã trả lời"}
+    assert paper.send("/runs/1/unknown", "/runs/1/unknown/resend", line="1-3").status_code == 303
+    assert "Đã đưa lại vào hàng đợi: 1 tin." in text(paper.get("/runs/1").text)
+    assert paper.send("/runs/1/unknown", "/runs/1/unknown/resend", all="1").status_code == 303
+    lost.check()
+
+
+def test_figures_of_a_carrier_that_sends_are_stated_field_by_field(pages_db: Database, signed_in: In) -> None:
+    campaign = pages_db.write(new_campaign)
+    held = Audience((), Basis.UNDIVIDED, 1000)
+    pages_db.write(lifecycle.add_held_run, campaign, "vnpt", held, "author")
+    _set(pages_db, state="running", started_at=1)
+    paper = signed_in("operator", "vnpt")
+    page = text(paper.get("/runs/1").text)
+    assert "Nhà mạng chưa báo số liệu." in page
+    assert "Toàn tỉnh." in page
+    good = {"eligible": "350.000", "sent": "346 000", "level": "handset", "received": "318000"}
+    good |= {"failed": "20000", "cutoff": "2024-02-21T17:00"}
+    for wrong, said in (
+        ({"sent": "400000"}, "Đã gửi 400000 trong 350000 thuê bao thuộc diện là không thể"),
+        ({"sent": "nhiều"}, "không phải số nguyên"),
+        ({"cutoff": "hôm qua"}, "Hãy nhập ngày giờ, ví dụ"),
+    ):
+        refused = paper.send("/runs/1", "/runs/1/statements", **(good | wrong))
+        assert refused.status_code == 422
+        assert said in text(refused.text)
+        assert 'aria-invalid="true"' in refused.text
+    assert paper.send("/runs/1", "/runs/1/statements", **good).status_code == 303
+    shown = text(paper.get("/runs/1").text)
+    assert "Phiên bản 1, số liệu chốt lúc 17:00 21/02/2024" in shown
+    assert "318.000 91,9 %" in shown
+    again = paper.send("/runs/1", "/runs/1/statements", **good)
+    assert again.status_code == 422  # a correction says why
+    ended = paper.send("/runs/1", "/runs/1/end", at="2024-02-07T17:30")
+    assert (ended.status_code, _state(pages_db)) == (303, "sent")
+    assert pages_db.read(lambda c: c.execute(select(statements.c.version)).scalars().all()) == [1]
+
+
+def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, signed_in: In) -> None:
+    paper, db = signed_in("operator", "viettel"), ready.db
+    (shape,) = re.findall(r'data-shape="(\w+)"', paper.get("/runs/1").text)
+    of = Followed(1, 1, "viettel")
+    picture = db.read(Follow(Pulse()), [of, Followed(1, None, "vnpt"), Followed(9)])
+    assert f'"shape":"{shape}"'.encode() in picture[of].body
+    assert not picture[of].over
+    assert (
+        picture[Followed(1, None, "vnpt")].body
+        == b'{"shape":"%s","runs":{}}' % followed.shape("approved", []).encode()
+    )
+    assert Followed(9) not in picture
+    _set(db, state="cancelled")
+    last = db.read(Follow(Pulse()), [of])[of]
+    assert last.over
+    assert paper.get("/runs/1/events", Last_Event_ID=last.tag).status_code == 204
+    assert "data-stream" not in paper.get("/runs/1").text
+
+
+@pytest.mark.parametrize(
+    ("state", "held", "verbs"),
+    [
+        (RunState.PLANNED, False, [Verb.START, Verb.CANCEL]),
+        (RunState.RUNNING, False, [Verb.PAUSE, Verb.CANCEL]),
+        (RunState.RUNNING, True, [Verb.END, Verb.CANCEL]),
+        (RunState.PAUSED, False, [Verb.RESUME, Verb.CANCEL]),
+        (RunState.FINISHED, False, []),
+    ],
+)
+def test_what_can_be_asked_of_a_run(state: RunState, held: bool, verbs: list[Verb]) -> None:
+    assert open_to(state, held) == verbs

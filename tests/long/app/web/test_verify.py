@@ -1,0 +1,63 @@
+"""The public page: in the look of the others, in both languages, without sign-in and without a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import update
+
+from app.db import Database
+from app.models import campaigns, runs
+from tests.app.world import build
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+TEXT = "Canh giac lua dao: khong doc ma OTP cho nguoi la, bao cong an gan nhat"
+
+
+@pytest.fixture
+def citizen(pages_db: Database, paper: Paper) -> Paper:
+    """Nobody that Loa knows; one text is being sent since 29-01-2024."""
+    build(pages_db, 1)
+    pages_db.write(lambda c: c.execute(update(campaigns).values(texts={"": TEXT})))
+    pages_db.write(lambda c: c.execute(update(runs).values(started_at=1_706_493_600_000, ended_at=None)))
+    return paper
+
+
+def test_it_looks_like_the_other_pages_and_asks_for_no_sign_in_and_no_number(citizen: Paper) -> None:
+    page = citizen.get("/verify")
+    assert page.status_code == 200
+    assert "loa.css" in page.text
+    assert "/sign-in" not in page.text
+    assert page.text.count("<input") == 1  # where the switch of languages leads
+    assert "Không cần nhập số điện thoại." in text(page.text)
+    assert citizen.cookies == {}
+
+
+def test_a_genuine_text_is_told_with_sender_and_days(citizen: Paper) -> None:
+    said = text(citizen.post("/verify", {"text": f"(TB) {TEXT}"}).text)
+    assert "Đúng từng chữ" in said
+    assert "tên người gửi CA SONLA, từ 29/01/2024 đến nay" in said
+
+
+def test_it_speaks_english_by_the_switch(citizen: Paper) -> None:
+    switched = citizen.post("/language", {"language": "en", "next": "/verify"})
+    assert switched.headers["location"] == "/verify"
+    assert "Is this message genuine?" in text(citizen.get("/verify").text)
+    page = citizen.post("/verify", {"text": f"{TEXT} tai trang-la.xyz"}).text
+    assert "WARNING" in page
+    assert "<ins>tai trang-la.xyz</ins>" in page
+    assert "sender ID CA SONLA, since 29 Jan 2024" in text(page)
+    assert "No text that was sent is like this." in text(citizen.post("/verify", {"text": "khac"}).text)
+    assert "2000 characters" in text(citizen.post("/verify", {"text": ""}).text)
+
+
+def test_what_was_pasted_is_not_repeated_in_the_form(citizen: Paper) -> None:
+    page = citizen.post("/verify", {"text": "goi so 0912345678 ngay"}).text
+    assert "0912345678" not in page
+    assert citizen.cookies == {}
+
+
+def test_who_has_signed_in_may_look_too(citizen: Paper, signed_in: In) -> None:
+    assert "Tin nhắn này có thật không?" in text(signed_in("operator", "vnpt").get("/verify").text)

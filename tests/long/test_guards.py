@@ -1,0 +1,263 @@
+"""Guards: what every file must keep to, whoever wrote it."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from app import gate, schema
+from app.config import Settings
+from app.db import Database
+from app.main import create_app
+from app.problems import kinds
+from tests.app.client import Client
+from tests.engines import sqlite_alone
+from tests.trees import parsed
+
+database_url = sqlite_alone
+# All by one worker, which reads every file once.
+pytestmark = pytest.mark.xdist_group("guards")
+
+ROOT = Path(__file__).parent.parent.parent
+PRODUCT = ("app", "carriers")
+# What anybody may ask, and what they get who ask for nothing.
+OPEN_TO_ALL = {
+    "get /healthz": 200,
+    "get /readyz": 200,
+    "get /metrics": 200,
+    "post /v1/verify": 422,
+    "post /v1/session": 422,
+}
+# The command line's options are parameters by nature, so commands may have more of them.
+COMMANDS = ("command", "callback")
+ASKS_THE_TIME = {"time", "time_ns", "now", "utcnow", "today", "monotonic", "monotonic_ns", "perf_counter"}
+ROW_LOCKS = ("for update", "for no key update", "for share", "skip locked")
+TRANSACTIONS = {"begin", "begin_nested", "commit", "rollback"}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Source(NamedTuple):
+    """One file: its path from the root, its text and its tree."""
+
+    path: str
+    text: str
+    tree: ast.Module
+
+    def inside(self, *places: str) -> bool:
+        return any(self.path == place or self.path.startswith(place + "/") for place in places)
+
+
+@cache
+def sources(*folders: str) -> list[Source]:
+    found = []
+    for folder in folders:
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            text = file.read_text("utf-8")
+            found.append(Source(file.relative_to(ROOT).as_posix(), text, parsed(text)))
+    return found
+
+
+def functions(source: Source) -> Iterator[Function]:
+    return (node for node in ast.walk(source.tree) if isinstance(node, Function))
+
+
+def length(function: Function) -> int:
+    """Lines of code: neither the docstring nor the decorators count."""
+    last, body = function.end_lineno or function.lineno, function.body
+    docstring = ast.get_docstring(function, clean=False)
+    if docstring is None:
+        return last - function.lineno + 1
+    return last - function.lineno + 1 - ((body[0].end_lineno or 0) - body[0].lineno + 1)
+
+
+def parameters(function: Function) -> int:
+    arguments = function.args
+    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return len([each for each in every if each.arg not in ("self", "cls")])
+
+
+def is_command(function: Function) -> bool:
+    """Whether typer makes a command of it."""
+    calls = (each.func for each in function.decorator_list if isinstance(each, ast.Call))
+    return any(isinstance(each, ast.Attribute) and each.attr in COMMANDS for each in calls)
+
+
+def strings(source: Source) -> Iterator[tuple[int, str]]:
+    """Every string that is no docstring, with its line."""
+    alone = {id(node.value) for node in ast.walk(source.tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node.lineno, node.value
+
+
+def calls(source: Source) -> Iterator[tuple[int, str, str]]:
+    """Line, object and method of every call of a method."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            yield node.lineno, ast.unparse(node.func.value), node.func.attr
+
+
+def test_there_is_something_to_guard() -> None:
+    assert len(sources(*PRODUCT)) > 20
+    assert sum(1 for source in sources(*PRODUCT) for _ in functions(source)) > 100
+
+
+def test_only_db_begins_and_commits() -> None:
+    guilty = [
+        f"{source.path}:{line} {owner}.{method}()"
+        for source in sources("app")
+        if not source.inside("app/db.py")
+        for line, owner, method in calls(source)
+        if method in TRANSACTIONS
+    ]
+    guilty += [
+        f"{source.path}:{line} {text!r}"
+        for source in sources("app")
+        if not source.inside("app/db.py")
+        for line, text in strings(source)
+        if text.strip().upper().split(" ")[0].rstrip(";") in ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT")
+    ]
+    assert guilty == []
+
+
+def test_only_the_ledger_locks_rows() -> None:
+    guilty = [
+        f"{source.path}:{line}"
+        for source in sources("app")
+        if not source.inside("app/ledger")
+        for line, text in [
+            *((line, text.lower()) for line, text in strings(source)),
+            *((line, "skip locked") for line, _, method in calls(source) if method == "with_for_update"),
+        ]
+        if any(lock in text for lock in ROW_LOCKS)
+    ]
+    assert guilty == []
+
+
+def test_only_the_clock_asks_the_time() -> None:
+    guilty = [
+        f"{source.path}:{line} {owner}.{method}()"
+        for source in sources("app")
+        if not source.inside("app/clock.py")
+        for line, owner, method in calls(source)
+        if method in ASKS_THE_TIME and owner.rpartition(".")[2] in ("time", "datetime", "date")
+    ]
+    guilty += [
+        f"{source.path} imports from time"
+        for source in sources("app")
+        if not source.inside("app/clock.py")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "time"
+    ]
+    assert guilty == []
+
+
+def test_nothing_asserts_in_the_product() -> None:
+    guilty = [
+        f"{source.path}:{node.lineno}"
+        for source in sources(*PRODUCT)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Assert)
+    ]
+    assert guilty == []
+
+
+def test_nothing_catches_every_exception() -> None:
+    guilty = [
+        f"{source.path}:{node.lineno}"
+        for source in sources(*PRODUCT)
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ExceptHandler)
+        and (node.type is None or {"Exception", "BaseException"} & set(ast.unparse(node.type).split(", ")))
+    ]
+    # The lane's submit alone may: a bug of an adapter must not be taken for an answer.
+    assert [place for place in guilty if not place.startswith("app/dispatch/")] == []
+
+
+def test_the_form_of_a_page_that_takes_a_file_is_asked_for_its_token_before_the_file() -> None:
+    pages = {
+        function.name
+        for source in sources("app/web")
+        for function in functions(source)
+        if any(
+            isinstance(node, ast.Attribute) and ast.unparse(node) == "uploads.taken"
+            for node in ast.walk(function)
+        )
+    }
+    assert pages == set(gate._STREAMED)
+
+
+# A migration is a frozen list of tables, not code that anybody changes: its length is that of the list.
+@pytest.mark.parametrize("folder", ["app", "carriers", "tests"])
+def test_functions_and_files_are_short(folder: str) -> None:
+    long_functions = [
+        f"{source.path}:{each.lineno} {each.name} has {length(each)} lines"
+        for source in sources(folder)
+        for each in functions(source)
+        if length(each) > 40
+    ]
+    long_files = [
+        f"{source.path} has {lines} lines"
+        for source in sources(folder)
+        if (lines := len(source.text.splitlines())) > 400
+    ]
+    assert long_functions + long_files == []
+
+
+def test_functions_have_six_parameters_at_most() -> None:
+    guilty = [
+        f"{source.path}:{each.lineno} {each.name} has {parameters(each)}"
+        for source in sources(*PRODUCT)
+        for each in functions(source)
+        if parameters(each) > 6 and not is_command(each)
+    ]
+    assert guilty == []
+
+
+def test_most_functions_are_very_short() -> None:
+    lengths = sorted(length(each) for source in sources(*PRODUCT) for each in functions(source))
+    files = [len(source.text.splitlines()) for source in sources(*PRODUCT) if source.text.strip()]
+    print(f"median file {statistics.median(files)} lines, median function {statistics.median(lengths)}")
+    assert statistics.median(lengths) <= 8
+    assert lengths[len(lengths) * 9 // 10] <= 25
+
+
+def test_every_module_says_its_job_in_a_sentence() -> None:
+    silent = [
+        source.path
+        for source in sources(*PRODUCT, "migrations")
+        if source.text.strip() and not (ast.get_docstring(source.tree) or "").strip()
+    ]
+    assert silent == []
+
+
+def test_every_kind_of_error_has_its_section() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    sections = {line.removeprefix("## ").strip() for line in page.splitlines() if line.startswith("## ")}
+    assert {kind.slug for kind in kinds()} <= sections
+
+
+def test_models_and_migrations_agree(db: Database) -> None:
+    assert schema.differences(db) == []
+
+
+def test_every_route_wants_credentials(db: Database) -> None:
+    guarded, application = 0, create_app(Settings(), db)
+    with Client(application) as stranger:
+        for path, operations in application.openapi()["paths"].items():
+            for method in operations:
+                answer = stranger.request(method.upper(), path.replace("{", "").replace("}", ""))
+                if (operation := f"{method} {path}") in OPEN_TO_ALL:
+                    assert answer.status_code == OPEN_TO_ALL[operation], operation
+                else:
+                    # Webhooks have credentials of their own, and don't say which links there are.
+                    wanted = 403 if path.startswith("/webhooks/") else 401
+                    assert answer.status_code == wanted, f"{method} {path} answers {answer.status_code}"
+                    guarded += 1
+    assert guarded > 20

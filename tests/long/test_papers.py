@@ -1,0 +1,250 @@
+"""Papers stay true: commands, targets, links, settings and places that they name are those of the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import typer
+import yaml
+
+from app.cli import app as commands
+from app.config import LinkSettings, Settings, load
+from app.db import Database
+from app.main import create_app
+from carriers import registry
+from carriers.contract import ReceiptLevel
+from carriers.mobifone.settings import MobifoneSettings
+from carriers.smpp.settings import SmppSettings
+
+ROOT = Path(__file__).parent.parent.parent
+PAPERS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "carriers/README.md", ROOT / "messages/README.md"]
+)
+MINIMUM = {"README.md", "README.vi.md", "CONTRIBUTING.md", "DECISIONS.md", "SECURITY.md", "CHANGELOG.md"}
+PLACEHOLDER = re.compile(r"[A-Z][A-Z_:]*|\d.*|\.\.\.|.*\.(csv|xlsx|json)|/.*")
+
+
+def text(path: str) -> str:
+    return (ROOT / path).read_text("utf-8")
+
+
+def code(paper: str) -> Iterator[str]:
+    """Every line of code blocks, continued lines joined and comments dropped, and every code span."""
+    blocks = re.compile(r"^ *```.*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+    for block in blocks.findall(paper):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield re.sub(r"\s#.*", "", line).strip()
+    yield from re.findall(r"`([^`\n]+)`", blocks.sub("", paper))
+
+
+def rows(paper: str) -> dict[str, list[str]]:
+    """The tables' rows by what stands in code in their first cell; the other cells."""
+    found = {}
+    for line in paper.splitlines():
+        first, *others = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
+        if line.startswith("| `"):
+            found[first.strip("` ")] = others
+    return found
+
+
+def name(paper: Path) -> str:
+    return paper.relative_to(ROOT).as_posix()
+
+
+each_paper = pytest.mark.parametrize("paper", [pytest.param(paper, id=name(paper)) for paper in PAPERS])
+
+
+def test_no_paper_is_missing() -> None:
+    assert {name(paper) for paper in PAPERS} >= MINIMUM
+
+
+@each_paper
+def test_every_link_leads_somewhere(paper: Path) -> None:
+    dead = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", paper.read_text("utf-8")):
+        place, _, section = target.partition("#")
+        if re.match(r"[a-z]+:", target):
+            continue
+        file = (paper.parent / place).resolve() if place else paper
+        if not file.exists() or (section and section not in sections(file)):
+            dead.append(target)
+    assert dead == []
+
+
+@cache
+def sections(file: Path) -> set[str]:
+    """The anchors of a paper's headings."""
+    headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+@each_paper
+def test_every_target_of_make_exists(paper: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", text("Makefile"), re.MULTILINE))
+    named = {each for line in code(paper.read_text("utf-8")) for each in re.findall(r"\bmake ([a-z]+)", line)}
+    assert named <= targets
+
+
+@each_paper
+def test_every_command_exists_with_its_options(paper: Path) -> None:
+    wrong = [line for line in code(paper.read_text("utf-8")) if (said := loa_words(line)) and not known(said)]
+    assert wrong == []
+
+
+def loa_words(line: str) -> list[str]:
+    """What follows `loa` where the line is such a command, maybe behind variables; else nothing."""
+    found = re.match(r"(?:[A-Z_]+=\S+ )*(?:\S*/)?loa +(.+)", line)
+    return shlex.split(found[1]) if found else []
+
+
+def known(words: list[str]) -> bool:
+    """Whether the commands go as deep as the words say, and take the options that they name."""
+    command: click.Command = typer.main.get_command(commands)
+    words = words[2:] if words[0] == "--server" else words
+    while isinstance(subcommands := getattr(command, "commands", None), Mapping) and words:
+        if words[0] not in subcommands:
+            return bool(PLACEHOLDER.fullmatch(words[0]))
+        command, words = subcommands[words[0]], words[1:]
+    options = {option for each in command.params for option in [*each.opts, *each.secondary_opts]}
+    if command.context_settings.get("ignore_unknown_options"):
+        options = simulator_options(str(command.name))
+    said = {word.partition("=")[0] for word in words if word.startswith("--")}
+    return said <= options | {"--help"}
+
+
+@cache
+def simulator_options(simulator: str) -> set[str]:
+    """Each simulator has a parser of its own."""
+    arguments = [sys.executable, "-m", "app.cli", "simulate", simulator, "--help"]
+    said = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"--[a-z0-9-]+", said))
+
+
+@pytest.mark.parametrize(
+    ("line", "right"),
+    [
+        ("loa run start 1", True),
+        ("loa run begin 1", False),
+        ("loa run show 1 --jason", False),
+        ("LOA_DATA=x loa verify --json", True),
+        ("loa simulate smsc --port 2775", True),
+        ("loa simulate smsc --prot 2775", False),
+        ("loa simulate mobifone --session-age-s 60", True),
+        ("loa simulate smsc --session-age-s 60", False),
+        ("loa conquer", False),
+        ("loa --server https://loa.example.vn run list", True),
+        ("loa --server https://loa.example.vn run begin", False),
+    ],
+)
+def test_a_wrong_command_would_be_found(line: str, right: bool) -> None:
+    assert known(loa_words(line)) is right
+
+
+def test_every_setting_is_documented_with_its_variable_and_default() -> None:
+    told = rows(text("docs/operations.md"))
+    for field, info in Settings.model_fields.items():
+        variable, default, *_ = told[field]
+        assert variable.strip("`").startswith(f"LOA_{field.upper()}"), field
+        if field != "links":
+            assert default.strip("`") == ("none" if info.default is None else str(info.default)), field
+    for field, info in LinkSettings.model_fields.items():
+        assert (told[field][0] == "required") is info.is_required(), field
+
+
+@pytest.mark.parametrize(("page", "settings"), [("smpp", SmppSettings), ("mobifone", MobifoneSettings)])
+def test_every_setting_of_a_link_is_documented_with_its_default(page: str, settings: type[Any]) -> None:
+    told = rows(text(f"docs/carriers/{page}.md").partition("\n## Settings")[2].partition("\n## ")[0])
+    for field in fields(settings):
+        assert told[field.name][0].strip("`") == default_of(field), field.name
+    assert set(told) == {field.name for field in fields(settings)}
+
+
+def default_of(field: Field[Any]) -> str:
+    """A default as people write it in the settings file."""
+    if field.default_factory is not MISSING:
+        return "none"
+    match field.default:
+        case value if value is MISSING:
+            return "required"
+        case "":
+            return "none"
+        case bool(value):
+            return str(value).lower()
+        case ReceiptLevel() as level:
+            return level.name.lower()
+        case value:
+            return str(value).removeprefix("UTC")
+
+
+def test_every_path_of_the_api_page_exists(sqlite_url: str) -> None:
+    db = Database(sqlite_url)
+    try:
+        described = create_app(Settings(), db).openapi()["paths"]
+    finally:
+        db.close()
+    there = {
+        (verb.upper(), re.sub(r"{\w+}", "{id}", path)) for path, verbs in described.items() for verb in verbs
+    }
+    named = re.findall(r"\b(GET|POST|PUT|DELETE)\s+(/[a-z/{}0-9-]+)", text("docs/api.md"))
+    assert len(named) > 10
+    assert {(verb, "/v1" + re.sub(r"\d+|{\w+}", "{id}", path)) for verb, path in named} <= there
+
+
+def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    links = tomllib.loads(text("loa.example.toml"))["links"]
+    monkeypatch.setenv("LOA_CONFIG", str(ROOT / "loa.example.toml"))
+    for link in links:
+        monkeypatch.setenv(f"LOA_LINKS__{link.upper()}__PASSWORD", "invented")
+    settings = load()
+    built = [registry.build(link.kind, link.options(name)) for name, link in settings.links.items()]
+    assert sorted(each.name for each in built) == sorted(links)
+    assert {link.carrier for link in settings.links.values()} == {"viettel", "vnpt", "mobifone"}
+
+
+def test_every_place_of_the_readmes_map_exists() -> None:
+    plan = re.search(r"## Map\n```\n(.*?)```", text("README.md"), re.DOTALL)
+    assert plan is not None
+    top = ""
+    for line in plan[1].splitlines():
+        for place in re.findall(r"(?:^| {2,}|(?<=/) )([a-z]+)/", line):
+            top = place if line.startswith(place) else top
+            assert (ROOT / top / ("" if place == top else place)).is_dir(), f"{top}/{place}"
+
+
+def test_the_readme_follows_one_sms_through_functions_that_exist() -> None:
+    table = text("README.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
+    steps = re.findall(r"^\|[^|]+\| `(\S+)` \| `(\w+)` \|", table, re.MULTILINE)
+    assert len(steps) >= 10
+    for file, function in steps:
+        assert re.search(rf"\bdef {function}\(", text(file)), f"{file} has no {function}"
+
+
+def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
+    services = yaml.safe_load(text("compose.yaml"))["services"]
+    own = {key: each for key, each in services.items() if each.get("image") == "loa"}
+    assert set(own) == {"migrate", "api", "worker"}
+    for service in own.values():
+        assert known(service["command"])
+        named = {each.removeprefix("LOA_").lower().partition("__")[0] for each in service["environment"]}
+        assert named <= {*Settings.model_fields, "config", "secrets_dir"}
+        assert set(service["secrets"]) <= {f"loa_{field}" for field in Settings.model_fields}
+        assert service["read_only"] is True
+
+
+def test_hooks_run_tools_of_the_virtual_environment() -> None:
+    hooks = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"][0]["hooks"]
+    lint = text("Makefile").partition("\nlint:")[2].partition("\n\n")[0]
+    for hook in hooks:
+        tool = hook["entry"].split()[0].removeprefix(".venv/bin/")
+        assert f"$(BIN)/{tool}" in lint
