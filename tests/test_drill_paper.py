@@ -37,6 +37,7 @@ def test_what_shows_it_exists_or_is_said_to_be_missing(number: str, by: str) -> 
     for name in tests:
         file, _, function = name.partition("::")
         places = [ROOT / "tests" / folder / file for folder in ("", "app", "long", "long/app")]
+        places.append(ROOT / "tests" / "prove" / Path(file).name)
         found = [place for place in places if place.is_file()]
         assert found, f"{number}: no {file}"
         assert f"test_{function}" in functions(found[0]), f"{number}: no test {function} in {file}"

@@ -80,7 +80,7 @@ _FOLD = """
         ON CONFLICT ({key}) WHERE folded{only} DO UPDATE
        SET n = t.n + excluded.n, segments = t.segments + excluded.segments
 """
-_KEY = "run_id, state, reason, batch_id"
+_KEY = "run_id, state, reason, batch_id, campaign_id"
 
 
 def folds(new: str) -> tuple[str, str]:

@@ -45,14 +45,14 @@ tallies = Table(
     ),
     Index(
         "ix_tallies_folded",
-        *("run_id", "state", "reason", "batch_id", "area"),
+        *("run_id", "state", "reason", "batch_id", "campaign_id", "area"),
         unique=True,
         sqlite_where=text("folded"),
         info=on_postgresql(where="folded"),
     ),
     Index(
         "ix_tallies_folded_nowhere",
-        *("run_id", "state", "reason", "batch_id"),
+        *("run_id", "state", "reason", "batch_id", "campaign_id"),
         unique=True,
         sqlite_where=text("folded AND area IS NULL"),
         info=on_postgresql(where="folded AND area IS NULL"),

@@ -17,7 +17,7 @@ def upgrade() -> None:
         "tallies", sa.Column("folded", sa.Boolean(), nullable=False, server_default=sa.text("false"))
     )
     _index("ix_tallies_new", "tallies", ["run_id"], "NOT folded")
-    key = ["run_id", "state", "reason", "batch_id"]
+    key = ["run_id", "state", "reason", "batch_id", "campaign_id"]
     _index("ix_tallies_folded", "tallies", [*key, "area"], "folded", unique=True)
     _index("ix_tallies_folded_nowhere", "tallies", key, "folded AND area IS NULL", unique=True)
     op.drop_index("ix_chunks_open", "chunks")

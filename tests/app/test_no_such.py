@@ -43,7 +43,9 @@ def test_nothing_is_missing_without_a_remedy() -> None:
         if isinstance(call, ast.Call) and ast.unparse(call.func) == "NotFound" and call.args
     ]
     assert len(found) > 3
-    assert [each for each in found if not REMEDY.search(each[1]) and each[0] != "errors.py"] == []
+    # A door that is closed to all but monitors is for others what an unknown address is (app/health.py).
+    own = {"errors.py", "health.py"}
+    assert [each for each in found if not REMEDY.search(each[1]) and each[0] not in own] == []
 
 
 @pytest.mark.parametrize("place", ["runs/9", "batches/9", "campaigns/9", "campaigns/9/events", "reports/9"])

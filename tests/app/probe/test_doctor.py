@@ -59,7 +59,7 @@ def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, t
     again.close()
     found = bad(list(ledger(settings)))
     assert any("viettel-1 is halted: Wrong password. `loa lane resume`" in each for each in found)
-    assert any(each.startswith("audit: Row 1 (x by Mallory) was changed") for each in found)
+    assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory) was changed") for each in found)
 
 
 def test_a_server_that_may_lose_what_was_committed_is_named(new_postgresql_url: str, tmp_path: Path) -> None:
