@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from app.config import LinkSettings, Settings, WebhookSettings
 from app.db import Database
 from app.errors import SetupError
-from app.http.rates import Buckets
+from app.http.buckets import Buckets
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception
 from carriers import registry

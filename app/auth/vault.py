@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.errors import Away, Conflict
+
+if TYPE_CHECKING:  # a command that opens no secret does not wait for what opens them
+    from cryptography.fernet import Fernet
 
 NO_KEY = (
     "Second factors are kept sealed, and there is no key for that: set LOA_SECRET_KEY, or a secret file "
@@ -33,7 +35,7 @@ class Vault:
 
     def __init__(self, keys: Sequence[str] = (), open_air: bool = False, late_steps: int = 1) -> None:
         self.late_steps = late_steps
-        self._keys = [Fernet(key) for key in keys]
+        self._keys = [_fernet(key) for key in keys]
         self._open_air = open_air
 
     def seal(self, person_id: int, secret: str) -> str:
@@ -51,6 +53,8 @@ class Vault:
         """
         if self._open_air and not stored.startswith(_MARK):
             return stored
+        from cryptography.fernet import InvalidToken, MultiFernet
+
         try:
             told = MultiFernet(self._keys).decrypt(stored.removeprefix(_MARK)).decode() if self._keys else ""
         except InvalidToken:
@@ -68,11 +72,19 @@ class Vault:
         """Whether it is sealed with the present key; Conflict where there is none."""
         if not self._keys:
             raise Conflict(NO_KEY)
+        from cryptography.fernet import InvalidToken
+
         try:
             self._keys[0].decrypt(stored.removeprefix(_MARK))
         except InvalidToken:
             return False
         return stored.startswith(_MARK)
+
+
+def _fernet(key: str) -> Fernet:
+    from cryptography.fernet import Fernet
+
+    return Fernet(key)
 
 
 def vault_of(settings: Settings) -> Vault:

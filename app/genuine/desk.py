@@ -14,7 +14,7 @@ from app import clock
 from app.db import Database
 from app.genuine.compare import Finding, Known, Texts, Use, in_order
 from app.genuine.words import words
-from app.http.rates import Buckets, TooOften, subscriber
+from app.http.buckets import Buckets, TooOften, subscriber
 from app.models import campaigns, runs
 
 _FRESH_S = 10.0

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 
 from app import clock
 from app.db import Database
-from app.http.rates import Buckets, subscriber
+from app.http.buckets import Buckets, subscriber
 from app.ledger.contract import Arrival, Lane
 from app.models import lanes
 from app.receipts.inbox import Inbox

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from app import clock
 from app.api import Routes
 from app.errors import Away, Encoded, Forbidden, Invalid, TooLarge
-from app.http.rates import TooOften
+from app.http.buckets import TooOften
 from app.metrics import Metrics
 from app.receipts import described
 from app.receipts.peers import peer_of

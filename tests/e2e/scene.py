@@ -13,13 +13,12 @@ from sqlalchemy import Connection, insert, select, update
 from app import clock, seal
 from app.access.acts import NewPerson, add_person
 from app.auth.caller import at_keyboard
-from app.campaigns import lifecycle
+from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, Form
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.models import (
     addressees,
-    approvals,
     bad_lines,
     campaigns,
     deliveries,
@@ -262,8 +261,7 @@ def _history(c: Connection) -> None:
     bad = [{"batch_id": 2, "line": 500 + n, "reason": "too_short", "value": "091****"} for n in range(3)]
     c.execute(insert(bad_lines), bad)
     campaign = c.execute(select(campaigns).where(campaigns.c.id == 1)).one()
-    decided = {"campaign_id": 1, "digest": seal.digest(c, campaign), "decision": "approved", "at": begun}
-    c.execute(insert(approvals).values(decided | {"by": "Lò Văn Minh"}))
+    approval.write(c, 1, "Lò Văn Minh", digest=seal.digest(c, campaign), decision="approved", at=begun)
 
 
 def _outside(c: Connection) -> None:

@@ -11,7 +11,7 @@ from app.errors import AppError, Invalid
 from app.genuine import routes as genuine
 from app.genuine.advice import ADVICE, LONGEST
 from app.genuine.compare import Finding, Verdict
-from app.http.rates import TooOften
+from app.http.buckets import TooOften
 from app.web.show import Visit, Visiting, render
 from app.web.words import Said, say
 
