@@ -8,8 +8,8 @@ BIN    := $(VENV)/bin
 # What pip-audit has found; it writes nothing where it finds nothing, or gets no answer.
 FOUND  := build/weaknesses.txt
 N      ?= 30000
-# Many tests wait for processes, sockets and disks: with so many workers hardly a processor is idle.
-WORKERS ?= $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+# Tests of processes wait, so one more than there are processors; each costs fifteen seconds to collect.
+WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
 # The first level: what starts no process and takes no second.
 FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql"
 CARRIERS ?= smpp
@@ -56,7 +56,7 @@ prove: $(VENV)/.ready  ## hours: soaks, drills, millions, figures, every Python,
 	$(BIN)/python -m tests.prove $(PART)
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
-	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/e2e/test_all_pages.py -k "live or sign-in or overview or unknown"
+	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/prove/test_all_pages.py -k "live or sign-in or overview or unknown"
 
 lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
