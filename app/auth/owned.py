@@ -9,12 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import ColumnElement, Connection, Table, exists, select
+from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select
 
 from app import ids
 from app.auth.caller import Caller
 from app.errors import no_such
-from app.models import batches, campaigns, directives, frozen_reports, lanes, receipt_files, runs
+from app.models import (
+    api_keys,
+    attachments,
+    batches,
+    campaigns,
+    directives,
+    frozen_reports,
+    lanes,
+    people,
+    receipt_files,
+    runs,
+)
 
 # Parameter of a path -> what it is called, and the table in which it must be the carrier's own.
 RULES: Mapping[str, tuple[str, Table]] = {
@@ -37,6 +48,14 @@ def own_campaigns(carrier: str) -> ColumnElement[bool]:
 def own_directives(carrier: str) -> ColumnElement[bool]:
     """The letters behind these campaigns."""
     return exists().where(campaigns.c.directive_id == directives.c.id, own_campaigns(carrier))
+
+
+def own_attachments(carrier: str) -> ColumnElement[bool]:
+    """The scans that an account of this carrier has handed in: these it may read, and name as evidence."""
+    handed_in_by = attachments.c.created_by
+    keys = select(api_keys.c.name).where(api_keys.c.carrier == carrier)
+    persons = select(people.c.name).where(people.c.carrier == carrier)
+    return or_(handed_in_by.in_(keys), handed_in_by.in_(persons))
 
 
 def require_named(connection: Connection, caller: Caller, said: Mapping[str, str]) -> None:

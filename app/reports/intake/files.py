@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select
 
 from app import audit, clock
+from app.auth import owned
 from app.errors import Invalid, no_such
 from app.models import attachments
 from app.reports.papers import Attachment
@@ -58,12 +60,14 @@ def find(connection: Connection, sha256: str) -> Attachment | None:
     return None if row is None else Attachment(*row)
 
 
-def id_of(connection: Connection, sha256: str | None) -> int | None:
-    """The row of an attachment that was handed in before; Invalid for one that was not."""
+def id_of(connection: Connection, sha256: str | None, carrier: str | None) -> int | None:
+    """The row of an attachment that the caller may see; Invalid for any other, there or not.
+
+    carrier: that of an operator, None for who sees every carrier's.
+    """
     if sha256 is None:
         return None
-    query = select(attachments.c.id).where(attachments.c.sha256 == sha256)
-    found: int | None = connection.execute(query).scalar()
+    found: int | None = connection.execute(_seen(select(attachments.c.id), sha256, carrier)).scalar()
     if found is None:
         raise Invalid(
             "There is no attachment of this sha256; hand the file in first (POST /v1/attachments).",
@@ -72,10 +76,15 @@ def id_of(connection: Connection, sha256: str | None) -> int | None:
     return found
 
 
-def fetch(connection: Connection, sha256: str, only_by: str | None) -> tuple[Attachment, bytes]:
-    """An attachment with its bytes; NotFound, also for what another than `only_by` has handed in."""
-    query = select(attachments).where(attachments.c.sha256 == sha256)
-    row = connection.execute(query).first()
-    if row is None or only_by not in (None, row.created_by):
+def fetch(connection: Connection, sha256: str, carrier: str | None) -> tuple[Attachment, bytes]:
+    """An attachment with its bytes; NotFound for what is not there, and for what is not the carrier's."""
+    row: Row[Any] | None = connection.execute(_seen(select(attachments), sha256, carrier)).first()
+    if row is None:
         raise no_such("attachment", "of this sha256")
     return Attachment(row.sha256, row.name, row.media_type, row.size), bytes(row.content)
+
+
+def _seen(query: Select[Any], sha256: str, carrier: str | None) -> Select[Any]:
+    """One rule for reading a file and for naming it: what an operator may not read, it can't name."""
+    query = query.where(attachments.c.sha256 == sha256)
+    return query if carrier is None else query.where(owned.own_attachments(carrier))

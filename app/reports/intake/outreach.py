@@ -73,7 +73,10 @@ def _need(connection: Connection, directive_id: int, name: str) -> Addressee:
 
 
 def report(connection: Connection, directive_id: int, claim: OutreachClaim, who: str) -> Outreach:
-    """Keep what an addressee reports, as its next version; Invalid with a sentence for each fault."""
+    """Keep what an addressee reports, as its next version; Invalid with a sentence for each fault.
+
+    Nobody of a single carrier may (app/auth/roles.py), so every scan may be named.
+    """
     of = _need(connection, directive_id, claim.addressee)
     if of.kind is AddresseeKind.CARRIER:
         raise Invalid(
@@ -85,7 +88,7 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
     if found := list(faults(claim, Circumstances(clock.now_ms(), correcting=version > 1))):
         raise refusal(found)
     row: dict[str, Any] = {"addressee_id": of.id, "items": [asdict(item) for item in claim.items]}
-    row |= paper_columns(connection, claim.paper, version, who)
+    row |= paper_columns(connection, claim.paper, version, who, None)
     connection.execute(insert(outreach).values(row))
     detail = {"addressee": of.name, "version": version, "items": len(claim.items)}
     audit.note(connection, who, "outreach.reported", f"directive/{directive_id}", **detail)

@@ -66,8 +66,8 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
 
 @router.get("/attachments/{sha256}", response_class=Response, responses={200: {"content": {"*/*": {}}}})
 def get_attachment(sha256: str, db: Db, who: Who) -> Response:
-    """An attachment as it came; an operator of one carrier sees those that the same key has handed in."""
-    kept, content = db.read(files.fetch, sha256, who.name if who.carrier else None)
+    """An attachment as it came; an operator sees those that an account of its carrier has handed in."""
+    kept, content = db.read(files.fetch, sha256, who.carrier)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(kept.name)}"}
     return Response(content, media_type=kept.media_type, headers=headers)
 
@@ -135,7 +135,7 @@ def _kind(word: str | None) -> Kind:
 def _state(connection: Connection, run_id: int, claim: Claim, who: Caller) -> views.StatementView:
     stating.open_run(connection, run_id, who.carrier)
     stating.may_state(claim.kind, who.carrier)
-    return views.statement(stating.state(connection, run_id, claim, who.name))
+    return views.statement(stating.state(connection, run_id, claim, who.name, who.carrier))
 
 
 def _versions(connection: Connection, run_id: int, carrier: str | None) -> list[views.StatementView]:

@@ -37,9 +37,14 @@ def may_state(kind: Kind, carrier: str | None) -> None:
         )
 
 
-def state(connection: Connection, run_id: int, claim: Claim, who: str) -> Statement:
-    """Keep the claim as the run's next version; Invalid with a sentence for each fault."""
-    run = open_run(connection, run_id)
+def state(
+    connection: Connection, run_id: int, claim: Claim, who: str, carrier: str | None = None
+) -> Statement:
+    """Keep the claim as the run's next version; Invalid with a sentence for each fault.
+
+    carrier: the only one whose runs and scans the caller may see.
+    """
+    run = open_run(connection, run_id, carrier)
     if run.state == RunState.PLANNED:
         raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
     version = _next_version(connection, run_id)
@@ -54,7 +59,7 @@ def state(connection: Connection, run_id: int, claim: Claim, who: str) -> Statem
         "began_at": claim.began_ms,
         "ended_at": claim.ended_ms,
         "cutoff_at": claim.cutoff_ms,
-        **paper_columns(connection, claim.paper, version, who),
+        **paper_columns(connection, claim.paper, version, who, carrier),
     }
     connection.execute(insert(statements).values(row))
     detail = {"version": version, "kind": str(claim.kind), "sent": claim.figures.general.sent}
@@ -73,7 +78,9 @@ def _next_version(connection: Connection, run_id: int) -> int:
     return (connection.execute(last).scalar() or 0) + 1
 
 
-def paper_columns(connection: Connection, paper: PaperClaim, version: int, who: str) -> dict[str, Any]:
+def paper_columns(
+    connection: Connection, paper: PaperClaim, version: int, who: str, carrier: str | None
+) -> dict[str, Any]:
     """The columns that every paper has; two that come at once clash on the version, and one is refused."""
     now = clock.now_ms()
     return {
@@ -84,7 +91,7 @@ def paper_columns(connection: Connection, paper: PaperClaim, version: int, who: 
         "dated_on": paper.dated_on,
         "received_at": now if paper.received_ms is None else paper.received_ms,
         "note": paper.note,
-        "attachment_id": files.id_of(connection, paper.attachment),
+        "attachment_id": files.id_of(connection, paper.attachment, carrier),
         "at": now,
         "by": who,
     }

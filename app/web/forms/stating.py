@@ -58,4 +58,4 @@ def keep(connection: Connection, run_id: int, said: Claim, who: Caller) -> None:
     """The run's next version; Invalid with a sentence for each fault."""
     stating.open_run(connection, run_id, who.carrier)
     stating.may_state(said.kind, who.carrier)
-    stating.state(connection, run_id, said, who.name)
+    stating.state(connection, run_id, said, who.name, who.carrier)

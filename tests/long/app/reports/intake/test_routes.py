@@ -148,6 +148,46 @@ def test_a_carriers_own_operator_states_and_does_not_enter_by_hand(operator: Cli
     assert operator.post(URL, json=body(kind="manual", attachment=sha256)).status_code == 403
 
 
+def _handed_in(by: Client, content: bytes, name: str = "a.pdf") -> str:
+    answer = by.post("/v1/attachments", files={"file": (name, content)})
+    assert (answer.status_code, answer.json()["name"]) == (201, name)
+    return str(answer.json()["sha256"])
+
+
+def _named(by: Client, sha256: str, db: Database) -> list[tuple[int, Any]]:
+    """What each place says that takes the sha256 of a scan, without what differs in every answer."""
+    workbook = {"file": ("f.xlsx", filled(FILLED, head=db.read(form.head, 2)))}
+    answers = (
+        by.post(URL, json=body(attachment=sha256)),
+        by.post("/v1/runs/2/statement-form", files=workbook, data={"attachment": sha256}),
+    )
+    return [(each.status_code, each.json().get("errors")) for each in answers]
+
+
+def test_another_s_scan_can_be_named_no_more_than_one_that_nobody_handed_in(
+    client: Client, operator: Client, other: Client, db: Database
+) -> None:
+    held(db)
+    nobodys = _named(operator, "0" * 64, db)
+    assert [status for status, _ in nobodys] == [422, 422]
+    for by, content in ((other, PDF + b"vnpt"), (client, PDF + b"office")):
+        sha256 = _handed_in(by, content)
+        assert _named(operator, sha256, db) == nobodys
+        assert operator.get(f"/v1/attachments/{sha256}").status_code == 404
+    assert db.read(stated.latest, 2) is None
+
+
+def test_a_colleagues_scan_of_the_same_carrier_is_read_and_named(
+    application: FastAPI, operator: Client, db: Database
+) -> None:
+    held(db)
+    with Client(application, db.write(create_key, "viettel night", "operator", "viettel")) as colleague:
+        sha256 = _handed_in(colleague, PDF)
+    assert operator.get(f"/v1/attachments/{sha256}").content == PDF
+    made = operator.post(URL, json=body(attachment=sha256))
+    assert (made.status_code, made.json()["paper"]["attachment"]["sha256"]) == (201, sha256)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "status"),
     [
