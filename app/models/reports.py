@@ -61,18 +61,20 @@ tallies = Table(
 
 # ---- figures that no receipt measured, and what the other addressees report ------------------------------
 
-# Scans and papers behind such figures, in the database, so that one backup has both; one row for each file.
+# Scans and papers behind such figures, in the database, so that one backup has both. One row for each account
+# that has handed a file in, with its own name for it: nobody is told what another calls the same bytes.
 attachments = Table(
     "attachments",
     metadata,
     new_id(),
-    Column("sha256", String(64), nullable=False, unique=True),
+    Column("sha256", String(64), nullable=False),
     Column("name", String(200), nullable=False),
     Column("media_type", String(40), nullable=False),
     Column("size", Integer, nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
+    UniqueConstraint("sha256", "created_by"),
 )
 
 

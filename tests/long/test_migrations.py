@@ -116,6 +116,27 @@ def test_a_partition_is_no_difference(db: Database) -> None:
     assert schema.differences(db) == []
 
 
+def test_scans_of_each_account_go_down_to_one_and_what_names_them_goes_along(db: Database) -> None:
+    def second(c: Connection) -> None:
+        scan = {each.name: _value(each) for each in metadata.tables["attachments"].columns}
+        c.execute(insert(metadata.tables["attachments"]).values(scan | {"id": 2, "created_by": "another"}))
+        c.execute(text("UPDATE statements SET attachment_id = 2"))
+
+    def found(c: Connection) -> list[list[int]]:
+        named = "SELECT attachment_id FROM statements", "SELECT attachment_id FROM outreach"
+        kept = "SELECT id FROM attachments ORDER BY id"
+        return [list(c.execute(text(query)).scalars().all()) for query in (*named, kept)]
+
+    db.write(ledger_for(db).open_campaign, 1)
+    for table in metadata.sorted_tables:
+        db.write(_fill, table)
+    db.write(second)
+    assert db.read(found) == [[2], [1], [1, 2]]
+    for to, go in (("0021", command.downgrade), ("head", command.upgrade)):
+        db.write(lambda c, to=to, go=go: go(schema._config(c), to))
+        assert db.read(found) == [[1], [1], [1]]
+
+
 def test_who_has_given_keys_and_passwords_is_read_from_the_audit(db: Database) -> None:
     config = schema._config
     db.write(lambda c: command.downgrade(config(c), "0009"))

@@ -1,4 +1,4 @@
-"""Scans and papers behind figures: PDF, PNG or JPEG by their first bytes, kept once, by their hash."""
+"""Scans and papers behind figures: PDF, PNG or JPEG by their first bytes, once for each account."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, case, insert, select
 
 from app import audit, clock
 from app.auth import owned
@@ -20,11 +20,11 @@ _NAME_LENGTH = 200
 
 
 def keep(connection: Connection, path: Path, file: File, who: str) -> Attachment:
-    """Keep a file that has come in whole; the same bytes again are the same attachment.
+    """Keep a file that has come in whole; the same bytes again by the same account are the same attachment.
 
     Invalid for another type than PDF, PNG and JPEG: the first bytes tell, not the name.
     """
-    found = find(connection, file.sha256)
+    found = _own(connection, file.sha256, who)
     if found is not None:
         return found
     content = path.read_bytes()
@@ -52,22 +52,22 @@ def _clean(name: str) -> str:
     return "".join(char if char.isprintable() else " " for char in name).strip()[:_NAME_LENGTH] or "file"
 
 
-def find(connection: Connection, sha256: str) -> Attachment | None:
-    """An attachment by its hash."""
+def _own(connection: Connection, sha256: str, who: str) -> Attachment | None:
+    """What this account has handed in already."""
     a = attachments.c
-    query = select(a.sha256, a.name, a.media_type, a.size).where(a.sha256 == sha256)
+    query = select(a.sha256, a.name, a.media_type, a.size).where(a.sha256 == sha256, a.created_by == who)
     row = connection.execute(query).first()
     return None if row is None else Attachment(*row)
 
 
-def id_of(connection: Connection, sha256: str | None, carrier: str | None) -> int | None:
+def id_of(connection: Connection, sha256: str | None, who: str, carrier: str | None) -> int | None:
     """The row of an attachment that the caller may see; Invalid for any other, there or not.
 
     carrier: that of an operator, None for who sees every carrier's.
     """
     if sha256 is None:
         return None
-    found: int | None = connection.execute(_seen(select(attachments.c.id), sha256, carrier)).scalar()
+    found: int | None = connection.execute(_seen(select(attachments.c.id), sha256, who, carrier)).scalar()
     if found is None:
         raise Invalid(
             "There is no attachment of this sha256; hand the file in first (POST /v1/attachments).",
@@ -76,15 +76,19 @@ def id_of(connection: Connection, sha256: str | None, carrier: str | None) -> in
     return found
 
 
-def fetch(connection: Connection, sha256: str, carrier: str | None) -> tuple[Attachment, bytes]:
+def fetch(connection: Connection, sha256: str, who: str, carrier: str | None) -> tuple[Attachment, bytes]:
     """An attachment with its bytes; NotFound for what is not there, and for what is not the carrier's."""
-    row: Row[Any] | None = connection.execute(_seen(select(attachments), sha256, carrier)).first()
+    row: Row[Any] | None = connection.execute(_seen(select(attachments), sha256, who, carrier)).first()
     if row is None:
         raise no_such("attachment", "of this sha256")
     return Attachment(row.sha256, row.name, row.media_type, row.size), bytes(row.content)
 
 
-def _seen(query: Select[Any], sha256: str, carrier: str | None) -> Select[Any]:
-    """One rule for reading a file and for naming it: what an operator may not read, it can't name."""
-    query = query.where(attachments.c.sha256 == sha256)
+def _seen(query: Select[Any], sha256: str, who: str, carrier: str | None) -> Select[Any]:
+    """One rule for reading a file and for naming it: what an operator may not read, it can't name.
+
+    The caller's own of the same bytes comes before those of others.
+    """
+    a = attachments.c
+    query = query.where(a.sha256 == sha256).order_by(case((a.created_by == who, 0), else_=1), a.id).limit(1)
     return query if carrier is None else query.where(owned.own_attachments(carrier))

@@ -91,7 +91,7 @@ def paper_columns(
         "dated_on": paper.dated_on,
         "received_at": now if paper.received_ms is None else paper.received_ms,
         "note": paper.note,
-        "attachment_id": files.id_of(connection, paper.attachment, carrier),
+        "attachment_id": files.id_of(connection, paper.attachment, who, carrier),
         "at": now,
         "by": who,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
@@ -206,13 +207,28 @@ def test_a_scan_is_told_by_its_first_bytes_and_bounded(
     assert client.post("/v1/attachments", files={"file": (name, content)}).status_code == status
 
 
-def test_the_same_scan_is_kept_once(client: Client, db: Database) -> None:
+def test_the_same_scan_of_one_account_is_kept_once(client: Client, db: Database) -> None:
     sha256 = {
         client.post("/v1/attachments", files={"file": (name, PDF)}).json()["sha256"]
         for name in ("a.pdf", "b.pdf")
     }
     assert len(sha256) == 1
     assert db.read(lambda c: c.execute(select(func.count()).select_from(attachments)).scalar_one()) == 1
+
+
+def test_each_who_hands_in_the_same_bytes_has_its_own_file_and_name(
+    client: Client, operator: Client, other: Client, db: Database
+) -> None:
+    held(db)
+    everybody = ((other, "vnpt, confidential.pdf"), (operator, "ours.pdf"), (client, "the office's.pdf"))
+    sha256 = {_handed_in(by, PDF, name) for by, name in everybody}
+    assert len(sha256) == 1
+    for by, name in everybody:
+        got = by.get(f"/v1/attachments/{next(iter(sha256))}")
+        assert (got.status_code, got.content) == (200, PDF)
+        assert got.headers["Content-Disposition"].endswith(quote(name))
+    made = operator.post(URL, json=body(attachment=sha256.pop()))
+    assert (made.status_code, made.json()["paper"]["attachment"]["name"]) == (201, "ours.pdf")
 
 
 # ---- by the workbook ------------------------------------------------------------------------------------
