@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app import clock, erasure
+from app.auth import owned
 from app.errors import no_such
 from app.models import audiences, campaigns, runs, tallies
 from app.reports import by_area, carrier_report, stated, tally
@@ -100,9 +101,10 @@ def carriers(connection: Connection, campaign_id: int, only: str | None = None) 
 def rounds(connection: Connection, campaign_id: int, only: str | None = None) -> list[Round]:
     """The campaigns with the same text under the same directive, in the order in which they began.
 
-    One whose totals are erased has no measured shares any more.
+    One whose totals are erased has no measured shares any more. `only`: the carrier whose campaigns and
+    shares may be seen; the others are not counted either.
     """
-    same = _same_words(connection, _campaign(connection, campaign_id))
+    same = _same_words(connection, _campaign(connection, campaign_id), only)
     shares = _shares(connection, [row.id for row in same], only)
     found = []
     for row in same:
@@ -132,10 +134,11 @@ def _campaign(connection: Connection, campaign_id: int) -> Row[Any]:
     return row
 
 
-def _same_words(connection: Connection, of: Row[Any]) -> list[Row[Any]]:
+def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[Row[Any]]:
     """The campaigns of the same directive whose default wording is the same, this one too."""
-    own = campaigns.c.directive_id.is_not_distinct_from(of.directive_id)
-    rows = connection.execute(select(campaigns).where(own).order_by(campaigns.c.id)).all()
+    same = campaigns.c.directive_id.is_not_distinct_from(of.directive_id)
+    query = select(campaigns).where(same).order_by(campaigns.c.id)
+    rows = connection.execute(query.where(owned.own_campaigns(only)) if only else query).all()
     return [row for row in rows if row.texts[""] == of.texts[""]]
 
 

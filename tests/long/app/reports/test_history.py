@@ -184,7 +184,9 @@ def test_an_operator_sees_the_own_carrier_only(client: Client, application: Fast
     with Client(application, db.write(create_key, "viettel desk", "operator", "viettel")) as operator:
         shares = operator.get("/v1/campaigns/1/carriers").json()["shares"]
         assert [share["carrier"] for share in shares] == ["viettel"]
-        assert [len(each["shares"]) for each in operator.get("/v1/campaigns/1/rounds").json()] == [1, 0]
+        [own] = operator.get("/v1/campaigns/1/rounds").json()
+        assert (own["campaign_id"], own["nth"], len(own["shares"])) == (1, 1, 1)
+        assert operator.get("/v1/campaigns/2").status_code == 404
         areas = operator.get("/v1/campaigns/1/areas").json()
         assert all(row["figures"]["measured"] is None for row in areas)
 
