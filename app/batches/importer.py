@@ -8,8 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 
 from app import audit, clock
 from app.batches.job import Counts, Job, counts_of
@@ -41,6 +42,7 @@ def register(connection: Connection, carrier: str, file: File, who: str) -> Regi
     one_at_a_time(connection, file.lock(f"batch of {carrier}"))
     found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
     if found:
+        _remember(connection, found, who)
         return Registered(found.id, created=False, waiting=is_waiting(found))
     row = {
         "carrier": carrier,
@@ -54,6 +56,15 @@ def register(connection: Connection, carrier: str, file: File, who: str) -> Regi
     batch_id = connection.execute(insert(batches).values(row).returning(c.id)).scalar_one()
     audit.note(connection, who, "batch.register", f"batch {batch_id}", carrier=carrier, sha256=file.sha256)
     return Registered(batch_id, created=True, waiting=True)
+
+
+def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
+    """Whoever hands in a known list has had it in hand, as much as the first: once, and in the audit."""
+    if who in (batch.created_by, *batch.again_by):
+        return
+    changed = {"again_by": [*batch.again_by, who]}
+    connection.execute(update(batches).where(batches.c.id == batch.id).values(changed))
+    audit.note(connection, who, "batch.again", f"batch {batch.id}", sha256=batch.sha256)
 
 
 def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> Counts:

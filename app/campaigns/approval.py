@@ -58,8 +58,9 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
 def _suppliers(connection: Connection, campaign_id: int) -> set[str]:
     """Who has handed in the lists of numbers: whom a text reaches is as much of a campaign as the text."""
     of = batches.c.id == run_batches.c.batch_id
-    query = select(batches.c.created_by).join(run_batches, of)
-    return set(connection.execute(query.where(run_batches.c.campaign_id == campaign_id)).scalars())
+    query = select(batches.c.created_by, batches.c.again_by).join(run_batches, of)
+    rows = connection.execute(query.where(run_batches.c.campaign_id == campaign_id))
+    return {name for row in rows for name in (row.created_by, *row.again_by)}
 
 
 def approve(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
 
 from app.models.base import Ms, metadata, new_id
 
@@ -27,6 +27,8 @@ batches = Table(
     Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
+    # Others who have handed the same file in since: app/campaigns/approval.py.
+    Column("again_by", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("carrier", "sha256"),
 )
 

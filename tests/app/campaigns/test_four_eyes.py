@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app import audit, digests, seal
 from app.access import acts
@@ -19,13 +19,16 @@ from app.access.acts import NewKey, NewPerson
 from app.auth import Caller, create_key
 from app.auth.caller import at_keyboard
 from app.auth.keys import find_caller
+from app.batches.importer import register
 from app.campaigns import approval, lifecycle, queries, records
 from app.campaigns.approval import FourEyes
 from app.campaigns.runs import Verb, act
 from app.config import Settings
 from app.db import Database
 from app.errors import Conflict, Forbidden, Invalid
+from app.models import audit as audit_rows
 from app.models import campaigns, runs
+from app.tables.upload import File
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone
@@ -329,3 +332,16 @@ def test_nor_does_who_stands_behind_that_account(db: Database) -> None:
     db.write(create_key, "tester", "approver", made_by="chief")
     with pytest.raises(FourEyes, match="both sides"):
         db.write(approval.approve, campaign_id, Caller("chief", "approver"))
+
+
+def test_who_hands_in_a_list_that_is_known_does_not_decide_on_it_either(db: Database) -> None:
+    campaign_id = submitted(db)
+    known = File("again.csv", "0" * 64, 9)
+    for name in ("second", at_keyboard("third"), "second", "tester"):
+        assert not db.write(register, "vnpt", known, name).created
+    for name in ("tester", "second", "third"):
+        with pytest.raises(FourEyes, match="handed in its list"):
+            db.write(approval.approve, campaign_id, Caller(name, "approver"))
+    acts = select(audit_rows.c.who).where(audit_rows.c.action == "batch.again").order_by(audit_rows.c.id)
+    assert db.read(lambda c: c.execute(acts).scalars().all()) == ["second", at_keyboard("third")]
+    db.write(approval.approve, campaign_id, Caller("chief", "approver"))
