@@ -22,8 +22,10 @@ from tests.faults.view import View, queue
 
 COUNT = 1000
 ON_THE_WIRE = 200
-# Answers come when all that a lane may have on the wire is there, and nothing is being written down.
-MANNERS = Manners(answer_delay_s=4.0, receipt_delay_s=0.5)
+# Answers that let the window grow to its full size; then such as come when the wire is full, and nothing is
+# being written down.
+MANNERS = Manners(answer_delay_s=0.5, receipt_delay_s=0.5)
+SLOW_S = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +73,25 @@ async def _away_in_mid_run(ground: Ground, patience_s: float) -> AsyncIterator[t
             {"viettel-1": smpp_link("viettel", smsc.port, window=ON_THE_WIRE)}, stop_patience_s=patience_s
         )
         sender = home.sender()
-        await home.until(lambda: smsc.taken() == ON_THE_WIRE, "the wire is full")
+        await home.until(lambda: smsc.taken() > ON_THE_WIRE, "the window has grown")
+        await _full_wire(home, smsc)
         ground.go()
         sender.process.terminate()
         yield smsc, sender
+
+
+async def _full_wire(home: Home, smsc: Smsc) -> None:
+    """All that the window takes waits for slow answers, and what was answered before is written down."""
+    view, before = View(home.url), smsc.taken()
+    smsc.change(answer_delay_s=SLOW_S)
+
+    def full() -> bool:
+        answered = smsc.report()["answered"]
+        if smsc.taken() - answered != ON_THE_WIRE or smsc.taken() < before + ON_THE_WIRE:
+            return False
+        return len(view.phones(DeliveryState.SUBMITTED, DeliveryState.DELIVERED)) == answered
+
+    await home.until(full, "the wire is full")
 
 
 async def test_a_database_that_is_gone_for_good_holds_no_process_up(ground: Ground) -> None:
