@@ -40,6 +40,8 @@ async def test_kills_in_the_middle_lose_no_message_to_us_and_say_which_came_twic
             acknowledged = smsc.report()["inbound_acknowledged"]
             assert len({text for _, text, _ in kept(view)}) >= acknowledged
         last = home.sender()
+        # Where all were acknowledged before the kill, nobody is told to stop who has not quite begun.
+        await home.until(lambda: smsc.binds() > 0, "the link is up")
         await home.until(lambda: smsc.report()["inbound_acknowledged"] == COUNT, "all are acknowledged")
         assert await last.stop() == 0
     rows = kept(view)
