@@ -70,7 +70,7 @@ def test_every_id_that_an_operator_may_name_has_its_rule(asker: Asker) -> None:
         if "operator" in PERMISSIONS.get(each["operationId"], ())
         for word in re.findall(r"{(\w+)}", path)
     }
-    # An attachment is that of the carrier whose account handed it in; texts are everybody's; forms are no ids.
+    # An attachment is its carrier's whose account handed it in; texts are everybody's; forms are no ids.
     assert named - RULES.keys() == {"sha256", "key", "form"}
 
 
