@@ -86,7 +86,7 @@ async def _full_wire(home: Home, smsc: Smsc) -> None:
     smsc.change(answer_delay_s=SLOW_S)
 
     def full() -> bool:
-        answered = smsc.report()["answered"]
+        answered = int(smsc.report()["answered"])
         if smsc.taken() - answered != ON_THE_WIRE or smsc.taken() < before + ON_THE_WIRE:
             return False
         return len(view.phones(DeliveryState.SUBMITTED, DeliveryState.DELIVERED)) == answered
