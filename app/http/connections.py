@@ -110,7 +110,7 @@ class Callers:
         while len(self._bodies) > self.bounds.bodies or self._bytes > self.bounds.body_bytes:
             oldest = next(iter(self._bodies))
             self.forget_body(oldest)
-            if oldest.stage in _WAITS:
+            if oldest.owes_body:
                 self.say("bodies on their way are at their limit", bodies=self.bounds.bodies)
                 oldest.cut()
 
@@ -156,11 +156,18 @@ class Connection(H11Protocol):
             return Stage.ANSWER
         return Stage.UPLOAD if LIMIT in self.scope else Stage.BODY
 
+    @property
+    def owes_body(self) -> bool:
+        """Whether a part of a body that counts is missing, also while we pause to read what has come."""
+        if self.cycle is None or self.cycle.response_complete or LIMIT in self.scope:
+            return False
+        return self.conn.their_state is h11.SEND_BODY
+
     def data_received(self, data: bytes) -> None:
         """Count what has come of a body that is not whole."""
         self._came += len(data)
         super().data_received(data)
-        if self.stage is Stage.BODY:
+        if self.owes_body:
             self.callers.count_body(self, self._came)
         else:
             self.callers.forget_body(self)
@@ -203,7 +210,7 @@ class Connection(H11Protocol):
 
     def cut(self) -> None:
         """End it; who is in the middle of a request hears why."""
-        stage = self.stage
+        waited = self.stage is Stage.HEAD or self.owes_body
         self.callers.drop(self)
         if self.transport is None:
             with suppress(OSError):
@@ -211,7 +218,7 @@ class Connection(H11Protocol):
             return
         self.callers.ending.add(self)
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if stage in (Stage.HEAD, Stage.BODY) and self._came and not begun:
+        if waited and self._came and not begun:
             self.transport.write(_TOO_SLOW)
         if self.transport.get_write_buffer_size():
             self.transport.abort()

@@ -142,6 +142,18 @@ def test_bodies_on_their_way_are_bounded_in_bytes(db: Database) -> None:
         assert 0 < fewest_open(lines, 4) <= 4
 
 
+def test_bodies_that_come_faster_than_they_are_read_are_counted(db: Database) -> None:
+    """More at one go than the server takes before it pauses, and then nothing: 24 MB, of 16 MiB."""
+    roomy = {"connection_limit": 200, "request_seconds": 60.0}
+    part = forged(4_194_304) + b" " * 240_000
+    with (
+        served(db, build(db, 1), settings_of(HMAC, **roomy)) as address,
+        held(address, 100, lambda _: part) as lines,
+    ):
+        most = 16 * 1024**2 // len(part)
+        assert 0 < fewest_open(lines, most) <= most
+
+
 def test_a_stranger_is_refused_before_a_byte_of_its_body(db: Database) -> None:
     with served(db, build(db, 1), settings_of(HMAC, request_seconds=60.0)) as address:
         stamp, signature = forgery().values()
