@@ -170,11 +170,12 @@ def test_a_reference_that_is_used_again_belongs_to_the_message_of_its_time(db: D
     assert (state(old), state(new)) == (UNDELIVERED, DELIVERED)
 
 
-@pytest.mark.parametrize("days", [-30.0, -1.0])
+@pytest.mark.parametrize("days", [-30.0, -2.0])
 def test_a_late_receipt_of_another_program_moves_no_message_of_today(db: Database, days: float) -> None:
     world = sent(db, Accepted(("5",)), count=1)
     bad = ReceiptStatus.EXPIRED
     assert apply(world, said(world, "5", bad, days=days, phone=None)) == (0, 0, 1)
+    assert apply(world, said(world, "5", bad, days=-1.0, phone=None)) == (0, 0, 1)
     assert apply(world, said(world, "5", bad, days=days)) == (0, 0, 1)
     look_again(world, times=14)
     assert state(world) == SUBMITTED
@@ -221,7 +222,7 @@ def test_a_receipt_weeks_late_that_states_its_own_time_waits_an_hour_first(db: D
     assert (state(world), count(db, quarantine)) == (DELIVERED, 0)
 
 
-@pytest.mark.parametrize("hours", [-7, 7, 0.1])
+@pytest.mark.parametrize("hours", [-24, -7, 7, 24, 0.1])
 def test_a_wrong_zone_or_a_fast_clock_keeps_no_receipt_from_its_message(db: Database, hours: float) -> None:
     world = sent(db, Accepted(("9",)), count=1)
     assert apply(world, said(world, "9", days=hours / 24)) == (1, 1, 0)
