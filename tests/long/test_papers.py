@@ -113,6 +113,8 @@ def known(words: list[str]) -> bool:
     command: click.Command = typer.main.get_command(commands)
     words = words[2:] if words[0] == "--server" else words
     while isinstance(subcommands := getattr(command, "commands", None), Mapping) and words:
+        if words[0] == "--help":
+            break
         if words[0] not in subcommands:
             return bool(PLACEHOLDER.fullmatch(words[0]))
         command, words = subcommands[words[0]], words[1:]

@@ -252,7 +252,7 @@ async def test_answers_that_a_database_away_does_not_take_are_asked_for_again(sq
 
     oracle.says = lock
     async with at_work(poll(world, oracle)):
-        await until(lambda: len(oracle.asked) >= 3)
+        await until(lambda: other.in_transaction)
         await asyncio.sleep(0.3)
         other.execute("ROLLBACK")
         await until(lambda: world.states() == {D: 3})
