@@ -224,6 +224,13 @@ class Carrier(Protocol):
         """Hand over the parcel; one result for each message, in order. No answer of a carrier raises."""
         ...
 
+    async def written(self) -> None:
+        """Return when nothing that was handed over before waits for a place: all is written, or given back.
+
+        Who hands over by a rate waits for this: what waits in a narrow window would go in one burst later.
+        """
+        ...
+
     def segments(self, text: str) -> int:
         """How many SMS parts this link makes of the text: the unit of its rate and of its references."""
         ...

@@ -264,11 +264,12 @@ class LaneLoop:
             slot = Slot.of(clock.monotonic(), segments_of(items), rate)
         try:
             for after, some in self._pace.slices(items, self.carrier.limits.per_submit, rate):
+                if chunk.permit.stands:
+                    await self._due(slot, after)
                 if slot.overrun(after):
                     self._fly(chunk, self._again(chunk, items[handed:], rate))
                     break
-                if chunk.permit.stands:
-                    await self._pace.turn(slot.start + after, segments_of(some), rate)
+                self._pace.spend(slot.start + after, segments_of(some), rate)
                 handed += len(some)
                 if not chunk.permit.stands:
                     outcomes += [Outcome(item, NOT_SENT) for item in some]
@@ -276,12 +277,19 @@ class LaneLoop:
                 now = chunk.now()
                 parcel = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
                 sending.append((some, asyncio.create_task(self._submit(parcel))))
+            self._pace.went(segments_of(items[:handed]), is_whole=handed == len(items))
             for some, task in sending:
                 outcomes += [Outcome(item, result) for item, result in zip(some, await task, strict=True)]
         finally:
             for _, task in sending:
                 task.cancel()
         return outcomes
+
+    async def _due(self, slot: Slot, after: float) -> None:
+        """Wait until a slice may be handed over: what waits for a window would go in one burst later."""
+        await self._pace.turn(slot.start + after)
+        if slot.is_long:
+            await self.carrier.written()
 
     async def _again(self, chunk: Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
         """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""

@@ -53,13 +53,18 @@ class Slot:
         """From `start` on, as long as so many segments take."""
         return cls(start, start + segments / rate)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether lateness within it would be seen: halves of fast links are over before anybody else's."""
+        return self.end - self.start > _SHORT_S
+
     def overrun(self, after: float) -> bool:
         """Whether what was due `after` the start has no time left; what is late moves on within the slot.
 
         Others have reserved the time behind it, and to make up for lost time would outrun the rate.
         """
         late = clock.monotonic() - self.start - after
-        if late > _LATE_S and self.end - self.start > _SHORT_S:
+        if late > _LATE_S and self.is_long:
             self.start += late
         return self.start + after > self.end + _LATE_S
 
@@ -81,6 +86,7 @@ class Pace:
     _since: float = field(default_factory=clock.monotonic)
     _answers: int = 0
     _throttled: int = 0
+    _fits: int = 1_000_000  # segments that a half can bring out within its reserved time
     _free: float = 0.0  # when this process may hand over the next segment (monotonic)
 
     @property
@@ -93,9 +99,12 @@ class Pace:
         """Segments a second at which the next half is reserved and sent."""
         return self.segments_per_second * self.now * _HEADROOM
 
-    async def turn(self, at: float, segments: int, rate: float) -> None:
+    async def turn(self, at: float) -> None:
         """Wait for `at`, the reserved time, and until what went before has had its time on the wire."""
         await asyncio.sleep(max(at, self._free) - clock.monotonic())
+
+    def spend(self, at: float, segments: int, rate: float) -> None:
+        """So many segments, reserved for `at`, go now."""
         quickest = rate / _HEADROOM * _CATCH_UP
         self._free = max(at, self._free, clock.monotonic() - _SLACK_S) + segments / quickest
 
@@ -113,9 +122,18 @@ class Pace:
         """Whether so many refusals among these answers are chance, and no reason to wait."""
         return self.share >= _HARDLY_DOWN and throttled <= max(1, _FEW * answers)
 
+    def went(self, segments: int, *, is_whole: bool) -> None:
+        """So many of a half's segments went in its time: twice as many may, if that was all of it."""
+        if not is_whole:
+            self._fits = max(1, segments)
+        elif self._fits < segments * 2:
+            self._fits = segments * 2
+
     def sub_batch(self, half: int) -> int:
-        """How many segments to declare at once: `half` a sub-batch, or half a second's worth where slower."""
-        return max(1, min(half, int(self.segments_per_second * self.now / 2)))
+        """How many segments to declare at once: `half` a sub-batch, half a second's worth where slower, and
+        no more than have their time while a narrow window or a busy machine makes them late.
+        """
+        return max(1, min(half, int(self.segments_per_second * self.now / 2), self._fits))
 
     @staticmethod
     def slices(items: Sequence[Item], per_submit: int, rate: float) -> Iterator[tuple[float, Sequence[Item]]]:

@@ -143,6 +143,11 @@ class HttpCarrier(ABC):
         """Why the link needs a person, or None."""
         return self._halted
 
+    async def written(self) -> None:
+        """Return when every request that was handed over has its place among those under way."""
+        while len(self._under_way) > self._http.in_flight:
+            await asyncio.wait(self._under_way, return_when=asyncio.FIRST_COMPLETED)
+
     def segments(self, text: str) -> int:
         """SMS parts of the text."""
         return segments(text)

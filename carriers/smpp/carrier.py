@@ -73,6 +73,7 @@ class SmppCarrier:
         self._closing = False
         self._halted: Halted | None = None
         self._up = asyncio.Event()
+        self._emptied = asyncio.Event()
         self._sink: ReceiptSink | None = None
         self._inbound: InboundSink | None = None
         self._parked: dict[Letter, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
@@ -158,6 +159,12 @@ class SmppCarrier:
             if not waiting.done.done() or waiting.done.cancelled():
                 self._forget(waiting)
         return [result for result in waiting.results if result is not None]
+
+    async def written(self) -> None:
+        """Return when the queue is empty."""
+        while self.queue:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     # ---- contract.PlainLine
 
@@ -257,6 +264,7 @@ class SmppCarrier:
         """Nothing in the queue was written: certainly not taken."""
         pieces = list(self.queue)
         self.queue.clear()
+        self.emptied()
         for owner, index in pieces:
             owner.unsent(index, why)
 
@@ -269,12 +277,16 @@ class SmppCarrier:
                 self.queue.append((owner, index))
             else:
                 owner.unsent(index, NOT_SENT)
+        if not self.queue:
+            self.emptied()
 
     def _forget(self, waiting: Parcel) -> None:
         """Nobody waits for these any more: what is not on the wire must not go out later."""
         kept = [piece for piece in self.queue if piece[0].parcel is not waiting]
         self.queue.clear()
         self.queue.extend(kept)
+        if not kept:
+            self.emptied()
         for letter in [letter for letter in self._parked if letter.parcel is waiting]:
             self._parked.pop(letter)[0].cancel()
 
@@ -308,6 +320,9 @@ class SmppCarrier:
 
     def ended(self) -> None:
         self.look()
+
+    def emptied(self) -> None:
+        self._emptied.set()
 
     def held(self, command: int, unanswered: int) -> None:
         why = f"no answer to {unanswered} messages within {self.settings.response_timeout_s:g} s"

@@ -69,6 +69,10 @@ class Desk(Protocol):
         """A bind is over."""
         ...
 
+    def emptied(self) -> None:
+        """Nothing waits in the queue any more."""
+        ...
+
     def held(self, command: int, unanswered: int) -> None:
         """A full window of a bind waits without one answer: nothing but single messages will go by it."""
         ...

@@ -151,6 +151,8 @@ class Session(asyncio.Protocol):
                 out.append(owner.pdu(index, sequence))
                 sent += 1
             self._count_sent(sent)
+            if not queue:
+                self.desk.emptied()
         if out:
             self._flush()
 

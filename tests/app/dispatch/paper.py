@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from app import clock
 from app.dispatch.lane import Desk, LaneLoop
 from app.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
@@ -27,7 +28,10 @@ class PaperCarrier:
         self.broken: Exception | None = None
         self.refusal: Halted | None = None
         self.up = asyncio.Event()
-        self.on_wire = self.most_on_wire = self.opened = 0
+        self.places = 1_000_000  # messages on the wire at once
+        self.change = asyncio.Condition()
+        self.arrivals: list[float] = []
+        self.on_wire = self.most_on_wire = self.opened = self.waiting = 0
 
     async def open(self) -> None:
         self.opened += 1
@@ -39,6 +43,16 @@ class PaperCarrier:
     async def ready(self) -> None:
         await self.up.wait()
 
+    async def written(self) -> None:
+        async with self.change:
+            await self.change.wait_for(lambda: not self.waiting)
+
+    async def widen(self, places: int) -> None:
+        """So many messages may be on the wire at once from now on."""
+        async with self.change:
+            self.places = places
+            self.change.notify_all()
+
     def halted(self) -> Halted | None:
         return self.refusal
 
@@ -46,10 +60,18 @@ class PaperCarrier:
         return 1
 
     async def submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        self.on_wire += len(parcel)
+        async with self.change:
+            self.waiting += len(parcel)
+            await self.change.wait_for(lambda: self.on_wire + len(parcel) <= self.places)
+            self.waiting -= len(parcel)
+            self.on_wire += len(parcel)
+            self.change.notify_all()
+        self.arrivals += [clock.monotonic()] * len(parcel)
         self.most_on_wire = max(self.most_on_wire, self.on_wire)
         await asyncio.sleep(self.delay_s)
-        self.on_wire -= len(parcel)
+        async with self.change:
+            self.on_wire -= len(parcel)
+            self.change.notify_all()
         if self.broken:
             raise self.broken
         results = [self.answer(sms) for sms in parcel]

@@ -95,6 +95,19 @@ def test_a_slow_link_declares_half_a_second_at_a_time() -> None:
     assert Pace(10_000.0).sub_batch(100) == 100
 
 
+def test_a_half_that_is_late_is_followed_by_smaller_ones_until_one_goes_in_its_time() -> None:
+    pace = Pace(1000.0)
+    pace.went(100, is_whole=True)
+    assert pace.sub_batch(100) == 100
+    pace.went(12, is_whole=False)
+    assert pace.sub_batch(100) == 12
+    pace.went(0, is_whole=False)
+    assert pace.sub_batch(100) == 1
+    for went, fits in ((1, 2), (2, 4), (1, 4), (4, 8)):
+        pace.went(went, is_whole=True)
+        assert pace.sub_batch(100) == fits
+
+
 @pytest.mark.parametrize(
     ("result", "pass_no", "pause"),
     [
@@ -156,5 +169,6 @@ def test_a_fast_link_makes_up_for_what_is_late() -> None:
 async def test_turns_come_no_quicker_than_the_rate() -> None:
     pace, started = Pace(1000.0), clock.monotonic()
     for _ in range(50):
-        await pace.turn(started, 1, pace.rate)
+        await pace.turn(started)
+        pace.spend(started, 1, pace.rate)
     assert clock.monotonic() - started >= 49 / 1000 - 0.004
