@@ -264,11 +264,12 @@ class LaneLoop:
             slot = Slot.of(clock.monotonic(), segments_of(items), rate)
         try:
             for after, some in self._pace.slices(items, self.carrier.limits.per_submit, rate):
-                if chunk.permit.stands:
-                    await self._due(slot, after)
+                await self._written(slot)
                 if slot.overrun(after):
                     self._fly(chunk, self._again(chunk, items[handed:], rate))
                     break
+                if chunk.permit.stands:
+                    await self._pace.turn(slot.start + after)
                 self._pace.spend(slot.start + after, segments_of(some), rate)
                 handed += len(some)
                 if not chunk.permit.stands:
@@ -285,10 +286,10 @@ class LaneLoop:
                 task.cancel()
         return outcomes
 
-    async def _due(self, slot: Slot, after: float) -> None:
-        """Wait until a slice may be handed over: what waits for a window would go in one burst later."""
-        await self._pace.turn(slot.start + after)
+    async def _written(self, slot: Slot) -> None:
+        """Wait until the slice before is on the wire: what waits for a window would go in one burst later."""
         if slot.is_long:
+            await asyncio.sleep(0)  # its submit() begins
             await self.carrier.written()
 
     async def _again(self, chunk: Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
