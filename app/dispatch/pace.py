@@ -86,7 +86,7 @@ class Pace:
     _since: float = field(default_factory=clock.monotonic)
     _answers: int = 0
     _throttled: int = 0
-    _fits: int = 1_000_000  # segments that a half can bring out within its reserved time
+    _fits: int = 1  # segments that a half brings out within its reserved time; a window begins with one
     _free: float = 0.0  # when this process may hand over the next segment (monotonic)
 
     @property

@@ -83,6 +83,7 @@ def test_slices_hold_everything_in_order_at_the_rate(
 
 def test_a_run_s_share_slows_what_is_declared_reserved_and_sent() -> None:
     pace = Pace(100.0, share=0.8, most=0.2)
+    pace.went(100, is_whole=True)
     assert pace.sub_batch(100) == 10
     assert pace.rate == pytest.approx(20.0, rel=0.01)
     pace.most = 1.0
@@ -90,9 +91,11 @@ def test_a_run_s_share_slows_what_is_declared_reserved_and_sent() -> None:
 
 
 def test_a_slow_link_declares_half_a_second_at_a_time() -> None:
-    assert Pace(20.0).sub_batch(100) == 10
-    assert Pace(0.5).sub_batch(100) == 1
-    assert Pace(10_000.0).sub_batch(100) == 100
+    for rate, fits in ((20.0, 10), (0.5, 1), (10_000.0, 100)):
+        pace = Pace(rate)
+        assert pace.sub_batch(100) == 1, "a window begins with one message"
+        pace.went(100, is_whole=True)
+        assert pace.sub_batch(100) == fits
 
 
 def test_a_half_that_is_late_is_followed_by_smaller_ones_until_one_goes_in_its_time() -> None:

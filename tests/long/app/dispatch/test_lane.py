@@ -272,6 +272,7 @@ async def test_after_its_deadline_a_lane_sends_nothing_more_of_the_chunk(db: Dat
     world, carrier = ready(db, 10, rate=20.0), PaperCarrier(segments_per_second=20)
     await carrier.open()
     loop = loop_for(world, carrier, lease_s=1000)
+    loop._pace.went(10, is_whole=True)
     async with running(loop):
         await until(lambda: len(carrier.copies) >= 2)
         for flight in loop._wire:
