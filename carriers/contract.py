@@ -225,10 +225,7 @@ class Carrier(Protocol):
         ...
 
     async def written(self) -> None:
-        """Return when nothing that was handed over before waits for a place: all is written, or given back.
-
-        Who hands over by a rate waits for this: what waits in a narrow window would go in one burst later.
-        """
+        """Return when nothing that was handed over waits for a place: what waits would go in one burst."""
         ...
 
     def segments(self, text: str) -> int:

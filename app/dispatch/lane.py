@@ -80,7 +80,8 @@ class LaneLoop:
     def __post_init__(self) -> None:
         me = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.owner = self.owner or me
-        self._pace = Pace(self.carrier.limits.segments_per_second)
+        limits = self.carrier.limits
+        self._pace = Pace(limits.segments_per_second, per_submit=limits.per_submit)
 
     def stop(self) -> None:
         """Claim nothing more, and have back what was not written; run() returns when the rest is recorded."""

@@ -77,16 +77,19 @@ class Pace:
     climbs by a little. A carrier that takes three quarters of the rate is soon sent about that; one that
     refuses two messages in a hundred at random costs two in a hundred, not the pace.
 
+    A half begins with what one call takes, as a window begins with one message.
+
     most: the share that the run which was claimed last may have; SLOWEST at the least.
     """
 
     segments_per_second: float
     share: float = 1.0
     most: float = 1.0
+    per_submit: int = 1
     _since: float = field(default_factory=clock.monotonic)
     _answers: int = 0
     _throttled: int = 0
-    _fits: int = 1  # segments that a half brings out within its reserved time; a window begins with one
+    _fits: int = 1  # segments that a half brings out within its reserved time
     _free: float = 0.0  # when this process may hand over the next segment (monotonic)
 
     @property
@@ -125,7 +128,7 @@ class Pace:
     def went(self, segments: int, *, is_whole: bool) -> None:
         """So many of a half's segments went in its time: twice as many may, if that was all of it."""
         if not is_whole:
-            self._fits = max(1, segments)
+            self._fits = segments
         elif self._fits < segments * 2:
             self._fits = segments * 2
 
@@ -133,7 +136,8 @@ class Pace:
         """How many segments to declare at once: `half` a sub-batch, half a second's worth where slower, and
         no more than have their time while a narrow window or a busy machine makes them late.
         """
-        return max(1, min(half, int(self.segments_per_second * self.now / 2), self._fits))
+        fits = max(self._fits, self.per_submit)
+        return max(1, min(half, int(self.segments_per_second * self.now / 2), fits))
 
     @staticmethod
     def slices(items: Sequence[Item], per_submit: int, rate: float) -> Iterator[tuple[float, Sequence[Item]]]:

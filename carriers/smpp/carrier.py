@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import itertools
 import secrets
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -34,11 +33,12 @@ from carriers.contract import (
 from carriers.health import HealthRecord
 from carriers.inbound import InboundSink
 from carriers.smpp import pdu
-from carriers.smpp.desk import Counters, End, Owner
+from carriers.smpp.desk import Counters, End
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import read_inbound
 from carriers.smpp.keeper import BINDS, Keeper, look_at, tls_context
 from carriers.smpp.parcel import Inquiry, Letter, Parcel, id_reader
+from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
 from carriers.smpp.session import Session
 from carriers.smpp.settings import read_settings
@@ -66,14 +66,13 @@ class SmppCarrier:
             max_segments=own.max_segments,
             one_receipt=own.long_text == "payload",
         )
-        self.queue: deque[tuple[Owner, int]] = deque()
+        self.queue = PieceQueue()
         self.counters = Counters()
         self._tls = tls_context(link, own)
         self._keepers: list[Keeper] = []
         self._closing = False
         self._halted: Halted | None = None
         self._up = asyncio.Event()
-        self._emptied = asyncio.Event()
         self._sink: ReceiptSink | None = None
         self._inbound: InboundSink | None = None
         self._parked: dict[Letter, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
@@ -162,9 +161,7 @@ class SmppCarrier:
 
     async def written(self) -> None:
         """Return when the queue is empty."""
-        while self.queue:
-            self._emptied.clear()
-            await self._emptied.wait()
+        await self.queue.emptied()
 
     # ---- contract.PlainLine
 
@@ -262,31 +259,17 @@ class SmppCarrier:
 
     def _flush_queue(self, why: Deferred | Halted) -> None:
         """Nothing in the queue was written: certainly not taken."""
-        pieces = list(self.queue)
-        self.queue.clear()
-        self.emptied()
-        for owner, index in pieces:
+        for owner, index in self.queue.sift(lambda owner, index: False):
             owner.unsent(index, why)
 
     def give_back(self) -> None:
         """Give back what waits and may not go any more."""
-        pieces = list(self.queue)
-        self.queue.clear()
-        for owner, index in pieces:
-            if owner.may_go(index):
-                self.queue.append((owner, index))
-            else:
-                owner.unsent(index, NOT_SENT)
-        if not self.queue:
-            self.emptied()
+        for owner, index in self.queue.sift(lambda owner, index: owner.may_go(index)):
+            owner.unsent(index, NOT_SENT)
 
     def _forget(self, waiting: Parcel) -> None:
         """Nobody waits for these any more: what is not on the wire must not go out later."""
-        kept = [piece for piece in self.queue if piece[0].parcel is not waiting]
-        self.queue.clear()
-        self.queue.extend(kept)
-        if not kept:
-            self.emptied()
+        self.queue.sift(lambda owner, index: owner.parcel is not waiting)
         for letter in [letter for letter in self._parked if letter.parcel is waiting]:
             self._parked.pop(letter)[0].cancel()
 
@@ -320,9 +303,6 @@ class SmppCarrier:
 
     def ended(self) -> None:
         self.look()
-
-    def emptied(self) -> None:
-        self._emptied.set()
 
     def held(self, command: int, unanswered: int) -> None:
         why = f"no answer to {unanswered} messages within {self.settings.response_timeout_s:g} s"

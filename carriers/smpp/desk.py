@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
-from carriers.contract import Acknowledge, Deferred, Halted
+from carriers.contract import Acknowledge
 from carriers.smpp.pdu import ShortMessage
-
-
-class Owner(Protocol):
-    """Whoever has a piece of work in the queue: told exactly once what became of each piece."""
-
-    @property
-    def parcel(self) -> object:
-        """The parcel that the work belongs to, None for none."""
-        ...
-
-    def may_go(self, index: int) -> bool:
-        """Whether piece `index` may still be written."""
-        ...
-
-    def pdu(self, index: int, sequence: int) -> bytes:
-        """The whole PDU of piece `index`."""
-        ...
-
-    def answered(self, index: int, status: int, body: bytes) -> None:
-        """The carrier's response."""
-        ...
-
-    def nacked(self, index: int, status: int) -> None:
-        """A generic_nack in place of a response."""
-        ...
-
-    def lost(self, index: int, why: str) -> None:
-        """Written, and no answer will come."""
-        ...
-
-    def unsent(self, index: int, why: Deferred | Halted) -> None:
-        """Never written."""
-        ...
+from carriers.smpp.piece_queue import PieceQueue
 
 
 @dataclass(slots=True)
@@ -58,7 +25,7 @@ class Counters:
 class Desk(Protocol):
     """What a bind needs from its link."""
 
-    queue: deque[tuple[Owner, int]]
+    queue: PieceQueue
     counters: Counters
 
     def bound(self, command: int) -> None:
@@ -67,10 +34,6 @@ class Desk(Protocol):
 
     def ended(self) -> None:
         """A bind is over."""
-        ...
-
-    def emptied(self) -> None:
-        """Nothing waits in the queue any more."""
         ...
 
     def held(self, command: int, unanswered: int) -> None:

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from carriers.contract import NOT_SENT
 from carriers.smpp import pdu
-from carriers.smpp.desk import Desk, End, Owner
+from carriers.smpp.desk import Desk, End
+from carriers.smpp.piece_queue import Owner
 from carriers.smpp.settings import SmppSettings
 from carriers.smpp.status import code
 from carriers.smpp.window import Window
@@ -151,8 +152,7 @@ class Session(asyncio.Protocol):
                 out.append(owner.pdu(index, sequence))
                 sent += 1
             self._count_sent(sent)
-            if not queue:
-                self.desk.emptied()
+            queue.look()
         if out:
             self._flush()
 

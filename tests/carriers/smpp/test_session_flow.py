@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 from carriers.contract import Acknowledge, Deferred, Halted, LinkOptions
 from carriers.smpp import pdu
-from carriers.smpp.desk import Counters, Owner
+from carriers.smpp.desk import Counters
+from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.session import UNREAD_LIMIT, Session, State
 from carriers.smpp.settings import read_settings
 
@@ -77,7 +77,7 @@ class Table:
     """A link without anything behind it."""
 
     def __init__(self) -> None:
-        self.queue: deque[tuple[Owner, int]] = deque()
+        self.queue = PieceQueue()
         self.counters = Counters()
 
     def bound(self, command: int) -> None: ...
@@ -89,8 +89,6 @@ class Table:
     def odd(self, kind: str, detail: str) -> None: ...
 
     def answered(self) -> None: ...
-
-    def emptied(self) -> None: ...
 
     def held(self, command: int, unanswered: int) -> None: ...
 
