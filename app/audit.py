@@ -1,25 +1,43 @@
-"""The record of what people did: rows that are only added, each chained to the one before by its hash."""
+"""The record of what people did: rows that are only added, each chained to the one before by its hash.
+
+With a secret_key each row bears a seal as well, over its hash and its content: whoever has only the database
+can compute the chain again, and not the seals. What no chain shows is an end cut off: heads of it are kept in
+a file outside (app/heads.py), and compared.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, insert, select
+from sqlalchemy import Connection, Row, Text, cast, insert, select, update
 
-from app import clock, digests
-from app.db import one_at_a_time
-from app.errors import Conflict, Invalid
+from app import clock, digests, heads, stamps
+from app.config import Settings
+from app.db import after_commit, keys_of, one_at_a_time
+from app.errors import Conflict, Invalid, SetupError
+from app.heads import Head
 from app.models import audit, erasures
 
 START = "0" * 64
 _PIECE = 1000
 _SAID = ("id", "at", "who", "origin", "action", "subject")
 _CHAIN = 4917  # the advisory lock of whoever adds a link
+# Acts after which the chain's head is kept elsewhere at once: who may do what, and what may be sent.
+_KEPT = ("campaign.approved", "approval.", "person.", "key.", "audit.", "ledger.")
+_UNSEALED = (
+    "Row {} bears no seal: it is from before there was a secret_key, or was put in by somebody who has only "
+    "the database. Compare the chain with a head that was kept elsewhere; where it is right: `loa audit seal "
+    "--head ROWS:HASH`."
+)
+
+# A row with its detail as the text that is stored, as hashes and seals are over it.
+_STORED = cast(audit.c.detail, Text).label("stored")
+ROW = (*(audit.c[name] for name in _SAID), _STORED, audit.c.hash, audit.c.seal)
 
 # Where the person is: the address of the caller, or the host of the command line.
 origin: ContextVar[str] = ContextVar("origin", default="")
@@ -43,7 +61,8 @@ class Act:
 class Chain:
     """What a verification found: so many rows, the last one's hash, and a sentence for the first fault.
 
-    erased: how many of the rows, from the first, are gone by the rules of retention, by certificate.
+    erased: how many of the rows, from the first, are gone by the rules of retention, by certificate. sealed:
+    whether each row was held against the secret_key. compared: with so many heads that were kept elsewhere.
     """
 
     rows: int
@@ -51,6 +70,16 @@ class Chain:
     fault: str | None = None
     erased: int = 0
     certificate: int | None = None
+    sealed: bool = False
+    compared: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Heads that were kept outside the database, and after how many months acts are erased."""
+
+    heads: Sequence[Head] = ()
+    months: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +120,11 @@ def present(connection: Connection) -> str:
     return digests.algorithm_of(last or START)
 
 
-def head(connection: Connection) -> str:
-    """The chain's end as ROWS:HASH, for keeping where nobody who can change the database can."""
-    last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
-    return f"{last.id}:{last.hash}" if last else f"0:{START}"
+def head(connection: Connection) -> Head:
+    """The chain's end, for keeping where nobody who can change the database can."""
+    a = audit.c
+    last = connection.execute(select(a.id, a.hash, a.at).order_by(a.id.desc()).limit(1)).first()
+    return Head(*last) if last else Head(0, START, 0)
 
 
 def _add(
@@ -109,29 +139,163 @@ def _add(
     row = dict(zip(_SAID, said, strict=True)) | {"detail": detail}
     # The text of the detail is hashed as the column's own type writes it, so that every byte of it counts.
     before = last.hash if last else START
-    digest = link(before, (*said, json.dumps(detail)), algorithm or digests.algorithm_of(before))
-    connection.execute(insert(audit).values(row | {"hash": digest}))
+    stored = json.dumps(detail)
+    digest = link(before, (*said, stored), algorithm or digests.algorithm_of(before))
+    seal = stamps.make(connection, _content(digest, (*said, stored)))
+    connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
+    if action.startswith(_KEPT):
+        after_commit(connection, Head(number, digest, row["at"]))
 
 
 def link(before: str, said: Sequence[int | str], algorithm: str = digests.FIRST) -> str:
     """The digest over the hash of the row before and this row, its detail as the text that is stored."""
-    content = f"{before}\n{json.dumps(said, ensure_ascii=False)}"
-    return digests.digest(content.encode(), algorithm)
+    return digests.digest(_content(before, said), algorithm)
 
 
-def verify(connection: Connection) -> Chain:
-    """Recompute the whole chain from where it begins; the first row that does not fit is named."""
+def _content(digest: str, said: Sequence[int | str]) -> bytes:
+    """A row's content behind a hash: the one before for the chain, its own for the seal."""
+    return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
+
+
+def kept(settings: Settings) -> Kept:
+    """What there is outside the database to compare with."""
+    file = settings.audit_heads
+    try:
+        return Kept(heads.kept(file), settings.records_months)
+    except OSError as error:
+        raise SetupError(
+            f"The heads of the audit in {file} can't be read ({error.strerror}): let Loa's account own it, "
+            "or name another file in audit_head_file."
+        ) from None
+
+
+def agreed(connection: Connection, known: Sequence[Head]) -> Head:
+    """The newest of these heads that the chain still has, after the database was put back."""
+    for each in sorted(known, reverse=True):
+        if connection.execute(select(audit.c.hash).where(audit.c.id == each.row)).scalar() == each.hash:
+            return each
+    return Head(0, START, 0)
+
+
+def verify(connection: Connection, kept: Kept = Kept()) -> Chain:
+    """Recompute the whole chain from where it begins; the first row that does not fit is named.
+
+    kept: read before this transaction began, or the newest heads could be of rows that it does not see.
+    """
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
-    fault: str | None = None
-    for row in _rows(connection, 0):
-        if fault := _fault(rows, head, row):
+    fault = _erased_early(begin, kept)
+    then = {each.row: each for each in kept.heads}
+    for row in _rows(connection, 0) if fault is None else ():
+        fault = _fault(rows, head, row) or _unsealed(connection, row) or _other(then.get(row.id), row.hash)
+        if fault:
             break
         rows, head = row.id, row.hash
         certified = certified or _names(row, begin)
     if fault is None and not certified:
         fault = f"No act names certificate {begin.certificate}, by which rows 1 to {begin.row} were erased."
-    return Chain(rows, head, fault, begin.row, begin.certificate)
+    fault = fault or _cut_off(rows, then)
+    sealed = bool(keys_of(connection))
+    return Chain(rows, head, fault, begin.row, begin.certificate, sealed, len(kept.heads))
+
+
+def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
+    """Why this row was not written by a process with the key; None where it was, or we have no key."""
+    if is_sealed(connection, row):
+        return None
+    if row.seal is None:
+        return _UNSEALED.format(row.id)
+    return (
+        f"Row {row.id} ({row.action} by {row.who}) bears a seal that was not made with secret_key, nor with "
+        "previous_secret_key."
+    )
+
+
+def is_sealed(connection: Connection, row: Row[Any]) -> bool:
+    """Whether a row, read with its detail as `stored`, is one of a process with the key; True without one."""
+    return stamps.holds(connection, _sealed_content(row), row.seal)
+
+
+def _sealed_content(row: Row[Any]) -> bytes:
+    return _content(row.hash, [*(getattr(row, name) for name in _SAID), row.stored])
+
+
+def _other(then: Head | None, digest: str) -> str | None:
+    """Why the row is another one than when its head was kept elsewhere."""
+    if then is None or then.hash == digest:
+        return None
+    return f"Row {then.row} is not the one of {_day(then.at)}, whose head was kept outside the database."
+
+
+def _cut_off(rows: int, then: dict[int, Head]) -> str | None:
+    last = max(then, default=0)
+    if last <= rows:
+        return None
+    return (
+        f"Rows after {rows} are cut off: row {last} was there on {_day(then[last].at)}, by its head that was "
+        "kept outside the database. Was it put back from a backup? Then say `loa database restored`."
+    )
+
+
+def _erased_early(begin: Anchor, kept: Kept) -> str | None:
+    """Rows that were erased though their months were not over."""
+    for head in kept.heads:
+        if head.row <= begin.row and kept.months and clock.plus_months(head.at, kept.months) > clock.now_ms():
+            return (
+                f"Rows 1 to {begin.row} are erased by certificate {begin.certificate}, and row {head.row} of "
+                f"{_day(head.at)} was to be kept for {kept.months} months."
+            )
+    return None
+
+
+def _day(ms: int) -> str:
+    return f"{clock.local(clock.from_ms(ms)):%d/%m/%Y}"
+
+
+def seal_all(connection: Connection, who: str, said: str) -> int:
+    """Seal what bears no seal, on the word of whoever has compared the head; how many rows were sealed.
+
+    Conflict unless `said` is the head of the chain as it is, or where anything but seals is missing.
+    """
+    if not keys_of(connection):
+        raise Conflict("There is no key to seal with: set secret_key.")
+    found = head(connection).said
+    if said != found:
+        raise Conflict(f"The head of the chain is not {said[:80]}; it is {found}.")
+    rows, before = anchor(connection).row, anchor(connection).hash
+    for row in _rows(connection, 0):
+        fault = _fault(rows, before, row) or (row.seal and _unsealed(connection, row))
+        if fault:
+            raise Conflict(f"The audit is not as it was written. {fault}")
+        rows, before = row.id, row.hash
+    count = _write_seals(connection, lambda row: _make_seal(connection, row) if row.seal is None else None)
+    if count:
+        note(connection, who, "audit.sealed", "audit", count=count, head=said)
+    return count
+
+
+def reseal(connection: Connection) -> int:
+    """Seal by the present key what the one before has sealed, after a change of keys; how many were."""
+    content = _sealed_content
+    return _write_seals(connection, lambda row: stamps.renewed(connection, content(row), row.seal))
+
+
+def adopt(connection: Connection) -> int:
+    """Seal all rows of a database that had no seals until this moment, at its migration."""
+    return _write_seals(connection, lambda row: _make_seal(connection, row))
+
+
+def _make_seal(connection: Connection, row: Row[Any]) -> str | None:
+    return stamps.make(connection, _sealed_content(row))
+
+
+def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]) -> int:
+    count = 0
+    for row in _rows(connection, 0):
+        if seal := fresh(row):
+            connection.execute(update(audit).where(audit.c.id == row.id).values(seal=seal))
+            count += 1
+    return count
 
 
 def anchor(connection: Connection) -> Anchor:
@@ -197,9 +361,7 @@ def _act(row: Row[Any]) -> Act:
 
 def _rows(connection: Connection, after: int) -> Iterator[Row[Any]]:
     while True:
-        stored = cast(audit.c.detail, Text).label("stored")
-        query = select(*(audit.c[name] for name in _SAID), stored, audit.c.hash).where(audit.c.id > after)
-        query = query.order_by(audit.c.id).limit(_PIECE)
+        query = select(*ROW).where(audit.c.id > after).order_by(audit.c.id).limit(_PIECE)
         piece: Sequence[Any] = connection.execute(query).all()
         yield from piece
         if len(piece) < _PIECE:

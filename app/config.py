@@ -160,6 +160,8 @@ class Settings(BaseSettings):
     log_ca_file: Path | None = None
     # How often the head of the audit's chain is logged; 0: never.
     audit_head_minutes: int = Field(default=60, ge=0, le=1440)
+    # Where heads of the audit's chain are kept; audit-heads in the data folder, where nothing is said.
+    audit_head_file: Path | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
     # Messages that a lane may have on the wire without a recorded result: the most a crash leaves unknown.
     sub_batch: int = Field(default=200, ge=2, le=1000)
@@ -277,6 +279,11 @@ class Settings(BaseSettings):
         if self.database_url:
             return normal_url(self.database_url)
         return f"sqlite:///{self.data / 'loa.sqlite3'}"
+
+    @property
+    def audit_heads(self) -> Path:
+        """The file in which heads of the audit's chain are kept."""
+        return self.audit_head_file or self.data / "audit-heads"
 
     @property
     def migration_url(self) -> str:

@@ -29,6 +29,7 @@ from tenacity import (
 
 from app import clock, engines
 from app.errors import Away, Damaged, passes
+from app.heads import Head
 from app.logger import get_logger
 from app.sqlite_file import Soundness, damage, lock_folder
 
@@ -44,6 +45,7 @@ _WRITERS = f"""
        AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
 """  # noqa: S608 - a constant of ours; the moment is bound
 _SETTLE_S = 30.0
+_HEAD = "loa_head"
 # The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
 _STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
 _SQLITE_PASSING = tuple(
@@ -58,8 +60,18 @@ class Database:
     transaction: committed when it returns, rolled back when it raises.
     """
 
-    def __init__(self, url: str, *, threads: int = 4, keys: Sequence[bytes] = ()) -> None:
-        """keys: what rows are signed with that nobody may forge (app/seal.py), the present one first."""
+    def __init__(
+        self,
+        url: str,
+        *,
+        threads: int = 4,
+        keys: Sequence[bytes] = (),
+        on_head: Callable[[Head], None] | None = None,
+    ) -> None:
+        """keys: what rows are signed with that nobody may forge (app/stamps.py), the present one first.
+
+        on_head: is told the end of the audit's chain after commits whose acts want it kept elsewhere.
+        """
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
         file = Path(self.url.database or "") if self.sqlite else None
@@ -77,6 +89,7 @@ class Database:
         self._listener: engines.Listener | None = None
         self._away = False
         self._lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
+        self._on_head = on_head
         self._ends: tuple[float, float] | None = None  # when the process was told to end, and its patience
 
     # ---- one transaction -------------------------------------------------------------------------------
@@ -204,10 +217,13 @@ class Database:
             if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
+            connection.info.pop(_HEAD, None)
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
                 self._wake()
+            if (head := connection.info.pop(_HEAD, None)) and self._on_head:
+                self._on_head(head)
 
     # ---- a moment that is over ---------------------------------------------------------------------------
 
@@ -297,6 +313,11 @@ def keys_of(connection: Connection) -> tuple[bytes, ...]:
     """What this process signs rows with; nothing where it was given no secret_key."""
     keys: tuple[bytes, ...] = connection.get_execution_options().get("loa_keys", ())
     return keys
+
+
+def after_commit(connection: Connection, head: Head) -> None:
+    """Tell whoever keeps them this head of the audit's chain, once its row is committed."""
+    connection.info[_HEAD] = head
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

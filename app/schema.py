@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +18,30 @@ if TYPE_CHECKING:  # whoever has nothing to migrate does not wait for what migra
 
 _FOLDER = Path(__file__).parent.parent / "migrations"
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
+_STAMPED = "0024"  # the first revision in which the audit and accounts bear stamps
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 PARTITIONED = {"deliveries", "submissions", "receipts"}
 _ACCOUNT = text(
     "SELECT pg_has_role(current_user, rolname, 'MEMBER') AS member FROM pg_roles WHERE rolname = :account"
 )
+# With the owner's rights, and names of pg_catalog alone: the account that works makes others in the schema.
+# The last act stays, since the next one is chained to it.
+_ERASE_ACTS = """
+    CREATE OR REPLACE FUNCTION {schema}.loa_erase_acts(upto bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $erase$
+    DECLARE
+        young bigint := (extract(epoch FROM now() - interval '{months} months') * 1000)::bigint;
+        erased bigint;
+    BEGIN
+        IF EXISTS (SELECT 1 FROM {schema}.audit WHERE id <= upto AND at > young) THEN
+            RAISE EXCEPTION 'Acts younger than {months} months are not erased.'
+                USING HINT = 'After a change of records_months run `loa migrate`.';
+        END IF;
+        DELETE FROM {schema}.audit WHERE id <= upto AND id < (SELECT max(id) FROM {schema}.audit);
+        GET DIAGNOSTICS erased = ROW_COUNT;
+        RETURN erased;
+    END $erase$
+"""
 # They and their partitions, also one that is on its way out, as far as they are somebody else's yet.
 _LARGE = text(
     """
@@ -58,9 +78,13 @@ def current(connection: Connection) -> str | None:
     return revision
 
 
-def upgrade(db: Database) -> None:
-    """Bring the schema to the newest revision, in one transaction."""
-    if db.read(current) == newest():
+def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> None:
+    """Bring the schema to the newest revision, in one transaction.
+
+    adopt: stamps what is there where rows had no stamps until this moment (app/stamps.py).
+    """
+    before = db.read(current)
+    if before == newest():
         return
     from alembic import command
 
@@ -70,15 +94,18 @@ def upgrade(db: Database) -> None:
             # Two hosts that start together: the second waits and then finds nothing to do.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4915)")
         command.upgrade(_config(connection), "head")
+        if adopt and before is not None and before < _STAMPED:
+            adopt(connection)
 
     db.write(work)
 
 
-def hand_over(connection: Connection, account: str) -> None:
+def hand_over(connection: Connection, account: str, months: int = 24) -> None:
     """Give the account that works all that work needs, and no more; run by the account that migrates.
 
     It owns the partitioned tables, or it could neither open nor erase a campaign, and may add to the schema
-    for that; everywhere else it reads and writes rows. The audit it can't change, only add to and cut.
+    for that; everywhere else it reads and writes rows. To the audit it adds, and puts seals on it; what is
+    older than `months` it can have erased by a function of the owner's, and nothing younger.
     """
     _may_hand_over(connection, account)
     to = connection.dialect.identifier_preparer.quote(account)
@@ -88,9 +115,12 @@ def hand_over(connection: Connection, account: str) -> None:
     for name in connection.execute(_LARGE, {"account": account}).scalars():
         connection.exec_driver_sql(f"ALTER TABLE {spell(name)} OWNER TO {to}")
     for name in sorted(set(metadata.tables) - PARTITIONED):
-        rights = "SELECT, INSERT, DELETE" if name == "audit" else "SELECT, INSERT, UPDATE, DELETE"
+        rights = "SELECT, INSERT, UPDATE (seal)" if name == "audit" else "SELECT, INSERT, UPDATE, DELETE"
         connection.exec_driver_sql(f"REVOKE ALL ON {spell(name)} FROM {to}")
         connection.exec_driver_sql(f"GRANT {rights} ON {spell(name)} TO {to}")
+    connection.exec_driver_sql(_ERASE_ACTS.format(schema=schema, months=int(months)))
+    connection.exec_driver_sql(f"REVOKE ALL ON FUNCTION {schema}.loa_erase_acts(bigint) FROM PUBLIC")
+    connection.exec_driver_sql(f"GRANT EXECUTE ON FUNCTION {schema}.loa_erase_acts(bigint) TO {to}")
     connection.exec_driver_sql(f"GRANT SELECT ON alembic_version TO {to}")
     connection.exec_driver_sql(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {to}")
 

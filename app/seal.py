@@ -6,16 +6,14 @@ Stage campaigns approves and starts by it; stage dispatch looks again before eac
 from __future__ import annotations
 
 import hashlib
-import hmac
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, or_, select, update
 
-from app import digests
-from app.db import keys_of
+from app import digests, stamps
 from app.models import approvals, audiences, audit, batches, deliveries, run_batches, runs, subscribers
+from app.stamps import canonical
 from app.states import CampaignState
 
 Record = Row[Any]
@@ -40,7 +38,7 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) ->
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
     }
-    return digests.digest(_canonical(content), algorithm)
+    return digests.digest(canonical(content), algorithm)
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
@@ -64,31 +62,27 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
 
 def stamp(connection: Connection, decision: Mapping[str, Any]) -> str | None:
     """What only a process with the secret_key can write beside a decision; None where this one has no key."""
-    keys = keys_of(connection)
-    return _stamp(keys[0], decision) if keys else None
+    return stamps.make(connection, _signed(decision))
 
 
 def is_stamped(connection: Connection, decision: Record) -> bool:
     """Whether a decision was written by a process with the key, or this one has none and can't tell."""
-    keys, said = keys_of(connection), decision._asdict()
-    return not keys or any(hmac.compare_digest(_stamp(key, said), decision.stamp or "") for key in keys)
+    return stamps.holds(connection, _signed(decision._asdict()), decision.stamp)
 
 
 def restamp(connection: Connection) -> int:
     """Stamp by the present key what the one before has stamped, after a change of keys; how many were."""
     rows = connection.execute(select(approvals).where(approvals.c.stamp.is_not(None))).all()
-    keys, count = keys_of(connection), 0
+    count = 0
     for row in rows:
-        fresh = _stamp(keys[0], row._asdict()) if is_stamped(connection, row) and keys else row.stamp
-        if fresh != row.stamp:
+        if fresh := stamps.renewed(connection, _signed(row._asdict()), row.stamp):
             connection.execute(update(approvals).where(approvals.c.id == row.id).values(stamp=fresh))
             count += 1
     return count
 
 
-def _stamp(key: bytes, decision: Mapping[str, Any]) -> str:
-    signed = {name: decision[name] for name in _SIGNED}
-    return hmac.digest(key, _canonical(signed), "sha256").hex()
+def _signed(decision: Mapping[str, Any]) -> bytes:
+    return canonical({name: decision[name] for name in _SIGNED})
 
 
 def _on_record(connection: Connection, decision: Record) -> bool:
@@ -155,11 +149,7 @@ def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, 
     )
     for run, carrier, areas, area_basis, estimated in connection.execute(query):
         said = {"areas": areas, "area_basis": area_basis, "estimated": estimated}
-        yield run, carrier, f"held:{hashlib.sha256(_canonical(said)).hexdigest()}"
-
-
-def _canonical(content: dict[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+        yield run, carrier, f"held:{hashlib.sha256(canonical(said)).hexdigest()}"
 
 
 # ---- the rows of a chunk ----------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from app import audit
+from app import audit, heads
 from app.clock import DAY_MS
 from app.config import LinkSettings, Settings
 from app.db import Database
@@ -210,10 +210,10 @@ class Worker:
         return await self._health.step()
 
     async def _say_head(self) -> None:
-        """Log the head of the audit's chain now and then: where the log is kept, an end cut off shows."""
+        """Log and keep the head of the audit's chain now and then: an end that is cut off shows by it."""
         every_s = self.settings.audit_head_minutes * 60
         while every_s and not self._stopping.is_set():
-            log.info("the head of the audit", head=await self.db.insist(audit.head))
+            heads.say(self.settings.audit_heads, await self.db.insist_reading(audit.head))
             await _wait(self._stopping.wait, every_s)
         await self._stopping.wait()
 

@@ -168,9 +168,14 @@ def end_sessions(
         audit.note(connection, who, "person.sessions.end", f"person/{name}", ended=ended)
 
 
+def adopt(connection: Connection) -> None:
+    """Stamp what is there by the present key, at the migration that brings stamps."""
+    audit.adopt(connection)
+
+
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
-    """Seal the secrets of second factors with the present key; how many were not."""
-    count = factor.reseal(connection, vault) + seal.restamp(connection)
+    """Seal by the present key what the one before has: second factors, approvals, the audit; how many."""
+    count = factor.reseal(connection, vault) + seal.restamp(connection) + audit.reseal(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)
     return count

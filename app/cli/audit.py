@@ -34,17 +34,26 @@ def verify(
 ) -> None:
     """Recompute the chain; exit status 1 where a row was changed, taken out or put in.
 
-    Keep the printed head elsewhere: with --head it shows that nothing was cut off the end.
+    Compares with the heads that Loa keeps in audit_head_file by itself, and with --head with one of yours:
+    so it shows that nothing was cut off the end.
     """
-    with open_db() as (db, _):
-        found = db.read(audit.verify)
+    with open_db() as (db, settings):
+        found = db.read(audit.verify, audit.kept(settings))
         found = found if found.fault or head is None else _against(db, found, head)
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
-        said = f"{found.rows} acts{gone}, all as they were written. Head: {found.rows}:{found.head}"
+        said = f"{found.rows} acts{gone}, all as they were written{_proof(found)}."
+        said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:
         raise Conflict(f"The audit is not as it was written. {found.fault}")
+
+
+def _proof(found: Chain) -> str:
+    """Against what it was held beside itself."""
+    seals = "each sealed by secret_key" if found.sealed else ""
+    kept = f"as are the {found.compared} heads kept outside" if found.compared else ""
+    return "".join(f", {each}" for each in (seals, kept) if each)
 
 
 def _against(db: Database, found: Chain, head: str) -> Chain:
@@ -78,6 +87,16 @@ def algorithm(
     with open_db() as (db, _):
         db.write(audit.go_over, whoami(), name)
     typer.echo(f"From the act that says so on, the chain goes by {name}.")
+
+
+@app.command()
+def seal(
+    head: Annotated[str, typer.Option(help="ROWS:HASH of the chain now, which you have compared.")],
+) -> None:
+    """Seal by secret_key the acts from before there was one, after you have compared the chain's head."""
+    with open_db() as (db, _):
+        count = db.write(audit.seal_all, whoami(), head)
+    typer.echo(f"{count} acts are sealed." if count else "Every act is sealed already.")
 
 
 @app.command()

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from sqlalchemy import make_url
 
-from app import config
+from app import audit, config, heads
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import whoami
-from app.config import normal_url
+from app.config import Settings, normal_url
 from app.db import Database
 from app.dispatch import homes
 from app.dispatch import restored as dispatch
@@ -81,15 +81,24 @@ def restored(
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
         if nothing_lost:
+            _branch(db, settings)
             db.write(dispatch.trust, ledger, whoami())
             typer.echo("The lanes go on where they stood.")
             return
+        _branch(db, settings)
         for each in dispatch.doubt(db, ledger, whoami()):
             typer.echo(f"Run {each.run_id} ({each.carrier}): {each.unknown:,} deliveries are unknown now.")
         planned = db.read(dispatch.planned)
     for run in planned:
         typer.echo(f"Run {run} is planned here. Was it started since? Then do not start it, but cancel it.")
     typer.echo("Nothing of this is sent again by itself. Bring the carriers' result files in, then decide.")
+
+
+def _branch(db: Database, settings: Settings) -> None:
+    """Heads of acts that the database has lost are compared no more."""
+    known = audit.kept(settings).heads
+    if known:
+        heads.branch(settings.audit_heads, db.read(audit.agreed, known))
 
 
 def _say(table: str, rows: int) -> None:

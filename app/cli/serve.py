@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Annotated, Any
 
 import structlog
@@ -13,7 +14,9 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import config, interpreter, lines, logs, schema, webhooks
+from app import config, heads, interpreter, lines, logs, schema, webhooks
+from app.auth.vault import signing_keys
+from app.cli.common import adopt
 from app.config import Settings
 from app.db import Database, connect_patiently
 from app.errors import SetupError
@@ -54,13 +57,13 @@ def migrate() -> None:
     """Bring the database's schema up to date."""
     settings = config.load()
     account = _working_account(settings)
-    db = Database(settings.migration_url)
+    db = Database(settings.migration_url, keys=signing_keys(settings))
     try:
         connect_patiently(db, _PATIENCE_S)
-        schema.upgrade(db)
+        schema.upgrade(db, adopt)
         typer.echo(f"The schema is at revision {schema.newest()}.")
         if account:
-            db.write(schema.hand_over, account)
+            db.write(schema.hand_over, account, settings.records_months)
             typer.echo(f"The account {account} has the rights to work with it.")
     finally:
         db.close()
@@ -82,7 +85,7 @@ def _working_account(settings: Settings) -> str | None:
 Main = Callable[[Settings, Database], Coroutine[Any, Any, None]]
 
 
-def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = Database) -> None:
+def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Database) -> None:
     """Run one of them with the settings and the database that they name, until it is told to stop."""
     settings = config.load()
     logs.configure(settings)
@@ -90,12 +93,12 @@ def run(main: Main, apart: str | None = None, make: Callable[[str], Database] = 
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
     _refuse_faults(settings)
-    db = make(settings.url)
+    db = make(settings.url, keys=signing_keys(settings), on_head=partial(heads.say, settings.audit_heads))
     try:
         connect_patiently(db, _PATIENCE_S)
         db.soundness.look(db.read)
         if db.sqlite:
-            schema.upgrade(db)
+            schema.upgrade(db, adopt)
         schema.require(db)
         asyncio.run(main(settings, db))
     finally:

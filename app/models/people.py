@@ -87,4 +87,5 @@ audit = Table(
     Column("subject", String(120), nullable=False, index=True),
     Column("detail", JSON, nullable=False),
     Column("hash", String(64), nullable=False),
+    Column("seal", String(64)),  # over hash and content, by a key outside the database; none: had no key
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,8 +15,8 @@ from app.notices.outbox import Channel, Notice
 from app.states import LaneState, RunState
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
-HALTED, FROZEN, AT_RISK = "lane.halted", "report.frozen", "deadline.at_risk"
-KINDS = (STARTED, PAUSED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK)
+HALTED, FROZEN, AT_RISK, HEAD = "lane.halted", "report.frozen", "deadline.at_risk", "audit.head"
+KINDS = (STARTED, PAUSED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
 
 # What is older when it is first seen is no news: an endpoint may have been added just now.
 _NEWS = timedelta(hours=1)
@@ -24,6 +24,7 @@ _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 # A person's orders, by their word in the audit; the newest acts are enough, since each sweep looks.
 _ORDERS = {"run.pause": PAUSED, "run.resume": RESUMED}
 _ACTS = 500
+_HOUR_MS = 3_600_000
 
 
 class Event(NamedTuple):
@@ -42,6 +43,8 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
     since = clock.to_ms(now - _NEWS)
     found = [*_of_runs(connection, since), *_orders(connection, since)]
     found += [*_of_lanes(connection, since), *_of_reports(connection, since)]
+    if any(HEAD in endpoint.events for endpoint in settings.endpoints.values()):
+        found += _heads(connection, since)
     return list(notices(settings, found))
 
 
@@ -51,8 +54,25 @@ def notices(settings: Settings, events: Iterable[Event]) -> Iterator[Notice]:
         at = clock.local(clock.from_ms(event.at)).isoformat()
         payload = {"type": event.kind, "timestamp": at, "data": event.data}
         for name, endpoint in settings.endpoints.items():
-            if {event.kind, "*"} & set(endpoint.events):
+            if wants(endpoint.events, event.kind):
                 yield Notice(f"{event.key}/endpoint/{name}"[:200], event.kind, Channel.WEBHOOK, name, payload)
+
+
+def wants(events: Sequence[str], kind: str) -> bool:
+    """Whether an endpoint with these `events` is told; heads of the audit only where it says so by name."""
+    return kind in events or (kind != HEAD and "*" in events)
+
+
+def _heads(connection: Connection, since: int) -> Iterator[Event]:
+    """Where the audit's chain stood after each approval, and at the newest act of each hour."""
+    newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
+    acts = [act for act in connection.execute(newest) if act.at >= since]
+    approvals = [act for act in acts if act.action in ("campaign.approved", "approval.signed")]
+    over = [act for act in reversed(acts) if act.at < clock.now_ms() // _HOUR_MS * _HOUR_MS]
+    hours = {act.at // _HOUR_MS: act for act in over}
+    for act in {act.id: act for act in (*approvals, *hours.values())}.values():
+        data = {"head": f"{act.id}:{act.hash}", "action": act.action}
+        yield Event(HEAD, f"audit/{act.id}/head", act.at, data)
 
 
 def _of_runs(connection: Connection, since: int) -> Iterator[Event]:

@@ -158,6 +158,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
             yield Symptom("schema", False, what)
             return
         yield Symptom("schema", True, f"The schema is {found}, as this program needs.")
+        yield from _audit(db, settings)
         yield from db.read(_rows)
         yield db.read(_home, ledger_for(db))
         if not db.sqlite:
@@ -235,12 +236,21 @@ def _links(connection: Connection) -> Iterator[str]:
             yield f"{lane.name}: {link.remark}"
 
 
+def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
+    """The chain of the audit, its seals, and what is kept of it outside the database."""
+    chain = db.read(audit.verify, audit.kept(settings))
+    yield Symptom("audit", not chain.fault, chain.fault or f"{chain.rows} acts, all as they were written.")
+    if not chain.sealed:
+        what = "There is no secret_key, so who writes the database can write approvals and the audit anew."
+        yield Symptom("seals", not settings.links or settings.environment == "development", what)
+    kept = f"{chain.compared} heads of the audit in {settings.audit_heads} are compared."
+    none = f"No head of the audit is kept yet: {settings.audit_heads} is empty or not there."
+    yield Symptom("heads", True, kept if chain.compared else none)
+
+
 def _rows(connection: Connection) -> list[Symptom]:
     """What stands in the tables and wants a person."""
-    chain = audit.verify(connection)
-    found = [
-        Symptom("audit", not chain.fault, chain.fault or f"{chain.rows} acts, all as they were written.")
-    ]
+    found: list[Symptom] = []
     halted = select(lanes.c.name, lanes.c.reason).where(lanes.c.state == LaneState.HALTED.value)
     found += [
         Symptom("lanes", False, f"{name} is halted: {reason} `loa lane resume` once that is mended.")

@@ -11,12 +11,14 @@ import httpx
 import psycopg
 import pytest
 from alembic import command
-from sqlalchemy import Connection, make_url, text
-from sqlalchemy.exc import ProgrammingError
+from sqlalchemy import Connection, insert, make_url, select, text
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app import schema
+from app import clock, schema
 from app.db import Database
 from app.ledger.choose import ledger_for
+from app.models import audit
+from app.privacy import records
 from app.sample import write_sample
 from carriers.simulators.smsc import Manners, Smsc
 from tests.conftest import NO_SERVER, SERVER, postgresql_url
@@ -125,6 +127,9 @@ def _erases(accounts: Accounts, run: int) -> None:
 FORBIDDEN = (
     "UPDATE audit SET who = 'somebody else'",
     "TRUNCATE audit",
+    "DELETE FROM audit",
+    "UPDATE audit SET hash = 'x'",
+    "CREATE OR REPLACE FUNCTION loa_erase_acts(upto bigint) RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
     "ALTER TABLE audit ADD COLUMN more int",
     "DROP TABLE campaigns",
     "CREATE TRIGGER t BEFORE INSERT ON approvals EXECUTE FUNCTION suppress_redundant_updates_trigger()",
@@ -148,6 +153,43 @@ def test_the_account_that_works_can_do_no_more(accounts: Accounts) -> None:
         for statement in FORBIDDEN:
             with pytest.raises(ProgrammingError, match=r"permission denied|must be owner|InsufficientPriv"):
                 db.write(Connection.exec_driver_sql, statement)
+    finally:
+        db.close()
+
+
+def test_acts_younger_than_the_retention_are_not_erased_by_the_account_that_works(accounts: Accounts) -> None:
+    """Finding 8: it could delete all acts and insert others; now the owner's function alone deletes."""
+    db = Database(accounts.owner)
+    try:
+        schema.upgrade(db)
+        db.write(schema.hand_over, str(make_url(accounts.worker).username), 24)
+    finally:
+        db.close()
+    db = Database(accounts.worker)
+    erase = text("SELECT loa_erase_acts(:upto)")
+
+    def dated(months: tuple[int, ...]) -> None:
+        for number, ago in enumerate(months, 1):
+            at = clock.plus_months(clock.now_ms(), -ago)
+            row = {"id": number, "at": at, "who": "a", "action": "b", "subject": "c", "detail": {}}
+            db.write(lambda c, row=row: c.execute(insert(audit).values(row | {"hash": "h"})))
+
+    try:
+        dated((30, 25, 23, 0))
+        with pytest.raises(DBAPIError, match="Acts younger than 24 months are not erased"):
+            db.write(lambda c: c.execute(erase, {"upto": 3}))
+        # Names of its own in the schema, which the function must not take for those that it means.
+        db.write(
+            lambda c: c.exec_driver_sql(
+                "CREATE FUNCTION now() RETURNS timestamptz LANGUAGE sql AS "
+                "$$ SELECT '2100-01-01'::timestamptz $$"
+            )
+        )
+        with pytest.raises(DBAPIError, match="Acts younger than 24 months are not erased"):
+            db.write(lambda c: c.execute(erase, {"upto": 3}))
+        db.write(records._delete_acts, 2)
+        left = db.read(lambda c: c.execute(select(audit.c.id).order_by(audit.c.id)).scalars().all())
+        assert left == [3, 4]
     finally:
         db.close()
 

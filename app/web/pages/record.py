@@ -45,7 +45,7 @@ def page_audit(
 @router.get("/audit/verification")
 def page_audit_verification(visit: Visit) -> Response:
     """The whole chain, computed again."""
-    return render(visit, "chain.html", chain=visit.db.read(audit.verify))
+    return render(visit, "chain.html", chain=visit.db.read(audit.verify, audit.kept(visit.settings)))
 
 
 @router.get("/audit/acts.jsonl")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from app import audit
 from app.access.acts import NewPerson, add_person
+from app.auth.vault import signing_keys
 from app.cli import app as commands
 from app.config import LinkSettings, Settings
 from app.db import Database
@@ -81,6 +82,12 @@ def test_second_factors_want_a_key_and_to_be_sealed_with_it(db: Database, tmp_pa
     url, server = str(without.url), server_of_the_tests(db)
     db.close()
     assert any("openssl rand" in each for each in bad(list(ledger(without))))
+    unsealed = bad(list(ledger(keyed)))
+    assert any("Row 1 bears no seal" in each for each in unsealed)
+    assert len(unsealed) == len(server) + 1
+    again = Database(url, keys=signing_keys(keyed))
+    again.write(audit.seal_all, "host", again.read(audit.head).said)
+    again.close()
     assert bad(list(ledger(keyed))) == server
     again = Database(url)
     again.write(lambda c: c.execute(update(people).values(totp_secret="JBSWY3DPEHPK3PXP")))

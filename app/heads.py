@@ -1,0 +1,91 @@
+"""Heads of the audit's chain in a file outside the database: an end that was cut off shows by them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from app import clock, ids
+from app.logger import get_logger
+
+log = get_logger(__name__)
+
+_RESTORED = "restored"
+_MS = re.compile("[0-9]{1,13}")
+
+
+class Head(NamedTuple):
+    """The chain's end at some time: its last row, that row's hash and when it was written (ms since 1970)."""
+
+    row: int
+    hash: str
+    at: int
+
+    @property
+    def said(self) -> str:
+        """As people keep it."""
+        return f"{self.row}:{self.hash}"
+
+
+def keep(file: Path, head: Head) -> None:
+    """Add the head to the file; a file that can't be written is a line of log, and keeps nobody from work."""
+    _append(file, _line(head))
+
+
+def say(file: Path, head: Head) -> None:
+    """The same, and a line of the log, which may go to another host."""
+    log.info("the head of the audit", head=head.said)
+    keep(file, head)
+
+
+def branch(file: Path, head: Head) -> None:
+    """The database was put back: what was kept of rows after this one holds no longer."""
+    _append(file, f"{_line(head)} {_RESTORED}")
+
+
+def _line(head: Head) -> str:
+    return f"{head.said} {head.at} {clock.from_ms(head.at).isoformat()}"
+
+
+def _append(file: Path, line: str) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(number, f"{line}\n".encode())  # one call: several processes may write
+        finally:
+            os.close(number)
+    except OSError as error:
+        log.error("the head of the audit can't be kept", file=str(file), why=error.strerror)
+
+
+def kept(file: Path | None) -> tuple[Head, ...]:
+    """Every head in the file that still holds, in order; none where there is no file. OSError."""
+    try:
+        lines = file.read_text("utf-8", "replace").splitlines() if file else []
+    except FileNotFoundError:
+        return ()
+    return _holding(line.split() for line in lines)
+
+
+def _holding(lines: Iterable[list[str]]) -> tuple[Head, ...]:
+    found: list[Head] = []
+    for words in lines:
+        head = _read(words)
+        if head is None:
+            continue  # a line that was half written when the disk was full
+        if _RESTORED in words[3:]:
+            found = [each for each in found if each.row <= head.row]
+        found.append(head)
+    return tuple(found)
+
+
+def _read(words: list[str]) -> Head | None:
+    if len(words) < 2:
+        return None
+    row, _, digest = words[0].partition(":")
+    number = ids.read(row)
+    return Head(number, digest, int(words[1])) if number is not None and _MS.fullmatch(words[1]) else None

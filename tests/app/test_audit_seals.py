@@ -1,0 +1,268 @@
+"""The claim: whoever writes every row of the audit, but has no key, can't change an act, rewrite the chain
+whole or cut off its end, without `loa audit verify` and `loa doctor` naming it by themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, delete, insert, select, update
+
+from app import audit, clock, heads
+from app.access.acts import reseal
+from app.audit import Chain, Kept
+from app.auth.vault import signing_keys, vault_of
+from app.campaigns import approval
+from app.config import EndpointSettings, Settings
+from app.db import Database
+from app.errors import Conflict, SetupError
+from app.heads import Head
+from app.models import audit as table
+from app.models import erasures
+from app.notices import events
+from tests.app.world import build
+from tests.engines import each_engine, on_sqlite
+
+database_url = each_engine
+
+ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")
+Open = Callable[..., Database]
+
+
+def settings(present: str | None, previous: str | None = None, **more: object) -> Settings:
+    return Settings.model_validate({"secret_key": present, "previous_secret_key": previous, **more})
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "heads" / "audit-heads"
+
+
+@pytest.fixture
+def opened(db: Database, database_url: str, file: Path) -> Iterator[Open]:
+    """The same database as a process with these keys has it."""
+    made: list[Database] = []
+
+    def work(present: str | None = ONE, previous: str | None = None) -> Database:
+        for each in made:
+            each.close()
+        keys = signing_keys(settings(present, previous))
+        made[:] = [Database(database_url, keys=keys, on_head=lambda head: heads.keep(file, head))]
+        return made[0]
+
+    db.close()  # SQLite takes one process at a time
+    yield work
+    for each in made:
+        each.close()
+
+
+def written(db: Database, count: int = 5) -> None:
+    for number in range(count):
+        db.write(audit.note, "Lan", "run.rate", f"run/{number}", after=number)
+
+
+def found(db: Database, file: Path | None = None) -> Chain:
+    return db.read(audit.verify, Kept(heads.kept(file), 24))
+
+
+def fault(db: Database, file: Path | None = None) -> str:
+    return found(db, file).fault or ""
+
+
+def chained(c: Connection, rows: list[dict[str, Any]]) -> None:
+    """Put these rows in place of all, each chained to the one before as anybody can compute it."""
+    c.execute(delete(table))
+    before = audit.START
+    for number, row in enumerate(rows, 1):
+        said = (number, *(row[name] for name in ("at", "who", "origin", "action", "subject")))
+        before = audit.link(before, (*said, json.dumps(row["detail"])))
+        c.execute(insert(table).values(row | {"id": number, "hash": before}))
+
+
+def rows_of(c: Connection) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in c.execute(select(table).order_by(table.c.id))]
+
+
+def rewritten_whole(c: Connection) -> None:
+    rows = rows_of(c)
+    rows[1]["who"] = "Mallory"
+    chained(c, rows)
+
+
+def without_seals(c: Connection) -> None:
+    chained(c, [row | {"seal": None, "who": "Mallory"} for row in rows_of(c)])
+
+
+def one_left_out(c: Connection) -> None:
+    rows = rows_of(c)
+    chained(c, rows[:2] + rows[3:])
+
+
+def one_more(c: Connection) -> None:
+    chained(c, [*rows_of(c), {**rows_of(c)[-1], "who": "Mallory"}])
+
+
+def seal_of_another(c: Connection) -> None:
+    rows = rows_of(c)
+    rows[2]["seal"] = rows[3]["seal"]
+    chained(c, rows)
+
+
+REWRITTEN: dict[str, tuple[Callable[[Connection], None], str]] = {
+    "an act is another one, and the chain computed again": (rewritten_whole, "Row 2 .* bears a seal that"),
+    "the seals are taken away": (without_seals, "Row 1 bears no seal"),
+    "an act is left out": (one_left_out, "Row 3 .* bears a seal that"),
+    "an act is added": (one_more, "Row 6 .* bears a seal that"),
+    "a seal is another row's": (seal_of_another, "Row 3 .* bears a seal that"),
+}
+
+
+@pytest.mark.parametrize("how", REWRITTEN)
+def test_a_chain_that_was_computed_again_is_found(opened: Open, how: str) -> None:
+    db = opened()
+    written(db)
+    whole = found(db)
+    assert (whole.rows, whole.fault, whole.sealed) == (5, None, True)
+    change, said = REWRITTEN[how]
+    db.write(change)
+    assert re.search(said, fault(db))
+    assert fault(opened(None)) == ""  # by the chain alone it is whole: the seals show it
+
+
+def test_an_act_of_a_process_without_the_key_is_named(opened: Open) -> None:
+    written(opened())
+    written(opened(None), 1)
+    assert fault(opened()).startswith("Row 6 bears no seal")
+
+
+def test_an_end_that_was_cut_off_is_found_by_what_is_kept_outside(opened: Open, file: Path) -> None:
+    db = opened()
+    build(db, 3)  # approved: that act's head is kept at once
+    assert [each.row for each in heads.kept(file)] == [1]
+    written(db)
+    heads.keep(file, db.read(audit.head))
+    assert (fault(db, file), found(db, file).compared) == ("", 2)
+    assert file.stat().st_mode & 0o077 == 0
+    db.write(lambda c: c.execute(delete(table).where(table.c.id > 3)))
+    assert fault(db) == ""
+    assert "Rows after 3 are cut off: row 6 was there on" in fault(db, file)
+    written(db, 4)  # Loa goes on with the shortened chain
+    assert "Row 6 is not the one of" in fault(db, file)
+
+
+def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, file: Path) -> None:
+    db = opened()
+    written(db)
+    for number in range(2):
+        heads.keep(file, db.read(audit.head))
+        written(db, number + 1)
+    heads.keep(file, db.read(audit.head))  # rows 5, 6 and 8
+    db.write(lambda c: c.execute(delete(table).where(table.c.id > 6)))
+    written(db, 1)
+    agreed = db.read(audit.agreed, heads.kept(file))
+    assert agreed.row == 6
+    heads.branch(file, agreed)
+    assert fault(db, file) == ""
+    db.write(lambda c: c.execute(delete(table).where(table.c.id > 5)))
+    assert "Rows after 5 are cut off" in fault(db, file)
+
+
+def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Open, file: Path) -> None:
+    db = opened()
+    written(db)
+    heads.keep(file, db.read(audit.head))
+    written(db, 2)
+
+    def forged(c: Connection) -> None:
+        """An erasure that is under way has no certificate yet, so no act names it."""
+        row = c.execute(select(table).where(table.c.id == 5)).one()
+        c.execute(delete(table).where(table.c.id <= 5))
+        values = {"kind": "audit", "name": "x", "rule": "x", "days": 90, "due_at": 1, "counts": {}}
+        values |= {"totals": [], "by": "loa", "started_at": clock.now_ms(), "months": 24, "kept": {}}
+        c.execute(insert(erasures).values(values | {"anchor": f"5:{row.hash}"}))
+
+    db.write(forged)
+    assert fault(db) == ""
+    assert "was to be kept for 24 months" in fault(db, file)
+
+
+def test_the_key_is_changed_and_every_seal_goes_over_to_it(opened: Open) -> None:
+    written(opened())
+    assert fault(opened(TWO, ONE)) == ""
+    assert "bears a seal that was not made with secret_key" in fault(opened(TWO))
+    assert opened(TWO, ONE).write(reseal, "host", vault_of(settings(TWO, ONE))) == 5
+    db = opened(TWO)
+    assert (found(db).rows, fault(db)) == (6, "")  # the act that says so is the sixth
+
+
+def test_acts_of_before_the_key_are_sealed_on_the_word_of_who_has_compared_the_head(opened: Open) -> None:
+    written(opened(None))
+    db = opened()
+    assert fault(db).startswith("Row 1 bears no seal")
+    head = db.read(audit.head)
+    with pytest.raises(Conflict, match="The head of the chain is not"):
+        db.write(audit.seal_all, "host", f"4:{head.hash}")
+    assert db.write(audit.seal_all, "host", head.said) == 5
+    assert (found(db).rows, fault(db)) == (6, "")
+    assert db.write(audit.seal_all, "host", db.read(audit.head).said) == 0
+    with pytest.raises(Conflict, match="no key to seal with"):
+        opened(None).write(audit.seal_all, "host", head.said)
+
+
+def test_and_nothing_is_sealed_that_does_not_fit(opened: Open) -> None:
+    db = opened()
+    written(db)
+    db.write(rewritten_whole)
+    head = db.read(audit.head)
+    with pytest.raises(Conflict, match=r"Row 2 .* bears a seal that"):
+        db.write(audit.seal_all, "host", head.said)
+
+
+@on_sqlite
+def test_a_head_that_can_not_be_kept_or_read_keeps_nobody_from_work(opened: Open, file: Path) -> None:
+    file.mkdir(parents=True)
+    db = opened()
+    db.write(audit.note, "Lan", "person.add", "person/an")
+    assert db.read(audit.head).row == 1
+    with pytest.raises(SetupError, match="audit_head_file"):
+        audit.kept(settings(ONE, audit_head_file=file))
+
+
+@on_sqlite
+def test_a_line_that_was_half_written_is_no_head(db: Database, file: Path) -> None:
+    heads.keep(file, Head(3, "a" * 64, 1000))
+    with file.open("a") as more:
+        more.write("4:bb\nx:cc 5 z\n\n")
+    assert heads.kept(file) == (Head(3, "a" * 64, 1000),)
+    assert heads.kept(file.parent / "none") == ()
+
+
+def test_an_endpoint_that_names_it_is_told_the_head_at_each_approval(db: Database) -> None:
+    def told(*kinds: str) -> list[dict[str, Any]]:
+        secret = "whsec_" + "QUJD" * 8
+        desk = EndpointSettings(url="https://a.example.vn", secret=secret, events=kinds)  # type: ignore[arg-type]
+        news = db.read(events.happened, settings(None, endpoints={"desk": desk}), clock.now())
+        return [each.payload["data"] for each in news if each.kind == "audit.head"]
+
+    build(db, 3)
+    head = db.read(audit.head)
+    written(db, 2)
+    assert told("audit.head") == [{"head": head.said, "action": "campaign.approved"}]
+    assert told("*") == []
+    an_hour_ago = clock.now_ms() // 3_600_000 * 3_600_000 - 1
+    db.write(lambda c: c.execute(update(table).where(table.c.id < 3).values(at=an_hour_ago)))
+    if clock.now_ms() - an_hour_ago < 3_500_000:
+        assert [each["head"].partition(":")[0] for each in told("audit.head")] == ["1", "2"]
+
+
+def test_an_approval_that_is_signed_later_has_its_head_kept(opened: Open, file: Path) -> None:
+    db = opened(None)
+    world = build(db, 3)
+    digest = db.read(lambda c: c.execute(select(table.c.detail)).scalar_one())["digest"]
+    opened().write(approval.sign, world.campaign, digest, "host")
+    assert [each.row for each in heads.kept(file)] == [1, 2]
