@@ -47,15 +47,28 @@ def create(connection: Connection, letter: Letter, who: str) -> int:
     for name in ("number", "issuer", "subject"):
         if not getattr(letter, name).strip():
             raise Invalid(f"The directive needs its {name}.", field=name)
-    if letter.report_deadline is not None and letter.report_deadline.tzinfo is None:
-        raise Invalid(
-            "report_deadline needs its time zone, as in 2024-02-24T17:00:00+07:00.", field="report_deadline"
-        )
+    _check_deadline(letter)
     if connection.execute(select(directives.c.id).where(directives.c.number == letter.number)).first():
         raise Conflict(f"Directive {letter.number} is known already.", field="number")
     directive_id = _insert(connection, letter, who)
     audit.note(connection, who, "directive.create", f"directive/{directive_id}", number=letter.number)
     return directive_id
+
+
+def _check_deadline(letter: Letter) -> None:
+    deadline = letter.report_deadline
+    if deadline is None:
+        return
+    if deadline.tzinfo is None:
+        raise Invalid(
+            "report_deadline needs its time zone, as in 2024-02-24T17:00:00+07:00.", field="report_deadline"
+        )
+    if clock.local(deadline).date() < letter.issued_on:
+        raise Invalid(
+            f"The report deadline lies before {letter.issued_on.isoformat()}, the day of the letter; correct "
+            "one of them.",
+            field="report_deadline",
+        )
 
 
 def _insert(connection: Connection, letter: Letter, who: str) -> int:

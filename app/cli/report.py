@@ -19,9 +19,9 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Invalid, no_such
 from app.models import campaigns, runs
+from app.reports import counted, frozen, rebuild, stated_report
 from app.reports import doubts as doubting
 from app.reports import freeze as freezing
-from app.reports import frozen, rebuild, stated_report
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW
@@ -154,8 +154,10 @@ def freeze(
 ) -> None:
     """Check by a recount, then keep a version that never changes; again, the same one while figures hold."""
     with _freezer() as (freezer, _):
-        for subject in _subjects(freezer.db, run_id, directive_id, campaign_id):
-            report, new = freezer.freeze(subject, _cutoff(cut_off))
+        asked = _cutoff(cut_off)
+        until = freezing.settled(freezer.db, asked)  # one moment for every report of a campaign
+        for subject in _subjects(freezer.db, run_id, directive_id, campaign_id, begun_by=until):
+            report, new = freezer.freeze(subject, asked, until)
             _tell(report, "frozen" if new else "frozen before")
             if folder:
                 _save(freezer.db, report, folder)
@@ -239,20 +241,26 @@ def _subject(run_id: int | None, directive_id: int | None) -> Subject:
 
 
 def _subjects(
-    db: Database, run_id: int | None, directive_id: int | None, campaign_id: int | None
+    db: Database,
+    run_id: int | None,
+    directive_id: int | None,
+    campaign_id: int | None,
+    begun_by: int | None = None,
 ) -> list[Subject]:
+    """begun_by: of a campaign, only runs that had been started by then (ms since 1970)."""
     if campaign_id is None:
         return [_subject(run_id, directive_id)]
     if run_id is not None or directive_id is not None:
         raise Invalid("Name one of --run, --directive and --campaign.")
-    return db.read(_of_campaign, campaign_id)
+    return db.read(_of_campaign, campaign_id, begun_by)
 
 
-def _of_campaign(connection: Connection, campaign_id: int) -> list[Subject]:
+def _of_campaign(connection: Connection, campaign_id: int, begun_by: int | None = None) -> list[Subject]:
     row = connection.execute(select(campaigns.c.directive_id).where(campaigns.c.id == campaign_id)).first()
     if row is None:
         raise no_such("campaign", campaign_id, field="campaign")
     query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
+    query = query if begun_by is None else query.where(counted.begun(begun_by))
     silent = stated_report.silent(connection, campaign_id)
     ids = [run_id for run_id in connection.execute(query).scalars() if run_id not in silent]
     found = [Subject(SubjectKind.RUN, each) for each in ids]

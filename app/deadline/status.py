@@ -15,6 +15,7 @@ from app.campaigns.directives import Directive
 from app.models import audiences, campaigns, runs
 from app.reports import addressees, stated
 from app.reports.addressees import Addressee, AddresseeKind, ChannelTotal, Standing, is_late
+from app.reports.counted import counted
 from app.reports.stated import Kind, Statement
 from app.states import RunState
 
@@ -110,7 +111,7 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
         select(runs, campaigns.c.name, audiences.c.run_id.label("held"))
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
         .outerjoin(audiences, audiences.c.run_id == runs.c.id)
-        .where(campaigns.c.directive_id == letter.id)
+        .where(campaigns.c.directive_id == letter.id, counted(clock.to_ms(now)))
         .order_by(runs.c.campaign_id, runs.c.id)
     )
     for row in connection.execute(query).all():

@@ -12,8 +12,27 @@ from app.errors import no_such
 from app.models import campaigns, directives, frozen_reports, runs
 from app.reports import addressees, carrier_report, stated
 from app.reports.addressees import ChannelTotal, Standing
+from app.reports.counted import counted
 from app.reports.figures import CarrierReport
 from app.reports.stated import Kind, Statement
+
+# How a consolidated report is put together. A frozen one is built again by the rules that it was frozen by:
+# 1: every campaign under the directive, drafts and rejected ones too; 2: those that `counted` names, with the
+# versions of the carriers' reports that have its cut-off or an earlier one.
+RULES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """rules: see RULES. known_ms: when it was frozen (ms since 1970), so that a version of a carrier's report
+    that was frozen later is not named; None: now.
+    """
+
+    rules: int = RULES
+    known_ms: int | None = None
+
+
+PRESENT = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +95,7 @@ class ConsolidatedReport:
     others: tuple[Standing, ...]
     channels: tuple[ChannelTotal, ...]
     silent: tuple[str, ...] = ()
+    rules: int = RULES
 
     @property
     def interim(self) -> bool:
@@ -89,13 +109,15 @@ class ConsolidatedReport:
         return tuple(line for line in self.lines if line.kind is kind)
 
 
-def build(connection: Connection, directive_id: int, cutoff_ms: int) -> ConsolidatedReport:
-    """The report of a directive with all campaigns under it; NotFound, Unbalanced. Call it by db.read."""
+def build(
+    connection: Connection, directive_id: int, cutoff_ms: int, terms: Terms = PRESENT
+) -> ConsolidatedReport:
+    """The report of a directive with the campaigns under it; NotFound, Unbalanced. Call it by db.read."""
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
         raise no_such("directive", directive_id, field="directive_id")
     others = tuple(addressees.standings(connection, directive_id, cutoff_ms, cutoff_ms))
-    lines = tuple(_lines(connection, directive_id, cutoff_ms))
+    lines = tuple(_lines(connection, directive_id, cutoff_ms, terms))
     return ConsolidatedReport(
         letter=_letter(row),
         cutoff_ms=cutoff_ms,
@@ -103,6 +125,7 @@ def build(connection: Connection, directive_id: int, cutoff_ms: int) -> Consolid
         others=others,
         channels=tuple(addressees.totals(others)),
         silent=_silent(connection, directive_id, {line.carrier for line in lines}),
+        rules=terms.rules,
     )
 
 
@@ -116,22 +139,30 @@ def _letter(row: Row[Any]) -> Letter:
     return Letter(row.id, row.number, issued, row.issuer, row.subject, row.report_deadline)
 
 
-def _lines(connection: Connection, directive_id: int, cutoff_ms: int) -> list[RunLine]:
+def _lines(connection: Connection, directive_id: int, cutoff_ms: int, terms: Terms) -> list[RunLine]:
     r, c = runs.c, campaigns.c
     query = select(r.id, r.carrier, c.id, c.name).join(campaigns, c.id == r.campaign_id)
     asked = query.where(c.directive_id == directive_id, c.created_at <= cutoff_ms).order_by(c.id, r.id)
+    asked = asked if terms.rules < 2 else asked.where(counted(cutoff_ms))
     found = []
     for run_id, carrier, campaign_id, name in connection.execute(asked).all():
         statement = stated.latest(connection, run_id, cutoff_ms)
         held = run_id in stated.held_runs(connection, campaign_id)
         report = carrier_report.build(connection, run_id, cutoff_ms)
-        version = _version(connection, run_id, cutoff_ms)
+        version = _version(connection, run_id, cutoff_ms, terms)
         kind = stated.basis(held, statement)
         found.append(RunLine(run_id, campaign_id, name, carrier, kind, report, statement, version))
     return found
 
 
-def _version(connection: Connection, run_id: int, cutoff_ms: int) -> int:
+def _version(connection: Connection, run_id: int, cutoff_ms: int, terms: Terms) -> int:
+    """The last version of the run's report that holds at the cut-off; 0 for none.
+
+    A run that is frozen together with its directive has the same cut-off, and is written down after it.
+    """
     t = frozen_reports.c
-    own = (t.kind == "run", t.subject_id == run_id, t.created_at <= cutoff_ms)
+    by = t.created_at if terms.rules < 2 else t.cutoff_at
+    own = [t.kind == "run", t.subject_id == run_id, by <= cutoff_ms]
+    if terms.rules >= 2 and terms.known_ms is not None:
+        own.append(t.created_at <= terms.known_ms)
     return connection.execute(select(t.version).where(*own).order_by(t.version.desc())).scalar() or 0

@@ -43,7 +43,9 @@ _WORDS = {
     **{reason.name.lower(): label for reason, label in labels.REASONS.items()},
 }
 # Names of things, not their figures.
-_NO_FIGURES = frozenset({"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids"})
+_NO_FIGURES = frozenset(
+    {"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids", "rules"}
+)
 _KEYS = ("name", "day", "carrier", "channel", "code")
 
 

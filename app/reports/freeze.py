@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -15,9 +16,9 @@ from app import audit, clock
 from app.db import Database
 from app.errors import Conflict, Invalid, no_such
 from app.ledger.contract import Ledger
-from app.models import campaigns, frozen_reports, report_files, run_batches, runs
-from app.reports import carrier_report, consolidated, differences, frozen, stated_report, verify
-from app.reports.consolidated import ConsolidatedReport
+from app.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
+from app.reports import carrier_report, consolidated, counted, differences, frozen, stated_report, verify
+from app.reports.consolidated import PRESENT, ConsolidatedReport, Terms
 from app.reports.document import sidecar
 from app.reports.document.letterhead import Letterheads
 from app.reports.document.version import Version
@@ -43,13 +44,18 @@ class Freezer:
     who: str
     along: Callable[[Connection, int], None] | None = None
 
-    def freeze(self, subject: Subject, cutoff_ms: int | None = None) -> tuple[Frozen, bool]:
+    def freeze(
+        self, subject: Subject, cutoff_ms: int | None = None, now_ms: int | None = None
+    ) -> tuple[Frozen, bool]:
         """The version of that cut-off (ms since 1970; None: now), and whether it is a new one.
 
-        Asked for again it is the same one; without a cut-off, the last one while its figures hold. Invalid,
-        NotFound, Conflict; Unbalanced where the recount does not agree.
+        Asked for again it is the same one; without a cut-off, the last one while its figures hold. now_ms:
+        what now is for several reports that are frozen together (see `settled`). Invalid, NotFound, Conflict;
+        Unbalanced where the recount does not agree.
         """
-        until = settled(self.db, cutoff_ms)
+        asked = cutoff_ms if now_ms is None else now_ms
+        until = settled(self.db, asked)
+        self.db.read(_require_begun, subject, until)
         last, same = self.db.read(lambda c: (frozen.newest(c, subject), frozen.at(c, subject, until)))
         if same:
             return same, False
@@ -102,11 +108,11 @@ def settled(db: Database, cutoff_ms: int | None) -> int:
         ) from None
 
 
-def build(connection: Connection, subject: Subject, cutoff_ms: int) -> Built:
+def build(connection: Connection, subject: Subject, cutoff_ms: int, terms: Terms = PRESENT) -> Built:
     """The report of a run or a directive as it stood then."""
     if subject.kind is SubjectKind.RUN:
         return of_run(connection, subject.id, cutoff_ms)
-    return consolidated.build(connection, subject.id, cutoff_ms)
+    return consolidated.build(connection, subject.id, cutoff_ms, terms)
 
 
 def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> OfRun:
@@ -143,6 +149,39 @@ def _campaigns(connection: Connection, subject: Subject) -> list[int]:
     if not found and subject.kind is SubjectKind.RUN:
         raise no_such("run", subject.id, field="run_id")
     return found
+
+
+def _require_begun(connection: Connection, subject: Subject, cutoff_ms: int) -> None:
+    """Of a moment before anything was sent, or before the letter was written, there is nothing to keep."""
+    required = _require_started if subject.kind is SubjectKind.RUN else _require_issued
+    required(connection, subject.id, cutoff_ms)  # that there is no such thing is said by what comes next
+
+
+def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> None:
+    r = runs.c
+    query = select(r.started_at, counted.begun(cutoff_ms).label("begun")).where(r.id == run_id)
+    found = connection.execute(query).first()
+    if found is None or found.begun:
+        return
+    if found.started_at is None:
+        raise Conflict(f"Run {run_id} has not been started, so there is nothing to freeze; start it first.")
+    at = clock.local(clock.from_ms(found.started_at))
+    raise Conflict(
+        f"Run {run_id} was started on {at:%d/%m/%Y %H:%M:%S}, after this cut-off; give a later one.",
+        field="cut_off_at",
+    )
+
+
+def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -> None:
+    issued = connection.execute(
+        select(directives.c.issued_on).where(directives.c.id == directive_id)
+    ).scalar()
+    day = clock.local(clock.from_ms(cutoff_ms)).date()
+    if issued is not None and day < date.fromisoformat(issued):
+        raise Conflict(
+            f"Directive {directive_id} is of {issued}, after this cut-off; give a later one.",
+            field="cut_off_at",
+        )
 
 
 def _require_queued(connection: Connection, subject: Subject) -> None:

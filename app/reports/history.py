@@ -8,7 +8,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from app import clock, erasure
 from app.auth import owned
@@ -16,6 +16,7 @@ from app.errors import no_such
 from app.models import audiences, campaigns, runs, tallies
 from app.reports import by_area, carrier_report, stated, tally
 from app.reports.by_area import MixedRow, Pair, Sources
+from app.reports.counted import counted
 from app.reports.proof import proved
 from app.reports.stated import AreaCounts, Kind, Statement
 from carriers.contract import ReceiptLevel
@@ -138,8 +139,15 @@ def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[
     """The campaigns of the same directive whose default wording is the same, this one too."""
     same = campaigns.c.directive_id.is_not_distinct_from(of.directive_id)
     query = select(campaigns).where(same).order_by(campaigns.c.id)
+    query = query.where((campaigns.c.id == of.id) | _gone_out())
     rows = connection.execute(query.where(owned.own_campaigns(only)) if only else query).all()
     return [row for row in rows if row.texts[""] == of.texts[""]]
+
+
+def _gone_out() -> ColumnElement[bool]:
+    """A round is one that was approved: drafts and rejected ones reached nobody."""
+    own = select(runs.c.id).where(runs.c.campaign_id == campaigns.c.id, counted(clock.now_ms()))
+    return own.exists()
 
 
 # ---- one run --------------------------------------------------------------------------------------------

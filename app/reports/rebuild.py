@@ -12,6 +12,7 @@ from app import clock
 from app.db import Database
 from app.errors import Conflict, NotFound
 from app.reports import differences, erased, freeze, frozen
+from app.reports.consolidated import Terms
 from app.reports.document.version import Change
 from app.reports.figures import Unbalanced
 from app.reports.frozen import Frozen, Spoilt, Subject
@@ -65,7 +66,9 @@ def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
 def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     kept, subject = frozen.figures(connection, report), Subject(report.subject, report.subject_id)
     try:
-        again = document(freeze.build(connection, subject, clock.to_ms(report.cut_off_at)))
+        again = document(
+            freeze.build(connection, subject, clock.to_ms(report.cut_off_at), _terms(report, kept))
+        )
     except (Conflict, NotFound, Unbalanced) as error:
         return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
     if json_file.render(again).decode() == kept:
@@ -73,6 +76,11 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))
     beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
     return Proof(report.id, differing, None if differing else beside)
+
+
+def _terms(report: Frozen, kept: str) -> Terms:
+    """The rules of the day on which it was frozen."""
+    return Terms(int(json.loads(kept).get("rules", 1)), clock.to_ms(report.created_at))
 
 
 def _differing(report: Frozen, changes: Sequence[Change]) -> Iterator[str]:

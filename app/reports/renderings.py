@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -111,7 +112,12 @@ def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Let
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as JSON has it."""
+    """The report as JSON has it: lists and words, as they are read back from what was kept."""
+    read: dict[str, Any] = json.loads(json_file.render(_document(report)))
+    return read
+
+
+def _document(report: Report) -> dict[str, Any]:
     if isinstance(report, ConsolidatedReport):
         return json_file.of_directive(report)
     if isinstance(report, StatedReport):

@@ -111,6 +111,7 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
     letter = report.letter
     return {
         "report": "directive",
+        **({"rules": report.rules} if report.rules > 1 else {}),
         "interim": report.interim,
         "cut_off_at": iso(report.cutoff_ms),
         "directive_id": letter.id,

@@ -10,6 +10,7 @@ import pytest
 
 from app.campaigns import directives
 from app.campaigns.directives import Letter
+from app.clock import VIETNAM
 from app.db import Database
 from app.errors import Invalid, NotFound
 
@@ -23,6 +24,11 @@ LETTER = Letter("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "Tuyên tr
         ({"issuer": ""}, "issuer", "needs its issuer"),
         ({"subject": ""}, "subject", "needs its subject"),
         ({"report_deadline": datetime(2024, 2, 24)}, "report_deadline", "needs its time zone"),  # noqa: DTZ001
+        (
+            {"report_deadline": datetime(2024, 1, 28, tzinfo=VIETNAM)},
+            "report_deadline",
+            "lies before 2024-01-29",
+        ),
     ],
 )
 def test_a_wrong_letter_is_refused(db: Database, change: dict[str, Any], field: str, words: str) -> None:

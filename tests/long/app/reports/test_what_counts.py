@@ -1,0 +1,161 @@
+"""The consolidated report counts what was approved or sent, and says by table only what has changed."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+
+import pytest
+from sqlalchemy import update
+from typer.testing import CliRunner
+
+from app import clock
+from app import models as m
+from app.cli import app
+from app.db import Database
+from app.deadline.status import status
+from app.errors import Conflict
+from app.ledger.choose import ledger_for
+from app.reports import consolidated, frozen, history
+from app.reports.consolidated import Terms
+from app.reports.differences import differences
+from app.reports.document import letterhead
+from app.reports.freeze import Freezer, build
+from app.reports.frozen import Subject, SubjectKind
+from app.reports.rebuild import prove
+from app.reports.renderings import Format, document, render
+from app.states import DeliveryState as S
+from tests.long.app.reports.letter_2024 import AFTER, DEADLINE
+from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
+
+DIRECTIVE = Subject(SubjectKind.DIRECTIVE, 1)
+CARRIERS = {2: "viettel", 3: "vietnamobile", 4: "mobifone", 5: "gmobile"}
+BAIT = "Bấm vào đây để nhận tiền"
+
+
+def freezer(db: Database) -> Freezer:
+    return Freezer(db, ledger_for(db), letterhead.load(None), "officer")
+
+
+# ---- what has changed since the version before ----------------------------------------------------------
+
+
+def test_a_directive_with_stated_figures_frozen_again_is_the_same_version(replayed: Database) -> None:
+    first, new = freezer(replayed).freeze(DIRECTIVE, AFTER)
+    again, newer = freezer(replayed).freeze(DIRECTIVE)
+    assert (new, newer, again.id) == (True, False, first.id)
+
+
+def test_only_figures_that_differ_stand_in_the_table_of_changes(replayed: Database) -> None:
+    before = replayed.read(build, DIRECTIVE, DEADLINE)
+    after = replayed.read(build, DIRECTIVE, AFTER)
+    kept = json.loads(render(before, Format.JSON).content)
+    assert differences(kept, document(before)) == ()
+    found = differences(kept, document(after))
+    assert found
+    assert [each.where for each in found if each.after is None] == []
+    assert not any("Viettel" in each.where or "MobiFone" in each.where for each in found)
+
+
+# ---- campaigns that nobody approved ---------------------------------------------------------------------
+
+
+def drafts(db: Database) -> Database:
+    """Campaign 1 has gone out. 2 is a draft, 3 rejected, 4 approved after two days, 5 was edited since."""
+    scene = Scene("finished")
+    scene.message(S.DELIVERED)
+    states = {2: "draft", 3: "rejected", 4: "approved", 5: "draft"}
+    for id, state in states.items():
+        scene.campaign(id, f"Chiến dịch {id}")
+        values = {"directive_id": 1, "state": state, "texts": {"": BAIT if id != 4 else "Đã duyệt."}}
+        scene.rows[m.campaigns][-1].update(values)
+        scene.run(id, CARRIERS[id], "planned")
+        scene.rows[m.runs][-1].update(campaign_id=id, started_at=None)
+        scene.batch(id, run=id)
+        scene.subscriber(batch=id)
+    for id, decision, day in ((3, "rejected", 1), (4, "approved", 2), (5, "approved", 1), (5, "voided", 2)):
+        more = {"reason": None, "by": "binh", "digest": "x", "at": T0 + day * DAY}
+        scene.add(m.approvals, campaign_id=id, decision=decision, **more)
+    scene.save(db)
+    return db
+
+
+def test_drafts_and_rejected_campaigns_are_in_no_table_and_no_annex(db: Database) -> None:
+    drafts(db)
+    carriers = {
+        day: [line.carrier for line in db.read(consolidated.build, 1, T0 + day * DAY + HOUR).lines]
+        for day in (0, 1, 2)
+    }
+    assert carriers == {0: ["vnpt"], 1: ["vnpt", "gmobile"], 2: ["vnpt", "mobifone"]}
+    report = db.read(consolidated.build, 1, T0 + 3 * DAY)
+    for form in (Format.CSV, Format.JSON):
+        content = render(report, form, letterhead.load(None)).content.decode()
+        assert BAIT not in content
+        assert "Viettel" not in content
+
+
+def test_nobody_is_asked_for_a_draft(db: Database) -> None:
+    drafts(db)
+    found = db.read(status, 1, clock.from_ms(T0 + 3 * DAY))
+    assert [run.carrier for run in found.runs] == ["vnpt", "mobifone"]
+    assert [(each.who, each.what) for each in found.missing] == [
+        ("mobifone", "Chiến dịch 4 (đợt 4): chưa bắt đầu gửi")
+    ]
+
+
+def test_a_draft_is_no_round(db: Database) -> None:
+    drafts(db)
+    same = {"texts": {"": "Như nhau."}}
+    db.write(lambda c: c.execute(update(m.campaigns).values(**same)))
+    assert [each.campaign_id for each in db.read(history.rounds, 1)] == [1, 4]
+
+
+def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> None:
+    drafts(db)
+    until = db.settle(None)
+    old = db.read(consolidated.build, 1, until, Terms(rules=1))
+    assert len(old.lines) == 5
+    first = freezer(db)._keep(old, DIRECTIVE, None, ())
+    assert "rules" not in json.loads(db.read(frozen.figures, first))
+    second, new = freezer(db).freeze(DIRECTIVE, db.settle(None))
+    assert new
+    assert {each.where.split(", ")[1].split(" ")[0] for each in second.changes} >= {"Viettel"}
+    for each in (first, second):
+        proof = prove(db, each)
+        assert (proof.sentences, proof.note) == ((), None)
+
+
+# ---- one cut-off, and none before the beginning ---------------------------------------------------------
+
+
+def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOA_DATABASE_URL", database_url)
+    with closing(Database(database_url)) as db:
+        scene = Scene("finished")
+        scene.run(2, "viettel", "finished")
+        scene.run(3, "mobifone", "planned", started_at=None)
+        scene.batch(2, run=2)
+        for batch in (1, 2):
+            scene.message(S.DELIVERED, batch=batch)
+        scene.save(db)
+    result = CliRunner().invoke(app, ["report", "freeze", "--campaign", "1"])
+    assert result.exit_code == 0, result.output
+    with closing(Database(database_url)) as db:
+        found = db.read(frozen.page, 0, 10, None)
+        assert [(each.subject, each.subject_id) for each in found] == [("run", 1), ("run", 2), DIRECTIVE]
+        assert len({each.cut_off_at for each in found}) == 1
+        whole = json.loads(db.read(frozen.figures, found[-1]))
+        assert [line["report_version"] for line in whole["runs"]] == [1, 1]
+        assert prove(db, found[-1]).note is None
+
+
+def test_nothing_is_frozen_of_a_time_before_it_began(db: Database) -> None:
+    drafts(db)
+    with pytest.raises(Conflict, match="Run 1 was started on 29/01/2024 09:00:00, after this cut-off"):
+        freezer(db).freeze(Subject(SubjectKind.RUN, 1), T0 - 1)
+    with pytest.raises(Conflict, match="Run 2 has not been started"):
+        freezer(db).freeze(Subject(SubjectKind.RUN, 2))
+    with pytest.raises(Conflict, match="Directive 1 is of 2024-01-29, after this cut-off"):
+        freezer(db).freeze(DIRECTIVE, T0 - DAY)
