@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, cast, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from app import clock, digests, heads, stamps
 from app.config import Settings
@@ -22,10 +22,10 @@ from app.db import after_commit, keys_of, one_at_a_time
 from app.errors import Conflict, Invalid, SetupError
 from app.heads import Head
 from app.models import audit, erasures
+from app.seal import ACT, SAID, content, is_sealed, sealed_content
 
 START = "0" * 64
 _PIECE = 1000
-_SAID = ("id", "at", "who", "origin", "action", "subject")
 _CHAIN = 4917  # the advisory lock of whoever adds a link
 # Acts after which the chain's head is kept elsewhere at once: who may do what, and what may be sent.
 _KEPT = ("campaign.approved", "approval.", "person.", "key.", "audit.", "ledger.")
@@ -34,10 +34,6 @@ _UNSEALED = (
     "the database. Compare the chain with a head that was kept elsewhere; where it is right: `loa audit seal "
     "--head ROWS:HASH`."
 )
-
-# A row with its detail as the text that is stored, as hashes and seals are over it.
-_STORED = cast(audit.c.detail, Text).label("stored")
-ROW = (*(audit.c[name] for name in _SAID), _STORED, audit.c.hash, audit.c.seal)
 
 # Where the person is: the address of the caller, or the host of the command line.
 origin: ContextVar[str] = ContextVar("origin", default="")
@@ -136,12 +132,12 @@ def _add(
     number = last.id + 1 if last else 1
     who, action, subject = act
     said = (number, clock.now_ms(), who[:80], origin.get()[:120], action, subject)
-    row = dict(zip(_SAID, said, strict=True)) | {"detail": detail}
+    row = dict(zip(SAID, said, strict=True)) | {"detail": detail}
     # The text of the detail is hashed as the column's own type writes it, so that every byte of it counts.
     before = last.hash if last else START
     stored = json.dumps(detail)
     digest = link(before, (*said, stored), algorithm or digests.algorithm_of(before))
-    seal = stamps.make(connection, _content(digest, (*said, stored)))
+    seal = stamps.make(connection, content(digest, (*said, stored)))
     connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
     if action.startswith(_KEPT):
         after_commit(connection, Head(number, digest, row["at"]))
@@ -149,12 +145,7 @@ def _add(
 
 def link(before: str, said: Sequence[int | str], algorithm: str = digests.FIRST) -> str:
     """The digest over the hash of the row before and this row, its detail as the text that is stored."""
-    return digests.digest(_content(before, said), algorithm)
-
-
-def _content(digest: str, said: Sequence[int | str]) -> bytes:
-    """A row's content behind a hash: the one before for the chain, its own for the seal."""
-    return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
+    return digests.digest(content(before, said), algorithm)
 
 
 def kept(settings: Settings) -> Kept:
@@ -209,15 +200,6 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
         f"Row {row.id} ({row.action} by {row.who}) bears a seal that was not made with secret_key, nor with "
         "previous_secret_key."
     )
-
-
-def is_sealed(connection: Connection, row: Row[Any]) -> bool:
-    """Whether a row, read with its detail as `stored`, is one of a process with the key; True without one."""
-    return stamps.holds(connection, _sealed_content(row), row.seal)
-
-
-def _sealed_content(row: Row[Any]) -> bytes:
-    return _content(row.hash, [*(getattr(row, name) for name in _SAID), row.stored])
 
 
 def _other(then: Head | None, digest: str) -> str | None:
@@ -276,17 +258,16 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
 
 def reseal(connection: Connection) -> int:
     """Seal by the present key what the one before has sealed, after a change of keys; how many were."""
-    content = _sealed_content
-    return _write_seals(connection, lambda row: stamps.renewed(connection, content(row), row.seal))
+    return _write_seals(connection, lambda row: stamps.renewed(connection, sealed_content(row), row.seal))
 
 
 def adopt(connection: Connection) -> int:
     """Seal all rows of a database that had no seals until this moment, at its migration."""
-    return _write_seals(connection, lambda row: _make_seal(connection, row))
+    return _write_seals(connection, lambda row: _make_seal(connection, row) if row.seal is None else None)
 
 
 def _make_seal(connection: Connection, row: Row[Any]) -> str | None:
-    return stamps.make(connection, _sealed_content(row))
+    return stamps.make(connection, sealed_content(row))
 
 
 def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]) -> int:
@@ -316,7 +297,7 @@ def _fault(rows: int, head: str, row: Row[Any]) -> str | None:
     algorithm = digests.algorithm_of(row.hash)
     if digests.rank(algorithm) < digests.rank(digests.algorithm_of(head)):
         return f"Row {row.id} goes back to {algorithm[:20]}, or was changed."
-    if link(head, [*row[: len(_SAID)], row.stored], algorithm) != row.hash:
+    if link(head, [*row[: len(SAID)], row.stored], algorithm) != row.hash:
         return f"Row {row.id} ({row.action} by {row.who}) was changed, or the row before it."
     return None
 
@@ -361,7 +342,7 @@ def _act(row: Row[Any]) -> Act:
 
 def _rows(connection: Connection, after: int) -> Iterator[Row[Any]]:
     while True:
-        query = select(*ROW).where(audit.c.id > after).order_by(audit.c.id).limit(_PIECE)
+        query = select(*ACT).where(audit.c.id > after).order_by(audit.c.id).limit(_PIECE)
         piece: Sequence[Any] = connection.execute(query).all()
         yield from piece
         if len(piece) < _PIECE:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # whoever has nothing to migrate does not wait for what migra
 
 _FOLDER = Path(__file__).parent.parent / "migrations"
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
-_STAMPED = "0024"  # the first revision in which the audit and accounts bear stamps
+_STAMPED = "0025"  # the first revision in which the audit and accounts bear stamps
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 PARTITIONED = {"deliveries", "submissions", "receipts"}
 _ACCOUNT = text(

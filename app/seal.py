@@ -6,20 +6,39 @@ Stage campaigns approves and starts by it; stage dispatch looks again before eac
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, cast, func, or_, select, update
 
 from app import digests, stamps
-from app.models import approvals, audiences, audit, batches, deliveries, run_batches, runs, subscribers
+from app.db import keys_of
+from app.models import (
+    approvals,
+    audiences,
+    audit,
+    batches,
+    chunks,
+    deliveries,
+    run_batches,
+    runs,
+    subscribers,
+)
 from app.stamps import canonical
 from app.states import CampaignState
 
 Record = Row[Any]
-_PIECE = 10_000
+Pieces = dict[int, bytes]
+SLICE = 10_000  # subscribers that are looked at, and queued, at a time
 _SIGNED = ("campaign_id", "digest", "decision", "reason", "at", "by")
 _DECISIONS = ("approved", "rejected", "returned", "voided")
+_GOING = ("run.start", "run.resume")  # orders after which a run sends
+_ORDERS = (*_GOING, "run.pause", "run.cancel", "run.stopped")
+SAID = ("id", "at", "who", "origin", "action", "subject")
+# An act of the audit with its detail as the text that is stored, as hashes and seals are over it.
+_STORED = cast(audit.c.detail, Text).label("stored")
+ACT = (*(audit.c[name] for name in SAID), _STORED, audit.c.hash, audit.c.seal)
 # Of a batch from before its rows were bound: the file's hash alone, so that approvals of then still hold.
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
@@ -87,13 +106,66 @@ def _signed(decision: Mapping[str, Any]) -> bytes:
 
 def _on_record(connection: Connection, decision: Record) -> bool:
     """Whether the audit's last word on the campaign is this decision; its rows are gone after some years."""
+    actions = [f"campaign.{each}" for each in _DECISIONS]
+    row = _last_act(connection, f"campaign/{decision.campaign_id}", actions)
+    if row is None:  # its beginning was erased
+        return connection.execute(select(audit.c.id).where(audit.c.id == 1)).first() is None
+    said = row.action, json.loads(row.stored).get("digest")
+    return said == (f"campaign.{decision.decision}", decision.digest) and is_sealed(connection, row)
+
+
+def is_ordered(connection: Connection, run_id: int) -> bool:
+    """Whether the last order on the run is one after which it sends, sealed; True where we have no key."""
+    if not keys_of(connection):
+        return True
+    row = _last_act(connection, f"run/{run_id}", _ORDERS)
+    return row is not None and row.action in _GOING and is_sealed(connection, row)
+
+
+def authors(connection: Connection, campaign_id: int) -> set[str]:
+    """Who has written, changed or last submitted it by the audit's sealed acts, whatever its row says now."""
+    subject, actions = f"campaign/{campaign_id}", ("campaign.create", "campaign.edit")
+    query = select(*ACT).where(audit.c.subject == subject, audit.c.action.in_(actions))
+    submitted = _last_act(connection, subject, ("campaign.submit",))
+    found = [*connection.execute(query).all(), *([submitted] if submitted else ())]
+    return {row.who for row in found if is_sealed(connection, row)}
+
+
+def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
+    """Whether it is still what was approved; of one that is over, an approval may be of before the key."""
+    last = last_decision(connection, campaign.id)
+    if alive or last is None or last.stamp is not None:
+        return approved(connection, campaign) is not None
+    return last.decision == "approved" and holds(connection, campaign, last.digest)
+
+
+def altered_chunks(connection: Connection, campaign_id: int) -> Iterator[Record]:
+    """Chunks that are still to be sent, and do not hold what was queued."""
+    open_ = select(chunks).where(chunks.c.campaign_id == campaign_id, chunks.c.state < 2)
+    for chunk in connection.execute(open_.order_by(chunks.c.batch_id, chunks.c.first_seq)).all():
+        if is_altered(connection, chunk):
+            yield chunk
+
+
+def _last_act(connection: Connection, subject: str, actions: Sequence[str]) -> Record | None:
     a = audit.c
-    said = select(a.action, a.detail).where(a.subject == f"campaign/{decision.campaign_id}")
-    said = said.where(a.action.in_([f"campaign.{each}" for each in _DECISIONS])).order_by(a.id.desc())
-    row = connection.execute(said.limit(1)).first()
-    if row is None:
-        return connection.execute(select(a.id).where(a.id == 1)).first() is None  # its beginning was erased
-    return (row.action, row.detail.get("digest")) == (f"campaign.{decision.decision}", decision.digest)
+    query = select(*ACT).where(a.subject == subject, a.action.in_(actions)).order_by(a.id.desc()).limit(1)
+    return connection.execute(query).first()
+
+
+def is_sealed(connection: Connection, act: Record) -> bool:
+    """Whether an act is one of a process with the key; True where this one has none and can't tell."""
+    return stamps.holds(connection, sealed_content(act), act.seal)
+
+
+def sealed_content(act: Record) -> bytes:
+    """What an act's seal is over."""
+    return content(act.hash, [*(getattr(act, name) for name in SAID), act.stored])
+
+
+def content(digest: str, said: Sequence[int | str]) -> bytes:
+    """An act's content behind a hash: that of the one before for the chain, its own for the seal."""
+    return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:
@@ -155,14 +227,73 @@ def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, 
 # ---- the rows of a chunk ----------------------------------------------------------------------------------
 
 
-def strays(connection: Connection, campaign_id: int, batch_id: int, first: int, last: int) -> int:
-    """How many deliveries between these lines are not to the batch's own subscribers: 0, unless altered."""
+def _strays(connection: Connection, chunk: Any) -> int:
+    """How many deliveries of a chunk are not to the batch's own subscribers: 0, unless altered."""
     d, s = deliveries.c, subscribers.c
     own = (s.batch_id == d.batch_id) & (s.seq == d.seq)
     same = (s.phone == d.phone) & (func.coalesce(s.lang, "") == func.coalesce(d.lang, ""))
     query = select(func.count()).select_from(deliveries.outerjoin(subscribers, own & same))
-    within = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.between(first, last))
+    lines = d.seq.between(chunk.first_seq, chunk.last_seq)
+    within = (d.campaign_id == chunk.campaign_id, d.batch_id == chunk.batch_id, lines)
     return connection.execute(query.where(*within, s.seq.is_(None))).scalar_one()
+
+
+def bind(connection: Connection, campaign_id: int, batch_id: int, after: int, upto: int) -> None:
+    """Stamp the chunks of these lines with what they are to send, as soon as they are queued."""
+    c = chunks.c
+    those = (c.campaign_id == campaign_id, c.batch_id == batch_id, c.first_seq > after, c.last_seq <= upto)
+    _bind(connection, connection.execute(select(chunks).where(*those)).all() if keys_of(connection) else ())
+
+
+def bind_open(connection: Connection, campaign_id: int | None = None) -> int:
+    """Stamp chunks of before there was a key, if they are still to be sent and as they were queued."""
+    c = chunks.c
+    query = select(chunks).where(c.stamp.is_(None), c.state < 2)
+    if campaign_id is not None:
+        query = query.where(c.campaign_id == campaign_id)
+    found = [each for each in connection.execute(query).all() if not _strays(connection, each)]
+    return _bind(connection, found if keys_of(connection) else ())
+
+
+def _bind(connection: Connection, found: Sequence[Any]) -> int:
+    for chunk in found:
+        stamp = stamps.make(connection, _to_send(connection, chunk))
+        connection.execute(update(chunks).where(*_this(chunk)).values(stamp=stamp))
+    return len(found)
+
+
+def is_altered(connection: Connection, chunk: Any) -> bool:
+    """Whether what a chunk (or its lease) sends is not what was queued: one aggregate over its own rows."""
+    if not keys_of(connection):
+        return _strays(connection, chunk) > 0
+    stamp = connection.execute(select(chunks.c.stamp).where(*_this(chunk))).scalar()
+    return not stamps.holds(connection, _to_send(connection, chunk), stamp)
+
+
+def _this(chunk: Any) -> tuple[ColumnElement[bool], ...]:
+    c = chunks.c
+    own = (c.campaign_id == chunk.campaign_id, c.batch_id == chunk.batch_id)
+    return *own, c.first_seq == chunk.first_seq
+
+
+_LINES = {
+    "sqlite": """
+        SELECT group_concat(line, char(10)) FROM (
+          SELECT seq || ' ' || phone || ' ' || coalesce(lang, '') AS line FROM deliveries
+           WHERE campaign_id = ? AND batch_id = ? AND seq BETWEEN ? AND ? ORDER BY seq)
+    """,
+    "postgresql": """
+        SELECT string_agg(seq || ' ' || phone || ' ' || coalesce(lang, ''), chr(10) ORDER BY seq)
+          FROM deliveries WHERE campaign_id = %s AND batch_id = %s AND seq BETWEEN %s AND %s
+    """,
+}
+
+
+def _to_send(connection: Connection, chunk: Any) -> bytes:
+    """For which run a chunk sends, and its lines: number, telephone, language."""
+    place = (chunk.campaign_id, chunk.batch_id, chunk.first_seq, chunk.last_seq)
+    lines = connection.exec_driver_sql(_LINES[connection.dialect.name], place).scalar()
+    return "\n".join(map(str, ("chunk", chunk.run_id, *place, lines))).encode()
 
 
 # ---- the rows of a batch ----------------------------------------------------------------------------------
@@ -186,15 +317,32 @@ def row_bytes(
 
 def rows_altered(connection: Connection, batch_id: int) -> bool:
     """Whether its subscribers are not those that were imported: two seconds for a million of them."""
+    return look(connection, batch_id) is None
+
+
+def look(connection: Connection, batch_id: int) -> Pieces | None:
+    """The hash of each piece of a batch's subscribers, by the line before it; None where they are altered."""
     wanted = connection.execute(select(batches.c.rows_sha256).where(batches.c.id == batch_id)).scalar()
-    return wanted is not None and wanted != _rows_sha256(connection, batch_id)
+    found, pieces, after = hashlib.sha256(), Pieces(), 0
+    while rows := _piece(connection, batch_id, after):
+        _, *columns = zip(*rows, strict=True)
+        read = row_bytes(*columns)
+        found.update(read)
+        pieces[after] = hashlib.sha256(read).digest()
+        after = rows[-1].seq
+    return pieces if wanted in (None, found.hexdigest()) else None
 
 
-def _rows_sha256(connection: Connection, batch_id: int) -> str:
-    found, s, last = hashlib.sha256(), subscribers.c, -1
-    query = select(s.batch_id, s.seq, s.phone, s.area, s.lang).where(s.batch_id == batch_id)
-    while piece := connection.execute(query.where(s.seq > last).order_by(s.seq).limit(_PIECE)).all():
-        _, *columns = zip(*piece, strict=True)
-        found.update(row_bytes(*columns))
-        last = piece[-1].seq
-    return found.hexdigest()
+def is_piece(connection: Connection, batch_id: int, after: int, pieces: Pieces) -> bool:
+    """Whether the subscribers behind this line are still those that were looked at, SLICE of them."""
+    rows = _piece(connection, batch_id, after)
+    if not rows:
+        return after not in pieces
+    _, *columns = zip(*rows, strict=True)
+    return pieces.get(after) == hashlib.sha256(row_bytes(*columns)).digest()
+
+
+def _piece(connection: Connection, batch_id: int, after: int) -> Sequence[Any]:
+    s = subscribers.c
+    query = select(s.batch_id, s.seq, s.phone, s.area, s.lang).where(s.batch_id == batch_id, s.seq > after)
+    return connection.execute(query.order_by(s.seq).limit(SLICE)).all()

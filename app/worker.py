@@ -18,7 +18,7 @@ from app.dispatch import lanes, runs
 from app.dispatch.closing import close_due
 from app.dispatch.lane import Desk, LaneLoop
 from app.dispatch.link_health import HealthSweep, Link
-from app.dispatch.queueing import queue_next
+from app.dispatch.queueing import Queueing
 from app.errors import Away, SetupError
 from app.faults import Aside, Faults, Supervisor
 from app.http import answers
@@ -64,13 +64,14 @@ class Worker:
     inbound: InboundIntake = field(init=False)
     _health: HealthSweep = field(init=False)
     faults: Faults = field(init=False)
-    _queueing: Aside = field(init=False)
+    _queueing: Queueing = field(init=False)
     _closing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         s, self.faults = self.settings, Faults(self.db, self.metrics)
-        self._queueing, self._closing = Aside(self.faults, "queueing"), Aside(self.faults, "closing")
+        self._queueing = Queueing(self.db, self.ledger, Aside(self.faults, "queueing"))
+        self._closing = Aside(self.faults, "closing")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
         self.sweeps = [
             Sweep("queueing", self._queue),
@@ -177,7 +178,7 @@ class Worker:
 
     async def _queue(self) -> bool:
         """Turn a slice of a started run's subscribers into deliveries."""
-        more = await queue_next(self.db, self.ledger, self._queueing)
+        more = await self._queueing.next()
         if more:
             self._wake_lanes()
         return more

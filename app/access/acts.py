@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from app import audit, seal
-from app.auth import factor, keys, people
+from app.auth import factor, keys, people, stamped
 from app.auth.caller import base_name
 from app.auth.passwords import hash_password
 from app.auth.people import Person
 from app.auth.sessions import end_all
 from app.auth.vault import Vault
-from app.errors import Invalid
+from app.db import keys_of
+from app.errors import Conflict, Invalid
 
 _LEAST_SAID, _MOST_SAID = 10, 300
 
@@ -109,7 +110,7 @@ def check_no_factor(connection: Connection, name: str) -> None:
 
 def enrol(connection: Connection, name: str, who: str, vault: Vault) -> tuple[str, str]:
     """A secret for the second factor and its otpauth address, both shown this once."""
-    secret = factor.enrol(connection, people.row_of(connection, name), vault)
+    secret = factor.enrol(connection, people.genuine(connection, people.row_of(connection, name)), vault)
     audit.note(connection, who, "person.factor.ask", f"person/{name}")
     return secret, factor.uri(secret, name)
 
@@ -118,7 +119,7 @@ def confirm(
     connection: Connection, name: str, code: str, who: str, vault: Vault, keep: str = ""
 ) -> list[str]:
     """Make the second factor count; recovery codes, shown this once. All sessions end but that of `keep`."""
-    person = people.row_of(connection, name)
+    person = people.genuine(connection, people.row_of(connection, name))
     codes = factor.confirm(connection, person, code, vault)
     end_all(connection, person.id, keep)
     audit.note(connection, who, "person.factor.set", f"person/{name}")
@@ -132,7 +133,7 @@ def remove_factor(
 
     recognised: how it was made sure that the person itself asks; witness: who else has seen to that.
     """
-    person = people.row_of(connection, name).id
+    person = people.genuine(connection, people.row_of(connection, name)).id
     recognised = recognised.strip()
     if not _LEAST_SAID <= len(recognised) <= _MOST_SAID:
         raise Invalid(
@@ -171,11 +172,24 @@ def end_sessions(
 def adopt(connection: Connection) -> None:
     """Stamp what is there by the present key, at the migration that brings stamps."""
     audit.adopt(connection)
+    stamped.adopt(connection)
+    seal.bind_open(connection)
+
+
+def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
+    """Stamp accounts that bear none, or that of a name whatever it bears, on the word of who has looked."""
+    if not keys_of(connection):
+        raise Conflict("There is no key to stamp with: set secret_key.")
+    found = stamped.adopt(connection, name)
+    if found:
+        audit.note(connection, who, "person.sign", "people", accounts=found)
+    return found
 
 
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
     """Seal by the present key what the one before has: second factors, approvals, the audit; how many."""
     count = factor.reseal(connection, vault) + seal.restamp(connection) + audit.reseal(connection)
+    count += stamped.renew(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)
     return count

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
+from app.auth import stamped
 from app.auth.caller import AT_KEYBOARD, base_name
+from app.errors import Conflict
 from app.models import api_keys, people
 
 
@@ -18,7 +20,12 @@ def behind(connection: Connection, who: str) -> set[str]:
         return set()
     found: set[str] = set()
     for table in (api_keys, people):  # a name is in one of them
-        found.update(connection.execute(select(table.c.behind).where(table.c.name == who)).scalar() or ())
+        row = connection.execute(select(table).where(table.c.name == who)).first()
+        if row is not None and not stamped.holds(connection, table, row):
+            raise Conflict(
+                f"The account {who} was changed behind Loa's back, so nobody can say who stands behind it."
+            )
+        found.update(row.behind if row is not None else ())
     return found
 
 

@@ -11,6 +11,7 @@ import pyotp
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from app import clock
+from app.auth import stamped
 from app.auth.caller import Caller
 from app.auth.vault import Vault
 from app.errors import Conflict, Forbidden, Invalid
@@ -68,9 +69,11 @@ def confirm(connection: Connection, person: Row[Any], code: str, vault: Vault) -
     if not _use_code(connection, person, code, vault):
         raise Invalid("The code is not that of the app now; look at the telephone's clock.", field="code")
     _set(connection, person.id, totp_since=clock.now_ms())
+    connection.execute(delete(recovery_codes).where(recovery_codes.c.person_id == person.id))
     codes = ["-".join(_letters(5) for _ in range(5)) for _ in range(RECOVERY_CODES)]
     rows = [{"person_id": person.id, "code_hash": _hash(code)} for code in codes]
     connection.execute(insert(recovery_codes), rows)
+    stamped.write(connection, recovery_codes, recovery_codes.c.person_id == person.id)
     return codes
 
 
@@ -101,7 +104,13 @@ def reseal(connection: Connection, vault: Vault) -> int:
     """Seal with the present key what is not yet; how many were."""
     old = unsealed(connection, vault)
     for person_id, stored in old:
-        _set(connection, person_id, totp_secret=vault.seal(person_id, vault.open(person_id, stored)))
+        row = connection.execute(select(people).where(people.c.id == person_id)).one()
+        secret = vault.seal(person_id, vault.open(person_id, stored))
+        if stamped.holds(connection, people, row):
+            _set(connection, person_id, totp_secret=secret)
+        else:  # it must not get a stamp by that
+            own = update(people).where(people.c.id == person_id)
+            connection.execute(own.values(totp_secret=secret))
     return len(old)
 
 
@@ -119,12 +128,16 @@ def _use_code(connection: Connection, person: Row[Any], code: str, vault: Vault)
 
 def _use_recovery(connection: Connection, person_id: int, code: str) -> bool:
     c = recovery_codes.c
-    used = delete(recovery_codes).where(c.person_id == person_id, c.code_hash == _hash(code))
-    return connection.execute(used).rowcount == 1
+    own = (c.person_id == person_id, c.code_hash == _hash(code))
+    found = connection.execute(select(recovery_codes).where(*own)).first()
+    if found is None or not stamped.holds(connection, recovery_codes, found):
+        return False
+    return connection.execute(delete(recovery_codes).where(*own)).rowcount == 1
 
 
 def _set(connection: Connection, person_id: int, **values: Any) -> None:
     connection.execute(update(people).where(people.c.id == person_id).values(values))
+    stamped.write(connection, people, people.c.id == person_id)
 
 
 def _letters(count: int) -> str:

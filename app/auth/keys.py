@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from app import clock
+from app.auth import stamped
 from app.auth.behind import givers
 from app.auth.caller import Caller, check_name, check_role
 from app.errors import Conflict, Invalid, Unauthorised, no_such
@@ -71,6 +72,7 @@ def create_key(
     when: dict[str, Any] = {"made_by": made_by, "expires_at": expires, "created_at": clock.now_ms()}
     when["behind"] = sorted(givers(connection, made_by))
     connection.execute(insert(api_keys).values(row | when))
+    stamped.write(connection, api_keys, api_keys.c.name == name)
     return f"{MARK}{prefix}_{secret}"
 
 
@@ -83,6 +85,8 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid(f"The overlap is between 0 hours and {LONGEST_OVERLAP.days} days.", field="overlap")
     row, now = _named(connection, name), clock.now_ms()
+    if not stamped.holds(connection, api_keys, row):
+        raise Conflict(f"The key of {name} was changed behind Loa's back; revoke it.", field="name")
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         raise Conflict(f"The key of {name} is over; make a new one under another name.", field="name")
     prefix, secret = _new_secret()
@@ -93,6 +97,7 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     values |= {"previous_prefix": row.prefix, "previous_hash": row.secret_hash}
     values["behind"] = sorted(givers(connection, given_by).union(row.behind if overlap else ()))
     connection.execute(update(api_keys).where(api_keys.c.id == row.id).values(values))
+    stamped.write(connection, api_keys, api_keys.c.id == row.id)
     return f"{MARK}{prefix}_{secret}"
 
 
@@ -112,6 +117,8 @@ def find(connection: Connection, key: str) -> Found:
     )
     row = connection.execute(query).first()
     if row is None or not hmac.compare_digest(_good_hash(row, prefix, now), _hash(secret)):
+        raise Unauthorised(_UNKNOWN)
+    if not stamped.admits(connection, api_keys, row):
         raise Unauthorised(_UNKNOWN)
     caller = Caller(row.name, row.role, row.carrier)
     return Found(caller, row.id, row.last_used_at is None or now - row.last_used_at >= TOUCH_MS)
@@ -145,7 +152,8 @@ def revoke_key(connection: Connection, name: str) -> None:
     """End a key at once; again does nothing. NotFound where there is none of this name."""
     _named(connection, name)
     valid = (api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
-    connection.execute(update(api_keys).where(*valid).values(revoked_at=clock.now_ms()))
+    if connection.execute(update(api_keys).where(*valid).values(revoked_at=clock.now_ms())).rowcount:
+        stamped.write(connection, api_keys, api_keys.c.name == name)
 
 
 def _named(connection: Connection, name: str) -> Row[Any]:

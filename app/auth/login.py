@@ -9,13 +9,14 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from app.auth import factor, people, throttle
+from app.auth import factor, people, stamped, throttle
 from app.auth.passwords import hash_again, is_outdated, is_password
 from app.auth.sessions import Lifetime, open_session
 from app.auth.throttle import Attempt, TooManyAttempts
 from app.auth.vault import Vault
 from app.db import Database
 from app.errors import Unauthorised
+from app.models import people as table
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -65,7 +66,9 @@ def _enter(
 ) -> str | None:
     """The session, where the second factor passes too."""
     row = people.row_of(connection, login.name)
-    if row.disabled_at is not None or not factor.passes(connection, row, login.code, vault):
+    if row.disabled_at is not None or not stamped.admits(connection, table, row):
+        return None
+    if not factor.passes(connection, row, login.code, vault):
         return None
     throttle.succeed(connection, attempt)
     return open_session(connection, row.id, lifetime, attempt.address)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app import clock
+from app.auth import stamped
 from app.auth.behind import givers
 from app.auth.caller import AT_KEYBOARD, check_name, check_role
 from app.auth.sessions import end_all
@@ -41,6 +42,7 @@ def add(
     row: dict[str, Any] = {"name": name, "role": role, "carrier": carrier, "created_at": clock.now_ms()}
     row |= {"password_hash": hashed, "behind": _behind(connection, given_by)}
     connection.execute(insert(people).values(row))
+    stamped.write(connection, people, people.c.name == name)
     return get(connection, name)
 
 
@@ -74,23 +76,37 @@ def find_row(connection: Connection, name: str) -> Row[Any] | None:
     return connection.execute(select(people).where(people.c.name == name)).first()
 
 
+def genuine(connection: Connection, row: Row[Any]) -> Row[Any]:
+    """The row; Conflict where it was changed behind Loa's back: no change of ours lends it a stamp."""
+    if not stamped.holds(connection, people, row):
+        raise Conflict(
+            f"The account {row.name} was changed behind Loa's back, or is of before there was a secret_key. "
+            f"Look at its role; where all is right: `loa user sign {row.name}` on the host.",
+            field="name",
+        )
+    return row
+
+
 def set_password(connection: Connection, name: str, hashed: str, given_by: str) -> None:
     """Another password, which ends every session of the person. given_by: who knows it.
 
     By the person itself it changes nothing in who stands behind it: that one could have done the same.
     """
-    row = row_of(connection, name)
+    row = genuine(connection, row_of(connection, name))
     values: dict[str, Any] = {"password_hash": hashed}
     if given_by != name:
         values["behind"] = _behind(connection, given_by)
     connection.execute(update(people).where(people.c.id == row.id).values(values))
+    stamped.write(connection, people, people.c.id == row.id)
     end_all(connection, row.id)
 
 
 def renew_hash(connection: Connection, name: str, old: str, hashed: str) -> None:
     """Another hash of the same password, if nobody has given another one meanwhile."""
+    genuine(connection, row_of(connection, name))
     same = (people.c.name == name, people.c.password_hash == old)
-    connection.execute(update(people).where(*same).values(password_hash=hashed))
+    if connection.execute(update(people).where(*same).values(password_hash=hashed)).rowcount:
+        stamped.write(connection, people, people.c.name == name)
 
 
 def disable(connection: Connection, name: str) -> None:
@@ -102,6 +118,7 @@ def disable(connection: Connection, name: str) -> None:
         raise Conflict(f"{name} is the only admin; add another one first.", field="name")
     active = (c.id == row.id, c.disabled_at.is_(None))
     connection.execute(update(people).where(*active).values(disabled_at=clock.now_ms()))
+    stamped.write(connection, people, people.c.id == row.id)
     end_all(connection, row.id)
 
 

@@ -8,10 +8,12 @@ import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, or_, select, update
+from sqlalchemy import Connection, Row, delete, or_, select, update
 
 from app import clock
+from app.auth import stamped
 from app.auth.caller import Caller
 from app.auth.keys import TOUCH_MS
 from app.errors import Forbidden, Unauthorised
@@ -66,6 +68,7 @@ def open_session(connection: Connection, person_id: int, lifetime: Lifetime, add
     row = {"person_id": person_id, "token_hash": _hash(token), "created_at": now, "seen_at": now}
     row["address"] = address[:_ADDRESS]
     connection.execute(sessions.insert().values(row))
+    stamped.write(connection, sessions, sessions.c.token_hash == row["token_hash"])
     return token
 
 
@@ -79,18 +82,21 @@ def find_session(connection: Connection, token: str, lifetime: Lifetime) -> Sess
     """The session of this token; Unauthorised for every other one, with one and the same answer."""
     now, s, p = clock.now_ms(), sessions.c, people.c
     idle, oldest = _limits(lifetime, now)
-    query = (
-        select(s.id, s.created_at, s.seen_at, p.name, p.role, p.carrier, p.totp_since)
-        .join(people, p.id == s.person_id)
-        .where(s.token_hash == _hash(token), s.seen_at > idle, s.created_at > oldest)
-        .where(p.disabled_at.is_(None))
-    )
+    query = select(sessions).where(s.token_hash == _hash(token), s.seen_at > idle, s.created_at > oldest)
     row = connection.execute(query).first()
-    if row is None:
+    known = select(people).where(p.id == (row.person_id if row else 0), p.disabled_at.is_(None))
+    person = connection.execute(known).first() if row else None
+    if row is None or person is None or not _genuine(connection, row, person):
         raise Unauthorised(_OVER)
     ends_at = clock.from_ms(row.created_at) + lifetime.longest
-    caller = Caller(row.name, row.role, row.carrier, person=True, factor=row.totp_since is not None)
+    factor = person.totp_since is not None
+    caller = Caller(person.name, person.role, person.carrier, person=True, factor=factor)
     return Session(row.id, caller, ends_at, now - row.seen_at >= TOUCH_MS)
+
+
+def _genuine(connection: Connection, row: Row[Any], person: Row[Any]) -> bool:
+    """Nobody has put the session there, or given its person another role, behind Loa's back."""
+    return stamped.admits(connection, sessions, row) and stamped.admits(connection, people, person)
 
 
 def touch(connection: Connection, session_id: int) -> None:

@@ -16,7 +16,7 @@ from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
 from app.errors import Conflict, Forbidden, Invalid
 from app.models import approvals, batches, run_batches
-from app.seal import approved, digest, holds, is_stamped, last_decision, stamp
+from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, stamp
 from app.states import CampaignState, move_campaign
 
 _BOTH = (
@@ -41,7 +41,7 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
     if not may(caller.role, "approve_campaign"):
         raise Forbidden(f"Campaigns are decided on by approvers; your role is {caller.role}.")
     hands = {campaign.created_by, *campaign.editors} | {campaign.submitted_by or campaign.created_by}
-    hands |= _suppliers(connection, campaign.id)
+    hands |= _suppliers(connection, campaign.id) | authors(connection, campaign.id)
     theirs = {base_name(name) for name in hands}.union(
         campaign.behind, *(behind(connection, n) for n in hands)
     )
@@ -140,6 +140,7 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
     if fresh is None:
         raise Conflict("There is no key to stamp with: set secret_key.")
     connection.execute(update(approvals).where(approvals.c.id == last.id).values(stamp=fresh))
+    bind_open(connection, campaign_id)
     audit.note(connection, who, "approval.signed", f"campaign/{campaign_id}", digest=digest, by=last.by)
 
 

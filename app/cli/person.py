@@ -31,4 +31,5 @@ def decider(connection: Connection, operation: str) -> Caller:
             f"Your account {account()} is no person of Loa who may do this. Use the account of one who may; "
             "`loa user list` shows them."
         )
+    people.genuine(connection, row)
     return Caller(whoami(), row.role, row.carrier, person=True)

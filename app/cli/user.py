@@ -93,6 +93,19 @@ def reseal() -> None:
     typer.echo(f"{count} secrets were sealed anew; all are sealed with the present key.")
 
 
+@app.command()
+def sign(
+    name: Annotated[str | None, typer.Argument(help="This one alone, whatever it bears.")] = None,
+) -> None:
+    """Stamp accounts of before there was a secret_key, or one that the doctor doubts: look at it first."""
+    with open_db() as (db, _):
+        found = db.write(acts.sign, whoami(), name)
+    for account in found:
+        typer.echo(f"Stamped: {account}.")
+    if not found:
+        typer.echo("Every account is stamped already.")
+
+
 def _new_password() -> str:
     """Typed twice without being shown, or the first line of stdin where nobody is at a keyboard."""
     if sys.stdin.isatty():

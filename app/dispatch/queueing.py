@@ -12,23 +12,37 @@ from app.faults import Aside
 from app.ledger.contract import Ledger
 
 
-async def queue_next(db: Database, ledger: Ledger, aside: Aside) -> bool:
-    """Queue one slice of one started run; whether there may be more to do. A run that fails stands back."""
-    resting = aside.resting()
-    due = await db.insist_reading(runs.next_due, but=resting)
-    if due is None:
-        return False
-    return await aside.attempt(due.run_id, f"run {due.run_id}", _queue(db, ledger, due, resting))
+class Queueing:
+    """One for each process. It keeps the hashes of the batches that it has looked at, piece by piece."""
 
+    def __init__(self, db: Database, ledger: Ledger, aside: Aside) -> None:
+        self._db, self._ledger, self._aside = db, ledger, aside
+        self._looked: dict[int, seal.Pieces] = {}
 
-async def _queue(db: Database, ledger: Ledger, due: runs.Due, but: Sequence[int]) -> bool:
-    """A run of which a batch was altered after its import is stopped: nothing of that batch goes out."""
-    try:
-        # Beside the writer, since it takes seconds: once for each batch, before anything of it is queued.
-        altered = due.first and await db.aread(seal.rows_altered, due.batch_id)
-    except Away:
-        return False
-    if altered:
-        await db.insist(sendable.stop, due.run_id, due.campaign_id, batch=due.batch_id)
+    async def next(self) -> bool:
+        """Queue one slice of one started run; whether there may be more to do. One that fails stands back."""
+        resting = self._aside.resting()
+        due = await self._db.insist_reading(runs.next_due, but=resting)
+        if due is None:
+            self._looked.clear()
+            return False
+        return await self._aside.attempt(due.run_id, f"run {due.run_id}", self._queue(due, resting))
+
+    async def _queue(self, due: runs.Due, but: Sequence[int]) -> bool:
+        """A run of which a batch was altered after its import is stopped: nothing of that batch goes out."""
+        if due.sent and due.batch_id not in self._looked:
+            try:
+                # Beside the writer, since it takes seconds: once for each batch and process.
+                pieces = await self._db.aread(seal.look, due.batch_id)
+            except Away:
+                return False
+            if pieces is None:
+                return await self._stop(due)
+            self._looked[due.batch_id] = pieces
+        altered = await self._db.insist(runs.fan_out_next, self._ledger, self._looked, but)
+        return True if altered is None else await self._stop(altered)
+
+    async def _stop(self, due: runs.Due) -> bool:
+        self._looked.pop(due.batch_id, None)
+        await self._db.insist(sendable.stop, due.run_id, due.campaign_id, batch=due.batch_id)
         return True
-    return await db.insist(runs.fan_out_next, ledger, due.batch_id, but)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -23,46 +23,50 @@ from sqlalchemy import (
     update,
 )
 
+from app import seal
 from app.ledger.contract import ChunkState, Ledger
 from app.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.states import DeliveryState, NotSent, RunState, move_run
 from carriers.text import segments
 
-# Subscribers turned to deliveries in one transaction: small, so that no other writer waits long.
-SLICE = 10_000
-
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A batch that is to be queued for a run; first: nothing of it is yet, and it will be sent."""
+    """A batch that is to be queued for a run, from behind a line; sent: it is not only counted."""
 
     run_id: int
     campaign_id: int
     batch_id: int
     segments: dict[str, int]
-    first: bool
+    after: int
+    sent: bool
+
+    @property
+    def first(self) -> bool:
+        """Nothing of it is queued yet, and it will be sent."""
+        return self.sent and self.after == 0
 
 
 def fan_out_next(
-    connection: Connection, ledger: Ledger, looked_at: int | None, but: Sequence[int] = ()
-) -> bool:
-    """Queue one slice of one started run; whether there may be more to do.
+    connection: Connection, ledger: Ledger, looked: Mapping[int, seal.Pieces], but: Sequence[int] = ()
+) -> Due | None:
+    """Queue one slice of one started run: the batch that was altered since it was looked at, or None.
 
     Nothing is queued of a batch that is to be sent before it was looked at (app/dispatch/queueing.py).
     """
     due = next_due(connection, but=but)
-    if due is None:
-        return False
-    if due.first and due.batch_id != looked_at:
-        return True
+    if due is None or (due.sent and due.batch_id not in looked):
+        return None
+    if due.sent and not seal.is_piece(connection, due.batch_id, due.after, looked[due.batch_id]):
+        return due
     fan_out(connection, ledger, due)
-    return True
+    return None
 
 
 def fan_out(connection: Connection, ledger: Ledger, due: Due) -> None:
     """Queue one slice of the batch."""
     ledger.open_campaign(connection, due.campaign_id)
-    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, SLICE)
+    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, seal.SLICE)
 
 
 def next_due(
@@ -87,8 +91,8 @@ def next_due(
     if row is None:
         return None
     parts = {lang: segments(wording) for lang, wording in row.texts.items()}
-    first = row.fanned_upto == 0 and row.state == RunState.RUNNING
-    return Due(row.id, row.campaign_id, row.batch_id, parts, first)
+    sent = row.state == RunState.RUNNING
+    return Due(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent)
 
 
 class Step(NamedTuple):

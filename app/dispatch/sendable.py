@@ -64,7 +64,7 @@ def scripts(connection: Connection, carrier: str, now: datetime) -> list[Script]
         window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
         if not open_at(window, now):
             continue
-        if seal.approved(connection, row) is None:
+        if seal.approved(connection, row) is None or not seal.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
@@ -148,7 +148,7 @@ def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
     if lease is None:
         return state
-    if seal.strays(connection, lease.campaign_id, lease.batch_id, lease.first_seq, lease.last_seq):
+    if seal.is_altered(connection, lease):
         stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
         ledger.release(connection, lease, 0.0)
         return state

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
 
+from app import seal
 from app.ledger.contract import ChunkState, Closed, Doubted, Item, Lane, Lease, Slice
 from app.ledger.store import Claim, OpenChunk, Store
 from app.ledger.tallies import Changes
@@ -103,6 +104,7 @@ class Queue(Store):
         queued = connection.execute(_insert_deliveries(segments, values), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
+        seal.bind(connection, campaign_id, batch_id, after, upto)
         if queued < taken:
             connection.execute(_LEFT_OUT, values)
             connection.execute(_EXCLUDED, values)

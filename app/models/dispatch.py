@@ -126,6 +126,7 @@ chunks = Table(
     Column("lane_id", SmallInteger),
     Column("lease_until", Ms),
     Column("taken_at", Ms),  # when a lane first took it: nothing of it was sent before
+    Column("stamp", String(64)),  # over its lines as they were queued, by a key outside the database
     Index(
         "ix_chunks_open",
         *("run_id", "not_before", "batch_id", "first_seq"),  # the order in which they are claimed

@@ -27,6 +27,7 @@ api_keys = Table(
     Column(
         "behind", JSON, nullable=False, server_default="[]"
     ),  # who has had a secret of it: app/auth/behind.py
+    Column("stamp", String(64)),  # over what it may do, by a key outside the database: auth/stamped.py
 )
 
 people = Table(
@@ -43,6 +44,7 @@ people = Table(
     Column("created_at", Ms, nullable=False),
     Column("disabled_at", Ms),
     Column("behind", JSON, nullable=False, server_default="[]"),  # who gave the password: app/auth/behind.py
+    Column("stamp", String(64)),  # over what it may do, by a key outside the database: auth/stamped.py
 )
 
 recovery_codes = Table(
@@ -51,6 +53,7 @@ recovery_codes = Table(
     new_id(),
     Column("person_id", Integer, ForeignKey("people.id"), nullable=False, index=True),
     Column("code_hash", LargeBinary, nullable=False),
+    Column("stamp", String(64)),
 )
 
 sessions = Table(
@@ -62,6 +65,7 @@ sessions = Table(
     Column("created_at", Ms, nullable=False),
     Column("seen_at", Ms, nullable=False),  # to the minute
     Column("address", String(45), nullable=False, server_default=""),  # of the sign-in
+    Column("stamp", String(64)),
 )
 
 # Failed logins by name, by address, and from where a name has come in before; hashed, so names typed amiss

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select
 
 from app import audit, clock, config, lines, schema, webhooks, worker
-from app.auth import factor, people
+from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.config import LinkSettings, Settings
 from app.db import Database
@@ -43,6 +43,9 @@ _SECRETS = {
     "smtp_password",
 }
 _SECRETS |= {"secret_key", "previous_secret_key"}
+
+
+_BARE, _OTHER = "bears no stamp of secret_key", "bears a stamp that is not over what it says now"
 
 
 class Symptom(NamedTuple):
@@ -164,6 +167,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         if not db.sqlite:
             yield db.read(_server)
         yield from db.read(_factors, settings)
+        yield from db.read(_accounts)
         yield clocks(db)
     except AppError as error:
         yield Symptom("database", False, error.said_here)
@@ -208,6 +212,16 @@ def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
         what = f"{len(old)} are not sealed with the present secret_key: run `loa user reseal`."
         return [Symptom("second factors", False, what)]
     return [Symptom("second factors", True, "All are sealed with the present secret_key.")]
+
+
+def _accounts(connection: Connection) -> list[Symptom]:
+    """Accounts, recovery codes and sessions that nobody has let in but who writes the database."""
+    found = list(stamped.doubted(connection))
+    if not found:
+        return [Symptom("accounts", True, "No account was changed behind Loa's back, as far as stamps show.")]
+    said = sorted({f"{each.kind} {each.name} {_BARE if each.bare else _OTHER}" for each in found})
+    what = "look at role and carrier; `loa user sign NAME` where all is right, else disable or revoke it."
+    return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
 
 
 def clocks(db: Database) -> Symptom:

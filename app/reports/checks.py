@@ -12,6 +12,7 @@ from app.ledger.contract import ChunkState, Count, Ledger
 from app.models import (
     bad_lines,
     batches,
+    campaigns,
     chunks,
     deliveries,
     left_out,
@@ -25,7 +26,7 @@ from app.models import (
 )
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
-from app.states import BatchState, DeliveryState, RunState
+from app.states import BatchState, CampaignState, DeliveryState, RunState
 
 _Key = tuple[int, int, str | None, int, int]
 
@@ -69,6 +70,31 @@ def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> I
 
 def _by_key(counts: list[Count]) -> dict[_Key, tuple[int, int]]:
     return {(*c[:3], c[3], c[4]): (int(c.n), int(c.segments)) for c in counts if c.n or c.segments}
+
+
+def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
+    """A campaign that is sent, or may be, is what was approved; its runs were started, by their acts."""
+    campaign = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).one()
+    states = dict(
+        connection.execute(select(runs.c.id, runs.c.state).where(runs.c.campaign_id == campaign_id)).all()
+    )
+    alive = any(state not in OVER for state in states.values())
+    begun = any(state != RunState.PLANNED for state in states.values())
+    approved = campaign.state == CampaignState.APPROVED
+    if (approved or begun) and not seal.stands(connection, campaign, alive=alive):
+        yield f"Campaign {campaign_id} is not what was approved, or nobody has approved it."
+    for run_id in sorted(run for run, state in states.items() if state == RunState.RUNNING):
+        if not seal.is_ordered(connection, run_id):
+            yield f"Run {run_id} is running, though its last order in the audit is not to start or to resume."
+    for chunk in seal.altered_chunks(connection, campaign_id):
+        yield (
+            f"Batch {chunk.batch_id}, lines {chunk.first_seq} to {chunk.last_seq}: what is queued is not "
+            "what was handed in."
+        )
+    if approved or begun:
+        missing = seal.authors(connection, campaign_id) - {campaign.created_by, campaign.submitted_by}
+        for who in sorted(missing.difference(campaign.editors)):
+            yield f"Campaign {campaign_id} does not name {who}, who has written it by the audit."
 
 
 def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[str]:

@@ -110,6 +110,7 @@ def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterat
     if gone := erasure.of_campaign(connection, campaign_id):
         yield from erased.differences(connection, gone)
         return
+    yield from checks.as_approved(connection, campaign_id)
     yield from checks.tallies_agree(connection, campaign_id, ledger)
     yield from checks.unknowns_listed(connection, campaign_id)
     yield from checks.subscribers_kept(connection, campaign_id)

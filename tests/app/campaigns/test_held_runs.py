@@ -21,7 +21,7 @@ from app.campaigns.runs import Verb, order
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch.closing import close_due
-from app.dispatch.queueing import queue_next
+from app.dispatch.queueing import Queueing
 from app.errors import Conflict, Invalid
 from app.ledger.choose import ledger_for
 from app.models import audit, campaigns, runs, statements
@@ -51,7 +51,7 @@ def approved(db: Database, **draft: Any) -> int:
 
 def sweep(db: Database) -> None:
     ledger = ledger_for(db)
-    while asyncio.run(queue_next(db, ledger, aside(db))):
+    while asyncio.run(Queueing(db, ledger, aside(db)).next()):
         pass
     while asyncio.run(close_due(db, ledger, aside(db))):
         pass

@@ -14,7 +14,7 @@ from app.batches.importer import import_batch
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
 from app.db import Database
-from app.dispatch.queueing import queue_next
+from app.dispatch.queueing import Queueing
 from app.errors import Conflict
 from app.ledger.choose import ledger_for
 from app.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
@@ -42,7 +42,7 @@ def started(db: Database, folder: Path) -> World:
 
 def queue(db: Database) -> None:
     async def work() -> None:
-        while await queue_next(db, ledger_for(db), aside(db)):
+        while await Queueing(db, ledger_for(db), aside(db)).next():
             pass
 
     asyncio.run(work())

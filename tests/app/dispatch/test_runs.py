@@ -14,7 +14,7 @@ from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch import sendable
 from app.dispatch.closing import close_due
-from app.dispatch.queueing import queue_next
+from app.dispatch.queueing import Queueing
 from app.ledger.contract import Intention, Outcome
 from app.models import campaigns, deliveries, run_batches, runs, tallies
 from app.reports import carrier_report
@@ -37,7 +37,7 @@ def set_run(db: Database, **values: object) -> None:
 
 def sweep(world: World) -> None:
     """All that the worker's sweep would do until it is idle."""
-    while asyncio.run(queue_next(world.db, world.ledger, aside(world.db))):
+    while asyncio.run(Queueing(world.db, world.ledger, aside(world.db)).next()):
         pass
     while asyncio.run(close_due(world.db, world.ledger, aside(world.db))):
         pass

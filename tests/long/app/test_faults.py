@@ -14,7 +14,7 @@ from app import faults as kept
 from app.config import Settings
 from app.db import Database
 from app.dispatch.closing import close_due
-from app.dispatch.queueing import queue_next
+from app.dispatch.queueing import Queueing
 from app.faults import Faults, Supervisor
 from app.main import create_app
 from app.metrics import KEPT_S, Metrics
@@ -160,7 +160,7 @@ async def test_a_run_that_cannot_be_queued_or_closed_keeps_no_other_waiting(db: 
     poison(db, "INSERT", "deliveries", f"NEW.run_id = {first.run}")
     stand = aside(db)
     for _ in range(4):
-        await queue_next(db, first.ledger, stand)
+        await Queueing(db, first.ledger, stand).next()
     assert first.states() == {int(DeliveryState.QUEUED): 50}
     assert shown(db) == [("test", f"run {first.run}")]
     antidote(db, "deliveries")

@@ -205,6 +205,10 @@ def test_a_password_is_no_argument(shell: Shell) -> None:
 def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) -> None:
     added(database_url, "lan", "approver")
     shell.env["LOA_SECRET_KEY"] = KEY
+    with pytest.raises(Conflict, match="`loa user sign lan`"):
+        shell(user.app, "totp", "lan", stdin="nothing\n")
+    assert shell(user.app, "sign") == "Stamped: person lan, approver."
+    assert shell(user.app, "sign") == "Every account is stamped already."
     with pytest.raises(Invalid, match="not that of the app now"):
         shell(user.app, "totp", "lan", stdin="nothing\n")
     db = Database(database_url)

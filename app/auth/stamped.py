@@ -1,0 +1,97 @@
+"""Accounts bear a stamp over what they may do and how they are let in: a row that was put there is nobody's.
+
+Not over what changes with each use: when a key or a session was last seen, the step of the last code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
+
+from app import stamps
+from app.db import keys_of
+from app.logger import get_logger
+from app.models import api_keys, people, recovery_codes, sessions
+
+log = get_logger(__name__)
+
+_USED = {"stamp", "last_used_at", "seen_at", "totp_step", "address"}
+TABLES = (people, api_keys, recovery_codes, sessions)
+
+
+class Doubted(NamedTuple):
+    """A row that no process with the key has written so; bare: it bears no stamp at all."""
+
+    kind: str
+    name: str
+    bare: bool
+
+
+def write(connection: Connection, table: Table, *where: ColumnElement[bool]) -> None:
+    """Stamp these rows as they are now, in the transaction that has changed them."""
+    if keys_of(connection):
+        for row in connection.execute(select(table).where(*where)).all():
+            stamp = stamps.make(connection, _content(table, row))
+            connection.execute(update(table).where(table.c.id == row.id).values(stamp=stamp))
+
+
+def holds(connection: Connection, table: Table, row: Row[Any]) -> bool:
+    """Whether a whole row of the table is one that Loa wrote; True where this process has no key."""
+    return stamps.holds(connection, _content(table, row), row.stamp)
+
+
+def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
+    """The same, with a line of log where somebody would come in by a row that was put there."""
+    genuine = holds(connection, table, row)
+    if not genuine:
+        log.error("a row was changed behind Loa's back", table=table.name, id=row.id)
+    return genuine
+
+
+def doubted(connection: Connection) -> Iterator[Doubted]:
+    """Accounts whose row is not one that Loa wrote; of codes and sessions, whose they are."""
+    names = {row.id: row.name for row in connection.execute(select(people.c.id, people.c.name))}
+    for table in TABLES:
+        for row in connection.execute(select(table).order_by(table.c.id)).all():
+            if not stamps.holds(connection, _content(table, row), row.stamp):
+                name = getattr(row, "name", "") or names.get(getattr(row, "person_id", 0), "nobody")
+                yield Doubted(_KINDS[table.name], name, row.stamp is None)
+
+
+_KINDS = {"people": "person", "api_keys": "key", "recovery_codes": "code", "sessions": "session"}
+
+
+def adopt(connection: Connection, name: str | None = None) -> list[str]:
+    """Stamp the accounts that bear none, or that of this name whatever it bears; their names."""
+    found = []
+    for table in (people, api_keys):
+        c = table.c
+        where = c.stamp.is_(None) if name is None else c.name == name
+        for row in connection.execute(select(table).where(where).order_by(c.id)).all():
+            write(connection, table, c.id == row.id)
+            found.append(f"{_KINDS[table.name]} {row.name}, {row.role}")
+            if table is people:
+                write(connection, recovery_codes, recovery_codes.c.person_id == row.id)
+    return found
+
+
+def renew(connection: Connection) -> int:
+    """Stamp by the present key what the one before has stamped; how many were."""
+    count = 0
+    for table in TABLES:
+        for row in connection.execute(select(table)).all():
+            if stamp := stamps.renewed(connection, _content(table, row), row.stamp):
+                connection.execute(update(table).where(table.c.id == row.id).values(stamp=stamp))
+                count += 1
+    return count
+
+
+def _content(table: Table, row: Row[Any]) -> bytes:
+    said = {name: _plain(value) for name, value in row._mapping.items() if name not in _USED}
+    return stamps.canonical({"of": table.name} | said)
+
+
+def _plain(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes | memoryview) else value

@@ -1,0 +1,238 @@
+"""The claim: of the ways of tests/attack/tamper.py none sends one SMS to a person, or with a text, that was
+not approved, none lets anybody in or approve, and each is named by `loa verify`, `loa audit verify` or the
+doctor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pyotp
+import pytest
+from sqlalchemy import select, update
+
+from app import audit, clock, heads, seal
+from app.access import acts
+from app.access.acts import NewKey, NewPerson
+from app.audit import Kept
+from app.auth import keys, login, sessions, stamped
+from app.auth.caller import Caller
+from app.auth.login import Login
+from app.auth.sessions import Lifetime
+from app.auth.vault import KeyMissing, signing_keys, vault_of
+from app.campaigns import approval
+from app.campaigns.runs import Verb, act
+from app.config import Settings
+from app.db import Database
+from app.dispatch.queueing import Queueing
+from app.dispatch.sendable import Work, claim
+from app.errors import Conflict, Forbidden, Unauthorised
+from app.models import campaigns, people, runs
+from app.reports.verify import verify
+from app.states import CampaignState
+from tests.app.world import World, accepted, aside, build
+from tests.attack import tamper
+
+KEY = "K" * 43 + "="
+SETTINGS = Settings.model_validate({"secret_key": KEY})
+PASSWORD = "bon tu chang lien quan"
+HOST = "host (command line)"
+LIFETIME = Lifetime(timedelta(minutes=30), timedelta(hours=12))
+Sent = list[tuple[int, str, str]]
+
+
+@dataclass(slots=True)
+class Scene:
+    """A run of 40 people that is approved and planned, in chunks of ten, and accounts of every kind."""
+
+    db: Database
+    world: World
+    file: Path
+    approved: set[tuple[int, str, str]]
+    factor: str
+
+    def start(self) -> None:
+        self.db.write(act, Verb.START, self.world.run, "operator")
+
+    def send(self, chunks: int = 1000) -> Sent:
+        """What goes out: all that is queued and claimed, as the send loop does it, so many chunks of it."""
+        queueing, out = Queueing(self.db, self.world.ledger, aside(self.db)), Sent()
+        while asyncio.run(queueing.next()):
+            pass
+        for _ in range(chunks):
+            work = self.db.write(claim, self.world.ledger, self.world.lane, "lane", 8.0)
+            if not isinstance(work, Work):
+                break
+            items = list(work.lease.items)
+            out += [(each.phone, work.script.text(each.lang), work.script.sender) for each in items]
+            self.db.write(self.world.ledger.record, self.world.lane, work.lease, accepted(items), None, 8.0)
+            self.db.write(self.world.ledger.release, work.lease, 0.0)
+        return out
+
+    def named(self) -> list[str]:
+        """What the commands say: verify, audit verify, doctor."""
+        found = [each.sentence for each in verify(self.db, self.world.ledger)]
+        fault = self.db.read(audit.verify, Kept(heads.kept(self.file), 24)).fault
+        doubted = self.db.read(lambda c: list(stamped.doubted(c)))
+        return [*found, *([fault] if fault else []), *(f"{each.kind} {each.name}" for each in doubted)]
+
+
+@pytest.fixture
+def scene(db: Database, database_url: str, tmp_path: Path) -> Iterator[Scene]:
+    db.close()  # SQLite takes one process at a time
+    file = tmp_path / "audit-heads"
+    keyed = Database(database_url, keys=signing_keys(SETTINGS), on_head=lambda head: heads.keep(file, head))
+    try:
+        yield made(keyed, file)
+    finally:
+        keyed.close()
+
+
+def made(db: Database, file: Path) -> Scene:
+    world = build(db, 40, chunk=10)
+    db.write(lambda c: c.execute(update(runs).values(state="planned")))
+    db.write(tamper._rows_hash, world)
+    world.rewrite(texts={"": "Canh giac lua dao", "hmn": "Ceev faj"})
+    factor = accounts(db)
+    row = db.read(lambda c: c.execute(select(campaigns)).one())
+    approved = {(84_912_000_000 + n, row.texts[""], row.sender) for n in range(40)}
+    return Scene(db, world, file, approved, factor)
+
+
+def accounts(db: Database) -> str:
+    """People and keys; the secret of the operator's second factor."""
+    vault = vault_of(SETTINGS)
+    db.write(acts.add_person, NewPerson("lan", "operator", "viettel"), PASSWORD, HOST)
+    db.write(acts.add_person, NewPerson("chief", "approver"), f"{PASSWORD} mot", HOST)
+    db.write(acts.add_person, NewPerson("an", "operator", "viettel"), f"{PASSWORD} ba", HOST)
+    db.write(acts.add_person, NewPerson("mai", "approver"), f"{PASSWORD} hai", "lan")
+    secret, _ = db.write(acts.enrol, "lan", "lan", vault)
+    db.write(acts.confirm, "lan", pyotp.TOTP(secret).now(), "lan", vault)
+    other, _ = db.write(acts.enrol, "chief", "chief", vault)
+    db.write(acts.confirm, "chief", pyotp.TOTP(other).now(), "chief", vault)
+    made_of = (("robot", "operator", "viettel"), ("boss", "approver", None), ("gone", "admin", None))
+    for name, role, carrier in made_of:
+        KEYS[name] = db.write(acts.add_key, NewKey(name, role, carrier), HOST)
+    db.write(acts.revoke_key, "gone", HOST)
+    return secret
+
+
+KEYS: dict[str, str] = {}
+
+
+def test_there_are_thirty_ways_and_more() -> None:
+    assert len(tamper.BEFORE) + len(tamper.MIDDLE) + len(tamper.ACCOUNTS) + len(tamper.AUDIT) >= 30
+
+
+def test_what_nobody_has_tampered_with_goes_out_whole_and_nothing_is_named(scene: Scene) -> None:
+    scene.start()
+    assert set(scene.send()) == scene.approved
+    assert scene.named() == []
+
+
+@pytest.mark.parametrize("way", tamper.BEFORE)
+def test_before_the_start(scene: Scene, way: str) -> None:
+    if way == "an approval that was taken back":
+        row = scene.db.read(lambda c: c.execute(select(campaigns)).one())
+        scene.db.write(approval.void, row, "author")
+    if way == "a rejection made an approval":
+        digest = scene.db.read(lambda c: seal.digest(c, c.execute(select(campaigns)).one()))
+        scene.db.write(approval.write, scene.world.campaign, "chief", digest=digest, decision="rejected")
+    scene.db.write(tamper.BEFORE[way], scene.world)
+    if way not in ("a campaign that nobody has approved", "a run that nobody has started"):
+        try:
+            scene.start()
+        except Conflict:
+            scene.db.write(lambda c: c.execute(update(runs).values(state="running")))  # past Loa, then
+    out = scene.send()
+    assert not set(out) - scene.approved
+    assert out == []
+    assert scene.named() != []
+
+
+@pytest.mark.parametrize("way", tamper.MIDDLE)
+def test_in_the_middle(scene: Scene, way: str) -> None:
+    scene.start()
+    assert len(scene.send(1)) == 10
+    if way == "a run that its operator has paused":
+        scene.db.write(act, Verb.PAUSE, scene.world.run, "operator")
+    scene.db.write(tamper.MIDDLE[way], scene.world)
+    named = scene.named()
+    out = scene.send()
+    assert not set(out) - scene.approved
+    assert not {phone for phone, *_ in out} & {tamper.STRANGER}
+    assert named != []
+    stopped = scene.db.read(lambda c: c.execute(select(runs.c.state)).scalar_one())
+    assert stopped == "paused"
+
+
+def test_a_list_that_is_altered_between_two_slices(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first slice is queued; of the second nothing is, though deliveries would fit their subscribers."""
+    monkeypatch.setattr(seal, "SLICE", 20)
+    scene.start()
+    queueing = Queueing(scene.db, scene.world.ledger, aside(scene.db))
+    assert asyncio.run(queueing.next())
+    scene.db.write(tamper._phone, scene.world, 35)
+    while asyncio.run(queueing.next()):
+        pass
+    assert scene.db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
+    assert set(scene.send()) <= scene.approved
+    assert any("not those that were imported" in each for each in scene.named())
+
+
+@pytest.mark.parametrize("way", tamper.ACCOUNTS)
+def test_accounts(scene: Scene, way: str) -> None:
+    scene.db.write(lambda c: c.execute(update(campaigns).values(state=CampaignState.SUBMITTED.value)))
+    scene.db.write(audit.note, "lan", "campaign.create", f"campaign/{scene.world.campaign}")
+    scene.db.write(lambda c: c.execute(update(campaigns).values(created_by="lan", submitted_by="lan")))
+    scene.db.write(tamper.ACCOUNTS[way], scene.world)
+    for caller in let_in(scene, way):
+        with pytest.raises((Conflict, Forbidden)):
+            scene.db.write(approval.approve, scene.world.campaign, caller)
+    if way == "the author's name in a campaign":
+        scene.db.write(lambda c: c.execute(update(campaigns).values(state=CampaignState.APPROVED.value)))
+    assert scene.named() != []
+
+
+def let_in(scene: Scene, way: str) -> list[Caller]:
+    """Whoever comes in by the credentials of somebody who knows an operator's, and forges the others."""
+    db, found = scene.db, list[Caller]()
+    db.write(lambda c: c.execute(update(people).values(totp_step=0)))  # which no stamp is over
+    code = pyotp.TOTP(scene.factor).at(clock.now())
+    for each in (
+        lambda: db.read(keys.find_caller, KEYS["robot"]),
+        lambda: db.read(keys.find_caller, KEYS["gone"]),
+        lambda: db.read(keys.find_caller, f"loa_f0f0f0f0_{tamper.SECRET}"),
+        lambda: db.read(sessions.find_session, tamper.TOKEN, LIFETIME).caller,
+        lambda: signed_in(db, Login("lan", PASSWORD, code)),
+        lambda: signed_in(db, Login("an", f"{PASSWORD} ba")),
+        lambda: signed_in(db, Login("chief", PASSWORD, code)),
+        lambda: signed_in(db, Login("chief", f"{PASSWORD} mot", tamper.SECRET)),
+    ):
+        try:
+            found.append(each())
+        except (Unauthorised, KeyMissing):
+            continue
+    if way == "who stands behind an approver":  # as the right one, whose account the author has made
+        found.append(Caller("mai", "approver", None, person=True))
+    if way == "the author's name in a campaign":  # an approver who has written it
+        found.append(Caller("lan", "approver", None, person=True))
+    return found
+
+
+def signed_in(db: Database, wanted: Login) -> Caller:
+    token = login.log_in(db, wanted, "127.0.0.1", LIFETIME, vault_of(SETTINGS))
+    return db.read(sessions.find_session, token, LIFETIME).caller
+
+
+@pytest.mark.parametrize("way", tamper.AUDIT)
+def test_the_audit(scene: Scene, way: str) -> None:
+    scene.start()
+    scene.db.write(audit.note, "host", "person.add", "person/x")  # its head is kept at once
+    scene.db.write(tamper.AUDIT[way], scene.world)
+    assert scene.named() != []
+    assert not set(scene.send()) - scene.approved
