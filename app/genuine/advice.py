@@ -14,6 +14,12 @@ ADVICE = {
         "Đúng từng chữ: nội dung này đã được gửi qua hệ thống. Nếu tin đến từ tên người gửi "
         "khác, hoặc kèm đường dẫn, số điện thoại, yêu cầu chuyển tiền thì đừng làm theo.",
     ),
+    Verdict.WITHDRAWN: Sentence(
+        "Word for word a text that was sent through this system, but its sending was called off: it may have "
+        "been wrong. Do not rely on it; ask the nearest police.",
+        "Đúng từng chữ một tin đã gửi qua hệ thống, nhưng việc gửi đã bị dừng: nội dung có thể "
+        "có sai sót. Đừng làm theo tin này; hãy hỏi Công an nơi gần nhất.",
+    ),
     Verdict.INCOMPLETE: Sentence(
         "This is only a part of a text that was sent. Paste the whole of it and check again.",
         "Đây chỉ là một phần của một tin đã gửi. Hãy dán đủ cả tin rồi kiểm tra lại.",

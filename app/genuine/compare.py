@@ -22,6 +22,7 @@ class Verdict(StrEnum):
     """What can be said of a text."""
 
     GENUINE = "genuine"  # word for word one that was sent
+    WITHDRAWN = "withdrawn"  # such a one, but its sending was called off each time
     INCOMPLETE = "incomplete"  # the beginning or the end of such a one is missing, and nothing else differs
     ALTERED = "altered"  # much like such a one, but not the same: probably a forgery
     UNKNOWN = "unknown"
@@ -37,19 +38,29 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some words of the pasted text, or of the original that are missing in it."""
+    """Some words of the pasted text; or `…` where words of the original are missing in it.
+
+    Which words these are is never said: a stranger who types a few would be told the rest.
+    """
 
     change: Change
     text: str
 
 
+_GAP = Part(Change.MISSING, "…")
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One campaign that sent a text. Days of Viet Nam; last_day None: it is still being sent."""
+    """One campaign that sent a text. Days of Viet Nam; last_day None: it is still being sent.
+
+    withdrawn: its sending was called off before it was through.
+    """
 
     first_day: date
     sender: str
     last_day: date | None
+    withdrawn: bool = False
 
 
 def in_order(uses: Iterable[Use]) -> tuple[Use, ...]:
@@ -108,7 +119,7 @@ class Texts:
         for some in self._without_prefix(pasted):
             uses = in_order(use for known in self._same(some) for use in known.uses)
             if uses:
-                return Finding(Verdict.GENUINE, uses)
+                return Finding(_by_uses(uses), uses)
         near = self._nearest(pasted)
         return Finding(Verdict.UNKNOWN) if near is None else _compared(near, pasted)
 
@@ -140,6 +151,10 @@ class Texts:
         return found if best >= _ALIKE else None
 
 
+def _by_uses(uses: Sequence[Use]) -> Verdict:
+    return Verdict.WITHDRAWN if all(use.withdrawn for use in uses) else Verdict.GENUINE
+
+
 def _pairs(bare: Sequence[str]) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(bare))
 
@@ -153,7 +168,7 @@ def _compared(known: Known, pasted: Sequence[Word]) -> Finding:
 
 
 def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[Part]:
-    """The pasted words in order, with those of the original that are missing between them."""
+    """The pasted words in order, and where words of the original are missing between them."""
     matcher = SequenceMatcher(None, known.bare, [word.bare for word in pasted], autojunk=False)
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
         original, mine = known.words[i1:i2], pasted[j1:j2]
@@ -161,7 +176,7 @@ def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[Part]:
             yield from _matched(known, original, mine)
             continue
         if original:
-            yield Part(Change.MISSING, _joined(original))
+            yield _GAP
         if mine:
             yield Part(Change.ADDED, _joined(mine))
 
@@ -176,7 +191,7 @@ def _matched(known: Known, original: Sequence[Word], pasted: Sequence[Word]) -> 
         if run:
             yield Part(Change.SAME, _joined(run))
         run = []
-        yield Part(Change.MISSING, its.raw)
+        yield _GAP
         yield Part(Change.ADDED, mine.raw)
     if run:
         yield Part(Change.SAME, _joined(run))

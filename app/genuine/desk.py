@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Subquery, and_, case, exists, func, or_, select
 
 from app import clock
 from app.db import Database
 from app.genuine.compare import Finding, Known, Texts, Use, in_order
 from app.genuine.words import words
 from app.http.buckets import Buckets, TooOften, subscriber
-from app.models import campaigns, runs
+from app.models import audiences, campaigns, chunks, runs, tallies
+from app.states import SENT, NotSent, RunState
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"
@@ -56,18 +57,41 @@ class Desk:
 
 
 def sent_texts(connection: Connection) -> list[Known]:
-    """Every wording of every campaign of which some run has begun."""
-    r = runs.c
-    ended = func.max(func.coalesce(r.ended_at, _OPEN))
-    spans = select(r.campaign_id, func.min(r.started_at).label("first"), ended.label("last"))
-    begun = spans.where(r.started_at.is_not(None)).group_by(r.campaign_id).subquery()
-    query = select(campaigns.c.sender, campaigns.c.texts, begun.c.first, begun.c.last)
+    """Every wording of every campaign of which at least one message has gone out."""
+    begun = _begun()
+    query = select(campaigns.c.sender, campaigns.c.texts, begun.c.first, begun.c.last, begun.c.going)
     uses: defaultdict[str, set[Use]] = defaultdict(set)
     for row in connection.execute(query.join(begun, begun.c.campaign_id == campaigns.c.id)):
         last = None if row.last == _OPEN else _day(row.last)
         for text in row.texts.values():
-            uses[text].add(Use(_day(row.first), row.sender, last))
+            uses[text].add(Use(_day(row.first), row.sender, last, not row.going))
     return [Known(tuple(words(text)), in_order(found)) for text, found in uses.items()]
+
+
+def _begun() -> Subquery:
+    """Campaign, its first and last moment, and of how many runs the sending was not called off.
+
+    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. Of a
+    run that its carrier sends itself, the operator's word that it began is all there is.
+    """
+    r, t = runs.c, tallies.c
+    out = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)
+    held = exists().where(audiences.c.run_id == r.id)
+    erased = and_(r.state == RunState.FINISHED.value, ~exists().where(t.run_id == r.id))
+    taken = select(func.min(chunks.c.taken_at)).where(chunks.c.run_id == r.id).scalar_subquery()
+    first, last = func.coalesce(taken, r.started_at), func.coalesce(r.ended_at, _OPEN)
+    going = case((or_(r.closing.is_(None), r.closing != NotSent.CANCELLED), 1), else_=0)
+    return (
+        select(
+            r.campaign_id,
+            func.min(first).label("first"),
+            func.max(last).label("last"),
+            func.sum(going).label("going"),
+        )
+        .where(r.started_at.is_not(None), or_(out, held, erased))
+        .group_by(r.campaign_id)
+        .subquery()
+    )
 
 
 def _day(ms: int) -> date:

@@ -19,6 +19,7 @@ router = Routes(include_in_schema=False)
 
 TONES = {
     Verdict.GENUINE: "good",
+    Verdict.WITHDRAWN: "wait",
     Verdict.INCOMPLETE: "wait",
     Verdict.ALTERED: "bad",
     Verdict.UNKNOWN: "off",

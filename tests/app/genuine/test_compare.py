@@ -93,10 +93,10 @@ def test_a_near_copy_is_probably_forged_and_shows_what_differs(altered: str) -> 
     assert {part.change for part in found.parts} & {Change.ADDED, Change.MISSING}
 
 
-def test_what_differs_is_named_in_its_place() -> None:
+def test_what_differs_is_shown_in_its_place() -> None:
     found = known(ACCENTED).look(ACCENTED.replace("KHÔNG làm vậy", "mời vào a.vn"))
     assert [(part.change.value, part.text) for part in found.parts[1:3]] == [
-        ("missing", "KHÔNG làm vậy"),
+        ("missing", "…"),
         ("added", "mời vào a.vn"),
     ]
 

@@ -6,20 +6,31 @@ import io
 import re
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app import logs
 from app import models as m
 from app.config import Settings
 from app.db import Database
 from app.main import create_app
+from app.states import DeliveryState, NotSent
 from tests.app.client import Client
 from tests.app.world import build
 
 TEXT = "Canh giac lua dao: khong doc ma OTP cho nguoi la, bao cong an gan nhat"
 FORGED = f"{TEXT} tai congan-baove.xyz"
+
+
+def went_out(c: Connection, run: int = 1, state: DeliveryState = DeliveryState.SUBMITTED) -> None:
+    """One message of the run."""
+    tally = {"campaign_id": run, "run_id": run, "batch_id": 1, "state": int(state), "reason": 0}
+    c.execute(m.tallies.insert().values(tally | {"n": 1, "segments": 1}))
+
+
+NOT_OUT = [None, DeliveryState.QUEUED, DeliveryState.NOT_SENT, DeliveryState.EXCLUDED]
 
 
 @pytest.fixture
@@ -29,6 +40,7 @@ def citizen(db: Database, settings: Settings) -> Iterator[Client]:
     db.write(lambda c: c.execute(update(m.campaigns).values(texts={"": TEXT, "hmn": "Ceev faj"})))
     span = {"started_at": 1_706_493_600_000, "ended_at": 1_707_400_000_000}
     db.write(lambda c: c.execute(update(m.runs).values(span)))
+    db.write(went_out)
     with Client(create_app(settings, db)) as client:
         yield client
 
@@ -38,7 +50,9 @@ def test_a_genuine_text_is_known_by_sender_and_days(citizen: Client) -> None:
     assert answer.status_code == 200
     said = answer.json()
     assert said["verdict"] == "genuine"
-    assert said["uses"] == [{"first_day": "2024-01-29", "sender": "CA SONLA", "last_day": "2024-02-08"}]
+    assert said["uses"] == [
+        {"first_day": "2024-01-29", "sender": "CA SONLA", "last_day": "2024-02-08", "withdrawn": False}
+    ]
     assert citizen.post("/v1/verify", json={"text": "Ceev faj"}).json()["verdict"] == "genuine"
 
 
@@ -52,6 +66,67 @@ def test_a_forged_text_is_marked_on_the_page(citizen: Client) -> None:
 def test_a_text_of_a_campaign_that_has_not_begun_is_not_known(citizen: Client, db: Database) -> None:
     db.write(lambda c: c.execute(update(m.runs).values(started_at=None, state="planned")))
     assert citizen.post("/v1/verify", json={"text": TEXT}).json()["verdict"] == "unknown"
+
+
+def asked(citizen: Client, text: str) -> dict[str, Any]:
+    found: dict[str, Any] = citizen.post("/v1/verify", json={"text": text}).json()
+    return found
+
+
+@pytest.mark.parametrize(
+    "state", [None, DeliveryState.QUEUED, DeliveryState.NOT_SENT, DeliveryState.EXCLUDED]
+)
+def test_a_text_that_was_ordered_to_go_out_and_has_not_is_not_known(
+    citizen: Client, db: Database, state: DeliveryState | None
+) -> None:
+    """Finding 5: a window that opens tomorrow, and a stranger who guesses six words today."""
+    db.write(lambda c: c.execute(m.tallies.delete()))
+    if state is not None:
+        db.write(went_out, 1, state)
+    for text in (TEXT, "Canh giac lua dao: khong doc ma OTP"):
+        assert asked(citizen, text) == asked(citizen, "x y z a b c") | {"parts": [], "uses": []}
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_a_text_that_was_called_off_is_not_called_genuine(citizen: Client, db: Database, sent: bool) -> None:
+    values = {"state": "cancelled", "closing": int(NotSent.CANCELLED)}
+    db.write(lambda c: c.execute(update(m.runs).values(values)))
+    if not sent:
+        db.write(lambda c: c.execute(m.tallies.delete()))
+    assert asked(citizen, TEXT)["verdict"] == ("withdrawn" if sent else "unknown")
+    page = citizen.post("/verify", data={"text": TEXT}).text
+    assert ("việc gửi đã bị dừng" in page) == sent
+    assert "được gửi qua hệ thống" not in page
+
+
+def test_another_run_that_was_not_called_off_keeps_it_genuine(citizen: Client, db: Database) -> None:
+    run = db.read(lambda c: dict(c.execute(select(m.runs)).one()._mapping))
+    db.write(lambda c: c.execute(m.runs.insert().values(run | {"id": 2, "carrier": "vnpt"})))
+    db.write(went_out, 2)
+    db.write(
+        lambda c: c.execute(update(m.runs).where(m.runs.c.id == 1).values(closing=int(NotSent.CANCELLED)))
+    )
+    assert asked(citizen, TEXT)["verdict"] == "genuine"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "Canh giac lua dao: khong doc ma OTP",
+        "khong doc ma OTP cho nguoi la",
+        "Canh giac lua dao: khong doc ma OTP cho nguoi nha, bao cong an",
+        f"{TEXT} tai congan-baove.xyz",
+    ],
+)
+def test_what_a_stranger_typed_is_never_completed(citizen: Client, typed: str) -> None:
+    found = asked(citizen, typed)
+    assert found["verdict"] in ("incomplete", "altered")
+    said = " ".join(part["text"] for part in found["parts"] if part["change"] != "missing").split()
+    assert set(said) <= set(typed.replace(":", "").replace(",", "").split())
+    assert {part["text"] for part in found["parts"] if part["change"] == "missing"} <= {"…"}
+    page = citizen.post("/verify", data={"text": typed}).text
+    for word in set(TEXT.split()) - set(typed.split()):
+        assert f"<del>{word}" not in page
 
 
 def test_the_page_needs_no_script_and_nothing_from_elsewhere(citizen: Client) -> None:
@@ -148,6 +223,7 @@ def test_a_question_costs_little_among_many_texts(citizen: Client, db: Database)
     run = db.read(lambda c: dict(c.execute(select(m.runs)).one()._mapping))
     begun = [run | {"id": 100 + n, "campaign_id": 100 + n} for n in range(300)]
     db.write(lambda c: (c.execute(m.campaigns.insert(), rows), c.execute(m.runs.insert(), begun)))
+    db.write(lambda c: [went_out(c, 100 + n) for n in range(300)])
     citizen.post("/v1/verify", json={"text": "x"})  # the texts are read
     started = time.process_time()  # what else the machine does says nothing
     for _ in range(10):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, update
 from typer.testing import CliRunner
 
 from app import audit
-from app.access.acts import NewPerson, add_person
+from app.access.acts import NewPerson, add_person, sign
 from app.auth.vault import signing_keys
 from app.cli import app as commands
 from app.config import LinkSettings, Settings
@@ -84,9 +84,11 @@ def test_second_factors_want_a_key_and_to_be_sealed_with_it(db: Database, tmp_pa
     assert any("openssl rand" in each for each in bad(list(ledger(without))))
     unsealed = bad(list(ledger(keyed)))
     assert any("Row 1 bears no seal" in each for each in unsealed)
-    assert len(unsealed) == len(server) + 1
+    assert any("person lan bears no stamp of secret_key" in each for each in unsealed)
+    assert len(unsealed) == len(server) + 2
     again = Database(url, keys=signing_keys(keyed))
     again.write(audit.seal_all, "host", again.read(audit.head).said)
+    again.write(sign, "host")
     again.close()
     assert bad(list(ledger(keyed))) == server
     again = Database(url)
