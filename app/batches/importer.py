@@ -108,7 +108,12 @@ def _import(job: Job, carrier: str, path: Path, progress: Progress) -> Counts:
             counts = after
     if not counts.lines or not isinstance(part, Totals):
         raise Invalid("The file has no subscribers below its header.")
-    counts = replace(counts, unknown_areas=part.unknown_areas, unknown_languages=part.unknown_languages)
+    counts = replace(
+        counts,
+        unknown_areas=part.unknown_areas,
+        unknown_languages=part.unknown_languages,
+        short_rows=part.short_rows,
+    )
     job.finish(counts, part.rows_sha256)
     return counts
 

@@ -30,8 +30,9 @@ class Counts:
     """What became of the lines: accepted + rejected + repeated = lines. Blank lines are none.
 
     other_range: accepted numbers of ranges that another carrier holds; bytes_read: of the file.
-    unknown_areas, unknown_languages: accepted lines that lost their area or language; known at the end of
-    an import, and kept in its audit note only.
+    unknown_areas, unknown_languages: accepted lines that lost their area or language; short_rows: lines with
+    a cell for the number and fewer cells than the header. Known at the end of an import, and kept in its
+    audit note only.
     """
 
     lines: int = 0
@@ -42,6 +43,7 @@ class Counts:
     bytes_read: int = 0
     unknown_areas: int = 0
     unknown_languages: int = 0
+    short_rows: int = 0
 
     def plus(self, done: Slice, position: int) -> Counts:
         """The counts after one more slice, read up to `position`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app import phone
 from app.phone import Sentence
-from app.tables.reader import LINE_REASONS
+from app.tables.rows import LINE_REASONS
 
 REPEATED = "repeated"
 

@@ -16,7 +16,7 @@ from app.batches.reasons import REPEATED
 from app.phone import RANGE, normalise_all, ranges_of
 from app.seal import row_bytes
 from app.tables.cells import shown
-from app.tables.reader import BadLine, Block
+from app.tables.rows import BadLine, Block
 from app.tables.seen import Seen
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
@@ -145,8 +145,6 @@ class Sifter:
             if place not in refused:
                 current.repeated += 1
                 self._refuse(current, block.numbers[place], REPEATED, str(phones[place]))
-            elif refused[place] == "empty" and not (areas[place] + languages[place]).strip():
-                continue  # a blank line
             else:
                 self._refuse(current, block.numbers[place], refused[place], cells[place])
 
@@ -174,6 +172,7 @@ class Totals:
     rows_sha256: str
     unknown_areas: int
     unknown_languages: int
+    short_rows: int  # accepted with fewer cells than the header
 
 
 def sifted(path: Path, batch_id: int, carrier: str, size: int) -> Iterator[tuple[Slice, int] | Totals]:
@@ -184,4 +183,4 @@ def sifted(path: Path, batch_id: int, carrier: str, size: int) -> Iterator[tuple
     sifter, reader = Sifter(batch_id, carrier), open_rows(path)
     for done in sifter.slices(reader.blocks(), size):
         yield done, reader.position
-    yield Totals(sifter.rows_sha256, sifter.unknown_areas, sifter.unknown_languages)
+    yield Totals(sifter.rows_sha256, sifter.unknown_areas, sifter.unknown_languages, reader.short)

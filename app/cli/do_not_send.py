@@ -20,7 +20,7 @@ from app.db import Database
 from app.errors import Forbidden
 from app.privacy import do_not_send
 from app.privacy.do_not_send import MOST, Changed, Refused
-from app.tables.reader import BadLine
+from app.tables.rows import BadLine
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
 

@@ -35,7 +35,15 @@ NOT_SENT: dict[int, str] = {
 REPEATED_IN_BATCH = "Trùng trong lô"
 WRONG_NUMBER = "Sai số"
 # Beside the reasons of app/phone.py: a line that can't be read as one subscriber.
-BAD_LINES = {"long_line": "Dòng quá dài", "quotes": "Dấu ngoặc kép không khớp"}
+BAD_LINES = {
+    "long_line": "Dòng quá dài",
+    "quotes": "Dấu ngoặc kép không khớp",
+    "continued": "Dòng tiếp của ô trong ngoặc kép",
+    "separator": "Sai dấu phân cách",
+    "short_row": "Thiếu ô số điện thoại",
+    "hidden": "Dòng bị ẩn trong bảng tính",
+    "formula": "Công thức chưa có kết quả",
+}
 NOT_SENT_OTHER = "Không gửi: lý do khác"
 
 RECEIPT_LEVELS: dict[int | None, str] = {

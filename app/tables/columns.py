@@ -52,10 +52,14 @@ class Column:
 
 
 class Layout(NamedTuple):
-    """Places of the columns, ABSENT for one that is not there; `data`: index of the first row below them."""
+    """Places of the columns, ABSENT for one that is not there; `data`: index of the first row below them.
+
+    width: cells of the header up to its last name; 0 where there is none.
+    """
 
     places: tuple[int, ...]
     data: int
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,8 @@ class Columns:
         for column, found in zip(self.columns, places, strict=True):
             if column.needed and len(found) > 1:
                 raise _two_columns(column, [row[place].strip() for place in found], data)
-        return Layout(tuple(found[0] if found else ABSENT for found in places), data)
+        width = max(place for place, cell in enumerate(row, 1) if cell.strip())
+        return Layout(tuple(found[0] if found else ABSENT for found in places), data, width)
 
     def _without_header(self, place: int, row: Sequence[str]) -> Layout | None:
         cells = [(column, cell) for column, cell in enumerate(row) if cell.strip()]

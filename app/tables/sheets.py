@@ -12,10 +12,12 @@ from xml.etree.ElementTree import ParseError
 
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from app.errors import Invalid
 from app.tables.bounded import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
 from app.tables.columns import HEAD_ROWS, Columns, Layout
+from app.tables.rows import BadLine, Row
 
 CELLS_LIMIT = 256  # of a row
 _BLANK_ROWS = 1000  # rows with more cells than that, of which those on the right are only coloured
@@ -32,7 +34,7 @@ DAMAGED = (
 _NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
 
 
-def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[tuple[Any, ...]]:
+def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | BadLine]:
     """Line number and the cells of the columns, as text; Invalid for what is no workbook."""
     try:
         workbook = bounded(file, limit, data_only=True)
@@ -108,11 +110,66 @@ def _head(sheet: Any) -> list[list[str]]:
     return [[_text(cell) for cell in row] for row in islice(rows, HEAD_ROWS)]
 
 
-def _rows(sheet: Any, layout: Layout) -> Iterator[tuple[Any, ...]]:
-    places, data = layout
-    for number, cells in enumerate(limited(sheet.iter_rows(values_only=True)), 1):
-        if number > data and any(cell is not None for cell in cells):
-            row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT finds the last one
+class _Hidden(tuple[Any, ...]):
+    """The cells of a row that a filter or a person has hidden."""
+
+
+class _NoResult:
+    """In place of what a formula gave, where the program that wrote it has not worked it out."""
+
+
+_NO_RESULT = _NoResult()
+
+
+class _Parser(WorkSheetParser):  # type: ignore[misc]
+    """Reads also what a row hides; openpyxl's own drops that, and formulas without a result with it."""
+
+    hidden = False
+
+    def parse_row(self, row: Any) -> tuple[int, list[dict[str, Any]]]:
+        """The row's number and its cells."""
+        number, cells = super().parse_row(row)
+        self.row_dimensions.clear()  # it would keep the height of each row
+        self.hidden = row.get("hidden") in ("1", "true")
+        for cell, element in zip(cells, row, strict=True):
+            if cell["value"] is None and element.find(FORMULA_TAG) is not None:
+                cell["value"] = _NO_RESULT
+        return number, cells
+
+
+def _all_rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
+    """The cells of each row in turn, a row that the file leaves out as an empty one."""
+    book, reached = sheet.parent, 0
+    with sheet._get_source() as source:
+        parser = _Parser(
+            source,
+            sheet._shared_strings,
+            data_only=True,
+            epoch=book.epoch,
+            date_formats=book._date_formats,
+            timedelta_formats=book._timedelta_formats,
+        )
+        for number, cells in parser.parse():
+            for _ in range(reached + 1, min(number, EXCEL_ROWS + 2)):
+                reached += 1
+                yield ()
+            row = sheet._get_row(cells, values_only=True)
+            reached += 1
+            yield _Hidden(row) if parser.hidden else row
+
+
+def _rows(sheet: Any, layout: Layout) -> Iterator[Row | BadLine]:
+    places, data = layout.places, layout.data
+    for number, cells in enumerate(limited(_all_rows(sheet)), 1):
+        if number <= data or not any(cell is not None and str(cell).strip() for cell in cells):
+            continue
+        row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT finds the last one
+        first = row[places[0]]
+        if isinstance(cells, _Hidden):
+            yield BadLine(number, "hidden", _text(first))
+        elif isinstance(first, _NoResult):
+            yield BadLine(number, "formula", "")
+        else:
             yield number, *(_text(row[place]) for place in places)
 
 
@@ -137,4 +194,4 @@ def _text(cell: object) -> str:
     """A cell as a person sees it: Excel keeps numbers as floats."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return "" if cell is None else str(cell)
+    return "" if cell is None or isinstance(cell, _NoResult) else str(cell)

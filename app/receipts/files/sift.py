@@ -15,7 +15,8 @@ from app.receipts.files.times import read_time
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import StatusWords
 from app.tables.cells import VALUE_LENGTH, shown
-from app.tables.reader import BadLine, Reader, Row
+from app.tables.reader import Reader
+from app.tables.rows import BadLine, Row
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 KEPT = 100_000  # bad lines of a file that are kept one by one; the rest is counted

@@ -6,7 +6,7 @@ import pytest
 
 from app.batches.languages import normalise_language
 from app.batches.sift import Sifter
-from app.tables.reader import BadLine, Block
+from app.tables.rows import BadLine, Block
 
 Row = tuple[int, str, str, str]
 
@@ -59,9 +59,10 @@ def test_the_hash_of_the_rows_is_the_same_in_slices_of_any_size() -> None:
     assert changed.rows_sha256 not in hashes
 
 
-def test_rows_of_blanks_only_are_no_lines() -> None:
-    (found,) = Sifter(1, "vnpt").slices([block((2, " ", "", "\t"), (3, "-", "", ""))])
-    assert found.lines == 0
+def test_a_row_without_a_number_is_a_line_that_says_so() -> None:
+    """The reader gives no blank rows."""
+    (found,) = Sifter(1, "vnpt").slices([block((2, "", "", ""), (3, "-", "", ""))])
+    assert found.bad == [(1, 2, "empty", ""), (1, 3, "empty", "-")]
 
 
 def test_unknown_areas_and_languages_are_counted_and_reject_nobody() -> None:

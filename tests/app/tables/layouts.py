@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from app.tables.columns import PHONE_NAMES, Column, Columns, names
-from app.tables.reader import BadLine, Reader, Row
+from app.tables.reader import Reader
+from app.tables.rows import BadLine, Row
 
 LIST = Columns(
     (

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import Invalid
-from app.tables.reader import BadLine, Reader, Row
+from app.tables.reader import Reader
+from app.tables.rows import BadLine, Row
 from app.tables.source import LINE_LIMIT, line_blocks
 from tests.app.tables.layouts import LIST, read_rows
 

@@ -10,7 +10,8 @@ from app.errors import Invalid
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.sift import COLUMNS, Sifter, Slice
 from app.receipts.files.words import StatusWords
-from app.tables.reader import BadLine, Reader, Row
+from app.tables.reader import Reader
+from app.tables.rows import BadLine, Row
 from tests.app.receipts.files.scene import at
 
 

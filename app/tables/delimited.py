@@ -1,0 +1,185 @@
+"""The rows of a text whose cells stand between delimiters: whole blocks at once where lines are alike."""
+
+from __future__ import annotations
+
+import csv
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, compress
+from operator import itemgetter
+
+from app.tables.columns import HEAD_ROWS, Columns, Layout
+from app.tables.rows import BadLine, Block, Row, gathered
+from app.tables.source import LINE_LIMIT, Lines
+
+_DELIMITERS = ",;\t|"
+_QUOTED_LIMIT = 32_768  # characters of a row that goes over several lines: Excel lets a cell have as many
+
+
+class Delimited:
+    """Go once over the rows of a text; blank lines are numbered and left out.
+
+    `short`: rows so far that have fewer cells than the header, and a number all the same.
+    """
+
+    def __init__(self, lines: Iterator[Lines], columns: Columns) -> None:
+        self.short = 0
+        self._lines = lines
+        self._columns = columns
+
+    def blocks(self) -> Iterator[Block | BadLine]:
+        """The rows in their order; Invalid for a text without the columns."""
+        found = (block for block in self._lines if any(line.strip() for line in block.lines))
+        head = next(found, Lines(1, []))
+        self._delimiter, layout = _layout(head.lines, self._columns)
+        self._use(layout)
+        below = Lines(head.first + layout.data, head.lines[layout.data :])
+        for block in chain((below,), self._lines):
+            even = self._even(block)
+            if even is None:
+                yield from gathered(self._rows(block))
+            elif even.numbers:
+                yield even
+
+    def _use(self, layout: Layout) -> None:
+        places = layout.places
+        self._layout, self._first = layout, places[0]
+        self._others = [each for each in _DELIMITERS if each != self._delimiter]
+        self._least = max(*places, layout.width - 1, 0) + 1
+        # Takes the number and the columns from a row that ends in an empty cell and the number.
+        self._pick = itemgetter(-1, *(place if place >= 0 else -2 for place in places))
+
+    # ---- all at once -----------------------------------------------------------------------------------
+
+    def _even(self, block: Lines) -> Block | None:
+        """The columns of lines that are plainly alike: all of one width, nothing quoted; None for others."""
+        delimiter, count = self._delimiter, len(block.lines)
+        text = f"{delimiter}\n{delimiter}".join(block.lines)  # each end of a line becomes a cell of its own
+        cells = text.split(delimiter)
+        width, rest = divmod(len(cells) - (count - 1), count) if count else (0, 1)
+        if (
+            rest
+            or cells[width :: width + 1].count("\n") != count - 1
+            or '"' in text
+            or text.startswith(" ")
+            or f"{delimiter} " in text
+            or self._may_be_cut(width, text)
+            or max(map(len, block.lines)) > LINE_LIMIT
+        ):
+            return None
+        found = self._columns_of(block, cells, width)
+        if width < self._layout.width:
+            self.short += len(found.numbers)
+        return found
+
+    def _may_be_cut(self, width: int, text: str) -> bool:
+        """Whether lines of this width may lack more than empty cells at their ends."""
+        short = width < self._layout.width
+        return width <= self._first or (short and any(other in text for other in self._others))
+
+    def _columns_of(self, block: Lines, cells: list[str], width: int) -> Block:
+        """Of all rows but the blank ones; every row is followed by a cell that is its line's end."""
+        count, blank = len(block.lines), [""] * len(block.lines)
+        places = self._layout.places
+        found = [cells[at :: width + 1] if 0 <= at < width else blank for at in places]
+        numbers: Sequence[int] = range(block.first, block.first + count)
+        if "" in found[0] or any(map(str.isspace, found[0])):
+            rows = (cells[at : at + width] for at in range(0, len(cells), width + 1))
+            filled = [any(map(str.strip, row)) for row in rows]
+            numbers = list(compress(numbers, filled))
+            found = [list(compress(column, filled)) for column in found]
+        return Block(numbers, tuple(found))
+
+    # ---- line by line ----------------------------------------------------------------------------------
+
+    def _rows(self, block: Lines) -> Iterator[Row | BadLine]:
+        """The rows of a block at full speed, up to the first line that csv can't take; the rest with care."""
+        lines, done = block.lines, 0
+        if max(map(len, lines), default=0) <= LINE_LIMIT:
+            reader = csv.reader(lines, delimiter=self._delimiter, strict=True, skipinitialspace=True)
+            with suppress(csv.Error):
+                for row in reader:
+                    if reader.line_num != done + 1:
+                        break  # an open quotation mark has swallowed the end of its line
+                    done += 1
+                    yield from self._row(row, lines[done - 1], block.first + done - 1)
+        yield from self._careful(block.first + done, deque(lines[done:]))
+
+    def _careful(self, number: int, lines: deque[str]) -> Iterator[Row | BadLine]:
+        """Line by line: a stray quotation mark or an endless line costs itself only."""
+        while lines:
+            line, used = lines[0], 1
+            if len(line) > LINE_LIMIT:
+                yield BadLine(number, "long_line", line[:LINE_LIMIT])
+            else:
+                row, used = self._record(lines)
+                bad = row is None
+                yield from [BadLine(number, "quotes", line)] if bad else self._row(row or [], line, number)
+            lines.popleft()
+            for place in range(1, used):
+                inner = lines.popleft()
+                if inner.strip():
+                    yield BadLine(number + place, "continued", inner)
+            number += used
+
+    def _record(self, lines: deque[str]) -> tuple[list[str] | None, int]:
+        """The row that begins in the first line, and over how many it goes; None for a stray mark."""
+        reader = csv.reader(self._ahead(lines), delimiter=self._delimiter, strict=True, skipinitialspace=True)
+        try:
+            return next(reader), reader.line_num
+        except csv.Error:
+            return None, 1
+
+    def _ahead(self, lines: deque[str]) -> Iterator[str]:
+        """These lines and what comes after them, as far as a row may go."""
+        place, room = 0, _QUOTED_LIMIT
+        while True:
+            if place == len(lines):
+                lines.extend(next(self._lines, Lines(0, [])).lines)
+            if place == len(lines) or len(lines[place]) > LINE_LIMIT or room < 0:
+                return
+            room -= len(lines[place]) + 1
+            yield lines[place] + "\n"
+            place += 1
+
+    def _row(self, row: list[str], line: str, number: int) -> Iterator[Row | BadLine]:
+        """One row as it is read, or why it is none; nothing for a blank one."""
+        if len(row) < self._least or not row[self._first].strip():
+            if not any(map(str.strip, row)):
+                return
+            reason = self._cut(row, line)
+            if reason:
+                yield BadLine(number, reason, self._delimiter.join(row))
+                return
+            self.short += len(row) < self._layout.width
+            row = row + [""] * (self._least - len(row))
+        yield self._pick((*row, "", number))
+
+    def _cut(self, row: list[str], line: str) -> str | None:
+        """Why a row with fewer cells than the header can't be used, where it can't."""
+        commas = self._layout.width - 1
+        if len(row) == 1 and commas > 0 and any(line.strip().count(each) >= commas for each in self._others):
+            return "separator"
+        return "short_row" if len(row) <= self._first else None
+
+
+def _layout(lines: Sequence[str], columns: Columns) -> tuple[str, Layout]:
+    """The delimiter under which the head of the file makes sense, and its columns."""
+    head = [line[:LINE_LIMIT] for line in lines[:HEAD_ROWS]]
+    if head and head[0][:4].lower() == "sep=":  # a hint that Excel writes and reads
+        head[0] = ""
+    for delimiter in _DELIMITERS:
+        layout = columns.find([_cells(line, delimiter) for line in head])
+        if layout:
+            return delimiter, layout
+    delimiter = max(_DELIMITERS, key="".join(head).count)
+    raise columns.missing([_cells(line, delimiter) for line in head])
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    """The cells of one line; none where its quotation marks don't match."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True), [])
+    except csv.Error:
+        return []
