@@ -21,6 +21,7 @@ from app.models import (
     batches,
     chunks,
     deliveries,
+    lanes,
     run_batches,
     runs,
     subscribers,
@@ -101,7 +102,24 @@ def restamp(connection: Connection) -> int:
 
 
 def _signed(decision: Mapping[str, Any]) -> bytes:
-    return canonical({name: decision[name] for name in _SIGNED})
+    links = {"links": decision["links"]} if decision.get("links") else {}  # none in approvals of before
+    return canonical({name: decision[name] for name in _SIGNED} | links)
+
+
+def links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
+    """Carrier -> what its links make of a text, as far as any was ever open; None where none was."""
+    own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
+    query = select(lanes.c.carrier, lanes.c.says).where(lanes.c.carrier.in_(own), lanes.c.says.is_not(None))
+    found: dict[str, list[str]] = {}
+    for carrier, says in connection.execute(query.distinct().order_by(lanes.c.carrier, lanes.c.says)):
+        found.setdefault(carrier, []).append(says)
+    return found or None
+
+
+def covers(decision: Record, carrier: str, says: str) -> bool:
+    """Whether a link of this carrier makes of the text what some link did when it was approved."""
+    then = (decision.links or {}).get(carrier)
+    return not says or not then or says in then
 
 
 def _on_record(connection: Connection, decision: Record) -> bool:

@@ -16,7 +16,7 @@ from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
 from app.errors import Conflict, Forbidden, Invalid
 from app.models import approvals, batches, run_batches
-from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, stamp
+from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, links, stamp
 from app.states import CampaignState, move_campaign
 
 _BOTH = (
@@ -127,19 +127,24 @@ def _decide(
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
     """Add one decision: digest, decision and perhaps a reason."""
     row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
+    row["links"] = links(connection, campaign_id) if row["decision"] == "approved" else None
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
     audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **decision)
 
 
 def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> None:
-    """Stamp an approval of before there was a key; Conflict unless it is that of this digest."""
+    """Stamp an approval of before there was a key, or of other settings of links; Conflict unless it has this
+    digest.
+    """
     last = last_decision(connection, campaign_id)
-    if last is None or last.decision != "approved" or last.stamp is not None or last.digest != digest:
+    now = links(connection, campaign_id)
+    waits = last is not None and (last.stamp is None or (is_stamped(connection, last) and last.links != now))
+    if last is None or last.decision != "approved" or not waits or last.digest != digest:
         raise Conflict(f"Campaign {campaign_id} has no approval of this digest that waits for its stamp.")
-    fresh = stamp(connection, last._asdict())
+    fresh = stamp(connection, last._asdict() | {"links": now})
     if fresh is None:
         raise Conflict("There is no key to stamp with: set secret_key.")
-    connection.execute(update(approvals).where(approvals.c.id == last.id).values(stamp=fresh))
+    connection.execute(update(approvals).where(approvals.c.id == last.id).values(stamp=fresh, links=now))
     bind_open(connection, campaign_id)
     audit.note(connection, who, "approval.signed", f"campaign/{campaign_id}", digest=digest, by=last.by)
 

@@ -32,6 +32,7 @@ class LinkFacts:
     receipt_level: ReceiptLevel
     one_receipt: bool = False
     account: str | None = None  # where it connects and as whom, whatever it is called
+    says: str | None = None  # what it makes of a text by its settings, hashed
 
 
 def register(connection: Connection, link: LinkFacts) -> Lane:
@@ -44,6 +45,7 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         "receipt_level": int(link.receipt_level),
         "one_receipt": link.one_receipt,
         "account": link.account,
+        "says": link.says,
     }
     known = connection.execute(select(c.id).where(c.name == link.name)).scalar()
     if known is None:
@@ -56,7 +58,8 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         known = connection.execute(insert(lanes).values(values | new).returning(c.id)).scalar_one()
     else:
         connection.execute(update(lanes).where(c.id == known).values(values))
-    return Lane(known, link.name, link.carrier, _regroup(connection, link.carrier)[known], link.one_receipt)
+    group = _regroup(connection, link.carrier)[known]
+    return Lane(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
 
 
 def _regroup(connection: Connection, carrier: str) -> dict[int, int]:

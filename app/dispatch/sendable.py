@@ -22,6 +22,7 @@ from carriers.contract import OutboundSms, Permit
 
 log = structlog.get_logger(__name__)
 
+_OTHER_LINK = "a link's settings make something else of the text than when it was approved"
 _VALIDITY_STEP_S = 900  # coarse, so that a whole quarter of an hour shares one prepared message
 _LONGEST_VALIDITY_S = 48 * 3600
 
@@ -54,18 +55,23 @@ class Script:
         return min(steps * _VALIDITY_STEP_S, _LONGEST_VALIDITY_S)
 
 
-def scripts(connection: Connection, carrier: str, now: datetime) -> list[Script]:
+def scripts(connection: Connection, carrier: str, now: datetime, says: str = "") -> list[Script]:
     """The carrier's running runs whose sending hours are open now, the most urgent first.
 
-    A run whose campaign is not, to the byte, what was approved is paused instead: nothing of it goes out.
+    A run whose campaign is not, to the byte, what was approved is paused instead: nothing of it goes out. So
+    is one of which this link, by its settings, makes something else than any did then (`says`).
     """
     found = []
     for row in connection.execute(_running(carrier)).all():
         window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
         if not open_at(window, now):
             continue
-        if seal.approved(connection, row) is None or not seal.is_ordered(connection, row.run_id):
+        decision = seal.approved(connection, row)
+        if decision is None or not seal.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
+            continue
+        if not seal.covers(decision, carrier, says):
+            stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
         found.append(Script(row.run_id, mark, row.sender, row.texts, window, _share(row)))
@@ -92,11 +98,13 @@ def _share(row: Row[Any]) -> float:
     return max(SLOWEST, min(1.0, float(row.segments_per_second / row.rate)))
 
 
-def stop(connection: Connection, /, run_id: int, campaign_id: int, **what: int) -> None:
+def stop(
+    connection: Connection, /, run_id: int, campaign_id: int, why: str = "tampering", **what: int
+) -> None:
     """Resumed it can only be once the approved content is back. what: that differs, for the record."""
     if move(connection, run_id, RunState.RUNNING, RunState.PAUSED):
-        log.error("a run is stopped: its campaign differs from what was approved", run=run_id, **what)
-        said = {"campaign": campaign_id, "why": "tampering", **what}
+        log.error("a run is stopped: it differs from what was approved", run=run_id, why=why, **what)
+        said = {"campaign": campaign_id, "why": why, **what}
         audit.note(connection, "loa", "run.stopped", f"run/{run_id}", **said)
 
 
@@ -144,7 +152,7 @@ def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_
         lanes.halt(connection, lane.id, lanes.RESTORED)
         return LaneState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
-    open_now = {script.run_id: script for script in scripts(connection, lane.carrier, now)}
+    open_now = {script.run_id: script for script in scripts(connection, lane.carrier, now, lane.says)}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
     if lease is None:
         return state

@@ -51,7 +51,8 @@ class Turn(IntEnum):
 class Lane:
     """One link as the ledger knows it: `group_id` is shared by links whose receipts may cross.
 
-    one_receipt: it gives one reference and one receipt for a message, however many parts that has.
+    one_receipt: it gives one reference and one receipt for a message, however many parts that has. says: what
+    it makes of a text by its settings, hashed; nothing where nobody has said so.
     """
 
     id: int
@@ -59,6 +60,7 @@ class Lane:
     carrier: str
     group_id: int
     one_receipt: bool = False
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)
