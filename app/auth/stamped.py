@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
 from app import stamps
 from app.db import keys_of
@@ -66,6 +66,8 @@ _KINDS = {"people": "person", "api_keys": "key", "recovery_codes": "code", "sess
 def adopt(connection: Connection, name: str | None = None) -> list[str]:
     """Stamp the accounts that bear none, or that of this name whatever it bears; their names."""
     found = []
+    if name is None:  # whose people sign in again
+        connection.execute(delete(sessions).where(sessions.c.stamp.is_(None)))
     for table in (people, api_keys):
         c = table.c
         where = c.stamp.is_(None) if name is None else c.name == name

@@ -22,7 +22,7 @@ from carriers.contract import OutboundSms, Permit
 
 log = structlog.get_logger(__name__)
 
-_OTHER_LINK = "a link's settings make something else of the text than when it was approved"
+_OTHER_LINK = "link"  # its settings make something else of the text than when it was approved
 _VALIDITY_STEP_S = 900  # coarse, so that a whole quarter of an hour shares one prepared message
 _LONGEST_VALIDITY_S = 48 * 3600
 

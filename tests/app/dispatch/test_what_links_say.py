@@ -54,7 +54,7 @@ def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
     world.lane = db.write(lanes.register, replace(FACTS, says="b" * 64))
     assert not sends(world)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
-    assert "a link's settings" in db.read(audit.acts, 0, 100)[-1].detail["why"]
+    assert db.read(audit.acts, 0, 100)[-1].detail["why"] == "link"
 
 
 def test_a_second_link_of_the_same_settings_sends_beside_it(db: Database) -> None:
