@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
@@ -88,8 +88,8 @@ class Fuse:
 class Armed(Database):
     """A database whose writes pass the fuse. Named points: before, in (not yet committed) and after each."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, **more: Any) -> None:
+        super().__init__(url, **more)
         self._fuse = Fuse(Path(os.environ[FUSE]))
         skew(self._fuse)
 
