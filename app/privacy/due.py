@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, func, select
+from sqlalchemy import Connection, Row, Select, exists, func, select
 
 from app import clock
 from app.clock import DAY_MS
@@ -32,23 +32,26 @@ _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
 
 
-def subjects(connection: Connection, terms: Terms) -> Iterator[Subject]:
-    """All that is not erased yet: campaigns; batches and files, which stay as long as a campaign; records."""
+def subjects(connection: Connection, terms: Terms, by_ms: int | None = None) -> Iterator[Subject]:
+    """All that is not erased yet: campaigns; batches and files, which stay as long as a campaign; records.
+
+    by_ms: without most of what can't be due by then, which one look at all of a kind tells. A worker asks for
+    ever: what it costs is not to grow with all that ever was.
+    """
     days = terms.days
-    for campaign in connection.execute(select(campaigns).order_by(campaigns.c.id)).all():
-        if not _erased(connection, Kind.CAMPAIGN, campaign.id):
-            yield _campaign(connection, campaign, days)
-    yield from _batches(connection, days)
-    yield from _files(connection, days)
+    for campaign in connection.execute(_campaigns(days, by_ms)).all():
+        yield _campaign(connection, campaign, days)
+    yield from _batches(connection, days, by_ms)
+    yield from _files(connection, days, by_ms)
     yield from _came(connection, days)
-    yield from records.subjects(connection, terms.months)
+    yield from records.subjects(connection, terms.months, by_ms)
 
 
 def due(
     connection: Connection, terms: Terms, now_ms: int, but: Collection[tuple[Kind, int | None]] = ()
 ) -> Subject | None:
     """The first subject whose time has come; none of `but`."""
-    found = (each for each in subjects(connection, terms) if (each.kind, each.id) not in but)
+    found = (each for each in subjects(connection, terms, now_ms) if (each.kind, each.id) not in but)
     return next((each for each in found if each.due_at is not None and each.due_at <= now_ms), None)
 
 
@@ -57,6 +60,23 @@ def _erased(connection: Connection, kind: Kind, subject_id: int) -> bool:
 
 
 # ---- a campaign: so many days after its report, or after its end where there is none -------------------
+
+
+def _gone() -> Select[Any]:
+    """Campaigns whose numbers are erased."""
+    e = erasures.c
+    return select(e.subject_id).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
+
+
+def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
+    """Those with numbers; by then: none of which a run ended later than so many days before."""
+    c, r = campaigns.c, runs.c
+    query = select(campaigns).where(c.id.not_in(_gone())).order_by(c.id)
+    if by_ms is None:
+        return query
+    end = func.coalesce(r.ended_at, c.window_end, r.created_at)
+    held = exists().where(audiences.c.run_id == r.id)
+    return query.where(~exists().where(r.campaign_id == c.id, end > by_ms - days * DAY_MS, ~held))
 
 
 def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Subject:
@@ -115,11 +135,14 @@ def _reported(
 # ---- what campaigns share ----------------------------------------------------------------------------------
 
 
-def _batches(connection: Connection, days: int) -> Iterator[Subject]:
-    b = batches.c
-    imports = _imports(connection)
+def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[Subject]:
+    b, u = batches.c, run_batches.c
     query = select(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
-    for batch in filter(_idle, connection.execute(query).all()):
+    if by_ms is not None:
+        query = query.where(~exists().where(u.batch_id == b.id, u.campaign_id.not_in(_gone())))
+    idle = list(filter(_idle, connection.execute(query).all()))
+    imports = _imports(connection) if idle else {}
+    for batch in idle:
         own = select(run_batches.c.campaign_id).where(run_batches.c.batch_id == batch.id)
         using = connection.execute(own.order_by(run_batches.c.campaign_id)).scalars().all()
         imported = max(batch.created_at, imports.get(f"batch {batch.id}", 0))
@@ -145,8 +168,10 @@ def _imports(connection: Connection) -> dict[str, int]:
     return {subject: at for subject, at in connection.execute(query.group_by(audit.c.subject))}  # noqa: C416
 
 
-def _files(connection: Connection, days: int) -> Iterator[Subject]:
+def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Subject]:
     query = select(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
+    if by_ms is not None:
+        query = query.where(receipt_files.c.created_at <= by_ms - days * DAY_MS)
     for file in filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()):
         spoken_of = {run["campaign_id"] for run in file.runs or ()} | {file.campaign_id} - {None}
         ended = file.ended_at or file.created_at

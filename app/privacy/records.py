@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select, text, update
+from sqlalchemy import BigInteger, Connection, Row, cast, delete, func, select, text, update
 
 from app import clock
 from app.clock import DAY_MS
@@ -20,11 +20,31 @@ from app.privacy.subjects import Kind, Subject, erased
 _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")
 _BY_OWNER = text("SELECT loa_erase_acts(:upto)")  # made by app/schema.py
+_SHORTEST_MONTH_MS = 28 * DAY_MS
 _PAUSE_MS = 30 * DAY_MS  # each cut of the audit is an act of its own, so there is one a month at the most
 
 
-def subjects(connection: Connection, months: int) -> Iterator[Subject]:
-    """Totals of campaigns whose numbers are erased, then notices and the audit."""
+def subjects(connection: Connection, months: int, by_ms: int | None = None) -> Iterator[Subject]:
+    """Totals of campaigns whose numbers are erased, then notices and the audit.
+
+    by_ms: without the totals, where none can be due by then.
+    """
+    if by_ms is None or _old(connection, months, by_ms):
+        yield from _all_totals(connection, months)
+    yield from _notices(connection, months)
+    yield from _acts(connection, months)
+
+
+def _old(connection: Connection, months: int, by_ms: int) -> bool:
+    """Whether there are totals whose term, in the shortest of months, is over by then."""
+    e = erasures.c
+    over = e.due_at - cast(e.days, BigInteger) * DAY_MS <= by_ms - months * _SHORTEST_MONTH_MS
+    gone = select(e.subject_id).where(e.kind == Kind.TOTALS.value, e.ended_at.is_not(None))
+    own = (e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None), over, e.subject_id.not_in(gone))
+    return connection.execute(select(e.id).where(*own).limit(1)).first() is not None
+
+
+def _all_totals(connection: Connection, months: int) -> Iterator[Subject]:
     e = erasures.c
     numbers = select(erasures).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
     rows = connection.execute(numbers.order_by(e.subject_id)).all()
@@ -33,8 +53,6 @@ def subjects(connection: Connection, months: int) -> Iterator[Subject]:
     for row in rows:
         if row.subject_id not in gone:
             yield _totals(connection, row, since, months)
-    yield from _notices(connection, months)
-    yield from _acts(connection, months)
 
 
 def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], months: int) -> Subject:
