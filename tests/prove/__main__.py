@@ -54,6 +54,7 @@ def parts() -> dict[str, Part]:
     found["bare"] = Part("both commands in a bare Debian", bare, needs=("debootstrap", "unshare"))
     found |= {f"drill-{engine}": _drill(engine) for engine in _ENGINES}
     found |= {f"soak-{engine}": _soak(engine) for engine in _ENGINES}
+    found |= {f"year-{engine}": _year(engine) for engine in _ENGINES}
     bench = (
         sys.executable,
         "-m",
@@ -83,6 +84,12 @@ def _soak(engine: str) -> Part:
     out = BUILD / f"prove-soak-{engine}.json"
     steady = ("--minutes", "60", "--rate", "1000", "--engine", engine, "--out", str(out))
     return Part(f"an hour of steady work on {engine}", (*_loa("soak"), *steady), figures=out)
+
+
+def _year(engine: str) -> Part:
+    out = BUILD / f"prove-year-{engine}.json"
+    command = (sys.executable, "-m", "tests.year", "--engine", engine, "--out", str(out))
+    return Part(f"a year in 24 rounds on {engine}", command, figures=out)
 
 
 def _loa(command: str) -> tuple[str, ...]:

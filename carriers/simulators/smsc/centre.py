@@ -32,6 +32,8 @@ class Centre:
         self.loop = loop
         self.tally, self.seen, self.pace = Tally(), Seen(), Pace()
         self.arrivals: list[float] | None = None  # moments of submits, once somebody asks
+        self.texts: list[tuple[int, bytes]] | None = None  # numbers and beginnings of texts, likewise
+        self.kept_back: list[Message] | None = None  # messages whose receipts wait for a word
         self.sessions: set[Session] = set()
         self.last_heard_s = loop.time()
         self.first_submit_s = 0.0
@@ -191,6 +193,8 @@ class Centre:
 
     def _take(self, message: Message) -> None:
         self.seen.add(int(message.phone), message.kind)
+        if self.texts is not None:
+            self.texts.append((int(message.phone), message.kind.text))
         self.reporter.taken(message)
         message.submitted = self.reporter.writer.date()
         answer, session = message.fate.answer, message.session
@@ -239,6 +243,9 @@ class Centre:
             self._report_later(message)
 
     def _report_later(self, message: Message) -> None:
+        if self.kept_back is not None:
+            self.kept_back.append(message)
+            return
         manners = self.manners
         delay = manners.receipt_delay_s
         if self._receipt_spread_s:

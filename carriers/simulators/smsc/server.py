@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from carriers.simulators.smsc.centre import Centre
 from carriers.simulators.smsc.inbound import Inbound
 from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.receipts import Message
 from carriers.simulators.smsc.session import Session
 from carriers.smpp import pdu
 
@@ -57,6 +58,27 @@ class Smsc:
         found: list[float] = []
         self._centre.arrivals = found
         return found
+
+    def texts(self) -> list[tuple[int, bytes]]:
+        """A list to which, from now on, number and beginning of the text of each part taken is added."""
+        found: list[tuple[int, bytes]] = []
+        self._centre.texts = found
+        return found
+
+    def keep_back(self) -> list[Message]:
+        """A list to which each message answered from now on is added, whose receipt waits for `conclude`."""
+        found: list[Message] = []
+        self._centre.kept_back = found
+        return found
+
+    def keep_back_no_more(self) -> None:
+        """Report what is answered from now on by the manners again; what was kept back stays so."""
+        self._centre.kept_back = None
+
+    def conclude(self, messages: Iterable[Message]) -> None:
+        """Bring the receipts of messages that were kept back."""
+        for message in messages:
+            self._centre.reporter.conclude(message)
 
     def stop_accepting(self) -> None:
         """Refuse new connections; binds that are there stay."""

@@ -1,0 +1,130 @@
+"""What a message, a receipt and each sweep cost, in processor time of all processes that serve them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from app import clock
+from app.clock import DAY_MS
+from app.db import Database
+from app.dispatch import closing, sendable
+from app.dispatch import runs as runs_of
+from app.http import answers
+from app.ledger.choose import ledger_for
+from app.privacy import certificates
+from app.privacy.certificates import Hand
+from app.privacy.subjects import Terms
+from app.states import RunState
+from tests.faults.server import Server
+from tests.year.checks import MONTHS, RECEIPT_DAYS
+from tests.year.life import FINISHED, Year, processor_s
+
+_TIMES = 3  # the least of so many campaigns is what one costs
+_CALLS, _SERIES = 40, 5
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def server_s(server: Server | None) -> float:
+    """Of all processes of a PostgreSQL server; of those that ended, to a tick."""
+    if server is None:
+        return 0.0
+    first = int((server.folder / "postmaster.pid").read_text("utf-8").split()[0])
+    total = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if first in (int(folder.name), int(fields[1])):
+                total += processor_s(int(folder.name))
+            if int(folder.name) == first:
+                total += (int(fields[13]) + int(fields[14])) / _TICKS
+        except OSError:
+            continue
+    return total
+
+
+@dataclass(slots=True)
+class Costs:
+    """Figures by round, in microseconds of processor time for each message, receipt, or call of a sweep."""
+
+    year: Year
+    server: Server | None = None
+    by_round: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    def _spent(self) -> float:
+        return sum(processor_s(each.process.pid) for each in self.year.running) + server_s(self.server)
+
+    def measures(self, number: int) -> bool:
+        """Whether the plan has this round measured: the first and the last."""
+        return self.year.plan.measured > 0 and number in (1, self.year.plan.rounds)
+
+    async def measure(self, number: int) -> None:
+        """Send campaigns and take their receipts; none is repeated, or speaks of a message of nobody's."""
+        centre = self.year.carriers.vnpt
+        usual = centre.manners
+        centre.change(foreign=0.0, twice=0.0)
+        found = [await self._campaign(self.year.plan.measured) for _ in range(_TIMES)]
+        centre.manners = usual
+        own = self.by_round.setdefault(number, {})
+        own |= {"message": min(each[0] for each in found), "receipt": min(each[1] for each in found)}
+
+    async def _campaign(self, size: int) -> tuple[float, float]:
+        """(of a message, of a receipt): the receipts come once all is sent and recorded."""
+        year, centre = self.year, self.year.carriers.vnpt
+        kept = centre.keep_back()
+        run = (await year.campaign({"vnpt": size}))["vnpt"]
+        began = self._spent()
+        await year.act(run, "start", FINISHED)
+        await year.until(lambda: len(kept) == size, "the measured messages are taken")
+        await year.until(lambda: year.run_states()[run] == RunState.SENT.value, "they are recorded")
+        sent = self._spent()
+        centre.keep_back_no_more()
+        centre.conclude(kept)
+        await year.until(lambda: year.carriers.outstanding() == 0, "their receipts are acknowledged")
+        await year.until(lambda: year.run_states()[run] == FINISHED, "the measured run is finished")
+        return (sent - began) / size * 1e6, (self._spent() - sent) / size * 1e6
+
+    def note_sweeps(self, number: int) -> None:
+        """What each sweep costs where there is nothing to do, with nobody at work."""
+        if not self.measures(number):
+            return
+        db = Database(self.year.home.url)
+        try:
+            own = self.by_round.setdefault(number, {})
+            for name, work in _sweeps(db, self.year.plan.retention_days).items():
+                own[f"sweep: {name}"] = min(self._call(work) for _ in range(_SERIES))
+        finally:
+            db.close()
+
+    def _call(self, work: Callable[[], object]) -> float:
+        began = time.process_time() + server_s(self.server)
+        for _ in range(_CALLS):
+            work()
+        return (time.process_time() + server_s(self.server) - began) / _CALLS * 1e6
+
+    def ratios(self) -> dict[str, float]:
+        """The last measured round beside the first."""
+        if len(self.by_round) < 2:
+            return {}
+        first, last = self.by_round[min(self.by_round)], self.by_round[max(self.by_round)]
+        return {name: round(last[name] / first[name], 2) for name in first if name in last and first[name]}
+
+
+def _sweeps(db: Database, retention_days: int) -> dict[str, Callable[[], Any]]:
+    """What a worker asks, each second or so, where nothing has come."""
+    ledger, patience = ledger_for(db), RECEIPT_DAYS * DAY_MS
+    hand = Hand("year", "retention", 60_000, Terms(retention_days, MONTHS))
+    return {
+        "queueing": lambda: db.read(runs_of.next_due),
+        "closing": lambda: db.read(closing.to_close, ledger),
+        "runs": lambda: db.read(runs_of.due_steps, ledger, patience),
+        "quarantine": lambda: db.write(ledger.rematch, 500),
+        "tallies": lambda: db.read(ledger.to_fold),
+        "answers": lambda: db.write(answers.sweep, DAY_MS),
+        "sending": lambda: db.read(sendable.scripts, "vnpt", clock.now()),
+        "retention": lambda: db.read(certificates.waiting, hand),
+    }
