@@ -125,4 +125,3 @@ class Late:
     messages: list[Message]
     due_round: int
     days: int
-    dated: bool

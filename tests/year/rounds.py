@@ -104,15 +104,18 @@ def _small(year: Year) -> int:
 # ---- receipts that come weeks late ------------------------------------------------------------------------
 
 
-async def _send_late(year: Year, rounds: int, number: int, days: int, *, stated: bool) -> None:
-    """A campaign whose receipts come so many rounds later. stated: with the date of then."""
+async def _send_late(year: Year, rounds: int, number: int, days: int) -> None:
+    """A campaign whose receipts come so many rounds later, with the date of then.
+
+    Those that bear the date of their coming are looked for that far back after an hour of looks in vain.
+    """
     centre = year.carriers.vnpt
     kept = centre.keep_back()
     own = await year.campaign({"vnpt": _small(year)})
     await year.act(own["vnpt"], "start", SENT)
     await year.until(lambda: len(kept) == _small(year), "all of the late ones are taken")
     centre.keep_back_no_more()
-    year.lates.append(Late(own["vnpt"], kept, number + rounds, days, stated))
+    year.lates.append(Late(own["vnpt"], kept, number + rounds, days))
     await year.until(lambda: year.run_states()[own["vnpt"]] == SENT, "they are recorded")
     if days < year.plan.retention_days:
         assert (await year.freeze(own["vnpt"]))["interim"]
@@ -123,10 +126,10 @@ async def _bring_late_ones(year: Year, number: int) -> None:
     for late in [each for each in year.lates if each.due_round == number]:
         year.lates.remove(late)
         before = _delivered(year, late.run)
-        with dated(year.carriers.vnpt, late.days if late.dated else 0):
+        with dated(year.carriers.vnpt, late.days):
             year.carriers.vnpt.conclude(late.messages)
             await year.until(lambda: year.carriers.outstanding() == 0, "late receipts are acknowledged")
-        year.say(late=late.days, dated=late.dated, before=before, after=_delivered(year, late.run))
+        year.say(late=late.days, before=before, after=_delivered(year, late.run))
         if late.days < year.plan.retention_days:
             await _restated(year, late)
 
@@ -153,7 +156,7 @@ def _delivered(year: Year, run: int) -> int:
 
 async def plain(year: Year, store: Store, number: int) -> dict[str, int]:
     """Nothing but work, and a campaign whose receipts come 80 days late."""
-    await _send_late(year, 5, number, 80, stated=number % (2 * KINDS) == 1)
+    await _send_late(year, 5, number, 80)
     return await _main(year)
 
 
@@ -227,7 +230,7 @@ async def wrong_clock(year: Year, store: Store, number: int) -> dict[str, int]:
     Where that is the API's host, signed webhooks are refused meanwhile, as replays would be: their run has no
     receipts, and ends when it has waited for them.
     """
-    await _send_late(year, 1, number, 20, stated=True)
+    await _send_late(year, 1, number, 20)
     await checks.calm(year)
     await year.stop()
     await year.start(
