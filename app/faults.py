@@ -144,15 +144,24 @@ class Aside:
 
     async def attempt(self, row: int, subject: str, work: Awaitable[bool]) -> bool:
         """What the work says; True where it failed: there may be others."""
+        end = await self.result(row, subject, work)
+        return True if end is None else end
+
+    async def result(self, row: int, subject: str, work: Awaitable[T]) -> T | None:
+        """What the work gives; None where it failed, and the row is left alone for now."""
         end = await outcome(work)
-        if isinstance(end, Away) or (isinstance(end, BaseException) and not isinstance(end, Exception)):
-            raise end
         if not isinstance(end, BaseException):
             if self._rests.pop(row, None):
                 await self.faults.over(self.source, subject)
             return end
+        await self.failed(row, subject, end)
+        return None
+
+    async def failed(self, row: int, subject: str, error: BaseException) -> None:
+        """Leave the row alone for a growing time, and show it; raises what is no fault of a row."""
+        if isinstance(error, Away) or not isinstance(error, Exception):
+            raise error
         times = self._rests.get(row, (0, 0.0))[0] + 1
         rest_s = min(2.0**times, _LONGEST_REST_S)
         self._rests[row] = times, clock.monotonic() + rest_s
-        await self.faults.note(self.source, end, subject, _RED_MS + round(rest_s * 1000))
-        return True
+        await self.faults.note(self.source, error, subject, _RED_MS + round(rest_s * 1000))

@@ -17,8 +17,9 @@ from app.config import LinkSettings, Settings
 from app.db import Database
 from app.deadline.herald import Herald
 from app.dispatch import lanes, runs
+from app.dispatch.claims import Desk
 from app.dispatch.closing import close_due
-from app.dispatch.lane import Desk, LaneLoop
+from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.queueing import Queueing
 from app.errors import Away, SetupError

@@ -18,17 +18,16 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from app import clock
-from app.db import Database
+from app import clock, faults
 from app.dispatch import lanes
+from app.dispatch.claims import Claims, Desk
 from app.dispatch.in_hand import Chunk, Flight, segments_of
 from app.dispatch.link_health import halt_alone
 from app.dispatch.pace import Pace, Slot, pause_s
-from app.dispatch.sendable import Work, claim, message, still_going
+from app.dispatch.sendable import Work, message, still_going
 from app.errors import Away
 from app.hours import open_at
-from app.ledger.contract import Intention, Item, Lane, Ledger, Outcome
-from app.metrics import Metrics
+from app.ledger.contract import Intention, Item, Lane, Outcome
 from app.states import LaneState
 from carriers.causes import cause_of
 from carriers.contract import (
@@ -48,17 +47,6 @@ _TRY_AGAIN_S = 300.0
 _LOOK_EVERY_S = 1.0  # at what is on the wire: whether its lease stands, and whether it may still go
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every lane works with."""
-
-    db: Database
-    ledger: Ledger
-    metrics: Metrics
-    sub_batch: int = 200
-    lease_s: float = 8.0
-
-
 @dataclass(slots=True)
 class LaneLoop:
     """Sends for one link until stop(); then lets what is on the wire finish, and hands back the rest."""
@@ -70,6 +58,7 @@ class LaneLoop:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     unrecorded: int = 0  # messages that are declared and have no recorded answer
     _pace: Pace = field(init=False)
+    _claims: Claims = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[Flight] = field(default_factory=deque)
     _declared: int = 0  # segments of all that is on the wire
@@ -80,6 +69,7 @@ class LaneLoop:
     def __post_init__(self) -> None:
         me = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.owner = self.owner or me
+        self._claims = Claims(self.desk, self.lane, self.owner)
         limits = self.carrier.limits
         self._pace = Pace(limits.segments_per_second, per_submit=limits.per_submit)
 
@@ -143,7 +133,7 @@ class LaneLoop:
             return None
         asked = clock.monotonic()
         desk = self.desk
-        found = await desk.db.insist(claim, desk.ledger, self.lane, self.owner, desk.lease_s)
+        found = await self._claims.next()
         if not isinstance(found, Work):
             await self._follow(found)
             return None
@@ -241,7 +231,11 @@ class LaneLoop:
         """Commit; when the declared half may go (monotonic seconds), or None where it may not."""
         desk = self.desk
         asked = clock.monotonic()
-        grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, outcomes, then, desk.lease_s)
+        work = desk.db.insist(desk.ledger.record, self.lane, chunk.lease, outcomes, then, desk.lease_s)
+        grant = await faults.outcome(work)
+        if isinstance(grant, BaseException):
+            await self._claims.failed(chunk.lease, grant)
+            raise grant
         chunk.on_wire -= len(outcomes)
         self.unrecorded -= len(outcomes)
         self._count(outcomes)

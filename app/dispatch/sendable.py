@@ -55,14 +55,23 @@ class Script:
         return min(steps * _VALIDITY_STEP_S, _LONGEST_VALIDITY_S)
 
 
-def scripts(connection: Connection, carrier: str, now: datetime, says: str = "") -> list[Script]:
-    """The carrier's running runs whose sending hours are open now, the most urgent first.
+def scripts(
+    connection: Connection,
+    carrier: str,
+    now: datetime,
+    says: str = "",
+    among: Collection[int] | None = None,
+) -> list[Script]:
+    """The carrier's running runs (or those `among` them) whose sending hours are open, the most urgent first.
 
     A run whose campaign is not, to the byte, what was approved is paused instead: nothing of it goes out. So
     is one of which this link, by its settings, makes something else than any did then (`says`).
     """
     found = []
-    for row in connection.execute(_running(carrier)).all():
+    running = _running(carrier)
+    if among is not None:
+        running = running.where(runs.c.id.in_(among))
+    for row in connection.execute(running).all():
         window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
         if not open_at(window, now):
             continue
@@ -143,8 +152,23 @@ def message(script: Script, lease: Lease, item: Item, now: datetime, permit: Per
     )
 
 
-def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_s: float) -> Work | LaneState:
-    """The next chunk for this lane; or the lane's state, where it is halted or nothing is due."""
+def running(connection: Connection, carrier: str) -> list[int]:
+    """The carrier's running runs, the most urgent first."""
+    return list(connection.execute(_running(carrier).with_only_columns(runs.c.id)).scalars())
+
+
+def claim(
+    connection: Connection,
+    ledger: Ledger,
+    lane: Lane,
+    owner: str,
+    lease_s: float,
+    among: Collection[int] | None = None,
+) -> Work | LaneState:
+    """The next chunk for this lane; or the lane's state, where it is halted or nothing is due.
+
+    among: of these runs only.
+    """
     state = lanes.state(connection, lane.id)
     if state is not LaneState.RUNNING:
         return state
@@ -152,7 +176,8 @@ def claim(connection: Connection, ledger: Ledger, lane: Lane, owner: str, lease_
         lanes.halt(connection, lane.id, lanes.RESTORED)
         return LaneState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
-    open_now = {script.run_id: script for script in scripts(connection, lane.carrier, now, lane.says)}
+    able = scripts(connection, lane.carrier, now, lane.says, among)
+    open_now = {script.run_id: script for script in able}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
     if lease is None:
         return state

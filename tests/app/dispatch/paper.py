@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app import clock
-from app.dispatch.lane import Desk, LaneLoop
+from app.dispatch.claims import Desk
+from app.dispatch.lane import LaneLoop
 from app.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
 from tests.app.world import World

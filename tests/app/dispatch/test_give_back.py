@@ -13,7 +13,8 @@ from sqlalchemy import Connection, func, select, text, update
 from app import clock
 from app.db import Database
 from app.dispatch import lanes
-from app.dispatch.lane import Desk, LaneLoop
+from app.dispatch.claims import Desk
+from app.dispatch.lane import LaneLoop
 from app.ledger.contract import ChunkState
 from app.metrics import Metrics
 from app.models import chunks, runs

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, select, update
 from app import clock
 from app.db import Database, shared_ms
 from app.dispatch import lanes, link_health
-from app.dispatch.lane import Desk, LaneLoop
+from app.dispatch.claims import Desk
+from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, LinkFacts, LinkState, facts, say
 from app.metrics import Metrics
 from app.models import lanes as lanes_table

@@ -1,0 +1,58 @@
+"""Claim the next chunk of a link; a run that can't be claimed from is left alone, and the others go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.db import Database
+from app.dispatch import lanes
+from app.dispatch.sendable import Work, claim, running
+from app.errors import Away
+from app.faults import Aside, Faults, outcome
+from app.ledger.contract import Lane, Lease, Ledger
+from app.metrics import Metrics
+from app.states import LaneState
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What every lane works with."""
+
+    db: Database
+    ledger: Ledger
+    metrics: Metrics
+    sub_batch: int = 200
+    lease_s: float = 8.0
+
+
+class Claims:
+    """The claims of one link by one process."""
+
+    def __init__(self, desk: Desk, lane: Lane, owner: str) -> None:
+        self._desk, self._lane, self._owner = desk, lane, owner
+        self._aside = Aside(Faults(desk.db, desk.metrics), f"runs on {lane.name}")
+
+    async def next(self) -> Work | LaneState:
+        """The next chunk; or the lane's state, where it is halted or nothing is due."""
+        desk, lane, resting = self._desk, self._lane, self._aside.resting()
+        if not resting:
+            found = await outcome(desk.db.insist(claim, desk.ledger, lane, self._owner, desk.lease_s))
+            if isinstance(found, Work | LaneState):
+                return found
+            if isinstance(found, Away) or not isinstance(found, Exception):
+                raise found
+        for run_id in await desk.db.insist(running, lane.carrier):
+            if run_id not in resting:
+                work = desk.db.insist(claim, desk.ledger, lane, self._owner, desk.lease_s, [run_id])
+                one = await self._aside.result(run_id, _name(run_id), work)
+                if one is not None and one is not LaneState.RUNNING:
+                    return one
+        return await desk.db.insist(lanes.state, lane.id)
+
+    async def failed(self, lease: Lease, error: BaseException) -> None:
+        """A chunk's record failed: its run is left alone for a while, so that others have their turn."""
+        await self._aside.failed(lease.run_id, _name(lease.run_id), error)
+
+
+def _name(run_id: int) -> str:
+    return f"run {run_id}"
