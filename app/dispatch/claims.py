@@ -30,7 +30,7 @@ class Claims:
 
     def __init__(self, desk: Desk, lane: Lane, owner: str) -> None:
         self._desk, self._lane, self._owner = desk, lane, owner
-        self._aside = Aside(Faults(desk.db, desk.metrics), f"runs on {lane.name}")
+        self._aside = Aside(Faults(desk.db, desk.metrics), "sending")
 
     async def next(self) -> Work | LaneState:
         """The next chunk; or the lane's state, where it is halted or nothing is due."""
