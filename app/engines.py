@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -136,3 +137,12 @@ class Listener(threading.Thread):
     def stop(self) -> None:
         self._stopping.set()
         self.join(timeout=3)
+
+
+def insert_new(connection: Connection, table: Table) -> Any:
+    """An INSERT that leaves out a row whose key another process has written meanwhile."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import postgresql  # on SQLite nobody waits for it
+
+    return postgresql.insert(table).on_conflict_do_nothing()

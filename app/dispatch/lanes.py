@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, select, update
 
 from app import audit, clock
+from app.engines import insert_new
 from app.errors import Conflict, no_such
 from app.ledger.contract import Lane
 from app.models import lanes
@@ -47,17 +48,13 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         "account": link.account,
         "says": link.says,
     }
-    known = connection.execute(select(c.id).where(c.name == link.name)).scalar()
+    new = {"name": link.name, "group_id": 0, "state": LaneState.RUNNING.value, "changed_at": clock.now_ms()}
+    own = update(lanes).where(c.name == link.name).values(values).returning(c.id)
+    known = connection.execute(own).scalar()
     if known is None:
-        new = {
-            "name": link.name,
-            "group_id": 0,
-            "state": LaneState.RUNNING.value,
-            "changed_at": clock.now_ms(),
-        }
-        known = connection.execute(insert(lanes).values(values | new).returning(c.id)).scalar_one()
-    else:
-        connection.execute(update(lanes).where(c.id == known).values(values))
+        # Workers that start at one moment all find none.
+        connection.execute(insert_new(connection, lanes).values(values | new))
+        known = connection.execute(own).scalar_one()
     group = _regroup(connection, link.carrier)[known]
     return Lane(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
 

@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
-from sqlalchemy.dialects import sqlite
 
 from app import audit, clock
+from app.engines import insert_new
 from app.errors import no_such
 from app.models import notices
 
@@ -111,17 +111,8 @@ def put(connection: Connection, new: Iterable[Notice]) -> int:
         }
         for each in new
     ]
-    statement = _insert(connection).on_conflict_do_nothing().returning(notices.c.id)
+    statement = insert_new(connection, notices).returning(notices.c.id)
     return sum(connection.execute(statement.values(row)).first() is not None for row in rows)
-
-
-def _insert(connection: Connection) -> Any:
-    """An INSERT of the engine's own kind, which may say what happens on a conflict."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(notices)
-    from sqlalchemy.dialects import postgresql  # on SQLite nobody waits for it
-
-    return postgresql.insert(notices)
 
 
 def unknown(connection: Connection, new: Sequence[Notice]) -> bool:

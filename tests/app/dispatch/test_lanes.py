@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from app.db import Database
@@ -24,6 +26,16 @@ def test_links_of_one_receipt_group_share_an_id_and_others_do_not(db: Database) 
     assert first.group_id == second.group_id == first.id
     assert third.group_id == third.id
     assert elsewhere.group_id == elsewhere.id
+
+
+def test_processes_that_start_at_one_moment_register_one_lane(new_postgresql_url: str) -> None:
+    databases = [Database(new_postgresql_url) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for link in [facts(name, name) for name in "abcde"]:
+            tasks = [pool.submit(db.write, lanes.register, link) for db in databases]
+            assert len({task.result().id for task in tasks}) == 1
+    for db in databases:
+        db.close()
 
 
 def test_registering_again_keeps_the_lane_and_its_state(db: Database) -> None:
