@@ -37,6 +37,7 @@ from carriers.contract import (
 )
 from carriers.health import HealthRecord
 from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected
+from carriers.http.progress import PermitEndedError, Progress
 from carriers.http.room import Room
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.text import segments
@@ -46,6 +47,7 @@ for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 CLOSED = Deferred("link closed", retry_after_s=1.0)
+STALE = "the carrier had sent an answer too many before"
 HELD_BACK = Deferred("link held back", retry_after_s=1.0)
 _permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
 # A carrier that leaves everything unclear is tried again so often at least.
@@ -282,17 +284,20 @@ class HttpCarrier(ABC):
 
         Nothing is ever sent again here.
         """
-        client, progress = self._client, _Progress(_permit.get())
+        client, progress = self._client, Progress(_permit.get())
         if client is None:
             return CLOSED
         request["extensions"] = {"trace": progress.note}
         try:
             async with asyncio.timeout(self._http.answer_timeout_s):
-                answer = await self._exchange(client, method, self._http.base_url + path, request)
-        except _PermitEndedError:
+                answer = await self._exchange(client, method, self._http.base_url + path, request, progress)
+        except PermitEndedError:
             return NOT_SENT
         except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS that fails under the answer
             return self._failed(error, progress)
+        if progress.is_stale:
+            self.log.error("an answer was there before the request", path=path)
+            return Unknown(STALE)
         if isinstance(answer, Answer):
             self._note(answer)
         return answer
@@ -304,7 +309,7 @@ class HttpCarrier(ABC):
             self.hold_back(pause(answer))
         self._redirect = redirected(answer) or self._redirect
 
-    def _failed(self, error: Exception, progress: _Progress) -> Failure:
+    def _failed(self, error: Exception, progress: Progress) -> Failure:
         if isinstance(error, _NO_CONNECTION) or progress.is_untold:
             self.hold_back(PAUSE_S)
             self._health.refused(f"no connection: {cause_of(error)}")
@@ -314,36 +319,17 @@ class HttpCarrier(ABC):
         return Unknown(f"the answer was lost: {cause_of(error)}")
 
     async def _exchange(
-        self, client: httpx.AsyncClient, method: str, address: str, request: Mapping[str, Any]
+        self,
+        client: httpx.AsyncClient,
+        method: str,
+        address: str,
+        request: Mapping[str, Any],
+        progress: Progress,
     ) -> Answer | Failure:
         async with client.stream(method, address, **request) as response:
+            if progress.is_stale:  # what comes next on this connection belongs to nobody knows what
+                await response.extensions["network_stream"].aclose()
             return await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
-
-
-class _PermitEndedError(Exception):
-    """Raised between a connection and the first byte of a request: nothing of it is written."""
-
-
-class _Progress:
-    """How far a request got, by httpcore's trace: before its first byte was written nobody has read it."""
-
-    def __init__(self, permit: Permit | None) -> None:
-        self._permit = permit
-        self._has_begun = self._is_told = False
-
-    async def note(self, event: str, info: Mapping[str, Any]) -> None:
-        """One step of httpcore."""
-        self._has_begun = True
-        if event.endswith("send_request_headers.started"):
-            if self._permit is not None and not self._permit.stands:
-                raise _PermitEndedError
-            # A CONNECT only asks the proxy for the way.
-            self._is_told = info["request"].method != b"CONNECT"
-
-    @property
-    def is_untold(self) -> bool:
-        """Whether nothing was written to the carrier; False where httpcore has said nothing."""
-        return self._has_begun and not self._is_told
 
 
 def _alike(parcel: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:

@@ -43,6 +43,38 @@ async def test_a_connection_that_is_closed_under_a_message_makes_it_unknown_and_
         assert len(peer.requests) == 3
 
 
+@pytest.mark.parametrize("pause_s", [0.0, 0.02])
+async def test_an_answer_too_many_is_nobodys_and_the_next_message_is_not_called_taken(pause_s: float) -> None:
+    async def first_answers_twice(wire: Wire, request: Request) -> None:
+        if len(peer.requests) == 1:
+            wire.send(OK + OK)
+        elif len(peer.requests) == 2:
+            await asyncio.sleep(0.1)
+            wire.close()
+        else:
+            wire.send(OK)
+
+    async with Peer(first_answers_twice) as peer, link(peer.url) as carrier:
+        results = []
+        for _ in range(4):
+            results += await carrier.submit(letters(1))
+            await asyncio.sleep(pause_s)
+        assert [type(each) for each in results] == [Accepted, Unknown, Accepted, Accepted]
+        assert len(peer.requests) == 4
+
+
+async def test_answers_that_come_in_pieces_or_at_once_are_no_answers_too_many() -> None:
+    async def in_pieces(wire: Wire, request: Request) -> None:
+        for n in range(len(OK)):
+            wire.send(OK[n : n + 1])
+            if n % 40 == len(peer.requests):
+                await asyncio.sleep(0)
+
+    async with Peer(in_pieces) as peer, link(peer.url) as carrier:
+        for _ in range(50):
+            assert await carrier.submit(letters(1)) == [Accepted()]
+
+
 async def test_a_connection_is_left_before_the_carrier_closes_it() -> None:
     async with Peer() as peer, link(peer.url, keep_alive_s=0.05) as carrier:
         for _ in range(3):
