@@ -158,6 +158,13 @@ def old_districts(code: str, on: date) -> tuple[str, ...]:
     return _ORIGINS.get(code if found else _SUCCESSORS.get(code, ""), ())
 
 
+def rows_of(code: str, on: date) -> tuple[str, ...]:
+    """The rows of a report of that day that an area is in: one, or the communes that a district became."""
+    every = [area.code for area in reported(on)]
+    row = place(code, on)
+    return (row,) if row in every else tuple(each for each in every if code in old_districts(each, on))
+
+
 def crossing() -> list[Area]:
     """The communes since 07-2025 that came from more than one district: they need a footnote."""
     return [area for area in current(_MERGED_2025_07) if len(_ORIGINS[area.code]) > 1]

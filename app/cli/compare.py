@@ -78,7 +78,19 @@ def areas(
 
 
 def _said(of: Mixed) -> tuple[str, str]:
-    """Received of sent, as measured, and as stated or else entered by hand."""
+    """Received of sent: measured where receipts come from the telephone, and stated or else entered by hand.
+
+    What was sent by other links stands behind it, since nobody can say what of that was received.
+    """
     told = of.stated or of.manual
-    measured = "" if of.measured is None else f"{of.measured.delivered}/{of.measured.sent}"
-    return measured, "" if told is None else f"{'-' if told.received is None else told.received}/{told.sent}"
+    return _measured(
+        of
+    ), "" if told is None else f"{'-' if told.received is None else told.received}/{told.sent}"
+
+
+def _measured(of: Mixed) -> str:
+    if of.measured is None:
+        return ""
+    proved = f"{of.handset.delivered}/{of.handset.sent}" if of.handset else ""
+    rest = of.measured.sent - (of.handset.sent if of.handset else 0)
+    return " + ".join(filter(None, (proved, f"-/{rest}" if rest or not proved else "")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -37,14 +37,20 @@ KINDS: dict[AddresseeKind, str] = {
     AddresseeKind.OTHER: "Cơ quan, đơn vị khác",
 }
 
-_CARRIER_NAMES = {"viettel": "viettel", "vinaphone": "vnpt", "vnpt": "vnpt", "mobifone": "mobifone"}
-_CARRIER_NAMES |= {"vietnamobile": "vietnamobile", "gmobile": "gmobile"}
+# Parts of names, folded, the surest first: "Viễn thông Quân đội" is Viettel, "Viễn thông Sơn La" VNPT.
+_CARRIER_NAMES = {"viettel": "viettel", "vienthongquandoi": "viettel", "vinaphone": "vnpt", "vnpt": "vnpt"}
+_CARRIER_NAMES |= {"mobifone": "mobifone", "mobiphone": "mobifone", "vietnamobile": "vietnamobile"}
+_CARRIER_NAMES |= {"gmobile": "gmobile", "buuchinhvienthong": "vnpt"}
+# Names so short that they stand in other words, and what begins the name of VNPT's branch in a province.
+_CARRIER_WORDS = {"itel": "itel", "itelecom": "itel", "gtel": "gmobile", "mobi": "mobifone"}
+_BRANCH = ("vienthong", "trungtamvienthong")
+_EVERY = ("cac", "nhung")  # "Các ngân hàng": what follows says who
 # The first words of names, folded; a person may say otherwise.
 _FIRST_WORDS: dict[AddresseeKind, str] = {
-    AddresseeKind.PRESS: "bao dai trungtamtruyenthong congthongtin",
+    AddresseeKind.PRESS: "bao dai trungtamtruyenthong congthongtin coquanbaochi",
     AddresseeKind.BANK: "nganhang agribank vietcombank bidv vietinbank nhnn",
     AddresseeKind.LOCALITY: "ubnd uybannhan congan huyen thanhpho thixa xa phuong",
-    AddresseeKind.UNION: "mattran mttq uybanmttq uybanmat hoi doan tinhdoan liendoan congdoan",
+    AddresseeKind.UNION: "mattran mttq uybanmttq uybanmat hoi doan doanthe tinhdoan liendoan congdoan",
     AddresseeKind.DEPARTMENT: "so ban chicuc cuc vanphong thanhtra truong benhvien",
 }
 _KIND_OF = {words: kind for kind, all_words in _FIRST_WORDS.items() for words in all_words.split()}
@@ -159,13 +165,28 @@ def of_directive(connection: Connection, directive_id: int) -> list[Addressee]:
 
 def guessed(directive_id: int, name: str) -> Addressee:
     """An addressee of whom only the name is known."""
-    folded = fold(name)
-    for part, carrier in _CARRIER_NAMES.items():
-        if part in folded:
-            return Addressee(None, directive_id, name, AddresseeKind.CARRIER, carrier)
-    words = [fold(word) for word in name.split()]
+    words = _words(name)
+    carrier = _carrier(words)
+    if carrier is not None:
+        return Addressee(None, directive_id, name, AddresseeKind.CARRIER, carrier)
     kinds = (_KIND_OF[first] for n in (4, 3, 2, 1) if (first := "".join(words[:n])) in _KIND_OF)
     return Addressee(None, directive_id, name, next(kinds, AddresseeKind.OTHER))
+
+
+def _words(name: str) -> list[str]:
+    """The name's words, folded, from the first that says anything: no bullets, no numbers, no "các"."""
+    words = [word for part in name.split() if (word := fold(part))]
+    while len(words) > 1 and (words[0].isdigit() or words[0] in _EVERY):
+        words = words[1:]
+    return words
+
+
+def _carrier(words: Sequence[str]) -> str | None:
+    whole = "".join(words)
+    parts = (carrier for part, carrier in _CARRIER_NAMES.items() if part in whole)
+    short = (_CARRIER_WORDS[word] for word in words if word in _CARRIER_WORDS)
+    known = next(parts, None) or next(short, None)
+    return known or ("vnpt" if whole.startswith(_BRANCH) else None)
 
 
 def reports(

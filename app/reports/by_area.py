@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from app import areas
 from app.reports import labels, stated
-from app.reports.figures import AreaRow, Figures
+from app.reports.figures import AreaRow, Figures, NamedArea
 from app.reports.stated import AreaCounts, Counts
 
 Place = Callable[[str], str | None]  # code -> code of its row; None: it can't be told
@@ -37,6 +37,20 @@ def stated_rows(rows: Iterable[AreaCounts], on: date) -> tuple[AreaCounts, ...]:
     return tuple(AreaCounts(code, label(code, on), stated.add(own)) for code, own in found.items())
 
 
+def empty(codes: Iterable[str | None], on: date, within: Iterable[str] = ()) -> tuple[NamedArea, ...]:
+    """The areas of that day that are not among `codes`, all or those `within`; none if no code is known."""
+    found = {code for code in codes if code is not None}
+    if not found:
+        return ()
+    asked = {row for code in within for row in areas.rows_of(code, on)}
+    every = [area.code for area in areas.reported(on)]
+    return tuple(
+        NamedArea(code, label(code, on))
+        for code in every
+        if code not in found and (not asked or code in asked)
+    )
+
+
 def label(code: str | None, on: date) -> str:
     """The name of a row."""
     return labels.NO_AREA if code is None else areas.name(code, on)
@@ -53,11 +67,16 @@ def _grouped(parts: Sequence[_Part[T]], place: Place) -> dict[str | None, list[T
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """What is known of one area, each kind of figures apart; None: nothing of that kind."""
+    """What is known of one area, each kind of figures apart; None: nothing of that kind.
+
+    handset: of the measured ones, those of links whose receipts come from the telephone; a share received is
+    taken of these alone.
+    """
 
     measured: Figures | None = None
     stated: Counts | None = None
     manual: Counts | None = None
+    handset: Figures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,7 @@ class Sources:
     measured: tuple[AreaRow, ...]
     stated: tuple[AreaCounts, ...]
     manual: tuple[AreaCounts, ...]
+    handset: tuple[AreaRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +158,13 @@ def _mixed(sources: Sources, place: Place) -> dict[str | None, Mixed]:
         _grouped([_Part(row.code, row.counts) for row in sources.manual], place),
     )
     counted, said, entered = kinds
+    proved = _grouped([_Part(row.code, row.figures) for row in sources.handset], place)
     return {
         code: Mixed(
             measured=sum(counted[code], Figures()) if code in counted else None,
             stated=stated.add(said[code]) if code in said else None,
             manual=stated.add(entered[code]) if code in entered else None,
+            handset=sum(proved[code], Figures()) if code in proved else None,
         )
         for code in {**counted, **said, **entered}
     }

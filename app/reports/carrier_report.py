@@ -15,7 +15,7 @@ from app.ledger.contract import Count
 from app.models import bad_lines, campaigns, runs, subscribers, tallies
 from app.reports import asof, by_area, details, flow, kept, labels, progress, scope, stated, tally
 from app.reports.asof import Past
-from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, agree
+from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, NamedArea, agree
 from app.reports.scope import Scope
 from app.states import FAILED, SENT, DeliveryState, NotSent
 
@@ -86,6 +86,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
         extra=replace(details.beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
         areas=areas,
         places=by_area.measured(areas, on),
+        empty=_empty(of, areas, on),
         outside_areas=outside,
         days=flow.days(sent),
         steps=flow.steps(sent),
@@ -94,6 +95,11 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
     )
     _check(of, report)
     return replace(report, header=progress.header(connection, report, of))
+
+
+def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:
+    """Of a whole run: one file need not have people everywhere."""
+    return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if of.whole else ()
 
 
 def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[Count]:

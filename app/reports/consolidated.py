@@ -70,6 +70,13 @@ class RunLine:
             return self.report.header.ended_ms
         return self.statement.ended_ms if self.statement else None
 
+    @property
+    def interim(self) -> bool:
+        """Its figures may still change, or there are none yet."""
+        if self.kind is Kind.MEASURED:
+            return self.report.interim
+        return self.statement is None or self.statement.interim
+
     def late(self, deadline_ms: int | None, cutoff_ms: int) -> bool:
         """Not told of, or not sent, by the deadline."""
         if deadline_ms is None:
@@ -77,9 +84,31 @@ class RunLine:
         told = self.ended_ms if self.kind is Kind.MEASURED else self._received_ms
         return (cutoff_ms if told is None else told) > deadline_ms
 
+    def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
+        """Whether its sending ended by the deadline; None while that is not known, or without a deadline."""
+        if self.kind is Kind.MEASURED:
+            return _kept(self.ended_ms, deadline_ms, cutoff_ms)
+        # What a carrier has not said to have ended had not ended when it drew up its figures.
+        return _kept(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
+
+    def reported_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
+        """Whether its carrier's figures came by the deadline; None where they are measured, or as above."""
+        if self.kind is Kind.MEASURED:
+            return None
+        return _kept(self._received_ms, deadline_ms, cutoff_ms)
+
     @property
     def _received_ms(self) -> int | None:
         return self.statement.first_ms if self.statement else None
+
+
+def _kept(done_ms: int | None, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
+    """Whether something done then, or not by the cut-off (None), keeps the deadline; None: it still may."""
+    if deadline_ms is None:
+        return None
+    if done_ms is None:
+        return False if cutoff_ms > deadline_ms else None
+    return done_ms <= deadline_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +129,8 @@ class ConsolidatedReport:
     @property
     def interim(self) -> bool:
         """Figures may still change, or a carrier has said nothing yet."""
-        return any(
-            line.kind is None or (line.kind is Kind.MEASURED and line.report.interim) for line in self.lines
-        )
+        open_ = (line for line in self.lines if line.interim)
+        return any(self.rules > 1 or line.kind in (None, Kind.MEASURED) for line in open_)
 
     def of(self, kind: Kind) -> tuple[RunLine, ...]:
         """The lines with figures of one kind: kinds are never added up together."""

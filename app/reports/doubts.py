@@ -1,4 +1,4 @@
-"""Signs that a carrier's receipts were made up. Nothing is moved by them: a person is to ask the carrier.
+"""Signs that a carrier's receipts were made up, or are none. Nothing is moved by them: a person is to ask.
 
 Real receipts are uneven: some telephones are off, some are slow, and none has a text before it was sent.
 Only receipts of handset level are looked at, since the others claim no telephone.
@@ -12,10 +12,14 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from app import clock
 from app.models import deliveries
 from app.reports import scope
+from app.reports.figures import OVER
+from app.reports.proof import proved
 from app.reports.scope import Scope
 from app.states import SENT, DeliveryState
+from carriers.contract import ReceiptLevel
 
 _ENOUGH = 1000  # below that an even result may be chance
 _EVEN = 0.99  # of all within a second and a half of each other: no network is so even
@@ -31,6 +35,7 @@ class Sign(StrEnum):
     """What gives receipts away."""
 
     ALL_DELIVERED = "all_delivered"
+    NONE_DELIVERED = "none_delivered"
     EVEN_DELAY = "even_delay"
     EARLY = "early"
     SWITCHED_OFF = "switched_off"
@@ -55,6 +60,7 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
     sent, delivered = _counts(connection, *_where(of))
     found = [
         _all_delivered(sent, delivered),
+        _none_delivered(connection, of, sent, delivered),
         _even(connection, of, delivered),
         _early(connection, of, delivered),
         _off(connection, of, switched_off),
@@ -84,6 +90,22 @@ def _all_delivered(sent: int, delivered: int) -> Doubt | None:
         "Every single message is said to be on its telephone; in any real list some are off or out of use."
     )
     return Doubt(Sign.ALL_DELIVERED, delivered, sent, detail)
+
+
+def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int) -> Doubt | None:
+    """Whether a run that is over has reached no telephone at all, by receipts that come from there."""
+    if sent < _ENOUGH or delivered or of.run.state not in OVER:
+        return None
+    if proved(connection, of.run, clock.now_ms()) != ReceiptLevel.HANDSET:
+        return None
+    relayed = select(func.count()).where(*_where(of, _d.state == int(DeliveryState.RELAYED)))
+    if connection.execute(relayed).scalar_one():
+        return None  # its centre has taken them: the telephones' receipts may be late
+    detail = (
+        "Not one message is said to be on its telephone: the carrier has sent none of them on, or its "
+        "receipts do not come here."
+    )
+    return Doubt(Sign.NONE_DELIVERED, sent, sent, detail)
 
 
 def _even(connection: Connection, of: Scope, delivered: int) -> Doubt | None:

@@ -92,6 +92,14 @@ class AreaRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NamedArea:
+    """An area that reports of that day go by."""
+
+    code: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class DayRow:
     """One row of form 3: messages sent on that day of Viet Nam, and messages whose receipt bears that day.
 
@@ -178,6 +186,9 @@ class CarrierReport:
     networks: tuple[
         Cause, ...
     ] = ()  # of those refused as another carrier's: who serves them, where it was said
+    empty: tuple[
+        NamedArea, ...
+    ] = ()  # areas of its day with nobody in its lists; none where no area is known
 
     @property
     def cutoff_ms(self) -> int:
@@ -215,6 +226,15 @@ class CampaignReport:
     def total(self) -> Figures:
         """All runs together."""
         return sum((run.general for run in self.runs), Figures())
+
+    @property
+    def by_level(self) -> dict[int | None, Figures]:
+        """What links prove, the most first -> the runs of that level together: ratios are taken of these."""
+        found: dict[int | None, Figures] = {}
+        for run in sorted(self.runs, key=lambda run: -(run.header.receipt_level or 0)):
+            level = run.header.receipt_level
+            found[level] = found.get(level, Figures()) + run.general
+        return found
 
     @property
     def interim(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -251,9 +251,12 @@ def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sour
     ids = [row.id for row in rows]
     counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
     said = [each for each in stated.of_campaign(connection, campaign_id).values() if each.run_id in ids]
+    now_ms = clock.now_ms()
+    proving = {row.id for row in rows if proved(connection, row, now_ms) == ReceiptLevel.HANDSET}
     return Sources(
         on=on,
         measured=carrier_report.areas_of(counts, on),
+        handset=carrier_report.areas_of([each for each in counts if each.run_id in proving], on),
         stated=_area_rows(each for each in said if each.kind is Kind.STATED),
         manual=_area_rows(each for each in said if each.kind is Kind.MANUAL),
     )
@@ -267,4 +270,10 @@ def _day(campaign: Row[Any], found: Sequence[Row[Any]]) -> date:
 
 
 def _area_rows(statements: Iterable[Statement]) -> tuple[AreaCounts, ...]:
-    return tuple(row for each in statements for row in each.figures.areas)
+    """Their rows, without what only the carrier's centre has taken: that is not what was received."""
+    return tuple(_received_row(of.level, row) for of in statements for row in of.figures.areas)
+
+
+def _received_row(level: ReceiptLevel, row: AreaCounts) -> AreaCounts:
+    handset = level is ReceiptLevel.HANDSET
+    return row if handset else replace(row, counts=replace(row.counts, received=None))

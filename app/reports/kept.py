@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select
 from app import clock, erasure
 from app.errors import Conflict
 from app.models import kept_reports, runs
-from app.reports.figures import AreaRow, CarrierReport, Cause, DayRow, Extra, Figures, Header, Step
+from app.reports.figures import AreaRow, CarrierReport, Cause, DayRow, Extra, Figures, Header, NamedArea, Step
 from app.reports.frozen import Spoilt
 
 
@@ -80,6 +80,7 @@ def _read(row: Row[Any]) -> CarrierReport:
         areas=_areas(said["areas"]),
         places=_areas(said["places"]),
         outside_areas=said["outside_areas"],
+        empty=tuple(NamedArea(**each) for each in said.get("empty", ())),  # kept before there were any: none
         **lists,
     )
 

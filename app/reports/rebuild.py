@@ -71,6 +71,7 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
         )
     except (Conflict, NotFound, Unbalanced) as error:
         return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",))
+    again = json_file.as_kept(again, json.loads(kept))
     if json_file.render(again).decode() == kept:
         return Proof(report.id, ())
     differing = tuple(_differing(report, differences.differences(json.loads(kept), again)))

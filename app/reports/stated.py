@@ -117,6 +117,11 @@ class Statement:
     paper: Paper
     first_ms: int
 
+    @property
+    def interim(self) -> bool:
+        """The carrier has not ended, or receipts are still to come by its own word."""
+        return self.ended_ms is None or bool(self.figures.general.no_receipt)
+
 
 def versions(connection: Connection, run_id: int) -> list[Statement]:
     """Everything that was ever stated on the run, the oldest first."""

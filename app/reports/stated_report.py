@@ -11,7 +11,7 @@ from app import clock
 from app.errors import Conflict
 from app.models import audiences
 from app.reports import by_area, scope, stated
-from app.reports.figures import Header
+from app.reports.figures import Header, NamedArea
 from app.reports.stated import AreaCounts, Statement
 from app.states import RunState
 
@@ -24,6 +24,7 @@ class StatedReport:
     statement: Statement
     area_basis: str
     places: tuple[AreaCounts, ...]
+    empty: tuple[NamedArea, ...] = ()  # areas that the run was to reach and that form 2 does not have
 
     @property
     def cutoff_ms(self) -> int:
@@ -33,7 +34,7 @@ class StatedReport:
     @property
     def interim(self) -> bool:
         """The carrier has not ended, or receipts are still to come by its own word."""
-        return self.statement.ended_ms is None or bool(self.statement.figures.general.no_receipt)
+        return self.statement.interim
 
 
 def is_held(connection: Connection, run_id: int) -> bool:
@@ -57,9 +58,12 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     state = RunState.RUNNING if statement.ended_ms is None else RunState.SENT
     level = int(statement.level)
     head = replace(head, run_state=state, receipt_level=level, started_ms=began, ended_ms=statement.ended_ms)
-    basis = connection.execute(select(audiences.c.area_basis).where(audiences.c.run_id == run_id)).scalar()
-    on = first_day(head)
-    return StatedReport(head, statement, basis or "", by_area.stated_rows(statement.figures.areas, on))
+    query = select(audiences.c.area_basis, audiences.c.areas).where(audiences.c.run_id == run_id)
+    audience, on = connection.execute(query).first(), first_day(head)
+    places = by_area.stated_rows(statement.figures.areas, on)
+    within = audience.areas if audience else ()
+    empty = by_area.empty((place.code for place in places), on, within)
+    return StatedReport(head, statement, audience.area_basis if audience else "", places, empty)
 
 
 def silent(connection: Connection, campaign_id: int) -> frozenset[int]:

@@ -27,7 +27,7 @@ from app.reports.document.version import Version
 from app.reports.figures import CarrierReport
 from app.reports.render import forms
 from app.reports.render.form import Form, value
-from app.reports.render.numbers import count, moment, percent
+from app.reports.render.numbers import NOTHING, count, moment, percent
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
@@ -134,7 +134,7 @@ def _results(report: CarrierReport, found: dict[str, Form]) -> Iterator[Block]:
     yield Table(found["Biểu 1"], _source(found["Biểu 1"], report.cutoff_ms))
     yield Heading(2, "2. Kết quả theo địa bàn")
     known = [place for place in report.places if place.code is not None]
-    yield Paragraph(f"Số liệu của {len(known)} địa bàn: Biểu 2, Phụ lục 1.")
+    yield Paragraph(f"Số liệu của {len(known)} địa bàn: Biểu 2, Phụ lục 1.{forms.nobody_in(report.empty)}")
     yield Heading(2, "3. Kết quả theo ngày")
     yield Table(found["Biểu 3"], _source(found["Biểu 3"], report.cutoff_ms))
     yield from _picture(found[forms.STEPS])
@@ -150,12 +150,15 @@ def _received(found: dict[str, Form]) -> str:
     parts = []
     for key, words in (("delivered", "Đã nhận (biên nhận của máy)"), ("relayed", "nhà mạng đã tiếp nhận")):
         said, ratio = value(rows[key][n]), value(rows[key][share])
+        if said == NOTHING:
+            continue
         if isinstance(said, str):
             parts.append(f"{words}: {said}")
         else:
             part = percent(ratio if isinstance(ratio, float) else None)
             parts.append(f"{words}: {count(int(said or 0))} tin ({part} số tin đã gửi)")
-    return "; ".join(parts) + "."
+    words = "; ".join(parts)
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _source(form: Form, cutoff_ms: int) -> str:

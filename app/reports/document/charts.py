@@ -9,7 +9,7 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.reports.document.model import Picture
-from app.reports.render.form import Form, value
+from app.reports.render.form import Chart, Form, Row, value
 from app.reports.render.numbers import count
 
 if TYPE_CHECKING:  # loaded by whoever draws: reports without charts do not wait for it
@@ -60,33 +60,59 @@ def _letters(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def draw(form: Form) -> Picture | None:
-    """The form's chart; None where it has none, or nothing to show."""
-    if form.chart is None:
-        return None
-    plot = _plot(form)
+    """The form's first chart; None where it has none, or nothing to show."""
+    return next(iter(draw_all(form)), None)
+
+
+def draw_all(form: Form) -> tuple[Picture, ...]:
+    """All of the form's charts that have something to show."""
+    return tuple(picture for chart in form.charts if (picture := _draw(form, chart)))
+
+
+def _draw(form: Form, chart: Chart) -> Picture | None:
+    rows = _rows_of(form, chart)
+    plot = _plot(form, chart, rows)
     if not plot.most:
         return None
-    height = _ROW_MM * len(plot.groups) + 2 * _LEGEND_MM if form.chart.across else _COLUMNS_MM
+    height = _ROW_MM * len(plot.groups) + 2 * _LEGEND_MM if chart.across else _COLUMNS_MM
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (_WIDTH_MM * _DPMM, round(height * _DPMM)), _PAPER)
     pen = ImageDraw.Draw(image)
-    (_lying if form.chart.across else _standing)(pen, plot, image.size)
+    (_lying if chart.across else _standing)(pen, plot, image.size)
     _legend(pen, plot, image.size)
     file = io.BytesIO()
     image.quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
-    return Picture(form.chart.title, file.getvalue(), _WIDTH_MM, height, _words(form, plot))
+    title = f"{chart.title}{_left_out(form, chart, rows)}"
+    return Picture(title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_words(form, chart, plot)}")
 
 
-def _plot(form: Form) -> _Plot:
-    """The chart's numbers; a column in which no row has a number is no bar."""
-    chart = form.chart
-    if chart is None:
-        return _Plot((), (), (), ())
-    rows = form.plotted
+def _rows_of(form: Form, chart: Chart) -> tuple[Row, ...]:
+    """The rows that are drawn: of very many lying ones, those with the most."""
+    rows = form.plotted(chart)
     if chart.across and len(rows) > _MOST_ROWS:
         first = form.place(chart.series[0])
         rows = tuple(sorted(rows, key=lambda row: -_number(value(row.cells[first])))[:_MOST_ROWS])
+    return rows
+
+
+def _left_out(form: Form, chart: Chart, rows: Sequence[Row]) -> str:
+    """What the table has and the picture has not."""
+    every, first = len(form.plotted(chart)), form.place(chart.series[0])
+    notes = []
+    if len(rows) < every:
+        column = form.columns[first].title.lower()
+        notes.append(f"{len(rows)} {chart.what} có số {column} nhiều nhất trong {every} {chart.what}")
+    aside = [row for row in form.rows if row.aside and _number(value(row.cells[first]))]
+    if aside:
+        label = form.place(chart.label)
+        names = "; ".join(str(value(row.cells[label])) for row in aside)
+        notes.append(f"không vẽ: {names[0].lower()}{names[1:]}")
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
+def _plot(form: Form, chart: Chart, rows: Sequence[Row]) -> _Plot:
+    """The chart's numbers; a column in which no row has a number is no bar."""
     places = [form.place(key) for key in chart.series]
     shown = [p for p in places if any(isinstance(value(row.cells[p]), int) for row in rows)]
     label = form.place(chart.label)
@@ -102,10 +128,26 @@ def _number(said: object) -> int:
     return said if isinstance(said, int) else 0
 
 
-def _words(form: Form, plot: _Plot) -> str:
-    sums = [sum(column) for column in zip(*plot.heights, strict=True)]
-    told = "; ".join(f"{name}: {count(n)}" for name, n in zip(plot.names, sums, strict=True))
-    return f"{form.title}. {told}."
+def _words(form: Form, chart: Chart, plot: _Plot) -> str:
+    """For those who do not see it: each bar where bars may not be added up, else the total of the form."""
+    if not chart.adds:
+        rows = zip(plot.groups, plot.heights, strict=True)
+        return " ".join(f"{group}: {_told(plot.names, heights)}." for group, heights in rows)
+    places = [next(n for n, c in enumerate(form.columns) if c.title == name) for name in plot.names]
+    last = next((row for row in form.rows if row.strong), None)
+    if last is not None:
+        return f"{_name_of(last)}: {_told(plot.names, [_number(value(last.cells[p])) for p in places])}."
+    every = form.plotted(chart)
+    return f"{_told(plot.names, [sum(_number(value(row.cells[p])) for row in every) for p in places])}."
+
+
+def _name_of(row: Row) -> str:
+    """What a total's row is called."""
+    return next((cell for cell in row.cells if isinstance(cell, str) and cell), "")
+
+
+def _told(names: Sequence[str], numbers: Sequence[int]) -> str:
+    return "; ".join(f"{name}: {count(n)}" for name, n in zip(names, numbers, strict=True))
 
 
 def _scale(most: int) -> list[int]:

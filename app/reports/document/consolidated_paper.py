@@ -7,7 +7,7 @@ from datetime import date
 
 from app import clock
 from app.reports.addressees import KINDS, AddresseeKind, Standing
-from app.reports.consolidated import ConsolidatedReport
+from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import charts
 from app.reports.document.annexes import changes_annex, texts_annex
 from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, top
@@ -29,6 +29,7 @@ from app.reports.render.form import Form
 from app.reports.render.numbers import count, moment
 from app.reports.stated import KINDS as SOURCES
 from app.reports.stated import Kind
+from carriers.contract import ReceiptLevel
 
 _SUBJECT = "Tổng hợp kết quả phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"
 _PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
@@ -78,14 +79,13 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
     )
     due = f"Hạn báo cáo: {moment(letter.deadline_ms)[:16]}. " if letter.deadline_ms is not None else ""
     yield Paragraph(f"{due}Thời điểm chốt số liệu: {moment(report.cutoff_ms)} (giờ Việt Nam).")
+    yield Paragraph(f"{side_by_side.settled(report)}.")
 
 
 def _results(report: ConsolidatedReport, channels: Form) -> Iterator[Block]:
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, "1. Sở, ngành, địa phương, đoàn thể")
     yield _reported(report, _BODIES)
-    if channels.rows:
-        yield Table(channels, channels.source)
     yield Heading(2, "2. Báo, đài")
     yield _reported(report, _PRESS)
     yield Heading(2, "3. Doanh nghiệp viễn thông")
@@ -94,6 +94,9 @@ def _results(report: ConsolidatedReport, channels: Form) -> Iterator[Block]:
     yield _reported(report, _BANKS)
     yield Heading(2, "5. Đơn vị chưa báo cáo")
     yield from _missing(report)
+    if channels.rows:
+        yield Heading(2, "6. Tổng hợp các mục 1, 2 và 4 theo hình thức tuyên truyền")
+        yield Table(channels, channels.source)
 
 
 def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> Paragraph:
@@ -127,8 +130,22 @@ def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
         if lines:
             sent = sum(line.statement.figures.general.sent for line in lines if line.statement)
             yield f"Theo số {SOURCES[kind]} ({count(len(lines))} đợt gửi): đã gửi {count(sent)} tin."
+    unproved = [words for line in report.lines if (words := _none_received(line))]
+    if unproved:
+        yield f"Chưa có tin nào được máy thuê bao xác nhận đã nhận: {'; '.join(unproved)}."
     if not report.lines:
         yield "Chưa có đợt gửi nào theo văn bản này."
+
+
+def _none_received(line: RunLine) -> str | None:
+    """A carrier whose receipts come from telephones, and of whose messages not one has arrived."""
+    found = side_by_side.figures(line)
+    sent, delivered = found.get("sent"), found.get("delivered")
+    if delivered != 0 or not isinstance(sent, int) or not sent:
+        return None
+    if side_by_side.level(line) != ReceiptLevel.HANDSET:
+        return None
+    return f"{side_by_side.carrier_name(line.carrier)} (đợt {line.run_id}, đã gửi {count(sent)} tin)"
 
 
 def _missing(report: ConsolidatedReport) -> Iterator[Block]:
@@ -157,9 +174,8 @@ def _judgement() -> Iterator[Block]:
 def _carriers(report: ConsolidatedReport, form: Form, kept_with: str) -> Section:
     source = f"{form.source} Chốt lúc {moment(report.cutoff_ms)}."
     blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", (kept_with,))]
-    blocks.append(Table(form, source, size=9))
-    picture = charts.draw(form)
-    return Section((*blocks, picture) if picture else tuple(blocks), landscape=True)
+    blocks.append(Table(form, source, size=8.5))
+    return Section((*blocks, *charts.draw_all(form)), landscape=True)
 
 
 def _units(report: ConsolidatedReport, form: Form, kept_with: str) -> Section:

@@ -81,6 +81,7 @@ def _scope(report: StatedReport, head: Letterhead) -> Iterator[Block]:
         f"Bắt đầu gửi: {moment(of.began_ms)}; kết thúc gửi: {moment(of.ended_ms)}; doanh nghiệp chốt số "
         f"liệu: {moment(of.cutoff_ms)}. Thời điểm chốt của báo cáo này: {moment(h.cutoff_ms)} (giờ Việt Nam)."
     )
+    yield Paragraph(f"{stated_forms.settled(report)}.")
     yield Paragraph(stated_forms.source(report))
 
 

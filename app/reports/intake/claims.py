@@ -66,6 +66,22 @@ class Claim:
     ended_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What the checks must know beside the claim: the present instant, and what stands already.
+
+    estimated: subscribers, by the order; before: messages sent, by the last version; parts: SMS parts that
+    the approved texts have, the fewest and the most; approved_ms: when the campaign was approved.
+    """
+
+    now_ms: int
+    correcting: bool  # a version is there already
+    estimated: int | None = None
+    before: int | None = None
+    parts: tuple[int, int] | None = None
+    approved_ms: int | None = None
+
+
 def refusal(faults: Iterable[Fault]) -> Invalid:
     """All that is wrong, for the caller of the API."""
     pairs = [(".".join(str(step) for step in fault.place), fault.sentence.en) for fault in faults]

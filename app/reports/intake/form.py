@@ -42,7 +42,7 @@ def head(connection: Connection, run_id: int, carrier: str | None = None) -> For
     on = day_of(run)
     asked = connection.execute(select(audiences.c.areas).where(audiences.c.run_id == run_id)).scalar()
     rows = {area.code for area in areas.reported(on)}
-    wanted = {row for code in asked or () if (row := areas.place(code, on)) in rows}
+    wanted = {row for code in asked or () for row in areas.rows_of(code, on)}
     return FormHead(run_id, run.carrier, run.name, on, tuple(sorted(wanted or rows)))
 
 

@@ -41,15 +41,19 @@ FORMULAS = {
     NO_RECEIPT: '=IF(D12="","",D11-D12-D13)',
     RATIO: '=IF(OR(D12="",D11=0),"",D12/D11)',
 }
+# What (4) proves is said by the level on the first sheet; forms that were handed out before said "received".
+RECEIVED_WORDS = "Máy đã nhận (biên nhận máy) hoặc nhà mạng đã tiếp nhận (biên nhận tổng đài)"
+RATIO_WORDS = "Tỷ lệ = (4)/(3)"
+FORMER_WORDS = {RECEIVED_WORDS: "Đã nhận (có biên nhận)", RATIO_WORDS: "Tỷ lệ nhận = (4)/(3)"}
 GENERAL_ROWS = (
     ("(1)", "Thuê bao thuộc diện gửi", "thuê bao"),
     ("(2)", "Loại trước khi gửi", "thuê bao"),
     *((f"(2.{n})", f"– {label}", "thuê bao") for n, label in enumerate(EXCLUDED.values(), 1)),
     ("(3)", "Đã gửi = (1) − (2)", "tin"),
-    ("(4)", "Đã nhận (có biên nhận)", "tin"),
+    ("(4)", RECEIVED_WORDS, "tin"),
     ("(5)", "Không nhận được", "tin"),
     ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin"),
-    ("(7)", "Tỷ lệ nhận = (4)/(3)", "%"),
+    ("(7)", RATIO_WORDS, "%"),
     ("(8)", "Tổng số bản tin quy đổi", "bản tin"),
     ("(9)", "Số lần gửi lại", "lần"),
 )
@@ -58,11 +62,11 @@ FIRST_GENERAL_ROW = 4
 # Sheets "Biểu 2" to "Biểu 4": rows from the fourth.
 FIRST_ROW = 4
 AREA_HEAD = (
-    *("TT", "Mã", "Địa bàn", "Thuộc diện", "Đã gửi", "Đã nhận", "Không nhận"),
-    *("Chưa biên nhận", "Tỷ lệ nhận", "Ghi chú"),
+    *("TT", "Mã", "Địa bàn", "Thuộc diện", "Đã gửi", "(4) theo mức biên nhận", "Không nhận"),
+    *("Chưa biên nhận", "Tỷ lệ (4)/(3)", "Ghi chú"),
 )
 UNKNOWN_CODE = "–"
-DAY_HEAD = ("TT", "Ngày", "Khung giờ (08:00-11:30)", "Số lô", "Đã gửi", "Đã nhận")
+DAY_HEAD = ("TT", "Ngày", "Khung giờ (08:00-11:30)", "Số lô", "Đã gửi", "(4) theo mức biên nhận")
 DAY_ROWS = 40
 CAUSE_HEAD = ("TT", "Nguyên nhân", "Số lượng", "Tỷ lệ (%)", "Biện pháp")
 REASON_CELLS = {key: f"C{row}" for row, key in enumerate(REASONS, FIRST_ROW)}

@@ -11,9 +11,8 @@ from sqlalchemy import Connection
 from app import clock
 from app.reports import addressees as known
 from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Item, Outreach
-from app.reports.intake.claims import PaperClaim, Place
+from app.reports.intake.claims import Circumstances, PaperClaim, Place
 from app.reports.intake.outreach import OutreachClaim, faults
-from app.reports.intake.rules import Circumstances
 from app.reports.papers import Source
 from app.tables.forms import CellFault, FormReader, load, refusal
 from app.tables.paper import FormSheet, new_workbook, saved

@@ -11,8 +11,7 @@ from app import clock
 from app.models import attachments, runs
 from app.reports import stated
 from app.reports.intake import rules
-from app.reports.intake.claims import Claim, PaperClaim
-from app.reports.intake.rules import Circumstances
+from app.reports.intake.claims import Circumstances, Claim, PaperClaim
 from app.reports.stated import Statement
 
 

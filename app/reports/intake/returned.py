@@ -10,9 +10,8 @@ from app.errors import Invalid
 from app.reports.figures import Cause
 from app.reports.intake import layout as at
 from app.reports.intake import rules
-from app.reports.intake.claims import EXCLUDED, REASONS, Claim, PaperClaim, Place
+from app.reports.intake.claims import EXCLUDED, REASONS, Circumstances, Claim, PaperClaim, Place
 from app.reports.intake.form import FormHead
-from app.reports.intake.rules import Circumstances
 from app.reports.papers import Source
 from app.reports.stated import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
 from app.tables.forms import CellFault, FormReader, load, refusal
@@ -90,7 +89,9 @@ def _identity(reading: _Reading) -> None:
     for cell, label in at.HEAD_LABELS.items():
         cells.fixed(at.HEAD, cell.replace("B", "A"), label)
     for row, words in enumerate(at.GENERAL_ROWS, at.FIRST_GENERAL_ROW):
-        cells.fixed(at.GENERAL, f"B{row}", words[1])
+        former = at.FORMER_WORDS.get(words[1])
+        if former is None or cells.raw(at.GENERAL, f"B{row}") != former:
+            cells.fixed(at.GENERAL, f"B{row}", words[1])
     if cells.faults:
         raise refusal(cells.faults)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from app import areas, clock
 from app.masking import holds_number
 from app.phone import Sentence
-from app.reports.intake.claims import EXCLUDED, REASONS, Claim, Fault, PaperClaim, Place
+from app.reports.intake import questions
+from app.reports.intake.claims import EXCLUDED, REASONS, Circumstances, Claim, Fault, PaperClaim, Place
 from app.reports.stated import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add
 from carriers.contract import ReceiptLevel
 
@@ -19,14 +19,6 @@ MAX_SEGMENTS = 10
 NOTE_LENGTH = 2000
 _NUMBER_LENGTH = 60
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(?:([01]\d|2[0-3]):[0-5]\d|24:00)")
-
-
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What the checks must know beside the claim: the present instant, and what stands already."""
-
-    now_ms: int
-    correcting: bool  # a version is there already
 
 
 def faults(claim: Claim, around: Circumstances) -> list[Fault]:
@@ -41,6 +33,7 @@ def faults(claim: Claim, around: Circumstances) -> list[Fault]:
         *_times(claim, around),
         *paper_faults(claim.paper, around),
         *_attached(claim),
+        *questions.faults(claim, around),
     ]
 
 

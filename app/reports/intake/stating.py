@@ -9,13 +9,13 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from app import audit, clock
 from app.errors import Conflict, Forbidden, no_such
-from app.models import campaigns, runs, statements
+from app.models import approvals, audiences, campaigns, runs, statements
 from app.reports import stated
 from app.reports.intake import files, rules
-from app.reports.intake.claims import Claim, PaperClaim, refusal
-from app.reports.intake.rules import Circumstances
+from app.reports.intake.claims import Circumstances, Claim, PaperClaim, refusal
 from app.reports.stated import Kind, Statement
 from app.states import RunState
+from carriers import text as sms
 
 
 def open_run(connection: Connection, run_id: int, carrier: str | None = None) -> Row[Any]:
@@ -70,7 +70,32 @@ def state(
 
 def circumstances(connection: Connection, run_id: int) -> Circumstances:
     """What the checks of a claim on this run must know."""
-    return Circumstances(clock.now_ms(), correcting=_next_version(connection, run_id) > 1)
+    last = stated.latest(connection, run_id)
+    estimated = connection.execute(select(audiences.c.estimated).where(audiences.c.run_id == run_id)).scalar()
+    return Circumstances(
+        clock.now_ms(),
+        correcting=last is not None,
+        estimated=estimated,
+        before=last.figures.general.sent if last else None,
+        parts=_parts(connection, run_id),
+        approved_ms=_approved_ms(connection, run_id),
+    )
+
+
+def _parts(connection: Connection, run_id: int) -> tuple[int, int] | None:
+    """SMS parts of the campaign's wordings: the fewest and the most."""
+    query = select(campaigns.c.texts).join(runs, runs.c.campaign_id == campaigns.c.id)
+    texts = connection.execute(query.where(runs.c.id == run_id)).scalar()
+    parts = [sms.segments(wording) for wording in (texts or {}).values()]
+    return (min(parts), max(parts)) if parts else None
+
+
+def _approved_ms(connection: Connection, run_id: int) -> int | None:
+    """When the campaign was approved as it is; None where nothing of it is written down."""
+    a = approvals.c
+    query = select(a.at, a.decision).join(runs, runs.c.campaign_id == a.campaign_id)
+    last = connection.execute(query.where(runs.c.id == run_id).order_by(a.id.desc()).limit(1)).first()
+    return last.at if last is not None and last.decision == "approved" else None
 
 
 def _next_version(connection: Connection, run_id: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.reports import labels
 from app.reports.figures import Figures
 from app.reports.render.form import Cell, Column, Formula, Kind, ratio, total
+from app.reports.render.numbers import NOTHING
 from app.reports.stated import KINDS
 from app.reports.stated import Kind as Source
 from carriers.contract import ReceiptLevel
@@ -25,9 +26,22 @@ COUNTS = (
 )
 
 
+LEVELS: dict[int | None, str] = {
+    None: "chưa có kết nối",
+    ReceiptLevel.NONE: "không có biên nhận",
+    ReceiptLevel.OPERATOR: "mức tổng đài",
+    ReceiptLevel.HANDSET: "mức máy",
+}
+
+
 def measured(level: int | None) -> str:
     """The sentence under a table whose figures Loa has counted."""
     return f"Nguồn số liệu: {KINDS[Source.MEASURED]} ({labels.LEVEL_WORDS[level]})."
+
+
+def part(level: int | None) -> str:
+    """What a sum over the runs of one level is called: the sum of which its ratio is taken."""
+    return f"Trong đó: {'biên nhận ' if level else ''}{LEVELS[level]}"
 
 
 def delivered(n: int, level: int | None) -> Cell:
@@ -36,7 +50,13 @@ def delivered(n: int, level: int | None) -> Cell:
 
 
 def relayed(n: int, level: int | None) -> Cell:
-    """Messages that only the carrier's centre confirms, where its links bring receipts at all."""
+    """Messages that only the carrier's centre confirms, where its links bring receipts at all.
+
+    Where receipts come from the telephone, what has reached it is in the column of those: a dash, not a zero
+    that reads as if the centre had taken none.
+    """
+    if not n and level is not None and level >= ReceiptLevel.HANDSET:
+        return NOTHING
     return _proved(n, level, ReceiptLevel.OPERATOR)
 
 
@@ -52,8 +72,8 @@ def counts(f: Figures, level: int | None) -> tuple[Cell, ...]:
     return (f.eligible, f.excluded, f.waiting, sent, *received, *rest, *_ratios(f, received))
 
 
-def totals(f: Figures, level: int | None) -> tuple[Cell, ...]:
-    """The same for the last row, each the sum of its column."""
+def totals(f: Figures, level: int | None, one_level: bool = True) -> tuple[Cell, ...]:
+    """The same for the last row, each the sum of its column; over several levels no ratio says anything."""
     received = (delivered(f.delivered, level), relayed(f.relayed, level))
     sums = [
         cell if isinstance(cell, str) else total(int(n))
@@ -61,7 +81,8 @@ def totals(f: Figures, level: int | None) -> tuple[Cell, ...]:
     ]
     before = (f.eligible, f.excluded, f.waiting, f.sent)
     after = (f.failed, f.no_receipt, f.unknown, f.segments)
-    return (*map(total, before), *sums, *map(total, after), *_ratios(f, received))
+    ratios = _ratios(f, received) if one_level else (None, None)
+    return (*map(total, before), *sums, *map(total, after), *ratios)
 
 
 def _ratios(f: Figures, received: tuple[Cell, Cell]) -> tuple[Cell, Cell]:

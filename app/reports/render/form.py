@@ -39,23 +39,29 @@ class Column(NamedTuple):
 
 
 class Row(NamedTuple):
-    """`key` is for formulas; `strong` rows are totals."""
+    """`key` is for formulas; `strong` rows are totals; `aside`: a rest that stands in no picture."""
 
     key: str
     cells: tuple[Cell, ...]
     strong: bool = False
+    aside: bool = False
 
 
 class Chart(NamedTuple):
     """How a form's rows, but for its total, look as a picture: bars of the columns `series` for each `label`.
 
-    across: bars lie on their side, for rows with long names.
+    across: bars lie on their side, for rows with long names. rows: keys of those that are drawn, none: all.
+    adds: whether its bars may be added up, as areas of one run may. what: the rows' name where some are left
+    out of the picture.
     """
 
     title: str
     label: str
     series: tuple[str, ...]
     across: bool = False
+    rows: tuple[str, ...] = ()
+    adds: bool = True
+    what: str = "dòng"
 
 
 class Form(NamedTuple):
@@ -70,11 +76,17 @@ class Form(NamedTuple):
     rows: tuple[Row, ...]
     source: str = ""
     chart: Chart | None = None
+    more: tuple[Chart, ...] = ()
 
     @property
-    def plotted(self) -> tuple[Row, ...]:
+    def charts(self) -> tuple[Chart, ...]:
+        """All of its pictures."""
+        return (self.chart, *self.more) if self.chart else ()
+
+    def plotted(self, chart: Chart) -> tuple[Row, ...]:
         """The rows that a picture shows."""
-        return tuple(row for row in self.rows if not row.strong)
+        every = tuple(row for row in self.rows if not row.strong and not row.aside)
+        return tuple(row for row in every if not chart.rows or row.key in chart.rows)
 
     def place(self, key: str) -> int:
         """Which column that is, from 0."""

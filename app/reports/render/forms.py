@@ -8,8 +8,8 @@ from datetime import date
 
 from app.reports import labels
 from app.reports.document.version import Version
-from app.reports.figures import CampaignReport, CarrierReport, Cause, DayRow, Figures, Header, Step
-from app.reports.render.cells import COUNTS, counts, delivered, measured, relayed, totals
+from app.reports.figures import CampaignReport, CarrierReport, Cause, DayRow, Figures, Header, NamedArea, Step
+from app.reports.render.cells import COUNTS, LEVELS, counts, delivered, measured, part, relayed, totals
 from app.reports.render.form import Cell, Chart, Column, Form, Formula, Kind, Row, ratio, total
 from app.reports.render.numbers import NOTHING, count, moment
 from carriers.contract import Reason
@@ -46,32 +46,40 @@ def _side_by_side(report: CampaignReport) -> Form:
         Column("nth", "TT", Kind.TEXT, 5),
         Column("name", "Doanh nghiệp", Kind.TEXT, 24),
         Column("state", "Số liệu", Kind.TEXT, 12),
+        Column("level", "Biên nhận", Kind.TEXT, 18),
     )
-    rows = [
-        Row(
-            f"run_{n}",
-            (
-                str(n),
-                labels.network(run.header.carrier),
-                _settled(run.interim),
-                *counts(run.general, run.header.receipt_level),
-            ),
-        )
-        for n, run in enumerate(report.runs, 1)
-    ]
-    last = Row(
-        "total",
-        ("", labels.TOTAL, _settled(report.interim), *totals(report.total, report.receipt_level)),
-        strong=True,
-    )
+    rows = [_run_row(n, run) for n, run in enumerate(report.runs, 1)]
     title = (
         f"Biểu 5 – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
     )
     source = measured(report.receipt_level)
+    if len(report.by_level) > 1:
+        source = (
+            "Nguồn số liệu: đo bằng biên nhận; mỗi dòng ghi mức biên nhận. Tỷ lệ chỉ tính trong cùng một mức."
+        )
     if report.held:
         names = ", ".join(labels.network(carrier) for carrier in report.held)
         source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
-    return Form("Biểu 5", title, first + COUNTS, (*rows, last), source)
+    return Form("Biểu 5", title, first + COUNTS, (*rows, *_sums(report)), source)
+
+
+def _run_row(n: int, run: CarrierReport) -> Row:
+    level = run.header.receipt_level
+    first = (str(n), labels.network(run.header.carrier), _settled(run.interim), LEVELS[level])
+    return Row(f"run_{n}", (*first, *counts(run.general, level)))
+
+
+def _sums(report: CampaignReport) -> list[Row]:
+    """All runs together, and where links prove different things, the runs of each level."""
+    by_level, settled = report.by_level, _settled(report.interim)
+    one = len(by_level) < 2
+    first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
+    rows = [Row("total", (*first, *totals(report.total, report.receipt_level, one)), strong=True)]
+    if not one:
+        for level, figures in by_level.items():
+            cells = ("", part(level), "", LEVELS[level], *counts(figures, level))
+            rows.append(Row(f"total_{level}", cells, strong=True))
+    return rows
 
 
 def _settled(interim: bool) -> str:
@@ -192,16 +200,27 @@ def _areas(report: CarrierReport) -> Form:
     )
     level = report.header.receipt_level
     rows = [
-        Row(f"area_{n}", (str(n), row.code or "", row.name, *counts(row.figures, level)))
+        Row(
+            f"area_{n}",
+            (str(n), row.code or "", row.name, *counts(row.figures, level)),
+            aside=row.code is None,
+        )
         for n, row in enumerate(report.places, 1)
     ]
     if report.outside_areas:
         outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
-        rows.append(Row("outside", ("", "", labels.OUTSIDE_AREAS, *counts(outside, level))))
+        rows.append(Row("outside", ("", "", labels.OUTSIDE_AREAS, *counts(outside, level)), aside=True))
     last = Row("total", ("", "", labels.TOTAL, *totals(report.general, level)), strong=True)
     title = "Biểu 2 – Kết quả theo địa bàn"
-    chart = Chart("Kết quả theo địa bàn", "name", _SERIES, across=True)
-    return Form("Biểu 2", title, first + COUNTS, (*rows, last), measured(level), chart)
+    chart = Chart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
+    source = f"{measured(level)}{nobody_in(report.empty)}"
+    return Form("Biểu 2", title, first + COUNTS, (*rows, last), source, chart)
+
+
+def nobody_in(empty: Sequence[NamedArea]) -> str:
+    """Areas of the report's day that are in no row, by name; "" for none."""
+    names = ", ".join(area.name for area in empty)
+    return f" {len(empty)} địa bàn không có thuê bao nào trong danh sách gửi: {names}." if empty else ""
 
 
 def _days(report: CarrierReport) -> Form:

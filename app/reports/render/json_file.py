@@ -15,6 +15,18 @@ from app.reports.stated import Kind as Source
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
 
+# Words and dates that stand in reports since some of them were frozen: an older one is built without them.
+ADDED = frozenset({"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"})
+
+
+def as_kept(again: Any, kept: Any) -> Any:
+    """A document that was built again, without what the kept one could not have."""
+    if isinstance(again, dict) and isinstance(kept, dict):
+        return {k: as_kept(v, kept.get(k)) for k, v in again.items() if k in kept or k not in ADDED}
+    if isinstance(again, list) and isinstance(kept, list) and len(again) == len(kept):
+        return [as_kept(*pair) for pair in zip(again, kept, strict=True)]
+    return again
+
 
 def render(document: dict[str, Any]) -> bytes:
     """The bytes of a document, UTF-8, indented."""
@@ -37,6 +49,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         "unknown_written_off_messages": report.extra.written_off,
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),
         "areas": [{"code": a.code, "name": a.name, **_figures(a.figures, level)} for a in report.places],
+        "areas_without_subscribers": [asdict(area) for area in report.empty],
         "outside_areas_subscribers": report.outside_areas,
         "days": [_day(day, level) for day in report.days],
         "failed_messages_by_reason": {cause.key: cause.n for cause in report.reasons},
@@ -65,6 +78,7 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
         | {"sent_segments": figures.segments, "resent_times": figures.resent},
         "excluded_subscribers": {cause.key: cause.n for cause in figures.excluded},
         "areas": [{"code": a.code, "name": a.name, **_stated(a.counts, of.level)} for a in report.places],
+        "areas_not_stated": [asdict(area) for area in report.empty],
         "days": [
             {"day": d.day, "hours": d.hours, "batches": d.batches, "sent_messages": d.sent}
             | {_RECEIVED[of.level]: d.received}
@@ -100,10 +114,25 @@ def of_campaign(report: CampaignReport) -> dict[str, Any]:
         "campaign_id": report.campaign_id,
         "campaign": report.campaign,
         "cut_off_at": iso(report.cutoff_ms),
-        "total": _figures(report.total, report.receipt_level),
+        "total": _total(report),
+        "total_by_receipt_level": [
+            {"receipt_level": _level(level), **_figures(figures, level)}
+            for level, figures in report.by_level.items()
+        ],
         "runs": [of_run(run) for run in report.runs],
         "carriers_that_send_themselves": list(report.held),
     }
+
+
+def _total(report: CampaignReport) -> dict[str, Any]:
+    """All runs together; over several levels of receipts no ratio says anything."""
+    found = _figures(report.total, report.receipt_level)
+    none = {"received_by_handset_ratio": None, "taken_by_operator_ratio": None}
+    return found | none if len(report.by_level) > 1 else found
+
+
+def _level(level: int | None) -> str | None:
+    return None if level is None else ReceiptLevel(level).name.lower()
 
 
 def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
@@ -128,6 +157,7 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
 
 
 def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
+    when = (report.letter.deadline_ms, report.cutoff_ms)
     found: dict[str, Any] = {
         "run_id": line.run_id,
         "campaign_id": line.campaign_id,
@@ -135,7 +165,9 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
         "carrier": line.carrier,
         "source": line.kind.value if line.kind else None,
         "report_version": line.version,
-        "late": line.late(report.letter.deadline_ms, report.cutoff_ms),
+        "late": line.late(*when),
+        "sent_in_time": line.sent_in_time(*when),
+        "reported_in_time": line.reported_in_time(*when),
         "measured": of_run(line.report),
     }
     if line.statement is None:
@@ -172,7 +204,7 @@ def _head(head: Header) -> dict[str, Any]:
         "batch_ids": list(head.batches),
         "sender": head.sender,
         "texts": dict(sorted(head.texts.items())),
-        "receipt_level": None if level is None else ReceiptLevel(level).name.lower(),
+        "receipt_level": _level(level),
         "started_at": iso(head.started_ms),
         "ended_at": iso(head.ended_ms),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from app.reports import labels
@@ -18,22 +18,32 @@ from app.reports.stated import Counts
 from app.reports.stated import Kind as Source
 from carriers.contract import ReceiptLevel
 
-_COLUMNS = (
-    Column("nth", "TT", Kind.TEXT, 5),
-    Column("name", "Doanh nghiệp", Kind.TEXT, 16),
-    Column("paper", "Số, ngày báo cáo", Kind.TEXT, 16),
-    Column("source", "Nguồn số liệu", Kind.TEXT, 14),
+_COUNTS = (
     Column("eligible", "Thuộc diện", Kind.COUNT, 11),
     Column("excluded", "Loại trước khi gửi", Kind.COUNT, 10),
+    Column("waiting", "Đang chờ gửi", Kind.COUNT, 10),
     Column("sent", "Đã gửi", Kind.COUNT, 11),
-    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 12),
-    Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 12),
+    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 11),
+    Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 11),
     Column("failed", "Không nhận được", Kind.COUNT, 10),
-    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 11),
-    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 10),
-    Column("segments", "Bản tin quy đổi", Kind.COUNT, 12),
-    Column("span", "Thời gian gửi", Kind.TEXT, 15),
-    Column("in_time", "Đúng hạn?", Kind.TEXT, 9),
+    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 10),
+    Column("unknown", "Chưa rõ kết quả", Kind.COUNT, 9),
+    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 9),
+    Column("segments", "Bản tin quy đổi", Kind.COUNT, 11),
+)
+_COLUMNS = (
+    Column("nth", "TT", Kind.TEXT, 5),
+    Column("name", "Doanh nghiệp", Kind.TEXT, 14),
+    Column("paper", "Số, ngày báo cáo", Kind.TEXT, 13),
+    Column("source", "Nguồn số liệu", Kind.TEXT, 13),
+    *_COUNTS,
+    Column("span", "Thời gian gửi", Kind.TEXT, 12),
+    Column("sent_in_time", "Gửi xong đúng hạn?", Kind.TEXT, 9),
+    Column("reported_in_time", "Báo cáo đúng hạn?", Kind.TEXT, 9),
+)
+_SOURCE = (
+    "Nguồn số liệu: ghi ở từng dòng; số đo, số doanh nghiệp báo và số nhập tay không cộng chung. Tỷ lệ nhận "
+    "chỉ tính trên tin của những đợt có biên nhận của máy thuê bao."
 )
 NOT_SAID = "không báo"
 NOTHING_YET = "chưa báo cáo"
@@ -48,7 +58,7 @@ def head(report: ConsolidatedReport) -> Form:
     """What the tables speak of, and as of when: papers say it in their text."""
     letter = report.letter
     pairs = (
-        ("Tình trạng số liệu", INTERIM if report.interim else FINAL),
+        ("Tình trạng số liệu", settled(report)),
         ("Thời điểm chốt số liệu", moment(report.cutoff_ms)),
         ("Văn bản", f"{letter.number} ngày {letter.issued_on:%d/%m/%Y}"),
         ("Cơ quan ban hành", letter.issuer),
@@ -62,11 +72,18 @@ def head(report: ConsolidatedReport) -> Form:
 
 def _form_5(report: ConsolidatedReport) -> Form:
     rows = [row for nth, line in enumerate(report.lines, 1) for row in _rows(nth, line, report)]
-    rows += [total for kind in Source if (total := _total(kind, report.of(kind)))]
+    rows += [row for kind in Source for row in _totals(kind, report.of(kind))]
     title = f"Biểu 5 – Tổng hợp kết quả của doanh nghiệp viễn thông theo Công văn số {report.letter.number}"
-    source = "Nguồn số liệu: ghi ở từng dòng; số đo, số doanh nghiệp báo và số nhập tay không cộng chung."
-    chart = Chart("Kết quả theo doanh nghiệp", "name", ("sent", "delivered", "relayed"), across=True)
-    return Form("Biểu 5", title, _COLUMNS, tuple(rows), source, chart if report.lines else None)
+    charts = [_chart(kind, report.of(kind)) for kind in Source if report.of(kind)]
+    first, more = (charts[0], tuple(charts[1:])) if charts else (None, ())
+    return Form("Biểu 5", title, _COLUMNS, tuple(rows), _SOURCE, first, more)
+
+
+def _chart(kind: Source, lines: Iterable[RunLine]) -> Chart:
+    """One picture for each kind of figures, on a scale of its own; nothing in it is added up."""
+    title = f"Kết quả theo doanh nghiệp: {SOURCES[kind]}"
+    rows = tuple(f"run_{line.run_id}" for line in lines)
+    return Chart(title, "name", ("sent", "delivered", "relayed"), True, rows, adds=False, what="doanh nghiệp")
 
 
 def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[Row]:
@@ -79,14 +96,44 @@ def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[Row]:
 
 
 def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> Row:
-    head = (
-        *first,
-        _paper(line),
-        SOURCES[line.kind] if line.kind else NOTHING_YET,
-    )
-    late = line.late(report.letter.deadline_ms, report.cutoff_ms)
-    in_time = NOTHING if report.letter.deadline_ms is None else "Không" if late else "Có"
-    return Row(f"run_{line.run_id}", (*head, *_figures(line), _span(line), in_time))
+    when = (report.letter.deadline_ms, report.cutoff_ms)
+    found = figures(line)
+    counts = (found.get(column.key) for column in _COUNTS)
+    sent = _in_time(line.sent_in_time(*when), *when)
+    reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
+    cells_ = (*first, _paper(line), _source(line), *counts, _span(line), sent, reported)
+    return Row(f"run_{line.run_id}", cells_)
+
+
+def _in_time(kept: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
+    if kept is not None:
+        return "Có" if kept else "Không"
+    return "Chưa đến hạn" if deadline_ms is not None and cutoff_ms <= deadline_ms else NOTHING
+
+
+def settled(report: ConsolidatedReport) -> str:
+    """Whether figures may still change, and whose."""
+    names = dict.fromkeys(carrier_name(line.carrier) for line in report.lines if line.interim)
+    if not report.interim:
+        return FINAL
+    if not names:
+        return INTERIM
+    return f"SỐ LIỆU TẠM THỜI: số liệu có thể còn thay đổi của {', '.join(names)}"
+
+
+def level(line: RunLine) -> int | None:
+    """What receipts prove of the line's figures."""
+    if line.kind is Source.MEASURED or line.statement is None:
+        return line.report.header.receipt_level
+    return line.statement.level
+
+
+def _source(line: RunLine) -> str:
+    if line.kind is None:
+        return NOTHING_YET
+    proved = level(line)
+    kind = "số đo" if line.kind is Source.MEASURED and not proved else SOURCES[line.kind]
+    return f"{kind}, {cells.LEVELS[proved]}"
 
 
 def carrier_name(carrier: str) -> str:
@@ -109,50 +156,74 @@ def _span(line: RunLine) -> str:
     return f"{moment(span[0])[:16]} – {moment(span[1])[:16]}"
 
 
-def _figures(line: RunLine) -> tuple[Cell, ...]:
+def figures(line: RunLine) -> dict[str, Cell]:
+    """The line's counts by column; a column that it does not have is empty."""
     if line.kind is Source.MEASURED:
         return _measured(line.report.general, line.report.header.receipt_level)
     if line.statement is None or line.kind is None:
-        return (None,) * 7 + (None, None)
-    figures = line.statement.figures
-    return _stated(figures.general, line.statement.level, figures.segments)
+        return {}
+    said = line.statement.figures
+    return _stated(said.general, line.statement.level, said.segments)
 
 
-def _measured(f: Figures, level: int | None) -> tuple[Cell, ...]:
-    found = cells.counts(f, level)
-    unsettled = f.no_receipt + f.unknown + f.waiting
-    return (f.eligible, f.excluded, f.sent, *found[4:6], f.failed, unsettled, found[-2], f.segments)
+def _measured(f: Figures, level: int | None) -> dict[str, Cell]:
+    found = dict(zip((column.key for column in cells.COUNTS), cells.counts(f, level), strict=True))
+    return found | {"sent": f.sent}
 
 
-def _stated(counts: Counts, level: ReceiptLevel, segments: int | None) -> tuple[Cell, ...]:
+def _stated(counts: Counts, level: ReceiptLevel, segments: int | None) -> dict[str, Cell]:
     handset = level is ReceiptLevel.HANDSET
     received = _said(counts.received)
-    delivered = received if handset else labels.NO_RECEIPTS
-    relayed = NOT_SAID if handset else received
-    ratio = counts.received_ratio if handset else None
-    rest = (_said(counts.failed), _said(counts.no_receipt), ratio, NOT_SAID if segments is None else segments)
-    return (counts.eligible, counts.excluded, counts.sent, delivered, relayed, *rest)
+    return {
+        "eligible": counts.eligible,
+        "excluded": counts.excluded,
+        "waiting": NOTHING,  # a carrier's form has no such line
+        "sent": counts.sent,
+        "delivered": received if handset else labels.NO_RECEIPTS,
+        "relayed": NOTHING if handset else received,
+        "failed": _said(counts.failed),
+        "no_receipt": _said(counts.no_receipt),
+        "unknown": NOTHING,
+        "delivered_ratio": counts.received_ratio if handset else None,
+        "segments": NOT_SAID if segments is None else segments,
+    }
 
 
 def _said(n: int | None) -> Cell:
     return labels.NO_RECEIPTS if n is None else n
 
 
-def _total(kind: Source, lines: Iterable[RunLine]) -> Row | None:
-    """The sum of one kind of figures; columns that a line lacks are summed over those that have them."""
-    found = [_figures(line) for line in lines]
-    if len(found) < 2:
-        return None
-    sums = [_sum(column) for column in zip(*found, strict=True)]
-    sent, delivered = sums[2], sums[3]
-    known = isinstance(sent, int) and isinstance(delivered, int) and sent
-    sums[7] = delivered / sent if known else None  # type: ignore[operator]
-    return Row(f"total_{kind}", ("", f"Cộng ({SOURCES[kind]})", "", "", *sums, "", ""), strong=True)
+def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[Row]:
+    """The sum of one kind of figures, and where receipts prove different things, of those of each level."""
+    if len(lines) < 2:
+        return
+    yield _total(f"total_{kind}", f"Cộng ({SOURCES[kind]})", lines)
+    levels = sorted({level(line) or 0 for line in lines}, reverse=True)
+    for each in levels if len(levels) > 1 else ():
+        own = [line for line in lines if (level(line) or 0) == each]
+        if len(own) > 1:
+            yield _total(f"total_{kind}_{each}", cells.part(each), own)
 
 
-def _sum(column: Iterable[Cell]) -> Cell:
+def _total(key: str, name: str, lines: Iterable[RunLine]) -> Row:
+    found = [figures(line) for line in lines]
+    sums = {column.key: _sum(column.key, [each.get(column.key) for each in found]) for column in _COUNTS}
+    sent, delivered = sums["sent"], sums["delivered"]
+    proved = all(level(line) == ReceiptLevel.HANDSET for line in lines)
+    known = proved and isinstance(sent, int) and isinstance(delivered, int) and sent
+    sums["delivered_ratio"] = delivered / sent if known else None  # type: ignore[operator]
+    return Row(key, ("", name, "", "", *sums.values(), "", "", ""), strong=True)
+
+
+# What receipts prove is summed over the lines that have any: the others' messages stand in another column.
+_PROVED = ("delivered", "relayed")
+
+
+def _sum(key: str, column: Sequence[Cell]) -> Cell:
     numbers = [n for n in column if isinstance(n, int)]
-    return sum(numbers) if numbers else labels.NO_RECEIPTS
+    if key in _PROVED:
+        return sum(numbers) if numbers else NOTHING
+    return sum(numbers) if len(numbers) == len(column) else NOTHING
 
 
 def _channels(report: ConsolidatedReport) -> Form:
@@ -171,10 +242,20 @@ def _channels(report: ConsolidatedReport) -> Form:
         )
         for n, each in enumerate(report.channels, 1)
     )
+    rows += (_all_channels(report),) if len(rows) > 1 else ()
     source = "Nguồn số liệu: các cơ quan, đơn vị tự báo cáo; lượt tiếp cận có thể trùng người."
     return Form(
         "Hình thức", "Kết quả tuyên truyền của các cơ quan, đơn vị theo hình thức", columns, rows, source
     )
+
+
+def _all_channels(report: ConsolidatedReport) -> Row:
+    """Units are counted once, in however many ways they have worked."""
+    units = sum(bool(each.report and each.report.items) for each in report.others)
+    found = report.channels
+    sums = (sum(each.pieces for each in found), sum(each.reach for each in found))
+    minutes = sum(each.minutes for each in found)
+    return Row("total", ("", labels.TOTAL, units, *sums, minutes), strong=True)
 
 
 def _others(report: ConsolidatedReport) -> Form:

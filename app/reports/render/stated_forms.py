@@ -7,6 +7,7 @@ from datetime import date
 
 from app.reports import labels
 from app.reports.render.form import Cell, Chart, Column, Form, Kind, Row, ratio, total
+from app.reports.render.forms import FINAL
 from app.reports.render.numbers import NOTHING, moment
 from app.reports.stated import KINDS, AreaCounts, CauseCounts, Counts, DayCounts
 from app.reports.stated_report import StatedReport
@@ -41,6 +42,20 @@ def received_words(level: ReceiptLevel) -> str:
     return "Đã nhận (biên nhận máy)" if level is ReceiptLevel.HANDSET else "Nhà mạng đã tiếp nhận"
 
 
+def settled(report: StatedReport) -> str:
+    """Whether the carrier's figures may still change, and why."""
+    if not report.interim:
+        return FINAL
+    ended = report.statement.ended_ms is not None
+    why = "còn tin chưa có biên nhận" if ended else "doanh nghiệp chưa báo kết thúc gửi"
+    return f"SỐ LIỆU TẠM THỜI: {why}"
+
+
+def ratio_words(level: ReceiptLevel) -> str:
+    """What (4)/(3) may be called."""
+    return "Tỷ lệ nhận" if level is ReceiptLevel.HANDSET else "Tỷ lệ nhà mạng tiếp nhận"
+
+
 def _day(iso: str | None) -> str:
     return date.fromisoformat(iso).strftime("%d/%m/%Y") if iso else ""
 
@@ -53,6 +68,7 @@ def _head(report: StatedReport) -> Form:
     columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 90))
     head, of = report.header, report.statement
     pairs = [
+        ("Tình trạng số liệu", settled(report)),
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
         ("Văn bản yêu cầu", head.directive or NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
@@ -111,13 +127,20 @@ def _areas(report: StatedReport) -> Form:
         Column("received", received_words(level), Kind.COUNT, 14),
         Column("failed", "Không nhận được", Kind.COUNT, 12),
         Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
-        Column("ratio", "Tỷ lệ nhận", Kind.RATIO, 12),
+        Column("ratio", ratio_words(level), Kind.RATIO, 12),
     )
-    rows = [Row(f"area_{n}", _area(n, row)) for n, row in enumerate(report.places, 1)]
+    rows = [Row(f"area_{n}", _area(n, row), aside=row.code is None) for n, row in enumerate(report.places, 1)]
     g = report.statement.figures.general
     last = Row("total", ("", "", labels.TOTAL, *_sums(g), _ratio(g)), strong=True)
-    chart = Chart("Kết quả theo địa bàn (doanh nghiệp báo)", "name", _SERIES, across=True)
-    return Form("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", columns, (*rows, last), source(report), chart)
+    chart = Chart("Kết quả theo địa bàn (doanh nghiệp báo)", "name", _SERIES, across=True, what="địa bàn")
+    title, said = "Biểu 2 – Kết quả theo địa bàn", f"{source(report)}{_not_stated(report)}"
+    return Form("Biểu 2", title, columns, (*rows, last), said, chart)
+
+
+def _not_stated(report: StatedReport) -> str:
+    """Areas that the run was to reach and of which the carrier says nothing."""
+    names = ", ".join(area.name for area in report.empty)
+    return f" Doanh nghiệp không báo số của {len(report.empty)} địa bàn: {names}." if names else ""
 
 
 def _area(n: int, row: AreaCounts) -> tuple[Cell, ...]:

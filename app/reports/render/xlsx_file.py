@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from xlsxwriter import Workbook
@@ -11,7 +11,7 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from app import clock
-from app.reports.render.form import Form, Formula, Kind, value
+from app.reports.render.form import Chart, Form, Formula, Kind, value
 
 _FORMATS = {Kind.TEXT: "@", Kind.COUNT: "#,##0", Kind.RATIO: "0.0%", Kind.RATE: "#,##0.0"}
 _FIRST_ROW = 3  # from 0: title, source, column names
@@ -96,11 +96,21 @@ def _page(sheet: Worksheet, form: Form) -> None:
 
 
 def _plot(looks: _Looks, sheet: Worksheet, form: Form) -> None:
-    """The form's chart beside its table."""
-    chart, rows = form.chart, form.plotted
-    if chart is None or not rows:
-        return
-    first, last = _FIRST_ROW, _FIRST_ROW + len(rows) - 1
+    """The form's charts beside its table, one under another."""
+    down = 0
+    for chart in form.charts:
+        rows = [_FIRST_ROW + form.rows.index(row) for row in form.plotted(chart)]
+        if not rows:
+            continue
+        height = max(320, 60 + 34 * len(rows)) if chart.across else 360
+        drawn = _drawn(looks, form, chart, rows)
+        drawn.set_size({"width": 760, "height": height})
+        place = {"y_offset": down}
+        sheet.insert_chart(_FIRST_ROW - 1, len(form.columns) + 1, drawn, place)
+        down += height + 20
+
+
+def _drawn(looks: _Looks, form: Form, chart: Chart, rows: Sequence[int]) -> Any:
     label = form.place(chart.label)
     drawn = looks.book.add_chart({"type": "bar" if chart.across else "column"})
     for nth, key in enumerate(chart.series):
@@ -108,8 +118,8 @@ def _plot(looks: _Looks, sheet: Worksheet, form: Form) -> None:
         drawn.add_series(
             {
                 "name": [form.name, _FIRST_ROW - 1, place],
-                "categories": [form.name, first, label, last, label],
-                "values": [form.name, first, place, last, place],
+                "categories": _cells(form, rows, label),
+                "values": _cells(form, rows, place),
                 "fill": {"color": _COLOURS[nth]},
             }
         )
@@ -117,9 +127,16 @@ def _plot(looks: _Looks, sheet: Worksheet, form: Form) -> None:
     drawn.set_legend({"position": "bottom"})
     if chart.across:
         drawn.set_y_axis({"reverse": True})
-    height = max(320, 60 + 34 * len(rows)) if chart.across else 360
-    drawn.set_size({"width": 760, "height": height})
-    sheet.insert_chart(_FIRST_ROW - 1, len(form.columns) + 1, drawn)
+    return drawn
+
+
+def _cells(form: Form, rows: Sequence[int], column: int) -> Any:
+    """The cells of those rows, which need not follow one another."""
+    if rows[-1] - rows[0] + 1 == len(rows):
+        return [form.name, rows[0], column, rows[-1], column]
+    letter = xl_col_to_name(column, col_abs=True)
+    every = ",".join(f"'{form.name}'!{letter}${row + 1}" for row in rows)
+    return f"=({every})"
 
 
 def _places(form: Form, row: int, column: int) -> dict[str, str]:

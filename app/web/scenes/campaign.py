@@ -51,13 +51,18 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class AreaView:
-    """One area; figures: measured; stated: (sent, received) that carriers have stated, never added to it."""
+    """One area; figures: measured; stated: (sent, received) that carriers have stated, never added to it.
+
+    ratio: of the messages of links whose receipts come from the telephone; part: how many these are, where
+    others were sent as well.
+    """
 
     name: str
     figures: Figures | None
     stated: tuple[int, int | None] | None
     ratio: float | None
     judged: Judged
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +144,17 @@ def _area(of: MixedRow) -> AreaView:
     if measured is None:
         ratio = said[0].received_ratio if said else None
         return AreaView(of.name, None, stated, ratio, OPEN)
-    handset = measured.delivered or not measured.relayed
-    received = measured.delivered if handset else measured.relayed
-    waiting = measured.no_receipt + measured.unknown + (measured.relayed if handset else 0)
-    level = ReceiptLevel.HANDSET if handset else ReceiptLevel.OPERATOR
-    judged = _JUDGED[history.judge(level, measured.sent, received, waiting)]
-    return AreaView(of.name, measured, stated, received / measured.sent if measured.sent else None, judged)
+    proved = of.figures.handset
+    if proved is None or not proved.sent:  # no telephone says anything here: no share received either
+        return AreaView(of.name, measured, stated, None, _JUDGED[_unproved(measured)])
+    waiting = proved.no_receipt + proved.unknown + proved.relayed
+    judged = _JUDGED[history.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    part = None if proved.sent == measured.sent else proved.sent
+    return AreaView(of.name, measured, stated, proved.delivered / proved.sent, judged, part)
+
+
+def _unproved(measured: Figures) -> history.Verdict:
+    return history.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 # ---- time -----------------------------------------------------------------------------------------------

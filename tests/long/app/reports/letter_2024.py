@@ -18,9 +18,8 @@ from app.clock import VIETNAM, to_ms
 from app.db import Database
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
 from app.reports.intake import files, form, outreach, returned, stating
-from app.reports.intake.claims import PaperClaim
+from app.reports.intake.claims import Circumstances, PaperClaim
 from app.reports.intake.outreach import OutreachClaim
-from app.reports.intake.rules import Circumstances
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind

@@ -44,7 +44,9 @@ class Scene:
         self.rows[table].append(row)
 
     def campaign(self, id: int, name: str = "Chiến dịch") -> None:
-        text = {"": "Công an không làm việc qua điện thoại."}
+        text = {
+            "": "Công an không làm việc qua điện thoại. KHÔNG chuyển tiền, KHÔNG đọc OTP cho ai."
+        }  # two parts
         hours = {"day_starts": "07:00", "day_ends": "21:00"}
         who = {"created_at": T0, "created_by": "an", "directive_id": 1 if id == 1 else None}
         values = {"purpose": "tuyen_truyen", "sender": "CATSONLA", "texts": text, "state": "approved"}

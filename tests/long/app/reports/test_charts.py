@@ -34,7 +34,7 @@ def test_a_picture_has_a_colour_for_each_column_of_numbers(across: bool) -> None
     picture = charts.draw(form(("A 08:00", 90, 70), ("B 09:00", 40, 30), across=across))
     assert picture is not None
     assert {(143, 168, 200), (46, 125, 79)} <= colours(picture.png)
-    assert picture.alt == "Kết quả. Đã gửi: 130; Đã nhận: 100."
+    assert picture.alt == "Kết quả. Tổng cộng: Đã gửi: 1.000.000.000; Đã nhận: 1.000.000.000."
     image = Image.open(io.BytesIO(picture.png))
     assert image.width / image.height == pytest.approx(picture.width_mm / picture.height_mm, rel=0.01)
 
@@ -52,7 +52,27 @@ def test_of_very_many_areas_the_largest_are_shown() -> None:
     assert many is not None
     assert few is not None
     assert many.height_mm == few.height_mm
-    assert many.alt.startswith(f"Kết quả. Đã gửi: {sum(range(280, 300)):,}".replace(",", "."))
+    assert many.title == "Kết quả (20 dòng có số đã gửi nhiều nhất trong 299 dòng)"
+    assert few.title == "Kết quả"
+    assert many.alt.startswith(f"{many.title}. Tổng cộng: Đã gửi: 1.000.000.000;")
+
+
+def test_a_rest_is_not_drawn_and_is_named() -> None:
+    drawn = form(("A", 90, 70), ("Không xác định", 500, 30))
+    rest = drawn.rows[1]._replace(aside=True)
+    picture = charts.draw(drawn._replace(rows=(drawn.rows[0], rest, drawn.rows[2])))
+    assert picture is not None
+    assert picture.title == "Kết quả (không vẽ: không xác định)"
+
+
+def test_bars_that_may_not_be_added_are_told_one_by_one_each_kind_on_its_own_scale() -> None:
+    drawn = form(("A", 90, 70), ("B", 1_200_000, 30))
+    first = Chart("Đo", "name", ("sent", "delivered"), True, ("r0",), adds=False)
+    found = charts.draw_all(drawn._replace(chart=first, more=(first._replace(title="Báo", rows=("r1",)),)))
+    assert [each.alt for each in found] == [
+        "Đo. A: Đã gửi: 90; Đã nhận: 70.",
+        "Báo. B: Đã gửi: 1.200.000; Đã nhận: 30.",
+    ]
 
 
 def test_the_same_form_is_the_same_picture() -> None:

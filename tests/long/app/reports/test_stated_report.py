@@ -114,9 +114,9 @@ def test_what_a_carrier_says_of_a_measured_run_stands_beside_and_in_no_sum(db: D
     form = side_by_side.of_directive(db.read(consolidated.build, 1, clock.now_ms()))[0]
     source, sent = form.place("source"), form.place("sent")
     assert [(row.cells[1], row.cells[source], row.cells[sent]) for row in form.rows] == [
-        ("VNPT VinaPhone", "đo bằng biên nhận", 0),
-        ("VNPT VinaPhone (đối chiếu)", "doanh nghiệp báo số", 970),
-        ("Viettel", "doanh nghiệp báo số", 970),
+        ("VNPT VinaPhone", "đo bằng biên nhận, mức máy", 0),
+        ("VNPT VinaPhone (đối chiếu)", "doanh nghiệp báo số, mức máy", 970),
+        ("Viettel", "doanh nghiệp báo số, mức máy", 970),
     ]
 
 

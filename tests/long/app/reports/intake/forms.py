@@ -12,8 +12,8 @@ import openpyxl
 
 from app.clock import VIETNAM, to_ms
 from app.reports.intake import form
+from app.reports.intake.claims import Circumstances
 from app.reports.intake.form import FormHead
-from app.reports.intake.rules import Circumstances
 
 
 def naive(text: str) -> datetime:

@@ -70,6 +70,16 @@ def standings(client: Client, directive: str) -> dict[str, Any]:
         ("VinaPhone Sơn La", AddresseeKind.CARRIER, "vnpt"),
         ("Chi nhánh Viettel Sơn La", AddresseeKind.CARRIER, "viettel"),
         ("Sông Đà", AddresseeKind.OTHER, None),
+        ("Viễn thông Sơn La", AddresseeKind.CARRIER, "vnpt"),
+        ("Trung tâm Viễn thông Mộc Châu", AddresseeKind.CARRIER, "vnpt"),
+        ("Tập đoàn Bưu chính Viễn thông", AddresseeKind.CARRIER, "vnpt"),
+        ("Tập đoàn Công nghiệp - Viễn thông Quân đội", AddresseeKind.CARRIER, "viettel"),
+        ("Mobiphone Sơn La", AddresseeKind.CARRIER, "mobifone"),
+        ("iTel", AddresseeKind.CARRIER, "itel"),
+        ("Các ngân hàng chi nhánh tỉnh", AddresseeKind.BANK, None),
+        ("Các sở, ban, ngành", AddresseeKind.DEPARTMENT, None),
+        ("- Các cơ quan báo chí", AddresseeKind.PRESS, None),
+        ("2. Các đoàn thể", AddresseeKind.UNION, None),
     ],
 )
 def test_a_name_tells_its_kind_until_somebody_says_otherwise(

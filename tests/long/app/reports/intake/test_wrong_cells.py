@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from app.errors import Invalid
+from app.reports.intake.claims import Circumstances
 from app.reports.intake.returned import Handed, read
-from app.reports.intake.rules import Circumstances
 from app.reports.stated import Kind
 from tests.long.app.reports.intake.forms import HEAD, NOW, filled, naive
 

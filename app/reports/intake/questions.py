@@ -1,0 +1,107 @@
+"""Figures that may be right and look like a slip: asked about, and taken when a note says they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from app import clock
+from app.phone import Sentence
+from app.reports.intake.claims import Circumstances, Claim, Fault
+from app.reports.render.numbers import count
+
+_FAR = 10  # times more or fewer: "12.000" typed where a point begins the decimals is 12
+_FEW = 100  # below that a number may well be ten times another
+_POINTS = re.compile(r"(?<=\d)[.,\s\u00a0](?=\d{3}\b)")
+
+
+def faults(claim: Claim, around: Circumstances) -> list[Fault]:
+    """What the note must answer: against the order, the version before, the text, and the approval."""
+    return [
+        *_estimate(claim, around),
+        *_before(claim, around),
+        *_parts(claim, around),
+        *_approval(claim, around),
+    ]
+
+
+def _estimate(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+    n, other = claim.figures.general.eligible, around.estimated
+    if other is None or not _far(n, other) or _answered(claim, str(n)):
+        return
+    yield Fault(
+        ("general", "eligible"),
+        Sentence(
+            f"{n} is far from {other}, the order's estimate: if it is right, write {n} into the note "
+            "with the reason; otherwise correct it.",
+            f"{count(n)} chênh lệch quá lớn so với số ước tính {count(other)}: nếu đúng, hãy ghi "
+            f"“{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
+        ),
+    )
+
+
+def _before(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+    n, other = claim.figures.general.sent, around.before
+    if other is None or not _far(n, other) or _answered(claim, str(n)):
+        return
+    yield Fault(
+        ("general", "sent"),
+        Sentence(
+            f"{n} is far from {other}, the version before: if it is right, write {n} into the note or the "
+            "reason of the correction; otherwise correct it.",
+            f"{count(n)} chênh lệch quá lớn so với bản trước ({count(other)}): nếu đúng, hãy ghi "
+            f"“{count(n)}” vào lý do đính chính; nếu không, hãy sửa lại.",
+        ),
+    )
+
+
+def _far(n: int, other: int) -> bool:
+    return max(n, other) >= _FEW and (n * _FAR <= other or other * _FAR <= n)
+
+
+def _parts(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+    """(8) against the approved text: each message has as many SMS parts as its wording."""
+    n, sent = claim.figures.segments, claim.figures.general.sent
+    if n is None or around.parts is None or _answered(claim, str(n)):
+        return
+    fewest, most = around.parts
+    if sent * fewest <= n <= sent * most:
+        return
+    each = str(fewest) if fewest == most else f"{fewest}–{most}"
+    yield Fault(
+        ("segments",),
+        Sentence(
+            f"{n} SMS parts of {sent} messages, and a message of the approved text has {each}: if it is "
+            f"right, write {n} into the note with the reason; otherwise correct it.",
+            f"{count(n)} bản tin của {count(sent)} tin, trong khi mỗi tin của nội dung đã duyệt có {each} "
+            f"bản tin: nếu đúng, hãy ghi “{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, "
+            "hãy sửa lại.",
+        ),
+    )
+
+
+def _approval(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+    if claim.began_ms is None or around.approved_ms is None or claim.began_ms >= around.approved_ms:
+        return
+    began, approved = (_hour(ms) for ms in (claim.began_ms, around.approved_ms))
+    if _answered(claim, began):
+        return
+    yield Fault(
+        ("began",),
+        Sentence(
+            f"Sending began on {began}, before the campaign was approved on {approved}: if it is right, "
+            f"write {began} into the note with the reason; otherwise correct it.",
+            f"Bắt đầu gửi lúc {began}, trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi "
+            f"“{began}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
+        ),
+    )
+
+
+def _hour(ms: int) -> str:
+    return f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}"
+
+
+def _answered(claim: Claim, answer: str) -> bool:
+    """Whether the note, or the reason of the correction, names exactly that; points in numbers aside."""
+    words = _POINTS.sub("", f"{claim.paper.note or ''} {claim.paper.reason or ''}")
+    return re.search(rf"(?<!\d){re.escape(answer)}(?!\d)", words) is not None

@@ -1,0 +1,120 @@
+"""Figures that look like a slip are asked about where they are handed in, and taken once the note answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, update
+
+from app import models as m
+from app.db import Database
+from app.errors import Invalid
+from app.reports.intake import form, returned, stating
+from app.reports.intake.schemas import StatementBody
+from app.reports.papers import Source
+from app.reports.stated import Kind
+from tests.long.app.reports.intake.forms import NOW, filled
+from tests.long.app.reports.intake.scene import body, held
+from tests.long.app.reports.scene import T0
+
+ALONE: dict[str, Any] = {"areas": [], "days": [], "reasons": []}
+SMALL = {"eligible": 12, "sent": 12, "received": 11, "failed": 1, "segments": 24}
+GENERAL = {"eligible": 1000, "sent": 1000, "received": 900, "failed": 100}
+
+
+def state(db: Database, **changes: Any) -> None:
+    claim = StatementBody.model_validate(body(**{**ALONE, **changes})).claim(Source.API)
+    db.write(stating.state, 2, claim, "viettel desk")
+
+
+def estimate(db: Database, n: int) -> None:
+    db.write(lambda c: c.execute(update(m.audiences).values(estimated=n)))
+
+
+def approve(db: Database, at_ms: int) -> None:
+    row = {"campaign_id": 1, "decision": "approved", "digest": "x", "at": at_ms, "by": "binh"}
+    db.write(lambda c: c.execute(insert(m.approvals).values(row)))
+
+
+def test_a_thousand_times_too_few_is_asked_about(db: Database) -> None:
+    held(db)
+    estimate(db, 12_000)
+    with pytest.raises(Invalid, match="12 is far from 12000, the order's estimate"):
+        state(db, general=SMALL)
+    state(db, general=SMALL, note="Đợt thử: thuộc diện gửi chỉ có 12 thuê bao.")
+
+
+@pytest.mark.parametrize("note", ["Khách hàng hỏi lại.", "Có 120 phản ánh.", "Từ ngày 12.000"])
+def test_a_note_that_does_not_name_the_number_is_no_answer(db: Database, note: str) -> None:
+    held(db)
+    estimate(db, 12_000)
+    with pytest.raises(Invalid, match="far from"):
+        state(db, general=SMALL, note=note)
+
+
+def test_a_number_is_named_with_or_without_points(db: Database) -> None:
+    held(db)
+    estimate(db, 10)
+    for note in (None, "Đúng là 1000 thuê bao.", "Đúng là 1.000 thuê bao."):
+        if note is None:
+            with pytest.raises(Invalid, match="1000 is far from 10"):
+                state(db, general=GENERAL)
+        else:
+            state(db, general=GENERAL, note=note, reason="bổ sung")
+
+
+def test_a_version_far_from_the_one_before_is_asked_about(db: Database) -> None:
+    held(db)
+    state(db)
+    estimate(db, 100)
+    with pytest.raises(Invalid, match="12 is far from 970, the version before"):
+        state(db, general=SMALL, reason="đính chính")
+    state(db, general=SMALL, reason="Bản trước nhầm, đã gửi 12 tin, thuộc diện 12.")
+
+
+def test_parts_go_with_the_approved_text(db: Database) -> None:
+    held(db)
+    one = {**GENERAL, "segments": 1000}
+    with pytest.raises(
+        Invalid, match="1000 SMS parts of 1000 messages, and a message of the approved text has 2"
+    ):
+        state(db, general=one)
+    state(db, general={**GENERAL, "segments": 2000})
+
+
+def test_sending_before_the_approval_is_asked_about(db: Database) -> None:
+    held(db)
+    approve(db, T0 + 36 * 60_000)
+    with pytest.raises(Invalid, match="Sending began on 09:00 29/01/2024, before the campaign was approved"):
+        state(db)
+    state(db, note="Bắt đầu lúc 09:00 29/01/2024 theo chỉ đạo qua điện thoại, duyệt sau.")
+
+
+def test_the_workbook_names_the_cell_and_the_remedy(db: Database) -> None:
+    held(db)
+    estimate(db, 1_000_000)
+    head = db.read(form.head, 2)
+    around = db.read(stating.circumstances, 2)
+    with pytest.raises(Invalid) as caught:
+        returned.read(filled(head=head), head, returned.Handed(Kind.STATED, received_ms=NOW.now_ms), around)
+    assert "Trang “Biểu 1”, ô D4" in caught.value.detail
+    assert "chênh lệch quá lớn so với số ước tính 1.000.000" in caught.value.detail
+
+
+def test_forms_of_before_are_still_read(db: Database) -> None:
+    held(db)
+    head = db.read(form.head, 2)
+    former = {("Biểu 1", "B12"): "Đã nhận (có biên nhận)", ("Biểu 1", "B15"): "Tỷ lệ nhận = (4)/(3)"}
+    handed = returned.Handed(Kind.STATED, received_ms=NOW.now_ms)
+    claim = returned.read(filled(former, head=head), head, handed, NOW)
+    assert claim.figures.general.received is not None
+
+
+def test_an_old_district_is_the_communes_that_it_has_become(db: Database) -> None:
+    held(db)
+    today = T0 + 600 * 86_400_000
+    db.write(lambda c: c.execute(update(m.runs).values(started_at=today)))
+    found = db.read(form.head, 2)
+    assert 0 < len(found.codes) < 75
+    assert "116" not in found.codes
