@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert
+from sqlalchemy import Connection, Table, insert, select, update
 
+from app import audit
 from app import models as m
+from app.campaigns import approval
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.ledger.contract import ChunkState, ResultKind
+from app.seal import digest
 from app.states import DeliveryState, NotSent
 from carriers.contract import Reason
 
@@ -29,6 +32,7 @@ class Scene:
         self.seqs: Counter[int] = Counter()
         self.run_of: dict[int, int] = {}
         self.fanned: dict[int, int] = {}
+        self.approved_at: dict[int, int] = {}  # campaign -> when; the rest an hour before the first message
         head = {
             "number": "303/CAT-PA05",
             "issued_on": "2024-01-29",
@@ -176,6 +180,18 @@ class Scene:
             blank = dict.fromkeys(sorted(names))
             if self.rows[table]:
                 connection.execute(insert(table), [blank | row for row in self.rows[table]])
+        decided = {row["campaign_id"] for row in self.rows[m.approvals]}
+        for row in self.rows[m.campaigns]:
+            if row["state"] == "approved" and row["id"] not in decided:
+                self._approve(connection, row["id"])
+
+    def _approve(self, connection: Connection, campaign_id: int) -> None:
+        """What is in it now, as another person's decision and its act in the audit say it."""
+        campaign = connection.execute(select(m.campaigns).where(m.campaigns.c.id == campaign_id)).one()
+        signed = digest(connection, campaign, audit.present(connection))
+        approval.write(connection, campaign_id, "binh", digest=signed, decision="approved")
+        own = update(m.approvals).where(m.approvals.c.campaign_id == campaign_id)
+        connection.execute(own.values(at=self.approved_at.get(campaign_id, T0 - HOUR)))
 
 
 def _usual_reason(state: S) -> int:

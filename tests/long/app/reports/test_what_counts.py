@@ -73,7 +73,8 @@ def drafts(db: Database) -> Database:
         scene.rows[m.runs][-1].update(campaign_id=id, started_at=None)
         scene.batch(id, run=id)
         scene.subscriber(batch=id)
-    for id, decision, day in ((3, "rejected", 1), (4, "approved", 2), (5, "approved", 1), (5, "voided", 2)):
+    scene.approved_at[4] = T0 + 2 * DAY
+    for id, decision, day in ((3, "rejected", 1), (5, "approved", 1), (5, "voided", 2)):
         more = {"reason": None, "by": "binh", "digest": "x", "at": T0 + day * DAY}
         scene.add(m.approvals, campaign_id=id, decision=decision, **more)
     scene.save(db)
@@ -147,7 +148,7 @@ def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
         assert [(each.subject, each.subject_id) for each in found] == [("run", 1), ("run", 2), DIRECTIVE]
         assert len({each.cut_off_at for each in found}) == 1
         whole = json.loads(db.read(frozen.figures, found[-1]))
-        assert [line["report_version"] for line in whole["runs"]] == [1, 1]
+        assert [line["report_version"] for line in whole["runs"]] == [1, 1, 0]
         assert prove(db, found[-1]).note is None
 
 
