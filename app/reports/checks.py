@@ -75,15 +75,15 @@ def _by_key(counts: list[Count]) -> dict[_Key, tuple[int, int]]:
 def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
     """A campaign that is sent, or may be, is what was approved; its runs were started, by their acts."""
     campaign = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).one()
-    states = dict(
-        connection.execute(select(runs.c.id, runs.c.state).where(runs.c.campaign_id == campaign_id)).all()
-    )
-    alive = any(state not in OVER for state in states.values())
-    begun = any(state != RunState.PLANNED for state in states.values())
+    query = select(runs.c.id, runs.c.state, runs.c.started_at).where(runs.c.campaign_id == campaign_id)
+    own = connection.execute(query.order_by(runs.c.id)).all()
+    running = [run.id for run in own if run.state == RunState.RUNNING]
+    alive = any(run.state not in OVER for run in own)
+    begun = bool(running) or any(run.started_at is not None for run in own)
     approved = campaign.state == CampaignState.APPROVED
     if (approved or begun) and not seal.stands(connection, campaign, alive=alive):
         yield f"Campaign {campaign_id} is not what was approved, or nobody has approved it."
-    for run_id in sorted(run for run, state in states.items() if state == RunState.RUNNING):
+    for run_id in running:
         if not seal.is_ordered(connection, run_id):
             yield f"Run {run_id} is running, though its last order in the audit is not to start or to resume."
     for chunk in seal.altered_chunks(connection, campaign_id):

@@ -134,6 +134,14 @@ def test_what_nobody_has_tampered_with_goes_out_whole_and_nothing_is_named(scene
     assert scene.named() == []
 
 
+def test_a_planned_run_that_is_cancelled_in_a_draft_is_nothing_to_name(scene: Scene) -> None:
+    row = scene.db.read(lambda c: c.execute(select(campaigns)).one())
+    scene.db.write(approval.void, row, "author")
+    scene.db.write(lambda c: c.execute(update(campaigns).values(state=CampaignState.DRAFT.value)))
+    scene.db.write(act, Verb.CANCEL, scene.world.run, "operator")
+    assert not [each for each in scene.named() if each.startswith("Campaign")]
+
+
 @pytest.mark.parametrize("way", tamper.BEFORE)
 def test_before_the_start(scene: Scene, way: str) -> None:
     if way == "an approval that was taken back":
