@@ -30,6 +30,7 @@ from app.ledger.contract import Ledger
 from app.metrics import Metrics
 from app.privacy.retention import Retention
 from app.privacy.subjects import Terms
+from app.progress import EVERY_MS, count, is_due
 from app.receipts.asking import askers
 from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll
@@ -83,6 +84,7 @@ class Worker:
             Sweep("quarantine", self._settle),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("links", self._say_health),
+            Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links)
@@ -195,6 +197,12 @@ class Worker:
 
     async def _settle(self) -> bool:
         await settle(self.db, self.ledger, self.faults)
+        return False
+
+    async def _count(self) -> bool:
+        """Count what running runs have sent, where no other process has just done so."""
+        if await self.db.insist_reading(is_due):
+            await self.db.insist(count)
         return False
 
     async def _fold(self) -> bool:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from app import clock, hours
+from app import clock, hours, links
 from app.campaigns import audiences, records
 from app.campaigns.records import Record
 from app.ledger.contract import SLOWEST
 from app.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
+from app.progress import NOTHING, Measured, measured
 from app.states import DeliveryState, LaneState, RunState
 from carriers import text as sms
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
+_SURE_MS = 15_000  # a rate that was measured over less says little
 _NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
 
 
@@ -31,15 +34,21 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """SMS parts per second of the carrier's links; how many there are, and how many of them are halted.
+    """SMS parts per second of the links by which something goes; how many there are, and how many are halted.
 
-    others: running runs that share the links.
+    others: running runs that share the links; away: links that have no connection or get no answers;
+    still: nothing has gone out for a minute though it is due.
     """
 
     segments_per_second: float
     lanes: int
     halted: int
     others: int
+    away: int = 0
+    still: bool = False
+
+
+_NO_LINK = Rate(0.0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +85,25 @@ def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
     held = audiences.of_run(connection, run_id)
     if held is not None:
         return _of_carrier(run, held.estimated, campaign, _deadlines(connection, campaign))
-    load, rate = _load(connection, run, campaign), rate_at(connection, run.carrier, run.id)
-    if run.segments_per_second is not None:
-        own = max(run.segments_per_second, rate.segments_per_second * SLOWEST)
-        rate = replace(rate, segments_per_second=min(rate.segments_per_second, own))
-    return conclude(run_id, load, rate, _deadlines(connection, campaign), now)
+    load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
+    found = measured(connection, [run_id]).get(run_id, NOTHING)
+    sends = run.state == RunState.RUNNING and hours.open_at(deadlines.window, now)
+    rate = paced(
+        rate_at(connection, run.carrier, run.id), run.segments_per_second, found if sends else NOTHING
+    )
+    return conclude(run_id, load, rate, deadlines, now)
+
+
+def paced(rate: Rate, limit: int | None, found: Measured) -> Rate:
+    """The rate of one run: no more than the links', its own limit, and what is measured while it sends."""
+    speed = rate.segments_per_second
+    if limit is not None:
+        speed = min(speed, max(limit, speed * SLOWEST))
+    if found.still:
+        return replace(rate, segments_per_second=0.0, still=True)
+    if found.segments_per_second and found.over_ms >= _SURE_MS:
+        speed = min(speed, found.segments_per_second)
+    return replace(rate, segments_per_second=speed)
 
 
 def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: datetime) -> Forecast:
@@ -147,10 +170,16 @@ def _obstacles(rate: Rate) -> list[str]:
     found = []
     if rate.lanes == 0:
         found.append("The carrier has no link: add one under [links] in the settings, then start a worker.")
+    elif rate.away and rate.away + rate.halted == rate.lanes:
+        found.append("No link of the carrier has a connection that answers; nothing is sent until one has.")
     elif rate.halted == rate.lanes:
         found.append("Every link of the carrier is halted; nothing is sent until somebody resumes one.")
     elif rate.halted:
         found.append(f"{rate.halted} of {rate.lanes} links are halted and are not counted.")
+    if rate.away and rate.away + rate.halted < rate.lanes:
+        found.append(f"{rate.away} of {rate.lanes} links have no connection and are not counted.")
+    if rate.still:
+        found.append("Nothing has gone out for a minute though it is due, so nobody can say when it is done.")
     if rate.others:
         found.append(f"{rate.others} other running runs share the links, so it may take longer.")
     return found
@@ -162,14 +191,31 @@ def _load(connection: Connection, run: Record, campaign: Record) -> Load:
     accepted = select(func.coalesce(func.sum(batches.c.accepted), 0)).where(batches.c.id.in_(batch_ids))
     total = int(connection.scalar(accepted) or 0)
     counted = _counted(connection, run.id)
-    average = parts[""] if len(parts) == 1 else _average(connection, run.id, parts)
-    # Those that are not in the ledger yet, at the parts that a message of this run has on average.
-    to_come = max(total - sum(n for n, _ in counted.values()), 0)
-    queued, queued_segments = counted.pop(DeliveryState.QUEUED, (0, 0))
     if run.state in _OVER:
-        queued = queued_segments = to_come = 0
-    left = queued_segments + round(to_come * average)
-    done = sum(segments for state, (_, segments) in counted.items() if state not in _NEVER_SENT)
+        return load_of(total, 0, counted, 0.0)
+    to_come = max(total - sum(n for n, _ in counted.values()), 0)
+    average = parts_each(counted) or (parts[""] if len(parts) == 1 else _average(connection, run.id, parts))
+    return load_of(total, to_come, counted, average, over=False)
+
+
+def parts_each(counted: Mapping[int, tuple[int, int]]) -> float | None:
+    """SMS parts per message of what is in the ledger; None while nothing is."""
+    found = [each for state, each in counted.items() if state not in _NEVER_SENT]
+    messages = sum(n for n, _ in found)
+    return sum(segments for _, segments in found) / messages if messages else None
+
+
+def load_of(
+    total: int, to_come: int, counted: Mapping[int, tuple[int, int]], each: float, over: bool = True
+) -> Load:
+    """From counts by state of delivery. to_come: not in the ledger yet, at `each` parts; over: no more."""
+    queued, segments = (0, 0) if over else counted.get(DeliveryState.QUEUED, (0, 0))
+    left = segments + round(to_come * each)
+    done = sum(
+        segments
+        for state, (_, segments) in counted.items()
+        if state not in (*_NEVER_SENT, DeliveryState.QUEUED)
+    )
     return Load(total, queued + to_come, left + done, left)
 
 
@@ -198,13 +244,24 @@ def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> floa
 
 def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
     """The rate of a carrier's links; besides: the run that asks, which is no other run."""
-    of_carrier = select(lanes.c.state, lanes.c.segments_per_second).where(lanes.c.carrier == carrier)
-    found = connection.execute(of_carrier).all()
-    at_work = [lane.segments_per_second for lane in found if lane.state != LaneState.HALTED]
+    found = rates(connection).get(carrier, _NO_LINK)
     others = select(func.count()).where(
         runs.c.carrier == carrier, runs.c.state == RunState.RUNNING, runs.c.id != besides
     )
-    return Rate(sum(at_work), len(found), len(found) - len(at_work), int(connection.scalar(others) or 0))
+    return replace(found, others=int(connection.scalar(others) or 0))
+
+
+def rates(connection: Connection) -> dict[str, Rate]:
+    """Carrier -> the rate of its links, whatever runs share them."""
+    known, found = links.facts(connection), dict[str, Rate]()
+    for lane in connection.execute(
+        select(lanes.c.id, lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)
+    ):
+        have, halted = found.get(lane.carrier, _NO_LINK), lane.state == LaneState.HALTED
+        away = not halted and links.is_away(known[lane.id])
+        speed = have.segments_per_second + (0.0 if halted or away else lane.segments_per_second)
+        found[lane.carrier] = Rate(speed, have.lanes + 1, have.halted + halted, 0, have.away + away)
+    return found
 
 
 def _deadlines(connection: Connection, campaign: Record) -> Deadlines:

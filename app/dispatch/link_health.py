@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import fields
 from typing import cast
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from app import clock
 from app.db import Database, shared_ms
 from app.dispatch import lanes
-from app.models import lanes as lanes_table
+from app.links import LinkFacts, facts
 from app.models import link_health
 from app.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; with news within a step of the sweep
-_FORGOTTEN_AFTER_MS = 86_400_000
+_FORGOTTEN_AFTER_MS = 7 * 86_400_000
 Link = tuple[int, str, Carrier]  # the lane, the send loop's name for itself, the adapter
 _MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at")
-
-
-class LinkState(StrEnum):
-    """How a link stands, over all processes that have it open."""
-
-    CONNECTED = "connected"
-    HELD = "held"  # no answers come; single messages ask whether they do again
-    LOST = "lost"
-    UNTRIED = "untried"  # open, and nothing has been sent yet (HTTP)
-    CLOSED = "closed"  # no process has it open
-
-
-@dataclass(frozen=True, slots=True)
-class LinkFacts:
-    """A link over all its processes; times in ms since 1970 by the shared clock.
-
-    lost_since: since when none can send; where no process has it open: since one was last heard of.
-    """
-
-    state: LinkState = LinkState.CLOSED
-    connected_since: int | None = None
-    lost_since: int | None = None
-    answered_at: int | None = None
-    refused_at: int | None = None
-    refusal: str | None = None
-    held: str | None = None
-    remark: str | None = None
-    processes: int = 0
 
 
 class HealthSweep:
@@ -118,47 +89,6 @@ def leave(connection: Connection, holders: Sequence[str]) -> None:
     row = update(link_health).where(link_health.c.holder.in_(holders))
     gone = shared_ms(connection) - GONE_AFTER_MS
     connection.execute(row.values(seen_at=gone, connected_since=None, lost_since=None, held=None))
-
-
-def facts(connection: Connection) -> dict[int, LinkFacts]:
-    """How every lane's link stands."""
-    now = shared_ms(connection)
-    by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
-    for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
-        by_lane.setdefault(row.lane_id, []).append(row)
-    known = connection.execute(select(lanes_table.c.id)).scalars()
-    return {lane_id: _together(by_lane.get(lane_id, []), now) for lane_id in known}
-
-
-def _together(rows: Sequence[Row[tuple[object, ...]]], now: int) -> LinkFacts:
-    here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
-    up = [row for row in here if row.connected_since is not None]
-    lost = [row.lost_since for row in here if row.lost_since is not None]
-    going = [row for row in up if not row.held]
-    state = _state(len(here), len(up), len(lost), len(going))
-    refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
-    newest_gone = max((row.seen_at for row in rows), default=None)
-    return LinkFacts(
-        state,
-        min((row.connected_since for row in up), default=None),
-        (max(lost, default=None) if here else newest_gone) if not up else None,
-        max((row.answered_at for row in rows if row.answered_at), default=None),
-        refused.refused_at if refused else None,
-        refused.refusal if refused else None,
-        up[0].held if state is LinkState.HELD else None,
-        next((row.remark for row in here if row.remark), None),
-        len(here),
-    )
-
-
-def _state(here: int, up: int, lost: int, going: int) -> LinkState:
-    if going:
-        return LinkState.CONNECTED
-    if up:
-        return LinkState.HELD
-    if lost:
-        return LinkState.LOST
-    return LinkState.UNTRIED if here else LinkState.CLOSED
 
 
 # What lists show of a link, beside its lane.

@@ -10,9 +10,9 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from app import clock
+from app import clock, links
 from app.api import Books, Db, Id, Limit, Routes, Who
-from app.dispatch import lanes, link_health, unknown
+from app.dispatch import lanes, unknown
 from app.errors import Invalid
 from app.http.acts import Acts, in_slices
 from app.ids import Number, Position
@@ -88,7 +88,7 @@ def list_lanes(db: Db, who: Who) -> list[LaneView]:
     """Every lane; an operator sees those of its carrier."""
 
     def look(connection: Connection) -> list[LaneView]:
-        known = link_health.facts(connection)
+        known = links.facts(connection)
         return [_lane(row, known[row.id]) for row in lanes.all_lanes(connection, who.carrier)]
 
     return db.read(look)
@@ -151,7 +151,7 @@ def _chosen(body: Lines) -> list[tuple[int, int]]:
     return [] if body.all else body.lines
 
 
-def _lane(row: Row[Any], link: link_health.LinkFacts) -> LaneView:
+def _lane(row: Row[Any], link: links.LinkFacts) -> LaneView:
     return LaneView(
         row.id,
         row.name,

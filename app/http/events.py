@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
+from app import clock
 from app.db import Database
 from app.errors import AppError, Away
 from app.gate import still_admitted
@@ -21,6 +23,7 @@ MEDIA_TYPE = "text/event-stream"
 # Proxies that gather answers before they pass them on are asked not to (nginx reads X-Accel-Buffering).
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
+_OLD_S = 5.0  # a look before that is no sign of life
 _LOOK_S = 1.0  # between two looks whether those who watch may still
 
 Target = TypeVar("Target")
@@ -41,6 +44,7 @@ class Pace:
     """In seconds: between two looks, between two signs of life, and how long one stream goes on.
 
     A stream ends after `longest`, and the client comes again: then its rights are looked at anew.
+    stamped: its signs of life are events that say when the last look was; none while no look succeeds.
     """
 
     every: float = 1.0
@@ -48,6 +52,11 @@ class Pace:
     heartbeat: float = 15.0
     longest: float = 300.0
     most: int = 250  # streams of one caller, in one process
+    stamped: bool = False
+
+
+# What people look at: a page that hears nothing for ten seconds says so.
+FOR_PAGES = Pace(heartbeat=3.0, stamped=True)
 
 
 class TooManyStreams(AppError):
@@ -75,6 +84,7 @@ class Hub(Generic[Target]):
         self._closed = False
         self._listening = False
         self._open: Counter[str] = Counter()  # by the name of who has opened them
+        self._looked_at: datetime | None = None
         self._good: dict[tuple[str, str], float] = {}  # credentials -> when they were last looked at
 
     def close(self) -> None:
@@ -123,22 +133,31 @@ class Hub(Generic[Target]):
 
     async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
         """The events of one watcher, ready to be sent; known: the tag of what it has already, or ""."""
-        clock, before = asyncio.get_running_loop().time, ""
-        ends = clock() + self.pace.longest
+        time, before = asyncio.get_running_loop().time, ""
+        ends = time() + self.pace.longest
         yield b": here it comes\n\n"
         with self._watching(target):
-            spoken = clock()
-            while not self._closed and clock() < ends:
+            spoken = time()
+            while not self._closed and time() < ends:
                 news, picture = self._news, self._pictures.get(target)
                 if picture is not None and picture.tag != known:
-                    yield (b"" if before else b"retry: 2000\n") + b"".join(_events(picture, before))
-                    known, before, spoken = picture.tag, picture.state, clock()
+                    pieces = b"".join(_events(picture, before))
+                    yield (b"" if before else b"retry: 2000\n") + pieces + self._stamp()
+                    known, before, spoken = picture.tag, picture.state, time()
                 if picture is not None and picture.over:
                     return
-                if clock() - spoken >= self.pace.heartbeat:
-                    yield b": still here\n\n"
-                    spoken = clock()
-                await _wait(news, min(spoken + self.pace.heartbeat, ends) - clock())
+                if time() - spoken >= self.pace.heartbeat:
+                    yield self._stamp() or b": still here\n\n"
+                    spoken = time()
+                await _wait(news, min(spoken + self.pace.heartbeat, ends) - time())
+
+    def _stamp(self) -> bytes:
+        """When the last look was, unless that is too long ago to be called a sign of life."""
+        at = self._looked_at
+        if not self.pace.stamped or at is None or clock.now() - at > timedelta(seconds=_OLD_S):
+            return b""
+        said = clock.local(at).isoformat(timespec="seconds")
+        return b'event: alive\ndata: {"at":"%s"}\n\n' % said.encode()
 
     @contextmanager
     def _watching(self, target: Target) -> Iterator[None]:
@@ -160,6 +179,7 @@ class Hub(Generic[Target]):
             self._due.clear()
             with suppress(Away):  # watchers go on hearing signs of life; the next look tells them the rest
                 pictures = await self._db.aread(self._look, list(self._watchers))
+                self._looked_at = clock.now()
                 if pictures != self._pictures:
                     self._pictures = pictures
                     self._tell()

@@ -9,7 +9,16 @@ from __future__ import annotations
 from app.models.base import Ms, metadata
 from app.models.batches import bad_lines, batches, subscribers
 from app.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
-from app.models.dispatch import chunks, deliveries, homes, lanes, link_health, submissions, unknowns
+from app.models.dispatch import (
+    chunks,
+    deliveries,
+    homes,
+    lanes,
+    link_health,
+    run_counts,
+    submissions,
+    unknowns,
+)
 from app.models.faults import faults
 from app.models.frozen import frozen_reports, report_files
 from app.models.inbound import inbound_messages
@@ -69,6 +78,7 @@ __all__ = [
     "recovery_codes",
     "report_files",
     "run_batches",
+    "run_counts",
     "runs",
     "sessions",
     "statements",

@@ -64,6 +64,16 @@ link_health = Table(
     sqlite_with_rowid=False,
 )
 
+# What running runs had sent at the worker's last looks: from these their rate is measured.
+run_counts = Table(
+    "run_counts",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, nullable=False, index=True),
+    Column("at", Ms, nullable=False),
+    Column("segments", BigInteger, nullable=False),
+)
+
 # Which life of which database this ledger is, as ledger.home says it, and since when; the newest row counts.
 # After the database was put back from a backup it is another one: no lane sends until a person has spoken.
 homes = Table(

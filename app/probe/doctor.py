@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, clock, config, lines, schema, webhooks, worker
+from app import audit, clock, config, lines, links, schema, webhooks, worker
 from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.config import LinkSettings, Settings
 from app.db import Database
-from app.dispatch import homes, link_health
+from app.dispatch import homes
 from app.dispatch.lanes import RESTORED, all_lanes
 from app.errors import AppError
 from app.ledger.choose import ledger_for
@@ -239,12 +239,12 @@ def clocks(db: Database) -> Symptom:
 
 def _links(connection: Connection) -> Iterator[str]:
     """Links by which nothing goes though a process has them open, and what else to look at."""
-    known = link_health.facts(connection)
+    known = links.facts(connection)
     for lane in all_lanes(connection):
         link = known[lane.id]
-        if link.state is link_health.LinkState.HELD:
+        if link.state is links.LinkState.HELD:
             yield f"{lane.name} is held: {link.held}. It is tried again by itself."
-        if link.state is link_health.LinkState.LOST:
+        if link.state is links.LinkState.LOST:
             yield f"{lane.name} has no connection: {link.refusal or 'nothing was heard'}."
         if link.remark:
             yield f"{lane.name}: {link.remark}"

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
-from app.models import deliveries, run_batches
+from app.models import deliveries, receipts, run_batches
 from app.states import RECEIVED, SENT
 
 STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at each
@@ -20,15 +20,15 @@ STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at ea
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Times of sent messages, ms since 1970: (submitted, received or None); whole: all of the run."""
+    """Times of sent messages, ms since 1970: (submitted, received or None); whole: all of the run.
+
+    waits_ms: from the sending to the receipt, both by our own clock, the shortest first. What carriers write
+    as the time of a receipt is often cut at its minute, and by another clock.
+    """
 
     times: Sequence[tuple[int, int | None]]
     whole: bool
-
-    @property
-    def waits_ms(self) -> list[int]:
-        """From the sending to the receipt, the shortest first."""
-        return sorted(max(done - sent, 0) for sent, done in self.times if done is not None)
+    waits_ms: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,15 @@ def sample(connection: Connection, run_id: int) -> Sample:
     parts = connection.execute(query.order_by(b.batch_id)).all()
     total = sum(part.fanned_upto for part in parts)
     whole = total <= STRETCHES * ROWS
-    times = []
+    times, waits = [], []
     for place in _places(parts, total, whole):
         for row in connection.execute(_rows(*place)):
             if row.state in SENT and row.submitted_at is not None:
-                times.append((row.submitted_at, row.done_at if row.state in RECEIVED else None))
-    return Sample(times, whole)
+                received = row.state in RECEIVED
+                times.append((row.submitted_at, (row.came or row.done_at) if received else None))
+                if received and row.came is not None:
+                    waits.append(max(row.came - row.submitted_at, 0))
+    return Sample(times, whole, sorted(waits))
 
 
 def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, int, int, int]]:
@@ -70,9 +73,12 @@ def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, in
 
 
 def _rows(campaign_id: int, batch_id: int, first: int, last: int) -> Any:
-    d = deliveries.c
+    d, r = deliveries.c, receipts.c
     own = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.between(first, last))
-    return select(d.state, d.submitted_at, d.done_at).where(*own)
+    # By the journal's index, a few rows each: when the last receipt that said something new came to us.
+    of = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq, r.changed)
+    came = select(func.max(r.received_at)).where(*of).scalar_subquery()
+    return select(d.state, d.submitted_at, d.done_at, came.label("came")).where(*own)
 
 
 def latency(of: Sample) -> Latency | None:

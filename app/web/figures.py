@@ -48,6 +48,11 @@ def second(at: datetime | None, language: str) -> str:
     return NOTHING if at is None else f"{clock.local(at):%H:%M:%S} {day(at, language)}"
 
 
+def hour(at: datetime | None, language: str) -> str:
+    """16:40:05, of today; a dash where there is none."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S}"
+
+
 def iso(at: datetime | None) -> str:
     """For machines, with the offset of Viet Nam."""
     return "" if at is None else clock.local(at).isoformat(timespec="seconds")

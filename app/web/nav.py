@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy import ColumnElement, Connection, func, select
+
 from app.auth.caller import Caller
+from app.auth.owned import own_campaigns
 from app.auth.roles import may
+from app.models import campaigns, runs
+from app.states import CampaignState, RunState
 from app.web.words import Said, say
 
 
@@ -39,3 +44,32 @@ ENTRIES = (
 def entries(who: Caller | None) -> list[Entry]:
     """What this caller may go to; nothing for somebody who has not signed in."""
     return [] if who is None else [entry for entry in ENTRIES if may(who.role, entry.operation)]
+
+
+def waiting(connection: Connection, carrier: str | None) -> int:
+    """How many campaigns wait for their approval."""
+    query = select(func.count()).select_from(campaigns).where(campaigns.c.state == CampaignState.SUBMITTED)
+    return int(connection.scalar(query if carrier is None else query.where(own_campaigns(carrier))) or 0)
+
+
+def planned(carrier: str | None) -> ColumnElement[bool]:
+    """Runs of approved campaigns that nobody has started."""
+    ready = (runs.c.state == RunState.PLANNED) & (campaigns.c.state == CampaignState.APPROVED)
+    return ready if carrier is None else ready & (runs.c.carrier == carrier)
+
+
+def to_start(connection: Connection, carrier: str | None) -> int:
+    """How many runs wait for somebody to start them."""
+    joined = runs.join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    query = select(func.count()).select_from(joined).where(planned(carrier))
+    return int(connection.scalar(query) or 0)
+
+
+def counts(connection: Connection, who: Caller) -> dict[str, int]:
+    """Path -> how much of what its page is for waits for this caller; only where something does."""
+    found = {}
+    if may(who.role, "approve_campaign"):
+        found["/approvals"] = waiting(connection, who.carrier)
+    if may(who.role, "start_run"):
+        found["/"] = to_start(connection, who.carrier)
+    return {path: n for path, n in found.items() if n}

@@ -6,12 +6,13 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.routing import BaseRoute, Match
 
 from app.auth.factor import FactorWanted
 from app.auth.roles import OPEN, PAGE
 from app.problems import Problem
 from app.web import names
-from app.web.show import render, visiting
+from app.web.show import LOST, render, visiting
 
 _MACHINES = ("/v1/", "/webhooks/")
 
@@ -23,13 +24,35 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
         return None
     visit = visiting(request, request.scope.get("admitted"))
     if problem.status == 401 and operation not in OPEN:
-        there = visit.address if request.method == "GET" else "/"
-        return RedirectResponse(f"/sign-in?{urlencode({'next': there})}", 303)
+        if request.method == "GET":
+            return RedirectResponse(f"/sign-in?{urlencode({'next': visit.address})}", 303)
+        query = {"next": _came_from(request), LOST: "1"}
+        return RedirectResponse(f"/sign-in?{urlencode(query)}", 303)
     slug = problem.type.rpartition("#")[2]
     if slug == FactorWanted.slug:
         return RedirectResponse("/second-factor", 303)
     heading, advice = names.problem(slug, problem.status)
     return render(visit, "problem.html", problem.status, heading=heading, advice=advice, problem=problem)
+
+
+def _came_from(request: Request) -> str:
+    """The page on which the order was given: the nearest above its address that can be read.
+
+    Browsers are asked to send no Referer, so that no address of ours leaves by it.
+    """
+    path = request.url.path
+    while path:
+        if any(_reads(route, request, path) for route in request.app.routes):
+            return path
+        path = path.rpartition("/")[0]
+    return "/"
+
+
+def _reads(route: BaseRoute, request: Request, path: str) -> bool:
+    if not str(getattr(route, "name", "")).startswith(PAGE):
+        return False
+    scope = {"type": "http", "method": "GET", "path": path, "root_path": request.scope.get("root_path", "")}
+    return route.matches(scope)[0] is Match.FULL
 
 
 def _wants_page(request: Request, operation: str) -> bool:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from app.api import Routes
 from app.db import Database
-from app.http.events import Hub
+from app.http.events import FOR_PAGES, Hub
 from app.web import assets
 from app.web.pages import (
     account,
@@ -40,7 +40,6 @@ from app.web.pages import (
 from app.web.problem_page import problem_page
 from app.web.scenes.followed import Follow
 from app.web.scenes.overview import Watch
-from app.web.scenes.pulse import Pulse
 
 ROUTERS: list[Routes] = [
     assets.router,
@@ -76,7 +75,7 @@ ROUTERS: list[Routes] = [
 
 def furnish(app: FastAPI, db: Database) -> None:
     """What the pages find in the application: the hubs of their streams, and how errors look."""
-    app.state.watch = Watch(Pulse())
-    app.state.overview = Hub(db, app.state.watch)
-    app.state.followed = Hub(db, Follow(app.state.watch.pulse))
+    app.state.watch = Watch()
+    app.state.overview = Hub(db, app.state.watch, FOR_PAGES)
+    app.state.followed = Hub(db, Follow(), FOR_PAGES)
     app.state.problem_page = problem_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from app import clock
 from app.auth import sessions
 from app.auth.caller import Caller
 from app.auth.roles import may
@@ -29,6 +30,7 @@ from app.web.words import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 FOLDER = Path(__file__).with_name("templates")
 LANGUAGE = "loa_lang"
 SAID = "loa_said"
+LOST = "lost"  # in the address of the sign-in: the session was over before an order was carried out
 _SAID_S = 60
 _LONGEST = 2000
 
@@ -40,6 +42,7 @@ class Visiting:
     request: Request
     caller: Caller | None
     speaker: Speaker
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def who(self) -> Caller:
@@ -83,7 +86,9 @@ def visiting(request: Request, caller: Caller | None) -> Visiting:
 
 def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> Visiting:
     """The visit of whom app/gate.py has let in."""
-    return visiting(request, caller)
+    visit = visiting(request, caller)
+    # Such a dependency runs in a thread, so that it may read.
+    return visit if caller is None else replace(visit, counts=visit.db.read(nav.counts, caller))
 
 
 Visit = Annotated[Visiting, Depends(get_visit)]
@@ -202,8 +207,17 @@ def _templates(language: str) -> Environment:
         "names": names,
         "nav": nav.entries,
         "may": may,
+        "now": clock.now,
     }
-    for each in (figures.count, figures.rate, figures.percent, figures.day, figures.moment, figures.second):
+    for each in (
+        figures.hour,
+        figures.count,
+        figures.rate,
+        figures.percent,
+        figures.day,
+        figures.moment,
+        figures.second,
+    ):
         made.filters[each.__name__] = partial(each, language=speaker.language)
     made.filters |= {
         "iso": figures.iso,

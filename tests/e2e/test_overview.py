@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
+from sqlalchemy import delete, insert, update
 
+from app import clock
 from app.db import Database
-from app.models import runs
+from app.models import link_health, runs
 from tests.e2e.look import People, reads
 from tests.e2e.scene import move
 
@@ -72,3 +73,37 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
         expect(page.get_by_text("tạm dừng")).to_be_visible()
     finally:
         db.write(lambda c: c.execute(turn.values(state="running")))
+
+
+@pytest.mark.parametrize("path", ["/", "/runs/1", "/lanes"])
+def test_the_death_of_a_link_is_seen_on_an_open_page_within_15_s(
+    signed_in: In, province: tuple[str, Database], path: str
+) -> None:
+    page, db = signed_in("viettel"), province[1]
+    page.goto(province[0] + path)
+    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.locator(".badge.bad").get_by_text("mất kết nối")).to_have_count(0)
+    now = clock.now_ms()
+    lost = {"lane_id": 1, "holder": "w", "seen_at": now + 60_000, "lost_since": now - 1000}
+    db.write(lambda c: c.execute(insert(link_health).values(lost)))
+    try:
+        expect(page.locator(".badge.bad").get_by_text("mất kết nối").first).to_be_visible(timeout=15_000)
+        reads(page)
+    finally:
+        db.write(lambda c: c.execute(delete(link_health)))
+
+
+def test_a_page_whose_stream_has_fallen_silent_is_grey_and_says_so(signed_in: In) -> None:
+    page = signed_in("viettel")
+    page.route("**/runs/1/events", lambda route: None)  # it is never answered
+    page.goto(page.url + "runs/1")
+    expect(page.locator("body.gone")).to_have_count(0)
+    expect(page.locator("body.gone")).to_have_count(1, timeout=13_000)
+    expect(page.get_by_text("Mất kết nối")).to_be_visible()
+
+
+def test_the_time_of_the_figures_moves_with_them(signed_in: In) -> None:
+    page = signed_in("viettel")
+    stamp = page.locator("[data-stamp]")
+    before = stamp.text_content() or ""
+    expect(stamp).not_to_have_text(before, timeout=8_000)

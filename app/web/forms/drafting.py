@@ -13,15 +13,16 @@ from app.campaigns import queries, texts
 from app.campaigns.drafts import Draft, Form
 from app.campaigns.schemas import CampaignBody
 from app.config import Settings
-from app.errors import AppError
+from app.errors import AppError, Invalid
 from app.models import batches, directives
 from app.states import BatchState
 from app.web import listed
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
-from app.web.scenes import estimate
+from app.web.scenes import estimate, verdict
 from app.web.scenes.estimate import Estimate, Sizes
 from app.web.show import Filled
+from app.web.words import Said
 from carriers import text as sms
 
 MANY = 200  # batches and letters in the form: the newest
@@ -35,6 +36,7 @@ class Offered:
     carrier: str
     name: str
     subscribers: int
+    wrong: Said | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,13 @@ class Choices:
 def choices(connection: Connection) -> Choices:
     """The newest batches that are ready and letters, and every text."""
     c = batches.c
-    query = select(c.id, c.carrier, c.name, c.accepted).where(c.state == BatchState.READY, c.accepted > 0)
+    counts = (c.lines, c.accepted, c.rejected, c.other_range)
+    query = select(c.id, c.carrier, c.name, *counts).where(c.state == BatchState.READY, c.accepted > 0)
     offered: dict[str, list[Offered]] = {}
     for row in connection.execute(query.order_by(c.id.desc()).limit(MANY)):
-        offered.setdefault(row.carrier, []).append(Offered(*row))
+        offered.setdefault(row.carrier, []).append(
+            Offered(row.id, row.carrier, row.name, row.accepted, verdict.of_file(*row[3:]))
+        )
     letters = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(MANY)
     known = {text.key: text.title for text in texts.all_texts()}
     return Choices(
@@ -96,6 +101,20 @@ def further(of: queries.Campaign) -> dict[str, str]:
     found = {text.key: text for text in texts.all_texts()}.get(of.text_key or "")
     known = {each.language: each.text for each in found.languages} if found else {}
     return {language: text for language, text in of.texts.items() if language and known.get(language) != text}
+
+
+def require_known(connection: Connection, fields: Filled) -> None:
+    """Invalid where a chosen file is plainly wrong and nobody has ticked that this is known."""
+    c, known = batches.c, fields.all("known")
+    query = select(c.id, c.lines, c.accepted, c.rejected, c.other_range).where(
+        c.id.in_(chosen_batches(fields))
+    )
+    for row in connection.execute(query.order_by(c.id)):
+        if verdict.of_file(*row[1:]) and str(row.id) not in known:
+            raise Invalid(
+                f"Batch {row.id} seems to be the wrong file: look at it, then tick that you know this.",
+                field="batch",
+            )
 
 
 def chosen_batches(fields: Filled) -> list[int]:

@@ -18,7 +18,7 @@ from app.models import campaigns, run_batches, runs, tallies
 from app.reports import tally
 from app.states import FAILED, DeliveryState
 from app.web import listed
-from app.web.scenes import fates
+from app.web.scenes import fates, verdict
 from app.web.show import Visit, render
 from app.web.words import Said, say
 
@@ -109,5 +109,7 @@ async def page_batch(
     """The batch; what is strange in the address is as if it were not there."""
     asked = Asked(listed.number(campaign), state if state in FILTERS else "", listed.number(after))
     found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)
+    of = found.batch
+    wrong = verdict.of_file(of.lines, of.accepted, of.rejected, of.other_range)
     words = {key: said for key, (said, _) in FILTERS.items()}
-    return render(visit, "batch.html", scene=found, asked=asked, filters=words, fates=fates)
+    return render(visit, "batch.html", scene=found, wrong=wrong, asked=asked, filters=words, fates=fates)

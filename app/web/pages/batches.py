@@ -18,6 +18,7 @@ from app.http import uploads
 from app.states import BatchState
 from app.tables.spool import spool_path
 from app.web import listed
+from app.web.scenes import verdict
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 
@@ -36,7 +37,7 @@ async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: 
     following = found[-1].id if len(found) == ON_A_PAGE else None
     known = {} if own else listed.carriers(visit.settings)
     values: dict[str, Any] = {"asked": asked, "states": list(BatchState), "carriers": known}
-    return render(visit, "batches.html", batches=found, next=following, **values)
+    return render(visit, "batches.html", batches=found, verdict=verdict, next=following, **values)
 
 
 @router.get("/batches/new")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Header, Response
 
@@ -12,7 +12,6 @@ from app.web import names
 from app.web.scenes import followed
 from app.web.scenes.campaign import campaign_scene
 from app.web.scenes.followed import Followed
-from app.web.scenes.overview import Watch
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)
@@ -23,8 +22,7 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
     """What is said, on whose approval, and what has come of it."""
     await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
-    pulse = cast(Watch, visit.request.app.state.watch).pulse
-    scene = await visit.db.aread(campaign_scene, campaign_id, visit.who, pulse)
+    scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
     shape = followed.shape(scene.dossier.campaign.state, scene.runs)
     drawn = scene.curve.points[0][1] if scene.curve else ()
     carriers = {carrier: names.network(carrier) for carrier in drawn}

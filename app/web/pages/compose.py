@@ -60,6 +60,7 @@ def _create_once(connection: Connection, fields: Filled, visit: Visiting) -> str
 
     def act(connection: Connection) -> Answer:
         draft, chosen = drafting.draft(fields), drafting.chosen_batches(fields)
+        drafting.require_known(connection, fields)
         campaign_id = _create(connection, draft, chosen, visit.who.name, _hours(visit.settings))
         return Answer(303, {"location": f"/campaigns/{campaign_id}/edit"}, b"")
 
@@ -132,6 +133,7 @@ async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version
 
     def work(connection: Connection) -> None:
         body = filled(RunBody, said)
+        drafting.require_known(connection, fields)
         as_read(connection, campaign_id, version)
         lifecycle.add_run(connection, campaign_id, body.carrier, body.batch_ids, visit.who.name)
 

@@ -9,12 +9,15 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app import clock
+from app import clock, links
 from app.api import Id, Routes
 from app.auth.roles import may
-from app.dispatch import lanes, link_health
-from app.dispatch.link_health import LinkFacts, LinkState
+from app.dispatch import lanes
+from app.links import LinkFacts, LinkState
 from app.states import LaneState
+from app.web.scenes import lights
+from app.web.scenes.overview import links_shape
+from app.web.scenes.standing import STANDS as STOPS
 from app.web.show import Visit, back, render
 from app.web.words import Said, say
 from carriers.contract import ReceiptLevel
@@ -59,15 +62,16 @@ class LaneView:
     remark: str | None
     tone: str
     said: Said
+    advice: Said | None = None
 
 
 @router.get("/lanes")
 async def page_lanes(visit: Visit) -> Response:
     """Every lane, the halted ones first."""
-    rows, known = await visit.db.aread(_look, visit.who.carrier)
+    rows, known, shape = await visit.db.aread(_look, visit.who.carrier)
     views = [_view(row, known[row.id]) for row in rows]
     found = sorted(views, key=lambda each: (each.state is not LaneState.HALTED, each.tone != "bad", each.id))
-    return render(visit, "lanes.html", lanes=found, mends=may(visit.who.role, "resume_lane"))
+    return render(visit, "lanes.html", lanes=found, shape=shape, mends=may(visit.who.role, "resume_lane"))
 
 
 @router.post("/lanes/{lane_id}/resume")
@@ -82,8 +86,10 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
     return back(visit, "/lanes", say("The lane is resumed. If the cause is not mended, it will halt again."))
 
 
-def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkFacts]]:
-    return lanes.all_lanes(connection, carrier), link_health.facts(connection)
+def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkFacts], str]:
+    found = lanes.all_lanes(connection, carrier)
+    known = links.facts(connection)
+    return found, known, links_shape(found, known)
 
 
 def _at(ms: int | None) -> datetime | None:
@@ -106,5 +112,7 @@ def _view(row: Row[Any], link: LinkFacts) -> LaneView:
         _at(link.answered_at),
         link.held or (None if link.connected_since else link.refusal),
         link.remark,
-        *STANDS[link.state],
+        "bad" if links.is_away(link) else STANDS[link.state][0],
+        STANDS[link.state][1],
+        lights.ADVICE[STOPS[link.state]] if links.is_away(link) else None,
     )

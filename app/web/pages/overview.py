@@ -8,8 +8,8 @@ from fastapi import Depends, Header, Request, Response
 
 from app.api import Routes
 from app.http.events import Hub
+from app.web.scenes import lights
 from app.web.scenes import overview as overview_scene
-from app.web.scenes.overview import Watch
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)
@@ -23,9 +23,8 @@ def get_overview(request: Request) -> Hub[str]:
 @router.get("/")
 async def page_overview(visit: Visit) -> Response:
     """Deadlines, campaigns, and what is to be done."""
-    watch = cast(Watch, visit.request.app.state.watch)
-    scene = await visit.db.aread(overview_scene.scene, visit.who.carrier, watch.pulse)
-    return render(visit, "overview.html", scene=scene, shape=overview_scene.shape(scene))
+    scene = await visit.db.aread(overview_scene.scene, visit.who.carrier)
+    return render(visit, "overview.html", scene=scene, lights=lights, shape=overview_scene.shape(scene))
 
 
 @router.get("/overview/events")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import Header, Response
 from sqlalchemy import Connection
@@ -17,7 +17,6 @@ from app.web.forms import read_fields, stating
 from app.web.forms.bodies import Version, as_read
 from app.web.scenes import followed
 from app.web.scenes.followed import Followed
-from app.web.scenes.overview import Watch
 from app.web.scenes.run import run_scene
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say
@@ -49,8 +48,7 @@ async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Res
 
 
 async def _page(visit: Visiting, run_id: int, entered: Entered) -> Response:
-    pulse = cast(Watch, visit.request.app.state.watch).pulse
-    scene = await visit.db.aread(run_scene, run_id, visit.who, pulse)
+    scene = await visit.db.aread(run_scene, run_id, visit.who)
     return render(
         visit,
         "run.html",

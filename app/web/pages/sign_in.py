@@ -13,7 +13,19 @@ from app.auth.throttle import TooManyAttempts
 from app.auth.vault import vault_of
 from app.errors import Invalid, Unauthorised
 from app.gate import cookie_name, lifetime_of
-from app.web.show import LANGUAGE, Entered, Fields, Filled, Visit, Visiting, back, own_path, refused, render
+from app.web.show import (
+    LANGUAGE,
+    LOST,
+    Entered,
+    Fields,
+    Filled,
+    Visit,
+    Visiting,
+    back,
+    own_path,
+    refused,
+    render,
+)
 from app.web.words import LANGUAGES, say
 
 router = Routes(include_in_schema=False)
@@ -41,7 +53,8 @@ def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
         return _form(visit, following, refused(error, fields, "password", "code"))
     visit.request.scope["caller"] = said.name
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(settings), ""))
-    answer = back(visit, following)
+    lost = say("You are signed in again. What you last ordered was NOT carried out: look, and order it anew.")
+    answer = back(visit, following, lost if fields.get(LOST) else None)
     set_cookie(answer, settings, token)
     return answer
 
@@ -66,7 +79,10 @@ def page_language(visit: Visit, fields: Fields) -> Response:
 
 
 def _form(visit: Visiting, following: str, entered: Entered) -> Response:
-    answer = render(visit, "sign_in.html", entered.status, entered=entered, following=own_path(following))
+    lost = visit.request.query_params.get(LOST) or entered.values.get(LOST)
+    answer = render(
+        visit, "sign_in.html", entered.status, entered=entered, following=own_path(following), lost=lost
+    )
     if entered.retry_after_s:
         answer.headers["Retry-After"] = str(entered.retry_after_s)
     return answer

@@ -25,7 +25,6 @@ from app.web.scenes import run as run_scene
 from app.web.scenes.charts import Chart
 from app.web.scenes.hints import Hint, hints
 from app.web.scenes.lights import MISSED, Judged, Light
-from app.web.scenes.pulse import Pulse
 from app.web.scenes.run import Why
 from app.web.scenes.standing import RunView
 from app.web.words import say
@@ -100,11 +99,11 @@ class CampaignScene:
     totals_erased: bool = False
 
 
-def campaign_scene(connection: Connection, campaign_id: int, who: Caller, pulse: Pulse) -> CampaignScene:
+def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> CampaignScene:
     """The campaign's page for this caller; NotFound."""
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = records.campaign(connection, campaign_id)
-    views = standing.views(connection, [row], dossier.runs, pulse)
+    views = standing.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
     base = CampaignScene(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))

@@ -17,7 +17,6 @@ from app.models import campaigns, runs
 from app.states import RunState
 from app.web.scenes import standing
 from app.web.scenes.overview import LiveRun, live_run
-from app.web.scenes.pulse import Pulse
 from app.web.scenes.standing import RunView
 
 _TAG = 16
@@ -53,15 +52,12 @@ def shape(campaign_state: str, found: Sequence[RunView]) -> str:
 class Follow:
     """Looks for all who have such a page open."""
 
-    def __init__(self, pulse: Pulse) -> None:
-        self.pulse = pulse
-
     def __call__(self, connection: Connection, watched: Collection[Followed]) -> dict[Followed, Picture]:
         """How each stands."""
         ids = {each.campaign_id for each in watched}
         rows = connection.execute(select(campaigns).where(campaigns.c.id.in_(ids))).all()
         members = select(runs).where(runs.c.campaign_id.in_(ids)).order_by(runs.c.id)
-        found = standing.views(connection, rows, queries.runs_of(connection, members), self.pulse)
+        found = standing.views(connection, rows, queries.runs_of(connection, members))
         states = {row.id: row.state for row in rows}
         return {
             each: _picture(each, states[each.campaign_id], found)

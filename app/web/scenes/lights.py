@@ -37,6 +37,22 @@ LATE = Judged(Light.BAD, say("after the deadline"))
 PASSED = Judged(Light.BAD, say("the deadline has passed"))
 MISSED = Judged(Light.BAD, say("below the norm of 92 %"))
 NO_FORECAST = Judged(Light.WAIT, say("no forecast: nothing can be sent now"))
+NOT_YET = Judged(Light.WAIT, say("waits for its hours"))
+NO_LINK = Judged(Light.BAD, say("the carrier has no link"))
+HALTED = Judged(Light.BAD, say("the link is halted"))
+LOST = Judged(Light.BAD, say("the link has no connection"))
+HELD = Judged(Light.BAD, say("the carrier answers no message"))
+CLOSED = Judged(Light.BAD, say("no worker has the link open"))
+STILL = Judged(Light.BAD, say("nothing has gone out for a minute"))
+# What a person does about each.
+ADVICE: dict[Judged, Said] = {
+    NO_LINK: say("Add the carrier's link to the settings and start a worker."),
+    HALTED: say("Mend the cause with the carrier, then resume the lane."),
+    LOST: say("It is tried again by itself; call the carrier if it lasts."),
+    HELD: say("Single messages ask whether answers come again; call the carrier if it lasts."),
+    CLOSED: say("Tell those who run Loa that its worker must be started."),
+    STILL: say("Look at the links; tell those who run Loa if they are at work."),
+}
 NO_FIGURES = Judged(Light.WAIT, say("the carrier's figures are still to come"))
 UNPROVED = Judged(
     Light.WAIT, say("in time; receipts do not reach the telephone, so the norm can't be judged")
@@ -46,19 +62,28 @@ IN_TIME = Judged(Light.GOOD, say("in time"))
 
 
 def judge(
-    state: RunState, done: datetime | None, deadline: datetime | None, norm: Verdict, now: datetime
+    state: RunState,
+    done: datetime | None,
+    deadline: datetime | None,
+    norm: Verdict,
+    now: datetime,
+    stops: Judged | None = None,
 ) -> Judged:
-    """The worst that is true of a run. done: when it ended, or will by the forecast."""
+    """The worst that is true of a run. done: when it ended, or by the forecast; stops: why nothing goes."""
     if state is RunState.CANCELLED:
         return CANCELLED
     if state is RunState.PLANNED:
         return PASSED if deadline is not None and now > deadline else NOT_BEGUN
+    if state is RunState.RUNNING and stops is not None and stops.light is Light.BAD:
+        return stops
     if deadline is not None and done is not None and done > deadline:
         return LATE
     if norm is Verdict.MISSED:
         return MISSED
     if state in UNDER_WAY and done is None:
         return NO_FORECAST
+    if state is RunState.RUNNING and stops is not None:
+        return stops
     return {Verdict.UNPROVED: UNPROVED, Verdict.MET: MET}.get(norm, IN_TIME)
 
 

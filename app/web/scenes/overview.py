@@ -5,28 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
-from app import clock, faults
-from app.auth.owned import own_campaigns, own_directives
+from app import clock, faults, links
+from app.auth.owned import own_campaigns
 from app.campaigns import queries
-from app.dispatch import lanes, link_health
-from app.dispatch.link_health import LinkState
+from app.dispatch import lanes
 from app.http.events import Picture
-from app.models import campaigns, directives, quarantine, runs, unknowns
+from app.links import LinkFacts
+from app.models import campaigns, quarantine, runs, unknowns
 from app.models import lanes as lanes_table
-from app.states import CampaignState, LaneState
-from app.web.scenes import lights, standing
+from app.states import CampaignState, LaneState, RunState
+from app.web import nav
+from app.web.scenes import lights, standing, todo
 from app.web.scenes.charts import Span
-from app.web.scenes.lights import Judged, Light
-from app.web.scenes.pulse import Pulse
+from app.web.scenes.deadlines import SHOWN_MS, LetterView, letter_views
+from app.web.scenes.lights import Judged
 from app.web.scenes.standing import RunView
 
-MOST = 20  # campaigns and letters on the page: the newest
+MOST = 20  # campaigns on the page beside those that are under way
 MANY = 10_000  # nobody reads further than that there are more
 _TAG = 16
 
@@ -45,19 +46,6 @@ class CampaignView:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterView:
-    """A directive against its deadline; left: below zero once it is over."""
-
-    id: int
-    number: str
-    subject: str
-    deadline: datetime | None
-    left: timedelta | None
-    campaigns: int
-    judged: Judged
-
-
-@dataclass(frozen=True, slots=True)
 class HaltedLane:
     """A lane that a person must resume, with the carrier's words."""
 
@@ -70,12 +58,13 @@ class HaltedLane:
 
 @dataclass(frozen=True, slots=True)
 class AwayLink:
-    """A link by which nothing goes though its lane runs; held: it is connected, and no answers come."""
+    """A link by which nothing goes though its lane runs; judged: how; since: when that began, if known."""
 
     id: int
     name: str
     carrier: str
-    held: bool
+    judged: Judged
+    since: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,10 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """All of it, as one carrier's operator or anybody else sees it; quarantine: MANY stands for more."""
+    """All of it, as one carrier's operator or anybody else sees it; quarantine: MANY stands for more.
+
+    more: campaigns under way or waiting that found no place on the page.
+    """
 
     letters: list[LetterView]
     campaigns: list[CampaignView]
@@ -110,6 +102,11 @@ class Scene:
     unknown: list[Unknown]
     quarantine: int
     waiting: int  # campaigns for whose approval somebody waits
+    awaiting: list[todo.Awaiting]  # the oldest of these
+    to_start: list[todo.ToStart]
+    more: int
+    any: bool  # whether there is a campaign at all, drafts too
+    links: str  # a hash of how all links stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +123,18 @@ class LiveRun:
     rate: float | None
     finishes_at: datetime | None
     bar: Mapping[str, Span]
+    segments_left: int
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The stream's JSON. shape: what is on the page at all; when it changes the page is loaded again."""
+    """The stream's JSON. shape: what is on the page at all; when it changes the page is loaded again.
+
+    links: the same for the page of links.
+    """
 
     shape: str
+    links: str
     quarantine: int
     unknown: dict[int, int]  # run -> messages whose fate is open
     runs: dict[int, LiveRun]
@@ -141,36 +143,55 @@ class Live:
 _LIVE = TypeAdapter(Live)
 
 
-def scene(connection: Connection, carrier: str | None, pulse: Pulse) -> Scene:
+def scene(connection: Connection, carrier: str | None) -> Scene:
     """How everything stands that this operator's carrier, or with None anybody else, may see."""
-    rows = _newest(connection, carrier)
+    rows, more = _chosen(connection, carrier)
     members = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
     own = members if carrier is None else members.where(runs.c.carrier == carrier)
-    found = standing.views(connection, rows, queries.runs_of(connection, own), pulse)
+    found = standing.views(connection, rows, queries.runs_of(connection, own))
     shown = [_campaign(row, found) for row in rows]
+    own_lanes, known = lanes.all_lanes(connection, carrier), links.facts(connection)
     return Scene(
-        letters=_letters(connection, carrier, shown),
+        letters=letter_views(connection, carrier, _by_letter(shown)),
         campaigns=shown,
         faults=_faults(connection, carrier),
         halted=[
             HaltedLane(row.id, row.name, row.carrier, row.code, row.reason)
-            for row in lanes.all_lanes(connection, carrier)
+            for row in own_lanes
             if row.state == LaneState.HALTED
         ],
-        away=_away(connection, carrier),
+        away=_away(own_lanes, known),
         unknown=_unknown(connection, carrier),
         quarantine=_quarantined(connection, carrier),
-        waiting=sum(each.state is CampaignState.SUBMITTED for each in shown),
+        waiting=nav.waiting(connection, carrier),
+        awaiting=todo.awaiting(connection, carrier),
+        to_start=todo.to_start(connection, carrier),
+        more=more,
+        any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
+        links=links_shape(own_lanes, known),
     )
 
 
-def _away(connection: Connection, carrier: str | None) -> list[AwayLink]:
-    known = link_health.facts(connection)
-    return [
-        AwayLink(row.id, row.name, row.carrier, known[row.id].state is LinkState.HELD)
-        for row in lanes.all_lanes(connection, carrier)
-        if row.state != LaneState.HALTED and known[row.id].state in (LinkState.HELD, LinkState.LOST)
+def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> str:
+    """A hash of what the page of links shows, but for the moment of the newest answer."""
+    parts = [
+        (row.id, row.state, row.reason, known[row.id].state, known[row.id].refusal, known[row.id].remark)
+        for row in found
     ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
+
+
+def _away(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> list[AwayLink]:
+    return [
+        AwayLink(row.id, row.name, row.carrier, standing.STANDS[link.state], _at(links.since(link)))
+        for row in found
+        for link in (known[row.id],)
+        if row.state != LaneState.HALTED and links.is_away(link)
+    ]
+
+
+def _at(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.from_ms(ms)
 
 
 def _faults(connection: Connection, carrier: str | None) -> list[Fault]:
@@ -182,7 +203,7 @@ def _faults(connection: Connection, carrier: str | None) -> list[Fault]:
 def live(of: Scene) -> Live:
     """The part that changes from second to second."""
     shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
-    return Live(shape(of), of.quarantine, {each.run_id: each.n for each in of.unknown}, shown)
+    return Live(shape(of), of.links, of.quarantine, {each.run_id: each.n for each in of.unknown}, shown)
 
 
 def shape(of: Scene) -> str:
@@ -195,20 +216,18 @@ def shape(of: Scene) -> str:
         ]
     parts += [(each.source, each.subject) for each in of.faults]
     parts += [each.id for each in of.halted]
-    parts += [(each.id, each.held) for each in of.away]
-    parts += [each.run_id for each in of.unknown]
+    parts += [(each.id, each.judged.said) for each in of.away]
+    parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
+    parts += [of.waiting, of.more, bool(of.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
 class Watch:
     """Looks for all who have the overview open: once for everybody, and once for each carrier's operators."""
 
-    def __init__(self, pulse: Pulse) -> None:
-        self.pulse = pulse
-
     def __call__(self, connection: Connection, carriers: Collection[str]) -> dict[str, Picture]:
         """Carrier, "" for everybody else, -> how it stands."""
-        return {each: self._picture(scene(connection, each or None, self.pulse)) for each in carriers}
+        return {each: self._picture(scene(connection, each or None)) for each in carriers}
 
     def _picture(self, of: Scene) -> Picture:
         body = _LIVE.dump_json(live(of))
@@ -229,13 +248,41 @@ def live_run(run: RunView) -> LiveRun:
         run.rate,
         run.finishes_at,
         run.bar,
+        run.segments_left,
     )
 
 
-def _newest(connection: Connection, carrier: str | None) -> list[Row[Any]]:
-    query: Select[Any] = select(campaigns).order_by(campaigns.c.id.desc()).limit(MOST)
-    query = query if carrier is None else query.where(own_campaigns(carrier))
-    return list(connection.execute(query))
+def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], int]:
+    """By state: under way, approved, submitted, over for some days; and how many more there are.
+
+    Whatever is under way has its place; drafts and what was rejected are work of their authors, elsewhere.
+    """
+    c, rank = campaigns.c, _rank()
+    places = select(c.id, rank.label("rank")).where(
+        c.state.in_((CampaignState.APPROVED, CampaignState.SUBMITTED))
+    )
+    places = places if carrier is None else places.where(own_campaigns(carrier))
+    found = [row for row in connection.execute(places.order_by(rank, c.id.desc())) if row.rank is not None]
+    under_way = sum(row.rank == 0 for row in found)
+    ids = [row.id for row in found[: max(MOST, under_way)]]
+    rows = {row.id: row for row in connection.execute(select(campaigns).where(c.id.in_(ids)))}
+    return [rows[each] for each in ids], len(found) - len(ids)
+
+
+def _rank() -> ColumnElement[int | None]:
+    """Where a campaign stands on the page; NULL: nowhere."""
+    own = runs.c.campaign_id == campaigns.c.id
+    under_way = exists().where(own, runs.c.state.in_([str(state) for state in lights.UNDER_WAY]))
+    planned = exists().where(own, runs.c.state == RunState.PLANNED)
+    lately = runs.c.ended_at >= clock.now_ms() - SHOWN_MS
+    over = exists().where(own, (runs.c.state == RunState.SENT) | lately)
+    return case(
+        (campaigns.c.state == CampaignState.SUBMITTED, 2),
+        (under_way, 0),
+        (planned, 1),
+        (over, 3),
+        (~exists().where(own), 1),
+    )
 
 
 def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
@@ -245,30 +292,13 @@ def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
     return CampaignView(row.id, row.name, row.sender, state, row.directive_id, own, judged)
 
 
-def _letters(connection: Connection, carrier: str | None, shown: Iterable[CampaignView]) -> list[LetterView]:
-    """The newest letters; those whose deadline comes next first, those without one last."""
-    query = select(directives).order_by(directives.c.id.desc()).limit(MOST)
-    query = query if carrier is None else query.where(own_directives(carrier))
-    of: dict[int | None, list[CampaignView]] = {}
-    for campaign in shown:
-        of.setdefault(campaign.directive_id, []).append(campaign)
-    found = [_letter(row, of.get(row.id, []), clock.now()) for row in connection.execute(query)]
-    return sorted(found, key=_urgency)
-
-
-def _urgency(of: LetterView) -> tuple[bool, bool, float]:
-    """Deadlines to come before those that have passed, the nearest first."""
-    left = 0.0 if of.left is None else of.left.total_seconds()
-    return of.left is None, left < 0, abs(left)
-
-
-def _letter(row: Row[Any], of: list[CampaignView], now: datetime) -> LetterView:
-    deadline = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
-    judged = lights.worst(campaign.judged for campaign in of)
-    left = None if deadline is None else deadline - now
-    if left is not None and left < timedelta(0) and judged.light is not Light.GOOD:
-        judged = lights.PASSED
-    return LetterView(row.id, row.number, row.subject, deadline, left, len(of), judged)
+def _by_letter(shown: Iterable[CampaignView]) -> dict[int, list[Judged]]:
+    """How the approved campaigns on the page stand, by their letters."""
+    found: dict[int, list[Judged]] = {}
+    for each in shown:
+        if each.directive_id is not None and each.state is CampaignState.APPROVED:
+            found.setdefault(each.directive_id, []).append(each.judged)
+    return found
 
 
 def _unknown(connection: Connection, carrier: str | None) -> list[Unknown]:

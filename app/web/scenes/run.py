@@ -22,7 +22,6 @@ from app.reports import stated, tally
 from app.reports.stated import Statement
 from app.states import FAILED, CampaignState, DeliveryState, LaneState
 from app.web.scenes import fates, standing
-from app.web.scenes.pulse import Pulse
 from app.web.scenes.standing import RunView
 from app.web.words import Said
 
@@ -85,7 +84,7 @@ class RunScene:
     stated_at: datetime | None
 
 
-def run_scene(connection: Connection, run_id: int, who: Caller, pulse: Pulse) -> RunScene:
+def run_scene(connection: Connection, run_id: int, who: Caller) -> RunScene:
     """The run's page for this caller; NotFound."""
     run = queries.run(connection, run_id, who.carrier)
     row = records.campaign(connection, run.campaign_id)
@@ -95,7 +94,7 @@ def run_scene(connection: Connection, run_id: int, who: Caller, pulse: Pulse) ->
     return RunScene(
         run=run,
         campaign=queries.campaign(connection, run.campaign_id),
-        view=standing.views(connection, [row], [run], pulse)[0],
+        view=standing.views(connection, [row], [run])[0],
         outlook=outlook(connection, run, row),
         verbs=_verbs(run, row.state, who),
         batches=_batches(connection, ids),

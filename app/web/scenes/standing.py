@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, select
 
-from app import clock, hours
+from app import clock, hours, links
 from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.queries import Run
 from app.ledger.contract import Count
-from app.models import directives, lanes
+from app.links import LinkState, Standstill
+from app.models import directives
+from app.progress import NOTHING, Measured, measured
 from app.reports import history, stated
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
 from app.reports.proof import proved
-from app.states import DeliveryState, LaneState, RunState
+from app.states import DeliveryState, RunState
 from app.web.scenes import charts, lights
 from app.web.scenes.charts import Span
 from app.web.scenes.lights import Judged, Light
-from app.web.scenes.pulse import Pulse
 from app.web.words import Said
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
@@ -37,6 +38,7 @@ class RunView:
 
     bar: the parts of its picture; rate: SMS parts per second now; said: why the light is as it is.
     held: the carrier sends by itself, and the figures are what it has stated, if it has.
+    advice: what a person does while nothing goes, since `since`; begins_at: when its hours open.
     """
 
     id: int
@@ -53,6 +55,10 @@ class RunView:
     light: Light
     said: Said
     bar: Mapping[str, Span] = field(default_factory=dict)
+    since: datetime | None = None
+    advice: Said | None = None
+    begins_at: datetime | None = None
+    segments_left: int = 0
 
 
 def bar_of(figures: Figures) -> dict[str, int]:
@@ -67,20 +73,16 @@ def bar_of(figures: Figures) -> dict[str, int]:
     }
 
 
-def views(
-    connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence[Run], pulse: Pulse
-) -> list[RunView]:
+def views(connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence[Run]) -> list[RunView]:
     """The runs of these campaigns, in a handful of queries however many there are."""
     of = _Around(
         now=clock.now(),
         campaigns={row.id: row for row in campaigns},
         deadlines=_report_deadlines(connection, campaigns),
-        rates=_rates(connection),
-        pulse=pulse,
+        rates=forecast.rates(connection),
+        measured=measured(connection, [run.id for run in found if run.state is RunState.RUNNING]),
+        stops=links.standstills(connection),
     )
-    for run in found:
-        if run.state is not RunState.RUNNING:
-            pulse.forget(run.id)
     return [(_view if run.audience is None else _held)(connection, run, of) for run in found]
 
 
@@ -92,7 +94,18 @@ class _Around:
     campaigns: Mapping[int, Row[Any]]
     deadlines: Mapping[int | None, datetime]
     rates: Mapping[str, Rate]
-    pulse: Pulse
+    measured: Mapping[int, Measured]
+    stops: Mapping[str, Standstill]
+
+    def window(self, run: Run) -> hours.Window:
+        """When its campaign may send."""
+        row = self.campaigns[run.campaign_id]
+        return hours.Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
+
+    def lately(self, run: Run) -> Measured:
+        """What is measured of it while it may send."""
+        sends = run.state is RunState.RUNNING and hours.open_at(self.window(run), self.now)
+        return self.measured.get(run.id, NOTHING) if sends else NOTHING
 
     def deadline(self, run: Run) -> datetime | None:
         """By when the letter behind the run wants its report."""
@@ -107,16 +120,6 @@ def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> 
     }
 
 
-def _rates(connection: Connection) -> dict[str, Rate]:
-    """What the links of each carrier send by contract."""
-    found: dict[str, Rate] = {}
-    for row in connection.execute(select(lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)):
-        have, halted = found.get(row.carrier, Rate(0.0, 0, 0, 0)), row.state == LaneState.HALTED
-        speed = have.segments_per_second + (0.0 if halted else row.segments_per_second)
-        found[row.carrier] = Rate(speed, have.lanes + 1, have.halted + halted, 0)
-    return found
-
-
 def _view(connection: Connection, run: Run, of: _Around) -> RunView:
     """A run that Loa sends."""
     figures = _figures(run)
@@ -125,7 +128,42 @@ def _view(connection: Connection, run: Run, of: _Around) -> RunView:
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
     norm = history.judge(level, figures.sent, received, waiting)
-    return _made(run, figures, level, done, lights.judge(run.state, done, of.deadline(run), norm, of.now), of)
+    stops = _stops(run, figures, of)
+    judged = lights.judge(run.state, done, of.deadline(run), norm, of.now, stops)
+    return replace(_made(run, figures, level, done, judged, of), **_around(run, judged, of))
+
+
+STANDS: dict[LinkState | None, Judged] = {
+    None: lights.HALTED,
+    LinkState.LOST: lights.LOST,
+    LinkState.HELD: lights.HELD,
+    LinkState.CLOSED: lights.CLOSED,
+}
+
+
+def _stops(run: Run, figures: Figures, of: _Around) -> Judged | None:
+    """Why nothing of it goes now; None where something does, or nothing is left."""
+    if not figures.waiting:
+        return None
+    if run.carrier not in of.rates:
+        return lights.NO_LINK
+    if run.carrier in of.stops:
+        return STANDS[of.stops[run.carrier].state]
+    if of.lately(run).still:
+        return lights.STILL
+    return None if hours.open_at(of.window(run), of.now) else lights.NOT_YET
+
+
+def _around(run: Run, judged: Judged, of: _Around) -> dict[str, Any]:
+    """Since when nothing goes, what to do about it, and when its hours open."""
+    stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
+    begins = hours.next_change(of.window(run), of.now) if judged is lights.NOT_YET else None
+    return {
+        "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
+        "advice": lights.ADVICE.get(judged),
+        "begins_at": begins,
+        "segments_left": 0 if run.state in _OVER else _load(run, of).segments_left,
+    }
 
 
 def _held(connection: Connection, run: Run, of: _Around) -> RunView:
@@ -164,7 +202,7 @@ def _made(
         level=None if level is None else ReceiptLevel(level).name.lower(),
         received=received,
         ratio=received / figures.sent if received is not None and figures.sent else None,
-        rate=of.pulse.rate(run.id, figures.segments) if run.state is RunState.RUNNING else None,
+        rate=of.lately(run).segments_per_second,
         finishes_at=done,
         light=judged.light,
         said=judged.said,
@@ -193,15 +231,17 @@ def _received(figures: Figures, level: int | None) -> int | None:
 
 
 def _forecast(run: Run, of: _Around) -> datetime | None:
-    """When it will be done, by the contract's rate of its links; None where nothing can be sent."""
-    campaign, rate = of.campaigns[run.campaign_id], of.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
-    queued = run.progress.get("queued")
-    messages = sum(count.messages for count in run.progress.values())
-    parts = sum(count.segments for count in run.progress.values())
-    each = parts / messages if messages else sms.segments(campaign.texts[""])
-    left = (queued.segments if queued else 0) + round(run.not_queued * each)
-    load = Load(run.subscribers, run.not_queued + (queued.messages if queued else 0), parts, left)
-    window = hours.Window.of(
-        campaign.window_start, campaign.window_end, campaign.day_starts, campaign.day_ends
-    )
-    return forecast.conclude(run.id, load, rate, Deadlines(window, of.deadline(run)), of.now).finishes_at
+    """When it will be done; None where nothing can be sent, and before somebody has started it."""
+    if run.state is RunState.PLANNED:
+        return None
+    of_links = of.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
+    rate = forecast.paced(of_links, run.segments_per_second, of.lately(run))
+    due = Deadlines(of.window(run), of.deadline(run))
+    return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at
+
+
+def _load(run: Run, of: _Around) -> Load:
+    """What it has still to send."""
+    counted = {int(DeliveryState[name.upper()]): (n.messages, n.segments) for name, n in run.progress.items()}
+    each = forecast.parts_each(counted) or sms.segments(of.campaigns[run.campaign_id].texts[""])
+    return forecast.load_of(run.subscribers, run.not_queued, counted, each, over=False)

@@ -44,6 +44,14 @@
       }
     }
   }
+  // Nothing heard for ten seconds: grey. A server that stands still keeps the connection open.
+  let heard = Date.now();
+  const watch = () => {
+    const gone = !over && Date.now() - heard > 10000;
+    if (gone) show("cut");
+    document.body.classList.toggle("gone", gone);
+  };
+  const hear = () => { heard = Date.now(); watch(); };
   let touched = false, over = false, due = 0;
   document.addEventListener("input", () => { touched = true; });
   // Another shape means that the page itself has changed: it is loaded again, unless somebody is writing in it,
@@ -55,16 +63,23 @@
     }, Math.max(0, begun + 5000 - Date.now()));
   };
   const source = new EventSource(note.dataset.stream);
-  source.addEventListener("open", () => show("fresh"));
+  setInterval(watch, 1000);
+  source.addEventListener("open", () => { hear(); show("fresh"); });
+  source.addEventListener("alive", (event) => {
+    hear();
+    if (note.querySelector(".stale").hidden) show("fresh");
+    note.querySelector("[data-stamp]").textContent = JSON.parse(event.data).at.slice(11, 19);
+  });
   source.addEventListener("error", () => { if (!over) show("cut"); });
   source.addEventListener("progress", (event) => {
     const json = JSON.parse(event.data);
+    hear();
     for (const [path, put] of places) {
       const now = find(json, path);
       if (now !== undefined) put(now);
     }
     clearTimeout(due);
-    if ((json.shape || json.state) !== note.dataset.shape) changed();
+    if (json[note.dataset.key] !== note.dataset.shape) changed();
     else show("fresh");
   });
   source.addEventListener("end", () => { over = true; source.close(); });

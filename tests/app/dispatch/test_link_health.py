@@ -15,7 +15,8 @@ from app.db import Database, shared_ms
 from app.dispatch import lanes, link_health
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
-from app.dispatch.link_health import HealthSweep, LinkFacts, LinkState, facts, say
+from app.dispatch.link_health import HealthSweep, say
+from app.links import LinkFacts, LinkState, facts
 from app.metrics import Metrics
 from app.models import lanes as lanes_table
 from app.models import link_health as table
@@ -85,7 +86,7 @@ def test_a_process_that_is_gone_has_the_link_no_more(db: Database) -> None:
 def test_rows_of_processes_that_are_long_gone_are_forgotten(db: Database) -> None:
     world = build(db, 1)
     stand(db, world.lane.id, UP)
-    db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 2 * 86_400_000)))
+    db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - 8 * 86_400_000)))
     db.write(say, [(world.lane.id, "b", UP)])
     assert db.read(lambda c: c.execute(select(table.c.holder)).scalars().all()) == ["b"]
 

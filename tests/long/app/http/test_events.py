@@ -6,18 +6,19 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event, insert, update
+from sqlalchemy import Connection, event, insert, update
 
 from app.access.acts import revoke_key
 from app.auth import create_key
 from app.campaigns import watching
 from app.db import Database
+from app.errors import Away
 from app.http.events import Hub, Pace
 from app.models import runs, tallies
 from app.states import DeliveryState, RunState
@@ -139,6 +140,41 @@ async def test_silence_is_broken_by_signs_of_life(address: str, db: Database, ru
         async for line in lines:
             if line == ": still here":
                 break
+
+
+async def test_a_stream_for_pages_says_when_the_last_look_was_and_falls_silent_when_none_succeeds(
+    application: FastAPI, db: Database, run_id: int
+) -> None:
+    looks = [True]
+
+    def look(connection: Connection, targets: Any) -> Any:
+        if not looks[0]:
+            raise Away("The database is away.")
+        return watching.look(connection, targets)
+
+    pace = Pace(every=0.1, at_least=0.02, heartbeat=0.3, stamped=True)
+    application.state.hub = Hub(db, look, pace)
+    with served(application) as address:
+        async with watcher(address, db, f"/v1/runs/{run_id}/events") as (_, lines):
+            stamps = [line async for line in _some(lines, 2, "event: alive")]
+            assert len(stamps) == 2
+            looks[0] = False
+            after = 0
+            with suppress(TimeoutError):
+                async with asyncio.timeout(9):
+                    async for _ in _some(lines, 60, "event: alive"):
+                        after += 1
+            assert after < 22  # the last look's stamp is good for five seconds, and then there is silence
+
+
+async def _some(lines: AsyncIterator[str], n: int, wanted: str) -> AsyncIterator[str]:
+    """The next n lines that are as wanted."""
+    async for line in lines:
+        if line == wanted:
+            yield line
+            n -= 1
+            if not n:
+                return
 
 
 async def test_a_stream_ends_after_its_time_so_that_rights_are_looked_at_anew(

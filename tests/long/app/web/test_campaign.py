@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, insert, update
 
 from app.db import Database
-from app.models import approvals, campaigns, deliveries, erasures, run_batches, runs
+from app.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
 from app.reports import course
 from app.reports.course import Sample
 from app.states import DeliveryState as State
@@ -47,8 +47,13 @@ def _rows(db: Database, run: int, batch: int, count: int) -> None:
         for n in range(1, count + 1)
     ]
 
+    said = {"campaign_id": 1, "batch_id": batch, "part": 0, "changed": True, "lane_id": run, "group_id": run}
+    said |= {"level": 2, "reason": 0, "status": "delivered"}
+    come = [said | {"seq": row["seq"], "received_at": row["done_at"]} for row in rows if row["done_at"]]
+
     def work(c: object) -> None:
         c.execute(insert(deliveries), rows)  # type: ignore[attr-defined]
+        c.execute(insert(receipts), come)  # type: ignore[attr-defined]
         own = update(run_batches).where(run_batches.c.run_id == run)
         c.execute(own.values(fanned_upto=count))  # type: ignore[attr-defined]
 
@@ -145,7 +150,7 @@ def test_a_sample_of_a_run_is_even_and_small(pages_db: Database) -> None:
 
 def test_quantiles_and_curves_of_nothing_and_of_little() -> None:
     assert course.latency(Sample([(5, None)], True)) is None
-    waits = Sample([(0, 1000 * n) for n in (1, 2, 3, 10)], True)
+    waits = Sample([], True, [1000 * n for n in (1, 2, 3, 10)])
     found = course.latency(waits)
     assert found is not None
     assert (found.p50_s, found.p90_s, found.n) == (2.0, 3.0, 4)

@@ -20,7 +20,6 @@ from app.web.scenes import charts, lights
 from app.web.scenes import overview as overview_scene
 from app.web.scenes.lights import Light
 from app.web.scenes.overview import Watch
-from app.web.scenes.pulse import Pulse
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -94,17 +93,17 @@ def test_the_overview_reads_no_delivery_and_asks_little(
 
 def test_the_stream_s_picture_has_the_page_s_figures_for_each_who_watch(pages_db: Database) -> None:
     scene.build(pages_db)
-    pictures = pages_db.read(Watch(Pulse()), ["", "vnpt"])
+    pictures = pages_db.read(Watch(), ["", "vnpt"])
     assert b'"sent":262970' in pictures[""].body
     assert b'"sent":262970' not in pictures["vnpt"].body
     assert b'"sent":127338' in pictures["vnpt"].body
-    found = pages_db.read(overview_scene.scene, None, Pulse())
+    found = pages_db.read(overview_scene.scene, None)
     assert overview_scene.shape(found).encode() in pictures[""].body
 
 
 def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(pages_db: Database) -> None:
     scene.build(pages_db)
-    found = pages_db.read(overview_scene.scene, None, Pulse())
+    found = pages_db.read(overview_scene.scene, None)
     assert [(each.number, each.judged.light) for each in found.letters] == [
         ("303/CAT-PA05", Light.GOOD),
         ("412/CAT-PA05", Light.BAD),

@@ -18,7 +18,6 @@ from app.models import audit, campaigns, runs, statements, unknowns
 from app.states import RunState
 from app.web.scenes import followed
 from app.web.scenes.followed import Follow, Followed
-from app.web.scenes.pulse import Pulse
 from carriers.contract import Unknown
 from tests.app import world
 from tests.app.campaigns.rows import new_campaign
@@ -207,7 +206,7 @@ def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, sig
     paper, db = signed_in("operator", "viettel"), ready.db
     (shape,) = re.findall(r'data-shape="(\w+)"', paper.get("/runs/1").text)
     of = Followed(1, 1, "viettel")
-    picture = db.read(Follow(Pulse()), [of, Followed(1, None, "vnpt"), Followed(9)])
+    picture = db.read(Follow(), [of, Followed(1, None, "vnpt"), Followed(9)])
     assert f'"shape":"{shape}"'.encode() in picture[of].body
     assert not picture[of].over
     assert (
@@ -216,7 +215,7 @@ def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, sig
     )
     assert Followed(9) not in picture
     _set(db, state="cancelled")
-    last = db.read(Follow(Pulse()), [of])[of]
+    last = db.read(Follow(), [of])[of]
     assert last.over
     assert paper.get("/runs/1/events", Last_Event_ID=last.tag).status_code == 204
     assert "data-stream" not in paper.get("/runs/1").text

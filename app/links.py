@@ -1,0 +1,126 @@
+"""How links stand, over all processes that have them open, as these have written it down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, Row, select
+
+from app.db import shared_ms
+from app.models import lanes as lanes_table
+from app.models import link_health
+from app.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
+from app.states import LaneState
+
+
+class LinkState(StrEnum):
+    """How a link stands, over all processes that have it open."""
+
+    CONNECTED = "connected"
+    HELD = "held"  # no answers come; single messages ask whether they do again
+    LOST = "lost"
+    UNTRIED = "untried"  # open, and nothing has been sent yet (HTTP)
+    CLOSED = "closed"  # no process has it open
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """A link over all its processes; times in ms since 1970 by the shared clock.
+
+    lost_since: since when none can send; where no process has it open: since one was last heard of.
+    """
+
+    state: LinkState = LinkState.CLOSED
+    connected_since: int | None = None
+    lost_since: int | None = None
+    answered_at: int | None = None
+    refused_at: int | None = None
+    refusal: str | None = None
+    held: str | None = None
+    remark: str | None = None
+    processes: int = 0
+
+
+# By these nothing goes, though a person has halted nothing.
+AWAY = (LinkState.HELD, LinkState.LOST, LinkState.CLOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Why nothing goes through any link of a carrier: of its first link, or that it has none.
+
+    state: None where the lane is halted; since: ms since 1970, None where nobody knows.
+    """
+
+    link: str
+    state: LinkState | None
+    since: int | None
+
+
+def facts(connection: Connection) -> dict[int, LinkFacts]:
+    """How every lane's link stands."""
+    now = shared_ms(connection)
+    by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
+    for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
+        by_lane.setdefault(row.lane_id, []).append(row)
+    known = connection.execute(select(lanes_table.c.id)).scalars()
+    return {lane_id: _together(by_lane.get(lane_id, []), now) for lane_id in known}
+
+
+def _together(rows: Sequence[Row[tuple[object, ...]]], now: int) -> LinkFacts:
+    here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
+    up = [row for row in here if row.connected_since is not None]
+    lost = [row.lost_since for row in here if row.lost_since is not None]
+    going = [row for row in up if not row.held]
+    state = _state(len(here), len(up), len(lost), len(going))
+    refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
+    newest_gone = max((row.seen_at for row in rows), default=None)
+    return LinkFacts(
+        state,
+        min((row.connected_since for row in up), default=None),
+        (max(lost, default=None) if here else newest_gone) if not up else None,
+        max((row.answered_at for row in rows if row.answered_at), default=None),
+        refused.refused_at if refused else None,
+        refused.refusal if refused else None,
+        up[0].held if state is LinkState.HELD else None,
+        next((row.remark for row in here if row.remark), None),
+        len(here),
+    )
+
+
+def _state(here: int, up: int, lost: int, going: int) -> LinkState:
+    if going:
+        return LinkState.CONNECTED
+    if up:
+        return LinkState.HELD
+    if lost:
+        return LinkState.LOST
+    return LinkState.UNTRIED if here else LinkState.CLOSED
+
+
+def is_away(of: LinkFacts) -> bool:
+    """Nothing goes by it. A link of which no process has ever said anything is only not tried yet."""
+    never_said = of.state is LinkState.CLOSED and of.lost_since is None
+    return of.state in AWAY and not never_said
+
+
+def since(of: LinkFacts) -> int | None:
+    """When nothing went by it any more: lost, or, of one that is up and gets no answers, the last answer."""
+    return of.answered_at if of.state is LinkState.HELD else of.lost_since
+
+
+def standstills(connection: Connection) -> dict[str, Standstill]:
+    """Carrier -> why nothing goes, for those all of whose links are halted or away."""
+    known, going = facts(connection), set[str]()
+    found: dict[str, Standstill] = {}
+    for lane in connection.execute(select(lanes_table).order_by(lanes_table.c.id)):
+        link, halted = known[lane.id], lane.state == LaneState.HALTED
+        if halted:
+            found.setdefault(lane.carrier, Standstill(lane.name, None, lane.changed_at))
+        elif is_away(link):
+            found.setdefault(lane.carrier, Standstill(lane.name, link.state, since(link)))
+        else:
+            going.add(lane.carrier)
+    return {carrier: why for carrier, why in found.items() if carrier not in going}

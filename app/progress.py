@@ -1,0 +1,75 @@
+"""How fast runs send, measured: the worker counts what has gone out every few seconds, and pages divide."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select
+
+from app.db import shared_ms
+from app.models import run_counts, runs, tallies
+from app.states import SENT, RunState
+
+EVERY_MS = 5_000
+SPAN_MS = 60_000  # what "now" means
+_STALE_MS = 30_000  # without a count for so long nobody measures
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What went out lately. segments_per_second: None before two counts; over_ms: how long was looked at."""
+
+    segments_per_second: float | None
+    over_ms: int
+
+    @property
+    def still(self) -> bool:
+        """Nothing has gone out for as long as is looked at."""
+        return self.segments_per_second == 0 and self.over_ms >= SPAN_MS - EVERY_MS
+
+
+NOTHING = Measured(None, 0)
+
+
+def is_due(connection: Connection) -> bool:
+    """Whether runs are under way, or counts left of runs that are not, and nobody has counted just now."""
+    running = select(runs.c.id).where(runs.c.state == RunState.RUNNING).limit(1)
+    if connection.execute(running).first() is None:
+        return connection.execute(select(run_counts.c.id).limit(1)).first() is not None
+    newest = connection.scalar(select(func.max(run_counts.c.at)))
+    return newest is None or not 0 <= shared_ms(connection) - newest < EVERY_MS
+
+
+def count(connection: Connection) -> None:
+    """Count what running runs have sent, and forget what is too old to be looked at and who runs no more."""
+    now, c = shared_ms(connection), run_counts.c
+    running = select(runs.c.id).where(runs.c.state == RunState.RUNNING)
+    connection.execute(delete(run_counts).where((c.at < now - SPAN_MS - EVERY_MS) | (c.at > now)))
+    connection.execute(delete(run_counts).where(c.run_id.not_in(running)))
+    t = tallies.c
+    gone_out = select(t.run_id, func.sum(t.segments)).where(t.run_id.in_(running), t.state.in_(SENT))
+    sent = {row[0]: int(row[1]) for row in connection.execute(gone_out.group_by(t.run_id))}
+    rows = [
+        {"run_id": run_id, "at": now, "segments": sent.get(run_id, 0)}
+        for run_id in connection.execute(running).scalars()
+    ]
+    if rows:
+        connection.execute(insert(run_counts), rows)
+
+
+def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Measured]:
+    """Run -> how fast it sends; only those that somebody measures."""
+    now, c = shared_ms(connection), run_counts.c
+    looks: dict[int, list[tuple[int, int]]] = {}
+    query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= now - SPAN_MS - EVERY_MS)
+    for run_id, at, segments in connection.execute(query.order_by(c.at, c.id)):
+        looks.setdefault(run_id, []).append((at, segments))
+    return {run_id: _speed(found) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
+
+
+def _speed(looks: list[tuple[int, int]]) -> Measured:
+    (begun, before), (ended, after) = looks[0], looks[-1]
+    over = ended - begun
+    # Less than before: what was unknown is sent again, and that is no rate.
+    return Measured(max(after - before, 0) * 1000 / over, over) if over > 0 else NOTHING

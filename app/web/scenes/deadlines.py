@@ -1,0 +1,102 @@
+"""Letters against their deadlines, for the overview: chosen by what is still open under them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, case, func, select
+
+from app import clock
+from app.auth.owned import own_directives
+from app.models import campaigns, directives, runs
+from app.states import CampaignState, RunState
+from app.web.scenes import lights
+from app.web.scenes.lights import Judged
+
+MOST = 20
+SHOWN_MS = 7 * 86_400_000  # so long after its end a campaign, after its deadline a letter, stays on the page
+
+
+@dataclass(frozen=True, slots=True)
+class LetterView:
+    """A directive against its deadline; left: below zero once it is over."""
+
+    id: int
+    number: str
+    subject: str
+    deadline: datetime | None
+    left: timedelta | None
+    campaigns: int
+    judged: Judged
+
+
+def letter_views(
+    connection: Connection, carrier: str | None, of: Mapping[int, Sequence[Judged]]
+) -> list[LetterView]:
+    """Letters of campaigns on the page, and whose deadline is not long past; the nearest first.
+
+    of: letter -> how its approved campaigns on the page stand.
+    """
+    d, own = directives.c, list(of)
+    fresh = d.report_deadline.is_(None) | (d.report_deadline >= clock.now_ms() - SHOWN_MS)
+    query = (
+        select(directives)
+        .where(d.id.in_(own) | fresh)
+        .order_by(d.id.in_(own).desc(), d.id.desc())
+        .limit(MOST)
+    )
+    query = query if carrier is None else query.where(own_directives(carrier))
+    rows = connection.execute(query).all()
+    work = _work(connection, [row.id for row in rows], carrier)
+    found = [_letter(row, of.get(row.id, ()), work.get(row.id, _NO_WORK), clock.now()) for row in rows]
+    return sorted(found, key=_urgency)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What was approved under a letter: campaigns, runs not over, and when the last one ended."""
+
+    campaigns: int
+    open: int
+    ended_at: int | None
+
+
+_NO_WORK = _Work(0, 0, None)
+
+
+def _work(connection: Connection, ids: Collection[int], carrier: str | None) -> dict[int, _Work]:
+    c, r = campaigns.c, runs.c
+    going = case((r.state.in_([*map(str, lights.UNDER_WAY), str(RunState.PLANNED)]), 1), else_=0)
+    query = (
+        select(
+            c.directive_id,
+            func.count(c.id.distinct()),
+            func.coalesce(func.sum(going), 0),
+            func.max(r.ended_at),
+        )
+        .outerjoin(runs, r.campaign_id == c.id)
+        .where(c.directive_id.in_(ids), c.state == CampaignState.APPROVED)
+        .group_by(c.directive_id)
+    )
+    query = query if carrier is None else query.where(r.carrier == carrier)
+    return {row[0]: _Work(row[1], int(row[2]), row[3]) for row in connection.execute(query)}
+
+
+def _urgency(of: LetterView) -> tuple[bool, bool, float]:
+    """Deadlines to come before those that have passed, the nearest first."""
+    left = 0.0 if of.left is None else of.left.total_seconds()
+    return of.left is None, left < 0, abs(left)
+
+
+def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> LetterView:
+    deadline = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
+    judged = lights.worst(of)
+    left = None if deadline is None else deadline - now
+    if deadline is not None and work.ended_at is not None and clock.from_ms(work.ended_at) > deadline:
+        judged = lights.LATE
+    if left is not None and left < timedelta(0) and (work.open or not work.campaigns):
+        judged = lights.PASSED
+    return LetterView(row.id, row.number, row.subject, deadline, left, work.campaigns, judged)

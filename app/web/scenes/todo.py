@@ -1,0 +1,60 @@
+"""What waits for a person: campaigns for their approver, runs for whoever starts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from app.auth.owned import own_campaigns
+from app.models import audiences, batches, campaigns, run_batches, runs
+from app.states import CampaignState
+from app.web.nav import planned
+
+MOST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ToStart:
+    """An approved run that nobody has started. people: who will get the text."""
+
+    run_id: int
+    carrier: str
+    campaign: str
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """A campaign for whose approval somebody waits."""
+
+    id: int
+    name: str
+    submitted_by: str
+
+
+def awaiting(connection: Connection, carrier: str | None) -> list[Awaiting]:
+    """The oldest that wait for their approval."""
+    c = campaigns.c
+    by = func.coalesce(c.submitted_by, c.created_by)
+    query = select(c.id, c.name, by).where(c.state == CampaignState.SUBMITTED).order_by(c.id).limit(5)
+    query = query if carrier is None else query.where(own_campaigns(carrier))
+    return [Awaiting(*row) for row in connection.execute(query)]
+
+
+def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:
+    """The oldest that nobody has started."""
+    r = runs.c
+    accepted = (
+        select(func.coalesce(func.sum(batches.c.accepted), 0))
+        .join(run_batches, run_batches.c.batch_id == batches.c.id)
+        .where(run_batches.c.run_id == r.id)
+        .scalar_subquery()
+    )
+    query = (
+        select(r.id, r.carrier, campaigns.c.name, func.coalesce(audiences.c.estimated, accepted))
+        .join(campaigns, campaigns.c.id == r.campaign_id)
+        .outerjoin(audiences, audiences.c.run_id == r.id)
+        .where(planned(carrier))
+    )
+    return [ToStart(*row) for row in connection.execute(query.order_by(r.id).limit(MOST))]
