@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
@@ -12,6 +13,7 @@ from carriers.permit import since_boot
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 DAY_MS = 86_400_000
 VIETNAM_OFFSET_MS = 7 * 3_600_000
+_TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
 _END_MS = 7_258_118_400_000  # 2200: years later and in any zone, a time is still one that can be shown
 
 
@@ -20,6 +22,11 @@ class Unreal(ValueError):
 
     def __init__(self) -> None:
         super().__init__("A time lies between 1970 and 2199; look at the year.")
+
+
+def is_time(value: str) -> bool:
+    """Whether this is a time of the day as HH:MM, 00:00 to 24:00."""
+    return _TIME_OF_DAY.fullmatch(value) is not None
 
 
 def now() -> datetime:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -20,12 +21,16 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
+    SettingsError,
 )
 
 from app.errors import SetupError
+from app.sources import File, Variables, absent, file, sentence, strangers
 from app.values import (
     Address,
+    DatabaseUrl,
+    DayTime,
+    EventKind,
     Header,
     Host,
     LogUrl,
@@ -127,7 +132,7 @@ class EndpointSettings(BaseModel):
     url: Url
     secret: WebhookSecret
     # Kinds of events, such as directive.due; * is all of them.
-    events: tuple[str, ...] = ("*",)
+    events: tuple[EventKind, ...] = ("*",)
     private_line: Why | None = None
 
 
@@ -139,9 +144,9 @@ class Settings(BaseSettings):
     # In development a webhook may be open to anybody; in production Loa does not start with such a one.
     environment: Literal["production", "development"] = "production"
     data: Path = Path("data")
-    database_url: str | None = None
+    database_url: DatabaseUrl | None = None
     # PostgreSQL: the account that owns the tables and migrates, if the one of database_url is only to work.
-    migration_database_url: str | None = None
+    migration_database_url: DatabaseUrl | None = None
     host: str = "127.0.0.1"
     port: int = 8600
     # TLS of our own for the API and for metrics_port; else a proxy speaks it: behind_tls.
@@ -172,8 +177,8 @@ class Settings(BaseSettings):
     # A run is finished so long after it was all sent; a receipt that comes later still counts.
     receipt_days: int = Field(default=5, ge=3, le=60)
     # Sending hours of the day when a campaign states none (local time of Viet Nam).
-    day_starts: str = Field(default="07:00", pattern=r"^\d\d:\d\d$")
-    day_ends: str = Field(default="21:00", pattern=r"^\d\d:\d\d$")
+    day_starts: DayTime = "07:00"
+    day_ends: DayTime = "21:00"
     # A person who has signed in is signed out after so long without a request, and so long at the most.
     session_idle_minutes: int = Field(default=30, ge=1, le=1440)
     session_hours: int = Field(default=12, ge=1, le=168)
@@ -248,13 +253,28 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=file())
-        return init_settings, env_settings, file_secret_settings, toml
+        if _ONLY_GIVEN.get():
+            return (init_settings,)
+        toml = File(settings_cls, file() or None)
+        return init_settings, Variables(settings_cls), file_secret_settings, toml
+
+    @model_validator(mode="before")
+    @classmethod
+    def _remember(cls, values: Any) -> Any:
+        """Keep what was read, so that what is right in it can be looked at beside what is wrong."""
+        _READ.set(values)
+        return values
 
     @model_validator(mode="after")
     def _whole_certificate(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together; set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _open_hours(self) -> Settings:
+        if self.day_starts >= self.day_ends:
+            raise ValueError("day_starts must be before day_ends; 00:00 and 24:00 are the whole day")
         return self
 
     @property
@@ -291,11 +311,6 @@ class Settings(BaseSettings):
         return normal_url(self.migration_database_url) if self.migration_database_url else self.url
 
 
-def file() -> str:
-    """The file of settings: LOA_CONFIG, or loa.toml here."""
-    return os.environ.get("LOA_CONFIG", "loa.toml")
-
-
 def normal_url(url: str) -> str:
     """Any usual spelling of a PostgreSQL URL, with psycopg 3 as the driver; others as they are."""
     for prefix in ("postgresql://", "postgres://", "postgresql+psycopg2://"):
@@ -304,13 +319,70 @@ def normal_url(url: str) -> str:
     return url
 
 
+class WrongSettings(SetupError):
+    """Settings that can't be used: a sentence for each, and what is right about the rest."""
+
+    def __init__(self, faults: Sequence[str], rest: Settings | None = None) -> None:
+        self.lines = list(dict.fromkeys(faults))
+        self.rest = rest
+        super().__init__("The settings are wrong:\n" + "\n".join(f"- {line}" for line in self.lines))
+
+
+_ONLY_GIVEN: ContextVar[bool] = ContextVar("only given", default=False)
+_READ: ContextVar[dict[str, Any]] = ContextVar("read")
+
+
 def load(**overrides: Any) -> Settings:
-    """The settings, or SetupError with a sentence for each thing that is wrong (values are not repeated)."""
+    """The settings, or WrongSettings with a sentence for each thing that is wrong, and no value of it."""
+    faults = [*absent(), *strangers(Settings)]
     secrets = os.environ.get("LOA_SECRETS_DIR")
+    folder = secrets if secrets and Path(secrets).is_dir() else None
     try:
-        return Settings(_secrets_dir=secrets, **overrides)
-    except tomllib.TOMLDecodeError as error:
-        raise SetupError(f"The settings file {file()} is not TOML: {error}.") from None
+        settings = Settings(_secrets_dir=folder, **overrides)
     except ValidationError as error:
-        lines = [f"- {'.'.join(str(p) for p in item['loc'])}: {item['msg']}" for item in error.errors()]
-        raise SetupError("The settings are wrong:\n" + "\n".join(lines)) from None
+        wrong = error.errors()
+        faults += [sentence(item, _names(item["loc"])) for item in wrong]
+        raise WrongSettings(faults, _without(_READ.get({}), [item["loc"] for item in wrong])) from None
+    except SettingsError as error:  # names the field, and not what stands in it
+        raise WrongSettings([*faults, f"{error}: a list or a table in a secret file is JSON"]) from None
+    if faults:
+        raise WrongSettings(faults, settings)
+    return settings
+
+
+def _names(place: Sequence[int | str]) -> Iterable[str]:
+    """Settings beside the one at this place."""
+    model: Any = Settings
+    for step in place[:-1]:
+        found = getattr(model, "model_fields", {}).get(step)
+        if found is not None:
+            model = next(_models(found.annotation), model)
+    return getattr(model, "model_fields", {})
+
+
+def _models(annotation: Any) -> Iterator[Any]:
+    """The models within an annotation such as dict[Name, LinkSettings] or MailSettings | None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _without(read: Mapping[str, Any], places: Iterable[Sequence[int | str]]) -> Settings | None:
+    """What is right in the settings that were read, as far as it can stand alone."""
+    left: dict[str, Any] = {
+        name: dict(value) if isinstance(value, dict) else value for name, value in read.items()
+    }
+    for place in places:
+        table = left.get(str(place[0])) if place else None
+        if isinstance(table, dict) and place[0] in ("links", "endpoints") and len(place) > 1:
+            table.pop(place[1], None)
+        elif place:
+            left.pop(str(place[0]), None)
+    token = _ONLY_GIVEN.set(True)
+    try:
+        return Settings(**left)
+    except ValidationError:
+        return None
+    finally:
+        _ONLY_GIVEN.reset(token)

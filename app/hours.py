@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app import clock
 
-_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
 _DAY = timedelta(days=1)
 
 
@@ -28,11 +26,6 @@ class Window:
     def of(cls, start_ms: int | None, end_ms: int | None, day_starts: str, day_ends: str) -> Window:
         """The window as the campaigns table keeps it."""
         return cls(_instant(start_ms), _instant(end_ms), day_starts, day_ends)
-
-
-def is_time(value: str) -> bool:
-    """Whether this is a time of the day as HH:MM, 00:00 to 24:00."""
-    return _TIME.fullmatch(value) is not None
 
 
 def open_at(window: Window, now: datetime) -> bool:

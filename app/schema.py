@@ -86,6 +86,7 @@ def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> 
     before = db.read(current)
     if before == newest():
         return
+    _refuse_newer(before)
     from alembic import command
 
     def work(connection: Connection) -> None:
@@ -137,9 +138,19 @@ def _may_hand_over(connection: Connection, account: str) -> None:
         )
 
 
+def _refuse_newer(found: str | None) -> None:
+    """SetupError for a schema that a newer program has made; revisions are numbers."""
+    if found is not None and found > newest():
+        raise SetupError(
+            f"The database has schema {found}, this program knows those up to {newest()}: a newer Loa has "
+            "migrated it. Start that version, or put a backup of before in its place."
+        )
+
+
 def require(db: Database) -> None:
     """SetupError with the remedy, unless the schema is the one that this program needs."""
     found, needed = db.read(current), newest()
+    _refuse_newer(found)
     if found != needed:
         raise SetupError(
             f"The database has schema {found or 'none'}, this program needs {needed}. Run `loa migrate`."

@@ -73,8 +73,14 @@ class Soundness:
 
 def lock_folder(file: Path) -> int:
     """Hold the SQLite folder for this process; a second Loa is refused in words."""
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SetupError(
+            f"The folder {file.parent} can't be used for the ledger ({error.strerror}): let this account "
+            "write there, or choose another folder with LOA_DATA."
+        ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
+from app import clock
+from app.nearest import meant
 from app.phone import REASONS, normalise
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
@@ -132,6 +134,50 @@ def _log_url(text: str) -> str:
     return text
 
 
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:?]*)(:\d{1,5})?(\?.*)?")  # and how to go there
+_SERVERS = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2")
+
+
+def database_url(text: str) -> str:
+    """An address of PostgreSQL or of a SQLite file, whose parts can be told; it is never repeated."""
+    scheme, _, rest = text.partition("://")
+    if scheme == "sqlite":
+        return text
+    authority = rest.partition("/")[0]
+    login, at, host = authority.rpartition("@")
+    spoilt = "@" in login or (not at and "@" in rest.partition("?")[0])
+    if scheme not in _SERVERS or spoilt or not _SERVER.fullmatch(host):
+        raise ValueError(
+            "must be postgresql://user:password@host:5432/name; in the password write @ as %40, / as %2F, "
+            ": as %3A, ? as %3F and % as %25"
+        )
+    return text
+
+
+def _day_time(text: str) -> str:
+    """A time of the day."""
+    if not clock.is_time(text):
+        raise ValueError("must be a time of the day as HH:MM, 00:00 to 24:00")
+    return text
+
+
+def _event_kind(text: str) -> str:
+    """A kind of event that endpoints are told of."""
+    if text != "*" and text not in EVENT_KINDS:
+        near = meant(text, EVENT_KINDS)
+        hint = f"do you mean {near}?" if near else f"write * or of {', '.join(EVENT_KINDS)}"
+        raise ValueError(f"is no kind of event; {hint}")
+    return text
+
+
+# Kinds of events that endpoints are told of; * is all of them.
+EVENT_KINDS = (
+    *("run.started", "run.paused", "run.resumed", "run.finished", "lane.halted"),
+    *("report.frozen", "deadline.at_risk", "directive.due", "audit.head"),
+)
+DatabaseUrl = Annotated[str, AfterValidator(database_url)]
+DayTime = Annotated[str, AfterValidator(_day_time)]
+EventKind = Annotated[str, AfterValidator(_event_kind)]
 Host = Annotated[str, AfterValidator(_host)]
 Address = Annotated[
     str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)

@@ -14,6 +14,7 @@ from app.api import Config, Db, Routes, Who
 from app.auth import Key, keys, people
 from app.auth.passwords import hash_password
 from app.auth.people import Person
+from app.batches.carriers import check_own
 from app.http.acts import Acts, shows_secret, unkeyed
 from app.http.versions import keys_version, people_version
 
@@ -36,6 +37,7 @@ def list_users(db: Db, who: Who, response: Response) -> list[Person]:
 @unkeyed
 def add_user(body: PersonBody, db: Db, settings: Config, who: Who, response: Response) -> Person:
     """Let a person in from now on."""
+    check_own(settings, body.carrier)
     wanted = NewPerson(body.name, body.role, body.carrier)
     response.headers["Location"] = "/v1/users"
     hashed = hash_password(body.password.get_secret_value(), body.name, settings.password_words)
@@ -73,8 +75,9 @@ def _rotated(given: dict[str, Any]) -> str:
 
 @router.post("/keys", status_code=201)
 @shows_secret(_made)
-def add_key(body: KeyBody, db: Db, who: Who, response: Response) -> ShownKey:
+def add_key(body: KeyBody, db: Db, settings: Config, who: Who, response: Response) -> ShownKey:
     """Make a key. Its secret is shown this once, and stored as a hash."""
+    check_own(settings, body.carrier)
     wanted = NewKey(body.name, body.role, body.carrier, body.expires_at)
     response.headers["Location"] = "/v1/keys"
     return ShownKey(name=body.name, key=db.write(acts.add_key, wanted, who.name))

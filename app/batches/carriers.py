@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from app.config import Settings
 from app.errors import Invalid
+from app.nearest import meant
 from app.phone import HOLDERS
+
+
+def check_own(settings: Settings, carrier: str | None) -> None:
+    """Invalid for an account of a carrier that there is not; most accounts have none."""
+    if carrier is not None:
+        check_carrier(settings, carrier)
 
 
 def check_carrier(settings: Settings, carrier: str) -> str:
@@ -12,6 +19,9 @@ def check_carrier(settings: Settings, carrier: str) -> str:
     known = HOLDERS | {link.carrier for link in settings.links.values()}
     if carrier in known:
         return carrier
-    raise Invalid(
-        f"There is no carrier “{carrier[:40]}”. Name one of {', '.join(sorted(known))}.", field="carrier"
-    )
+    near, names = meant(carrier, known), ", ".join(sorted(known))
+    if near:
+        raise Invalid(
+            f"There is no carrier “{carrier[:40]}”; do you mean {near}? Name one of {names}.", field="carrier"
+        )
+    raise Invalid(f"There is no carrier “{carrier[:40]}”. Name one of {names}.", field="carrier")

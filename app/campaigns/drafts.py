@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app import clock, hours
+from app import clock
 from app.campaigns import texts
 from app.errors import Invalid
 from carriers import text as sms
@@ -117,7 +117,7 @@ def _check_window(start: datetime | None, end: datetime | None) -> None:
 
 def _check_day(day: DayHours, default: DayHours, purpose: str) -> None:
     for name, time in (("day_starts", day.starts), ("day_ends", day.ends)):
-        if not hours.is_time(time):
+        if not clock.is_time(time):
             raise Invalid(f"{name} is a time of the day as HH:MM, 00:00 to 24:00.", field=name)
     if day.ends <= day.starts:
         raise Invalid("The day's sending hours end before they start; 00:00 to 24:00 is the whole day.")

@@ -37,7 +37,7 @@ class _Row:
 @app.command("list")
 def list_(directive_id: Number, as_json: Json = False) -> None:
     """Show who has reported and who is late."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(addressees.standings, directive_id, clock.now_ms())
     rows = [_row(each) for each in found]
     listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)

@@ -37,7 +37,7 @@ def verify(
     Compares with the heads that Loa keeps in audit_head_file by itself, and with --head with one of yours:
     so it shows that nothing was cut off the end.
     """
-    with open_db() as (db, settings):
+    with open_db(looks=True) as (db, settings):
         found = db.read(audit.verify, audit.kept(settings))
         found = found if found.fault or head is None else _against(db, found, head)
     if as_json or found.fault is None:
@@ -84,7 +84,7 @@ def algorithm(
     name: Annotated[str, typer.Argument(help=f"One of {', '.join(ALGORITHMS)}; none goes back.")],
 ) -> None:
     """Let the chain and new approvals go by another hash algorithm from now on; old ones still hold."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         db.write(audit.go_over, whoami(), name)
     typer.echo(f"From the act that says so on, the chain goes by {name}.")
 
@@ -104,7 +104,7 @@ def export(
     after: Annotated[int, typer.Option(parser=whole, help="Only acts after this number.")] = 0,
 ) -> None:
     """Print every act as a line of JSON, the oldest first."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         for act in _all(db, after):
             typer.echo(to_json(act).decode())
 

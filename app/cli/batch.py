@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from pydantic_core import to_json
 
 from app.batches import queries
-from app.batches.carriers import check_carrier
+from app.batches.carriers import check_own
 from app.batches.export import bad_lines_csv
 from app.batches.importer import import_batch, register
 from app.batches.job import Counts
@@ -37,9 +38,9 @@ def import_(
     if common.server is not None:
         _send(file, carrier, name, as_json)
         return
-    with open_db() as (db, settings):
-        check_carrier(settings, carrier)
-        known = db.write(register, carrier, as_file(file, name), whoami())
+    given = as_file(file, name)
+    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
+        known = db.write(register, carrier, given, whoami())
         with bar(file.stat().st_size, quiet=as_json) as show:
 
             def tell(counts: Counts) -> None:
@@ -93,7 +94,7 @@ def bad_lines(
     out: Annotated[Path | None, typer.Option(help="Write CSV for Excel there.")] = None,
 ) -> None:
     """Show the lines that gave no subscriber, and why."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         batch = db.read(queries.get, batch_id)
         lines = queries.all_bad_lines(db.read, batch_id)
         if out:

@@ -48,7 +48,7 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
         day_starts=day_starts,
         day_ends=day_ends,
     )
-    with open_db() as (db, settings):
+    with open_db(founds=True) as (db, settings):
         default = DayHours(settings.day_starts, settings.day_ends)
         typer.echo(f"Campaign {db.write(lifecycle.create, draft, default, whoami())}")
 

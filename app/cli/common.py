@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, make_url
 
 from app import config, schema
 from app.auth.vault import signing_keys
 from app.config import Settings
 from app.db import Database
-from app.errors import Invalid
+from app.errors import Invalid, NotFound
 from app.heads import keep
 from app.ledger.choose import ledger_for
 
@@ -31,22 +32,41 @@ def adopt(connection: Connection) -> None:
 
 
 @contextmanager
-def open_db() -> Iterator[tuple[Database, Settings]]:
+def open_db(
+    *, looks: bool = False, founds: bool = False, check: Callable[[Settings], object] = lambda _: None
+) -> Iterator[tuple[Database, Settings]]:
     """The database of the settings; a SQLite file is migrated at once, PostgreSQL must have been.
 
-    Invalid where the command was meant for a server: this one works on the database alone.
+    looks: the command changes nothing, so it migrates nothing either: it may have been pointed at a backup.
+    founds: it may be the first of all, and makes the SQLite file where there is none; any other one has been
+    pointed at a wrong folder then. check: is asked before anything is made or opened. Invalid where the
+    command was meant for a server: this one works on the database alone.
     """
     if server is not None:
         raise Invalid(
             "This command works on the database itself; run it on the server's host, without --server."
         )
     settings = config.load()
+    check(settings)
+    if not founds:
+        _require_ledger(settings)
     db = Database(settings.url, keys=signing_keys(settings), on_head=partial(keep, settings.audit_heads))
     try:
-        if db.sqlite:
+        if db.sqlite and not looks:
             schema.upgrade(db, adopt)
         else:
             schema.require(db)
         yield db, settings
     finally:
         db.close()
+
+
+def _require_ledger(settings: Settings) -> None:
+    """NotFound where there is no SQLite file."""
+    url = make_url(settings.url)
+    file = Path(url.database or "")
+    if url.get_backend_name() == "sqlite" and not file.exists():
+        raise NotFound(
+            f"There is no ledger in the folder {file.parent}: set LOA_DATA or LOA_CONFIG to where it is. The "
+            "first command that writes makes one, such as `loa batch import` or `loa key add`."
+        )

@@ -30,7 +30,7 @@ class _Area:
 @app.command()
 def rounds(campaign_id: Number, as_json: Json = False) -> None:
     """Show the campaigns with the same text under the same directive, one after the other."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(history.rounds, campaign_id)
     if as_json:
         say(found, as_json)
@@ -43,7 +43,7 @@ def rounds(campaign_id: Number, as_json: Json = False) -> None:
 @app.command()
 def carriers(campaign_id: Number, as_json: Json = False) -> None:
     """Show the carriers of a campaign against each other and the norm."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(history.carriers, campaign_id)
     if as_json:
         say(found, as_json)
@@ -61,7 +61,7 @@ def areas(
     as_json: Json = False,
 ) -> None:
     """Show sent and received by area: what was measured, and what was stated or entered by hand."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         if beside is None:
             own = db.read(history.areas_of, campaign_id)
             rows = [_Area(row.code or "", row.name, *_said(row.figures)) for row in own]

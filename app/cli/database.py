@@ -18,6 +18,7 @@ from app.dispatch import restored as dispatch
 from app.errors import Invalid
 from app.ledger.backup import back_up
 from app.ledger.transfer import copy_ledger
+from app.values import database_url
 
 app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
 
@@ -38,6 +39,10 @@ def copy(
     The SQLite file is left as it is. A URL with a password is better given in LOA_COPY_TO than on the
     command line, where other users of the host can read it.
     """
+    try:
+        database_url(to)
+    except ValueError as error:
+        raise Invalid(f"--to {error}.") from None
     with open_db() as (source, _):
         target = Database(normal_url(to))
         try:

@@ -36,7 +36,7 @@ def create(
         report_deadline=instant("report-deadline", report_deadline),
         addressees=tuple(to or ()),
     )
-    with open_db() as (db, _):
+    with open_db(founds=True) as (db, _):
         typer.echo(f"Directive {db.write(directives.create, letter, whoami())}")
 
 
@@ -50,7 +50,7 @@ def _day(value: str) -> date:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the letters."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(directives.page, 0, 1000)
     listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
 
@@ -58,14 +58,14 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def show(directive_id: Number, as_json: Json = False) -> None:
     """Show one letter."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         say(db.read(directives.get, directive_id), as_json)
 
 
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
     """Say how a letter stands: time left, every run against the deadline, what is missing from whom."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(status_of, directive_id, clock.now())
     if as_json:
         say(found, as_json)
@@ -89,6 +89,6 @@ def replay(
 @app.command()
 def notices(as_json: Json = False) -> None:
     """Show the reminders: sent, waiting, or failed with the reason."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(outbox.page, 0, 1000)
     listing(found, ("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"), as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from app.batches.carriers import check_carrier
+from app.batches.carriers import check_own
 from app.batches.reader import open_rows
 from app.cli.common import open_db
 from app.cli.person import decider
@@ -69,7 +70,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show the list, numbers masked."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(do_not_send.page, after, limit, carrier)
     listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)
 
@@ -82,11 +83,11 @@ def _typed() -> list[str]:
 def _carry_out(
     order: Order, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
 ) -> None:
-    with open_db() as (db, settings):
+    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
         who = db.read(decider, "add_do_not_send")
         if who.carrier not in (None, carrier):
             raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
-        done = _in_parts(db, order, check_carrier(settings, carrier), numbers, who.name)
+        done = _in_parts(db, order, carrier, numbers, who.name)
     if places:
         refused = [Refused(places[each.place - 1], each.why) for each in done.refused]
         done = Changed(done.changed, done.unchanged, refused)

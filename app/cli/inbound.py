@@ -44,7 +44,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show them in the order in which they were kept, numbers masked."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(queries.page, after, limit, carrier)
     columns = tuple(_Line.__dataclass_fields__)
     listing(found if as_json else [_line(each) for each in found], columns, as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from app import auth, clock
 from app.access import acts
 from app.access.acts import NewKey
 from app.auth.roles import Role
+from app.batches.carriers import check_own
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
 from app.errors import Invalid
@@ -32,7 +34,7 @@ def add(
 ) -> None:
     """Make a key and print it, this once."""
     until = None if expires is None else clock.now() + span("expires", expires)
-    with open_db() as (db, _):
+    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
         typer.echo(db.write(acts.add_key, NewKey(name, role, carrier, until), whoami()))
 
 
@@ -57,7 +59,7 @@ def span(option: str, value: str) -> timedelta:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the keys, without their secrets."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(auth.list_keys)
     listing(found, _COLUMNS, as_json)
 

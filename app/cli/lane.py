@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link."
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the lanes, how their links stand, and why a halted one does."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         rows = db.read(link_health.with_facts)
     columns = ("id", "name", "carrier", "state", "segments_per_second", "code", "reason")
     listing(

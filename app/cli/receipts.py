@@ -59,7 +59,7 @@ def import_(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the result files."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(queries.page, 0, 1000)
     listing(found, _COLUMNS, as_json)
 
@@ -71,7 +71,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the reconciliation of a file with the ledger."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         file = db.read(queries.get, file_id)
     if out:
         with out.open("w", encoding="utf-8", newline="") as target:
@@ -88,7 +88,7 @@ def lines(
     whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
 ) -> None:
     """Write the lines of a file and the messages that it has no line for, with what became of them."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         db.read(queries.get, file_id)
         if whole_numbers:
             n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt file {file_id}"

@@ -31,12 +31,12 @@ def choose(server: str | None) -> None:
     common.server = server
 
 
-def asked(there: Callable[[Client], T], here: Callable[[Database], T]) -> T:
+def asked(there: Callable[[Client], T], here: Callable[[Database], T], *, looks: bool = True) -> T:
     """What the server says that --server names, or else the database of the settings."""
     if common.server is not None:
         with client(common.server) as api:
             return there(api)
-    with open_db() as (db, _):
+    with open_db(looks=looks) as (db, _):
         return here(db)
 
 

@@ -113,7 +113,7 @@ def _write(file: Path, content: bytes) -> None:
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
     """Signs that receipts of the run were made up. Status 1 where there are any; none is proof."""
-    with open_db() as (db, settings):
+    with open_db(looks=True) as (db, settings):
         found = db.read(doubting.doubts, run_id, settings.switched_off)
     if found or as_json:
         say(found, as_json)
@@ -172,7 +172,7 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """What was frozen, oldest first."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         subject = _subject(run_id, directive_id) if run_id or directive_id else None
         found = db.read(frozen.page, after, limit, None, subject)
     if as_json:
@@ -185,7 +185,7 @@ def list_(
 @app.command()
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
     """Write the files of a frozen report as they were; their hashes are checked first."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         _save(db, db.read(frozen.get, report_id), folder)
 
 
@@ -194,7 +194,7 @@ def verify(
     report_id: Annotated[int | None, typer.Argument(parser=whole, help="all of them, if not given")] = None,
 ) -> None:
     """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         wanted = [db.read(frozen.get, report_id)] if report_id else db.read(frozen.page, 0, 10**6, None)
         proofs = [rebuild.prove(db, report) for report in wanted]
     for note in (proof.note for proof in proofs if proof.note):

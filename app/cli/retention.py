@@ -36,7 +36,7 @@ class _Shown:
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show what is kept until when, or why, and which certificates there are."""
-    with open_db() as (db, settings):
+    with open_db(looks=True) as (db, settings):
         found = db.read(_everything, _terms(settings))
     listing(found, ("kind", "id", "name", "due_at", "said"), as_json)
 
@@ -61,7 +61,7 @@ def certificate(
     as_json: Json = False,
 ) -> None:
     """Print a certificate; exit status 1 where it was altered."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(certificates.get, number)
     say(found, True) if as_json else typer.echo(certificates.text(found))
     if not found.intact:

@@ -88,6 +88,7 @@ def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
     state = asked(
         lambda api: api.order(verb, run_id, moment).state,
         lambda db: runs.order(db, verb, run_id, whoami(), moment),
+        looks=False,
     )
     typer.echo(f"Run {run_id} is {state}.")
 
@@ -125,5 +126,5 @@ def show(run_id: Number, as_json: Json = False) -> None:
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
     """Say how long the run takes, when it is done, and what stands in the way."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         say(db.read(forecast_run, run_id, clock.now()), as_json)

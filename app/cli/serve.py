@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,10 +19,11 @@ from app.auth.vault import signing_keys
 from app.cli.common import adopt
 from app.config import Settings
 from app.db import Database, connect_patiently
-from app.errors import SetupError
+from app.errors import Invalid, SetupError
 from app.faults import Faults, Supervisor
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
+from app.nearest import meant
 from app.receipts.inbox import Inbox
 from app.worker import Worker
 from app.worker import faults as worker_faults
@@ -50,7 +51,18 @@ def worker(
     carrier: Annotated[str | None, typer.Option(help="Only this carrier's links.")] = None,
 ) -> None:
     """Run lanes, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
+    if carrier is not None:
+        _require_links(config.load(), carrier)
     run(lambda settings, db: _lanes(settings, db, carrier), apart="worker")
+
+
+def _require_links(settings: Settings, carrier: str) -> None:
+    """Invalid for a carrier without a link: the worker would stand there and send nothing."""
+    linked = sorted({link.carrier for link in settings.links.values()})
+    if carrier not in linked:
+        near = meant(carrier, linked)
+        remedy = f"do you mean {near}?" if near else f"links go to {', '.join(linked) or 'nobody'}."
+        raise Invalid(f"No link goes to a carrier “{carrier[:40]}”; {remedy}", field="carrier")
 
 
 def migrate() -> None:
@@ -87,12 +99,11 @@ Main = Callable[[Settings, Database], Coroutine[Any, Any, None]]
 
 def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Database) -> None:
     """Run one of them with the settings and the database that they name, until it is told to stop."""
-    settings = config.load()
+    settings = _settings()
     logs.configure(settings)
     interpreter.raise_descriptors()
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
-    _refuse_faults(settings)
     db = make(settings.url, keys=signing_keys(settings), on_head=partial(heads.say, settings.audit_heads))
     try:
         connect_patiently(db, _PATIENCE_S)
@@ -105,13 +116,26 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
         db.close()
 
 
-def _refuse_faults(settings: Settings) -> None:
-    """SetupError that names all that is wrong with links and lines, before anything is served or sent."""
-    found = dict.fromkeys([*worker_faults(settings), *webhooks.faults(settings), *lines.faults(settings)])
+def _settings() -> Settings:
+    """The settings; SetupError that names all that is wrong, before anything is served or sent."""
+    try:
+        settings = config.load()
+    except config.WrongSettings as error:
+        rest = error.rest
+        raise config.WrongSettings([*error.lines, *(_faults(rest) if rest else ())]) from None
+    found = list(dict.fromkeys(_faults(settings)))
     if len(found) == 1:
-        raise SetupError(next(iter(found)))
+        raise SetupError(found[0])
     if found:
-        raise SetupError("The settings are wrong:\n" + "\n".join(f"- {sentence}" for sentence in found))
+        raise config.WrongSettings(found)
+    return settings
+
+
+def _faults(settings: Settings) -> Iterator[str]:
+    """What is wrong with links and lines."""
+    yield from worker_faults(settings)
+    yield from webhooks.faults(settings)
+    yield from lines.faults(settings)
 
 
 def _on_signals(told: Callable[[], None]) -> None:
@@ -157,7 +181,13 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
         certificate, key = (
             str(each) if each else None for each in (settings.tls_certificate, settings.tls_key)
         )
-        start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
+        try:
+            start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
+        except OSError as error:
+            raise SetupError(
+                f"Metrics can't be served at {settings.host}:{settings.metrics_port} ({error.strerror}): "
+                "give each worker of a host a metrics_port of its own, or 0."
+            ) from None
     _on_signals(sender.stop)
     interpreter.settle()
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())

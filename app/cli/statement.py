@@ -40,7 +40,7 @@ app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured."
 @app.command("form")
 def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
     """Write the workbook in which a carrier states its figures."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         from app.reports.intake import form  # no other command waits for what makes workbooks
 
         content = form.build(db.read(form.head, run_id))
@@ -66,7 +66,7 @@ def add(
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show every version of what was stated on a run."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(_versions, run_id)
     if as_json:
         say(found, as_json)

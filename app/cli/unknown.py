@@ -36,7 +36,7 @@ class _Shown:
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         rows = db.read(unknown.listed, run_id)
     shown = [_shown(row) for row in rows]
     listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from app.access.acts import NewPerson
 from app.auth import people
 from app.auth.roles import Role
 from app.auth.vault import NO_KEY, vault_of
+from app.batches.carriers import check_own
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
 from app.errors import Invalid
@@ -31,7 +33,7 @@ def add(
 ) -> None:
     """Let a person in from now on; the first one too."""
     wanted = NewPerson(name, role, carrier)
-    with open_db() as (db, settings):
+    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
         db.write(acts.add_person, wanted, _new_password(), whoami(), settings.password_words)
     typer.echo(f"{name} may sign in, as {role}.")
     if settings.secret_key is None and role in settings.factor_roles:
@@ -41,7 +43,7 @@ def add(
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show everybody who may sign in, or might once."""
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         found = db.read(people.everybody)
     listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
 

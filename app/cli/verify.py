@@ -32,7 +32,7 @@ def verify(
     With --repair, tallies that differ are put right from the rows while sending goes on, each batch an act in
     the audit; keep the output of `loa verify` and a backup before.
     """
-    with open_db() as (db, _):
+    with open_db(looks=True) as (db, _):
         ledger = ledger_for(db)
         repaired = repair(db, ledger, whoami(), campaign, _say) if mend else []
         verdict = examine(db, ledger, campaign)

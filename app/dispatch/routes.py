@@ -145,7 +145,9 @@ def write_off_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -
 
 
 def _chosen(body: Lines) -> list[tuple[int, int]]:
-    """An empty choice is a mistake, not everything."""
+    """An empty choice is a mistake, not everything; a choice of both could make copies."""
+    if body.lines and body.all:
+        raise Invalid("Say either `lines` or `all`, not both: `all` means more than these.", field="all")
     if not body.lines and not body.all:
         raise Invalid("Name the deliveries as [batch, line] pairs, or say `all`: true.", field="lines")
     return [] if body.all else body.lines

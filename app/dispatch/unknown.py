@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tup
 from app import audit, clock, erasure
 from app.db import Database
 from app.dispatch.runs import move
-from app.errors import AppError, Conflict, no_such
+from app.errors import AppError, Conflict, Invalid, no_such
 from app.ledger.contract import Key, Ledger
 from app.models import runs, unknowns
 from app.states import RunState
@@ -120,9 +120,23 @@ def _in_slices(db: Database, ledger: Ledger, order: Order, step: _Step, say: Pro
 def _begin(connection: Connection, ledger: Ledger, order: Order) -> tuple[int, int]:
     """The time on the shared clock, and how many deliveries the order is about."""
     run = find_run(connection, order.run_id)
+    if order.lines:
+        _require_some(connection, order)
     listed = select(func.count()).select_from(unknowns)
     total = len(order.lines) or connection.execute(_of_run(listed, run, ordered=False)).scalar_one()
     return ledger.now_ms(connection), total
+
+
+def _require_some(connection: Connection, order: Order) -> None:
+    """Invalid where none of the named deliveries is on the list: the order would move nothing."""
+    lines = sorted(set(order.lines))
+    if not any(_among(connection, order, lines[at : at + SLICE]) for at in range(0, len(lines), SLICE)):
+        named = ", ".join(f"{batch}:{seq}" for batch, seq in lines[:5])
+        raise Invalid(
+            f"Nothing of {named} is unknown in run {order.run_id}: it is settled, or not there. GET"
+            f" /v1/runs/{order.run_id}/unknown and `loa unknown list {order.run_id}` show what is.",
+            field="lines",
+        )
 
 
 def _slices(db: Database, order: Order, given_at: int) -> Iterator[Sequence[Key]]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, clock, config, lines, links, schema, webhooks, worker
+from app import audit, clock, lines, links, schema, sources, webhooks, worker
 from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.config import LinkSettings, Settings
@@ -284,7 +284,7 @@ def _rows(connection: Connection) -> list[Symptom]:
 
 async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
     """Everything, and these links over the network: nothing is sent."""
-    found = [*settings_file(Path(config.file())), *wiring(settings), *connections(settings)]
+    found = [*settings_file(Path(sources.file())), *wiring(settings), *connections(settings)]
     found += [*disk(settings), *ledger(settings)]
     looked = await check(links)
     return found + [Symptom(f"link {each.link}", each.good, each.what) for each in looked]

@@ -85,8 +85,11 @@ class Delimited:
         found = [cells[at :: width + 1] if 0 <= at < width else blank for at in places]
         numbers: Sequence[int] = range(block.first, block.first + count)
         if "" in found[0] or any(map(str.isspace, found[0])):
-            rows = (cells[at : at + width] for at in range(0, len(cells), width + 1))
-            filled = [any(map(str.strip, row)) for row in rows]
+            filled = [
+                bool(cell.strip())
+                or any(map(str.strip, cells[row * (width + 1) : (row + 1) * (width + 1) - 1]))
+                for row, cell in enumerate(found[0])
+            ]
             numbers = list(compress(numbers, filled))
             found = [list(compress(column, filled)) for column in found]
         return Block(numbers, tuple(found))

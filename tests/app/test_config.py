@@ -25,6 +25,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("LOA_DATABASE_URL", "LOA_DATA", "LOA_SECRETS_DIR"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "loa.toml"
+    path.touch()
     monkeypatch.setenv("LOA_CONFIG", str(path))
     return path
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app import hours
+from app import clock
 from app.clock import VIETNAM
 from app.hours import Window, finish, next_change, open_at
 
@@ -98,7 +98,7 @@ def test_a_finish_beyond_the_calendar_is_none() -> None:
     [("00:00", True), ("24:00", True), ("23:59", True), ("24:01", False), ("7:00", False), ("07:60", False)],
 )
 def test_a_time_of_the_day_is_two_digits_and_two_digits(time: str, valid: bool) -> None:
-    assert hours.is_time(time) is valid
+    assert clock.is_time(time) is valid
 
 
 def test_the_table_s_milliseconds_make_a_window() -> None:

@@ -138,7 +138,7 @@ def test_no_service_starts_and_everything_is_said_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LOA_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("LOA_CONFIG", str(tmp_path / "none.toml"))
+    monkeypatch.setenv("LOA_CONFIG", "")
     monkeypatch.setenv("LOA_HOST", "0.0.0.0")
     monkeypatch.setenv("LOA_LOG_TO", "tcp://192.0.2.7:601")
     with pytest.raises(SetupError) as refused:

@@ -94,7 +94,9 @@ class Home:
     def _environment(self) -> dict[str, str]:
         left_out = "LOA_" if self.measured else ("LOA_", "COVERAGE_")
         own = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
-        own |= {"LOA_CONFIG": str(self.folder / "loa.toml"), "LOA_DATA": str(self.folder)}
+        settings = self.folder / "loa.toml"
+        settings.touch()  # a file that is named has to be there
+        own |= {"LOA_CONFIG": str(settings), "LOA_DATA": str(self.folder)}
         own |= {"LOA_PORT": str(self.port)}
         return own if self.sqlite else own | {"LOA_DATABASE_URL": self.url}
 

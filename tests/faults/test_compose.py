@@ -38,7 +38,7 @@ def test_the_services_start_by_these_settings(monkeypatch: pytest.MonkeyPatch) -
     for name, value in own.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("LOA_SECRETS_DIR")
-    monkeypatch.setenv("LOA_CONFIG", "none")
+    monkeypatch.setenv("LOA_CONFIG", "")
     settings = Settings(database_url="postgresql://loa:x@postgres:5432/loa")
     assert list(faults(settings)) == []
     (network,) = found["networks"]["default"]["ipam"]["config"]  # type: ignore[index]

@@ -149,7 +149,7 @@ def _forms(fields: Filled) -> tuple[str, str] | None:
 def _window(fields: Filled, settings: Settings) -> hours.Window:
     """The window as far as it can be read: who is still writing has not filled in everything."""
     starts, ends = fields.get("day_starts"), fields.get("day_ends")
-    if not (hours.is_time(starts) and hours.is_time(ends) and starts < ends):
+    if not (clock.is_time(starts) and clock.is_time(ends) and starts < ends):
         starts, ends = settings.day_starts, settings.day_ends
     start, end = (_moment(fields, name) for name in ("window_start", "window_end"))
     return hours.Window.of(start, end if start is None or end is None or start < end else None, starts, ends)

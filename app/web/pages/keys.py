@@ -11,6 +11,7 @@ from app.access import acts
 from app.access.acts import NewKey
 from app.api import Routes
 from app.auth import keys
+from app.batches.carriers import check_own
 from app.errors import Conflict, Invalid
 from app.web import listed
 from app.web.forms import read_fields
@@ -36,6 +37,7 @@ def page_do_add_key(visit: Visit, fields: Fields) -> Response:
         name = name_of(fields)
         expires = read_fields.moment(fields, "expires_at")
         wanted = NewKey(name, role_of(fields), carrier_of(fields), expires)
+        check_own(visit.settings, wanted.carrier)
         secret = visit.db.write(acts.add_key, wanted, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields))

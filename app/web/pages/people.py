@@ -13,6 +13,7 @@ from app.api import Routes
 from app.auth import people
 from app.auth.passwords import hash_password
 from app.auth.roles import Role
+from app.batches.carriers import check_own
 from app.errors import Conflict, Invalid
 from app.web import listed
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
@@ -37,6 +38,7 @@ def page_do_add_user(visit: Visit, fields: Fields) -> Response:
     try:
         name = name_of(fields)
         wanted = NewPerson(name, role_of(fields), carrier_of(fields))
+        check_own(visit.settings, wanted.carrier)
         hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
         visit.db.write(acts.add_hashed, wanted, hashed, visit.who.name)
     except (Conflict, Invalid) as error:

@@ -177,7 +177,7 @@ async def test_links_are_looked_at_over_the_network(tmp_path: Path) -> None:
 
 def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOA_DATA", str(tmp_path))
-    monkeypatch.setenv("LOA_CONFIG", str(tmp_path / "loa.toml"))
+    monkeypatch.setenv("LOA_CONFIG", "")
     result = CliRunner().invoke(commands, ["doctor", "--offline"])
     assert result.exit_code == 1
     assert "BAD   links: No link is configured" in result.output

@@ -45,7 +45,8 @@ class Shell:
     """Runs commands over one database, with lines on stdin."""
 
     def __init__(self, url: str, folder: Path) -> None:
-        self.env = {"LOA_DATABASE_URL": url, "LOA_DATA": str(folder), "LOA_CONFIG": str(folder / "none.toml")}
+        (folder / "loa.toml").touch()
+        self.env = {"LOA_DATABASE_URL": url, "LOA_DATA": str(folder), "LOA_CONFIG": str(folder / "loa.toml")}
 
     def __call__(self, app: Typer, *words: str, stdin: str = "") -> str:
         result = CliRunner().invoke(app, list(words), env=self.env, input=stdin)

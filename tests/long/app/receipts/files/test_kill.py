@@ -136,7 +136,7 @@ def test_a_killed_process_leaves_nothing_that_the_next_does_not_mend(
         carrier,
         "--json",
     ]
-    surroundings = {**os.environ, "LOA_DATA": str(tmp_path), "LOA_CONFIG": str(tmp_path / "none.toml")}
+    surroundings = {**os.environ, "LOA_DATA": str(tmp_path), "LOA_CONFIG": ""}
     if not db.sqlite:
         surroundings["LOA_DATABASE_URL"] = database_url
     child = subprocess.Popen(command, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

@@ -1,0 +1,128 @@
+"""Where settings are read: loa.toml, variables and secret files; what is in them that is no setting."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+
+from app.errors import SetupError
+from app.nearest import meant
+
+_PREFIX = "LOA_"
+# Variables that are no settings: what commands ask for, and what tests and rehearsals of a clone read.
+_COMMANDS = ("CONFIG", "SECRETS_DIR", "SERVER", "KEY", "KEY_FILE", "COPY_TO")
+_REHEARSED = re.compile(r"LOA_(TEST|FUZZ|KILL|KILLS|BUDGET|AWAY|SOAK|DRILL|GUIDE)(_.*)?")
+_SHOULD = re.compile(r"^(Input|String|Value|Tuple|List|Dictionary|Set|Number) should ")
+_PATTERNS = {
+    r"^[a-z0-9][a-z0-9_-]{0,39}$": "must be 1 to 40 small letters, digits, - and _, as in viettel-1",
+    r"^[A-Za-z0-9-]{1,80}$": "must be a header's name: letters, digits and -",
+    r"^https?://[^\s@]+$": "must be an address such as https://example.vn/loa, without a login",
+    r"^https?://[A-Za-z0-9.:-]{1,253}$": "must be an origin such as https://example.vn, without a path",
+    r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$": "must be an e-mail address such as loa@example.vn",
+    r"^[^:\s]{1,80}$": "must be 1 to 80 characters without a colon or blanks",
+}
+_KINDS = {
+    "missing": "is missing: write it in",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be text, in quotation marks",
+    "tuple_type": 'must be a list, such as ["a", "b"], as a variable a,b',
+    "dict_type": "must be a table, as loa.example.toml shows it",
+    "model_type": "must be a table, as loa.example.toml shows it",
+    "model_attributes_type": "must be a table, as loa.example.toml shows it",
+}
+
+
+class Variables(EnvSettingsSource):
+    """LOA_...; a list may be written with commas, and what can't be read is refused with everything else."""
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        """JSON, or a list with commas; else the text as it is, which no table or list is."""
+        try:
+            found = super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            found = value
+        if "tuple[" in str(field.annotation).lower() and not isinstance(found, list | dict):
+            return [part.strip() for part in str(value).split(",") if part.strip()]
+        return found
+
+
+class File(TomlConfigSettingsSource):
+    """loa.toml in UTF-8, with or without a mark at its beginning."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        try:
+            text = file_path.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object[: error.start].count(b"\n") + 1
+            raise SetupError(
+                f"The settings file {file_path} is not UTF-8 in line {line}; save it so."
+            ) from None
+        except OSError as error:
+            why = error.strerror or "for no reason that the system gives"
+            raise SetupError(f"The settings file {file_path} can't be read ({why}).") from None
+        try:
+            return tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SetupError(f"The settings file {file_path} is not TOML: {error}.") from None
+
+
+def file() -> str:
+    """The file of settings: LOA_CONFIG, or loa.toml here; none where LOA_CONFIG is empty."""
+    return os.environ.get("LOA_CONFIG", "loa.toml")
+
+
+def absent() -> Iterator[str]:
+    """What variables name that is not there: settings would be left out without a word."""
+    named = os.environ.get("LOA_CONFIG")
+    if named and not Path(named).exists():
+        yield f"LOA_CONFIG: there is no file {named}; write it, or unset LOA_CONFIG"
+    secrets = os.environ.get("LOA_SECRETS_DIR")
+    if secrets and not Path(secrets).is_dir():
+        yield f"LOA_SECRETS_DIR: there is no folder {secrets}; make it, or unset LOA_SECRETS_DIR"
+
+
+def strangers(settings: type[BaseSettings]) -> Iterator[str]:
+    """Variables and secret files that are meant for Loa and are no setting of it."""
+    fields = [f"{_PREFIX}{name.upper()}" for name in settings.model_fields]
+    known = [*fields, *(_PREFIX + name for name in _COMMANDS)]
+    for name in sorted(os.environ):
+        if name.upper().startswith(_PREFIX) and not _REHEARSED.fullmatch(name.upper()):
+            yield from _stranger(name, known, "the variable")
+    secrets = Path(os.environ.get("LOA_SECRETS_DIR") or "none")
+    for name in sorted(each.name for each in secrets.iterdir()) if secrets.is_dir() else ():
+        if name.upper().startswith(_PREFIX):
+            yield from _stranger(name, fields, "the secret file")
+
+
+def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
+    head = name.upper().partition("__")[0]
+    if head in known:
+        return
+    near = meant(head, known)
+    remedy = f"do you mean {near}?" if near else f"unset or rename {what}"
+    yield f"{name}: is no setting of Loa; {remedy}"
+
+
+def sentence(item: Mapping[str, Any], names: Iterable[str]) -> str:
+    """One finding of pydantic: the setting, what is wrong and the remedy, never the value.
+
+    names: what might have been meant where the setting is none.
+    """
+    place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
+    if item["type"] == "extra_forbidden":
+        near = meant(str(item["loc"][-1]), names)
+        return f"{place}: is no setting; " + (f"do you mean {near}?" if near else "take it out")
+    said = _KINDS.get(item["type"]) or _PATTERNS.get(item.get("ctx", {}).get("pattern", ""))
+    return f"{place}: {said or _SHOULD.sub('must ', item['msg'].removeprefix('Value error, '))}"
