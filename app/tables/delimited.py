@@ -85,9 +85,9 @@ class Delimited:
         found = [cells[at :: width + 1] if 0 <= at < width else blank for at in places]
         numbers: Sequence[int] = range(block.first, block.first + count)
         if "" in found[0] or any(map(str.isspace, found[0])):
+            step = width + 1
             filled = [
-                bool(cell.strip())
-                or any(map(str.strip, cells[row * (width + 1) : (row + 1) * (width + 1) - 1]))
+                bool(cell.strip()) or any(map(str.strip, cells[row * step : row * step + width]))
                 for row, cell in enumerate(found[0])
             ]
             numbers = list(compress(numbers, filled))

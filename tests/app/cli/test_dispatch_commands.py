@@ -72,6 +72,12 @@ def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -
         shell(unknown.app, "resend", "1", *words)
 
 
+@pytest.mark.parametrize("order", ["resend", "write-off"])
+def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> None:
+    with pytest.raises(Invalid, match="Nothing of 4:4, 4:999999 is unknown in run 1"):
+        shell(unknown.app, order, "1", "--line", "4:999999", "--line", "4:4")
+
+
 @pytest.mark.parametrize("command", ["serve", "worker"])
 def test_sqlite_has_no_parts_that_run_apart(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

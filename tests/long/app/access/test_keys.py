@@ -147,4 +147,6 @@ def test_keys_over_http_from_the_first_secret_to_the_end(
     assert rotated["key"].split("_", 2)[2] not in str(listed)
     assert client.post("/v1/keys", json=wanted).status_code == 409
     assert client.post("/v1/keys", json=wanted | {"role": "boss"}).status_code == 422
+    strange = client.post("/v1/keys", json={"name": "desk", "role": "operator", "carrier": "viettle"})
+    assert (strange.status_code, "do you mean viettel?" in strange.text) == (422, True)
     assert client.post("/v1/keys/nobody/rotate").status_code == 404

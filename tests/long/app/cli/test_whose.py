@@ -59,7 +59,7 @@ def test_nothing_is_decided_in_a_user_namespace(tmp_path: Path) -> None:
 
 def test_no_other_account_may_open_what_a_command_writes(tmp_path: Path) -> None:
     own = {**os.environ, "LOA_DATA": str(tmp_path / "data"), "LOA_CONFIG": ""}
-    command = [sys.executable, "-m", "app.cli", "batch", "list"]
+    command = [sys.executable, "-m", "app.cli", "key", "add", "lan"]
     subprocess.run(command, env=own, check=True, capture_output=True, timeout=60, umask=0o022)
     made = [tmp_path / "data", *(tmp_path / "data").iterdir()]
     assert len(made) > 1

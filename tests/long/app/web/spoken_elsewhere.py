@@ -27,6 +27,7 @@ MODULES = {
     "app/logs.py": _START,
     "app/schema.py": _START,
     "app/serving.py": _START,
+    "app/sources.py": _START,
     "app/webhooks.py": _START,
     "app/receipts/asking.py": _START,
     "app/http/description.py": _API,
@@ -66,6 +67,10 @@ WORDS = {
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,
     "query_sm: {}": _DATA,
+    "do you mean {}?": _START,
+    "write * or of {}": _START,
+    "The folder {} can't be used for the ledger ({}): let this account write there, or choose another folder "
+    "with LOA_DATA.": _START,
     "key {}": _INSIDE,
     "address {}": _INSIDE,
     "page {}": _INSIDE,

@@ -1,0 +1,64 @@
+"""Looking migrates nothing and makes nothing; a schema of a newer program is said to be one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer import Typer
+
+from app import schema
+from app.cli import app as loa
+from app.cli import batch, key, run
+from app.db import Database
+from app.errors import NotFound, SetupError
+from tests.app.cli.test_campaign_commands import Shell
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Over a SQLite ledger that one command has made."""
+    found = Shell(f"sqlite:///{tmp_path / 'loa.sqlite3'}", tmp_path)
+    found(key.app, "add", "lan")
+    return found
+
+
+def stamp(shell: Shell, revision: str | None = None) -> str:
+    """The revision of the ledger, after it was set to another."""
+    db = Database(shell.env["LOA_DATABASE_URL"])
+    try:
+        if revision:
+            db.write(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = ?", (revision,)))
+        return db.read(schema.current) or ""
+    finally:
+        db.close()
+
+
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [(run.app, ["list"]), (batch.app, ["list"]), (key.app, ["list"]), (batch.app, ["bad-lines", "1"])],
+)
+def test_looking_at_an_older_ledger_leaves_it_as_it_is(shell: Shell, app: Typer, words: list[str]) -> None:
+    stamp(shell, "0001")
+    with pytest.raises(SetupError, match="has schema 0001, this program needs"):
+        shell(app, *words)
+    assert stamp(shell) == "0001"
+
+
+def test_looking_where_no_ledger_is_makes_none(tmp_path: Path) -> None:
+    shell = Shell(f"sqlite:///{tmp_path / 'far' / 'loa.sqlite3'}", tmp_path)
+    with pytest.raises(NotFound, match="There is no ledger in the folder"):
+        shell(run.app, "list")
+    assert not (tmp_path / "far").exists()
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["run", "list"], ["key", "add", "mai"]])
+def test_a_ledger_of_a_newer_program_is_not_touched(shell: Shell, words: list[str]) -> None:
+    stamp(shell, "9999")
+    with pytest.raises(SetupError, match="a newer Loa has migrated it"):
+        shell(loa, *words)
+    assert stamp(shell) == "9999"
+
+
+def test_who_looks_sees_a_ledger_of_this_program(shell: Shell) -> None:
+    assert "lan" in shell(key.app, "list")
