@@ -180,7 +180,8 @@ class Receipt(NamedTuple):
     reference: the carrier's id in the canonical form that its submit answers also have, None where it gives
     none (it is then matched by its phone, where that leaves no doubt); phone: 84 and nine digits where the
     receipt names one; done_at: aware, as the carrier states it; code: its own code, kept as it came; raw:
-    the receipt as text, for people.
+    the receipt as text, for people; sender: the sender ID that it names; by_id_only: a subscriber may have
+    written it, so nothing but an id that is ours shows that it is about ours.
     """
 
     reference: str | None
@@ -191,6 +192,8 @@ class Receipt(NamedTuple):
     code: str = ""
     done_at: datetime | None = None
     raw: str = ""
+    sender: str = ""
+    by_id_only: bool = False
 
 
 Acknowledge = Callable[[bool], None]  # True: committed. False: not taken, the carrier shall repeat it

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from app.clock import DAY_MS
 from app.ledger.contract import Applied, Arrival, Key, ResultKind, Turn
+from app.ledger.foreign import told_by_id
 from app.ledger.learning import Learning, Place
 from app.ledger.matching import Wanted
 from app.ledger.said import VALIDITY_MS, Said, said, storable
@@ -50,6 +51,16 @@ class _Past(NamedTuple):
 _NOTHING = _Past()
 
 
+class _Some(NamedTuple):
+    """The places of receipts that come late, and of those that only an id of ours makes ours."""
+
+    late: frozenset[int] = frozenset()
+    by_id: frozenset[int] = frozenset()
+
+
+_NONE = _Some()
+
+
 @dataclass(slots=True)
 class _Outcome:
     """What a pass over receipts found: journal rows, the deliveries they moved, and what is left over."""
@@ -71,9 +82,12 @@ class Receiving(Learning):
         now = moment.now
         told = [_today(said(arrival, now), moment) for arrival in arrivals]
         about = {nth: arrival.about for nth, arrival in enumerate(arrivals)}
-        outcome = self._settle(connection, told, moment, about)
+        by_id = told_by_id(connection, [arrival.receipt for arrival in arrivals])
+        outcome = self._settle(connection, told, moment, about, some=_Some(by_id=by_id))
         outcome.applied.quarantined = len(outcome.left)
-        rows = [(0, now + _FIRST_LOOK_MS, *told[index]) for index in outcome.left]
+        # Without its phone it is not taken for the receipt of an unknown message at a later look either.
+        kept = [told[nth]._replace(phone=None) if nth in by_id else told[nth] for nth in outcome.left]
+        rows = [(0, now + _FIRST_LOOK_MS, *one) for one in kept]
         if rows:
             self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
         return outcome.applied
@@ -101,7 +115,7 @@ class Receiving(Learning):
         """Apply what can be matched now; the rest waits longer each time."""
         told = [_today(Said(*row[2:]), moment) for row in waiting]
         late = frozenset(index for index, row in enumerate(waiting) if row[1] >= _LATE_TRIES)
-        outcome = self._settle(connection, told, moment, matched_at=moment.now, late=late)
+        outcome = self._settle(connection, told, moment, matched_at=moment.now, some=_Some(late))
         # One look must have failed before: an early receipt's submission may just be being recorded.
         by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
         learnt = self.learn(connection, [told[index] for index in by_phone], moment)
@@ -151,12 +165,13 @@ class Receiving(Learning):
         about: Mapping[int, Key | Place | None] | None = None,
         matched_at: int | None = None,
         *,
-        late: frozenset[int] = frozenset(),
+        some: _Some = _NONE,
     ) -> _Outcome:
         """Match, compute what the receipts make of their deliveries, and write it."""
         known = {nth: one for nth, one in (about or {}).items() if one is not None}
-        hits = self._by_reference(connection, told, moment, known, late)
-        hits |= self._otherwise(connection, told, known, [nth for nth in range(len(told)) if nth not in hits])
+        hits = self._by_reference(connection, told, moment, known, some.late)
+        left = [nth for nth in range(len(told)) if nth not in hits and nth not in some.by_id - known.keys()]
+        hits |= self._otherwise(connection, told, known, left)
         past = self._past(connection, told, hits)
         outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(told):

@@ -69,7 +69,6 @@ MAP_ERRORS = {
     "35": Reason.SYSTEM,  # dataMissing
     "36": Reason.SYSTEM,  # unexpectedDataValue
 }
-_RECEIPT_TLVS = {TAG_RECEIPTED_MESSAGE_ID, TAG_MESSAGE_STATE}
 GSM_NETWORK = 3  # first octet of network_error_code: the two that follow are a MAP error
 
 _KEY = r"(?:id|sub|dlvrd|submit ?date|done ?date|stat|err|text):"
@@ -83,6 +82,7 @@ _FIELD = re.compile(rf"(?i)(?<!\S)(id|done ?date|stat|err): ?((?!{_KEY})\S*)")
 _BEGINS = re.compile(r"(?i)\s*id: ?[^\s:]+\s")
 _BESIDES = re.compile(r"(?i)\s(?:sub|dlvrd|submit ?date|done ?date|err):")
 _QUOTED = re.compile(r"(?i)(?<!\S)text:")
+_ABROAD = re.compile(rb"\+?(?:00)?((?!84|0|1[89]00)\d{11,15})")
 _PHONE = re.compile(rb"\+?(?:00)?(84\d{9})|0(\d{9})")
 
 
@@ -98,14 +98,25 @@ class Fields(NamedTuple):
 def is_receipt(message: ShortMessage) -> bool:
     """Whether a deliver_sm is a receipt, and no message from a telephone.
 
-    By its esm_class, by a TLV that no subscriber can set, or, since some centres leave esm_class 0 and send
-    no TLV, by the whole form of appendix B. A subscriber can write that as well, but from the own number:
-    it would move a message to that number alone, and only by an id that the carrier gave and never tells.
+    By its esm_class, by an id in a TLV, which no subscriber can set, or, since some centres leave esm_class 0
+    and send no TLV, by the whole form of appendix B. A subscriber can write that as well, so it moves a
+    message only by an id that the carrier gave and never tells, and only one to that number.
     """
-    kind = message.esm_class & ESM_RECEIPT_MASK
-    if kind in (ESM_RECEIPT, ESM_NOTIFICATION) or not _RECEIPT_TLVS.isdisjoint(message.tlvs):
+    if _is_marked(message):
         return True
-    return not message.esm_class and _is_appendix_b(_text(message))
+    text = _text(message)
+    states_one = TAG_MESSAGE_STATE in message.tlvs and bool(read_fields(text).id)
+    return not message.esm_class and (states_one or _is_appendix_b(text))
+
+
+def _is_marked(message: ShortMessage) -> bool:
+    kind = message.esm_class & ESM_RECEIPT_MASK
+    return kind in (ESM_RECEIPT, ESM_NOTIFICATION) or bool(_given(message.tlvs))
+
+
+def _given(tlvs: Mapping[int, bytes]) -> str:
+    """The id in receipted_message_id; empty for none."""
+    return _printable(tlvs.get(TAG_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1")).strip()
 
 
 def _is_appendix_b(text: str) -> bool:
@@ -130,13 +141,14 @@ def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
         code=f"{stat}/{err}"[:CODE_LIMIT] if err else stat[:CODE_LIMIT],
         done_at=moment(fields.done, settings.receipt_zone),
         raw=_raw(text, message.tlvs),
+        sender=_sender(message.source, message.destination),
+        by_id_only=not _is_marked(message),
     )
 
 
 def written_ids(message: ShortMessage) -> tuple[str, ...]:
     """The ids in a receipt as the carrier wrote them, in the TLV and in the text."""
-    given = message.tlvs.get(TAG_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1").strip()
-    return tuple(each for each in (given, read_fields(_text(message)).id) if each)
+    return tuple(each for each in (_given(message.tlvs), read_fields(_text(message)).id) if each)
 
 
 def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | None:
@@ -265,11 +277,12 @@ def _reason(status: ReceiptStatus, found: Reason | None) -> Reason:
 def _reference(tlvs: Mapping[int, bytes], text_id: str, mode: str) -> str | None:
     """The id out of the TLV, else out of the text.
 
-    Where bases differ, some carriers put the answer's form into the TLV: then it agrees with the text's.
+    Where bases differ, some carriers put the answer's form into the TLV: then it agrees with the text's. An
+    id longer than any that we were given is cut, and is not ours: without one its phone would count.
     """
-    given = _printable(tlvs.get(TAG_RECEIPTED_MESSAGE_ID, b"").split(b"\0")[0].decode("latin-1")).strip()
-    if not given or len(given) > ID_LIMIT:
-        return canonical(text_id, mode, "receipt") if 0 < len(text_id) <= ID_LIMIT else None
+    given, text_id = _given(tlvs)[:ID_LIMIT], text_id[:ID_LIMIT]
+    if not given:
+        return canonical(text_id, mode, "receipt") or None
     as_answered = canonical(given, mode, "response")
     if text_id and as_answered == canonical(text_id, mode, "receipt"):
         return as_answered
@@ -282,7 +295,14 @@ def _phone(source: bytes, destination: bytes) -> str | None:
         match = _PHONE.fullmatch(address)
         if match is not None:
             return (match[1] or b"84" + match[2]).decode()
-    return None
+    abroad = _ABROAD.fullmatch(source)  # not nobody's: an id that is ours is another's here
+    return abroad[1].decode() if abroad else None
+
+
+def _sender(source: bytes, destination: bytes) -> str:
+    """Whichever address has a letter is the sender ID of the message; empty for none."""
+    names = (address.decode("latin-1").strip() for address in (destination, source))
+    return next((_printable(name) for name in names if any(map(str.isalpha, name))), "")
 
 
 def _raw(text: str, tlvs: Mapping[int, bytes]) -> str:

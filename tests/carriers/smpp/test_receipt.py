@@ -187,9 +187,10 @@ def test_tlvs_alone_are_enough_and_are_kept_as_raw() -> None:
     assert receipt.raw == "001e=616200 0427=02"
 
 
-def test_an_absurd_id_is_none() -> None:
-    assert read("id:" + "7" * 200).reference is None
-    assert read("id:7f", {0x001E: b"7" * 200}).reference == "7f"
+def test_an_absurd_id_is_cut_and_nobody_s() -> None:
+    """Without any id the phone would count, and another program's receipt would be taken for ours."""
+    assert read("id:" + "7" * 200).reference == "7" * 128
+    assert read("id:7f", {0x001E: b"7" * 200}).reference == "7" * 128
 
 
 # ---- addresses
@@ -217,7 +218,7 @@ def test_the_phone_is_whichever_address_is_one(source: bytes, destination: bytes
 @pytest.mark.parametrize(
     ("esm_class", "tlvs", "is_one"),
     [(0x04, {}, True), (0x44, {}, True), (0x20, {}, True), (0x00, {0x1E: b"7f"}, True), (0x00, {}, False),
-     (0x00, {0x427: b"\2"}, True), (0x08, {}, False), (0x40, {}, False)],
+     (0x00, {0x427: b"\2"}, False), (0x00, {0x1E: b"\0"}, False), (0x08, {}, False), (0x40, {}, False)],
 )  # fmt: skip
 def test_the_carrier_s_own_marks_make_a_receipt(esm_class: int, tlvs: dict[int, bytes], is_one: bool) -> None:
     assert is_receipt(message("Cam on", tlvs, esm_class=esm_class)) is is_one
@@ -357,3 +358,18 @@ def test_nothing_that_a_receipt_holds_raises_or_grows(octets: bytes, tlvs: dict[
         assert len(receipt.code) <= 80
         assert len(receipt.reference or "") <= 128
         assert f"{receipt.raw}{receipt.code}{receipt.reference or ''}".isprintable()
+
+
+def test_an_id_given_again_abroad_names_another_phone() -> None:
+    assert read(source=b"66812345678", destination=b"X").phone == "66812345678"
+    assert read(source=b"+66812345678", destination=BRAND).phone == "66812345678"
+    assert read(source=b"19001234567", destination=BRAND).phone is None, "a hotline is no phone"
+
+
+def test_a_receipt_names_its_sender_and_says_whether_a_subscriber_may_have_written_it() -> None:
+    ours = read(source=PHONE, destination=BRAND)
+    assert (ours.sender, ours.by_id_only) == (BRAND.decode(), False)
+    assert read(source=PHONE, destination=b"8088").sender == ""
+    written = message("id:12345 stat:DELIVRD err:000", {}, esm_class=0)
+    assert is_receipt(written)
+    assert read_receipt(written, SETTINGS).by_id_only
