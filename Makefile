@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 TOOLS  := build/tools
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # What pip-audit has found; it writes nothing where it finds nothing, or gets no answer.
 FOUND  := build/weaknesses.txt
 N      ?= 30000
@@ -27,12 +28,16 @@ help:            ## show this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 19
 
 # The lock is whole, so nothing is looked up: a pip that does would take a newer release for `coverage[toml]`
-# than the one locked as `coverage`, and end for want of its hash.
+# than the one locked as `coverage`, and end for want of its hash. uv takes a tenth of pip's time; where there is
+# none for a machine, or it does not reach what pip's settings name, pip installs the same.
+LOCKED := --quiet --require-hashes --no-deps -r requirements.lock
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Loa needs Python 3.11 or newer; name it with: make PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.lock
+	@$(PIP) install --quiet --require-hashes --no-deps -r $(VENV)/uv.lock 2>/dev/null || echo "no uv here: pip does its work, in a minute"
+	$(BIN)/uv pip install --python $(BIN)/python $(LOCKED) 2>/dev/null || $(PIP) install $(LOCKED)
+	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the virtual environment
@@ -79,7 +84,6 @@ run: $(VENV)/.ready  ## run Loa in one process on SQLite, in ./data
 	$(BIN)/loa up
 
 lock: $(VENV)/.ready  ## renew requirements.lock from pyproject.toml (UPGRADE=1: with the newest releases)
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) --extra dev pyproject.toml -o requirements.lock
 
 $(TOOLS)/.ready: Makefile
