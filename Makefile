@@ -12,7 +12,7 @@ N      ?= 30000
 # Tests of processes wait, so one more than there are processors; each costs fifteen seconds to collect.
 WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
 # The first level: what starts no process and takes no second.
-FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql"
+FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove"
 CARRIERS ?= smpp
 SEED   ?= 7
 FAULTS ?= 30
@@ -55,7 +55,7 @@ test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on S
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(FAST)
 
 test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the server of LOA_TEST_DATABASE_URL
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove -m "not prove"
 
 prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every Python, coverage of processes (PART="suite drill")
 	$(BIN)/python -m tests.prove $(PART)
@@ -72,7 +72,7 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 check: $(VENV)/.ready  ## lint beside `make test`, with the branch coverage of what runs in one process
 	@mkdir -p build && rm -f .coverage .coverage.*
 	@$(MAKE) --no-print-directory lint >build/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove --cov --cov-report=; tests=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove -m "not prove" --cov --cov-report=; tests=$$?; \
 	wait $$lint; lint=$$?; cat build/lint.log; exit $$((tests + lint))
 	$(BIN)/coverage report --fail-under=95
 

@@ -13,6 +13,7 @@ from tests.e2e.look import check, reads
 In = Callable[..., Page]
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("script", [True, False])
 def test_a_secret_is_shown_as_a_picture_and_in_letters(signed_in: In, script: bool) -> None:
     page = signed_in("auditor", script=script)

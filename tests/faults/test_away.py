@@ -154,6 +154,7 @@ async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home
         await sent_again(home, smsc, COUNT)
 
 
+@pytest.mark.prove
 async def test_a_carrier_that_throttles_nine_tenths_for_a_while_costs_time_only(home: Home) -> None:
     """T04, T35, T38: throttling uses up no patience, and the final receipt is matched."""
     queue(home.url, 2000)

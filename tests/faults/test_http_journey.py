@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from app.sample import write_sample
 from carriers.simulators.mobifone import Mobifone, MobifoneManners
@@ -70,6 +71,7 @@ def tables(found: dict[str, Any]) -> str:
     )
 
 
+@pytest.mark.prove
 async def test_a_campaign_over_every_interface_agrees_to_the_last_message(home: Home) -> None:
     files = write_sample(home.folder / "files", SUBSCRIBERS, 3, SHARES)
     async with carriers(home) as found:

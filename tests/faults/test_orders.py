@@ -15,11 +15,14 @@ from app.states import DeliveryState, RunState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World, build
 from tests.bench.machinery import cpu_of
+from tests.engines import by_default
 from tests.faults.ending import all_delivered as all_delivered_by
 from tests.faults.ending import stopped, verified
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 from tests.faults.working import all_delivered, until, working
+
+database_url = by_default
 
 SUB_BATCH = 200
 

@@ -8,7 +8,10 @@ from app.db import Database
 from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import FIRST_PHONE, build
+from tests.engines import by_default
 from tests.faults.working import all_delivered, quarantined, until, working
+
+database_url = by_default
 
 COUNT = 1000
 

@@ -21,9 +21,9 @@ from app.notices import outbox
 from app.notices.outbox import Channel
 from tests.app.deadline.scene import DEADLINE, letter
 from tests.app.notices.servers import endpoint, smtp_server
-from tests.engines import each_engine
+from tests.engines import by_default
 
-database_url = each_engine
+database_url = by_default
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 

@@ -116,6 +116,7 @@ def check_files(folder: Path, found: dict[str, Any]) -> None:
     assert "Viettel" in (folder / "reports" / "viettel.csv").read_text("utf-8-sig").title()
 
 
+@pytest.mark.prove
 def test_the_demo_sends_everything_once_and_its_figures_agree(start: Any) -> None:
     demo = start("--subscribers", str(SUBSCRIBERS), "--json")
     said, found = finished(demo)
@@ -134,6 +135,7 @@ def test_the_demo_sends_everything_once_and_its_figures_agree(start: Any) -> Non
         db.close()
 
 
+@pytest.mark.prove
 def test_the_demo_goes_over_the_carriers_own_interfaces_as_well(start: Any) -> None:
     said, found = finished(start("--subscribers", str(SUBSCRIBERS), "--carriers", "http", "--json"))
     assert (found["verified"], found["objections"], found["copies_max"]) == (True, [], 1)
@@ -145,6 +147,7 @@ def test_the_demo_goes_over_the_carriers_own_interfaces_as_well(start: Any) -> N
     assert "asked for, message by message" in said
 
 
+@pytest.mark.prove
 @pytest.mark.no_cover  # as on SQLite
 def test_the_demo_runs_on_an_empty_postgresql_database_and_tidies_up(
     start: Any, new_postgresql_url: str
@@ -158,6 +161,7 @@ def test_the_demo_runs_on_an_empty_postgresql_database_and_tidies_up(
     assert demo.survivors() == []
 
 
+@pytest.mark.prove
 def test_a_demo_that_is_broken_off_leaves_nothing_running(start: Any) -> None:
     """SIGTERM becomes what Ctrl-C is, so this proves both."""
     demo = start("--subscribers", "12000")

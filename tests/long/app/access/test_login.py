@@ -16,10 +16,10 @@ from app.db import Database
 from app.models import login_attempts, people, sessions
 from tests import passwords
 from tests.app.client import Client
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.access.conftest import PASSWORD, Browser
 
-database_url = each_engine
+database_url = by_default
 password_cost = passwords.full_cost
 
 Add = Callable[..., str]

@@ -13,11 +13,11 @@ from app.config import Settings
 from app.db import Database
 from app.main import ROUTERS, create_app
 from app.web import rooms
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.access.matrix import EXPECTED
 from tests.long.app.access.scene import OTHER, OWN, Answer, Asker, build
 
-database_url = each_engine
+database_url = by_default
 
 COLUMNS = ("none", "admin", "approver", "auditor", "own", "other")
 

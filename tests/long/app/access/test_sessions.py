@@ -19,10 +19,10 @@ from app.errors import Unauthorised
 from app.main import create_app
 from app.models import people, sessions
 from tests.app.client import Client
-from tests.engines import each_engine, on_sqlite
+from tests.engines import by_default, on_sqlite
 from tests.long.app.access.conftest import COOKIE, PASSWORD, Browser
 
-database_url = each_engine
+database_url = by_default
 
 Add = Callable[..., str]
 DAY = Lifetime(timedelta(minutes=30), timedelta(hours=12))

@@ -64,6 +64,7 @@ def address(sqlite_url: str, tmp_path: Any) -> Iterator[tuple[str, Database]]:
     db.close()
 
 
+@pytest.mark.prove
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("role", sorted(EXAMPLES))
 def test_every_operation_keeps_to_its_description(address: tuple[str, Database], role: str) -> None:

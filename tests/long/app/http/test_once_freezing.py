@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from sqlalchemy import func, select, update
 
 from app.auth import create_key
@@ -12,11 +13,11 @@ from app.db import Database
 from app.main import create_app
 from app.models import answers, frozen_reports, run_batches
 from tests.app.client import Client
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.http.test_once import KEY, at_once
 from tests.long.app.reports.scene import varied
 
-database_url = each_engine
+database_url = by_default
 
 
 def frozen(db: Database) -> int:
@@ -24,6 +25,7 @@ def frozen(db: Database) -> int:
     return int(db.read(lambda c: c.execute(query).scalar_one()))
 
 
+@pytest.mark.prove
 async def test_who_freezes_at_once_under_one_key_makes_one_version(db: Database, settings: Settings) -> None:
     varied(db)
     db.write(lambda c: c.execute(update(run_batches).values(fanned_all=True)))

@@ -15,10 +15,10 @@ from app.db import Database
 from app.models import answers, attachments, batches
 from tests.app.client import Client
 from tests.app.receipts.files.scene import HEADER, TAKEN, phone, sent
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.reports.intake.test_outreach import LETTER, ROWS, filled
 
-database_url = each_engine
+database_url = by_default
 
 KEY = {"Idempotency-Key": "7c2a"}
 CSV = "phone\n0912345678\n"

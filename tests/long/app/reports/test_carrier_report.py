@@ -17,10 +17,10 @@ from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalance
 from app.reports.render import forms
 from app.states import NotSent
 from carriers.contract import Reason
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.reports.scene import DAY, HOUR, T0, S, Scene, varied
 
-database_url = each_engine
+database_url = by_default
 
 CUTOFF = T0 + 3 * DAY
 

@@ -16,10 +16,10 @@ from app.main import create_app
 from app.models import deliveries
 from app.reports.doubts import Sign, doubts
 from tests.app.client import Client
-from tests.engines import each_engine
+from tests.engines import by_default
 from tests.long.app.reports.scene import T0, S, Scene
 
-database_url = each_engine
+database_url = by_default
 MANY = 1200
 
 

@@ -24,9 +24,9 @@ from app.states import RunState
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
 from tests.app import world
 from tests.app.world import World
-from tests.engines import each_engine
+from tests.engines import by_default
 
-database_url = each_engine
+database_url = by_default
 
 PHONES = 30
 HEADS = letterhead.load(None)

@@ -153,6 +153,7 @@ class History:
         self.db.write(lambda c: c.execute(own))
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_reports_close_and_the_recount_agrees_at_every_moment(db: Database, seed: int) -> None:
     history = History(db, seed)
@@ -193,6 +194,7 @@ def queue_all(history: History) -> None:
             pass
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("seed", range(LIVES))
 def test_any_moment_can_be_built_again_when_much_has_happened_since(db: Database, seed: int) -> None:
     """Sending, lost answers, receipts early and late, decisions and a cancellation, all set back exactly."""

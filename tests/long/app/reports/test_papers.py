@@ -91,6 +91,7 @@ def restless() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
+@pytest.mark.prove
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF, Format.XLSX])
 @pytest.mark.usefixtures("restless")
 def test_files_made_at_the_same_moment_are_as_those_made_one_by_one(sound: Database, form: Format) -> None:
