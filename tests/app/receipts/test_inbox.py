@@ -92,7 +92,8 @@ async def test_the_sweep_looks_again_at_all_that_is_due(db: Database) -> None:
     assert await settle(db, world.ledger, Faults(db, Metrics())) == 0
     mended = func.replace(quarantine.c.reference, "?", "")
     db.write(lambda c: c.execute(update(quarantine).values(reference=mended, try_at=0)))
-    assert await settle(db, world.ledger, Faults(db, Metrics())) == 700
+    matched = [await settle(db, world.ledger, Faults(db, Metrics())) for _ in range(2)]
+    assert sum(matched) == 700, "a sweep ends after half a second, the next one goes on"
     assert world.states() == {int(DeliveryState.DELIVERED): 700}
 
 
