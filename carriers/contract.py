@@ -32,7 +32,7 @@ class ReceiptLevel(IntEnum):
 class Reason(IntEnum):
     """Why a message did not arrive, in the groups of the result report (form 4 of the report).
 
-    Numbers are stored: never renumber. A higher one wins where several parts failed differently, in any order.
+    Numbers are stored: never renumber. Of parts that failed differently the higher one wins, in any order.
     """
 
     NONE = 0
@@ -179,7 +179,7 @@ class Receipt(NamedTuple):
     reference: the carrier's id in the canonical form that its submit answers also have, None where it gives
     none (it is then matched by its phone, where that leaves no doubt); phone: 84 and nine digits where the
     receipt names one; done_at: aware, as the carrier states it; code: its own code, kept as it came; raw:
-    the receipt as text, for people; sender: the sender ID that it names; by_id_only: it may be a subscriber's.
+    the receipt as text, for people; sender: the sender ID in it; by_id_only: it may be a subscriber's.
     """
 
     reference: str | None
