@@ -15,8 +15,9 @@ from app.dispatch import homes, lanes
 from app.dispatch.runs import move
 from app.hours import Window, open_at
 from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
-from app.models import campaigns, runs
+from app.models import campaigns, link_health, runs
 from app.models import lanes as links
+from app.models.dispatch import LINK_GONE_AFTER_MS
 from app.states import CampaignState, LaneState, RunState
 from carriers.contract import OutboundSms, Permit
 
@@ -68,10 +69,10 @@ def scripts(
     is one of which this link, by its settings, makes something else than any did then (`says`).
     """
     found = []
-    running = _running(carrier)
+    at_work = _running(carrier, clock.to_ms(now))
     if among is not None:
-        running = running.where(runs.c.id.in_(among))
-    for row in connection.execute(running).all():
+        at_work = at_work.where(runs.c.id.in_(among))
+    for row in connection.execute(at_work).all():
         window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
         if not open_at(window, now):
             continue
@@ -87,10 +88,20 @@ def scripts(
     return found
 
 
-def _running(carrier: str) -> Select[Any]:
-    """Running runs of approved campaigns, with all of the campaign."""
-    r, at_work = runs.c, (links.c.carrier == carrier, links.c.state == LaneState.RUNNING.value)
-    rate = select(func.sum(links.c.segments_per_second)).where(*at_work).scalar_subquery()
+def _running(carrier: str, now_ms: int = 0) -> Select[Any]:
+    """Running runs of approved campaigns, with all of the campaign, and the rate of the links at work.
+
+    Links that were renamed or left keep their rows; only those count of which a process has spoken lately, or
+    all while none has spoken yet.
+    """
+    r, h, at_work = (
+        runs.c,
+        link_health.c,
+        (links.c.carrier == carrier, links.c.state == LaneState.RUNNING.value),
+    )
+    total = select(func.sum(links.c.segments_per_second)).where(*at_work)
+    spoke = select(h.lane_id).where(h.seen_at > now_ms - LINK_GONE_AFTER_MS)
+    rate = func.coalesce(total.where(links.c.id.in_(spoke)).scalar_subquery(), total.scalar_subquery())
     return (
         select(r.id.label("run_id"), r.segments_per_second, rate.label("rate"), *campaigns.c)
         .join(campaigns, campaigns.c.id == r.campaign_id)

@@ -1,0 +1,31 @@
+"""A run's own rate is shared by the links that are at work: others keep their rows, and count no more."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from app import clock
+from app.db import Database
+from app.dispatch import lanes
+from app.dispatch.link_health import leave, say
+from app.dispatch.sendable import scripts
+from app.models import runs
+from carriers.contract import LinkHealth, ReceiptLevel
+from tests.app.world import build
+
+
+def share(db: Database) -> float:
+    (script,) = db.read(scripts, "viettel", clock.now())
+    return script.share
+
+
+def test_a_link_that_was_renamed_takes_no_part_of_a_run_s_own_rate(db: Database) -> None:
+    world = build(db, 10)  # a lane of 100 segments/s
+    db.write(lambda c: c.execute(update(runs).values(segments_per_second=50)))
+    old = db.write(lanes.register, lanes.LinkFacts("old", "viettel", "old", 300.0, ReceiptLevel.NONE))
+    assert share(db) == 0.125, "nobody has spoken of any link yet"
+    db.write(say, [(world.lane.id, "a", LinkHealth()), (old.id, "a", LinkHealth())])
+    assert share(db) == 0.125
+    db.write(leave, ["a"])
+    db.write(say, [(world.lane.id, "b", LinkHealth())])
+    assert share(db) == 0.5
