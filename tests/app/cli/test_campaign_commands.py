@@ -17,7 +17,7 @@ from app.cli import campaign, directive, key, run
 from app.cli.talk import instant, whoami
 from app.db import Database
 from app.errors import AppError, Conflict, Invalid
-from app.models import campaigns
+from app.models import audit, campaigns
 from tests.app.campaigns.rows import new_batch
 
 WINDOW = ["--start", "2031-02-02T07:00+07:00", "--end", "2031-02-09T18:00+07:00"]
@@ -58,6 +58,8 @@ def written_by(url: str, name: str) -> None:
     db = Database(url)
     hands = {"created_by": name, "submitted_by": name, "editors": [name]}
     db.write(lambda c: c.execute(update(campaigns).values(hands)))
+    acts = update(audit).where(audit.c.action.like("campaign.%"))
+    db.write(lambda c: c.execute(acts.values(who=name)))
     db.close()
 
 

@@ -173,7 +173,7 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
 
 def test_figures_of_a_carrier_that_sends_are_stated_field_by_field(pages_db: Database, signed_in: In) -> None:
     campaign = pages_db.write(new_campaign)
-    held = Audience((), Basis.UNDIVIDED, 1000)
+    held = Audience((), Basis.UNDIVIDED, 350_000)
     pages_db.write(lifecycle.add_held_run, campaign, "vnpt", held, "author")
     _set(pages_db, state="running", started_at=1)
     paper = signed_in("operator", "vnpt")
