@@ -63,7 +63,11 @@ def _check_deadline(letter: Letter) -> None:
         raise Invalid(
             "report_deadline needs its time zone, as in 2024-02-24T17:00:00+07:00.", field="report_deadline"
         )
-    if clock.local(deadline).date() < letter.issued_on:
+    try:
+        day = clock.local(deadline).date()
+    except OverflowError:  # no time that can be, which is said where it is written down
+        return
+    if day < letter.issued_on:
         raise Invalid(
             f"The report deadline lies before {letter.issued_on.isoformat()}, the day of the letter; correct "
             "one of them.",

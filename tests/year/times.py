@@ -24,7 +24,9 @@ from app.models import approvals, audit, campaigns, erasures, metadata, people
 from app.privacy import certificates
 
 # Columns of eight bytes that hold no time; all others do (app/models/base.py: Ms).
-NO_TIMES = frozenset({"id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of"})
+NO_TIMES = frozenset(
+    {"id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"}
+)
 MICROSECONDS = frozenset({"next_free_us"})
 _TOTP_STEP_MS = 30_000
 _ENDINGS = ("at", "since", "until", "_us", "not_before", "window_start", "window_end", "deadline")

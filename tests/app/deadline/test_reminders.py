@@ -33,7 +33,7 @@ def settings(port: int = 1, url: str = "http://127.0.0.1:1/", **more: Any) -> Se
     mail |= {"to": ["pa05@x.example"]}
     hooks = {
         "desk": {"url": url, "secret": SECRET},
-        "deaf": {"url": url, "secret": SECRET, "events": ["something.else"]},
+        "deaf": {"url": url, "secret": SECRET, "events": ["report.frozen"]},
     }
     base = {"mail": mail, "endpoints": hooks, "private_endpoints": True}
     return Settings.model_validate(base | more)

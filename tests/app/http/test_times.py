@@ -61,7 +61,8 @@ def test_the_first_and_the_last_of_real_times_are_shown_everywhere(db: Database,
     varied(db)
     for n, at in enumerate(("1970-01-01T07:00:00+07:00", "2199-12-31T23:59:59Z")):
         assert client.post(
-            "/v1/directives", json=LETTER | {"number": f"{n}", "report_deadline": at}
+            "/v1/directives",
+            json=LETTER | {"number": f"{n}", "issued_on": "1970-01-01", "report_deadline": at},
         ).is_success
         made = client.post("/v1/campaigns", json=CAMPAIGN | {"window_start": at, "directive_id": n + 2})
         assert made.is_success, made.text
