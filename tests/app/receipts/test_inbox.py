@@ -106,5 +106,6 @@ async def test_a_flood_of_foreign_receipts_does_not_hide_those_that_match(db: Da
     db.write(
         lambda c: c.execute(update(quarantine).values(reference=mended, try_at=quarantine.c.id - 10_000))
     )
-    assert await settle(db, world.ledger, Faults(db, Metrics())) == 3
+    matched = [await settle(db, world.ledger, Faults(db, Metrics())) for _ in range(3)]
+    assert sum(matched) == 3, "a sweep ends after half a second, the next one goes on"
     assert world.states() == {int(DeliveryState.DELIVERED): 3}
