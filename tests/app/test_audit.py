@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, insert, select, text, update
@@ -138,10 +139,11 @@ def test_a_row_taken_out_put_in_or_exchanged_is_named(db: Database) -> None:
 
 
 def test_a_head_kept_elsewhere_shows_that_the_end_was_cut_off(
-    db: Database, monkeypatch: pytest.MonkeyPatch
+    db: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     written(db)
     whole = db.read(audit.verify)
+    monkeypatch.setenv("LOA_DATA", str(tmp_path))
     monkeypatch.setenv("LOA_DATABASE_URL" if not db.sqlite else "LOA_DATA", where(db))
     head = f"{whole.rows}:{whole.head}"
     db.close()

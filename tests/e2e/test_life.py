@@ -6,8 +6,8 @@ and the report that the administrator downloads has the figures that the carrier
 
 from __future__ import annotations
 
-import re
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
