@@ -9,6 +9,7 @@ from sqlalchemy import update
 
 from app.db import Database
 from app.models import campaigns, runs
+from tests.app.genuine.test_routes import went_out
 from tests.app.world import build
 from tests.long.app.web.conftest import Paper, text
 
@@ -22,6 +23,7 @@ def citizen(pages_db: Database, paper: Paper) -> Paper:
     build(pages_db, 1)
     pages_db.write(lambda c: c.execute(update(campaigns).values(texts={"": TEXT})))
     pages_db.write(lambda c: c.execute(update(runs).values(started_at=1_706_493_600_000, ended_at=None)))
+    pages_db.write(went_out)
     return paper
 
 
