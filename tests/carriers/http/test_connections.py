@@ -44,10 +44,13 @@ async def test_a_connection_that_is_closed_under_a_message_makes_it_unknown_and_
 
 
 @pytest.mark.parametrize("pause_s", [0.0, 0.02])
-async def test_an_answer_too_many_is_nobodys_and_the_next_message_is_not_called_taken(pause_s: float) -> None:
+@pytest.mark.parametrize("more", [OK, b"HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n"], ids=["taken", "429"])
+async def test_an_answer_too_many_is_nobodys_and_the_next_message_is_unknown(
+    pause_s: float, more: bytes
+) -> None:
     async def first_answers_twice(wire: Wire, request: Request) -> None:
         if len(peer.requests) == 1:
-            wire.send(OK + OK)
+            wire.send(OK + more)
         elif len(peer.requests) == 2:
             await asyncio.sleep(0.1)
             wire.close()
