@@ -135,6 +135,7 @@ class Aside:
 
     faults: Faults
     source: str
+    longest_s: float = _LONGEST_REST_S
     _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # times, and until when (monotonic)
 
     def resting(self) -> list[int]:
@@ -162,6 +163,6 @@ class Aside:
         if isinstance(error, Away) or not isinstance(error, Exception):
             raise error
         times = self._rests.get(row, (0, 0.0))[0] + 1
-        rest_s = min(2.0**times, _LONGEST_REST_S)
+        rest_s = min(2.0**times, self.longest_s)
         self._rests[row] = times, clock.monotonic() + rest_s
         await self.faults.note(self.source, error, subject, _RED_MS + round(rest_s * 1000))

@@ -271,17 +271,9 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> lanes.LinkFacts:
     )
 
 
-# Options by which an adapter makes something else of a text, or sends it as somebody else.
-SAYING = frozenset(
-    {"label", "label_id", "templates", "traffic", "contract_id"}  # VNPT
-    | {"source_ton", "source_npi", "service_type", "gsm_data_coding", "gsm_alphabet", "ucs2"}  # SMPP
-    | {"cp_code", "command_code", "accented", "plain_type", "bind_mode"}  # Viettel, MobiFone
-)
-
-
 def says(link: LinkSettings) -> str:
     """What the link makes of a text by its settings, hashed: an approval holds for what it was then."""
-    own = {name: value for name, value in (link.model_extra or {}).items() if name in SAYING}
+    own = registry.saying(link.kind, link.model_extra or {})
     content = json.dumps({"kind": link.kind} | own, sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 

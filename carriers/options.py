@@ -16,9 +16,19 @@ Settings = TypeVar("Settings")
 VIETNAM = timezone(timedelta(hours=7))
 
 
-def by(read: Read) -> Mapping[str, Read]:
-    """Field metadata: the reader of one setting."""
-    return {"read": read}
+def by(read: Read, *, says: bool = False) -> Mapping[str, Any]:
+    """Field metadata: the reader of one setting.
+
+    says: by this setting the link makes something else of a text, or sends it as somebody else; an approval
+    holds for what it was then.
+    """
+    return {"read": read, "says": says}
+
+
+def saying(settings: type, options: Mapping[str, object]) -> dict[str, object]:
+    """Those of the options that bear on what is said and by whom."""
+    names = {each.name for each in fields(settings) if each.metadata.get("says")}
+    return {name: value for name, value in options.items() if name in names}
 
 
 def string(longest: int, shortest: int = 0) -> Read:

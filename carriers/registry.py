@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 
 from carriers.contract import Carrier, LinkError, LinkOptions, WebhookReceipts
 from carriers.mobifone.carrier import MobifoneCarrier
+from carriers.mobifone.settings import MobifoneSettings
+from carriers.options import saying as options_that_say
 from carriers.smpp.carrier import SmppCarrier
 from carriers.smpp.receipt import canonical_ids
+from carriers.smpp.settings import SmppSettings
 from carriers.viettel.carrier import viettel
+from carriers.viettel.settings import ViettelSettings
 from carriers.vnpt.carrier import VnptCarrier
+from carriers.vnpt.settings import VnptSettings
 
 GROUP = "loa.carriers"
 Make = Callable[[LinkOptions], Carrier]
@@ -22,6 +28,13 @@ OWN: dict[str, Make] = {
     "viettel": viettel,
     "vnpt": VnptCarrier,
 }
+SETTINGS: dict[str, type] = {
+    "mobifone": MobifoneSettings,
+    "smpp": SmppSettings,
+    "viettel": ViettelSettings,
+    "vnpt": VnptSettings,
+}
+_SECRET = re.compile("password|secret|token|key|login|user", re.IGNORECASE)
 # Kinds that keep ids of messages otherwise than the carrier writes them.
 CANONICAL: dict[str, Callable[[LinkOptions], Canonical]] = {"smpp": canonical_ids}
 
@@ -49,6 +62,13 @@ def canonical(kind: str, link: LinkOptions) -> Canonical | None:
     """How the link writes ids of messages down, where not as the carrier writes them: whoever brings one."""
     make = CANONICAL.get(kind)
     return None if make is None else make(link)
+
+
+def saying(kind: str, options: Mapping[str, object]) -> dict[str, object]:
+    """The options that bear on what is said and by whom; of a third party's kind all but who signs in."""
+    if kind in SETTINGS:
+        return options_that_say(SETTINGS[kind], options)
+    return {name: value for name, value in options.items() if not _SECRET.search(name)}
 
 
 def _find(kind: str, link: LinkOptions) -> Make:

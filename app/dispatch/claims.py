@@ -13,6 +13,8 @@ from app.ledger.contract import Lane, Lease, Ledger
 from app.metrics import Metrics
 from app.states import LaneState
 
+_LONGEST_REST_S = 60.0  # once the cause is gone, a run that is due waits no longer
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -30,7 +32,7 @@ class Claims:
 
     def __init__(self, desk: Desk, lane: Lane, owner: str) -> None:
         self._desk, self._lane, self._owner = desk, lane, owner
-        self._aside = Aside(Faults(desk.db, desk.metrics), "sending")
+        self._aside = Aside(Faults(desk.db, desk.metrics), "sending", _LONGEST_REST_S)
 
     async def next(self) -> Work | LaneState:
         """The next chunk; or the lane's state, where it is halted or nothing is due."""

@@ -42,10 +42,10 @@ class MobifoneSettings(HttpSettings):
     user: str = field(metadata=by(string(64, 1)))
     # POST keeps the password and the session out of addresses, which proxies and servers write down.
     method: str = field(default="POST", metadata=by(one_of("POST", "GET")))
-    bind_mode: str = field(default="T", metadata=by(string(32, 1)))
+    bind_mode: str = field(default="T", metadata=by(string(32, 1), says=True))
     # One client keeps a session for five minutes (M5); how long MobiFone does is not documented.
     session_s: float = field(default=300.0, metadata=by(seconds(0.05, 86_400)))
-    ucs2: bool = field(default=True, metadata=by(flag))
+    ucs2: bool = field(default=True, metadata=by(flag, says=True))
     statuses: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_statuses))
     # An empty account and a sender ID not registered have no known status: not a whole batch for them.
     strange_in_a_row: int = field(default=20, metadata=by(whole(1, 1_000_000)))

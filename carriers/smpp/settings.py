@@ -67,17 +67,17 @@ class SmppSettings:
     reconnect_max_s: float = field(default=8.0, metadata=by(seconds(0.01, 600)))
     # Between tries of a bind that is refused, and between messages that probe a link without answers.
     probe_max_s: float = field(default=60.0, metadata=by(seconds(0.01, 3600)))
-    source_ton: int = field(default=5, metadata=by(whole(0, 255)))
-    source_npi: int = field(default=0, metadata=by(whole(0, 255)))
+    source_ton: int = field(default=5, metadata=by(whole(0, 255), says=True))
+    source_npi: int = field(default=0, metadata=by(whole(0, 255), says=True))
     dest_ton: int = field(default=1, metadata=by(whole(0, 255)))
     dest_npi: int = field(default=1, metadata=by(whole(0, 255)))
-    service_type: str = field(default="", metadata=by(string(5)))
+    service_type: str = field(default="", metadata=by(string(5), says=True))
     validity: str = field(default="none", metadata=by(one_of("none", "relative")))
     long_text: str = field(default="udh", metadata=by(one_of("udh", "sar", "udh+sar", "payload")))
-    ucs2: bool = field(default=True, metadata=by(flag))
-    gsm_data_coding: int = field(default=0, metadata=by(whole(0, 255)))
+    ucs2: bool = field(default=True, metadata=by(flag, says=True))
+    gsm_data_coding: int = field(default=0, metadata=by(whole(0, 255), says=True))
     # What an octet of data_coding 0 means to the carrier: differs for @ $ _ and the brackets.
-    gsm_alphabet: str = field(default="gsm7", metadata=by(one_of("gsm7", "latin1")))
+    gsm_alphabet: str = field(default="gsm7", metadata=by(one_of("gsm7", "latin1"), says=True))
     max_segments: int = field(default=10, metadata=by(whole(1, 255)))
     # A part refused for a moment while its siblings were taken: how often it is sent again, after how long.
     part_retries: int = field(default=5, metadata=by(whole(0, 20)))

@@ -81,15 +81,15 @@ class ViettelSettings(HttpSettings):
     """Checked settings of one link; the password never shows in its repr."""
 
     user: str = field(metadata=by(string(64, 1)))
-    cp_code: str = field(metadata=by(string(64, 1)))
+    cp_code: str = field(metadata=by(string(64, 1), says=True))
     operation: str = field(default=LIST, metadata=by(one_of(LIST, ONE, WITH_RECEIPT)))
     per_submit: int = field(default=50, metadata=by(whole(1, 1000)))
     msg_id: str = field(default="key", metadata=by(one_of("key", "number")))
     request_id: str = field(default="1", metadata=by(_digits))
-    command_code: str = field(default="bulksms", metadata=by(string(32, 1)))
+    command_code: str = field(default="bulksms", metadata=by(string(32, 1), says=True))
     max_bytes: int = field(default=480, metadata=by(whole(1, 10_000)))
-    accented: bool = field(default=True, metadata=by(flag))
-    plain_type: str = field(default="0", metadata=by(one_of("0", "F")))
+    accented: bool = field(default=True, metadata=by(flag, says=True))
+    plain_type: str = field(default="0", metadata=by(one_of("0", "F"), says=True))
     messages: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_messages))
     # An empty account and throttling have no known message: they must not use up a whole batch.
     strange_in_a_row: int = field(default=20, metadata=by(whole(1, 1_000_000)))

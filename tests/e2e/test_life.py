@@ -185,6 +185,9 @@ def _start(cast: Cast) -> None:
     """The operator sees what will happen, and says yes."""
     page = cast.operator
     expect(_figure(page, "Thuê bao còn phải gửi")).to_have_text(str(len(PHONES)))
+    expect(_figure(page, "Dự kiến xong")).to_have_count(
+        0
+    )  # of a run that is not started; the question says it
     page.locator("summary", has_text="Bắt đầu gửi").click()
     question = page.locator("details.confirm[open]")
     expect(question).to_contain_text(f"{len(PHONES)} người sẽ nhận 1 bản tin mỗi người.")
