@@ -135,7 +135,7 @@ SILENT = {
     *("request_id", "response_timeout_s", "schedule_format", "session_s", "status_field"),
     *("status_operation", "status_request", "statuses", "strange_in_a_row", "system_id"),
     *("system_type", "tax_code", "tls", "user", "validity", "window", "write_timeout_s"),
-    *("xml_name"),
+    "xml_name",
 }
 
 
