@@ -119,7 +119,7 @@ def standstills(connection: Connection) -> dict[str, Standstill]:
         link, halted = known[lane.id], lane.state == LaneState.HALTED
         if halted:
             found.setdefault(lane.carrier, Standstill(lane.name, None, lane.changed_at))
-        elif is_away(link):
+        elif link.state in AWAY:  # also where no process has ever opened it: nothing goes by it either
             found.setdefault(lane.carrier, Standstill(lane.name, link.state, since(link)))
         else:
             going.add(lane.carrier)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from app import clock, seal
 from app.access.acts import NewPerson, add_person
@@ -25,6 +25,7 @@ from app.models import (
     directives,
     inbound_messages,
     lanes,
+    link_health,
     notices,
     quarantine,
     receipts,
@@ -99,6 +100,16 @@ def build(db: Database) -> None:
     db.write(_inbound)
     db.write(_history)
     db.write(_outside)
+    db.write(links_up)
+
+
+def links_up(c: Connection) -> None:
+    """A worker has the links open, and says so for as long as anybody looks."""
+    c.execute(delete(link_health))
+    now = clock.now_ms()
+    up = {"holder": "worker", "seen_at": now + DAY, "connected_since": now - DAY, "answered_at": now}
+    for lane_id in c.execute(select(lanes.c.id).where(lanes.c.state == "running")).scalars():
+        c.execute(insert(link_health).values(up | {"lane_id": lane_id}))
 
 
 def _letters(c: Connection) -> None:

@@ -12,7 +12,7 @@ from app import clock
 from app.db import Database
 from app.models import link_health, runs
 from tests.e2e.look import People, reads
-from tests.e2e.scene import move
+from tests.e2e.scene import links_up, move
 
 In = Callable[..., Page]
 
@@ -85,12 +85,13 @@ def test_the_death_of_a_link_is_seen_on_an_open_page_within_15_s(
     expect(page.locator(".badge.bad").get_by_text("mất kết nối")).to_have_count(0)
     now = clock.now_ms()
     lost = {"lane_id": 1, "holder": "w", "seen_at": now + 60_000, "lost_since": now - 1000}
+    db.write(lambda c: c.execute(delete(link_health)))
     db.write(lambda c: c.execute(insert(link_health).values(lost)))
     try:
         expect(page.locator(".badge.bad").get_by_text("mất kết nối").first).to_be_visible(timeout=15_000)
         reads(page)
     finally:
-        db.write(lambda c: c.execute(delete(link_health)))
+        db.write(links_up)
 
 
 def test_a_page_whose_stream_has_fallen_silent_is_grey_and_says_so(signed_in: In) -> None:

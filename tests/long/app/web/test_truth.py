@@ -22,6 +22,7 @@ from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
 MINUTE = 60_000
+NOT_OPEN = "không có tiến trình gửi nào mở kết nối"
 WHOLE_DAY = {"day_starts": "00:00", "day_ends": "24:00"}
 
 
@@ -31,6 +32,8 @@ def put(db: Database, table: Any, **values: object) -> None:
 
 def link(db: Database, lane: int, age_ms: int = 0, **values: object) -> None:
     """What a worker has said of this link so long ago."""
+    of_scene = delete(link_health).where(link_health.c.lane_id == lane, link_health.c.holder == "worker")
+    db.write(lambda c: c.execute(of_scene))
     seen = {"lane_id": lane, "holder": "w", "seen_at": clock.now_ms() - age_ms}
     put(db, link_health, **(seen | values))
 
@@ -45,6 +48,18 @@ def province(pages_db: Database) -> Database:
     scene.build(pages_db)
     whole_day(pages_db)
     return pages_db
+
+
+def test_a_run_whose_links_no_process_has_ever_opened_is_not_in_time(
+    province: Database, signed_in: In
+) -> None:
+    paper = signed_in("operator", "viettel")
+    assert "kịp hạn" in paper.get("/runs/1").text
+    province.write(lambda c: c.execute(delete(link_health)))
+    for path in ("/runs/1", "/", "/campaigns/1"):
+        page = text(paper.get(path).text)
+        assert NOT_OPEN in page, path
+        assert "kịp hạn" not in page, path
 
 
 DEAD: Mapping[str, tuple[dict[str, Any], str]] = {
