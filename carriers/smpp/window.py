@@ -49,9 +49,15 @@ class Window:
         self._answered_at = now
 
     def given_up(self, sent_at: float, now: float) -> None:
-        """A submit had no answer in its time; an answer that came after it was sent says that others do."""
+        """A submit had no answer in its time; an answer that came after it was sent says that others do.
+
+        But that answer may have been the last: where the silence after it is the longer part of the submit's
+        time, two messages may wait and no more. One may wait already; it is the second that tells.
+        """
         if sent_at >= self._answered_at:
             self.unanswered += 1
+        elif now - self._answered_at > self._answered_at - sent_at:
+            self.allowed = min(self.allowed, 2)
         self._probe_at = now + self._pause_s
 
     def begins_to_hold(self, in_flight: int, now: float) -> bool:

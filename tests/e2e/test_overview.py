@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from sqlalchemy import delete, insert, update
 
 from app import clock
@@ -71,6 +71,24 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
     db.write(lambda c: c.execute(turn.values(state="paused")))  # once, and soon after the page was loaded
     try:
         expect(page.get_by_text("tạm dừng")).to_be_visible()
+    finally:
+        db.write(lambda c: c.execute(turn.values(state="running")))
+
+
+def test_a_click_is_not_lost_to_a_page_that_is_loaded_again(
+    signed_in: In, province: tuple[str, Database]
+) -> None:
+    page, db = signed_in("admin"), province[1]
+    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    slow: list[Route] = []
+    page.route("**/approvals", lambda route: slow.append(route))
+    page.get_by_role("link", name="Phê duyệt").first.click(no_wait_after=True)
+    turn = update(runs).where(runs.c.id == 1)
+    db.write(lambda c: c.execute(turn.values(state="paused")))
+    try:
+        page.wait_for_timeout(7_000)  # the page would have loaded itself again by now
+        slow[0].continue_()
+        page.wait_for_url("**/approvals", timeout=10_000)
     finally:
         db.write(lambda c: c.execute(turn.values(state="running")))
 

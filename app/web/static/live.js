@@ -52,15 +52,20 @@
     document.body.classList.toggle("gone", gone);
   };
   const hear = () => { heard = Date.now(); watch(); };
-  let touched = false, over = false, due = 0;
+  let touched = false, over = false, due = 0, asked = -Infinity;
   document.addEventListener("input", () => { touched = true; });
+  addEventListener("beforeunload", () => { asked = Date.now(); });
   // Another shape means that the page itself has changed: it is loaded again, unless somebody is writing in it,
   // and not at once, so that no page is loaded again and again. This may be the last word: a timer, not the next event.
   const changed = () => {
     show("stale");
-    due = setTimeout(() => {
-      if (!touched && !document.querySelector("details.confirm[open]")) location.reload();
-    }, Math.max(0, begun + 5000 - Date.now()));
+    due = setTimeout(renew, Math.max(0, begun + 5000 - Date.now()));
+  };
+  // A page that somebody has asked for and that is still on its way must not be lost to this one loaded again.
+  const renew = () => {
+    if (touched || document.querySelector("details.confirm[open]")) return;
+    if (Date.now() - asked < 30000) due = setTimeout(renew, 1000);
+    else location.reload();
   };
   const source = new EventSource(note.dataset.stream);
   setInterval(watch, 1000);

@@ -149,6 +149,24 @@ async def test_a_full_window_without_one_answer_holds_the_link_and_single_messag
         assert kinds(list(await carrier.submit(many(50)))) == {Accepted: 50}
 
 
+async def test_a_centre_that_falls_silent_after_one_late_answer_costs_one_window_too() -> None:
+    """The answer to the last message of a window says nothing of the nine before it: one more is to tell."""
+    options = {"window": 10, "reconnect_min_s": 20, "reconnect_max_s": 20, "response_timeout_s": 0.3}
+    seen: list[int] = []
+
+    def last_of_ten(wire: Wire, sequence: int, body: bytes) -> None:
+        seen.append(sequence)
+        if len(seen) == 10:
+            take(wire, sequence, body)
+
+    async with Peer() as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(20))
+        peer.handle[pdu.SUBMIT_SM] = last_of_ten
+        assert kinds(list(await carrier.submit(many(100)))) == {Accepted: 1, Unknown: 11, Deferred: 88}
+        assert len(seen) == 12
+
+
 async def test_while_a_held_link_waits_nothing_at_all_goes_out() -> None:
     options = {"window": 3, "reconnect_min_s": 20, "reconnect_max_s": 20, "response_timeout_s": 0.2}
     async with Peer({pdu.SUBMIT_SM: ignore}) as peer, Link(peer.port, **options) as carrier:
