@@ -43,9 +43,9 @@ class Asked:
     factor_roles: Collection[str]
 
 
-def cookie_name(settings: Settings) -> str:
-    """The session's cookie. __Host-: browsers take it from this very host over TLS only, for no other."""
-    return "loa_session" if settings.environment == "development" else "__Host-loa_session"
+def cookie_name(settings: Settings, name: str = "loa_session") -> str:
+    """A cookie of ours. __Host-: browsers take it from this very host over TLS only, for no other."""
+    return name if settings.environment == "development" else f"__Host-{name}"
 
 
 def lifetime_of(settings: Settings) -> Lifetime:

@@ -28,6 +28,7 @@ from app.config import Settings
 from app.db import Database
 from app.errors import Forbidden
 from app.gate import cookie_name, lifetime_of
+from app.http.browsers import FORGET
 from app.receipts.peers import peer_of
 
 router = Routes(prefix="/v1", tags=["access"])
@@ -87,6 +88,7 @@ def log_out(request: Request, db: Db, settings: Config, who: Who, response: Resp
     """Sign out: the session is over at once."""
     db.write(sessions.end_session, request.cookies.get(cookie_name(settings), ""))
     set_cookie(response, settings, "", max_age=0)
+    response.headers.update(FORGET)
 
 
 @router.get("/me")

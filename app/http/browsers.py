@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-_NOTHING = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+_NOTHING = (
+    "default-src 'none'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -19,8 +21,10 @@ PAGE_POLICY = _NOTHING.replace(";", "; style-src 'self';", 1)
 # For the pages of app/web: script, style and icon are files of ours, and forms and streams come here alone.
 PAPER_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    "form-action 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
+# With the end of a session: what browsers keep of its pages goes with it.
+FORGET = {"Clear-Site-Data": '"cache"'}
 
 # Pages of other origins come with a key; a session's cookie is never sent from there.
 CORS: dict[str, Any] = {

@@ -81,7 +81,8 @@ class Visiting:
 
 def visiting(request: Request, caller: Caller | None) -> Visiting:
     """The visit of this caller, in the language that the switch has set."""
-    return Visiting(request, caller, Speaker(request.cookies.get(LANGUAGE, DEFAULT)))
+    settings = cast(Settings, request.app.state.settings)
+    return Visiting(request, caller, Speaker(request.cookies.get(cookie_name(settings, LANGUAGE), DEFAULT)))
 
 
 def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> Visiting:
@@ -155,8 +156,8 @@ def render(visit: Visiting, template: str, status: int = 200, **values: Any) -> 
     said = _said(visit)
     text = _templates(visit.speaker.language).get_template(template).render(visit=visit, said=said, **values)
     answer = HTMLResponse(text, status, {"Content-Security-Policy": PAPER_POLICY})
-    if SAID in visit.request.cookies:
-        answer.delete_cookie(SAID)
+    if cookie_name(visit.settings, SAID) in visit.request.cookies:
+        leave(answer, visit.settings, SAID, "", 0)
     return answer
 
 
@@ -165,10 +166,15 @@ def back(visit: Visiting, path: str, sentence: Said | None = None, **values: str
     answer = RedirectResponse(path, 303)
     if sentence is not None:
         said = json.dumps([sentence, values]).encode()
-        secure = visit.settings.environment != "development"
-        cookie = base64.urlsafe_b64encode(said).decode().rstrip("=")
-        answer.set_cookie(SAID, cookie, _SAID_S, secure=secure, httponly=True, samesite="lax")
+        leave(answer, visit.settings, SAID, base64.urlsafe_b64encode(said).decode().rstrip("="), _SAID_S)
     return answer
+
+
+def leave(answer: Response, settings: Settings, name: str, value: str, max_age: int) -> None:
+    """Leave a cookie with the browser for so many seconds, as closed to others as the session's."""
+    secure = settings.environment != "development"
+    named = cookie_name(settings, name)
+    answer.set_cookie(named, value, max_age, secure=secure, httponly=True, samesite="lax")
 
 
 def own_path(said: str) -> str:
@@ -179,7 +185,7 @@ def own_path(said: str) -> str:
 
 def _said(visit: Visiting) -> Markup | None:
     """What the answer before left to be said; nothing where the cookie is not one of ours."""
-    cookie = visit.request.cookies.get(SAID)
+    cookie = visit.request.cookies.get(cookie_name(visit.settings, SAID))
     if not cookie:
         return None
     try:

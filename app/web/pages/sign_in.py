@@ -13,6 +13,7 @@ from app.auth.throttle import TooManyAttempts
 from app.auth.vault import vault_of
 from app.errors import Invalid, Unauthorised
 from app.gate import cookie_name, lifetime_of
+from app.http.browsers import FORGET
 from app.web.show import (
     LANGUAGE,
     LOST,
@@ -22,6 +23,7 @@ from app.web.show import (
     Visit,
     Visiting,
     back,
+    leave,
     own_path,
     refused,
     render,
@@ -65,6 +67,7 @@ def page_do_log_out(visit: Visit) -> Response:
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(visit.settings), ""))
     answer = back(visit, "/sign-in", say("You have signed out."))
     set_cookie(answer, visit.settings, "", max_age=0)
+    answer.headers.update(FORGET)
     return answer
 
 
@@ -73,8 +76,7 @@ def page_language(visit: Visit, fields: Fields) -> Response:
     """Read on in the other language."""
     answer = back(visit, own_path(fields.get("next")))
     if (wanted := fields.get("language")) in LANGUAGES:
-        secure = visit.settings.environment != "development"
-        answer.set_cookie(LANGUAGE, wanted, _YEAR_S, secure=secure, httponly=True, samesite="lax")
+        leave(answer, visit.settings, LANGUAGE, wanted, _YEAR_S)
     return answer
 
 

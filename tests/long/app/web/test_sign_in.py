@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -153,3 +154,39 @@ def test_pages_are_counted_by_session_and_sign_ins_by_address(pages_db: Database
         assert stranger.get("/sign-in").status_code == 200
         assert 429 in [stranger.get("/sign-in").status_code for _ in range(20)]
         assert stranger.get("/healthz").status_code == 200
+
+
+def test_every_cookie_is_for_this_host_alone_and_no_script_reads_it(
+    pages_db: Database, tmp_path: Path
+) -> None:
+    """In production: the session's, the language's, and that of what is said once, left and taken back."""
+    settings = Settings(data=tmp_path, second_factor_roles=())
+    pages_db.write(add_person, NewPerson("lan", "admin"), PASSWORD, "test")
+    with Client(create_app(settings, pages_db)) as client:
+        paper = Paper(client)
+        answers = [
+            paper.sign_in("lan"),
+            paper.post("/language", {"language": "en", "next": "/"}),
+            paper.send("/account", "/sign-out"),
+            paper.get("/sign-in"),
+        ]
+        english = paper.get("/sign-in").text
+    said = [line for answer in answers for line in answer.headers.get_list("set-cookie")]
+    names = [line.partition("=")[0] for line in said]
+    assert sorted(set(names)) == ["__Host-loa_lang", "__Host-loa_said", "__Host-loa_session"]
+    assert names.count("__Host-loa_said") == names.count("__Host-loa_session") == 2
+    for line in said:
+        assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= set(line.split("; ")[1:])
+        assert "Domain" not in line
+    assert answers[2].headers["Clear-Site-Data"] == '"cache"'
+    assert '<html lang="en">' in english
+
+
+def test_a_cookie_of_another_name_says_nothing_in_production(pages_db: Database, tmp_path: Path) -> None:
+    """A neighbour's page on another port or host can leave one without the prefix, and no other."""
+    said = base64.urlsafe_b64encode(b'["You have signed out.", {}]').decode()
+    with Client(create_app(Settings(data=tmp_path), pages_db)) as client:
+        for name, told in (("loa_said", 0), ("__Host-loa_said", 1)):
+            page = client.get("/sign-in", headers={"Cookie": f"{name}={said}; loa_lang=en"}).text
+            assert page.count('role="status"') == told
+            assert '<html lang="vi">' in page
