@@ -20,14 +20,21 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from app import clock
+from app.http import browsers
 from app.http.uploads import LIMIT
 
 log = structlog.get_logger(__name__)
 
-_TOO_SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\nContent-Type: text/plain; charset=utf-8\r\n"
-    b"Connection: close\r\nContent-Length: 33\r\n\r\nThe request did not come in time."
-)
+
+def _refusal(status: bytes, words: bytes) -> bytes:
+    """An answer of our own to what never became a request, as closed to browsers as all others."""
+    head = {**browsers.HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+    lines = [f"{name}: {value}\r\n".encode() for name, value in head.items()]
+    return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, b"".join(lines), len(words), words)
+
+
+_TOO_SLOW = _refusal(b"408 Request Timeout", b"The request did not come in time.")
+_NO_HTTP = _refusal(b"400 Bad Request", b"The request is no HTTP that can be read.")
 _SAY_EVERY_S = 60.0
 
 
@@ -171,6 +178,11 @@ class Connection(H11Protocol):
             self.callers.count_body(self, self._came)
         else:
             self.callers.forget_body(self)
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no request."""
+        self.transport.write(_NO_HTTP)
+        self.transport.close()
 
     def on_response_complete(self) -> None:
         """It is quiet from now on."""

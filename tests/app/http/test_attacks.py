@@ -199,3 +199,52 @@ def test_a_workbook_with_entities_is_no_list(client: Client, settings: Settings,
     assert batch["state"] == "failed"
     assert "root:" not in str(batch)
     assert not list(settings.data.parent.rglob("evil.txt"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GARBAGE\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"400"),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"404"),
+    ],
+)
+def test_what_is_no_request_is_answered_as_closed_to_browsers_as_all_else(
+    address: tuple[str, int], request_: bytes, status: bytes
+) -> None:
+    heard = said(address, request_).lower()
+    assert statuses(heard.replace(b"http/1.1", b"HTTP/1.1")) == [status]
+    for head in (b"x-content-type-options: nosniff", b"frame-ancestors 'none'", b"cache-control: no-store"):
+        assert head in heard
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(b"/static/", b"/static/../../etc/passwd", b"/static/%2e%2e/%2e%2e/etc/passwd", b"/uploads/"),
+        *(b"/static/x/..%2f..%2fmain.py", b"/static/x/%2fetc%2fpasswd", b"/.git/config", b"/app/main.py"),
+        *(b"//etc/passwd", b"/%00"),
+    ],
+)
+def test_no_folder_is_listed_and_no_file_of_the_host_is_served(address: tuple[str, int], path: bytes) -> None:
+    heard = said(address, b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert statuses(heard) == [b"404"]
+    assert b"root:" not in heard
+
+
+def test_what_is_said_twice_or_elsewhere_changes_no_id(client: Client) -> None:
+    """The id of a thing is that of the path, whatever else a query, body, head or cookie may call so."""
+    named = {"run_id": "1", "carrier": "viettel", "state": "approved"}
+    heads = {"Cookie": "run_id=1; batch_id=1", "run_id": "1", "X-HTTP-Method-Override": "DELETE"}
+    for path in ("/v1/runs/7", "/v1/batches/7", "/v1/campaigns/7"):
+        answer = client.request("GET", path, params=named, json=named, headers=heads)
+        assert answer.status_code == 404
+        assert " 7" in answer.json()["detail"]
+    assert client.post("/v1/runs/7/pause", headers=heads, params={"_method": "GET"}).status_code == 404
+    twice = client.post(
+        "/v1/directives",
+        content=b'{"number": "1", "number": "2", "issued_on": "2031-01-29", "issuer": "x", "subject": "y"}',
+        headers={"Content-Type": "application/json"},
+    )
+    assert twice.json()["number"] == "2"
