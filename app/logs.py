@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -33,6 +34,9 @@ _HEAD = re.compile(rf"\d{{1,9}}:{digests.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
 # A national number without 0 or 84 before it, by which app/masking.py knows one.
 _BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
+# What ends a line for one reader or another, and all that a terminal takes for an order.
+_UNICODE_END = re.compile("[\x7f-\x9f\u2028\u2029]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access")
 # httpx would write down every address that is asked, and an address may hold a number or a session.
 _CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "httpcore")
@@ -77,8 +81,27 @@ def _elsewhere(settings: Settings) -> list[logging.Handler]:
 
 def _renderer(settings: Settings) -> Processor:
     if settings.log_format == "json":
-        return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
-    return structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+        return structlog.processors.JSONRenderer(_as_json, ensure_ascii=False, default=str)
+    words = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)
+    return lambda logger, method, event: words(logger, method, _in_lines(event))
+
+
+def _as_json(event: Any, **options: Any) -> str:
+    """One line for every reader: json itself leaves line ends of Unicode as they are."""
+    return _UNICODE_END.sub(_escaped, json.dumps(event, **options))
+
+
+def _in_lines(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For people: what was handed to us begins no line and moves no cursor; tracebacks are set in."""
+    event["event"] = _CONTROL.sub(_escaped, str(event.get("event", "")))
+    if found := event.get("exception"):
+        lines = str(found).split("\n")
+        event["exception"] = "\n".join(f"    {_CONTROL.sub(_escaped, line)}" for line in lines)
+    return event
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _take_over(handlers: list[logging.Handler], level: str) -> None:

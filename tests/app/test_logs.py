@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import structlog
@@ -180,3 +181,35 @@ def test_uvicorn_speaks_through_the_same_handler() -> None:
     assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == [
         "Started server process"
     ]
+
+
+FORGED = '{"event": "request", "who": "admin", "status": 200}'
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\u2028", "\x85", "\x0b", "\x1b[2K", "\x00"])
+def test_nobody_writes_a_line_of_log(stranger: Client, log_format: str, end: str) -> None:
+    """Whatever stands in a name, a path or a head: each request is one line, in which nothing begins anew."""
+    stream = captured(log_format)
+    word = f"x{end}{FORGED}"
+    said = quote(word, safe="")
+    stranger.get(f"/v1/{said}", headers={"X-Request-Id": quote(word), "User-Agent": quote(word)})
+    stranger.get(f"/verify/{said}?next={said}", headers={"X-Forwarded-For": quote(word)})
+    stranger.post("/v1/session", json={"name": word, "password": word})
+    log = structlog.get_logger("loa.test")
+    log.warning("carrier said", words=word, odd=[word])
+    log.warning(word)
+    logging.getLogger("some.library").warning("%s", word)
+    try:
+        raise ValueError(word)
+    except ValueError:
+        log.exception("failed")
+    written = stream.getvalue()
+    assert written.isascii() or not re.search("[\x7f-\x9f\u2028\u2029]", written)
+    assert not [c for c in written if c != "\n" and ord(c) < 32]
+    begun = [line for line in written.splitlines() if line and not line.startswith("    ")]
+    assert len(begun) >= 7
+    if log_format == "json":
+        assert all({"timestamp", "level", "event"} <= json.loads(line).keys() for line in begun)
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\S+ \[|\{\"", line) for line in begun)
+    assert not any(line.startswith(FORGED) for line in begun)
