@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import signal
 import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import xlsxwriter
@@ -142,6 +144,30 @@ def ends_itself(how: signal.Signals) -> Iterator[int]:
 def is_wrong() -> Iterator[int]:
     yield 1
     raise KeyError("a mistake")
+
+
+class Planted:
+    """What somebody who has taken over the process apart would have us make."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (os.environ["PLANTED"],))
+
+
+def is_taken_over(what: str) -> Iterator[Any]:
+    yield 1
+    yield {"function": Planted(), "imported": Path, "own": partial, "ours": apart}[what]
+
+
+@pytest.mark.parametrize("what", ["function", "imported", "own", "ours"])
+def test_whoever_takes_over_the_process_apart_runs_nothing_here(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setenv("PLANTED", str(tmp_path / "planted"))
+    found = apart(packed, partial(is_taken_over, what))
+    assert next(found) == 1
+    with pytest.raises(Invalid, match="mistake"):
+        next(found)
+    assert not (tmp_path / "planted").exists()
 
 
 @pytest.fixture
