@@ -16,6 +16,7 @@ from app.reports.papers import Attachment
 from app.tables.upload import File
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+_ENDINGS = {"application/pdf": (".pdf",), "image/png": (".png",), "image/jpeg": (".jpg", ".jpeg")}
 _NAME_LENGTH = 200
 
 
@@ -50,6 +51,12 @@ def _media_type(content: bytes) -> str:
 def _clean(name: str) -> str:
     """The name as it may stand in a header and a list."""
     return "".join(char if char.isprintable() else " " for char in name).strip()[:_NAME_LENGTH] or "file"
+
+
+def saved_as(kept: Attachment) -> str:
+    """The name to save it by: with an ending of its kind, since the one it came with may start a program."""
+    endings = _ENDINGS[kept.media_type]
+    return kept.name if kept.name.lower().endswith(endings) else f"{kept.name}{endings[0]}"
 
 
 def _own(connection: Connection, sha256: str, who: str) -> Attachment | None:

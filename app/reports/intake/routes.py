@@ -68,7 +68,7 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
 def get_attachment(sha256: str, db: Db, who: Who) -> Response:
     """An attachment as it came; an operator sees those that an account of its carrier has handed in."""
     kept, content = db.read(files.fetch, sha256, who.name, who.carrier)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(kept.name)}"}
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(files.saved_as(kept))}"}
     return Response(content, media_type=kept.media_type, headers=headers)
 
 

@@ -249,3 +249,23 @@ def test_the_workbook_goes_out_and_comes_back(operator: Client, db: Database) ->
     right = operator.post("/v1/runs/2/statement-form", files={"file": ("f.xlsx", filled(FILLED, head=head))})
     assert right.status_code == 201, right.text
     assert (right.json()["paper"]["source"], right.json()["kind"]) == ("workbook", "stated")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "saved"),
+    [
+        ("bao cao.PDF", PDF, "bao%20cao.PDF"),
+        ("a.html", PDF, "a.html.pdf"),
+        ("a.exe", b"\x89PNG\r\n\x1a\n<script>", "a.exe.png"),
+        ("a.jpeg", b"\xff\xd8\xff", "a.jpeg"),
+        ('báo\r\nX: 1";.pdf', PDF, "b%C3%A1o%250D%250AX%3A%201%2522%3B.pdf"),
+    ],
+)
+def test_a_scan_is_saved_by_a_name_of_its_kind_that_ends_no_header(
+    client: Client, name: str, content: bytes, saved: str
+) -> None:
+    """Whatever it was called when it came: what a click on it starts goes by the ending."""
+    kept = client.post("/v1/attachments", files={"file": (name, content)}).json()
+    head = client.get(f"/v1/attachments/{kept['sha256']}").headers
+    assert head["Content-Disposition"] == f"attachment; filename*=UTF-8''{saved}"
+    assert head["X-Content-Type-Options"] == "nosniff"
