@@ -84,7 +84,7 @@ class CodeBody(Body):
 class RecoveryCodes(BaseModel):
     """Each lets in once instead of a code of the app. Shown this once."""
 
-    recovery_codes: list[str] = Field(examples=[["abcde-fghjk-mnpqr-stuvw-xyz23"]])
+    recovery_codes: list[str] = Field(examples=[["abcde-fghjk-mnpqr-stuvw-xyz23-45678"]])
 
 
 class PersonBody(Body):

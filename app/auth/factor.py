@@ -70,7 +70,7 @@ def confirm(connection: Connection, person: Row[Any], code: str, vault: Vault) -
         raise Invalid("The code is not that of the app now; look at the telephone's clock.", field="code")
     _set(connection, person.id, totp_since=clock.now_ms())
     connection.execute(delete(recovery_codes).where(recovery_codes.c.person_id == person.id))
-    codes = ["-".join(_letters(5) for _ in range(5)) for _ in range(RECOVERY_CODES)]
+    codes = ["-".join(_letters(5) for _ in range(6)) for _ in range(RECOVERY_CODES)]
     rows = [{"person_id": person.id, "code_hash": _hash(code)} for code in codes]
     connection.execute(insert(recovery_codes), rows)
     stamped.write(connection, recovery_codes, recovery_codes.c.person_id == person.id)
@@ -145,6 +145,6 @@ def _letters(count: int) -> str:
 
 
 def _hash(code: str) -> bytes:
-    # 123 random bits: nothing to guess, so a fast hash is enough.
+    # 148 random bits: nothing to guess, so a fast hash is enough.
     plain = code.strip().lower().replace("-", "").replace(" ", "")
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest()
