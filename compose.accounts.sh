@@ -1,8 +1,10 @@
 #!/bin/sh
 # Run once by PostgreSQL's image, as its superuser: one account owns the tables and migrates, another one works.
 set -eu
-psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres \
-  --set owner="$(cat /run/secrets/loa_owner_password)" --set worker="$(cat /run/secrets/loa_password)" <<'SQL'
+# psql reads the passwords by itself: a command line is there for every account of the host to see.
+psql --set ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+\set owner `cat /run/secrets/loa_owner_password`
+\set worker `cat /run/secrets/loa_password`
 CREATE ROLE loa_owner LOGIN PASSWORD :'owner';
 CREATE ROLE loa LOGIN PASSWORD :'worker';
 GRANT loa TO loa_owner;
