@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.auth import Caller, create_key, find_caller, list_keys, revoke_key
 from app.db import Database
 from app.errors import Conflict, NotFound, Unauthorised
-from app.models import api_keys
+from app.models import api_keys, people, sessions
 from tests.app.client import Client
 
 
@@ -75,3 +76,12 @@ def test_a_list_of_keys_shows_no_secret(db: Database) -> None:
 @pytest.mark.parametrize("header", ["Basic abc", "Bearer", "Bearer nothing", "loa_1_2"])
 def test_other_credentials_are_refused(stranger: Client, header: str) -> None:
     assert stranger.get("/v1/runs", headers={"Authorization": header}).status_code == 401
+
+
+def test_a_new_database_lets_nobody_in(db: Database, application: FastAPI) -> None:
+    for table in (api_keys, people, sessions):
+        assert db.read(lambda c, table=table: c.execute(select(table)).all()) == []
+    with Client(application) as client:
+        for name, password in (("admin", "admin"), ("loa", "loa"), ("root", "root"), ("admin", "")):
+            tried = client.post("/v1/session", json={"name": name, "password": password})
+            assert tried.status_code == 401, (name, tried.text)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import ssl
+import warnings
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -198,3 +202,39 @@ def test_development_is_for_this_machine_alone(open_: dict[str, Any]) -> None:
 def test_the_example_of_settings_names_its_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOA_CONFIG", str(Path(__file__).parents[2] / "loa.example.toml"))
     assert list(exposed(Settings())) == []
+
+
+def agreed(address: str, context: ssl.SSLContext) -> tuple[str, str]:
+    """The version and the cipher suite that the server agrees on."""
+    there = urlsplit(address)
+    plain_line = socket.create_connection((there.hostname, there.port or 0), timeout=10)
+    with plain_line, context.wrap_socket(plain_line) as line:
+        cipher = line.cipher()
+        return str(line.version()), cipher[0] if cipher else ""
+
+
+def willing(*versions: ssl.TLSVersion, ciphers: str = "ALL:@SECLEVEL=0") -> ssl.SSLContext:
+    """A caller that takes any certificate, and only these versions and suites."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_ciphers(ciphers)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # that they are old is what is tested
+        context.minimum_version, context.maximum_version = versions[0], versions[-1]
+    return context
+
+
+def test_the_server_agrees_on_no_old_version_and_no_weak_suite(db: Database, tmp_path: Path) -> None:
+    """Asked by callers that would take anything: 1.3 first, and 1.2 with forward secrecy alone."""
+    self_signed(tmp_path, with_rsa=True)
+    settings = Settings(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem")
+    v = ssl.TLSVersion
+    with served(create_app(settings, db), server_tls(settings)) as address:
+        assert agreed(address, willing(v.TLSv1_2, v.TLSv1_3))[0] == "TLSv1.3"
+        for old in (v.TLSv1, v.TLSv1_1):
+            with pytest.raises(OSError):  # noqa: PT011 - by either side, in the words of its OpenSSL
+                agreed(address, willing(old))
+        assert re.match("(ECDHE|DHE)-", agreed(address, willing(v.TLSv1_2))[1])
+        for weak in ("kRSA", "aNULL", "eNULL", "3DES", "RC4", "MD5", "PSK", "SHA1"):
+            with pytest.raises((ssl.SSLError, OSError)):
+                agreed(address, willing(v.TLSv1_2, ciphers=f"{weak}:@SECLEVEL=0"))

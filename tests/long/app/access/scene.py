@@ -116,11 +116,12 @@ def _add(c: Connection, table: Table, row: Mapping[str, Any], now: int) -> int:
 
 
 class Answer(NamedTuple):
-    """The status of an answer, its body as far as it came with the first message, and where it leads."""
+    """Status, body as far as it came with the first message, where it leads, and its head."""
 
     status: int
     body: bytes
     location: str = ""
+    headers: Mapping[str, str] = {}
 
 
 class Asker:
@@ -141,14 +142,14 @@ class Asker:
         scope |= {"headers": headers, "client": ("192.0.2.1", 1), "http_version": "1.1", "scheme": "http"}
         scope |= {"raw_path": path.encode(), "root_path": "", "server": ("loa", 80)}
         got: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        status, location = 0, ""
+        status, head = 0, Headers()
 
         async def send(message: MutableMapping[str, Any]) -> None:
-            nonlocal status, location
-            status = message.get("status", status)
-            location = Headers(raw=message.get("headers", [])).get("location", location)
+            nonlocal status, head
+            if message["type"] == "http.response.start":
+                status, head = message["status"], Headers(raw=message.get("headers", []))
             if message["type"] == "http.response.body" and not got.done():
-                got.set_result(Answer(status, message.get("body", b""), location))
+                got.set_result(Answer(status, message.get("body", b""), head.get("location", ""), head))
 
         said = iter([{"type": "http.request", "body": body, "more_body": False}])
 

@@ -324,3 +324,20 @@ def test_once_people_exist_only_a_known_one_with_the_role_decides_at_the_keyboar
 def test_errors_of_people_are_sentences(shell: Shell) -> None:
     with pytest.raises(AppError, match="needs its carrier"):
         shell(user.app, "add", "lan", "--role", "operator", stdin=f"{PASSWORD}\n")
+
+
+@pytest.mark.parametrize("other", [str.upper, str.title, str.strip, lambda it: it[:64], lambda it: it[:-1]])
+def test_a_password_is_taken_exactly_as_it_is(other: Callable[[str], str]) -> None:
+    said = f" {PASSWORD} nam tu khac {hashlib.sha256(b'long').hexdigest()} "
+    stored = hash_password(said, "lan")
+    assert len(said) > 64
+    assert is_password(stored, said)
+    assert not is_password(stored, other(said))
+
+
+def test_a_password_has_no_age(browser: Browser, add: Add, db: Database) -> None:
+    add("lan")
+    years = 10 * 366 * 86_400_000
+    earlier = {"created_at": people_table.c.created_at - years}
+    db.write(lambda c: c.execute(update(people_table).values(earlier)))
+    assert browser.sign_in("lan").status_code == 201

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
@@ -14,18 +14,20 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
-from app.access.acts import revoke_key
-from app.auth import create_key
+from app.access.acts import NewPerson, add_person, disable_person, end_sessions, revoke_key
+from app.auth import create_key, sessions
 from app.campaigns import watching
 from app.db import Database
 from app.errors import Away
+from app.gate import cookie_name, lifetime_of
 from app.http.events import Hub, Pace
 from app.models import runs, tallies
+from app.models import sessions as stored
 from app.states import DeliveryState, RunState
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
 from tests.app.http.served import served
-from tests.engines import each_engine
+from tests.engines import each_engine, on_sqlite
 
 database_url = each_engine
 
@@ -133,6 +135,37 @@ async def test_a_campaign_is_followed_with_all_its_runs(address: str, db: Databa
         assert (first["state"], [run["state"] for run in first["runs"]]) == ("draft", ["planned"])
         move(db, RunState.CANCELLED)
         assert [(await heard(lines))[0] for _ in range(2)] == ["progress", "end"]
+
+
+ENDS: dict[str, Callable[[Connection, str], object]] = {
+    "signed out": sessions.end_session,
+    "disabled": lambda c, _: disable_person(c, "lan", "admin"),
+    "signed out by an admin": lambda c, _: end_sessions(c, "lan", "admin"),
+    "idle": lambda c, _: c.execute(update(stored).values(seen_at=stored.c.seen_at - 31 * 60_000)),
+    "too old": lambda c, _: c.execute(update(stored).values(created_at=stored.c.created_at - 13 * 3_600_000)),
+}
+
+
+@on_sqlite
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_stream_ends_with_the_session_that_opened_it(
+    application: FastAPI, address: str, db: Database, run_id: int, how: str
+) -> None:
+    settings = application.state.settings.model_copy(update={"second_factor_roles": ()})
+    application.state.settings = settings
+    db.write(add_person, NewPerson("lan", "auditor"), "bon tu chang lien quan", "test")
+    token = db.write(sessions.open_for, "lan", lifetime_of(settings))
+    headers = {"Cookie": f"{cookie_name(settings)}={token}"}
+    async with (
+        httpx.AsyncClient(base_url=address, headers=headers, timeout=10) as http,
+        http.stream("GET", f"/v1/runs/{run_id}/events") as answer,
+    ):
+        lines = answer.aiter_lines()
+        assert (await heard(lines))[0] == "progress"
+        db.write(ENDS[how], token)
+        with pytest.raises(EOFError):  # by itself: nothing of the run has changed
+            await heard(lines)
+        assert (await http.get(f"/v1/runs/{run_id}/events")).status_code == 401
 
 
 async def test_silence_is_broken_by_signs_of_life(address: str, db: Database, run_id: int) -> None:
