@@ -132,8 +132,11 @@ async def _body(response: httpx.Response, longest: int) -> bytes | None:
         return None
     unpack = None if packing == "identity" else zlib.decompressobj(_ANY_FORMAT)
     body = bytearray()
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
     try:
-        async for piece in response.aiter_raw():
+        # Not by httpx's own iterators, which give the connection back at the end of the body.
+        async for piece in stream:
             body += piece if unpack is None else unpack.decompress(piece, longest + 1 - len(body))
             if len(body) > longest:
                 break

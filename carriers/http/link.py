@@ -40,6 +40,7 @@ from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, r
 from carriers.http.progress import PermitEndedError, Progress
 from carriers.http.room import Room
 from carriers.http.settings import HttpSettings, tls_context
+from carriers.http.surplus import AnswerTimes, KeptConnection
 from carriers.text import segments
 
 # httpx writes every URL to its log, and some carriers want the password in it.
@@ -48,8 +49,10 @@ for _library in ("httpx", "httpcore"):
 
 CLOSED = Deferred("link closed", retry_after_s=1.0)
 STALE = "the carrier had sent an answer too many before"
+SURPLUS = "the carrier sent an answer too many"
 HELD_BACK = Deferred("link held back", retry_after_s=1.0)
 _permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
+_kept: ContextVar[KeptConnection | None] = ContextVar("kept", default=None)
 # A carrier that leaves everything unclear is tried again so often at least.
 _LONGEST_SILENCE_S = 300.0
 _FEWEST_UNCLEAR = 3
@@ -84,6 +87,7 @@ class HttpCarrier(ABC):
         self._client: httpx.AsyncClient | None = None
         self._room = Room(settings.in_flight)
         self._health = HealthRecord()
+        self._times = AnswerTimes()
         self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
@@ -197,11 +201,25 @@ class HttpCarrier(ABC):
     async def _hand_over_or_probe(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         probes = self._probing = self._too_unclear() >= 0
         try:
-            results = await self.hand_over(some)
+            results = await self._own_answers(some)
         finally:
             self._probing = self._probing and not probes
         self._weigh(results, probes)
         return results
+
+    async def _own_answers(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        """What the adapter reads; a refusal after which another answer comes was not that of these."""
+        kept = KeptConnection()
+        _kept.set(kept)
+        try:
+            results = await self.hand_over(some)
+            refused = any(isinstance(result, Deferred | Halted) for result in results)
+            if refused and await kept.brings_more(self._times.patience_s):
+                self.log.error("an answer came that nobody had asked for", link=self.name)
+                return [Unknown(SURPLUS)] * len(some)
+            return results
+        finally:
+            await kept.release()
 
     def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
         """A refusal that holds for all; a redirect too, though what met it is unknown.
@@ -284,7 +302,9 @@ class HttpCarrier(ABC):
 
         Nothing is ever sent again here.
         """
-        client, progress = self._client, Progress(_permit.get())
+        client, progress, kept = self._client, Progress(_permit.get()), _kept.get()
+        if kept is not None:
+            await kept.release()
         if client is None:
             return CLOSED
         request["extensions"] = {"trace": progress.note}
@@ -326,10 +346,21 @@ class HttpCarrier(ABC):
         request: Mapping[str, Any],
         progress: Progress,
     ) -> Answer | Failure:
-        async with client.stream(method, address, **request) as response:
+        kept, begun = _kept.get(), asyncio.get_running_loop().time()
+        response = await client.send(client.build_request(method, address, **request), stream=True)
+        try:
             if progress.is_stale:  # what comes next on this connection belongs to nobody knows what
                 await response.extensions["network_stream"].aclose()
-            return await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
+            answer = await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
+        except BaseException:
+            await response.aclose()
+            raise
+        self._times.note(asyncio.get_running_loop().time() - begun)
+        if kept is not None and isinstance(answer, Answer) and progress.is_later and not progress.is_stale:
+            kept.keep(response)
+        else:
+            await response.aclose()
+        return answer
 
 
 def _alike(parcel: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:

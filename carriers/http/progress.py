@@ -19,11 +19,13 @@ class Progress:
     def __init__(self, permit: Permit | None) -> None:
         self._permit = permit
         self._has_begun = self._is_told = self._has_waited = False
+        self._is_first = False  # whether it is the first request of its connection
         self.is_stale = False  # whether an answer was there before anything could come from the network
 
     async def note(self, event: str, info: Mapping[str, Any]) -> None:
         """One step of httpcore."""
         self._has_begun = True
+        self._is_first |= event.startswith("connection.connect")
         if event.endswith("send_request_headers.started"):
             if self._permit is not None and not self._permit.stands:
                 raise PermitEndedError
@@ -44,3 +46,8 @@ class Progress:
     def is_untold(self) -> bool:
         """Whether nothing was written to the carrier; False where httpcore has said nothing."""
         return self._has_begun and not self._is_told
+
+    @property
+    def is_later(self) -> bool:
+        """Whether its connection has served another request before."""
+        return self._has_begun and not self._is_first
