@@ -34,6 +34,11 @@ def fresh(timestamp: str, now: float, window_s: float) -> bool:
     return bool(_SECONDS.fullmatch(timestamp)) and abs(int(timestamp) - now) <= window_s
 
 
+def seconds_of(timestamp: str) -> int | None:
+    """The timestamp in seconds since 1970; None where it is none."""
+    return int(timestamp) if _SECONDS.fullmatch(timestamp) else None
+
+
 def same(given: str, expected: str) -> bool:
     """Whether the two are equal, in a time that tells neither how much of them agrees nor their lengths."""
     return hmac.compare_digest(_digest(given), _digest(expected))

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import cast
 
 import httpx
 
@@ -132,10 +133,9 @@ async def _body(response: httpx.Response, longest: int) -> bytes | None:
         return None
     unpack = None if packing == "identity" else zlib.decompressobj(_ANY_FORMAT)
     body = bytearray()
-    stream = response.stream
-    assert isinstance(stream, httpx.AsyncByteStream)
+    # Not by httpx's own iterators, which give the connection back at the end of the body.
+    stream = cast(httpx.AsyncByteStream, response.stream)
     try:
-        # Not by httpx's own iterators, which give the connection back at the end of the body.
         async for piece in stream:
             body += piece if unpack is None else unpack.decompress(piece, longest + 1 - len(body))
             if len(body) > longest:

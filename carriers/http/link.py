@@ -10,6 +10,7 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
@@ -41,6 +42,8 @@ from carriers.http.progress import PermitEndedError, Progress
 from carriers.http.room import Room
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.http.surplus import AnswerTimes, KeptConnection
+from carriers.http.waiting import Waiting
+from carriers.taking import note_taking
 from carriers.text import segments
 
 # httpx writes every URL to its log, and some carriers want the password in it.
@@ -88,6 +91,7 @@ class HttpCarrier(ABC):
         self._room = Room(settings.in_flight)
         self._health = HealthRecord()
         self._times = AnswerTimes()
+        self._waiting = Waiting(settings.answer_timeout_s)
         self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
@@ -130,6 +134,7 @@ class HttpCarrier(ABC):
         self._health.closed()
         if self._under_way:
             await asyncio.wait(self._under_way)
+        self._waiting.heard()  # the silence of a link that was left is no news
         if client is not None:
             await client.aclose()
 
@@ -143,7 +148,7 @@ class HttpCarrier(ABC):
 
     def health(self) -> LinkHealth:
         """How the link stands; before the first request nobody knows."""
-        return self._health.facts()
+        return self._waiting.beside(self._health.facts())
 
     def halted(self) -> Halted | None:
         """Why the link needs a person, or None."""
@@ -211,6 +216,7 @@ class HttpCarrier(ABC):
         """What the adapter reads; a refusal after which another answer comes was not that of these."""
         kept = KeptConnection()
         _kept.set(kept)
+        begun = self._waiting.begin()
         try:
             results = await self.hand_over(some)
             refused = any(isinstance(result, Deferred | Halted) for result in results)
@@ -219,6 +225,7 @@ class HttpCarrier(ABC):
                 return [Unknown(SURPLUS)] * len(some)
             return results
         finally:
+            self._waiting.end(begun)
             await kept.release()
 
     def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
@@ -246,6 +253,7 @@ class HttpCarrier(ABC):
         Fewer than twice as many become unknown before the link pauses; afterwards one goes alone after each
         pause, until a verdict comes.
         """
+        note_taking(self._health, results)
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._unclear_in_a_row = self._lost_probes = 0
             self._health.held = ""
@@ -325,6 +333,7 @@ class HttpCarrier(ABC):
     def _note(self, answer: Answer) -> None:
         """What the status says of the link, beside what it says of the message."""
         self._health.connected()
+        self._waiting.heard()
         if answer.status == 503 or (answer.status == 429 and answer.retry_after_s):
             self.hold_back(pause(answer))
         self._redirect = redirected(answer) or self._redirect
@@ -347,19 +356,17 @@ class HttpCarrier(ABC):
         progress: Progress,
     ) -> Answer | Failure:
         kept, begun = _kept.get(), asyncio.get_running_loop().time()
-        response = await client.send(client.build_request(method, address, **request), stream=True)
-        try:
+        async with AsyncExitStack() as leaving:
+            response = await client.send(client.build_request(method, address, **request), stream=True)
+            leaving.push_async_callback(response.aclose)
             if progress.is_stale:  # what comes next on this connection belongs to nobody knows what
                 await response.extensions["network_stream"].aclose()
             answer = await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
-        except BaseException:
-            await response.aclose()
-            raise
-        self._times.note(asyncio.get_running_loop().time() - begun)
-        if kept is not None and isinstance(answer, Answer) and progress.is_later and not progress.is_stale:
-            kept.keep(response)
-        else:
-            await response.aclose()
+            self._times.note(asyncio.get_running_loop().time() - begun)
+            doubtful = isinstance(answer, Answer) and progress.is_later and not progress.is_stale
+            if kept is not None and doubtful:
+                kept.keep(response)
+                leaving.pop_all()
         return answer
 
 

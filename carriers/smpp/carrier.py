@@ -43,6 +43,7 @@ from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellin
 from carriers.smpp.session import Session
 from carriers.smpp.settings import read_settings
 from carriers.smpp.wording import Template, Wording, word
+from carriers.taking import note_taking
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
@@ -130,7 +131,7 @@ class SmppCarrier:
 
     def health(self) -> LinkHealth:
         """How the link stands: held where every bind that could send is."""
-        goes = any(session.sends() and not session.window.held for session in self._sessions())
+        goes = any(session.sends() and not session.is_held for session in self._sessions())
         return self._health.facts(is_held=not goes)
 
     def segments(self, text: str) -> int:
@@ -157,7 +158,9 @@ class SmppCarrier:
         finally:
             if not waiting.done.done() or waiting.done.cancelled():
                 self._forget(waiting)
-        return [result for result in waiting.results if result is not None]
+        results = [result for result in waiting.results if result is not None]
+        note_taking(self._health, results)
+        return results
 
     async def written(self) -> None:
         """Return when the queue is empty."""
@@ -304,8 +307,7 @@ class SmppCarrier:
     def ended(self) -> None:
         self.look()
 
-    def held(self, command: int, unanswered: int) -> None:
-        why = f"no answer to {unanswered} messages within {self.settings.response_timeout_s:g} s"
+    def held(self, command: int, why: str, unanswered: int) -> None:
         self._log.error("bind is held", link=self.name, bind=BINDS[command], why=why, unanswered=unanswered)
         self._health.held = why
         self.look()
@@ -314,7 +316,8 @@ class SmppCarrier:
         self._health.answered()
 
     def answers_again(self, command: int) -> None:
-        self._health.held = ""
+        if not any(session.is_held for session in self._sessions()):
+            self._health.held = ""
         self._log.info("bind answers again", link=self.name, bind=BINDS[command])
         self.look()
 

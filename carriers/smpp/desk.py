@@ -36,12 +36,12 @@ class Desk(Protocol):
         """A bind is over."""
         ...
 
-    def held(self, command: int, unanswered: int) -> None:
-        """A full window of a bind waits without one answer: nothing but single messages will go by it."""
+    def held(self, command: int, why: str, unanswered: int) -> None:
+        """So many messages wait without an answer, or nothing is heard: at most single ones will go by it."""
         ...
 
     def answers_again(self, command: int) -> None:
-        """A bind that was held has had an answer."""
+        """A bind that was held has had an answer, or one that was silent is heard."""
         ...
 
     def answered(self) -> None:

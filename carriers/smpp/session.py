@@ -49,15 +49,15 @@ class Session(asyncio.Protocol):
         self.submits = 0
         self.sequence = 0
         self.bound_at: float | None = None
+        self.silent = False  # nothing at all is heard, though answers are overdue
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._flush_due = False
         self._paused_at: float | None = None  # since when the peer does not read what we write
-        self._control: dict[
-            int, tuple[float, int]
-        ] = {}  # our bind, enquire_link or unbind: at most one waits
+        # Our bind, enquire_link or unbind: at most one waits.
+        self._control: dict[int, tuple[float, int]] = {}
         self._alive: asyncio.Future[None] | None = None  # somebody waits for enquire_link_resp
         self._heard = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -88,7 +88,7 @@ class Session(asyncio.Protocol):
         self.fill()
 
     def data_received(self, data: bytes) -> None:
-        self._heard = self._loop.time()
+        self._hear()
         self._buffer += data
         settle, answers = self.in_flight.pop, 0
         try:
@@ -113,6 +113,12 @@ class Session(asyncio.Protocol):
         self._leave_when_idle()
         self.fill()
 
+    def _hear(self) -> None:
+        self._heard = self._loop.time()
+        if self.silent:
+            self.silent = False
+            self.desk.answers_again(self.command)
+
     # ---- sending
 
     def sends(self) -> bool:
@@ -125,9 +131,14 @@ class Session(asyncio.Protocol):
             return 0
         return self.window.room(len(self.in_flight), self._loop.time())
 
+    @property
+    def is_held(self) -> bool:
+        """Whether no answers come: at most a single message goes."""
+        return self.silent or self.window.held
+
     def takes(self) -> bool:
         """Whether a message may go by this bind now or soon: not while it is held for want of answers."""
-        return self.sends() and (not self.window.held or self.room() > 0)
+        return self.sends() and not self.silent and (not self.window.held or self.room() > 0)
 
     def _answers_came(self, count: int) -> None:
         was_held = self.window.held
@@ -279,8 +290,11 @@ class Session(asyncio.Protocol):
             self.finish(End(f"{dead} within {self.settings.response_timeout_s:g} s"))
             return
         silent_since = self._expire(deadline, now)
+        self._look_for_silence(now)
         if self.window.begins_to_hold(len(self.in_flight), now):
-            self.desk.held(self.command, self.window.unanswered + len(self.in_flight))
+            n = self.window.unanswered + len(self.in_flight)
+            why = f"no answer to {n} messages within {self.settings.response_timeout_s:g} s"
+            self.desk.held(self.command, why, n)
         silent = self._heard <= max(now - self.settings.enquire_link_s, silent_since)
         if silent and self.state is State.BOUND and not self._control:
             self._request(pdu.ENQUIRE_LINK)
@@ -289,6 +303,15 @@ class Session(asyncio.Protocol):
             self.desk.look()
         self.fill()
         self._arm()
+
+    def _look_for_silence(self, now: float) -> None:
+        """Say it when enquire_link has waited a third of its time and nothing at all came since."""
+        long_ago = now - self.settings.response_timeout_s / 3
+        asked = [at for at, command in self._control.values() if command == pdu.ENQUIRE_LINK]
+        if not self.silent and self.sends() and asked and self._heard <= asked[0] <= long_ago:
+            self.silent = True
+            why = f"nothing was heard for {now - self._heard:.0f} s"
+            self.desk.held(self.command, why, len(self.in_flight))
 
     def _dead(self, deadline: float, now: float) -> str:
         """What the peer owes to the bind itself since before the deadline; empty for nothing."""

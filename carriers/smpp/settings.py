@@ -60,7 +60,8 @@ class SmppSettings:
     binds: int = field(default=1, metadata=by(whole(1, 16)))
     window: int = field(default=10, metadata=by(whole(1, 1000)))
     tls: bool | str = field(default=False, metadata=by(tls))
-    enquire_link_s: float = field(default=30.0, metadata=by(seconds(0.05, 3600)))
+    # Well below half a minute, so that a silent centre is seen within that.
+    enquire_link_s: float = field(default=10.0, metadata=by(seconds(0.05, 3600)))
     response_timeout_s: float = field(default=15.0, metadata=by(seconds(0.05, 600)))
     reconnect_min_s: float = field(default=1.0, metadata=by(seconds(0.01, 600)))
     # Below ten seconds, so that sending goes on soon after a long outage.

@@ -61,8 +61,8 @@ class Window:
         self._probe_at = now + self._pause_s
 
     def begins_to_hold(self, in_flight: int, now: float) -> bool:
-        """Whether a full window waits without one answer, and this was not known."""
-        if self.held or not self.unanswered or self.allowed > self.unanswered + in_flight:
+        """Whether two wait without one answer, or all that may, and this was not known."""
+        if self.held or not self.unanswered or min(self.allowed, 2) > self.unanswered + in_flight:
             return False
         self.held, self._pause_s = True, self.first_s
         self._probe_at = now + self.first_s

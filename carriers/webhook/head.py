@@ -18,3 +18,12 @@ class WebhookHead(Protocol):
     def once(self, request: WebhookRequest) -> tuple[str, float]:
         """What makes a signed call unique, and for how many seconds it must be; "" for one without."""
         ...
+
+
+@runtime_checkable
+class TellsClock(Protocol):
+    """A webhook that tells a carrier whose clock is wrong from a stranger."""
+
+    def clock_ahead_s(self, request: WebhookRequest) -> int | None:
+        """How far the caller's clock is ahead of ours, where nothing but its time is wrong; else None."""
+        ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from carriers.contract import WebhookRequest
-from carriers.signature import fresh, is_signature, same, signed
+from carriers.signature import fresh, is_signature, same, seconds_of, signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,11 @@ class Locks:
         return all(found)
 
     def may_admit(self, request: WebhookRequest) -> bool:
-        """Whether all is right that can be judged before the body: a signature is there, and of our time."""
+        """Whether all is right that can be judged before the body; of a signature, that there is one.
+
+        Its time is judged with the body: a carrier whose clock is wrong is told from a stranger by what it
+        signed.
+        """
         found = (
             self._could_be_signed(request),
             self._basic(request),
@@ -55,14 +59,31 @@ class Locks:
     def _could_be_signed(self, request: WebhookRequest) -> bool:
         timestamp = request.headers.get(self.timestamp_header, "")
         signature = request.headers.get(self.signature_header, "")
-        fit = fresh(timestamp, request.at, self.replay_window_s) and is_signature(signature)
+        fit = seconds_of(timestamp) is not None and is_signature(signature)
         return fit or not self.hmac_secret
+
+    def clock_ahead_s(self, request: WebhookRequest, payload: bytes) -> int | None:
+        """How far the caller's clock is ahead of ours, where nothing but its time is wrong; else None."""
+        timestamp = request.headers.get(self.timestamp_header, "")
+        at = seconds_of(timestamp)
+        found = (
+            bool(self.hmac_secret) and self._is_own(request, payload),
+            self._basic(request),
+            self._token(request),
+            self._near(request),
+            at is not None and not fresh(timestamp, request.at, self.replay_window_s),
+        )
+        return round(at - request.at) if at is not None and all(found) else None
 
     def _signed(self, request: WebhookRequest, payload: bytes) -> bool:
         timestamp = request.headers.get(self.timestamp_header, "")
-        signature = request.headers.get(self.signature_header, "")
-        right = signed(self.hmac_secret, timestamp, payload, signature)
+        right = self._is_own(request, payload)
         return not self.hmac_secret or (fresh(timestamp, request.at, self.replay_window_s) and right)
+
+    def _is_own(self, request: WebhookRequest, payload: bytes) -> bool:
+        timestamp = request.headers.get(self.timestamp_header, "")
+        signature = request.headers.get(self.signature_header, "")
+        return signed(self.hmac_secret, timestamp, payload, signature)
 
     def _basic(self, request: WebhookRequest) -> bool:
         return same(_login(request.headers.get("authorization", "")), self.basic) or not self.basic

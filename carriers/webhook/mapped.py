@@ -25,7 +25,9 @@ class MappedWebhook:
 
     def may_call(self, request: WebhookRequest) -> bool:
         """The same before the body is read; where the query is what is signed, that is all there is."""
-        return self.authenticate(request) if self.shape.source == "query" else self.locks.may_admit(request)
+        if self.shape.source != "query":
+            return self.locks.may_admit(request)
+        return self.authenticate(request) or self.clock_ahead_s(request) is not None
 
     def once(self, request: WebhookRequest) -> tuple[str, float]:
         """The signature, for as long as its timestamp is taken: a minute early or late is one window each."""
@@ -36,6 +38,10 @@ class MappedWebhook:
     def authenticate(self, request: WebhookRequest) -> bool:
         """Whether all locks of the link open to this caller."""
         return self.locks.admit(request, payload(request, self.shape))
+
+    def clock_ahead_s(self, request: WebhookRequest) -> int | None:
+        """How far the caller's clock is ahead of ours, where nothing but its time is wrong; else None."""
+        return self.locks.clock_ahead_s(request, payload(request, self.shape))
 
     def parse_receipts(self, request: WebhookRequest) -> Told:
         """What it says, by the link's shape."""

@@ -16,6 +16,7 @@ from carriers.contract import (
     since_boot,
 )
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
+from tests.carriers.smpp.peer import until
 
 
 async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
@@ -78,3 +79,30 @@ async def test_a_permit_is_looked_at_right_before_the_request_is_written() -> No
         assert len(peer.requests) == 1
         assert carrier.health().refusal == ""
         await carrier.close()
+
+
+async def test_a_link_that_hangs_at_its_first_request_says_so_while_it_waits() -> None:
+    async with Peer(silent) as peer, link(peer.url, answer_timeout_s=3) as carrier:
+        under_way = asyncio.create_task(carrier.submit(letters(1)))
+        await until(lambda: carrier.health().held)
+        found = carrier.health()
+        assert not under_way.done()
+        assert found.held == "no answer for 2 s"
+        assert (found.connected_since is None, found.lost_since) == (False, None)
+        await under_way
+        assert carrier.health().held == found.held  # given up: nothing was heard since
+        peer.handle = answering(OK)
+        assert await carrier.submit(letters(1)) == [Accepted()]
+        assert carrier.health().held == ""
+
+
+async def test_a_link_that_throttles_everything_says_so_until_it_takes_a_message() -> None:
+    async with Peer(answering(page(b"", status="429 Too Many Requests"))) as peer, link(peer.url) as carrier:
+        await carrier.submit(letters(2))
+        since = carrier.health().refusing_since
+        assert since is not None
+        await carrier.submit(letters(2))
+        assert (carrier.health().refusing_since, carrier.health().refusal) == (since, "http 429")
+        peer.handle = answering(OK)
+        assert await carrier.submit(letters(1)) == [Accepted()]
+        assert carrier.health().refusing_since is None

@@ -245,3 +245,69 @@ async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:
         assert (carrier.health().lost_since, carrier.health().refused_at is not None) == (None, True)
         await carrier.close()
         assert (carrier.health().connected_since, carrier.health().lost_since) == (None, None)
+
+
+# ---- said long before it is over
+
+
+NOBODY: dict[int, Handle] = {pdu.SUBMIT_SM: ignore, pdu.ENQUIRE_LINK: ignore}
+
+
+@pytest.mark.parametrize("count", [0, 1], ids=["idle", "with a message"])
+async def test_a_bind_on_which_nothing_is_heard_is_said_before_it_is_given_up(count: int) -> None:
+    async with (
+        Peer(dict(NOBODY)) as peer,
+        Link(peer.port, enquire_link_s=0.2, response_timeout_s=2.0) as carrier,
+    ):
+        await carrier.ready()
+        under_way = asyncio.create_task(submit(carrier, many(count)))
+        await until(lambda: carrier.health().held)
+        assert carrier.health().held.startswith("nothing was heard for ")
+        assert carrier.health().lost_since is None
+        assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
+        assert await carrier.submit([sms()]) == [Deferred("held: no answers come", 1.0)]
+        await under_way
+
+
+async def test_a_silent_bind_that_is_heard_again_goes_on_at_once() -> None:
+    async with (
+        Peer({pdu.ENQUIRE_LINK: ignore}) as peer,
+        Link(peer.port, enquire_link_s=0.1, response_timeout_s=3.0) as carrier,
+    ):
+        await carrier.ready()
+        await until(lambda: carrier.health().held)
+        asked = peer.of(pdu.ENQUIRE_LINK)[0]
+        peer.wires[0].send(pdu.ENQUIRE_LINK | pdu.RESPONSE, asked[2])
+        await carrier.ready()
+        assert carrier.health().held == ""
+        assert await carrier.submit([sms()]) != []
+        assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
+
+
+async def test_a_wide_window_need_not_be_full_for_its_silence_to_be_seen() -> None:
+    options = {"window": 100, "response_timeout_s": 0.4, "reconnect_min_s": 20, "reconnect_max_s": 20}
+    async with Peer() as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(200))
+        peer.handle[pdu.SUBMIT_SM] = ignore
+        first = asyncio.create_task(submit(carrier, many(1)))
+        await until(lambda: len(peer.of(pdu.SUBMIT_SM)) == 201)
+        await submit(carrier, many(1))
+        await first
+        await until(lambda: carrier.health().held)
+        assert carrier.health().held.startswith("no answer to ")
+
+
+async def test_a_centre_that_throttles_everything_says_so_until_it_takes_a_message() -> None:
+    async with Smsc(Manners(throttle=1.0)) as smsc, Link(smsc.port) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(3))
+        since = carrier.health().refusing_since
+        assert since is not None
+        await carrier.submit(many(3))
+        found = carrier.health()
+        assert (found.refusing_since, found.refusal) == (since, "0x58")
+        assert found.connected_since is not None
+        smsc.change(throttle=0.0)
+        await carrier.submit(many(3))
+        assert carrier.health().refusing_since is None
