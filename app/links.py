@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, or_, select
 
 from app.db import shared_ms
 from app.models import lanes as lanes_table
-from app.models import link_health
+from app.models import link_health, webhook_clocks
 from app.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.states import LaneState
 
@@ -20,16 +20,19 @@ class LinkState(StrEnum):
 
     CONNECTED = "connected"
     HELD = "held"  # no answers come; single messages ask whether they do again
+    REFUSING = "refusing"  # every answer is "not now": throttled, or in trouble
     LOST = "lost"
     UNTRIED = "untried"  # open, and nothing has been sent yet (HTTP)
     CLOSED = "closed"  # no process has it open
+    LEFT = "left"  # the settings no longer name it, and no process has it open
 
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
     """A link over all its processes; times in ms since 1970 by the shared clock.
 
-    lost_since: since when none can send; where no process has it open: since one was last heard of.
+    lost_since: since when none can send; where no process has it open: since one was last heard of;
+    refusing_since: since when every answer puts off what was sent.
     """
 
     state: LinkState = LinkState.CLOSED
@@ -41,10 +44,16 @@ class LinkFacts:
     held: str | None = None
     remark: str | None = None
     processes: int = 0
+    refusing_since: int | None = None
+    remark_since: int | None = None
 
 
 # By these nothing goes, though a person has halted nothing.
-AWAY = (LinkState.HELD, LinkState.LOST, LinkState.CLOSED)
+AWAY = (LinkState.HELD, LinkState.REFUSING, LinkState.LOST, LinkState.CLOSED)
+# A carrier that puts off all that it is sent for so long takes nothing; a pace that is found takes less.
+REFUSES_AFTER_MS = 15_000
+# Of several hosts of a carrier one may be right and another wrong.
+CLOCK_SAID_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +74,36 @@ def facts(connection: Connection) -> dict[int, LinkFacts]:
     by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
         by_lane.setdefault(row.lane_id, []).append(row)
-    known = connection.execute(select(lanes_table.c.id)).scalars()
-    return {lane_id: _together(by_lane.get(lane_id, []), now) for lane_id in known}
+    lanes = connection.execute(select(lanes_table.c.id, lanes_table.c.left_at)).all()
+    known = {lane.id: _together(by_lane.get(lane.id, []), now, lane.left_at) for lane in lanes}
+    wrong = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > now - CLOCK_SAID_MS)
+    for row in connection.execute(select(webhook_clocks).where(wrong)):
+        remark = receipts_refused(row.times, row.ahead_s)
+        known[row.lane_id] = replace(known[row.lane_id], remark=remark, remark_since=row.first_at)
+    return known
 
 
-def _together(rows: Sequence[Row[tuple[object, ...]]], now: int) -> LinkFacts:
+def receipts_refused(times: int, ahead_s: int) -> str:
+    """The sentence for calls that are refused since the carrier's clock is wrong, or ours."""
+    n = f"{abs(ahead_s) / 60:.0f}"
+    if ahead_s > 0:
+        return f"Receipts are refused: the carrier's clock is {n} min ahead of ours ({times} calls so far)."
+    return f"Receipts are refused: the carrier's clock is {n} min behind ours ({times} calls so far)."
+
+
+def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | None) -> LinkFacts:
     here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
     up = [row for row in here if row.connected_since is not None]
     lost = [row.lost_since for row in here if row.lost_since is not None]
-    going = [row for row in up if not row.held]
-    state = _state(len(here), len(up), len(lost), len(going))
+    answering = [row for row in up if not row.held]
+    going = [row for row in answering if row.refusing_since is None]
+    refusing = [row.refusing_since for row in answering if row.refusing_since is not None]
+    since = None if going else max(refusing, default=None)
+    state = _state(len(here), len(up), len(lost), len(answering))
+    if state is LinkState.CONNECTED and since is not None and now - since >= REFUSES_AFTER_MS:
+        state = LinkState.REFUSING
+    if state is LinkState.CLOSED and left_at is not None:
+        state = LinkState.LEFT
     refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
     newest_gone = max((row.seen_at for row in rows), default=None)
     return LinkFacts(
@@ -87,6 +116,7 @@ def _together(rows: Sequence[Row[tuple[object, ...]]], now: int) -> LinkFacts:
         up[0].held if state is LinkState.HELD else None,
         next((row.remark for row in here if row.remark), None),
         len(here),
+        since,
     )
 
 
@@ -108,7 +138,9 @@ def is_away(of: LinkFacts) -> bool:
 
 def since(of: LinkFacts) -> int | None:
     """When nothing went by it any more: lost, or, of one that is up and gets no answers, the last answer."""
-    return of.answered_at if of.state is LinkState.HELD else of.lost_since
+    if of.state is LinkState.REFUSING:
+        return of.refusing_since
+    return of.answered_at or of.connected_since if of.state is LinkState.HELD else of.lost_since
 
 
 def standstills(connection: Connection) -> dict[str, Standstill]:
@@ -117,6 +149,8 @@ def standstills(connection: Connection) -> dict[str, Standstill]:
     found: dict[str, Standstill] = {}
     for lane in connection.execute(select(lanes_table).order_by(lanes_table.c.id)):
         link, halted = known[lane.id], lane.state == LaneState.HALTED
+        if link.state is LinkState.LEFT:
+            continue
         if halted:
             found.setdefault(lane.carrier, Standstill(lane.name, None, lane.changed_at))
         elif link.state in AWAY:  # also where no process has ever opened it: nothing goes by it either

@@ -200,14 +200,26 @@ def _links(connection: Connection) -> Iterator[Metric]:
     answered = GaugeMetricFamily(
         "loa_link_last_answer_timestamp_seconds", "The newest answer to a message", labels=labels
     )
-    since, h = shared_ms(connection) - LINK_GONE_AFTER_MS, link_health.c
+    refusing = GaugeMetricFamily(
+        "loa_link_refusing_seconds",
+        "For how long the carrier has put off whatever it was sent",
+        labels=labels,
+    )
+    now, h = shared_ms(connection), link_health.c
+    since = now - LINK_GONE_AFTER_MS
     here = and_(h.lane_id == lanes.c.id, h.seen_at > since)
     up, bad = func.count(h.connected_since), func.count(h.held)
-    query = select(lanes.c.name, lanes.c.carrier, up, bad, func.max(h.answered_at))
-    joined = query.select_from(lanes).outerjoin(link_health, here)
-    for name, carrier, n, stuck, at in connection.execute(joined.group_by(lanes.c.id).order_by(lanes.c.id)):
+    own = select(lanes.c.name, lanes.c.carrier, up, bad, func.max(h.answered_at), func.max(h.refusing_since))
+    query = own.add_columns(func.count(h.refusing_since))
+    joined = query.select_from(lanes).outerjoin(link_health, here).where(lanes.c.left_at.is_(None))
+    for name, carrier, n, stuck, at, put_off, refusers in connection.execute(
+        joined.group_by(lanes.c.id).order_by(lanes.c.id)
+    ):
         connected.add_metric([name, carrier], n)
         held.add_metric([name, carrier], stuck)
+        refusing.add_metric(
+            [name, carrier], max(0, now - put_off) / 1000 if refusers and refusers == n else 0
+        )
         if at is not None:
             answered.add_metric([name, carrier], at / 1000)
-    yield from (connected, held, answered)
+    yield from (connected, held, refusing, answered)

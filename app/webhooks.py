@@ -53,6 +53,10 @@ class Canonical:
         """Whether the carrier calls."""
         return self.hook.authenticate(request)
 
+    def clock_ahead_s(self, request: WebhookRequest) -> int | None:
+        """How far the carrier's clock is ahead, where nothing but its time is wrong; else None."""
+        return self.hook.clock_ahead_s(request)
+
     def parse_receipts(self, request: WebhookRequest) -> Told:
         """What it tells, each id in the link's one form."""
         told = self.hook.parse_receipts(request)

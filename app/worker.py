@@ -87,7 +87,7 @@ class Worker:
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
-        self._health = HealthSweep(self.db, self._links)
+        self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundIntake(self.db, self.ledger, self.metrics)
 
     def stop(self) -> None:

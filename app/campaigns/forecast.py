@@ -257,6 +257,8 @@ def rates(connection: Connection) -> dict[str, Rate]:
     for lane in connection.execute(
         select(lanes.c.id, lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)
     ):
+        if known[lane.id].state is links.LinkState.LEFT:
+            continue
         have, halted = found.get(lane.carrier, _NO_LINK), lane.state == LaneState.HALTED
         away = not halted and links.is_away(known[lane.id])
         speed = have.segments_per_second + (0.0 if halted or away else lane.segments_per_second)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import uuid
 from collections import deque
 from collections.abc import Coroutine, Sequence
@@ -22,7 +21,7 @@ from app import clock, faults
 from app.dispatch import lanes
 from app.dispatch.claims import Claims, Desk
 from app.dispatch.in_hand import Chunk, Flight, segments_of
-from app.dispatch.link_health import halt_alone
+from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.pace import Pace, Slot, pause_s
 from app.dispatch.sendable import Work, message, still_going
 from app.errors import Away
@@ -67,7 +66,7 @@ class LaneLoop:
     _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
 
     def __post_init__(self) -> None:
-        me = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        me = f"{own_host()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self.owner = self.owner or me
         self._claims = Claims(self.desk, self.lane, self.owner)
         limits = self.carrier.limits

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from app import audit, clock
+from app.db import shared_ms
 from app.engines import insert_new
 from app.errors import Conflict, no_such
 from app.ledger.contract import Lane
-from app.models import lanes
+from app.models import lanes, link_health
+from app.models.dispatch import LINK_GONE_AFTER_MS
 from app.states import LaneState
 from carriers.contract import Halted, ReceiptLevel
 
@@ -47,6 +50,7 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         "one_receipt": link.one_receipt,
         "account": link.account,
         "says": link.says,
+        "left_at": None,
     }
     new = {"name": link.name, "group_id": 0, "state": LaneState.RUNNING.value, "changed_at": clock.now_ms()}
     own = update(lanes).where(c.name == link.name).values(values).returning(c.id)
@@ -57,6 +61,21 @@ def register(connection: Connection, link: LinkFacts) -> Lane:
         known = connection.execute(own).scalar_one()
     group = _regroup(connection, link.carrier)[known]
     return Lane(known, link.name, link.carrier, group, link.one_receipt, link.says or "")
+
+
+def leave(connection: Connection, named: Collection[str], host: str) -> None:
+    """Say that this host's settings no longer name the links that it had open last, and that nobody has now.
+
+    What another host has had open may be in that host's settings; so may what nobody has ever opened.
+    """
+    now, h, c = shared_ms(connection), link_health.c, lanes.c
+    newest: dict[int, tuple[int, str]] = {}
+    for row in connection.execute(select(h.lane_id, h.seen_at, h.holder)):
+        newest[row.lane_id] = max(newest.get(row.lane_id, (0, "")), (row.seen_at, row.holder))
+    for lane_id, (seen_at, holder) in newest.items():
+        if seen_at <= now - LINK_GONE_AFTER_MS and holder.startswith(f"{host}:"):
+            own = update(lanes).where(c.id == lane_id, c.name.not_in(named), c.left_at.is_(None))
+            connection.execute(own.values(left_at=now))
 
 
 def _regroup(connection: Connection, carrier: str) -> dict[int, int]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import socket
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields
 from typing import cast
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import clock
+from app import clock, links
 from app.db import Database, shared_ms
 from app.dispatch import lanes
 from app.links import LinkFacts, facts
@@ -19,14 +20,17 @@ from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 SAY_EVERY_MS = 10_000  # without news; with news within a step of the sweep
 _FORGOTTEN_AFTER_MS = 7 * 86_400_000
 Link = tuple[int, str, Carrier]  # the lane, the send loop's name for itself, the adapter
-_MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at")
+_MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since")
 
 
 class HealthSweep:
     """Says how this process's links stand: what changed at once, and every ten seconds that it still does."""
 
-    def __init__(self, db: Database, links: Callable[[], Iterable[Link]]) -> None:
-        self._db, self._links = db, links
+    def __init__(
+        self, db: Database, links: Callable[[], Iterable[Link]], named: Collection[str] | None = None
+    ) -> None:
+        """named: all links of the settings, where this process is to say which are no longer among them."""
+        self._db, self._links, self._named = db, links, named
         self._said: dict[str, tuple[LinkHealth, int]] = {}
 
     async def step(self) -> bool:
@@ -38,10 +42,15 @@ class HealthSweep:
                 if self._is_due(owner, found):
                     due.append((lane_id, owner, found))
         if due:
-            await self._db.insist(say, due)
+            await self._db.insist(self._say, due)
             now = clock.now_ms()
             self._said |= {owner: (found, now) for _, owner, found in due}
         return False
+
+    def _say(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
+        say(connection, due)
+        if self._named is not None:
+            lanes.leave(connection, self._named, own_host())
 
     def _is_due(self, owner: str, found: LinkHealth) -> bool:
         if owner not in self._said:
@@ -58,6 +67,11 @@ class HealthSweep:
     async def leave(self) -> None:
         """This process has the links no more."""
         await self._db.insist(leave, [owner for _, owner, _ in self._links()])
+
+
+def own_host() -> str:
+    """How send loops name this host."""
+    return socket.gethostname()[:30]
 
 
 def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
@@ -88,7 +102,8 @@ def leave(connection: Connection, holders: Sequence[str]) -> None:
     """These send loops have ended."""
     row = update(link_health).where(link_health.c.holder.in_(holders))
     gone = shared_ms(connection) - GONE_AFTER_MS
-    connection.execute(row.values(seen_at=gone, connected_since=None, lost_since=None, held=None))
+    nothing: dict[str, None] = dict.fromkeys(("connected_since", "lost_since", "held", "refusing_since"))
+    connection.execute(row.values(seen_at=gone, **nothing))
 
 
 # What lists show of a link, beside its lane.
@@ -106,7 +121,7 @@ def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[
 def _shown(of: LinkFacts) -> dict[str, object]:
     refusal = of.held or of.refusal
     refused = f"{_said(of.refused_at)} {refusal}".strip() if refusal else None
-    since = _said(of.connected_since or of.lost_since)
+    since = _said(links.since(of) if links.is_away(of) else of.connected_since or of.lost_since)
     values = (of.state.value, since or None, _said(of.answered_at) or None, refused, of.remark)
     return dict(zip(SHOWN, values, strict=True))
 

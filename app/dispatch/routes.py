@@ -25,8 +25,9 @@ router = Routes(tags=["dispatch"], route_class=Acts)
 class LaneView:
     """One lane: running, or halted with the carrier's code and reason; and how its link stands.
 
-    link: connected, held (no answers come), lost, untried or closed (no process has it open); lost_since:
-    also since when no process has it; refusal: why it was last refused or lost; remark: what to look at.
+    link: connected, held (no answers come), refusing (every answer is "not now"), lost, untried, closed (no
+    process has it open) or left (the settings no longer name it); lost_since: also since when no process has
+    it; refusal: why it was last refused or lost; remark: what to look at.
     """
 
     id: int
@@ -45,6 +46,8 @@ class LaneView:
     refusal: str | None
     held: str | None
     remark: str | None
+    remark_since: datetime | None
+    refusing_since: datetime | None
     processes: int
 
 
@@ -171,6 +174,8 @@ def _lane(row: Row[Any], link: links.LinkFacts) -> LaneView:
         link.refusal,
         link.held,
         link.remark,
+        _moment(link.remark_since),
+        _moment(link.refusing_since),
         link.processes,
     )
 

@@ -18,6 +18,7 @@ from app.models.dispatch import (
     run_counts,
     submissions,
     unknowns,
+    webhook_clocks,
 )
 from app.models.faults import faults
 from app.models.frozen import frozen_reports, report_files
@@ -87,4 +88,5 @@ __all__ = [
     "tallies",
     "turns",
     "unknowns",
+    "webhook_clocks",
 ]

@@ -40,6 +40,8 @@ lanes = Table(
     Column("code", String(40)),
     Column("reason", Text),
     Column("changed_at", Ms, nullable=False),
+    # Since when the settings of the host that had it open no longer name the link.
+    Column("left_at", Ms),
     Column(
         "next_free_us", BigInteger, nullable=False, server_default="0"
     ),  # pace: when the next segment may go
@@ -61,7 +63,20 @@ link_health = Table(
     Column("refusal", String(200)),  # why it was last refused or lost
     Column("held", String(200)),  # why nothing but single messages go
     Column("remark", String(200)),  # what a person should look at though messages go
+    Column("refusing_since", Ms),  # since when the carrier has put off whatever it was sent
     sqlite_with_rowid=False,
+)
+
+# Calls of carriers that were refused for nothing but their time.
+webhook_clocks = Table(
+    "webhook_clocks",
+    metadata,
+    Column("lane_id", SmallInteger, ForeignKey("lanes.id"), primary_key=True, autoincrement=False),
+    Column("first_at", Ms, nullable=False),  # since when all of them are
+    Column("last_at", Ms, nullable=False),
+    Column("over_at", Ms),  # when one was taken again
+    Column("times", Integer, nullable=False),  # in all
+    Column("ahead_s", Integer, nullable=False),  # how far the carrier's clock is ahead, of the newest call
 )
 
 # What running runs had sent at the worker's last looks: from these their rate is measured.

@@ -244,6 +244,8 @@ def _links(connection: Connection) -> Iterator[str]:
         link = known[lane.id]
         if link.state is links.LinkState.HELD:
             yield f"{lane.name} is held: {link.held}. It is tried again by itself."
+        if link.state is links.LinkState.REFUSING:
+            yield f"{lane.name} takes no message now: {link.refusal}. It is tried again by itself."
         if link.state is links.LinkState.LOST:
             yield f"{lane.name} has no connection: {link.refusal or 'nothing was heard'}."
         if link.remark:

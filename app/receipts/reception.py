@@ -17,6 +17,7 @@ from app.db import Database
 from app.http.buckets import Buckets, subscriber
 from app.ledger.contract import Arrival, Lane
 from app.models import lanes
+from app.receipts.clocks import Clocks
 from app.receipts.inbox import Inbox
 from app.receipts.peers import Networks
 from carriers.contract import (
@@ -29,7 +30,7 @@ from carriers.contract import (
     WebhookReceipts,
     WebhookRequest,
 )
-from carriers.webhook.head import WebhookHead
+from carriers.webhook.head import TellsClock, WebhookHead
 
 log = structlog.get_logger(__name__)
 
@@ -101,8 +102,12 @@ class Reception:
     limit: int = 4_194_304
     patience_s: float = 10.0
     refused: Buckets = field(default_factory=lambda: Buckets(600))
+    clocks: Clocks = field(init=False)
     _signed: OrderedDict[tuple[str, str], Signed] = field(default_factory=OrderedDict, repr=False)
     _desks: dict[str, tuple[float, Desk]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.clocks = Clocks(self.db)
 
     def may_call(self, carrier: str, link: str, head: WebhookRequest) -> bool:
         """Whether the link's carrier may be calling, by all that comes before the body."""
@@ -118,6 +123,21 @@ class Reception:
         hook = self.hooks.get((carrier, link))
         admitted = (hook or self.nobody).authenticate(request)
         return hook if admitted else None
+
+    def clock_ahead_s(self, carrier: str, link: str, request: WebhookRequest) -> int | None:
+        """How far the clock of the link's carrier is ahead, where that alone is why it is not admitted."""
+        hook = self.hooks.get((carrier, link))
+        asked = hook or self.nobody
+        ahead = asked.clock_ahead_s(request) if isinstance(asked, TellsClock) else None
+        return ahead if hook else None
+
+    async def note_clock(self, link: str, ahead_s: int | None) -> None:
+        """Write down that calls of the link are refused for their time; None: that one was right."""
+        if ahead_s is None and not self.clocks.is_due(link):
+            return
+        desk = await self._desk(link)
+        if desk is not None:
+            await self.clocks.note(desk.lane.id, link, ahead_s)
 
     async def take(self, link: str, asked: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
         """Bring these to the inbox and wait for their commit; False: not now, let the carrier repeat.

@@ -31,6 +31,12 @@ class Stranger(Forbidden):
     slug, title = "webhook-refused", "These are not the credentials of this webhook"
 
 
+class WrongClock(Away):
+    """A call that its carrier has signed, at a time that is not ours; nothing is lost if it is repeated."""
+
+    slug, title = "webhook-clock", "The clocks differ too much"
+
+
 class Unreadable(Invalid):
     """Events of a webhook that can't be read; those that can be have been taken."""
 
@@ -86,10 +92,26 @@ async def known(
         asked = replace(head, body=await _body(request, head.headers, reception.limit))
         hook = reception.admit(carrier, link, asked)
         if hook is not None:
+            await reception.note_clock(link, None)
             return hook, asked
+        ahead_s = reception.clock_ahead_s(carrier, link, asked)
+        if ahead_s is not None:
+            await reception.note_clock(link, ahead_s)
+            request.app.state.metrics.webhook("clock")
+            raise _wrong_clock(ahead_s)
     reception.refused.take(caller)
     request.app.state.metrics.webhook("refused")
     raise Stranger("These are not the credentials of this webhook, or there is no such link.")
+
+
+def _wrong_clock(ahead_s: int) -> WrongClock:
+    """To whom it is said has signed the call: it is no stranger who learns of our clock."""
+    way = "after" if ahead_s > 0 else "before"
+    return WrongClock(
+        f"This call's time is {abs(ahead_s)} seconds {way} ours: set the clocks right by NTP, and send it "
+        "again with a new time and signature.",
+        retry_after_s=60,
+    )
 
 
 def _slow_down(request: Request, seconds: int) -> None:

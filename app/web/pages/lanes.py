@@ -36,9 +36,11 @@ LEVELS: dict[str, Said] = {
 STANDS: dict[LinkState, tuple[str, Said]] = {
     LinkState.CONNECTED: ("good", say("at work")),
     LinkState.HELD: ("bad", say("no answers come")),
+    LinkState.REFUSING: ("bad", say("puts off all messages")),
     LinkState.LOST: ("bad", say("no connection")),
     LinkState.UNTRIED: ("off", say("nothing sent yet")),
     LinkState.CLOSED: ("off", say("opened by no process")),
+    LinkState.LEFT: ("off", say("no longer in the settings")),
 }
 
 
@@ -57,12 +59,15 @@ class LaneView:
     changed_at: datetime | None
     connected_since: datetime | None
     lost_since: datetime | None
+    stands_since: datetime | None
     answered_at: datetime | None
     refusal: str | None
     remark: str | None
+    remark_since: datetime | None
     tone: str
     said: Said
     advice: Said | None = None
+    left: bool = False
 
 
 @router.get("/lanes")
@@ -70,7 +75,9 @@ async def page_lanes(visit: Visit) -> Response:
     """Every lane, the halted ones first."""
     rows, known, shape = await visit.db.aread(_look, visit.who.carrier)
     views = [_view(row, known[row.id]) for row in rows]
-    found = sorted(views, key=lambda each: (each.state is not LaneState.HALTED, each.tone != "bad", each.id))
+    found = sorted(
+        views, key=lambda each: (each.left, each.state != LaneState.HALTED, each.tone != "bad", each.id)
+    )
     return render(visit, "lanes.html", lanes=found, shape=shape, mends=may(visit.who.role, "resume_lane"))
 
 
@@ -109,10 +116,13 @@ def _view(row: Row[Any], link: LinkFacts) -> LaneView:
         clock.from_ms(row.changed_at) if row.changed_at else None,
         _at(link.connected_since),
         _at(link.lost_since),
+        _at(links.since(link)) if link.state in (LinkState.HELD, LinkState.REFUSING) else None,
         _at(link.answered_at),
-        link.held or (None if link.connected_since else link.refusal),
+        link.held or (None if link.state is LinkState.CONNECTED else link.refusal),
         link.remark,
+        _at(link.remark_since),
         "bad" if links.is_away(link) else STANDS[link.state][0],
         STANDS[link.state][1],
         lights.ADVICE[STOPS[link.state]] if links.is_away(link) else None,
+        link.state is LinkState.LEFT,
     )

@@ -158,7 +158,7 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
         halted=[
             HaltedLane(row.id, row.name, row.carrier, row.code, row.reason)
             for row in own_lanes
-            if row.state == LaneState.HALTED
+            if row.state == LaneState.HALTED and known[row.id].state is not links.LinkState.LEFT
         ],
         away=_away(own_lanes, known),
         unknown=_unknown(connection, carrier),

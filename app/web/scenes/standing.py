@@ -137,6 +137,7 @@ STANDS: dict[LinkState | None, Judged] = {
     None: lights.HALTED,
     LinkState.LOST: lights.LOST,
     LinkState.HELD: lights.HELD,
+    LinkState.REFUSING: lights.REFUSING,
     LinkState.CLOSED: lights.CLOSED,
 }
 

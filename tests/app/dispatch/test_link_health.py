@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
-from app import clock
+from app import clock, links
 from app.db import Database, shared_ms
 from app.dispatch import lanes, link_health
 from app.dispatch.claims import Desk
@@ -21,7 +21,7 @@ from app.metrics import Metrics
 from app.models import lanes as lanes_table
 from app.models import link_health as table
 from app.states import DeliveryState, LaneState
-from carriers.contract import Halted, LinkHealth, LinkOptions
+from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
@@ -57,6 +57,49 @@ def test_a_link_stands_as_the_best_of_its_processes(
 ) -> None:
     world = build(db, 1)
     assert stand(db, world.lane.id, *found).state is state
+
+
+def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Database) -> None:
+    world, here = build(db, 1), clock.monotonic()
+    refusal = {"connected_since": here - 900, "refused_at": here - 1, "refusal": "0x58"}
+    long, short = (LinkHealth(**refusal, refusing_since=here - ago) for ago in (120, 1))
+    assert stand(db, world.lane.id, short).state is LinkState.CONNECTED  # a pace is being looked for
+    assert stand(db, world.lane.id, long, UP).state is LinkState.CONNECTED
+    found = stand(db, world.lane.id, long, long)
+    assert (found.state, found.refusal) == (LinkState.REFUSING, "0x58")
+    assert links.is_away(found)
+    assert links.since(found) == found.refusing_since
+    (shown,) = db.read(link_health.with_facts)
+    assert (shown["link"], str(shown["last_refusal"])[-4:]) == ("refusing", "0x58")
+    text = Metrics(db).text().decode()
+    (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
+    assert 100 < float(seconds) < 300
+    assert db.read(links.standstills)["viettel"].state is LinkState.REFUSING
+
+
+def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Database) -> None:
+    world = build(db, 1)
+    here, other = link_health.own_host(), "elsewhere"
+
+    def left(holder: str, named: list[str], age_ms: int) -> LinkState:
+        db.write(lambda c: c.execute(delete(table)))
+        db.write(say, [(world.lane.id, f"{holder}:1:x", UP)])
+        db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - age_ms)))
+        db.write(lanes.leave, named, here)
+        return db.read(facts)[world.lane.id].state
+
+    assert left(here, ["viettel-1"], 31_000) is LinkState.CLOSED
+    assert left(here, ["viettel-2"], 0) is LinkState.CONNECTED
+    assert left(other, ["viettel-2"], 31_000) is LinkState.CLOSED  # its own settings may name it
+    assert left(here, ["viettel-2"], 31_000) is LinkState.LEFT
+    assert not links.is_away(db.read(facts)[world.lane.id])
+    assert db.read(links.standstills) == {}
+    assert "viettel-1" not in "".join(
+        line for line in Metrics(db).text().decode().splitlines() if line.startswith("loa_link_")
+    )
+    again = lanes.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
+    db.write(lanes.register, again)
+    assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
 
 
 def test_moments_are_kept_by_the_shared_clock_and_the_newest_refusal_counts(db: Database) -> None:

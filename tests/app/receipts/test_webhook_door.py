@@ -6,21 +6,24 @@ import asyncio
 import gzip
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app import clock, logs
 from app.config import Settings
 from app.db import Database
+from app.links import facts
 from app.metrics import Metrics
-from app.models import lanes
+from app.models import lanes, webhook_clocks
 from app.receipts.inbox import Inbox
 from app.receipts.peers import peer_of
 from app.states import DeliveryState
+from tests.app.dispatch.paper import until
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,
     DOOR,
@@ -91,11 +94,41 @@ async def test_a_signature_is_refused_when_body_or_time_are_not_its_own(db: Data
     world = sent(db, 1)
     old = signed(BODY, clock.now().timestamp() - 400)
     async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
-        for body, headers in ((BODY + b" ", signed(BODY)), (BODY, old), (BODY, {})):
+        for body, headers in ((BODY + b" ", signed(BODY)), (BODY + b" ", old), (BODY, {})):
             problem(await there.http.post(DOOR, content=body, headers=headers), 403, "webhook-refused")
+        problem(await there.http.post(DOOR, content=BODY, headers=old), 503, "webhook-clock")
+    assert kept(db) == (0, 0)
     wider = settings_of({"hmac_secret": SECRET, "replay_window_s": 1000})
     async with door(db, world, wider) as there:
         assert (await there.http.post(DOOR, content=BODY, headers=old)).content == ACKNOWLEDGED
+
+
+async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it_is_right(
+    db: Database,
+) -> None:
+    world = sent(db, 1)
+    late = signed(BODY, clock.now().timestamp() - 86_400)
+
+    def remark() -> str:
+        return db.read(facts)[world.lane.id].remark or ""
+
+    async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
+        for _ in range(3):
+            answer = await there.http.post(DOOR, content=BODY, headers=late)
+            assert re.search(r"864\d\d seconds before ours", problem(answer, 503, "webhook-clock")["detail"])
+            assert int(answer.headers["Retry-After"]) > 0
+        await until(lambda: "(3 calls so far)" in remark())
+        assert re.search(r"clock is 144\d min behind ours", remark())
+        assert db.read(facts)[world.lane.id].remark_since is not None
+        assert 'loa_webhooks_total{answer="clock"} 3.0' in there.counted()
+        answer = await there.http.post(DOOR, content=BODY, headers=signed(BODY))
+        assert answer.content == ACKNOWLEDGED
+        count = select(webhook_clocks.c.times, webhook_clocks.c.over_at)
+        times, over_at = db.read(lambda c: tuple(c.execute(count).one()))
+        assert (times, over_at is not None) == (3, True)
+    db.write(lambda c: c.execute(update(webhook_clocks).values(last_at=webhook_clocks.c.last_at - 61_000)))
+    assert remark() == ""
+    assert world.delivery(2)["state"] == DELIVERED
 
 
 async def test_of_several_credentials_all_must_be_right(db: Database) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import text as sql
 from app import clock
 from app.db import Database
 from app.deadline.status import status
-from app.models import campaigns, lanes, link_health, receipts, runs, sessions
+from app.models import campaigns, lanes, link_health, receipts, runs, sessions, webhook_clocks
 from app.reports import consolidated, course
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene
@@ -65,6 +65,10 @@ def test_a_run_whose_links_no_process_has_ever_opened_is_not_in_time(
 DEAD: Mapping[str, tuple[dict[str, Any], str]] = {
     "lost": ({"lost_since": 0, "refusal": "refused"}, "mất kết nối"),
     "deaf": ({"connected_since": 0, "answered_at": 0, "held": "no answer"}, "nhà mạng không trả lời tin nào"),
+    "puts off": (
+        {"connected_since": 0, "answered_at": 0, "refusing_since": 0, "refusal": "0x58"},
+        "nhà mạng hoãn nhận mọi tin",
+    ),
     "left": ({"age_ms": 40_000}, "không có tiến trình gửi nào mở kết nối"),
 }
 
@@ -88,6 +92,31 @@ def test_a_dead_link_is_red_wherever_something_depends_on_it(
     assert "Hãy" in text(lanes_page) or "hãy gọi nhà mạng" in text(lanes_page)  # what to do
     for path in ("/", "/runs/1"):
         assert re.search(r"từ \d\d:\d\d \d\d/\d\d/\d{4}\.", text(paper.get(path).text)), path  # since when
+
+
+def test_a_renamed_link_is_said_to_be_no_longer_in_the_settings(province: Database, signed_in: In) -> None:
+    link(province, 1, age_ms=40_000, lost_since=clock.now_ms())
+    paper = signed_in("operator", "viettel")
+    assert "mất kết nối từ" in text(paper.get("/lanes").text)
+    province.write(lambda c: c.execute(update(lanes).where(lanes.c.id == 1).values(left_at=clock.now_ms())))
+    page = paper.get("/lanes").text
+    assert '<span class="badge off">không còn trong cấu hình' in page
+    assert "Chạy hoặc dừng từ" in page
+    assert "Kết nối viettel-1" not in text(paper.get("/").text)
+
+
+def test_a_carrier_whose_clock_is_wrong_is_red_on_the_page_of_links(
+    province: Database, signed_in: In
+) -> None:
+    now = clock.now_ms()
+    paper = signed_in("operator", "viettel")
+    (before,) = re.findall(r'data-shape="(\w+)"', paper.get("/lanes").text)
+    put(province, webhook_clocks, lane_id=1, first_at=now, last_at=now, times=2, ahead_s=86_400)
+    page = paper.get("/lanes").text
+    assert re.search(
+        r'class="badge bad">Biên nhận bị từ chối: đồng hồ của nhà mạng nhanh hơn 1440 phút', page
+    )
+    assert re.findall(r'data-shape="(\w+)"', page) != [before]
 
 
 def test_a_dead_link_leaves_no_forecast(province: Database, signed_in: In) -> None:

@@ -1,0 +1,85 @@
+"""Carriers whose clock differs too much from ours: their signed calls are refused, and it is written down."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+from sqlalchemy import Connection, func, insert, select, update
+
+from app import clock
+from app.db import Database, shared_ms
+from app.errors import Away
+from app.models import webhook_clocks
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 30.0  # whether another process has written something of a link whose calls are right here
+_WRITE_EVERY_S = 1.0
+_ANEW_MS = 600_000  # after so long without one the next is a new fault
+
+
+class Clocks:
+    """What this process has seen of the clocks of carriers that call."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._looked: dict[str, float] = {}
+        self._refused: dict[int, tuple[int, int]] = {}  # lane -> calls not written yet, the newest difference
+        self._writing: dict[int, asyncio.Task[None]] = {}
+
+    def is_due(self, link: str) -> bool:
+        """Whether it is time to see that nothing is on record against a link whose call was right."""
+        return clock.monotonic() - self._looked.get(link, -_LOOK_EVERY_S) >= _LOOK_EVERY_S
+
+    async def note(self, lane_id: int, link: str, ahead_s: int | None) -> None:
+        """A call was refused for its time; None: one was right. A burst makes one write a second."""
+        if ahead_s is None:
+            self._looked[link] = clock.monotonic()
+            if await self._db.aread(_is_wrong, lane_id):
+                await self._db.awrite(_right, lane_id)
+            return
+        self._looked.pop(link, None)
+        if lane_id not in self._refused and lane_id not in self._writing:
+            log.error("calls are refused: their clock differs", link=link, ahead_s=ahead_s)
+        count, _ = self._refused.get(lane_id, (0, 0))
+        self._refused[lane_id] = count + 1, ahead_s
+        if lane_id not in self._writing:
+            self._writing[lane_id] = asyncio.create_task(self._write(lane_id))
+
+    async def _write(self, lane_id: int) -> None:
+        try:
+            while lane_id in self._refused:
+                try:
+                    await self._db.awrite(_wrong, lane_id, self._refused.pop(lane_id))
+                except Away:
+                    return  # the answer has said it; the next call says it again
+                await asyncio.sleep(_WRITE_EVERY_S)
+        finally:
+            del self._writing[lane_id]
+
+
+def _wrong(connection: Connection, lane_id: int, refused: tuple[int, int]) -> None:
+    c, now = webhook_clocks.c, shared_ms(connection)
+    count, ahead_s = refused
+    known = connection.execute(select(webhook_clocks).where(c.lane_id == lane_id)).first()
+    values = {"last_at": now, "over_at": None, "ahead_s": max(-(2**31), min(ahead_s, 2**31 - 1))}
+    if known is None:
+        row = {"lane_id": lane_id, "first_at": now, "times": count}
+        connection.execute(insert(webhook_clocks).values(row | values))
+        return
+    if known.over_at is not None and known.last_at < now - _ANEW_MS:
+        values["first_at"] = now
+    own = update(webhook_clocks).where(c.lane_id == lane_id)
+    connection.execute(own.values(times=c.times + count, **values))
+
+
+def _is_wrong(connection: Connection, lane_id: int) -> bool:
+    c = webhook_clocks.c
+    query = select(func.count()).where(c.lane_id == lane_id, c.over_at.is_(None))
+    return bool(connection.scalar(query))
+
+
+def _right(connection: Connection, lane_id: int) -> None:
+    own = update(webhook_clocks).where(webhook_clocks.c.lane_id == lane_id)
+    connection.execute(own.values(over_at=shared_ms(connection)))
