@@ -15,7 +15,7 @@ from structlog.typing import Processor
 from app import digests
 from app.config import Settings
 from app.errors import SetupError
-from app.masking import mask_numbers
+from app.masking import escaped, mask_numbers
 from app.phone import mask
 from app.syslog import Syslog, place_of
 
@@ -34,9 +34,8 @@ _HEAD = re.compile(rf"\d{{1,9}}:{digests.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
 # A national number without 0 or 84 before it, by which app/masking.py knows one.
 _BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
-# What ends a line for one reader or another, and all that a terminal takes for an order.
+# What ends a line for one reader or another, beside what JSON escapes by itself.
 _UNICODE_END = re.compile("[\x7f-\x9f\u2028\u2029]")
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access")
 # httpx would write down every address that is asked, and an address may hold a number or a session.
 _CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "httpcore")
@@ -88,20 +87,16 @@ def _renderer(settings: Settings) -> Processor:
 
 def _as_json(event: Any, **options: Any) -> str:
     """One line for every reader: json itself leaves line ends of Unicode as they are."""
-    return _UNICODE_END.sub(_escaped, json.dumps(event, **options))
+    return escaped(json.dumps(event, **options), _UNICODE_END)
 
 
 def _in_lines(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """For people: what was handed to us begins no line and moves no cursor; tracebacks are set in."""
-    event["event"] = _CONTROL.sub(_escaped, str(event.get("event", "")))
+    event["event"] = escaped(str(event.get("event", "")))
     if found := event.get("exception"):
         lines = str(found).split("\n")
-        event["exception"] = "\n".join(f"    {_CONTROL.sub(_escaped, line)}" for line in lines)
+        event["exception"] = "\n".join(f"    {escaped(line)}" for line in lines)
     return event
-
-
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 def _take_over(handlers: list[logging.Handler], level: str) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+# Orders to a terminal, ends of lines, and what turns the direction of writing.
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 # What stands between digits: up to four points, quotes, blanks, hyphens and brackets of any kind, and what
 # nobody sees; a plus, as addresses write a blank; and what else they and the literals of strings write.
 _SPACING = "\\s.\u00b7\uff0e'()\uff08\uff09\\-\u2010-\u2015\u2212\uff0d"
@@ -122,3 +124,8 @@ def _masked(found: re.Match[str]) -> str:
     shown = 4 if lead == "84" else 5
     brackets = whole.count(")") - whole.count("(")
     return f"{digits[:shown]}{'*' * (len(digits) - shown - 2)}{digits[-2:]}{')' * brackets}{'(' * -brackets}"
+
+
+def escaped(text: str, of: re.Pattern[str] = CONTROL) -> str:
+    """The text on one line, without what a terminal obeys: such a character is shown by its number."""
+    return of.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -41,8 +41,10 @@ def main() -> None:
         app()
     except AppError as error:
         from app.logs import mask_text  # a command that goes well does not wait for it
+        from app.masking import escaped
 
-        typer.echo(f"loa: {mask_text(error.said_here)}", err=True)
+        lines = mask_text(error.said_here).split("\n")
+        typer.echo("\n".join(map(escaped, [f"loa: {lines[0]}", *lines[1:]])), err=True)
         raise SystemExit(1) from None
     except Unreal as error:
         typer.echo(f"loa: {error}", err=True)

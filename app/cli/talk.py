@@ -16,6 +16,7 @@ from pydantic_core import to_json, to_jsonable_python
 from app import ids
 from app.auth.caller import at_keyboard
 from app.errors import Invalid
+from app.masking import escaped
 
 
 def whole(said: str | int) -> int:
@@ -84,10 +85,12 @@ def _lines(value: Any, indent: str) -> Iterable[str]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value, start=1)
     for name, item in pairs:
         if isinstance(item, dict | list) and item:
-            yield f"{indent}{name}:"
+            yield f"{indent}{escaped(str(name))}:"
             yield from _lines(item, indent + "  ")
         elif item is not None and item not in ({}, []):
-            yield f"{indent}{name}: {item}"
+            # A text of several lines is set in under its name, so that none of them looks like a field.
+            lines = (escaped(line) for line in str(item).split("\n"))
+            yield f"{indent}{escaped(str(name))}: " + f"\n{indent}    ".join(lines)
 
 
 def keep(name: str, figures: str) -> None:
@@ -114,4 +117,4 @@ def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> No
 def _cell(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="minutes")
-    return "-" if value is None else str(value)
+    return "-" if value is None else escaped(str(value))

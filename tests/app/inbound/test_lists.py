@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ from sqlalchemy import update
 
 from app import clock
 from app.auth import create_key
+from app.campaigns import directives
+from app.cli import directive as letters
 from app.cli import inbound as command
 from app.db import Database
 from app.inbound.keeping import Came, keep
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
+from app.masking import CONTROL
 from app.models import inbound_messages
 from app.privacy import certificates
 from carriers.inbound import InboundMessage, MessagePart
@@ -104,6 +108,25 @@ def test_the_command_lists_them_for_people_and_for_programs(database_url: str, t
     found = json.loads(shell(command.app, "list", "--carrier", "vnpt", "--after", "1", "--json"))
     assert [each["id"] for each in found] == [2]
     assert "345602" not in shell(command.app, "list").replace(" ", "")
+
+
+ORDERS = "\x1b]0;loa\x07 \x1b[1A\x1b[2K \x9b2J \u202egnol"
+
+
+def test_what_a_subscriber_writes_gives_the_terminal_no_orders(database_url: str, tmp_path: Path) -> None:
+    """Anybody with a telephone writes to the terminal of who lists the messages."""
+    db = Database(database_url)
+    db.write(new_lane, "vnpt-1")
+    write(db, VNPT, said(f"{ORDERS}\n9  2031-02-05 12:00  vnpt  forged"))
+    letter = directives.Letter("1/CV", date(2031, 1, 29), "CAT", f"x{ORDERS}\nissuer: forged")
+    db.write(directives.create, letter, "lan")
+    db.close()
+    shell = Shell(database_url, tmp_path)
+    listed, shown = shell(command.app, "list"), shell(letters.app, "show", "1")
+    assert not CONTROL.search((listed + shown).replace("\n", ""))
+    assert "\\u001b[2K" in listed
+    assert [line.split()[0] for line in listed.splitlines()] == ["ID", "1"]
+    assert [line for line in shown.splitlines() if line.startswith("issuer:")] == ["issuer: CAT"]
 
 
 def test_they_are_erased_so_many_days_after_they_came_with_a_certificate(kept: Database) -> None:
