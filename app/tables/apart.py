@@ -16,11 +16,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-import structlog
-
 from app.errors import Conflict, Invalid
-
-log = structlog.get_logger(__name__)
 
 _SMALL = 1024**2  # bytes
 _PACKED = (b"PK", b"\x1f\x8b")
@@ -110,6 +106,9 @@ class _Answers(pickle.Unpickler):
         found = super().find_class(module, name) if module.startswith("app.") and "." not in name else None
         if isinstance(found, type) and dataclasses.is_dataclass(found) and found.__module__ == module:
             return found
+        import structlog  # commands that read no file do not wait for it
+
+        log = structlog.get_logger(__name__)
         log.error("the process that reads a file answered with something else", what=f"{module}.{name}")
         raise Invalid(_MISTAKE)
 
