@@ -101,6 +101,7 @@ class Count:
 class Run:
     """subscribers: valid numbers of the run's batches; not_queued: of these, not yet in the ledger.
 
+    other_range: of these, in ranges that another carrier holds: ported, or not this carrier's to name.
     progress: state of delivery -> count. `excluded` are numbers that the campaign has by another batch.
     segments_per_second: its own rate, where it is sent more slowly than the carrier's links allow.
     audience: what the carrier was asked to send to by itself; such a run has no batches and no progress.
@@ -123,6 +124,7 @@ class Run:
     audience: Audience | None = None
     totals_erased: bool = False
     segments_per_second: int | None = None
+    other_range: int = 0
 
 
 def campaign(connection: Connection, campaign_id: int) -> Campaign:
@@ -225,17 +227,17 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[Run]:
     ]
 
 
-def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, int]]:
-    """Run -> batch -> its valid numbers."""
+def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, tuple[int, int]]]:
+    """Run -> batch -> its valid numbers, and how many of these are in another carrier's range."""
     query = (
-        select(run_batches.c.run_id, batches.c.id, batches.c.accepted)
+        select(run_batches.c.run_id, batches.c.id, batches.c.accepted, batches.c.other_range)
         .join(batches, batches.c.id == run_batches.c.batch_id)
         .where(run_batches.c.run_id.in_(run_ids))
         .order_by(batches.c.id)
     )
-    found: dict[int, dict[int, int]] = {}
-    for run_id, batch_id, accepted in connection.execute(query):
-        found.setdefault(run_id, {})[batch_id] = accepted
+    found: dict[int, dict[int, tuple[int, int]]] = {}
+    for run_id, batch_id, *counts in connection.execute(query):
+        found.setdefault(run_id, {})[batch_id] = (counts[0], counts[1])
     return found
 
 
@@ -254,8 +256,8 @@ def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[
     return found
 
 
-def _run(row: Record, members: dict[int, int], progress: dict[str, Count]) -> Run:
-    subscribers = sum(members.values())
+def _run(row: Record, members: dict[int, tuple[int, int]], progress: dict[str, Count]) -> Run:
+    subscribers = sum(accepted for accepted, _ in members.values())
     return Run(
         id=row.id,
         campaign_id=row.campaign_id,
@@ -266,6 +268,7 @@ def _run(row: Record, members: dict[int, int], progress: dict[str, Count]) -> Ru
         closing=None if row.closing is None else NotSent(row.closing).name.lower(),
         batch_ids=list(members),
         subscribers=subscribers,
+        other_range=sum(elsewhere for _, elsewhere in members.values()),
         not_queued=subscribers - sum(count.messages for count in progress.values()),
         progress=progress,
         created_at=_time(row.created_at),

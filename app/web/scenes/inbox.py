@@ -69,6 +69,7 @@ class File:
     carrier: str
     accepted: int
     sha256: str
+    other_range: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,11 @@ def _wording(language: str, text: str) -> Wording:
 def _files(connection: Connection, of: Dossier) -> list[File]:
     ids = [each for run in of.runs for each in run.batch_ids]
     c = batches.c
-    query = select(c.id, c.name, c.carrier, c.accepted, c.sha256).where(c.id.in_(ids)).order_by(c.id)
+    query = (
+        select(c.id, c.name, c.carrier, c.accepted, c.sha256, c.other_range)
+        .where(c.id.in_(ids))
+        .order_by(c.id)
+    )
     return [File(*row) for row in connection.execute(query)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from app.auth.roles import OPEN, PERMISSIONS
 from app.config import Settings
 from app.db import Database
 from app.main import ROUTERS, create_app
-from app.models import batches, lanes, receipt_files
-from app.states import DeliveryState
+from app.models import batches, lanes, left_out, receipt_files
+from app.states import DeliveryState, NotSent
 from tests.long.app.access.scene import Asker
 from tests.long.app.reports.scene import T0, Scene
 
@@ -96,3 +97,29 @@ async def test_an_operator_can_not_ask_who_else_has_a_run(
         ]
         assert both[0].replace(b"viettel", b"nobody") == both[1], path
         assert both[1] != (await asker.ask("GET", f"{path}?carrier=vnpt", operator)).body
+
+
+async def test_a_line_that_the_other_has_is_no_other_than_one_that_was_left_out_or_is_not_there(
+    db: Database, tmp_path: Path
+) -> None:
+    """Which lines were left out a carrier sees by what it is not asked to send; Loa names none of them."""
+    scene = Scene("finished")
+    scene.run(2, "viettel")
+    scene.batch(2, run=2)
+    first = scene.message(DeliveryState.DELIVERED, batch=2)
+    scene.message(DeliveryState.DELIVERED)
+    scene.repeated(first["phone"])
+    unwanted = scene.subscriber()
+    scene.save(db)
+    gone = {"campaign_id": 1, "batch_id": 1, "seq": unwanted["seq"], "reason": int(NotSent.DO_NOT_SEND)}
+    db.write(lambda c: c.execute(insert(left_out).values(gone)))
+    asker = Asker(create_app(Settings(data=tmp_path, **OFTEN), db))
+    key = db.write(create_key, "vnpt desk", "operator", "vnpt")
+    assert (await asker.ask("GET", "/deliveries/1/1/1", key)).status == 200
+    said = set()
+    for line in (2, unwanted["seq"], 999):
+        answer = await asker.ask("GET", f"/deliveries/1/1/{line}", key)
+        words = re.sub("[0-9a-f]{32}", "", answer.body.decode())
+        said.add((answer.status, re.sub(rf"(?<=[ /]){line}(?=[ <\"])|(?<=%2F){line}\b", "ID", words)))
+    assert len(said) == 1
+    assert said.pop()[0] == 404

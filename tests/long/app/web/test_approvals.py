@@ -60,6 +60,23 @@ def test_the_content_is_shown_in_full_and_approved_by_its_digest(pages_db: Datab
     assert "Không có chiến dịch nào chờ quyết định." in said
 
 
+def test_numbers_of_another_carriers_ranges_are_said_of_each_list(pages_db: Database, signed_in: In) -> None:
+    """A list of others' numbers would tell its carrier which of them the others have: by what is left out."""
+
+    def build(c: Connection) -> None:
+        campaign_id = lifecycle.create(c, DRAFT, HOURS, "author")
+        lists = [new_batch(c, name=f"{n}.csv", sha256=f"{n}" * 64, other_range=n) for n in (0, 750)]
+        lifecycle.add_run(c, campaign_id, "vnpt", lists, "author")
+        lifecycle.submit(c, campaign_id, "author")
+
+    pages_db.write(build)
+    page = text(signed_in("approver").get("/approvals").text)
+    assert "0.csv · 1.000 thuê bao · 000" in page
+    assert "750.csv · 1.000 thuê bao · 750 số thuộc đầu số của nhà mạng khác" in page
+    [run] = pages_db.read(queries.dossier, 1).runs
+    assert (run.subscribers, run.other_range) == (2000, 750)
+
+
 def test_another_content_than_was_read_is_not_approved(pages_db: Database, signed_in: In) -> None:
     pages_db.write(submitted)
     paper = signed_in("approver")
