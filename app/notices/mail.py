@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import smtplib
 import ssl
+from email.errors import HeaderParseError
 from email.message import EmailMessage
 from email.utils import format_datetime
 
@@ -31,7 +32,10 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
 
 def send(settings: MailSettings, notice: Notice) -> Outcome:
     """Hand the message to the server; blocking, up to `timeout_s` for each of its answers."""
-    message = compose(notice, settings.sender)
+    try:
+        message = compose(notice, settings.sender)
+    except (ValueError, IndexError, HeaderParseError):  # of one that was stored before addresses were checked
+        return Never("No message can bear this address; correct it with `loa addressee set`.")
     try:
         with _connected(settings) as server:
             server.send_message(message)

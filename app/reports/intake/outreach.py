@@ -19,6 +19,11 @@ from app.reports.intake.rules import fault, paper_faults, range_faults, word_fau
 from app.reports.intake.stating import paper_columns
 
 MOST_REACHED = 2_000_000_000  # views may be more than people
+NAME = (
+    r"^[^\x00-\x1f\x7f\u2028\u2029]*$"  # names stand in cells of workbooks, which hold no control characters
+)
+EMAIL = r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$"
+_LONGEST_EMAIL = 254
 _LINK = re.compile(r"https?://[^\s<>\"']{3,490}")
 
 
@@ -33,6 +38,7 @@ class OutreachClaim:
 
 def register(connection: Connection, of: Addressee, who: str) -> Addressee:
     """Say what the letter's list of names does not: kind, carrier, e-mail; or add somebody to it."""
+    _check(of)
     if (of.kind is AddresseeKind.CARRIER) != (of.carrier is not None):
         raise Invalid(
             "A carrier, and nobody else, needs the name of its carrier (viettel ...).", field="carrier"
@@ -48,6 +54,14 @@ def register(connection: Connection, of: Addressee, who: str) -> Addressee:
         connection, who, "addressee.set", f"directive/{of.directive_id}", name=of.name, kind=str(of.kind)
     )
     return _need(connection, of.directive_id, of.name)
+
+
+def _check(of: Addressee) -> None:
+    """Invalid for a name that no paper holds, and for an address that no message can bear."""
+    if not re.fullmatch(NAME, of.name):
+        raise Invalid("A name has no control characters and no line breaks.", field="name")
+    if of.email is not None and not (len(of.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, of.email)):
+        raise Invalid("An e-mail address is one of the kind vanthu@example.gov.vn.", field="email")
 
 
 def would_replace(connection: Connection, of: Addressee) -> bool:

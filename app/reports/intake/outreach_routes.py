@@ -33,16 +33,10 @@ from app.tables.spool import folder_of
 from app.tables.upload import Upload
 
 Read = Annotated[str | None, Depends(get_if_match)]
-# No control characters: names stand in the cells of the workbook, which can't hold them.
 Name = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
-    ),
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=outreach.NAME)
 ]
-Email = Annotated[
-    str, StringConstraints(pattern=r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$", max_length=254)
-]
+Email = Annotated[str, StringConstraints(pattern=outreach.EMAIL, max_length=254)]
 
 router = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
 

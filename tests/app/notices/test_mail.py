@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,12 @@ def test_a_server_that_is_away_or_silent_is_tried_again_later() -> None:
         assert isinstance(mail.send(settings(port, timeout_s=1), NOTICE), Later)
     with refusing() as port:
         assert isinstance(mail.send(settings(port), NOTICE), Later)
+
+
+@pytest.mark.parametrize("target", ["a@b.example\r\nBcc: c@d.example", "a@b.example\nX: y"])
+def test_an_address_that_no_message_can_bear_is_given_up_and_stops_no_other(target: str) -> None:
+    with smtp_server() as (post, port):
+        found = mail.send(settings(port), replace(NOTICE, target=target))
+        assert isinstance(found, Never)
+        assert mail.send(settings(port), NOTICE) == Sent()
+    assert [envelope.rcpt_tos for envelope in post.messages] == [["vp@sotuphap.example"]]

@@ -22,8 +22,8 @@ from app.errors import Invalid
 from app.main import create_app
 from app.models import audit, directives
 from app.reports import addressees
-from app.reports.addressees import AddresseeKind, Channel, guessed
-from app.reports.intake import outreach_form
+from app.reports.addressees import Addressee, AddresseeKind, Channel, guessed
+from app.reports.intake import outreach, outreach_form
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import naive
 
@@ -291,3 +291,24 @@ def test_a_name_that_no_cell_can_hold_is_refused_at_the_door(client: Client, dir
     assert client.put(f"{directive}/addressees", json=body).status_code == 422
     assert reported(client, directive, "Sở\x01").status_code == 422
     assert client.get(f"{directive}/report-form").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "address", "field"),
+    [
+        ("Sở X", "a@b.example\r\nBcc: c@d.example", "email"),
+        ("Sở X", "a@b.example\n", "email"),
+        ("Sở X", "nobody", "email"),
+        ("Sở X", f"{'a' * 250}@b.example", "email"),
+        ("Sở\x01X", None, "name"),
+        ("Sở\nX", None, "name"),
+    ],
+)
+def test_the_command_line_takes_no_other_names_and_addresses_than_the_api(
+    directive: str, db: Database, name: str, address: str | None, field: str
+) -> None:
+    assert directive
+    of = Addressee(None, 1, name, AddresseeKind.DEPARTMENT, None, address)
+    with pytest.raises(Invalid) as refused:
+        db.write(outreach.register, of, "at the keyboard")
+    assert refused.value.field == field
