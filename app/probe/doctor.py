@@ -111,6 +111,22 @@ def connections(settings: Settings) -> Iterator[Symptom]:
         yield Symptom("names", False, what)
 
 
+# Protections that nothing has by itself, since each needs something of this installation's own.
+_OPTIONAL = {
+    "scan_command": ((), "files that come in are scanned by nobody"),
+    "log_to": (None, "who takes this host can change its log"),
+    "monitor_networks": ((), "anybody who reaches the API may ask for /metrics and /readyz"),
+    "totp_late_steps": (1, "a code of the second factor lives for its half minute and the next one"),
+}
+
+
+def optional(settings: Settings) -> Iterator[Symptom]:
+    """What is not protected as settings stand, and might be: no fault, and to be known all the same."""
+    for name, (unset, what) in _OPTIONAL.items():
+        if getattr(settings, name) == unset and settings.environment == "production":
+            yield Symptom("protection", True, f"As {name} stands, {what}.")
+
+
 def disk(settings: Settings) -> Iterator[Symptom]:
     """The data folder: there, writable, with room."""
     folder = settings.data
@@ -287,6 +303,7 @@ def _rows(connection: Connection) -> list[Symptom]:
 async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
     """Everything, and these links over the network: nothing is sent."""
     found = [*settings_file(Path(sources.file())), *wiring(settings), *connections(settings)]
+    found += optional(settings)
     found += [*disk(settings), *ledger(settings)]
     looked = await check(links)
     return found + [Symptom(f"link {each.link}", each.good, each.what) for each in looked]

@@ -19,7 +19,7 @@ from app.config import LinkSettings, Settings
 from app.db import Database
 from app.models import audit as acts
 from app.models import lanes, people
-from app.probe.doctor import Symptom, disk, examine, ledger, modes, settings_file, wiring
+from app.probe.doctor import Symptom, disk, examine, ledger, modes, optional, settings_file, wiring
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import build
 from tests.faults.processes import smpp_link
@@ -182,3 +182,14 @@ def test_the_command_says_it_and_exits_with_1(tmp_path: Path, monkeypatch: pytes
     assert result.exit_code == 1
     assert "BAD   links: No link is configured" in result.output
     assert '"about": "disk"' in CliRunner().invoke(commands, ["doctor", "--offline", "--json"]).output
+
+
+def test_protections_that_are_not_set_are_named_and_no_fault() -> None:
+    found = list(optional(Settings()))
+    assert bad(found) == []
+    named = {"scan_command", "log_to", "monitor_networks", "totp_late_steps"}
+    assert {each.what.split()[1] for each in found} == named
+    own = {"scan_command": ["clamdscan"], "log_to": "tls://logs.example:6514"}
+    own |= {"monitor_networks": ["10.0.0.0/24"], "totp_late_steps": 0}
+    assert list(optional(Settings(**own))) == []
+    assert list(optional(Settings(environment="development"))) == []
