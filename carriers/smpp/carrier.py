@@ -42,6 +42,7 @@ from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
 from carriers.smpp.session import Session
 from carriers.smpp.settings import read_settings
+from carriers.smpp.two_texts import one_text
 from carriers.smpp.wording import Template, Wording, word
 from carriers.taking import note_taking
 from carriers.text import segments
@@ -340,6 +341,7 @@ class SmppCarrier:
         return True
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
+        message = one_text(message, self.odd)
         if not is_receipt(message):
             self._deliver_inbound(message, acknowledge)
             return

@@ -146,6 +146,11 @@ def read_receipt(message: ShortMessage, settings: SmppSettings) -> Receipt:
     )
 
 
+def fields_of(message: ShortMessage) -> Fields:
+    """The fields of the receipt that its text is."""
+    return read_fields(_text(message))
+
+
 def written_ids(message: ShortMessage) -> tuple[str, ...]:
     """The ids in a receipt as the carrier wrote them, in the TLV and in the text."""
     return tuple(each for each in (_given(message.tlvs), read_fields(_text(message)).id) if each)

@@ -7,7 +7,8 @@ import random
 import pytest
 from structlog.testing import capture_logs
 
-from carriers.contract import Accepted, ReceiptStatus
+from carriers.contract import Accepted, Acknowledge, ReceiptStatus
+from carriers.inbound import InboundMessage
 from carriers.smpp import pdu
 from tests.carriers.smpp.peer import RECEIPT, Inbox, Link, Peer, Wire, deliver_body, drop, sms, until
 
@@ -170,3 +171,60 @@ async def test_enquiries_are_answered_and_unknown_commands_nacked_and_logged_onc
         assert peer.of(pdu.ENQUIRE_LINK | pdu.RESPONSE)[0][2] == 11
         assert [one[1:3] for one in peer.of(pdu.GENERIC_NACK)] == [(3, 12), (3, 13)]
         assert len(logs) == 1
+
+
+# ---- two texts in one deliver_sm (SMPP v3.4, 5.2.32)
+
+IN_PAYLOAD = pdu.tlv(pdu.TAG_MESSAGE_PAYLOAD, RECEIPT.replace(b"id:m7", b"id:m8"))
+CHATTER = pdu.tlv(pdu.TAG_MESSAGE_PAYLOAD, b"Your message was delivered.")
+
+
+@pytest.mark.parametrize(
+    ("text", "tlvs", "reference", "place"),
+    [
+        (b"Your message was delivered.", IN_PAYLOAD, "m8", "message_payload"),
+        (b"id:m7", IN_PAYLOAD, "m8", "message_payload"),
+        (RECEIPT, CHATTER, "m7", "short_message"),
+        (RECEIPT, IN_PAYLOAD, "m7", "short_message"),
+        (RECEIPT, pdu.tlv(pdu.TAG_MESSAGE_PAYLOAD, RECEIPT), "m7", ""),
+        (b"", IN_PAYLOAD, "m8", ""),
+    ],
+)
+@pytest.mark.parametrize("esm_class", [pdu.ESM_RECEIPT, 0])
+async def test_of_two_texts_the_one_that_is_a_receipt_is_read_and_the_log_says_so(
+    text: bytes, tlvs: bytes, reference: str, place: str, esm_class: int
+) -> None:
+    inbox = Inbox()
+    async with Peer() as peer, Link(peer.port) as carrier:
+        carrier.deliver_to(inbox)
+        await carrier.ready()
+        with capture_logs() as logs:
+            peer.wires[0].send(pdu.DELIVER_SM, 1, deliver_body(text, esm_class=esm_class, tlvs=tlvs))
+            await until(lambda: peer.of(pdu.DELIVER_SM_RESP))
+    (receipt,) = inbox.receipts
+    assert (receipt.reference, receipt.status) == (reference, ReceiptStatus.DELIVERED)
+    said = [each["kind"] for each in logs if "beside message_payload" in each.get("kind", "")]
+    assert said == ([f"short_message beside message_payload: {place} is read"] if place else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "payload", "whole"),
+    [
+        (b"TU CHOI", b"TU CHOI NHAN TIN", "TU CHOI NHAN TIN"),
+        (b"TU CHOI ", b"NHAN TIN", "TU CHOI NHAN TIN"),
+    ],
+)
+async def test_of_two_texts_of_a_subscriber_nothing_is_lost(text: bytes, payload: bytes, whole: str) -> None:
+    kept: list[str] = []
+
+    def take(message: InboundMessage, acknowledge: Acknowledge) -> None:
+        kept.append(message.text)
+        acknowledge(True)
+
+    tlvs = pdu.tlv(pdu.TAG_MESSAGE_PAYLOAD, payload)
+    async with Peer() as peer, Link(peer.port) as carrier:
+        carrier.messages_to(take)
+        await carrier.ready()
+        peer.wires[0].send(pdu.DELIVER_SM, 1, deliver_body(text, esm_class=0, tlvs=tlvs))
+        await until(lambda: peer.of(pdu.DELIVER_SM_RESP))
+    assert kept == [whole]
