@@ -30,6 +30,7 @@ _PATIENT_TRIES = 36
 _LATE_TRIES = 12
 _ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
 _AT_ONCE = 500
+ONE_ID_MS = DAY_MS // 2
 
 
 @dataclass(slots=True)
@@ -299,9 +300,17 @@ def _choose(one: Said, hits: Sequence[Hit]) -> list[Hit]:
         return []
     pool = sure or [hit for hit in hits if _waits(one, hit)]
     newest = max(pool, key=lambda hit: hit.at, default=None)
-    if newest is None:
+    if newest is None or (one.phone is None and any(_at_one_time(newest, hit) for hit in pool)):
         return []
     return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
+
+
+def _at_one_time(newest: Hit, hit: Hit) -> bool:
+    """Whether a carrier gave one id to two messages that it has at one time: only a number tells them apart.
+
+    An id that is given again later is given when the message that had it is over, so the newest is meant.
+    """
+    return hit.key != newest.key and newest.at - hit.at < ONE_ID_MS
 
 
 def _slack(hit: Hit) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app import clock
 from app.logs import masked
-from app.models import lanes, quarantine, receipts
+from app.models import lanes, quarantine, receipts, submissions
 from app.phone import mask
 from carriers.contract import ReceiptLevel
 
@@ -27,6 +27,7 @@ class Why(StrEnum):
     """Why a receipt waits in quarantine."""
 
     NO_SUCH_REFERENCE = "no_such_reference"  # no submission has it, nor does a message wait without one
+    SEVERAL_HAVE_IT = "several_have_it"  # several messages have the reference, and it names no number
     NO_MESSAGE = "no_message"  # without a reference, and no message of these links to its number, or several
     NOTHING_NAMED = "nothing_named"  # neither a reference nor a number
 
@@ -123,7 +124,10 @@ def waiting(connection: Connection, of: Names, before: int, limit: int) -> tuple
     """Receipts of these lanes in quarantine, and below which number to go on; None: there are no more."""
     query = select(quarantine).where(_Q.lane_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
-    return [_waiting(row, of) for row in rows[:limit]], rows[limit - 1].id if len(rows) > limit else None
+    shared = _shared(connection, {row.reference for row in rows if row.phone is None and row.reference})
+    return [_waiting(row, of, shared) for row in rows[:limit]], rows[limit - 1].id if len(
+        rows
+    ) > limit else None
 
 
 def how_many_wait(connection: Connection, of: Names) -> int:
@@ -144,8 +148,18 @@ def _matched(row: Row[Any], of: Names) -> Matched:
     )
 
 
-def _waiting(row: Row[Any], of: Names) -> Waiting:
-    return Waiting(row.id, _told(row, of[row.lane_id]), _why(row), row.tries, clock.from_ms(row.try_at))
+def _shared(connection: Connection, references: Collection[str]) -> set[str]:
+    """Those of these references that carriers gave to more than one message."""
+    s = submissions.c
+    query = select(s.reference, s.campaign_id, s.batch_id, s.seq).where(s.reference.in_(references))
+    messages = query.distinct().subquery()
+    counted = select(messages.c.reference).group_by(messages.c.reference).having(func.count() > 1)
+    return set(connection.execute(counted).scalars()) if references else set()
+
+
+def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> Waiting:
+    why = Why.SEVERAL_HAVE_IT if row.phone is None and row.reference in shared else _why(row)
+    return Waiting(row.id, _told(row, of[row.lane_id]), why, row.tries, clock.from_ms(row.try_at))
 
 
 def _why(row: Row[Any]) -> Why:

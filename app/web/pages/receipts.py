@@ -22,6 +22,10 @@ WHY: dict[Why, Said] = {
     Why.NO_SUCH_REFERENCE: say(
         "No submission has this reference, and no message to this number waits without one."
     ),
+    Why.SEVERAL_HAVE_IT: say(
+        "The carrier gave this reference to several messages, and it names no number: nobody knows which is "
+        "meant."
+    ),
     Why.NO_MESSAGE: say(
         "It names no reference, and no message went to this number over these links lately, or several did."
     ),

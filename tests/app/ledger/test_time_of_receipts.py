@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import delete, insert, update
 
 from app import clock
 from app.db import Database
@@ -12,8 +12,10 @@ from app.models import (
     erasures,
     quarantine,
     runs,
+    submissions,
     unknowns,
 )
+from app.receipts import log
 from app.reports.verify import verify
 from app.states import DeliveryState, RunState
 from carriers.contract import Accepted, ReceiptStatus, Unknown
@@ -25,6 +27,36 @@ GOOD, BAD = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
 ON_ITS_WAY = ReceiptStatus.IN_TRANSIT
 SUBMITTED, DELIVERED, UNKNOWN = DeliveryState.SUBMITTED, DeliveryState.DELIVERED, DeliveryState.UNKNOWN
 QUEUED, UNDELIVERED = DeliveryState.QUEUED, DeliveryState.UNDELIVERED
+
+
+# ---- one id for two messages -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [GOOD, BAD], ids=["delivered", "failed"])
+@pytest.mark.parametrize("apart_days", [0.0, 0.2], ids=["at once", "within hours"])
+def test_an_id_that_two_numbers_have_settles_neither_without_a_number(
+    db: Database, status: ReceiptStatus, apart_days: float
+) -> None:
+    world = sent(db, Accepted(("K1",)), count=1)
+    passes(db, apart_days)
+    second = again(world, Accepted(("K1",)))  # of its two numbers the second is another
+    nobody = said(world, "K1", status, phone=None)
+    assert apply(world, nobody, nobody) == (0, 0, 2)
+    look_again(world)
+    assert (state(world), state(second), count(db, quarantine)) == (SUBMITTED, SUBMITTED, 2)
+    (first, *_), _ = db.read(lambda c: log.waiting(c, log.lanes_of(c, None), log.LATEST, 10))
+    assert first.why is log.Why.SEVERAL_HAVE_IT
+    assert apply(world, said(world, "K1", phone=FIRST_PHONE + 1)) == (1, 1, 0)
+    assert (state(world), second.delivery(3)["state"]) == (SUBMITTED, DELIVERED)
+
+
+def test_an_id_that_is_given_again_on_another_day_is_the_newest_message_s(db: Database) -> None:
+    world = sent(db, Accepted(("K1",)), count=1)
+    passes(db, 2)
+    second = again(world, Accepted(("K1",)))
+    db.write(lambda c: c.execute(delete(submissions).where(submissions.c.seq == 3)))
+    assert apply(world, said(world, "K1", phone=None)) == (1, 1, 0)
+    assert (state(world), state(second)) == (SUBMITTED, DELIVERED)
 
 
 # ---- unknown messages ------------------------------------------------------------------------------------
