@@ -11,9 +11,11 @@ from operator import itemgetter
 
 from app.tables.columns import HEAD_ROWS, Columns, Layout
 from app.tables.rows import BadLine, Block, Row, gathered
-from app.tables.source import LINE_LIMIT, Lines
+from app.tables.source import LINE_LIMIT, Lines, no_text
 
 _DELIMITERS = ",;\t|"
+# Lines with a NUL character that cost themselves only: so many, or of a long file one in so many.
+_NULS, _NULS_SHARE = 10, 100
 _QUOTED_LIMIT = 32_768  # characters of a row that goes over several lines: Excel lets a cell have as many
 
 
@@ -25,6 +27,7 @@ class Delimited:
 
     def __init__(self, lines: Iterator[Lines], columns: Columns) -> None:
         self.short = 0
+        self._nuls = 0
         self._lines = lines
         self._columns = columns
 
@@ -32,7 +35,7 @@ class Delimited:
         """The rows in their order; Invalid for a text without the columns."""
         found = (block for block in self._lines if any(line.strip() for line in block.lines))
         head = next(found, Lines(1, []))
-        self._delimiter, layout = _layout(head.lines, self._columns)
+        self._delimiter, layout = _layout(head, self._columns)
         self._use(layout)
         below = Lines(head.first + layout.data, head.lines[layout.data :])
         for block in chain((below,), self._lines):
@@ -62,6 +65,7 @@ class Delimited:
             rest
             or cells[width :: width + 1].count("\n") != count - 1
             or '"' in text
+            or "\0" in text
             or text.startswith(" ")
             or f"{delimiter} " in text
             or self._may_be_cut(width, text)
@@ -99,7 +103,7 @@ class Delimited:
     def _rows(self, block: Lines) -> Iterator[Row | BadLine]:
         """The rows of a block at full speed, up to the first line that csv can't take; the rest with care."""
         lines, done = block.lines, 0
-        if max(map(len, lines), default=0) <= LINE_LIMIT:
+        if max(map(len, lines), default=0) <= LINE_LIMIT and not any("\0" in line for line in lines):
             reader = csv.reader(lines, delimiter=self._delimiter, strict=True, skipinitialspace=True)
             with suppress(csv.Error):
                 for row in reader:
@@ -113,7 +117,9 @@ class Delimited:
         """Line by line: a stray quotation mark or an endless line costs itself only."""
         while lines:
             line, used = lines[0], 1
-            if len(line) > LINE_LIMIT:
+            if "\0" in line:
+                yield self._nul(number, line[:LINE_LIMIT])
+            elif len(line) > LINE_LIMIT:
                 yield BadLine(number, "long_line", line[:LINE_LIMIT])
             else:
                 row, used = self._record(lines)
@@ -125,6 +131,13 @@ class Delimited:
                 if inner.strip():
                     yield BadLine(number + place, "continued", inner)
             number += used
+
+    def _nul(self, number: int, line: str) -> BadLine:
+        """A line with a NUL character; Invalid once there are as many as no text has by mishap."""
+        self._nuls += 1
+        if self._nuls > max(_NULS, number // _NULS_SHARE):
+            raise no_text(number)
+        return BadLine(number, "nul", line)
 
     def _record(self, lines: deque[str]) -> tuple[list[str] | None, int]:
         """The row that begins in the first line, and over how many it goes; None for a stray mark."""
@@ -140,7 +153,7 @@ class Delimited:
         while True:
             if place == len(lines):
                 lines.extend(next(self._lines, Lines(0, [])).lines)
-            if place == len(lines) or len(lines[place]) > LINE_LIMIT or room < 0:
+            if place == len(lines) or len(lines[place]) > LINE_LIMIT or "\0" in lines[place] or room < 0:
                 return
             room -= len(lines[place]) + 1
             yield lines[place] + "\n"
@@ -167,15 +180,18 @@ class Delimited:
         return "short_row" if len(row) <= self._first else None
 
 
-def _layout(lines: Sequence[str], columns: Columns) -> tuple[str, Layout]:
+def _layout(block: Lines, columns: Columns) -> tuple[str, Layout]:
     """The delimiter under which the head of the file makes sense, and its columns."""
-    head = [line[:LINE_LIMIT] for line in lines[:HEAD_ROWS]]
+    head = [line[:LINE_LIMIT] for line in block.lines[:HEAD_ROWS]]
+    nul = next((place for place, line in enumerate(head) if "\0" in line), len(head))
     if head and head[0][:4].lower() == "sep=":  # a hint that Excel writes and reads
         head[0] = ""
     for delimiter in _DELIMITERS:
         layout = columns.find([_cells(line, delimiter) for line in head])
-        if layout:
+        if layout and layout.data <= nul:
             return delimiter, layout
+    if nul < len(head):
+        raise no_text(block.first + nul)
     delimiter = max(_DELIMITERS, key="".join(head).count)
     raise columns.missing([_cells(line, delimiter) for line in head])
 

@@ -15,6 +15,10 @@ Row = tuple[Any, ...]
 
 LINE_REASONS = {
     "long_line": Sentence("The line is too long to be one row.", "Dòng quá dài."),
+    "nul": Sentence(
+        "The line holds a NUL character, which no text has: write the line anew.",
+        "Dòng có ký tự NUL, văn bản không thể có: hãy gõ lại dòng này.",
+    ),
     "quotes": Sentence(
         "The quotation marks of the line don't match.", "Dấu ngoặc kép trong dòng không khớp nhau."
     ),

@@ -44,12 +44,9 @@ def readable() -> Iterator[None]:
 
 
 def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[Lines]:
-    """The lines of a text file, block by block, whatever their ends are; Invalid for what is no text."""
+    """The lines of a text file, block by block, whatever their ends; Invalid for what can't be decoded."""
     number, carry = 1, ""
     for block in _texts(file, columns, limit):
-        if "\0" in block:
-            line = number + block.count("\n", 0, block.index("\0"))
-            raise Invalid(f"Line {line} holds a NUL character, so this is no CSV text. {_SAVE_AS}")
         lines = (carry + block).split("\n")
         # Cut what has no end in sight: the line stays too long, and the memory small.
         carry = lines.pop()[: LINE_LIMIT + 1]
@@ -57,6 +54,11 @@ def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -
         number += len(lines)
     if carry:
         yield Lines(number, [carry])
+
+
+def no_text(line: int) -> Invalid:
+    """A NUL character where no text has one, or too many of them: the file is a binary one."""
+    return Invalid(f"Line {line} holds a NUL character, so this is no CSV text. {_SAVE_AS}")
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:

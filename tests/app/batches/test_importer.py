@@ -77,7 +77,7 @@ def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_p
     [
         ("Họ tên\nLò A\n", "names no column"),
         ("phone\n", "no subscribers below its header"),
-        (many(LONG_SLICE + 5) + "09\0", "NUL"),
+        (many(LONG_SLICE + 5) + "09\0\n" * 600, "NUL"),
     ],
 )
 def test_a_file_that_is_no_use_leaves_a_failed_empty_batch_that_says_why(

@@ -132,6 +132,31 @@ def test_a_stray_quotation_mark_costs_only_its_own_line(tmp_path: Path, mark: st
     ]
 
 
+@pytest.mark.parametrize("quoted", ["", '"\n"'], ids=["plain", "in a quoted cell"])
+def test_a_line_with_a_nul_costs_only_itself(tmp_path: Path, quoted: str) -> None:
+    found = rows(tmp_path, f"phone,area\n0912345678,\n0912\x00345679,\n0912345670,03646\n{quoted}")
+    assert found[:3] == [
+        (2, "0912345678", "", ""),
+        BadLine(3, "nul", "0912\x00345679,"),
+        (4, "0912345670", "03646", ""),
+    ]
+
+
+def test_a_nul_within_a_cell_that_goes_over_lines_gives_no_row(tmp_path: Path) -> None:
+    found = rows(tmp_path, 'phone,name\n0912345678,"a\nb\0"\n0912345679,c\n')
+    assert [each for each in found if not isinstance(each, BadLine)] == [(4, "0912345679", "", "")]
+    assert [(each.line, each.reason) for each in found if isinstance(each, BadLine)] == [
+        (2, "quotes"),
+        (3, "nul"),
+    ]
+
+
+def test_of_many_thousand_lines_one_in_a_hundred_may_hold_a_nul(tmp_path: Path) -> None:
+    found = rows(tmp_path, "phone\n" + ("0912345678\n" * 400 + "\0\n") * 60)
+    assert sum(isinstance(each, BadLine) for each in found) == 60
+    assert len(found) == 60 * 401
+
+
 @pytest.mark.parametrize("length", [LINE_LIMIT + 1, 300_000, 600_000])
 def test_an_endless_line_is_one_bad_line(tmp_path: Path, length: int) -> None:
     found = rows(tmp_path, f"phone\n0912345678\n{'9' * length}\n0912345679\n")
@@ -151,7 +176,10 @@ def test_a_file_of_many_blocks_keeps_its_line_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"phone\n0912345678\n09\x0012\n", "Line 3 holds a NUL"),
+        (b"phone\x00\n0912345678\n", "Line 1 holds a NUL"),
+        (b"phone\n0912345678\n" + b"09\x0012345678\n" * 11, "Line 13 holds a NUL"),
+        (b"phone\n" + bytes(range(256)) * 400, "is not UTF-8"),
+        (b"phone\n" + (b"0912345678\n" * 50 + b"\x00\n") * 60, "holds a NUL"),
         ("phone\n0912345678".encode("utf-16-le"), "Line 1 holds a NUL"),
         (b"phone,name\n0912345678,L\xf2 V\xe3n\n", "Line 2 is not UTF-8"),
         (b"phone\n" + b"0912345678\n" * 30_000 + b"L\xf2\n", "Line 30002 can't be read as utf-8"),
@@ -162,7 +190,21 @@ def test_a_file_of_many_blocks_keeps_its_line_numbers(tmp_path: Path) -> None:
         (b"%PDF-1.7\nabc", "names no column"),
         ("Họ tên;Địa chỉ\nLò Văn A;bản X\n", "its first line is: Họ tên, Địa chỉ."),
     ],
-    ids=["nul", "no mark", "cp", "late", "old xls", "zip", "no gz", "cut gz", "pdf", "no phone"],
+    ids=[
+        "nul in the header",
+        "nuls",
+        "binary",
+        "nul now and then",
+        "no mark",
+        "cp",
+        "late",
+        "old xls",
+        "zip",
+        "no gz",
+        "cut gz",
+        "pdf",
+        "no phone",
+    ],
 )
 def test_a_file_that_is_no_use_is_refused_in_words(tmp_path: Path, content: bytes | str, words: str) -> None:
     assert words in refusal(tmp_path, content)
