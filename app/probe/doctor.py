@@ -182,6 +182,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         yield db.read(_home, ledger_for(db))
         if not db.sqlite:
             yield db.read(_server)
+            yield db.read(_rights)
         yield from db.read(_factors, settings)
         yield from db.read(_accounts)
         yield clocks(db)
@@ -215,6 +216,15 @@ def _server(connection: Connection) -> Symptom:
         what = f"PostgreSQL's settings {', '.join(off)} are off: turn them on, the ledger rests on them."
         return Symptom("server", False, what)
     return Symptom("server", True, f"{', '.join(_MUST_BE_ON)} are on.")
+
+
+def _rights(connection: Connection) -> Symptom:
+    """Whether the account that works can do more than that: no fault, and to be known all the same."""
+    asked = "SELECT pg_has_role(current_user, relowner, 'member') FROM pg_class WHERE oid = 'audit'::regclass"
+    if connection.exec_driver_sql(asked).scalar_one():
+        what = "This account owns the tables or may do all: docs/operations.md, “Two accounts of PostgreSQL”."
+        return Symptom("protection", True, what)
+    return Symptom("protection", True, "The account that works does not own the tables.")
 
 
 def _factors(connection: Connection, settings: Settings) -> list[Symptom]:

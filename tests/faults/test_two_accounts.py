@@ -19,6 +19,7 @@ from app.db import Database
 from app.ledger.choose import ledger_for
 from app.models import audit
 from app.privacy import records
+from app.probe.doctor import _rights
 from app.sample import write_sample
 from carriers.simulators.smsc import Manners, Smsc
 from tests.conftest import NO_SERVER, SERVER, postgresql_url
@@ -150,6 +151,7 @@ def test_the_account_that_works_can_do_no_more(accounts: Accounts) -> None:
     db = Database(accounts.worker)
     try:
         schema.require(db)
+        assert "does not own the tables" in db.read(_rights).what
         for statement in FORBIDDEN:
             with pytest.raises(ProgrammingError, match=r"permission denied|must be owner|InsufficientPriv"):
                 db.write(Connection.exec_driver_sql, statement)

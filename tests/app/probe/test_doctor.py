@@ -19,7 +19,7 @@ from app.config import LinkSettings, Settings
 from app.db import Database
 from app.models import audit as acts
 from app.models import lanes, people
-from app.probe.doctor import Symptom, disk, examine, ledger, modes, optional, settings_file, wiring
+from app.probe.doctor import Symptom, _rights, disk, examine, ledger, modes, optional, settings_file, wiring
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import build
 from tests.faults.processes import smpp_link
@@ -193,3 +193,11 @@ def test_protections_that_are_not_set_are_named_and_no_fault() -> None:
     own |= {"monitor_networks": ["10.0.0.0/24"], "totp_late_steps": 0}
     assert list(optional(Settings(**own))) == []
     assert list(optional(Settings(environment="development"))) == []
+
+
+def test_an_account_that_owns_the_tables_is_named_and_no_fault(new_postgresql_url: str) -> None:
+    db = Database(new_postgresql_url)
+    found = db.read(_rights)
+    db.close()
+    assert found.good
+    assert "owns the tables or may do all" in found.what
