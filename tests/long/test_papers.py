@@ -232,6 +232,24 @@ def test_the_readme_follows_one_sms_through_functions_that_exist() -> None:
         assert re.search(rf"\bdef {function}\(", text(file)), f"{file} has no {function}"
 
 
+def test_nothing_that_is_shipped_has_a_password() -> None:
+    """Who installs Loa makes each by himself: without these files and variables nothing starts."""
+    compose = yaml.safe_load(text("compose.yaml"))
+    made = {name: entry["file"] for name, entry in compose["secrets"].items()}
+    assert set(made) >= {"postgres_password", "loa_owner_password", "loa_password", "loa_secret_key"}
+    assert not [file for file in made.values() if (ROOT / file).exists()]
+    said = [
+        entry for each in compose["services"].values() for entry in (each.get("environment") or {}).items()
+    ]
+    secret = re.compile("PASSWORD|SECRET|TOKEN|_KEY|DATABASE_URL", re.IGNORECASE)
+    assert [name for name, value in said if secret.search(name) and not str(value).startswith("/run/")] == []
+    example = text("loa.example.toml")
+    assert [
+        line for line in example.splitlines() if re.match(r"\w*(password|secret|token|key)\w* *=", line)
+    ] == []
+    assert not secret.search(" ".join(re.findall("^ENV .*", text("Dockerfile"), re.MULTILINE)))
+
+
 def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
     services = yaml.safe_load(text("compose.yaml"))["services"]
     own = {key: each for key, each in services.items() if each.get("image") == "loa"}

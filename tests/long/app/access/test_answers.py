@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -138,3 +139,43 @@ async def test_words_of_sql_find_nothing_and_break_nothing(
     db.close()
     assert {name for name in after if after[name] != before[name]} <= {"api_keys"}
     assert seen > 500
+
+
+TOO_LARGE = (2**31, 2**63, 2**64, 10**40, -(2**63))
+
+
+@pytest.mark.prove
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+async def test_numbers_that_nothing_holds_are_refused_or_are_nothing(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """In each path and query, and in each body that has a number: never a mistake of ours, nothing stored."""
+    db = Database(request.getfixturevalue("sqlite_url" if engine == "sqlite" else "new_postgresql_url"))
+    keys, app = build(db), create_app(Settings(data=tmp_path, **OFTEN), db)
+    asker, seen = Asker(app), 0
+    before = {name: found for name, found in rows(db).items() if name not in USED}
+    for each in operations(Settings(data=tmp_path), db):
+        for number in TOO_LARGE:
+            path = re.sub(r"{\w+_id}", str(number), each.path)
+            if path != each.path and each.name not in ("page_delivery",):
+                answer = await asker.ask(each.method, OWN.path(path), keys["admin"])
+                assert answer.status in (404, 422), (each, number, answer)
+                seen += 1
+    for path, methods in app.openapi()["paths"].items():
+        asked = [p["name"] for p in methods.get("get", {}).get("parameters", []) if p["in"] == "query"]
+        for name, number in product(asked, TOO_LARGE):
+            answer = await asker.ask("GET", f"{OWN.path(path)}?{name}={number}", keys["admin"])
+            assert answer.status < 500, (path, name, number)
+    for name, number in product(("directive_id", "estimated", "priority", "segments_per_second"), TOO_LARGE):
+        for method, path in (
+            ("POST", "/v1/campaigns"),
+            ("PUT", "/v1/runs/1/rate"),
+            ("PUT", "/v1/runs/1/priority"),
+        ):
+            body = b'{"name": "x", "purpose": "tuyen_truyen", "sender": "CA", "text": "x", "%s": %d}'
+            answer = await asker.ask(method, path, keys["admin"], body % (name.encode(), number))
+            assert answer.status == 422, (path, name, number)
+    after = {name: found for name, found in rows(db).items() if name not in USED}
+    db.close()
+    assert after == before
+    assert seen > 200

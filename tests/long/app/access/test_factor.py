@@ -365,3 +365,14 @@ def test_guessing_the_code_that_confirms_a_factor_is_slowed_like_a_sign_in(
     assert int(answers[-1].headers["Retry-After"]) >= 1
     right = browser.ask("POST", "/v1/me/totp/confirm", json={"code": code(secret=secret)})
     assert right.status_code == 429
+
+
+def test_another_password_from_an_admin_leaves_the_factor_as_it_is(
+    browser: Browser, client: Client, add: Add, db: Database
+) -> None:
+    add("lan")
+    enrolled(db)
+    new = "nam tu khac chang lien quan"
+    assert client.put("/v1/users/lan/password", json={"password": new}).status_code == 204
+    assert browser.sign_in("lan", new).status_code == 401
+    assert browser.sign_in("lan", new, code=code()).status_code == 201

@@ -341,3 +341,9 @@ def test_a_password_has_no_age(browser: Browser, add: Add, db: Database) -> None
     earlier = {"created_at": people_table.c.created_at - years}
     db.write(lambda c: c.execute(update(people_table).values(earlier)))
     assert browser.sign_in("lan").status_code == 201
+
+
+@pytest.mark.parametrize("name", ["(.*)+$", "[a-", "a{9999999}", "(?i)\\", "^" * 80, "a|b"])
+def test_a_name_is_no_pattern(name: str) -> None:
+    stored = hash_password(PASSWORD, name, [name, "(?:"])
+    assert is_password(stored, PASSWORD)

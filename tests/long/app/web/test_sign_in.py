@@ -17,6 +17,8 @@ from app.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.client import Client
+from tests.long.app.access.scene import OWN, build
+from tests.long.app.access.test_matrix import pages
 from tests.long.app.web.conftest import PASSWORD, Paper, text, token
 
 In = Callable[..., Paper]
@@ -190,3 +192,16 @@ def test_a_cookie_of_another_name_says_nothing_in_production(pages_db: Database,
             page = client.get("/sign-in", headers={"Cookie": f"{name}={said}; loa_lang=en"}).text
             assert page.count('role="status"') == told
             assert '<html lang="vi">' in page
+
+
+def test_every_page_of_who_has_signed_in_has_the_way_out(pages_db: Database, signed_in: In) -> None:
+    build(pages_db)
+    paper, seen = signed_in("admin"), 0
+    for path in sorted({OWN.path(each.path) for each in pages() if each.method == "GET"}):
+        if path.startswith(("/static/", "/sign-in", "/verify")) or path.endswith("/events"):
+            continue
+        answer = paper.get(path)
+        if answer.headers.get("content-type", "").startswith("text/html"):
+            assert 'action="/sign-out"' in answer.text, path
+            seen += 1
+    assert seen > 30

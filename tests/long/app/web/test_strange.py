@@ -91,3 +91,16 @@ def test_no_script_makes_markup_of_text() -> None:
         assert not re.search(
             r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function", text
         ), script
+        # Nor does one merge what it is told into objects, keep anything, or look at what is pasted.
+        assert not re.search(
+            r"Object\.assign|__proto__|prototype|\bpaste\b|localStorage|sessionStorage", text
+        ), script
+
+
+def test_every_field_for_a_password_hides_it_and_lets_managers_fill_it() -> None:
+    pages = "".join(file.read_text("utf-8") for file in sorted(show.FOLDER.rglob("*.html")))
+    fields = re.findall(r'field\(\w+, "(password|new|own_password)", ([^)]*\)[^)]*)\)', pages)
+    assert len(fields) == 7
+    for name, said in fields:
+        assert 'type="password"' in said, name
+        assert re.search(r'autocomplete="(current|new)-password"', said), name
