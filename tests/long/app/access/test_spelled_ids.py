@@ -6,15 +6,14 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, get_type_hints
 from urllib.parse import quote, urlencode
 
 import pytest
 import typer
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
-from sqlalchemy import select
 from starlette.datastructures import MutableHeaders
 from typer.testing import CliRunner
 
@@ -33,112 +32,16 @@ from app.errors import NotFound
 from app.http.samples import sample
 from app.ledger.choose import ledger_for
 from app.main import ROUTERS, create_app
-from app.models import metadata
 from app.web.show import Filled, visiting
-from tests.long.app.access.scene import NOWHERE, OTHER, Answer, Asker, build
+from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
+from tests.long.app.access.scene import NOWHERE, OTHER, Asker, build
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
-# As somebody writes the number 2 who wants it read by one and not by another.
-SPELLED = (
-    "+{}",
-    "{}.0",
-    " {}",
-    "{} ",
-    "0{}",
-    "{}_0",
-    "{}e0",
-    "0x{}",
-    "-{}",
-    "{}\0",
-    "{};",
-    "WIDE",
-    "{}",
-)
-FORM = {
-    "segments_per_second": 5,
-    "priority": -100,
-    "reason": "vì thử",
-    "all": "on",
-    "digest": "0" * 64,
-    "eligible": 1,
-    "sent": 1,
-    "kind": "stated",
-    "level": "operator",
-}
-WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
-
-
-class Operation(NamedTuple):
-    """An operation or page whose path takes ids, with a body that it would take."""
-
-    name: str
-    method: str
-    path: str
-    body: bytes
-    kind: str
-
-    async def by(self, asker: Asker, key: str, said: str) -> Answer:
-        words = dict.fromkeys(re.findall(r"{(\w+_id)}", self.path), said)
-        words |= {"form": "json", "line": "1"}
-        path = self.path.format_map(words)
-        query = f"?campaign={quote(said)}" if self.name == "batch_report" else ""
-        return await asker.ask(self.method, path + query, key, self.body, self.kind)
 
 
 @pytest.fixture
 def asker(tmp_path: Path, db: Database) -> Asker:
     return Asker(create_app(Settings(data=tmp_path, **OFTEN), db))
-
-
-def described(app: FastAPI) -> list[Operation]:
-    """What /openapi.json has."""
-    said = app.openapi()
-    schemas, found = said["components"]["schemas"], []
-    for path, methods in said["paths"].items():
-        for method, each in methods.items():
-            content = each.get("requestBody", {}).get("content", {})
-            kind = next(iter(content), "application/json")
-            schema = content.get("application/json", {}).get("schema", {})
-            body = TypeAdapter(Any).dump_json(sample(schema, schemas)) if schema else b"{}"
-            kind = f"{kind}; boundary=b" if kind.startswith("multipart") else kind
-            found.append(Operation(each["operationId"], method.upper(), path, body, kind))
-    return found
-
-
-def pages(app: FastAPI) -> list[Operation]:
-    """The routes that the description leaves out."""
-    form, kind = urlencode(FORM).encode(), "application/x-www-form-urlencoded"
-    return [
-        Operation(route.name, method, route.path, form, kind)
-        for route in app.routes
-        if isinstance(route, APIRoute) and not route.include_in_schema
-        for method in route.methods
-    ]
-
-
-def with_ids(app: FastAPI) -> list[Operation]:
-    found = [each for each in described(app) + pages(app) if "_id}" in each.path]
-    assert len(found) > 90
-    return found
-
-
-def rows(db: Database) -> dict[str, list[Any]]:
-    """Everything that stands in the database."""
-    return db.read(
-        lambda c: {name: [tuple(r) for r in c.execute(select(t))] for name, t in metadata.tables.items()}
-    )
-
-
-def without_id(answer: Answer, said: str) -> tuple[int, str]:
-    """The answer without what must differ: the id that was asked for, and the request's own."""
-    shown = re.escape(ids.shown(said))
-    # What is asked for stands in a page's switch of language as well.
-    body = re.sub(r'"request_id":\s*"[^"]*"|[0-9a-f]{32}|name="next" value="[^"]*"', "", answer.body.decode())
-    return answer.status, re.sub(rf" {shown}(?=[.;])", " ID", body)
-
-
-def spell(spelling: str, number: int) -> str:
-    return str(number).translate(WIDE) if spelling == "WIDE" else spelling.format(number)
 
 
 async def test_an_id_of_another_carrier_is_no_more_there_than_one_that_nobody_has(

@@ -1,0 +1,103 @@
+"""A run that is approved and planned, and accounts of every kind: what is tampered with."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pyotp
+from sqlalchemy import select, update
+
+from app import audit, heads
+from app.access import acts
+from app.access.acts import NewKey, NewPerson
+from app.audit import Kept
+from app.auth import stamped
+from app.auth.sessions import Lifetime
+from app.auth.vault import vault_of
+from app.campaigns.runs import Verb, act
+from app.config import Settings
+from app.db import Database
+from app.dispatch.queueing import Queueing
+from app.dispatch.sendable import Work, claim
+from app.models import campaigns, runs
+from app.reports.verify import verify
+from tests.app.world import World, accepted, aside, build
+from tests.attack import tamper
+
+KEY = "K" * 43 + "="
+SETTINGS = Settings.model_validate({"secret_key": KEY})
+PASSWORD = "bon tu chang lien quan"
+HOST = "host (command line)"
+LIFETIME = Lifetime(timedelta(minutes=30), timedelta(hours=12))
+Sent = list[tuple[int, str, str]]
+
+
+@dataclass(slots=True)
+class Scene:
+    """A run of 40 people that is approved and planned, in chunks of ten, and accounts of every kind."""
+
+    db: Database
+    world: World
+    file: Path
+    approved: set[tuple[int, str, str]]
+    factor: str
+
+    def start(self) -> None:
+        self.db.write(act, Verb.START, self.world.run, "operator")
+
+    def send(self, chunks: int = 1000) -> Sent:
+        """What goes out: all that is queued and claimed, as the send loop does it, so many chunks of it."""
+        queueing, out = Queueing(self.db, self.world.ledger, aside(self.db)), Sent()
+        while asyncio.run(queueing.next()):
+            pass
+        for _ in range(chunks):
+            work = self.db.write(claim, self.world.ledger, self.world.lane, "lane", 8.0)
+            if not isinstance(work, Work):
+                break
+            items = list(work.lease.items)
+            out += [(each.phone, work.script.text(each.lang), work.script.sender) for each in items]
+            self.db.write(self.world.ledger.record, self.world.lane, work.lease, accepted(items), None, 8.0)
+            self.db.write(self.world.ledger.release, work.lease, 0.0)
+        return out
+
+    def named(self) -> list[str]:
+        """What the commands say: verify, audit verify, doctor."""
+        found = [each.sentence for each in verify(self.db, self.world.ledger)]
+        fault = self.db.read(audit.verify, Kept(heads.kept(self.file), 24)).fault
+        doubted = self.db.read(lambda c: list(stamped.doubted(c)))
+        return [*found, *([fault] if fault else []), *(f"{each.kind} {each.name}" for each in doubted)]
+
+
+def made(db: Database, file: Path) -> Scene:
+    world = build(db, 40, chunk=10)
+    db.write(lambda c: c.execute(update(runs).values(state="planned")))
+    db.write(tamper._rows_hash, world)
+    world.rewrite(texts={"": "Canh giac lua dao", "hmn": "Ceev faj"})
+    factor = accounts(db)
+    row = db.read(lambda c: c.execute(select(campaigns)).one())
+    approved = {(84_912_000_000 + n, row.texts[""], row.sender) for n in range(40)}
+    return Scene(db, world, file, approved, factor)
+
+
+def accounts(db: Database) -> str:
+    """People and keys; the secret of the operator's second factor."""
+    vault = vault_of(SETTINGS)
+    db.write(acts.add_person, NewPerson("lan", "operator", "viettel"), PASSWORD, HOST)
+    db.write(acts.add_person, NewPerson("chief", "approver"), f"{PASSWORD} mot", HOST)
+    db.write(acts.add_person, NewPerson("an", "operator", "viettel"), f"{PASSWORD} ba", HOST)
+    db.write(acts.add_person, NewPerson("mai", "approver"), f"{PASSWORD} hai", "lan")
+    secret, _ = db.write(acts.enrol, "lan", "lan", vault)
+    db.write(acts.confirm, "lan", pyotp.TOTP(secret).now(), "lan", vault)
+    other, _ = db.write(acts.enrol, "chief", "chief", vault)
+    db.write(acts.confirm, "chief", pyotp.TOTP(other).now(), "chief", vault)
+    made_of = (("robot", "operator", "viettel"), ("boss", "approver", None), ("gone", "admin", None))
+    for name, role, carrier in made_of:
+        KEYS[name] = db.write(acts.add_key, NewKey(name, role, carrier), HOST)
+    db.write(acts.revoke_key, "gone", HOST)
+    return secret
+
+
+KEYS: dict[str, str] = {}
