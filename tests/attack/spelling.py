@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode
 
-from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from sqlalchemy import select
+from starlette.routing import BaseRoute
 
 from app import ids
 from app.db import Database
 from app.http.samples import sample
 from app.models import metadata
-from tests.long.app.access.scene import Answer, Asker
+from tests.long.app.access.scene import Answer
 
 # As somebody writes the number 2 who wants it read by one and not by another.
 SPELLED = (
@@ -47,6 +48,15 @@ FORM = {
 WIDE = str.maketrans("0123456789", "０１２３４５６７８９")
 
 
+class Asks(Protocol):
+    """Whoever asks an application, in this process or over the wire."""
+
+    async def ask(
+        self, method: str, path: str, key: str | None, body: bytes = ..., kind: str = ...
+    ) -> Answer:
+        """One request, and the beginning of its answer."""
+
+
 class Operation(NamedTuple):
     """An operation or page whose path takes ids, with a body that it would take."""
 
@@ -56,17 +66,19 @@ class Operation(NamedTuple):
     body: bytes
     kind: str
 
-    async def by(self, asker: Asker, key: str, said: str) -> Answer:
-        words = dict.fromkeys(re.findall(r"{(\w+_id)}", self.path), said)
-        words |= {"form": "json", "line": "1"}
-        path = self.path.format_map(words)
+    def at(self, said: str, own: Callable[[str], str] = str) -> str:
+        """Its address with this for every id; own: how the caller writes what stands in an address."""
+        words = dict.fromkeys(re.findall(r"{(\w+_id)}", self.path), own(said))
         query = f"?campaign={quote(said)}" if self.name == "batch_report" else ""
-        return await asker.ask(self.method, path + query, key, self.body, self.kind)
+        return self.path.format_map(words | {"form": "json", "line": "1"}) + query
+
+    async def by(self, asker: Asks, key: str | None, said: str, own: Callable[[str], str] = str) -> Answer:
+        """What is answered to this caller who writes the id so."""
+        return await asker.ask(self.method, self.at(said, own), key, self.body, self.kind)
 
 
-def described(app: FastAPI) -> list[Operation]:
+def described(said: Mapping[str, Any]) -> list[Operation]:
     """What /openapi.json has."""
-    said = app.openapi()
     schemas, found = said["components"]["schemas"], []
     for path, methods in said["paths"].items():
         for method, each in methods.items():
@@ -79,19 +91,20 @@ def described(app: FastAPI) -> list[Operation]:
     return found
 
 
-def pages(app: FastAPI) -> list[Operation]:
+def pages(routes: Iterable[BaseRoute]) -> list[Operation]:
     """The routes that the description leaves out."""
     form, kind = urlencode(FORM).encode(), "application/x-www-form-urlencoded"
     return [
         Operation(route.name, method, route.path, form, kind)
-        for route in app.routes
+        for route in routes
         if isinstance(route, APIRoute) and not route.include_in_schema
         for method in route.methods
     ]
 
 
-def with_ids(app: FastAPI) -> list[Operation]:
-    found = [each for each in described(app) + pages(app) if "_id}" in each.path]
+def with_ids(said: Mapping[str, Any], routes: Iterable[BaseRoute]) -> list[Operation]:
+    """Those of /openapi.json and of the pages whose path has an id."""
+    found = [each for each in described(said) + pages(routes) if "_id}" in each.path]
     assert len(found) > 90
     return found
 

@@ -50,7 +50,7 @@ async def test_an_id_of_another_carrier_is_no_more_there_than_one_that_nobody_ha
     key = build(db)["vnpt"]
     assert (await asker.ask("GET", "/v1/me", key)).status == 200
     before, found = rows(db), 0
-    for each in with_ids(asker.app):
+    for each in with_ids(asker.app.openapi(), asker.app.routes):
         nobodys = without_id(await each.by(asker, key, str(NOWHERE)), str(NOWHERE))
         for spelling in SPELLED:
             said = spell(spelling, OTHER.number)
