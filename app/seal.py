@@ -35,7 +35,8 @@ SLICE = 10_000  # subscribers that are looked at, and queued, at a time
 _SIGNED = ("campaign_id", "digest", "decision", "reason", "at", "by")
 _DECISIONS = ("approved", "rejected", "returned", "voided")
 _GOING = ("run.start", "run.resume")  # orders after which a run sends
-_ORDERS = (*_GOING, "run.pause", "run.cancel", "run.stopped")
+STOPPED = "run.stopped"  # by Loa, since it was not what was approved or ordered
+_ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED)
 SAID = ("id", "at", "who", "origin", "action", "subject")
 # An act of the audit with its detail as the text that is stored, as hashes and seals are over it.
 _STORED = cast(audit.c.detail, Text).label("stored")
@@ -136,8 +137,13 @@ def is_ordered(connection: Connection, run_id: int) -> bool:
     """Whether the last order on the run is one after which it sends, sealed; True where we have no key."""
     if not keys_of(connection):
         return True
-    row = _last_act(connection, f"run/{run_id}", _ORDERS)
+    row = last_order(connection, run_id)
     return row is not None and row.action in _GOING and is_sealed(connection, row)
+
+
+def last_order(connection: Connection, run_id: int) -> Record | None:
+    """The audit's last word on whether a run sends: an order, or that it was stopped."""
+    return _last_act(connection, f"run/{run_id}", _ORDERS)
 
 
 def authors(connection: Connection, campaign_id: int) -> set[str]:

@@ -125,7 +125,7 @@ def stop(
     if move(connection, run_id, RunState.RUNNING, RunState.PAUSED):
         log.error("a run is stopped: it differs from what was approved", run=run_id, why=why, **what)
         said = {"campaign": campaign_id, "why": why, **what}
-        audit.note(connection, "loa", "run.stopped", f"run/{run_id}", **said)
+        audit.note(connection, "loa", seal.STOPPED, f"run/{run_id}", **said)
 
 
 def _base36(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, clock, lines, links, schema, sources, webhooks, worker
+from app import audit, clock, lines, links, schema, seal, sources, webhooks, worker
 from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.config import LinkSettings, Settings
@@ -23,11 +24,11 @@ from app.errors import AppError
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Ledger
 from app.models import audit as acts
-from app.models import lanes, quarantine, unknowns
+from app.models import lanes, quarantine, runs, unknowns
 from app.probe import certificate
 from app.probe.check import check
 from app.sqlite_file import damaged, faults
-from app.states import LaneState
+from app.states import LaneState, RunState
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
@@ -45,6 +46,14 @@ _SECRETS = {
 _SECRETS |= {"secret_key", "previous_secret_key"}
 
 
+_NOT_AS_APPROVED = (
+    "something of it was not what had been approved or ordered. Find out who writes the database; `loa run "
+    "resume` once all is right, else cancel it."
+)
+_STOPPED = {
+    "link": "the settings of a link make something else of its text than when it was approved. Put them "
+    "back, or `loa campaign sign` it; then `loa run resume`."
+}
 _BARE, _OTHER = "bears no stamp of secret_key", "bears a stamp that is not over what it says now"
 
 
@@ -299,6 +308,7 @@ def _rows(connection: Connection) -> list[Symptom]:
         for name, reason in connection.execute(halted)
     ]
     found += [Symptom("links", False, words) for words in _links(connection)]
+    found += [Symptom("runs", False, words) for words in _stopped(connection)]
     listed = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
     unknown = connection.execute(listed).scalar_one()
     if unknown:
@@ -308,6 +318,17 @@ def _rows(connection: Connection) -> list[Symptom]:
     words = f"{waiting} receipts wait for a message that they fit." if waiting else "No receipt waits."
     found.append(Symptom("quarantine", True, words))
     return found
+
+
+def _stopped(connection: Connection) -> Iterator[str]:
+    """Runs that Loa has stopped, until somebody decides: their rows may be right again by then."""
+    paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value).order_by(runs.c.id)
+    for number in connection.execute(paused).scalars().all():
+        last = seal.last_order(connection, number)
+        if last is not None and last.action == seal.STOPPED:
+            why = _STOPPED.get(json.loads(last.stored).get("why"), _NOT_AS_APPROVED)
+            when = f"{clock.local(clock.from_ms(last.at)):%d/%m/%Y %H:%M}"
+            yield f"Run {number} was stopped on {when} (act {last.id} of the audit): {why}"
 
 
 async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:

@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from app import audit
 from app.access.acts import NewPerson, add_person, sign
 from app.auth.vault import signing_keys
+from app.campaigns.runs import Verb, act
 from app.cli import app as commands
 from app.config import LinkSettings, Settings
 from app.db import Database
+from app.dispatch.sendable import stop
 from app.models import audit as acts
 from app.models import lanes, people
 from app.probe.doctor import Symptom, _rights, disk, examine, ledger, modes, optional, settings_file, wiring
@@ -61,6 +63,28 @@ def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, t
     found = bad(list(ledger(settings)))
     assert any("viettel-1 is halted: Wrong password. `loa lane resume`" in each for each in found)
     assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory) was changed") for each in found)
+
+
+def test_a_run_that_was_stopped_is_named_until_somebody_has_decided(db: Database, tmp_path: Path) -> None:
+    """A run set going past Loa is paused again within a second; nothing else would still show it."""
+    world = build(db, 3)
+    settings, server = settings_of(db, tmp_path), server_of_the_tests(db)
+    db.write(stop, world.run, world.campaign)
+    db.close()
+    found = [each for each in bad(list(ledger(settings))) if each not in server]
+    assert len(found) == 1
+    assert found[0].startswith(f"runs: Run {world.run} was stopped")
+    assert "`loa run resume`" in found[0]
+    again = Database(settings.url)
+    again.write(act, Verb.RESUME, world.run, "operator")
+    again.write(act, Verb.PAUSE, world.run, "operator")
+    again.close()
+    assert bad(list(ledger(settings))) == server
+    again = Database(settings.url)
+    again.write(act, Verb.RESUME, world.run, "operator")
+    again.write(stop, world.run, world.campaign, why="link")
+    again.close()
+    assert any("the settings of a link" in each for each in bad(list(ledger(settings))))
 
 
 def test_a_server_that_may_lose_what_was_committed_is_named(new_postgresql_url: str, tmp_path: Path) -> None:
