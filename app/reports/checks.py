@@ -91,7 +91,7 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
             f"Batch {chunk.batch_id}, lines {chunk.first_seq} to {chunk.last_seq}: what is queued is not "
             "what was handed in."
         )
-    if approved or begun:
+    if approved or begun or campaign.state == CampaignState.SUBMITTED:
         missing = seal.authors(connection, campaign_id) - {campaign.created_by, campaign.submitted_by}
         for who in sorted(missing.difference(campaign.editors)):
             yield f"Campaign {campaign_id} does not name {who}, who has written it by the audit."
