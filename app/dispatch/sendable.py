@@ -151,7 +151,8 @@ def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) ->
     if lanes.state(connection, lane.id) is not LaneState.RUNNING:
         return set()
     running = _running(lane.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
-    return set(connection.execute(running.order_by(None)).scalars())
+    found = connection.execute(running.order_by(None)).scalars().all()
+    return {run_id for run_id in found if seal.is_ordered(connection, run_id)}
 
 
 def message(script: Script, lease: Lease, item: Item, now: datetime, permit: Permit) -> OutboundSms:

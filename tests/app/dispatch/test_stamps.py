@@ -16,7 +16,7 @@ from app.campaigns import approval
 from app.campaigns.runs import Verb, act
 from app.config import Settings
 from app.db import Database
-from app.dispatch.sendable import claim, scripts
+from app.dispatch.sendable import claim, scripts, still_going
 from app.errors import Conflict
 from app.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
 from app.states import RunState
@@ -203,3 +203,16 @@ def test_and_one_that_is_as_it_was_queued_goes_out(db: Database) -> None:
     world: World = build(db, 29)
     world.fan_out()
     assert hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
+
+
+def test_what_is_in_hand_of_a_run_that_its_operator_has_paused_is_had_back(
+    keyed: Callable[..., Database],
+) -> None:
+    """Whoever sets its row to running again, before the lane has looked, gets nothing of it sent."""
+    db = keyed(ONE)
+    world = started(db)
+    assert db.read(still_going, world.lane, {world.run}) == {world.run}
+    db.write(act, Verb.PAUSE, world.run, "operator")
+    assert db.read(still_going, world.lane, {world.run}) == set()
+    db.write(lambda c: c.execute(update(runs).values(state="running")))
+    assert db.read(still_going, world.lane, {world.run}) == set()
