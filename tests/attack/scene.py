@@ -93,6 +93,7 @@ def accounts(db: Database) -> str:
     db.write(acts.confirm, "lan", pyotp.TOTP(secret).now(), "lan", vault)
     other, _ = db.write(acts.enrol, "chief", "chief", vault)
     db.write(acts.confirm, "chief", pyotp.TOTP(other).now(), "chief", vault)
+    FACTORS.update(lan=secret, chief=other)
     made_of = (("robot", "operator", "viettel"), ("boss", "approver", None), ("gone", "admin", None))
     for name, role, carrier in made_of:
         KEYS[name] = db.write(acts.add_key, NewKey(name, role, carrier), HOST)
@@ -100,4 +101,6 @@ def accounts(db: Database) -> str:
     return secret
 
 
+# Of the scene that was made last.
 KEYS: dict[str, str] = {}
+FACTORS: dict[str, str] = {}

@@ -120,7 +120,11 @@ def without_id(answer: Answer, said: str) -> tuple[int, str]:
     """The answer without what must differ: the id that was asked for, and the request's own."""
     shown = re.escape(ids.shown(said))
     # What is asked for stands in a page's switch of language as well.
-    body = re.sub(r'"request_id":\s*"[^"]*"|[0-9a-f]{32}|name="next" value="[^"]*"', "", answer.body.decode())
+    body = re.sub(
+        r'"request_id":\s*"[^"]*"|[0-9a-f]{32}|name="next" value="[^"]*"',
+        "",
+        answer.body.decode(errors="replace"),
+    )
     return answer.status, re.sub(rf" {shown}(?=[.;])", " ID", body)
 
 
