@@ -53,7 +53,8 @@ class Variables(EnvSettingsSource):
             found = super().decode_complex_value(field_name, field, value)
         except ValueError:
             found = value
-        if "tuple[" in str(field.annotation).lower() and not isinstance(found, list | dict):
+        kind = str(getattr(field, "annotation", "")).lower()  # a name that nothing has comes without a field
+        if "tuple[" in kind and not isinstance(found, list | dict):
             return [part.strip() for part in str(value).split(",") if part.strip()]
         return found
 

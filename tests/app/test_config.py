@@ -75,6 +75,17 @@ def test_everything_wrong_is_said_at_once_and_no_value_is_repeated(
     assert "hunter2" not in caught.value.detail
 
 
+@pytest.mark.parametrize("name", ["LINKS__VIETTEL-1__PASSWORD__X", "MAIL__HOST__X", "MAIL__NOSUCH__X"])
+def test_a_variable_that_names_what_nothing_has_is_refused_in_words(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(f"LOA_{name}", "hunter2")
+    with pytest.raises(SetupError) as caught:
+        config.load()
+    assert name.partition("__")[0].lower() in caught.value.detail
+    assert "hunter2" not in caught.value.detail
+
+
 @pytest.mark.parametrize(
     "name",
     [
