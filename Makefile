@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo drill soak test-fast test prove check bench run guide lint lock audit sbom clean
+.PHONY: help setup demo drill soak attack test-fast test prove check bench run guide lint lock audit sbom clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -50,6 +50,9 @@ drill: $(VENV)/.ready  ## kill, cut and flood Loa by a plan, and count copies an
 
 soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see that no process of Loa grows (ENGINE)
 	$(BIN)/loa soak --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
+
+attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 where an attacker succeeds (SHORT=1, PART="forged")
+	$(BIN)/python -m tests.attack $(if $(SHORT),--short) $(PART)
 
 test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on SQLite, no process started
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(FAST)

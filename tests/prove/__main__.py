@@ -55,6 +55,7 @@ def parts() -> dict[str, Part]:
     found |= {f"drill-{engine}": _drill(engine) for engine in _ENGINES}
     found |= {f"soak-{engine}": _soak(engine) for engine in _ENGINES}
     found |= {f"year-{engine}": _year(engine) for engine in _ENGINES}
+    found["attack"] = _attack()
     bench = (
         sys.executable,
         "-m",
@@ -90,6 +91,12 @@ def _year(engine: str) -> Part:
     out = BUILD / f"prove-year-{engine}.json"
     command = (sys.executable, "-m", "tests.year", "--engine", engine, "--out", str(out))
     return Part(f"a year in 24 rounds on {engine}", command, figures=out)
+
+
+def _attack() -> Part:
+    out = BUILD / "prove-attack.json"
+    command = (sys.executable, "-m", "tests.attack", "--out", str(out))
+    return Part("Loa attacked from outside, on each engine", command, figures=out)
 
 
 def _loa(command: str) -> tuple[str, ...]:
