@@ -55,15 +55,11 @@ def _stamps() -> Iterator[tuple[str, str]]:
         yield f"time {said[:12]!r}", said
 
 
-def calls(body: bytes) -> Iterator[Call]:
-    """Every way in which a signature, a time, a link or a body is not what the carrier signed."""
-    now = str(int(time.time()))
+def _signatures(body: bytes, now: str) -> dict[str, str]:
+    """What stands where the signature belongs."""
     right = sign(SECRET, now, body)
-    for name, stamp in _stamps():
-        if stamp.isascii():
-            yield Call(name, body, _signed(body, stamp))
     raw = bytes.fromhex(right)
-    signatures = {
+    return {
         "no signature": "",
         "half of it": right[:32],
         "one digit more": right + "0",
@@ -87,7 +83,16 @@ def calls(body: bytes) -> Iterator[Call]:
         "10 kB": right * 150,
         "with a blank inside": f"{right[:10]} {right[10:]}",
     }
-    for name, said in signatures.items():
+
+
+def calls(body: bytes) -> Iterator[Call]:
+    """Every way in which a signature, a time, a link or a body is not what the carrier signed."""
+    now = str(int(time.time()))
+    right = sign(SECRET, now, body)
+    for name, stamp in _stamps():
+        if stamp.isascii():
+            yield Call(name, body, _signed(body, stamp))
+    for name, said in _signatures(body, now).items():
         yield Call(f"signature {name}", body, [("X-Loa-Timestamp", now), ("X-Loa-Signature", said)])
     yield Call("no time", body, [("X-Loa-Signature", right)])
     yield Call("no head at all", body, [])
