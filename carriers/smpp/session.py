@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from enum import Enum
 from functools import partial
 from typing import Any, cast
@@ -15,6 +14,7 @@ from carriers.smpp.piece_queue import Owner
 from carriers.smpp.settings import SmppSettings
 from carriers.smpp.status import code
 from carriers.smpp.window import Window
+from carriers.smpp.written import Written, prepare
 
 # Above this much unread output no more is read either: a peer that only talks can't make us grow.
 UNREAD_LIMIT = 1024 * 1024
@@ -52,12 +52,12 @@ class Session(asyncio.Protocol):
         self.silent = False  # nothing at all is heard, though answers are overdue
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
+        self._written: Written | None = None
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._flush_due = False
         self._paused_at: float | None = None  # since when the peer does not read what we write
-        # Our bind, enquire_link or unbind: at most one waits.
-        self._control: dict[int, tuple[float, int]] = {}
+        self._control: dict[int, tuple[float, int]] = {}  # bind, enquire_link or unbind: at most one waits
         self._alive: asyncio.Future[None] | None = None  # somebody waits for enquire_link_resp
         self._heard = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -66,9 +66,10 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._written = Written(self._transport)
         own = self.settings
         self._heard = self._loop.time()
-        _give_up_after(transport, own.response_timeout_s)
+        prepare(self._transport, own.response_timeout_s)
         bind = pdu.Bind(
             own.system_id, own.password, own.system_type, own.addr_ton, own.addr_npi, own.address_range
         )
@@ -197,11 +198,11 @@ class Session(asyncio.Protocol):
 
     def _flush(self) -> None:
         self._flush_due = False
-        transport = self._transport
-        if transport is None or not self._out:
+        transport, written = self._transport, self._written
+        if transport is None or written is None or not self._out:
             return
-        transport.write(b"".join(self._out))
-        self._out.clear()
+        written.write(self._out)
+        self._out = []
         if self._paused_at is not None and transport.get_write_buffer_size() > UNREAD_LIMIT:
             transport.pause_reading()
 
@@ -370,31 +371,19 @@ class Session(asyncio.Protocol):
             self._request(pdu.UNBIND)
 
     def finish(self, end: End) -> None:
-        """The bind is over, if it was not already: whatever is in flight is lost, at once."""
+        """The bind is over, if it was not already: what is in flight is lost, or was never sent, at once."""
         if self.state is State.ENDED:
             return
         self._flush()
         self.state = State.ENDED
         if self._timer is not None:
             self._timer.cancel()
-        if self._transport is not None:
-            self._transport.close()
-            # close() waits until the rest is read; a stalled peer would keep the socket for ever.
-            self._loop.call_later(self.settings.response_timeout_s, self._transport.abort)
-        lost = list(self.in_flight.values())
-        self.in_flight.clear()
-        for _, owner, index in lost:
-            owner.lost(index, end.why)
+        unsent = self._written.leave(self.settings.response_timeout_s) if self._written else ()
+        in_flight, self.in_flight = self.in_flight, {}
+        for sequence, (_, owner, index) in in_flight.items():
+            if sequence in unsent:
+                owner.unsent(index, NOT_SENT)
+            else:
+                owner.lost(index, end.why)
         self.end.set_result(end)
         self.desk.ended()
-
-
-def _give_up_after(transport: asyncio.BaseTransport, seconds: float) -> None:
-    """What the network does not take within the patience for an answer is thrown away, by Linux itself.
-
-    Else it would try for minutes after the bind was given up, and bring messages that a person may have sent
-    again meanwhile.
-    """
-    line, option = transport.get_extra_info("socket"), getattr(socket, "TCP_USER_TIMEOUT", None)
-    if line is not None and option is not None:
-        line.setsockopt(socket.IPPROTO_TCP, option, max(1000, round(1000 * seconds)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
@@ -25,6 +26,7 @@ from tests.carriers.smpp.peer import (
     take,
     until,
 )
+from tests.certificates import HERE, self_signed, server_context
 
 
 def kinds(results: list[SubmitResult]) -> Counter[type[SubmitResult]]:
@@ -311,3 +313,46 @@ async def test_a_centre_that_throttles_everything_says_so_until_it_takes_a_messa
         smsc.change(throttle=0.0)
         await carrier.submit(many(3))
         assert carrier.health().refusing_since is None
+
+
+# ---- a peer that reads nothing
+
+
+LONG_TEXT = "Canh giac lua dao " * 1000
+
+
+async def test_what_never_left_the_process_is_not_sent_and_what_the_peer_reads_later_is_unknown() -> None:
+    """TCP's window is shut while the link's is open; later the peer reads all that lies in its buffers."""
+    options = {"window": 400, "long_text": "payload", "max_segments": 255, "response_timeout_s": 2.0}
+    parcel = many(400, LONG_TEXT)
+    async with Peer() as peer, Link(peer.port, **options) as carrier:
+        await carrier.ready()
+        await carrier.submit(many(800))  # opens the window
+        (wire,) = peer.wires
+        wire.transport.pause_reading()
+        before = len(peer.of(pdu.SUBMIT_SM))
+        results = list(await carrier.submit(parcel))
+        assert set(kinds(results)) == {Unknown, Deferred}
+        wire.transport.resume_reading()
+        await until(lambda: wire not in peer.wires)
+        read = {message.destination.decode() for message in peer.submits()[before:]}
+    unsent = {each.phone for each, one in zip(parcel, results, strict=True) if isinstance(one, Deferred)}
+    assert read
+    assert not read & unsent
+    assert len(peer.of(pdu.SUBMIT_SM)) == before + len(read)  # and none twice
+
+
+async def test_over_tls_nobody_knows_what_has_left_so_all_of_it_is_unknown(tmp_path: Path) -> None:
+    self_signed(tmp_path, HERE, "server")
+    options = {"window": 400, "long_text": "payload", "max_segments": 255, "response_timeout_s": 2.0}
+    async with (
+        Peer(tls=server_context(tmp_path, "server")) as peer,
+        Link(peer.port, tls=str(tmp_path / "server.pem"), **options) as carrier,
+    ):
+        await carrier.ready()
+        await carrier.submit(many(800))
+        peer.wires[0].transport.pause_reading()
+        handed = list(await carrier.submit(many(400, LONG_TEXT)))
+        assert kinds(handed)[Unknown] > 0
+        assert {type(each) for each in handed} <= {Unknown, Deferred}
+        assert all(each.code != "not sent" for each in handed if isinstance(each, Deferred))
