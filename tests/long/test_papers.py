@@ -250,6 +250,22 @@ def test_nothing_that_is_shipped_has_a_password() -> None:
     assert not secret.search(" ".join(re.findall("^ENV .*", text("Dockerfile"), re.MULTILINE)))
 
 
+def test_what_builds_loa_is_locked_and_nothing_is_fetched_beside_the_lock() -> None:
+    backend = tomllib.loads(text("pyproject.toml"))["build-system"]["requires"]
+    locked = set(re.findall(r"^([a-z0-9_.-]+)(?:\[[^]]*\])?==\S+", text("requirements.lock"), re.MULTILINE))
+    assert {re.split("[<>=~!]", each)[0] for each in backend} <= locked
+    for file in ("Makefile", "Dockerfile"):
+        steps = re.split(r"\n|&&", text(file).replace("\\\n", " "))
+        builds = [step for step in steps if re.search(r"--editable \.|--wheel-dir /wheels \.", step)]
+        assert builds
+        assert [
+            step for step in builds if not {"--no-build-isolation", "--no-deps"} <= set(step.split())
+        ] == []
+        named = [step for step in steps if re.search(r"(install|wheel|:=) .*requirements\.lock", step)]
+        assert named
+        assert [step for step in named if "--require-hashes" not in step] == []
+
+
 def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
     services = yaml.safe_load(text("compose.yaml"))["services"]
     own = {key: each for key, each in services.items() if each.get("image") == "loa"}

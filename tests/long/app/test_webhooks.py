@@ -100,6 +100,12 @@ def test_secrets_come_from_the_environment_and_are_in_no_repr(
         ({"hmac_secret": ""}, "webhook.hmac_secret: .*must be 16 to 200 letters"),
         ({"basic_user": "a"}, "webhook: .*basic_user and basic_password belong together"),
         ({"networks": ["0.0.0.0/0"]}, "webhook.networks.0: .*must not be every address there is"),
+        ({"networks": ["0.0.0.0/1", "128.0.0.0/1"]}, "webhook.networks: .*must not be a large part of all"),
+        (
+            {"networks": [f"{n}.0.0.0/8" for n in range(20, 30)]},
+            "webhook.networks: .*must not be a large part",
+        ),
+        ({"networks": ["2000::/3"]}, "webhook.networks: .*must not be a large part"),
         ({"networks": ["::/0"]}, "webhook.networks.0: .*must not be every address there is"),
         ({"networks": ["10.0.0.1/8"]}, "webhook.networks.0: .*must be addresses or networks"),
         ({"timestamp_header": "X Time"}, "webhook.timestamp_header: "),
