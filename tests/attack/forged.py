@@ -149,7 +149,9 @@ async def _webhooks(home: Attacked, caller: Stranger, engine: str) -> list[Outco
     for call in calls(body):
         answer = await caller.send("POST", call.path, content=call.body, headers=call.headers)
         count += 1
-        if answer.status not in (403, 415) or _kept(home) != before:
+        # A carrier whose clock is wrong is told so, if the signature is right; nothing of it is taken.
+        refused = answer.status in (403, 415) or (answer.status == 503 and b"webhook-clock" in answer.body)
+        if not refused or _kept(home) != before:
             wrong.append(f"{call.what}: {answer.status}")
     forged = _outcome(attack, "forged calls", count, "each refused, no row is written", wrong)
     now = str(int(time.time()))
