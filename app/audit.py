@@ -152,7 +152,7 @@ def kept(settings: Settings) -> Kept:
     """What there is outside the database to compare with."""
     file = settings.audit_heads
     try:
-        return Kept(heads.kept(file), settings.records_months)
+        return Kept(heads.kept(file, settings.ledger_name), settings.records_months)
     except OSError as error:
         raise SetupError(
             f"The heads of the audit in {file} can't be read ({error.strerror}): let Loa's account own it, "

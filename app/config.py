@@ -24,6 +24,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from app import heads
 from app.errors import SetupError
 from app.sources import File, Variables, absent, file, sentence, strangers
 from app.values import (
@@ -304,6 +305,11 @@ class Settings(BaseSettings):
     def audit_heads(self) -> Path:
         """The file in which heads of the audit's chain are kept."""
         return self.audit_head_file or self.data / "audit-heads"
+
+    @property
+    def ledger_name(self) -> str:
+        """Which database it is, whoever opens it: heads of the audit are kept by it."""
+        return heads.ledger_name(self.url)
 
     @property
     def migration_url(self) -> str:

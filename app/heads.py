@@ -1,4 +1,8 @@
-"""Heads of the audit's chain in a file outside the database: an end that was cut off shows by them."""
+"""Heads of the audit's chain in a file outside the database: an end that was cut off shows by them.
+
+Databases may share a file: a line names its own, by where the settings say that it is, which nobody changes
+who has the database alone. One without a name, of before there were any, holds for each.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import parse_qs, quote, urlsplit
 
 from app import clock, ids
 from app.logger import get_logger
@@ -14,6 +19,7 @@ from app.logger import get_logger
 log = get_logger(__name__)
 
 _RESTORED = "restored"
+_OF = "of="
 _MS = re.compile("[0-9]{1,13}")
 
 
@@ -30,24 +36,38 @@ class Head(NamedTuple):
         return f"{self.row}:{self.hash}"
 
 
-def keep(file: Path, head: Head) -> None:
-    """Add the head to the file; a file that can't be written is a line of log, and keeps nobody from work."""
-    _append(file, _line(head))
+def ledger_name(url: str) -> str:
+    """The database of this URL in one word, without who opens it and how: host:port/name, or its file."""
+    said = urlsplit(url)
+    name = said.path.rpartition("/")[2]
+    if said.scheme.startswith("sqlite"):
+        return name
+    hosts = parse_qs(said.query).get("host", [])
+    return quote(f"{','.join(hosts) or said.hostname or ''}:{said.port or 5432}/{name}", safe=":/,")
 
 
-def say(file: Path, head: Head) -> None:
+def keep(file: Path, head: Head, of: str = "") -> None:
+    """Add the head to the file; a file that can't be written is a line of log, and keeps nobody from work.
+
+    of: the database's name.
+    """
+    _append(file, _line(head, of))
+
+
+def say(file: Path, head: Head, of: str = "") -> None:
     """The same, and a line of the log, which may go to another host."""
     log.info("the head of the audit", head=head.said)
-    keep(file, head)
+    keep(file, head, of)
 
 
-def branch(file: Path, head: Head) -> None:
+def branch(file: Path, head: Head, of: str = "") -> None:
     """The database was put back: what was kept of rows after this one holds no longer."""
-    _append(file, f"{_line(head)} {_RESTORED}")
+    _append(file, f"{_line(head, of)} {_RESTORED}")
 
 
-def _line(head: Head) -> str:
-    return f"{head.said} {head.at} {clock.from_ms(head.at).isoformat()}"
+def _line(head: Head, of: str) -> str:
+    name = f" {_OF}{of}" if of else ""
+    return f"{head.said} {head.at} {clock.from_ms(head.at).isoformat()}{name}"
 
 
 def _append(file: Path, line: str) -> None:
@@ -62,13 +82,22 @@ def _append(file: Path, line: str) -> None:
         log.error("the head of the audit can't be kept", file=str(file), why=error.strerror)
 
 
-def kept(file: Path | None) -> tuple[Head, ...]:
-    """Every head in the file that still holds, in order; none where there is no file. OSError."""
+def kept(file: Path | None, of: str = "") -> tuple[Head, ...]:
+    """Every head in the file that still holds, in order; none where there is no file. OSError.
+
+    of: those of the database of this name; all, when not given.
+    """
     try:
         lines = file.read_text("utf-8", "replace").splitlines() if file else []
     except FileNotFoundError:
         return ()
-    return _holding(line.split() for line in lines)
+    each = (line.split() for line in lines)
+    return _holding(words for words in each if not of or _name(words) in ("", of))
+
+
+def _name(words: list[str]) -> str:
+    """The database that a line is of; "" where it does not say."""
+    return next((word.removeprefix(_OF) for word in words[3:] if word.startswith(_OF)), "")
 
 
 def _holding(lines: Iterable[list[str]]) -> tuple[Head, ...]:

@@ -225,7 +225,8 @@ class Worker:
         """Log and keep the head of the audit's chain now and then: an end that is cut off shows by it."""
         every_s = self.settings.audit_head_minutes * 60
         while every_s and not self._stopping.is_set():
-            heads.say(self.settings.audit_heads, await self.db.insist_reading(audit.head))
+            head = await self.db.insist_reading(audit.head)
+            heads.say(self.settings.audit_heads, head, self.settings.ledger_name)
             await _wait(self._stopping.wait, every_s)
         await self._stopping.wait()
 

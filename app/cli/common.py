@@ -50,7 +50,8 @@ def open_db(
     check(settings)
     if not founds:
         _require_ledger(settings)
-    db = Database(settings.url, keys=signing_keys(settings), on_head=partial(keep, settings.audit_heads))
+    kept = partial(keep, settings.audit_heads, of=settings.ledger_name)
+    db = Database(settings.url, keys=signing_keys(settings), on_head=kept)
     try:
         if db.sqlite and not looks:
             schema.upgrade(db, adopt)

@@ -43,12 +43,14 @@ def copy(
         database_url(to)
     except ValueError as error:
         raise Invalid(f"--to {error}.") from None
-    with open_db() as (source, _):
+    with open_db() as (source, settings):
         target = Database(normal_url(to))
         try:
             rows = copy_ledger(source, target, _say)
             if not source.read(homes.moved, ledger_for(source)):
                 target.write(homes.settle, ledger_for(target), whoami())
+            head, name = target.read(audit.head), heads.ledger_name(normal_url(to))
+            heads.keep(settings.audit_heads, head, name)  # else nothing of it would be compared at first
         finally:
             target.close()
     typer.echo(f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.")
@@ -103,7 +105,7 @@ def _branch(db: Database, settings: Settings) -> None:
     """Heads of acts that the database has lost are compared no more."""
     known = audit.kept(settings).heads
     if known:
-        heads.branch(settings.audit_heads, db.read(audit.agreed, known))
+        heads.branch(settings.audit_heads, db.read(audit.agreed, known), settings.ledger_name)
 
 
 def _say(table: str, rows: int) -> None:

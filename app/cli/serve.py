@@ -104,7 +104,8 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     interpreter.raise_descriptors()
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
-    db = make(settings.url, keys=signing_keys(settings), on_head=partial(heads.say, settings.audit_heads))
+    said = partial(heads.say, settings.audit_heads, of=settings.ledger_name)
+    db = make(settings.url, keys=signing_keys(settings), on_head=said)
     try:
         connect_patiently(db, _PATIENCE_S)
         db.soundness.look(db.read)

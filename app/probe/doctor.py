@@ -295,7 +295,7 @@ def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
         what = "There is no secret_key, so who writes the database can write approvals and the audit anew."
         yield Symptom("seals", not settings.links or settings.environment == "development", what)
     kept = f"{chain.compared} heads of the audit in {settings.audit_heads} are compared."
-    none = f"No head of the audit is kept yet: {settings.audit_heads} is empty or not there."
+    none = f"{settings.audit_heads} has no head yet of the audit of {settings.ledger_name}."
     yield Symptom("heads", True, kept if chain.compared else none)
 
 

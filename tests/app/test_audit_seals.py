@@ -12,12 +12,14 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
+from typer.testing import CliRunner
 
 from app import audit, clock, heads
 from app.access.acts import reseal
 from app.audit import Chain, Kept
 from app.auth.vault import signing_keys, vault_of
 from app.campaigns import approval
+from app.cli import app as commands
 from app.config import EndpointSettings, Settings
 from app.db import Database
 from app.errors import Conflict, SetupError
@@ -240,6 +242,33 @@ def test_a_line_that_was_half_written_is_no_head(db: Database, file: Path) -> No
         more.write("4:bb\nx:cc 5 z\n\n")
     assert heads.kept(file) == (Head(3, "a" * 64, 1000),)
     assert heads.kept(file.parent / "none") == ()
+
+
+def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
+    tmp_path: Path, new_postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is held against its own heads, and an end that is cut off still shows."""
+    monkeypatch.setenv("LOA_DATA", str(tmp_path))
+    monkeypatch.setenv("LOA_CONFIG", "")
+    monkeypatch.setenv("LOA_SECRET_KEY", ONE)
+
+    def run(*words: str, server: bool) -> str:
+        with monkeypatch.context() as within:
+            if server:
+                within.setenv("LOA_DATABASE_URL", new_postgresql_url)
+            result = CliRunner().invoke(commands, words)
+        return f"{result.output}{result.exception or ''}"
+
+    for server, names in ((False, "abc"), (True, "xy")):
+        for name in names:
+            assert "loa_" in run("key", "add", name, server=server)
+    assert "3 acts, all as they were written" in run("audit", "verify", server=False)
+    assert "2 acts, all as they were written" in run("audit", "verify", server=True)
+    db = Database(new_postgresql_url)
+    db.write(lambda c: c.execute(delete(table).where(table.c.id == 2)))
+    db.close()
+    assert "Rows after 1 are cut off" in run("audit", "verify", server=True)
+    assert "3 acts, all as they were written" in run("audit", "verify", server=False)
 
 
 def test_an_endpoint_that_names_it_is_told_the_head_at_each_approval(db: Database) -> None:

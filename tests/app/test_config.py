@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app import config
+from app import config, heads
 from app.config import normal_url
 from app.errors import SetupError
 
@@ -73,6 +73,21 @@ def test_everything_wrong_is_said_at_once_and_no_value_is_repeated(
     for setting in ("port", "sub_batch", "links.viettel.segments_per_second"):
         assert setting in caught.value.detail
     assert "hunter2" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("sqlite:///data/loa.sqlite3", "loa.sqlite3"),
+        ("postgresql+psycopg://loa:p%40ss@db.example.vn/loa?sslmode=verify-full", "db.example.vn:5432/loa"),
+        ("postgresql+psycopg://other@db.example.vn:5432/loa", "db.example.vn:5432/loa"),
+        ("postgresql+psycopg://loa@[::1]:5433/loa", "::1:5433/loa"),
+        ("postgresql+psycopg:///loa?host=/run/a%20b", "/run/a%20b:5432/loa"),
+        ("postgresql+psycopg:///loa?host=one:5433&host=two", "one:5433,two:5432/loa"),
+    ],
+)
+def test_a_database_has_one_name_whoever_opens_it(url: str, name: str) -> None:
+    assert heads.ledger_name(url) == name
 
 
 @pytest.mark.parametrize("name", ["LINKS__VIETTEL-1__PASSWORD__X", "MAIL__HOST__X", "MAIL__NOSUCH__X"])
