@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -51,8 +52,17 @@ def check_name(connection: Connection, name: str, kind: str) -> None:
     """Invalid for what is no name; Conflict where a key or a person has it: a name is one caller for good."""
     if not _NAME.fullmatch(name) or name != name.strip():
         raise Invalid("A name begins with a letter or digit, and goes on with these, blanks or . , ' @ -")
+    if not all(each.isascii() or unicodedata.name(each, "").startswith("LATIN") for each in name):
+        raise Invalid("A name has Latin letters: those of other scripts look like them in the audit.")
     for table, what in ((api_keys, "key"), (people, "person")):
-        if connection.execute(select(table.c.id).where(table.c.name == name)).first():
-            raise Conflict(
-                f"A {what} named {name} exists already; choose another name for this {kind}.", field="name"
-            )
+        # All of them, which are few: nobody is to be taken for another by capitals or blanks.
+        for known in connection.execute(select(table.c.name)).scalars():
+            if _folded(known) == _folded(name):
+                raise Conflict(
+                    f"A {what} named {known} exists already; choose another name for this {kind}.",
+                    field="name",
+                )
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.auth import Caller, create_key, find_caller, list_keys, revoke_key
 from app.db import Database
-from app.errors import Conflict, NotFound, Unauthorised
+from app.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.models import api_keys, people, sessions
 from tests.app.client import Client
 
@@ -85,3 +85,22 @@ def test_a_new_database_lets_nobody_in(db: Database, application: FastAPI) -> No
         for name, password in (("admin", "admin"), ("loa", "loa"), ("root", "root"), ("admin", "")):
             tried = client.post("/v1/session", json={"name": name, "password": password})
             assert tried.status_code == 401, (name, tried.text)
+
+
+@pytest.mark.parametrize("other", ["Lân Hà", "LÂN hà", "lân  hà", "lan"])
+def test_nobody_is_taken_for_another_by_capitals_or_blanks(db: Database, other: str) -> None:
+    db.write(create_key, "lân hà")
+    if other == "lan":  # another name
+        db.write(create_key, other)
+        return
+    with pytest.raises(Conflict, match="named lân hà exists already"):
+        db.write(create_key, other)
+
+
+@pytest.mark.parametrize(
+    "other", ["l\u0430n", "\u217can", "l\u0251n\u03bf", "\uff4can", "la\u0301n", "l\u200ban"]
+)
+def test_nobody_is_taken_for_another_by_letters_that_look_alike(db: Database, other: str) -> None:
+    with pytest.raises(Invalid, match="name"):
+        db.write(create_key, other)
+    assert db.read(list_keys) == []
