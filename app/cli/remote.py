@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from app.cli import common
 from app.cli.common import open_db
@@ -28,6 +29,14 @@ def choose(server: str | None) -> None:
     """Let this process's commands go to a server; None: to the database of the settings."""
     if server is not None and not server.startswith(("http://", "https://")):
         raise Invalid("--server is an address such as https://loa.example.vn.")
+    if server is not None and server.startswith("http://"):
+        from app.lines import is_here
+
+        if not is_here(urlsplit(server).hostname or ""):
+            raise Invalid(
+                "--server by plain HTTP would show your key to everybody on the way: write https://, or go "
+                "to 127.0.0.1 through a tunnel of your own."
+            )
     common.server = server
 
 

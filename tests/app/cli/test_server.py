@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from app.auth import create_key
 from app.cli import app as loa
-from app.cli import common
+from app.cli import common, remote
 from app.db import Database
 from app.errors import Invalid
 from tests.app.campaigns.rows import new_run, whole_run
@@ -91,3 +91,18 @@ def test_the_key_comes_from_the_environment_or_a_file(
         said(server, "run", "list")
     (tmp_path / "key").write_text(db.write(create_key, "another") + "\n", encoding="utf-8")
     assert "ID" in said(server, "run", "list")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://loa.example.vn",
+        "http://10.0.0.5:8600",
+        "http://127.0.0.1@evil.example/",
+        "http://[::2]",
+    ],
+)
+def test_the_key_goes_over_no_plain_line_that_leaves_the_machine(address: str) -> None:
+    with pytest.raises(Invalid, match="would show your key"):
+        remote.choose(address)
+    assert common.server is None
