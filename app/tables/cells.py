@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from app.phone import mask
 
 VALUE_LENGTH = 80
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+# Where lists are separated by semicolons, as in Viet Nam, programs cut our cells there and at ends of lines.
+_BEGINS_ANEW = re.compile('(?<=[;\t\r\n])("*)(?=[=+@-])')
 _ROWS = 500
 
 
@@ -21,7 +24,8 @@ def shown(raw: str) -> str:
 
 def safe(cell: str) -> str:
     """The cell as text even to a program that would read a formula in it."""
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
+    inner = _BEGINS_ANEW.sub(r"\1'", cell)
+    return f"'{inner}" if cell.startswith(_FORMULA_STARTS) else inner
 
 
 def csv_pieces(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

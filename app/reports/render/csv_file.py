@@ -12,9 +12,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from app.reports.render.form import Cell, Form, Kind, value
-
-# What a spreadsheet would take for a formula; texts come from people.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from app.tables.cells import safe
 
 
 def render(forms: Iterable[Form]) -> bytes:
@@ -42,7 +40,7 @@ def _plain(kind: Kind, cell: Cell) -> str:
     if found is None:
         return ""
     if isinstance(found, str):
-        return f"'{found}" if found.startswith(_FORMULA) else found
+        return safe(found)  # texts come from people
     if kind is Kind.COUNT:
         return str(found)
     return f"{found * 100:.2f}" if kind is Kind.RATIO else f"{found:.2f}"

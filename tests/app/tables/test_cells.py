@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import product
 
 import pytest
 
@@ -35,3 +36,17 @@ def test_a_long_table_comes_in_pieces_that_make_one_file() -> None:
     assert len(pieces) == 3
     rows = list(csv.reader(io.StringIO("".join(pieces).removeprefix("\ufeff"))))
     assert rows == [["n", "word"], *([str(n), f"Chữ {n}"] for n in range(1201))]
+
+
+@pytest.mark.parametrize("end", [";", "\t", "\r", "\n", "\r\n", ';"', '\n""'])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@"])
+def test_nor_is_one_that_a_program_cuts_where_its_own_separator_stands(end: str, start: str) -> None:
+    """By a semicolon, as spreadsheets in Viet Nam read CSV: no part of what we write begins as a formula."""
+    written = "".join(csv_pieces(["a", "b"], [["x", safe(f"a{end}{start}HYPERLINK(1)")]])).removeprefix(
+        "\ufeff"
+    )
+    for quoting, between in product((csv.QUOTE_MINIMAL, csv.QUOTE_NONE), ";\t"):
+        for line in written.splitlines():
+            for row in csv.reader([line], delimiter=between, quoting=quoting):
+                assert not [cell for cell in row if cell.strip('"').startswith(start)], row
+    assert safe("a-b; c") == "a-b; c"
