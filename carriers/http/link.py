@@ -43,6 +43,7 @@ from carriers.http.room import Room
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.http.surplus import AnswerTimes, KeptConnection
 from carriers.http.waiting import Waiting
+from carriers.permit import since_boot
 from carriers.taking import note_taking
 from carriers.text import segments
 
@@ -216,11 +217,12 @@ class HttpCarrier(ABC):
         """What the adapter reads; a refusal after which another answer comes was not that of these."""
         kept = KeptConnection()
         _kept.set(kept)
-        begun = self._waiting.begin()
+        begun, ends = self._waiting.begin(), since_boot() + self._http.answer_timeout_s
         try:
             results = await self.hand_over(some)
             refused = any(isinstance(result, Deferred | Halted) for result in results)
-            if refused and await kept.brings_more(self._times.patience_s):
+            # Not beyond the time for an answer: who stops waits no longer than for one.
+            if refused and await kept.brings_more(min(self._times.patience_s, ends - since_boot())):
                 self.log.error("an answer came that nobody had asked for", link=self.name)
                 return [Unknown(SURPLUS)] * len(some)
             return results

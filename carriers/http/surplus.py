@@ -58,7 +58,7 @@ class KeptConnection:
             return False
         stream: httpcore.AsyncNetworkStream = response.extensions["network_stream"]
         try:
-            return bool(_left_over(response) or await stream.read(1, timeout=for_s))
+            return bool(_left_over(response) or await stream.read(1, timeout=max(for_s, _SHORTEST_S)))
         except httpcore.TimeoutException:
             return False  # nothing came
         except (httpcore.NetworkError, OSError):

@@ -230,3 +230,22 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
         assert db.read(facts)[world.lane.id].state is LinkState.CONNECTED
         assert world.states()[U] <= unknown + 2
     world.check()
+
+
+async def test_a_centre_that_throttles_everything_is_seen_though_it_answers(db: Database) -> None:
+    async with Smsc(Manners(throttle=1.0)) as smsc, sending(db, smsc) as (world, sweep):
+        async with asyncio.timeout(20):
+            while db.read(facts)[world.lane.id].refusing_since is None:
+                await sweep.step()
+                await asyncio.sleep(0.05)
+        found = db.read(facts)[world.lane.id]
+        assert (found.state, found.refusal) == (LinkState.CONNECTED, "0x58")  # for some seconds yet
+        assert found.refusing_since is not None
+        db.write(lambda c: c.execute(update(table).values(refusing_since=table.c.refusing_since - 20_000)))
+        assert db.read(facts)[world.lane.id].state is LinkState.REFUSING
+        smsc.change(throttle=0.0)
+        await until(lambda: smsc.taken() >= 10)
+        await sweep.step()
+        found = db.read(facts)[world.lane.id]
+        assert (found.state, found.refusing_since) == (LinkState.CONNECTED, None)
+    world.check()
