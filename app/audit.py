@@ -8,7 +8,7 @@ a file outside (app/heads.py), and compared.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,19 +16,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import clock, digests, heads, stamps
+from app import chain, clock, digests, heads, stamps
+from app.chain import SAID, START, content, is_sealed, sealed_content
+from app.chain import head as head
+from app.chain import link as link
 from app.config import Settings
-from app.db import after_commit, keys_of, one_at_a_time
+from app.db import keys_of, note_after_commit, one_at_a_time
 from app.errors import Conflict, Invalid, SetupError
 from app.heads import Head
 from app.models import audit, erasures
-from app.seal import ACT, SAID, content, is_sealed, sealed_content
 
-START = "0" * 64
-_PIECE = 1000
 _CHAIN = 4917  # the advisory lock of whoever adds a link
 # Acts after which the chain's head is kept elsewhere at once: who may do what, and what may be sent.
-_KEPT = ("campaign.approved", "approval.", "person.", "key.", "audit.", "ledger.")
+_DECIDED = tuple(f"campaign.{each}" for each in ("approved", "rejected", "returned", "voided"))
+_ORDERED = tuple(f"run.{each}" for each in ("start", "resume", "pause", "cancel", "stopped"))
+_KEPT = (*_DECIDED, *_ORDERED, "approval.", "person.", "key.", "audit.", "ledger.")
 _UNSEALED = (
     "Row {} bears no seal: it is from before there was a secret_key, or was put in by somebody who has only "
     "the database. Compare the chain with a head that was kept elsewhere; where it is right: `loa audit seal "
@@ -116,13 +118,6 @@ def present(connection: Connection) -> str:
     return digests.algorithm_of(last or START)
 
 
-def head(connection: Connection) -> Head:
-    """The chain's end, for keeping where nobody who can change the database can."""
-    a = audit.c
-    last = connection.execute(select(a.id, a.hash, a.at).order_by(a.id.desc()).limit(1)).first()
-    return Head(*last) if last else Head(0, START, 0)
-
-
 def _add(
     connection: Connection, algorithm: str | None, act: tuple[str, str, str], detail: dict[str, Any]
 ) -> None:
@@ -139,13 +134,8 @@ def _add(
     digest = link(before, (*said, stored), algorithm or digests.algorithm_of(before))
     seal = stamps.make(connection, content(digest, (*said, stored)))
     connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
-    if action.startswith(_KEPT):
-        after_commit(connection, Head(number, digest, row["at"]))
-
-
-def link(before: str, said: Sequence[int | str], algorithm: str = digests.FIRST) -> str:
-    """The digest over the hash of the row before and this row, its detail as the text that is stored."""
-    return digests.digest(content(before, said), algorithm)
+    added = Head(number, digest, int(said[1]))
+    note_after_commit(connection, Head(number - 1, before, 0), added, keep=action.startswith(_KEPT))
 
 
 def kept(settings: Settings) -> Kept:
@@ -176,9 +166,12 @@ def verify(connection: Connection, kept: Kept = Kept()) -> Chain:
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
     fault = _erased_early(begin, kept)
-    then = {each.row: each for each in kept.heads}
-    for row in _rows(connection, 0) if fault is None else ():
-        fault = _fault(rows, head, row) or _unsealed(connection, row) or _other(then.get(row.id), row.hash)
+    then: dict[int, list[Head]] = {}  # more than one of a row, where its end was cut off and written anew
+    for each in kept.heads:
+        then.setdefault(each.row, []).append(each)
+    for row in chain.rows(connection, 0) if fault is None else ():
+        fault = chain.fault(rows, head, row) or _unsealed(connection, row)
+        fault = fault or _other(then.get(row.id, ()), row.hash)
         if fault:
             break
         rows, head = row.id, row.hash
@@ -202,30 +195,32 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
     )
 
 
-def _other(then: Head | None, digest: str) -> str | None:
+def _other(then: Sequence[Head], digest: str) -> str | None:
     """Why the row is another one than when its head was kept elsewhere."""
-    if then is None or then.hash == digest:
-        return None
-    return f"Row {then.row} is not the one of {_day(then.at)}, whose head was kept outside the database."
+    for each in then:
+        if each.hash != digest:
+            day = _day(each.at)
+            return f"Row {each.row} is not the one of {day}, whose head was kept outside the database."
+    return None
 
 
-def _cut_off(rows: int, then: dict[int, Head]) -> str | None:
+def _cut_off(rows: int, then: dict[int, list[Head]]) -> str | None:
     last = max(then, default=0)
     if last <= rows:
         return None
     return (
-        f"Rows after {rows} are cut off: row {last} was there on {_day(then[last].at)}, by its head that was "
-        "kept outside the database. Was it put back from a backup? Then say `loa database restored`."
+        f"Rows after {rows} are cut off: row {last} was there on {_day(then[last][0].at)}, by its head that "
+        "was kept outside the database. Was it put back from a backup? Then say `loa database restored`."
     )
 
 
 def _erased_early(begin: Anchor, kept: Kept) -> str | None:
     """Rows that were erased though their months were not over."""
-    for head in kept.heads:
-        if head.row <= begin.row and kept.months and clock.plus_months(head.at, kept.months) > clock.now_ms():
+    for each in kept.heads:
+        if each.row <= begin.row and kept.months and clock.plus_months(each.at, kept.months) > clock.now_ms():
             return (
-                f"Rows 1 to {begin.row} are erased by certificate {begin.certificate}, and row {head.row} of "
-                f"{_day(head.at)} was to be kept for {kept.months} months."
+                f"Rows 1 to {begin.row} are erased by certificate {begin.certificate}, and row {each.row} of "
+                f"{_day(each.at)} was to be kept for {kept.months} months."
             )
     return None
 
@@ -245,8 +240,8 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
     if said != found:
         raise Conflict(f"The head of the chain is not {said[:80]}; it is {found}.")
     rows, before = anchor(connection).row, anchor(connection).hash
-    for row in _rows(connection, 0):
-        fault = _fault(rows, before, row) or (row.seal and _unsealed(connection, row))
+    for row in chain.rows(connection, 0):
+        fault = chain.fault(rows, before, row) or (row.seal and _unsealed(connection, row))
         if fault:
             raise Conflict(f"The audit is not as it was written. {fault}")
         rows, before = row.id, row.hash
@@ -272,7 +267,7 @@ def _make_seal(connection: Connection, row: Row[Any]) -> str | None:
 
 def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]) -> int:
     count = 0
-    for row in _rows(connection, 0):
+    for row in chain.rows(connection, 0):
         if seal := fresh(row):
             connection.execute(update(audit).where(audit.c.id == row.id).values(seal=seal))
             count += 1
@@ -288,18 +283,6 @@ def anchor(connection: Connection) -> Anchor:
         return Anchor(0, START)
     row, _, digest = last.anchor.partition(":")
     return Anchor(int(row), digest, last.id, last.sha256)
-
-
-def _fault(rows: int, head: str, row: Row[Any]) -> str | None:
-    """Why this is not the row that follows; None where it is."""
-    if row.id != rows + 1:
-        return f"Row {rows + 1} is missing: the next one is {row.id}."
-    algorithm = digests.algorithm_of(row.hash)
-    if digests.rank(algorithm) < digests.rank(digests.algorithm_of(head)):
-        return f"Row {row.id} goes back to {algorithm[:20]}, or was changed."
-    if link(head, [*row[: len(SAID)], row.stored], algorithm) != row.hash:
-        return f"Row {row.id} ({row.action} by {row.who}) was changed, or the row before it."
-    return None
 
 
 def _names(row: Row[Any], begin: Anchor) -> bool:
@@ -338,13 +321,3 @@ def newest(connection: Connection, before: int, limit: int, wanted: Wanted = Wan
 def _act(row: Row[Any]) -> Act:
     at = clock.from_ms(row.at)
     return Act(row.id, at, row.who, row.origin, row.action, row.subject, row.detail, row.hash)
-
-
-def _rows(connection: Connection, after: int) -> Iterator[Row[Any]]:
-    while True:
-        query = select(*ACT).where(audit.c.id > after).order_by(audit.c.id).limit(_PIECE)
-        piece: Sequence[Any] = connection.execute(query).all()
-        yield from piece
-        if len(piece) < _PIECE:
-            return
-        after = piece[-1].id

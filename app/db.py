@@ -29,7 +29,7 @@ from tenacity import (
 
 from app import clock, engines
 from app.errors import Away, Damaged, passes
-from app.heads import Head
+from app.heads import Followed, Head
 from app.logger import get_logger
 from app.sqlite_file import Soundness, damage, lock_folder
 from app.steady import SteadyClock
@@ -47,7 +47,7 @@ _WRITERS = f"""
        AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
 """  # noqa: S608 - a constant of ours; the moment is bound
 _SETTLE_S = 30.0
-_HEAD = "loa_head"
+_HEAD, _NOTED = "loa_head", "loa_noted"
 # The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
 _STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
 _SQLITE_PASSING = tuple(
@@ -81,8 +81,9 @@ class Database:
         self.soundness = Soundness(file)
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
+        self.followed = Followed()
         for each in {self.engine, self._hot}:
-            each.update_execution_options(loa_keys=tuple(keys))
+            each.update_execution_options(loa_keys=tuple(keys), loa_followed=self.followed)
         if self.sqlite:
             event.listen(self.engine, "begin", _begin)
             self.engine.update_execution_options(loa_clock=SteadyClock())
@@ -221,10 +222,13 @@ class Database:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
             connection.info.pop(_HEAD, None)
+            connection.info.pop(_NOTED, None)
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
                 self._wake()
+            if noted := connection.info.pop(_NOTED, None):
+                self.followed.noted(*noted)
             if (head := connection.info.pop(_HEAD, None)) and self._on_head:
                 self._on_head(head)
 
@@ -311,9 +315,29 @@ def keys_of(connection: Connection) -> tuple[bytes, ...]:
     return keys
 
 
-def after_commit(connection: Connection, head: Head) -> None:
-    """Tell whoever keeps them this head of the audit's chain, once its row is committed."""
-    connection.info[_HEAD] = head
+def note_after_commit(connection: Connection, before: Head, head: Head, *, keep: bool) -> None:
+    """Once the row is committed: this process has seen it follow on the one before.
+
+    keep: tell whoever keeps heads of the audit's chain elsewhere.
+    """
+    begin = connection.info.get(_NOTED, (before, head))[0]
+    connection.info[_NOTED] = begin, head
+    if keep:
+        connection.info[_HEAD] = head
+
+
+def has_noted(connection: Connection) -> bool:
+    """Whether this transaction has added to the audit."""
+    return _NOTED in connection.info
+
+
+def followed_of(connection: Connection) -> Followed | None:
+    """What the process has seen of the audit; None without a secret_key, and in a transaction that reads."""
+    options = connection.get_execution_options()
+    if not (options.get("loa_keys") and options.get("loa_writing")):
+        return None
+    found: Followed | None = options.get("loa_followed")
+    return found
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -46,6 +47,45 @@ def ledger_name(url: str) -> str:
     return quote(f"{','.join(hosts) or said.hostname or ''}:{said.port or 5432}/{name}", safe=":/,")
 
 
+class Followed:
+    """From which act to which a process has seen the audit's chain go on, and what was found said there."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._verdicts: dict[str, bool] = {}
+        self._judged_at: Head | None = None
+        self.span: tuple[Head, Head] | None = None
+
+    def begin(self, head: Head) -> None:
+        """The chain was seen up to here before; nothing that was there then may be gone."""
+        with self._lock:
+            self.span = head, head
+
+    def noted(self, before: Head, head: Head) -> None:
+        """An act of our own was added; where it is not behind what was seen, the next look tells."""
+        with self._lock:
+            if self.span is None:
+                self.span = head, head
+            elif self.span[1].said == before.said:
+                self.span = self.span[0], head
+
+    def verdict(self, about: str, newest: Head) -> bool | None:
+        """What was found while this was the newest act, if it still is; None where nobody has looked."""
+        with self._lock:
+            judged = self._judged_at is not None and self._judged_at.said == newest.said
+            seen = self.span is not None and self.span[1].said == newest.said
+            return self._verdicts.get(about) if judged and seen else None
+
+    def remember(self, about: str, newest: Head, verdict: bool, span: tuple[Head, Head] | None) -> None:
+        """What was found; `span`: from where to where the chain was whole, None where it was not."""
+        with self._lock:
+            if self._judged_at is None or self._judged_at.said != newest.said:
+                self._verdicts, self._judged_at = {}, newest
+            self._verdicts[about] = verdict
+            if span is not None and (self.span is None or self.span[1].row <= span[1].row):
+                self.span = span
+
+
 def keep(file: Path, head: Head, of: str = "") -> None:
     """Add the head to the file; a file that can't be written is a line of log, and keeps nobody from work.
 
@@ -80,6 +120,16 @@ def _append(file: Path, line: str) -> None:
             os.close(number)
     except OSError as error:
         log.error("the head of the audit can't be kept", file=str(file), why=error.strerror)
+
+
+def newest(file: Path, of: str) -> Head | None:
+    """The last head of this database by its name; lines without a name may be another's."""
+    try:
+        each = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
+    except OSError:
+        return None
+    found = _holding(words for words in each if _name(words) == of)
+    return max(found, default=None)
 
 
 def kept(file: Path | None, of: str = "") -> tuple[Head, ...]:

@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Text, cast, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
 from app import digests, stamps
+from app.chain import ACT, bears, is_sealed
 from app.db import keys_of
 from app.models import (
     approvals,
@@ -37,10 +38,6 @@ _DECISIONS = ("approved", "rejected", "returned", "voided")
 _GOING = ("run.start", "run.resume")  # orders after which a run sends
 STOPPED = "run.stopped"  # by Loa, since it was not what was approved or ordered
 _ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED)
-SAID = ("id", "at", "who", "origin", "action", "subject")
-# An act of the audit with its detail as the text that is stored, as hashes and seals are over it.
-_STORED = cast(audit.c.detail, Text).label("stored")
-ACT = (*(audit.c[name] for name in SAID), _STORED, audit.c.hash, audit.c.seal)
 # Of a batch from before its rows were bound: the file's hash alone, so that approvals of then still hold.
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
@@ -126,19 +123,30 @@ def covers(decision: Record, carrier: str, says: str) -> bool:
 def _on_record(connection: Connection, decision: Record) -> bool:
     """Whether the audit's last word on the campaign is this decision; its rows are gone after some years."""
     actions = [f"campaign.{each}" for each in _DECISIONS]
-    row = _last_act(connection, f"campaign/{decision.campaign_id}", actions)
-    if row is None:  # its beginning was erased
-        return connection.execute(select(audit.c.id).where(audit.c.id == 1)).first() is None
-    said = row.action, json.loads(row.stored).get("digest")
-    return said == (f"campaign.{decision.decision}", decision.digest) and is_sealed(connection, row)
+    about = f"campaign/{decision.campaign_id}"
+
+    def find() -> Record | None:
+        row = _last_act(connection, about, actions)
+        if row is None:  # its beginning was erased, and with it this act
+            oldest = connection.execute(select(*ACT).order_by(audit.c.id).limit(1)).first()
+            return None if oldest is None or oldest.id == 1 else oldest
+        said = row.action, json.loads(row.stored).get("digest")
+        wanted = f"campaign.{decision.decision}", decision.digest
+        return row if said == wanted and is_sealed(connection, row) else None
+
+    return bears(connection, f"{about} {decision.decision} {decision.digest}", find)
 
 
 def is_ordered(connection: Connection, run_id: int) -> bool:
     """Whether the last order on the run is one after which it sends, sealed; True where we have no key."""
     if not keys_of(connection):
         return True
-    row = last_order(connection, run_id)
-    return row is not None and row.action in _GOING and is_sealed(connection, row)
+
+    def find() -> Record | None:
+        row = last_order(connection, run_id)
+        return row if row is not None and row.action in _GOING and is_sealed(connection, row) else None
+
+    return bears(connection, f"run/{run_id}", find)
 
 
 def last_order(connection: Connection, run_id: int) -> Record | None:
@@ -175,21 +183,6 @@ def _last_act(connection: Connection, subject: str, actions: Sequence[str]) -> R
     a = audit.c
     query = select(*ACT).where(a.subject == subject, a.action.in_(actions)).order_by(a.id.desc()).limit(1)
     return connection.execute(query).first()
-
-
-def is_sealed(connection: Connection, act: Record) -> bool:
-    """Whether an act is one of a process with the key; True where this one has none and can't tell."""
-    return stamps.holds(connection, sealed_content(act), act.seal)
-
-
-def sealed_content(act: Record) -> bytes:
-    """What an act's seal is over."""
-    return content(act.hash, [*(getattr(act, name) for name in SAID), act.stored])
-
-
-def content(digest: str, said: Sequence[int | str]) -> bytes:
-    """An act's content behind a hash: that of the one before for the chain, its own for the seal."""
-    return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:

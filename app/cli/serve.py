@@ -14,7 +14,7 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import config, heads, interpreter, lines, logs, schema, webhooks
+from app import audit, config, heads, interpreter, lines, logs, schema, webhooks
 from app.auth.vault import signing_keys
 from app.cli.common import adopt
 from app.config import Settings
@@ -112,6 +112,9 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
         if db.sqlite:
             schema.upgrade(db, adopt)
         schema.require(db)
+        # An end of the audit that was cut off while nothing ran is missed from the first moment on.
+        known = heads.newest(settings.audit_heads, settings.ledger_name)
+        db.followed.begin(known or db.read(audit.head))
         asyncio.run(main(settings, db))
     finally:
         db.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import audit, clock, digests, seal
+from app import audit, chain, clock, digests, seal
 from app import models as m
 from app.models import (
     api_keys,
@@ -86,7 +86,7 @@ def _act(c: Connection, action: str, subject: str, **detail: Any) -> None:
     """An act put at the end of the audit, chained as it must be, with the seal of the last one."""
     last = _acts(c)[-1]
     said = (last["id"] + 1, NOW, "operator", "", action, subject)
-    row = dict(zip(seal.SAID, said, strict=True)) | {"detail": detail, "seal": last["seal"]}
+    row = dict(zip(chain.SAID, said, strict=True)) | {"detail": detail, "seal": last["seal"]}
     digest = audit.link(last["hash"], (*said, json.dumps(detail)))
     c.execute(insert(m.audit).values(row | {"hash": digest}))
 
@@ -201,6 +201,30 @@ def _going_again(c: Connection, world: World) -> None:
     c.execute(update(runs).values(state="running"))
 
 
+def _pause_cut(c: Connection, world: World) -> None:
+    """The same, and the last act is deleted that says so."""
+    _going_again(c, world)
+    c.execute(delete(m.audit).where(m.audit.c.action == "run.pause"))
+
+
+def _pause_renamed(c: Connection, world: World) -> None:
+    """The same, and that act is made another one, chained as it must be and without a seal."""
+    _going_again(c, world)
+    rows = _acts(c)
+    at = next(place for place, row in enumerate(rows) if row["action"] == "run.pause")
+    said = [*(rows[at][name] for name in chain.SAID), json.dumps(rows[at]["detail"])]
+    said[4] = "run.looked_at"
+    digest = audit.link(rows[at - 1]["hash"], said)
+    changed = {"action": said[4], "hash": digest, "seal": None}
+    c.execute(update(m.audit).where(m.audit.c.id == rows[at]["id"]).values(changed))
+
+
+def _voided_cut(c: Connection, world: World) -> None:
+    """An approval is put back that was taken back by Loa, its act cut off the audit."""
+    _voided(c, world)
+    c.execute(delete(m.audit).where(m.audit.c.action == "campaign.voided"))
+
+
 def _never_started(c: Connection, world: World) -> None:
     c.execute(update(runs).values(state="running", started_at=NOW))
     _act(c, "run.start", f"run/{world.run}", campaign=world.campaign)
@@ -294,6 +318,7 @@ BEFORE: dict[str, Change] = {
     "the stamp of the approval taken away": _set(approvals, stamp=None),
     "another approver": _set(approvals, by="chief"),
     "an approval that was taken back": _voided,
+    "an approval that was taken back, and its act cut off": _voided_cut,
     "a rejection made an approval": _rejected,
     "a number": _phone,
     "a number, and the hash of the rows": _phone_and_hash,
@@ -313,7 +338,10 @@ MIDDLE: dict[str, Change] = {
     "a chunk more": _chunk_added,
     "a chunk with a line more": _chunk_widened,
     "a run that its operator has paused": _going_again,
+    "a paused run, and the pause cut off the audit": _pause_cut,
+    "a paused run, and the pause made another act": _pause_renamed,
 }
+PAUSED = tuple(way for way in MIDDLE if "paused" in way)
 ACCOUNTS: dict[str, Change] = {
     "the role of a person": _of(people, "an", role="approver", carrier=None),
     "the role of a key": _of(api_keys, "robot", role="approver", carrier=None),

@@ -29,7 +29,6 @@ COOKIE = "__Host-loa_session"
 _QUIET_S = 3.0  # a run that nobody stops has sent something by then
 _AT_ONCE = 3
 _SHORT = ("the text, the digest and the whole audit", "the number of a delivery", "a session of an approver")
-_PAUSED = "a run that its operator has paused"
 _BAD = ("BAD   accounts", "BAD   audit", "BAD   runs")
 _PASSWORDS = {"lan": PASSWORD, "an": f"{PASSWORD} ba", "mai": f"{PASSWORD} hai"}
 
@@ -142,7 +141,7 @@ def _made(home: Attacked, smsc: Smsc, when: str, way: str) -> Under:
 def _prepared(scene: Scene, when: str, way: str) -> None:
     """What Loa itself has done before."""
     row = scene.db.read(lambda c: c.execute(select(campaigns)).one())
-    if way == "an approval that was taken back":
+    if way.startswith("an approval that was taken back"):
         scene.db.write(approval.void, row, "author")
     if way == "a rejection made an approval":
         digest = scene.db.read(seal.digest, row)
@@ -181,10 +180,10 @@ async def _middle(under: Under, way: str) -> list[str]:
     await under.home.until(lambda: _settled(under), "nothing is under way")
     before = len(under.out)
     under.sql(tamper.MIDDLE[way], under.world)
-    if way != _PAUSED:
+    if way not in tamper.PAUSED:
         await under.order("resume")
     await under.rest()
-    return [] if way != _PAUSED or len(under.out) == before else ["what was paused"]
+    return [] if way not in tamper.PAUSED or len(under.out) == before else ["what was paused"]
 
 
 def _settled(under: Under) -> bool:

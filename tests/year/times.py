@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, Column, Connection, Table, case, select, upda
 
 from app import audit as chain
 from app import digests, heads, seal
+from app.chain import SAID
 from app.clock import DAY_MS
 from app.db import Database, keys_of
 from app.models import approvals, audit, campaigns, erasures, metadata, people
@@ -120,7 +121,7 @@ def _chain(connection: Connection, fresh: dict[str, str]) -> dict[str, str]:
             name: fresh.get(said, said) if isinstance(said, str) else said
             for name, said in row.detail.items()
         }
-        said = [getattr(row, name) for name in seal.SAID]
+        said = [getattr(row, name) for name in SAID]
         algorithm = digests.algorithm_of(row.hash)
         head = chain.link(head, [*said, json.dumps(detail)], algorithm)
         renamed[row.hash] = head
