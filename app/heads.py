@@ -56,7 +56,7 @@ class Followed:
         self._judged_at: Head | None = None
         self.span: tuple[Head, Head] | None = None
 
-    def begin(self, head: Head) -> None:
+    def start_at(self, head: Head) -> None:
         """The chain was seen up to here before; nothing that was there then may be gone."""
         with self._lock:
             self.span = head, head
