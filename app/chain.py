@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, cast, select
 
 from app import digests, stamps
-from app.db import followed_of, has_noted
+from app.followed import followed_of, has_noted
 from app.heads import Head
 from app.models import audit
 

@@ -27,9 +27,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from app import clock, engines
+from app import clock, engines, followed
 from app.errors import Away, Damaged, passes
-from app.heads import Followed, Head
+from app.followed import Followed
+from app.heads import Head
 from app.logger import get_logger
 from app.sqlite_file import Soundness, damage, lock_folder
 from app.steady import SteadyClock
@@ -47,7 +48,6 @@ _WRITERS = f"""
        AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
 """  # noqa: S608 - a constant of ours; the moment is bound
 _SETTLE_S = 30.0
-_HEAD, _NOTED = "loa_head", "loa_noted"
 # The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
 _STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
 _SQLITE_PASSING = tuple(
@@ -221,16 +221,12 @@ class Database:
             if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
-            connection.info.pop(_HEAD, None)
-            connection.info.pop(_NOTED, None)
+            followed.forget(connection)
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
                 self._wake()
-            if noted := connection.info.pop(_NOTED, None):
-                self.followed.noted(*noted)
-            if (head := connection.info.pop(_HEAD, None)) and self._on_head:
-                self._on_head(head)
+            followed.tell(connection, self.followed, self._on_head)
 
     # ---- a moment that is over ---------------------------------------------------------------------------
 
@@ -313,31 +309,6 @@ def keys_of(connection: Connection) -> tuple[bytes, ...]:
     """What this process signs rows with; nothing where it was given no secret_key."""
     keys: tuple[bytes, ...] = connection.get_execution_options().get("loa_keys", ())
     return keys
-
-
-def note_after_commit(connection: Connection, before: Head, head: Head, *, keep: bool) -> None:
-    """Once the row is committed: this process has seen it follow on the one before.
-
-    keep: tell whoever keeps heads of the audit's chain elsewhere.
-    """
-    begin = connection.info.get(_NOTED, (before, head))[0]
-    connection.info[_NOTED] = begin, head
-    if keep:
-        connection.info[_HEAD] = head
-
-
-def has_noted(connection: Connection) -> bool:
-    """Whether this transaction has added to the audit."""
-    return _NOTED in connection.info
-
-
-def followed_of(connection: Connection) -> Followed | None:
-    """What the process has seen of the audit; None without a secret_key, and in a transaction that reads."""
-    options = connection.get_execution_options()
-    if not (options.get("loa_keys") and options.get("loa_writing")):
-        return None
-    found: Followed | None = options.get("loa_followed")
-    return found
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -45,45 +44,6 @@ def ledger_name(url: str) -> str:
         return name
     hosts = parse_qs(said.query).get("host", [])
     return quote(f"{','.join(hosts) or said.hostname or ''}:{said.port or 5432}/{name}", safe=":/,")
-
-
-class Followed:
-    """From which act to which a process has seen the audit's chain go on, and what was found said there."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._verdicts: dict[str, bool] = {}
-        self._judged_at: Head | None = None
-        self.span: tuple[Head, Head] | None = None
-
-    def start_at(self, head: Head) -> None:
-        """The chain was seen up to here before; nothing that was there then may be gone."""
-        with self._lock:
-            self.span = head, head
-
-    def noted(self, before: Head, head: Head) -> None:
-        """An act of our own was added; where it is not behind what was seen, the next look tells."""
-        with self._lock:
-            if self.span is None:
-                self.span = head, head
-            elif self.span[1].said == before.said:
-                self.span = self.span[0], head
-
-    def verdict(self, about: str, newest: Head) -> bool | None:
-        """What was found while this was the newest act, if it still is; None where nobody has looked."""
-        with self._lock:
-            judged = self._judged_at is not None and self._judged_at.said == newest.said
-            seen = self.span is not None and self.span[1].said == newest.said
-            return self._verdicts.get(about) if judged and seen else None
-
-    def remember(self, about: str, newest: Head, verdict: bool, span: tuple[Head, Head] | None) -> None:
-        """What was found; `span`: from where to where the chain was whole, None where it was not."""
-        with self._lock:
-            if self._judged_at is None or self._judged_at.said != newest.said:
-                self._verdicts, self._judged_at = {}, newest
-            self._verdicts[about] = verdict
-            if span is not None and (self.span is None or self.span[1].row <= span[1].row):
-                self.span = span
 
 
 def keep(file: Path, head: Head, of: str = "") -> None:
