@@ -16,6 +16,7 @@ from carriers import text as sms
 MAX_SEGMENTS = 10
 # At most 11 joined characters, never digits alone: the rule for a registered sender name in Viet Nam.
 _SENDER = re.compile(r"(?!\d+$)[A-Za-z0-9._\- ]{1,11}")
+_NO_LETTERS = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # half characters, and none
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,4})?")
 # The hours that Vietnamese rules leave to advertising; good manners for awareness as well.
 _DECENT_STARTS, _DECENT_ENDS = "07:00", "22:00"
@@ -167,7 +168,7 @@ def _known_languages(draft: Draft) -> dict[str, str]:
 def _check_wording(name: str, wording: str) -> None:
     if not wording.strip():
         raise Invalid(f"{name} is empty.", field=name)
-    if any((ord(c) < 32 and c not in "\n\r") or 0xD800 <= ord(c) < 0xE000 for c in wording):
+    if _NO_LETTERS.search(wording):
         raise Invalid(f"{name} has a control character or half a character; type it anew.", field=name)
     segments = sms.segments(sms.nfc(wording))
     if segments > MAX_SEGMENTS:

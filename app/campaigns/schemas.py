@@ -18,7 +18,10 @@ from app.ids import Number
 Line = Annotated[
     str,
     StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*$"
+        strip_whitespace=True,
+        min_length=1,
+        max_length=200,
+        pattern=r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$",
     ),
 ]
 Time = Annotated[str, StringConstraints(pattern=r"^\d\d:\d\d$")]

@@ -13,6 +13,8 @@ VALUE_LENGTH = 80
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 # Where lists are separated by semicolons, as in Viet Nam, programs cut our cells there and at ends of lines.
 _BEGINS_ANEW = re.compile('(?<=[;\t\r\n])("*)(?=[=+@-])')
+# What XML has no place for, in whose files papers and workbooks are.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _ROWS = 500
 
 
@@ -20,6 +22,11 @@ def shown(raw: str) -> str:
     """What a bad line says, fit to be stored and seen: digits masked, on one line, cut."""
     text = mask(raw[: 4 * VALUE_LENGTH])[:VALUE_LENGTH]
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def printable(text: str) -> str:
+    """Without control characters and half characters, which no paper can hold; line ends and tabs stay."""
+    return _CONTROLS.sub("", text)
 
 
 def safe(cell: str) -> str:

@@ -12,6 +12,8 @@ from openpyxl.worksheet.cell_range import MultiCellRange
 from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.worksheet import Worksheet
 
+from app.tables.cells import printable
+
 _THIN = Side(style="thin", color="999999")
 _BOX = Border(left=_THIN, right=_THIN, top=_THIN, bottom=_THIN)
 _TO_FILL = PatternFill("solid", fgColor="FFF8DC")
@@ -94,7 +96,7 @@ class FormSheet:
 
     def _boxed(self, cell: str, value: str | int | None, *, bold: bool = False) -> Any:
         found = self.sheet[cell]
-        found.value = value
+        found.value = printable(value) if isinstance(value, str) else value
         found.border = _BOX
         found.font = _BOLD if bold else _PLAIN
         return found

@@ -19,9 +19,8 @@ from app.reports.intake.rules import fault, paper_faults, range_faults, word_fau
 from app.reports.intake.stating import paper_columns
 
 MOST_REACHED = 2_000_000_000  # views may be more than people
-NAME = (
-    r"^[^\x00-\x1f\x7f\u2028\u2029]*$"  # names stand in cells of workbooks, which hold no control characters
-)
+# Names stand in cells of workbooks, which hold no control characters.
+NAME = r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$"
 EMAIL = r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$"
 _LONGEST_EMAIL = 254
 _LINK = re.compile(r"https?://[^\s<>\"']{3,490}")

@@ -32,6 +32,7 @@ from app.reports.render import docx_parts as parts
 from app.reports.render import layout
 from app.reports.render.docx_table import add_table
 from app.reports.render.zipped import timeless
+from app.tables.cells import printable
 
 
 def render(paper: Paper) -> bytes:
@@ -101,7 +102,7 @@ def _(block: Title, docx: Docx, room: float) -> None:
 @_add.register
 def _(block: Heading, docx: Docx, room: float) -> None:
     made = docx.add_heading(level=block.level)
-    made.add_run(layout.printable(block.text))
+    made.add_run(printable(block.text))
 
 
 _PARAGRAPHS: dict[Style, Callable[[Para], None]] = {
@@ -116,7 +117,7 @@ _PARAGRAPHS: dict[Style, Callable[[Para], None]] = {
 
 @_add.register
 def _(block: Paragraph, docx: Docx, room: float) -> None:
-    made = docx.add_paragraph(layout.printable(block.text))
+    made = docx.add_paragraph(printable(block.text))
     _PARAGRAPHS[block.style](made)
 
 

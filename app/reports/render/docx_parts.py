@@ -15,6 +15,7 @@ from docx.text.paragraph import Paragraph as Para
 
 from app.reports.render import layout
 from app.reports.render.layout import Look
+from app.tables.cells import printable
 
 _SCRIPTS = ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia")
 # What follows in the order of the standard: Word refuses a file whose properties stand otherwise.
@@ -86,7 +87,7 @@ def line(where: Docx | _Cell, text: str, look: Look) -> Para:
     spaced = made.paragraph_format
     spaced.space_before, spaced.space_after = Pt(look.before), Pt(look.after)
     spaced.keep_with_next, spaced.line_spacing = look.keep, 1.0
-    run = made.add_run(layout.printable(text))
+    run = made.add_run(printable(text))
     run.bold, run.italic, run.font.size = look.bold, look.italic, Pt(look.size)
     return made
 

@@ -18,6 +18,7 @@ from app.reports.render import docx_parts as parts
 from app.reports.render import layout
 from app.reports.render.form import Kind, value
 from app.reports.render.numbers import shown
+from app.tables.cells import printable
 
 
 def add_table(docx: Docx, block: Table, room: float) -> None:
@@ -72,5 +73,5 @@ def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:
     # The end of a paragraph has a size of its own, which makes empty cells high.
     half_points = f'<w:rPr {nsdecls("w")}><w:sz w:val="{round(size * 2)}"/></w:rPr>'
     made._p.get_or_add_pPr().append(parse_xml(half_points))
-    run = made.add_run(layout.printable(text))
+    run = made.add_run(printable(text))
     run.bold, run.font.size = look["bold"], Pt(size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,9 +20,6 @@ HEAD_LEFT = 0.42  # the agency's part of the top of the first page
 BODY, PAGE_NUMBER, QUOTED = 14.0, 13.0, 13.0
 AFTER, SPACING = 6.0, 1.15
 MARK_GREY = 0.88  # of the word across the page: 0 is black
-
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +79,6 @@ def columns(form: Form, room: float) -> list[float]:
 def stays(nth: int, rows: int) -> bool:
     """Whether a table's row (from 1) is kept on the page of the next: short tables whole, long ones' ends."""
     return nth < rows and (rows <= WHOLE_ROWS or nth < END_ROWS or nth > rows - END_ROWS)
-
-
-def printable(text: str) -> str:
-    """Without control characters, which no paper can hold; line ends and tabs stay."""
-    return _CONTROLS.sub("", text)
 
 
 def post(words: str) -> list[str]:

@@ -42,6 +42,7 @@ from app.reports.render import layout
 from app.reports.render.layout import Look
 from app.reports.render.pdf_pages import FAMILY, pages, register
 from app.reports.render.pdf_table import table
+from app.tables.cells import printable
 
 _BARE = [
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
@@ -79,7 +80,7 @@ def _render(paper: Paper) -> bytes:
 
 def line(text: str, look: Look) -> Para:
     """A line or more of one look."""
-    words = escape(layout.printable(text)).replace("\n", "<br/>").replace("  ", " \u00a0")
+    words = escape(printable(text)).replace("\n", "<br/>").replace("  ", " \u00a0")
     words = f"<b>{words}</b>" if look.bold else words
     style = ParagraphStyle(
         "line",

@@ -17,6 +17,7 @@ from app.reports.render import layout
 from app.reports.render.form import Kind, value
 from app.reports.render.numbers import shown
 from app.reports.render.pdf_pages import FAMILY
+from app.tables.cells import printable
 
 
 def table(block: Table, room: float) -> LongTable:
@@ -44,7 +45,7 @@ def _side(kind: Kind, said: object) -> int:
 
 
 def _cell(text: str, look: ParagraphStyle, strong: bool) -> Para:
-    words = escape(layout.printable(text))
+    words = escape(printable(text))
     return Para(f"<b>{words}</b>" if strong else words, look)
 
 

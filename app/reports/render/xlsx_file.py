@@ -12,6 +12,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from app import clock
 from app.reports.render.form import Chart, Form, Formula, Kind, value
+from app.tables.cells import printable
 
 _FORMATS = {Kind.TEXT: "@", Kind.COUNT: "#,##0", Kind.RATIO: "0.0%", Kind.RATE: "#,##0.0"}
 _FIRST_ROW = 3  # from 0: title, source, column names
@@ -46,8 +47,8 @@ def render(forms: Iterable[Form], cutoff_ms: int) -> bytes:
 
 
 def _fill(looks: _Looks, sheet: Worksheet, form: Form) -> None:
-    sheet.write_string(0, 0, form.title, looks.of(bold=True, font_size=14))
-    sheet.write_string(1, 0, form.source, looks.of(italic=True))
+    sheet.write_string(0, 0, printable(form.title), looks.of(bold=True, font_size=14))
+    sheet.write_string(1, 0, printable(form.source), looks.of(italic=True))
     head = {"bold": True, "border": 1, "bg_color": "#DDE6F0", "text_wrap": True, "align": "center"}
     for nth, column in enumerate(form.columns):
         sheet.write_string(_FIRST_ROW - 1, nth, column.title, looks.of(**head, valign="vcenter"))
@@ -77,7 +78,7 @@ def _write(sheet: Worksheet, form: Form, place: tuple[int, int], look: Any) -> N
         text = "=" + cell.text.format_map(_places(form, index, nth))
         sheet.write_formula(row, nth, text, look, "" if said is None else said)
     elif isinstance(said, str):
-        sheet.write_string(row, nth, said, look)  # a text that begins with = stays a text
+        sheet.write_string(row, nth, printable(said), look)  # a text that begins with = stays a text
     elif said is None:
         sheet.write_blank(row, nth, None, look)
     else:

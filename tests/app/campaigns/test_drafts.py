@@ -44,6 +44,8 @@ NOON = datetime(2024, 2, 5, 12, tzinfo=VIETNAM)
         ({"text": " \n"}, "text", "is empty"),
         ({"text": "a\x00b"}, "text", "control character"),
         ({"text": "a\ud83d"}, "text", "half a character"),
+        ({"text": "a\uffff"}, "text", "half a character"),
+        ({"text": "a\tb"}, "text", "control character"),
         ({"text": "a" * 1531}, "text", "11 SMS parts; 10 is the most"),
         ({"languages": {"x": "a"}}, "languages", "2 or 3 letters"),
         ({"languages": {"hmn": ""}}, "languages.hmn", "is empty"),

@@ -6,13 +6,17 @@ import csv
 import io
 import json
 import re
+import zipfile
 from typing import Any
 
 import pytest
+from defusedxml import ElementTree
 from openpyxl import load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
+from sqlalchemy import Connection, update
 
 from app.db import Database
+from app.models import batches, campaigns, directives
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CampaignReport, CarrierReport
 from app.reports.render import forms, numbers
@@ -252,3 +256,29 @@ def test_numbers_are_written_the_vietnamese_way(kind: Kind, given: float | str |
 
 def test_no_time_is_a_dash_for_people_and_null_for_programs() -> None:
     assert (numbers.moment(None), numbers.iso(None)) == ("–", None)
+
+
+@pytest.mark.parametrize(
+    "odd", ["\ufffe", "\uffff", "\x01", "\x1b[2K", "\x0b", "\x85", "\u2028", "\ufdd0", "\U0001fffe"]
+)
+def test_what_xml_can_not_hold_keeps_no_report_from_being_built_and_opened(db: Database, odd: str) -> None:
+    """An author's text, a letter and a file's name stand in them, whatever somebody has pasted there."""
+    said = f"a{odd}b"
+    scene = Scene(name=said)
+    scene.message(S.DELIVERED)
+    scene.save(db)
+
+    def spoil(c: Connection) -> None:
+        c.execute(update(campaigns).values(texts={"": said}))
+        c.execute(update(directives).values(number=said, issuer=said, subject=said))
+        c.execute(update(batches).values(name=said))
+
+    db.write(spoil)
+    report = db.read(build, 1, CUTOFF)
+    for form in Format:
+        content = render(report, form).content
+        if form in (Format.XLSX, Format.DOCX):
+            with zipfile.ZipFile(io.BytesIO(content)) as parts:
+                for name in parts.namelist():
+                    if name.endswith((".xml", ".rels")):
+                        ElementTree.fromstring(parts.read(name))
