@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, up
 from app import stamps
 from app.db import keys_of
 from app.logger import get_logger
-from app.models import api_keys, people, recovery_codes, sessions
+from app.models import api_keys, audit, people, recovery_codes, sessions
 
 log = get_logger(__name__)
 
@@ -21,12 +21,17 @@ _USED = {"stamp", "last_used_at", "seen_at", "totp_step", "address"}
 TABLES = (people, api_keys, recovery_codes, sessions)
 
 
+# The act by which an account ends; its row from before bears a good stamp, and its name is never given again.
+_ENDS = {"people": ("person", "person.disable"), "api_keys": ("key", "key.revoke")}
+
+
 class Doubted(NamedTuple):
-    """A row that no process with the key has written so; bare: it bears no stamp at all."""
+    """A row that no process with the key has left so; bare: it bears no stamp at all; over: it was ended."""
 
     kind: str
     name: str
     bare: bool
+    over: bool = False
 
 
 def write(connection: Connection, table: Table, *where: ColumnElement[bool]) -> None:
@@ -44,7 +49,7 @@ def holds(connection: Connection, table: Table, row: Row[Any]) -> bool:
 
 def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
     """The same, with a line of log where somebody would come in by a row that was put there."""
-    genuine = holds(connection, table, row)
+    genuine = holds(connection, table, row) and not _is_over(connection, table, row)
     if not genuine:
         log.error("a row was changed behind Loa's back", table=table.name, id=row.id)
     return genuine
@@ -58,6 +63,20 @@ def doubted(connection: Connection) -> Iterator[Doubted]:
             if not stamps.holds(connection, _content(table, row), row.stamp):
                 name = getattr(row, "name", "") or names.get(getattr(row, "person_id", 0), "nobody")
                 yield Doubted(_KINDS[table.name], name, row.stamp is None)
+            elif _is_over(connection, table, row):
+                yield Doubted(_KINDS[table.name], row.name, bare=False, over=True)
+
+
+def _is_over(connection: Connection, table: Table, row: Row[Any]) -> bool:
+    """Whether an account that has no end was ended by an act: then its row was put back from before."""
+    if table.name not in _ENDS or not keys_of(connection):
+        return False
+    if row.revoked_at if table is api_keys else row.disabled_at:
+        return False
+    kind, action = _ENDS[table.name]
+    a = audit.c
+    acts = select(a.id).where(a.subject == f"{kind}/{row.name}", a.action == action).limit(1)
+    return connection.execute(acts).first() is not None
 
 
 _KINDS = {"people": "person", "api_keys": "key", "recovery_codes": "code", "sessions": "session"}

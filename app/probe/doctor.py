@@ -254,9 +254,15 @@ def _accounts(connection: Connection) -> list[Symptom]:
     found = list(stamped.doubted(connection))
     if not found:
         return [Symptom("accounts", True, "No account was changed behind Loa's back, as far as stamps show.")]
-    said = sorted({f"{each.kind} {each.name} {_BARE if each.bare else _OTHER}" for each in found})
+    said = sorted({f"{each.kind} {each.name} {_doubt(each)}" for each in found})
     what = "look at role and carrier; `loa user sign NAME` where all is right, else disable or revoke it."
     return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
+
+
+def _doubt(of: stamped.Doubted) -> str:
+    if of.over:
+        return "was ended, by the audit, and its row is one from before"
+    return _BARE if of.bare else _OTHER
 
 
 def clocks(db: Database) -> Symptom:

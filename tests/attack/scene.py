@@ -22,7 +22,7 @@ from app.config import Settings
 from app.db import Database
 from app.dispatch.queueing import Queueing
 from app.dispatch.sendable import Work, claim
-from app.models import campaigns, runs
+from app.models import api_keys, campaigns, people, runs
 from app.reports.verify import verify
 from tests.app.world import World, accepted, aside, build
 from tests.attack import tamper
@@ -97,7 +97,12 @@ def accounts(db: Database) -> str:
     made_of = (("robot", "operator", "viettel"), ("boss", "approver", None), ("gone", "admin", None))
     for name, role, carrier in made_of:
         KEYS[name] = db.write(acts.add_key, NewKey(name, role, carrier), HOST)
+    db.write(acts.add_person, NewPerson("binh", "approver"), f"{PASSWORD} bon", HOST)
+    for table, name in ((api_keys, "gone"), (people, "binh")):
+        query = select(table).where(table.c.name == name)
+        tamper.OLD[name] = dict(db.read(lambda c, q=query: c.execute(q).one())._mapping)
     db.write(acts.revoke_key, "gone", HOST)
+    db.write(acts.disable_person, "binh", HOST)
     return secret
 
 

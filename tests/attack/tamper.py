@@ -273,6 +273,17 @@ def _recovery(c: Connection, _: World) -> None:
     )
 
 
+# Rows of the scene as they were before Loa ended what they stand for, stamps and all.
+OLD: dict[str, dict[str, Any]] = {}
+
+
+def _put_back(table: Any, name: str) -> Change:
+    def change(c: Connection, _: World) -> None:
+        c.execute(update(table).where(table.c.name == name).values(OLD[name]))
+
+    return change
+
+
 def _cut(c: Connection, _: World) -> None:
     last = c.execute(select(func.max(m.audit.c.id))).scalar_one()
     c.execute(delete(m.audit).where(m.audit.c.id > last - 2))
@@ -352,6 +363,8 @@ ACCOUNTS: dict[str, Change] = {
     "a key more": _key,
     "the secret of a key": _key_hash,
     "a key that was revoked": _of(api_keys, "gone", revoked_at=None),
+    "a key that was revoked, put back with its stamp": _put_back(api_keys, "gone"),
+    "a person who was disabled, put back with the stamp": _put_back(people, "binh"),
     "who stands behind an approver": _of(people, "mai", behind=[]),
     "the author's name in a campaign": _set(
         campaigns, created_by="nobody", submitted_by="nobody", editors=[]

@@ -30,7 +30,7 @@ _QUIET_S = 3.0  # a run that nobody stops has sent something by then
 _AT_ONCE = 3
 _SHORT = ("the text, the digest and the whole audit", "the number of a delivery", "a session of an approver")
 _BAD = ("BAD   accounts", "BAD   audit", "BAD   runs")
-_PASSWORDS = {"lan": PASSWORD, "an": f"{PASSWORD} ba", "mai": f"{PASSWORD} hai"}
+_PASSWORDS = {"lan": PASSWORD, "an": f"{PASSWORD} ba", "mai": f"{PASSWORD} hai", "binh": f"{PASSWORD} bon"}
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Under:
     approved: set[tuple[int, str, str]]
     keys: dict[str, str]
     factors: dict[str, str]
+    old: dict[str, dict[str, Any]]
     out: list[tuple[int, bytes]] = field(default_factory=list)
 
     def sql(self, work: Callable[..., Any], *arguments: Any) -> Any:
@@ -133,7 +134,7 @@ def _made(home: Attacked, smsc: Smsc, when: str, way: str) -> Under:
     try:
         scene = made(db, home.folder / "audit-heads")
         _prepared(scene, when, way)
-        return Under(home, scene.world, smsc, scene.approved, dict(KEYS), dict(FACTORS))
+        return Under(home, scene.world, smsc, scene.approved, dict(KEYS), dict(FACTORS), dict(tamper.OLD))
     finally:
         db.close()
 
@@ -202,6 +203,7 @@ async def _audit(under: Under, way: str) -> list[str]:
 
 async def _accounts(under: Under, way: str) -> list[str]:
     """Everybody by whom the campaign could be approved."""
+    tamper.OLD.update(under.old)
     under.sql(tamper.ACCOUNTS[way], under.world)
     under.sql(lambda c: c.execute(update(people).values(totp_step=0)))  # which no stamp is over
     if way == "the author's name in a campaign":  # who has written it must not decide, and all others may
@@ -212,6 +214,7 @@ async def _accounts(under: Under, way: str) -> list[str]:
         found.append("session")
     code = pyotp.TOTP(under.factors["lan"]).at(clock.now())
     tries = [("lan", PASSWORD, code), ("an", _PASSWORDS["an"], None), ("mai", _PASSWORDS["mai"], None)]
+    tries.append(("binh", _PASSWORDS["binh"], None))
     tries += [("chief", PASSWORD, code), ("chief", f"{PASSWORD} mot", tamper.SECRET)]
     return found + [name for name, word, code in tries if await _approves_by(under, name, word, code)]
 

@@ -133,6 +133,7 @@ def let_in(scene: Scene, way: str) -> list[Caller]:
         lambda: db.read(sessions.find_session, tamper.TOKEN, LIFETIME).caller,
         lambda: signed_in(db, Login("lan", PASSWORD, code)),
         lambda: signed_in(db, Login("an", f"{PASSWORD} ba")),
+        lambda: signed_in(db, Login("binh", f"{PASSWORD} bon")),
         lambda: signed_in(db, Login("chief", PASSWORD, code)),
         lambda: signed_in(db, Login("chief", f"{PASSWORD} mot", tamper.SECRET)),
     ):
