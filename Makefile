@@ -55,10 +55,10 @@ attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 whe
 	$(BIN)/python -m tests.attack $(if $(SHORT),--short) $(PART)
 
 test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on SQLite, no process started
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(FAST)
+	$(BIN)/python -m pytest -n 2 $(FAST)
 
 test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the server of LOA_TEST_DATABASE_URL
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove -m "not prove"
+	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/prove -m "not prove"
 
 prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every Python, coverage of processes (PART="suite drill")
 	$(BIN)/python -m tests.prove $(PART)
@@ -75,7 +75,7 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 check: $(VENV)/.ready  ## lint beside `make test`, with the branch coverage of what runs in one process
 	@mkdir -p build && rm -f .coverage .coverage.*
 	@$(MAKE) --no-print-directory lint >build/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --ignore tests/prove -m "not prove" --cov --cov-report=; tests=$$?; \
+	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/prove -m "not prove" --cov --cov-report=; tests=$$?; \
 	wait $$lint; lint=$$?; cat build/lint.log; exit $$((tests + lint))
 	$(BIN)/coverage report --fail-under=95
 

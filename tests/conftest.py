@@ -40,8 +40,8 @@ _MEMORY = Path("/dev/shm")
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
-_WAIT = Path(__file__).parent / "faults"
-_LONG = {Path(__file__).parent / each for each in ("e2e", "bench")}
+_HERE = Path(__file__).parent
+_WAIT = _HERE / "faults"
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
 
@@ -56,8 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("postgresql")  # which `make test-fast` leaves out
     waiting = [item for item in items if _WAIT in item.path.parents]
     waiting.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    others = [item for item in items if _WAIT not in item.path.parents]
-    others.sort(key=lambda item: _LONG.isdisjoint(item.path.parents))
+    others = sorted((item for item in items if _WAIT not in item.path.parents), key=_rank)
     items[:], done, placed = [], 0, 0
     for _, module in groupby(others, lambda item: item.path):
         # All before the last quarter: none is still under way when everything else is done.
@@ -67,6 +66,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items += own
         placed, done = max(placed, due), done + len(own)
     items += waiting[placed:]
+
+
+def _rank(item: pytest.Item) -> int:
+    """What takes longest first: browsers, then pages and papers, then all the rest."""
+    return {"e2e": 0, "bench": 0, "long": 1}.get(item.path.relative_to(_HERE).parts[0], 2)
 
 
 def pytest_collection_finish() -> None:

@@ -22,7 +22,7 @@ from tests.trees import parsed
 
 database_url = sqlite_alone
 # All by one worker, which reads every file once.
-pytestmark = pytest.mark.xdist_group("guards")
+pytestmark = pytest.mark.unit("guards")
 
 ROOT = Path(__file__).parent.parent.parent
 PRODUCT = ("app", "carriers")

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build"
 _ENGINES = ("sqlite", "postgresql")
 _VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.15")
-_PYTEST = (sys.executable, "-m", "pytest", "--dist", "loadgroup")
+_PYTEST = (sys.executable, "-m", "pytest")
 # Every test on each engine, with as many examples and kills as an hour has room for; processes are executed,
 # not forked, so that their lines count.
 _WHOLE = {
