@@ -18,11 +18,11 @@ def last(lines: Iterable[Line]) -> Line:
 
 
 def after(line: Line, before: Standing, level: ReceiptLevel) -> Standing:
-    """The standing once the line has been applied to the whole message."""
+    """The standing, as its row will have it, once the line has been applied to the whole message."""
     standing, status = before, ReceiptStatus(line.status)
     for part in range(before.parts):
         standing = apply_receipt(standing, part, status, level, line.reason)
-    return standing
+    return standing._replace(on_way=0)  # of which a row says nothing
 
 
 def verdict(line: Line, one: Candidate, then: Standing) -> Verdict:

@@ -144,6 +144,15 @@ def test_a_line_of_weeks_ago_settles_no_unknown_message_of_today(db: Database, t
     assert world.states() == {DeliveryState.UNKNOWN: 1, DeliveryState.DELIVERED: 1}
 
 
+def test_a_line_that_says_sent_of_an_unknown_message_settles_it(db: Database, tmp_path: Path) -> None:
+    """Each part is on its way then, of which only the journal knows: the file itself must not wait for it."""
+    world = sent(db, [LOST, LOST, TAKEN])
+    told(world, 1, ReceiptStatus.IN_TRANSIT)
+    found = load(world, csv_file(tmp_path / "file.csv", [(phone(n), "SENT", "", "") for n in range(3)]))
+    assert found.verdicts == ["settled", "agreed", "agreed"]
+    assert world.states() == {DeliveryState.SUBMITTED: 3}
+
+
 @pytest.mark.parametrize(
     ("own", "said", "state"),
     [
