@@ -1,4 +1,4 @@
-// Keeps the figures of a page fresh by server-sent events; without it the page is whole, and is loaded again by hand.
+// Keeps a page's figures fresh by server-sent events; without it the page is whole.
 (() => {
   "use strict";
   const note = document.querySelector("[data-stream]");
@@ -44,7 +44,7 @@
       }
     }
   }
-  // Nothing heard for ten seconds: grey. A server that stands still keeps the connection open.
+  // Nothing heard for ten seconds: grey. A hung server keeps the connection open.
   let heard = Date.now();
   const watch = () => {
     const gone = !over && Date.now() - heard > 10000;
@@ -52,16 +52,11 @@
     document.body.classList.toggle("gone", gone);
   };
   const hear = () => { heard = Date.now(); watch(); };
-  let touched = false, over = false, due = 0, asked = -Infinity;
+  let touched = false, over = false, due = 0, asked = 0;
   document.addEventListener("input", () => { touched = true; });
   addEventListener("beforeunload", () => { asked = Date.now(); });
-  // Another shape means that the page itself has changed: it is loaded again, unless somebody is writing in it,
-  // and not at once, so that no page is loaded again and again. This may be the last word: a timer, not the next event.
-  const changed = () => {
-    show("stale");
-    due = setTimeout(renew, Math.max(0, begun + 5000 - Date.now()));
-  };
-  // A page that somebody has asked for and that is still on its way must not be lost to this one loaded again.
+  // Another shape: the page has changed and is loaded again, but not at once, nor while somebody writes in it or
+  // a page that was asked for is on its way.
   const renew = () => {
     if (touched || document.querySelector("details.confirm[open]")) return;
     if (Date.now() - asked < 30000) due = setTimeout(renew, 1000);
@@ -84,8 +79,9 @@
       if (now !== undefined) put(now);
     }
     clearTimeout(due);
-    if (json[note.dataset.key] !== note.dataset.shape) changed();
-    else show("fresh");
+    const same = json[note.dataset.key] === note.dataset.shape;
+    show(same ? "fresh" : "stale");
+    if (!same) due = setTimeout(renew, Math.max(0, begun + 5000 - Date.now()));
   });
   source.addEventListener("end", () => { over = true; source.close(); });
   addEventListener("pagehide", () => source.close());
