@@ -9,8 +9,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # What pip-audit has found; it writes nothing where it finds nothing, or gets no answer.
 FOUND  := build/weaknesses.txt
 N      ?= 30000
-# Tests of processes wait, so one more than there are processors; each costs fifteen seconds to collect.
-WORKERS ?= $(shell expr 1 + $$(getconf _NPROCESSORS_ONLN))
+# Most tests wait for half of their time: for answers, deadlines, processes.
+WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
+TESTS  := --ignore tests/prove -m "not prove"
 # The first level: what starts no process and takes no second.
 FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove"
 CARRIERS ?= smpp
@@ -55,10 +56,10 @@ attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 whe
 	$(BIN)/python -m tests.attack $(if $(SHORT),--short) $(PART)
 
 test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on SQLite, no process started
-	$(BIN)/python -m pytest -n 2 $(FAST)
+	$(BIN)/python -m pytest -n $(WORKERS) $(FAST)
 
 test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the server of LOA_TEST_DATABASE_URL
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/prove -m "not prove"
+	$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 prove: $(VENV)/.ready  ## hours: soaks, drills, a year, millions, figures, every Python, coverage of processes (PART="suite drill")
 	$(BIN)/python -m tests.prove $(PART)
@@ -72,11 +73,17 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: $(VENV)/.ready  ## lint beside `make test`, with the branch coverage of what runs in one process
-	@mkdir -p build && rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory lint >build/lint.log 2>&1 & lint=$$!; \
-	$(BIN)/python -m pytest -n $(WORKERS) --ignore tests/prove -m "not prove" --cov --cov-report=; tests=$$?; \
-	wait $$lint; lint=$$?; cat build/lint.log; exit $$((tests + lint))
+# The drills and the demo are measured as well, in their own processes, not in those that they start; the
+# second drill has a cluster of its own, from the programs of a server.
+MEASURED := $(BIN)/coverage run --parallel-mode -m app.cli
+INITDB   := $(wildcard /usr/lib/postgresql/*/bin/initdb)
+check: $(VENV)/.ready  ## lint beside `make test`, then short drills and a demo, with the branch coverage of it all
+	@rm -f .coverage .coverage.*
+	@.ci/beside '$(MAKE) --no-print-directory lint' '$(BIN)/python -m pytest -n $(WORKERS) $(TESTS) --cov --cov-report='
+	@.ci/beside '$(MEASURED) demo --subscribers 1000' \
+		'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine sqlite' \
+		$(if $(INITDB),'$(MEASURED) drill --messages 900 --seed 32 --faults 7 --engine postgresql')
+	$(BIN)/coverage combine --append --quiet
 	$(BIN)/coverage report --fail-under=95
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
