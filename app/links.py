@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import Connection, Row, and_, or_, select
 
 from app.db import shared_ms
 from app.models import lanes as lanes_table
@@ -74,12 +74,17 @@ def facts(connection: Connection) -> dict[int, LinkFacts]:
     by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
         by_lane.setdefault(row.lane_id, []).append(row)
-    lanes = connection.execute(select(lanes_table.c.id, lanes_table.c.left_at)).all()
-    known = {lane.id: _together(by_lane.get(lane.id, []), now, lane.left_at) for lane in lanes}
     wrong = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > now - CLOCK_SAID_MS)
-    for row in connection.execute(select(webhook_clocks).where(wrong)):
-        remark = receipts_refused(row.times, row.ahead_s)
-        known[row.lane_id] = replace(known[row.lane_id], remark=remark, remark_since=row.first_at)
+    joined = lanes_table.outerjoin(webhook_clocks, and_(webhook_clocks.c.lane_id == lanes_table.c.id, wrong))
+    told = (webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
+    known: dict[int, LinkFacts] = {}
+    for lane in connection.execute(
+        select(lanes_table.c.id, lanes_table.c.left_at, *told).select_from(joined)
+    ):
+        known[lane.id] = _together(by_lane.get(lane.id, []), now, lane.left_at)
+        if lane.times is not None:
+            remark = receipts_refused(lane.times, lane.ahead_s)
+            known[lane.id] = replace(known[lane.id], remark=remark, remark_since=lane.first_at)
     return known
 
 
