@@ -33,15 +33,13 @@ from app.followed import Followed
 from app.heads import Head
 from app.logger import get_logger
 from app.sqlite_file import Soundness, damage, lock_folder
-from app.steady import SteadyClock
-from app.steady import shared_ms as shared_ms
-from app.steady import wall_ms as wall_ms
 
 log = get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_SERVER_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _WRITERS = f"""
     SELECT pid FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = '{engines.WRITER}' AND pid <> pg_backend_pid()
@@ -86,7 +84,6 @@ class Database:
             each.update_execution_options(loa_keys=tuple(keys), loa_followed=self.followed)
         if self.sqlite:
             event.listen(self.engine, "begin", _begin)
-            self.engine.update_execution_options(loa_clock=SteadyClock())
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
@@ -303,6 +300,13 @@ class Joined(Database):
         return work(self._connection, *args, **kwargs)
 
     read = write
+
+
+def shared_ms(connection: Connection) -> int:
+    """What the clock says that all processes share, ms since 1970: the server's, or on SQLite our own."""
+    if connection.dialect.name == "sqlite":
+        return clock.now_ms()
+    return int(connection.exec_driver_sql(_SERVER_MS).scalar_one())
 
 
 def keys_of(connection: Connection) -> tuple[bytes, ...]:

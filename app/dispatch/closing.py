@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, and_, or_, select
 
-from app.db import Database, wall_ms
+from app.db import Database
 from app.dispatch.runs import fanned_out, held, left, move
 from app.faults import Aside
 from app.ledger.contract import Ledger
@@ -31,7 +31,7 @@ def to_close(connection: Connection, ledger: Ledger) -> list[int]:
     """The runs that are to be closed, by the clock that all processes share, the oldest first."""
     r = runs.c
     living = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
-    past = and_(living, campaigns.c.window_end <= wall_ms(connection), ~held())
+    past = and_(living, campaigns.c.window_end <= ledger.now_ms(connection), ~held())
     closing = and_(r.state == RunState.CANCELLING.value, or_(left(), fanned_out()))
     late = and_(r.state == RunState.CANCELLED.value, left())
     query = select(r.id).join(campaigns, campaigns.c.id == r.campaign_id).where(or_(past, closing, late))

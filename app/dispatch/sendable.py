@@ -11,7 +11,6 @@ import structlog
 from sqlalchemy import Connection, Row, Select, func, select
 
 from app import audit, clock, seal
-from app.db import shared_ms, wall_ms
 from app.dispatch import homes, lanes
 from app.dispatch.runs import move
 from app.hours import Window, open_at
@@ -70,7 +69,7 @@ def scripts(
     is one of which this link, by its settings, makes something else than any did then (`says`).
     """
     found = []
-    at_work = _running(carrier, shared_ms(connection))
+    at_work = _running(carrier, clock.to_ms(now))
     if among is not None:
         at_work = at_work.where(runs.c.id.in_(among))
     for row in connection.execute(at_work).all():
@@ -140,7 +139,7 @@ def _base36(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A chunk, what to say for it, and when it was taken, by the time of the day for all processes."""
+    """A chunk, what to say for it, and when it was taken, by the clock that all processes share."""
 
     lease: Lease
     script: Script
@@ -188,7 +187,7 @@ def claim(
     if not homes.at_home(connection, ledger):
         lanes.halt(connection, lane.id, lanes.RESTORED)
         return LaneState.HALTED
-    now = clock.from_ms(wall_ms(connection))
+    now = clock.from_ms(ledger.now_ms(connection))
     able = scripts(connection, lane.carrier, now, lane.says, among)
     open_now = {script.run_id: script for script in able}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)

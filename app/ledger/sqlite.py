@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, select
 
-from app.db import shared_ms
+from app import clock
 from app.ledger.contract import Lane, Lease, ResultKind
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
@@ -103,8 +103,8 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     def now_ms(self, connection: Connection) -> int:
-        """The clock of the one process, which is never set back."""
-        return shared_ms(connection)
+        """The clock of the one process."""
+        return clock.now_ms()
 
     def home(self, connection: Connection) -> str:
         """The file has but one; see ledger/backup.py."""
@@ -133,7 +133,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
 
     def take_chunk(self, connection: Connection, run_id: int, claim: Claim) -> OpenChunk | None:
         """Lease the first chunk of the run that is due."""
-        now = self.now_ms(connection)
+        now = clock.now_ms()
         due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
         if due is None:
             return None
@@ -144,20 +144,17 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
     def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
-        return (
-            connection.exec_driver_sql(_HOLD, (self.now_ms(connection) + lease_ms, watermark, *key)).rowcount
-            == 1
-        )
+        return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
 
     def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         goes_on = upto is not None and _runs(connection, lane, lease) and _settled(connection)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
-        return Grip(held, goes_on, self.now_ms(connection))
+        return Grip(held, goes_on, clock.now_ms())
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
         """Reserve time on the link; seconds from now until the first segment may go."""
-        now = self.now_ms(connection) * 1000
+        now = clock.now_ms() * 1000
         starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, lane_id)).scalar_one()
         return max(0.0, (starts - now) / 1e6)
 
@@ -173,7 +170,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         if not rows:
             return Written(set(), early=False)
         lease, lane_id = where
-        now, own = self.now_ms(connection), (lease.campaign_id, lease.batch_id)
+        now, own = clock.now_ms(), (lease.campaign_id, lease.batch_id)
         seqs = [row.seq for row in rows]
         span = (*own, min(seqs), max(seqs), int(old), lease.pass_no)
         there = {row[0] for row in connection.exec_driver_sql(_IN_STATE, span)}.intersection(seqs)
@@ -213,7 +210,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         found: list[Row] = []
         for start in range(0, len(values), _VARIABLES):
             some = tuple(values[start : start + _VARIABLES])
-            early = self.now_ms(connection) - EARLY_MS if column == "reference" else 0
+            early = clock.now_ms() - EARLY_MS if column == "reference" else 0
             sql = _QUARANTINED.format(
                 column=f"{column} IN ({', '.join('?' * len(some))}) AND received_at > ?"
             )
