@@ -18,6 +18,7 @@ SLOW_S = 0.01  # below this a figure is noise
 PIECES = ("0", "84", "a", " ", ".", "-", "!", "@", "(", ",", "/", "\u0300", "x.", "0 ", "id:")
 ENDS = ("\x00", "x")
 ANCHORED = {"match", "fullmatch"}
+WAYS = ANCHORED | {"search", "sub", "subn", "split", "findall", "finditer"}
 
 
 @cache
@@ -30,7 +31,7 @@ def patterns() -> dict[str, tuple[re.Pattern[str], tuple[str, ...]]]:
     for source in sources("app", "carriers"):
         if "re.compile" in source.text and not source.inside("carriers/simulators"):
             module = importlib.import_module(source.path.removesuffix(".py").replace("/", "."))
-            used = {(owner, method) for _, owner, method in calls(source)}
+            used = {(owner, method) for _, owner, method in calls(source, WAYS)}
             for name, value in vars(module).items():
                 if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
                     ways = {method for owner, method in used if owner == name}
