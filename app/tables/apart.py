@@ -18,6 +18,7 @@ from typing import IO, Any, TypeVar
 
 from app.errors import Conflict, Invalid
 
+_ROOT = str(Path(__file__).parents[2])  # where our own modules are
 _SMALL = 1024**2  # bytes
 _PACKED = (b"PK", b"\x1f\x8b")
 # Beside what the program itself takes; the numbers that a batch has met are 125 MB of it, mostly untouched.
@@ -64,7 +65,9 @@ def _needs_bounds(path: Path) -> bool:
 def _start() -> subprocess.Popen[bytes]:
     """Without our secrets, and out of reach of signals to our group."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
-    command = [sys.executable, "-m", "app.tables.apart"]
+    own["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, own.get("PYTHONPATH"))))
+    # -P: not from the folder in which the command is run, to which others may write.
+    command = [sys.executable, "-P", "-m", "app.tables.apart"]
     return subprocess.Popen(  # noqa: S603 - ourselves
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own, start_new_session=True
     )

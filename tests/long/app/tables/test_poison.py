@@ -146,6 +146,21 @@ def is_wrong() -> Iterator[int]:
     raise KeyError("a mistake")
 
 
+def test_a_module_of_that_name_where_a_command_is_run_is_not_taken_for_ours(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other accounts of the host may write to the folder in which somebody imports a file, such as /tmp."""
+    planted = tmp_path / "app" / "tables"
+    planted.mkdir(parents=True)
+    for name in ("app", "app/tables"):
+        (tmp_path / name / "__init__.py").touch()
+    for name in ("app/tables/apart.py", "sitecustomize.py", "pickle.py", "resource.py", "app/errors.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert list(apart(packed, partial(ends_itself, signal.SIGTERM))) == [1]
+    assert not (tmp_path / "run").exists()
+
+
 class Planted:
     """What somebody who has taken over the process apart would have us make."""
 
