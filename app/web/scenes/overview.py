@@ -68,6 +68,17 @@ class AwayLink:
 
 
 @dataclass(frozen=True, slots=True)
+class RemarkedLink:
+    """A link at which a person should look though messages may go; since: None where nobody knows."""
+
+    id: int
+    name: str
+    carrier: str
+    remark: str
+    since: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """A part of Loa that has failed lately. subject: the row that it met, where it was one."""
 
@@ -99,6 +110,7 @@ class Scene:
     faults: list[Fault]
     halted: list[HaltedLane]
     away: list[AwayLink]
+    remarked: list[RemarkedLink]
     unknown: list[Unknown]
     quarantine: int
     waiting: int  # campaigns for whose approval somebody waits
@@ -161,6 +173,11 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
             if row.state == LaneState.HALTED and known[row.id].state is not links.LinkState.LEFT
         ],
         away=_away(own_lanes, known),
+        remarked=[
+            RemarkedLink(row.id, row.name, row.carrier, remark, _at(known[row.id].remark_since))
+            for row in own_lanes
+            if (remark := known[row.id].remark)
+        ],
         unknown=_unknown(connection, carrier),
         quarantine=_quarantined(connection, carrier),
         waiting=nav.waiting(connection, carrier),
@@ -175,8 +192,9 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
 def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> str:
     """A hash of what the page of links shows, but for the moment of the newest answer."""
     parts = [
-        (row.id, row.state, row.reason, known[row.id].state, known[row.id].refusal, known[row.id].remark)
+        (row.id, row.state, row.reason, link.state, link.refusal, link.remark_since or link.remark)
         for row in found
+        for link in (known[row.id],)
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
@@ -217,6 +235,7 @@ def shape(of: Scene) -> str:
     parts += [(each.source, each.subject) for each in of.faults]
     parts += [each.id for each in of.halted]
     parts += [(each.id, each.judged.said) for each in of.away]
+    parts += [(each.id, each.since) for each in of.remarked]  # how many calls were refused is no news
     parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
     parts += [of.waiting, of.more, bool(of.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]

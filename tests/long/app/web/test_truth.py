@@ -117,6 +117,14 @@ def test_a_carrier_whose_clock_is_wrong_is_red_on_the_page_of_links(
         r'class="badge bad">Biên nhận bị từ chối: đồng hồ của nhà mạng nhanh hơn 1440 phút', page
     )
     assert re.findall(r'data-shape="(\w+)"', page) != [before]
+    province.write(lambda c: c.execute(update(webhook_clocks).values(times=3)))
+    again = paper.get("/lanes").text  # one call more is no reason to load the page again
+    assert re.findall(r'data-shape="(\w+)"', again) == re.findall(r'data-shape="(\w+)"', page)
+    todo = text(re.findall(r'id="todo".*?</section>', paper.get("/").text, re.S)[0])
+    assert (
+        "Kết nối viettel-1 của Viettel: Biên nhận bị từ chối: đồng hồ của nhà mạng nhanh hơn 1440 phút"
+        in todo
+    )
 
 
 def test_a_dead_link_leaves_no_forecast(province: Database, signed_in: In) -> None:
