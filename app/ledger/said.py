@@ -17,6 +17,9 @@ CLOCKS_MS = 600_000
 RECORDED_MS = 120_000
 # So long before its message's row a receipt may have come that looks for it; others have no message yet.
 EARLY_MS = 600_000
+# By so much a host's clock may have been set back since: then the message seems to be sent after its receipt.
+# An id and its number together say enough.
+SET_BACK_MS = 2 * 3_600_000
 # A carrier tries for two days at the most, and a phone's number stays with an id for no longer.
 VALIDITY_MS = 5 * DAY_MS
 # A link whose receipt_zone is wrong states times that are off by hours, and some centre's clock is a day off;
@@ -61,8 +64,9 @@ class Said(NamedTuple):
     @property
     def window(self) -> tuple[int, int]:
         """The earliest and the latest moment at which the message of its reference can have been recorded."""
-        known = _ZONES_MS if self.phone is not None else CLOCKS_MS
-        return self.made - VALIDITY_MS, min(self.received_at + RECORDED_MS, self.made + known)
+        named = self.phone is not None
+        known, recorded = (_ZONES_MS, SET_BACK_MS) if named else (CLOCKS_MS, RECORDED_MS)
+        return self.made - VALIDITY_MS, min(self.received_at + recorded, self.made + known)
 
     @property
     def any_age(self) -> tuple[int, int]:

@@ -59,6 +59,27 @@ def test_an_id_that_is_given_again_on_another_day_is_the_newest_message_s(db: Da
     assert (state(world), state(second)) == (SUBMITTED, DELIVERED)
 
 
+# ---- a clock that was set back ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [0.0, None], ids=["with its time", "without"])
+def test_after_the_clock_was_set_back_an_hour_the_receipts_of_what_was_sent_before_are_matched(
+    db: Database, days: float | None
+) -> None:
+    world = sent(db, Accepted(("K1",)), count=1)
+    passes(db, -1 / 24)  # what is stored is of a time to come
+    assert apply(world, said(world, "K1", days=days)) == (1, 1, 0)
+    assert state(world) == DELIVERED
+    world.check()
+
+
+def test_a_receipt_without_its_number_that_came_before_the_message_is_not_its_own(db: Database) -> None:
+    world = sent(db, Accepted(("K1",)), count=1)
+    passes(db, -1 / 24)
+    assert apply(world, said(world, "K1", phone=None, days=None)) == (0, 0, 1)
+    assert state(world) == SUBMITTED
+
+
 # ---- unknown messages ------------------------------------------------------------------------------------
 
 
