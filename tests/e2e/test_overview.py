@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, update
 
 from app import clock
 from app.db import Database
-from app.models import link_health, runs
+from app.models import link_health, runs, sessions
 from tests.e2e.look import People, reads
 from tests.e2e.scene import links_up, move
 
@@ -45,6 +45,16 @@ def test_the_overview_is_whole_without_javascript(signed_in: In) -> None:
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")
+
+
+def test_what_a_page_shows_goes_from_the_screen_with_its_session(
+    signed_in: In, province: tuple[str, Database]
+) -> None:
+    page, db = signed_in("auditor"), province[1]
+    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    db.write(lambda c: c.execute(delete(sessions)))
+    page.wait_for_url("**/sign-in?next=*", timeout=60_000)
+    expect(page.locator("tr.run")).to_have_count(0)
 
 
 def test_figures_move_while_the_overview_is_open(signed_in: In, province: tuple[str, Database]) -> None:

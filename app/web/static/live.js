@@ -3,12 +3,12 @@
   "use strict";
   const note = document.querySelector("[data-stream]");
   if (!note || !window.EventSource) return;
-  const language = document.documentElement.lang, nothing = "–", begun = Date.now();
+  const language = document.documentElement.lang, vi = language === "vi", nothing = "–", begun = Date.now();
   const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
   const tenth = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
   const clock = new Intl.DateTimeFormat("en-GB", {
     timeZone: "Asia/Ho_Chi_Minh", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
-    day: language === "vi" ? "2-digit" : "numeric", month: language === "vi" ? "2-digit" : "short", year: "numeric",
+    day: vi ? "2-digit" : "numeric", month: vi ? "2-digit" : "short", year: "numeric",
   });
   const said = {
     count: (value) => whole.format(value),
@@ -17,19 +17,19 @@
       let tenths = Math.round(value * 1000);
       if (value < 1) tenths = Math.min(tenths, 999);
       if (value > 0) tenths = Math.max(tenths, 1);
-      return tenth.format(tenths / 10) + (language === "vi" ? " %" : "%");
+      return tenth.format(tenths / 10) + (vi ? " %" : "%");
     },
     moment: (value) => {
       const part = {};
       for (const each of clock.formatToParts(new Date(value))) part[each.type] = each.value;
-      const gap = language === "vi" ? "/" : " ";
+      const gap = vi ? "/" : " ";
       return `${part.hour}:${part.minute} ${part.day}${gap}${part.month}${gap}${part.year}`;
     },
   };
   const show = (name) => {
     for (const each of ["fresh", "cut", "stale"]) note.querySelector("." + each).hidden = each !== name;
   };
-  const find = (json, path) => path.split(".").reduce((at, step) => (at == null ? undefined : at[step]), json);
+  const find = (json, path) => path.split(".").reduce((at, step) => at?.[step], json);
   const places = [];
   for (const element of document.querySelectorAll("*")) {
     for (const { name, value } of element.attributes) {
@@ -44,7 +44,7 @@
       }
     }
   }
-  // Nothing heard for ten seconds: grey. A hung server keeps the connection open.
+  // Ten seconds of silence: grey. A hung server keeps the connection open.
   let heard = Date.now();
   const watch = () => {
     const gone = !over && Date.now() - heard > 10000;
@@ -55,23 +55,26 @@
   let touched = false, over = false, due = 0, asked = 0;
   document.addEventListener("input", () => { touched = true; });
   addEventListener("beforeunload", () => { asked = Date.now(); });
-  // Another shape: the page has changed and is loaded again, but not at once, nor while somebody writes in it or
-  // a page that was asked for is on its way.
+  // Another shape: load it again, but not at once, nor while somebody writes or waits for another page.
   const renew = () => {
     if (touched || document.querySelector("details.confirm[open]")) return;
     if (Date.now() - asked < 30000) due = setTimeout(renew, 1000);
     else location.reload();
   };
-  const source = new EventSource(note.dataset.stream);
+  const source = new EventSource(note.dataset.stream), on = (name, hears) => source.addEventListener(name, hears);
   setInterval(watch, 1000);
-  source.addEventListener("open", () => { hear(); show("fresh"); });
-  source.addEventListener("alive", (event) => {
+  on("open", () => { hear(); show("fresh"); });
+  on("alive", (event) => {
     hear();
     if (note.querySelector(".stale").hidden) show("fresh");
     note.querySelector("[data-stamp]").textContent = JSON.parse(event.data).at.slice(11, 19);
   });
-  source.addEventListener("error", () => { if (!over) show("cut"); });
-  source.addEventListener("progress", (event) => {
+  // Refused for good: what is shown goes with the session.
+  on("error", () => {
+    if (!over) show("cut");
+    if (source.readyState > 1) fetch("/v1/me").then((me) => me.status === 401 && location.reload());
+  });
+  on("progress", (event) => {
     const json = JSON.parse(event.data);
     hear();
     for (const [path, put] of places) {
@@ -83,6 +86,6 @@
     show(same ? "fresh" : "stale");
     if (!same) due = setTimeout(renew, Math.max(0, begun + 5000 - Date.now()));
   });
-  source.addEventListener("end", () => { over = true; source.close(); });
+  on("end", () => { over = true; source.close(); });
   addEventListener("pagehide", () => source.close());
 })();
