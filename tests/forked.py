@@ -5,6 +5,8 @@ of processor time here for each of them, more than most folders of tests take. A
 
 A *unit* is what one worker runs in one go: a module, so that what a module sets up is set up once; a single
 test where tests wait for processes; everything of one mark `unit("name")`. Workers take units from a pipe.
+
+`--shuffle SEED` has the units, and the tests of each module, in an order that the seed makes.
 """
 
 from __future__ import annotations
@@ -36,10 +38,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group._addoption(
         "-n", "--workers", type=int, default=0, help="forked workers that run the tests (0: none)"
     )
+    group.addoption("--shuffle", type=int, metavar="SEED", help="run the tests in an order made by this seed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "unit(name): all tests of this name are run by one worker")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle modules, and the tests of each."""
+    seed = config.getoption("shuffle")
+    if seed is not None:
+        chance = random.Random(seed)
+        modules = [[*own] for _, own in groupby(items, lambda item: item.path)]
+        for own in modules:
+            chance.shuffle(own)
+        chance.shuffle(modules)
+        items[:] = [item for own in modules for item in own]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -76,3 +76,11 @@ def test_all_good_is_status_0_and_its_folders_are_gone(tmp_path: Path, count: st
     good = "def test_it(tmp_path): (tmp_path / 'file').write_text('x')\n"
     status, words = run(tmp_path, "-n", count, one=good, two=good)
     assert (status, "2 passed" in words) == (0, True), words
+
+
+def test_a_seed_makes_the_order(tmp_path: Path) -> None:
+    modules = {f"m{n}": "".join(f"def test_{k}(): ...\n" for k in range(5)) for n in range(4)}
+    orders = [run(tmp_path, "-v", "--shuffle", seed, **modules)[1] for seed in ("1", "1", "2")]
+    first, again, other = (re.findall(r"test_(m\d.py::test_\d)", each) for each in orders)
+    assert first == again != other
+    assert sorted(first) == sorted(other)
