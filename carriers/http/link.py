@@ -222,13 +222,17 @@ class HttpCarrier(ABC):
             results = await self.hand_over(some)
             refused = any(isinstance(result, Deferred | Halted) for result in results)
             # Not beyond the time for an answer: who stops waits no longer than for one.
-            if refused and await kept.brings_more(min(self._times.patience_s, ends - since_boot())):
-                self.log.error("an answer came that nobody had asked for", link=self.name)
-                return [Unknown(SURPLUS)] * len(some)
-            return results
+            surplus = await self._surplus(kept, ends - since_boot()) if refused else None
+            return results if surplus is None else [surplus] * len(some)
         finally:
             self._waiting.end(begun)
             await kept.release()
+
+    async def _surplus(self, kept: KeptConnection, within_s: float) -> Unknown | None:
+        if not await kept.brings_more(min(self._times.patience_s, within_s)):
+            return None
+        self.log.error("an answer came that nobody had asked for", link=self.name)
+        return Unknown(SURPLUS)
 
     def _look_for_a_halt(self, results: Sequence[SubmitResult]) -> None:
         """A refusal that holds for all; a redirect too, though what met it is unknown.
@@ -307,12 +311,22 @@ class HttpCarrier(ABC):
             return result
         return Halted(result.code[:40], f"{why} The last one: {result.code}")
 
+    async def doubt(self) -> Unknown | None:
+        """Why the newest answer may not be the message's own: to be asked before it is sent once more."""
+        kept = self._own_kept()
+        return None if kept is None else await self._surplus(kept, self._times.patience_s)
+
+    @staticmethod
+    def _own_kept() -> KeptConnection | None:
+        kept = _kept.get()
+        return kept if kept is not None and kept.is_own else None
+
     async def exchange(self, method: str, path: str = "", **request: Any) -> Answer | Failure:
         """One request to base_url + path (httpx's arguments), and its answer; or why there is none.
 
         Nothing is ever sent again here.
         """
-        client, progress, kept = self._client, Progress(_permit.get()), _kept.get()
+        client, progress, kept = self._client, Progress(_permit.get()), self._own_kept()
         if kept is not None:
             await kept.release()
         if client is None:
@@ -357,7 +371,7 @@ class HttpCarrier(ABC):
         request: Mapping[str, Any],
         progress: Progress,
     ) -> Answer | Failure:
-        kept, begun = _kept.get(), asyncio.get_running_loop().time()
+        kept, begun = self._own_kept(), asyncio.get_running_loop().time()
         async with AsyncExitStack() as leaving:
             response = await client.send(client.build_request(method, address, **request), stream=True)
             leaving.push_async_callback(response.aclose)

@@ -40,6 +40,12 @@ class KeptConnection:
 
     def __init__(self) -> None:
         self._response: httpx.Response | None = None
+        self._task = asyncio.current_task()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the message's own task asks: a login that it began goes on without it, for others."""
+        return asyncio.current_task() is self._task
 
     def keep(self, response: httpx.Response) -> None:
         """Nobody else may use its connection until `release`."""

@@ -69,7 +69,7 @@ class MobifoneCarrier(HttpCarrier):
         result = await self._send(sms)
         if result is words.Session.ENDED:
             # That a refused send did not happen is inferred from its having named no reason of the message's.
-            result = await self._send(sms)
+            result = await self.doubt() or await self._send(sms)
         if isinstance(result, words.Session):
             return [ENDED_TWICE]
         return [self.bear(result, self.settings.strange_in_a_row, STRANGE)]

@@ -21,6 +21,7 @@ from carriers.contract import (
 from carriers.mobifone.carrier import ENDED_TWICE
 from carriers.simulators.mobifone import Mobifone, MobifoneManners
 from carriers.simulators.web import Trouble
+from tests.carriers.http.peer import Peer, Request, Wire, page
 from tests.carriers.mobifone.links import ACCENTED, PASSWORD, letters, link
 from tests.carriers.smpp.peer import until
 
@@ -230,3 +231,53 @@ async def test_receipts_prove_nothing_unless_the_contract_says_so() -> None:
         assert mobi.limits.one_receipt
     async with link("http://127.0.0.1", receipt_level="operator") as mobi:
         assert mobi.receipt_level is ReceiptLevel.OPERATOR
+
+
+def json_page(body: bytes) -> bytes:
+    return page(body, "Content-Type: application/json")
+
+
+async def test_the_end_of_a_session_that_is_said_of_the_message_before_sends_none_twice() -> None:
+    """A surplus answer under the next message: its own follows, so it was taken."""
+    taken = json_page(b'{"status":"200","message":"OK"}')
+    over = page(b"SessionExpired", status="401 Unauthorized")
+
+    async def answers_once_too_often(wire: Wire, request: Request) -> None:
+        sends = [each for each in peer.requests if "/send.jsp" in each.line]
+        if "/login.jsp" in request.line:
+            wire.send(json_page(b'{"status":"200","message":"OK","sid":"s1"}'))
+        else:
+            wire.send(over + taken if len(sends) == 2 else taken)
+
+    async with Peer(answers_once_too_often) as peer, link(peer.url, in_flight=1) as mobi:
+        results = []
+        for _ in range(3):
+            results += await mobi.submit(letters(1))
+        assert [type(each) for each in results] == [Accepted, Unknown, Accepted]
+        assert sum("/send.jsp" in each.line for each in peer.requests) == 3
+
+
+async def test_a_login_that_outlives_its_message_gives_its_connection_back() -> None:
+    """One connection for the message and one beside it: two that are kept for good would be all there are."""
+    logins: list[asyncio.Event] = []
+
+    async def slow_login(wire: Wire, request: Request) -> None:
+        if "/login.jsp" in request.line:
+            logins.append(asyncio.Event())
+            await logins[-1].wait()
+            wire.send(json_page(b'{"status":"200","message":"OK","sid":"s1"}'))
+        else:
+            wire.send(json_page(b'{"status":"200","message":"OK"}'))
+
+    async with Peer(slow_login) as peer, link(peer.url, in_flight=1, session_s=0.1) as mobi:
+        for round_ in range(1, 6):
+            calling = asyncio.create_task(mobi.submit(letters(1)))
+            await until(lambda number=round_: len(logins) == number)
+            calling.cancel()
+            await asyncio.gather(calling, return_exceptions=True)
+            logins[-1].set()
+            await asyncio.sleep(0.15)  # the session is too old
+        last = asyncio.create_task(mobi.submit(letters(1)))
+        await until(lambda: len(logins) == 6)
+        logins[-1].set()
+        assert await last == [Accepted()]
