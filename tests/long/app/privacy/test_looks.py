@@ -66,7 +66,7 @@ def some_past(connection: Connection, dice: random.Random) -> None:
         connection.execute(insert(m.receipt_files).values(file))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(n, marks=pytest.mark.prove) for n in range(3, 12))])
 def test_a_look_finds_what_the_whole_list_has_as_the_first_that_is_due(db: Database, seed: int) -> None:
     db.write(some_past, random.Random(seed))
     done: set[tuple[Kind, int | None]] = set()
