@@ -1,0 +1,70 @@
+"""A host's clock that is set back under a ledger on SQLite: what waits does not wait for that as well.
+
+Leases, pauses and second looks stand in the ledger as the moment at which they are over. After such a step
+these moments are moved back by as much. Sending hours, and what has happened, stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection, update
+
+from app import clock
+from app.db import Database
+from app.logger import get_logger
+from app.models import (
+    batches,
+    chunks,
+    erasures,
+    errands,
+    faults,
+    link_health,
+    notices,
+    quarantine,
+    questions,
+    receipt_files,
+)
+
+log = get_logger(__name__)
+
+# A smaller step is waited for; and no lease that was taken after the step reaches so far.
+LEAST_MS = 600_000
+_WAITING = (
+    *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, questions.c.due_at, errands.c.until),
+    *(notices.c.due_at, notices.c.lease_until, erasures.c.lease_until, batches.c.lease_until),
+    *(receipt_files.c.lease_until, faults.c.red_until, link_health.c.seen_at),
+)
+
+
+class SetBack:
+    """Looks at the host's clock beside one that never jumps. On PostgreSQL the server's clock counts."""
+
+    def __init__(
+        self,
+        db: Database,
+        wall_ms: Callable[[], int] = lambda: clock.now_ms(),
+        monotonic: Callable[[], float] = clock.monotonic,
+    ) -> None:
+        self._db, self._wall_ms, self._monotonic = db, wall_ms, monotonic
+        self._ahead_ms = self._look()
+
+    def _look(self) -> float:
+        """How far the host's clock is ahead of the other."""
+        return self._wall_ms() - 1000 * self._monotonic()
+
+    async def step(self) -> bool:
+        """Move what waits, where the clock was set back since the look before; always done until the next."""
+        before, now = self._ahead_ms, self._look()
+        by_ms = round(before - now)
+        if by_ms >= LEAST_MS and self._db.sqlite:
+            log.error("this host's clock was set back", seconds=by_ms // 1000)
+            await self._db.insist(_move, self._wall_ms(), by_ms)
+        self._ahead_ms = now
+        return False
+
+
+def _move(connection: Connection, now_ms: int, by_ms: int) -> None:
+    for column in _WAITING:
+        late = update(column.table).where(column > now_ms + LEAST_MS)
+        connection.execute(late.values({column.name: column - by_ms}))

@@ -1,0 +1,104 @@
+"""A clock that is set back by an hour while Loa runs: what waits goes on when it would have."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select, update
+
+from app import clock
+from app.db import Database
+from app.ledger.contract import Intention, Outcome
+from app.models import chunks, quarantine
+from app.set_back import SetBack
+from app.states import DeliveryState
+from carriers.contract import Deferred
+from tests.app.ledger.times import apply, said
+from tests.app.world import World, build
+from tests.engines import sqlite_alone
+
+database_url = sqlite_alone
+HOUR_MS = 3_600_000
+
+
+class Hands:
+    """A host's clock that was an hour ahead of what it says after `set_back`, and one that never jumps."""
+
+    def __init__(self) -> None:
+        self.ahead_ms, self.running = HOUR_MS, 1000.0
+
+    def wall(self) -> int:
+        return clock.now_ms() + self.ahead_ms
+
+    def of(self, db: Database) -> SetBack:
+        return SetBack(db, self.wall, clock.monotonic)
+
+    def set_back(self) -> None:
+        self.ahead_ms = 0
+
+
+def later(db: Database) -> None:
+    """What stands in the ledger was written by the clock that was an hour ahead."""
+    moved = {name: chunks.c[name] + HOUR_MS for name in ("not_before", "lease_until", "taken_at")}
+    db.write(lambda c: c.execute(update(chunks).values(moved)))
+    db.write(lambda c: c.execute(update(quarantine).values(try_at=quarantine.c.try_at + HOUR_MS)))
+
+
+def put_off(db: Database) -> World:
+    world = build(db, 2)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    outcomes = [Outcome(item, Deferred("0x58", 0.5, throttled=True)) for item in lease.items]
+    db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
+    db.write(world.ledger.release, lease, 0.5)
+    return world
+
+
+async def test_what_was_put_off_waits_no_hour(db: Database) -> None:
+    hands = Hands()
+    sweep = hands.of(db)
+    world = put_off(db)
+    assert apply(world, said(world, "K2")) == (0, 0, 1)
+    later(db)
+    await sweep.step()
+    waits = select(func.max(chunks.c.not_before))
+    assert db.read(lambda c: c.scalar(waits)) > clock.now_ms() + HOUR_MS // 2  # nothing has happened yet
+    hands.set_back()
+    for _ in range(2):  # one step is one step
+        await sweep.step()
+    ends = clock.now_ms() + 5000
+    assert ends - 60_000 < db.read(lambda c: c.scalar(waits)) < ends
+    assert ends - 60_000 < db.read(lambda c: c.scalar(select(quarantine.c.try_at))) < ends
+    db.write(lambda c: c.execute(update(chunks).values(not_before=chunks.c.not_before - 5000)))
+    assert world.claim() is not None
+
+
+async def test_a_lease_of_a_holder_that_is_gone_ends_and_a_new_one_stands(db: Database) -> None:
+    hands = Hands()
+    sweep = hands.of(db)
+    world = build(db, 4, chunk=2)
+    world.fan_out()
+    gone = world.claim("gone")
+    assert gone
+    db.write(world.ledger.record, world.lane, gone, [], Intention(gone.items[-1].seq, 2, 0.01), 30.0)
+    later(db)
+    hands.set_back()
+    live = world.claim("live")  # after the step, before anybody has noticed it
+    assert live
+    await sweep.step()
+    leases = db.read(lambda c: dict(c.execute(select(chunks.c.owner, chunks.c.lease_until)).all()))
+    now = clock.now_ms()
+    assert all(now < until < now + 31_000 for until in leases.values()), leases
+    assert set(leases) == {"gone", "live"}
+    assert world.states()[DeliveryState.QUEUED] == 4
+
+
+async def test_a_clock_that_goes_as_it_should_moves_nothing(db: Database) -> None:
+    hands = Hands()
+    hands.set_back()
+    sweep = hands.of(db)
+    put_off(db)
+    before = db.read(lambda c: c.execute(select(chunks.c.not_before)).all())
+    for ahead in (0, HOUR_MS, HOUR_MS - 300_000):  # forward, and back by less than what is waited for
+        hands.ahead_ms = ahead
+        await sweep.step()
+    assert db.read(lambda c: c.execute(select(chunks.c.not_before)).all()) == before
