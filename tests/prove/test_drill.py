@@ -18,8 +18,8 @@ import pytest
 from app.drill.cluster import programs
 from app.drill.play import FIRST
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import bound
 from tests.faults.processes import free_port
+from tests.long.carriers.simulators.esme import bound
 
 PATIENCE_S = 150
 

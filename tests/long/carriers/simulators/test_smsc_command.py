@@ -20,7 +20,7 @@ from carriers.simulators.smsc import command as smsc_command
 from carriers.simulators.smsc.fates import BY_NUMBER
 from carriers.simulators.smsc.manners import Manners
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import bound, connect, until
+from tests.long.carriers.simulators.esme import bound, connect, until
 
 LISTENING = "listening on 127.0.0.1:"
 

@@ -15,7 +15,7 @@ from defusedxml.ElementTree import fromstring
 from carriers.options import VIETNAM
 from carriers.simulators.viettel import ViettelManners
 from carriers.simulators.web import Trouble
-from tests.carriers.simulators.viettel_client import (
+from tests.long.carriers.simulators.viettel_client import (
     ACCOUNT,
     LIST,
     ONE,

@@ -12,8 +12,8 @@ from typing import Any
 from carriers.signature import fresh, signed
 from carriers.simulators.web.webhook import Webhook
 from tests.carriers.http.peer import Peer, Request, answering, page
-from tests.carriers.simulators.esme import until
-from tests.carriers.simulators.plain import PHONE, Plain, phones, plain, send
+from tests.long.carriers.simulators.esme import until
+from tests.long.carriers.simulators.plain import PHONE, Plain, phones, plain, send
 
 TAKEN = page(b'{"status":1}')
 

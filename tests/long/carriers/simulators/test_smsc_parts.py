@@ -18,7 +18,7 @@ from carriers.simulators.smsc.messages import Part, read_header, read_sar
 from carriers.simulators.smsc.seen import Pace
 from carriers.simulators.wheel import Wheel
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import until
+from tests.long.carriers.simulators.esme import until
 
 
 @given(st.integers(0, 10**6), st.integers(0, 2**31 - 1), st.sampled_from(sorted(FORMS)))

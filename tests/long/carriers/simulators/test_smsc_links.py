@@ -10,8 +10,8 @@ import pytest
 
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import SUBMIT_RESP, Pdu, bound, connect, submit_body, until
 from tests.certificates import self_signed
+from tests.long.carriers.simulators.esme import SUBMIT_RESP, Pdu, bound, connect, submit_body, until
 
 ACCOUNTS = {"loa": "x", "other": "y"}
 BINDS = [pdu.BIND_TRANSCEIVER, pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER]

@@ -8,8 +8,8 @@ from collections import Counter
 from pathlib import Path
 
 from carriers.simulators.smsc import Smsc
-from tests.carriers.simulators.esme import until
-from tests.carriers.simulators.plain import PHONE, phones, plain, send
+from tests.long.carriers.simulators.esme import until
+from tests.long.carriers.simulators.plain import PHONE, phones, plain, send
 
 
 async def test_what_was_sent_is_kept_and_counted_by_number() -> None:

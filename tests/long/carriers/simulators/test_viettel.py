@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.carriers.simulators.viettel_client import (
+from tests.long.carriers.simulators.viettel_client import (
     ACCOUNT,
     ONE,
     PHONE,

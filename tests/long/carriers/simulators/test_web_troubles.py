@@ -13,9 +13,9 @@ import pytest
 
 from carriers.simulators.web import Trouble, WebManners
 from carriers.simulators.web.trouble import UNTAKEN
-from tests.carriers.simulators.esme import until
-from tests.carriers.simulators.plain import PHONE, Plain, plain, send
 from tests.certificates import self_signed, server_context
+from tests.long.carriers.simulators.esme import until
+from tests.long.carriers.simulators.plain import PHONE, Plain, plain, send
 
 ANSWERS = [
     (Trouble.NONE, 200, b"taken", "text/plain"),

@@ -9,7 +9,7 @@ import pytest
 
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import PHONE, SUBMIT_RESP, Esme, Pdu, bound, part_body, until
+from tests.long.carriers.simulators.esme import PHONE, SUBMIT_RESP, Esme, Pdu, bound, part_body, until
 
 DELIVERED, UNDELIVERED, UNKNOWN = 2, 5, 7
 

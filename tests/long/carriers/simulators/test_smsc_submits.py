@@ -9,7 +9,7 @@ import pytest
 
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import SUBMIT_RESP, Esme, bound, part_body, submit_body
+from tests.long.carriers.simulators.esme import SUBMIT_RESP, Esme, bound, part_body, submit_body
 
 OK, THROTTLED, FULL, SYSERR, BAD_NUMBER = 0, 0x58, 0x14, 0x08, 0x0B
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.smsc.inbound import body
 from carriers.smpp import pdu
-from tests.carriers.simulators.esme import bound, until
+from tests.long.carriers.simulators.esme import bound, until
 
 
 async def test_a_text_comes_from_its_number_to_ours_and_once_it_is_acknowledged_no_more() -> None:
