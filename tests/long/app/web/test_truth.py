@@ -114,7 +114,8 @@ def test_a_carrier_whose_clock_is_wrong_is_red_on_the_page_of_links(
     put(province, webhook_clocks, lane_id=1, first_at=now, last_at=now, times=2, ahead_s=86_400)
     page = paper.get("/lanes").text
     assert re.search(
-        r'class="badge bad">Biên nhận bị từ chối: đồng hồ của nhà mạng nhanh hơn 1440 phút', page
+        r'class="badge bad">cần xem</span> <small>Biên nhận bị từ chối: đồng hồ của nhà mạng nhanh hơn 1440',
+        page,
     )
     assert re.findall(r'data-shape="(\w+)"', page) != [before]
     province.write(lambda c: c.execute(update(webhook_clocks).values(times=3)))
