@@ -37,6 +37,21 @@ def test_any_success_of_the_attacker_is_an_exit_status(
     assert (kept["broken"], kept["attacks"][0]["held"]) == (int(not held), held)
 
 
+def test_an_attack_that_can_not_be_made_keeps_no_other_from_being_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def fails(_engine: str, _short: bool) -> list[Outcome]:
+        raise ValueError("no port")
+
+    async def one(_engine: str, _short: bool) -> list[Outcome]:
+        return [Outcome("this", "that", 1, "so", True)]
+
+    monkeypatch.setattr(attacks, "PARTS", {"bad": attacks.Part(fails), "one": attacks.Part(one)})
+    monkeypatch.setattr("sys.argv", ["attack", "--short", "--out", str(tmp_path / "attack.json")])
+    assert attacks.main() == 1
+    assert "could not be made: ValueError('no port')" in capsys.readouterr().out
+
+
 def test_there_are_as_many_as_are_promised() -> None:
     assert len(WORKBOOKS | LINES) >= 60
     assert {*QUICK, *STORED} <= {*WORKBOOKS, *LINES}

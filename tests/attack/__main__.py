@@ -13,6 +13,7 @@ import os
 import resource
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -58,7 +59,12 @@ def attacks(names: list[str], short: bool) -> Iterator[Outcome]:
     for name in names:
         for engine in engines() if PARTS[name].each_engine and not short else ["sqlite"]:
             began, spent = time.monotonic(), processor_s()
-            yield from asyncio.run(PARTS[name].run(engine, short))  # type: ignore[arg-type]
+            try:
+                yield from asyncio.run(PARTS[name].run(engine, short))  # type: ignore[arg-type]
+            except Exception as error:
+                # What has been found by then is kept; an attack that could not be made shows nothing.
+                traceback.print_exc()
+                yield Outcome(name, f"the attack on {engine}", 0, f"could not be made: {error!r:.200}", False)
             took = f"{time.monotonic() - began:.0f} s, {processor_s() - spent:.1f} s of processor time"
             print(f"{name}, {engine}: {took}", file=sys.stderr, flush=True)
 
