@@ -78,50 +78,52 @@ def rows(connection: Connection, after: int) -> Iterator[Record]:
 # ---- what this process has seen ---------------------------------------------------------------------------
 
 
-def bears(connection: Connection, about: str, find: Callable[[], Record | None]) -> bool:
-    """Whether `find` finds the act that says so, and the chain goes on from it as this process has seen it.
+def bears(
+    connection: Connection,
+    about: str,
+    find: Callable[[], Record | None],
+    judge: Callable[[Record], bool],
+) -> bool:
+    """Whether the last act about something says so, and the chain goes on from it as it was seen to.
 
-    Remembered for `about` until there is another act: what has been seen to be said stays so. In a
-    transaction that only reads, which may see an earlier moment, `find` alone is asked.
+    find: that act; judge: whether it says so. What has said so once does, however the rows read by now, until
+    there is a newer act. A transaction that only reads may see an earlier moment: there the act alone counts.
     """
-    followed = followed_of(connection)
+    followed, act = followed_of(connection), None
     if followed is None:
-        return find() is not None
-    span = followed.span  # before the look at the end: others follow it meanwhile
-    newest = head(connection)
-    known = followed.verdict(about, newest)
-    if known is None:
         act = find()
-        seen = _seen(connection, Head(act.id, act.hash, 0), newest, span) if act is not None else None
-        known = seen is not None
-        if not has_noted(connection):  # an act of a transaction that may be undone is not to be remembered
-            followed.remember(about, newest, known, seen)
-    return known
+        return act is not None and judge(act)
+    last = followed.last  # before the look at the end: others follow it meanwhile
+    newest, known = head(connection), followed.verdict(about)
+    if known is not None and known[0].said == newest.said and last is not None and last.said == newest.said:
+        return known[1]
+    act = find()
+    held = known[0] if known is not None and known[1] else None  # what was not is looked at from its act on
+    since = held or (None if act is None else Head(act.id, act.hash, 0))
+    if since is None or not _goes_on(connection, [since, *([last] if last else [])], newest):
+        return False
+    is_new = act is not None and (held is None or act.id > held.row)
+    found = judge(act) if act is not None and is_new else held is not None
+    if not has_noted(connection):  # an act of a transaction that may be undone is not to be remembered
+        followed.remember(about, newest, found)
+    return found
 
 
-def _seen(
-    connection: Connection, since: Head, newest: Head, span: tuple[Head, Head] | None
-) -> tuple[Head, Head] | None:
-    """From where to where the chain is whole by now; None where something of it is gone or another one."""
-    if span is None:
-        return (since, newest) if _is_linked(connection, since, newest) else None
-    first, last = span
-    whole = newest.row >= last.row and _is_linked(connection, last, newest)
-    if since.row < first.row:
-        whole = whole and _is_linked(connection, since, first)
-    return (min(since, first), newest) if whole else None
+def _goes_on(connection: Connection, seen: Sequence[Head], end: Head) -> bool:
+    """Whether each row from the first of these on follows on the one before, and all of these are there.
 
-
-def _is_linked(connection: Connection, start: Head, end: Head) -> bool:
-    """Whether each row from the one to the other follows on the one before, the last sealed one by our key.
-
-    That one's seal is over its hash, so over all before it. Commands without the key may have added others.
+    The last sealed row must be so by our key: its seal is over its hash, so over all before it. Commands
+    without the key may have added others.
     """
-    before, sealed = (start.row, start.hash), None
+    start = min(seen)
+    hashes, sealed = {start.row: start.hash}, None
+    before = start.row
     for row in rows(connection, start.row):
         if row.id > end.row:
             break
-        if fault(*before, row):
+        if fault(before, hashes[before], row):
             return False
-        before, sealed = (row.id, row.hash), row if row.seal else sealed
-    return before == (end.row, end.hash) and (sealed is None or is_sealed(connection, sealed))
+        before, sealed = row.id, row if row.seal else sealed
+        hashes[before] = row.hash
+    whole = all(hashes.get(each.row) == each.hash for each in (*seen, end))
+    return whole and (sealed is None or is_sealed(connection, sealed))

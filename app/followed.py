@@ -10,45 +10,41 @@ from sqlalchemy import Connection
 from app.heads import Head
 
 _HEAD, _NOTED = "loa_head", "loa_noted"
+_MOST = 10_000  # runs and approvals that are remembered
 
 
 class Followed:
-    """From which act to which a process has seen the audit's chain go on, and what was found said there."""
+    """Up to which act a process has seen the audit's chain, and what it has found said there, about what."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._verdicts: dict[str, bool] = {}
-        self._judged_at: Head | None = None
-        self.span: tuple[Head, Head] | None = None
+        self._verdicts: dict[str, tuple[Head, bool]] = {}
+        self.last: Head | None = None
 
     def start_at(self, head: Head) -> None:
         """The chain was seen up to here before; nothing that was there then may be gone."""
         with self._lock:
-            self.span = head, head
+            self.last = head
 
     def noted(self, before: Head, head: Head) -> None:
         """An act of our own was added; where it is not behind what was seen, the next look tells."""
         with self._lock:
-            if self.span is None:
-                self.span = head, head
-            elif self.span[1].said == before.said:
-                self.span = self.span[0], head
+            if self.last is None or self.last.said == before.said:
+                self.last = head
 
-    def verdict(self, about: str, newest: Head) -> bool | None:
-        """What was found while this was the newest act, if it still is; None where nobody has looked."""
+    def verdict(self, about: str) -> tuple[Head, bool] | None:
+        """What was found last, and which act was the newest then; None where nobody has looked."""
         with self._lock:
-            judged = self._judged_at is not None and self._judged_at.said == newest.said
-            seen = self.span is not None and self.span[1].said == newest.said
-            return self._verdicts.get(about) if judged and seen else None
+            return self._verdicts.get(about)
 
-    def remember(self, about: str, newest: Head, verdict: bool, span: tuple[Head, Head] | None) -> None:
-        """What was found; `span`: from where to where the chain was whole, None where it was not."""
+    def remember(self, about: str, newest: Head, verdict: bool) -> None:
+        """What was found; up to this act the chain was whole."""
         with self._lock:
-            if self._judged_at is None or self._judged_at.said != newest.said:
-                self._verdicts, self._judged_at = {}, newest
-            self._verdicts[about] = verdict
-            if span is not None and (self.span is None or self.span[1].row <= span[1].row):
-                self.span = span
+            if len(self._verdicts) >= _MOST:
+                self._verdicts.clear()
+            self._verdicts[about] = newest, verdict
+            if self.last is None or self.last.row <= newest.row:
+                self.last = newest
 
 
 def note_after_commit(connection: Connection, before: Head, head: Head, *, keep: bool) -> None:

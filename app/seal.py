@@ -127,14 +127,19 @@ def _on_record(connection: Connection, decision: Record) -> bool:
 
     def find() -> Record | None:
         row = _last_act(connection, about, actions)
-        if row is None:  # its beginning was erased, and with it this act
-            oldest = connection.execute(select(*ACT).order_by(audit.c.id).limit(1)).first()
-            return None if oldest is None or oldest.id == 1 else oldest
-        said = row.action, json.loads(row.stored).get("digest")
-        wanted = f"campaign.{decision.decision}", decision.digest
-        return row if said == wanted and is_sealed(connection, row) else None
+        if row is not None:
+            return row
+        # Its beginning was erased, and with it this act.
+        oldest = connection.execute(select(*ACT).order_by(audit.c.id).limit(1)).first()
+        return None if oldest is None or oldest.id == 1 else oldest
 
-    return bears(connection, f"{about} {decision.decision} {decision.digest}", find)
+    def is_it(act: Record) -> bool:
+        if act.subject != about:
+            return True
+        said = act.action, json.loads(act.stored).get("digest")
+        return said == (f"campaign.{decision.decision}", decision.digest) and is_sealed(connection, act)
+
+    return bears(connection, f"{about} {decision.decision} {decision.digest}", find, is_it)
 
 
 def is_ordered(connection: Connection, run_id: int) -> bool:
@@ -142,11 +147,10 @@ def is_ordered(connection: Connection, run_id: int) -> bool:
     if not keys_of(connection):
         return True
 
-    def find() -> Record | None:
-        row = last_order(connection, run_id)
-        return row if row is not None and row.action in _GOING and is_sealed(connection, row) else None
+    def goes(act: Record) -> bool:
+        return act.action in _GOING and is_sealed(connection, act)
 
-    return bears(connection, f"run/{run_id}", find)
+    return bears(connection, f"run/{run_id}", lambda: last_order(connection, run_id), goes)
 
 
 def last_order(connection: Connection, run_id: int) -> Record | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -216,3 +217,43 @@ def test_what_is_in_hand_of_a_run_that_its_operator_has_paused_is_had_back(
     assert db.read(still_going, world.lane, {world.run}) == set()
     db.write(lambda c: c.execute(update(runs).values(state="running")))
     assert db.read(still_going, world.lane, {world.run}) == set()
+
+
+def altered(c: Connection, action: str) -> None:
+    """The act of this kind made another one, its hash as it must be, without a seal."""
+    row = c.execute(select(audit).where(audit.c.action == action)).one()
+    before = c.execute(select(audit.c.hash).where(audit.c.id == row.id - 1)).scalar_one()
+    said = (row.id, row.at, row.who, row.origin, "run.looked_at", row.subject, json.dumps(row.detail))
+    values = {"action": said[4], "hash": record.link(before, said), "seal": None}
+    c.execute(update(audit).where(audit.c.id == row.id).values(values))
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_pause_that_is_made_another_act_in_the_middle_stays_a_pause(
+    keyed: Callable[..., Database], seen: bool
+) -> None:
+    """Whether or not the process has asked between the pause and the change."""
+    db = keyed(ONE)
+    world = started(db)
+    assert db.write(seal.is_ordered, world.run)
+    db.write(act, Verb.PAUSE, world.run, "operator")
+    if seen:
+        assert not db.write(seal.is_ordered, world.run)
+    db.write(record.note, "operator", "batch.register", "batch 7")
+    if seen:
+        assert not db.write(seal.is_ordered, world.run)
+    db.write(altered, "run.pause")
+    db.write(record.note, "operator", "batch.register", "batch 8")
+    assert not db.write(seal.is_ordered, world.run)
+
+
+def test_an_order_holds_while_others_act_and_until_the_next(keyed: Callable[..., Database]) -> None:
+    db = keyed(ONE)
+    world = started(db)
+    for number in range(3):
+        assert db.write(seal.is_ordered, world.run)
+        db.write(record.note, "operator", "batch.register", f"batch {number}")
+    db.write(act, Verb.PAUSE, world.run, "operator")
+    assert not db.write(seal.is_ordered, world.run)
+    db.write(act, Verb.RESUME, world.run, "operator")
+    assert db.write(seal.is_ordered, world.run)
