@@ -147,7 +147,7 @@ async def attack(engine: str, short: bool) -> list[Outcome]:
             _accounts(home, found)
             program = await home.up()
             async with stranger(home.base) as caller:
-                await _typed(caller, found)
+                await _typed(caller, found, list(found.secrets)[:: 3 if short else 1])
                 await _read(caller, found)
                 await _processes(home, caller, found, program.process.pid)
             await program.stop()
@@ -184,9 +184,10 @@ def _accounts(home: Attacked, found: Found) -> None:
         db.close()
 
 
-async def _typed(caller: Stranger, found: Found) -> None:
-    """Each secret where it does not belong: in paths, questions, heads, bodies that can't be read."""
-    for name, secret in found.secrets.items():
+async def _typed(caller: Stranger, found: Found, names: list[str]) -> None:
+    """These secrets where they do not belong: in paths, questions, heads, bodies that can't be read."""
+    for name in names:
+        secret = found.secrets[name]
         said = quote(secret, safe="")
         paths = [f"/v1/me?key={said}", f"/webhooks/gmobile/gmobile-1?token={said}", f"/sign-in?next={said}"]
         if name in _IN_PATHS:
@@ -253,7 +254,7 @@ async def _wrong(home: Attacked, found: Found, short: bool) -> None:
         "LOA_ENDPOINTS__OURS__SECRET": "not-a-whsec-6Q-0123456789",
     }
     if short:  # a database that does not answer is waited for
-        del wrong["LOA_DATABASE_URL"]
+        wrong = {name: wrong[name] for name in ("LOA_SECRET_KEY", "LOA_MIGRATION_DATABASE_URL")}
     for name, value in wrong.items():
         home.secrets = good | {name: value}
         found.secrets[name] = value if "://" not in value else value.split(":")[2].split("@")[0]
