@@ -10,7 +10,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 FOUND  := build/weaknesses.txt
 N      ?= 30000
 # Most tests wait for half of their time: for answers, deadlines, processes.
-WORKERS ?= $(shell expr 2 + $$(getconf _NPROCESSORS_ONLN))
+WORKERS ?= $(shell expr 3 + $$(getconf _NPROCESSORS_ONLN))
 TESTS  := --ignore tests/prove -m "not prove"
 # The first level: what starts no process and takes no second.
 FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove"

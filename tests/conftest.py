@@ -12,14 +12,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-import structlog
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from app import schema
 from app.config import normal_url
 from app.db import Database
-from tests import measured, passwords
+from tests import measured, passwords, plain_logs
 from tests.engines import by_default
 from tests.pool import Pool
 
@@ -36,10 +35,7 @@ hypothesis_settings.load_profile("loa")
 # What a test leaves behind is little: to look for it after every 700 objects costs a fifth of all time.
 gc.set_threshold(20_000)
 
-# A traceback of what a test lets fail is written plainly: drawn with all values it takes half a second.
-*_before, _ = structlog.get_config()["processors"]
-_plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-structlog.configure(processors=[*_before, _plain])
+plain_logs.configure()
 
 # In memory where the system has room for files there: hundreds of databases wait for no disk.
 _MEMORY = Path("/dev/shm")
@@ -47,12 +43,12 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 _HERE = Path(__file__).parent
-_WAIT = _HERE / "faults"
+_FAULTS = _HERE / "faults"
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of real processes wait for most of their time, so they stand among those that compute.
+    """Tests that wait for most of their time (`waits`, real processes) stand among those that compute.
 
     What one worker does for minutes begins first: nobody is to wait for it at the end.
     """
@@ -60,9 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "[postgresql" in item.name:
             item.add_marker("postgresql")  # which `make test-fast` leaves out
-    waiting = [item for item in items if _WAIT in item.path.parents]
+        if _FAULTS in item.path.parents:
+            item.add_marker("waits")
+    waiting = [item for item in items if item.get_closest_marker("waits")]
     waiting.sort(key=lambda item: item.get_closest_marker("slow") is None)
-    others = sorted((item for item in items if _WAIT not in item.path.parents), key=_rank)
+    others = sorted((item for item in items if not item.get_closest_marker("waits")), key=_rank)
     items[:], done, placed = [], 0, 0
     for _, module in groupby(others, lambda item: item.path):
         # All before the last quarter: none is still under way when everything else is done.
@@ -83,6 +81,13 @@ def pytest_collection_finish() -> None:
     """Modules and collected tests live to the end: no collection is to go through them again and again."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """No test is to speak, or be silent, because of another one before it."""
+    with plain_logs.kept():
+        yield
 
 
 def _admin(**other: str) -> psycopg.Connection:

@@ -4,7 +4,7 @@ Interpreters of their own, as pytest-xdist starts them, would each import and co
 of processor time here for each of them, more than most folders of tests take. A fork has it all.
 
 A *unit* is what one worker runs in one go: a module, so that what a module sets up is set up once; a single
-test where tests wait for processes; everything of one mark `unit("name")`. Workers take units from a pipe.
+test that is marked `waits`; everything of one mark `unit("name")`. Workers take units from a pipe.
 
 `--shuffle SEED` has the units, and the tests of each module, in an order that the seed makes.
 """
@@ -22,13 +22,11 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 _SIZE = struct.Struct("=I")
-_FAULTS = Path(__file__).parent / "faults"
 
 Unit = list[pytest.Item]
 
@@ -43,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "unit(name): all tests of this name are run by one worker")
+    config.addinivalue_line("markers", "waits: waits for most of its time, and needs nothing of its module")
 
 
 @pytest.hookimpl(trylast=True)
@@ -80,7 +79,7 @@ def _unit(item: pytest.Item) -> str:
     mark = item.get_closest_marker("unit")
     if mark is not None:
         return str(mark.args[0])
-    return item.nodeid if _FAULTS in item.path.parents else str(item.path)
+    return item.nodeid if item.get_closest_marker("waits") else str(item.path)
 
 
 @dataclass(slots=True)

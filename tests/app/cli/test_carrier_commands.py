@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
-import structlog
 from sqlalchemy import update
 
 from app import clock
@@ -46,17 +43,6 @@ class Desk(Shell):
 @pytest.fixture
 def shell(database_url: str, tmp_path: Path) -> Desk:
     return Desk(database_url, tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def _quiet() -> Iterator[None]:
-    """The commands take logging over, for the process that they usually have to themselves."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def smpp(centre: Smsc, **more: object) -> dict[str, object]:

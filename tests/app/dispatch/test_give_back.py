@@ -26,6 +26,8 @@ from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
 
+pytestmark = pytest.mark.waits
+
 Q, S, U = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN)
 WINDOW = 5
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select, update
 
 from app.db import Database
@@ -11,6 +12,8 @@ from app.states import DeliveryState, RunState
 from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.long.app.dispatch.test_lane import ready, running
+
+pytestmark = pytest.mark.waits
 
 S, U, R = int(DeliveryState.SUBMITTED), int(DeliveryState.UNKNOWN), int(DeliveryState.REJECTED)
 

@@ -27,6 +27,8 @@ from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
 
+pytestmark = pytest.mark.waits
+
 Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
 UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")
 
@@ -245,7 +247,12 @@ async def test_a_centre_that_throttles_everything_is_seen_though_it_answers(db: 
         assert db.read(facts)[world.lane.id].state is LinkState.REFUSING
         smsc.change(throttle=0.0)
         await until(lambda: smsc.taken() >= 10)
-        await sweep.step()
+        async with asyncio.timeout(20):
+            while (
+                db.read(facts)[world.lane.id].state is LinkState.REFUSING
+            ):  # its answers are on their way yet
+                await sweep.step()
+                await asyncio.sleep(0.05)
         found = db.read(facts)[world.lane.id]
         assert (found.state, found.refusing_since) == (LinkState.CONNECTED, None)
     world.check()

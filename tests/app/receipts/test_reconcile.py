@@ -28,6 +28,8 @@ from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, sent, taken
 from tests.app.world import FIRST_PHONE, World, add_batch, receipt
 
+pytestmark = pytest.mark.waits
+
 S, D, F = int(DeliveryState.SUBMITTED), int(DeliveryState.DELIVERED), int(DeliveryState.UNDELIVERED)
 SENDER = "CA SONLA"
 

@@ -7,11 +7,9 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import select, update
 
 from app import clock, logs
@@ -185,12 +183,11 @@ def test_an_address_is_the_same_over_an_ipv6_socket() -> None:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> io.StringIO:
     """All that is logged, as in production."""
     said = io.StringIO()
     logs.configure(Settings(), said)
-    yield said
-    structlog.reset_defaults()
+    return said
 
 
 async def test_no_secret_and_no_phone_reaches_the_log(db: Database, log: io.StringIO) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from carriers.contract import (
     NOT_SENT,
     Accepted,
@@ -17,6 +19,8 @@ from carriers.contract import (
 )
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, answering, letters, link, page, silent
 from tests.carriers.smpp.peer import until
+
+pytestmark = pytest.mark.waits
 
 
 async def test_the_facts_of_a_link_follow_what_happens_to_it() -> None:

@@ -28,6 +28,8 @@ from tests.carriers.smpp.peer import (
 )
 from tests.certificates import HERE, self_signed, server_context
 
+pytestmark = pytest.mark.waits
+
 
 def kinds(results: list[SubmitResult]) -> Counter[type[SubmitResult]]:
     return Counter(type(result) for result in results)

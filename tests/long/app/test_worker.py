@@ -22,6 +22,8 @@ from tests.app.world import World
 from tests.app.world import build as build_world
 from tests.engines import each_engine
 
+pytestmark = pytest.mark.waits
+
 database_url = each_engine
 
 D = int(DeliveryState.DELIVERED)

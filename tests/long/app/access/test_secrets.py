@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import io
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pyotp
 import pytest
-import structlog
 
 from app import clock, logs
 from app.access.acts import NewPerson
@@ -21,16 +19,11 @@ MARKER = "marker-5ecret-phrase"
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """What the logs say, down to the libraries' debugging; logging is left as it was found."""
-    root, stream = logging.getLogger(), io.StringIO()
-    handlers, level = root.handlers[:], root.level
+def log() -> io.StringIO:
+    """What the logs say, down to the libraries' debugging."""
+    stream = io.StringIO()
     logs.configure(Settings(log_level="debug"), stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.getLogger("uvicorn.access").disabled = False
-    structlog.reset_defaults()
+    return stream
 
 
 def test_signing_in_and_all_that_follows_logs_no_secret(

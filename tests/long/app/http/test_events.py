@@ -29,6 +29,8 @@ from tests.app.client import Client
 from tests.app.http.served import served
 from tests.engines import each_engine, on_sqlite
 
+pytestmark = pytest.mark.waits
+
 database_url = each_engine
 
 Event = tuple[str, str, dict[str, Any]]

@@ -18,6 +18,8 @@ from app.ledger.transfer import copy_ledger
 from app.reports.verify import verify
 from tests.long.app.reports.scene import T0, varied
 
+pytestmark = pytest.mark.waits
+
 LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "x"}
 LETTER |= {"addressees": [], "created_at": T0, "created_by": "an"}
 
