@@ -58,7 +58,8 @@ def state(db: Database) -> str:
 
 def test_what_was_imported_is_queued(db: Database, tmp_path: Path) -> None:
     started(db, tmp_path)
-    assert db.read(lambda c: c.execute(select(batches.c.rows_sha256)).scalars().all())[-1]
+    query = select(batches.c.rows_sha256).order_by(batches.c.id)
+    assert db.read(lambda c: c.execute(query).scalars().all())[-1]
     queue(db)
     assert (queued(db), state(db)) == (3, RunState.RUNNING)
 
