@@ -26,3 +26,8 @@ by_default = each_engine if "LOA_TEST_EACH_ENGINE" in os.environ else sqlite_alo
 
 # For a test in a module that says `each_engine`, where the engine can change nothing.
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+# For a test of seconds whose other half `make prove` runs, as `.ci/run` has a drill on each engine.
+other_by_hand = pytest.mark.parametrize(
+    "database_url", ["sqlite", pytest.param("postgresql", marks=pytest.mark.prove)], indirect=True
+)

@@ -18,6 +18,7 @@ from app.db import Database
 from app.metrics import KEPT_S
 from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
+from tests.engines import other_by_hand
 from tests.faults.ending import all_delivered, sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.server import Server, own_server
@@ -139,6 +140,7 @@ async def _locked(file: Path) -> AsyncIterator[None]:
 # ---- the carrier ------------------------------------------------------------------------------------------
 
 
+@other_by_hand
 async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home: Home) -> None:
     """What was on the wire is unknown; receipts settle it after the rebind, and a person what never came."""
     queue(home.url, COUNT)

@@ -10,6 +10,7 @@ import pytest
 
 from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
+from tests.engines import other_by_hand
 from tests.faults.ending import sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
@@ -23,6 +24,7 @@ def _count(home: Home) -> int:
     return int(os.environ.get("LOA_KILL_COUNT", "6000"))
 
 
+@other_by_hand
 @pytest.mark.slow
 async def test_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_each(home: Home) -> None:
     """T08, T31, T34: and what nobody can know is sent again only because a person says so."""

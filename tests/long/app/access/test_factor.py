@@ -361,10 +361,12 @@ def test_guessing_the_code_that_confirms_a_factor_is_slowed_like_a_sign_in(
     how = {"json": {"code": "000000"}} if "v1" in way else {"data": {"code": "000000", "csrf": browser.csrf}}
     answers = [browser.ask("POST", way, **how) for _ in range(30)]
     assert [each.status_code for each in answers][:5] == [422] * 5
-    assert answers[-1].status_code == 429
-    assert int(answers[-1].headers["Retry-After"]) >= 1
+    since = clock.monotonic()
+    last = browser.ask("POST", way, **how)
+    assert last.status_code == 429
+    assert int(last.headers["Retry-After"]) >= 1
     right = browser.ask("POST", "/v1/me/totp/confirm", json={"code": code(secret=secret)})
-    assert right.status_code == 429
+    assert right.status_code == 429 or clock.monotonic() - since >= int(last.headers["Retry-After"])
 
 
 def test_another_password_from_an_admin_leaves_the_factor_as_it_is(
