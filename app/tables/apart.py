@@ -123,7 +123,7 @@ def main() -> None:
     os.nice(_NICE)
     answers = os.fdopen(os.dup(1), "wb", buffering=1024**2)
     os.dup2(2, 1)  # what a library might print is no answer
-    work, seconds = pickle.load(sys.stdin.buffer)  # noqa: S301 - of our own program
+    work, seconds = pickle.load(sys.stdin.buffer)  # of our own program  # noqa: S301  # nosec B301
     _bound(seconds)
     with answers:
         for answer in _answers(work):
