@@ -113,7 +113,7 @@ class _Crew:
         try:
             for _ in range(count):
                 self._fork()
-            while self.workers.get_map() and not (self.session.shouldfail or self.session.shouldstop):
+            while self.workers.get_map() and not self._is_over():
                 for key, _ in self.workers.select():
                     self._hear(key.data)
         finally:
@@ -125,6 +125,10 @@ class _Crew:
             raise self.session.Failed(self.session.shouldfail)
         if self.session.shouldstop:
             raise self.session.Interrupted(self.session.shouldstop)
+
+    def _is_over(self) -> bool:
+        """Whether pytest wants no more of the session: as many have failed as may."""
+        return bool(self.session.shouldfail or self.session.shouldstop)
 
     def _fork(self) -> None:
         ours, theirs = os.pipe()
@@ -146,7 +150,7 @@ class _Crew:
     def _hear(self, worker: _Worker) -> None:
         data = os.read(worker.pipe, 1 << 16)
         worker.buffer += data
-        while len(worker.buffer) >= _SIZE.size:
+        while len(worker.buffer) >= _SIZE.size and not self._is_over():
             end = _SIZE.size + _SIZE.unpack_from(worker.buffer)[0]
             if len(worker.buffer) < end:
                 break
