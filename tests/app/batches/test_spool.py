@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 import threading
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from app.db import Database
 from app.tables.spool import in_turn, spool_path
 from app.tables.upload import PART
 from tests.app.batches.files import MESSY, batch_row, put, registered
+from tests.app.readers import readers
 
 TWO_DAYS_S = 172_800
 
@@ -99,11 +99,8 @@ def test_a_file_whose_reader_is_always_killed_is_given_up(db: Database, folder: 
 
     def kill() -> None:
         while not stop.wait(0.01):
-            found = subprocess.run(
-                ["pgrep", "-P", str(os.getpid()), "-f", "app.tables.apart"], capture_output=True, text=True
-            )
-            for number in found.stdout.split():
-                os.kill(int(number), signal.SIGKILL)
+            for number in readers():
+                os.kill(number, signal.SIGKILL)
                 killed.append(number)
 
     killer = threading.Thread(target=kill)
