@@ -44,7 +44,7 @@ from carriers.http.settings import HttpSettings, tls_context
 from carriers.http.surplus import AnswerTimes, KeptConnection
 from carriers.http.waiting import Waiting
 from carriers.permit import since_boot
-from carriers.taking import note_taking
+from carriers.results import note_results
 from carriers.text import segments
 
 # httpx writes every URL to its log, and some carriers want the password in it.
@@ -259,7 +259,7 @@ class HttpCarrier(ABC):
         Fewer than twice as many become unknown before the link pauses; afterwards one goes alone after each
         pause, until a verdict comes.
         """
-        note_taking(self._health, results)
+        note_results(self._health, results)
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._unclear_in_a_row = self._lost_probes = 0
             self._health.held = ""

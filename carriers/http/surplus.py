@@ -1,9 +1,9 @@
 """Whether an answer was the message's own, asked of the connection that brought it before it is believed.
 
-A server that answers a request twice shifts its answers by one: a refusal of the request before, read as the
-next one's, would have a message that was taken sent a second time. The next one's own answer then follows on
-the same connection. So a connection that was used before is kept after a refusal and listened to for a while;
-what answers its first request has no other to answer.
+A server that answers a request twice shifts its answers by one (the connection is desynchronised): a
+refusal of the request before, read as the next one's, would have a message that was taken sent a second
+time. The next one's own answer then follows on the same connection. So a connection that was used before is
+kept after a refusal and listened to for a while; what answers its first request has no other to answer.
 """
 
 from __future__ import annotations

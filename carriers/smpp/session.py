@@ -14,7 +14,7 @@ from carriers.smpp.piece_queue import Owner
 from carriers.smpp.settings import SmppSettings
 from carriers.smpp.status import code
 from carriers.smpp.window import Window
-from carriers.smpp.written import Written, prepare
+from carriers.smpp.write_buffer import WriteBuffer, prepare_socket
 
 # Above this much unread output no more is read either: a peer that only talks can't make us grow.
 UNREAD_LIMIT = 1024 * 1024
@@ -52,7 +52,7 @@ class Session(asyncio.Protocol):
         self.silent = False  # nothing at all is heard, though answers are overdue
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._written: Written | None = None
+        self._written: WriteBuffer | None = None
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._flush_due = False
@@ -66,10 +66,10 @@ class Session(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._written = Written(self._transport)
+        self._written = WriteBuffer(self._transport)
         own = self.settings
         self._heard = self._loop.time()
-        prepare(self._transport, own.response_timeout_s)
+        prepare_socket(self._transport, own.response_timeout_s)
         bind = pdu.Bind(
             own.system_id, own.password, own.system_type, own.addr_ton, own.addr_npi, own.address_range
         )

@@ -8,7 +8,7 @@ from carriers.contract import Accepted, Deferred, Partial, Rejected, SubmitResul
 from carriers.health import HealthRecord
 
 
-def note_taking(health: HealthRecord, results: Iterable[SubmitResult]) -> None:
+def note_results(health: HealthRecord, results: Iterable[SubmitResult]) -> None:
     """One message that was worked off says that the carrier takes some; else a refusal that it takes none.
 
     What was put off on this side alone (a link that is down or held back) says nothing.

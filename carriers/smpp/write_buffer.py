@@ -13,7 +13,7 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: what the kernel holds is thrown a
 _LATER_S = 2.0  # the bind notices first, and knows what has not left
 
 
-class Written:
+class WriteBuffer:
     """Writes PDUs, and remembers those that may still lie in the transport's own buffer.
 
     What lies there when the connection is dropped was never sent; of what the system has taken nobody knows.
@@ -63,7 +63,7 @@ class Written:
         return unsent
 
 
-def prepare(transport: asyncio.Transport, seconds: float) -> None:
+def prepare_socket(transport: asyncio.Transport, seconds: float) -> None:
     """What the network does not take soon after the patience for an answer is thrown away, by Linux itself.
 
     Else it would try for minutes after the bind was given up, and bring messages that a person may have sent
