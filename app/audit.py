@@ -20,10 +20,10 @@ from app import chain, clock, digests, heads, stamps
 from app.chain import SAID, START, content, is_sealed, sealed_content
 from app.chain import head as head
 from app.chain import link as link
+from app.chain_memory import note_after_commit
 from app.config import Settings
 from app.db import keys_of, one_at_a_time
 from app.errors import Conflict, Invalid, SetupError
-from app.followed import note_after_commit
 from app.heads import Head
 from app.models import audit, erasures
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, cast, select
 
 from app import digests, stamps
-from app.followed import followed_of, has_noted
+from app.chain_memory import chain_memory_of, has_noted
 from app.heads import Head
 from app.models import audit
 
@@ -89,12 +89,12 @@ def bears(
     find: that act; judge: whether it says so. What has said so once does, however the rows read by now, until
     there is a newer act. A transaction that only reads may see an earlier moment: there the act alone counts.
     """
-    followed, act = followed_of(connection), None
-    if followed is None:
+    memory, act = chain_memory_of(connection), None
+    if memory is None:
         act = find()
         return act is not None and judge(act)
-    last = followed.last  # before the look at the end: others follow it meanwhile
-    newest, known = head(connection), followed.verdict(about)
+    last = memory.last  # before the look at the end: others follow it meanwhile
+    newest, known = head(connection), memory.verdict(about)
     if known is not None and known[0].said == newest.said and last is not None and last.said == newest.said:
         return known[1]
     act = find()
@@ -105,7 +105,7 @@ def bears(
     is_new = act is not None and (held is None or act.id > held.row)
     found = judge(act) if act is not None and is_new else held is not None
     if not has_noted(connection):  # an act of a transaction that may be undone is not to be remembered
-        followed.remember(about, newest, found)
+        memory.remember(about, newest, found)
     return found
 
 

@@ -27,9 +27,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from app import clock, engines, followed
+from app import chain_memory, clock, engines
+from app.chain_memory import ChainMemory
 from app.errors import Away, Damaged, passes
-from app.followed import Followed
 from app.heads import Head
 from app.logger import get_logger
 from app.sqlite_file import Soundness, damage, lock_folder
@@ -79,9 +79,9 @@ class Database:
         self.soundness = Soundness(file)
         self.engine = engines.sqlite_engine(url) if self.sqlite else engines.postgresql_engine(url, threads)
         self._hot = self.engine if self.sqlite else engines.postgresql_engine(url, threads, by_key=True)
-        self.followed = Followed()
+        self.chain_memory = ChainMemory()
         for each in {self.engine, self._hot}:
-            each.update_execution_options(loa_keys=tuple(keys), loa_followed=self.followed)
+            each.update_execution_options(loa_keys=tuple(keys), loa_chain_memory=self.chain_memory)
         if self.sqlite:
             event.listen(self.engine, "begin", _begin)
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
@@ -218,12 +218,12 @@ class Database:
             if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
-            followed.forget(connection)
+            chain_memory.forget(connection)
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
                 self._wake()
-            followed.tell(connection, self.followed, self._on_head)
+            chain_memory.tell(connection, self.chain_memory, self._on_head)
 
     # ---- a moment that is over ---------------------------------------------------------------------------
 

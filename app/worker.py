@@ -13,6 +13,7 @@ import structlog
 
 from app import audit, heads
 from app.clock import DAY_MS
+from app.clock_steps import ClockSteps
 from app.config import LinkSettings, Settings
 from app.db import Database
 from app.deadline.herald import Herald
@@ -36,7 +37,6 @@ from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll
 from app.receipts.reconcile import Reconciliation
 from app.receipts.settle import settle
-from app.set_back import SetBack
 from app.sweep import Sweep
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
@@ -85,7 +85,7 @@ class Worker:
             Sweep("quarantine", self._settle),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("links", self._say_health),
-            Sweep("clock", SetBack(self.db).step),
+            Sweep("clock", ClockSteps(self.db).step),
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]

@@ -114,7 +114,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
         schema.require(db)
         # An end of the audit that was cut off while nothing ran is missed from the first moment on.
         known = heads.newest(settings.audit_heads, settings.ledger_name)
-        db.followed.start_at(known or db.read(audit.head))
+        db.chain_memory.start_at(known or db.read(audit.head))
         asyncio.run(main(settings, db))
     finally:
         db.close()

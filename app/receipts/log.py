@@ -125,9 +125,8 @@ def waiting(connection: Connection, of: Names, before: int, limit: int) -> tuple
     query = select(quarantine).where(_Q.lane_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
     shared = _shared(connection, {row.reference for row in rows if row.phone is None and row.reference})
-    return [_waiting(row, of, shared) for row in rows[:limit]], rows[limit - 1].id if len(
-        rows
-    ) > limit else None
+    more = rows[limit - 1].id if len(rows) > limit else None
+    return [_waiting(row, of, shared) for row in rows[:limit]], more
 
 
 def how_many_wait(connection: Connection, of: Names) -> int:
@@ -150,11 +149,13 @@ def _matched(row: Row[Any], of: Names) -> Matched:
 
 def _shared(connection: Connection, references: Collection[str]) -> set[str]:
     """Those of these references that carriers gave to more than one message."""
+    if not references:
+        return set()
     s = submissions.c
     query = select(s.reference, s.campaign_id, s.batch_id, s.seq).where(s.reference.in_(references))
     messages = query.distinct().subquery()
     counted = select(messages.c.reference).group_by(messages.c.reference).having(func.count() > 1)
-    return set(connection.execute(counted).scalars()) if references else set()
+    return set(connection.execute(counted).scalars())
 
 
 def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> Waiting:

@@ -37,7 +37,7 @@ _WAITING = (
 )
 
 
-class SetBack:
+class ClockSteps:
     """Looks at the host's clock beside one that never jumps. On PostgreSQL the server's clock counts."""
 
     def __init__(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from sqlalchemy import func, select, update
 
 from app import clock
+from app.clock_steps import ClockSteps
 from app.db import Database
 from app.ledger.contract import Intention, Outcome
 from app.models import chunks, quarantine
-from app.set_back import SetBack
 from app.states import DeliveryState
 from carriers.contract import Deferred
 from tests.app.ledger.times import apply, said
@@ -28,8 +28,8 @@ class Hands:
     def wall(self) -> int:
         return clock.now_ms() + self.ahead_ms
 
-    def of(self, db: Database) -> SetBack:
-        return SetBack(db, self.wall, clock.monotonic)
+    def of(self, db: Database) -> ClockSteps:
+        return ClockSteps(db, self.wall, clock.monotonic)
 
     def set_back(self) -> None:
         self.ahead_ms = 0

@@ -13,7 +13,7 @@ _HEAD, _NOTED = "loa_head", "loa_noted"
 _MOST = 10_000  # runs and approvals that are remembered
 
 
-class Followed:
+class ChainMemory:
     """Up to which act a process has seen the audit's chain, and what it has found said there, about what."""
 
     def __init__(self) -> None:
@@ -63,12 +63,12 @@ def has_noted(connection: Connection) -> bool:
     return _NOTED in connection.info
 
 
-def followed_of(connection: Connection) -> Followed | None:
+def chain_memory_of(connection: Connection) -> ChainMemory | None:
     """What the process has seen of the audit; None without a secret_key, and in a transaction that reads."""
     options = connection.get_execution_options()
     if not (options.get("loa_keys") and options.get("loa_writing")):
         return None
-    found: Followed | None = options.get("loa_followed")
+    found: ChainMemory | None = options.get("loa_chain_memory")
     return found
 
 
@@ -78,9 +78,9 @@ def forget(connection: Connection) -> None:
     connection.info.pop(_NOTED, None)
 
 
-def tell(connection: Connection, followed: Followed, on_head: Callable[[Head], None] | None) -> None:
+def tell(connection: Connection, memory: ChainMemory, on_head: Callable[[Head], None] | None) -> None:
     """A transaction is committed: what it has added is seen, and told to whoever keeps heads."""
     if noted := connection.info.pop(_NOTED, None):
-        followed.noted(*noted)
+        memory.noted(*noted)
     if (head := connection.info.pop(_HEAD, None)) and on_head:
         on_head(head)
