@@ -64,7 +64,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not count or session.testsfailed or session.config.option.collectonly or not session.items:
         return None
     units = list(_units(session.items))
-    _Crew(session, units).run(min(count, len(units)))
+    _Workers(session, units).run(min(count, len(units)))
     return True
 
 
@@ -92,7 +92,7 @@ class _Worker:
     left: list[pytest.Item] = field(default_factory=list)  # of the unit that it runs
 
 
-class _Crew:
+class _Workers:
     """The workers of a session, and the pipe of what is still to be run."""
 
     def __init__(self, session: pytest.Session, units: list[Unit]) -> None:
@@ -195,7 +195,7 @@ class _Crew:
 # ---- in the worker
 
 
-class _Teller:
+class _Reporter:
     """Tells the parent of each test, in place of a terminal; takes no coverage of those with `no_cover`."""
 
     def __init__(self, config: pytest.Config, pipe: int) -> None:
@@ -229,46 +229,46 @@ class _Teller:
         self.tell("finish")
 
 
-def _work(crew: _Crew, pipe: int) -> NoReturn:
+def _work(workers: _Workers, pipe: int) -> NoReturn:
     """Run units until none is left, and end without what the parent has set up to do at its end."""
     status = 1
     try:
-        _run_units(crew, _Teller(crew.config, pipe))
+        _run_units(workers, _Reporter(workers.config, pipe))
         status = 0
     except KeyboardInterrupt:
         """The parent has ended."""
     except BaseException:
-        crew.config.pluginmanager.get_plugin("capturemanager").stop_global_capturing()
+        workers.config.pluginmanager.get_plugin("capturemanager").stop_global_capturing()
         traceback.print_exc()
     os._exit(status)
 
 
-def _run_units(crew: _Crew, teller: _Teller) -> None:
-    session, config = crew.session, crew.config
+def _run_units(workers: _Workers, reporter: _Reporter) -> None:
+    session, config = workers.session, workers.config
     random.seed()
     factory = config._tmp_path_factory  # type: ignore[attr-defined]
-    factory._basetemp = factory.getbasetemp() / f"worker{crew.count}"
+    factory._basetemp = factory.getbasetemp() / f"worker{workers.count}"
     factory._basetemp.mkdir()
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
     with open(os.devnull, "w") as nowhere:
-        if reporter is not None:
-            reporter._tw._file = nowhere
-        config.pluginmanager.register(teller)
+        if terminal is not None:
+            terminal._tw._file = nowhere
+        config.pluginmanager.register(reporter)
         try:
-            while number := os.read(crew.queue, _SIZE.size):
-                _run_unit(session, crew.units[_SIZE.unpack(number)[0]], teller, _SIZE.unpack(number)[0])
+            while number := os.read(workers.queue, _SIZE.size):
+                _run_unit(session, workers.units[_SIZE.unpack(number)[0]], reporter, _SIZE.unpack(number)[0])
         finally:
             session._setupstate.teardown_exact(None)
-    teller.trace(True)
-    if teller.coverage is not None:
-        teller.coverage.stop()
-        teller.coverage.save()
+    reporter.trace(True)
+    if reporter.coverage is not None:
+        reporter.coverage.stop()
+        reporter.coverage.save()
 
 
-def _run_unit(session: pytest.Session, unit: Unit, teller: _Teller, number: int) -> None:
-    teller.tell("unit", number)
+def _run_unit(session: pytest.Session, unit: Unit, reporter: _Reporter, number: int) -> None:
+    reporter.tell("unit", number)
     for item, following in zip(
         unit, [*unit[1:], session], strict=True
     ):  # after it only the session's own stays
-        teller.trace(item.get_closest_marker("no_cover") is None)
+        reporter.trace(item.get_closest_marker("no_cover") is None)
         session.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
