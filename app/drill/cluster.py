@@ -79,9 +79,7 @@ class Cluster:
 
     def run(self, program: str, *arguments: str) -> None:
         """One of PostgreSQL's programs, on this cluster."""
-        as_user = ["runuser", "-u", self.user, "--"] if self.user else []
-        command = [*as_user, str(self.programs / program), "-D", str(self.folder), *arguments]
-        done = _program(command)
+        done = _program([str(self.programs / program), "-D", str(self.folder), *arguments], self.user)
         if done.returncode:
             raise SetupError(f"{program} failed: {done.stdout.strip()[-500:]}")
 
@@ -132,8 +130,9 @@ def _small_disk(place: Path, user: str | None) -> Iterator[Path | None]:
         _program(["umount", "--lazy", str(place)])
 
 
-def _program(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run it to its end, in a session of its own: Ctrl-C reaches the drill alone."""
+def _program(command: list[str], user: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run it to its end as this user, in a session of its own: Ctrl-C reaches the drill alone."""
+    group = pwd.getpwnam(user).pw_gid if user else None
     return subprocess.run(  # noqa: S603 - programs of the system and of PostgreSQL, and no shell
         command,
         stdin=subprocess.DEVNULL,
@@ -144,6 +143,9 @@ def _program(command: list[str]) -> subprocess.CompletedProcess[str]:
         timeout=120,
         check=False,
         start_new_session=True,
+        user=user,
+        group=group,
+        extra_groups=None if user is None else [],
     )
 
 

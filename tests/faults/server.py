@@ -43,9 +43,10 @@ class Server:
         self._as_user(program, "-D", str(self.folder), *arguments)
 
     def _as_user(self, program: str, *arguments: str) -> None:
-        as_user = ["runuser", "-u", self.user, "--"] if self.user else []
-        command = [*as_user, str(self.programs / program), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60)
+        command = [str(self.programs / program), *arguments]
+        user = pwd.getpwnam(self.user) if self.user else None
+        own = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        done = subprocess.run(command, capture_output=True, text=True, cwd="/", timeout=60, **own)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:

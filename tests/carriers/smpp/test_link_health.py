@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from pathlib import Path
 
@@ -331,6 +332,8 @@ async def test_what_never_left_the_process_is_not_sent_and_what_the_peer_reads_l
         await carrier.ready()
         await carrier.submit(many(800))  # opens the window
         (wire,) = peer.wires
+        # Else the system itself may take all of it: such a buffer grows to many megabytes while it is read.
+        wire.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         wire.transport.pause_reading()
         before = len(peer.of(pdu.SUBMIT_SM))
         results = list(await carrier.submit(parcel))
