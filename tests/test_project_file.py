@@ -1,0 +1,84 @@
+"""What pyproject.toml promises: the oldest Python, the same in every paper, and all that is imported."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+OLDEST = PROJECT["project"]["requires-python"].removeprefix(">=")
+
+
+def named() -> list[tuple[int, int]]:
+    """The versions under which the tests have passed."""
+    said = re.compile(r"Programming Language :: Python :: (\d+)\.(\d+)")
+    found = [said.fullmatch(each) for each in PROJECT["project"]["classifiers"]]
+    return [(int(each[1]), int(each[2])) for each in found if each]
+
+
+def test_every_version_from_the_oldest_on_is_named_and_none_is_left_out() -> None:
+    assert ".".join(map(str, named()[0])) == OLDEST
+    assert len(named()) > 1
+    assert all(newer == (older[0], older[1] + 1) for older, newer in pairwise(named()))
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("README.md", "Python {} or newer"),
+        ("README.vi.md", "Python {} trở lên"),
+        ("CONTRIBUTING.md", "Python {} or newer"),
+        ("docs/operations.md", "Python {} or newer"),
+        ("Makefile", "Loa needs Python {} or newer"),
+    ],
+)
+def test_the_oldest_is_the_same_in_every_paper(file: str, words: str) -> None:
+    assert words.format(OLDEST) in (ROOT / file).read_text("utf-8")
+
+
+def test_the_tools_look_at_the_code_as_the_oldest_reads_it() -> None:
+    tools = PROJECT["tool"]
+    assert tools["mypy"]["python_version"] == OLDEST
+    assert tools["ruff"]["target-version"] == f"py{OLDEST.replace('.', '')}"
+    assert f"--python-version {OLDEST}" in (ROOT / "Makefile").read_text("utf-8")
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level names of all that the modules of a folder import, without the standard library's."""
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"app", "carriers", "tests"}
+
+
+def canonical(requirement: str) -> str:
+    """The name of a requirement as PEP 503 spells it."""
+    return re.sub(r"[-_.]+", "-", re.split(r"[\[<>=~! ;]", requirement)[0]).lower()
+
+
+@pytest.mark.parametrize(
+    ("folders", "extra"), [(("app", "carriers"), ()), (("tests",), ("dev",))], ids=["program", "tests"]
+)
+def test_what_is_imported_is_declared(folders: tuple[str, ...], extra: tuple[str, ...]) -> None:
+    """A library that comes only with another one is gone when that one does without it."""
+    project = PROJECT["project"]
+    declared = {canonical(each) for each in project["dependencies"]}
+    for each in extra:
+        declared |= {canonical(of) for of in project["optional-dependencies"][each]}
+    providers = packages_distributions()
+    names = set().union(*(imported(ROOT / folder) for folder in folders))
+    assert {
+        name for name in names if not {canonical(of) for of in providers.get(name, [name])} & declared
+    } == set()
