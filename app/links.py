@@ -92,8 +92,14 @@ def receipts_refused(times: int, ahead_s: int) -> str:
     """The sentence for calls that are refused since the carrier's clock is wrong, or ours."""
     n = f"{abs(ahead_s) / 60:.0f}"
     if ahead_s > 0:
-        return f"Receipts are refused: the carrier's clock is {n} min ahead of ours ({times} calls so far)."
-    return f"Receipts are refused: the carrier's clock is {n} min behind ours ({times} calls so far)."
+        return (
+            f"Receipts are refused: the carrier's clock is {n} min ahead of ours ({times} calls so far)."
+            " Set this server's clock by NTP; if it is right, ask the carrier to set theirs."
+        )
+    return (
+        f"Receipts are refused: the carrier's clock is {n} min behind ours ({times} calls so far)."
+        " Set this server's clock by NTP; if it is right, ask the carrier to set theirs."
+    )
 
 
 def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | None) -> LinkFacts:
