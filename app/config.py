@@ -24,7 +24,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from app import heads
+from app import values
 from app.errors import SetupError
 from app.sources import File, Variables, absent, file, sentence, strangers
 from app.values import (
@@ -309,7 +309,7 @@ class Settings(BaseSettings):
     @property
     def ledger_name(self) -> str:
         """Which database it is, whoever opens it: heads of the audit are kept by it."""
-        return heads.ledger_name(self.url)
+        return values.ledger_name(self.url)
 
     @property
     def migration_url(self) -> str:

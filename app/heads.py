@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qs, quote, urlsplit
 
 from app import clock, ids
 from app.logger import get_logger
@@ -34,16 +33,6 @@ class Head(NamedTuple):
     def said(self) -> str:
         """As people keep it."""
         return f"{self.row}:{self.hash}"
-
-
-def ledger_name(url: str) -> str:
-    """The database of this URL in one word, without who opens it and how: host:port/name, or its file."""
-    said = urlsplit(url)
-    name = said.path.rpartition("/")[2]
-    if said.scheme.startswith("sqlite"):
-        return name
-    hosts = parse_qs(said.query).get("host", [])
-    return quote(f"{','.join(hosts) or said.hostname or ''}:{said.port or 5432}/{name}", safe=":/,")
 
 
 def keep(file: Path, head: Head, of: str = "") -> None:

@@ -6,7 +6,7 @@ import re
 from base64 import b64decode, urlsafe_b64decode
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
@@ -186,3 +186,13 @@ Origin = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9.:-]{1,2
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s@]+$", max_length=500)]
 LogUrl = Annotated[str, AfterValidator(_log_url)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
+
+
+def ledger_name(url: str) -> str:
+    """The database of this URL in one word, without who opens it and how: host:port/name, or its file."""
+    said = urlsplit(url)
+    name = said.path.rpartition("/")[2]
+    if said.scheme.startswith("sqlite"):
+        return name
+    hosts = parse_qs(said.query).get("host", [])
+    return quote(f"{','.join(hosts) or said.hostname or ''}:{said.port or 5432}/{name}", safe=":/,")

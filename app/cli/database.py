@@ -18,7 +18,7 @@ from app.dispatch import restored as dispatch
 from app.errors import Invalid
 from app.ledger.backup import back_up
 from app.ledger.transfer import copy_ledger
-from app.values import database_url
+from app.values import database_url, ledger_name
 
 app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
 
@@ -49,7 +49,7 @@ def copy(
             rows = copy_ledger(source, target, _say)
             if not source.read(homes.moved, ledger_for(source)):
                 target.write(homes.settle, ledger_for(target), whoami())
-            head, name = target.read(audit.head), heads.ledger_name(normal_url(to))
+            head, name = target.read(audit.head), ledger_name(normal_url(to))
             heads.keep(settings.audit_heads, head, name)  # else nothing of it would be compared at first
         finally:
             target.close()

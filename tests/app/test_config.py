@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import config, heads
+from app import config
 from app.config import normal_url
 from app.errors import SetupError
+from app.values import ledger_name
 
 TOML = """
 data = "elsewhere"
@@ -87,7 +88,7 @@ def test_everything_wrong_is_said_at_once_and_no_value_is_repeated(
     ],
 )
 def test_a_database_has_one_name_whoever_opens_it(url: str, name: str) -> None:
-    assert heads.ledger_name(url) == name
+    assert ledger_name(url) == name
 
 
 @pytest.mark.parametrize("name", ["LINKS__VIETTEL-1__PASSWORD__X", "MAIL__HOST__X", "MAIL__NOSUCH__X"])
