@@ -13,11 +13,11 @@ from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
 
 from app.auth import Caller
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import Unauthorised
+from app.core.ids import LARGEST, Exact
 from app.db import Database
-from app.errors import Unauthorised
 from app.gate import permit
-from app.ids import LARGEST, Exact
 from app.ledger.contract import Ledger
 
 # For the description alone: app/gate.py reads both.

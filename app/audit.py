@@ -16,14 +16,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import chain, clock, digests, heads, stamps
+from app import chain, heads, stamps
 from app.chain import SAID, START, content, is_sealed, sealed_content
 from app.chain import head as head
 from app.chain import link as link
 from app.chain_memory import note_after_commit
-from app.config import Settings
+from app.core import clock, hashing
+from app.core.config import Settings
+from app.core.errors import Conflict, Invalid, SetupError
 from app.db import keys_of, one_at_a_time
-from app.errors import Conflict, Invalid, SetupError
 from app.heads import Head
 from app.models import audit, erasures
 
@@ -104,10 +105,10 @@ def note(connection: Connection, who: str, action: str, subject: str, **detail: 
 
 def go_over(connection: Connection, who: str, algorithm: str) -> None:
     """From the act that says so on, the chain and new approvals go by another algorithm; old rows stay."""
-    if algorithm not in digests.ALGORITHMS:
-        raise Invalid(f"There is no algorithm {algorithm}; there are: {', '.join(digests.ALGORITHMS)}.")
+    if algorithm not in hashing.ALGORITHMS:
+        raise Invalid(f"There is no algorithm {algorithm}; there are: {', '.join(hashing.ALGORITHMS)}.")
     now = present(connection)
-    if digests.rank(algorithm) <= digests.rank(now):
+    if hashing.rank(algorithm) <= hashing.rank(now):
         raise Conflict(f"The chain goes by {now} already, and never back to an older algorithm.")
     said = {"before": now, "after": algorithm}
     _add(connection, algorithm, (who, "audit.algorithm", "audit"), said)
@@ -116,7 +117,7 @@ def go_over(connection: Connection, who: str, algorithm: str) -> None:
 def present(connection: Connection) -> str:
     """The algorithm by which the chain goes on: that of its last row."""
     last = connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar()
-    return digests.algorithm_of(last or START)
+    return hashing.algorithm_of(last or START)
 
 
 def _add(
@@ -132,7 +133,7 @@ def _add(
     # The text of the detail is hashed as the column's own type writes it, so that every byte of it counts.
     before = last.hash if last else START
     stored = json.dumps(detail)
-    digest = link(before, (*said, stored), algorithm or digests.algorithm_of(before))
+    digest = link(before, (*said, stored), algorithm or hashing.algorithm_of(before))
     seal = stamps.make(connection, content(digest, (*said, stored)))
     connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
     added = Head(number, digest, int(said[1]))

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Text, cast, select
 
-from app import digests, stamps
+from app import stamps
 from app.chain_memory import chain_memory_of, has_noted
+from app.core import hashing
 from app.heads import Head
 from app.models import audit
 
@@ -41,17 +42,17 @@ def content(digest: str, said: Sequence[int | str]) -> bytes:
     return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
 
 
-def link(before: str, said: Sequence[int | str], algorithm: str = digests.FIRST) -> str:
+def link(before: str, said: Sequence[int | str], algorithm: str = hashing.FIRST) -> str:
     """The digest over the hash of the row before and this row, its detail as the text that is stored."""
-    return digests.digest(content(before, said), algorithm)
+    return hashing.digest(content(before, said), algorithm)
 
 
 def fault(rows: int, head: str, row: Record) -> str | None:
     """Why this is not the row that follows; None where it is."""
     if row.id != rows + 1:
         return f"Row {rows + 1} is missing: the next one is {row.id}."
-    algorithm = digests.algorithm_of(row.hash)
-    if digests.rank(algorithm) < digests.rank(digests.algorithm_of(head)):
+    algorithm = hashing.algorithm_of(row.hash)
+    if hashing.rank(algorithm) < hashing.rank(hashing.algorithm_of(head)):
         return f"Row {row.id} goes back to {algorithm[:20]}, or was changed."
     if link(head, [*row[: len(SAID)], row.stored], algorithm) != row.hash:
         return f"Row {row.id} ({row.action} by {row.who}) was changed, or the row before it."

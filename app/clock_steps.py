@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection, update
 
-from app import clock
+from app.core import clock
+from app.core.logger import get_logger
 from app.db import Database
-from app.logger import get_logger
 from app.models import (
     batches,
     chunks,

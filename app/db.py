@@ -27,11 +27,12 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from app import chain_memory, clock, engines
+from app import chain_memory, engines
 from app.chain_memory import ChainMemory
-from app.errors import Away, Damaged, passes
+from app.core import clock
+from app.core.errors import Away, Damaged, passes
+from app.core.logger import get_logger
 from app.heads import Head
-from app.logger import get_logger
 from app.sqlite_file import Soundness, damage, lock_folder
 
 log = get_logger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.errors import Conflict
+from app.core.errors import Conflict
 from app.models import erasures
 
 

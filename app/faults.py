@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from app import clock
+from app.core import clock
+from app.core.errors import Away
+from app.core.logger import get_logger
 from app.db import Database, shared_ms
-from app.errors import Away
-from app.logger import get_logger
 from app.metrics import Metrics
 from app.models import faults
 

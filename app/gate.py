@@ -17,9 +17,9 @@ from app.auth.caller import Caller
 from app.auth.owned import require_named
 from app.auth.roles import OPEN, PAGE, PAGE_DOES, may
 from app.auth.sessions import Lifetime
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import Forbidden, Unauthorised
 from app.db import Database
-from app.errors import Forbidden, Unauthorised
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"

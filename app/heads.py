@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from app import clock, ids
-from app.logger import get_logger
+from app.core import clock, ids
+from app.core.logger import get_logger
 
 log = get_logger(__name__)
 

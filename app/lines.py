@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import URL, make_url
 
-from app.config import LinkSettings, Settings
-from app.errors import SetupError
+from app.core.config import LinkSettings, Settings
+from app.core.errors import SetupError
 from carriers import registry
 from carriers.contract import LinkError, PlainLine
 

@@ -12,11 +12,11 @@ from typing import Any, TextIO
 import structlog
 from structlog.typing import Processor
 
-from app import digests
-from app.config import Settings
-from app.errors import SetupError
-from app.masking import escaped, mask_numbers
-from app.phone import mask
+from app.core import hashing
+from app.core.config import Settings
+from app.core.errors import SetupError
+from app.core.masking import escaped, mask_numbers
+from app.core.phone import mask
 from app.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
@@ -30,9 +30,9 @@ _SECRET_VALUE = re.compile(
     r"|(?<=\bb)(?:earer|asic) (?!loa_\.\.\.)|(?<=:)//[^\s:/@]*:(?=[^\s/@]*@)))(?P<secret>[^\s'\"@,;]+)"
 )
 # The head of the audit's chain: digits of a hash are no number, and a head that is masked proves nothing.
-_HEAD = re.compile(rf"\d{{1,9}}:{digests.PATTERN.strip('^$')}")
+_HEAD = re.compile(rf"\d{{1,9}}:{hashing.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
-# A national number without 0 or 84 before it, by which app/masking.py knows one.
+# A national number without 0 or 84 before it, by which app/core/masking.py knows one.
 _BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
 # What ends a line for one reader or another, beside what JSON escapes by itself.
 _UNICODE_END = re.compile("[\x7f-\x9f\u2028\u2029]")

@@ -11,12 +11,12 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Select, and_, func, select
 
-from app import clock
+from app.core import clock
+from app.core.errors import Away
+from app.core.states import DeliveryState, LaneState, RunState
 from app.db import Database, shared_ms
-from app.errors import Away
 from app.models import lanes, link_health, quarantine, runs, tallies, unknowns
 from app.models.dispatch import LINK_GONE_AFTER_MS
-from app.states import DeliveryState, LaneState, RunState
 
 # Receipts come within seconds, or days later when a telephone is switched on again.
 KEPT_S = 1.0  # so long what the database said is told to others

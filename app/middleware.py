@@ -11,7 +11,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import audit, clock
+from app import audit
+from app.core import clock
 from app.http.rates import Address, peer
 from app.http.uploads import BODY_LIMIT, LIMIT
 from app.logs import REDACTED

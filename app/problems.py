@@ -15,9 +15,9 @@ from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app import clock
 from app.api import PROBLEM_TYPE, Routes
-from app.errors import AppError, Conflict, Invalid
+from app.core import clock
+from app.core.errors import AppError, Conflict, Invalid
 from app.http.pages import page
 from app.logs import mask_text
 

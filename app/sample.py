@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 
-from app import areas
+from app.core import areas
 
 Line = tuple[str, str, str]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.models import metadata
 
 if TYPE_CHECKING:  # whoever has nothing to migrate does not wait for what migrates

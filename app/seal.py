@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
-from app import digests, stamps
+from app import stamps
 from app.chain import ACT, bears, is_sealed
+from app.core import hashing
+from app.core.states import CampaignState
 from app.db import keys_of
 from app.models import (
     approvals,
@@ -28,7 +30,6 @@ from app.models import (
     subscribers,
 )
 from app.stamps import canonical
-from app.states import CampaignState
 
 Record = Row[Any]
 Pieces = dict[int, bytes]
@@ -42,7 +43,7 @@ _ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED)
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
 
-def digest(connection: Connection, campaign: Record, algorithm: str = digests.FIRST) -> str:
+def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
     """Over the canonical JSON of text, sender, purpose, window, hours, runs and their audiences."""
     return _digest(campaign, _by_run(connection, campaign.id), algorithm)
 
@@ -56,13 +57,13 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) ->
         "day": [campaign.day_starts, campaign.day_ends],
         "runs": audience,
     }
-    return digests.digest(canonical(content), algorithm)
+    return hashing.digest(canonical(content), algorithm)
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
     """Whether exactly this content was signed, by the algorithm of the signed digest."""
-    algorithm = digests.algorithm_of(signed)
-    if digests.rank(algorithm) < 0:
+    algorithm = hashing.algorithm_of(signed)
+    if hashing.rank(algorithm) < 0:
         return False
     forms = (each(connection, campaign.id) for each in (_by_run, _by_carrier))
     return any(_digest(campaign, audience, algorithm) == signed for audience in forms)

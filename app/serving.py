@@ -13,9 +13,9 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from app import interpreter
-from app.config import Settings
-from app.errors import SetupError
+from app.core import gc_tuning
+from app.core.config import Settings
+from app.core.errors import SetupError
 from app.http.connections import Bounds, Callers, Connection
 
 log = structlog.get_logger(__name__)
@@ -181,7 +181,7 @@ def server_of(
 
 def bounds_of(settings: Settings) -> Bounds:
     """What callers may hold: at the most half of the descriptors, since sending and the ledger need some."""
-    connections = min(settings.connection_limit, interpreter.descriptors() // 2)
+    connections = min(settings.connection_limit, gc_tuning.descriptors() // 2)
     largest = settings.webhook_limit_kb * 1024
     usual = Bounds()
     return Bounds(

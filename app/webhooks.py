@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import structlog
 from pydantic import SecretStr
 
-from app.config import LinkSettings, Settings, WebhookSettings
+from app.core.config import LinkSettings, Settings, WebhookSettings
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.http.buckets import Buckets
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception

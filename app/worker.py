@@ -12,9 +12,10 @@ from typing import Any
 import structlog
 
 from app import audit, heads
-from app.clock import DAY_MS
 from app.clock_steps import ClockSteps
-from app.config import LinkSettings, Settings
+from app.core.clock import DAY_MS
+from app.core.config import LinkSettings, Settings
+from app.core.errors import Away, SetupError
 from app.db import Database
 from app.deadline.herald import Herald
 from app.dispatch import lanes, runs
@@ -23,7 +24,6 @@ from app.dispatch.closing import close_due
 from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.queueing import Queueing
-from app.errors import Away, SetupError
 from app.faults import Aside, Faults, Supervisor
 from app.http import answers
 from app.inbound.intake import InboundIntake

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from app import schema
-from app.config import normal_url
+from app.core.config import normal_url
 from app.db import Database
 from tests import measured, passwords, plain_logs
 from tests.engines import by_default

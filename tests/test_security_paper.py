@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from app.config import LinkSettings, Settings, WebhookSettings
+from app.core.config import LinkSettings, Settings, WebhookSettings
 from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent

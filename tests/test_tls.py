@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import EndpointSettings, MailSettings
+from app.core.config import EndpointSettings, MailSettings
 from app.notices import mail, webhook
 from app.notices.outbox import Later
 from tests.app.notices.test_mail import NOTICE as LETTER

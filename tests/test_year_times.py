@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import select, update
 
 from app import audit as chain
-from app.clock import DAY_MS
+from app.core.clock import DAY_MS
 from app.db import Database
 from app.models import audit, chunks, metadata, runs
 from tests.app.world import build

@@ -15,8 +15,8 @@ from app.auth.passwords import hash_password
 from app.auth.people import Person
 from app.auth.sessions import end_all
 from app.auth.vault import Vault
+from app.core.errors import Conflict, Invalid
 from app.db import keys_of
-from app.errors import Conflict, Invalid
 
 _LEAST_SAID, _MOST_SAID = 10, 300
 

@@ -14,7 +14,7 @@ from app.api import Config, Db, Routes, Who
 from app.auth import Key, keys, people
 from app.auth.passwords import hash_password
 from app.auth.people import Person
-from app.batches.carriers import check_own
+from app.core.known_carriers import check_own
 from app.http.acts import Acts, shows_secret, unkeyed
 from app.http.versions import keys_version, people_version
 

@@ -24,9 +24,9 @@ from app.auth.login import Login
 from app.auth.passwords import hash_password
 from app.auth.sessions import OpenSession
 from app.auth.vault import vault_of
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import Forbidden
 from app.db import Database
-from app.errors import Forbidden
 from app.gate import cookie_name, lifetime_of
 from app.http.browsers import FORGET
 from app.receipts.peers import peer_of

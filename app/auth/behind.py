@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from app.auth import stamped
 from app.auth.caller import AT_KEYBOARD, base_name
-from app.errors import Conflict
+from app.core.errors import Conflict
 from app.models import api_keys, people
 
 

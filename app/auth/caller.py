@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from app.auth.roles import Role
-from app.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid
 from app.models import api_keys, people
 
 _NAME = re.compile(r"[^\W_][\w .,'@-]{0,79}")

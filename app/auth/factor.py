@@ -10,11 +10,11 @@ from typing import Any
 import pyotp
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from app import clock
 from app.auth import stamped
 from app.auth.caller import Caller
 from app.auth.vault import Vault
-from app.errors import Conflict, Forbidden, Invalid
+from app.core import clock
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.models import people, recovery_codes
 
 ISSUER = "Loa"

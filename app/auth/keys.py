@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from app import clock
 from app.auth import stamped
 from app.auth.behind import givers
 from app.auth.caller import Caller, check_name, check_role
-from app.errors import Conflict, Invalid, Unauthorised, no_such
+from app.core import clock
+from app.core.errors import Conflict, Invalid, Unauthorised, no_such
 from app.models import api_keys
 
 TOUCH_MS = 60_000  # when a key or a session was last seen is kept to the minute: no commit for each request

@@ -14,8 +14,8 @@ from app.auth.passwords import hash_again, is_outdated, is_password
 from app.auth.sessions import Lifetime, open_session
 from app.auth.throttle import Attempt, TooManyAttempts
 from app.auth.vault import Vault
+from app.core.errors import Unauthorised
 from app.db import Database
-from app.errors import Unauthorised
 from app.models import people as table
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select
 
-from app import ids
 from app.auth.caller import Caller
-from app.errors import no_such
+from app.core import ids
+from app.core.errors import no_such
 from app.models import (
     api_keys,
     attachments,

@@ -10,7 +10,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from carriers.text import unaccent
 
 SHORTEST, LONGEST = 12, 200

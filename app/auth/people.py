@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import clock
 from app.auth import stamped
 from app.auth.behind import givers
 from app.auth.caller import AT_KEYBOARD, check_name, check_role
 from app.auth.sessions import end_all
-from app.errors import Conflict, Invalid, no_such
+from app.core import clock
+from app.core.errors import Conflict, Invalid, no_such
 from app.models import people
 
 _LONGEST_NAME = 40

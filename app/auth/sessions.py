@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, update
 
-from app import clock
 from app.auth import stamped
 from app.auth.caller import Caller
 from app.auth.keys import TOUCH_MS
-from app.errors import Forbidden, Unauthorised
+from app.core import clock
+from app.core.errors import Forbidden, Unauthorised
 from app.models import people, sessions
 
 _ADDRESS = 45  # as long as an IPv6 address can be written

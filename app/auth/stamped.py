@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
 from app import stamps
+from app.core.logger import get_logger
 from app.db import keys_of
-from app.logger import get_logger
 from app.models import api_keys, audit, people, recovery_codes, sessions
 
 log = get_logger(__name__)

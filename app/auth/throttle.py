@@ -14,9 +14,9 @@ from ipaddress import ip_address, ip_network
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import clock
+from app.core import clock
+from app.core.errors import AppError
 from app.db import one_at_a_time
-from app.errors import AppError
 from app.models import login_attempts
 
 _LOCK = 4918

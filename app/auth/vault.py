@@ -6,8 +6,8 @@ import hmac
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.config import Settings
-from app.errors import Away, Conflict
+from app.core.config import Settings
+from app.core.errors import Away, Conflict
 
 if TYPE_CHECKING:  # a command that opens no secret does not wait for what opens them
     from cryptography.fernet import Fernet

@@ -12,13 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import audit, clock
+from app import audit
 from app.batches.job import Counts, Job, counts_of
 from app.batches.sift import LONG_SLICE, SLICE, Totals, sifted
+from app.core import clock
+from app.core.errors import Invalid
+from app.core.states import BatchState
 from app.db import Database, one_at_a_time
-from app.errors import Invalid
 from app.models import batches
-from app.states import BatchState
 from app.tables.apart import Ended, apart
 from app.tables.lease import is_waiting, require_tries
 from app.tables.upload import File

@@ -11,10 +11,10 @@ from sqlalchemy import Column, Connection, Row, Table, delete, select
 
 from app import audit
 from app.batches.sift import SLICE, Slice
+from app.core.errors import Away
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Away
 from app.models import bad_lines, batches, subscribers
-from app.states import BatchState
 from app.tables.lease import Lease, patiently
 from app.tables.store import by_column, store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.areas import fold
+from app.core.areas import fold
 
 _TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,4})?")
 _NAMES = {

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app import clock
 from app.batches.reasons import REASONS
-from app.errors import no_such
+from app.core import clock
+from app.core.errors import no_such
+from app.core.states import BatchState
 from app.models import bad_lines, batches
-from app.states import BatchState
 
 _PAGE = 1000
 

@@ -1,9 +1,9 @@
-"""Why a line of a file gave no subscriber: the reasons of app/phone.py and those of the line itself."""
+"""Why a line of a file gave no subscriber: the reasons of app/core/phone.py and those of the line itself."""
 
 from __future__ import annotations
 
-from app import phone
-from app.phone import Sentence
+from app.core import phone
+from app.core.phone import Sentence
 from app.tables.rows import LINE_REASONS
 
 REPEATED = "repeated"

@@ -14,16 +14,16 @@ from sqlalchemy import Connection
 from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
 from app.auth import Caller
 from app.batches import queries
-from app.batches.carriers import check_carrier
 from app.batches.export import bad_lines_csv
 from app.batches.importer import Registered, register
 from app.batches.spool import folder_of, import_spooled
+from app.core.errors import Forbidden, Invalid
+from app.core.known_carriers import check_carrier
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Forbidden, Invalid
 from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent
-from app.states import BatchState
 from app.tables.spool import in_turn, spool_path
 from app.tables.upload import Upload
 

@@ -9,11 +9,11 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from app.areas import normalise_area
 from app.batches.languages import normalise_language
 from app.batches.reader import open_rows
 from app.batches.reasons import REPEATED
-from app.phone import RANGE, normalise_all, ranges_of
+from app.core.areas import normalise_area
+from app.core.phone import RANGE, normalise_all, ranges_of
 from app.seal import row_bytes
 from app.tables.cells import shown
 from app.tables.rows import BadLine, Block

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from app import audit, clock
+from app import audit
 from app.auth import Caller
 from app.auth.behind import behind, shared
 from app.auth.caller import base_name
@@ -14,10 +14,11 @@ from app.auth.roles import may
 from app.campaigns import records
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
-from app.errors import Conflict, Forbidden, Invalid
+from app.core import clock
+from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.states import CampaignState, move_campaign
 from app.models import approvals, batches, run_batches
 from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, links, stamp
-from app.states import CampaignState, move_campaign
 
 _BOTH = (
     "{} would be on both sides of this campaign: who gives an account its key or password stands behind it. "

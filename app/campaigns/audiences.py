@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, delete, insert, select
 
-from app.areas import Basis, normalise_area
-from app.errors import Invalid
+from app.core.areas import Basis, normalise_area
+from app.core.errors import Invalid
 from app.models import audiences
 
 MOST_SUBSCRIBERS = 200_000_000  # more than the country has

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
-from app import audit, clock
+from app import audit
 from app.auth.owned import own_directives
-from app.errors import Conflict, Invalid, no_such
+from app.core import clock
+from app.core.errors import Conflict, Invalid, no_such
 from app.models import directives
 
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app import clock
 from app.campaigns import texts
-from app.errors import Invalid
+from app.core import clock
+from app.core.errors import Invalid
 from carriers import text as sms
 
 MAX_SEGMENTS = 10

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from app.api import Id, Routes, Who
 from app.campaigns.watching import Watched
-from app.errors import no_such
+from app.core.errors import no_such
 from app.http import events
 from app.http.events import Hub
 

@@ -8,13 +8,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from app import clock, hours, links
+from app import links
 from app.campaigns import audiences, records
 from app.campaigns.records import Record
+from app.core import clock, sending_window
+from app.core.states import DeliveryState, LaneState, RunState
 from app.ledger.contract import SLOWEST
 from app.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
 from app.progress import NOTHING, Measured, measured
-from app.states import DeliveryState, LaneState, RunState
 from carriers import text as sms
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
@@ -55,7 +56,7 @@ _NO_LINK = Rate(0.0, 0, 0, 0)
 class Deadlines:
     """By when it must be done: the window's hours, and the directive's report deadline."""
 
-    window: hours.Window
+    window: sending_window.Window
     report: datetime | None
 
 
@@ -87,7 +88,7 @@ def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
         return _of_carrier(run, held.estimated, campaign, _deadlines(connection, campaign))
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)
     found = measured(connection, [run_id]).get(run_id, NOTHING)
-    sends = run.state == RunState.RUNNING and hours.open_at(deadlines.window, now)
+    sends = run.state == RunState.RUNNING and sending_window.open_at(deadlines.window, now)
     rate = paced(
         rate_at(connection, run.carrier, run.id), run.segments_per_second, found if sends else NOTHING
     )
@@ -113,7 +114,7 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
         seconds = 0.0
     # Without the window's end, so that a run which is too late still gets a date, and a warning.
     endless = replace(deadlines.window, end=None)
-    done = None if seconds is None else hours.finish(endless, now, seconds)
+    done = None if seconds is None else sending_window.finish(endless, now, seconds)
     return Forecast(
         run_id=run_id,
         subscribers=load.subscribers,
@@ -122,7 +123,9 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
         segments_left=load.segments_left,
         segments_per_second=rate.segments_per_second,
         seconds=seconds,
-        begins_at=_local(now if hours.open_at(endless, now) else hours.next_change(endless, now)),
+        begins_at=_local(
+            now if sending_window.open_at(endless, now) else sending_window.next_change(endless, now)
+        ),
         finishes_at=_local(done),
         warnings=[*_late(done, deadlines), *_obstacles(rate)] if load.segments_left else [],
     )
@@ -267,7 +270,7 @@ def rates(connection: Connection) -> dict[str, Rate]:
 
 
 def _deadlines(connection: Connection, campaign: Record) -> Deadlines:
-    window = hours.Window.of(
+    window = sending_window.Window.of(
         campaign.window_start, campaign.window_end, campaign.day_starts, campaign.day_ends
     )
     query = select(directives.c.report_deadline).where(directives.c.id == campaign.directive_id)

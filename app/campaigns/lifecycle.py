@@ -8,15 +8,16 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from app import audit, clock
+from app import audit
 from app.auth.behind import behind
 from app.campaigns import approval, audiences, records
 from app.campaigns.audiences import Audience
 from app.campaigns.drafts import DayHours, Draft, pin
 from app.campaigns.records import Record
-from app.errors import Conflict, Invalid, VersionChanged
+from app.core import clock
+from app.core.errors import Conflict, Invalid, VersionChanged
+from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.models import batches, campaigns, directives, run_batches, runs
-from app.states import BatchState, CampaignState, RunState, move_campaign
 
 
 def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:

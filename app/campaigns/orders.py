@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app import areas, clock
-from app.areas import Basis
 from app.campaigns import approval, audiences, queries, records
 from app.campaigns.records import Record
-from app.errors import Conflict
+from app.core import areas, clock
+from app.core.areas import Basis
+from app.core.errors import Conflict
 from app.models import directives
 from carriers import text as sms
 

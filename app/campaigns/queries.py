@@ -9,14 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select
 
-from app import audit, clock, erasure, seal
+from app import audit, erasure, seal
 from app.auth.owned import own_campaigns
 from app.campaigns import audiences, records
 from app.campaigns.audiences import Audience
 from app.campaigns.records import Record
-from app.errors import no_such
+from app.core import clock
+from app.core.errors import no_such
+from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.models import approvals, batches, campaigns, run_batches, runs, tallies
-from app.states import CampaignState, DeliveryState, NotSent, RunState
 from carriers import text as sms
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header, Query, Response
 
-from app import ids
 from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.auth import owned
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
@@ -21,11 +20,12 @@ from app.campaigns.schemas import (
     RunBody,
     WordingBody,
 )
-from app.errors import Invalid, VersionWanted
+from app.core import ids
+from app.core.errors import Invalid, VersionWanted
+from app.core.ids import Number
+from app.core.states import CampaignState
 from app.http.acts import Acts
 from app.http.versions import versions_of
-from app.ids import Number
-from app.states import CampaignState
 
 router = Routes(prefix="/v1", tags=["campaigns"], route_class=Acts)
 IfMatch = Annotated[

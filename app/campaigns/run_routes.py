@@ -9,7 +9,6 @@ from fastapi import Depends, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
-from app import clock
 from app.api import Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.auth import owned
 from app.campaigns import lifecycle, queries
@@ -17,10 +16,11 @@ from app.campaigns import runs as stage
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.orders import Order, as_text, order
 from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
+from app.core import clock
+from app.core.ids import Number
+from app.core.states import RunState
 from app.http.acts import Acts
 from app.http.versions import run_version
-from app.ids import Number
-from app.states import RunState
 
 router = Routes(prefix="/v1/runs", tags=["runs"], route_class=Acts)
 

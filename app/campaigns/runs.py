@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app import audit, clock, erasure
+from app import audit, erasure
 from app.campaigns import approval, audiences, forecast, lifecycle, records
 from app.campaigns.records import Record
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.core.states import NotSent, RunState, move_run
 from app.db import Database, shared_ms
-from app.errors import Conflict, Invalid
 from app.ledger.contract import SLOWEST
-from app.states import NotSent, RunState, move_run
 
 PRIORITIES = range(-100, 101)
 FASTEST = 100_000  # SMS parts a second

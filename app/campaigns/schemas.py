@@ -7,12 +7,12 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from app import digests
-from app.areas import Basis
 from app.campaigns.audiences import Audience, checked
 from app.campaigns.directives import Letter
 from app.campaigns.drafts import Draft, Form
-from app.ids import Number
+from app.core import hashing
+from app.core.areas import Basis
+from app.core.ids import Number
 
 # No control characters: these lines stand in logs, reports and the audit.
 Line = Annotated[
@@ -119,7 +119,7 @@ class ApprovalBody(Body):
     """`digest`, as the campaign shows it, approves exactly what was read; `reason`: why also at night."""
 
     digest: str = Field(
-        pattern=digests.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
+        pattern=hashing.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
     )
     reason: Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None = Field(
         None, description="needed where the sending hours reach into the night", examples=[None]

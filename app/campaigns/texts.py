@@ -10,7 +10,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from app.errors import NotFound, SetupError
+from app.core.errors import NotFound, SetupError
 from carriers.text import nfc
 
 PURPOSES = ("tuyen_truyen", "canh_bao_khan")

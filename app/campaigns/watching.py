@@ -10,9 +10,9 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, or_, select
 
 from app.campaigns import queries
+from app.core.states import CampaignState, RunState
 from app.http.events import Picture
 from app.models import campaigns, runs
-from app.states import CampaignState, RunState
 
 _TAG = 16
 _OVER = (RunState.FINISHED, RunState.CANCELLED)

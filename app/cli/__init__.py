@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app import interpreter
 from app.cli.lazy import Commands
-from app.clock import Unreal
-from app.errors import AppError
+from app.core import gc_tuning
+from app.core.clock import Unreal
+from app.core.errors import AppError
 
 app = typer.Typer(cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -36,12 +36,12 @@ def loa(
 def main() -> None:
     """Run a command; an error is one sentence on stderr and exit status 1."""
     os.umask(0o077)  # what is written holds numbers: other accounts of the host have no business with it
-    interpreter.load()
+    gc_tuning.load()
     try:
         app()
     except AppError as error:
+        from app.core.masking import escaped
         from app.logs import mask_text  # a command that goes well does not wait for it
-        from app.masking import escaped
 
         lines = mask_text(error.said_here).split("\n")
         typer.echo("\n".join(map(escaped, [f"loa: {lines[0]}", *lines[1:]])), err=True)

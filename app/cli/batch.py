@@ -10,7 +10,6 @@ import typer
 from pydantic_core import to_json
 
 from app.batches import queries
-from app.batches.carriers import check_own
 from app.batches.export import bad_lines_csv
 from app.batches.importer import import_batch, register
 from app.batches.job import Counts
@@ -19,8 +18,9 @@ from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.files import as_file, bar
 from app.cli.talk import Json, listing, whoami, whole
-from app.errors import Invalid
-from app.states import BatchState
+from app.core.errors import Invalid
+from app.core.known_carriers import check_own
+from app.core.states import BatchState
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from app.areas import Basis
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.audiences import checked
 from app.campaigns.drafts import DayHours, Draft, Form
@@ -14,6 +13,7 @@ from app.cli.common import open_db
 from app.cli.person import decider
 from app.cli.remote import asked
 from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
+from app.core.areas import Basis
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, make_url
 
-from app import config, schema
+from app import schema
 from app.auth.vault import signing_keys
-from app.config import Settings
+from app.core import config
+from app.core.config import Settings
+from app.core.errors import Invalid, NotFound
 from app.db import Database
-from app.errors import Invalid, NotFound
 from app.heads import keep
 from app.ledger.choose import ledger_for
 

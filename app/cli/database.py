@@ -8,17 +8,18 @@ from typing import Annotated
 import typer
 from sqlalchemy import make_url
 
-from app import audit, config, heads
+from app import audit, heads
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import whoami
-from app.config import Settings, normal_url
+from app.core import config
+from app.core.config import Settings, normal_url
+from app.core.errors import Invalid
+from app.core.setting_values import database_url, ledger_name
 from app.db import Database
 from app.dispatch import homes
 from app.dispatch import restored as dispatch
-from app.errors import Invalid
 from app.ledger.backup import back_up
 from app.ledger.transfer import copy_ledger
-from app.values import database_url, ledger_name
 
 app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
 

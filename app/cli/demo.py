@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from app import interpreter
+from app.core import gc_tuning
 from app.demo.play import Options, play
 from app.demo.show import Board
 
@@ -43,7 +43,7 @@ def demo(
     Nothing leaves this machine. On SQLite in the folder, or on the empty PostgreSQL database that
     LOA_DATABASE_URL names. Exit status 1 when any figure differs or any number was sent twice.
     """
-    interpreter.settle()
+    gc_tuning.settle()
     with _terminable():
         found = play(Options(subscribers, folder, seed, keep, carriers.value), Board())
     if as_json:

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from app import clock
 from app.campaigns import directives
 from app.cli.common import open_db
 from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
+from app.core import clock
+from app.core.errors import Invalid
 from app.deadline.status import status as status_of
-from app.errors import Invalid
 from app.notices import outbox
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")

@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from app.batches.carriers import check_own
 from app.batches.reader import open_rows
 from app.cli.common import open_db
 from app.cli.person import decider
 from app.cli.talk import After, Json, listing, say
+from app.core.errors import Forbidden
+from app.core.known_carriers import check_own
 from app.db import Database
-from app.errors import Forbidden
 from app.privacy import do_not_send
 from app.privacy.do_not_send import MOST, Changed, Refused
 from app.tables.rows import BadLine

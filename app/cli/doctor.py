@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app import config
 from app.cli.talk import Json
+from app.core import config
 from app.probe.doctor import examine
 
 

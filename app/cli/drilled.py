@@ -7,8 +7,8 @@ import sys
 import typer
 
 from app.cli.serve import MAINS, run
+from app.core.errors import AppError
 from app.drill.fuse import Armed
-from app.errors import AppError
 from app.logs import mask_text
 
 

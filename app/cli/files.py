@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.upload import File
 
 Show = Callable[[str, int], None]

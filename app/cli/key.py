@@ -9,14 +9,15 @@ from typing import Annotated
 
 import typer
 
-from app import auth, clock
+from app import auth
 from app.access import acts
 from app.access.acts import NewKey
 from app.auth.roles import Role
-from app.batches.carriers import check_own
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
-from app.errors import Invalid
+from app.core import clock
+from app.core.errors import Invalid
+from app.core.known_carriers import check_own
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, kept as hashes.")
 

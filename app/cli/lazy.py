@@ -10,7 +10,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from app.errors import SetupError
+from app.core.errors import SetupError
 
 # Where each command is: one that is a function of a module, or a module that is a noun with verbs. Beside it
 # what `loa --help` says of it, so that nothing is imported for that; a test compares it with its own words.

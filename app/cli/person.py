@@ -8,7 +8,7 @@ from app.auth import people
 from app.auth.caller import Caller
 from app.auth.roles import Role, may
 from app.cli.talk import account, is_mapped, whoami
-from app.errors import Forbidden
+from app.core.errors import Forbidden
 
 
 def decider(connection: Connection, operation: str) -> Caller:

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection, select
 
-from app import clock
 from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import After, Json, Number, instant, say, whoami, whole
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Invalid, no_such
 from app.db import Database
-from app.errors import Invalid, no_such
 from app.models import campaigns, runs
 from app.reports import counted, frozen, rebuild, stated_report
 from app.reports import doubts as doubting

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from app import clock
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import Json, listing, say, whoami, whole
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
 from app.privacy import certificates, due
 from app.privacy.eraser import Eraser
 from app.privacy.subjects import Subject, Terms

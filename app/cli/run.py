@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from app import clock
 from app.campaigns import orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
 from app.cli.common import open_db
 from app.cli.remote import asked
 from app.cli.talk import Json, Number, instant, listing, say, whoami
-from app.errors import Invalid
+from app.core import clock
+from app.core.errors import Invalid
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
 

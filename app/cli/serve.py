@@ -14,16 +14,17 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import audit, config, heads, interpreter, lines, logs, schema, webhooks
+from app import audit, heads, lines, logs, schema, webhooks
 from app.auth.vault import signing_keys
 from app.cli.common import adopt
-from app.config import Settings
+from app.core import config, gc_tuning
+from app.core.config import Settings
+from app.core.errors import Invalid, SetupError
+from app.core.nearest_name import meant
 from app.db import Database, connect_patiently
-from app.errors import Invalid, SetupError
 from app.faults import Faults, Supervisor
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
-from app.nearest import meant
 from app.receipts.inbox import Inbox
 from app.worker import Worker
 from app.worker import faults as worker_faults
@@ -101,7 +102,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     """Run one of them with the settings and the database that they name, until it is told to stop."""
     settings = _settings()
     logs.configure(settings)
-    interpreter.raise_descriptors()
+    gc_tuning.raise_descriptors()
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
     said = partial(heads.say, settings.audit_heads, of=settings.ledger_name)
@@ -162,7 +163,7 @@ async def _api(settings: Settings, db: Database) -> None:
     metrics = Metrics(db)
     inbox = _inbox(settings, db, metrics)
     server = web.server(settings, db, metrics, inbox)
-    interpreter.settle()
+    gc_tuning.settle()
     resuming = web.resume(settings, db)
     serving = asyncio.create_task(server.serve([door]))
     stopping = asyncio.Event()
@@ -193,7 +194,7 @@ async def _lanes(settings: Settings, db: Database, only: str | None) -> None:
                 "give each worker of a host a metrics_port of its own, or 0."
             ) from None
     _on_signals(sender.stop)
-    interpreter.settle()
+    gc_tuning.settle()
     log.info("worker started", links=sorted(settings.links), pid=os.getpid())
     await sender.run()
     log.info("worker stopped")
@@ -208,7 +209,7 @@ async def _all(settings: Settings, db: Database) -> None:
     metrics = Metrics(db)
     sender = _worker(settings, db, metrics)
     server = web.server(settings, db, metrics, sender.inbox)
-    interpreter.settle()
+    gc_tuning.settle()
     resuming = web.resume(settings, db)
     sending = asyncio.create_task(sender.run())
     serving = asyncio.create_task(server.serve([door]))

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, say, whoami
+from app.core.errors import Invalid
 from app.db import Database
-from app.errors import Invalid
 from app.reports import stated
 from app.reports.intake import files, stating, views
 from app.reports.intake.claims import Claim

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app import ids
 from app.auth.caller import at_keyboard
-from app.errors import Invalid
-from app.masking import escaped
+from app.core import ids
+from app.core.errors import Invalid
+from app.core.masking import escaped
 
 
 def whole(said: str | int) -> int:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Row
 
-from app import clock, ids
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import Json, Number, listing, whoami
+from app.core import clock, ids
+from app.core.errors import Invalid
+from app.core.phone import mask
 from app.dispatch import unknown
-from app.errors import Invalid
-from app.phone import mask
 
 app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
 

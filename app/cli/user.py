@@ -13,10 +13,10 @@ from app.access.acts import NewPerson
 from app.auth import people
 from app.auth.roles import Role
 from app.auth.vault import NO_KEY, vault_of
-from app.batches.carriers import check_own
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
-from app.errors import Invalid
+from app.core.errors import Invalid
+from app.core.known_carriers import check_own
 
 app = typer.Typer(no_args_is_help=True, help="People who sign in with a password and a second factor.")
 

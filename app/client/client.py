@@ -18,8 +18,8 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from app.batches.queries import Batch
 from app.campaigns.queries import Campaign, Dossier, Run
 from app.campaigns.runs import Verb
-from app.errors import AppError
-from app.states import BatchState
+from app.core.errors import AppError
+from app.core.states import BatchState
 
 T = TypeVar("T")
 

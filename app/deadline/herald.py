@@ -8,12 +8,12 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 
-from app import clock
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Away
 from app.db import Database
 from app.deadline import reminders
 from app.deadline.risk import at_risk
-from app.errors import Away
 from app.notices import events, outbox
 from app.notices.sender import Sender
 

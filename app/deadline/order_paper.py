@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app import clock
-from app.areas import Basis
 from app.campaigns.orders import BASES, Order, OrderedText, moment
+from app.core import clock
+from app.core.areas import Basis
 from app.reports import labels
 from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, letter
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads

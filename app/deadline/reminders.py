@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, select
 
-from app import clock
 from app.campaigns import directives
 from app.campaigns.directives import Directive
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
 from app.deadline.status import Missing, countdown, status
 from app.models import directives as table
 from app.notices.outbox import Channel, Notice

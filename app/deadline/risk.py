@@ -7,13 +7,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app import clock
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.states import RunState
 from app.deadline.status import RunStanding, status
 from app.models import campaigns, directives, runs
 from app.notices.events import AT_RISK, Event, notices
 from app.notices.outbox import Notice
-from app.states import RunState
 
 _UNDER_WAY = (RunState.RUNNING.value, RunState.PAUSED.value)
 

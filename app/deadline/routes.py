@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Response
 
-from app import clock
 from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.auth import owned
 from app.campaigns import queries
 from app.campaigns.orders import order
+from app.core import clock
 from app.deadline import order_paper
 from app.deadline.status import Status, status
 from app.http.acts import Acts

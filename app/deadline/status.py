@@ -9,15 +9,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app import clock
 from app.campaigns import directives, forecast
 from app.campaigns.directives import Directive
+from app.core import clock
+from app.core.states import RunState
 from app.models import audiences, campaigns, runs
 from app.reports import addressees, stated
 from app.reports.addressees import Addressee, AddresseeKind, ChannelTotal, Standing, is_late
 from app.reports.counted import counted
 from app.reports.stated import Kind, Statement
-from app.states import RunState
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from pydantic import SecretStr
 
-from app.config import LinkSettings
+from app.core.config import LinkSettings
 
 ANYTHING = "loa-demo"  # the simulators let anybody in
 # What lets a message centre end by itself, should the demo be killed without a word.

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from app.core.errors import SetupError
 from app.demo.cast import Role
-from app.errors import SetupError
 
 _PATIENCE_S = 30.0
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.errors import SetupError
+from app.core.errors import SetupError
 
 MARKER = "made-by-loa-demo.txt"
 _WORDS = "Everything in this folder was made by `loa demo`; the next demo here deletes it.\n"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app import clock
 from app.campaigns.queries import Run
+from app.core import clock
 from app.db import Database
 from app.demo.sending import count
 from app.ledger.choose import ledger_for

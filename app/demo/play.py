@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app import clock, logs
+from app import logs
 from app.batches.job import Counts
 from app.campaigns import queries
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
-from app.config import LinkSettings, Settings
+from app.core import clock
+from app.core.config import LinkSettings, Settings
 from app.db import Database
 from app.demo import cast, http_cast
 from app.demo.cast import Role

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from app.config import Settings, WebhookSettings
+from app.core.config import Settings, WebhookSettings
+from app.core.errors import SetupError
 from app.db import Database
 from app.demo.cast import Receipts, Role
-from app.errors import SetupError
 from app.ledger.contract import Ledger
 from app.main import create_app
 from app.receipts.files.importer import import_file

@@ -9,17 +9,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from app import clock
 from app.campaigns import queries
 from app.campaigns.queries import Run
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import SetupError
+from app.core.states import RunState
 from app.db import Database
 from app.demo.reception import Reception
 from app.demo.show import Update
-from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
-from app.states import RunState
 from app.worker import Worker
 
 _LOOK_S = 1.0

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Column
 
-from app import clock
+from app.core import clock
 
 _EVERY_S = 2.0
 

@@ -13,17 +13,18 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import Connection, inspect, select
 
-from app import clock, schema
+from app import schema
 from app.auth import Caller
 from app.batches.importer import Progress, import_batch, register
 from app.batches.job import Counts
 from app.campaigns import approval, directives, lifecycle
 from app.campaigns.directives import Letter
 from app.campaigns.drafts import DayHours, Draft
-from app.config import LinkSettings, Settings
+from app.core import clock
+from app.core.config import LinkSettings, Settings
+from app.core.errors import SetupError
 from app.db import Database, connect_patiently
 from app.dispatch import lanes
-from app.errors import SetupError
 from app.models import metadata
 from app.tables.upload import File
 from app.worker import build, facts

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.core.errors import Away
+from app.core.states import LaneState
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim, running
-from app.errors import Away
 from app.faults import Aside, Faults, outcome
 from app.ledger.contract import Lane, Lease, Ledger
 from app.metrics import Metrics
-from app.states import LaneState
 
 _LONGEST_REST_S = 60.0  # once the cause is gone, a run that is due waits no longer
 

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app import clock
+from app.core import clock
+from app.core.phone import mask
+from app.core.states import DeliveryState
 from app.models import deliveries
-from app.phone import mask
-from app.states import DeliveryState
 
 # A state that few have is looked for in so many lines at once: the answer is quick in a batch of any size.
 STRETCH = 50_000

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app import clock
+from app.core import clock
 from app.dispatch.sendable import Script
 from app.ledger.contract import Item, Lease, Outcome
 from carriers.contract import Permit

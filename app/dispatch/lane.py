@@ -17,17 +17,18 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from app import clock, faults
+from app import faults
+from app.core import clock
+from app.core.errors import Away
+from app.core.sending_window import open_at
+from app.core.states import LaneState
 from app.dispatch import lanes
 from app.dispatch.claims import Claims, Desk
 from app.dispatch.in_hand import Chunk, Flight, segments_of
 from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.pace import Pace, Slot, pause_s
 from app.dispatch.sendable import Work, message, still_going
-from app.errors import Away
-from app.hours import open_at
 from app.ledger.contract import Intention, Item, Lane, Outcome
-from app.states import LaneState
 from carriers.causes import cause_of
 from carriers.contract import (
     NOT_SENT,

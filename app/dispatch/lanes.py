@@ -8,14 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import Conflict, no_such
+from app.core.states import LaneState
 from app.db import shared_ms
 from app.engines import insert_new
-from app.errors import Conflict, no_such
 from app.ledger.contract import Lane
 from app.models import lanes, link_health
 from app.models.dispatch import LINK_GONE_AFTER_MS
-from app.states import LaneState
 from carriers.contract import Halted, ReceiptLevel
 
 RESTORED = Halted(

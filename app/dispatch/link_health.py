@@ -9,7 +9,8 @@ from typing import cast
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import clock, links
+from app import links
+from app.core import clock
 from app.db import Database, shared_ms
 from app.dispatch import lanes
 from app.links import LinkFacts, facts

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from app import clock
+from app.core import clock
 from app.ledger.contract import SLOWEST, Item
 from carriers.contract import Deferred
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app import seal
+from app.core.errors import Away
 from app.db import Database
 from app.dispatch import runs, sendable
-from app.errors import Away
 from app.faults import Aside
 from app.ledger.contract import Ledger
 

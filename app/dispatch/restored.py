@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app import audit, clock, seal
+from app import audit, seal
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch import homes, lanes
 from app.dispatch.runs import fan_out, next_due
-from app.errors import Conflict
 from app.ledger.contract import Ledger
 from app.models import lanes as links
 from app.models import runs
-from app.states import RunState
 
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # each a thousand deliveries: webhooks may be taken meanwhile

@@ -10,13 +10,14 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from app import clock, links
+from app import links
 from app.api import Books, Db, Id, Limit, Routes, Who
+from app.core import clock
+from app.core.errors import Invalid
+from app.core.ids import Number, Position
+from app.core.phone import mask
 from app.dispatch import lanes, unknown
-from app.errors import Invalid
 from app.http.acts import Acts, in_slices
-from app.ids import Number, Position
-from app.phone import mask
 
 router = Routes(tags=["dispatch"], route_class=Acts)
 

@@ -24,9 +24,9 @@ from sqlalchemy import (
 )
 
 from app import seal
+from app.core.states import DeliveryState, NotSent, RunState, move_run
 from app.ledger.contract import ChunkState, Ledger
 from app.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
-from app.states import DeliveryState, NotSent, RunState, move_run
 from carriers.text import segments
 
 

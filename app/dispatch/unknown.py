@@ -10,13 +10,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_, update
 
-from app import audit, clock, erasure
+from app import audit, erasure
+from app.core import clock
+from app.core.errors import AppError, Conflict, Invalid, no_such
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch.runs import move
-from app.errors import AppError, Conflict, Invalid, no_such
 from app.ledger.contract import Key, Ledger
 from app.models import runs, unknowns
-from app.states import RunState
 
 SLICE = 300  # deliveries decided on in one transaction
 _REST = 2.0  # so many times as long as a slice took, others have the writer to themselves

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from app.phone import mask
-from app.states import DeliveryState
+from app.core.phone import mask
+from app.core.states import DeliveryState
 
 _TAKEN = frozenset(
     {

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from app import clock
+from app.core import clock
+from app.core.errors import SetupError
 from app.drill.crew import PATIENCE_S, Stuck
-from app.errors import SetupError
 
 CLIENTS = 50
 _PAUSE_S = 0.1

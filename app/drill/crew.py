@@ -13,10 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app import clock
+from app.core import clock
+from app.core.errors import SetupError
 from app.drill.cluster import free_port
 from app.drill.fuse import FUSE, Charge
-from app.errors import SetupError
 
 PATIENCE_S = 90.0
 _LOOK_S = 0.005

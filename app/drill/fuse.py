@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.drill.points import name_of
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from app import clock
+from app.core import clock
 from app.drill.client import Client
 from app.drill.cluster import Cluster
 from app.drill.crew import PATIENCE_S, Crew, Stuck

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from app import clock
+from app.core import clock
 from app.drill.crew import Hand, Stuck, comes, until
 from app.drill.fuse import Charge
 from app.drill.ground import CARRIER, LEASE_S, SUB_BATCH, Ground, Outcome

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-from app import clock
+from app.core import clock
 from app.drill.ground import RESPONSE_TIMEOUT_S, SUB_BATCH, Ground, Outcome
 from app.drill.plan import Event, Fault
 

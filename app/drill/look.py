@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, func, select, text, union_all
 from sqlalchemy.exc import DBAPIError
 
+from app.core.states import DeliveryState, RunState
 from app.ledger.contract import ChunkState, Turn
 from app.models import chunks, deliveries, directives, quarantine, receipts, run_batches, runs, tallies, turns
-from app.states import DeliveryState, RunState
 
 _MANY = 10_000
 _SEGMENTS = 1000

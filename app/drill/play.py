@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState
 from app.drill import kills, links, stores
 from app.drill.client import CLIENTS
 from app.drill.crew import Stuck
@@ -18,7 +19,6 @@ from app.drill.ground import CARRIER, Act, Ground, Outcome
 from app.drill.plan import Event, Fault, Order, Plan, make_plan
 from app.drill.stage import centre, engine, stage
 from app.drill.verdict import Done, Drilled, conclude, misnamed
-from app.states import DeliveryState
 
 FIRST = 84_960_000_000
 _PATIENCE_S = 120.0

@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.drill.crew import Crew, Stuck, comes
 from app.drill.ground import CARRIER, Ground

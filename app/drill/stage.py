@@ -13,7 +13,8 @@ from sqlalchemy import inspect
 from app import schema
 from app.access.acts import NewKey, add_key
 from app.auth.caller import at_keyboard
-from app.config import normal_url
+from app.core.config import normal_url
+from app.core.errors import SetupError
 from app.db import Database, connect_patiently
 from app.drill.client import CLIENTS, Client
 from app.drill.cluster import Cluster, own_cluster
@@ -21,7 +22,6 @@ from app.drill.crew import Crew
 from app.drill.ground import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
 from app.drill.look import Look
 from app.drill.plan import Engine
-from app.errors import SetupError
 from carriers.simulators.smsc import Manners, Smsc
 
 _CHUNK = 500

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app import clock
+from app.core import clock
 from app.drill.cluster import Cluster
 from app.drill.crew import comes
 from app.drill.fuse import Charge
@@ -125,4 +125,4 @@ async def jump(ground: Ground, event: Event) -> Outcome:
         ground.crew.sender.lay(Charge(skew_s=skew_s))
         await asyncio.sleep(event.seconds)
     ground.crew.sender.clear()
-    return Outcome(await ground.recovered(clock.monotonic()), words="app/clock set off by an hour")
+    return Outcome(await ground.recovered(clock.monotonic()), words="app/core/clock set off by an hour")

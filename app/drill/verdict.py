@@ -6,13 +6,13 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from app.core.states import DeliveryState
 from app.db import Database
 from app.drill.book import Book, Excuses, Finding, Kept, compare
 from app.drill.ground import Ground, Outcome
 from app.drill.plan import Event, Fault
 from app.ledger.choose import ledger_for
 from app.reports.verify import examine
-from app.states import DeliveryState
 
 
 @dataclass(frozen=True, slots=True)

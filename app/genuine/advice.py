@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from app.core.phone import Sentence
 from app.genuine.compare import Verdict
-from app.phone import Sentence
 
 LONGEST = 2000  # characters that may be pasted
 

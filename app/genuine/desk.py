@@ -10,13 +10,13 @@ from datetime import date
 
 from sqlalchemy import Connection, Subquery, and_, case, exists, func, or_, select
 
-from app import clock
+from app.core import clock
+from app.core.states import SENT, NotSent, RunState
 from app.db import Database
 from app.genuine.compare import Finding, Known, Texts, Use, in_order
 from app.genuine.words import words
 from app.http.buckets import Buckets, TooOften, subscriber
 from app.models import audiences, campaigns, chunks, runs, tallies
-from app.states import SENT, NotSent, RunState
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"

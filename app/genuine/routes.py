@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api import Routes
-from app.errors import Invalid, TooLarge
+from app.core.errors import Invalid, TooLarge
 from app.genuine.advice import ADVICE, LONGEST
 from app.genuine.compare import Finding, Part, Use, Verdict
 from app.genuine.desk import Desk

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
-from app import clock
+from app.core import clock
+from app.core.errors import AppError
 from app.db import one_at_a_time
-from app.errors import AppError
 from app.models import answers
 
 _UNSTORED = 0  # instead of a status: the body is a sentence on what was made, and the answer is kept nowhere

@@ -7,8 +7,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
-from app import clock
-from app.errors import AppError
+from app.core import clock
+from app.core.errors import AppError
 
 _CALLERS = 10_000  # who has not asked for longest is forgotten first: that share is whole again anyway
 RETRY = "Retry-After"

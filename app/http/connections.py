@@ -19,7 +19,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from app import clock
+from app.core import clock
 from app.http import browsers
 from app.http.uploads import LIMIT
 

@@ -14,9 +14,9 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app import clock
+from app.core import clock
+from app.core.errors import AppError, Away
 from app.db import Database
-from app.errors import AppError, Away
 from app.gate import still_admitted
 
 MEDIA_TYPE = "text/event-stream"

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import AppError
+from app.core.errors import AppError
 from app.http.rates import Refuse
 
 # Whoever can ask this way is on the machine itself: its checks of health, its proxy.

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import AppError
+from app.core.errors import AppError
 from app.http.buckets import RETRY, Buckets, TooOften, subscriber
 
 # What has a limit of its own, and what costs nothing.

@@ -11,8 +11,8 @@ from tempfile import TemporaryFile
 
 import structlog
 
-from app.config import Settings
-from app.errors import AppError, Invalid
+from app.core.config import Settings
+from app.core.errors import AppError, Invalid
 
 _CLEAN, _FOUND = 0, 1  # as clamscan and clamdscan have it, and whatever wraps another scanner
 _SAID = 300  # characters of its output that are logged

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import DBAPIError
 
+from app.core.errors import Away
 from app.db import Database
-from app.errors import Away
 from app.inbound.keeping import Came, keep
 from app.ledger.contract import Lane, Ledger
 from app.metrics import Metrics

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from app import clock
+from app.core import clock
+from app.core.phone import mask
 from app.logs import masked
 from app.models import inbound_messages, lanes
-from app.phone import mask
 
 _M = inbound_messages.c
 

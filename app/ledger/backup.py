@@ -7,9 +7,9 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from app import clock
+from app.core import clock
+from app.core.errors import SetupError
 from app.db import translated
-from app.errors import SetupError
 
 _MARK = "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)"
 

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Table, select
 
-from app.errors import Away
+from app.core.errors import Away
+from app.core.states import DeliveryState
 from app.ledger.arrays import array, shape, spread
 from app.ledger.contract import Lane, Lease, Slice
 from app.ledger.erasing import Erasing
@@ -33,7 +34,6 @@ from app.ledger.store import (
 )
 from app.ledger.tallies import Tallies, folds
 from app.models import deliveries, receipts, run_batches, submissions, tallies
-from app.states import DeliveryState
 
 # Whoever waits for a lock on a whole table keeps all others waiting behind it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"

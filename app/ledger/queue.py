@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
 
 from app import seal
+from app.core.states import DeliveryState, NotSent
 from app.ledger.contract import ChunkState, Closed, Doubted, Item, Lane, Lease, Slice
 from app.ledger.store import Claim, OpenChunk, Store
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import Lost, enlist
 from app.models import chunks, deliveries, do_not_send, lanes, runs
-from app.states import DeliveryState, NotSent
 from carriers.contract import Reason
 
 _DELIVERIES = """

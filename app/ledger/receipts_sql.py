@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from app.clock import DAY_MS
+from app.core.clock import DAY_MS
 from app.ledger.arrays import Row, shape, spread
 from app.ledger.contract import ResultKind
 from app.ledger.said import EARLY_MS, VALIDITY_MS

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, LaneState
 from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind, Turn
 from app.ledger.receiving import Receiving
 from app.ledger.store import SUBMISSION, TALLY, Company, Grip, Recorded, Row
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import Decisions, Lost, Mark, enlist, own_unknown, strike, take_down
 from app.models import deliveries, lanes, submissions, tallies
-from app.states import DeliveryState, LaneState
 from carriers.contract import (
     Accepted,
     Deferred,

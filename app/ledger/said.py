@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
 from app.ledger.contract import Arrival
 
 # So far may a carrier's clock be from ours, and so long may a message's row come after its receipt.

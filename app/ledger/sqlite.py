@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, and_, select
 
-from app import clock
+from app.core import clock
+from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.ledger.contract import Lane, Lease, ResultKind
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
@@ -30,7 +31,6 @@ from app.ledger.store import (
 )
 from app.ledger.tallies import Tallies, folds
 from app.models import campaigns, homes, lanes, runs, submissions, tallies
-from app.states import CampaignState, DeliveryState, LaneState, RunState
 
 _TAKE = """
     UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, lane_id = coalesce(?, lane_id),

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
+from app.core.states import DeliveryState, NotSent
 from app.ledger.contract import Count
 from app.ledger.store import TALLY, Row, Store
 from app.models import tallies
-from app.states import DeliveryState, NotSent
 
 
 class Changes:

@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 
 from app import schema
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.ledger.postgresql import PostgresqlLedger
 from app.models import campaigns, deliveries, metadata, tallies
 

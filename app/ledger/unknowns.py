@@ -19,11 +19,11 @@ from sqlalchemy import (
     update,
 )
 
+from app.core.states import DeliveryState, NotSent, RunState
 from app.ledger.contract import ChunkState, Key, Lease, Turn
 from app.ledger.store import Row, Store
 from app.ledger.tallies import Changes
 from app.models import chunks, deliveries, lanes, quarantine, runs, turns, unknowns
-from app.states import DeliveryState, NotSent, RunState
 from carriers.contract import Reason
 
 _COLUMNS = (

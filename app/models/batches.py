@@ -48,7 +48,7 @@ bad_lines = Table(
     metadata,
     Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
     Column("line", Integer, primary_key=True, autoincrement=False),
-    Column("reason", String(40), nullable=False),  # a key of app/phone.py REASONS or app/batches
+    Column("reason", String(40), nullable=False),  # a key of app/core/phone.py REASONS or app/batches
     Column("value", String(80), nullable=False),  # what stood there, masked
     sqlite_with_rowid=False,
 )

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
-from app import clock
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.states import LaneState, RunState
 from app.models import audit, campaigns, frozen_reports, lanes, runs
 from app.notices.outbox import Channel, Notice
-from app.states import LaneState, RunState
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
 HALTED, FROZEN, AT_RISK, HEAD = "lane.halted", "report.frozen", "deadline.at_risk", "audit.head"

@@ -9,8 +9,8 @@ from email.errors import HeaderParseError
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from app import clock
-from app.config import MailSettings
+from app.core import clock
+from app.core.config import MailSettings
 from app.logs import mask_text
 from app.notices.outbox import Later, Never, Notice, Outcome, Sent
 from carriers.causes import cause_of

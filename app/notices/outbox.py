@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import no_such
 from app.engines import insert_new
-from app.errors import no_such
 from app.models import notices
 
 # Pauses after each failure, in seconds: about four days in all, then a person must look.

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app import clock
-from app.config import EndpointSettings
+from app.core import clock
+from app.core.config import EndpointSettings
 from app.notices.addresses import Refused, resolve
 from app.notices.outbox import Later, Never, Notice, Outcome, Sent
 from carriers.causes import cause_of

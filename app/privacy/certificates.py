@@ -12,9 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import Conflict, no_such
 from app.db import one_at_a_time
-from app.errors import Conflict, no_such
 from app.ledger.contract import Ledger
 from app.models import erasures, kept_reports, runs
 from app.privacy import rules

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, exists, func, select
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import BatchState, RunState
 from app.models import (
     audiences,
     audit,
@@ -25,7 +26,6 @@ from app.models import (
 )
 from app.privacy import records, rules
 from app.privacy.subjects import Kind, Subject, Terms, erased
-from app.states import BatchState, RunState
 from app.tables.owner import is_free
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)

@@ -10,10 +10,11 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import structlog
 from sqlalchemy import Connection, Row, Table, delete, exists, select, update
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.errors import Away
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Away
 from app.ledger.contract import Ledger
 from app.models import (
     bad_lines,
@@ -33,7 +34,6 @@ from app.privacy.due import due
 from app.privacy.subjects import Kind, Terms
 from app.reports import carrier_report, kept
 from app.reports.figures import Unbalanced
-from app.states import BatchState
 from app.tables.owner import new_owner
 
 log = structlog.get_logger(__name__)

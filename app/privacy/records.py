@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Row, cast, delete, func, select, text, update
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
 from app.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
 from app.privacy import rules
 from app.privacy.subjects import Kind, Subject, erased

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from app.core.errors import AppError
 from app.db import Database
-from app.errors import AppError
 from app.ledger.contract import Ledger
 from app.privacy.eraser import Eraser
 from app.privacy.subjects import Terms

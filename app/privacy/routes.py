@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.auth import Caller
-from app.batches.carriers import check_carrier
-from app.errors import Forbidden, Invalid
+from app.core.errors import Forbidden, Invalid
+from app.core.known_carriers import check_carrier
 from app.privacy import certificates, do_not_send
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, Entry

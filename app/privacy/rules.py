@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from app.phone import Sentence
+from app.core.phone import Sentence
 
 FROZEN = Sentence("{days} days after report {report} was frozen", "{days} ngày sau khi chốt báo cáo {report}")
 DEADLINE = Sentence(

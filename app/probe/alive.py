@@ -6,8 +6,8 @@ import ssl
 import sys
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 
-from app import config
-from app.config import Settings
+from app.core import config
+from app.core.config import Settings
 
 _PATIENCE_S = 4
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from cryptography import x509
 
-from app import clock
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
 from app.lines import server_tls
 
 _ENDS_SOON = timedelta(days=30)

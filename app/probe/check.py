@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from app.config import LinkSettings
-from app.errors import SetupError
+from app.core.config import LinkSettings
+from app.core.errors import SetupError
 from app.probe.links import came_up, opened
 from app.worker import build
 from carriers.contract import Carrier, Checked, Finding

@@ -13,14 +13,16 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, clock, lines, links, schema, seal, sources, webhooks, worker
+from app import audit, lines, links, schema, seal, webhooks, worker
 from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
-from app.config import LinkSettings, Settings
+from app.core import clock, setting_sources
+from app.core.config import LinkSettings, Settings
+from app.core.errors import AppError
+from app.core.states import LaneState, RunState
 from app.db import Database
 from app.dispatch import homes
 from app.dispatch.lanes import RESTORED, all_lanes
-from app.errors import AppError
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Ledger
 from app.models import audit as acts
@@ -28,7 +30,6 @@ from app.models import lanes, quarantine, runs, unknowns
 from app.probe import certificate
 from app.probe.check import check
 from app.sqlite_file import damaged, faults
-from app.states import LaneState, RunState
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
@@ -339,7 +340,7 @@ def _stopped(connection: Connection) -> Iterator[str]:
 
 async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
     """Everything, and these links over the network: nothing is sent."""
-    found = [*settings_file(Path(sources.file())), *wiring(settings), *connections(settings)]
+    found = [*settings_file(Path(setting_sources.file())), *wiring(settings), *connections(settings)]
     found += optional(settings)
     found += [*disk(settings), *ledger(settings)]
     looked = await check(links)

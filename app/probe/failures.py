@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 
 from app import audit
-from app.config import LinkSettings
+from app.core.config import LinkSettings
+from app.core.errors import Invalid
 from app.dispatch.lanes import register
-from app.errors import Invalid
 from app.probe.links import reading
 from app.receipts import listed
 from app.receipts.inbox import Inbox

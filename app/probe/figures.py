@@ -9,12 +9,12 @@ from datetime import time as time_of_day
 
 from sqlalchemy import Connection, func, or_, select
 
-from app import clock
-from app.config import LinkSettings
-from app.errors import Invalid
+from app.core import clock
+from app.core.config import LinkSettings
+from app.core.errors import Invalid
+from app.core.states import SENT, DeliveryState
 from app.models import deliveries, lanes, runs
 from app.probe.links import reading
-from app.states import SENT, DeliveryState
 from app.worker import build
 from carriers.contract import OwnFigure, OwnFigures
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from app import clock
+from app.core import clock
 from app.probe import fate
 from carriers.contract import (
     Acknowledge,

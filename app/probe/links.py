@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from app.config import LinkSettings, Settings
-from app.errors import Conflict, NotFound
+from app.core.config import LinkSettings, Settings
+from app.core.errors import Conflict, NotFound
 from app.worker import build
 from carriers.contract import (
     Carrier,

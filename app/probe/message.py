@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from app import audit
-from app.config import LinkSettings
+from app.core.config import LinkSettings
+from app.core.errors import Conflict, Invalid
+from app.core.phone import REASONS, mask, normalise
 from app.db import Database
 from app.dispatch import lanes
-from app.errors import Conflict, Invalid
 from app.ledger.contract import Lane, Ledger
 from app.metrics import Metrics
-from app.phone import REASONS, mask, normalise
 from app.probe import fate
 from app.probe.follow import Following, Say
 from app.probe.links import came_up, opened

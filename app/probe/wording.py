@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.campaigns import texts
 from app.campaigns.drafts import Form
-from app.errors import Invalid
+from app.core.errors import Invalid
 from carriers.text import nfc, unaccent
 
 

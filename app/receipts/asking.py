@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.config import LinkSettings
-from app.errors import SetupError
+from app.core.config import LinkSettings
+from app.core.errors import SetupError
 from app.ledger.contract import Lane
 from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll

@@ -7,9 +7,9 @@ import asyncio
 import structlog
 from sqlalchemy import Connection, func, insert, select, update
 
-from app import clock
+from app.core import clock
+from app.core.errors import Away
 from app.db import Database, shared_ms
-from app.errors import Away
 from app.models import webhook_clocks
 
 log = structlog.get_logger(__name__)

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 
-from app import clock
+from app.core import clock
+from app.core.errors import Away
 from app.db import Database
-from app.errors import Away
 from app.ledger.contract import Ledger
 from carriers.contract import Carrier
 

@@ -11,11 +11,13 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app import disclosure, ids
+from app import disclosure
 from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
 from app.auth import Caller
+from app.core import ids
+from app.core.errors import Forbidden, Invalid
+from app.core.states import BatchState
 from app.disclosure import Place
-from app.errors import Forbidden, Invalid
 from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent
@@ -25,7 +27,6 @@ from app.receipts.files.register import Claim, Registered, read_level, register
 from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import words_of
-from app.states import BatchState
 from app.tables.spool import in_turn, spool_path
 from app.tables.upload import Upload
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from app import clock
+from app.core import clock
+from app.core.errors import Away
 from app.db import Database
-from app.errors import Away
 from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Arrival, Lane, Ledger
 from app.metrics import Metrics

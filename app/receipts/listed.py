@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, exists, or_, select
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import SENT, LaneState, RunState
 from app.ledger.contract import Arrival, Key, Lane
 from app.models import campaigns, deliveries, lanes, receipts, runs
 from app.receipts.inbox import Inbox
-from app.states import SENT, LaneState, RunState
 from carriers.contract import Receipt, ReceiptStatus
 
 # A list may still grow while the carrier goes on trying.

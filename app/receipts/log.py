@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, func, select
 
-from app import clock
+from app.core import clock
+from app.core.phone import mask
 from app.logs import masked
 from app.models import lanes, quarantine, receipts, submissions
-from app.phone import mask
 from carriers.contract import ReceiptLevel
 
 LATEST = 2**53  # ms since 1970 that no receipt has yet, and a number that none in quarantine has

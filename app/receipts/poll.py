@@ -14,8 +14,8 @@ from typing import Protocol
 
 import structlog
 
-from app import clock
-from app.errors import Away
+from app.core import clock
+from app.core.errors import Away
 from app.ledger.contract import Arrival, Key, Lane
 from app.receipts import questions, uptake
 from app.receipts.errands import Errand, link_ready

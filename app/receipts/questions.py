@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, Table, select, text
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import DeliveryState, LaneState, NotSent
 from app.ledger.contract import Key, Lane, Ledger
 from app.models import campaigns, deliveries, lanes, submissions
-from app.states import DeliveryState, LaneState, NotSent
 from carriers.contract import Question
 
 LONGEST_MS = 3 * DAY_MS

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 import structlog
 from sqlalchemy import Connection, select
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.http.buckets import Buckets, subscriber
 from app.ledger.contract import Arrival, Lane

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from app.errors import Away
+from app.core.errors import Away
 from app.ledger.contract import Lane
 from app.receipts import listed
 from app.receipts.errands import Errand, link_ready

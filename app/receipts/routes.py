@@ -8,9 +8,9 @@ from functools import partial
 
 from fastapi import Request, Response
 
-from app import clock
 from app.api import Routes
-from app.errors import Away, Encoded, Forbidden, Invalid, TooLarge
+from app.core import clock
+from app.core.errors import Away, Encoded, Forbidden, Invalid, TooLarge
 from app.http.buckets import TooOften
 from app.metrics import Metrics
 from app.receipts import described

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select, update
 
-from app import clock
+from app.core import clock
+from app.core.errors import Away
 from app.db import Database
-from app.errors import Away
 from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Ledger
 from app.models import quarantine

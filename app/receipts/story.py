@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, select
 
-from app import clock
-from app.errors import NotFound
+from app.core import clock
+from app.core.errors import NotFound
+from app.core.phone import mask
+from app.core.states import DeliveryState
 from app.ledger.contract import ResultKind, Turn
 from app.models import deliveries, lanes, receipts, runs, submissions, turns, unknowns
-from app.phone import mask
-from app.states import DeliveryState
 from carriers.contract import ReceiptLevel
 
 _MOST = 500  # events of one delivery: a carrier that repeats itself without end fills no page

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, text
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState
 from app.ledger.contract import ChunkState, Lane, Ledger
 from app.models import batches, deliveries, run_batches, submissions
 from app.receipts.questions import LONGEST_MS, Plan
-from app.states import DeliveryState
 
 _UNKNOWN_AT_ONCE = 1000
 _CHUNKS_AT_ONCE = 4

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app.areas import fold
-from app.errors import no_such
+from app.core.areas import fold
+from app.core.errors import no_such
 from app.models import addressees, directives, outreach
 from app.reports.papers import Paper, joined, paper
 

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, or_, select, union
 
-from app.clock import VIETNAM_OFFSET_MS
+from app.core.clock import VIETNAM_OFFSET_MS
+from app.core.states import RECEIVED, SENT, DeliveryState
 from app.ledger.contract import Count
 from app.models import deliveries, lanes, receipts, submissions, turns
 from app.reports.replay import Fixed, Said, Sub, Told, Turned, tell, unsent
 from app.reports.scope import Scope
-from app.states import RECEIVED, SENT, DeliveryState
 
 MINUTE_MS = 60_000
 _SLICE = 2000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Generic, TypeVar
 
-from app import areas
+from app.core import areas
 from app.reports import labels, stated
 from app.reports.figures import AreaRow, Figures, NamedArea
 from app.reports.stated import AreaCounts, Counts

@@ -9,15 +9,15 @@ from datetime import date
 
 from sqlalchemy import Connection, and_, func, or_, select
 
-from app import clock
-from app.errors import Conflict, no_such
+from app.core import clock
+from app.core.errors import Conflict, no_such
+from app.core.states import FAILED, SENT, DeliveryState, NotSent
 from app.ledger.contract import Count
 from app.models import bad_lines, campaigns, runs, subscribers, tallies
 from app.reports import asof, by_area, details, flow, kept, labels, progress, scope, stated, tally
 from app.reports.asof import Past
 from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, NamedArea, agree
 from app.reports.scope import Scope
-from app.states import FAILED, SENT, DeliveryState, NotSent
 
 REPEATED = "repeated"  # the reason of a bad line that is a repeat within its batch
 

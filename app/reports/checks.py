@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
-from app import clock, seal
+from app import seal
+from app.core import clock
+from app.core.states import BatchState, CampaignState, DeliveryState, RunState
 from app.ledger.contract import ChunkState, Count, Ledger
 from app.models import (
     bad_lines,
@@ -26,7 +28,6 @@ from app.models import (
 )
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
-from app.states import BatchState, CampaignState, DeliveryState, RunState
 
 _Key = tuple[int, int, str | None, int, int]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, or_, select
 
+from app.core.states import RunState
 from app.models import approvals, runs
-from app.states import RunState
 
 # A run that was started before its hour was written down.
 _GONE_OUT = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING, RunState.SENT, RunState.FINISHED)

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from app.core.states import RECEIVED, SENT
 from app.models import deliveries, receipts, run_batches
-from app.states import RECEIVED, SENT
 
 STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at each
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select
 
+from app.core.states import RECEIVED, DeliveryState
 from app.ledger.contract import ResultKind
 from app.models import audit, deliveries, submissions
 from app.reports import asof, labels
 from app.reports.asof import Past
 from app.reports.figures import Cause, Extra
 from app.reports.scope import Scope
-from app.states import RECEIVED, DeliveryState
 from carriers.contract import Reason
 
 RESENT = "unknown sent again"  # the audit's word for a person's decision, whose detail has their number `n`

@@ -12,13 +12,13 @@ from enum import StrEnum
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from app import clock
+from app.core import clock
+from app.core.states import SENT, DeliveryState
 from app.models import deliveries
 from app.reports import scope
 from app.reports.figures import OVER
 from app.reports.proof import proved
 from app.reports.scope import Scope
-from app.states import SENT, DeliveryState
 from carriers.contract import ReceiptLevel
 
 _ENOUGH = 1000  # below that an even result may be chance

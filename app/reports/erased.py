@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app import clock, erasure
+from app import erasure
+from app.core import clock
 from app.models import (
     campaigns,
     chunks,

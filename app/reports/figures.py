@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass
 
-from app.errors import AppError
-from app.states import RunState
+from app.core.errors import AppError
+from app.core.states import RunState
 from carriers.contract import ReceiptLevel
 
 OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
+from app.core.states import BatchState
 from app.models import receipt_files, receipt_lines
-from app.states import BatchState
 
 _VERDICTS = (
     *("agreed", "settled", "says_delivered", "says_undelivered", "open"),

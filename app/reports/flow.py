@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from app.clock import VIETNAM_OFFSET_MS
+from app.core.clock import VIETNAM_OFFSET_MS
+from app.core.states import RECEIVED, DeliveryState
 from app.models import deliveries
 from app.reports import asof
 from app.reports.asof import MINUTE_MS, Past
 from app.reports.figures import DayRow, Step
 from app.reports.scope import Scope
-from app.states import RECEIVED, DeliveryState
 
 _EPOCH = date(1970, 1, 1)
 _DAY = 1440  # minutes

@@ -12,9 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import Conflict, Invalid, no_such
+from app.core.states import RunState
 from app.db import Database
-from app.errors import Conflict, Invalid, no_such
 from app.ledger.contract import Ledger
 from app.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.reports import carrier_report, consolidated, counted, differences, frozen, stated_report, verify
@@ -26,7 +28,6 @@ from app.reports.figures import Unbalanced
 from app.reports.frozen import Frozen, Subject, SubjectKind
 from app.reports.render import json_file
 from app.reports.renderings import PAPERS, Format, OfRun, document, head_of, paper, render
-from app.states import RunState
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from app import clock
-from app.errors import AppError, NotFound, no_such
+from app.core import clock
+from app.core.errors import AppError, NotFound, no_such
 from app.models import frozen_reports, report_files
 from app.reports.document.version import Change
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from app import clock, erasure
+from app import erasure
 from app.auth import owned
-from app.errors import no_such
+from app.core import clock
+from app.core.errors import no_such
 from app.models import audiences, campaigns, runs, tallies
 from app.reports import by_area, carrier_report, stated, tally
 from app.reports.by_area import MixedRow, Pair, Sources

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from app import areas, phone
-from app.states import NotSent, RunState
+from app.core import areas, phone
+from app.core.states import NotSent, RunState
 from carriers.contract import Reason, ReceiptLevel
 
 NO_AREA = "Không xác định địa bàn"
@@ -34,7 +34,7 @@ NOT_SENT: dict[int, str] = {
 }
 REPEATED_IN_BATCH = "Trùng trong lô"
 WRONG_NUMBER = "Sai số"
-# Beside the reasons of app/phone.py: a line that can't be read as one subscriber.
+# Beside the reasons of app/core/phone.py: a line that can't be read as one subscriber.
 BAD_LINES = {
     "long_line": "Dòng quá dài",
     "quotes": "Dấu ngoặc kép không khớp",

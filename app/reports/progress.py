@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from sqlalchemy import Connection, select
 
+from app.core.states import NotSent, RunState
 from app.models import audit
 from app.reports.figures import CarrierReport, Header
 from app.reports.scope import Scope
-from app.states import NotSent, RunState
 
 _CANCELLED = NotSent.CANCELLED.name.lower()
 _ORDERS = ("run.start", "run.pause", "run.resume")  # the audit's words for what people do with a run

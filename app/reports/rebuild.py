@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from app import clock
+from app.core import clock
+from app.core.errors import Conflict, NotFound
 from app.db import Database
-from app.errors import Conflict, NotFound
 from app.reports import differences, erased, freeze, frozen
 from app.reports.consolidated import Terms
 from app.reports.document.version import Change

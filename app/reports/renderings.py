@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.reports.consolidated import ConsolidatedReport
 from app.reports.document import carrier_paper, consolidated_paper, stated_paper
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads

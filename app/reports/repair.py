@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, union
 
 from app import audit, erasure
+from app.core.errors import Conflict, no_such
 from app.db import Database, one_at_a_time
-from app.errors import Conflict, no_such
 from app.ledger.contract import Count, Ledger
 from app.models import audit as acts
 from app.models import campaigns, run_batches, tallies

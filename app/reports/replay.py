@@ -8,8 +8,8 @@ from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
+from app.core.states import DeliveryState, NotSent, Standing, apply_receipt
 from app.ledger.contract import ResultKind, Turn
-from app.states import DeliveryState, NotSent, Standing, apply_receipt
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
-from app import clock
 from app.api import Config, Db, Id, Routes, Who
 from app.auth import Caller, owned
-from app.config import Settings
-from app.errors import NotFound, no_such
-from app.ids import LARGEST, Exact
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import NotFound, no_such
+from app.core.ids import LARGEST, Exact
 from app.reports import carrier_report, consolidated, freeze, scope
 from app.reports.document import letterhead
 from app.reports.doubts import Doubt, doubts

@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
-from app.errors import NotFound, no_such
+from app.core.errors import NotFound, no_such
+from app.core.states import RunState
 from app.models import batches, campaigns, directives, run_batches, runs
 from app.reports.figures import OVER, Header
 from app.reports.proof import proved
-from app.states import RunState
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Recount of states: what receipts and submissions make of every delivery, against what stands in its row.
 
 The database groups the deliveries of one batch by what is stored and what the journal says; there are few
-such groups, whatever the number of deliveries, and each is judged here by the rules of app/states.py itself.
+such groups, whatever the number of deliveries, and each is judged here by the rules of app/core/states.py itself.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sqlalchemy import (
     select,
 )
 
+from app.core.states import FAILED, RECEIVED, DeliveryState, NotSent, Standing, conclude
 from app.ledger.contract import ResultKind
 from app.models import deliveries, receipts, submissions
-from app.states import FAILED, RECEIVED, DeliveryState, NotSent, Standing, conclude
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 _UNSETTLED = -1

@@ -7,13 +7,13 @@ from datetime import date
 
 from sqlalchemy import Connection, select
 
-from app import clock
-from app.errors import Conflict
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.states import RunState
 from app.models import audiences
 from app.reports import by_area, scope, stated
 from app.reports.figures import Header, NamedArea
 from app.reports.stated import AreaCounts, Statement
-from app.states import RunState
 
 
 @dataclass(frozen=True, slots=True)

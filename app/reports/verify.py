@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from app import erasure
+from app.core.errors import no_such
 from app.db import Database, keys_of
-from app.errors import no_such
 from app.ledger.contract import Ledger
 from app.models import (
     bad_lines,

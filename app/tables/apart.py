@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from app.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid
 
 _ROOT = str(Path(__file__).parents[2])  # where our own modules are
 _SMALL = 1024**2  # bytes

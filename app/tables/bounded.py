@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import IO, Any, cast
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 
 EXCEL_ROWS = 1_048_576
 TOO_LARGE = "The workbook is too large to be read. Save it as “CSV UTF-8” and upload that."

@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from app.phone import mask
+from app.core.phone import mask
 
 VALUE_LENGTH = 80
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.areas import fold
-from app.errors import Invalid
-from app.phone import mask
+from app.core.areas import fold
+from app.core.errors import Invalid
+from app.core.phone import mask
 
 HEAD_ROWS = 20  # a header stands in the first rows, perhaps under a title
 ABSENT = -1

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, time
 from typing import Any, NamedTuple, TypeVar
 
-from app import clock
-from app.errors import Invalid
+from app.core import clock
+from app.core.errors import Invalid
 from app.tables.sheets import DAMAGED, bounded, limited
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file

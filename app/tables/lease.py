@@ -10,9 +10,9 @@ from sqlalchemy import Connection, Row, Table, select, update
 from sqlalchemy.sql.elements import ColumnElement
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from app import clock
-from app.errors import Conflict, Invalid, no_such, passes
-from app.states import BatchState
+from app.core import clock
+from app.core.errors import Conflict, Invalid, no_such, passes
+from app.core.states import BatchState
 from app.tables.owner import is_free, new_owner, nth, tries_of
 
 LEASE_MS = 60_000  # a slice takes well under a second: only a dead import goes without one so long

@@ -7,7 +7,7 @@ import secrets
 import socket
 from functools import cache
 
-from app import clock
+from app.core import clock
 
 
 def new_owner() -> str:

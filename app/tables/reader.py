@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.columns import Columns
 from app.tables.delimited import Delimited
 from app.tables.rows import BadLine, Block, Row, gathered

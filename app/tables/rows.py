@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
-from app.phone import Sentence
+from app.core.phone import Sentence
 
 _AT_ONCE = 1000
 

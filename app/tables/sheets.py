@@ -14,7 +14,7 @@ from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.bounded import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
 from app.tables.columns import HEAD_ROWS, Columns, Layout
 from app.tables.rows import BadLine, Row

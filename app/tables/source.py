@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.columns import HEAD_ROWS, Columns
 
 UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that grows beyond it is no table

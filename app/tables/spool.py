@@ -10,10 +10,10 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy import Row
 
-from app import clock
-from app.errors import AppError, Away, Conflict
-from app.logger import get_logger
-from app.states import BatchState
+from app.core import clock
+from app.core.errors import AppError, Away, Conflict
+from app.core.logger import get_logger
+from app.core.states import BatchState
 from app.tables.apart import Ended
 from app.tables.lease import MOST_TRIES, is_waiting
 from app.tables.upload import PART

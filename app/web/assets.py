@@ -11,7 +11,7 @@ from pathlib import Path
 from fastapi import Request, Response
 
 from app.api import Routes
-from app.errors import NotFound
+from app.core.errors import NotFound
 
 FOLDER = Path(__file__).with_name("static")
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}

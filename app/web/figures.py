@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from babel.dates import format_date
 from babel.numbers import format_decimal
 
-from app import clock
+from app.core import clock
 from app.reports.render import numbers
 
 NOTHING = numbers.NOTHING

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app import ids
-from app.config import Settings
-from app.ids import LARGEST
-from app.phone import HOLDERS
+from app.core import ids
+from app.core.config import Settings
+from app.core.ids import LARGEST
+from app.core.phone import HOLDERS
 from app.web import names
 
 __all__ = ["LARGEST", "carriers", "number"]

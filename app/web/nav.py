@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from app.auth.caller import Caller
 from app.auth.owned import own_campaigns
 from app.auth.roles import may
+from app.core.states import CampaignState, RunState
 from app.models import campaigns, runs
-from app.states import CampaignState, RunState
 from app.web.words import Said, say
 
 

@@ -15,13 +15,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app import clock
 from app.auth import sessions
 from app.auth.caller import Caller
 from app.auth.roles import may
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import AppError, Unauthorised
 from app.db import Database
-from app.errors import AppError, Unauthorised
 from app.gate import CSRF_FIELD, cookie_name, permit
 from app.http.browsers import PAPER_POLICY
 from app.web import assets, figures, names, nav, told

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from markupsafe import Markup, escape
 
 from app.batches import reasons as bad_lines
-from app.phone import Sentence
+from app.core.phone import Sentence
 from app.privacy import rules
 from app.receipts.files import reasons as file_lines
 from app.web import names

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from typer.testing import CliRunner
 
-from app import audit, clock
+from app import audit
 from app.cli import app as commands
+from app.core import clock
+from app.core.errors import Conflict, Invalid
 from app.db import Database
-from app.errors import Conflict, Invalid
 from app.models import audit as table
 from tests.app.client import Client
 from tests.engines import each_engine

@@ -14,15 +14,16 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 from typer.testing import CliRunner
 
-from app import audit, clock, heads
+from app import audit, heads
 from app.access.acts import reseal
 from app.audit import Chain, Kept
 from app.auth.vault import signing_keys, vault_of
 from app.campaigns import approval
 from app.cli import app as commands
-from app.config import EndpointSettings, Settings
+from app.core import clock
+from app.core.config import EndpointSettings, Settings
+from app.core.errors import Conflict, SetupError
 from app.db import Database
-from app.errors import Conflict, SetupError
 from app.heads import Head
 from app.models import audit as table
 from app.models import erasures

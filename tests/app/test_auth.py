@@ -7,8 +7,8 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.auth import Caller, create_key, find_caller, list_keys, revoke_key
+from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.db import Database
-from app.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.models import api_keys, people, sessions
 from tests.app.client import Client
 

@@ -16,9 +16,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import Away, SetupError
 from app.db import Database, connect_patiently, translated
-from app.errors import Away, SetupError
 from app.models import audit as audit_table
 from app.models import lanes
 from tests.app.dispatch.paper import until

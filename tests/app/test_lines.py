@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from app.cli.serve import up
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.lines import exposed, faults, plain, server_tls
 from app.main import create_app
 from app.probe.doctor import connections

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 import app
-from app import errors
 from app.cli import app as commands
-from app.config import Settings
+from app.core import errors
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.client import Client

@@ -8,7 +8,7 @@ import pytest
 
 from app.batches.reader import open_rows
 from app.batches.sift import Sifter, Slice
-from app.phone import REASONS
+from app.core.phone import REASONS
 from app.sample import SHARES, write_sample
 
 

@@ -13,12 +13,12 @@ from sqlalchemy import func, select, text
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import Damaged
+from app.core.states import DeliveryState
 from app.db import Database
-from app.errors import Damaged
 from app.models import campaigns, deliveries, runs
 from app.probe.doctor import Symptom, ledger
-from app.states import DeliveryState
 from tests.app.dispatch.paper import PaperCarrier, loop_for
 from tests.app.world import World, build
 from tests.engines import sqlite_alone

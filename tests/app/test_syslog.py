@@ -18,9 +18,9 @@ import pytest
 import structlog
 
 from app import audit, logs, syslog
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from tests.certificates import self_signed, server_context
 from tests.engines import sqlite_alone
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from app import clock, seal
+from app import seal
 from app.campaigns import approval
+from app.core import clock
+from app.core.states import BatchState, CampaignState, LaneState, RunState
 from app.db import Database
 from app.faults import Aside, Faults
 from app.ledger.choose import ledger_for
@@ -23,7 +25,6 @@ from app.models import (
     subscribers,
     tallies,
 )
-from app.states import BatchState, CampaignState, LaneState, RunState
 from carriers.contract import Accepted, Reason, Receipt, ReceiptLevel, ReceiptStatus
 
 FIRST_PHONE = 84_912_000_000

@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 from sqlalchemy import NullPool, create_engine, update
 
+from app.core.states import RunState
 from app.db import Database
 from app.drill.look import Look
 from app.models import runs
-from app.states import RunState
 from carriers.signature import sign
 from tests.attack.bodies import endless
 from tests.attack.outcome import Outcome, bar, table

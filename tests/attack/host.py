@@ -16,7 +16,7 @@ from sqlalchemy import NullPool, create_engine, make_url, select
 
 from app import heads
 from app.auth.vault import signing_keys
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.models import metadata
 from tests.bench.machinery import fresh_url

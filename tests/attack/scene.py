@@ -18,7 +18,7 @@ from app.auth import stamped
 from app.auth.sessions import Lifetime
 from app.auth.vault import vault_of
 from app.campaigns.runs import Verb, act
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.dispatch.queueing import Queueing
 from app.dispatch.sendable import Work, claim

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from starlette.routing import BaseRoute
 
-from app import ids
+from app.core import ids
 from app.db import Database
 from app.http.samples import sample
 from app.models import metadata

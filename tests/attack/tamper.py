@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import audit, chain, clock, digests, seal
+from app import audit, chain, seal
 from app import models as m
+from app.core import clock, hashing
 from app.models import (
     api_keys,
     approvals,
@@ -60,7 +61,7 @@ def _chained(c: Connection, rows: list[dict[str, Any]]) -> None:
     before = audit.START
     for number, row in enumerate(rows, 1):
         said = (number, *(row[name] for name in ("at", "who", "origin", "action", "subject")))
-        before = audit.link(before, (*said, json.dumps(row["detail"])), digests.FIRST)
+        before = audit.link(before, (*said, json.dumps(row["detail"])), hashing.FIRST)
         c.execute(insert(m.audit).values(row | {"id": number, "hash": before}))
 
 

@@ -12,10 +12,11 @@ import httpx
 import pyotp
 from sqlalchemy import Connection, NullPool, create_engine, select, update
 
-from app import audit, clock, seal
+from app import audit, seal
 from app.campaigns import approval
+from app.core import clock
+from app.core.states import CampaignState
 from app.models import campaigns, people, runs
-from app.states import CampaignState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World
 from tests.attack import tamper

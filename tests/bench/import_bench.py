@@ -17,9 +17,9 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Connection, select
 
-from app import interpreter
 from app.batches.importer import import_batch, register
 from app.batches.job import counts_of
+from app.core import gc_tuning
 from app.db import Database
 from app.models import batches, subscribers
 from app.sample import HEADER, sample_lines
@@ -119,5 +119,5 @@ def peak_kb() -> int:
 
 
 if __name__ == "__main__":
-    interpreter.settle()  # as `loa up` and `loa serve` do
+    gc_tuning.settle()  # as `loa up` and `loa serve` do
     print(json.dumps(import_here(sys.argv[1], Path(sys.argv[2]))))

@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy import make_url
 
 from app import schema
-from app.config import normal_url
+from app.core.config import normal_url
 from app.db import Database
 from tests.faults.processes import Home
 

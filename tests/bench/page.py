@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 import sqlalchemy
 
-from app import clock
+from app.core import clock
 from tests.bench.figures import as_markdown
 from tests.bench.kept import Shelf
 from tests.bench.machinery import SERVER

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, text
 
-from app import areas, clock
+from app.core import areas, clock
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.models import batches, campaigns, directives, lanes, run_batches, runs

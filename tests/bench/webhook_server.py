@@ -8,8 +8,9 @@ import sys
 
 from fastapi import Request, Response
 
-from app import interpreter, logs
-from app.config import LinkSettings, Settings, WebhookSettings
+from app import logs
+from app.core import gc_tuning
+from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.main import create_app
@@ -31,7 +32,7 @@ def main() -> None:
     logs.configure(settings)
     db = Database(sys.argv[1])
     try:
-        interpreter.settle()
+        gc_tuning.settle()
         asyncio.run(_serve(settings, db))
     finally:
         db.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.http.served import served

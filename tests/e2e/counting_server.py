@@ -14,7 +14,7 @@ import time
 from sqlalchemy import Connection, event
 
 from app import logs
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.serving import listen, server_of

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import clock, seal
+from app import seal
 from app.access.acts import NewPerson, add_person
 from app.auth.caller import at_keyboard
 from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, Form
+from app.core import clock
+from app.core.states import DeliveryState as State
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.models import (
@@ -41,7 +43,6 @@ from app.privacy import do_not_send
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer
 from app.reports.frozen import Subject, SubjectKind
-from app.states import DeliveryState as State
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_lane
 from tests.long.app.privacy.past import erase

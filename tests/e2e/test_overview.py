@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 from sqlalchemy import delete, insert, update
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.models import link_health, runs, sessions
 from tests.e2e.look import People, reads

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from app.core.states import DeliveryState
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.reports.verify import examine
-from app.states import DeliveryState
 from carriers.simulators.smsc import Smsc
 from tests.app.world import FIRST_PHONE
 from tests.faults.processes import Home

@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from app import schema
+from app.core.states import DeliveryState
 from app.db import Database
 from app.metrics import KEPT_S
-from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.engines import other_by_hand
 from tests.faults.ending import all_delivered, sent_again, settled

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from psycopg.errors import InsufficientPrivilege
 
-from app.config import Settings
+from app.core.config import Settings
 from app.lines import faults
 from tests.engines import sqlite_alone
 from tests.faults.processes import Home

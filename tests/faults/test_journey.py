@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
+from app.core.states import DeliveryState
 from app.sample import write_sample
-from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from app import audit, heads
 from app.audit import Kept
 from app.auth.vault import signing_keys
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.models import approvals
 from app.models import audit as acts

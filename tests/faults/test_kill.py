@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from app.states import DeliveryState
+from app.core.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.engines import other_by_hand
 from tests.faults.ending import sent_again, settled

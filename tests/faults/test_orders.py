@@ -8,10 +8,10 @@ import time
 import httpx
 from sqlalchemy import Connection, select, update
 
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.ledger.contract import ChunkState
 from app.models import chunks, runs
-from app.states import DeliveryState, RunState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World, build
 from tests.bench.machinery import cpu_of

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.states import DeliveryState
+from app.core.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue

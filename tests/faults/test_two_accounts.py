@@ -14,7 +14,8 @@ from alembic import command
 from sqlalchemy import Connection, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app import clock, schema
+from app import schema
+from app.core import clock
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.models import audit

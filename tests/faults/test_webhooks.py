@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import select
 
 from app import schema
+from app.core.states import DeliveryState
 from app.db import Database
 from app.models import receipts
-from app.states import DeliveryState
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,
     DOOR,

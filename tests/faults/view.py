@@ -9,10 +9,10 @@ from typing import Any
 from sqlalchemy import Engine, NullPool, Select, column, create_engine, func, select, table
 from sqlalchemy.exc import DBAPIError
 
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.ledger.contract import ChunkState
 from app.models import chunks, deliveries, runs, tallies, unknowns
-from app.states import DeliveryState, RunState
 from tests.app.world import build
 
 _ENDS = (RunState.FINISHED.value, RunState.CANCELLED.value)

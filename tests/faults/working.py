@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy import func, select
 
-from app.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings
+from app.core.states import DeliveryState, RunState
 from app.metrics import Metrics
 from app.models import quarantine, runs
-from app.states import DeliveryState, RunState
 from app.worker import Worker
 from carriers.simulators.smsc import Smsc
 from tests.app.world import World

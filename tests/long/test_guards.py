@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from app import gate, schema
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.problems import kinds
@@ -150,14 +150,14 @@ def test_only_the_clock_asks_the_time() -> None:
     guilty = [
         f"{source.path}:{line} {owner}.{method}()"
         for source in sources("app")
-        if not source.inside("app/clock.py")
+        if not source.inside("app/core/clock.py")
         for line, owner, method in calls(source, ASKS_THE_TIME)
         if owner.rpartition(".")[2] in ("time", "datetime", "date")
     ]
     guilty += [
         f"{source.path} imports from time"
         for source in sources("app")
-        if not source.inside("app/clock.py")
+        if not source.inside("app/core/clock.py")
         for node in source.nodes
         if isinstance(node, ast.ImportFrom) and node.module == "time"
     ]

@@ -26,8 +26,8 @@ from sqlalchemy import (
 from sqlalchemy import table as sa_table
 
 from app import schema
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.models import metadata
 from tests.engines import each_engine

@@ -19,7 +19,7 @@ import typer
 import yaml
 
 from app.cli import app as commands
-from app.config import LinkSettings, Settings, load
+from app.core.config import LinkSettings, Settings, load
 from app.db import Database
 from app.main import create_app
 from carriers import registry

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.auth import create_key
-from app.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.campaigns.rows import new_lane

@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from playwright.sync_api import Browser, Page, expect
 from starlette.routing import Match
 
-from app import clock
+from app.core import clock
 from app.web.rooms import ROUTERS
 from tests.e2e import scene
 from tests.e2e.conftest import Served

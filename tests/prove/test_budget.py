@@ -22,7 +22,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import Connection, event, text, update
 
 from app.access.acts import add_person
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.models import lanes, run_batches, runs

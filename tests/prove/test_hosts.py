@@ -16,10 +16,10 @@ import pytest
 from sqlalchemy import select
 
 from app import schema
+from app.core.states import DeliveryState
 from app.db import Database
 from app.ledger.contract import ChunkState
 from app.models import chunks, unknowns
-from app.states import DeliveryState
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.ending import sent_again, settled
 from tests.faults.hosts import PRIVATE, WHY, Host, Network, own_network

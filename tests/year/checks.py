@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, func, select
 
-from app import clock, erasure
-from app.clock import DAY_MS
+from app import erasure
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.dispatch import closing
 from app.dispatch import runs as sweeps
@@ -18,7 +20,6 @@ from app.ledger.sqlite import SqliteLedger
 from app.models import answers, batches, chunks, deliveries, erasures, faults, notices, quarantine, runs
 from app.privacy.due import due
 from app.privacy.subjects import Terms
-from app.states import DeliveryState, RunState
 from tests.year.life import Year
 
 RECEIPT_DAYS = 5

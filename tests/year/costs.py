@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch import closing, sendable
 from app.dispatch import runs as runs_of
@@ -19,7 +20,6 @@ from app.ledger.choose import ledger_for
 from app.privacy import certificates
 from app.privacy.certificates import Hand
 from app.privacy.subjects import Terms
-from app.states import RunState
 from tests.faults.server import Server
 from tests.year.checks import MONTHS, RECEIPT_DAYS
 from tests.year.life import FINISHED, Year, processor_s

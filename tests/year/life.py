@@ -16,10 +16,10 @@ from typing import Any
 import httpx
 from sqlalchemy import select
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, RunState
 from app.drill.fuse import FUSE, Charge
 from app.models import lanes, runs
-from app.states import DeliveryState, RunState
 from tests.faults.processes import Home, Program
 from tests.faults.view import View
 from tests.year.carriers import FIRST, MARK, Carriers, Late

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Select, select
 
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.models import deliveries, runs, unknowns
-from app.states import DeliveryState, RunState
 from tests.year import checks
 from tests.year.carriers import Late, dated
 from tests.year.costs import Costs

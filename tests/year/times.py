@@ -17,9 +17,10 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Table, case, select, update
 
 from app import audit as chain
-from app import digests, heads, seal
+from app import heads, seal
 from app.chain import SAID
-from app.clock import DAY_MS
+from app.core import hashing
+from app.core.clock import DAY_MS
 from app.db import Database, keys_of
 from app.models import approvals, audit, campaigns, erasures, metadata, people
 from app.privacy import certificates
@@ -94,7 +95,7 @@ def _seal_anew(connection: Connection, approved: list[tuple[int, int, str]]) -> 
     fresh = dict(_certificates(connection))
     for approval, campaign, old in approved:
         row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one()
-        new = seal.digest(connection, row, digests.algorithm_of(old))
+        new = seal.digest(connection, row, hashing.algorithm_of(old))
         connection.execute(update(approvals).where(approvals.c.id == approval).values(digest=new))
         fresh[old] = new
     return _chain(connection, fresh)
@@ -122,7 +123,7 @@ def _chain(connection: Connection, fresh: dict[str, str]) -> dict[str, str]:
             for name, said in row.detail.items()
         }
         said = [getattr(row, name) for name in SAID]
-        algorithm = digests.algorithm_of(row.hash)
+        algorithm = hashing.algorithm_of(row.hash)
         head = chain.link(head, [*said, json.dumps(detail)], algorithm)
         renamed[row.hash] = head
         own = update(audit).where(audit.c.id == row.id)

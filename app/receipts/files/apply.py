@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, select
 
-from app import clock
-from app.errors import Away
+from app.core import clock
+from app.core.errors import Away
+from app.core.states import Standing
 from app.ledger.contract import Applied, Arrival, Key, Lane, Ledger
 from app.models import lanes
 from app.receipts.files.find import Candidate, Line, Run, candidates, choose
 from app.receipts.files.judge import after, last, verdict
 from app.receipts.files.verdicts import Verdict
-from app.states import Standing
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
 
 

@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, case, or_, select
 
-from app.clock import DAY_MS
+from app.core.clock import DAY_MS
+from app.core.states import SENT, DeliveryState, RunState, Standing
 from app.ledger.contract import Key
 from app.ledger.matching import sent_after
 from app.models import deliveries, receipt_lines, runs, submissions
 from app.receipts.files.verdicts import Verdict
-from app.states import SENT, DeliveryState, RunState, Standing
 
 # What the carrier has, or may have: its file may speak of these.
 HANDED_OVER = tuple(state for state in SENT if state is not DeliveryState.REJECTED)

@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from app.core.errors import Invalid
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Invalid
 from app.ledger.contract import Ledger
 from app.receipts.files import missing
 from app.receipts.files.job import Job, Progress
 from app.receipts.files.sift import sifted
 from app.receipts.files.words import StatusWords
-from app.states import BatchState
 from app.tables.apart import Ended, apart
 from app.tables.lease import require_tries
 

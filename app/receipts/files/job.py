@@ -9,18 +9,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import Away, Invalid
+from app.core.phone import mask
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Away, Invalid
 from app.ledger.contract import Ledger
 from app.models import receipt_files, receipt_lines
-from app.phone import mask
 from app.receipts.files.apply import Source, Told, apply_lines, counted, links_of
 from app.receipts.files.find import Line, runs_of
 from app.receipts.files.reasons import REASONS
 from app.receipts.files.sift import COLUMNS, SLICE, Slice
 from app.receipts.files.verdicts import OF_LINES
-from app.states import BatchState
 from app.tables.lease import Lease, patiently
 from app.tables.store import by_column, store
 from carriers.contract import ReceiptLevel

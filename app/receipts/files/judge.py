@@ -1,12 +1,12 @@
-"""What a line makes of its delivery: the verdict, by the rules of app/states.py."""
+"""What a line makes of its delivery: the verdict, by the rules of app/core/states.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.core.states import RECEIVED, DeliveryState, Standing, apply_receipt
 from app.receipts.files.find import Candidate, Line
 from app.receipts.files.verdicts import Verdict
-from app.states import RECEIVED, DeliveryState, Standing, apply_receipt
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
 _NOTHING_FINAL = (ReceiptStatus.IN_TRANSIT, ReceiptStatus.UNKNOWN)

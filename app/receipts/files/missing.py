@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
+from app.core.states import SENT, DeliveryState
 from app.models import deliveries, receipt_lines, runs
 from app.receipts.files.find import HANDED_OVER, Run
 from app.receipts.files.verdicts import Verdict
-from app.states import SENT, DeliveryState
 
 _CLOCKS_MS = 600_000  # the carrier's clock may be behind ours, and its times without seconds
 _D = deliveries.c

@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from app import clock
-from app.errors import no_such
+from app.core import clock
+from app.core.errors import no_such
+from app.core.phone import mask
+from app.core.states import BatchState, DeliveryState
 from app.models import receipt_files, receipt_lines
-from app.phone import mask
 from app.receipts.files import missing
 from app.receipts.files.reasons import REASONS
 from app.receipts.files.verdicts import OF_LINES, WORDS, Verdict
-from app.states import BatchState, DeliveryState
 from carriers.contract import Reason, ReceiptLevel
 
 _PAGE = 1000

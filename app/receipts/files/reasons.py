@@ -1,9 +1,9 @@
-"""Why a line of a result file can't be read: the reasons of app/phone.py, of the line, of status and time."""
+"""Why a line of a result file can't be read: the reasons of app/core/phone.py, of the line, of status and time."""
 
 from __future__ import annotations
 
-from app import phone
-from app.phone import Sentence
+from app.core import phone
+from app.core.phone import Sentence
 from app.tables.rows import LINE_REASONS
 
 STATUS_WORD = "status_word"

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import audit, clock
+from app import audit
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.core.states import BatchState
 from app.db import one_at_a_time
-from app.errors import Conflict, Invalid
 from app.models import receipt_files, runs
-from app.states import BatchState
 from app.tables.lease import is_waiting
 from app.tables.upload import File
 from carriers.contract import ReceiptLevel

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app import clock
-from app.phone import normalise
+from app.core import clock
+from app.core.phone import normalise
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.reasons import NO_STATUS, STATUS_WORD, TIME
 from app.receipts.files.times import read_time

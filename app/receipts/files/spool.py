@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.ledger.contract import Ledger
 from app.models import receipt_files

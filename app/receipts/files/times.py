@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from app import clock
+from app.core import clock
 
 # 29/01/2024 10:05[:09], also with dashes or dots, or the time before the date.
 _DAY = r"(?P<day>[0-9]{1,2})[/.-](?P<month>[0-9]{1,2})[/.-](?P<year>20[0-9]{2})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.phone import Sentence
+from app.core.phone import Sentence
 
 
 class Verdict(StrEnum):

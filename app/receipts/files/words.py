@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from app.areas import fold
-from app.config import LinkSettings
-from app.errors import SetupError
+from app.core.areas import fold
+from app.core.config import LinkSettings
+from app.core.errors import SetupError
 from carriers.contract import Reason, ReceiptStatus
 
 _WORDS_LIMIT = 10_000  # different words of one file that are remembered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from app import clock
+from app.core import clock
 from app.reports import labels
 from app.reports.document import charts
 from app.reports.document.annexes import changes_annex, texts_annex

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from app import clock
+from app.core import clock
 from app.reports.addressees import KINDS, AddresseeKind, Standing
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import charts

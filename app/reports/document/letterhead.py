@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from app.errors import SetupError
+from app.core.errors import SetupError
 
 POLICE = ""  # who writes the consolidated report
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app import areas
+from app.core import areas
 from app.reports import labels
 from app.reports.document import charts
 from app.reports.document.annexes import changes_annex, texts_annex

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.errors import Invalid
-from app.phone import Sentence
+from app.core.errors import Invalid
+from app.core.phone import Sentence
 from app.reports import labels
 from app.reports.papers import Source
 from app.reports.stated import Kind, StatedFigures

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, insert, select
 
-from app import audit, clock
+from app import audit
 from app.auth import owned
-from app.errors import Invalid, no_such
+from app.core import clock
+from app.core.errors import Invalid, no_such
 from app.models import attachments
 from app.reports.papers import Attachment
 from app.tables.upload import File

@@ -8,7 +8,7 @@ from datetime import date
 from openpyxl.workbook import Workbook
 from sqlalchemy import Connection, Row, select
 
-from app import areas, clock
+from app.core import areas, clock
 from app.models import audiences
 from app.reports import labels
 from app.reports.intake import layout as at

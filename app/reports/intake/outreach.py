@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from app import audit, clock
-from app.errors import Invalid, NotFound
+from app import audit
+from app.core import clock
+from app.core.errors import Invalid, NotFound
 from app.models import addressees, outreach
 from app.reports import addressees as known
 from app.reports.addressees import Addressee, AddresseeKind, Item, Outreach

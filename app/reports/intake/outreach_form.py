@@ -8,7 +8,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
-from app import clock
+from app.core import clock
 from app.reports import addressees as known
 from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Item, Outreach
 from app.reports.intake.claims import Circumstances, PaperClaim, Place

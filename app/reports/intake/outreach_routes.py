@@ -11,11 +11,11 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection
 
-from app import clock
 from app.api import Config, Db, Id, Routes, Who
 from app.auth import owned
+from app.core import clock
+from app.core.errors import VersionWanted
 from app.db import Database
-from app.errors import VersionWanted
 from app.http import uploads
 from app.http.acts import Acts, get_if_match
 from app.http.answers import Answer

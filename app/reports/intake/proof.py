@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
 
-from app import clock
+from app.core import clock
 from app.models import attachments, runs
 from app.reports import stated
 from app.reports.intake import rules

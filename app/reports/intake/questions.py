@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from app import clock
-from app.phone import Sentence
+from app.core import clock
+from app.core.phone import Sentence
 from app.reports.intake.claims import Circumstances, Claim, Fault
 from app.reports.render.numbers import count
 

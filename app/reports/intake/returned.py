@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app import areas, clock
-from app.errors import Invalid
+from app.core import areas, clock
+from app.core.errors import Invalid
 from app.reports.figures import Cause
 from app.reports.intake import layout as at
 from app.reports.intake import rules

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
-from app import areas, clock
-from app.masking import holds_number
-from app.phone import Sentence
+from app.core import areas, clock
+from app.core.masking import holds_number
+from app.core.phone import Sentence
 from app.reports.intake import questions
 from app.reports.intake.claims import EXCLUDED, REASONS, Circumstances, Claim, Fault, PaperClaim, Place
 from app.reports.stated import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from app import clock
+from app.core import clock
 from app.reports import by_area
 from app.reports.figures import Cause
 from app.reports.intake.claims import EXCLUDED, REASONS, Claim, PaperClaim

@@ -7,14 +7,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from app import audit, clock
-from app.errors import Conflict, Forbidden, no_such
+from app import audit
+from app.core import clock
+from app.core.errors import Conflict, Forbidden, no_such
+from app.core.states import RunState
 from app.models import approvals, audiences, campaigns, runs, statements
 from app.reports import stated
 from app.reports.intake import files, rules
 from app.reports.intake.claims import Circumstances, Claim, PaperClaim, refusal
 from app.reports.stated import Kind, Statement
-from app.states import RunState
 from carriers import text as sms
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from app import clock
+from app.core import clock
 from app.reports.papers import Attachment, Paper
 from app.reports.stated import StatedFigures, Statement
 

@@ -14,7 +14,7 @@ from docx.enum.text import WD_ALIGN_PARAGRAPH as ALIGN
 from docx.shared import Mm, Pt
 from docx.text.paragraph import Paragraph as Para
 
-from app import clock
+from app.core import clock
 from app.reports.document.model import (
     Block,
     Head,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app import clock
+from app.core import clock
 from app.reports.render.form import Kind
 
 NOTHING = "–"

@@ -10,7 +10,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
-from app import clock
+from app.core import clock
 from app.reports.render.form import Chart, Form, Formula, Kind, value
 from app.tables.cells import printable
 

@@ -9,7 +9,7 @@ from fastapi import Query
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
-from app.errors import Invalid, VersionChanged
+from app.core.errors import Invalid, VersionChanged
 from app.http import versions
 from app.problems import field_error
 

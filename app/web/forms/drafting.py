@@ -8,14 +8,14 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from app import clock, hours
 from app.campaigns import queries, texts
 from app.campaigns.drafts import Draft, Form
 from app.campaigns.schemas import CampaignBody
-from app.config import Settings
-from app.errors import AppError, Invalid
+from app.core import clock, sending_window
+from app.core.config import Settings
+from app.core.errors import AppError, Invalid
+from app.core.states import BatchState
 from app.models import batches, directives
-from app.states import BatchState
 from app.web import listed
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
@@ -146,13 +146,15 @@ def _forms(fields: Filled) -> tuple[str, str] | None:
     return (found.accented, found.unaccented) if found else None
 
 
-def _window(fields: Filled, settings: Settings) -> hours.Window:
+def _window(fields: Filled, settings: Settings) -> sending_window.Window:
     """The window as far as it can be read: who is still writing has not filled in everything."""
     starts, ends = fields.get("day_starts"), fields.get("day_ends")
     if not (clock.is_time(starts) and clock.is_time(ends) and starts < ends):
         starts, ends = settings.day_starts, settings.day_ends
     start, end = (_moment(fields, name) for name in ("window_start", "window_end"))
-    return hours.Window.of(start, end if start is None or end is None or start < end else None, starts, ends)
+    return sending_window.Window.of(
+        start, end if start is None or end is None or start < end else None, starts, ends
+    )
 
 
 def _moment(fields: Filled, name: str) -> int | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app import ids
-from app.errors import AppError
+from app.core import ids
+from app.core.errors import AppError
 from app.reports.addressees import Outreach
 from app.reports.intake.outreach_routes import OutreachBody
 from app.web.forms import read_fields

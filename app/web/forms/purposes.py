@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.areas import Basis
 from app.campaigns.drafts import Form, Purpose
+from app.core.areas import Basis
 from app.reports.addressees import AddresseeKind, Channel
 from app.web.words import Said, say
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from app import clock, ids
-from app.errors import Invalid
+from app.core import clock, ids
+from app.core.errors import Invalid
 from app.web.show import Filled
 
 _BETWEEN = str.maketrans("", "", ". \u00a0")  # 412.310 and 412 310 are the same number

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app import clock
 from app.auth.caller import Caller
-from app.errors import Invalid
+from app.core import clock
+from app.core.errors import Invalid
 from app.reports.intake import stating
 from app.reports.intake.claims import Claim, PaperClaim
 from app.reports.papers import Source

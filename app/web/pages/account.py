@@ -15,7 +15,7 @@ from app.auth.login import Login
 from app.auth.passwords import hash_password
 from app.auth.throttle import TooManyAttempts
 from app.auth.vault import vault_of
-from app.errors import Invalid, Unauthorised
+from app.core.errors import Invalid, Unauthorised
 from app.gate import lifetime_of
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say

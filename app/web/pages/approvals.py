@@ -11,7 +11,7 @@ from app.api import Id, Routes
 from app.auth import owned
 from app.campaigns import approval
 from app.campaigns.schemas import ApprovalBody, ReasonBody
-from app.errors import Conflict, Forbidden, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.web import listed
 from app.web.forms import purposes
 from app.web.forms.bodies import filled

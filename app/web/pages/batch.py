@@ -12,11 +12,11 @@ from app.api import Id, Routes
 from app.batches import queries
 from app.batches.queries import BadLine, Batch
 from app.batches.sift import KEPT
+from app.core.states import FAILED, DeliveryState
 from app.dispatch import deliveries
 from app.dispatch.deliveries import Part
 from app.models import campaigns, run_batches, runs, tallies
 from app.reports import tally
-from app.states import FAILED, DeliveryState
 from app.web import listed
 from app.web.scenes import fates, verdict
 from app.web.show import Visit, render

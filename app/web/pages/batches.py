@@ -9,13 +9,13 @@ from fastapi.concurrency import run_in_threadpool
 
 from app.api import Routes
 from app.batches import queries
-from app.batches.carriers import check_carrier
 from app.batches.importer import register
 from app.batches.routes import begin, carrier_of
 from app.batches.spool import folder_of
-from app.errors import Forbidden, Invalid, TooLarge
+from app.core.errors import Forbidden, Invalid, TooLarge
+from app.core.known_carriers import check_carrier
+from app.core.states import BatchState
 from app.http import uploads
-from app.states import BatchState
 from app.tables.spool import spool_path
 from app.web import listed
 from app.web.scenes import verdict

@@ -15,11 +15,11 @@ from app.campaigns import lifecycle, queries
 from app.campaigns.drafts import DayHours, Draft
 from app.campaigns.queries import Dossier
 from app.campaigns.schemas import HeldRunBody, RunBody
-from app.config import Settings
-from app.errors import AppError, Conflict, Invalid, VersionChanged
+from app.core.config import Settings
+from app.core.errors import AppError, Conflict, Invalid, VersionChanged
+from app.core.states import RunState
 from app.http.answers import Answer, Claim, KeyReused, once
 from app.models import batches
-from app.states import RunState
 from app.web import listed
 from app.web.forms import drafting, purposes, read_fields
 from app.web.forms.bodies import Version, as_read, filled

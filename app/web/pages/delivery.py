@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import Path, Response
 from sqlalchemy import Connection, select
 
-from app import areas, clock
 from app.api import Id, Routes
 from app.auth import owned
-from app.ids import LARGEST, Exact
+from app.core import areas, clock
+from app.core.ids import LARGEST, Exact
 from app.models import campaigns
 from app.receipts import story
 from app.web.scenes import fates

@@ -6,13 +6,13 @@ from typing import Any
 
 from fastapi import Response
 
-from app import clock
 from app.api import Id, Routes
 from app.auth import owned
 from app.auth.roles import may
 from app.campaigns import directives
 from app.campaigns.schemas import DirectiveBody
-from app.errors import AppError, Conflict, Invalid
+from app.core import clock
+from app.core.errors import AppError, Conflict, Invalid
 from app.reports.addressees import Addressee
 from app.reports.intake import outreach
 from app.reports.intake.outreach_routes import AddresseeBody

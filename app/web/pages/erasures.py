@@ -10,8 +10,8 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app import clock
 from app.api import Id, Routes
+from app.core import clock
 from app.privacy import certificates, due
 from app.privacy.certificates import Certificate
 from app.privacy.subjects import Kind, Subject, Terms

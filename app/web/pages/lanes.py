@@ -9,12 +9,13 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app import clock, links
+from app import links
 from app.api import Id, Routes
 from app.auth.roles import may
+from app.core import clock
+from app.core.states import LaneState
 from app.dispatch import lanes
 from app.links import LinkFacts, LinkState
-from app.states import LaneState
 from app.web.scenes import lights
 from app.web.scenes.overview import links_shape
 from app.web.scenes.standing import STANDS as STOPS

@@ -10,8 +10,8 @@ from fastapi import Response
 
 from app.api import Routes
 from app.auth.roles import may
-from app.batches.carriers import check_carrier
-from app.errors import AppError, Forbidden, Invalid
+from app.core.errors import AppError, Forbidden, Invalid
+from app.core.known_carriers import check_carrier
 from app.privacy import do_not_send
 from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named

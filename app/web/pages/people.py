@@ -13,8 +13,8 @@ from app.api import Routes
 from app.auth import people
 from app.auth.passwords import hash_password
 from app.auth.roles import Role
-from app.batches.carriers import check_own
-from app.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid
+from app.core.known_carriers import check_own
 from app.web import listed
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from app.api import Id, Routes
 from app.auth.roles import may
-from app.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
+from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
 from app.http import uploads
 from app.models import campaigns, runs
 from app.receipts.file_routes import claim_of

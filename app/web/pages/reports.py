@@ -10,12 +10,12 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
-from app import clock, ids
 from app.api import Books, Id, Routes
 from app.auth import owned
 from app.auth.roles import may
-from app.errors import Conflict, Invalid, no_such
-from app.ids import LARGEST, Exact
+from app.core import clock, ids
+from app.core.errors import Conflict, Invalid, no_such
+from app.core.ids import LARGEST, Exact
 from app.reports import carrier_report, differences, freeze, frozen, rebuild, stated, subjects
 from app.reports.document import letterhead
 from app.reports.document.version import Change

@@ -12,7 +12,7 @@ from app.auth import owned
 from app.auth.roles import may
 from app.campaigns import queries, runs
 from app.campaigns.runs import Verb
-from app.errors import AppError
+from app.core.errors import AppError
 from app.web.forms import read_fields, stating
 from app.web.forms.bodies import Version, as_read
 from app.web.scenes import followed

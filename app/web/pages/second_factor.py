@@ -14,7 +14,7 @@ from app.auth import login, people
 from app.auth.login import Login
 from app.auth.throttle import TooManyAttempts
 from app.auth.vault import vault_of
-from app.errors import Conflict, Forbidden, Invalid, Unauthorised
+from app.core.errors import Conflict, Forbidden, Invalid, Unauthorised
 from app.web.show import Entered, Fields, Visit, Visiting, refused, render
 
 router = Routes(include_in_schema=False)

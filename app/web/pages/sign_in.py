@@ -11,7 +11,7 @@ from app.auth.login import Login
 from app.auth.sessions import CsrfRefused
 from app.auth.throttle import TooManyAttempts
 from app.auth.vault import vault_of
-from app.errors import Invalid, Unauthorised
+from app.core.errors import Invalid, Unauthorised
 from app.gate import cookie_name, lifetime_of
 from app.http.browsers import FORGET
 from app.web.show import (

@@ -11,15 +11,15 @@ from typing import Any, cast
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app import clock
 from app.api import Id, Routes
 from app.auth.roles import may
 from app.campaigns import queries
 from app.campaigns.queries import Run
+from app.core import clock
+from app.core.errors import AppError, Invalid
+from app.core.phone import mask
 from app.dispatch import unknown
-from app.errors import AppError, Invalid
 from app.ledger.contract import Ledger
-from app.phone import mask
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from fastapi import Response
 
 from app.api import Routes
-from app.errors import AppError, Invalid
+from app.core.errors import AppError, Invalid
 from app.genuine import routes as genuine
 from app.genuine.advice import ADVICE, LONGEST
 from app.genuine.compare import Finding, Verdict

@@ -8,18 +8,19 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app import clock, erasure
+from app import erasure
 from app.auth.caller import Caller
 from app.campaigns import queries, records, wordings
 from app.campaigns.queries import Dossier
 from app.campaigns.wordings import Preview
+from app.core import clock
+from app.core.states import FAILED
 from app.models import directives, tallies
 from app.reports import course, history, tally
 from app.reports.by_area import MixedRow
 from app.reports.course import Latency, Sample
 from app.reports.figures import Figures
 from app.reports.history import Verdict
-from app.states import FAILED
 from app.web.scenes import charts, standing
 from app.web.scenes import run as run_scene
 from app.web.scenes.charts import Chart

@@ -8,11 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app import clock, hours
 from app.campaigns import forecast, wordings
 from app.campaigns.drafts import Form
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.wordings import Preview
+from app.core import clock, sending_window
 from app.models import batches, directives
 from app.web import names
 from app.web.scenes.hints import Hint, hints
@@ -72,7 +72,7 @@ def chosen(connection: Connection, batch_ids: Iterable[int]) -> dict[str, int]:
     return found
 
 
-def deadlines(connection: Connection, window: hours.Window, directive_id: int | None) -> Deadlines:
+def deadlines(connection: Connection, window: sending_window.Window, directive_id: int | None) -> Deadlines:
     """By when it must be through."""
     due = connection.scalar(select(directives.c.report_deadline).where(directives.c.id == directive_id))
     return Deadlines(window, None if due is None else clock.from_ms(due))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from app.core.states import DeliveryState, NotSent
 from app.ledger.contract import ResultKind, Turn
-from app.states import DeliveryState, NotSent
 from app.web.words import Said, say
 from carriers.contract import Reason, ReceiptStatus
 

@@ -8,15 +8,16 @@ from datetime import datetime
 
 from sqlalchemy import Connection, or_, select
 
-from app import clock, seal
+from app import seal
 from app.auth.caller import Caller, base_name
 from app.campaigns import approval, queries, records, wordings
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.queries import Decision, Dossier
 from app.campaigns.wordings import Preview
-from app.errors import Forbidden
+from app.core import clock
+from app.core.errors import Forbidden
+from app.core.states import CampaignState
 from app.models import audit, batches, campaigns, directives
-from app.states import CampaignState
 from app.web.scenes.hints import Hint, hints
 from app.web.words import Said, say
 from carriers.text import nfc

@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from app import clock
 from app.auth.owned import own_campaigns, own_directives
 from app.campaigns import directives
 from app.campaigns.directives import Directive
+from app.core import clock
+from app.core.errors import NotFound
+from app.core.states import CampaignState
 from app.deadline import status
 from app.deadline.status import Status
-from app.errors import NotFound
 from app.models import addressees as registered
 from app.models import campaigns, outreach
 from app.models import directives as letters
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Outreach, Standing
-from app.states import CampaignState
 from app.web import listed
 
 ON_A_PAGE = 30

@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.core.states import RunState
 from app.reports.history import Verdict
-from app.states import RunState
 from app.web.words import Said, say
 
 UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)

@@ -11,15 +11,16 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
-from app import clock, faults, links
+from app import faults, links
 from app.auth.owned import own_campaigns
 from app.campaigns import queries
+from app.core import clock
+from app.core.states import CampaignState, LaneState, RunState
 from app.dispatch import lanes
 from app.http.events import Picture
 from app.links import LinkFacts
 from app.models import campaigns, quarantine, runs, unknowns
 from app.models import lanes as lanes_table
-from app.states import CampaignState, LaneState, RunState
 from app.web import nav
 from app.web.scenes import lights, standing, todo
 from app.web.scenes.charts import Span

@@ -9,18 +9,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app import clock
 from app.auth.caller import Caller
 from app.auth.roles import may
 from app.campaigns import queries, records
 from app.campaigns.forecast import forecast
 from app.campaigns.queries import Campaign, Run
 from app.campaigns.runs import Verb, open_to
+from app.core import clock
+from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
 from app.dispatch import lanes
 from app.models import batches, directives, unknowns
 from app.reports import stated, tally
 from app.reports.stated import Statement
-from app.states import FAILED, CampaignState, DeliveryState, LaneState
 from app.web.scenes import fates, standing
 from app.web.scenes.standing import RunView
 from app.web.words import Said

@@ -9,10 +9,12 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, select
 
-from app import clock, hours, links
+from app import links
 from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.queries import Run
+from app.core import clock, sending_window
+from app.core.states import DeliveryState, RunState
 from app.ledger.contract import Count
 from app.links import LinkState, Standstill
 from app.models import directives
@@ -21,7 +23,6 @@ from app.reports import history, stated
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
 from app.reports.proof import proved
-from app.states import DeliveryState, RunState
 from app.web.scenes import charts, lights
 from app.web.scenes.charts import Span
 from app.web.scenes.lights import Judged, Light
@@ -97,14 +98,14 @@ class _Around:
     measured: Mapping[int, Measured]
     stops: Mapping[str, Standstill]
 
-    def window(self, run: Run) -> hours.Window:
+    def window(self, run: Run) -> sending_window.Window:
         """When its campaign may send."""
         row = self.campaigns[run.campaign_id]
-        return hours.Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
+        return sending_window.Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
 
     def lately(self, run: Run) -> Measured:
         """What is measured of it while it may send."""
-        sends = run.state is RunState.RUNNING and hours.open_at(self.window(run), self.now)
+        sends = run.state is RunState.RUNNING and sending_window.open_at(self.window(run), self.now)
         return self.measured.get(run.id, NOTHING) if sends else NOTHING
 
     def deadline(self, run: Run) -> datetime | None:
@@ -152,13 +153,13 @@ def _stops(run: Run, figures: Figures, of: _Around) -> Judged | None:
         return STANDS[of.stops[run.carrier].state]
     if of.lately(run).still:
         return lights.STILL
-    return None if hours.open_at(of.window(run), of.now) else lights.NOT_YET
+    return None if sending_window.open_at(of.window(run), of.now) else lights.NOT_YET
 
 
 def _around(run: Run, judged: Judged, of: _Around) -> dict[str, Any]:
     """Since when nothing goes, what to do about it, and when its hours open."""
     stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
-    begins = hours.next_change(of.window(run), of.now) if judged is lights.NOT_YET else None
+    begins = sending_window.next_change(of.window(run), of.now) if judged is lights.NOT_YET else None
     return {
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
         "advice": lights.ADVICE.get(judged),

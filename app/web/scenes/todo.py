@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from app.auth.owned import own_campaigns
+from app.core.states import CampaignState
 from app.models import audiences, batches, campaigns, run_batches, runs
-from app.states import CampaignState
 from app.web.nav import planned
 
 MOST = 20

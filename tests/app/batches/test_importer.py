@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from app import clock
 from app.batches.importer import import_batch, lines_at_once, register
 from app.batches.job import Counts, Job, counts_of
 from app.batches.reader import open_rows
 from app.batches.sift import LONG_SLICE, Sifter
+from app.core import clock
+from app.core.errors import Conflict, Invalid, NotFound
 from app.db import Database
-from app.errors import Conflict, Invalid, NotFound
 from app.models import audit, batches
 from app.tables.upload import File
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered

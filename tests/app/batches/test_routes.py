@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from tests.app.batches.files import MESSY, MESSY_BAD, batch_row, put, registered
 from tests.app.client import Client

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from app import clock
 from app.batches.importer import import_batch
 from app.batches.job import Job
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Conflict, Invalid
 from app.models import batches
-from app.states import BatchState
 from app.tables.lease import is_waiting
 from tests.app.batches.files import MESSY, put, registered
 

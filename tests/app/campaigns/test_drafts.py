@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from app.campaigns import texts
 from app.campaigns.drafts import Draft, Form, pin
-from app.clock import VIETNAM
-from app.errors import Invalid, NotFound
+from app.core.clock import VIETNAM
+from app.core.errors import Invalid, NotFound
 from tests.app.campaigns.rows import DRAFT, HOURS
 
 NOON = datetime(2024, 2, 5, 12, tzinfo=VIETNAM)

@@ -8,13 +8,13 @@ from datetime import date, datetime
 import pytest
 from sqlalchemy import Connection, insert, update
 
-from app import hours
 from app.campaigns import directives
 from app.campaigns.forecast import Deadlines, Forecast, Load, Rate, conclude, forecast
-from app.clock import VIETNAM
+from app.core import sending_window
+from app.core.clock import VIETNAM
+from app.core.states import DeliveryState
 from app.db import Database
 from app.models import runs, subscribers, tallies
-from app.states import DeliveryState
 from tests.app.campaigns.rows import DRAFT, new_lane, new_run
 
 EIGHT = datetime(2030, 2, 4, 8, tzinfo=VIETNAM)
@@ -133,7 +133,7 @@ ONE_LANE = Rate(1.0, 1, 0, 0)  # ten hours of work
 def test_only_open_hours_count_and_a_late_end_is_said(
     now: str, end: str | None, begins: str, finishes: str, late: bool
 ) -> None:
-    window = hours.Window(None, end and _february(end), "07:00", "21:00")
+    window = sending_window.Window(None, end and _february(end), "07:00", "21:00")
     found = conclude(1, LOAD, ONE_LANE, Deadlines(window, None), _february(now))
     assert (found.begins_at, found.finishes_at) == (_february(begins), _february(finishes))
     assert ["after the window's end" in warning for warning in found.warnings] == [True] * late

@@ -13,7 +13,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app import audit, digests, seal
+from app import audit, seal
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.auth import Caller, create_key
@@ -23,9 +23,10 @@ from app.batches.importer import register
 from app.campaigns import approval, lifecycle, queries, records
 from app.campaigns.approval import FourEyes
 from app.campaigns.runs import Verb, act
-from app.config import Settings
+from app.core import hashing
+from app.core.config import Settings
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.db import Database
-from app.errors import Conflict, Forbidden, Invalid
 from app.models import audit as audit_rows
 from app.models import campaigns, runs
 from app.tables.upload import File
@@ -235,7 +236,7 @@ def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Databa
     signed = [db.read(queries.dossier, each) for each in (first, second)]
     assert [each.digest == each.decisions[-1].digest for each in signed] == [True, True]
     assert [each.digest.startswith("sha3-256:") for each in signed] == [False, True]
-    assert [bool(re.fullmatch(digests.PATTERN, each.digest)) for each in signed] == [True, True]
+    assert [bool(re.fullmatch(hashing.PATTERN, each.digest)) for each in signed] == [True, True]
     for campaign_id in (first, second):
         assert db.read(lambda c, n=campaign_id: seal.approved(c, records.campaign(c, n)))
         spoiled = update(campaigns).where(campaigns.c.id == campaign_id).values(sender="X")

@@ -11,21 +11,21 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, select, update
 
-from app import clock
-from app.areas import Basis
 from app.auth import Caller, create_key
 from app.campaigns import approval, audiences, lifecycle, orders, queries
 from app.campaigns.audiences import Audience
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
+from app.core import clock
+from app.core.areas import Basis
+from app.core.errors import Conflict, Invalid
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
-from app.errors import Conflict, Invalid
 from app.ledger.choose import ledger_for
 from app.models import audit, campaigns, runs, statements
-from app.states import RunState
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client
 from tests.app.world import aside

@@ -7,16 +7,16 @@ import threading
 import pytest
 from sqlalchemy import func, select, update
 
-from app import clock
 from app.auth import Caller
 from app.campaigns import approval, lifecycle, records, runs
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb
+from app.core import clock
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.states import NotSent
 from app.db import Database
-from app.errors import Conflict, Invalid, NotFound
 from app.models import audit, campaigns
 from app.models import runs as table
-from app.states import NotSent
 from tests.app.campaigns.rows import DRAFT, HOURS, new_lane, new_run
 from tests.engines import each_engine
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.campaigns.texts import Translation, all_texts, find, read_texts
-from app.errors import NotFound, SetupError
+from app.core.errors import NotFound, SetupError
 
 GOOD = {
     "key": '"mau"',

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from app.campaigns.approval import FourEyes
 from app.cli import campaign, directive, key, run
 from app.cli.talk import instant, whoami
+from app.core.errors import AppError, Conflict, Invalid
 from app.db import Database
-from app.errors import AppError, Conflict, Invalid
 from app.models import audit, campaigns
 from tests.app.campaigns.rows import new_batch
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from app import clock
 from app.cli import app as loa
 from app.cli import carrier
+from app.core import clock
+from app.core.errors import AppError
 from app.db import Database
-from app.errors import AppError
 from app.models import lanes
 from carriers.simulators.mobifone import Mobifone
 from carriers.simulators.smsc import Smsc

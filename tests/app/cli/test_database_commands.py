@@ -12,12 +12,12 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.core.errors import Invalid
+from app.core.states import DeliveryState
 from app.db import Database
 from app.dispatch import homes
-from app.errors import Invalid
 from app.ledger.choose import ledger_for
 from app.models import runs
-from app.states import DeliveryState
 from tests.app.world import World, build
 
 Loa = Callable[..., Result]

@@ -9,11 +9,11 @@ import pytest
 
 from app.cli import app as loa
 from app.cli import lane, unknown
+from app.core.errors import Invalid, SetupError
+from app.core.states import DeliveryState
 from app.db import Database
 from app.dispatch import lanes
-from app.errors import Invalid, SetupError
 from app.ledger.contract import Outcome
-from app.states import DeliveryState
 from carriers.contract import Halted, Unknown
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.world import build

@@ -10,8 +10,8 @@ from typer import Typer
 from app import schema
 from app.cli import app as loa
 from app.cli import batch, key, run
+from app.core.errors import NotFound, SetupError
 from app.db import Database
-from app.errors import NotFound, SetupError
 from tests.app.cli.test_campaign_commands import Shell
 
 

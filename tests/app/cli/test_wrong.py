@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app import cli, config
+from app import cli
 from app.cli import common
+from app.core import config
 
 LINK = '[links.viettel]\ncarrier = "viettel"\nsegments_per_second = 10\n'
 SMPP = LINK + 'kind = "smpp"\nhost = "127.0.0.1"\nport = 2775\nsystem_id = "loa"\npassword = "x"\n'

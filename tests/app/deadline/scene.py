@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, update
 
-from app.clock import VIETNAM, to_ms
+from app.core.clock import VIETNAM, to_ms
 from app.db import Database
 from app.models import directives, runs
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item

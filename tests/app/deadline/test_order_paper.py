@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from app.auth import create_key
 from app.campaigns import orders
 from app.cli import run
+from app.core.errors import Invalid
 from app.db import Database
 from app.deadline import order_paper
-from app.errors import Invalid
 from app.reports.document import letterhead
 from app.reports.renderings import PAPERS, Format
 from tests.app.campaigns.test_held_runs import approved

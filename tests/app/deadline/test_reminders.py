@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from app import clock
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
 from app.db import Database
 from app.deadline import reminders
 from app.deadline.herald import Herald

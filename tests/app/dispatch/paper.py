@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from app import clock
+from app.core import clock
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
 from app.metrics import Metrics

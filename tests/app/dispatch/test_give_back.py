@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import Connection, func, select, text, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.claims import Desk
@@ -19,7 +20,6 @@ from app.ledger.contract import ChunkState
 from app.metrics import Metrics
 from app.models import chunks, runs
 from app.models import lanes as lanes_table
-from app.states import DeliveryState, RunState
 from carriers.contract import Halted, LinkOptions
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier

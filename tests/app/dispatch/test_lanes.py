@@ -6,11 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.core.errors import Conflict, NotFound
+from app.core.states import LaneState
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.lanes import LinkFacts
-from app.errors import Conflict, NotFound
-from app.states import LaneState
 from carriers.contract import Halted, ReceiptLevel
 
 

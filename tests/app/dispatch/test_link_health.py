@@ -10,7 +10,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from app import clock, links
+from app import links
+from app.core import clock
+from app.core.states import DeliveryState, LaneState
 from app.db import Database, shared_ms
 from app.dispatch import lanes, link_health
 from app.dispatch.claims import Desk
@@ -20,7 +22,6 @@ from app.links import LinkFacts, LinkState, facts
 from app.metrics import Metrics
 from app.models import lanes as lanes_table
 from app.models import link_health as table
-from app.states import DeliveryState, LaneState
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.link_health import leave, say

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import clock
+from app.core import clock
 from app.dispatch.pace import Pace, Slot, pause_s
 from app.ledger.contract import Item
 from carriers.contract import Deferred

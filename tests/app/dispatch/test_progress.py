@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from app.core.states import DeliveryState as State
 from app.db import Database
 from app.models import run_counts, runs, tallies
 from app.progress import EVERY_MS, NOTHING, SPAN_MS, Measured, count, is_due, measured
-from app.states import DeliveryState as State
 from tests.app.world import build
 
 

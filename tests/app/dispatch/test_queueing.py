@@ -13,13 +13,13 @@ from app import seal
 from app.batches.importer import import_batch
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
+from app.core.errors import Conflict
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch.queueing import Queueing
-from app.errors import Conflict
 from app.ledger.choose import ledger_for
 from app.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
 from app.reports.verify import verify
-from app.states import RunState
 from tests.app.batches.files import put, registered
 from tests.app.world import World, approve, aside, build
 

@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.auth import create_key
+from app.core.states import DeliveryState
 from app.db import Database
 from app.dispatch import lanes
 from app.ledger.contract import Outcome
 from app.models import unknowns
-from app.states import DeliveryState
 from carriers.contract import Halted, Unknown
 from tests.app.client import Client
 from tests.app.world import World, build

@@ -9,7 +9,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, LaneState, NotSent, RunState
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch import sendable
@@ -18,7 +19,6 @@ from app.dispatch.queueing import Queueing
 from app.ledger.contract import Intention, Outcome
 from app.models import campaigns, deliveries, run_batches, runs, tallies
 from app.reports import carrier_report
-from app.states import DeliveryState, LaneState, NotSent, RunState
 from carriers.contract import Deferred, Reason, Rejected
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, aside, build, receipt
 

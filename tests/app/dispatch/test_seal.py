@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from app import clock, seal
+from app import seal
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch.sendable import claim, scripts
-from app.errors import Conflict
 from app.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
-from app.states import RunState
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, add_batch, approve, build
 from tests.engines import on_sqlite

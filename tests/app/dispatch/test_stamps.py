@@ -10,17 +10,18 @@ import pytest
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app import audit as record
-from app import clock, seal
+from app import seal
 from app.access.acts import reseal
 from app.auth.vault import signing_keys, vault_of
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Conflict
+from app.core.states import RunState
 from app.db import Database
 from app.dispatch.sendable import claim, scripts, still_going
-from app.errors import Conflict
 from app.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
-from app.states import RunState
 from tests.app.world import World, build
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
-from app.clock import DAY_MS
+from app.core.clock import DAY_MS
+from app.core.errors import Conflict, NotFound
+from app.core.states import DeliveryState, NotSent, RunState
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch import unknown
-from app.errors import Conflict, NotFound
 from app.ledger.contract import Outcome
 from app.models import audit, runs
-from app.states import DeliveryState, NotSent, RunState
 from carriers.contract import Unknown
 from tests.app.world import World, build
 

@@ -7,15 +7,15 @@ import threading
 import pytest
 from sqlalchemy import Connection, select, update
 
+from app.core.errors import Conflict
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.dispatch import unknown
 from app.dispatch.unknown import SLICE, Order
-from app.errors import Conflict
 from app.ledger.contract import Key, Outcome
 from app.models import audit, deliveries, runs, unknowns
 from app.reports.verify import verify
-from app.states import DeliveryState, RunState
 from carriers.contract import Unknown
 from tests.app.client import Client
 from tests.app.world import World, build

@@ -11,11 +11,11 @@ from sqlalchemy import select, update
 
 from app import audit, seal
 from app.campaigns import approval
-from app.config import LinkSettings
+from app.core.config import LinkSettings
+from app.core.errors import Conflict
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim
-from app.errors import Conflict
 from app.models import approvals, runs
 from app.worker import says
 from carriers import registry

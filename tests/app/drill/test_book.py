@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from app.core.states import DeliveryState as S
 from app.drill.book import Book, Excuses, Kept, compare
-from app.states import DeliveryState as S
 
 A, B, C = 84_961_000_001, 84_961_000_002, 84_961_000_003
 NUMBERS = frozenset({A, B, C})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app import clock
+from app.core import clock
 from app.drill.fuse import FUSE, Armed
 
 

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, func, select, update
 
 from app import logs
 from app import models as m
-from app.config import Settings
+from app.core.config import Settings
+from app.core.states import DeliveryState, NotSent
 from app.db import Database
 from app.main import create_app
-from app.states import DeliveryState, NotSent
 from tests.app.client import Client
 from tests.app.world import build
 

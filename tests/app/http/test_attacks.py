@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 from fastapi import FastAPI
 
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.batches.files import MESSY

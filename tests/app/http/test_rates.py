@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy import func, select
 
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.models import attachments, batches

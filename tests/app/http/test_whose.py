@@ -12,7 +12,7 @@ from app import audit, logs
 from app.access import acts
 from app.access.acts import NewPerson
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.client import Client

@@ -11,16 +11,16 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app import clock
 from app.auth import create_key
 from app.campaigns import directives
 from app.cli import directive as letters
 from app.cli import inbound as command
+from app.core import clock
+from app.core.masking import CONTROL
 from app.db import Database
 from app.inbound.keeping import Came, keep
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
-from app.masking import CONTROL
 from app.models import inbound_messages
 from app.privacy import certificates
 from carriers.inbound import InboundMessage, MessagePart

@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 
+from app.core.states import DeliveryState
 from app.ledger.arrays import spread
-from app.states import DeliveryState
 
 SHAPE = (("n", "int"), ("word", "text"), ("phone", "bigint"), ("yes", "boolean"), ("small", "smallint"))
 ODD = [

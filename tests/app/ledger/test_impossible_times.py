@@ -7,11 +7,11 @@ from datetime import datetime
 import pytest
 from sqlalchemy import select
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState
 from app.db import Database
 from app.ledger.contract import Arrival
 from app.models import receipts
-from app.states import DeliveryState
 from tests.app.world import accepted, build, receipt
 
 

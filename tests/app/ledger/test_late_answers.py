@@ -7,12 +7,12 @@ import threading
 import pytest
 from sqlalchemy import Connection, select, update
 
+from app.core.states import DeliveryState, NotSent, RunState
 from app.db import Database
 from app.dispatch import runs as sweeps
 from app.ledger.contract import Intention, Key, Lease, Outcome
 from app.models import chunks, runs, submissions, unknowns
 from app.reports.verify import verify
-from app.states import DeliveryState, NotSent, RunState
 from carriers.contract import (
     Accepted,
     Deferred,

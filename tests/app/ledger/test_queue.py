@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import func, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, LaneState, NotSent, RunState
 from app.db import Database
 from app.ledger.contract import Intention, Key, Outcome
 from app.models import chunks, lanes, runs, submissions, unknowns
-from app.states import DeliveryState, LaneState, NotSent, RunState
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
 

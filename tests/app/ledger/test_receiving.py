@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import func, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, NotSent
 from app.db import Database
 from app.ledger.contract import Arrival, Intention, Key, Outcome
 from app.models import deliveries, quarantine, receipts, submissions, unknowns
-from app.states import DeliveryState, NotSent
 from carriers.contract import (
     Accepted,
     Partial,

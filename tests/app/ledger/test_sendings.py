@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select, update
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.dispatch.lanes import LinkFacts, register
 from app.ledger.contract import Arrival, Key, Lane, Outcome
@@ -16,7 +17,6 @@ from app.models import (
     unknowns,
 )
 from app.reports.verify import verify
-from app.states import DeliveryState, RunState
 from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
 from tests.app.ledger.test_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, passes, said

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import delete, insert, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, RunState
 from app.db import Database
 from app.ledger.contract import Intention, Key, Outcome
 from app.models import (
@@ -17,7 +18,6 @@ from app.models import (
 )
 from app.receipts import log
 from app.reports.verify import verify
-from app.states import DeliveryState, RunState
 from carriers.contract import Accepted, ReceiptStatus, Unknown
 from tests.app.ledger.test_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, notice, passes, said

@@ -6,8 +6,9 @@ from datetime import timedelta
 
 from sqlalchemy import update
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import DeliveryState
 from app.db import Database
 from app.ledger.contract import Arrival, Intention
 from app.models import (
@@ -20,7 +21,6 @@ from app.models import (
     turns,
     unknowns,
 )
-from app.states import DeliveryState
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select, update
 
-from app import clock
 from app.campaigns.runs import Verb, order
-from app.config import EndpointSettings, Settings
+from app.core import clock
+from app.core.config import EndpointSettings, Settings
+from app.core.errors import NotFound
+from app.core.states import RunState
 from app.db import Database
 from app.deadline.herald import Herald
 from app.deadline.risk import at_risk
 from app.dispatch import lanes as lane_rows
-from app.errors import NotFound
 from app.models import campaigns, directives, lanes, notices, runs
 from app.notices import events, outbox
-from app.states import RunState
 from carriers.contract import Halted
 from tests.app.notices.servers import endpoint
 from tests.app.world import World, build

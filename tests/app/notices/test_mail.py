@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import MailSettings
+from app.core.config import MailSettings
 from app.notices import mail
 from app.notices.outbox import Channel, Later, Never, Notice, Sent
 from tests.app.notices.servers import smtp_server

@@ -9,7 +9,7 @@ from ipaddress import ip_address
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from app.config import EndpointSettings
+from app.core.config import EndpointSettings
 from app.notices import webhook
 from app.notices.addresses import Refused, is_open, resolve
 from app.notices.outbox import Channel, Later, Never, Notice, Outcome, Sent

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.lines import server_tls
 from app.main import create_app

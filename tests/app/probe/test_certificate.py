@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Settings
+from app.core.config import Settings
 from app.probe.certificate import judged
 from app.probe.doctor import connections
 from tests.certificates import self_signed

@@ -16,7 +16,7 @@ from app.access.acts import NewPerson, add_person, sign
 from app.auth.vault import signing_keys
 from app.campaigns.runs import Verb, act
 from app.cli import app as commands
-from app.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings
 from app.db import Database
 from app.dispatch.sendable import stop
 from app.models import audit as acts

@@ -8,16 +8,16 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from app import clock
-from app.config import LinkSettings
+from app.core import clock
+from app.core.config import LinkSettings
+from app.core.errors import Conflict, Invalid
+from app.core.states import DeliveryState
 from app.db import Database
-from app.errors import Conflict, Invalid
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Outcome
 from app.models import audit, deliveries, quarantine, receipts, submissions
 from app.probe import fate, follow
 from app.probe.message import Desk, Told, may_be_written_to, send
-from app.states import DeliveryState
 from carriers.contract import (
     Accepted,
     Deferred,

@@ -14,8 +14,8 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from app import clock
-from app.config import LinkSettings, Settings, WebhookSettings
+from app.core import clock
+from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.db import Database
 from app.main import create_app
 from app.metrics import Metrics

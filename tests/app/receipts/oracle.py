@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.ledger.contract import Outcome
 from app.metrics import Metrics

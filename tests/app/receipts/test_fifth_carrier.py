@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings
+from app.core.errors import SetupError
+from app.core.states import DeliveryState
 from app.db import Database
-from app.errors import SetupError
 from app.main import create_app
 from app.metrics import Metrics
-from app.states import DeliveryState
 from app.webhooks import reception
 from app.worker import Worker
 from tests.app.dispatch.paper import until

@@ -6,13 +6,13 @@ import asyncio
 
 from sqlalchemy import func, update
 
+from app.core.states import DeliveryState
 from app.db import Database
 from app.faults import Faults
 from app.metrics import Metrics
 from app.models import quarantine
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
-from app.states import DeliveryState
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.world import World, accepted, build, receipt

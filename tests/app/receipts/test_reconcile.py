@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import func, insert, select, update
 from structlog.testing import capture_logs
 
-from app import clock
-from app.clock import DAY_MS
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.db import Database
 from app.ledger.contract import Outcome
 from app.metrics import Metrics
@@ -22,7 +23,6 @@ from app.receipts import listed
 from app.receipts.inbox import Inbox
 from app.receipts.listed import Listed
 from app.receipts.reconcile import Reconciliation
-from app.states import CampaignState, DeliveryState, LaneState, RunState
 from carriers.contract import Halted, ReadError, Reason, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, sent, taken

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from app import clock, logs
-from app.config import Settings
+from app import logs
+from app.core import clock
+from app.core.config import Settings
+from app.core.states import DeliveryState
 from app.db import Database
 from app.links import facts
 from app.metrics import Metrics
 from app.models import lanes, webhook_clocks
 from app.receipts.inbox import Inbox
 from app.receipts.peers import peer_of
-from app.states import DeliveryState
 from tests.app.dispatch.paper import until
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,

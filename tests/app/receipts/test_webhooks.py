@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
+from app.core.states import DeliveryState
 from app.db import Database
 from app.ledger.contract import Applied, Arrival, Ledger, Outcome
 from app.models import lanes, receipts
-from app.states import DeliveryState
 from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.reader import Reader
 from app.tables.rows import BadLine, Row
 from app.tables.source import LINE_LIMIT, line_blocks

@@ -14,7 +14,7 @@ from typing import Any
 import openpyxl
 import pytest
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.reader import Reader
 from app.tables.sheets import check_size
 from tests.app.tables.layouts import LIST, read_rows

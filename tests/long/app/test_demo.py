@@ -20,10 +20,12 @@ from openpyxl import load_workbook
 from rich.console import Console
 from sqlalchemy import insert
 
-from app import clock
 from app.campaigns.queries import Count, Run
 from app.cli.verify import document
-from app.config import LinkSettings
+from app.core import clock
+from app.core.config import LinkSettings
+from app.core.errors import SetupError
+from app.core.states import RunState
 from app.db import Database
 from app.demo.cast import cast
 from app.demo.centres import open_centres
@@ -33,12 +35,10 @@ from app.demo.sending import send
 from app.demo.show import Board
 from app.demo.stage import approved_campaign, fresh_db, import_file, settings_for
 from app.demo.tell import tell_end, tell_outcome
-from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.models import directives
 from app.reports.figures import CampaignReport
 from app.reports.verify import Verdict, examine
-from app.states import RunState
 
 SUBSCRIBERS = 600
 PATIENCE_S = 100

@@ -11,7 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, func, insert, select, update
 
 from app import faults as kept
-from app.config import Settings
+from app.core.config import Settings
+from app.core.states import DeliveryState, NotSent, RunState
 from app.db import Database
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
@@ -21,7 +22,6 @@ from app.metrics import KEPT_S, Metrics
 from app.models import quarantine, runs
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
-from app.states import DeliveryState, NotSent, RunState
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.client import Client
 from tests.app.dispatch.paper import until

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, event, insert, text
 
 from app import problems
 from app.api import Db
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import Away, Invalid
 from app.db import Database
-from app.errors import Away, Invalid
 from app.http import uploads
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app

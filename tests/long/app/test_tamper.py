@@ -13,18 +13,19 @@ import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from app import audit, clock, heads, seal
+from app import audit, heads, seal
 from app.auth import keys, login, sessions
 from app.auth.caller import Caller
 from app.auth.login import Login
 from app.auth.vault import KeyMissing, signing_keys, vault_of
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
+from app.core import clock
+from app.core.errors import Conflict, Forbidden, Unauthorised
+from app.core.states import CampaignState
 from app.db import Database
 from app.dispatch.queueing import Queueing
-from app.errors import Conflict, Forbidden, Unauthorised
 from app.models import campaigns, people, runs
-from app.states import CampaignState
 from tests.app.world import aside
 from tests.attack import tamper
 from tests.attack.scene import KEYS, LIFETIME, PASSWORD, SETTINGS, Scene, made

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from app import config
-from app.config import LinkSettings, Settings, WebhookSettings
+from app.core import config
+from app.core.config import LinkSettings, Settings, WebhookSettings
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
 from app.receipts.inbox import Inbox

@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select, update
 
 from app import faults
-from app.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings
+from app.core.errors import SetupError
+from app.core.states import DeliveryState, RunState
 from app.db import Database
-from app.errors import SetupError
 from app.ledger.contract import ChunkState
 from app.metrics import Metrics
 from app.models import chunks, lanes, runs
-from app.states import DeliveryState, RunState
 from app.worker import Worker, build
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.dispatch.paper import until

@@ -12,7 +12,7 @@ from typing import Any
 import openpyxl
 from sqlalchemy import Connection, Row, insert, select
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.ledger.contract import Outcome
 from app.models import campaigns, receipt_files, receipt_lines, receipts, runs

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from app import clock
+from app.core import clock
+from app.core.errors import Conflict, Invalid
 from app.db import Database
-from app.errors import Conflict, Invalid
 from app.models import deliveries, runs
 from app.receipts.files.register import Claim
 from carriers.contract import Accepted

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli.receipts import app
+from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.db import Database
-from app.errors import AppError, Conflict, Invalid, NotFound
 from tests.app.receipts.files.scene import TAKEN, at, csv_file, phone, sent
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.models import lanes
 from app.receipts.files.register import Claim

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.sift import COLUMNS, Sifter, Slice
 from app.receipts.files.words import StatusWords

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app import clock
-from app.config import LinkSettings
-from app.errors import SetupError
+from app.core import clock
+from app.core.config import LinkSettings
+from app.core.errors import SetupError
 from app.receipts.files.times import read_time
 from app.receipts.files.words import StatusWords, words_of
 from carriers.contract import Reason, ReceiptStatus

@@ -11,9 +11,9 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, Table, insert, update
 from starlette.datastructures import Headers
 
-from app import clock
 from app.access.acts import NewPerson, add_person
 from app.auth import create_key
+from app.core import clock
 from app.db import Database
 from app.models import (
     attachments,

@@ -12,15 +12,16 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Row, select, update
 
-from app import audit, clock
+from app import audit
 from app.access.acts import disable_person, remove_factor, reseal
 from app.auth import create_key, factor
 from app.auth.caller import at_keyboard
 from app.auth.roles import PERMISSIONS, Role
 from app.auth.vault import KeyMissing, Vault, vault_of
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Conflict, Invalid
 from app.db import Database
-from app.errors import Conflict, Invalid
 from app.main import create_app
 from app.models import people, recovery_codes
 from tests.app.client import Client

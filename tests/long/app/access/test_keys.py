@@ -10,10 +10,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app import clock
 from app.auth import create_key, find_caller, keys, list_keys, revoke_key, rotate_key
+from app.core import clock
+from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.db import Database
-from app.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.models import api_keys
 from tests.app.client import Client
 

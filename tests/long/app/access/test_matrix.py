@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from app.auth.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import ROUTERS, create_app
 from app.web import rooms

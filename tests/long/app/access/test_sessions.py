@@ -13,9 +13,9 @@ from sqlalchemy import select, update
 from app.access.acts import disable_person, remove_factor
 from app.auth import sessions as stage
 from app.auth.sessions import Lifetime
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import Unauthorised
 from app.db import Database
-from app.errors import Unauthorised
 from app.main import create_app
 from app.models import people, sessions
 from tests.app.client import Client

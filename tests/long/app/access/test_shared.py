@@ -9,14 +9,14 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection, insert, update
 
-from app import areas, clock
 from app.auth import create_key
 from app.auth.roles import OPEN, PERMISSIONS
-from app.config import Settings
+from app.core import areas, clock
+from app.core.config import Settings
+from app.core.states import DeliveryState, NotSent
 from app.db import Database
 from app.main import ROUTERS, create_app
 from app.models import batches, lanes, left_out, receipt_files
-from app.states import DeliveryState, NotSent
 from tests.long.app.access.scene import Asker
 from tests.long.app.reports.scene import T0, Scene
 

@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 from starlette.datastructures import MutableHeaders
 from typer.testing import CliRunner
 
-from app import ids
 from app.api import Cursor
 from app.auth import Caller
 from app.auth.owned import RULES
@@ -26,9 +25,10 @@ from app.campaigns.routes import Edition
 from app.cli import app as commands
 from app.cli import lazy
 from app.cli.talk import whole
-from app.config import Settings
+from app.core import ids
+from app.core.config import Settings
+from app.core.errors import NotFound
 from app.db import Database
-from app.errors import NotFound
 from app.http.samples import sample
 from app.ledger.choose import ledger_for
 from app.main import ROUTERS, create_app

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from app.auth.owned import RULES
 from app.auth.roles import PERMISSIONS
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.models import audit

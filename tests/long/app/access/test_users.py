@@ -24,9 +24,9 @@ from app.campaigns.approval import FourEyes
 from app.cli import campaign, key, user
 from app.cli.key import span
 from app.cli.talk import account, whoami
-from app.config import Settings
+from app.core.config import Settings
+from app.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from app.db import Database
-from app.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from app.models import people as people_table
 from tests import passwords
 from tests.app.campaigns.rows import new_run

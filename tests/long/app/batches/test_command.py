@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli.batch import app
-from app.errors import AppError, Invalid
+from app.core.errors import AppError, Invalid
 from tests.app.batches.files import MESSY, put
 
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from app import models as m
 from app.cli import app
+from app.core.errors import Invalid, NotFound, SetupError
 from app.db import Database
-from app.errors import Invalid, NotFound, SetupError
 from tests.long.app.reports.scene import varied
 
 Loa = Callable[..., Result]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from app import clock, schema
+from app import schema
+from app.core import clock
 from app.db import Database
 from app.models import people
 
@@ -21,7 +22,7 @@ _DECIDES = """
 import sys
 from app.cli.person import decider
 from app.db import Database
-from app.errors import Forbidden
+from app.core.errors import Forbidden
 db = Database(sys.argv[1])
 try:
     print(db.read(decider, "approve_campaign").name)

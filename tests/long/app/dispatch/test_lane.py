@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.db import Database
 from app.dispatch import lanes
 from app.dispatch.lane import LaneLoop
@@ -19,7 +20,6 @@ from app.dispatch.sendable import scripts
 from app.ledger.contract import ChunkState, Grant, ResultKind
 from app.models import campaigns, chunks, runs, submissions, unknowns
 from app.models import lanes as lanes_table
-from app.states import CampaignState, DeliveryState, LaneState, RunState
 from carriers.contract import (
     Accepted,
     Deferred,

@@ -17,13 +17,13 @@ from sqlalchemy import Connection, event, insert, update
 from app.access.acts import NewPerson, add_person, disable_person, end_sessions, revoke_key
 from app.auth import create_key, sessions
 from app.campaigns import watching
+from app.core.errors import Away
+from app.core.states import DeliveryState, RunState
 from app.db import Database
-from app.errors import Away
 from app.gate import cookie_name, lifetime_of
 from app.http.events import Hub, Pace
 from app.models import runs, tallies
 from app.models import sessions as stored
-from app.states import DeliveryState, RunState
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
 from tests.app.http.served import served

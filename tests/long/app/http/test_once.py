@@ -11,10 +11,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app import clock
 from app.auth import create_key
 from app.campaigns import queries
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
 from app.db import Database
 from app.http.answers import sweep
 from app.main import create_app

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.models import answers, frozen_reports, run_batches

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, delete, func, insert, select, text
 
 from app import audit
 from app import models as m
+from app.core.errors import SetupError
 from app.db import Database
-from app.errors import SetupError
 from app.ledger.choose import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.reports.verify import verify

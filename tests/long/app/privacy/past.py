@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Table, func, insert, select
 
 from app import models as m
+from app.core.states import NotSent
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.privacy.eraser import Eraser
 from app.privacy.subjects import Terms
-from app.states import NotSent
 from tests.long.app.reports.scene import DAY, T0, S, Scene
 
 DAYS = 90

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import Connection, insert, select, update
 
 from app import models as m
+from app.core.errors import Away
+from app.core.states import DeliveryState
 from app.db import Database
-from app.errors import Away
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Intention, Lease, Outcome
 from app.privacy import certificates
 from app.privacy.subjects import Kind
 from app.reports.verify import verify
-from app.states import DeliveryState
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
 from tests.long.app.privacy.past import erase, eraser, rows
 from tests.long.app.reports.scene import T0

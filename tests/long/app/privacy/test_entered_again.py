@@ -12,8 +12,8 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, insert, select, update
 
-from app import clock
 from app import models as m
+from app.core import clock
 from app.db import Database
 from app.privacy import certificates
 from app.privacy.subjects import Kind

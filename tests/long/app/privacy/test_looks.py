@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert, update
 
 from app import models as m
-from app.clock import DAY_MS
+from app.core.clock import DAY_MS
+from app.core.states import CampaignState, RunState
 from app.db import Database
 from app.privacy import due
 from app.privacy.subjects import Kind, Terms
-from app.states import CampaignState, RunState
 from tests.engines import each_engine
 
 database_url = each_engine

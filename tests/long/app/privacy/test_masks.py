@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select, update
 from app import audit, disclosure, logs
 from app import models as m
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.disclosure import Place
 from app.privacy import do_not_send

@@ -10,16 +10,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from app import audit, clock
+from app import audit
 from app import models as m
 from app.batches.importer import register
 from app.campaigns import runs
 from app.campaigns.runs import Verb
-from app.clock import DAY_MS
-from app.config import Settings
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.config import Settings
+from app.core.errors import Conflict
+from app.core.states import BatchState
 from app.db import Database
 from app.dispatch import unknown
-from app.errors import Conflict
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
 from app.metrics import Metrics
@@ -31,7 +33,6 @@ from app.reports.freeze import Freezer
 from app.reports.frozen import Subject, SubjectKind
 from app.reports.render import json_file
 from app.reports.verify import examine
-from app.states import BatchState
 from app.tables.owner import new_owner
 from app.tables.upload import File
 from app.worker import Worker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.phone import Sentence
+from app.core.phone import Sentence
 from app.privacy import rules
 
 VALUES = {"days": 90, "months": 24, "report": 7}

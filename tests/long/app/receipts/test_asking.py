@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import func, select, update
 
-from app import clock
-from app.config import LinkSettings, Settings
+from app.core import clock
+from app.core.config import LinkSettings, Settings
+from app.core.errors import SetupError
+from app.core.states import DeliveryState
 from app.db import Database
-from app.errors import SetupError
 from app.metrics import Metrics
 from app.models import deliveries, questions, runs, unknowns
-from app.states import DeliveryState
 from app.worker import Worker
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners

@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import func, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import DeliveryState, LaneState
 from app.db import Database
 from app.ledger.contract import Key, Outcome
 from app.models import deliveries, errands, questions, receipts, unknowns
 from app.models import lanes as lanes_table
 from app.receipts.poll import Poll
 from app.receipts.questions import LONGEST_MS, Plan
-from app.states import DeliveryState, LaneState
 from carriers.contract import Halted, ReadError, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, poll, sent, taken

@@ -19,8 +19,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from app.core.states import DeliveryState
 from app.db import Database
-from app.states import DeliveryState
 from tests.app.receipts.hooks import ACKNOWLEDGED, DOOR, LINK, TOKEN, event, kept, sent, served, settings_of
 from tests.app.world import World
 from tests.engines import sqlite_alone

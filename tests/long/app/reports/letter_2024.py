@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, column, table, update
 
 from app import models as m
-from app.clock import VIETNAM, to_ms
+from app.core.clock import VIETNAM, to_ms
+from app.core.states import DeliveryState as S
 from app.db import Database
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
 from app.reports.intake import files, form, outreach, returned, stating
@@ -23,7 +24,6 @@ from app.reports.intake.outreach import OutreachClaim
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind
-from app.states import DeliveryState as S
 from app.tables.upload import File
 from tests.long.app.reports.intake.forms import filled, naive
 from tests.long.app.reports.intake.scene import PDF

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app import areas, clock
 from app import models as m
+from app.core import areas, clock
 from app.db import Database
 from app.reports.carrier_report import build
 from app.reports.document import letterhead

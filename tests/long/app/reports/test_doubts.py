@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from app.auth import create_key
 from app.cli import app as cli
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.models import deliveries

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from app import clock
 from app import models as m
+from app.core import clock
+from app.core.errors import Conflict, Invalid, NotFound
+from app.core.states import RunState
 from app.db import Database
-from app.errors import Conflict, Invalid, NotFound
 from app.ledger.contract import Key, Lane, Outcome
 from app.reports import frozen, rebuild
 from app.reports.carrier_report import build
@@ -20,7 +21,6 @@ from app.reports.document import letterhead
 from app.reports.figures import Unbalanced
 from app.reports.freeze import FORMATS, SIDECAR, Freezer
 from app.reports.frozen import Frozen, Spoilt, Subject, SubjectKind
-from app.states import RunState
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
 from tests.app import world
 from tests.app.world import World

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection, select, update
 
-from app import clock
+from app.core import clock
+from app.core.states import NotSent
 from app.db import Database
 from app.ledger.contract import Arrival, Intention, Item, Key, Outcome
 from app.models import quarantine, runs, submissions, unknowns
@@ -17,7 +18,6 @@ from app.reports.carrier_report import build as report
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.figures import CarrierReport
 from app.reports.verify import verify
-from app.states import NotSent
 from carriers.contract import (
     Accepted,
     Deferred,

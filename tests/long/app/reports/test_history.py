@@ -10,15 +10,15 @@ from fastapi import FastAPI
 from app import models as m
 from app.auth import create_key
 from app.cli import compare
+from app.core.errors import NotFound
+from app.core.states import DeliveryState as S
 from app.db import Database
-from app.errors import NotFound
 from app.reports import history
 from app.reports.history import Verdict, judge
 from app.reports.intake import stating
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind
-from app.states import DeliveryState as S
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.long.app.reports.intake.scene import body

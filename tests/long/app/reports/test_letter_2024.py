@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from app import clock
 from app import models as m
+from app.core import clock
 from app.db import Database
 from app.deadline.status import status
 from app.ledger.choose import ledger_for

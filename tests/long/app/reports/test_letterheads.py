@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import SetupError
+from app.core.errors import SetupError
 from app.reports.document import letterhead, sidecar
 from app.reports.document.letterhead import POLICE
 from app.reports.document.model import Paper

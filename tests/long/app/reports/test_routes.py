@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 from sqlalchemy import update
 
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.models import tallies

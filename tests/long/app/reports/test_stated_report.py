@@ -10,11 +10,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, insert
 
-from app import clock
 from app.auth import create_key
 from app.cli.report import _of_campaign
+from app.core import clock
+from app.core.errors import Conflict
 from app.db import Database
-from app.errors import Conflict
 from app.ledger.choose import ledger_for
 from app.models import attachments
 from app.reports import carrier_report, consolidated, freeze, frozen, stated_report, verify

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, Executable, delete, insert, text, update
 
-from app import clock
 from app import models as m
+from app.core import clock
+from app.core.errors import NotFound
+from app.core.states import NotSent
 from app.db import Database
-from app.errors import NotFound
 from app.ledger.choose import ledger_for
 from app.ledger.contract import ChunkState, ResultKind
 from app.reports.verify import batch_differences, campaign_differences, examine, verify
-from app.states import NotSent
 from carriers.contract import Reason
 from tests.engines import each_engine
 from tests.long.app.reports.scene import T0, S, Scene, varied

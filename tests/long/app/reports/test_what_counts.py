@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from app import clock
 from app import models as m
 from app.cli import app
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.states import DeliveryState as S
 from app.db import Database
 from app.deadline.status import status
-from app.errors import Conflict
 from app.ledger.choose import ledger_for
 from app.reports import consolidated, frozen, history
 from app.reports.consolidated import Terms
@@ -24,7 +25,6 @@ from app.reports.freeze import Freezer, build
 from app.reports.frozen import Subject, SubjectKind
 from app.reports.rebuild import prove
 from app.reports.renderings import Format, document, render
-from app.states import DeliveryState as S
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 

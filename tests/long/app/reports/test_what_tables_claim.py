@@ -13,8 +13,9 @@ import openpyxl
 import pytest
 from sqlalchemy import update
 
-from app import areas, clock
 from app import models as m
+from app.core import areas, clock
+from app.core.states import DeliveryState as S
 from app.db import Database
 from app.reports import carrier_report, consolidated, freeze, history, kept
 from app.reports.document import carrier_paper, charts, consolidated_paper, letterhead
@@ -27,7 +28,6 @@ from app.reports.render import forms, side_by_side, stated_forms
 from app.reports.render.form import Form, value
 from app.reports.renderings import Format, Report, render
 from app.reports.stated_report import StatedReport
-from app.states import DeliveryState as S
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
 from tests.long.app.reports.reading import words

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from app import clock
+from app.core import clock
 from app.tables.owner import is_free, new_owner
 
 HOST = socket.gethostname()[:40]

@@ -16,7 +16,7 @@ import pytest
 import xlsxwriter
 
 from app.batches.sift import KEPT, sifted
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.tables.apart import Ended, apart
 from app.tables.forms import load
 from tests.app.readers import readers
@@ -154,7 +154,7 @@ def test_a_module_of_that_name_where_a_command_is_run_is_not_taken_for_ours(
     planted.mkdir(parents=True)
     for name in ("app", "app/tables"):
         (tmp_path / name / "__init__.py").touch()
-    for name in ("app/tables/apart.py", "sitecustomize.py", "pickle.py", "resource.py", "app/errors.py"):
+    for name in ("app/tables/apart.py", "sitecustomize.py", "pickle.py", "resource.py", "app/core/errors.py"):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     assert list(apart(packed, partial(ends_itself, signal.SIGTERM))) == [1]

@@ -15,7 +15,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.access.acts import NewPerson, add_person
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.client import Client

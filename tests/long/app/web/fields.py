@@ -34,7 +34,7 @@ KINDS: dict[str, set[str]] = {
     "dict": {"dict_type", "invalid_key"},
     "enum": {"enum"},
     "function-before": {"int_type", "int_parsing"},
-    "no-info": set(),  # app/ids.py alone
+    "no-info": set(),  # app/core/ids.py alone
     "int": {"int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"},
     "list": {"list_type"},
     "model": {"model_type"},
@@ -55,7 +55,7 @@ LIMITS: dict[str, set[str]] = {
 }
 # Of no limit on what people enter: how a field is kept, where it comes from, what stands in for it.
 QUIET = {
-    "function",  # app/ids.py
+    "function",  # app/core/ids.py
     *("type", "schema", "metadata", "ref", "cls", "config", "serialization", "custom_init", "root_model"),
     *("default", "members", "sub_type", "missing", "microseconds_precision", "strip_whitespace", "fields"),
     *("items_schema", "keys_schema", "values_schema", "computed_fields", "model_name", "post_init"),

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import insert, update
 
+from app.core.states import DeliveryState
 from app.db import Database
 from app.dispatch import deliveries as stage
 from app.ledger.contract import Outcome
 from app.models import bad_lines, batches, deliveries
-from app.states import DeliveryState
 from carriers.contract import Accepted, Reason, ReceiptStatus, Rejected
 from tests.app import world
 from tests.app.world import World, receipt

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.batches import queries
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.campaigns.rows import new_batch

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import event, insert, update
 
+from app.core.states import DeliveryState as State
 from app.db import Database
 from app.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
 from app.reports import course
 from app.reports.course import Sample
-from app.states import DeliveryState as State
 from app.web.scenes.hints import hints
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text

@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 from pydantic_core import core_schema
 
-from app import clock
-from app.errors import Invalid
+from app.core import clock
+from app.core.errors import Invalid
 from app.web import told
 from app.web.forms.bodies import filled
 from app.web.told import PLACE

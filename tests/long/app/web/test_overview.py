@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import event, update
 
+from app.core.states import RunState
 from app.db import Database
 from app.faults import Faults
 from app.metrics import Metrics
 from app.models import campaigns
 from app.reports.history import Verdict
-from app.states import RunState
 from app.web.scenes import charts, lights
 from app.web.scenes import overview as overview_scene
 from app.web.scenes.lights import Light

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.models import quarantine, receipts
 from app.web.pages.receipts import ON_A_PAGE

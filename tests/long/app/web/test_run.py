@@ -8,14 +8,14 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select, update
 
-from app.areas import Basis
 from app.campaigns import lifecycle
 from app.campaigns.audiences import Audience
 from app.campaigns.runs import Verb, open_to
+from app.core.areas import Basis
+from app.core.states import RunState
 from app.db import Database
 from app.ledger.contract import Outcome
 from app.models import audit, campaigns, runs, statements, unknowns
-from app.states import RunState
 from app.web.scenes import followed
 from app.web.scenes.followed import Follow, Followed
 from carriers.contract import Unknown

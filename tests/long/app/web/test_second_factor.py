@@ -10,7 +10,7 @@ import pyotp
 import pytest
 from fastapi import FastAPI
 
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from app.web.pages.second_factor import qr

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from app.auth import create_key
 from app.auth.roles import Role
-from app.config import LinkSettings, Settings
+from app.core.config import LinkSettings, Settings
 from app.db import Database
 from app.main import create_app
 from app.web import rooms, show

@@ -10,7 +10,7 @@ import pytest
 import starlette.formparsers
 from markupsafe import Markup
 
-from app.states import DeliveryState
+from app.core.states import DeliveryState
 from app.web import told
 from app.web.told import PLACE, patterns
 from app.web.words import Speaker, read

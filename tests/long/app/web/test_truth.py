@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
 
-from app import clock
+from app.core import clock
 from app.db import Database
 from app.deadline.status import status
 from app.models import campaigns, lanes, link_health, receipts, runs, sessions, webhook_clocks

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.main import create_app
 from tests.app.client import Client

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from app import clock
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.core.states import DeliveryState
 from app.db import Database
-from app.errors import Conflict, Invalid
 from app.models import audit, deliveries, lanes
 from app.receipts.files.job import Job
 from app.receipts.files.register import Claim
 from app.receipts.files.words import StatusWords
-from app.states import DeliveryState
 from carriers.contract import ReceiptLevel, ReceiptStatus
 from tests.app.receipts.files import scene
 from tests.app.receipts.files.scene import LOST, REFUSED, TAKEN, at, csv_file, load, look, phone, sent

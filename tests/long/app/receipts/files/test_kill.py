@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from app import clock
+from app.core import clock
+from app.core.errors import Conflict
+from app.core.states import BatchState
 from app.db import Database
-from app.errors import Conflict
 from app.ledger.contract import Applied, Arrival, Ledger
 from app.models import receipt_files, receipt_lines
 from app.receipts.files.columns import RESULTS
@@ -22,7 +23,6 @@ from app.receipts.files.importer import import_file
 from app.receipts.files.job import Job, Progress
 from app.receipts.files.sift import SLICE, Sifter
 from app.receipts.files.words import StatusWords
-from app.states import BatchState
 from app.tables.reader import Reader
 from carriers.contract import ReceiptStatus
 from tests.app.receipts.files.scene import TAKEN, at, check, csv_file, journal, look, phone, registered, sent

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.auth import create_key
-from app.config import Settings
+from app.core.config import Settings
 from app.db import Database
 from app.ledger.choose import ledger_for
 from app.models import receipt_files

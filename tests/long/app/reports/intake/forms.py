@@ -10,7 +10,7 @@ from typing import Any
 
 import openpyxl
 
-from app.clock import VIETNAM, to_ms
+from app.core.clock import VIETNAM, to_ms
 from app.reports.intake import form
 from app.reports.intake.claims import Circumstances
 from app.reports.intake.form import FormHead

@@ -14,11 +14,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app import clock
 from app.auth import create_key
-from app.config import Settings
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Invalid
 from app.db import Database
-from app.errors import Invalid
 from app.main import create_app
 from app.models import audit, directives
 from app.reports import addressees

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from app import models as m
+from app.core.errors import Invalid
 from app.db import Database
-from app.errors import Invalid
 from app.reports.intake import form, returned, stating
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source

@@ -9,8 +9,8 @@ from datetime import date, datetime
 import openpyxl
 import pytest
 
-from app.clock import VIETNAM, to_ms
-from app.errors import Invalid
+from app.core.clock import VIETNAM, to_ms
+from app.core.errors import Invalid
 from app.reports.intake import form
 from app.reports.intake.form import FormHead
 from app.reports.intake.returned import Handed, read

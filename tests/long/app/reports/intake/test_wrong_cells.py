@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import Invalid
+from app.core.errors import Invalid
 from app.reports.intake.claims import Circumstances
 from app.reports.intake.returned import Handed, read
 from app.reports.stated import Kind

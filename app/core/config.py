@@ -24,10 +24,10 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from app import values
-from app.errors import SetupError
-from app.sources import File, Variables, absent, file, sentence, strangers
-from app.values import (
+from app.core import setting_values as values
+from app.core.errors import SetupError
+from app.core.setting_sources import File, Variables, absent, file, sentence, strangers
+from app.core.setting_values import (
     Address,
     DatabaseUrl,
     DayTime,

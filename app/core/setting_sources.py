@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
 
-from app.errors import SetupError
-from app.nearest import meant
+from app.core.errors import SetupError
+from app.core.nearest_name import meant
 
 _PREFIX = "LOA_"
 # Variables that are no settings: what commands ask for, and what tests and rehearsals of a clone read.

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from phonenumbers import PhoneNumberType
 
-from app.phone import HOLDERS, REASONS, mask, normalise, normalise_all, range_holder
+from app.core.phone import HOLDERS, REASONS, mask, normalise, normalise_all, range_holder
 
 GOOD = 84_912_345_678
 

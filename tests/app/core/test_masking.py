@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.masking import holds_number, mask_numbers
-from app.phone import normalise
+from app.core.masking import holds_number, mask_numbers
+from app.core.phone import normalise
 
 ROUNDS = 80 * settings.default.max_examples
 NARROW, THIN, IDEOGRAPHIC, UNSEEN = "\u202f", "\u2009", "\u3000", "\u200b"

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
-from app import clock
-from app.nearest import meant
-from app.phone import REASONS, normalise
+from app.core import clock
+from app.core.nearest_name import meant
+from app.core.phone import REASONS, normalise
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 

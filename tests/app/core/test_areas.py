@@ -9,8 +9,8 @@ from importlib.resources import files
 
 import pytest
 
-from app import areas
-from app.areas import current, find, fold, normalise_area
+from app.core import areas
+from app.core.areas import current, find, fold, normalise_area
 
 LETTER, BETWEEN, NOW = date(2024, 1, 29), date(2025, 3, 1), date(2026, 1, 1)
 

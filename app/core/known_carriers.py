@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.config import Settings
-from app.errors import Invalid
-from app.nearest import meant
-from app.phone import HOLDERS
+from app.core.config import Settings
+from app.core.errors import Invalid
+from app.core.nearest_name import meant
+from app.core.phone import HOLDERS
 
 
 def check_own(settings: Settings, carrier: str | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app import clock
+from app.core import clock
 
 _DAY = timedelta(days=1)
 

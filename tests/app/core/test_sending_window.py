@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from app import clock
-from app.clock import VIETNAM
-from app.hours import Window, finish, next_change, open_at
+from app.core import clock
+from app.core.clock import VIETNAM
+from app.core.sending_window import Window, finish, next_change, open_at
 
 MONDAY = datetime(2024, 2, 5, tzinfo=VIETNAM)
 DAY = timedelta(days=1)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import config
-from app.config import normal_url
-from app.errors import SetupError
-from app.values import ledger_name
+from app.core import config
+from app.core.config import normal_url
+from app.core.errors import SetupError
+from app.core.setting_values import ledger_name
 
 TOML = """
 data = "elsewhere"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import Conflict
-from app.states import (
+from app.core.errors import Conflict
+from app.core.states import (
     CampaignState,
     DeliveryState,
     NotSent,

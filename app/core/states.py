@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum, StrEnum
 from typing import NamedTuple
 
-from app.errors import Conflict
+from app.core.errors import Conflict
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 MAX_PARTS = 15  # a part is a bit of a 16-bit number
