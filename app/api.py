@@ -16,7 +16,7 @@ from app.auth import Caller
 from app.core.config import Settings
 from app.core.errors import Unauthorised
 from app.core.ids import LARGEST, Exact
-from app.db import Database
+from app.database.connection import Database
 from app.gate import permit
 from app.ledger.contract import Ledger
 

@@ -2,7 +2,7 @@
 
 With a secret_key each row bears a seal as well, over its hash and its content: whoever has only the database
 can compute the chain again, and not the seals. What no chain shows is an end cut off: heads of it are kept in
-a file outside (app/heads.py), and compared.
+a file outside (app/database/audit_heads.py), and compared.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import chain, heads, stamps
+from app import chain, stamps
 from app.chain import SAID, START, content, is_sealed, sealed_content
 from app.chain import head as head
 from app.chain import link as link
-from app.chain_memory import note_after_commit
 from app.core import clock, hashing
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, SetupError
-from app.db import keys_of, one_at_a_time
-from app.heads import Head
-from app.models import audit, erasures
+from app.database import audit_heads as heads
+from app.database.audit_heads import Head
+from app.database.audit_memory import note_after_commit
+from app.database.connection import keys_of, one_at_a_time
+from app.database.models import audit, erasures
 
 _CHAIN = 4917  # the advisory lock of whoever adds a link
 # Acts after which the chain's head is kept elsewhere at once: who may do what, and what may be sent.

@@ -13,10 +13,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, cast, select
 
 from app import stamps
-from app.chain_memory import chain_memory_of, has_noted
 from app.core import hashing
-from app.heads import Head
-from app.models import audit
+from app.database.audit_heads import Head
+from app.database.audit_memory import chain_memory_of, has_noted
+from app.database.models import audit
 
 START = "0" * 64
 SAID = ("id", "at", "who", "origin", "action", "subject")

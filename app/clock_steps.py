@@ -12,8 +12,8 @@ from sqlalchemy import Connection, update
 
 from app.core import clock
 from app.core.logger import get_logger
-from app.db import Database
-from app.models import (
+from app.database.connection import Database
+from app.database.models import (
     batches,
     chunks,
     erasures,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.core.errors import Conflict
-from app.models import erasures
+from app.database.models import erasures
 
 
 def of_campaign(connection: Connection, campaign_id: int) -> Row[Any] | None:

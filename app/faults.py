@@ -15,15 +15,15 @@ from sqlalchemy.exc import DBAPIError
 from app.core import clock
 from app.core.errors import Away
 from app.core.logger import get_logger
-from app.db import Database, shared_ms
+from app.database.connection import Database, shared_ms
+from app.database.models import faults
 from app.metrics import Metrics
-from app.models import faults
 
 log = get_logger(__name__)
 
 T = TypeVar("T")
 
-_HERE = Path(__file__).parent.parent
+_HERE = Path(__file__).parents[2]
 _RED_MS = 300_000  # what is tried again each minute at the least is over when nothing was heard for so long
 _KEPT_MS = 90 * clock.DAY_MS
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0

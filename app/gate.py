@@ -19,7 +19,7 @@ from app.auth.roles import OPEN, PAGE, PAGE_DOES, may
 from app.auth.sessions import Lifetime
 from app.core.config import Settings
 from app.core.errors import Forbidden, Unauthorised
-from app.db import Database
+from app.database.connection import Database
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"

@@ -10,11 +10,12 @@ from typing import cast
 from fastapi import Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app import faults, schema
+from app import faults
 from app.api import Config, Db, Routes
 from app.core import clock
 from app.core.errors import AppError, Away, NotFound
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from app.metrics import KEPT_S
 from app.receipts.peers import among, peer_of
 

@@ -9,10 +9,10 @@ from enum import StrEnum
 from sqlalchemy import Connection, Row, and_, or_, select
 
 from app.core.states import LaneState
-from app.db import shared_ms
-from app.models import lanes as lanes_table
-from app.models import link_health, webhook_clocks
-from app.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
+from app.database.connection import shared_ms
+from app.database.models import lanes as lanes_table
+from app.database.models import link_health, webhook_clocks
+from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 
 
 class LinkState(StrEnum):

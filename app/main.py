@@ -17,7 +17,7 @@ from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
 from app.campaigns import watching
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
 from app.gate import cookie_name

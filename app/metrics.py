@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Select, and_, func, select
 from app.core import clock
 from app.core.errors import Away
 from app.core.states import DeliveryState, LaneState, RunState
-from app.db import Database, shared_ms
-from app.models import lanes, link_health, quarantine, runs, tallies, unknowns
-from app.models.dispatch import LINK_GONE_AFTER_MS
+from app.database.connection import Database, shared_ms
+from app.database.models import lanes, link_health, quarantine, runs, tallies, unknowns
+from app.database.models.dispatch import LINK_GONE_AFTER_MS
 
 # Receipts come within seconds, or days later when a telephone is switched on again.
 KEPT_S = 1.0  # so long what the database said is told to others

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select
 
 from app.core.states import SENT, RunState
-from app.db import shared_ms
-from app.models import run_counts, runs, tallies
+from app.database.connection import shared_ms
+from app.database.models import run_counts, runs, tallies
 
 EVERY_MS = 5_000
 SPAN_MS = 60_000  # what "now" means

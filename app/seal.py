@@ -16,8 +16,8 @@ from app import stamps
 from app.chain import ACT, bears, is_sealed
 from app.core import hashing
 from app.core.states import CampaignState
-from app.db import keys_of
-from app.models import (
+from app.database.connection import keys_of
+from app.database.models import (
     approvals,
     audiences,
     audit,

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.db import keys_of
+from app.database.connection import keys_of
 
 
 def make(connection: Connection, content: bytes) -> str | None:

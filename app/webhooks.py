@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
-from app.db import Database
+from app.database.connection import Database
 from app.http.buckets import Buckets
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception

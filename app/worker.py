@@ -11,12 +11,13 @@ from typing import Any
 
 import structlog
 
-from app import audit, heads
+from app import audit
 from app.clock_steps import ClockSteps
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Away, SetupError
-from app.db import Database
+from app.database import audit_heads
+from app.database.connection import Database
 from app.deadline.herald import Herald
 from app.dispatch import lanes, runs
 from app.dispatch.claims import Desk
@@ -228,7 +229,7 @@ class Worker:
         every_s = self.settings.audit_head_minutes * 60
         while every_s and not self._stopping.is_set():
             head = await self.db.insist_reading(audit.head)
-            heads.say(self.settings.audit_heads, head, self.settings.ledger_name)
+            audit_heads.say(self.settings.audit_heads, head, self.settings.ledger_name)
             await _wait(self._stopping.wait, every_s)
         await self._stopping.wait()
 

@@ -1,11 +1,11 @@
-"""Run the migrations on the connection that app/schema.py hands over."""
+"""Run the migrations on the connection that app/database/schema.py hands over."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from app.models import metadata
-from app.schema import ours
+from app.database.models import metadata
+from app.database.schema import ours
 
 
 def run() -> None:

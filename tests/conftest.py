@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from app import schema
 from app.core.config import normal_url
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from tests import measured, passwords, plain_logs
 from tests.engines import by_default
 from tests.pool import Pool

@@ -150,7 +150,7 @@ def _import_all() -> None:
         "app.cli.serve",
         "app.cli.web",
         "app.cli.simulate",
-        "app.schema",
+        "app.database.schema",
         "alembic.command",
     ):
         import_module(module)

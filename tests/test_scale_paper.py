@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import UniqueConstraint
 
-from app.models import metadata
+from app.database.models import metadata
 
 PAPER = (Path(__file__).parent.parent / "docs" / "scale.md").read_text("utf-8")
 

@@ -6,8 +6,8 @@ from sqlalchemy import select, update
 
 from app import audit as chain
 from app.core.clock import DAY_MS
-from app.db import Database
-from app.models import audit, chunks, metadata, runs
+from app.database.connection import Database
+from app.database.models import audit, chunks, metadata, runs
 from tests.app.world import build
 from tests.year.times import move_back, time_columns
 

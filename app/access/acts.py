@@ -16,7 +16,7 @@ from app.auth.people import Person
 from app.auth.sessions import end_all
 from app.auth.vault import Vault
 from app.core.errors import Conflict, Invalid
-from app.db import keys_of
+from app.database.connection import keys_of
 
 _LEAST_SAID, _MOST_SAID = 10, 300
 

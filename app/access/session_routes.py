@@ -26,7 +26,7 @@ from app.auth.sessions import OpenSession
 from app.auth.vault import vault_of
 from app.core.config import Settings
 from app.core.errors import Forbidden
-from app.db import Database
+from app.database.connection import Database
 from app.gate import cookie_name, lifetime_of
 from app.http.browsers import FORGET
 from app.receipts.peers import peer_of

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from app.auth import stamped
 from app.auth.caller import AT_KEYBOARD, base_name
 from app.core.errors import Conflict
-from app.models import api_keys, people
+from app.database.models import api_keys, people
 
 
 def behind(connection: Connection, who: str) -> set[str]:

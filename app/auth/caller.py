@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from app.auth.roles import Role
 from app.core.errors import Conflict, Invalid
-from app.models import api_keys, people
+from app.database.models import api_keys, people
 
 _NAME = re.compile(r"[^\W_][\w .,'@-]{0,79}")
 AT_KEYBOARD = " (command line)"

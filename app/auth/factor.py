@@ -15,7 +15,7 @@ from app.auth.caller import Caller
 from app.auth.vault import Vault
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
-from app.models import people, recovery_codes
+from app.database.models import people, recovery_codes
 
 ISSUER = "Loa"
 RECOVERY_CODES = 10

@@ -16,7 +16,7 @@ from app.auth.behind import givers
 from app.auth.caller import Caller, check_name, check_role
 from app.core import clock
 from app.core.errors import Conflict, Invalid, Unauthorised, no_such
-from app.models import api_keys
+from app.database.models import api_keys
 
 TOUCH_MS = 60_000  # when a key or a session was last seen is kept to the minute: no commit for each request
 LONGEST_OVERLAP = timedelta(days=30)

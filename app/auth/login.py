@@ -15,8 +15,8 @@ from app.auth.sessions import Lifetime, open_session
 from app.auth.throttle import Attempt, TooManyAttempts
 from app.auth.vault import Vault
 from app.core.errors import Unauthorised
-from app.db import Database
-from app.models import people as table
+from app.database.connection import Database
+from app.database.models import people as table
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select
 from app.auth.caller import Caller
 from app.core import ids
 from app.core.errors import no_such
-from app.models import (
+from app.database.models import (
     api_keys,
     attachments,
     batches,

@@ -14,7 +14,7 @@ from app.auth.caller import AT_KEYBOARD, check_name, check_role
 from app.auth.sessions import end_all
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
-from app.models import people
+from app.database.models import people
 
 _LONGEST_NAME = 40
 

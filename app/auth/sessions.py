@@ -17,7 +17,7 @@ from app.auth.caller import Caller
 from app.auth.keys import TOUCH_MS
 from app.core import clock
 from app.core.errors import Forbidden, Unauthorised
-from app.models import people, sessions
+from app.database.models import people, sessions
 
 _ADDRESS = 45  # as long as an IPv6 address can be written
 _OVER = "The session is over; sign in again."

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, up
 
 from app import stamps
 from app.core.logger import get_logger
-from app.db import keys_of
-from app.models import api_keys, audit, people, recovery_codes, sessions
+from app.database.connection import keys_of
+from app.database.models import api_keys, audit, people, recovery_codes, sessions
 
 log = get_logger(__name__)
 

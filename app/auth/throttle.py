@@ -16,8 +16,8 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.core import clock
 from app.core.errors import AppError
-from app.db import one_at_a_time
-from app.models import login_attempts
+from app.database.connection import one_at_a_time
+from app.database.models import login_attempts
 
 _LOCK = 4918
 _FORGOTTEN_MS = 3_600_000  # failures so old count no more

@@ -18,8 +18,8 @@ from app.batches.sift import LONG_SLICE, SLICE, Totals, sifted
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.states import BatchState
-from app.db import Database, one_at_a_time
-from app.models import batches
+from app.database.connection import Database, one_at_a_time
+from app.database.models import batches
 from app.tables.apart import Ended, apart
 from app.tables.lease import is_waiting, require_tries
 from app.tables.upload import File

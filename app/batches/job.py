@@ -13,8 +13,8 @@ from app import audit
 from app.batches.sift import SLICE, Slice
 from app.core.errors import Away
 from app.core.states import BatchState
-from app.db import Database
-from app.models import bad_lines, batches, subscribers
+from app.database.connection import Database
+from app.database.models import bad_lines, batches, subscribers
 from app.tables.lease import Lease, patiently
 from app.tables.store import by_column, store
 

@@ -13,7 +13,7 @@ from app.batches.reasons import REASONS
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import BatchState
-from app.models import bad_lines, batches
+from app.database.models import bad_lines, batches
 
 _PAGE = 1000
 

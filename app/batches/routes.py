@@ -20,7 +20,7 @@ from app.batches.spool import folder_of, import_spooled
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
-from app.db import Database
+from app.database.connection import Database
 from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent

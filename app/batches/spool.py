@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.batches.importer import import_batch
-from app.db import Database
-from app.models import batches
+from app.database.connection import Database
+from app.database.models import batches
 from app.tables import spool
 
 

@@ -17,7 +17,7 @@ from app.campaigns.records import Record
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
-from app.models import approvals, batches, run_batches
+from app.database.models import approvals, batches, run_batches
 from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, links, stamp
 
 _BOTH = (

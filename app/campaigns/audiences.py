@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from app.core.areas import Basis, normalise_area
 from app.core.errors import Invalid
-from app.models import audiences
+from app.database.models import audiences
 
 MOST_SUBSCRIBERS = 200_000_000  # more than the country has
 

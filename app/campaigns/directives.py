@@ -13,7 +13,7 @@ from app import audit
 from app.auth.owned import own_directives
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
-from app.models import directives
+from app.database.models import directives
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from app.campaigns import audiences, records
 from app.campaigns.records import Record
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LaneState, RunState
+from app.database.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
 from app.ledger.contract import SLOWEST
-from app.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
 from app.progress import NOTHING, Measured, measured
 from carriers import text as sms
 

@@ -17,7 +17,7 @@ from app.campaigns.records import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
-from app.models import batches, campaigns, directives, run_batches, runs
+from app.database.models import batches, campaigns, directives, run_batches, runs
 
 
 def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:

@@ -13,7 +13,7 @@ from app.campaigns.records import Record
 from app.core import areas, clock
 from app.core.areas import Basis
 from app.core.errors import Conflict
-from app.models import directives
+from app.database.models import directives
 from carriers import text as sms
 
 BASES: dict[Basis, str] = {

@@ -17,7 +17,7 @@ from app.campaigns.records import Record
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
-from app.models import approvals, batches, campaigns, run_batches, runs, tallies
+from app.database.models import approvals, batches, campaigns, run_batches, runs, tallies
 from carriers import text as sms
 
 

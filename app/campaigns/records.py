@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, select, update
 
 from app.core.errors import Conflict, no_such
-from app.models import campaigns, runs
+from app.database.models import campaigns, runs
 
 Record = Row[Any]
 

@@ -16,7 +16,7 @@ from app.campaigns.records import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, move_run
-from app.db import Database, shared_ms
+from app.database.connection import Database, shared_ms
 from app.ledger.contract import SLOWEST
 
 PRIORITIES = range(-100, 101)

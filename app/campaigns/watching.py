@@ -11,8 +11,8 @@ from sqlalchemy import Connection, or_, select
 
 from app.campaigns import queries
 from app.core.states import CampaignState, RunState
+from app.database.models import campaigns, runs
 from app.http.events import Picture
-from app.models import campaigns, runs
 
 _TAG = 16
 _OVER = (RunState.FINISHED, RunState.CANCELLED)

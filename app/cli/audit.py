@@ -17,7 +17,7 @@ from app.cli.talk import Json, say, whoami, whole
 from app.core import ids
 from app.core.errors import Conflict
 from app.core.hashing import ALGORITHMS
-from app.db import Database
+from app.database.connection import Database
 
 app = typer.Typer(
     no_args_is_help=True, help="What people did: append-only, each act chained to the one before."

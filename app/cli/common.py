@@ -9,13 +9,13 @@ from pathlib import Path
 
 from sqlalchemy import Connection, make_url
 
-from app import schema
 from app.auth.vault import signing_keys
 from app.core import config
 from app.core.config import Settings
 from app.core.errors import Invalid, NotFound
-from app.db import Database
-from app.heads import keep
+from app.database import schema
+from app.database.audit_heads import keep
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 
 __all__ = ["ledger_for", "open_db"]

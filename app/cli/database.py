@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 from sqlalchemy import make_url
 
-from app import audit, heads
+from app import audit
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import whoami
 from app.core import config
 from app.core.config import Settings, normal_url
 from app.core.errors import Invalid
 from app.core.setting_values import database_url, ledger_name
-from app.db import Database
+from app.database import audit_heads
+from app.database.connection import Database
 from app.dispatch import homes
 from app.dispatch import restored as dispatch
 from app.ledger.backup import back_up
@@ -51,7 +52,9 @@ def copy(
             if not source.read(homes.moved, ledger_for(source)):
                 target.write(homes.settle, ledger_for(target), whoami())
             head, name = target.read(audit.head), ledger_name(normal_url(to))
-            heads.keep(settings.audit_heads, head, name)  # else nothing of it would be compared at first
+            audit_heads.keep(
+                settings.audit_heads, head, name
+            )  # else nothing of it would be compared at first
         finally:
             target.close()
     typer.echo(f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.")
@@ -106,7 +109,7 @@ def _branch(db: Database, settings: Settings) -> None:
     """Heads of acts that the database has lost are compared no more."""
     known = audit.kept(settings).heads
     if known:
-        heads.branch(settings.audit_heads, db.read(audit.agreed, known), settings.ledger_name)
+        audit_heads.branch(settings.audit_heads, db.read(audit.agreed, known), settings.ledger_name)
 
 
 def _say(table: str, rows: int) -> None:

@@ -18,7 +18,7 @@ from app.cli.person import decider
 from app.cli.talk import After, Json, listing, say
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_own
-from app.db import Database
+from app.database.connection import Database
 from app.privacy import do_not_send
 from app.privacy.do_not_send import MOST, Changed, Refused
 from app.tables.rows import BadLine

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from app.cli import common
 from app.cli.common import open_db
 from app.core.errors import Invalid
-from app.db import Database
+from app.database.connection import Database
 
 if TYPE_CHECKING:  # commands on this machine need no HTTP client
     from app.client import Client

@@ -17,8 +17,8 @@ from app.cli.talk import After, Json, Number, instant, say, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
-from app.db import Database
-from app.models import campaigns, runs
+from app.database.connection import Database
+from app.database.models import campaigns, runs
 from app.reports import counted, frozen, rebuild, stated_report
 from app.reports import doubts as doubting
 from app.reports import freeze as freezing

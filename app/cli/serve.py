@@ -14,14 +14,15 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import audit, heads, lines, logs, schema, webhooks
+from app import audit, lines, logs, webhooks
 from app.auth.vault import signing_keys
 from app.cli.common import adopt
 from app.core import config, gc_tuning
 from app.core.config import Settings
 from app.core.errors import Invalid, SetupError
 from app.core.nearest_name import meant
-from app.db import Database, connect_patiently
+from app.database import audit_heads, schema
+from app.database.connection import Database, connect_patiently
 from app.faults import Faults, Supervisor
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
@@ -105,7 +106,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     gc_tuning.raise_descriptors()
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE.format(apart))
-    said = partial(heads.say, settings.audit_heads, of=settings.ledger_name)
+    said = partial(audit_heads.say, settings.audit_heads, of=settings.ledger_name)
     db = make(settings.url, keys=signing_keys(settings), on_head=said)
     try:
         connect_patiently(db, _PATIENCE_S)
@@ -114,7 +115,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
             schema.upgrade(db, adopt)
         schema.require(db)
         # An end of the audit that was cut off while nothing ran is missed from the first moment on.
-        known = heads.newest(settings.audit_heads, settings.ledger_name)
+        known = audit_heads.newest(settings.audit_heads, settings.ledger_name)
         db.chain_memory.start_at(known or db.read(audit.head))
         asyncio.run(main(settings, db))
     finally:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, say, whoami
 from app.core.errors import Invalid
-from app.db import Database
+from app.database.connection import Database
 from app.reports import stated
 from app.reports.intake import files, stating, views
 from app.reports.intake.claims import Claim

@@ -7,7 +7,7 @@ import asyncio
 from app import lines, webhooks
 from app.batches.spool import folder_of, resume_imports
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.main import create_app
 from app.metrics import Metrics

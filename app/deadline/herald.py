@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Away
-from app.db import Database
+from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.risk import at_risk
 from app.notices import events, outbox

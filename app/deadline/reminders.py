@@ -11,8 +11,8 @@ from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.config import Settings
+from app.database.models import directives as table
 from app.deadline.status import Missing, countdown, status
-from app.models import directives as table
 from app.notices.outbox import Channel, Notice
 
 KIND = "directive.due"

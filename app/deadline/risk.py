@@ -10,8 +10,8 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.core.config import Settings
 from app.core.states import RunState
+from app.database.models import campaigns, directives, runs
 from app.deadline.status import RunStanding, status
-from app.models import campaigns, directives, runs
 from app.notices.events import AT_RISK, Event, notices
 from app.notices.outbox import Notice
 

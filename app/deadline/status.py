@@ -13,7 +13,7 @@ from app.campaigns import directives, forecast
 from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.states import RunState
-from app.models import audiences, campaigns, runs
+from app.database.models import audiences, campaigns, runs
 from app.reports import addressees, stated
 from app.reports.addressees import Addressee, AddresseeKind, ChannelTotal, Standing, is_late
 from app.reports.counted import counted

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.campaigns.queries import Run
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
 from app.demo.sending import count
 from app.ledger.choose import ledger_for
 from app.reports.carrier_report import build_campaign

@@ -18,7 +18,7 @@ from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
 from app.core import clock
 from app.core.config import LinkSettings, Settings
-from app.db import Database
+from app.database.connection import Database
 from app.demo import cast, http_cast
 from app.demo.cast import Role
 from app.demo.centres import Centre, open_centres

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app.core.config import Settings, WebhookSettings
 from app.core.errors import SetupError
-from app.db import Database
+from app.database.connection import Database
 from app.demo.cast import Receipts, Role
 from app.ledger.contract import Ledger
 from app.main import create_app

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
 from app.demo.reception import Reception
 from app.demo.show import Update
 from app.ledger.choose import ledger_for

@@ -13,7 +13,6 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import Connection, inspect, select
 
-from app import schema
 from app.auth import Caller
 from app.batches.importer import Progress, import_batch, register
 from app.batches.job import Counts
@@ -23,9 +22,10 @@ from app.campaigns.drafts import DayHours, Draft
 from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
-from app.db import Database, connect_patiently
+from app.database import schema
+from app.database.connection import Database, connect_patiently
+from app.database.models import metadata
 from app.dispatch import lanes
-from app.models import metadata
 from app.tables.upload import File
 from app.worker import build, facts
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from app.core.errors import Away
 from app.core.states import LaneState
-from app.db import Database
+from app.database.connection import Database
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim, running
 from app.faults import Aside, Faults, outcome

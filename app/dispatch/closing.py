@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, and_, or_, select
 
 from app.core.states import NotSent, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, runs
 from app.dispatch.runs import fanned_out, held, left, move
 from app.faults import Aside
 from app.ledger.contract import Ledger
-from app.models import campaigns, runs
 
 # So many chunks in one transaction: short, so that no other writer waits long.
 _CHUNKS_AT_ONCE = 20

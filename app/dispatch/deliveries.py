@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.core.phone import mask
 from app.core.states import DeliveryState
-from app.models import deliveries
+from app.database.models import deliveries
 
 # A state that few have is looked for in so many lines at once: the answer is quick in a batch of any size.
 STRETCH = 50_000

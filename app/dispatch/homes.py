@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select
 
+from app.database.models import homes
 from app.ledger.contract import Ledger
-from app.models import homes
 
 
 def moved(connection: Connection, ledger: Ledger) -> bool:

@@ -12,11 +12,11 @@ from app import audit
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.core.states import LaneState
-from app.db import shared_ms
-from app.engines import insert_new
+from app.database.connection import shared_ms
+from app.database.engines import insert_new
+from app.database.models import lanes, link_health
+from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.ledger.contract import Lane
-from app.models import lanes, link_health
-from app.models.dispatch import LINK_GONE_AFTER_MS
 from carriers.contract import Halted, ReceiptLevel
 
 RESTORED = Halted(

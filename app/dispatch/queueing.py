@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app import seal
 from app.core.errors import Away
-from app.db import Database
+from app.database.connection import Database
 from app.dispatch import runs, sendable
 from app.faults import Aside
 from app.ledger.contract import Ledger

@@ -11,12 +11,12 @@ from app import audit, seal
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes as links
+from app.database.models import runs
 from app.dispatch import homes, lanes
 from app.dispatch.runs import fan_out, next_due
 from app.ledger.contract import Ledger
-from app.models import lanes as links
-from app.models import runs
 
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # each a thousand deliveries: webhooks may be taken meanwhile

@@ -25,8 +25,8 @@ from sqlalchemy import (
 
 from app import seal
 from app.core.states import DeliveryState, NotSent, RunState, move_run
+from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger.contract import ChunkState, Ledger
-from app.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from carriers.text import segments
 
 

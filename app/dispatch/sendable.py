@@ -14,12 +14,12 @@ from app import audit, seal
 from app.core import clock
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LaneState, RunState
+from app.database.models import campaigns, link_health, runs
+from app.database.models import lanes as links
+from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.dispatch import homes, lanes
 from app.dispatch.runs import move
 from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
-from app.models import campaigns, link_health, runs
-from app.models import lanes as links
-from app.models.dispatch import LINK_GONE_AFTER_MS
 from carriers.contract import OutboundSms, Permit
 
 log = structlog.get_logger(__name__)

@@ -14,10 +14,10 @@ from app import audit, erasure
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, no_such
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import runs, unknowns
 from app.dispatch.runs import move
 from app.ledger.contract import Key, Ledger
-from app.models import runs, unknowns
 
 SLICE = 300  # deliveries decided on in one transaction
 _REST = 2.0  # so many times as long as a slice took, others have the writer to themselves

@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
 from app.drill.points import name_of
 
 FUSE = "LOA_DRILL_FUSE"  # names the file by which the drill speaks to the process

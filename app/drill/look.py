@@ -11,8 +11,18 @@ from sqlalchemy import Connection, Engine, NullPool, Select, create_engine, func
 from sqlalchemy.exc import DBAPIError
 
 from app.core.states import DeliveryState, RunState
+from app.database.models import (
+    chunks,
+    deliveries,
+    directives,
+    quarantine,
+    receipts,
+    run_batches,
+    runs,
+    tallies,
+    turns,
+)
 from app.ledger.contract import ChunkState, Turn
-from app.models import chunks, deliveries, directives, quarantine, receipts, run_batches, runs, tallies, turns
 
 _MANY = 10_000
 _SEGMENTS = 1000

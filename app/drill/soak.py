@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
 from app.drill.crew import Crew, Stuck, comes
 from app.drill.ground import CARRIER, Ground
 from app.drill.plan import Engine

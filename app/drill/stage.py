@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 from sqlalchemy import inspect
 
-from app import schema
 from app.access.acts import NewKey, add_key
 from app.auth.caller import at_keyboard
 from app.core.config import normal_url
 from app.core.errors import SetupError
-from app.db import Database, connect_patiently
+from app.database import schema
+from app.database.connection import Database, connect_patiently
 from app.drill.client import CLIENTS, Client
 from app.drill.cluster import Cluster, own_cluster
 from app.drill.crew import Crew

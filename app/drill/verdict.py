@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
 from app.drill.book import Book, Excuses, Finding, Kept, compare
 from app.drill.ground import Ground, Outcome
 from app.drill.plan import Event, Fault

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from app.api import Config, Db, Who
-from app.db import Database, Joined
+from app.database.connection import Database, Joined
 from app.http import versions
 from app.http.answers import Answer, Claim, find, once
 from app.http.versions import Target

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from app.core import clock
 from app.core.errors import AppError
-from app.db import one_at_a_time
-from app.models import answers
+from app.database.connection import one_at_a_time
+from app.database.models import answers
 
 _UNSTORED = 0  # instead of a status: the body is a sentence on what was made, and the answer is kept nowhere
 _SWEPT = 1000  # rows at a time, so that no sweep holds the writer for long

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import AppError, Away
-from app.db import Database
+from app.database.connection import Database
 from app.gate import still_admitted
 
 MEDIA_TYPE = "text/event-stream"

@@ -23,12 +23,12 @@ from app.api import Config, Who
 from app.auth import Caller, sessions
 from app.core.config import Settings
 from app.core.states import BatchState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import attachments, batches, receipt_files
 from app.gate import CSRF_FIELD, OWED
 from app.http import scan
 from app.http.acts import Key, respond
 from app.http.answers import Answer, Claim, find, once
-from app.models import attachments, batches, receipt_files
 from app.tables.upload import Admit, NoRoom, Upload, received, require_room
 
 BODY_LIMIT = 1_048_576  # bytes of a body that is no upload, and of what stands around an upload's file

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, select
 
 from app.core.errors import Invalid, VersionChanged
-from app.models import addressees, api_keys, campaigns, people, runs
+from app.database.models import addressees, api_keys, campaigns, people, runs
 
 _TAG = re.compile(r'"([A-Za-z0-9._]{1,60})(?:-[0-9a-f]{1,64})?"')
 

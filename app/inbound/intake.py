@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import Away
-from app.db import Database
+from app.database.connection import Database
 from app.inbound.keeping import Came, keep
 from app.ledger.contract import Lane, Ledger
 from app.metrics import Metrics

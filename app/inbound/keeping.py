@@ -12,9 +12,9 @@ from sqlalchemy import Connection, func, select, text
 
 from app.core.clock import DAY_MS
 from app.core.phone import normalise
-from app.db import one_at_a_time
+from app.database.connection import one_at_a_time
+from app.database.models import inbound_messages
 from app.ledger.contract import Lane, Ledger
-from app.models import inbound_messages
 from carriers.inbound import InboundMessage
 
 # Ids in the order of commits: a list that is read on by its ids would pass by one that is committed late.

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, Select, select
 
 from app.core import clock
 from app.core.phone import mask
+from app.database.models import inbound_messages, lanes
 from app.logs import masked
-from app.models import inbound_messages, lanes
 
 _M = inbound_messages.c
 

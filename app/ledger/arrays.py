@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql
 
-from app.models import metadata
+from app.database.models import metadata
 
 Row = tuple[Any, ...]
 Shape = tuple[tuple[str, str], ...]  # name and type of each column

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.core import clock
 from app.core.errors import SetupError
-from app.db import translated
+from app.database.connection import translated
 
 _MARK = "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.contract import Ledger
 
 

@@ -1,6 +1,6 @@
 """The ledger's words and its hot operations: the second seam of Loa, as carriers/contract.py is the first.
 
-Every operation takes the connection of a transaction that app/db.py has begun, and is safe to run again when
+Every operation takes the connection of a transaction that app/database/connection.py has begun, and is safe to run again when
 the answer of its commit was lost.
 """
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
-from app.ledger.store import Store
-from app.models import (
+from app.database.models import (
     chunks,
     deliveries,
     left_out,
@@ -21,6 +20,7 @@ from app.models import (
     turns,
     unknowns,
 )
+from app.ledger.store import Store
 
 # What has its rows in one table for all campaigns on both engines.
 _SHARED = (unknowns, questions, turns)

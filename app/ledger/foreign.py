@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, select
 
-from app.models import campaigns
+from app.database.models import campaigns
 from carriers.contract import Receipt
 
 _SHORTEST = 3  # letters that are left of a sender ID where a centre cuts it

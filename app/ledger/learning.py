@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, func, select, update
 
 from app.core.states import DeliveryState
+from app.database.models import deliveries, submissions, turns, unknowns
 from app.ledger.contract import Key, ResultKind, Turn
 from app.ledger.matching import Matching, sent_after
 from app.ledger.said import Said
 from app.ledger.store import SUBMISSION, Moment
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import strike
-from app.models import deliveries, submissions, turns, unknowns
 
 
 class Place(NamedTuple):

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
 
 from app.core.states import RECEIVED, DeliveryState, RunState
+from app.database.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
 from app.ledger.contract import Key, Turn
 from app.ledger.said import VALIDITY_MS, Said
 from app.ledger.store import WHOLE, Hit, Store
-from app.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
 
 _AT_ONCE = 500
 _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Table, select
 
 from app.core.errors import Away
 from app.core.states import DeliveryState
+from app.database.models import deliveries, receipts, run_batches, submissions, tallies
 from app.ledger.arrays import array, shape, spread
 from app.ledger.contract import Lane, Lease, Slice
 from app.ledger.erasing import Erasing
@@ -33,7 +34,6 @@ from app.ledger.store import (
     Written,
 )
 from app.ledger.tallies import Tallies, folds
-from app.models import deliveries, receipts, run_batches, submissions, tallies
 
 # Whoever waits for a lock on a whole table keeps all others waiting behind it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"

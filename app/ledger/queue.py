@@ -9,11 +9,11 @@ from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, lite
 
 from app import seal
 from app.core.states import DeliveryState, NotSent
+from app.database.models import chunks, deliveries, do_not_send, lanes, runs
 from app.ledger.contract import ChunkState, Closed, Doubted, Item, Lane, Lease, Slice
 from app.ledger.store import Claim, OpenChunk, Store
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import Lost, enlist
-from app.models import chunks, deliveries, do_not_send, lanes, runs
 from carriers.contract import Reason
 
 _DELIVERIES = """

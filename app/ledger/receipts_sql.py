@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from app.core.clock import DAY_MS
+from app.database.models import deliveries
 from app.ledger.arrays import Row, shape, spread
 from app.ledger.contract import ResultKind
 from app.ledger.said import EARLY_MS, VALIDITY_MS
 from app.ledger.store import CROWD
-from app.models import deliveries
 
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 ASKED = (

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, Standing, apply_receipt
+from app.database.models import quarantine, receipts, submissions, turns
 from app.ledger.contract import Applied, Arrival, Key, ResultKind, Turn
 from app.ledger.foreign import told_by_id
 from app.ledger.learning import Learning, Place
@@ -19,7 +20,6 @@ from app.ledger.said import VALIDITY_MS, Said, said, storable
 from app.ledger.store import CROWD, SAID, SUBMISSION, WHOLE, Asked, Hit, Moment, Row
 from app.ledger.tallies import Changes
 from app.ledger.unknowns import strike
-from app.models import quarantine, receipts, submissions, turns
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
 _FIRST_LOOK_MS = 1000

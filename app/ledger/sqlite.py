@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Table, and_, select
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LaneState, RunState
+from app.database.models import campaigns, homes, lanes, runs, submissions, tallies
 from app.ledger.contract import Lane, Lease, ResultKind
 from app.ledger.erasing import Erasing
 from app.ledger.queue import Queue
@@ -30,7 +31,6 @@ from app.ledger.store import (
     Written,
 )
 from app.ledger.tallies import Tallies, folds
-from app.models import campaigns, homes, lanes, runs, submissions, tallies
 
 _TAKE = """
     UPDATE chunks SET state = 1, attempt = attempt + 1, owner = ?, lane_id = coalesce(?, lane_id),

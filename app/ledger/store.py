@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, select
 
 from app.core.states import DeliveryState, Standing
+from app.database.models import erasures, lanes, receipts, tallies
 from app.ledger.contract import Key, Lane, Lease
-from app.models import erasures, lanes, receipts, tallies
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")

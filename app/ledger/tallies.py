@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, text
 
 from app.core.states import DeliveryState, NotSent
+from app.database.models import tallies
 from app.ledger.contract import Count
 from app.ledger.store import TALLY, Row, Store
-from app.models import tallies
 
 
 class Changes:

@@ -22,11 +22,11 @@ from sqlalchemy import (
     select,
 )
 
-from app import schema
 from app.core.errors import SetupError
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import campaigns, deliveries, metadata, tallies
 from app.ledger.postgresql import PostgresqlLedger
-from app.models import campaigns, deliveries, metadata, tallies
 
 Progress = Callable[[str, int], None]
 Sums = dict[str, object]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.core import clock
 from app.core.config import Settings
 from app.core.states import LaneState, RunState
-from app.models import audit, campaigns, frozen_reports, lanes, runs
+from app.database.models import audit, campaigns, frozen_reports, lanes, runs
 from app.notices.outbox import Channel, Notice
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"

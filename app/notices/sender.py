@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.notices import mail, outbox, webhook
 from app.notices.outbox import Channel, Due, Later, Never, Outcome, Sent
 

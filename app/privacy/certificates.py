@@ -15,9 +15,9 @@ from sqlalchemy import Connection, Row, insert, select, update
 from app import audit
 from app.core import clock
 from app.core.errors import Conflict, no_such
-from app.db import one_at_a_time
+from app.database.connection import one_at_a_time
+from app.database.models import erasures, kept_reports, runs
 from app.ledger.contract import Ledger
-from app.models import erasures, kept_reports, runs
 from app.privacy import rules
 from app.privacy.due import due
 from app.privacy.subjects import Kind, Subject, Terms

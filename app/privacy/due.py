@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, select
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import BatchState, RunState
-from app.models import (
+from app.database.models import (
     audiences,
     audit,
     batches,

@@ -14,9 +14,8 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.errors import Away
 from app.core.states import BatchState
-from app.db import Database
-from app.ledger.contract import Ledger
-from app.models import (
+from app.database.connection import Database
+from app.database.models import (
     bad_lines,
     batches,
     erasures,
@@ -28,6 +27,7 @@ from app.models import (
     runs,
     subscribers,
 )
+from app.ledger.contract import Ledger
 from app.privacy import certificates, records
 from app.privacy.certificates import Hand
 from app.privacy.due import due

@@ -13,13 +13,13 @@ from sqlalchemy import BigInteger, Connection, Row, cast, delete, func, select, 
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
+from app.database.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
 from app.privacy import rules
 from app.privacy.subjects import Kind, Subject, erased
 
 _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")
-_BY_OWNER = text("SELECT loa_erase_acts(:upto)")  # made by app/schema.py
+_BY_OWNER = text("SELECT loa_erase_acts(:upto)")  # made by app/database/schema.py
 _SHORTEST_MONTH_MS = 28 * DAY_MS
 _PAUSE_MS = 30 * DAY_MS  # each cut of the audit is an act of its own, so there is one a month at the most
 

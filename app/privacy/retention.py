@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 
 from app.core.errors import AppError
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.contract import Ledger
 from app.privacy.eraser import Eraser
 from app.privacy.subjects import Terms

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection, select
 
-from app.models import erasures
+from app.database.models import erasures
 
 
 class Kind(StrEnum):

@@ -13,23 +13,24 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, lines, links, schema, seal, webhooks, worker
+from app import audit, lines, links, seal, webhooks, worker
 from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.core import clock, setting_sources
 from app.core.config import LinkSettings, Settings
 from app.core.errors import AppError
 from app.core.states import LaneState, RunState
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import audit as acts
+from app.database.models import lanes, quarantine, runs, unknowns
+from app.database.sqlite_file import damaged, faults
 from app.dispatch import homes
 from app.dispatch.lanes import RESTORED, all_lanes
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Ledger
-from app.models import audit as acts
-from app.models import lanes, quarantine, runs, unknowns
 from app.probe import certificate
 from app.probe.check import check
-from app.sqlite_file import damaged, faults
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import Invalid
 from app.core.states import SENT, DeliveryState
-from app.models import deliveries, lanes, runs
+from app.database.models import deliveries, lanes, runs
 from app.probe.links import reading
 from app.worker import build
 from carriers.contract import OwnFigure, OwnFigures

@@ -14,7 +14,7 @@ from app import audit
 from app.core.config import LinkSettings
 from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
-from app.db import Database
+from app.database.connection import Database
 from app.dispatch import lanes
 from app.ledger.contract import Lane, Ledger
 from app.metrics import Metrics

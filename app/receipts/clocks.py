@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Away
-from app.db import Database, shared_ms
-from app.models import webhook_clocks
+from app.database.connection import Database, shared_ms
+from app.database.models import webhook_clocks
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from app.core import clock
 from app.core.errors import Away
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.contract import Ledger
 from carriers.contract import Carrier
 

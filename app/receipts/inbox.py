@@ -13,7 +13,7 @@ import structlog
 
 from app.core import clock
 from app.core.errors import Away
-from app.db import Database
+from app.database.connection import Database
 from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Arrival, Lane, Ledger
 from app.metrics import Metrics

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Row, and_, exists, or_, select
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import SENT, LaneState, RunState
+from app.database.models import campaigns, deliveries, lanes, receipts, runs
 from app.ledger.contract import Arrival, Key, Lane
-from app.models import campaigns, deliveries, lanes, receipts, runs
 from app.receipts.inbox import Inbox
 from carriers.contract import Receipt, ReceiptStatus
 

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Row, Table, select, text
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, LaneState, NotSent
+from app.database.models import campaigns, deliveries, lanes, submissions
 from app.ledger.contract import Key, Lane, Ledger
-from app.models import campaigns, deliveries, lanes, submissions
 from carriers.contract import Question
 
 LONGEST_MS = 3 * DAY_MS

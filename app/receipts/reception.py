@@ -13,10 +13,10 @@ import structlog
 from sqlalchemy import Connection, select
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes
 from app.http.buckets import Buckets, subscriber
 from app.ledger.contract import Arrival, Lane
-from app.models import lanes
 from app.receipts.clocks import Clocks
 from app.receipts.inbox import Inbox
 from app.receipts.peers import Networks

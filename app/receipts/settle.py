@@ -6,10 +6,10 @@ from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.errors import Away
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine
 from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Ledger
-from app.models import quarantine
 
 _AT_ONCE = 500
 # A flood of foreign receipts must not keep the writer, on SQLite, for long.

@@ -13,8 +13,8 @@ from app.core import clock
 from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
+from app.database.models import deliveries, lanes, receipts, runs, submissions, turns, unknowns
 from app.ledger.contract import ResultKind, Turn
-from app.models import deliveries, lanes, receipts, runs, submissions, turns, unknowns
 from carriers.contract import ReceiptLevel
 
 _MOST = 500  # events of one delivery: a carrier that repeats itself without end fills no page

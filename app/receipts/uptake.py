@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, select, text
 
 from app.core import clock
 from app.core.states import DeliveryState
+from app.database.models import batches, deliveries, run_batches, submissions
 from app.ledger.contract import ChunkState, Lane, Ledger
-from app.models import batches, deliveries, run_batches, submissions
 from app.receipts.questions import LONGEST_MS, Plan
 
 _UNKNOWN_AT_ONCE = 1000

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 
 from app.core.areas import fold
 from app.core.errors import no_such
-from app.models import addressees, directives, outreach
+from app.database.models import addressees, directives, outreach
 from app.reports.papers import Paper, joined, paper
 
 

@@ -17,8 +17,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, SENT, DeliveryState
+from app.database.models import deliveries, lanes, receipts, submissions, turns
 from app.ledger.contract import Count
-from app.models import deliveries, lanes, receipts, submissions, turns
 from app.reports.replay import Fixed, Said, Sub, Told, Turned, tell, unsent
 from app.reports.scope import Scope
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, and_, func, or_, select
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.core.states import FAILED, SENT, DeliveryState, NotSent
+from app.database.models import bad_lines, campaigns, runs, subscribers, tallies
 from app.ledger.contract import Count
-from app.models import bad_lines, campaigns, runs, subscribers, tallies
 from app.reports import asof, by_area, details, flow, kept, labels, progress, scope, stated, tally
 from app.reports.asof import Past
 from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, NamedArea, agree

@@ -10,8 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from app import seal
 from app.core import clock
 from app.core.states import BatchState, CampaignState, DeliveryState, RunState
-from app.ledger.contract import ChunkState, Count, Ledger
-from app.models import (
+from app.database.models import (
     bad_lines,
     batches,
     campaigns,
@@ -26,6 +25,7 @@ from app.models import (
     turns,
     unknowns,
 )
+from app.ledger.contract import ChunkState, Count, Ledger
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
 

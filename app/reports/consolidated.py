@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
-from app.models import campaigns, directives, frozen_reports, runs
+from app.database.models import campaigns, directives, frozen_reports, runs
 from app.reports import addressees, carrier_report, stated
 from app.reports.addressees import ChannelTotal, Standing
 from app.reports.counted import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, and_, or_, select
 
 from app.core.states import RunState
-from app.models import approvals, runs
+from app.database.models import approvals, runs
 
 # A run that was started before its hour was written down.
 _GONE_OUT = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING, RunState.SENT, RunState.FINISHED)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from app.core.states import RECEIVED, SENT
-from app.models import deliveries, receipts, run_batches
+from app.database.models import deliveries, receipts, run_batches
 
 STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at each
 

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select
 
 from app.core.states import RECEIVED, DeliveryState
+from app.database.models import audit, deliveries, submissions
 from app.ledger.contract import ResultKind
-from app.models import audit, deliveries, submissions
 from app.reports import asof, labels
 from app.reports.asof import Past
 from app.reports.figures import Cause, Extra

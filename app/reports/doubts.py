@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.core import clock
 from app.core.states import SENT, DeliveryState
-from app.models import deliveries
+from app.database.models import deliveries
 from app.reports import scope
 from app.reports.figures import OVER
 from app.reports.proof import proved

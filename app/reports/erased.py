@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app import erasure
 from app.core import clock
-from app.models import (
+from app.database.models import (
     campaigns,
     chunks,
     deliveries,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from app.core.states import BatchState
-from app.models import receipt_files, receipt_lines
+from app.database.models import receipt_files, receipt_lines
 
 _VERDICTS = (
     *("agreed", "settled", "says_delivered", "says_undelivered", "open"),

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, DeliveryState
-from app.models import deliveries
+from app.database.models import deliveries
 from app.reports import asof
 from app.reports.asof import MINUTE_MS, Past
 from app.reports.figures import DayRow, Step

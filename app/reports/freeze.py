@@ -16,9 +16,9 @@ from app import audit
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
-from app.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.reports import carrier_report, consolidated, counted, differences, frozen, stated_report, verify
 from app.reports.consolidated import PRESENT, ConsolidatedReport, Terms
 from app.reports.document import sidecar

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 
 from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
-from app.models import frozen_reports, report_files
+from app.database.models import frozen_reports, report_files
 from app.reports.document.version import Change
 
 

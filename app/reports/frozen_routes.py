@@ -15,9 +15,9 @@ from app.auth import Caller
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
+from app.database.models import runs
 from app.http.acts import get_claim, respond
 from app.http.answers import Answer, Claim, find, once
-from app.models import runs
 from app.reports import frozen, rebuild
 from app.reports.document import letterhead
 from app.reports.freeze import SIDECAR, Freezer

@@ -14,7 +14,7 @@ from app import erasure
 from app.auth import owned
 from app.core import clock
 from app.core.errors import no_such
-from app.models import audiences, campaigns, runs, tallies
+from app.database.models import audiences, campaigns, runs, tallies
 from app.reports import by_area, carrier_report, stated, tally
 from app.reports.by_area import MixedRow, Pair, Sources
 from app.reports.counted import counted

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, select
 from app import erasure
 from app.core import clock
 from app.core.errors import Conflict
-from app.models import kept_reports, runs
+from app.database.models import kept_reports, runs
 from app.reports.figures import AreaRow, CarrierReport, Cause, DayRow, Extra, Figures, Header, NamedArea, Step
 from app.reports.frozen import Spoilt
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Table, select
 
-from app.models import attachments
+from app.database.models import attachments
 
 
 class Source(StrEnum):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy import Connection, select
 
 from app.core.states import NotSent, RunState
-from app.models import audit
+from app.database.models import audit
 from app.reports.figures import CarrierReport, Header
 from app.reports.scope import Scope
 

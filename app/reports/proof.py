@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from app.core.states import BatchState
-from app.models import lanes, receipt_files
+from app.database.models import lanes, receipt_files
 from carriers.contract import ReceiptLevel
 
 

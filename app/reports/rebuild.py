@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Conflict, NotFound
-from app.db import Database
+from app.database.connection import Database
 from app.reports import differences, erased, freeze, frozen
 from app.reports.consolidated import Terms
 from app.reports.document.version import Change

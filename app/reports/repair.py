@@ -14,10 +14,10 @@ from sqlalchemy import Connection, func, select, union
 
 from app import audit, erasure
 from app.core.errors import Conflict, no_such
-from app.db import Database, one_at_a_time
+from app.database.connection import Database, one_at_a_time
+from app.database.models import audit as acts
+from app.database.models import campaigns, run_batches, tallies
 from app.ledger.contract import Count, Ledger
-from app.models import audit as acts
-from app.models import campaigns, run_batches, tallies
 from app.reports import tally
 
 ACTION = "tallies.repaired"

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, select
 
 from app.core.errors import NotFound, no_such
 from app.core.states import RunState
-from app.models import batches, campaigns, directives, run_batches, runs
+from app.database.models import batches, campaigns, directives, run_batches, runs
 from app.reports.figures import OVER, Header
 from app.reports.proof import proved
 

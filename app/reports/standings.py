@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 
 from app.core.states import FAILED, RECEIVED, DeliveryState, NotSent, Standing, conclude
+from app.database.models import deliveries, receipts, submissions
 from app.ledger.contract import ResultKind
-from app.models import deliveries, receipts, submissions
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 _UNSETTLED = -1

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
-from app.models import audiences, runs, statements
+from app.database.models import audiences, runs, statements
 from app.reports.figures import Cause
 from app.reports.papers import Paper, joined, paper
 from carriers.contract import ReceiptLevel

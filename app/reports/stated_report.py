@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
-from app.models import audiences
+from app.database.models import audiences
 from app.reports import by_area, scope, stated
 from app.reports.figures import Header, NamedArea
 from app.reports.stated import AreaCounts, Statement

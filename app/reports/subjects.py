@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select
 
 from app.auth.owned import own_campaigns
-from app.models import audiences, campaigns, directives, frozen_reports, run_batches, runs
+from app.database.models import audiences, campaigns, directives, frozen_reports, run_batches, runs
 
 
 @dataclass(frozen=True, slots=True)

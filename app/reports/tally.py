@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
+from app.database.models import tallies
 from app.ledger.contract import Count
-from app.models import tallies
 
 
 def sums(connection: Connection, *where: ColumnElement[bool]) -> list[Count]:

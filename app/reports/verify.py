@@ -9,9 +9,8 @@ from sqlalchemy import Connection, func, select
 
 from app import erasure
 from app.core.errors import no_such
-from app.db import Database, keys_of
-from app.ledger.contract import Ledger
-from app.models import (
+from app.database.connection import Database, keys_of
+from app.database.models import (
     bad_lines,
     batches,
     campaigns,
@@ -24,6 +23,7 @@ from app.models import (
     subscribers,
     unknowns,
 )
+from app.ledger.contract import Ledger
 from app.reports import checks, erased
 from app.reports.file_checks import file_counts
 from app.reports.intake import proof as papers

@@ -10,7 +10,7 @@ from app.auth.caller import Caller
 from app.auth.owned import own_campaigns
 from app.auth.roles import may
 from app.core.states import CampaignState, RunState
-from app.models import campaigns, runs
+from app.database.models import campaigns, runs
 from app.web.words import Said, say
 
 

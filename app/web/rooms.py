@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from app.api import Routes
-from app.db import Database
+from app.database.connection import Database
 from app.http.events import FOR_PAGES, Hub
 from app.web import assets
 from app.web.pages import (

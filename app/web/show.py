@@ -21,7 +21,7 @@ from app.auth.roles import may
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
-from app.db import Database
+from app.database.connection import Database
 from app.gate import CSRF_FIELD, cookie_name, permit
 from app.http.browsers import PAPER_POLICY
 from app.web import assets, figures, names, nav, told

@@ -15,8 +15,8 @@ from app import audit
 from app.cli import app as commands
 from app.core import clock
 from app.core.errors import Conflict, Invalid
-from app.db import Database
-from app.models import audit as table
+from app.database.connection import Database
+from app.database.models import audit as table
 from tests.app.client import Client
 from tests.engines import each_engine
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 from typer.testing import CliRunner
 
-from app import audit, heads
+from app import audit
 from app.access.acts import reseal
 from app.audit import Chain, Kept
 from app.auth.vault import signing_keys, vault_of
@@ -23,10 +23,11 @@ from app.cli import app as commands
 from app.core import clock
 from app.core.config import EndpointSettings, Settings
 from app.core.errors import Conflict, SetupError
-from app.db import Database
-from app.heads import Head
-from app.models import audit as table
-from app.models import erasures
+from app.database import audit_heads
+from app.database.audit_heads import Head
+from app.database.connection import Database
+from app.database.models import audit as table
+from app.database.models import erasures
 from app.notices import events
 from tests.app.world import build
 from tests.engines import each_engine, on_sqlite
@@ -55,7 +56,7 @@ def opened(db: Database, database_url: str, file: Path) -> Iterator[Open]:
         for each in made:
             each.close()
         keys = signing_keys(settings(present, previous))
-        made[:] = [Database(database_url, keys=keys, on_head=lambda head: heads.keep(file, head))]
+        made[:] = [Database(database_url, keys=keys, on_head=lambda head: audit_heads.keep(file, head))]
         return made[0]
 
     db.close()  # SQLite takes one process at a time
@@ -70,7 +71,7 @@ def written(db: Database, count: int = 5) -> None:
 
 
 def found(db: Database, file: Path | None = None) -> Chain:
-    return db.read(audit.verify, Kept(heads.kept(file), 24))
+    return db.read(audit.verify, Kept(audit_heads.kept(file), 24))
 
 
 def fault(db: Database, file: Path | None = None) -> str:
@@ -146,9 +147,9 @@ def test_an_act_of_a_process_without_the_key_is_named(opened: Open) -> None:
 def test_an_end_that_was_cut_off_is_found_by_what_is_kept_outside(opened: Open, file: Path) -> None:
     db = opened()
     build(db, 3)  # approved: that act's head is kept at once
-    assert [each.row for each in heads.kept(file)] == [1]
+    assert [each.row for each in audit_heads.kept(file)] == [1]
     written(db)
-    heads.keep(file, db.read(audit.head))
+    audit_heads.keep(file, db.read(audit.head))
     assert (fault(db, file), found(db, file).compared) == ("", 2)
     assert file.stat().st_mode & 0o077 == 0
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 3)))
@@ -162,14 +163,14 @@ def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, fi
     db = opened()
     written(db)
     for number in range(2):
-        heads.keep(file, db.read(audit.head))
+        audit_heads.keep(file, db.read(audit.head))
         written(db, number + 1)
-    heads.keep(file, db.read(audit.head))  # rows 5, 6 and 8
+    audit_heads.keep(file, db.read(audit.head))  # rows 5, 6 and 8
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 6)))
     written(db, 1)
-    agreed = db.read(audit.agreed, heads.kept(file))
+    agreed = db.read(audit.agreed, audit_heads.kept(file))
     assert agreed.row == 6
-    heads.branch(file, agreed)
+    audit_heads.branch(file, agreed)
     assert fault(db, file) == ""
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 5)))
     assert "Rows after 5 are cut off" in fault(db, file)
@@ -178,7 +179,7 @@ def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, fi
 def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Open, file: Path) -> None:
     db = opened()
     written(db)
-    heads.keep(file, db.read(audit.head))
+    audit_heads.keep(file, db.read(audit.head))
     written(db, 2)
 
     def forged(c: Connection) -> None:
@@ -238,11 +239,11 @@ def test_a_head_that_can_not_be_kept_or_read_keeps_nobody_from_work(opened: Open
 
 @on_sqlite
 def test_a_line_that_was_half_written_is_no_head(db: Database, file: Path) -> None:
-    heads.keep(file, Head(3, "a" * 64, 1000))
+    audit_heads.keep(file, Head(3, "a" * 64, 1000))
     with file.open("a") as more:
         more.write("4:bb\nx:cc 5 z\n\n")
-    assert heads.kept(file) == (Head(3, "a" * 64, 1000),)
-    assert heads.kept(file.parent / "none") == ()
+    assert audit_heads.kept(file) == (Head(3, "a" * 64, 1000),)
+    assert audit_heads.kept(file.parent / "none") == ()
 
 
 def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
@@ -295,4 +296,4 @@ def test_an_approval_that_is_signed_later_has_its_head_kept(opened: Open, file: 
     world = build(db, 3)
     digest = db.read(lambda c: c.execute(select(table.c.detail)).scalar_one())["digest"]
     opened().write(approval.sign, world.campaign, digest, "host")
-    assert [each.row for each in heads.kept(file)] == [1, 2]
+    assert [each.row for each in audit_heads.kept(file)] == [1, 2]

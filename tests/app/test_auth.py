@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from app.auth import Caller, create_key, find_caller, list_keys, revoke_key
 from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
-from app.db import Database
-from app.models import api_keys, people, sessions
+from app.database.connection import Database
+from app.database.models import api_keys, people, sessions
 from tests.app.client import Client
 
 

@@ -7,9 +7,9 @@ from sqlalchemy import func, select, update
 from app.clock_steps import ClockSteps
 from app.core import clock
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, quarantine
 from app.ledger.contract import Intention, Outcome
-from app.models import chunks, quarantine
 from carriers.contract import Deferred
 from tests.app.ledger.times import apply, said
 from tests.app.world import World, build

@@ -16,7 +16,7 @@ import pytest
 from app.cli.serve import up
 from app.core.config import Settings
 from app.core.errors import SetupError
-from app.db import Database
+from app.database.connection import Database
 from app.lines import exposed, faults, plain, server_tls
 from app.main import create_app
 from app.probe.doctor import connections

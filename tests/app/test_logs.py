@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from app import logs
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from tests.app.client import Client
 
 

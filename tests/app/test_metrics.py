@@ -8,9 +8,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
 from sqlalchemy import Connection, insert
 
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes, quarantine, runs, tallies, unknowns
 from app.metrics import KEPT_S, Metrics
-from app.models import lanes, quarantine, runs, tallies, unknowns
 from tests.app.campaigns.rows import new_lane, new_run
 from tests.app.client import Client
 

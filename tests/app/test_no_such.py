@@ -13,7 +13,7 @@ import app
 from app.cli import app as commands
 from app.core import errors
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 from tests.trees import parsed

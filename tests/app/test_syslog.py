@@ -20,7 +20,7 @@ import structlog
 from app import audit, logs, syslog
 from app.core.config import Settings
 from app.core.errors import SetupError
-from app.db import Database
+from app.database.connection import Database
 from tests.certificates import self_signed, server_context
 from tests.engines import sqlite_alone
 

@@ -19,9 +19,9 @@ import httpx
 from sqlalchemy import NullPool, create_engine, update
 
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import runs
 from app.drill.look import Look
-from app.models import runs
 from carriers.signature import sign
 from tests.attack.bodies import endless
 from tests.attack.outcome import Outcome, bar, table

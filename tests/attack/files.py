@@ -15,7 +15,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
 from app.auth import create_key
-from app.models import runs
+from app.database.models import runs
 from tests.attack.host import Attacked, host
 from tests.attack.hostile import LINES, QUICK, STORED, WORKBOOKS
 from tests.attack.outcome import Outcome

@@ -16,8 +16,8 @@ from sqlalchemy import NullPool, create_engine, func, select, update
 
 from app.access import acts
 from app.access.acts import NewKey
-from app.models import people, quarantine, receipts
-from app.models import sessions as sessions_table
+from app.database.models import people, quarantine, receipts
+from app.database.models import sessions as sessions_table
 from carriers.signature import sign
 from tests.app.receipts.hooks import DOOR, event, sent
 from tests.attack.host import Attacked, Stranger, host, stranger

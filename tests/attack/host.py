@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 from sqlalchemy import NullPool, create_engine, make_url, select
 
-from app import heads
 from app.auth.vault import signing_keys
 from app.core.config import Settings
-from app.db import Database
-from app.models import metadata
+from app.database import audit_heads
+from app.database.connection import Database
+from app.database.models import metadata
 from tests.bench.machinery import fresh_url
 from tests.faults.processes import Home, Program
 from tests.long.app.access.scene import Answer
@@ -52,7 +52,7 @@ class Attacked(Home):
 
     def keyed(self) -> Database:
         """Its database as a process of Loa opens it."""
-        kept = partial(heads.keep, self.folder / "audit-heads")
+        kept = partial(audit_heads.keep, self.folder / "audit-heads")
         return Database(self.url, keys=signing_keys(SETTINGS), on_head=kept)
 
     async def up(self) -> Program:

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.auth.vault import vault_of
-from app.models import people
+from app.database.models import people
 from carriers.simulators.smsc import Smsc
 from tests.attack.files import _children
 from tests.attack.host import SETTINGS, Attacked, Stranger, host, stranger

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyotp
 from sqlalchemy import select, update
 
-from app import audit, heads
+from app import audit
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.audit import Kept
@@ -19,10 +19,11 @@ from app.auth.sessions import Lifetime
 from app.auth.vault import vault_of
 from app.campaigns.runs import Verb, act
 from app.core.config import Settings
-from app.db import Database
+from app.database import audit_heads
+from app.database.connection import Database
+from app.database.models import api_keys, campaigns, people, runs
 from app.dispatch.queueing import Queueing
 from app.dispatch.sendable import Work, claim
-from app.models import api_keys, campaigns, people, runs
 from app.reports.verify import verify
 from tests.app.world import World, accepted, aside, build
 from tests.attack import tamper
@@ -66,7 +67,7 @@ class Scene:
     def named(self) -> list[str]:
         """What the commands say: verify, audit verify, doctor."""
         found = [each.sentence for each in verify(self.db, self.world.ledger)]
-        fault = self.db.read(audit.verify, Kept(heads.kept(self.file), 24)).fault
+        fault = self.db.read(audit.verify, Kept(audit_heads.kept(self.file), 24)).fault
         doubted = self.db.read(lambda c: list(stamped.doubted(c)))
         return [*found, *([fault] if fault else []), *(f"{each.kind} {each.name}" for each in doubted)]
 

@@ -14,8 +14,8 @@ from sqlalchemy import update
 
 from app.auth import create_key
 from app.auth.roles import OPEN, may
+from app.database.models import runs
 from app.main import ROUTERS
-from app.models import runs
 from app.web import rooms
 from tests.attack.host import Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome

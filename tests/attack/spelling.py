@@ -13,9 +13,9 @@ from sqlalchemy import select
 from starlette.routing import BaseRoute
 
 from app.core import ids
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import metadata
 from app.http.samples import sample
-from app.models import metadata
 from tests.long.app.access.scene import Answer
 
 # As somebody writes the number 2 who wants it read by one and not by another.

@@ -13,9 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from app import audit, chain, seal
-from app import models as m
 from app.core import clock, hashing
-from app.models import (
+from app.database import models as m
+from app.database.models import (
     api_keys,
     approvals,
     audiences,

@@ -16,7 +16,7 @@ from app import audit, seal
 from app.campaigns import approval
 from app.core import clock
 from app.core.states import CampaignState
-from app.models import campaigns, people, runs
+from app.database.models import campaigns, people, runs
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World
 from tests.attack import tamper

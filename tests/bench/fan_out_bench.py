@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from app.db import Database
+from app.database.connection import Database
 from tests.bench.machinery import fresh_url, now
 from tests.bench.path_bench import filled
 

@@ -20,8 +20,8 @@ from sqlalchemy import Connection, select
 from app.batches.importer import import_batch, register
 from app.batches.job import counts_of
 from app.core import gc_tuning
-from app.db import Database
-from app.models import batches, subscribers
+from app.database.connection import Database
+from app.database.models import batches, subscribers
 from app.sample import HEADER, sample_lines
 from app.tables.upload import File
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import make_url
 
-from app import schema
 from app.core.config import normal_url
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from tests.faults.processes import Home
 
 TICKS = os.sysconf("SC_CLK_TCK")

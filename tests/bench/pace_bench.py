@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.db import Database
+from app.database.connection import Database
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import build
 from tests.bench.machinery import fresh_home

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, NullPool, create_engine, text, update
 
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import batches, lanes, runs
 from app.drill.look import Look
 from app.ledger.contract import Arrival, Intention, Item, Lease, Outcome
-from app.models import batches, lanes, runs
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 from tests.bench.machinery import (

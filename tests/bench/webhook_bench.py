@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
 from tests.app.world import FIRST_PHONE, World, accepted, build
 from tests.bench.machinery import analyze, cpu_of, fresh_url
 from tests.bench.webhook_client import Round

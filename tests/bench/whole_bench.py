@@ -13,7 +13,7 @@ import httpx
 
 from app.access.acts import NewKey, add_key
 from app.auth.caller import at_keyboard
-from app.db import Database
+from app.database.connection import Database
 from app.drill.client import Client
 from app.drill.look import Look
 from tests.bench.import_bench import CARRIER, write_messy

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, insert
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, runs, tallies
 from app.dispatch import runs as sweeps
 from app.ledger.contract import Arrival, Item
-from app.models import campaigns, runs, tallies
 from tests.app.world import World, accepted, receipt
 from tests.bench.machinery import fresh_url, now
 from tests.bench.path_bench import filled

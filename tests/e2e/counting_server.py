@@ -15,7 +15,7 @@ from sqlalchemy import Connection, event
 
 from app import logs
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from app.serving import listen, server_of
 from tests.e2e.scene import move

@@ -17,9 +17,8 @@ from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, Form
 from app.core import clock
 from app.core.states import DeliveryState as State
-from app.db import Database
-from app.ledger.choose import ledger_for
-from app.models import (
+from app.database.connection import Database
+from app.database.models import (
     addressees,
     bad_lines,
     campaigns,
@@ -37,6 +36,7 @@ from app.models import (
     tallies,
     unknowns,
 )
+from app.ledger.choose import ledger_for
 from app.notices import outbox
 from app.notices.outbox import Channel, Notice
 from app.privacy import do_not_send

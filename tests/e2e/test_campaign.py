@@ -7,8 +7,8 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from app.db import Database
-from app.models import runs
+from app.database.connection import Database
+from app.database.models import runs
 
 In = Callable[..., Page]
 

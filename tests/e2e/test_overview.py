@@ -9,8 +9,8 @@ from playwright.sync_api import Page, Route, expect
 from sqlalchemy import delete, insert, update
 
 from app.core import clock
-from app.db import Database
-from app.models import link_health, runs, sessions
+from app.database.connection import Database
+from app.database.models import link_health, runs, sessions
 from tests.e2e.look import People, reads
 from tests.e2e.scene import links_up, move
 

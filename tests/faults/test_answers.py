@@ -8,7 +8,7 @@ import contextlib
 import httpx
 from sqlalchemy import Engine, Table, create_engine, func, select
 
-from app.models import answers, campaigns
+from app.database.models import answers, campaigns
 from tests.faults.processes import Home, Program, smpp_link
 
 BODY = {"name": "Before Tet", "purpose": "tuyen_truyen", "sender": "CA SON LA", "text": "Canh giac lua dao."}

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from app.core.states import DeliveryState
-from app.models import errands, questions
+from app.database.models import errands, questions
 from carriers.simulators.vnpt import Vnpt, VnptManners
 from tests.faults.ending import stopped, verified
 from tests.faults.processes import Home

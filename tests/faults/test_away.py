@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app import schema
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from app.metrics import KEPT_S
 from carriers.simulators.smsc import Manners, Smsc
 from tests.engines import other_by_hand

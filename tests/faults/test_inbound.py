@@ -8,7 +8,7 @@ from collections import Counter
 
 from sqlalchemy import select
 
-from app.models import inbound_messages
+from app.database.models import inbound_messages
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue

@@ -5,13 +5,14 @@ from __future__ import annotations
 import httpx
 from sqlalchemy import select
 
-from app import audit, heads
+from app import audit
 from app.audit import Kept
 from app.auth.vault import signing_keys
 from app.core.config import Settings
-from app.db import Database
-from app.models import approvals
-from app.models import audit as acts
+from app.database import audit_heads
+from app.database.connection import Database
+from app.database.models import approvals
+from app.database.models import audit as acts
 from app.sample import write_sample
 from tests.faults.journey import Api
 from tests.faults.processes import Home
@@ -48,7 +49,7 @@ def _as_the_file_says(home: Home) -> None:
         stamps = db.read(lambda c: c.execute(select(approvals.c.stamp)).scalars().all())
         assert stamps
         assert None not in stamps
-        kept = heads.kept(home.folder / "audit-heads")
+        kept = audit_heads.kept(home.folder / "audit-heads")
         assert db.read(audit.verify, Kept(kept, 24)).fault is None
         done = select(acts.c.id).where(acts.c.action == "campaign.approved")
         approved = db.read(lambda c: c.execute(done).scalars().all())

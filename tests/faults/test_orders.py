@@ -9,9 +9,9 @@ import httpx
 from sqlalchemy import Connection, select, update
 
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, runs
 from app.ledger.contract import ChunkState
-from app.models import chunks, runs
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World, build
 from tests.bench.machinery import cpu_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import FIRST_PHONE, build
 from tests.engines import by_default

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from sqlalchemy import Connection, make_url
 
-from app.db import Database
+from app.database.connection import Database
 from tests.faults.server import Server, own_server
 
 KEPT = 4  # connections of each kind

@@ -14,11 +14,11 @@ from alembic import command
 from sqlalchemy import Connection, insert, make_url, select, text
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
-from app import schema
 from app.core import clock
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import audit
 from app.ledger.choose import ledger_for
-from app.models import audit
 from app.privacy import records
 from app.probe.doctor import _rights
 from app.sample import write_sample

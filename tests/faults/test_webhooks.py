@@ -13,10 +13,10 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from app import schema
 from app.core.states import DeliveryState
-from app.db import Database
-from app.models import receipts
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import receipts
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,
     DOOR,

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, NullPool, Select, column, create_engine, func, se
 from sqlalchemy.exc import DBAPIError
 
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, deliveries, runs, tallies, unknowns
 from app.ledger.contract import ChunkState
-from app.models import chunks, deliveries, runs, tallies, unknowns
 from tests.app.world import build
 
 _ENDS = (RunState.FINISHED.value, RunState.CANCELLED.value)

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from app.core.config import LinkSettings, Settings
 from app.core.states import DeliveryState, RunState
+from app.database.models import quarantine, runs
 from app.metrics import Metrics
-from app.models import quarantine, runs
 from app.worker import Worker
 from carriers.simulators.smsc import Smsc
 from tests.app.world import World

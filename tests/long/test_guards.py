@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from app import gate, schema
+from app import gate
 from app.core.config import Settings
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from app.main import create_app
 from app.problems import kinds
 from tests.app.client import Client
@@ -119,13 +120,13 @@ def test_only_db_begins_and_commits() -> None:
     guilty = [
         f"{source.path}:{line} {owner}.{method}()"
         for source in sources("app")
-        if not source.inside("app/db.py")
+        if not source.inside("app/database/connection.py")
         for line, owner, method in calls(source, TRANSACTIONS)
     ]
     guilty += [
         f"{source.path}:{line} {text!r}"
         for source in sources("app")
-        if not source.inside("app/db.py")
+        if not source.inside("app/database/connection.py")
         for line, text in strings(source)
         if text.strip().upper().split(" ")[0].rstrip(";") in ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT")
     ]

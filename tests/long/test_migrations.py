@@ -25,11 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as sa_table
 
-from app import schema
 from app.core.errors import SetupError
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import metadata
 from app.ledger.choose import ledger_for
-from app.models import metadata
 from tests.engines import each_engine
 
 database_url = each_engine

@@ -20,7 +20,7 @@ import yaml
 
 from app.cli import app as commands
 from app.core.config import LinkSettings, Settings, load
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from carriers import registry
 from carriers.contract import ReceiptLevel

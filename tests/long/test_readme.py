@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app.auth import create_key
 from app.core.config import LinkSettings, Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.campaigns.rows import new_lane
 from tests.app.http.served import served

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import event
 
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
 from tests.app.world import receipt

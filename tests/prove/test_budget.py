@@ -23,9 +23,9 @@ from sqlalchemy import Connection, event, text, update
 
 from app.access.acts import add_person
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes, run_batches, runs
 from app.main import create_app
-from app.models import lanes, run_batches, runs
 from app.web.pages.reports import AT_ONCE
 from tests.app.http.served import served
 from tests.bench import report_bench

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from app import models as m
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.privacy import certificates
 from app.privacy.subjects import Kind

@@ -15,11 +15,11 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from app import schema
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import chunks, unknowns
 from app.ledger.contract import ChunkState
-from app.models import chunks, unknowns
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.ending import sent_again, settled
 from tests.faults.hosts import PRIVATE, WHY, Host, Network, own_network

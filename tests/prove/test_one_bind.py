@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from app.core.states import DeliveryState, LaneState
-from app.models import lanes
+from app.database.models import lanes
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue

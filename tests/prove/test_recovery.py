@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from app import schema
 from app.core import clock
 from app.core.states import DeliveryState, LaneState, RunState
-from app.db import Database
-from app.models import lanes, runs
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import lanes, runs
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.ending import stopped, verified
 from tests.faults.processes import Home, smpp_link

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app import schema
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.ending import settled
 from tests.faults.processes import Home, Program, smpp_link

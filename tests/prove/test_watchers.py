@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.auth import create_key
-from app.db import Database
+from app.database.connection import Database
 from tests.e2e import scene
 
 MANY, STRETCH_S, MOST_SHARE = 200, 4.0, 0.2

@@ -19,8 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app import schema
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from tests.faults.processes import LAUNCHER, Home
 from tests.faults.server import own_server
 from tests.year.carriers import Carriers

@@ -11,13 +11,23 @@ from app import erasure
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import (
+    answers,
+    batches,
+    chunks,
+    deliveries,
+    erasures,
+    faults,
+    notices,
+    quarantine,
+    runs,
+)
 from app.dispatch import closing
 from app.dispatch import runs as sweeps
 from app.ledger.contract import ChunkState, Ledger
 from app.ledger.postgresql import PostgresqlLedger
 from app.ledger.sqlite import SqliteLedger
-from app.models import answers, batches, chunks, deliveries, erasures, faults, notices, quarantine, runs
 from app.privacy.due import due
 from app.privacy.subjects import Terms
 from tests.year.life import Year

@@ -12,7 +12,7 @@ from typing import Any
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
 from app.dispatch import closing, sendable
 from app.dispatch import runs as runs_of
 from app.http import answers

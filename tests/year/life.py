@@ -18,8 +18,8 @@ from sqlalchemy import select
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
+from app.database.models import lanes, runs
 from app.drill.fuse import FUSE, Charge
-from app.models import lanes, runs
 from tests.faults.processes import Home, Program
 from tests.faults.view import View
 from tests.year.carriers import FIRST, MARK, Carriers, Late

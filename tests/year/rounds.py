@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Select, select
 
 from app.core.states import DeliveryState, RunState
-from app.db import Database
-from app.models import deliveries, runs, unknowns
+from app.database.connection import Database
+from app.database.models import deliveries, runs, unknowns
 from tests.year import checks
 from tests.year.carriers import Late, dated
 from tests.year.costs import Costs

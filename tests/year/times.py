@@ -17,15 +17,16 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, Table, case, select, update
 
 from app import audit as chain
-from app import heads, seal
+from app import seal
 from app.chain import SAID
 from app.core import hashing
 from app.core.clock import DAY_MS
-from app.db import Database, keys_of
-from app.models import approvals, audit, campaigns, erasures, metadata, people
+from app.database import audit_heads
+from app.database.connection import Database, keys_of
+from app.database.models import approvals, audit, campaigns, erasures, metadata, people
 from app.privacy import certificates
 
-# Columns of eight bytes that hold no time; all others do (app/models/base.py: Ms).
+# Columns of eight bytes that hold no time; all others do (app/database/models/base.py: Ms).
 NO_TIMES = frozenset(
     {"id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"}
 )
@@ -56,10 +57,10 @@ def move_back(db: Database, days: int, kept: Path | None = None) -> None:
 
 
 def _rewrite(file: Path, renamed: dict[str, str], ms: int) -> None:
-    held = heads.kept(file)
+    held = audit_heads.kept(file)
     file.unlink(missing_ok=True)
     for each in held:
-        heads.keep(file, each._replace(hash=renamed[each.hash], at=each.at - ms))
+        audit_heads.keep(file, each._replace(hash=renamed[each.hash], at=each.at - ms))
 
 
 def _move(connection: Connection, ms: int) -> dict[str, str]:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, select
 from app.core import clock
 from app.core.errors import Away
 from app.core.states import Standing
+from app.database.models import lanes
 from app.ledger.contract import Applied, Arrival, Key, Lane, Ledger
-from app.models import lanes
 from app.receipts.files.find import Candidate, Line, Run, candidates, choose
 from app.receipts.files.judge import after, last, verdict
 from app.receipts.files.verdicts import Verdict

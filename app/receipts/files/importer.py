@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.core.errors import Invalid
 from app.core.states import BatchState
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.contract import Ledger
 from app.receipts.files import missing
 from app.receipts.files.job import Job, Progress

@@ -14,9 +14,9 @@ from app.core import clock
 from app.core.errors import Away, Invalid
 from app.core.phone import mask
 from app.core.states import BatchState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import receipt_files, receipt_lines
 from app.ledger.contract import Ledger
-from app.models import receipt_files, receipt_lines
 from app.receipts.files.apply import Source, Told, apply_lines, counted, links_of
 from app.receipts.files.find import Line, runs_of
 from app.receipts.files.reasons import REASONS

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from app.core.states import SENT, DeliveryState
-from app.models import deliveries, receipt_lines, runs
+from app.database.models import deliveries, receipt_lines, runs
 from app.receipts.files.find import HANDED_OVER, Run
 from app.receipts.files.verdicts import Verdict
 

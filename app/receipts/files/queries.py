@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.errors import no_such
 from app.core.phone import mask
 from app.core.states import BatchState, DeliveryState
-from app.models import receipt_files, receipt_lines
+from app.database.models import receipt_files, receipt_lines
 from app.receipts.files import missing
 from app.receipts.files.reasons import REASONS
 from app.receipts.files.verdicts import OF_LINES, WORDS, Verdict

@@ -11,8 +11,8 @@ from app import audit
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
-from app.db import one_at_a_time
-from app.models import receipt_files, runs
+from app.database.connection import one_at_a_time
+from app.database.models import receipt_files, runs
 from app.tables.lease import is_waiting
 from app.tables.upload import File
 from carriers.contract import ReceiptLevel

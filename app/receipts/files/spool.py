@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import receipt_files
 from app.ledger.contract import Ledger
-from app.models import receipt_files
 from app.receipts.files import queries
 from app.receipts.files.importer import import_file
 from app.receipts.files.words import words_of

@@ -12,7 +12,7 @@ from app import audit
 from app.auth import owned
 from app.core import clock
 from app.core.errors import Invalid, no_such
-from app.models import attachments
+from app.database.models import attachments
 from app.reports.papers import Attachment
 from app.tables.upload import File
 

@@ -9,7 +9,7 @@ from openpyxl.workbook import Workbook
 from sqlalchemy import Connection, Row, select
 
 from app.core import areas, clock
-from app.models import audiences
+from app.database.models import audiences
 from app.reports import labels
 from app.reports.intake import layout as at
 from app.reports.intake.claims import REASONS

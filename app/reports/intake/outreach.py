@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from app import audit
 from app.core import clock
 from app.core.errors import Invalid, NotFound
-from app.models import addressees, outreach
+from app.database.models import addressees, outreach
 from app.reports import addressees as known
 from app.reports.addressees import Addressee, AddresseeKind, Item, Outreach
 from app.reports.intake.claims import Circumstances, Fault, PaperClaim, refusal

@@ -15,7 +15,7 @@ from app.api import Config, Db, Id, Routes, Who
 from app.auth import owned
 from app.core import clock
 from app.core.errors import VersionWanted
-from app.db import Database
+from app.database.connection import Database
 from app.http import uploads
 from app.http.acts import Acts, get_if_match
 from app.http.answers import Answer

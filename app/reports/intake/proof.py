@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, select
 
 from app.core import clock
-from app.models import attachments, runs
+from app.database.models import attachments, runs
 from app.reports import stated
 from app.reports.intake import rules
 from app.reports.intake.claims import Circumstances, Claim, PaperClaim

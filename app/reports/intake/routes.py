@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.api import Config, Db, Id, Routes, Who
 from app.auth import Caller, owned
 from app.core.errors import Invalid
-from app.db import Database
+from app.database.connection import Database
 from app.http import uploads
 from app.http.acts import Acts
 from app.http.answers import Answer

@@ -11,7 +11,7 @@ from app import audit
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
-from app.models import approvals, audiences, campaigns, runs, statements
+from app.database.models import approvals, audiences, campaigns, runs, statements
 from app.reports import stated
 from app.reports.intake import files, rules
 from app.reports.intake.claims import Circumstances, Claim, PaperClaim, refusal

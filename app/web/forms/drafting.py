@@ -15,7 +15,7 @@ from app.core import clock, sending_window
 from app.core.config import Settings
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
-from app.models import batches, directives
+from app.database.models import batches, directives
 from app.web import listed
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled

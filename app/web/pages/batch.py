@@ -13,9 +13,9 @@ from app.batches import queries
 from app.batches.queries import BadLine, Batch
 from app.batches.sift import KEPT
 from app.core.states import FAILED, DeliveryState
+from app.database.models import campaigns, run_batches, runs, tallies
 from app.dispatch import deliveries
 from app.dispatch.deliveries import Part
-from app.models import campaigns, run_batches, runs, tallies
 from app.reports import tally
 from app.web import listed
 from app.web.scenes import fates, verdict

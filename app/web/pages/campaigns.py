@@ -13,7 +13,7 @@ from app.api import Routes
 from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.core.states import CampaignState
-from app.models import directives, lanes, runs
+from app.database.models import directives, lanes, runs
 from app.web import listed, names
 from app.web.show import Visit, render
 

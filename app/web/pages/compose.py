@@ -18,8 +18,8 @@ from app.campaigns.schemas import HeldRunBody, RunBody
 from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import RunState
+from app.database.models import batches
 from app.http.answers import Answer, Claim, KeyReused, once
-from app.models import batches
 from app.web import listed
 from app.web.forms import drafting, purposes, read_fields
 from app.web.forms.bodies import Version, as_read, filled

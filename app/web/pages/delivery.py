@@ -12,7 +12,7 @@ from app.api import Id, Routes
 from app.auth import owned
 from app.core import areas, clock
 from app.core.ids import LARGEST, Exact
-from app.models import campaigns
+from app.database.models import campaigns
 from app.receipts import story
 from app.web.scenes import fates
 from app.web.show import Visit, render

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, select
 from app.api import Id, Routes
 from app.auth.roles import may
 from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
+from app.database.models import campaigns, runs
 from app.http import uploads
-from app.models import campaigns, runs
 from app.receipts.file_routes import claim_of
 from app.receipts.files import queries
 from app.receipts.files.register import Registered, register

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from app import audit
 from app.api import Routes
 from app.core.ids import LARGEST, Exact
-from app.db import Database
+from app.database.connection import Database
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)

@@ -15,7 +15,7 @@ from app.campaigns.queries import Dossier
 from app.campaigns.wordings import Preview
 from app.core import clock
 from app.core.states import FAILED
-from app.models import directives, tallies
+from app.database.models import directives, tallies
 from app.reports import course, history, tally
 from app.reports.by_area import MixedRow
 from app.reports.course import Latency, Sample

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, case, func, select
 from app.auth.owned import own_directives
 from app.core import clock
 from app.core.states import CampaignState, RunState
-from app.models import campaigns, directives, runs
+from app.database.models import campaigns, directives, runs
 from app.web.scenes import lights
 from app.web.scenes.lights import Judged
 

@@ -13,7 +13,7 @@ from app.campaigns.drafts import Form
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.wordings import Preview
 from app.core import clock, sending_window
-from app.models import batches, directives
+from app.database.models import batches, directives
 from app.web import names
 from app.web.scenes.hints import Hint, hints
 from app.web.words import Said, say

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select
 
 from app.campaigns import queries
 from app.core.states import RunState
+from app.database.models import campaigns, runs
 from app.http.events import Hub, Picture
-from app.models import campaigns, runs
 from app.web.scenes import standing
 from app.web.scenes.overview import LiveRun, live_run
 from app.web.scenes.standing import RunView

@@ -17,7 +17,7 @@ from app.campaigns.wordings import Preview
 from app.core import clock
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
-from app.models import audit, batches, campaigns, directives
+from app.database.models import audit, batches, campaigns, directives
 from app.web.scenes.hints import Hint, hints
 from app.web.words import Said, say
 from carriers.text import nfc

@@ -14,11 +14,11 @@ from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import CampaignState
+from app.database.models import addressees as registered
+from app.database.models import campaigns, outreach
+from app.database.models import directives as letters
 from app.deadline import status
 from app.deadline.status import Status
-from app.models import addressees as registered
-from app.models import campaigns, outreach
-from app.models import directives as letters
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Outreach, Standing
 from app.web import listed

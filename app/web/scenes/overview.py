@@ -16,11 +16,11 @@ from app.auth.owned import own_campaigns
 from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, LaneState, RunState
+from app.database.models import campaigns, quarantine, runs, unknowns
+from app.database.models import lanes as lanes_table
 from app.dispatch import lanes
 from app.http.events import Picture
 from app.links import LinkFacts
-from app.models import campaigns, quarantine, runs, unknowns
-from app.models import lanes as lanes_table
 from app.web import nav
 from app.web.scenes import lights, standing, todo
 from app.web.scenes.charts import Span

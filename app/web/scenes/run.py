@@ -17,8 +17,8 @@ from app.campaigns.queries import Campaign, Run
 from app.campaigns.runs import Verb, open_to
 from app.core import clock
 from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
+from app.database.models import batches, directives, unknowns
 from app.dispatch import lanes
-from app.models import batches, directives, unknowns
 from app.reports import stated, tally
 from app.reports.stated import Statement
 from app.web.scenes import fates, standing

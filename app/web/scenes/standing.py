@@ -15,9 +15,9 @@ from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.queries import Run
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, RunState
+from app.database.models import directives
 from app.ledger.contract import Count
 from app.links import LinkState, Standstill
-from app.models import directives
 from app.progress import NOTHING, Measured, measured
 from app.reports import history, stated
 from app.reports.carrier_report import figures_of

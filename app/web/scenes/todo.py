@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from app.auth.owned import own_campaigns
 from app.core.states import CampaignState
-from app.models import audiences, batches, campaigns, run_batches, runs
+from app.database.models import audiences, batches, campaigns, run_batches, runs
 from app.web.nav import planned
 
 MOST = 20

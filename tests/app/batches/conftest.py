@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from app import problems
 from app.batches.routes import router
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.metrics import Metrics
 from tests.engines import each_engine
 

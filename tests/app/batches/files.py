@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from app.batches.importer import Registered, register
-from app.db import Database
-from app.models import bad_lines, batches, subscribers
+from app.database.connection import Database
+from app.database.models import bad_lines, batches, subscribers
 from app.tables.upload import File
 
 MESSY = """Số điện thoại;Mã xã;Ngôn ngữ

@@ -11,7 +11,7 @@ import xlsxwriter
 
 from app.batches.importer import import_batch, register
 from app.batches.job import Counts
-from app.db import Database
+from app.database.connection import Database
 from app.reports.labels import bad_line
 from app.tables.rows import LINE_REASONS
 from app.tables.upload import File

@@ -17,8 +17,8 @@ from app.batches.reader import open_rows
 from app.batches.sift import LONG_SLICE, Sifter
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
-from app.db import Database
-from app.models import audit, batches
+from app.database.connection import Database
+from app.database.models import audit, batches
 from app.tables.upload import File
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
 

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from tests.app.batches.files import MESSY, MESSY_BAD, batch_row, put, registered
 from tests.app.client import Client
 

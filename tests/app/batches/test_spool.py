@@ -12,7 +12,7 @@ import pytest
 
 from app.batches.job import Job
 from app.batches.spool import folder_of, import_spooled, resume_imports
-from app.db import Database
+from app.database.connection import Database
 from app.tables.spool import in_turn, spool_path
 from app.tables.upload import PART
 from tests.app.batches.files import MESSY, batch_row, put, registered

@@ -13,8 +13,8 @@ from app.batches.job import Job
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
-from app.db import Database
-from app.models import batches
+from app.database.connection import Database
+from app.database.models import batches
 from app.tables.lease import is_waiting
 from tests.app.batches.files import MESSY, put, registered
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from app.campaigns import lifecycle
 from app.campaigns.drafts import DayHours, Draft
-from app.models import batches, lanes, subscribers
+from app.database.models import batches, lanes, subscribers
 
 HOURS = DayHours("07:00", "21:00")
 DRAFT = Draft(name="Before Tet", purpose="tuyen_truyen", sender="CA SON LA", text="Canh giac lua dao.")

@@ -13,8 +13,8 @@ from app.auth import Caller
 from app.campaigns import approval, lifecycle, queries, records
 from app.core.clock import VIETNAM
 from app.core.errors import Conflict, Invalid
-from app.db import Database
-from app.models import batches, campaigns
+from app.database.connection import Database
+from app.database.models import batches, campaigns
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.engines import each_engine
 

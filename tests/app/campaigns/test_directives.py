@@ -12,7 +12,7 @@ from app.campaigns import directives
 from app.campaigns.directives import Letter
 from app.core.clock import VIETNAM
 from app.core.errors import Invalid, NotFound
-from app.db import Database
+from app.database.connection import Database
 
 LETTER = Letter("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "Tuyên truyền")
 

@@ -13,8 +13,8 @@ from app.campaigns.forecast import Deadlines, Forecast, Load, Rate, conclude, fo
 from app.core import sending_window
 from app.core.clock import VIETNAM
 from app.core.states import DeliveryState
-from app.db import Database
-from app.models import runs, subscribers, tallies
+from app.database.connection import Database
+from app.database.models import runs, subscribers, tallies
 from tests.app.campaigns.rows import DRAFT, new_lane, new_run
 
 EIGHT = datetime(2030, 2, 4, 8, tzinfo=VIETNAM)

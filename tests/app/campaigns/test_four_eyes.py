@@ -26,9 +26,9 @@ from app.campaigns.runs import Verb, act
 from app.core import hashing
 from app.core.config import Settings
 from app.core.errors import Conflict, Forbidden, Invalid
-from app.db import Database
-from app.models import audit as audit_rows
-from app.models import campaigns, runs
+from app.database.connection import Database
+from app.database.models import audit as audit_rows
+from app.database.models import campaigns, runs
 from app.tables.upload import File
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client

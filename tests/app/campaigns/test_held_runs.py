@@ -20,12 +20,12 @@ from app.core import clock
 from app.core.areas import Basis
 from app.core.errors import Conflict, Invalid
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, campaigns, runs, statements
 from app.dispatch import runs as sweeps
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
 from app.ledger.choose import ledger_for
-from app.models import audit, campaigns, runs, statements
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client
 from tests.app.world import aside

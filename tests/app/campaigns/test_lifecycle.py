@@ -13,8 +13,8 @@ from app.campaigns import approval, directives, lifecycle, queries, records, run
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.core.states import CampaignState
-from app.db import Database
-from app.models import audit, campaigns, run_batches
+from app.database.connection import Database
+from app.database.models import audit, campaigns, run_batches
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_campaign, new_run
 from tests.engines import each_engine
 

@@ -14,9 +14,9 @@ from app.campaigns.runs import Verb
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import NotSent
-from app.db import Database
-from app.models import audit, campaigns
-from app.models import runs as table
+from app.database.connection import Database
+from app.database.models import audit, campaigns
+from app.database.models import runs as table
 from tests.app.campaigns.rows import DRAFT, HOURS, new_lane, new_run
 from tests.engines import each_engine
 

@@ -16,8 +16,8 @@ from app.campaigns.approval import FourEyes
 from app.cli import campaign, directive, key, run
 from app.cli.talk import instant, whoami
 from app.core.errors import AppError, Conflict, Invalid
-from app.db import Database
-from app.models import audit, campaigns
+from app.database.connection import Database
+from app.database.models import audit, campaigns
 from tests.app.campaigns.rows import new_batch
 
 WINDOW = ["--start", "2031-02-02T07:00+07:00", "--end", "2031-02-09T18:00+07:00"]

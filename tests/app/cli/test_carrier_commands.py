@@ -13,8 +13,8 @@ from app.cli import app as loa
 from app.cli import carrier
 from app.core import clock
 from app.core.errors import AppError
-from app.db import Database
-from app.models import lanes
+from app.database.connection import Database
+from app.database.models import lanes
 from carriers.simulators.mobifone import Mobifone
 from carriers.simulators.smsc import Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners

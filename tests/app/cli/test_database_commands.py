@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.core.errors import Invalid
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import runs
 from app.dispatch import homes
 from app.ledger.choose import ledger_for
-from app.models import runs
 from tests.app.world import World, build
 
 Loa = Callable[..., Result]

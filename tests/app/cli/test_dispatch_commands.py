@@ -11,7 +11,7 @@ from app.cli import app as loa
 from app.cli import lane, unknown
 from app.core.errors import Invalid, SetupError
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
 from app.dispatch import lanes
 from app.ledger.contract import Outcome
 from carriers.contract import Halted, Unknown
@@ -42,7 +42,7 @@ def trouble(database_url: str) -> None:
 def states(url: str) -> dict[int, int]:
     from sqlalchemy import func, select
 
-    from app.models import deliveries
+    from app.database.models import deliveries
 
     db = Database(url)
     query = select(deliveries.c.state, func.count()).group_by(deliveries.c.state)

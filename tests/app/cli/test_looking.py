@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from typer import Typer
 
-from app import schema
 from app.cli import app as loa
 from app.cli import batch, key, run
 from app.core.errors import NotFound, SetupError
-from app.db import Database
+from app.database import schema
+from app.database.connection import Database
 from tests.app.cli.test_campaign_commands import Shell
 
 

@@ -15,7 +15,7 @@ from app.auth import create_key
 from app.cli import app as loa
 from app.cli import common, remote
 from app.core.errors import Invalid
-from app.db import Database
+from app.database.connection import Database
 from tests.app.campaigns.rows import new_run, whole_run
 from tests.app.http.served import served
 

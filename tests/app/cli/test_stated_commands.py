@@ -9,7 +9,7 @@ import pytest
 
 from app.cli import addressee, campaign, directive, run, statement
 from app.core.errors import AppError, Conflict, Invalid, NotFound
-from app.db import Database
+from app.database.connection import Database
 from tests.app.cli.test_campaign_commands import SENDER, Shell, written_by
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, update
 
 from app.core.clock import VIETNAM, to_ms
-from app.db import Database
-from app.models import directives, runs
+from app.database.connection import Database
+from app.database.models import directives, runs
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
 from app.reports.intake import outreach
 from app.reports.intake.claims import PaperClaim

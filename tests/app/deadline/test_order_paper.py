@@ -12,7 +12,7 @@ from app.auth import create_key
 from app.campaigns import orders
 from app.cli import run
 from app.core.errors import Invalid
-from app.db import Database
+from app.database.connection import Database
 from app.deadline import order_paper
 from app.reports.document import letterhead
 from app.reports.renderings import PAPERS, Format

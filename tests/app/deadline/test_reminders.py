@@ -14,7 +14,7 @@ import pytest
 
 from app.core import clock
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.herald import Herald
 from app.notices import outbox

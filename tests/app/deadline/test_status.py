@@ -12,9 +12,9 @@ from sqlalchemy import Connection, insert, update
 from app.auth import create_key
 from app.cli import directive
 from app.core.errors import NotFound
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes, runs, tallies
 from app.deadline.status import Status, countdown, status
-from app.models import lanes, runs, tallies
 from app.reports.intake import stating
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source

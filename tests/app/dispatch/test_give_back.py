@@ -12,14 +12,14 @@ from sqlalchemy import Connection, func, select, text, update
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, runs
+from app.database.models import lanes as lanes_table
 from app.dispatch import lanes
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
 from app.ledger.contract import ChunkState
 from app.metrics import Metrics
-from app.models import chunks, runs
-from app.models import lanes as lanes_table
 from carriers.contract import Halted, LinkOptions
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import select, update
 
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, runs, submissions
 from app.dispatch import unknown
-from app.models import chunks, runs, submissions
 from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.long.app.dispatch.test_lane import ready, running

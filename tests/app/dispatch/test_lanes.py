@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import Conflict, NotFound
 from app.core.states import LaneState
-from app.db import Database
+from app.database.connection import Database
 from app.dispatch import lanes
 from app.dispatch.lanes import LinkFacts
 from carriers.contract import Halted, ReceiptLevel

@@ -13,15 +13,15 @@ from sqlalchemy import Connection, delete, select, update
 from app import links
 from app.core import clock
 from app.core.states import DeliveryState, LaneState
-from app.db import Database, shared_ms
+from app.database.connection import Database, shared_ms
+from app.database.models import lanes as lanes_table
+from app.database.models import link_health as table
 from app.dispatch import lanes, link_health
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, say
 from app.links import LinkFacts, LinkState, facts
 from app.metrics import Metrics
-from app.models import lanes as lanes_table
-from app.models import link_health as table
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier

@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import update
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import runs
 from app.dispatch import lanes
 from app.dispatch.link_health import leave, say
 from app.dispatch.sendable import scripts
-from app.models import runs
 from carriers.contract import LinkHealth, ReceiptLevel
 from tests.app.world import build
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.core.states import DeliveryState as State
-from app.db import Database
-from app.models import run_counts, runs, tallies
+from app.database.connection import Database
+from app.database.models import run_counts, runs, tallies
 from app.progress import EVERY_MS, NOTHING, SPAN_MS, Measured, count, is_due, measured
 from tests.app.world import build
 

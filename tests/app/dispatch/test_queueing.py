@@ -15,10 +15,10 @@ from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
 from app.core.errors import Conflict
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
 from app.dispatch.queueing import Queueing
 from app.ledger.choose import ledger_for
-from app.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
 from app.reports.verify import verify
 from tests.app.batches.files import put, registered
 from tests.app.world import World, approve, aside, build

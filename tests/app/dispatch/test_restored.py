@@ -13,13 +13,13 @@ from sqlalchemy import insert, select, update
 
 from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState, LaneState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, batches, chunks, run_batches, runs, subscribers, unknowns
+from app.database.models import homes as kept
+from app.database.models import lanes as links
 from app.dispatch import homes, lanes, restored, sendable
 from app.ledger.backup import back_up
 from app.ledger.contract import Intention
-from app.models import audit, batches, chunks, run_batches, runs, subscribers, unknowns
-from app.models import homes as kept
-from app.models import lanes as links
 from tests.app.world import World, accepted, build
 from tests.engines import each_engine
 

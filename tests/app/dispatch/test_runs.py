@@ -11,13 +11,13 @@ from sqlalchemy import Connection, insert, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, LaneState, NotSent, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, deliveries, run_batches, runs, tallies
 from app.dispatch import runs as sweeps
 from app.dispatch import sendable
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
 from app.ledger.contract import Intention, Outcome
-from app.models import campaigns, deliveries, run_batches, runs, tallies
 from app.reports import carrier_report
 from carriers.contract import Deferred, Reason, Rejected
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, aside, build, receipt

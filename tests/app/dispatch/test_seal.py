@@ -15,9 +15,9 @@ from app.campaigns.runs import Verb, act
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
 from app.dispatch.sendable import claim, scripts
-from app.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, add_batch, approve, build
 from tests.engines import on_sqlite

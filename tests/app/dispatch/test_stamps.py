@@ -19,9 +19,9 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
 from app.dispatch.sendable import claim, scripts, still_going
-from app.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
 from tests.app.world import World, build
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")

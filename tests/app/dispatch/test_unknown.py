@@ -8,11 +8,11 @@ from sqlalchemy import select, update
 from app.core.clock import DAY_MS
 from app.core.errors import Conflict, NotFound
 from app.core.states import DeliveryState, NotSent, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, runs
 from app.dispatch import runs as sweeps
 from app.dispatch import unknown
 from app.ledger.contract import Outcome
-from app.models import audit, runs
 from carriers.contract import Unknown
 from tests.app.world import World, build
 

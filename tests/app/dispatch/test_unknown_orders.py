@@ -9,12 +9,12 @@ from sqlalchemy import Connection, select, update
 
 from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, deliveries, runs, unknowns
 from app.dispatch import runs as sweeps
 from app.dispatch import unknown
 from app.dispatch.unknown import SLICE, Order
 from app.ledger.contract import Key, Outcome
-from app.models import audit, deliveries, runs, unknowns
 from app.reports.verify import verify
 from carriers.contract import Unknown
 from tests.app.client import Client

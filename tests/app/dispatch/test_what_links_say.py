@@ -13,10 +13,10 @@ from app import audit, seal
 from app.campaigns import approval
 from app.core.config import LinkSettings
 from app.core.errors import Conflict
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import approvals, runs
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim
-from app.models import approvals, runs
 from app.worker import says
 from carriers import registry
 from carriers.contract import ReceiptLevel

@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import Connection, func, select, update
 
 from app import logs
-from app import models as m
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 from tests.app.world import build

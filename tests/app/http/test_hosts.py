@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 

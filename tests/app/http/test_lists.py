@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.db import Database
-from app.models import batches, campaigns, runs
+from app.database.connection import Database
+from app.database.models import batches, campaigns, runs
 from tests.app.campaigns.rows import new_batch, new_run
 from tests.app.client import Client
 

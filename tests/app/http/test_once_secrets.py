@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import answers, api_keys
 from app.http.answers import sweep
-from app.models import answers, api_keys
 from tests.app.client import Client
 
 KEY = {"Idempotency-Key": "9d01"}

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app
 from tests.app.client import Client

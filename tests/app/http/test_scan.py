@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import attachments, batches
 from app.main import create_app
-from app.models import attachments, batches
 from tests.app.client import Client
 
 CSV = b"phone\n0912000001\n"

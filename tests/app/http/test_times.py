@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.db import Database
+from app.database.connection import Database
 from tests.app.client import Client
 from tests.long.app.reports.scene import varied
 

@@ -7,9 +7,9 @@ from sqlalchemy import insert
 
 from app.core.errors import Invalid
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import tallies
 from app.http.versions import versions_of
-from app.models import tallies
 from tests.app.campaigns.rows import new_run
 from tests.app.campaigns.test_routes import CAMPAIGN, LETTER
 from tests.app.client import Client

@@ -13,7 +13,7 @@ from app.access import acts
 from app.access.acts import NewPerson
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 

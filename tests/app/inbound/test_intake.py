@@ -9,12 +9,12 @@ from typing import Any
 
 from sqlalchemy import select
 
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import inbound_messages
 from app.inbound.intake import InboundIntake
 from app.inbound.keeping import Came, keep
 from app.ledger.contract import Lane
 from app.metrics import Metrics
-from app.models import inbound_messages
 from carriers import registry
 from carriers.contract import LinkOptions
 from carriers.inbound import InboundMessage, InboundMessages, MessagePart

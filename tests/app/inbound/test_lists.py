@@ -17,11 +17,11 @@ from app.cli import directive as letters
 from app.cli import inbound as command
 from app.core import clock
 from app.core.masking import CONTROL
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import inbound_messages
 from app.inbound.keeping import Came, keep
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
-from app.models import inbound_messages
 from app.privacy import certificates
 from carriers.inbound import InboundMessage, MessagePart
 from tests.app.campaigns.rows import new_lane

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.contract import Arrival
 from carriers.contract import Accepted, ReceiptStatus, Unknown
 from tests.app.ledger.test_time_of_receipts import sent, state

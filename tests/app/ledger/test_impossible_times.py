@@ -9,9 +9,9 @@ from sqlalchemy import select
 
 from app.core import clock
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import receipts
 from app.ledger.contract import Arrival
-from app.models import receipts
 from tests.app.world import accepted, build, receipt
 
 

@@ -10,9 +10,18 @@ from sqlalchemy import Connection, event, func, insert, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import (
+    campaigns,
+    deliveries,
+    lanes,
+    quarantine,
+    receipts,
+    runs,
+    submissions,
+    unknowns,
+)
 from app.ledger.contract import Arrival, Item, Key, Outcome, ResultKind
-from app.models import campaigns, deliveries, lanes, quarantine, receipts, runs, submissions, unknowns
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus, Rejected, SubmitResult, Unknown
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 

@@ -7,9 +7,9 @@ from sqlalchemy import func, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, LaneState, NotSent, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, lanes, runs, submissions, unknowns
 from app.ledger.contract import Intention, Key, Outcome
-from app.models import chunks, lanes, runs, submissions, unknowns
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
 
@@ -57,7 +57,7 @@ def test_a_batch_of_another_run_is_not_fanned_out(db: Database) -> None:
 def test_segments_follow_the_language(db: Database) -> None:
     world = build(db, 3)
     db.write(world.ledger.open_campaign, world.campaign)
-    from app.models import deliveries, subscribers
+    from app.database.models import deliveries, subscribers
 
     db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq == 3).values(lang="thai")))
     db.write(world.ledger.fan_out, world.run, world.batch, {"": 2, "thai": 4}, 10)

@@ -10,9 +10,9 @@ from sqlalchemy import func, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, NotSent
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import deliveries, quarantine, receipts, submissions, unknowns
 from app.ledger.contract import Arrival, Intention, Key, Outcome
-from app.models import deliveries, quarantine, receipts, submissions, unknowns
 from carriers.contract import (
     Accepted,
     Partial,
@@ -384,7 +384,7 @@ def test_folding_the_tallies_changes_no_sum(db: Database) -> None:
     before = world.tallied()
     db.write(world.ledger.fold_tallies)
     assert world.tallied() == before
-    from app.models import tallies
+    from app.database.models import tallies
 
     assert count(db, tallies) == 6  # submitted and delivered in each of two areas and in none
     world.check()

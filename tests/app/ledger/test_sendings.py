@@ -8,14 +8,10 @@ from sqlalchemy import select, update
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine, runs, unknowns
 from app.dispatch.lanes import LinkFacts, register
 from app.ledger.contract import Arrival, Key, Lane, Outcome
-from app.models import (
-    quarantine,
-    runs,
-    unknowns,
-)
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
 from tests.app.ledger.test_matching import again, count, sent, state

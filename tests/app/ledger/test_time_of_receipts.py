@@ -7,15 +7,9 @@ from sqlalchemy import delete, insert, update
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import erasures, quarantine, runs, submissions, unknowns
 from app.ledger.contract import Intention, Key, Outcome
-from app.models import (
-    erasures,
-    quarantine,
-    runs,
-    submissions,
-    unknowns,
-)
 from app.receipts import log
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown

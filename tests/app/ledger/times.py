@@ -9,18 +9,9 @@ from sqlalchemy import update
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, deliveries, quarantine, receipts, runs, submissions, turns, unknowns
 from app.ledger.contract import Arrival, Intention
-from app.models import (
-    chunks,
-    deliveries,
-    quarantine,
-    receipts,
-    runs,
-    submissions,
-    turns,
-    unknowns,
-)
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 

@@ -15,11 +15,11 @@ from app.core import clock
 from app.core.config import EndpointSettings, Settings
 from app.core.errors import NotFound
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, directives, lanes, notices, runs
 from app.deadline.herald import Herald
 from app.deadline.risk import at_risk
 from app.dispatch import lanes as lane_rows
-from app.models import campaigns, directives, lanes, notices, runs
 from app.notices import events, outbox
 from carriers.contract import Halted
 from tests.app.notices.servers import endpoint

@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from app.core import clock
 from app.core.config import Settings
-from app.db import Database
-from app.models import notices
+from app.database.connection import Database
+from app.database.models import notices
 from app.notices import outbox
 from app.notices.outbox import Channel, Later, Never, Notice, NoticeState, Sent
 from app.notices.sender import Sender

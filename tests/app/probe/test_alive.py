@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.lines import server_tls
 from app.main import create_app
 from app.probe.alive import is_alive

@@ -17,10 +17,10 @@ from app.auth.vault import signing_keys
 from app.campaigns.runs import Verb, act
 from app.cli import app as commands
 from app.core.config import LinkSettings, Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit as acts
+from app.database.models import lanes, people
 from app.dispatch.sendable import stop
-from app.models import audit as acts
-from app.models import lanes, people
 from app.probe.doctor import Symptom, _rights, disk, examine, ledger, modes, optional, settings_file, wiring
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import build

@@ -16,10 +16,10 @@ from sqlalchemy import func, select
 
 from app.core import clock
 from app.core.config import LinkSettings, Settings, WebhookSettings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine, receipts
 from app.main import create_app
 from app.metrics import Metrics
-from app.models import quarantine, receipts
 from app.receipts.inbox import Inbox
 from app.serving import listen, server_of
 from app.webhooks import reception

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.contract import Outcome
 from app.metrics import Metrics
 from app.receipts.inbox import Inbox

@@ -12,7 +12,7 @@ import pytest
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from app.metrics import Metrics
 from app.webhooks import reception

@@ -7,10 +7,10 @@ import asyncio
 from sqlalchemy import func, update
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine
 from app.faults import Faults
 from app.metrics import Metrics
-from app.models import quarantine
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine, receipts
 from app.ledger.choose import ledger_for
-from app.models import quarantine, receipts
 from app.receipts import log
 from app.receipts.log import Before, Why
 from tests.app.campaigns.rows import new_campaign, new_lane

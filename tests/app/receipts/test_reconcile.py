@@ -14,11 +14,11 @@ from structlog.testing import capture_logs
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import CampaignState, DeliveryState, LaneState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, deliveries, errands, quarantine, receipts, runs
+from app.database.models import lanes as lanes_table
 from app.ledger.contract import Outcome
 from app.metrics import Metrics
-from app.models import campaigns, deliveries, errands, quarantine, receipts, runs
-from app.models import lanes as lanes_table
 from app.receipts import listed
 from app.receipts.inbox import Inbox
 from app.receipts.listed import Listed

@@ -16,10 +16,10 @@ from app import logs
 from app.core import clock
 from app.core.config import Settings
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes, webhook_clocks
 from app.links import facts
 from app.metrics import Metrics
-from app.models import lanes, webhook_clocks
 from app.receipts.inbox import Inbox
 from app.receipts.peers import peer_of
 from tests.app.dispatch.paper import until

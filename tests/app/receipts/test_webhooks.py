@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import Connection, delete, select, update
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes, receipts
 from app.ledger.contract import Applied, Arrival, Ledger, Outcome
-from app.models import lanes, receipts
 from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,

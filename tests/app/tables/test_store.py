@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from app.db import Database
-from app.models import bad_lines, subscribers
+from app.database.connection import Database
+from app.database.models import bad_lines, subscribers
 from app.tables.store import by_column, store
 from app.tables.upload import File
 from tests.app.batches.files import registered

@@ -16,8 +16,8 @@ from app.campaigns.runs import Verb
 from app.client import Client, Refused
 from app.client.client import Unreachable
 from app.core.states import BatchState, RunState
-from app.db import Database
-from app.models import runs
+from app.database.connection import Database
+from app.database.models import runs
 from tests.app.campaigns.rows import new_batch, new_run
 from tests.app.http.served import served
 from tests.engines import sqlite_alone

@@ -26,7 +26,8 @@ from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import SetupError
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import directives
 from app.demo.cast import cast
 from app.demo.centres import open_centres
 from app.demo.folder import MARKER, claimed, tidy
@@ -36,7 +37,6 @@ from app.demo.show import Board
 from app.demo.stage import approved_campaign, fresh_db, import_file, settings_for
 from app.demo.tell import tell_end, tell_outcome
 from app.ledger.choose import ledger_for
-from app.models import directives
 from app.reports.figures import CampaignReport
 from app.reports.verify import Verdict, examine
 

@@ -13,13 +13,13 @@ from sqlalchemy import Connection, func, insert, select, update
 from app import faults as kept
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine, runs
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
 from app.faults import Faults, Supervisor
 from app.main import create_app
 from app.metrics import KEPT_S, Metrics
-from app.models import quarantine, runs
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus

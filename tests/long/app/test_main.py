@@ -15,12 +15,12 @@ from app import problems
 from app.api import Db
 from app.core.config import Settings
 from app.core.errors import Away, Invalid
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import api_keys, directives
 from app.http import uploads
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app
 from app.metrics import KEPT_S
-from app.models import api_keys, directives
 from tests.app.client import Client
 
 

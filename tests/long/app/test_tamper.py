@@ -13,7 +13,7 @@ import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from app import audit, heads, seal
+from app import audit, seal
 from app.auth import keys, login, sessions
 from app.auth.caller import Caller
 from app.auth.login import Login
@@ -23,9 +23,10 @@ from app.campaigns.runs import Verb, act
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Unauthorised
 from app.core.states import CampaignState
-from app.db import Database
+from app.database import audit_heads
+from app.database.connection import Database
+from app.database.models import campaigns, people, runs
 from app.dispatch.queueing import Queueing
-from app.models import campaigns, people, runs
 from tests.app.world import aside
 from tests.attack import tamper
 from tests.attack.scene import KEYS, LIFETIME, PASSWORD, SETTINGS, Scene, made
@@ -35,7 +36,9 @@ from tests.attack.scene import KEYS, LIFETIME, PASSWORD, SETTINGS, Scene, made
 def scene(db: Database, database_url: str, tmp_path: Path) -> Iterator[Scene]:
     db.close()  # SQLite takes one process at a time
     file = tmp_path / "audit-heads"
-    keyed = Database(database_url, keys=signing_keys(SETTINGS), on_head=lambda head: heads.keep(file, head))
+    keyed = Database(
+        database_url, keys=signing_keys(SETTINGS), on_head=lambda head: audit_heads.keep(file, head)
+    )
     try:
         yield made(keyed, file)
     finally:

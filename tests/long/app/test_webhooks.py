@@ -15,7 +15,7 @@ import pytest
 from app.core import config
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
-from app.db import Database
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.metrics import Metrics
 from app.receipts.inbox import Inbox

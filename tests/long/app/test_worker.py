@@ -11,10 +11,10 @@ from app import faults
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import chunks, lanes, runs
 from app.ledger.contract import ChunkState
 from app.metrics import Metrics
-from app.models import chunks, lanes, runs
 from app.worker import Worker, build
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.dispatch.paper import until

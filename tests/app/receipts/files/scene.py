@@ -13,9 +13,9 @@ import openpyxl
 from sqlalchemy import Connection, Row, insert, select
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, receipt_files, receipt_lines, receipts, runs
 from app.ledger.contract import Outcome
-from app.models import campaigns, receipt_files, receipt_lines, receipts, runs
 from app.receipts.files.importer import import_file
 from app.receipts.files.register import Claim, Registered, register
 from app.receipts.files.verdicts import OF_LINES

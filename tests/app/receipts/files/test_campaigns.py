@@ -10,8 +10,8 @@ from sqlalchemy import update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid
-from app.db import Database
-from app.models import deliveries, runs
+from app.database.connection import Database
+from app.database.models import deliveries, runs
 from app.receipts.files.register import Claim
 from carriers.contract import Accepted
 from tests.app.receipts.files import scene

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from app.cli.receipts import app
 from app.core.errors import AppError, Conflict, Invalid, NotFound
-from app.db import Database
+from app.database.connection import Database
 from tests.app.receipts.files.scene import TAKEN, at, csv_file, phone, sent
 
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import update
 
 from app.core import clock
-from app.db import Database
-from app.models import lanes
+from app.database.connection import Database
+from app.database.models import lanes
 from app.receipts.files.register import Claim
 from app.reports import carrier_report
 from app.reports.figures import CarrierReport

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.access.acts import NewPerson, add_person
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 from tests.engines import sqlite_alone

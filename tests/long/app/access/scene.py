@@ -14,8 +14,8 @@ from starlette.datastructures import Headers
 from app.access.acts import NewPerson, add_person
 from app.auth import create_key
 from app.core import clock
-from app.db import Database
-from app.models import (
+from app.database.connection import Database
+from app.database.models import (
     attachments,
     batches,
     campaigns,
@@ -25,8 +25,8 @@ from app.models import (
     receipt_files,
     report_files,
 )
-from app.models import directives as letters
-from app.models import runs as runs_table
+from app.database.models import directives as letters
+from app.database.models import runs as runs_table
 from tests.app.campaigns.rows import new_lane, new_run
 from tests.long.app.access.conftest import PASSWORD
 

@@ -13,9 +13,9 @@ import pytest
 from sqlalchemy import func, select
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit
 from app.main import create_app
-from app.models import audit
 from app.web import assets
 from tests.long.app.access.scene import OTHER, OWN, UNKNOWN, Answer, Asker, build
 from tests.long.app.access.test_matrix import Operation, operations

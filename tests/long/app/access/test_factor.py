@@ -21,9 +21,9 @@ from app.auth.vault import KeyMissing, Vault, vault_of
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import people, recovery_codes
 from app.main import create_app
-from app.models import people, recovery_codes
 from tests.app.client import Client
 from tests.long.app.access.conftest import PASSWORD, Browser
 

@@ -13,8 +13,8 @@ from sqlalchemy import update
 from app.auth import create_key, find_caller, keys, list_keys, revoke_key, rotate_key
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
-from app.db import Database
-from app.models import api_keys
+from app.database.connection import Database
+from app.database.models import api_keys
 from tests.app.client import Client
 
 DAY = timedelta(hours=24)

@@ -12,8 +12,8 @@ from sqlalchemy import func, select, update
 
 from app.auth import throttle
 from app.auth.throttle import RULES, Attempt, Rule
-from app.db import Database
-from app.models import login_attempts, people, sessions
+from app.database.connection import Database
+from app.database.models import login_attempts, people, sessions
 from tests import passwords
 from tests.app.client import Client
 from tests.engines import by_default

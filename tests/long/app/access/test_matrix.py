@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from app.auth.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import ROUTERS, create_app
 from app.web import rooms
 from tests.engines import by_default

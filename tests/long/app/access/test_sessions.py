@@ -15,9 +15,9 @@ from app.auth import sessions as stage
 from app.auth.sessions import Lifetime
 from app.core.config import Settings
 from app.core.errors import Unauthorised
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import people, sessions
 from app.main import create_app
-from app.models import people, sessions
 from tests.app.client import Client
 from tests.engines import by_default, on_sqlite
 from tests.long.app.access.conftest import COOKIE, PASSWORD, Browser

@@ -14,9 +14,9 @@ from app.auth.roles import OPEN, PERMISSIONS
 from app.core import areas, clock
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import batches, lanes, left_out, receipt_files
 from app.main import ROUTERS, create_app
-from app.models import batches, lanes, left_out, receipt_files
 from tests.long.app.access.scene import Asker
 from tests.long.app.reports.scene import T0, Scene
 

@@ -28,7 +28,7 @@ from app.cli.talk import whole
 from app.core import ids
 from app.core.config import Settings
 from app.core.errors import NotFound
-from app.db import Database
+from app.database.connection import Database
 from app.http.samples import sample
 from app.ledger.choose import ledger_for
 from app.main import ROUTERS, create_app

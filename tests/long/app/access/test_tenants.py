@@ -16,9 +16,9 @@ from sqlalchemy import select
 from app.auth.owned import RULES
 from app.auth.roles import PERMISSIONS
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit
 from app.main import create_app
-from app.models import audit
 from tests.long.app.access.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}

@@ -26,8 +26,8 @@ from app.cli.key import span
 from app.cli.talk import account, whoami
 from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
-from app.db import Database
-from app.models import people as people_table
+from app.database.connection import Database
+from app.database.models import people as people_table
 from tests import passwords
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client

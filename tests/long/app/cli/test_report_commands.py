@@ -12,10 +12,10 @@ from click.testing import Result
 from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
-from app import models as m
 from app.cli import app
 from app.core.errors import Invalid, NotFound, SetupError
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from tests.long.app.reports.scene import varied
 
 Loa = Callable[..., Result]

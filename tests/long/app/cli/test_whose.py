@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from app import schema
 from app.core import clock
-from app.db import Database
-from app.models import people
+from app.database import schema
+from app.database.connection import Database
+from app.database.models import people
 
 MAPPED = ("unshare", "--user", "--map-user=1")
 _WHO = "from app.cli.talk import whoami; print(whoami())"
 _DECIDES = """
 import sys
 from app.cli.person import decider
-from app.db import Database
+from app.database.connection import Database
 from app.core.errors import Forbidden
 db = Database(sys.argv[1])
 try:

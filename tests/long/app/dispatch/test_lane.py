@@ -13,13 +13,13 @@ from sqlalchemy import func, select, update
 
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LaneState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, chunks, runs, submissions, unknowns
+from app.database.models import lanes as lanes_table
 from app.dispatch import lanes
 from app.dispatch.lane import LaneLoop
 from app.dispatch.sendable import scripts
 from app.ledger.contract import ChunkState, Grant, ResultKind
-from app.models import campaigns, chunks, runs, submissions, unknowns
-from app.models import lanes as lanes_table
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -81,7 +81,7 @@ async def test_everybody_gets_the_text_once_and_the_wire_never_holds_more_than_a
 
 
 async def test_each_language_gets_its_own_wording(db: Database) -> None:
-    from app.models import deliveries, subscribers
+    from app.database.models import deliveries, subscribers
 
     world, carrier = ready(db, 10), PaperCarrier()
     for table in (subscribers, deliveries):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from app.db import Database
+from app.database.connection import Database
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.long.app.dispatch.test_lane import ready, running
 

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 from tests.app.http.served import served as serve_app

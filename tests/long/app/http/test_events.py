@@ -19,11 +19,11 @@ from app.auth import create_key, sessions
 from app.campaigns import watching
 from app.core.errors import Away
 from app.core.states import DeliveryState, RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import runs, tallies
+from app.database.models import sessions as stored
 from app.gate import cookie_name, lifetime_of
 from app.http.events import Hub, Pace
-from app.models import runs, tallies
-from app.models import sessions as stored
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
 from tests.app.http.served import served

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
 from app.auth import create_key
 from app.campaigns import watching
 from app.core.config import LinkSettings, Settings
-from app.db import Database
+from app.database.connection import Database
 from app.http.events import Hub, Pace
 from app.main import create_app
 from tests.app.campaigns.rows import new_lane, whole_run

@@ -15,10 +15,10 @@ from app.auth import create_key
 from app.campaigns import queries
 from app.core import clock
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import answers, audit, campaigns
 from app.http.answers import sweep
 from app.main import create_app
-from app.models import answers, audit, campaigns
 from tests.app.campaigns.rows import new_run
 from tests.app.campaigns.test_routes import CAMPAIGN, LETTER
 from tests.app.client import Client

@@ -9,9 +9,9 @@ from sqlalchemy import func, select, update
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import answers, frozen_reports, run_batches
 from app.main import create_app
-from app.models import answers, frozen_reports, run_batches
 from tests.app.client import Client
 from tests.engines import by_default
 from tests.long.app.http.test_once import KEY, at_once

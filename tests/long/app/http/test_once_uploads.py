@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from app.auth import create_key
-from app.db import Database
-from app.models import answers, attachments, batches
+from app.database.connection import Database
+from app.database.models import answers, attachments, batches
 from tests.app.client import Client
 from tests.app.receipts.files.scene import HEADER, TAKEN, phone, sent
 from tests.engines import by_default

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Connection, delete, func, insert, select, text
 
 from app import audit
-from app import models as m
 from app.core.errors import SetupError
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.reports.verify import verify
@@ -95,7 +95,7 @@ def test_a_source_that_says_nothing_for_longer_than_writers_may_is_waited_for(
 
     def say(table: str, _: int) -> None:
         if not told:
-            time.sleep(5.7)  # a writer may be silent for 5 s (app/engines.py)
+            time.sleep(5.7)  # a writer may be silent for 5 s (app/database/engines.py)
         told.append(table)
 
     copy_ledger(source, target, say)

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Table, func, insert, select
 
-from app import models as m
 from app.core.states import NotSent
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.privacy.eraser import Eraser
 from app.privacy.subjects import Terms

@@ -11,10 +11,10 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from app import models as m
 from app.core.errors import Away
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Intention, Lease, Outcome
 from app.privacy import certificates

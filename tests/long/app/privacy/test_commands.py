@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from app import models as m
 from app.cli import app as loa
 from app.cli import do_not_send, receipts, retention, unknown
 from app.core.errors import Invalid, NotFound
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.disclosure import ACTION
 from tests.app.cli.test_campaign_commands import Shell
 from tests.long.app.privacy.past import over

@@ -7,11 +7,11 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from app import audit
-from app import models as m
 from app.auth import create_key
 from app.core import clock
 from app.core.states import DeliveryState, NotSent
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.contract import Intention
 from app.privacy import do_not_send
 from app.reports import carrier_report

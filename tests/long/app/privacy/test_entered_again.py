@@ -12,9 +12,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, insert, select, update
 
-from app import models as m
 from app.core import clock
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.privacy import certificates
 from app.privacy.subjects import Kind
 from app.reports.verify import verify

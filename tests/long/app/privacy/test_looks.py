@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Engine, event, insert, update
 
-from app import models as m
 from app.core.clock import DAY_MS
 from app.core.states import CampaignState, RunState
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.privacy import due
 from app.privacy.subjects import Kind, Terms
 from tests.engines import each_engine

@@ -15,10 +15,10 @@ from fastapi.routing import APIRoute
 from sqlalchemy import Connection, insert, select, update
 
 from app import audit, disclosure, logs
-from app import models as m
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.disclosure import Place
 from app.privacy import do_not_send
 from app.web import rooms

@@ -10,13 +10,14 @@ from alembic import command as migrations
 from sqlalchemy import Connection, delete, insert, select, text, update
 from typer.testing import CliRunner
 
-from app import audit, schema
-from app import models as m
+from app import audit
 from app.cli import audit as command
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
-from app.db import Database
+from app.database import models as m
+from app.database import schema
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.privacy import certificates, due
 from app.privacy.certificates import Certificate

@@ -11,7 +11,6 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
 from app import audit
-from app import models as m
 from app.batches.importer import register
 from app.campaigns import runs
 from app.campaigns.runs import Verb
@@ -20,7 +19,8 @@ from app.core.clock import DAY_MS
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.core.states import BatchState
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.dispatch import unknown
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane

@@ -13,9 +13,9 @@ from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import deliveries, questions, runs, unknowns
 from app.metrics import Metrics
-from app.models import deliveries, questions, runs, unknowns
 from app.worker import Worker
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners

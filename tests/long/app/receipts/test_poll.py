@@ -13,10 +13,10 @@ from sqlalchemy import func, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, LaneState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import deliveries, errands, questions, receipts, unknowns
+from app.database.models import lanes as lanes_table
 from app.ledger.contract import Key, Outcome
-from app.models import deliveries, errands, questions, receipts, unknowns
-from app.models import lanes as lanes_table
 from app.receipts.poll import Poll
 from app.receipts.questions import LONGEST_MS, Plan
 from carriers.contract import Halted, ReadError, ReceiptLevel, ReceiptStatus

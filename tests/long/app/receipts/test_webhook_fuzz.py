@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
 from tests.app.receipts.hooks import ACKNOWLEDGED, DOOR, LINK, TOKEN, event, kept, sent, served, settings_of
 from tests.app.world import World
 from tests.engines import sqlite_alone

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app.db import Database
+from app.database.connection import Database
 from tests import conftest as databases
 from tests.long.app.reports.letter_2024 import replay
 from tests.long.app.reports.scene import varied

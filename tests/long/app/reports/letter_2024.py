@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, column, table, update
 
-from app import models as m
 from app.core.clock import VIETNAM, to_ms
 from app.core.states import DeliveryState as S
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
 from app.reports.intake import files, form, outreach, returned, stating
 from app.reports.intake.claims import Circumstances, PaperClaim

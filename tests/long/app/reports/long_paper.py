@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app import models as m
 from app.core import areas, clock
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.reports.carrier_report import build
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW, Version

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from app import audit
-from app import models as m
 from app.campaigns import approval
 from app.core.states import DeliveryState, NotSent
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.contract import ChunkState, ResultKind
 from app.seal import digest

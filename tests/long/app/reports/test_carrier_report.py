@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import delete, insert, update
 
 from app import audit
-from app import models as m
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import NotSent
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.contract import ResultKind
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 from app.auth import create_key
 from app.cli import app as cli
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import deliveries
 from app.main import create_app
-from app.models import deliveries
 from app.reports.doubts import Sign, doubts
 from tests.app.client import Client
 from tests.engines import by_default

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from app import models as m
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import RunState
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.contract import Key, Lane, Outcome
 from app.reports import frozen, rebuild
 from app.reports.carrier_report import build

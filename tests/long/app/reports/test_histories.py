@@ -11,9 +11,9 @@ from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.states import NotSent
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import quarantine, runs, submissions, unknowns
 from app.ledger.contract import Arrival, Intention, Item, Key, Outcome
-from app.models import quarantine, runs, submissions, unknowns
 from app.reports.carrier_report import build as report
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.figures import CarrierReport

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app import models as m
 from app.auth import create_key
 from app.cli import compare
 from app.core.errors import NotFound
 from app.core.states import DeliveryState as S
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.reports import history
 from app.reports.history import Verdict, judge
 from app.reports.intake import stating

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from app import models as m
 from app.core import clock
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.deadline.status import status
 from app.ledger.choose import ledger_for
 from app.reports import consolidated, frozen, history, stated

@@ -17,7 +17,7 @@ from docx.enum.section import WD_ORIENT
 from docx.oxml.ns import qn
 from pypdf import PdfReader
 
-from app.db import Database
+from app.database.connection import Database
 from app.reports.figures import CarrierReport
 from app.reports.render import forms, layout
 from app.reports.renderings import Format

@@ -13,8 +13,8 @@ import pytest
 from docx import Document
 from pypdf import PdfReader
 
-from app import models as m
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.reports import consolidated
 from app.reports.carrier_report import build
 from app.reports.document import carrier_paper

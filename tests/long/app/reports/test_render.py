@@ -15,8 +15,8 @@ from openpyxl import load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 from sqlalchemy import Connection, update
 
-from app.db import Database
-from app.models import batches, campaigns, directives
+from app.database.connection import Database
+from app.database.models import batches, campaigns, directives
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CampaignReport, CarrierReport
 from app.reports.render import forms, numbers

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import models as m
 from app.core.errors import Conflict, NotFound
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.reports.document import letterhead
 from app.reports.figures import Unbalanced

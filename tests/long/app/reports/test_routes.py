@@ -12,9 +12,9 @@ from sqlalchemy import update
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import tallies
 from app.main import create_app
-from app.models import tallies
 from tests.app.client import Client
 from tests.long.app.reports.scene import varied
 

@@ -14,9 +14,9 @@ from app.auth import create_key
 from app.cli.report import _of_campaign
 from app.core import clock
 from app.core.errors import Conflict
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import attachments
 from app.ledger.choose import ledger_for
-from app.models import attachments
 from app.reports import carrier_report, consolidated, freeze, frozen, stated_report, verify
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer

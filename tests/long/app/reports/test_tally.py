@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert
 
-from app import models as m
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.contract import Count
 from app.reports import tally
 

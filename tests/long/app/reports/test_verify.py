@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, Executable, delete, insert, text, update
 
-from app import models as m
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import NotSent
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.contract import ChunkState, ResultKind
 from app.reports.verify import batch_differences, campaign_differences, examine, verify

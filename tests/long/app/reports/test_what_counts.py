@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
-from app import models as m
 from app.cli import app
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import DeliveryState as S
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.deadline.status import status
 from app.ledger.choose import ledger_for
 from app.reports import consolidated, frozen, history

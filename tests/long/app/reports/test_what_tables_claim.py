@@ -13,10 +13,10 @@ import openpyxl
 import pytest
 from sqlalchemy import update
 
-from app import models as m
 from app.core import areas, clock
 from app.core.states import DeliveryState as S
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.reports import carrier_report, consolidated, freeze, history, kept
 from app.reports.document import carrier_paper, charts, consolidated_paper, letterhead
 from app.reports.document.model import Heading, Paper, Paragraph, Picture, Table

@@ -25,7 +25,7 @@ MODULES = {
     "app/core/config.py": _START,
     "app/lines.py": _START,
     "app/logs.py": _START,
-    "app/schema.py": _START,
+    "app/database/schema.py": _START,
     "app/serving.py": _START,
     "app/core/setting_sources.py": _START,
     "app/webhooks.py": _START,

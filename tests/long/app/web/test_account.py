@@ -13,7 +13,7 @@ from app.access import acts
 from app.auth import create_key
 from app.auth.vault import vault_of
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from app.auth.caller import Caller
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
-from app.db import Database
+from app.database.connection import Database
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, whole_run
 from tests.long.app.web.conftest import Paper, text
 

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import insert, update
 
 from app.core.states import DeliveryState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import bad_lines, batches, deliveries
 from app.dispatch import deliveries as stage
 from app.ledger.contract import Outcome
-from app.models import bad_lines, batches, deliveries
 from carriers.contract import Accepted, Reason, ReceiptStatus, Rejected
 from tests.app import world
 from tests.app.world import World, receipt

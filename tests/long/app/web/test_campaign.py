@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import event, insert, update
 
 from app.core.states import DeliveryState as State
-from app.db import Database
-from app.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
+from app.database.connection import Database
+from app.database.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
 from app.reports import course
 from app.reports.course import Sample
 from app.web.scenes.hints import hints

@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 
 from app.campaigns import lifecycle, queries, texts
 from app.campaigns.drafts import Draft
-from app.db import Database
-from app.models import campaigns, runs
+from app.database.connection import Database
+from app.database.models import campaigns, runs
 from app.web.forms.drafting import draft
 from app.web.show import Filled
 from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_lane, new_run

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from app.campaigns import directives
-from app.db import Database
+from app.database.connection import Database
 from app.reports import addressees
 from app.web.scenes.letters import ON_A_PAGE
 from tests.e2e import scene

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from sqlalchemy import update
 
-from app.db import Database
-from app.models import erasures
+from app.database.connection import Database
+from app.database.models import erasures
 from tests.app.campaigns.rows import new_batch, new_run
 from tests.long.app.privacy.past import eraser, over
 from tests.long.app.web.conftest import Paper, text

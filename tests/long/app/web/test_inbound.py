@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import Connection
 
-from app.db import Database
+from app.database.connection import Database
 from app.inbound.keeping import Came, keep
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.auth import keys
-from app.db import Database
+from app.database.connection import Database
 from tests.app.client import Client
 from tests.long.app.web.conftest import Paper, text, token
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import lanes as table
 from app.dispatch import lanes
-from app.models import lanes as table
 from carriers.contract import Halted
 from tests.app.campaigns.rows import new_lane
 from tests.long.app.web.conftest import Paper, text

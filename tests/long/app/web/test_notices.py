@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import update
 
 from app import audit
-from app.db import Database
-from app.models import notices
+from app.database.connection import Database
+from app.database.models import notices
 from app.notices import outbox
 from app.notices.outbox import Channel, Notice
 from tests.long.app.web.conftest import Paper, text

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from app.db import Database
+from app.database.connection import Database
 from app.privacy import do_not_send
 from app.web.pages.opt_outs import ON_A_PAGE
 from tests.long.app.web.conftest import Paper, text

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import event, update
 
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns
 from app.faults import Faults
 from app.metrics import Metrics
-from app.models import campaigns
 from app.reports.history import Verdict
 from app.web.scenes import charts, lights
 from app.web.scenes import overview as overview_scene

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from app import audit
 from app.auth import people
-from app.db import Database
+from app.database.connection import Database
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 

@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from app.receipts.files import queries
 from tests.app.receipts.files.scene import HEADER, TAKEN, at, phone, sent

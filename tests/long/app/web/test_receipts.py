@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from app.core import clock
-from app.db import Database
-from app.models import quarantine, receipts
+from app.database.connection import Database
+from app.database.models import quarantine, receipts
 from app.web.pages.receipts import ON_A_PAGE
 from tests.app.campaigns.rows import new_campaign, new_lane
 from tests.long.app.web.conftest import Paper, text

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import update
 
 from app import audit
-from app.db import Database
-from app.models import audit as table
+from app.database.connection import Database
+from app.database.models import audit as table
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]

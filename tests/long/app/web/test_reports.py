@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Connection, update
 
 from app.core.states import DeliveryState
-from app.db import Database
-from app.models import audiences, deliveries, report_files, run_batches, tallies
+from app.database.connection import Database
+from app.database.models import audiences, deliveries, report_files, run_batches, tallies
 from tests.long.app.reports.scene import varied
 from tests.long.app.web.conftest import Paper, text
 

@@ -13,9 +13,9 @@ from app.campaigns.audiences import Audience
 from app.campaigns.runs import Verb, open_to
 from app.core.areas import Basis
 from app.core.states import RunState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, campaigns, runs, statements, unknowns
 from app.ledger.contract import Outcome
-from app.models import audit, campaigns, runs, statements, unknowns
 from app.web.scenes import followed
 from app.web.scenes.followed import Follow, Followed
 from carriers.contract import Unknown

@@ -14,7 +14,7 @@ from app.access import acts
 from app.access.acts import NewPerson, add_person
 from app.auth.vault import vault_of
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 from tests.long.app.access.scene import OWN, build

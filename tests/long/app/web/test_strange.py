@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from app.auth import create_key
 from app.auth.roles import Role
 from app.core.config import LinkSettings, Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from app.web import rooms, show
 from tests.app.client import Client

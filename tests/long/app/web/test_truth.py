@@ -12,9 +12,9 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy import text as sql
 
 from app.core import clock
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import campaigns, lanes, link_health, receipts, runs, sessions, webhook_clocks
 from app.deadline.status import status
-from app.models import campaigns, lanes, link_health, receipts, runs, sessions, webhook_clocks
 from app.reports import consolidated, course
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from app.db import Database
-from app.models import campaigns, runs
+from app.database.connection import Database
+from app.database.models import campaigns, runs
 from tests.app.genuine.test_routes import went_out
 from tests.app.world import build
 from tests.long.app.web.conftest import Paper, text

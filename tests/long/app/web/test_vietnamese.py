@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
 from app.main import create_app
 from tests.app.client import Client
 from tests.e2e import scene

@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
-from app.db import Database
-from app.models import audit, deliveries, lanes
+from app.database.connection import Database
+from app.database.models import audit, deliveries, lanes
 from app.receipts.files.job import Job
 from app.receipts.files.register import Claim
 from app.receipts.files.words import StatusWords

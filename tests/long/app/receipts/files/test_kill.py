@@ -15,9 +15,9 @@ from sqlalchemy import Connection, func, select, update
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import BatchState
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import receipt_files, receipt_lines
 from app.ledger.contract import Applied, Arrival, Ledger
-from app.models import receipt_files, receipt_lines
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.importer import import_file
 from app.receipts.files.job import Job, Progress

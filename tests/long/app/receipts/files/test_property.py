@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.db import Database
+from app.database.connection import Database
 from app.receipts.files.register import Claim
 from carriers.contract import ReceiptLevel, ReceiptStatus
 from tests.app.receipts.files.scene import LOST, REFUSED, TAKEN, at, csv_file, load, phone, sent

@@ -16,9 +16,9 @@ from sqlalchemy import update
 
 from app.auth import create_key
 from app.core.config import Settings
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import receipt_files
 from app.ledger.choose import ledger_for
-from app.models import receipt_files
 from app.receipts.files.spool import folder_of, resume_imports
 from app.tables.spool import spool_path
 from tests.app.client import Client

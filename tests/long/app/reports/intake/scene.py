@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app import models as m
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from tests.long.app.reports.scene import DAY, T0, Scene
 
 PDF = b"%PDF-1.7\n1 0 obj\n"

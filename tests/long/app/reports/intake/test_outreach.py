@@ -18,9 +18,9 @@ from app.auth import create_key
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid
-from app.db import Database
+from app.database.connection import Database
+from app.database.models import audit, directives
 from app.main import create_app
-from app.models import audit, directives
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, guessed
 from app.reports.intake import outreach, outreach_form

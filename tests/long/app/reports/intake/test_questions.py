@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
-from app import models as m
 from app.core.errors import Invalid
-from app.db import Database
+from app.database import models as m
+from app.database.connection import Database
 from app.reports.intake import form, returned, stating
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from app.auth import create_key
-from app.db import Database
-from app.models import attachments, audit, runs, statements
+from app.database.connection import Database
+from app.database.models import attachments, audit, runs, statements
 from app.reports import stated
 from app.reports.intake import form
 from app.reports.stated import Kind

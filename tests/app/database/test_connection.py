@@ -19,9 +19,9 @@ from structlog.testing import capture_logs
 from app import audit
 from app.core import clock
 from app.core.errors import Away, SetupError
-from app.db import Database, connect_patiently, translated
-from app.models import audit as audit_table
-from app.models import lanes
+from app.database.connection import Database, connect_patiently, translated
+from app.database.models import audit as audit_table
+from app.database.models import lanes
 from tests.app.dispatch.paper import until
 from tests.app.world import build
 from tests.engines import each_engine
@@ -96,7 +96,9 @@ def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
 async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_lost(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.engines._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=50"))
+    monkeypatch.setattr(
+        "app.database.engines._PRAGMAS", ("PRAGMA journal_mode=WAL", "PRAGMA busy_timeout=50")
+    )
     db = Database(sqlite_url)
     other = sqlite3.connect(tmp_path / "loa.sqlite3", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")

@@ -14,7 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.models.base import Ms, metadata, new_id
+from app.database.models.base import Ms, metadata, new_id
 
 frozen_reports = Table(
     "reports",

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from app.models.base import Ms, Reference, metadata, new_id, on_postgresql
+from app.database.models.base import Ms, Reference, metadata, new_id, on_postgresql
 
 
 def _said() -> list[Column[Any]]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, inspect, text
 
 from app.core.errors import SetupError
-from app.db import Database
-from app.models import metadata
+from app.database.connection import Database
+from app.database.models import metadata
 
 if TYPE_CHECKING:  # whoever has nothing to migrate does not wait for what migrates
     from alembic.config import Config
 
-_FOLDER = Path(__file__).parent.parent / "migrations"
+_FOLDER = Path(__file__).parents[2] / "migrations"
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
 _STAMPED = "0025"  # the first revision in which the audit and accounts bear stamps
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"

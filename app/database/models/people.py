@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, ForeignKey, Integer, LargeBinary, String, Table
 
-from app.models.base import Ms, metadata, new_id
+from app.database.models.base import Ms, metadata, new_id
 
 api_keys = Table(
     "api_keys",

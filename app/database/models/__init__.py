@@ -6,10 +6,10 @@ as a number. On PostgreSQL the three large tables are partitioned by campaign, s
 
 from __future__ import annotations
 
-from app.models.base import Ms, metadata
-from app.models.batches import bad_lines, batches, subscribers
-from app.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
-from app.models.dispatch import (
+from app.database.models.base import Ms, metadata
+from app.database.models.batches import bad_lines, batches, subscribers
+from app.database.models.campaigns import approvals, audiences, campaigns, directives, run_batches, runs
+from app.database.models.dispatch import (
     chunks,
     deliveries,
     homes,
@@ -20,13 +20,13 @@ from app.models.dispatch import (
     unknowns,
     webhook_clocks,
 )
-from app.models.faults import faults
-from app.models.frozen import frozen_reports, report_files
-from app.models.inbound import inbound_messages
-from app.models.notices import notices
-from app.models.people import api_keys, audit, login_attempts, people, recovery_codes, sessions
-from app.models.privacy import do_not_send, erasures, kept_reports, left_out
-from app.models.receipts import (
+from app.database.models.faults import faults
+from app.database.models.frozen import frozen_reports, report_files
+from app.database.models.inbound import inbound_messages
+from app.database.models.notices import notices
+from app.database.models.people import api_keys, audit, login_attempts, people, recovery_codes, sessions
+from app.database.models.privacy import do_not_send, erasures, kept_reports, left_out
+from app.database.models.receipts import (
     errands,
     polled_chunks,
     quarantine,
@@ -35,9 +35,9 @@ from app.models.receipts import (
     receipt_lines,
     receipts,
 )
-from app.models.reports import addressees, attachments, outreach, statements, tallies
-from app.models.requests import answers
-from app.models.turns import turns
+from app.database.models.reports import addressees, attachments, outreach, statements, tallies
+from app.database.models.requests import answers
+from app.database.models.turns import turns
 
 __all__ = [
     "Ms",

@@ -27,13 +27,13 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from app import chain_memory, engines
-from app.chain_memory import ChainMemory
 from app.core import clock
 from app.core.errors import Away, Damaged, passes
 from app.core.logger import get_logger
-from app.heads import Head
-from app.sqlite_file import Soundness, damage, lock_folder
+from app.database import audit_memory, engines
+from app.database.audit_heads import Head
+from app.database.audit_memory import ChainMemory
+from app.database.sqlite_file import Soundness, damage, lock_folder
 
 log = get_logger(__name__)
 
@@ -219,12 +219,12 @@ class Database:
             if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
-            chain_memory.forget(connection)
+            audit_memory.forget(connection)
             with connection.begin():
                 yield connection
             if connection.info.pop("loa_wake", False):
                 self._wake()
-            chain_memory.tell(connection, self.chain_memory, self._on_head)
+            audit_memory.tell(connection, self.chain_memory, self._on_head)
 
     # ---- a moment that is over ---------------------------------------------------------------------------
 

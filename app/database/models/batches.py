@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, BigInteger, Column, ForeignKey, Integer, String, Table, Text, UniqueConstraint
 
-from app.models.base import Ms, metadata, new_id
+from app.database.models.base import Ms, metadata, new_id
 
 batches = Table(
     "batches",

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, metadata, new_id, on_postgresql
+from app.database.models.base import Ms, metadata, new_id, on_postgresql
 
 # Numbers that one carrier's runs leave out. Whole numbers, since the statement that queues has to join them.
 do_not_send = Table(

@@ -16,8 +16,8 @@ from app.cli import app
 from app.core.config import Settings
 from app.core.errors import Damaged
 from app.core.states import DeliveryState
-from app.db import Database
-from app.models import campaigns, deliveries, runs
+from app.database.connection import Database
+from app.database.models import campaigns, deliveries, runs
 from app.probe.doctor import Symptom, ledger
 from tests.app.dispatch.paper import PaperCarrier, loop_for
 from tests.app.world import World, build

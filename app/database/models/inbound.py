@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, SmallInteger, String, Table, Text
 
-from app.models.base import Ms, metadata
+from app.database.models.base import Ms, metadata
 
 # Append-only. Ids are in the order of the commits on both engines, so whoever reads on from the last id that
 # it has seen misses nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Index, LargeBinary, SmallInteger, String, Table
 
-from app.models.base import Ms, metadata
+from app.database.models.base import Ms, metadata
 
 # Written in the transaction of the act itself, so that there is never one without the other.
 answers = Table(

@@ -54,7 +54,7 @@ def sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _connected(raw: Any, _: Any) -> None:
-        raw.isolation_level = None  # by app/db.py, not by the driver
+        raw.isolation_level = None  # by app/database/connection.py, not by the driver
         for pragma in _PRAGMAS:
             raw.execute(pragma)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Integer, String, Table
 
-from app.models.base import Ms, metadata
+from app.database.models.base import Ms, metadata
 
 faults = Table(
     "faults",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from app.heads import Head
+from app.database.audit_heads import Head
 
 _HEAD, _NOTED = "loa_head", "loa_noted"
 _MOST = 10_000  # runs and approvals that are remembered

@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, metadata, new_id, on_postgresql
+from app.database.models.base import Ms, metadata, new_id, on_postgresql
 
 # Append-only changes, summed by whoever reads and folded together by a sweep: writers never wait for a row.
 tallies = Table(

@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, metadata, new_id
+from app.database.models.base import Ms, metadata, new_id
 
 directives = Table(
     "directives",

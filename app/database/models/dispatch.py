@@ -18,7 +18,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.models.base import Ms, Reference, metadata, new_id, on_postgresql
+from app.database.models.base import Ms, Reference, metadata, new_id, on_postgresql
 
 lanes = Table(
     "lanes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Integer, SmallInteger, Table
 
-from app.models.base import Ms, metadata
+from app.database.models.base import Ms, metadata
 
 # Append-only and short by nature: it lets a report be built anew as it was at an earlier moment.
 turns = Table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Column, Index, SmallInteger, String, Table, Text
 
-from app.models.base import Ms, metadata, new_id
+from app.database.models.base import Ms, metadata, new_id
 
 notices = Table(
     "notices",
