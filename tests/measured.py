@@ -75,7 +75,7 @@ _WITHOUT = {
     "long/app/reports/test_repair.py",
     "long/app/reports/test_routes.py",
     "long/app/reports/test_what_tables_claim.py",
-    "long/app/tables/test_poison.py",
+    "long/app/file_import/test_poison.py",
     "long/app/test_worker.py",
     "long/app/web/test_erasures.py",
     "long/app/web/test_fields.py",

@@ -7,7 +7,7 @@ from itertools import chain
 
 from app.batches.queries import BadLine
 from app.batches.sift import KEPT
-from app.tables.cells import csv_pieces, safe
+from app.file_import.cells import csv_pieces, safe
 
 HEADER = ("line", "reason", "reason in words", "lý do", "value")
 

@@ -20,9 +20,9 @@ from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database, one_at_a_time
 from app.database.models import batches
-from app.tables.apart import Ended, apart
-from app.tables.lease import is_waiting, require_tries
-from app.tables.upload import File
+from app.file_import.isolated_reader import Ended, apart
+from app.file_import.lease import is_waiting, require_tries
+from app.file_import.upload import File
 
 Progress = Callable[[Counts], None]
 

@@ -15,8 +15,8 @@ from app.core.errors import Away
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
-from app.tables.lease import Lease, patiently
-from app.tables.store import by_column, store
+from app.file_import.bulk_insert import by_column, store
+from app.file_import.lease import Lease, patiently
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.batches.columns import SUBSCRIBERS
-from app.tables.reader import Reader
+from app.file_import.reader import Reader
 
 
 def open_rows(path: Path) -> Reader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core import phone
 from app.core.phone import Sentence
-from app.tables.rows import LINE_REASONS
+from app.file_import.row_blocks import LINE_REASONS
 
 REPEATED = "repeated"
 

@@ -21,11 +21,11 @@ from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.database.connection import Database
+from app.file_import.spool import in_turn, spool_path
+from app.file_import.upload import Upload
 from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent
-from app.tables.spool import in_turn, spool_path
-from app.tables.upload import Upload
 
 router = Routes(prefix="/v1/batches", tags=["batches"])
 

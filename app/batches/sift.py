@@ -14,10 +14,10 @@ from app.batches.reader import open_rows
 from app.batches.reasons import REPEATED
 from app.core.areas import normalise_area
 from app.core.phone import RANGE, normalise_all, ranges_of
+from app.file_import.cells import shown
+from app.file_import.phone_bitmap import Seen
+from app.file_import.row_blocks import BadLine, Block
 from app.seal import row_bytes
-from app.tables.cells import shown
-from app.tables.rows import BadLine, Block
-from app.tables.seen import Seen
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 # On PostgreSQL nobody waits, and each commit makes the batch's row one version longer to look for, which the

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 from app.batches.importer import import_batch
 from app.database.connection import Database
 from app.database.models import batches
-from app.tables import spool
+from app.file_import import spool
 
 
 def folder_of(data: Path) -> Path:

@@ -19,9 +19,9 @@ from app.cli.talk import After, Json, listing, say
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_own
 from app.database.connection import Database
+from app.file_import.row_blocks import BadLine
 from app.privacy import do_not_send
 from app.privacy.do_not_send import MOST, Changed, Refused
-from app.tables.rows import BadLine
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.core.errors import Invalid
-from app.tables.upload import File
+from app.file_import.upload import File
 
 Show = Callable[[str, int], None]
 

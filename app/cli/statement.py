@@ -15,13 +15,13 @@ from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, say, whoami
 from app.core.errors import Invalid
 from app.database.connection import Database
+from app.file_import.upload import File
 from app.reports import stated
 from app.reports.intake import files, stating, views
 from app.reports.intake.claims import Claim
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind
-from app.tables.upload import File
 
 
 @dataclass(frozen=True, slots=True)

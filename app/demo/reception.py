@@ -17,13 +17,13 @@ from app.core.config import Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
 from app.demo.cast import Receipts, Role
+from app.file_import.upload import File
 from app.ledger.contract import Ledger
 from app.main import create_app
 from app.receipts.files.importer import import_file
 from app.receipts.files.register import Claim, register
 from app.receipts.files.words import words_of
 from app.serving import listen, server_of
-from app.tables.upload import File
 from app.webhooks import reception
 from app.worker import Worker
 from carriers.contract import ReceiptLevel

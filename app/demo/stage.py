@@ -26,7 +26,7 @@ from app.database import schema
 from app.database.connection import Database, connect_patiently
 from app.database.models import metadata
 from app.dispatch import lanes
-from app.tables.upload import File
+from app.file_import.upload import File
 from app.worker import build, facts
 
 _AUTHOR, _APPROVER = "demo author", "demo approver"

@@ -24,9 +24,9 @@ from app.database.models import (
     run_batches,
     runs,
 )
+from app.file_import.lease_owner import is_free
 from app.privacy import records, rules
 from app.privacy.subjects import Kind, Subject, Terms, erased
-from app.tables.owner import is_free
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)

@@ -27,6 +27,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
+from app.file_import.lease_owner import new_owner
 from app.ledger.contract import Ledger
 from app.privacy import certificates, records
 from app.privacy.certificates import Hand
@@ -34,7 +35,6 @@ from app.privacy.due import due
 from app.privacy.subjects import Kind, Terms
 from app.reports import carrier_report, kept
 from app.reports.figures import Unbalanced
-from app.tables.owner import new_owner
 
 log = structlog.get_logger(__name__)
 

@@ -18,6 +18,8 @@ from app.core import ids
 from app.core.errors import Forbidden, Invalid
 from app.core.states import BatchState
 from app.disclosure import Place
+from app.file_import.spool import in_turn, spool_path
+from app.file_import.upload import Upload
 from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent
@@ -27,8 +29,6 @@ from app.receipts.files.register import Claim, Registered, read_level, register
 from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import words_of
-from app.tables.spool import in_turn, spool_path
-from app.tables.upload import Upload
 
 router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
 

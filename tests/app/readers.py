@@ -9,7 +9,7 @@ from pathlib import Path
 
 def readers() -> list[int]:
     """The ids of those that are alive."""
-    return [number for number in _children() if b"app.tables.apart" in _command(number)]
+    return [number for number in _children() if b"app.file_import.isolated_reader" in _command(number)]
 
 
 def _children() -> list[int]:

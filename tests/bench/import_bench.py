@@ -22,8 +22,8 @@ from app.batches.job import counts_of
 from app.core import gc_tuning
 from app.database.connection import Database
 from app.database.models import batches, subscribers
+from app.file_import.upload import File
 from app.sample import HEADER, sample_lines
-from app.tables.upload import File
 
 CARRIER = "viettel"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.tables.columns import PHONE_NAMES, Column, Columns, names
+from app.file_import.columns import PHONE_NAMES, Column, Columns, names
 
 _STATUS_NAMES = (
     names(

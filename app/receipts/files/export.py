@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
+from app.file_import.cells import csv_pieces, safe
 from app.receipts.files.queries import Line, ReceiptFile, RunMessages
 from app.receipts.files.verdicts import WORDS, Verdict
-from app.tables.cells import csv_pieces, safe
 
 TABLE_HEADER = ("of", "what", "count", "in words", "giải thích")
 LINES_HEADER = (

@@ -11,13 +11,13 @@ from pathlib import Path
 from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
+from app.file_import.isolated_reader import Ended, apart
+from app.file_import.lease import require_tries
 from app.ledger.contract import Ledger
 from app.receipts.files import missing
 from app.receipts.files.job import Job, Progress
 from app.receipts.files.sift import sifted
 from app.receipts.files.words import StatusWords
-from app.tables.apart import Ended, apart
-from app.tables.lease import require_tries
 
 Tell = Callable[[Progress], None]
 

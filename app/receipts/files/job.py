@@ -16,14 +16,14 @@ from app.core.phone import mask
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
+from app.file_import.bulk_insert import by_column, store
+from app.file_import.lease import Lease, patiently
 from app.ledger.contract import Ledger
 from app.receipts.files.apply import Source, Told, apply_lines, counted, links_of
 from app.receipts.files.find import Line, runs_of
 from app.receipts.files.reasons import REASONS
 from app.receipts.files.sift import COLUMNS, SLICE, Slice
 from app.receipts.files.verdicts import OF_LINES
-from app.tables.lease import Lease, patiently
-from app.tables.store import by_column, store
 from carriers.contract import ReceiptLevel
 
 PAGE = 1000  # lines of one transaction of receipts

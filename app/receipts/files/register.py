@@ -13,8 +13,8 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import one_at_a_time
 from app.database.models import receipt_files, runs
-from app.tables.lease import is_waiting
-from app.tables.upload import File
+from app.file_import.lease import is_waiting
+from app.file_import.upload import File
 from carriers.contract import ReceiptLevel
 
 LEVELS = {"operator": ReceiptLevel.OPERATOR, "handset": ReceiptLevel.HANDSET}

@@ -9,14 +9,14 @@ from typing import Any
 
 from app.core import clock
 from app.core.phone import normalise
+from app.file_import.cells import VALUE_LENGTH, shown
+from app.file_import.reader import Reader
+from app.file_import.row_blocks import BadLine, Row
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.reasons import NO_STATUS, STATUS_WORD, TIME
 from app.receipts.files.times import read_time
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import StatusWords
-from app.tables.cells import VALUE_LENGTH, shown
-from app.tables.reader import Reader
-from app.tables.rows import BadLine, Row
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 KEPT = 100_000  # bad lines of a file that are kept one by one; the rest is counted

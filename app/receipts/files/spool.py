@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, select
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import receipt_files
+from app.file_import import spool
 from app.ledger.contract import Ledger
 from app.receipts.files import queries
 from app.receipts.files.importer import import_file
 from app.receipts.files.words import words_of
-from app.tables import spool
 
 
 def folder_of(data: Path) -> Path:

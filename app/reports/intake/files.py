@@ -13,8 +13,8 @@ from app.auth import owned
 from app.core import clock
 from app.core.errors import Invalid, no_such
 from app.database.models import attachments
+from app.file_import.upload import File
 from app.reports.papers import Attachment
-from app.tables.upload import File
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _ENDINGS = {"application/pdf": (".pdf",), "image/png": (".png",), "image/jpeg": (".jpg", ".jpeg")}

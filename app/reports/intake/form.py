@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, select
 
 from app.core import areas, clock
 from app.database.models import audiences
+from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports import labels
 from app.reports.intake import layout as at
 from app.reports.intake.claims import REASONS
 from app.reports.intake.stating import open_run
-from app.tables.paper import FormSheet, new_workbook, saved
 
 _GUIDE = (
     "Chỉ điền vào các ô nền vàng. Không đổi tên trang, không thêm hay xóa dòng, cột.",

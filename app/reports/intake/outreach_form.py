@@ -9,13 +9,13 @@ from datetime import date
 from sqlalchemy import Connection
 
 from app.core import clock
+from app.file_import.form_reader import CellFault, FormReader, load, refusal
+from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports import addressees as known
 from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Item, Outreach
 from app.reports.intake.claims import Circumstances, PaperClaim, Place
 from app.reports.intake.outreach import OutreachClaim, faults
 from app.reports.papers import Source
-from app.tables.forms import CellFault, FormReader, load, refusal
-from app.tables.paper import FormSheet, new_workbook, saved
 
 VERSION = "LOA-DV-1"
 SHEET, LISTS = "Kết quả", "Danh mục"

@@ -16,6 +16,9 @@ from app.auth import owned
 from app.core import clock
 from app.core.errors import VersionWanted
 from app.database.connection import Database
+from app.file_import.form_reader import SIZE_LIMIT
+from app.file_import.spool import folder_of
+from app.file_import.upload import Upload
 from app.http import uploads
 from app.http.acts import Acts, get_if_match
 from app.http.answers import Answer
@@ -28,9 +31,6 @@ from app.reports.intake.outreach import OutreachClaim
 from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
 from app.reports.intake.schemas import Body, N, PaperBody, Words
 from app.reports.papers import Source
-from app.tables.forms import SIZE_LIMIT
-from app.tables.spool import folder_of
-from app.tables.upload import Upload
 
 Read = Annotated[str | None, Depends(get_if_match)]
 Name = Annotated[

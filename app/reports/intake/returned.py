@@ -7,6 +7,7 @@ from datetime import datetime
 
 from app.core import areas, clock
 from app.core.errors import Invalid
+from app.file_import.form_reader import CellFault, FormReader, load, refusal
 from app.reports.figures import Cause
 from app.reports.intake import layout as at
 from app.reports.intake import rules
@@ -14,7 +15,6 @@ from app.reports.intake.claims import EXCLUDED, REASONS, Circumstances, Claim, P
 from app.reports.intake.form import FormHead
 from app.reports.papers import Source
 from app.reports.stated import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
-from app.tables.forms import CellFault, FormReader, load, refusal
 from carriers.contract import ReceiptLevel
 
 _CELLS: dict[Place, tuple[str, str]] = {

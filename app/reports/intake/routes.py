@@ -13,6 +13,9 @@ from app.api import Config, Db, Id, Routes, Who
 from app.auth import Caller, owned
 from app.core.errors import Invalid
 from app.database.connection import Database
+from app.file_import.form_reader import SIZE_LIMIT
+from app.file_import.spool import folder_of
+from app.file_import.upload import Upload
 from app.http import uploads
 from app.http.acts import Acts
 from app.http.answers import Answer
@@ -23,9 +26,6 @@ from app.reports.intake.claims import Claim
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Attachment, Source
 from app.reports.stated import Kind
-from app.tables.forms import SIZE_LIMIT
-from app.tables.spool import folder_of
-from app.tables.upload import Upload
 
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
 

@@ -11,8 +11,8 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
+from app.file_import.cells import safe
 from app.reports.render.form import Cell, Form, Kind, value
-from app.tables.cells import safe
 
 
 def render(forms: Iterable[Form]) -> bytes:

@@ -15,6 +15,7 @@ from docx.shared import Mm, Pt
 from docx.text.paragraph import Paragraph as Para
 
 from app.core import clock
+from app.file_import.cells import printable
 from app.reports.document.model import (
     Block,
     Head,
@@ -32,7 +33,6 @@ from app.reports.render import docx_parts as parts
 from app.reports.render import layout
 from app.reports.render.docx_table import add_table
 from app.reports.render.zipped import timeless
-from app.tables.cells import printable
 
 
 def render(paper: Paper) -> bytes:

@@ -13,9 +13,9 @@ from docx.shared import Mm, Pt, RGBColor
 from docx.table import _Cell
 from docx.text.paragraph import Paragraph as Para
 
+from app.file_import.cells import printable
 from app.reports.render import layout
 from app.reports.render.layout import Look
-from app.tables.cells import printable
 
 _SCRIPTS = ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia")
 # What follows in the order of the standard: Word refuses a file whose properties stand otherwise.

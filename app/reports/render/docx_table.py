@@ -13,12 +13,12 @@ from docx.oxml.ns import nsdecls
 from docx.shared import Mm, Pt
 from docx.table import _Cell
 
+from app.file_import.cells import printable
 from app.reports.document.model import Table
 from app.reports.render import docx_parts as parts
 from app.reports.render import layout
 from app.reports.render.form import Kind, value
 from app.reports.render.numbers import shown
-from app.tables.cells import printable
 
 
 def add_table(docx: Docx, block: Table, room: float) -> None:

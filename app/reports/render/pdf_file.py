@@ -26,6 +26,7 @@ from reportlab.platypus import (
 from reportlab.platypus import Paragraph as Para
 from reportlab.platypus import Table as Grid
 
+from app.file_import.cells import printable
 from app.reports.document.model import (
     Block,
     Head,
@@ -42,7 +43,6 @@ from app.reports.render import layout
 from app.reports.render.layout import Look
 from app.reports.render.pdf_pages import FAMILY, pages, register
 from app.reports.render.pdf_table import table
-from app.tables.cells import printable
 
 _BARE = [
     ("VALIGN", (0, 0), (-1, -1), "TOP"),

@@ -11,8 +11,8 @@ from xlsxwriter.utility import xl_col_to_name
 from xlsxwriter.worksheet import Worksheet
 
 from app.core import clock
+from app.file_import.cells import printable
 from app.reports.render.form import Chart, Form, Formula, Kind, value
-from app.tables.cells import printable
 
 _FORMATS = {Kind.TEXT: "@", Kind.COUNT: "#,##0", Kind.RATIO: "0.0%", Kind.RATE: "#,##0.0"}
 _FIRST_ROW = 3  # from 0: title, source, column names

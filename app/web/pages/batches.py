@@ -15,8 +15,8 @@ from app.batches.spool import folder_of
 from app.core.errors import Forbidden, Invalid, TooLarge
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
+from app.file_import.spool import spool_path
 from app.http import uploads
-from app.tables.spool import spool_path
 from app.web import listed
 from app.web.scenes import verdict
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render

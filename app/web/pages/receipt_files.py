@@ -15,6 +15,8 @@ from app.api import Id, Routes
 from app.auth.roles import may
 from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
 from app.database.models import campaigns, runs
+from app.file_import.spool import in_turn, spool_path
+from app.file_import.upload import Upload
 from app.http import uploads
 from app.receipts.file_routes import claim_of
 from app.receipts.files import queries
@@ -22,8 +24,6 @@ from app.receipts.files.register import Registered, register
 from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import WORDS, Verdict
 from app.receipts.files.words import words_of
-from app.tables.spool import in_turn, spool_path
-from app.tables.upload import Upload
 from app.web import listed
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say

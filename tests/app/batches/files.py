@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from app.batches.importer import Registered, register
 from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
-from app.tables.upload import File
+from app.file_import.upload import File
 
 MESSY = """Số điện thoại;Mã xã;Ngôn ngữ
 0912000001;03646;

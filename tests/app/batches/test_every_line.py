@@ -12,9 +12,9 @@ import xlsxwriter
 from app.batches.importer import import_batch, register
 from app.batches.job import Counts
 from app.database.connection import Database
+from app.file_import.row_blocks import LINE_REASONS
+from app.file_import.upload import File
 from app.reports.labels import bad_line
-from app.tables.rows import LINE_REASONS
-from app.tables.upload import File
 from tests.app.batches.files import kept
 
 # Each line of the file, and what becomes of it: "good", a reason, "blank".

@@ -19,7 +19,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit, batches
-from app.tables.upload import File
+from app.file_import.upload import File
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from app.batches.languages import normalise_language
 from app.batches.sift import Sifter
-from app.tables.rows import BadLine, Block
+from app.file_import.row_blocks import BadLine, Block
 
 Row = tuple[int, str, str, str]
 

@@ -13,8 +13,8 @@ import pytest
 from app.batches.job import Job
 from app.batches.spool import folder_of, import_spooled, resume_imports
 from app.database.connection import Database
-from app.tables.spool import in_turn, spool_path
-from app.tables.upload import PART
+from app.file_import.spool import in_turn, spool_path
+from app.file_import.upload import PART
 from tests.app.batches.files import MESSY, batch_row, put, registered
 from tests.app.readers import readers
 

@@ -15,7 +15,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches
-from app.tables.lease import is_waiting
+from app.file_import.lease import is_waiting
 from tests.app.batches.files import MESSY, put, registered
 
 HOUR_MS = 3_600_000

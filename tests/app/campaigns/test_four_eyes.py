@@ -29,7 +29,7 @@ from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.connection import Database
 from app.database.models import audit as audit_rows
 from app.database.models import campaigns, runs
-from app.tables.upload import File
+from app.file_import.upload import File
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone

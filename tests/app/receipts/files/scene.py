@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Row, insert, select
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import campaigns, receipt_files, receipt_lines, receipts, runs
+from app.file_import.upload import File
 from app.ledger.contract import Outcome
 from app.receipts.files.importer import import_file
 from app.receipts.files.register import Claim, Registered, register
 from app.receipts.files.verdicts import OF_LINES
 from app.receipts.files.words import StatusWords
 from app.reports.verify import verify
-from app.tables.upload import File
 from carriers.contract import Accepted, Reason, Rejected, SubmitResult, Unknown
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 

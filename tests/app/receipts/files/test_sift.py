@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import Invalid
+from app.file_import.reader import Reader
+from app.file_import.row_blocks import BadLine, Row
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.sift import COLUMNS, Sifter, Slice
 from app.receipts.files.words import StatusWords
-from app.tables.reader import Reader
-from app.tables.rows import BadLine, Row
 from tests.app.receipts.files.scene import at
 
 

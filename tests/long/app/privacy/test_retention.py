@@ -22,6 +22,8 @@ from app.core.states import BatchState
 from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import unknown
+from app.file_import.lease_owner import new_owner
+from app.file_import.upload import File
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
 from app.metrics import Metrics
@@ -33,8 +35,6 @@ from app.reports.freeze import Freezer
 from app.reports.frozen import Subject, SubjectKind
 from app.reports.render import json_file
 from app.reports.verify import examine
-from app.tables.owner import new_owner
-from app.tables.upload import File
 from app.worker import Worker
 from tests.app.world import receipt
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray

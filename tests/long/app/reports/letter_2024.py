@@ -17,6 +17,7 @@ from app.core.clock import VIETNAM, to_ms
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
+from app.file_import.upload import File
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
 from app.reports.intake import files, form, outreach, returned, stating
 from app.reports.intake.claims import Circumstances, PaperClaim
@@ -24,7 +25,6 @@ from app.reports.intake.outreach import OutreachClaim
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind
-from app.tables.upload import File
 from tests.long.app.reports.intake.forms import filled, naive
 from tests.long.app.reports.intake.scene import PDF
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene

@@ -49,7 +49,7 @@ MODULES = {
     "carriers/vnpt/status.py": _HOST,
     "app/ledger/": _SQL,
     "app/reports/render/": _PAPER,
-    "app/tables/paper.py": _PAPER,
+    "app/file_import/form_writer.py": _PAPER,
     "app/campaigns/forecast.py": _OWN,
     "carriers/text/": _OWN,
 }

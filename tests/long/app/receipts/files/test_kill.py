@@ -17,13 +17,13 @@ from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
+from app.file_import.reader import Reader
 from app.ledger.contract import Applied, Arrival, Ledger
 from app.receipts.files.columns import RESULTS
 from app.receipts.files.importer import import_file
 from app.receipts.files.job import Job, Progress
 from app.receipts.files.sift import SLICE, Sifter
 from app.receipts.files.words import StatusWords
-from app.tables.reader import Reader
 from carriers.contract import ReceiptStatus
 from tests.app.receipts.files.scene import TAKEN, at, check, csv_file, journal, look, phone, registered, sent
 from tests.app.world import FIRST_PHONE, World, receipt

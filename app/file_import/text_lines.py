@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple
 
 from app.core.errors import Invalid
-from app.tables.columns import HEAD_ROWS, Columns
+from app.file_import.columns import HEAD_ROWS, Columns
 
 UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that grows beyond it is no table
 LINE_LIMIT = 4096  # characters

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import Invalid
-from app.tables.reader import Reader
-from app.tables.rows import BadLine, Row
-from app.tables.source import LINE_LIMIT, line_blocks
-from tests.app.tables.layouts import LIST, read_rows
+from app.file_import.reader import Reader
+from app.file_import.row_blocks import BadLine, Row
+from app.file_import.text_lines import LINE_LIMIT, line_blocks
+from tests.app.file_import.layouts import LIST, read_rows
 
 ONE = (2, "0912345678", "03646", "hmn")
 

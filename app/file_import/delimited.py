@@ -9,9 +9,9 @@ from contextlib import suppress
 from itertools import chain, compress
 from operator import itemgetter
 
-from app.tables.columns import HEAD_ROWS, Columns, Layout
-from app.tables.rows import BadLine, Block, Row, gathered
-from app.tables.source import LINE_LIMIT, Lines, no_text
+from app.file_import.columns import HEAD_ROWS, Columns, Layout
+from app.file_import.row_blocks import BadLine, Block, Row, gathered
+from app.file_import.text_lines import LINE_LIMIT, Lines, no_text
 
 _DELIMITERS = ",;\t|"
 # Lines with a NUL character that cost themselves only: so many, or of a long file one in so many.

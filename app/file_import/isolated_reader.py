@@ -67,7 +67,7 @@ def _start() -> subprocess.Popen[bytes]:
     own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, own.get("PYTHONPATH"))))
     # -P: not from the folder in which the command is run, to which others may write.
-    command = [sys.executable, "-P", "-m", "app.tables.apart"]
+    command = [sys.executable, "-P", "-m", "app.file_import.isolated_reader"]
     return subprocess.Popen(  # noqa: S603 - ourselves
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own, start_new_session=True
     )

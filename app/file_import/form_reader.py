@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.tables.sheets import DAMAGED, bounded, limited
+from app.file_import.xlsx_rows import DAMAGED, bounded, limited
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
 _UNPACKED_LIMIT = 8 * 1024**2

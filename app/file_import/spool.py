@@ -14,9 +14,9 @@ from app.core import clock
 from app.core.errors import AppError, Away, Conflict
 from app.core.logger import get_logger
 from app.core.states import BatchState
-from app.tables.apart import Ended
-from app.tables.lease import MOST_TRIES, is_waiting
-from app.tables.upload import PART
+from app.file_import.isolated_reader import Ended
+from app.file_import.lease import MOST_TRIES, is_waiting
+from app.file_import.upload import PART
 
 _PART_AGE_S = 86_400
 # Imports of one process at the same time: each may take a processor and some hundred megabytes.

@@ -17,8 +17,8 @@ import xlsxwriter
 
 from app.batches.sift import KEPT, sifted
 from app.core.errors import Invalid
-from app.tables.apart import Ended, apart
-from app.tables.forms import load
+from app.file_import.form_reader import load
+from app.file_import.isolated_reader import Ended, apart
 from tests.app.readers import readers
 
 MB = 1024**2
@@ -152,9 +152,15 @@ def test_a_module_of_that_name_where_a_command_is_run_is_not_taken_for_ours(
     """Other accounts of the host may write to the folder in which somebody imports a file, such as /tmp."""
     planted = tmp_path / "app" / "tables"
     planted.mkdir(parents=True)
-    for name in ("app", "app/tables"):
+    for name in ("app", "app/file_import"):
         (tmp_path / name / "__init__.py").touch()
-    for name in ("app/tables/apart.py", "sitecustomize.py", "pickle.py", "resource.py", "app/core/errors.py"):
+    for name in (
+        "app/file_import/isolated_reader.py",
+        "sitecustomize.py",
+        "pickle.py",
+        "resource.py",
+        "app/core/errors.py",
+    ):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
     assert list(apart(packed, partial(ends_itself, signal.SIGTERM))) == [1]

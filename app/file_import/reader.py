@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.core.errors import Invalid
-from app.tables.columns import Columns
-from app.tables.delimited import Delimited
-from app.tables.rows import BadLine, Block, Row, gathered
-from app.tables.source import UNPACKED_LIMIT, line_blocks, readable
+from app.file_import.columns import Columns
+from app.file_import.delimited import Delimited
+from app.file_import.row_blocks import BadLine, Block, Row, gathered
+from app.file_import.text_lines import UNPACKED_LIMIT, line_blocks, readable
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0"
@@ -61,7 +61,9 @@ class Reader:
                     "as .xlsx or “CSV UTF-8” and upload it again."
                 )
             if magic == _ZIP:
-                from app.tables.sheets import sheet_rows  # openpyxl takes longer to load than most files
+                from app.file_import.xlsx_rows import (
+                    sheet_rows,  # openpyxl takes longer to load than most files
+                )
 
                 yield from gathered(sheet_rows(self._file, self._columns, self._limit))
             else:

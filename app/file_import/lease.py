@@ -13,7 +13,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such, passes
 from app.core.states import BatchState
-from app.tables.owner import is_free, new_owner, nth, tries_of
+from app.file_import.lease_owner import is_free, new_owner, nth, tries_of
 
 LEASE_MS = 60_000  # a slice takes well under a second: only a dead import goes without one so long
 MOST_TRIES = 3  # of an import whose process died at it: the first, and two by which it was taken up again

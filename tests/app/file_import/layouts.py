@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.tables.columns import PHONE_NAMES, Column, Columns, names
-from app.tables.reader import Reader
-from app.tables.rows import BadLine, Row
+from app.file_import.columns import PHONE_NAMES, Column, Columns, names
+from app.file_import.reader import Reader
+from app.file_import.row_blocks import BadLine, Row
 
 LIST = Columns(
     (

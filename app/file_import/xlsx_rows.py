@@ -15,9 +15,9 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from app.core.errors import Invalid
-from app.tables.bounded import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
-from app.tables.columns import HEAD_ROWS, Columns, Layout
-from app.tables.rows import BadLine, Row
+from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
+from app.file_import.columns import HEAD_ROWS, Columns, Layout
+from app.file_import.row_blocks import BadLine, Row
 
 CELLS_LIMIT = 256  # of a row
 _BLANK_ROWS = 1000  # rows with more cells than that, of which those on the right are only coloured

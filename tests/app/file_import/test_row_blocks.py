@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.tables.rows import BadLine, Row
-from tests.app.tables.layouts import read_rows
+from app.file_import.row_blocks import BadLine, Row
+from tests.app.file_import.layouts import read_rows
 
 LINE = st.text(st.sampled_from('0912,"; á'), min_size=1, max_size=10)
 

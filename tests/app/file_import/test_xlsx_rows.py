@@ -15,9 +15,9 @@ import openpyxl
 import pytest
 
 from app.core.errors import Invalid
-from app.tables.reader import Reader
-from app.tables.sheets import check_size
-from tests.app.tables.layouts import LIST, read_rows
+from app.file_import.reader import Reader
+from app.file_import.xlsx_rows import check_size
+from tests.app.file_import.layouts import LIST, read_rows
 
 
 def workbook(path: Path, **sheets: list[list[Any]]) -> Path:

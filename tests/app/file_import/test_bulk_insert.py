@@ -7,8 +7,8 @@ from sqlalchemy import select
 
 from app.database.connection import Database
 from app.database.models import bad_lines, subscribers
-from app.tables.store import by_column, store
-from app.tables.upload import File
+from app.file_import.bulk_insert import by_column, store
+from app.file_import.upload import File
 from tests.app.batches.files import registered
 
 

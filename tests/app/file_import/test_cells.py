@@ -8,7 +8,7 @@ from itertools import product
 
 import pytest
 
-from app.tables.cells import csv_pieces, safe, shown
+from app.file_import.cells import csv_pieces, safe, shown
 
 
 @pytest.mark.parametrize(
