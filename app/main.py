@@ -31,8 +31,8 @@ from app.http.rates import Limits, Rates
 from app.http.tags import Tags
 from app.inbound import routes as inbound
 from app.ledger.choose import ledger_for
-from app.metrics import Metrics
 from app.middleware import BodyLimit, RequestContext
+from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
 from app.receipts import file_routes as receipt_files
 from app.receipts import routes as receipts

@@ -15,7 +15,7 @@ from app import audit
 from app.core import clock
 from app.http.rates import Address, peer
 from app.http.uploads import BODY_LIMIT, LIMIT
-from app.logs import REDACTED
+from app.observability.logs import REDACTED
 
 WEBHOOKS = "/webhooks/"
 _LINK = 3  # the place of the link's name in the path of a webhook

@@ -19,7 +19,7 @@ from app.api import PROBLEM_TYPE, Routes
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid
 from app.http.pages import page
-from app.logs import mask_text
+from app.observability.logs import mask_text
 
 TYPE = "/docs/errors#"
 # Long enough for a database to come back from a restart, short enough for a person who waits.

@@ -25,14 +25,14 @@ from app.dispatch.closing import close_due
 from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.queueing import Queueing
-from app.faults import Aside, Faults, Supervisor
 from app.http import answers
 from app.inbound.intake import InboundIntake
 from app.ledger.contract import Ledger
-from app.metrics import Metrics
+from app.observability.faults import Aside, Faults, Supervisor
+from app.observability.metrics import Metrics
+from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.retention import Retention
 from app.privacy.subjects import Terms
-from app.progress import EVERY_MS, count, is_due
 from app.receipts.asking import askers
 from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll

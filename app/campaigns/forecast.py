@@ -8,14 +8,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from app import links
 from app.campaigns import audiences, records
 from app.campaigns.records import Record
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LaneState, RunState
 from app.database.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
 from app.ledger.contract import SLOWEST
-from app.progress import NOTHING, Measured, measured
+from app.observability import link_status
+from app.observability.send_rate import NOTHING, Measured, measured
 from carriers import text as sms
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
@@ -256,14 +256,14 @@ def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
 
 def rates(connection: Connection) -> dict[str, Rate]:
     """Carrier -> the rate of its links, whatever runs share them."""
-    known, found = links.facts(connection), dict[str, Rate]()
+    known, found = link_status.facts(connection), dict[str, Rate]()
     for lane in connection.execute(
         select(lanes.c.id, lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)
     ):
-        if known[lane.id].state is links.LinkState.LEFT:
+        if known[lane.id].state is link_status.LinkState.LEFT:
             continue
         have, halted = found.get(lane.carrier, _NO_LINK), lane.state == LaneState.HALTED
-        away = not halted and links.is_away(known[lane.id])
+        away = not halted and link_status.is_away(known[lane.id])
         speed = have.segments_per_second + (0.0 if halted or away else lane.segments_per_second)
         found[lane.carrier] = Rate(speed, have.lanes + 1, have.halted + halted, 0, have.away + away)
     return found

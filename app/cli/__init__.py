@@ -41,7 +41,7 @@ def main() -> None:
         app()
     except AppError as error:
         from app.core.masking import escaped
-        from app.logs import mask_text  # a command that goes well does not wait for it
+        from app.observability.logs import mask_text  # a command that goes well does not wait for it
 
         lines = mask_text(error.said_here).split("\n")
         typer.echo("\n".join(map(escaped, [f"loa: {lines[0]}", *lines[1:]])), err=True)

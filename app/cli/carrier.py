@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app import logs
 from app.campaigns.drafts import Form
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import Json, listing, whoami
@@ -19,7 +18,8 @@ from app.core import config
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Invalid
 from app.core.phone import mask
-from app.metrics import Metrics
+from app.observability import logs
+from app.observability.metrics import Metrics
 from app.probe import check as probe
 from app.probe import failures as lists
 from app.probe import figures as own

@@ -9,7 +9,7 @@ import typer
 from app.cli.serve import MAINS, run
 from app.core.errors import AppError
 from app.drill.fuse import Armed
-from app.logs import mask_text
+from app.observability.logs import mask_text
 
 
 def main(name: str) -> None:

@@ -14,7 +14,7 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import audit, lines, logs, webhooks
+from app import audit, lines, webhooks
 from app.auth.vault import signing_keys
 from app.cli.common import adopt
 from app.core import config, gc_tuning
@@ -23,9 +23,10 @@ from app.core.errors import Invalid, SetupError
 from app.core.nearest_name import meant
 from app.database import audit_heads, schema
 from app.database.connection import Database, connect_patiently
-from app.faults import Faults, Supervisor
 from app.ledger.choose import ledger_for
-from app.metrics import Metrics
+from app.observability import logs
+from app.observability.faults import Faults, Supervisor
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.worker import Worker
 from app.worker import faults as worker_faults

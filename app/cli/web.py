@@ -10,7 +10,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.main import create_app
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.receipts.files import spool as receipt_files
 from app.receipts.inbox import Inbox
 from app.serving import Server, listen, server_of

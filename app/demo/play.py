@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app import logs
 from app.batches.job import Counts
 from app.campaigns import queries
 from app.campaigns.forecast import forecast
@@ -30,6 +29,7 @@ from app.demo.show import Board
 from app.demo.stage import Plan, approved_campaign, fresh_db, import_file, register_links, settings_for
 from app.demo.tell import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
 from app.ledger.choose import ledger_for
+from app.observability import logs
 from app.sample import SHARES, write_sample
 
 _OPERATOR = "demo operator"

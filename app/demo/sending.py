@@ -19,7 +19,7 @@ from app.database.connection import Database
 from app.demo.reception import Reception
 from app.demo.show import Update
 from app.ledger.choose import ledger_for
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.worker import Worker
 
 _LOOK_S = 1.0

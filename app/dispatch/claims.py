@@ -9,9 +9,9 @@ from app.core.states import LaneState
 from app.database.connection import Database
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim, running
-from app.faults import Aside, Faults, outcome
 from app.ledger.contract import Lane, Lease, Ledger
-from app.metrics import Metrics
+from app.observability.faults import Aside, Faults, outcome
+from app.observability.metrics import Metrics
 
 _LONGEST_REST_S = 60.0  # once the cause is gone, a run that is due waits no longer
 

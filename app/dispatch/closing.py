@@ -8,8 +8,8 @@ from app.core.states import NotSent, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, runs
 from app.dispatch.runs import fanned_out, held, left, move
-from app.faults import Aside
 from app.ledger.contract import Ledger
+from app.observability.faults import Aside
 
 # So many chunks in one transaction: short, so that no other writer waits long.
 _CHUNKS_AT_ONCE = 20

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from app import faults
 from app.core import clock
 from app.core.errors import Away
 from app.core.sending_window import open_at
@@ -29,6 +28,7 @@ from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.pace import Pace, Slot, pause_s
 from app.dispatch.sendable import Work, message, still_going
 from app.ledger.contract import Intention, Item, Lane, Outcome
+from app.observability import faults
 from carriers.causes import cause_of
 from carriers.contract import (
     NOT_SENT,

@@ -9,13 +9,13 @@ from typing import cast
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import links
 from app.core import clock
 from app.database.connection import Database, shared_ms
 from app.database.models import link_health
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import lanes
-from app.links import LinkFacts, facts
+from app.observability import link_status as links
+from app.observability.link_status import LinkFacts, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; with news within a step of the sweep

@@ -8,8 +8,8 @@ from app import seal
 from app.core.errors import Away
 from app.database.connection import Database
 from app.dispatch import runs, sendable
-from app.faults import Aside
 from app.ledger.contract import Ledger
+from app.observability.faults import Aside
 
 
 class Queueing:

@@ -10,7 +10,6 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from app import links
 from app.api import Books, Db, Id, Limit, Routes, Who
 from app.core import clock
 from app.core.errors import Invalid
@@ -18,6 +17,7 @@ from app.core.ids import Number, Position
 from app.core.phone import mask
 from app.dispatch import lanes, unknown
 from app.http.acts import Acts, in_slices
+from app.observability import link_status
 
 router = Routes(tags=["dispatch"], route_class=Acts)
 
@@ -92,7 +92,7 @@ def list_lanes(db: Db, who: Who) -> list[LaneView]:
     """Every lane; an operator sees those of its carrier."""
 
     def look(connection: Connection) -> list[LaneView]:
-        known = links.facts(connection)
+        known = link_status.facts(connection)
         return [_lane(row, known[row.id]) for row in lanes.all_lanes(connection, who.carrier)]
 
     return db.read(look)
@@ -157,7 +157,7 @@ def _chosen(body: Lines) -> list[tuple[int, int]]:
     return [] if body.all else body.lines
 
 
-def _lane(row: Row[Any], link: links.LinkFacts) -> LaneView:
+def _lane(row: Row[Any], link: link_status.LinkFacts) -> LaneView:
     return LaneView(
         row.id,
         row.name,

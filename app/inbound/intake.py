@@ -16,7 +16,7 @@ from app.core.errors import Away
 from app.database.connection import Database
 from app.inbound.keeping import Came, keep
 from app.ledger.contract import Lane, Ledger
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from carriers.contract import Acknowledge
 from carriers.inbound import InboundMessage, InboundSink
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, select
 from app.core import clock
 from app.core.phone import mask
 from app.database.models import inbound_messages, lanes
-from app.logs import masked
+from app.observability.logs import masked
 
 _M = inbound_messages.c
 

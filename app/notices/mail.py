@@ -11,8 +11,8 @@ from email.utils import format_datetime
 
 from app.core import clock
 from app.core.config import MailSettings
-from app.logs import mask_text
 from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+from app.observability.logs import mask_text
 from carriers.causes import cause_of
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, lines, links, seal, webhooks, worker
+from app import audit, lines, seal, webhooks, worker
 from app.auth import factor, people, stamped
 from app.auth.vault import NO_KEY, signing_keys, vault_of
 from app.core import clock, setting_sources
@@ -29,6 +29,7 @@ from app.dispatch import homes
 from app.dispatch.lanes import RESTORED, all_lanes
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Ledger
+from app.observability import link_status as links
 from app.probe import certificate
 from app.probe.check import check
 

@@ -17,7 +17,7 @@ from app.core.phone import REASONS, mask, normalise
 from app.database.connection import Database
 from app.dispatch import lanes
 from app.ledger.contract import Lane, Ledger
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.probe import fate
 from app.probe.follow import Following, Say
 from app.probe.links import came_up, opened

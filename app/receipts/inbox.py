@@ -14,9 +14,9 @@ import structlog
 from app.core import clock
 from app.core.errors import Away
 from app.database.connection import Database
-from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Arrival, Lane, Ledger
-from app.metrics import Metrics
+from app.observability.faults import Faults, outcome
+from app.observability.metrics import Metrics
 from app.receipts.settle import ASIDE_MS
 from carriers.contract import Acknowledge, Receipt, ReceiptSink
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, func, select
 from app.core import clock
 from app.core.phone import mask
 from app.database.models import lanes, quarantine, receipts, submissions
-from app.logs import masked
+from app.observability.logs import masked
 from carriers.contract import ReceiptLevel
 
 LATEST = 2**53  # ms since 1970 that no receipt has yet, and a number that none in quarantine has

@@ -12,7 +12,7 @@ from app.api import Routes
 from app.core import clock
 from app.core.errors import Away, Encoded, Forbidden, Invalid, TooLarge
 from app.http.buckets import TooOften
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.receipts import described
 from app.receipts.peers import peer_of
 from app.receipts.reception import Reception, sound

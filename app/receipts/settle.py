@@ -8,8 +8,8 @@ from app.core import clock
 from app.core.errors import Away
 from app.database.connection import Database
 from app.database.models import quarantine
-from app.faults import Faults, outcome
 from app.ledger.contract import Applied, Ledger
+from app.observability.faults import Faults, outcome
 
 _AT_ONCE = 500
 # A flood of foreign receipts must not keep the writer, on SQLite, for long.

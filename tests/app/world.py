@@ -12,10 +12,10 @@ from app.core import clock
 from app.core.states import BatchState, CampaignState, LaneState, RunState
 from app.database.connection import Database
 from app.database.models import batches, campaigns, deliveries, lanes, run_batches, runs, subscribers, tallies
-from app.faults import Aside, Faults
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Arrival, Item, Lane, Lease, Ledger, Outcome
-from app.metrics import Metrics
+from app.observability.faults import Aside, Faults
+from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Reason, Receipt, ReceiptLevel, ReceiptStatus
 
 FIRST_PHONE = 84_912_000_000

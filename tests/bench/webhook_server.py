@@ -8,13 +8,13 @@ import sys
 
 from fastapi import Request, Response
 
-from app import logs
 from app.core import gc_tuning
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.main import create_app
-from app.metrics import Metrics
+from app.observability import logs
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.receipts.routes import known, router
 from app.serving import listen, server_of

@@ -13,10 +13,10 @@ import time
 
 from sqlalchemy import Connection, event
 
-from app import logs
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.observability import logs
 from app.serving import listen, server_of
 from tests.e2e.scene import move
 

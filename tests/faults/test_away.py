@@ -16,7 +16,7 @@ import pytest
 from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
-from app.metrics import KEPT_S
+from app.observability.metrics import KEPT_S
 from carriers.simulators.smsc import Manners, Smsc
 from tests.engines import other_by_hand
 from tests.faults.ending import all_delivered, sent_again, settled

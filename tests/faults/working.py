@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from app.core.config import LinkSettings, Settings
 from app.core.states import DeliveryState, RunState
 from app.database.models import quarantine, runs
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.worker import Worker
 from carriers.simulators.smsc import Smsc
 from tests.app.world import World

@@ -9,13 +9,13 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app import links
 from app.api import Id, Routes
 from app.auth.roles import may
 from app.core import clock
 from app.core.states import LaneState
 from app.dispatch import lanes
-from app.links import LinkFacts, LinkState
+from app.observability import link_status
+from app.observability.link_status import LinkFacts, LinkState
 from app.web.scenes import lights
 from app.web.scenes.overview import links_shape
 from app.web.scenes.standing import STANDS as STOPS
@@ -96,7 +96,7 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
 
 def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkFacts], str]:
     found = lanes.all_lanes(connection, carrier)
-    known = links.facts(connection)
+    known = link_status.facts(connection)
     return found, known, links_shape(found, known)
 
 
@@ -117,13 +117,13 @@ def _view(row: Row[Any], link: LinkFacts) -> LaneView:
         clock.from_ms(row.changed_at) if row.changed_at else None,
         _at(link.connected_since),
         _at(link.lost_since),
-        _at(links.since(link)) if link.state in (LinkState.HELD, LinkState.REFUSING) else None,
+        _at(link_status.since(link)) if link.state in (LinkState.HELD, LinkState.REFUSING) else None,
         _at(link.answered_at),
         link.held or (None if link.state is LinkState.CONNECTED else link.refusal),
         link.remark,
         _at(link.remark_since),
-        "bad" if links.is_away(link) else STANDS[link.state][0],
+        "bad" if link_status.is_away(link) else STANDS[link.state][0],
         STANDS[link.state][1],
-        lights.ADVICE[STOPS[link.state]] if links.is_away(link) else None,
+        lights.ADVICE[STOPS[link.state]] if link_status.is_away(link) else None,
         link.state is LinkState.LEFT,
     )

@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
-from app import faults, links
 from app.auth.owned import own_campaigns
 from app.campaigns import queries
 from app.core import clock
@@ -20,7 +19,9 @@ from app.database.models import campaigns, quarantine, runs, unknowns
 from app.database.models import lanes as lanes_table
 from app.dispatch import lanes
 from app.http.events import Picture
-from app.links import LinkFacts
+from app.observability import faults
+from app.observability import link_status as links
+from app.observability.link_status import LinkFacts
 from app.web import nav
 from app.web.scenes import lights, standing, todo
 from app.web.scenes.charts import Span

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from sqlalchemy import Connection, Row, select
 
-from app import links
 from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.queries import Run
@@ -17,8 +16,9 @@ from app.core import clock, sending_window
 from app.core.states import DeliveryState, RunState
 from app.database.models import directives
 from app.ledger.contract import Count
-from app.links import LinkState, Standstill
-from app.progress import NOTHING, Measured, measured
+from app.observability import link_status
+from app.observability.link_status import LinkState, Standstill
+from app.observability.send_rate import NOTHING, Measured, measured
 from app.reports import history, stated
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
@@ -82,7 +82,7 @@ def views(connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence
         deadlines=_report_deadlines(connection, campaigns),
         rates=forecast.rates(connection),
         measured=measured(connection, [run.id for run in found if run.state is RunState.RUNNING]),
-        stops=links.standstills(connection),
+        stops=link_status.standstills(connection),
     )
     return [(_view if run.audience is None else _held)(connection, run, of) for run in found]
 

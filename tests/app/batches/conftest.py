@@ -9,7 +9,7 @@ from app import problems
 from app.batches.routes import router
 from app.core.config import Settings
 from app.database.connection import Database
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from tests.engines import each_engine
 
 database_url = each_engine

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from app.core import clock
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
 from tests.app.world import World
 

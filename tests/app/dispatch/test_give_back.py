@@ -19,7 +19,7 @@ from app.dispatch import lanes
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
 from app.ledger.contract import ChunkState
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkOptions
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier

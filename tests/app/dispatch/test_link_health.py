@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, delete, select, update
 
-from app import links
 from app.core import clock
 from app.core.states import DeliveryState, LaneState
 from app.database.connection import Database, shared_ms
@@ -20,8 +19,9 @@ from app.dispatch import lanes, link_health
 from app.dispatch.claims import Desk
 from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, say
-from app.links import LinkFacts, LinkState, facts
-from app.metrics import Metrics
+from app.observability import link_status
+from app.observability.link_status import LinkFacts, LinkState, facts
+from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.smpp.carrier import SmppCarrier
@@ -70,14 +70,14 @@ def test_a_link_that_puts_off_everything_is_no_link_at_work_after_a_while(db: Da
     assert stand(db, world.lane.id, long, UP).state is LinkState.CONNECTED
     found = stand(db, world.lane.id, long, long)
     assert (found.state, found.refusal) == (LinkState.REFUSING, "0x58")
-    assert links.is_away(found)
-    assert links.since(found) == found.refusing_since
+    assert link_status.is_away(found)
+    assert link_status.since(found) == found.refusing_since
     (shown,) = db.read(link_health.with_facts)
     assert (shown["link"], str(shown["last_refusal"])[-4:]) == ("refusing", "0x58")
     text = Metrics(db).text().decode()
     (seconds,) = [line.split()[-1] for line in text.splitlines() if line.startswith("loa_link_refusing_")]
     assert 100 < float(seconds) < 300
-    assert db.read(links.standstills)["viettel"].state is LinkState.REFUSING
+    assert db.read(link_status.standstills)["viettel"].state is LinkState.REFUSING
 
 
 def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Database) -> None:
@@ -95,8 +95,8 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
     assert left(here, ["viettel-2"], 0) is LinkState.CONNECTED
     assert left(other, ["viettel-2"], 31_000) is LinkState.CLOSED  # its own settings may name it
     assert left(here, ["viettel-2"], 31_000) is LinkState.LEFT
-    assert not links.is_away(db.read(facts)[world.lane.id])
-    assert db.read(links.standstills) == {}
+    assert not link_status.is_away(db.read(facts)[world.lane.id])
+    assert db.read(link_status.standstills) == {}
     assert "viettel-1" not in "".join(
         line for line in Metrics(db).text().decode().splitlines() if line.startswith("loa_link_")
     )

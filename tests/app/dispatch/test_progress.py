@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, insert, select, update
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import run_counts, runs, tallies
-from app.progress import EVERY_MS, NOTHING, SPAN_MS, Measured, count, is_due, measured
+from app.observability.send_rate import EVERY_MS, NOTHING, SPAN_MS, Measured, count, is_due, measured
 from tests.app.world import build
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from app import logs
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.main import create_app
+from app.observability import logs
 from tests.app.client import Client
 from tests.app.world import build
 

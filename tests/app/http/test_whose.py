@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from app import audit, logs
+from app import audit
 from app.access import acts
 from app.access.acts import NewPerson
 from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.observability import logs
 from tests.app.client import Client
 
 LETTER = {"number": "1/CV", "issued_on": "2031-01-29", "issuer": "Công an tỉnh", "subject": "Tuyên truyền"}

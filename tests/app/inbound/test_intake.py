@@ -14,7 +14,7 @@ from app.database.models import inbound_messages
 from app.inbound.intake import InboundIntake
 from app.inbound.keeping import Came, keep
 from app.ledger.contract import Lane
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from carriers import registry
 from carriers.contract import LinkOptions
 from carriers.inbound import InboundMessage, InboundMessages, MessagePart

@@ -19,7 +19,7 @@ from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
 from app.main import create_app
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.serving import listen, server_of
 from app.webhooks import reception

@@ -10,7 +10,7 @@ from datetime import date
 from app.core import clock
 from app.database.connection import Database
 from app.ledger.contract import Outcome
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll
 from app.receipts.questions import Plan

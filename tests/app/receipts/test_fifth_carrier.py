@@ -14,7 +14,7 @@ from app.core.errors import SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.main import create_app
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.webhooks import reception
 from app.worker import Worker
 from tests.app.dispatch.paper import until

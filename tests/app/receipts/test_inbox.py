@@ -9,8 +9,8 @@ from sqlalchemy import func, update
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import quarantine
-from app.faults import Faults
-from app.metrics import Metrics
+from app.observability.faults import Faults
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus

@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.database.models import campaigns, deliveries, errands, quarantine, receipts, runs
 from app.database.models import lanes as lanes_table
 from app.ledger.contract import Outcome
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.receipts import listed
 from app.receipts.inbox import Inbox
 from app.receipts.listed import Listed

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from app import logs
 from app.core import clock
 from app.core.config import Settings
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import lanes, webhook_clocks
-from app.links import facts
-from app.metrics import Metrics
+from app.observability import logs
+from app.observability.link_status import facts
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.receipts.peers import peer_of
 from tests.app.dispatch.paper import until

@@ -20,7 +20,7 @@ from app.database.models import api_keys, directives
 from app.http import uploads
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app
-from app.metrics import KEPT_S
+from app.observability.metrics import KEPT_S
 from tests.app.client import Client
 
 

@@ -17,7 +17,7 @@ from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
 from app.ledger.choose import ledger_for
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception
 from app.webhooks import reception

@@ -7,14 +7,14 @@ import asyncio
 import pytest
 from sqlalchemy import select, update
 
-from app import faults
 from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, lanes, runs
 from app.ledger.contract import ChunkState
-from app.metrics import Metrics
+from app.observability import faults
+from app.observability.metrics import Metrics
 from app.worker import Worker, build
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.dispatch.paper import until

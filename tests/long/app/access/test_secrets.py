@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pyotp
 import pytest
 
-from app import logs
 from app.access.acts import NewPerson
 from app.auth.login import Login
 from app.core import clock
 from app.core.config import Settings
+from app.observability import logs
 from tests.app.client import Client
 from tests.long.app.access.conftest import Browser
 

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import Connection, func, insert, select
 
-from app import faults as kept
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, runs
 from app.dispatch.lane import LaneLoop
-from app.faults import Faults, Supervisor
-from app.metrics import Metrics
+from app.observability import faults as kept
+from app.observability.faults import Faults, Supervisor
+from app.observability.metrics import Metrics
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.poison import antidote, poison
 from tests.app.world import FIRST_PHONE, World, add_batch

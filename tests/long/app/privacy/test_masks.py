@@ -14,12 +14,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection, insert, select, update
 
-from app import audit, disclosure, logs
+from app import audit, disclosure
 from app.auth import create_key
 from app.core.config import Settings
 from app.database import models as m
 from app.database.connection import Database
 from app.disclosure import Place
+from app.observability import logs
 from app.privacy import do_not_send
 from app.web import rooms
 from tests.app.client import Client

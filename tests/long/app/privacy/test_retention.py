@@ -26,7 +26,7 @@ from app.file_import.lease_owner import new_owner
 from app.file_import.upload import File
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.privacy import certificates, due
 from app.privacy.subjects import Kind
 from app.reports import carrier_report, frozen, rebuild

@@ -15,7 +15,7 @@ from app.core.errors import SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, questions, runs, unknowns
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 from app.worker import Worker
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners

@@ -13,8 +13,8 @@ from sqlalchemy import event, update
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns
-from app.faults import Faults
-from app.metrics import Metrics
+from app.observability.faults import Faults
+from app.observability.metrics import Metrics
 from app.reports.history import Verdict
 from app.web.scenes import charts, lights
 from app.web.scenes import overview as overview_scene

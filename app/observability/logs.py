@@ -17,7 +17,7 @@ from app.core.config import Settings
 from app.core.errors import SetupError
 from app.core.masking import escaped, mask_numbers
 from app.core.phone import mask
-from app.syslog import Syslog, place_of
+from app.observability.syslog import Syslog, place_of
 
 REDACTED = "[redacted]"
 _SECRET_KEY = re.compile(

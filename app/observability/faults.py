@@ -17,7 +17,7 @@ from app.core.errors import Away
 from app.core.logger import get_logger
 from app.database.connection import Database, shared_ms
 from app.database.models import faults
-from app.metrics import Metrics
+from app.observability.metrics import Metrics
 
 log = get_logger(__name__)
 

@@ -10,16 +10,16 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, func, insert, select, update
 
-from app import faults as kept
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
-from app.faults import Faults, Supervisor
 from app.main import create_app
-from app.metrics import KEPT_S, Metrics
+from app.observability import faults as kept
+from app.observability.faults import Faults, Supervisor
+from app.observability.metrics import KEPT_S, Metrics
 from app.receipts.inbox import Inbox
 from app.receipts.settle import settle
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert
 
 from app.database.connection import Database
 from app.database.models import lanes, quarantine, runs, tallies, unknowns
-from app.metrics import KEPT_S, Metrics
+from app.observability.metrics import KEPT_S, Metrics
 from tests.app.campaigns.rows import new_lane, new_run
 from tests.app.client import Client
 
