@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app import audit
 from app.api import Config, Db, Page, Paging, Routes, Who, page_of
-from app.audit import Act, Chain
+from app.security import audit
+from app.security.audit import Act, Chain
 
 router = Routes(prefix="/v1/audit", tags=["audit"])
 

@@ -12,15 +12,15 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
 
-from app.auth import Caller
 from app.core.config import Settings
 from app.core.errors import Unauthorised
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
-from app.gate import permit
 from app.ledger.contract import Ledger
+from app.security import Caller
+from app.security.authorization import permit
 
-# For the description alone: app/gate.py reads both.
+# For the description alone: app/security/authorization.py reads both.
 _bearer = HTTPBearer(auto_error=False, description="An API key: loa_<prefix>_<secret>")
 _cookie = APIKeyCookie(
     name="__Host-loa_session",
@@ -78,7 +78,7 @@ def get_caller(
     _by_key: Annotated[object, Depends(_bearer)],
     _by_session: Annotated[object, Depends(_cookie)],
 ) -> Caller:
-    """The caller, whom app/gate.py has let in; Unauthorised where it lets in anybody."""
+    """The caller, whom app/security/authorization.py has let in; Unauthorised where it lets in anybody."""
     if found is None:
         raise Unauthorised("This needs credentials.")
     return found

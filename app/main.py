@@ -20,7 +20,6 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
-from app.gate import cookie_name
 from app.genuine import routes as genuine
 from app.genuine.desk import Desk
 from app.http import browsers, pages
@@ -43,6 +42,7 @@ from app.reports import history_routes as history
 from app.reports import routes as reports
 from app.reports.intake import outreach_routes as outreach
 from app.reports.intake import routes as intake
+from app.security.authorization import cookie_name
 from app.web import rooms
 
 # Each request is held against one route after the other, so the busiest come first.

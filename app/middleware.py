@@ -11,11 +11,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import audit
 from app.core import clock
 from app.http.rates import Address, peer
 from app.http.uploads import BODY_LIMIT, LIMIT
 from app.observability.logs import REDACTED
+from app.security import audit
 
 WEBHOOKS = "/webhooks/"
 _LINK = 3  # the place of the link's name in the path of a webhook

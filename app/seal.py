@@ -12,8 +12,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select, update
 
-from app import stamps
-from app.chain import ACT, bears, is_sealed
 from app.core import hashing
 from app.core.states import CampaignState
 from app.database.connection import keys_of
@@ -29,7 +27,9 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.stamps import canonical
+from app.security import row_stamps
+from app.security.audit_chain import ACT, bears, is_sealed
+from app.security.row_stamps import canonical
 
 Record = Row[Any]
 Pieces = dict[int, bytes]
@@ -81,12 +81,12 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
 
 def stamp(connection: Connection, decision: Mapping[str, Any]) -> str | None:
     """What only a process with the secret_key can write beside a decision; None where this one has no key."""
-    return stamps.make(connection, _signed(decision))
+    return row_stamps.make(connection, _signed(decision))
 
 
 def is_stamped(connection: Connection, decision: Record) -> bool:
     """Whether a decision was written by a process with the key, or this one has none and can't tell."""
-    return stamps.holds(connection, _signed(decision._asdict()), decision.stamp)
+    return row_stamps.holds(connection, _signed(decision._asdict()), decision.stamp)
 
 
 def restamp(connection: Connection) -> int:
@@ -94,7 +94,7 @@ def restamp(connection: Connection) -> int:
     rows = connection.execute(select(approvals).where(approvals.c.stamp.is_not(None))).all()
     count = 0
     for row in rows:
-        if fresh := stamps.renewed(connection, _signed(row._asdict()), row.stamp):
+        if fresh := row_stamps.renewed(connection, _signed(row._asdict()), row.stamp):
             connection.execute(update(approvals).where(approvals.c.id == row.id).values(stamp=fresh))
             count += 1
     return count
@@ -279,7 +279,7 @@ def bind_open(connection: Connection, campaign_id: int | None = None) -> int:
 
 def _bind(connection: Connection, found: Sequence[Any]) -> int:
     for chunk in found:
-        stamp = stamps.make(connection, _to_send(connection, chunk))
+        stamp = row_stamps.make(connection, _to_send(connection, chunk))
         connection.execute(update(chunks).where(*_this(chunk)).values(stamp=stamp))
     return len(found)
 
@@ -289,7 +289,7 @@ def is_altered(connection: Connection, chunk: Any) -> bool:
     if not keys_of(connection):
         return _strays(connection, chunk) > 0
     stamp = connection.execute(select(chunks.c.stamp).where(*_this(chunk))).scalar()
-    return not stamps.holds(connection, _to_send(connection, chunk), stamp)
+    return not row_stamps.holds(connection, _to_send(connection, chunk), stamp)
 
 
 def _this(chunk: Any) -> tuple[ColumnElement[bool], ...]:

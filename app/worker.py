@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from app import audit
 from app.clock_steps import ClockSteps
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
@@ -38,6 +37,7 @@ from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll
 from app.receipts.reconcile import Reconciliation
 from app.receipts.settle import settle
+from app.security import audit
 from app.sweep import Sweep
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts

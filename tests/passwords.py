@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 
-from app.auth import passwords
+from app.security import passwords
 
 _LEAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import select, update
 
-from app import audit as chain
 from app.core.clock import DAY_MS
 from app.database.connection import Database
 from app.database.models import audit, chunks, metadata, runs
+from app.security import audit as chain
 from tests.app.world import build
 from tests.year.times import move_back, time_columns
 

@@ -8,15 +8,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app import audit, seal
-from app.auth import factor, keys, people, stamped
-from app.auth.caller import base_name
-from app.auth.passwords import hash_password
-from app.auth.people import Person
-from app.auth.sessions import end_all
-from app.auth.vault import Vault
+from app import seal
 from app.core.errors import Conflict, Invalid
 from app.database.connection import keys_of
+from app.security import account_stamps, audit, keys, totp, users
+from app.security.passwords import hash_password
+from app.security.principal import base_name
+from app.security.secret_encryption import Vault
+from app.security.sessions import end_all
+from app.security.users import Person
 
 _LEAST_SAID, _MOST_SAID = 10, 300
 
@@ -77,7 +77,7 @@ def add_person(
 
 def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
     """The same for a password that was hashed before: judging and hashing it is long for a transaction."""
-    person = people.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
+    person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
     subject = f"person/{wanted.name}"
     audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)
     return person
@@ -85,9 +85,9 @@ def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str)
 
 def disable_person(connection: Connection, name: str, who: str) -> Person:
     """Let a person in no more."""
-    people.disable(connection, name)
+    users.disable(connection, name)
     audit.note(connection, who, "person.disable", f"person/{name}")
-    return people.get(connection, name)
+    return users.get(connection, name)
 
 
 def set_password(
@@ -99,28 +99,28 @@ def set_password(
 
 def set_hashed(connection: Connection, name: str, hashed: str, who: str) -> None:
     """The same for a password that was hashed before."""
-    people.set_password(connection, name, hashed, who)
+    users.set_password(connection, name, hashed, who)
     audit.note(connection, who, "person.password", f"person/{name}")
 
 
 def check_no_factor(connection: Connection, name: str) -> None:
     """Conflict where a second factor is set: it is taken away first."""
-    factor.check_none(people.row_of(connection, name))
+    totp.check_none(users.row_of(connection, name))
 
 
 def enrol(connection: Connection, name: str, who: str, vault: Vault) -> tuple[str, str]:
     """A secret for the second factor and its otpauth address, both shown this once."""
-    secret = factor.enrol(connection, people.genuine(connection, people.row_of(connection, name)), vault)
+    secret = totp.enrol(connection, users.genuine(connection, users.row_of(connection, name)), vault)
     audit.note(connection, who, "person.factor.ask", f"person/{name}")
-    return secret, factor.uri(secret, name)
+    return secret, totp.uri(secret, name)
 
 
 def confirm(
     connection: Connection, name: str, code: str, who: str, vault: Vault, keep: str = ""
 ) -> list[str]:
     """Make the second factor count; recovery codes, shown this once. All sessions end but that of `keep`."""
-    person = people.genuine(connection, people.row_of(connection, name))
-    codes = factor.confirm(connection, person, code, vault)
+    person = users.genuine(connection, users.row_of(connection, name))
+    codes = totp.confirm(connection, person, code, vault)
     end_all(connection, person.id, keep)
     audit.note(connection, who, "person.factor.set", f"person/{name}")
     return codes
@@ -133,7 +133,7 @@ def remove_factor(
 
     recognised: how it was made sure that the person itself asks; witness: who else has seen to that.
     """
-    person = people.genuine(connection, people.row_of(connection, name)).id
+    person = users.genuine(connection, users.row_of(connection, name)).id
     recognised = recognised.strip()
     if not _LEAST_SAID <= len(recognised) <= _MOST_SAID:
         raise Invalid(
@@ -142,7 +142,7 @@ def remove_factor(
             field="recognised",
         )
     _check_witness(connection, name, who, witness)
-    factor.remove(connection, person)
+    totp.remove(connection, person)
     end_all(connection, person)
     said = {"recognised": recognised, "witness": witness}
     audit.note(connection, who, "person.factor.remove", f"person/{name}", **said)
@@ -150,7 +150,7 @@ def remove_factor(
 
 def _check_witness(connection: Connection, name: str, who: str, witness: str | None) -> None:
     """Invalid unless somebody else who may sign in has been named; there need be none where there is none."""
-    here = {each.name for each in people.everybody(connection) if each.disabled_at is None}
+    here = {each.name for each in users.everybody(connection) if each.disabled_at is None}
     others = here - {name, base_name(who)}
     if witness not in others and (witness is not None or others):
         raise Invalid(
@@ -164,7 +164,7 @@ def end_sessions(
     connection: Connection, name: str, who: str, keep: str = "", only: Collection[int] | None = None
 ) -> None:
     """Sign a person out everywhere, or of some sessions; keep: the token of a session that stays."""
-    ended = end_all(connection, people.row_of(connection, name).id, keep, only)
+    ended = end_all(connection, users.row_of(connection, name).id, keep, only)
     if ended:
         audit.note(connection, who, "person.sessions.end", f"person/{name}", ended=ended)
 
@@ -172,7 +172,7 @@ def end_sessions(
 def adopt(connection: Connection) -> None:
     """Stamp what is there by the present key, at the migration that brings stamps."""
     audit.adopt(connection)
-    stamped.adopt(connection)
+    account_stamps.adopt(connection)
     seal.bind_open(connection)
 
 
@@ -180,7 +180,7 @@ def sign(connection: Connection, who: str, name: str | None = None) -> list[str]
     """Stamp accounts that bear none, or that of a name whatever it bears, on the word of who has looked."""
     if not keys_of(connection):
         raise Conflict("There is no key to stamp with: set secret_key.")
-    found = stamped.adopt(connection, name)
+    found = account_stamps.adopt(connection, name)
     if found:
         audit.note(connection, who, "person.sign", "people", accounts=found)
     return found
@@ -188,8 +188,8 @@ def sign(connection: Connection, who: str, name: str | None = None) -> list[str]
 
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
     """Seal by the present key what the one before has: second factors, approvals, the audit; how many."""
-    count = factor.reseal(connection, vault) + seal.restamp(connection) + audit.reseal(connection)
-    count += stamped.renew(connection)
+    count = totp.reseal(connection, vault) + seal.restamp(connection) + audit.reseal(connection)
+    count += account_stamps.renew(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)
     return count

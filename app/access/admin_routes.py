@@ -11,12 +11,12 @@ from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.access.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
 from app.api import Config, Db, Routes, Who
-from app.auth import Key, keys, people
-from app.auth.passwords import hash_password
-from app.auth.people import Person
 from app.core.known_carriers import check_own
 from app.http.acts import Acts, shows_secret, unkeyed
 from app.http.versions import keys_version, people_version
+from app.security import Key, keys, users
+from app.security.passwords import hash_password
+from app.security.users import Person
 
 router = Routes(prefix="/v1", tags=["access"], route_class=Acts)
 _LOST = (
@@ -30,7 +30,7 @@ Name = Annotated[str, Path(max_length=80, examples=["lan"])]
 def list_users(db: Db, who: Who, response: Response) -> list[Person]:
     """Everybody who may sign in, or might once."""
     response.headers["ETag"] = f'"{db.read(people_version)}"'
-    return db.read(people.everybody)
+    return db.read(users.everybody)
 
 
 @router.post("/users", status_code=201)

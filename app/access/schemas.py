@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 
-from app.auth.roles import Role
 from app.core.ids import Number
+from app.security.roles import Role
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .,'@-]{0,79}$", max_length=80)]
 Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]

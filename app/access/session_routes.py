@@ -19,17 +19,17 @@ from app.access.schemas import (
     RecoveryCodes,
 )
 from app.api import Config, Db, Routes, Who
-from app.auth import login, sessions
-from app.auth.login import Login
-from app.auth.passwords import hash_password
-from app.auth.sessions import OpenSession
-from app.auth.vault import vault_of
 from app.core.config import Settings
 from app.core.errors import Forbidden
 from app.database.connection import Database
-from app.gate import cookie_name, lifetime_of
 from app.http.browsers import FORGET
 from app.receipts.peers import peer_of
+from app.security import login, sessions
+from app.security.authorization import cookie_name, lifetime_of
+from app.security.login import Login
+from app.security.passwords import hash_password
+from app.security.secret_encryption import vault_of
+from app.security.sessions import OpenSession
 
 router = Routes(prefix="/v1", tags=["access"])
 

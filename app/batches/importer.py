@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import audit
 from app.batches.job import Counts, Job, counts_of
 from app.batches.sift import LONG_SLICE, SLICE, Totals, sifted
 from app.core import clock
@@ -23,6 +22,7 @@ from app.database.models import batches
 from app.file_import.isolated_reader import Ended, apart
 from app.file_import.lease import is_waiting, require_tries
 from app.file_import.upload import File
+from app.security import audit
 
 Progress = Callable[[Counts], None]
 

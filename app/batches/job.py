@@ -9,7 +9,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Column, Connection, Row, Table, delete, select
 
-from app import audit
 from app.batches.sift import SLICE, Slice
 from app.core.errors import Away
 from app.core.states import BatchState
@@ -17,6 +16,7 @@ from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
 from app.file_import.bulk_insert import by_column, store
 from app.file_import.lease import Lease, patiently
+from app.security import audit
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -12,7 +12,6 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
-from app.auth import Caller
 from app.batches import queries
 from app.batches.export import bad_lines_csv
 from app.batches.importer import Registered, register
@@ -26,6 +25,7 @@ from app.file_import.upload import Upload
 from app.http import uploads
 from app.http.answers import Answer
 from app.http.uploads import Intake, Taking, answer, sent
+from app.security import Caller
 
 router = Routes(prefix="/v1/batches", tags=["batches"])
 

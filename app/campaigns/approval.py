@@ -6,11 +6,6 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from app import audit
-from app.auth import Caller
-from app.auth.behind import behind, shared
-from app.auth.caller import base_name
-from app.auth.roles import may
 from app.campaigns import records
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.records import Record
@@ -19,6 +14,10 @@ from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
 from app.database.models import approvals, batches, run_batches
 from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, links, stamp
+from app.security import Caller, audit
+from app.security.credential_provenance import behind, shared
+from app.security.principal import base_name
+from app.security.roles import may
 
 _BOTH = (
     "{} would be on both sides of this campaign: who gives an account its key or password stands behind it. "

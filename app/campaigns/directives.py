@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select
 
-from app import audit
-from app.auth.owned import own_directives
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.database.models import directives
+from app.security import audit
+from app.security.tenant_scope import own_directives
 
 
 @dataclass(frozen=True, slots=True)

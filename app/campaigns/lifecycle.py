@@ -8,8 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from app import audit
-from app.auth.behind import behind
 from app.campaigns import approval, audiences, records
 from app.campaigns.audiences import Audience
 from app.campaigns.drafts import DayHours, Draft, pin
@@ -18,6 +16,8 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.models import batches, campaigns, directives, run_batches, runs
+from app.security import audit
+from app.security.credential_provenance import behind
 
 
 def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:

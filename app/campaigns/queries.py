@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select
 
-from app import audit, erasure, seal
-from app.auth.owned import own_campaigns
+from app import erasure, seal
 from app.campaigns import audiences, records
 from app.campaigns.audiences import Audience
 from app.campaigns.records import Record
@@ -18,6 +17,8 @@ from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.models import approvals, batches, campaigns, run_batches, runs, tallies
+from app.security import audit
+from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
 
 

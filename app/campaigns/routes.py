@@ -8,7 +8,6 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Header, Query, Response
 
 from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
-from app.auth import owned
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
 from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
@@ -26,6 +25,7 @@ from app.core.ids import Number
 from app.core.states import CampaignState
 from app.http.acts import Acts
 from app.http.versions import versions_of
+from app.security import tenant_scope
 
 router = Routes(prefix="/v1", tags=["campaigns"], route_class=Acts)
 IfMatch = Annotated[
@@ -99,7 +99,7 @@ def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directi
 @router.get("/directives/{directive_id}")
 def get_directive(directive_id: Id, db: Db, who: Who) -> directives.Directive:
     """One letter."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     return db.read(directives.get, directive_id)
 
 
@@ -159,7 +159,7 @@ def list_campaigns(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[que
 @router.get("/campaigns/{campaign_id}")
 def get_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """A campaign with its runs, its decisions, and the digest that an approval signs."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return _dossier(db, campaign_id, who, response)
 
 
@@ -168,7 +168,7 @@ def edit_campaign(
     edited: Edited, body: CampaignBody, db: Db, settings: Config, who: Who, response: Response
 ) -> queries.Dossier:
     """Replace the content; an approval becomes void. Not possible once a run has started."""
-    db.read(owned.require, who, campaign_id=edited.campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=edited.campaign_id)
     default = DayHours(settings.day_starts, settings.day_ends)
     db.write(lifecycle.edit, edited.campaign_id, edited.version, body.draft(), default, who.name)
     return _dossier(db, edited.campaign_id, who, response)
@@ -177,7 +177,7 @@ def edit_campaign(
 @router.post("/campaigns/{campaign_id}/submit")
 def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
     """Hand the draft over for approval."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(lifecycle.submit, campaign_id, who.name)
     return _dossier(db, campaign_id, who, response)
 
@@ -187,7 +187,7 @@ def approve_campaign(
     campaign_id: Id, body: ApprovalBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
     """Approve exactly what was submitted: the `digest` is that of what you have read."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.approve, campaign_id, who, body.digest, body.reason)
     return _dossier(db, campaign_id, who, response)
 
@@ -197,7 +197,7 @@ def reject_campaign(
     campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
     """Refuse what was submitted."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.reject, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
 
@@ -207,7 +207,7 @@ def return_campaign(
     campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
     """Send what was submitted back to its author, as a draft."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.send_back, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
 
@@ -215,7 +215,7 @@ def return_campaign(
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)
 def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.Run:
     """Give the campaign its run at one carrier. An approval becomes void."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return db.read(queries.run, run_id)
@@ -224,7 +224,7 @@ def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response
 @router.post("/campaigns/{campaign_id}/held-runs", status_code=201)
 def add_held_run(campaign_id: Id, body: HeldRunBody, db: Db, who: Who, response: Response) -> queries.Run:
     """Give the campaign its run at a carrier that holds the subscribers itself. An approval becomes void."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_held_run, campaign_id, body.carrier, body.audience(), who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"
     return db.read(queries.run, run_id)

@@ -10,7 +10,6 @@ from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
 from app.api import Db, Id, Page, Paging, Routes, Since, Who, page_of
-from app.auth import owned
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
 from app.campaigns.forecast import Forecast, forecast
@@ -21,6 +20,7 @@ from app.core.ids import Number
 from app.core.states import RunState
 from app.http.acts import Acts
 from app.http.versions import run_version
+from app.security import tenant_scope
 
 router = Routes(prefix="/v1/runs", tags=["runs"], route_class=Acts)
 
@@ -57,7 +57,7 @@ def list_runs(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.
 @router.get("/{run_id}")
 def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.Run:
     """One run: deliveries and SMS parts by state."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     response.headers["ETag"] = f'"{db.read(run_version, run_id)}"'
     return db.read(queries.run, run_id)
 
@@ -65,21 +65,21 @@ def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.Run:
 @router.get("/{run_id}/forecast")
 def get_forecast(run_id: Run, db: Db, who: Who) -> Forecast:
     """Time at the links' rate, finish time over open hours, and warnings of deadlines that will be missed."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return db.read(forecast, run_id, clock.now())
 
 
 @router.delete("/{run_id}", status_code=204)
 def remove_run(run_id: Run, db: Db, who: Who) -> None:
     """Take a planned run out of its campaign. An approval becomes void."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     db.write(lifecycle.remove_run, run_id, who.name)
 
 
 @router.put("/{run_id}/priority")
 def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.Run:
     """Give the run its turn among others at its carrier."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     db.write(stage.set_priority, run_id, body.priority, who.name)
     return db.read(queries.run, run_id)
 
@@ -87,7 +87,7 @@ def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.R
 @router.put("/{run_id}/rate")
 def set_rate(run_id: Run, body: RateBody, db: Db, who: Who) -> queries.Run:
     """Send the run more slowly than the carrier's links allow, from the next thousand messages on."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     db.write(stage.set_rate, run_id, body.segments_per_second, who.name)
     return db.read(queries.run, run_id)
 
@@ -95,7 +95,7 @@ def set_rate(run_id: Run, body: RateBody, db: Db, who: Who) -> queries.Run:
 @router.get("/{run_id}/order", responses=_PLAIN)
 def get_order(run_id: Run, db: Db, who: Who, form: OrderForm = "json") -> Response:
     """What a carrier that sends to its own subscribers is asked to do: text, areas, window, approval."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     found = db.read(order, run_id)
     if form == "txt":
         headers = {"Content-Disposition": f'attachment; filename="loa-run-{run_id}-order.txt"'}
@@ -106,35 +106,35 @@ def get_order(run_id: Run, db: Db, who: Who, form: OrderForm = "json") -> Respon
 @router.post("/{run_id}/start")
 def start_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.Run:
     """Begin to send what was approved; where the carrier sends, say when it began. Again changes nothing."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.START, run_id, who, body)
 
 
 @router.post("/{run_id}/end")
 def end_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.Run:
     """Say that a carrier which sends to its own subscribers has ended. Asked again, it changes nothing."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.END, run_id, who, body)
 
 
 @router.post("/{run_id}/pause")
 def pause_run(run_id: Run, db: Db, who: Who) -> queries.Run:
     """Stop sending, after what is in flight. Asked again, it changes nothing."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.PAUSE, run_id, who)
 
 
 @router.post("/{run_id}/resume")
 def resume_run(run_id: Run, db: Db, who: Who) -> queries.Run:
     """Go on at the next message. Asked again, it changes nothing."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.RESUME, run_id, who)
 
 
 @router.post("/{run_id}/cancel")
 def cancel_run(run_id: Run, db: Db, who: Who) -> queries.Run:
     """Send no more, for good; what was not sent is counted as not sent. Asked again, it changes nothing."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.CANCEL, run_id, who)
 
 

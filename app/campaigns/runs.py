@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app import audit, erasure
+from app import erasure
 from app.campaigns import approval, audiences, forecast, lifecycle, records
 from app.campaigns.records import Record
 from app.core import clock
@@ -18,6 +18,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, move_run
 from app.database.connection import Database, shared_ms
 from app.ledger.contract import SLOWEST
+from app.security import audit
 
 PRIORITIES = range(-100, 101)
 FASTEST = 100_000  # SMS parts a second

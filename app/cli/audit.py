@@ -10,14 +10,14 @@ import typer
 from pydantic_core import to_json
 from sqlalchemy import Connection
 
-from app import audit
-from app.audit import Act, Chain
 from app.cli.common import open_db
 from app.cli.talk import Json, say, whoami, whole
 from app.core import ids
 from app.core.errors import Conflict
 from app.core.hashing import ALGORITHMS
 from app.database.connection import Database
+from app.security import audit
+from app.security.audit import Act, Chain
 
 app = typer.Typer(
     no_args_is_help=True, help="What people did: append-only, each act chained to the one before."

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection, make_url
 
-from app.auth.vault import signing_keys
 from app.core import config
 from app.core.config import Settings
 from app.core.errors import Invalid, NotFound
@@ -17,6 +16,7 @@ from app.database import schema
 from app.database.audit_heads import keep
 from app.database.connection import Database
 from app.ledger.choose import ledger_for
+from app.security.secret_encryption import signing_keys
 
 __all__ = ["ledger_for", "open_db"]
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from sqlalchemy import make_url
 
-from app import audit
 from app.cli.common import ledger_for, open_db
 from app.cli.talk import whoami
 from app.core import config
@@ -21,6 +20,7 @@ from app.dispatch import homes
 from app.dispatch import restored as dispatch
 from app.ledger.backup import back_up
 from app.ledger.transfer import copy_ledger
+from app.security import audit
 
 app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
 

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
-from app import auth
+from app import security
 from app.access import acts
 from app.access.acts import NewKey
-from app.auth.roles import Role
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
+from app.security.roles import Role
 
 app = typer.Typer(no_args_is_help=True, help="API keys: shown once, kept as hashes.")
 
@@ -61,7 +61,7 @@ def span(option: str, value: str) -> timedelta:
 def list_(as_json: Json = False) -> None:
     """Show the keys, without their secrets."""
     with open_db(looks=True) as (db, _):
-        found = db.read(auth.list_keys)
+        found = db.read(security.list_keys)
     listing(found, _COLUMNS, as_json)
 
 

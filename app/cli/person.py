@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from app.auth import people
-from app.auth.caller import Caller
-from app.auth.roles import Role, may
 from app.cli.talk import account, is_mapped, whoami
 from app.core.errors import Forbidden
+from app.security import users
+from app.security.principal import Caller
+from app.security.roles import Role, may
 
 
 def decider(connection: Connection, operation: str) -> Caller:
@@ -18,18 +18,18 @@ def decider(connection: Connection, operation: str) -> Caller:
     system's administrator can lend, so that nobody signs for somebody else by a variable or an option; in a
     user namespace anybody can lend any to himself, so nothing is decided there.
     """
-    if not people.any_known(connection):
+    if not users.any_known(connection):
         return Caller(whoami(), Role.ADMIN, person=True)
     if is_mapped():
         raise Forbidden(
             "This process runs in a user namespace, where anybody can take anybody's number: who you are "
             "can't be told. Decide over the API or the pages, or run the command outside of it."
         )
-    row = people.find_row(connection, account())
+    row = users.find_row(connection, account())
     if row is None or row.disabled_at is not None or not may(row.role, operation):
         raise Forbidden(
             f"Your account {account()} is no person of Loa who may do this. Use the account of one who may; "
             "`loa user list` shows them."
         )
-    people.genuine(connection, row)
+    users.genuine(connection, row)
     return Caller(whoami(), row.role, row.carrier, person=True)

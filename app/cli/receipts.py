@@ -9,11 +9,9 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app import disclosure
 from app.cli.common import ledger_for, open_db
 from app.cli.files import as_file, bar
 from app.cli.talk import Json, listing, whoami, whole
-from app.disclosure import Place
 from app.receipts.files import queries
 from app.receipts.files.export import lines_csv, table_csv
 from app.receipts.files.importer import import_file
@@ -22,6 +20,8 @@ from app.receipts.files.queries import ReceiptFile, RunMessages
 from app.receipts.files.register import Claim, read_level, register
 from app.receipts.files.verdicts import WORDS, Verdict
 from app.receipts.files.words import words_of
+from app.security import phone_disclosure
+from app.security.phone_disclosure import Place
 
 app = typer.Typer(no_args_is_help=True, help="Result files of carriers: receipts, and a reconciliation.")
 
@@ -92,7 +92,7 @@ def lines(
         db.read(queries.get, file_id)
         if whole_numbers:
             n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt file {file_id}"
-            db.write(disclosure.note, whoami(), Place.RECEIPT_LINES_COMMAND, what, n)
+            db.write(phone_disclosure.note, whoami(), Place.RECEIPT_LINES_COMMAND, what, n)
         found = queries.everything(db.read, file_id, verdict, whole=whole_numbers)
         with out.open("w", encoding="utf-8", newline="") as target:
             target.writelines(lines_csv(found))

@@ -14,8 +14,7 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import audit, lines, webhooks
-from app.auth.vault import signing_keys
+from app import lines, webhooks
 from app.cli.common import adopt
 from app.core import config, gc_tuning
 from app.core.config import Settings
@@ -28,6 +27,8 @@ from app.observability import logs
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
+from app.security import audit
+from app.security.secret_encryption import signing_keys
 from app.worker import Worker
 from app.worker import faults as worker_faults
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app.auth.caller import at_keyboard
 from app.core import ids
 from app.core.errors import Invalid
 from app.core.masking import escaped
+from app.security.principal import at_keyboard
 
 
 def whole(said: str | int) -> int:

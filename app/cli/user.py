@@ -10,13 +10,13 @@ import typer
 
 from app.access import acts
 from app.access.acts import NewPerson
-from app.auth import people
-from app.auth.roles import Role
-from app.auth.vault import NO_KEY, vault_of
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
+from app.security import users
+from app.security.roles import Role
+from app.security.secret_encryption import NO_KEY, vault_of
 
 app = typer.Typer(no_args_is_help=True, help="People who sign in with a password and a second factor.")
 
@@ -44,7 +44,7 @@ def add(
 def list_(as_json: Json = False) -> None:
     """Show everybody who may sign in, or might once."""
     with open_db(looks=True) as (db, _):
-        found = db.read(people.everybody)
+        found = db.read(users.everybody)
     listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
 
 
@@ -60,7 +60,7 @@ def disable(name: Name) -> None:
 def password(name: Name) -> None:
     """Give a person another password; every session of that person ends."""
     with open_db() as (db, settings):
-        db.read(people.row_of, name)
+        db.read(users.row_of, name)
         db.write(acts.set_password, name, _new_password(), whoami(), settings.password_words)
     typer.echo(f"The password of {name} is changed.")
 

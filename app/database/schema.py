@@ -81,7 +81,7 @@ def current(connection: Connection) -> str | None:
 def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> None:
     """Bring the schema to the newest revision, in one transaction.
 
-    adopt: stamps what is there where rows had no stamps until this moment (app/stamps.py).
+    adopt: stamps what is there where rows had no stamps until this moment (app/security/row_stamps.py).
     """
     before = db.read(current)
     if before == newest():

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from fastapi import Query, Response
 
 from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
-from app.auth import owned
 from app.campaigns import queries
 from app.campaigns.orders import order
 from app.core import clock
@@ -18,6 +17,7 @@ from app.notices import outbox
 from app.notices.outbox import Kept, NoticeState
 from app.reports.document import letterhead
 from app.reports.renderings import MEDIA_TYPES, PAPERS, Format
+from app.security import tenant_scope
 
 PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]
 
@@ -27,7 +27,7 @@ router = Routes(prefix="/v1", tags=["deadline"], route_class=Acts)
 @router.get("/directives/{directive_id}/status")
 def get_status(directive_id: Id, db: Db, who: Who) -> Status:
     """Time left, every run against the deadline, who has reported, and what is missing from whom."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     return db.read(status, directive_id, clock.now())
 
 

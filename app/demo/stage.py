@@ -13,7 +13,6 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import Connection, inspect, select
 
-from app.auth import Caller
 from app.batches.importer import Progress, import_batch, register
 from app.batches.job import Counts
 from app.campaigns import approval, directives, lifecycle
@@ -27,6 +26,7 @@ from app.database.connection import Database, connect_patiently
 from app.database.models import metadata
 from app.dispatch import lanes
 from app.file_import.upload import File
+from app.security import Caller
 from app.worker import build, facts
 
 _AUTHOR, _APPROVER = "demo author", "demo approver"

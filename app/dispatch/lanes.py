@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.core.states import LaneState
@@ -17,6 +16,7 @@ from app.database.engines import insert_new
 from app.database.models import lanes, link_health
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.ledger.contract import Lane
+from app.security import audit
 from carriers.contract import Halted, ReceiptLevel
 
 RESTORED = Halted(

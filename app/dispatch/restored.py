@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app import audit, seal
+from app import seal
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
@@ -17,6 +17,7 @@ from app.database.models import runs
 from app.dispatch import homes, lanes
 from app.dispatch.runs import fan_out, next_due
 from app.ledger.contract import Ledger
+from app.security import audit
 
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # each a thousand deliveries: webhooks may be taken meanwhile

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, Select, func, select
 
-from app import audit, seal
+from app import seal
 from app.core import clock
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LaneState, RunState
@@ -20,6 +20,7 @@ from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.dispatch import homes, lanes
 from app.dispatch.runs import move
 from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
+from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
 log = structlog.get_logger(__name__)

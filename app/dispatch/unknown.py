@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_, update
 
-from app import audit, erasure
+from app import erasure
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, no_such
 from app.core.states import RunState
@@ -18,6 +18,7 @@ from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.runs import move
 from app.ledger.contract import Key, Ledger
+from app.security import audit
 
 SLICE = 300  # deliveries decided on in one transaction
 _REST = 2.0  # so many times as long as a slice took, others have the writer to themselves

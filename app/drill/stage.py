@@ -11,7 +11,6 @@ import httpx
 from sqlalchemy import inspect
 
 from app.access.acts import NewKey, add_key
-from app.auth.caller import at_keyboard
 from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema
@@ -22,6 +21,7 @@ from app.drill.crew import Crew
 from app.drill.ground import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
 from app.drill.look import Look
 from app.drill.plan import Engine
+from app.security.principal import at_keyboard
 from carriers.simulators.smsc import Manners, Smsc
 
 _CHUNK = 500

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from app.core import clock
 from app.core.errors import AppError, Away
 from app.database.connection import Database
-from app.gate import still_admitted
+from app.security.authorization import still_admitted
 
 MEDIA_TYPE = "text/event-stream"
 # Proxies that gather answers before they pass them on are asked not to (nginx reads X-Accel-Buffering).

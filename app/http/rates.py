@@ -59,7 +59,7 @@ class Rates:
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(headers)
-                if not known and "admitted" in scope:  # by app/gate.py
+                if not known and "admitted" in scope:  # by app/security/authorization.py
                     self.callers.take(shown)
             await send(message)
 
@@ -77,7 +77,7 @@ def peer(scope: Scope, address: Address) -> str:
 
 
 def _credentials(request: Request, cookie: str) -> str:
-    """A hash of the key, or of the session's token, as app/gate.py reads them; "" where there is neither.
+    """A hash of the key, or of the session's token, as app/security/authorization.py reads them; "" where there is neither.
 
     Of nothing else: whoever writes the same key in many ways still has one share.
     """

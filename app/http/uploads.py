@@ -20,16 +20,16 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, case, func, select
 
 from app.api import Config, Who
-from app.auth import Caller, sessions
 from app.core.config import Settings
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import attachments, batches, receipt_files
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
-from app.gate import CSRF_FIELD, OWED
 from app.http import scan
 from app.http.acts import Key, respond
 from app.http.answers import Answer, Claim, find, once
+from app.security import Caller, sessions
+from app.security.authorization import CSRF_FIELD, OWED
 
 BODY_LIMIT = 1_048_576  # bytes of a body that is no upload, and of what stands around an upload's file
 _LINE = 40  # bytes of a line in the ledger

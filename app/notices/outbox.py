@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import no_such
 from app.database.engines import insert_new
 from app.database.models import notices
+from app.security import audit
 
 # Pauses after each failure, in seconds: about four days in all, then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.database.connection import one_at_a_time
@@ -22,6 +21,7 @@ from app.privacy import rules
 from app.privacy.due import due
 from app.privacy.subjects import Kind, Subject, Terms
 from app.reports import tally
+from app.security import audit
 
 _ONE = 4921  # the advisory lock of whoever begins an erasure
 LEASE_MS = 60_000

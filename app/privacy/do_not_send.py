@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, delete, select, text
 
-from app import audit
 from app.core import clock
 from app.core.phone import REASONS, mask, normalise
 from app.database.models import do_not_send
+from app.security import audit
 
 MOST = 10_000  # numbers of one order
 LONGEST = 40  # characters of one, in any spelling

@@ -9,12 +9,12 @@ from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
-from app.auth import Caller
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.privacy import certificates, do_not_send
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, Entry
+from app.security import Caller
 
 router = Routes(prefix="/v1", tags=["privacy"])
 

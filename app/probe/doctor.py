@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import audit, lines, seal, webhooks, worker
-from app.auth import factor, people, stamped
-from app.auth.vault import NO_KEY, signing_keys, vault_of
+from app import lines, seal, webhooks, worker
 from app.core import clock, setting_sources
 from app.core.config import LinkSettings, Settings
 from app.core.errors import AppError
@@ -32,6 +30,8 @@ from app.ledger.contract import Ledger
 from app.observability import link_status as links
 from app.probe import certificate
 from app.probe.check import check
+from app.security import account_stamps, audit, totp, users
+from app.security.secret_encryption import NO_KEY, signing_keys, vault_of
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
@@ -241,11 +241,11 @@ def _rights(connection: Connection) -> Symptom:
 
 def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
     """Second factors: sealed with the present key, where anybody signs in."""
-    if not people.any_known(connection):
+    if not users.any_known(connection):
         return []
     if settings.secret_key is None:
         return [Symptom("second factors", settings.environment == "development", NO_KEY)]
-    old = factor.unsealed(connection, vault_of(settings))
+    old = totp.unsealed(connection, vault_of(settings))
     if old:
         what = f"{len(old)} are not sealed with the present secret_key: run `loa user reseal`."
         return [Symptom("second factors", False, what)]
@@ -254,7 +254,7 @@ def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
 
 def _accounts(connection: Connection) -> list[Symptom]:
     """Accounts, recovery codes and sessions that nobody has let in but who writes the database."""
-    found = list(stamped.doubted(connection))
+    found = list(account_stamps.doubted(connection))
     if not found:
         return [Symptom("accounts", True, "No account was changed behind Loa's back, as far as stamps show.")]
     said = sorted({f"{each.kind} {each.name} {_doubt(each)}" for each in found})
@@ -262,7 +262,7 @@ def _accounts(connection: Connection) -> list[Symptom]:
     return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
 
 
-def _doubt(of: stamped.Doubted) -> str:
+def _doubt(of: account_stamps.Doubted) -> str:
     if of.over:
         return "was ended, by the audit, and its row is one from before"
     return _BARE if of.bare else _OTHER

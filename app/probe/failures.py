@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from app import audit
 from app.core.config import LinkSettings
 from app.core.errors import Invalid
 from app.dispatch.lanes import register
@@ -13,6 +12,7 @@ from app.probe.links import reading
 from app.receipts import listed
 from app.receipts.inbox import Inbox
 from app.receipts.listed import Listed
+from app.security import audit
 from app.worker import build, facts
 from carriers.contract import ListedFailures, Receipt
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app import audit
 from app.core.config import LinkSettings
 from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
@@ -22,6 +21,7 @@ from app.probe import fate
 from app.probe.follow import Following, Say
 from app.probe.links import came_up, opened
 from app.receipts.inbox import Inbox
+from app.security import audit
 from app.worker import build, facts
 from carriers.causes import cause_of
 from carriers.contract import (

@@ -11,13 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app import disclosure
 from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
-from app.auth import Caller
 from app.core import ids
 from app.core.errors import Forbidden, Invalid
 from app.core.states import BatchState
-from app.disclosure import Place
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.http import uploads
@@ -29,6 +26,8 @@ from app.receipts.files.register import Claim, Registered, read_level, register
 from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import Verdict
 from app.receipts.files.words import words_of
+from app.security import Caller, phone_disclosure
+from app.security.phone_disclosure import Place
 
 router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
 
@@ -143,7 +142,7 @@ def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) 
     whole = who.carrier is not None  # the numbers are that carrier's own subscribers
     if whole:
         n = db.read(queries.whole_numbers, file_id, verdict)
-        db.write(disclosure.note, who.name, Place.RECEIPT_LINES, f"receipt file {file_id}", n)
+        db.write(phone_disclosure.note, who.name, Place.RECEIPT_LINES, f"receipt file {file_id}", n)
     return _download(lines_csv(queries.everything(db.read, file_id, verdict, whole=whole)), file_id, "lines")
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from app import audit
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.states import RunState
@@ -28,6 +27,7 @@ from app.reports.figures import Unbalanced
 from app.reports.frozen import Frozen, Subject, SubjectKind
 from app.reports.render import json_file
 from app.reports.renderings import PAPERS, Format, OfRun, document, head_of, paper, render
+from app.security import audit
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)

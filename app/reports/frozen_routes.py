@@ -11,7 +11,6 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, m
 from sqlalchemy import Connection, select
 
 from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_of
-from app.auth import Caller
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
@@ -24,6 +23,7 @@ from app.reports.freeze import SIDECAR, Freezer
 from app.reports.frozen import Frozen, Subject, SubjectKind
 from app.reports.rebuild import Proof
 from app.reports.renderings import MEDIA_TYPES
+from app.security import Caller
 
 router = Routes(prefix="/v1/reports", tags=["reports"])
 

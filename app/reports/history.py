@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from app import erasure
-from app.auth import owned
 from app.core import clock
 from app.core.errors import no_such
 from app.database.models import audiences, campaigns, runs, tallies
@@ -20,6 +19,7 @@ from app.reports.by_area import MixedRow, Pair, Sources
 from app.reports.counted import counted
 from app.reports.proof import proved
 from app.reports.stated import AreaCounts, Kind, Statement
+from app.security import tenant_scope
 from carriers.contract import ReceiptLevel
 
 # QCVN 82:2014/BTTTT: of the messages sent, 92% are received; made for messages between persons, so a list
@@ -141,7 +141,7 @@ def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[
     same = campaigns.c.directive_id.is_not_distinct_from(of.directive_id)
     query = select(campaigns).where(same).order_by(campaigns.c.id)
     query = query.where((campaigns.c.id == of.id) | _gone_out())
-    rows = connection.execute(query.where(owned.own_campaigns(only)) if only else query).all()
+    rows = connection.execute(query.where(tenant_scope.own_campaigns(only)) if only else query).all()
     return [row for row in rows if row.texts[""] == of.texts[""]]
 
 

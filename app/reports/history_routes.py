@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from app.api import Db, Id, Routes, Who
-from app.auth import owned
 from app.reports import history
 from app.reports.by_area import MixedRow
+from app.security import tenant_scope
 
 router = Routes(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
 
@@ -13,26 +13,26 @@ router = Routes(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
 @router.get("/rounds")
 def get_rounds(campaign_id: Id, db: Db, who: Who) -> list[history.Round]:
     """The campaigns with the same text under the same directive, in the order in which they began."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.read(history.rounds, campaign_id, who.carrier)
 
 
 @router.get("/carriers")
 def compare_carriers(campaign_id: Id, db: Db, who: Who) -> history.Comparison:
     """The carriers of a campaign against each other and QCVN 82:2014; kinds of figures stand apart."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.read(history.carriers, campaign_id, who.carrier)
 
 
 @router.get("/areas")
 def get_areas(campaign_id: Id, db: Db, who: Who) -> list[MixedRow]:
     """A campaign by the areas of its day: districts until 06-2025, communes since."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.read(history.areas_of, campaign_id, who.carrier)
 
 
 @router.get("/areas/beside/{other_id}")
 def compare_areas(campaign_id: Id, other_id: Id, db: Db, who: Who) -> history.AreasCompared:
     """Two campaigns area by area; by the old districts where the areas of their days differ."""
-    db.read(owned.require, who, campaign_id=campaign_id, other_id=other_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id, other_id=other_id)
     return db.read(history.compare_areas, campaign_id, other_id, who.carrier)

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, union
 
-from app import audit, erasure
+from app import erasure
 from app.core.errors import Conflict, no_such
 from app.database.connection import Database, one_at_a_time
 from app.database.models import audit as acts
 from app.database.models import campaigns, run_batches, tallies
 from app.ledger.contract import Count, Ledger
 from app.reports import tally
+from app.security import audit
 
 ACTION = "tallies.repaired"
 _ONE = 4921  # the advisory lock of whoever adds what is missing

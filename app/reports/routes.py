@@ -9,7 +9,6 @@ from fastapi import Query, Response
 from sqlalchemy import Connection
 
 from app.api import Config, Db, Id, Routes, Who
-from app.auth import Caller, owned
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import NotFound, no_such
@@ -19,6 +18,7 @@ from app.reports.document import letterhead
 from app.reports.doubts import Doubt, doubts
 from app.reports.figures import CarrierReport
 from app.reports.renderings import MEDIA_TYPES, Format, OfRun, Report, render
+from app.security import Caller, tenant_scope
 
 router = Routes(tags=["reports"])
 
@@ -56,7 +56,7 @@ def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = Fi
 @router.get("/v1/runs/{run_id}/doubts")
 def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[Doubt]:
     """Signs that receipts of the run were made up, such as delays that are all alike; none is proof."""
-    db.read(owned.require, who, run_id=run_id)
+    db.read(tenant_scope.require, who, run_id=run_id)
     return db.read(doubts, run_id, settings.switched_off)
 
 
@@ -74,7 +74,7 @@ def campaign_report(
     db: Db, settings: Config, who: Who, campaign_id: Id, form: Wanted = FileFormat.JSON
 ) -> Response:
     """The runs of a campaign side by side (form 5), then each; the operator of one carrier sees its own."""
-    db.read(owned.require, who, campaign_id=campaign_id)
+    db.read(tenant_scope.require, who, campaign_id=campaign_id)
     report = db.read(carrier_report.build_campaign, campaign_id, clock.now_ms(), who.carrier)
     return _file(report, form, f"campaign-{campaign_id}", settings)
 
@@ -84,7 +84,7 @@ def directive_report(
     db: Db, settings: Config, who: Who, directive_id: Id, form: Wanted = FileFormat.JSON
 ) -> Response:
     """The consolidated report: every carrier's run under the directive, and what other addressees did."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     report = db.read(consolidated.build, directive_id, clock.now_ms())
     return _file(report, form, f"directive-{directive_id}", settings)
 

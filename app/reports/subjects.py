@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from app.auth.owned import own_campaigns
 from app.database.models import audiences, campaigns, directives, frozen_reports, run_batches, runs
+from app.security.tenant_scope import own_campaigns
 
 
 @dataclass(frozen=True, slots=True)

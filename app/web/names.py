@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.auth.roles import Role
 from app.core.states import BatchState, CampaignState, LaneState, RunState
 from app.reports.labels import network
 from app.reports.stated import Kind
+from app.security.roles import Role
 from app.web.words import Said, say
 from carriers.contract import ReceiptLevel
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from app.auth.caller import Caller
-from app.auth.owned import own_campaigns
-from app.auth.roles import may
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
+from app.security.principal import Caller
+from app.security.roles import may
+from app.security.tenant_scope import own_campaigns
 from app.web.words import Said, say
 
 

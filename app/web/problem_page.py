@@ -8,9 +8,9 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match
 
-from app.auth.factor import FactorWanted
-from app.auth.roles import OPEN, PAGE
 from app.problems import Problem
+from app.security.roles import OPEN, PAGE
+from app.security.totp import FactorWanted
 from app.web import names
 from app.web.show import LOST, render, visiting
 

@@ -15,15 +15,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from app.auth import sessions
-from app.auth.caller import Caller
-from app.auth.roles import may
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
 from app.database.connection import Database
-from app.gate import CSRF_FIELD, cookie_name, permit
 from app.http.browsers import PAPER_POLICY
+from app.security import sessions
+from app.security.authorization import CSRF_FIELD, cookie_name, permit
+from app.security.principal import Caller
+from app.security.roles import may
 from app.web import assets, figures, names, nav, told
 from app.web.words import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
@@ -86,7 +86,7 @@ def visiting(request: Request, caller: Caller | None) -> Visiting:
 
 
 def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> Visiting:
-    """The visit of whom app/gate.py has let in."""
+    """The visit of whom app/security/authorization.py has let in."""
     visit = visiting(request, caller)
     # Such a dependency runs in a thread, so that it may read.
     return visit if caller is None else replace(visit, counts=visit.db.read(nav.counts, caller))
@@ -118,7 +118,7 @@ class Filled:
 
 
 async def get_fields(request: Request) -> Filled:
-    """The form, which app/gate.py has read already."""
+    """The form, which app/security/authorization.py has read already."""
     lists: dict[str, list[str]] = {}
     for name, value in (await request.form()).multi_items():
         lists.setdefault(name, []).append(str(value))

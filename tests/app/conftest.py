@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 
 

@@ -14,10 +14,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 from typer.testing import CliRunner
 
-from app import audit
 from app.access.acts import reseal
-from app.audit import Chain, Kept
-from app.auth.vault import signing_keys, vault_of
 from app.campaigns import approval
 from app.cli import app as commands
 from app.core import clock
@@ -29,6 +26,9 @@ from app.database.connection import Database
 from app.database.models import audit as table
 from app.database.models import erasures
 from app.notices import events
+from app.security import audit
+from app.security.audit import Chain, Kept
+from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import build
 from tests.engines import each_engine, on_sqlite
 

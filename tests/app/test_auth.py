@@ -6,10 +6,10 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.auth import Caller, create_key, find_caller, list_keys, revoke_key
 from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.database.connection import Database
 from app.database.models import api_keys, people, sessions
+from app.security import Caller, create_key, find_caller, list_keys, revoke_key
 from tests.app.client import Client
 
 

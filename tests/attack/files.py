@@ -14,8 +14,8 @@ import httpx
 from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
-from app.auth import create_key
 from app.database.models import runs
+from app.security import create_key
 from tests.attack.host import Attacked, host
 from tests.attack.hostile import LINES, QUICK, STORED, WORKBOOKS
 from tests.attack.outcome import Outcome

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 from sqlalchemy import NullPool, create_engine, make_url, select
 
-from app.auth.vault import signing_keys
 from app.core.config import Settings
 from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import metadata
+from app.security.secret_encryption import signing_keys
 from tests.bench.machinery import fresh_url
 from tests.faults.processes import Home, Program
 from tests.long.app.access.scene import Answer

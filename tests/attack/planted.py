@@ -15,8 +15,8 @@ from sqlalchemy import update
 
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
-from app.auth.vault import vault_of
 from app.database.models import people
+from app.security.secret_encryption import vault_of
 from carriers.simulators.smsc import Smsc
 from tests.attack.files import _children
 from tests.attack.host import SETTINGS, Attacked, Stranger, host, stranger

@@ -10,13 +10,8 @@ from pathlib import Path
 import pyotp
 from sqlalchemy import select, update
 
-from app import audit
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
-from app.audit import Kept
-from app.auth import stamped
-from app.auth.sessions import Lifetime
-from app.auth.vault import vault_of
 from app.campaigns.runs import Verb, act
 from app.core.config import Settings
 from app.database import audit_heads
@@ -25,6 +20,10 @@ from app.database.models import api_keys, campaigns, people, runs
 from app.dispatch.queueing import Queueing
 from app.dispatch.sendable import Work, claim
 from app.reports.verify import verify
+from app.security import account_stamps, audit
+from app.security.audit import Kept
+from app.security.secret_encryption import vault_of
+from app.security.sessions import Lifetime
 from tests.app.world import World, accepted, aside, build
 from tests.attack import tamper
 
@@ -68,7 +67,7 @@ class Scene:
         """What the commands say: verify, audit verify, doctor."""
         found = [each.sentence for each in verify(self.db, self.world.ledger)]
         fault = self.db.read(audit.verify, Kept(audit_heads.kept(self.file), 24)).fault
-        doubted = self.db.read(lambda c: list(stamped.doubted(c)))
+        doubted = self.db.read(lambda c: list(account_stamps.doubted(c)))
         return [*found, *([fault] if fault else []), *(f"{each.kind} {each.name}" for each in doubted)]
 
 

@@ -12,10 +12,10 @@ from urllib.parse import quote
 
 from sqlalchemy import update
 
-from app.auth import create_key
-from app.auth.roles import OPEN, may
 from app.database.models import runs
 from app.main import ROUTERS
+from app.security import create_key
+from app.security.roles import OPEN, may
 from app.web import rooms
 from tests.attack.host import Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import audit, chain, seal
+from app import seal
 from app.core import clock, hashing
 from app.database import models as m
 from app.database.models import (
@@ -31,6 +31,7 @@ from app.database.models import (
     sessions,
     subscribers,
 )
+from app.security import audit, audit_chain
 from tests.app.world import World
 
 STRANGER = 84_999_999_999
@@ -87,7 +88,7 @@ def _act(c: Connection, action: str, subject: str, **detail: Any) -> None:
     """An act put at the end of the audit, chained as it must be, with the seal of the last one."""
     last = _acts(c)[-1]
     said = (last["id"] + 1, NOW, "operator", "", action, subject)
-    row = dict(zip(chain.SAID, said, strict=True)) | {"detail": detail, "seal": last["seal"]}
+    row = dict(zip(audit_chain.SAID, said, strict=True)) | {"detail": detail, "seal": last["seal"]}
     digest = audit.link(last["hash"], (*said, json.dumps(detail)))
     c.execute(insert(m.audit).values(row | {"hash": digest}))
 
@@ -213,7 +214,7 @@ def _pause_renamed(c: Connection, world: World) -> None:
     _going_again(c, world)
     rows = _acts(c)
     at = next(place for place, row in enumerate(rows) if row["action"] == "run.pause")
-    said = [*(rows[at][name] for name in chain.SAID), json.dumps(rows[at]["detail"])]
+    said = [*(rows[at][name] for name in audit_chain.SAID), json.dumps(rows[at]["detail"])]
     said[4] = "run.looked_at"
     digest = audit.link(rows[at - 1]["hash"], said)
     changed = {"action": said[4], "hash": digest, "seal": None}

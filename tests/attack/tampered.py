@@ -12,11 +12,12 @@ import httpx
 import pyotp
 from sqlalchemy import Connection, NullPool, create_engine, select, update
 
-from app import audit, seal
+from app import seal
 from app.campaigns import approval
 from app.core import clock
 from app.core.states import CampaignState
 from app.database.models import campaigns, people, runs
+from app.security import audit
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World
 from tests.attack import tamper

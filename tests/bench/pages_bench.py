@@ -8,10 +8,10 @@ import statistics
 import httpx
 
 from app.access.acts import NewPerson, add_person
-from app.auth import sessions
 from app.core.config import Settings
 from app.database.connection import Database
-from app.gate import cookie_name, lifetime_of
+from app.security import sessions
+from app.security.authorization import cookie_name, lifetime_of
 from tests.bench.machinery import fresh_home, now
 from tests.bench.report_bench import fill
 from tests.faults.processes import Home

@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 
 from app.access.acts import NewKey, add_key
-from app.auth.caller import at_keyboard
 from app.database.connection import Database
 from app.drill.client import Client
 from app.drill.look import Look
+from app.security.principal import at_keyboard
 from tests.bench.import_bench import CARRIER, write_messy
 from tests.bench.machinery import (
     RECEIPT_FLAGS,

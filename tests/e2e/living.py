@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.access.acts import add_person
-from app.auth.caller import at_keyboard
 from app.database.connection import Database
+from app.security.principal import at_keyboard
 from carriers.simulators.smsc import Manners, Smsc
 from tests.e2e import scene
 from tests.faults.processes import PATIENCE_S, Home, smpp_link

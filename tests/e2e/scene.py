@@ -12,7 +12,6 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app import seal
 from app.access.acts import NewPerson, add_person
-from app.auth.caller import at_keyboard
 from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, Form
 from app.core import clock
@@ -43,6 +42,7 @@ from app.privacy import do_not_send
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer
 from app.reports.frozen import Subject, SubjectKind
+from app.security.principal import at_keyboard
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_lane
 from tests.long.app.privacy.past import erase

@@ -5,15 +5,15 @@ from __future__ import annotations
 import httpx
 from sqlalchemy import select
 
-from app import audit
-from app.audit import Kept
-from app.auth.vault import signing_keys
 from app.core.config import Settings
 from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import approvals
 from app.database.models import audit as acts
 from app.sample import write_sample
+from app.security import audit
+from app.security.audit import Kept
+from app.security.secret_encryption import signing_keys
 from tests.faults.journey import Api
 from tests.faults.processes import Home
 

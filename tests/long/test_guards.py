@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
-from app import gate
 from app.core.config import Settings
 from app.database import schema
 from app.database.connection import Database
 from app.main import create_app
 from app.problems import kinds
+from app.security import authorization
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.trees import parsed
@@ -197,7 +197,7 @@ def test_the_form_of_a_page_that_takes_a_file_is_asked_for_its_token_before_the_
             for node in ast.walk(function)
         )
     }
-    assert pages == set(gate._STREAMED)
+    assert pages == set(authorization._STREAMED)
 
 
 # A migration is a frozen list of tables, not code that anybody changes: its length is that of the list.

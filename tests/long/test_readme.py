@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.security import create_key
 from tests.app.campaigns.rows import new_lane
 from tests.app.http.served import served
 from tests.engines import sqlite_alone

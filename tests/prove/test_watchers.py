@@ -18,8 +18,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.auth import create_key
 from app.database.connection import Database
+from app.security import create_key
 from tests.e2e import scene
 
 MANY, STRETCH_S, MOST_SHARE = 200, 4.0, 0.2

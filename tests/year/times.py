@@ -16,15 +16,15 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Table, case, select, update
 
-from app import audit as chain
 from app import seal
-from app.chain import SAID
 from app.core import hashing
 from app.core.clock import DAY_MS
 from app.database import audit_heads
 from app.database.connection import Database, keys_of
 from app.database.models import approvals, audit, campaigns, erasures, metadata, people
 from app.privacy import certificates
+from app.security import audit as chain
+from app.security.audit_chain import SAID
 
 # Columns of eight bytes that hold no time; all others do (app/database/models/base.py: Ms).
 NO_TIMES = frozenset(

@@ -26,7 +26,7 @@ api_keys = Table(
     Column("previous_until", Ms),
     Column(
         "behind", JSON, nullable=False, server_default="[]"
-    ),  # who has had a secret of it: app/auth/behind.py
+    ),  # who has had a secret of it: app/security/credential_provenance.py
     Column("stamp", String(64)),  # over what it may do, by a key outside the database: auth/stamped.py
 )
 
@@ -43,7 +43,9 @@ people = Table(
     Column("totp_step", Integer, nullable=False, server_default="0"),  # of the last code: none works twice
     Column("created_at", Ms, nullable=False),
     Column("disabled_at", Ms),
-    Column("behind", JSON, nullable=False, server_default="[]"),  # who gave the password: app/auth/behind.py
+    Column(
+        "behind", JSON, nullable=False, server_default="[]"
+    ),  # who gave the password: app/security/credential_provenance.py
     Column("stamp", String(64)),  # over what it may do, by a key outside the database: auth/stamped.py
 )
 
@@ -79,7 +81,7 @@ login_attempts = Table(
     Column("at", Ms, nullable=False),
 )
 
-# Append-only: ids without gaps, and each row's hash is over its content and the hash before (app/audit.py).
+# Append-only: ids without gaps, and each row's hash is over its content and the hash before (app/security/audit.py).
 audit = Table(
     "audit",
     metadata,

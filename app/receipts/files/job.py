@@ -9,7 +9,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import Away, Invalid
 from app.core.phone import mask
@@ -24,6 +23,7 @@ from app.receipts.files.find import Line, runs_of
 from app.receipts.files.reasons import REASONS
 from app.receipts.files.sift import COLUMNS, SLICE, Slice
 from app.receipts.files.verdicts import OF_LINES
+from app.security import audit
 from carriers.contract import ReceiptLevel
 
 PAGE = 1000  # lines of one transaction of receipts

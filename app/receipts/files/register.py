@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
@@ -15,6 +14,7 @@ from app.database.connection import one_at_a_time
 from app.database.models import receipt_files, runs
 from app.file_import.lease import is_waiting
 from app.file_import.upload import File
+from app.security import audit
 from carriers.contract import ReceiptLevel
 
 LEVELS = {"operator": ReceiptLevel.OPERATOR, "handset": ReceiptLevel.HANDSET}

@@ -8,13 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, case, insert, select
 
-from app import audit
-from app.auth import owned
 from app.core import clock
 from app.core.errors import Invalid, no_such
 from app.database.models import attachments
 from app.file_import.upload import File
 from app.reports.papers import Attachment
+from app.security import audit, tenant_scope
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _ENDINGS = {"application/pdf": (".pdf",), "image/png": (".png",), "image/jpeg": (".jpg", ".jpeg")}
@@ -99,4 +98,4 @@ def _seen(query: Select[Any], sha256: str, who: str, carrier: str | None) -> Sel
     """
     a = attachments.c
     query = query.where(a.sha256 == sha256).order_by(case((a.created_by == who, 0), else_=1), a.id).limit(1)
-    return query if carrier is None else query.where(owned.own_attachments(carrier))
+    return query if carrier is None else query.where(tenant_scope.own_attachments(carrier))

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.database.models import addressees, outreach
@@ -18,6 +17,7 @@ from app.reports.addressees import Addressee, AddresseeKind, Item, Outreach
 from app.reports.intake.claims import Circumstances, Fault, PaperClaim, refusal
 from app.reports.intake.rules import fault, paper_faults, range_faults, word_faults
 from app.reports.intake.stating import paper_columns
+from app.security import audit
 
 MOST_REACHED = 2_000_000_000  # views may be more than people
 # Names stand in cells of workbooks, which hold no control characters.
@@ -89,7 +89,7 @@ def _need(connection: Connection, directive_id: int, name: str) -> Addressee:
 def report(connection: Connection, directive_id: int, claim: OutreachClaim, who: str) -> Outreach:
     """Keep what an addressee reports, as its next version; Invalid with a sentence for each fault.
 
-    Nobody of a single carrier may (app/auth/roles.py), so every scan may be named.
+    Nobody of a single carrier may (app/security/roles.py), so every scan may be named.
     """
     of = _need(connection, directive_id, claim.addressee)
     if of.kind is AddresseeKind.CARRIER:

@@ -12,7 +12,6 @@ from pydantic import Field, StringConstraints
 from sqlalchemy import Connection
 
 from app.api import Config, Db, Id, Routes, Who
-from app.auth import owned
 from app.core import clock
 from app.core.errors import VersionWanted
 from app.database.connection import Database
@@ -31,6 +30,7 @@ from app.reports.intake.outreach import OutreachClaim
 from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
 from app.reports.intake.schemas import Body, N, PaperBody, Words
 from app.reports.papers import Source
+from app.security import tenant_scope
 
 Read = Annotated[str | None, Depends(get_if_match)]
 Name = Annotated[
@@ -104,7 +104,7 @@ class Standings:
 @router.get("/addressees")
 def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> Standings:
     """Who has reported, who is late, and the totals of every channel."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     response.headers["ETag"] = f'"{db.read(addressees_version, directive_id)}"'
     found = db.read(addressees.standings, directive_id, clock.now_ms())
     return Standings([_standing(each) for each in found], addressees.totals(found))
@@ -116,7 +116,7 @@ def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read:
 
     What somebody has said of it before is replaced only with If-Match: the ETag of the list.
     """
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
     if read is None and db.read(outreach.would_replace, of):
         raise VersionWanted(
@@ -130,14 +130,14 @@ def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read:
 @router.post("/reports", status_code=201)
 def report_outreach(directive_id: Id, body: OutreachBody, db: Db, who: Who) -> OutreachView:
     """Keep what an addressee reports; again with a `reason` it is a correction, kept as the next version."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     return _view(db.write(outreach.report, directive_id, body.claim(Source.API), who.name))
 
 
 @router.get("/reports")
 def list_outreach(directive_id: Id, db: Db, who: Who) -> list[OutreachView]:
     """Every version of every addressee's report."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     found = db.read(addressees.reports, directive_id)
     return [_view(each) for versions in found.values() for each in versions]
 
@@ -145,7 +145,7 @@ def list_outreach(directive_id: Id, db: Db, who: Who) -> list[OutreachView]:
 @router.get("/report-form", response_class=Response, responses={200: {"content": {XLSX: {}}}})
 def get_report_form(directive_id: Id, db: Db, who: Who) -> Response:
     """The workbook for the addressees' reports: a row for each thing done."""
-    db.read(owned.require, who, directive_id=directive_id)
+    db.read(tenant_scope.require, who, directive_id=directive_id)
     asked = db.read(addressees.of_directive, directive_id)
     return workbook(outreach_form.build(directive_id, asked), f"loa-directive-{directive_id}-form.xlsx")
 
@@ -155,7 +155,7 @@ async def return_report_form(
     directive_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
 ) -> Response:
     """Take the filled workbook, all of it or nothing; what only repeats what is known is left out."""
-    await db.aread(owned.require, who, directive_id=directive_id)
+    await db.aread(tenant_scope.require, who, directive_id=directive_id)
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
         return sent(await run_in_threadpool(_return_form, db, directive_id, upload, who.name, taking))

@@ -10,7 +10,6 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from app.api import Config, Db, Id, Routes, Who
-from app.auth import Caller, owned
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
@@ -26,6 +25,7 @@ from app.reports.intake.claims import Claim
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Attachment, Source
 from app.reports.stated import Kind
+from app.security import Caller, tenant_scope
 
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
 
@@ -105,7 +105,7 @@ async def return_statement_form(
     run_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
 ) -> Response:
     """Take the filled workbook; each wrong cell is named in Vietnamese with its remedy."""
-    await db.aread(owned.require, who, run_id=run_id)
+    await db.aread(tenant_scope.require, who, run_id=run_id)
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
         return sent(await run_in_threadpool(_return_form, db, run_id, upload, who, taking))

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from app import audit
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
@@ -16,6 +15,7 @@ from app.reports import stated
 from app.reports.intake import files, rules
 from app.reports.intake.claims import Circumstances, Claim, PaperClaim, refusal
 from app.reports.stated import Kind, Statement
+from app.security import audit
 from carriers import text as sms
 
 

@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.auth.caller import Caller
 from app.core import clock
 from app.core.errors import Invalid
 from app.reports.intake import stating
 from app.reports.intake.claims import Claim, PaperClaim
 from app.reports.papers import Source
 from app.reports.stated import Counts, Kind, StatedFigures
+from app.security.principal import Caller
 from app.web.forms import read_fields
 from app.web.show import Filled
 from carriers.contract import ReceiptLevel

@@ -10,13 +10,13 @@ from fastapi import Response
 from app.access import acts
 from app.access.session_routes import Person, Token, set_cookie
 from app.api import Routes
-from app.auth import login, sessions
-from app.auth.login import Login
-from app.auth.passwords import hash_password
-from app.auth.throttle import TooManyAttempts
-from app.auth.vault import vault_of
 from app.core.errors import Invalid, Unauthorised
-from app.gate import lifetime_of
+from app.security import login, sessions
+from app.security.authorization import lifetime_of
+from app.security.login import Login
+from app.security.login_throttle import TooManyAttempts
+from app.security.passwords import hash_password
+from app.security.secret_encryption import vault_of
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 

@@ -8,10 +8,10 @@ from fastapi import Response
 from sqlalchemy import Connection
 
 from app.api import Id, Routes
-from app.auth import owned
 from app.campaigns import approval
 from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.core.errors import Conflict, Forbidden, Invalid
+from app.security import tenant_scope
 from app.web import listed
 from app.web.forms import purposes
 from app.web.forms.bodies import filled
@@ -32,7 +32,7 @@ async def page_approvals(visit: Visit, campaign: str = "") -> Response:
 @router.post("/campaigns/{campaign_id}/approve")
 async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Approve exactly what the page has shown."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         said = {name: fields.get(name) or None for name in ("digest", "reason")}
@@ -51,7 +51,7 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
 @router.post("/campaigns/{campaign_id}/return")
 async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Send it back to its author."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
@@ -63,7 +63,7 @@ async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields)
 @router.post("/campaigns/{campaign_id}/reject")
 async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Refuse it."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Header, Response
 
 from app.api import Id, Routes
-from app.auth import owned
+from app.security import tenant_scope
 from app.web import names
 from app.web.scenes import followed
 from app.web.scenes.campaign import campaign_scene
@@ -21,7 +21,7 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 @router.get("/campaigns/{campaign_id}")
 async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
     """What is said, on whose approval, and what has come of it."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
     shape = followed.shape(scene.dossier.campaign.state, scene.runs)
     drawn = scene.curve.points[0][1] if scene.curve else ()
@@ -32,5 +32,5 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
 @router.get("/campaigns/{campaign_id}/events")
 async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = "") -> Response:
     """The figures of its runs whenever they change, until all are over."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await followed.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)

@@ -10,7 +10,6 @@ from fastapi import Response
 from sqlalchemy import Connection
 
 from app.api import Id, Routes
-from app.auth import owned
 from app.campaigns import lifecycle, queries
 from app.campaigns.drafts import DayHours, Draft
 from app.campaigns.queries import Dossier
@@ -20,6 +19,7 @@ from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import RunState
 from app.database.models import batches
 from app.http.answers import Answer, Claim, KeyReused, once
+from app.security import tenant_scope
 from app.web import listed
 from app.web.forms import drafting, purposes, read_fields
 from app.web.forms.bodies import Version, as_read, filled
@@ -102,14 +102,14 @@ async def _new(visit: Visiting, fields: Filled, entered: Entered) -> Response:
 @router.get("/campaigns/{campaign_id}/edit")
 async def page_edit(campaign_id: Id, visit: Visit) -> Response:
     """Content, runs and the next step of a campaign."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await _edit(visit, campaign_id)
 
 
 @router.post("/campaigns/{campaign_id}/edit")
 async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Replace the content, or show what it would cost."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     if fields.get("do") == "preview":
         return await _edit(visit, campaign_id, _as_entered(fields), fields)
     try:
@@ -129,7 +129,7 @@ def _replace(connection: Connection, campaign_id: int, fields: Filled, who: str,
 @router.post("/campaigns/{campaign_id}/runs")
 async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
     """Give it a run over the ticked batches of one carrier."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         body = filled(RunBody, said)
@@ -150,7 +150,7 @@ async def page_do_add_held_run(
     campaign_id: Id, visit: Visit, fields: Fields, version: Version = ""
 ) -> Response:
     """Give it a run at a carrier that sends to its own subscribers."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         said: dict[str, Any] = {name: fields.get(name) for name in ("carrier", "area_basis")}
@@ -170,7 +170,7 @@ async def page_do_add_held_run(
 @router.post("/runs/{run_id}/remove")
 async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") -> Response:
     """Take a planned run out of its campaign."""
-    await visit.db.aread(owned.require, visit.who, run_id=run_id)
+    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     campaign_id = (await visit.db.aread(queries.run, run_id)).campaign_id
 
     def work(connection: Connection) -> None:
@@ -187,7 +187,7 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
 @router.post("/campaigns/{campaign_id}/submit")
 async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
     """Hand the draft over for approval."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         as_read(connection, campaign_id, version)

@@ -9,11 +9,11 @@ from fastapi import Path, Response
 from sqlalchemy import Connection, select
 
 from app.api import Id, Routes
-from app.auth import owned
 from app.core import areas, clock
 from app.core.ids import LARGEST, Exact
 from app.database.models import campaigns
 from app.receipts import story
+from app.security import tenant_scope
 from app.web.scenes import fates
 from app.web.show import Visit, render
 
@@ -24,7 +24,7 @@ Line = Annotated[int, Path(ge=0, le=LARGEST), Exact]
 @router.get("/deliveries/{campaign_id}/{batch_id}/{line}")
 async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit) -> Response:
     """The delivery of this line of the batch in this campaign."""
-    await visit.db.aread(owned.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
 
     def work(connection: Connection) -> tuple[story.Story, str]:
         found = story.story(connection, campaign_id, batch_id, line)

@@ -7,8 +7,6 @@ from typing import Any
 from fastapi import Response
 
 from app.api import Id, Routes
-from app.auth import owned
-from app.auth.roles import may
 from app.campaigns import directives
 from app.campaigns.schemas import DirectiveBody
 from app.core import clock
@@ -17,6 +15,8 @@ from app.reports.addressees import Addressee
 from app.reports.intake import outreach
 from app.reports.intake.outreach_routes import AddresseeBody
 from app.reports.papers import Source
+from app.security import tenant_scope
+from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.bodies import filled
 from app.web.scenes import letters
@@ -54,14 +54,14 @@ async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
 @router.get("/directives/{directive_id}")
 async def page_directive(directive_id: Id, visit: Visit) -> Response:
     """The letter, its countdown, its campaigns, and for the office who has reported and who is late."""
-    await visit.db.aread(owned.require, visit.who, directive_id=directive_id)
+    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     return await _one(visit, directive_id, Entered())
 
 
 @router.post("/directives/{directive_id}/addressees")
 async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) -> Response:
     """Say of which kind an addressee is and where it is reminded, or add one."""
-    await visit.db.aread(owned.require, visit.who, directive_id=directive_id)
+    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     try:
         said: dict[str, Any] = {name: fields.get(name) or None for name in ("carrier", "email")}
         said |= {name: fields.get(name) for name in ("name", "kind")}
@@ -76,7 +76,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
 @router.get("/directives/{directive_id}/report")
 async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> Response:
     """The form in which an addressee's report is entered; its last one is filled in already."""
-    await visit.db.aread(owned.require, visit.who, directive_id=directive_id)
+    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     if not addressee:
         return back(visit, f"/directives/{directive_id}")
     form = await visit.db.aread(letters.report_form, directive_id, addressee[:200])
@@ -87,7 +87,7 @@ async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> 
 @router.post("/directives/{directive_id}/report")
 async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields) -> Response:
     """Keep it as the addressee's next version."""
-    await visit.db.aread(owned.require, visit.who, directive_id=directive_id)
+    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     try:
         claim = outreach_fields.body(fields).claim(Source.API)
         await visit.db.awrite(outreach.report, directive_id, claim, visit.who.name)

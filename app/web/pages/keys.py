@@ -10,9 +10,9 @@ from fastapi import Path, Response
 from app.access import acts
 from app.access.acts import NewKey
 from app.api import Routes
-from app.auth import keys
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
+from app.security import keys
 from app.web import listed
 from app.web.forms import read_fields
 from app.web.pages.people import carrier_of, name_of, role_of

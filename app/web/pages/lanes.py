@@ -10,12 +10,12 @@ from fastapi import Response
 from sqlalchemy import Connection, Row
 
 from app.api import Id, Routes
-from app.auth.roles import may
 from app.core import clock
 from app.core.states import LaneState
 from app.dispatch import lanes
 from app.observability import link_status
 from app.observability.link_status import LinkFacts, LinkState
+from app.security.roles import may
 from app.web.scenes import lights
 from app.web.scenes.overview import links_shape
 from app.web.scenes.standing import STANDS as STOPS

@@ -9,12 +9,12 @@ from functools import partial
 from fastapi import Response
 
 from app.api import Routes
-from app.auth.roles import may
 from app.core.errors import AppError, Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.privacy import do_not_send
 from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named
+from app.security.roles import may
 from app.web import listed
 from app.web.forms.bodies import filled
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render

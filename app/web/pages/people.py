@@ -10,11 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from app.access import acts, schemas
 from app.access.acts import NewPerson
 from app.api import Routes
-from app.auth import people
-from app.auth.passwords import hash_password
-from app.auth.roles import Role
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
+from app.security import users
+from app.security.passwords import hash_password
+from app.security.roles import Role
 from app.web import listed
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
@@ -65,7 +65,7 @@ def page_do_disable_user(name: Name, visit: Visit) -> Response:
 @router.post("/people/{name}/password")
 def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Response:
     """Another password for somebody who has lost the old one."""
-    visit.db.read(people.get, name)
+    visit.db.read(users.get, name)
     try:
         hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
         visit.db.write(acts.set_hashed, name, hashed, visit.who.name)
@@ -110,10 +110,10 @@ def carrier_of(fields: Filled) -> str | None:
 
 
 def _list(visit: Visiting, entered: Entered) -> Response:
-    found, carriers = visit.db.read(people.everybody), listed.carriers(visit.settings)
+    found, carriers = visit.db.read(users.everybody), listed.carriers(visit.settings)
     return render(visit, "people.html", entered.status, entered=entered, people=found, carriers=carriers)
 
 
 def _one(visit: Visiting, name: str, entered: Entered) -> Response:
-    person = visit.db.read(people.get, name)
+    person = visit.db.read(users.get, name)
     return render(visit, "person.html", entered.status, entered=entered, person=person)

@@ -12,7 +12,6 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, select
 
 from app.api import Id, Routes
-from app.auth.roles import may
 from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
 from app.database.models import campaigns, runs
 from app.file_import.spool import in_turn, spool_path
@@ -24,6 +23,7 @@ from app.receipts.files.register import Registered, register
 from app.receipts.files.spool import folder_of, import_spooled
 from app.receipts.files.verdicts import WORDS, Verdict
 from app.receipts.files.words import words_of
+from app.security.roles import may
 from app.web import listed
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
 from app.web.words import Said, say

@@ -10,10 +10,10 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
-from app import audit
 from app.api import Routes
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
+from app.security import audit
 from app.web.show import Visit, render
 
 router = Routes(include_in_schema=False)

@@ -11,8 +11,6 @@ from fastapi import Query, Response
 from sqlalchemy import Connection
 
 from app.api import Books, Id, Routes
-from app.auth import owned
-from app.auth.roles import may
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
@@ -26,6 +24,8 @@ from app.reports.frozen import Frozen, Subject, SubjectKind
 from app.reports.frozen_routes import require_own
 from app.reports.renderings import Report
 from app.reports.stated_report import StatedReport
+from app.security import tenant_scope
+from app.security.roles import may
 from app.web import names
 from app.web.forms import read_fields
 from app.web.scenes.sheets import sheets
@@ -53,21 +53,21 @@ def page_reports(visit: Visit, before: Cursor = 0) -> Response:
 @router.get("/reports/runs/{run_id}")
 def page_run_report(run_id: Id, visit: Visit) -> Response:
     """One carrier's run."""
-    visit.db.read(owned.require, visit.who, run_id=run_id)
+    visit.db.read(tenant_scope.require, visit.who, run_id=run_id)
     return _of(visit, Subject(SubjectKind.RUN, run_id), _asked(visit))
 
 
 @router.get("/reports/directives/{directive_id}")
 def page_directive_report(directive_id: Id, visit: Visit) -> Response:
     """All that a letter has brought about."""
-    visit.db.read(owned.require, visit.who, directive_id=directive_id)
+    visit.db.read(tenant_scope.require, visit.who, directive_id=directive_id)
     return _of(visit, Subject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
 
 
 @router.get("/reports/campaigns/{campaign_id}")
 def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
     """The measured runs of a campaign side by side."""
-    visit.db.read(owned.require, visit.who, campaign_id=campaign_id)
+    visit.db.read(tenant_scope.require, visit.who, campaign_id=campaign_id)
     carrier = visit.who.carrier
 
     def build(connection: Connection, cutoff_ms: int) -> Report:

@@ -8,11 +8,11 @@ from fastapi import Header, Response
 from sqlalchemy import Connection
 
 from app.api import Id, Routes
-from app.auth import owned
-from app.auth.roles import may
 from app.campaigns import queries, runs
 from app.campaigns.runs import Verb
 from app.core.errors import AppError
+from app.security import tenant_scope
+from app.security.roles import may
 from app.web.forms import read_fields, stating
 from app.web.forms.bodies import Version, as_read
 from app.web.scenes import followed
@@ -112,7 +112,7 @@ async def _order(visit: Visiting, run_id: int, verb: Verb, fields: Filled, versi
 @router.post("/runs/{run_id}/priority")
 async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Response:
     """Its turn among the runs of its carrier."""
-    await visit.db.aread(owned.require, visit.who, run_id=run_id)
+    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
 
     def work(connection: Connection) -> None:
         runs.set_priority(connection, run_id, read_fields.needed(fields, "priority"), visit.who.name)
@@ -127,7 +127,7 @@ async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Resp
 @router.post("/runs/{run_id}/rate")
 async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response:
     """Its own rate, below that of the links; an empty field for theirs."""
-    await visit.db.aread(owned.require, visit.who, run_id=run_id)
+    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
 
     def work(connection: Connection) -> None:
         rate = read_fields.number(fields, "segments_per_second")
@@ -145,7 +145,7 @@ async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response
 @router.post("/runs/{run_id}/statements")
 async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Response:
     """What a carrier that sends by itself says of the run."""
-    await visit.db.aread(owned.require, visit.who, run_id=run_id)
+    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     try:
         await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who)
     except AppError as error:

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from app.access import acts
 from app.access.session_routes import Address, Token
 from app.api import Routes
-from app.auth import login, people
-from app.auth.login import Login
-from app.auth.throttle import TooManyAttempts
-from app.auth.vault import vault_of
 from app.core.errors import Conflict, Forbidden, Invalid, Unauthorised
+from app.security import login, users
+from app.security.login import Login
+from app.security.login_throttle import TooManyAttempts
+from app.security.secret_encryption import vault_of
 from app.web.show import Entered, Fields, Visit, Visiting, refused, render
 
 router = Routes(include_in_schema=False)
@@ -64,7 +64,7 @@ def _person(visit: Visiting) -> str:
 
 def _page(visit: Visiting, entered: Entered | None = None, **values: Any) -> Response:
     entered = entered or Entered()
-    person = visit.db.read(people.find_row, visit.who.name)
+    person = visit.db.read(users.find_row, visit.who.name)
     known = {"person": person is not None, "enrolled": person is not None and person.totp_since is not None}
     shown = {"secret": "", "uri": "", "picture": None, "codes": [], "asked": False} | known | values
     answer = render(visit, "second_factor.html", entered.status, entered=entered, **shown)

@@ -6,14 +6,14 @@ from fastapi import Request, Response
 
 from app.access.session_routes import Address, set_cookie
 from app.api import Routes
-from app.auth import login, sessions
-from app.auth.login import Login
-from app.auth.sessions import CsrfRefused
-from app.auth.throttle import TooManyAttempts
-from app.auth.vault import vault_of
 from app.core.errors import Invalid, Unauthorised
-from app.gate import cookie_name, lifetime_of
 from app.http.browsers import FORGET
+from app.security import login, sessions
+from app.security.authorization import cookie_name, lifetime_of
+from app.security.login import Login
+from app.security.login_throttle import TooManyAttempts
+from app.security.secret_encryption import vault_of
+from app.security.sessions import CsrfRefused
 from app.web.show import (
     LANGUAGE,
     LOST,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import Response
 
 from app.api import Routes
-from app.auth.roles import may
 from app.campaigns import texts, wordings
+from app.security.roles import may
 from app.web.forms import purposes
 from app.web.show import Visit, render
 

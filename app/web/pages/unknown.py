@@ -12,7 +12,6 @@ from fastapi import Response
 from sqlalchemy import Connection, Row
 
 from app.api import Id, Routes
-from app.auth.roles import may
 from app.campaigns import queries
 from app.campaigns.queries import Run
 from app.core import clock
@@ -20,6 +19,7 @@ from app.core.errors import AppError, Invalid
 from app.core.phone import mask
 from app.dispatch import unknown
 from app.ledger.contract import Ledger
+from app.security.roles import may
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.words import say
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from app import erasure
-from app.auth.caller import Caller
 from app.campaigns import queries, records, wordings
 from app.campaigns.queries import Dossier
 from app.campaigns.wordings import Preview
@@ -21,6 +20,7 @@ from app.reports.by_area import MixedRow
 from app.reports.course import Latency, Sample
 from app.reports.figures import Figures
 from app.reports.history import Verdict
+from app.security.principal import Caller
 from app.web.scenes import charts, standing
 from app.web.scenes import run as run_scene
 from app.web.scenes.charts import Chart

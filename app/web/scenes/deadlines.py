@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, case, func, select
 
-from app.auth.owned import own_directives
 from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, directives, runs
+from app.security.tenant_scope import own_directives
 from app.web.scenes import lights
 from app.web.scenes.lights import Judged
 

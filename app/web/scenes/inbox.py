@@ -9,7 +9,6 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select
 
 from app import seal
-from app.auth.caller import Caller, base_name
 from app.campaigns import approval, queries, records, wordings
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.queries import Decision, Dossier
@@ -18,6 +17,7 @@ from app.core import clock
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
 from app.database.models import audit, batches, campaigns, directives
+from app.security.principal import Caller, base_name
 from app.web.scenes.hints import Hint, hints
 from app.web.words import Said, say
 from carriers.text import nfc

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
-from app.auth.owned import own_campaigns, own_directives
 from app.campaigns import directives
 from app.campaigns.directives import Directive
 from app.core import clock
@@ -21,6 +20,7 @@ from app.deadline import status
 from app.deadline.status import Status
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Outreach, Standing
+from app.security.tenant_scope import own_campaigns, own_directives
 from app.web import listed
 
 ON_A_PAGE = 30

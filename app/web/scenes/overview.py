@@ -11,7 +11,6 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
-from app.auth.owned import own_campaigns
 from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, LaneState, RunState
@@ -22,6 +21,7 @@ from app.http.events import Picture
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkFacts
+from app.security.tenant_scope import own_campaigns
 from app.web import nav
 from app.web.scenes import lights, standing, todo
 from app.web.scenes.charts import Span

@@ -9,8 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.auth.caller import Caller
-from app.auth.roles import may
 from app.campaigns import queries, records
 from app.campaigns.forecast import forecast
 from app.campaigns.queries import Campaign, Run
@@ -21,6 +19,8 @@ from app.database.models import batches, directives, unknowns
 from app.dispatch import lanes
 from app.reports import stated, tally
 from app.reports.stated import Statement
+from app.security.principal import Caller
+from app.security.roles import may
 from app.web.scenes import fates, standing
 from app.web.scenes.standing import RunView
 from app.web.words import Said

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from app.auth.owned import own_campaigns
 from app.core.states import CampaignState
 from app.database.models import audiences, batches, campaigns, run_batches, runs
+from app.security.tenant_scope import own_campaigns
 from app.web.nav import planned
 
 MOST = 20

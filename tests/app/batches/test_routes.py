@@ -13,9 +13,9 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
+from app.security import create_key
 from tests.app.batches.files import MESSY, MESSY_BAD, batch_row, put, registered
 from tests.app.client import Client
 

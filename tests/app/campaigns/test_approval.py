@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.auth import Caller
 from app.campaigns import approval, lifecycle, queries, records
 from app.core.clock import VIETNAM
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import batches, campaigns
+from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.engines import each_engine
 

@@ -13,12 +13,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app import audit, seal
+from app import seal
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
-from app.auth import Caller, create_key
-from app.auth.caller import at_keyboard
-from app.auth.keys import find_caller
 from app.batches.importer import register
 from app.campaigns import approval, lifecycle, queries, records
 from app.campaigns.approval import FourEyes
@@ -30,6 +27,9 @@ from app.database.connection import Database
 from app.database.models import audit as audit_rows
 from app.database.models import campaigns, runs
 from app.file_import.upload import File
+from app.security import Caller, audit, create_key
+from app.security.keys import find_caller
+from app.security.principal import at_keyboard
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone

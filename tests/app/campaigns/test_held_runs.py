@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, select, update
 
-from app.auth import Caller, create_key
 from app.campaigns import approval, audiences, lifecycle, orders, queries
 from app.campaigns.audiences import Audience
 from app.campaigns.forecast import forecast
@@ -26,6 +25,7 @@ from app.dispatch import runs as sweeps
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
 from app.ledger.choose import ledger_for
+from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client
 from tests.app.world import aside

@@ -8,13 +8,13 @@ from datetime import date
 import pytest
 from sqlalchemy import select, update
 
-from app.auth import Caller
 from app.campaigns import approval, directives, lifecycle, queries, records, runs
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.core.states import CampaignState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, run_batches
+from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_campaign, new_run
 from tests.engines import each_engine
 

@@ -8,11 +8,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert
 
-from app.auth import create_key
 from app.campaigns import lifecycle, records
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import tallies
+from app.security import create_key
 from tests.app.campaigns.rows import new_batch, new_lane, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone

@@ -7,7 +7,6 @@ import threading
 import pytest
 from sqlalchemy import func, select, update
 
-from app.auth import Caller
 from app.campaigns import approval, lifecycle, records, runs
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb
@@ -17,6 +16,7 @@ from app.core.states import NotSent
 from app.database.connection import Database
 from app.database.models import audit, campaigns
 from app.database.models import runs as table
+from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_lane, new_run
 from tests.engines import each_engine
 

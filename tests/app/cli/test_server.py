@@ -11,11 +11,11 @@ import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner
 
-from app.auth import create_key
 from app.cli import app as loa
 from app.cli import common, remote
 from app.core.errors import Invalid
 from app.database.connection import Database
+from app.security import create_key
 from tests.app.campaigns.rows import new_run, whole_run
 from tests.app.http.served import served
 

@@ -16,12 +16,12 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
-from app import audit
 from app.core import clock
 from app.core.errors import Away, SetupError
 from app.database.connection import Database, connect_patiently, translated
 from app.database.models import audit as audit_table
 from app.database.models import lanes
+from app.security import audit
 from tests.app.dispatch.paper import until
 from tests.app.world import build
 from tests.engines import each_engine

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.campaigns import orders
 from app.cli import run
 from app.core.errors import Invalid
@@ -16,6 +15,7 @@ from app.database.connection import Database
 from app.deadline import order_paper
 from app.reports.document import letterhead
 from app.reports.renderings import PAPERS, Format
+from app.security import create_key
 from tests.app.campaigns.test_held_runs import approved
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client

@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, insert, update
 
-from app.auth import create_key
 from app.cli import directive
 from app.core.errors import NotFound
 from app.database.connection import Database
@@ -19,6 +18,7 @@ from app.reports.intake import stating
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind
+from app.security import create_key
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.app.deadline.scene import DEADLINE, letter

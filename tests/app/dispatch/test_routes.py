@@ -6,12 +6,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.auth import create_key
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import unknowns
 from app.dispatch import lanes
 from app.ledger.contract import Outcome
+from app.security import create_key
 from carriers.contract import Halted, Unknown
 from tests.app.client import Client
 from tests.app.world import World, build

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import audit as record
 from app import seal
 from app.access.acts import reseal
-from app.auth.vault import signing_keys, vault_of
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
 from app.core import clock
@@ -22,6 +20,8 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
 from app.dispatch.sendable import claim, scripts, still_going
+from app.security import audit as record
+from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import World, build
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 import pytest
 from sqlalchemy import select, update
 
-from app import audit, seal
+from app import seal
 from app.campaigns import approval
 from app.core.config import LinkSettings
 from app.core.errors import Conflict
@@ -17,6 +17,7 @@ from app.database.connection import Database
 from app.database.models import approvals, runs
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim
+from app.security import audit
 from app.worker import says
 from carriers import registry
 from carriers.contract import ReceiptLevel

@@ -8,11 +8,11 @@ from time import monotonic
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.http.uploads import BODY_LIMIT
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 
 

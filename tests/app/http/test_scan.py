@@ -11,11 +11,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import attachments, batches
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 
 CSV = b"phone\n0912000001\n"

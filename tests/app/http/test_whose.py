@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from app import audit
 from app.access import acts
 from app.access.acts import NewPerson
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
 from app.observability import logs
+from app.security import audit, create_key
 from tests.app.client import Client
 
 LETTER = {"number": "1/CV", "issued_on": "2031-01-29", "issuer": "Công an tỉnh", "subject": "Tuyên truyền"}

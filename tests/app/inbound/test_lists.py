@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app.auth import create_key
 from app.campaigns import directives
 from app.cli import directive as letters
 from app.cli import inbound as command
@@ -23,6 +22,7 @@ from app.inbound.keeping import Came, keep
 from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
 from app.privacy import certificates
+from app.security import create_key
 from carriers.inbound import InboundMessage, MessagePart
 from tests.app.campaigns.rows import new_lane
 from tests.app.cli.test_campaign_commands import Shell

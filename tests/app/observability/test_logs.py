@@ -15,10 +15,10 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.observability import logs
+from app.security import create_key
 from tests.app.client import Client
 
 

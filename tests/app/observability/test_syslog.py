@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from app import audit
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
 from app.observability import logs, syslog
+from app.security import audit
 from tests.certificates import self_signed, server_context
 from tests.engines import sqlite_alone
 

@@ -11,9 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, insert, update
 from typer.testing import CliRunner
 
-from app import audit
 from app.access.acts import NewPerson, add_person, sign
-from app.auth.vault import signing_keys
 from app.campaigns.runs import Verb, act
 from app.cli import app as commands
 from app.core.config import LinkSettings, Settings
@@ -22,6 +20,8 @@ from app.database.models import audit as acts
 from app.database.models import lanes, people
 from app.dispatch.sendable import stop
 from app.probe.doctor import Symptom, _rights, disk, examine, ledger, modes, optional, settings_file, wiring
+from app.security import audit
+from app.security.secret_encryption import signing_keys
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import build
 from tests.faults.processes import smpp_link

@@ -11,13 +11,13 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app.auth import create_key
 from app.campaigns.runs import Verb
 from app.client import Client, Refused
 from app.client.client import Unreachable
 from app.core.states import BatchState, RunState
 from app.database.connection import Database
 from app.database.models import runs
+from app.security import create_key
 from tests.app.campaigns.rows import new_batch, new_run
 from tests.app.http.served import served
 from tests.engines import sqlite_alone

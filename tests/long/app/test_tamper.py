@@ -13,11 +13,7 @@ import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from app import audit, seal
-from app.auth import keys, login, sessions
-from app.auth.caller import Caller
-from app.auth.login import Login
-from app.auth.vault import KeyMissing, signing_keys, vault_of
+from app import seal
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
 from app.core import clock
@@ -27,6 +23,10 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import campaigns, people, runs
 from app.dispatch.queueing import Queueing
+from app.security import audit, keys, login, sessions
+from app.security.login import Login
+from app.security.principal import Caller
+from app.security.secret_encryption import KeyMissing, signing_keys, vault_of
 from tests.app.world import aside
 from tests.attack import tamper
 from tests.attack.scene import KEYS, LIFETIME, PASSWORD, SETTINGS, Scene, made

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, Table, insert, update
 from starlette.datastructures import Headers
 
 from app.access.acts import NewPerson, add_person
-from app.auth import create_key
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import (
@@ -27,6 +26,7 @@ from app.database.models import (
 )
 from app.database.models import directives as letters
 from app.database.models import runs as runs_table
+from app.security import create_key
 from tests.app.campaigns.rows import new_lane, new_run
 from tests.long.app.access.conftest import PASSWORD
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.auth.roles import OPEN, PERMISSIONS, Role
+from app.security.roles import OPEN, PERMISSIONS, Role
 
 PAGE = Path(__file__).parents[4] / "docs" / "access.md"
 BEGIN, END = "<!-- roles -->\n", "<!-- /roles -->"

@@ -12,18 +12,17 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Row, select, update
 
-from app import audit
 from app.access.acts import disable_person, remove_factor, reseal
-from app.auth import create_key, factor
-from app.auth.caller import at_keyboard
-from app.auth.roles import PERMISSIONS, Role
-from app.auth.vault import KeyMissing, Vault, vault_of
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import people, recovery_codes
 from app.main import create_app
+from app.security import audit, create_key, totp
+from app.security.principal import at_keyboard
+from app.security.roles import PERMISSIONS, Role
+from app.security.secret_encryption import KeyMissing, Vault, vault_of
 from tests.app.client import Client
 from tests.long.app.access.conftest import PASSWORD, Browser
 
@@ -108,7 +107,7 @@ def passes(db: Database, step: int, vault: Vault) -> bool:
     enrolled(db)
     while True:
         began = half_minute()
-        passed = db.write(factor.passes, person(db), code(step), vault)
+        passed = db.write(totp.passes, person(db), code(step), vault)
         if half_minute() == began:  # else another half minute has begun meanwhile
             return passed
         later(db)
@@ -129,14 +128,14 @@ def test_a_code_may_be_typed_with_a_blank(add: Add, db: Database) -> None:
     add("lan")
     enrolled(db)
     now = code()
-    assert db.write(factor.passes, person(db), f"{now[:3]} {now[3:]}", PLAIN)
+    assert db.write(totp.passes, person(db), f"{now[:3]} {now[3:]}", PLAIN)
 
 
 @pytest.mark.parametrize("wrong", ["", "000", "é" * 6, "\ud800" * 6, None])
 def test_what_is_no_code_does_not_pass(add: Add, db: Database, wrong: str | None) -> None:
     add("lan")
     enrolled(db)
-    assert not db.write(factor.passes, person(db), wrong, PLAIN)
+    assert not db.write(totp.passes, person(db), wrong, PLAIN)
 
 
 def test_a_right_code_with_a_wrong_password_is_not_used_up(browser: Browser, add: Add, db: Database) -> None:
@@ -163,10 +162,10 @@ def test_a_recovery_code_lets_in_once_and_is_stored_as_a_hash(
 def test_a_factor_is_confirmed_only_after_it_was_asked_for(add: Add, db: Database) -> None:
     add("lan")
     with pytest.raises(Conflict, match="ask for one first"):
-        db.write(factor.confirm, person(db), "123456", PLAIN)
-    db.write(factor.enrol, person(db), PLAIN)
+        db.write(totp.confirm, person(db), "123456", PLAIN)
+    db.write(totp.enrol, person(db), PLAIN)
     with pytest.raises(Invalid, match="not that of the app now"):
-        db.write(factor.confirm, person(db), "12345", PLAIN)
+        db.write(totp.confirm, person(db), "12345", PLAIN)
 
 
 def test_a_lost_telephone_is_taken_out_by_an_admin(browser: Browser, add: Add, db: Database) -> None:
@@ -227,15 +226,15 @@ def test_a_secret_is_sealed_at_rest_and_another_key_does_not_open_it(
 ) -> None:
     add("lan")
     vault = vault_of(keyed(settings, OLD))
-    secret = db.write(factor.enrol, person(db), vault)
+    secret = db.write(totp.enrol, person(db), vault)
     stored = person(db).totp_secret
     assert stored.startswith("sealed:")
     assert secret not in stored
     assert len(stored) < 400
-    assert db.write(factor.confirm, person(db), code(secret=secret), vault)
+    assert db.write(totp.confirm, person(db), code(secret=secret), vault)
     for wrong in (PLAIN, vault_of(keyed(settings, NEW))):
         with pytest.raises(KeyMissing, match="previous_secret_key"):
-            db.write(factor.passes, person(db), code(secret=secret), wrong)
+            db.write(totp.passes, person(db), code(secret=secret), wrong)
 
 
 def test_a_key_is_changed_without_a_gap(settings: Settings, add: Add, db: Database) -> None:
@@ -263,17 +262,17 @@ def test_a_sealed_secret_that_is_copied_to_another_person_opens_for_nobody(
 def test_a_recovery_code_is_good_though_the_key_be_lost(settings: Settings, add: Add, db: Database) -> None:
     add("lan")
     vault = vault_of(keyed(settings, OLD))
-    secret = db.write(factor.enrol, person(db), vault)
-    [first, *_] = db.write(factor.confirm, person(db), code(secret=secret), vault)
-    assert db.write(factor.passes, person(db), first, vault_of(keyed(settings, NEW)))
+    secret = db.write(totp.enrol, person(db), vault)
+    [first, *_] = db.write(totp.confirm, person(db), code(secret=secret), vault)
+    assert db.write(totp.passes, person(db), first, vault_of(keyed(settings, NEW)))
 
 
 def test_in_production_no_second_factor_is_set_up_without_a_key(add: Add, db: Database) -> None:
     add("lan")
     vault = vault_of(Settings())
     with pytest.raises(Conflict, match="openssl rand"):
-        db.write(factor.enrol, person(db), vault)
-    db.write(factor.enrol, person(db), PLAIN)
+        db.write(totp.enrol, person(db), vault)
+    db.write(totp.enrol, person(db), PLAIN)
     with pytest.raises(Conflict, match="openssl rand"):
         db.write(reseal, "host", vault)
 
@@ -333,7 +332,7 @@ def test_out_and_another_password_need_no_factor(strict: Client, add: Add) -> No
 
 
 def test_what_is_open_without_a_factor_is_for_the_caller_alone() -> None:
-    assert {operation for operation in factor.WITHOUT if PERMISSIONS[operation] != set(Role)} == set()
+    assert {operation for operation in totp.WITHOUT if PERMISSIONS[operation] != set(Role)} == set()
 
 
 @pytest.mark.parametrize("planted", [SECRET, "sealed:" + SECRET, f"1:{SECRET}"])
@@ -345,7 +344,7 @@ def test_in_production_a_secret_that_nobody_has_sealed_opens_for_nobody(
     db.write(lambda c: c.execute(update(people).values(totp_secret=planted)))
     for vault in (vault_of(Settings()), vault_of(keyed(Settings(), OLD))):
         with pytest.raises(KeyMissing, match="take the factor away"):
-            db.write(factor.passes, person(db), code(), vault)
+            db.write(totp.passes, person(db), code(), vault)
         if vault is not PLAIN:
             assert db.read(lambda c: c.execute(select(people.c.totp_secret)).scalar_one()) == planted
     with pytest.raises(KeyMissing):

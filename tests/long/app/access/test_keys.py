@@ -10,11 +10,11 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import update
 
-from app.auth import create_key, find_caller, keys, list_keys, revoke_key, rotate_key
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.database.connection import Database
 from app.database.models import api_keys
+from app.security import create_key, find_caller, keys, list_keys, revoke_key, rotate_key
 from tests.app.client import Client
 
 DAY = timedelta(hours=24)

@@ -10,10 +10,10 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import func, select, update
 
-from app.auth import throttle
-from app.auth.throttle import RULES, Attempt, Rule
 from app.database.connection import Database
 from app.database.models import login_attempts, people, sessions
+from app.security import login_throttle
+from app.security.login_throttle import RULES, Attempt, Rule
 from tests import passwords
 from tests.app.client import Client
 from tests.engines import by_default
@@ -29,8 +29,8 @@ FREE = RULES["name"].free
 def fail(db: Database, attempt: Attempt, times: int) -> int:
     """So many wrong attempts; the seconds to wait after them."""
     for _ in range(times):
-        assert db.write(throttle.begin, attempt) == 0
-    return db.write(throttle.begin, attempt)
+        assert db.write(login_throttle.begin, attempt) == 0
+    return db.write(login_throttle.begin, attempt)
 
 
 def later(db: Database, seconds: int) -> None:
@@ -121,7 +121,7 @@ def test_attempts_during_a_pause_don_t_make_it_longer(db: Database) -> None:
     attempt = Attempt("lan", "192.0.2.1")
     first = fail(db, attempt, FREE + 1)
     assert first > 0
-    assert all(db.write(throttle.begin, attempt) <= first for _ in range(20))
+    assert all(db.write(login_throttle.begin, attempt) <= first for _ in range(20))
 
 
 def test_nobody_can_lock_a_person_out_where_that_person_comes_from(
@@ -129,24 +129,24 @@ def test_nobody_can_lock_a_person_out_where_that_person_comes_from(
 ) -> None:
     assert browser.sign_in(add("lan")).status_code == 201
     assert fail(db, Attempt("lan", "203.0.113.9"), FREE + 1) > 0
-    assert db.write(throttle.begin, Attempt("lan", "198.51.100.7")) > 0  # from anywhere else
+    assert db.write(login_throttle.begin, Attempt("lan", "198.51.100.7")) > 0  # from anywhere else
     assert browser.sign_in("lan").status_code == 201
 
 
 def test_elsewhere_a_person_waits_a_minute_at_the_most(db: Database) -> None:
     for n in range(40):
-        db.write(throttle.begin, Attempt("lan", f"203.0.113.{n}"))
+        db.write(login_throttle.begin, Attempt("lan", f"203.0.113.{n}"))
         later(db, 90)
-    assert db.write(throttle.begin, Attempt("lan", "198.51.100.7")) == 0
-    assert 0 < db.write(throttle.begin, Attempt("lan", "198.51.100.8")) <= 60
+    assert db.write(login_throttle.begin, Attempt("lan", "198.51.100.7")) == 0
+    assert 0 < db.write(login_throttle.begin, Attempt("lan", "198.51.100.8")) <= 60
 
 
 def test_one_address_can_t_try_one_name_after_the_other(db: Database) -> None:
     free = RULES["address"].free
-    waits = [db.write(throttle.begin, Attempt(f"person {n}", "203.0.113.9")) for n in range(free + 3)]
+    waits = [db.write(login_throttle.begin, Attempt(f"person {n}", "203.0.113.9")) for n in range(free + 3)]
     assert waits[: free + 1] == [0] * (free + 1)
     assert waits[-1] > 0
-    assert db.write(throttle.begin, Attempt("person 1", "203.0.113.10")) == 0
+    assert db.write(login_throttle.begin, Attempt("person 1", "203.0.113.10")) == 0
 
 
 def test_an_ipv6_caller_has_one_network(db: Database) -> None:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 from fastapi.routing import APIRoute
 
-from app.auth.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import ROUTERS, create_app
+from app.security.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
 from app.web import rooms
 from tests.engines import by_default
 from tests.long.app.access.matrix import EXPECTED

@@ -9,10 +9,10 @@ import pyotp
 import pytest
 
 from app.access.acts import NewPerson
-from app.auth.login import Login
 from app.core import clock
 from app.core.config import Settings
 from app.observability import logs
+from app.security.login import Login
 from tests.app.client import Client
 from tests.long.app.access.conftest import Browser
 

@@ -11,13 +11,13 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from app.access.acts import disable_person, remove_factor
-from app.auth import sessions as stage
-from app.auth.sessions import Lifetime
 from app.core.config import Settings
 from app.core.errors import Unauthorised
 from app.database.connection import Database
 from app.database.models import people, sessions
 from app.main import create_app
+from app.security import sessions as stage
+from app.security.sessions import Lifetime
 from tests.app.client import Client
 from tests.engines import by_default, on_sqlite
 from tests.long.app.access.conftest import COOKIE, PASSWORD, Browser

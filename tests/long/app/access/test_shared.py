@@ -9,14 +9,14 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection, insert, update
 
-from app.auth import create_key
-from app.auth.roles import OPEN, PERMISSIONS
 from app.core import areas, clock
 from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import batches, lanes, left_out, receipt_files
 from app.main import ROUTERS, create_app
+from app.security import create_key
+from app.security.roles import OPEN, PERMISSIONS
 from tests.long.app.access.scene import Asker
 from tests.long.app.reports.scene import T0, Scene
 

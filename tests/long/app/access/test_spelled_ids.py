@@ -18,9 +18,6 @@ from starlette.datastructures import MutableHeaders
 from typer.testing import CliRunner
 
 from app.api import Cursor
-from app.auth import Caller
-from app.auth.owned import RULES
-from app.auth.roles import PAGE_DOES, PERMISSIONS
 from app.campaigns.routes import Edition
 from app.cli import app as commands
 from app.cli import lazy
@@ -32,6 +29,9 @@ from app.database.connection import Database
 from app.http.samples import sample
 from app.ledger.choose import ledger_for
 from app.main import ROUTERS, create_app
+from app.security import Caller
+from app.security.roles import PAGE_DOES, PERMISSIONS
+from app.security.tenant_scope import RULES
 from app.web.show import Filled, visiting
 from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
 from tests.long.app.access.scene import NOWHERE, OTHER, Asker, build

@@ -13,12 +13,12 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import select
 
-from app.auth.owned import RULES
-from app.auth.roles import PERMISSIONS
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import audit
 from app.main import create_app
+from app.security.roles import PERMISSIONS
+from app.security.tenant_scope import RULES
 from tests.long.app.access.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}

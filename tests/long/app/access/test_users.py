@@ -16,9 +16,6 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from app.access.acts import NewPerson, add_person, disable_person
-from app.auth import people
-from app.auth.passwords import SHORTEST, hash_password, is_password
-from app.auth.vault import Vault, vault_of
 from app.campaigns import lifecycle
 from app.campaigns.approval import FourEyes
 from app.cli import campaign, key, user
@@ -28,6 +25,9 @@ from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import people as people_table
+from app.security import users
+from app.security.passwords import SHORTEST, hash_password, is_password
+from app.security.secret_encryption import Vault, vault_of
 from tests import passwords
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
@@ -213,7 +213,7 @@ def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) ->
     with pytest.raises(Invalid, match="not that of the app now"):
         shell(user.app, "totp", "lan", stdin="nothing\n")
     db = Database(database_url)
-    row = db.read(people.row_of, "lan")
+    row = db.read(users.row_of, "lan")
     secret = vault_of(Settings(secret_key=SecretStr(KEY))).open(row.id, row.totp_secret)
     db.close()
     assert pyotp.TOTP(secret).now().isdecimal()
@@ -248,7 +248,7 @@ def test_secrets_are_sealed_anew_at_the_command_line(shell: Shell, database_url:
     shell.env |= {"LOA_SECRET_KEY": KEY, "LOA_PREVIOUS_SECRET_KEY": before}
     assert shell(user.app, "reseal").startswith("1 secrets were sealed anew")
     db = Database(database_url)
-    assert db.read(people.row_of, "lan").totp_secret.startswith("sealed:")
+    assert db.read(users.row_of, "lan").totp_secret.startswith("sealed:")
     db.close()
 
 

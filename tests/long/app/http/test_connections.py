@@ -16,10 +16,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 from tests.app.http.served import served as serve_app
 from tests.app.receipts.hooks import DOOR, SECRET, served, settings_of, signed

@@ -18,12 +18,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.auth import create_key
 from app.campaigns import watching
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.http.events import Hub, Pace
 from app.main import create_app
+from app.security import create_key
 from tests.app.campaigns.rows import new_lane, whole_run
 from tests.app.http.served import served
 

@@ -11,7 +11,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.auth import create_key
 from app.campaigns import queries
 from app.core import clock
 from app.core.config import Settings
@@ -19,6 +18,7 @@ from app.database.connection import Database
 from app.database.models import answers, audit, campaigns
 from app.http.answers import sweep
 from app.main import create_app
+from app.security import create_key
 from tests.app.campaigns.rows import new_run
 from tests.app.campaigns.test_routes import CAMPAIGN, LETTER
 from tests.app.client import Client

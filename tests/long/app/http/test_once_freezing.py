@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 from sqlalchemy import func, select, update
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import answers, frozen_reports, run_batches
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 from tests.engines import by_default
 from tests.long.app.http.test_once import KEY, at_once

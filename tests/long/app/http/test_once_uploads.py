@@ -10,9 +10,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.auth import create_key
 from app.database.connection import Database
 from app.database.models import answers, attachments, batches
+from app.security import create_key
 from tests.app.client import Client
 from tests.app.receipts.files.scene import HEADER, TAKEN, phone, sent
 from tests.engines import by_default

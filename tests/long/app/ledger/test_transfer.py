@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, text
 
-from app import audit
 from app.core.errors import SetupError
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.reports.verify import verify
+from app.security import audit
 from tests.long.app.reports.scene import T0, varied
 
 pytestmark = pytest.mark.waits

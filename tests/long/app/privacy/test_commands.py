@@ -14,7 +14,7 @@ from app.cli import do_not_send, receipts, retention, unknown
 from app.core.errors import Invalid, NotFound
 from app.database import models as m
 from app.database.connection import Database
-from app.disclosure import ACTION
+from app.security.phone_disclosure import ACTION
 from tests.app.cli.test_campaign_commands import Shell
 from tests.long.app.privacy.past import over
 

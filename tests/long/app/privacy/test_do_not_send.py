@@ -6,8 +6,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app import audit
-from app.auth import create_key
 from app.core import clock
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
@@ -16,6 +14,7 @@ from app.ledger.contract import Intention
 from app.privacy import do_not_send
 from app.reports import carrier_report
 from app.reports.verify import verify
+from app.security import audit, create_key
 from tests.app.client import Client
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
 

@@ -14,14 +14,13 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection, insert, select, update
 
-from app import audit, disclosure
-from app.auth import create_key
 from app.core.config import Settings
 from app.database import models as m
 from app.database.connection import Database
-from app.disclosure import Place
 from app.observability import logs
 from app.privacy import do_not_send
+from app.security import audit, create_key, phone_disclosure
+from app.security.phone_disclosure import Place
 from app.web import rooms
 from tests.app.client import Client
 from tests.engines import sqlite_alone
@@ -192,7 +191,7 @@ def test_every_disclosure_is_an_act_that_names_who_what_and_how_many(
     assert numbers
     with Client(application, db.write(create_key, "lan", "operator", "vnpt")) as operator:
         whole = operator.get("/v1/receipt-files/1/lines.csv").text
-    shown = [act for act in db.read(audit.acts, 0, 100) if act.action == disclosure.ACTION]
+    shown = [act for act in db.read(audit.acts, 0, 100) if act.action == phone_disclosure.ACTION]
     given = len(re.findall(r"(?<!\d)84\d{9}(?!\d)", whole))
     assert given == 10  # two lines, and eight messages that the file does not name
     assert [(act.who, act.subject, act.detail) for act in shown] == [

@@ -10,7 +10,6 @@ from alembic import command as migrations
 from sqlalchemy import Connection, delete, insert, select, text, update
 from typer.testing import CliRunner
 
-from app import audit
 from app.cli import audit as command
 from app.core import clock
 from app.core.config import Settings
@@ -28,6 +27,7 @@ from app.reports.freeze import Freezer
 from app.reports.frozen import Subject as Reported
 from app.reports.frozen import SubjectKind
 from app.reports.verify import examine
+from app.security import audit
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import DAYS, erase, over, rows

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from app import audit
 from app.batches.importer import register
 from app.campaigns import runs
 from app.campaigns.runs import Verb
@@ -35,6 +34,7 @@ from app.reports.freeze import Freezer
 from app.reports.frozen import Subject, SubjectKind
 from app.reports.render import json_file
 from app.reports.verify import examine
+from app.security import audit
 from app.worker import Worker
 from tests.app.world import receipt
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from app import audit
 from app.campaigns import approval
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
@@ -15,6 +14,7 @@ from app.database.connection import Database
 from app.ledger.choose import ledger_for
 from app.ledger.contract import ChunkState, ResultKind
 from app.seal import digest
+from app.security import audit
 from carriers.contract import Reason
 
 S = DeliveryState

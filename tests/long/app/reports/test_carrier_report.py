@@ -7,7 +7,6 @@ from dataclasses import astuple, replace
 import pytest
 from sqlalchemy import delete, insert, update
 
-from app import audit
 from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import NotSent
@@ -17,6 +16,7 @@ from app.ledger.contract import ResultKind
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
 from app.reports.render import forms
+from app.security import audit
 from carriers.contract import Reason
 from tests.engines import by_default
 from tests.long.app.reports.scene import DAY, HOUR, T0, S, Scene, varied

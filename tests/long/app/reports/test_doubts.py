@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from typer.testing import CliRunner
 
-from app.auth import create_key
 from app.cli import app as cli
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import deliveries
 from app.main import create_app
 from app.reports.doubts import Sign, doubts
+from app.security import create_key
 from tests.app.client import Client
 from tests.engines import by_default
 from tests.long.app.reports.scene import T0, S, Scene

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import update
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import report_files, run_batches
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.reports.scene import varied

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.auth import create_key
 from app.cli import compare
 from app.core.errors import NotFound
 from app.core.states import DeliveryState as S
@@ -19,6 +18,7 @@ from app.reports.intake import stating
 from app.reports.intake.schemas import StatementBody
 from app.reports.papers import Source
 from app.reports.stated import Kind
+from app.security import create_key
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.long.app.reports.intake.scene import body

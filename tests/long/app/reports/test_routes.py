@@ -10,11 +10,11 @@ from fastapi import FastAPI
 from openpyxl import load_workbook
 from sqlalchemy import update
 
-from app.auth import create_key
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import tallies
 from app.main import create_app
+from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.scene import varied
 

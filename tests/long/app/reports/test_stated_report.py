@@ -10,7 +10,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, insert
 
-from app.auth import create_key
 from app.cli.report import _of_campaign
 from app.core import clock
 from app.core.errors import Conflict
@@ -28,6 +27,7 @@ from app.reports.rebuild import prove
 from app.reports.render import side_by_side
 from app.reports.renderings import Format, render
 from app.reports.stated_report import StatedReport
+from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.scene import PDF, body, held
 from tests.long.app.reports.letter_2024 import AFTER, at

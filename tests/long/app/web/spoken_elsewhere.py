@@ -39,7 +39,7 @@ MODULES = {
     "app/receipts/routes.py": _PROGRAMS,
     "app/receipts/reception.py": _PROGRAMS,
     "carriers/webhook/": _PROGRAMS,
-    "app/auth/roles.py": _NAMES,
+    "app/security/roles.py": _NAMES,
     "app/receipts/files/words.py": _NAMES,
     "app/reports/addressees.py": _NAMES,
     "app/receipts/files/export.py": _NAMES,

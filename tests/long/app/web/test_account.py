@@ -10,10 +10,10 @@ import pytest
 from fastapi import FastAPI
 
 from app.access import acts
-from app.auth import create_key
-from app.auth.vault import vault_of
 from app.core.config import Settings
 from app.database.connection import Database
+from app.security import create_key
+from app.security.secret_encryption import vault_of
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 

@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection
 
-from app.auth.caller import Caller
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
 from app.database.connection import Database
+from app.security.principal import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, whole_run
 from tests.long.app.web.conftest import Paper, text
 

@@ -8,9 +8,9 @@ import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
 
-from app.auth.roles import OPEN, PAGE_DOES, PERMISSIONS
 from app.database.connection import Database
 from app.database.models import audit
+from app.security.roles import OPEN, PAGE_DOES, PERMISSIONS
 from app.web import rooms
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, token

@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 from fastapi import FastAPI
 
-from app.auth import keys
 from app.database.connection import Database
+from app.security import keys
 from tests.app.client import Client
 from tests.long.app.web.conftest import Paper, text, token
 

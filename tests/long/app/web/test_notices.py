@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from app import audit
 from app.database.connection import Database
 from app.database.models import notices
 from app.notices import outbox
 from app.notices.outbox import Channel, Notice
+from app.security import audit
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]

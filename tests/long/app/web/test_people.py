@@ -9,9 +9,8 @@ from urllib.parse import quote
 import pytest
 from fastapi import FastAPI
 
-from app import audit
-from app.auth import people
 from app.database.connection import Database
+from app.security import audit, users
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 
@@ -60,7 +59,7 @@ def test_what_is_wrong_is_said_at_its_field(
     assert wanted in answer.text
     assert f'aria-describedby="d-{where}"' in answer.text
     assert (NEW | wrong)["password"] not in answer.text
-    assert [each.name for each in pages_db.read(people.everybody)] == ["admin person"]
+    assert [each.name for each in pages_db.read(users.everybody)] == ["admin person"]
 
 
 def test_another_password_ends_the_sessions_and_the_old_one(signed_in: In, other: Paper) -> None:

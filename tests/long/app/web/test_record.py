@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import update
 
-from app import audit
 from app.database.connection import Database
 from app.database.models import audit as table
+from app.security import audit
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]

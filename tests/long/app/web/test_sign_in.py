@@ -12,10 +12,10 @@ from fastapi import FastAPI
 
 from app.access import acts
 from app.access.acts import NewPerson, add_person
-from app.auth.vault import vault_of
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.security.secret_encryption import vault_of
 from tests.app.client import Client
 from tests.long.app.access.scene import OWN, build
 from tests.long.app.access.test_matrix import pages

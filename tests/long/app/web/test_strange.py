@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 import pytest
 from fastapi.routing import APIRoute
 
-from app.auth import create_key
-from app.auth.roles import Role
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.main import create_app
+from app.security import create_key
+from app.security.roles import Role
 from app.web import rooms, show
 from tests.app.client import Client
 from tests.long.app.reports.scene import varied

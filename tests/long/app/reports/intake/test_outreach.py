@@ -14,7 +14,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app.auth import create_key
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid
@@ -24,6 +23,7 @@ from app.main import create_app
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, guessed
 from app.reports.intake import outreach, outreach_form
+from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import naive
 

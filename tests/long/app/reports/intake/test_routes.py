@@ -10,12 +10,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.auth import create_key
 from app.database.connection import Database
 from app.database.models import attachments, audit, runs, statements
 from app.reports import stated
 from app.reports.intake import form
 from app.reports.stated import Kind
+from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held

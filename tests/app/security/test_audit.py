@@ -11,12 +11,12 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 from typer.testing import CliRunner
 
-from app import audit
 from app.cli import app as commands
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import audit as table
+from app.security import audit
 from tests.app.client import Client
 from tests.engines import each_engine
 

@@ -12,14 +12,14 @@ from fastapi.security.utils import get_authorization_scheme_param
 from sqlalchemy import Connection
 from starlette.types import Scope
 
-from app.auth import factor, keys, sessions
-from app.auth.caller import Caller
-from app.auth.owned import require_named
-from app.auth.roles import OPEN, PAGE, PAGE_DOES, may
-from app.auth.sessions import Lifetime
 from app.core.config import Settings
 from app.core.errors import Forbidden, Unauthorised
 from app.database.connection import Database
+from app.security import keys, sessions, totp
+from app.security.principal import Caller
+from app.security.roles import OPEN, PAGE, PAGE_DOES, may
+from app.security.sessions import Lifetime
+from app.security.tenant_scope import require_named
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
@@ -116,7 +116,7 @@ def _admit(connection: Connection, asked: Asked, scope: Scope) -> tuple[Caller, 
     scope["caller"], scope["admitted"] = caller.name, caller
     if not may(caller.role, asked.operation):
         raise Forbidden(f"This is not for the role {caller.role}; ask somebody whose role may do it.")
-    factor.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
+    totp.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
     require_named(connection, caller, asked.numbers)
     return caller, due
 

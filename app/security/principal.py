@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app.auth.roles import Role
 from app.core.errors import Conflict, Invalid
 from app.database.models import api_keys, people
+from app.security.roles import Role
 
 _NAME = re.compile(r"[^\W_][\w .,'@-]{0,79}")
 AT_KEYBOARD = " (command line)"

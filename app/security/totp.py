@@ -10,12 +10,12 @@ from typing import Any
 import pyotp
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from app.auth import stamped
-from app.auth.caller import Caller
-from app.auth.vault import Vault
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.models import people, recovery_codes
+from app.security import account_stamps
+from app.security.principal import Caller
+from app.security.secret_encryption import Vault
 
 ISSUER = "Loa"
 RECOVERY_CODES = 10
@@ -73,7 +73,7 @@ def confirm(connection: Connection, person: Row[Any], code: str, vault: Vault) -
     codes = ["-".join(_letters(5) for _ in range(6)) for _ in range(RECOVERY_CODES)]
     rows = [{"person_id": person.id, "code_hash": _hash(code)} for code in codes]
     connection.execute(insert(recovery_codes), rows)
-    stamped.write(connection, recovery_codes, recovery_codes.c.person_id == person.id)
+    account_stamps.write(connection, recovery_codes, recovery_codes.c.person_id == person.id)
     return codes
 
 
@@ -106,7 +106,7 @@ def reseal(connection: Connection, vault: Vault) -> int:
     for person_id, stored in old:
         row = connection.execute(select(people).where(people.c.id == person_id)).one()
         secret = vault.seal(person_id, vault.open(person_id, stored))
-        if stamped.holds(connection, people, row):
+        if account_stamps.holds(connection, people, row):
             _set(connection, person_id, totp_secret=secret)
         else:  # it must not get a stamp by that
             own = update(people).where(people.c.id == person_id)
@@ -130,14 +130,14 @@ def _use_recovery(connection: Connection, person_id: int, code: str) -> bool:
     c = recovery_codes.c
     own = (c.person_id == person_id, c.code_hash == _hash(code))
     found = connection.execute(select(recovery_codes).where(*own)).first()
-    if found is None or not stamped.holds(connection, recovery_codes, found):
+    if found is None or not account_stamps.holds(connection, recovery_codes, found):
         return False
     return connection.execute(delete(recovery_codes).where(*own)).rowcount == 1
 
 
 def _set(connection: Connection, person_id: int, **values: Any) -> None:
     connection.execute(update(people).where(people.c.id == person_id).values(values))
-    stamped.write(connection, people, people.c.id == person_id)
+    account_stamps.write(connection, people, people.c.id == person_id)
 
 
 def _letters(count: int) -> str:

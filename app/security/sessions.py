@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, or_, select, update
 
-from app.auth import stamped
-from app.auth.caller import Caller
-from app.auth.keys import TOUCH_MS
 from app.core import clock
 from app.core.errors import Forbidden, Unauthorised
 from app.database.models import people, sessions
+from app.security import account_stamps
+from app.security.keys import TOUCH_MS
+from app.security.principal import Caller
 
 _ADDRESS = 45  # as long as an IPv6 address can be written
 _OVER = "The session is over; sign in again."
@@ -68,7 +68,7 @@ def open_session(connection: Connection, person_id: int, lifetime: Lifetime, add
     row = {"person_id": person_id, "token_hash": _hash(token), "created_at": now, "seen_at": now}
     row["address"] = address[:_ADDRESS]
     connection.execute(sessions.insert().values(row))
-    stamped.write(connection, sessions, sessions.c.token_hash == row["token_hash"])
+    account_stamps.write(connection, sessions, sessions.c.token_hash == row["token_hash"])
     return token
 
 
@@ -96,7 +96,9 @@ def find_session(connection: Connection, token: str, lifetime: Lifetime) -> Sess
 
 def _genuine(connection: Connection, row: Row[Any], person: Row[Any]) -> bool:
     """Nobody has put the session there, or given its person another role, behind Loa's back."""
-    return stamped.admits(connection, sessions, row) and stamped.admits(connection, people, person)
+    return account_stamps.admits(connection, sessions, row) and account_stamps.admits(
+        connection, people, person
+    )
 
 
 def touch(connection: Connection, session_id: int) -> None:

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
-from app.auth import stamped
-from app.auth.behind import givers
-from app.auth.caller import Caller, check_name, check_role
 from app.core import clock
 from app.core.errors import Conflict, Invalid, Unauthorised, no_such
 from app.database.models import api_keys
+from app.security import account_stamps
+from app.security.credential_provenance import givers
+from app.security.principal import Caller, check_name, check_role
 
 TOUCH_MS = 60_000  # when a key or a session was last seen is kept to the minute: no commit for each request
 LONGEST_OVERLAP = timedelta(days=30)
@@ -72,7 +72,7 @@ def create_key(
     when: dict[str, Any] = {"made_by": made_by, "expires_at": expires, "created_at": clock.now_ms()}
     when["behind"] = sorted(givers(connection, made_by))
     connection.execute(insert(api_keys).values(row | when))
-    stamped.write(connection, api_keys, api_keys.c.name == name)
+    account_stamps.write(connection, api_keys, api_keys.c.name == name)
     return f"{MARK}{prefix}_{secret}"
 
 
@@ -85,7 +85,7 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid(f"The overlap is between 0 hours and {LONGEST_OVERLAP.days} days.", field="overlap")
     row, now = _named(connection, name), clock.now_ms()
-    if not stamped.holds(connection, api_keys, row):
+    if not account_stamps.holds(connection, api_keys, row):
         raise Conflict(f"The key of {name} was changed behind Loa's back; revoke it.", field="name")
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         raise Conflict(f"The key of {name} is over; make a new one under another name.", field="name")
@@ -97,7 +97,7 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     values |= {"previous_prefix": row.prefix, "previous_hash": row.secret_hash}
     values["behind"] = sorted(givers(connection, given_by).union(row.behind if overlap else ()))
     connection.execute(update(api_keys).where(api_keys.c.id == row.id).values(values))
-    stamped.write(connection, api_keys, api_keys.c.id == row.id)
+    account_stamps.write(connection, api_keys, api_keys.c.id == row.id)
     return f"{MARK}{prefix}_{secret}"
 
 
@@ -118,7 +118,7 @@ def find(connection: Connection, key: str) -> Found:
     row = connection.execute(query).first()
     if row is None or not hmac.compare_digest(_good_hash(row, prefix, now), _hash(secret)):
         raise Unauthorised(_UNKNOWN)
-    if not stamped.admits(connection, api_keys, row):
+    if not account_stamps.admits(connection, api_keys, row):
         raise Unauthorised(_UNKNOWN)
     caller = Caller(row.name, row.role, row.carrier)
     return Found(caller, row.id, row.last_used_at is None or now - row.last_used_at >= TOUCH_MS)
@@ -153,7 +153,7 @@ def revoke_key(connection: Connection, name: str) -> None:
     _named(connection, name)
     valid = (api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
     if connection.execute(update(api_keys).where(*valid).values(revoked_at=clock.now_ms())).rowcount:
-        stamped.write(connection, api_keys, api_keys.c.name == name)
+        account_stamps.write(connection, api_keys, api_keys.c.name == name)
 
 
 def _named(connection: Connection, name: str) -> Row[Any]:

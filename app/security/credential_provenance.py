@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from app.auth import stamped
-from app.auth.caller import AT_KEYBOARD, base_name
 from app.core.errors import Conflict
 from app.database.models import api_keys, people
+from app.security import account_stamps
+from app.security.principal import AT_KEYBOARD, base_name
 
 
 def behind(connection: Connection, who: str) -> set[str]:
@@ -21,7 +21,7 @@ def behind(connection: Connection, who: str) -> set[str]:
     found: set[str] = set()
     for table in (api_keys, people):  # a name is in one of them
         row = connection.execute(select(table).where(table.c.name == who)).first()
-        if row is not None and not stamped.holds(connection, table, row):
+        if row is not None and not account_stamps.holds(connection, table, row):
             raise Conflict(
                 f"The account {who} was changed behind Loa's back, so nobody can say who stands behind it."
             )

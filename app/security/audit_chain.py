@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Text, cast, select
 
-from app import stamps
 from app.core import hashing
 from app.database.audit_heads import Head
 from app.database.audit_memory import chain_memory_of, has_noted
 from app.database.models import audit
+from app.security import row_stamps
 
 START = "0" * 64
 SAID = ("id", "at", "who", "origin", "action", "subject")
@@ -29,7 +29,7 @@ Record = Row[Any]
 
 def is_sealed(connection: Connection, act: Record) -> bool:
     """Whether an act is one of a process with the key; True where this one has none and can't tell."""
-    return stamps.holds(connection, sealed_content(act), act.seal)
+    return row_stamps.holds(connection, sealed_content(act), act.seal)
 
 
 def sealed_content(act: Record) -> bytes:

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, delete, select, update
 
-from app import stamps
 from app.core.logger import get_logger
 from app.database.connection import keys_of
 from app.database.models import api_keys, audit, people, recovery_codes, sessions
+from app.security import row_stamps
 
 log = get_logger(__name__)
 
@@ -38,13 +38,13 @@ def write(connection: Connection, table: Table, *where: ColumnElement[bool]) -> 
     """Stamp these rows as they are now, in the transaction that has changed them."""
     if keys_of(connection):
         for row in connection.execute(select(table).where(*where)).all():
-            stamp = stamps.make(connection, _content(table, row))
+            stamp = row_stamps.make(connection, _content(table, row))
             connection.execute(update(table).where(table.c.id == row.id).values(stamp=stamp))
 
 
 def holds(connection: Connection, table: Table, row: Row[Any]) -> bool:
     """Whether a whole row of the table is one that Loa wrote; True where this process has no key."""
-    return stamps.holds(connection, _content(table, row), row.stamp)
+    return row_stamps.holds(connection, _content(table, row), row.stamp)
 
 
 def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
@@ -60,7 +60,7 @@ def doubted(connection: Connection) -> Iterator[Doubted]:
     names = {row.id: row.name for row in connection.execute(select(people.c.id, people.c.name))}
     for table in TABLES:
         for row in connection.execute(select(table).order_by(table.c.id)).all():
-            if not stamps.holds(connection, _content(table, row), row.stamp):
+            if not row_stamps.holds(connection, _content(table, row), row.stamp):
                 name = getattr(row, "name", "") or names.get(getattr(row, "person_id", 0), "nobody")
                 yield Doubted(_KINDS[table.name], name, row.stamp is None)
             elif _is_over(connection, table, row):
@@ -103,7 +103,7 @@ def renew(connection: Connection) -> int:
     count = 0
     for table in TABLES:
         for row in connection.execute(select(table)).all():
-            if stamp := stamps.renewed(connection, _content(table, row), row.stamp):
+            if stamp := row_stamps.renewed(connection, _content(table, row), row.stamp):
                 connection.execute(update(table).where(table.c.id == row.id).values(stamp=stamp))
                 count += 1
     return count
@@ -111,7 +111,7 @@ def renew(connection: Connection) -> int:
 
 def _content(table: Table, row: Row[Any]) -> bytes:
     said = {name: _plain(value) for name, value in row._mapping.items() if name not in _USED}
-    return stamps.canonical({"of": table.name} | said)
+    return row_stamps.canonical({"of": table.name} | said)
 
 
 def _plain(value: Any) -> Any:

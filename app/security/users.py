@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app.auth import stamped
-from app.auth.behind import givers
-from app.auth.caller import AT_KEYBOARD, check_name, check_role
-from app.auth.sessions import end_all
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.database.models import people
+from app.security import account_stamps
+from app.security.credential_provenance import givers
+from app.security.principal import AT_KEYBOARD, check_name, check_role
+from app.security.sessions import end_all
 
 _LONGEST_NAME = 40
 
@@ -42,7 +42,7 @@ def add(
     row: dict[str, Any] = {"name": name, "role": role, "carrier": carrier, "created_at": clock.now_ms()}
     row |= {"password_hash": hashed, "behind": _behind(connection, given_by)}
     connection.execute(insert(people).values(row))
-    stamped.write(connection, people, people.c.name == name)
+    account_stamps.write(connection, people, people.c.name == name)
     return get(connection, name)
 
 
@@ -78,7 +78,7 @@ def find_row(connection: Connection, name: str) -> Row[Any] | None:
 
 def genuine(connection: Connection, row: Row[Any]) -> Row[Any]:
     """The row; Conflict where it was changed behind Loa's back: no change of ours lends it a stamp."""
-    if not stamped.holds(connection, people, row):
+    if not account_stamps.holds(connection, people, row):
         raise Conflict(
             f"The account {row.name} was changed behind Loa's back, or is of before there was a secret_key. "
             f"Look at its role; where all is right: `loa user sign {row.name}` on the host.",
@@ -97,7 +97,7 @@ def set_password(connection: Connection, name: str, hashed: str, given_by: str) 
     if given_by != name:
         values["behind"] = _behind(connection, given_by)
     connection.execute(update(people).where(people.c.id == row.id).values(values))
-    stamped.write(connection, people, people.c.id == row.id)
+    account_stamps.write(connection, people, people.c.id == row.id)
     end_all(connection, row.id)
 
 
@@ -106,7 +106,7 @@ def renew_hash(connection: Connection, name: str, old: str, hashed: str) -> None
     genuine(connection, row_of(connection, name))
     same = (people.c.name == name, people.c.password_hash == old)
     if connection.execute(update(people).where(*same).values(password_hash=hashed)).rowcount:
-        stamped.write(connection, people, people.c.name == name)
+        account_stamps.write(connection, people, people.c.name == name)
 
 
 def disable(connection: Connection, name: str) -> None:
@@ -118,7 +118,7 @@ def disable(connection: Connection, name: str) -> None:
         raise Conflict(f"{name} is the only admin; add another one first.", field="name")
     active = (c.id == row.id, c.disabled_at.is_(None))
     connection.execute(update(people).where(*active).values(disabled_at=clock.now_ms()))
-    stamped.write(connection, people, people.c.id == row.id)
+    account_stamps.write(connection, people, people.c.id == row.id)
     end_all(connection, row.id)
 
 

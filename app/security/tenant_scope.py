@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select
 
-from app.auth.caller import Caller
 from app.core import ids
 from app.core.errors import no_such
 from app.database.models import (
@@ -26,6 +25,7 @@ from app.database.models import (
     receipt_files,
     runs,
 )
+from app.security.principal import Caller
 
 # Parameter of a path -> what it is called, and the table in which it must be the carrier's own.
 RULES: Mapping[str, tuple[str, Table]] = {

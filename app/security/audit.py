@@ -16,10 +16,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app import chain, stamps
-from app.chain import SAID, START, content, is_sealed, sealed_content
-from app.chain import head as head
-from app.chain import link as link
 from app.core import clock, hashing
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, SetupError
@@ -28,6 +24,10 @@ from app.database.audit_heads import Head
 from app.database.audit_memory import note_after_commit
 from app.database.connection import keys_of, one_at_a_time
 from app.database.models import audit, erasures
+from app.security import audit_chain, row_stamps
+from app.security.audit_chain import SAID, START, content, is_sealed, sealed_content
+from app.security.audit_chain import head as head
+from app.security.audit_chain import link as link
 
 _CHAIN = 4917  # the advisory lock of whoever adds a link
 # Acts after which the chain's head is kept elsewhere at once: who may do what, and what may be sent.
@@ -135,7 +135,7 @@ def _add(
     before = last.hash if last else START
     stored = json.dumps(detail)
     digest = link(before, (*said, stored), algorithm or hashing.algorithm_of(before))
-    seal = stamps.make(connection, content(digest, (*said, stored)))
+    seal = row_stamps.make(connection, content(digest, (*said, stored)))
     connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
     added = Head(number, digest, int(said[1]))
     note_after_commit(connection, Head(number - 1, before, 0), added, keep=action.startswith(_KEPT))
@@ -172,8 +172,8 @@ def verify(connection: Connection, kept: Kept = Kept()) -> Chain:
     then: dict[int, list[Head]] = {}  # more than one of a row, where its end was cut off and written anew
     for each in kept.heads:
         then.setdefault(each.row, []).append(each)
-    for row in chain.rows(connection, 0) if fault is None else ():
-        fault = chain.fault(rows, head, row) or _unsealed(connection, row)
+    for row in audit_chain.rows(connection, 0) if fault is None else ():
+        fault = audit_chain.fault(rows, head, row) or _unsealed(connection, row)
         fault = fault or _other(then.get(row.id, ()), row.hash)
         if fault:
             break
@@ -243,8 +243,8 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
     if said != found:
         raise Conflict(f"The head of the chain is not {said[:80]}; it is {found}.")
     rows, before = anchor(connection).row, anchor(connection).hash
-    for row in chain.rows(connection, 0):
-        fault = chain.fault(rows, before, row) or (row.seal and _unsealed(connection, row))
+    for row in audit_chain.rows(connection, 0):
+        fault = audit_chain.fault(rows, before, row) or (row.seal and _unsealed(connection, row))
         if fault:
             raise Conflict(f"The audit is not as it was written. {fault}")
         rows, before = row.id, row.hash
@@ -256,7 +256,7 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
 
 def reseal(connection: Connection) -> int:
     """Seal by the present key what the one before has sealed, after a change of keys; how many were."""
-    return _write_seals(connection, lambda row: stamps.renewed(connection, sealed_content(row), row.seal))
+    return _write_seals(connection, lambda row: row_stamps.renewed(connection, sealed_content(row), row.seal))
 
 
 def adopt(connection: Connection) -> int:
@@ -265,12 +265,12 @@ def adopt(connection: Connection) -> int:
 
 
 def _make_seal(connection: Connection, row: Row[Any]) -> str | None:
-    return stamps.make(connection, sealed_content(row))
+    return row_stamps.make(connection, sealed_content(row))
 
 
 def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]) -> int:
     count = 0
-    for row in chain.rows(connection, 0):
+    for row in audit_chain.rows(connection, 0):
         if seal := fresh(row):
             connection.execute(update(audit).where(audit.c.id == row.id).values(seal=seal))
             count += 1

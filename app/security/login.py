@@ -9,14 +9,14 @@ from typing import TypeVar
 import structlog
 from sqlalchemy import Connection
 
-from app.auth import factor, people, stamped, throttle
-from app.auth.passwords import hash_again, is_outdated, is_password
-from app.auth.sessions import Lifetime, open_session
-from app.auth.throttle import Attempt, TooManyAttempts
-from app.auth.vault import Vault
 from app.core.errors import Unauthorised
 from app.database.connection import Database
 from app.database.models import people as table
+from app.security import account_stamps, login_throttle, totp, users
+from app.security.login_throttle import Attempt, TooManyAttempts
+from app.security.passwords import hash_again, is_outdated, is_password
+from app.security.secret_encryption import Vault
+from app.security.sessions import Lifetime, open_session
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: 
     """The token of a new session; Unauthorised, or TooManyAttempts, alike for every name there is or not."""
     attempt = Attempt(login.name, address)
     _begin(db, attempt)
-    row = db.read(people.find_row, login.name)
+    row = db.read(users.find_row, login.name)
     # The hashing is outside any transaction: it takes long on purpose.
     known = row is not None and row.disabled_at is None
     right = is_password(row.password_hash if row is not None and known else None, login.password)
@@ -49,13 +49,13 @@ def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: 
         log.warning("a sign-in was refused", address=address)  # without the name: people type passwords there
         raise Unauthorised(_WRONG)
     if row is not None and is_outdated(row.password_hash):
-        db.write(people.renew_hash, login.name, row.password_hash, hash_again(login.password))
+        db.write(users.renew_hash, login.name, row.password_hash, hash_again(login.password))
     log.info("somebody has signed in", person=login.name, address=address)
     return token
 
 
 def _begin(db: Database, attempt: Attempt) -> None:
-    wait_s = db.write(throttle.begin, attempt)
+    wait_s = db.write(login_throttle.begin, attempt)
     if wait_s:
         log.warning("sign-ins come too fast", address=attempt.address)
         raise TooManyAttempts(f"Too many failed attempts; wait {wait_s} seconds.", retry_after_s=wait_s)
@@ -65,12 +65,12 @@ def _enter(
     connection: Connection, login: Login, attempt: Attempt, lifetime: Lifetime, vault: Vault
 ) -> str | None:
     """The session, where the second factor passes too."""
-    row = people.row_of(connection, login.name)
-    if row.disabled_at is not None or not stamped.admits(connection, table, row):
+    row = users.row_of(connection, login.name)
+    if row.disabled_at is not None or not account_stamps.admits(connection, table, row):
         return None
-    if not factor.passes(connection, row, login.code, vault):
+    if not totp.passes(connection, row, login.code, vault):
         return None
-    throttle.succeed(connection, attempt)
+    login_throttle.succeed(connection, attempt)
     return open_session(connection, row.id, lifetime, attempt.address)
 
 
@@ -78,7 +78,7 @@ def check_again(db: Database, login: Login, address: str, vault: Vault) -> None:
     """Unauthorised without password and second factor: for changes that a found session must not make."""
     attempt = Attempt(login.name, address)
     _begin(db, attempt)
-    right = is_password(db.read(people.row_of, login.name).password_hash, login.password)
+    right = is_password(db.read(users.row_of, login.name).password_hash, login.password)
     if not right or not db.write(_passes, login, attempt, vault):
         raise Unauthorised("The present password or the code of the second factor is wrong.")
 
@@ -90,14 +90,14 @@ def confirm_factor(db: Database, name: str, address: str, confirm: Callable[[Con
 
     def work(connection: Connection) -> T:
         found = confirm(connection)
-        throttle.succeed(connection, attempt)
+        login_throttle.succeed(connection, attempt)
         return found
 
     return db.write(work)
 
 
 def _passes(connection: Connection, login: Login, attempt: Attempt, vault: Vault) -> bool:
-    if not factor.passes(connection, people.row_of(connection, login.name), login.code, vault):
+    if not totp.passes(connection, users.row_of(connection, login.name), login.code, vault):
         return False
-    throttle.succeed(connection, attempt)
+    login_throttle.succeed(connection, attempt)
     return True

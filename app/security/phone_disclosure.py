@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
-from app import audit
+from app.security import audit
 
 ACTION = "numbers.shown"
 
