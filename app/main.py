@@ -29,7 +29,7 @@ from app.http.hosts import Hosts
 from app.http.rates import Limits, Rates
 from app.http.tags import Tags
 from app.inbound import routes as inbound
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.middleware import BodyLimit, RequestContext
 from app.observability.metrics import Metrics
 from app.privacy import routes as privacy

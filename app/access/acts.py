@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app import seal
 from app.core.errors import Conflict, Invalid
 from app.database.connection import keys_of
+from app.ledger import approval_digest
 from app.security import account_stamps, audit, keys, totp, users
 from app.security.passwords import hash_password
 from app.security.principal import base_name
@@ -173,7 +173,7 @@ def adopt(connection: Connection) -> None:
     """Stamp what is there by the present key, at the migration that brings stamps."""
     audit.adopt(connection)
     account_stamps.adopt(connection)
-    seal.bind_open(connection)
+    approval_digest.bind_open(connection)
 
 
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
@@ -188,7 +188,7 @@ def sign(connection: Connection, who: str, name: str | None = None) -> list[str]
 
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
     """Seal by the present key what the one before has: second factors, approvals, the audit; how many."""
-    count = totp.reseal(connection, vault) + seal.restamp(connection) + audit.reseal(connection)
+    count = totp.reseal(connection, vault) + approval_digest.restamp(connection) + audit.reseal(connection)
     count += account_stamps.renew(connection)
     if count:
         audit.note(connection, who, "person.factor.reseal", "people", count=count)

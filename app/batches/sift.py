@@ -17,7 +17,7 @@ from app.core.phone import RANGE, normalise_all, ranges_of
 from app.file_import.cells import shown
 from app.file_import.phone_bitmap import Seen
 from app.file_import.row_blocks import BadLine, Block
-from app.seal import row_bytes
+from app.ledger.approval_digest import row_bytes
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 # On PostgreSQL nobody waits, and each commit makes the batch's row one version longer to look for, which the

@@ -13,7 +13,17 @@ from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
 from app.database.models import approvals, batches, run_batches
-from app.seal import approved, authors, bind_open, digest, holds, is_stamped, last_decision, links, stamp
+from app.ledger.approval_digest import (
+    approved,
+    authors,
+    bind_open,
+    digest,
+    holds,
+    is_stamped,
+    last_decision,
+    links,
+    stamp,
+)
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name

@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select
 
-from app import erasure, seal
 from app.campaigns import audiences, records
 from app.campaigns.audiences import Audience
 from app.campaigns.records import Record
@@ -17,6 +16,7 @@ from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
 from app.database.models import approvals, batches, campaigns, run_batches, runs, tallies
+from app.ledger import approval_digest, erasure_state
 from app.security import audit
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
@@ -152,8 +152,8 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
 
 def _digest(connection: Connection, row: Record) -> str:
     """What an approval would sign now; that which has signed it where it is approved."""
-    signed = seal.approved(connection, row)
-    return signed.digest if signed else seal.digest(connection, row, audit.present(connection))
+    signed = approval_digest.approved(connection, row)
+    return signed.digest if signed else approval_digest.digest(connection, row, audit.present(connection))
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[Run]:
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
     held = audiences.of_runs(connection, ids)
-    gone = erasure.without_totals(connection, {row.campaign_id for row in rows})
+    gone = erasure_state.without_totals(connection, {row.campaign_id for row in rows})
     found = [
         replace(_run(row, members.get(row.id, {}), counts.get(row.id, {})), audience=held.get(row.id))
         for row in rows

@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app import erasure
 from app.campaigns import approval, audiences, forecast, lifecycle, records
 from app.campaigns.records import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, move_run
 from app.database.connection import Database, shared_ms
+from app.ledger import erasure_state
 from app.ledger.contract import SLOWEST
 from app.security import audit
 
@@ -117,7 +117,7 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> 
         case Verb.START:
             campaign = records.campaign(connection, run.campaign_id)
             records.hold_campaign(connection, campaign)
-            erasure.require_rows(connection, campaign.id)
+            erasure_state.require_rows(connection, campaign.id)
             approval.require_approved(connection, campaign)
             lifecycle.check_window_ahead(campaign, at_ms)
             return {"started_at": at_ms}

@@ -22,7 +22,7 @@ from app.core.errors import Invalid, SetupError
 from app.core.nearest_name import meant
 from app.database import audit_heads, schema
 from app.database.connection import Database, connect_patiently
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.observability import logs
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics

@@ -8,7 +8,7 @@ from app import lines, webhooks
 from app.batches.spool import folder_of, resume_imports
 from app.core.config import Settings
 from app.database.connection import Database
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.main import create_app
 from app.observability.metrics import Metrics
 from app.receipts.files import spool as receipt_files

@@ -11,7 +11,7 @@ from app.campaigns.queries import Run
 from app.core import clock
 from app.database.connection import Database
 from app.demo.sending import count
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports.carrier_report import build_campaign
 from app.reports.document import letterhead
 from app.reports.figures import CampaignReport, CarrierReport

@@ -28,7 +28,7 @@ from app.demo.sending import send
 from app.demo.show import Board
 from app.demo.stage import Plan, approved_campaign, fresh_db, import_file, register_links, settings_for
 from app.demo.tell import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.observability import logs
 from app.sample import SHARES, write_sample
 

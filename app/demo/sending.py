@@ -18,7 +18,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.demo.reception import Reception
 from app.demo.show import Update
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.worker import Worker
 

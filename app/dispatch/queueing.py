@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app import seal
 from app.core.errors import Away
 from app.database.connection import Database
 from app.dispatch import runs, sendable
+from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 
@@ -17,7 +17,7 @@ class Queueing:
 
     def __init__(self, db: Database, ledger: Ledger, aside: Aside) -> None:
         self._db, self._ledger, self._aside = db, ledger, aside
-        self._looked: dict[int, seal.Pieces] = {}
+        self._looked: dict[int, approval_digest.Pieces] = {}
 
     async def next(self) -> bool:
         """Queue one slice of one started run; whether there may be more to do. One that fails stands back."""
@@ -33,7 +33,7 @@ class Queueing:
         if due.sent and due.batch_id not in self._looked:
             try:
                 # Beside the writer, since it takes seconds: once for each batch and process.
-                pieces = await self._db.aread(seal.look, due.batch_id)
+                pieces = await self._db.aread(approval_digest.look, due.batch_id)
             except Away:
                 return False
             if pieces is None:

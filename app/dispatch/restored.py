@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from app import seal
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
@@ -16,6 +15,7 @@ from app.database.models import lanes as links
 from app.database.models import runs
 from app.dispatch import homes, lanes
 from app.dispatch.runs import fan_out, next_due
+from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.security import audit
 
@@ -42,7 +42,7 @@ def doubt(db: Database, ledger: Ledger, who: str) -> list[Doubt]:
     if db.sqlite:
         db.write(ledger.reclaim)
     while due := db.read(next_due, _ALIVE):
-        if due.first and db.read(seal.rows_altered, due.batch_id):
+        if due.first and db.read(approval_digest.rows_altered, due.batch_id):
             raise Conflict(
                 f"Batch {due.batch_id} was altered after its import: cancel run {due.run_id} first."
             )

@@ -23,9 +23,9 @@ from sqlalchemy import (
     update,
 )
 
-from app import seal
 from app.core.states import DeliveryState, NotSent, RunState, move_run
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
+from app.ledger import approval_digest
 from app.ledger.contract import ChunkState, Ledger
 from carriers.text import segments
 
@@ -48,7 +48,10 @@ class Due:
 
 
 def fan_out_next(
-    connection: Connection, ledger: Ledger, looked: Mapping[int, seal.Pieces], but: Sequence[int] = ()
+    connection: Connection,
+    ledger: Ledger,
+    looked: Mapping[int, approval_digest.Pieces],
+    but: Sequence[int] = (),
 ) -> Due | None:
     """Queue one slice of one started run: the batch that was altered since it was looked at, or None.
 
@@ -57,7 +60,7 @@ def fan_out_next(
     due = next_due(connection, but=but)
     if due is None or (due.sent and due.batch_id not in looked):
         return None
-    if due.sent and not seal.is_piece(connection, due.batch_id, due.after, looked[due.batch_id]):
+    if due.sent and not approval_digest.is_piece(connection, due.batch_id, due.after, looked[due.batch_id]):
         return due
     fan_out(connection, ledger, due)
     return None
@@ -66,7 +69,7 @@ def fan_out_next(
 def fan_out(connection: Connection, ledger: Ledger, due: Due) -> None:
     """Queue one slice of the batch."""
     ledger.open_campaign(connection, due.campaign_id)
-    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, seal.SLICE)
+    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, approval_digest.SLICE)
 
 
 def next_due(

@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Row, Select, func, select
 
-from app import seal
 from app.core import clock
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LaneState, RunState
@@ -19,6 +18,7 @@ from app.database.models import lanes as links
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.dispatch import homes, lanes
 from app.dispatch.runs import move
+from app.ledger import approval_digest
 from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
@@ -78,11 +78,11 @@ def scripts(
         window = Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
         if not open_at(window, now):
             continue
-        decision = seal.approved(connection, row)
-        if decision is None or not seal.is_ordered(connection, row.run_id):
+        decision = approval_digest.approved(connection, row)
+        if decision is None or not approval_digest.is_ordered(connection, row.run_id):
             stop(connection, row.run_id, row.id)
             continue
-        if not seal.covers(decision, carrier, says):
+        if not approval_digest.covers(decision, carrier, says):
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
@@ -127,7 +127,7 @@ def stop(
     if move(connection, run_id, RunState.RUNNING, RunState.PAUSED):
         log.error("a run is stopped: it differs from what was approved", run=run_id, why=why, **what)
         said = {"campaign": campaign_id, "why": why, **what}
-        audit.note(connection, "loa", seal.STOPPED, f"run/{run_id}", **said)
+        audit.note(connection, "loa", approval_digest.STOPPED, f"run/{run_id}", **said)
 
 
 def _base36(number: int) -> str:
@@ -154,7 +154,7 @@ def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) ->
         return set()
     running = _running(lane.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
     found = connection.execute(running.order_by(None)).scalars().all()
-    return {run_id for run_id in found if seal.is_ordered(connection, run_id)}
+    return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}
 
 
 def message(script: Script, lease: Lease, item: Item, now: datetime, permit: Permit) -> OutboundSms:
@@ -195,7 +195,7 @@ def claim(
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
     if lease is None:
         return state
-    if seal.is_altered(connection, lease):
+    if approval_digest.is_altered(connection, lease):
         stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
         ledger.release(connection, lease, 0.0)
         return state

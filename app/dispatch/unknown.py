@@ -10,13 +10,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, tuple_, update
 
-from app import erasure
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, no_such
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.runs import move
+from app.ledger import erasure_state
 from app.ledger.contract import Key, Ledger
 from app.security import audit
 
@@ -66,7 +66,7 @@ def resend(db: Database, ledger: Ledger, order: Order, say: Progress = lambda *_
     """
 
     def step(connection: Connection, keys: Sequence[Key]) -> int:
-        erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
+        erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.resend(connection, keys)
         _set_going(connection, order.run_id, done)
         audit.note(connection, order.who, "unknown sent again", f"run {order.run_id}", n=done)
@@ -80,7 +80,7 @@ def write_off(db: Database, ledger: Ledger, order: Order, say: Progress = lambda
     """Leave unknown deliveries of the run unknown for good; how many. In slices, as `resend`."""
 
     def step(connection: Connection, keys: Sequence[Key]) -> int:
-        erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
+        erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.write_off(connection, keys, order.who)
         said = {"reason": order.reason} if order.reason else {}
         audit.note(connection, order.who, "unknown written off", f"run {order.run_id}", n=done, **said)

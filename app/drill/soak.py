@@ -19,7 +19,7 @@ from app.drill.ground import CARRIER, Ground
 from app.drill.plan import Engine
 from app.drill.play import FIRST
 from app.drill.stage import centre, engine, stage
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 
 _EVERY_S = 0.2

@@ -11,7 +11,7 @@ from app.database.connection import Database
 from app.drill.book import Book, Excuses, Finding, Kept, compare
 from app.drill.ground import Ground, Outcome
 from app.drill.plan import Event, Fault
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 
 

@@ -201,7 +201,7 @@ class Count(NamedTuple):
 
 
 class Ledger(Protocol):
-    """The hot operations. Implemented by app/ledger/sqlite.py and app/ledger/postgresql.py."""
+    """The hot operations. Implemented by app/ledger/engines/sqlite.py and app/ledger/engines/postgresql.py."""
 
     def now_ms(self, connection: Connection) -> int:
         """The clock that all processes share, for whatever they lease."""

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, literal, select, text, update
 
-from app import seal
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, lanes, runs
+from app.ledger import approval_digest
 from app.ledger.contract import ChunkState, Closed, Doubted, Item, Lane, Lease, Slice
-from app.ledger.store import Claim, OpenChunk, Store
+from app.ledger.engine_base import Claim, OpenChunk, Store
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import Lost, enlist
+from app.ledger.unknown_outcomes import Lost, enlist
 from carriers.contract import Reason
 
 _DELIVERIES = """
@@ -104,7 +104,7 @@ class Queue(Store):
         queued = connection.execute(_insert_deliveries(segments, values), values).rowcount
         for statement in (_CHUNKS, _QUEUED, _PROGRESS):
             connection.execute(statement, values)
-        seal.bind(connection, campaign_id, batch_id, after, upto)
+        approval_digest.bind(connection, campaign_id, batch_id, after, upto)
         if queued < taken:
             connection.execute(_LEFT_OUT, values)
             connection.execute(_EXCLUDED, values)

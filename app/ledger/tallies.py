@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from app.core.states import DeliveryState, NotSent
 from app.database.models import tallies
 from app.ledger.contract import Count
-from app.ledger.store import TALLY, Row, Store
+from app.ledger.engine_base import TALLY, Row, Store
 
 
 class Changes:

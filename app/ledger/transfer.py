@@ -26,7 +26,7 @@ from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, metadata, tallies
-from app.ledger.postgresql import PostgresqlLedger
+from app.ledger.engines.postgresql import PostgresqlLedger
 
 Progress = Callable[[str, int], None]
 Sums = dict[str, object]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import lines, seal, webhooks, worker
+from app import lines, webhooks, worker
 from app.core import clock, setting_sources
 from app.core.config import LinkSettings, Settings
 from app.core.errors import AppError
@@ -25,8 +25,9 @@ from app.database.models import lanes, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults
 from app.dispatch import homes
 from app.dispatch.lanes import RESTORED, all_lanes
-from app.ledger.choose import ledger_for
+from app.ledger import approval_digest
 from app.ledger.contract import Ledger
+from app.ledger.factory import ledger_for
 from app.observability import link_status as links
 from app.probe import certificate
 from app.probe.check import check
@@ -333,8 +334,8 @@ def _stopped(connection: Connection) -> Iterator[str]:
     """Runs that Loa has stopped, until somebody decides: their rows may be right again by then."""
     paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value).order_by(runs.c.id)
     for number in connection.execute(paused).scalars().all():
-        last = seal.last_order(connection, number)
-        if last is not None and last.action == seal.STOPPED:
+        last = approval_digest.last_order(connection, number)
+        if last is not None and last.action == approval_digest.STOPPED:
             why = _STOPPED.get(json.loads(last.stored).get("why"), _NOT_AS_APPROVED)
             when = f"{clock.local(clock.from_ms(last.at)):%d/%m/%Y %H:%M}"
             yield f"Run {number} was stopped on {when} (act {last.id} of the audit): {why}"

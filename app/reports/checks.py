@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, select
 
-from app import seal
 from app.core import clock
 from app.core.states import BatchState, CampaignState, DeliveryState, RunState
 from app.database.models import (
@@ -25,6 +24,7 @@ from app.database.models import (
     turns,
     unknowns,
 )
+from app.ledger import approval_digest
 from app.ledger.contract import ChunkState, Count, Ledger
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
@@ -50,7 +50,7 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
     for what, counter, rows in pairs:
         if counter != rows:
             yield f"Batch {batch_id}: its counter of {what} is {counter}, its rows give {rows}."
-    if seal.rows_altered(connection, batch_id):
+    if approval_digest.rows_altered(connection, batch_id):
         yield f"Batch {batch_id}: its subscribers are not those that were imported."
 
 
@@ -82,18 +82,21 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
     alive = any(run.state not in OVER for run in own)
     begun = bool(running) or any(run.started_at is not None for run in own)
     approved = campaign.state == CampaignState.APPROVED
-    if (approved or begun) and not seal.stands(connection, campaign, alive=alive):
+    if (approved or begun) and not approval_digest.stands(connection, campaign, alive=alive):
         yield f"Campaign {campaign_id} is not what was approved, or nobody has approved it."
     for run_id in running:
-        if not seal.is_ordered(connection, run_id):
+        if not approval_digest.is_ordered(connection, run_id):
             yield f"Run {run_id} is running, though its last order in the audit is not to start or to resume."
-    for chunk in seal.altered_chunks(connection, campaign_id):
+    for chunk in approval_digest.altered_chunks(connection, campaign_id):
         yield (
             f"Batch {chunk.batch_id}, lines {chunk.first_seq} to {chunk.last_seq}: what is queued is not "
             "what was handed in."
         )
     if approved or begun or campaign.state == CampaignState.SUBMITTED:
-        missing = seal.authors(connection, campaign_id) - {campaign.created_by, campaign.submitted_by}
+        missing = approval_digest.authors(connection, campaign_id) - {
+            campaign.created_by,
+            campaign.submitted_by,
+        }
         for who in sorted(missing.difference(campaign.editors)):
             yield f"Campaign {campaign_id} does not name {who}, who has written it by the audit."
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app import erasure
 from app.core import clock
 from app.database.models import (
     campaigns,
@@ -21,6 +20,7 @@ from app.database.models import (
     tallies,
     unknowns,
 )
+from app.ledger import erasure_state
 from app.reports import kept, tally
 from app.reports.frozen import Frozen, SubjectKind
 
@@ -34,7 +34,7 @@ def told(connection: Connection, campaign_ids: Sequence[int]) -> tuple[str, ...]
 
 def _told(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
     for number in campaign_ids:
-        row = erasure.of_campaign(connection, number)
+        row = erasure_state.of_campaign(connection, number)
         if row is not None and row.ended_at is None:
             yield f"Campaign {number}: its rows are being erased (certificate {row.id}), no recount."
         elif row is not None:
@@ -42,7 +42,7 @@ def _told(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
                 f"Campaign {number}: {row.counts.get('deliveries', 0)} deliveries were erased on "
                 f"{_day(row.ended_at)} (certificate {row.id}); its totals are those of the certificate."
             )
-        if totals := erasure.of_totals(connection, number):
+        if totals := erasure_state.of_totals(connection, number):
             yield f"Campaign {number}: its totals are erased as well (certificate {totals.id})."
 
 
@@ -55,7 +55,7 @@ def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
         query = select(func.count()).select_from(table).where(table.c.campaign_id == campaign_id)
         if n := connection.execute(query).scalar_one():
             yield f"Campaign {campaign_id} is erased, and {n} rows of {table.name} are there."
-    totals = erasure.of_totals(connection, campaign_id)
+    totals = erasure_state.of_totals(connection, campaign_id)
     if totals is None:
         yield from _unlike(connection, row)
     elif totals.ended_at is not None:

@@ -10,10 +10,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from app import erasure
 from app.core import clock
 from app.core.errors import no_such
 from app.database.models import audiences, campaigns, runs, tallies
+from app.ledger import erasure_state
 from app.reports import by_area, carrier_report, stated, tally
 from app.reports.by_area import MixedRow, Pair, Sources
 from app.reports.counted import counted
@@ -93,7 +93,7 @@ class AreasCompared:
 def carriers(connection: Connection, campaign_id: int, only: str | None = None) -> Comparison:
     """The carriers of a campaign against each other and the norm; `only`: the one that may be seen."""
     _campaign(connection, campaign_id)
-    erasure.require_totals(connection, campaign_id)
+    erasure_state.require_totals(connection, campaign_id)
     found = _shares(connection, [campaign_id], only)
     return Comparison(
         NORM_NAME, NORM, sorted(found, key=lambda share: (share.ratio is None, -(share.ratio or 0.0)))
@@ -166,7 +166,7 @@ def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | Non
 def _of_run(connection: Connection, run: Row[Any]) -> Iterable[Share]:
     """The run's own figures, and what its carrier says beside measured ones."""
     statement = stated.latest(connection, run.id)
-    if run.held is None and erasure.of_totals(connection, run.campaign_id) is None:
+    if run.held is None and erasure_state.of_totals(connection, run.campaign_id) is None:
         yield _measured(connection, run)
     if statement is not None:
         yield _stated(run, statement)
@@ -245,7 +245,7 @@ def _time(ms: int | None) -> datetime | None:
 
 def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sources:
     campaign = _campaign(connection, campaign_id)
-    erasure.require_totals(connection, campaign_id)
+    erasure_state.require_totals(connection, campaign_id)
     query = select(runs).where(runs.c.campaign_id == campaign_id)
     rows = connection.execute(query.where(runs.c.carrier == only) if only else query).all()
     on = _day(campaign, rows)

@@ -113,7 +113,7 @@ def _fresh(fixed: Fixed) -> Standing:
 
 
 def _answer(story: _Story, rows: Sequence[Sub]) -> None:
-    """What the carrier answered in one pass, as app/ledger/results.py had written it."""
+    """What the carrier answered in one pass, as app/ledger/submit_results.py had written it."""
     kinds = {row.result for row in rows}
     story.named.update(row.part for row in rows if row.named)
     if ResultKind.SETTLED in kinds:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select
 
-from app import erasure
 from app.core.errors import no_such
 from app.database.connection import Database, keys_of
 from app.database.models import (
@@ -23,6 +22,7 @@ from app.database.models import (
     subscribers,
     unknowns,
 )
+from app.ledger import erasure_state
 from app.ledger.contract import Ledger
 from app.reports import checks, erased
 from app.reports.file_checks import file_counts
@@ -109,13 +109,13 @@ def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledge
 
 def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
     """What was changed past Loa of what is sent; no figure hangs on it, so reports do not wait for it."""
-    if not keys_of(connection) or erasure.of_campaign(connection, campaign_id):
+    if not keys_of(connection) or erasure_state.of_campaign(connection, campaign_id):
         return []
     return list(checks.as_approved(connection, campaign_id))
 
 
 def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
-    if gone := erasure.of_campaign(connection, campaign_id):
+    if gone := erasure_state.of_campaign(connection, campaign_id):
         yield from erased.differences(connection, gone)
         return
     yield from checks.tallies_agree(connection, campaign_id, ledger)

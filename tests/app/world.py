@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
-from app import seal
 from app.campaigns import approval
 from app.core import clock
 from app.core.states import BatchState, CampaignState, LaneState, RunState
 from app.database.connection import Database
 from app.database.models import batches, campaigns, deliveries, lanes, run_batches, runs, subscribers, tallies
-from app.ledger.choose import ledger_for
+from app.ledger import approval_digest
 from app.ledger.contract import Arrival, Item, Lane, Lease, Ledger, Outcome
+from app.ledger.factory import ledger_for
 from app.observability.faults import Aside, Faults
 from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Reason, Receipt, ReceiptLevel, ReceiptStatus
@@ -146,7 +146,7 @@ def add_batch(c: Connection, campaign_id: int, run_id: int, phones: list[int]) -
 def approve(c: Connection, campaign_id: int) -> None:
     """Approve the campaign as it stands."""
     row = c.execute(select(campaigns).where(campaigns.c.id == campaign_id)).one()
-    approval.write(c, campaign_id, "test", digest=seal.digest(c, row), decision="approved")
+    approval.write(c, campaign_id, "test", digest=approval_digest.digest(c, row), decision="approved")
 
 
 def accepted(items: list[Item], prefix: str = "m") -> list[Outcome]:

@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import seal
 from app.core import clock, hashing
 from app.database import models as m
 from app.database.models import (
@@ -31,6 +30,7 @@ from app.database.models import (
     sessions,
     subscribers,
 )
+from app.ledger import approval_digest
 from app.security import audit, audit_chain
 from tests.app.world import World
 
@@ -48,7 +48,7 @@ def _text(c: Connection, _: World) -> None:
 
 def _digest(c: Connection, world: World) -> str:
     row = c.execute(select(campaigns).where(campaigns.c.id == world.campaign)).one()
-    return seal.digest(c, row)
+    return approval_digest.digest(c, row)
 
 
 def _text_and_digest(c: Connection, world: World) -> None:
@@ -100,7 +100,7 @@ def _never_approved(c: Connection, world: World) -> None:
     run = c.execute(select(runs)).one()._asdict() | {"id": 77, "campaign_id": 77, "state": "running"}
     c.execute(insert(runs).values(run))
     c.execute(insert(run_batches).values(campaign_id=77, run_id=77, batch_id=world.batch))
-    digest = seal.digest(c, c.execute(select(campaigns).where(campaigns.c.id == 77)).one())
+    digest = approval_digest.digest(c, c.execute(select(campaigns).where(campaigns.c.id == 77)).one())
     decision = c.execute(select(approvals).limit(1)).one()._asdict()
     c.execute(insert(approvals).values(decision | {"id": 99, "campaign_id": 77, "digest": digest}))
     _act(c, "campaign.approved", "campaign/77", digest=digest)
@@ -113,7 +113,7 @@ def _rows_hash(c: Connection, world: World) -> None:
     rows = c.execute(
         select(s.seq, s.phone, s.area, s.lang).where(s.batch_id == world.batch).order_by(s.seq)
     ).all()
-    found = hashlib.sha256(seal.row_bytes(*zip(*rows, strict=True)))
+    found = hashlib.sha256(approval_digest.row_bytes(*zip(*rows, strict=True)))
     c.execute(update(batches).where(batches.c.id == world.batch).values(rows_sha256=found.hexdigest()))
 
 

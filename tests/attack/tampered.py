@@ -12,11 +12,11 @@ import httpx
 import pyotp
 from sqlalchemy import Connection, NullPool, create_engine, select, update
 
-from app import seal
 from app.campaigns import approval
 from app.core import clock
 from app.core.states import CampaignState
 from app.database.models import campaigns, people, runs
+from app.ledger import approval_digest
 from app.security import audit
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.world import World
@@ -147,7 +147,7 @@ def _prepared(scene: Scene, when: str, way: str) -> None:
     if way.startswith("an approval that was taken back"):
         scene.db.write(approval.void, row, "author")
     if way == "a rejection made an approval":
-        digest = scene.db.read(seal.digest, row)
+        digest = scene.db.read(approval_digest.digest, row)
         scene.db.write(approval.write, row.id, "chief", digest=digest, decision="rejected")
     if when == "accounts":
         author = "chief" if way == "the author's name in a campaign" else "lan"
@@ -236,7 +236,7 @@ async def _approves(under: Under, headers: dict[str, str]) -> bool:
 
 def _digest(connection: Connection, campaign: int) -> str:
     row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one()
-    return seal.digest(connection, row)
+    return approval_digest.digest(connection, row)
 
 
 async def _approves_by(under: Under, name: str, password: str, code: str | None) -> bool:

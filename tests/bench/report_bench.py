@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from app.core import areas, clock
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, lanes, run_batches, runs
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports import freeze
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW

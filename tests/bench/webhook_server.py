@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from app.core import gc_tuning
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.database.connection import Database
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.main import create_app
 from app.observability import logs
 from app.observability.metrics import Metrics

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app import seal
 from app.access.acts import NewPerson, add_person
 from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, Form
@@ -35,7 +34,8 @@ from app.database.models import (
     tallies,
     unknowns,
 )
-from app.ledger.choose import ledger_for
+from app.ledger import approval_digest
+from app.ledger.factory import ledger_for
 from app.notices import outbox
 from app.notices.outbox import Channel, Notice
 from app.privacy import do_not_send
@@ -273,7 +273,9 @@ def _history(c: Connection) -> None:
     bad = [{"batch_id": 2, "line": 500 + n, "reason": "too_short", "value": "091****"} for n in range(3)]
     c.execute(insert(bad_lines), bad)
     campaign = c.execute(select(campaigns).where(campaigns.c.id == 1)).one()
-    approval.write(c, 1, "Lò Văn Minh", digest=seal.digest(c, campaign), decision="approved", at=begun)
+    approval.write(
+        c, 1, "Lò Văn Minh", digest=approval_digest.digest(c, campaign), decision="approved", at=begun
+    )
 
 
 def _outside(c: Connection) -> None:

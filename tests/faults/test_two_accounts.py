@@ -18,7 +18,7 @@ from app.core import clock
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.privacy import records
 from app.probe.doctor import _rights
 from app.sample import write_sample

@@ -29,7 +29,7 @@ from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import metadata
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from tests.engines import each_engine
 
 database_url = each_engine

@@ -13,8 +13,8 @@ from pathlib import Path
 from sqlalchemy import event
 
 from app.database.connection import Database
-from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
+from app.ledger.factory import ledger_for
 from tests.app.world import receipt
 from tests.long.app.privacy.past import eraser
 

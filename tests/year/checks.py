@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, Table, create_engine, func, select
 
-from app import erasure
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, RunState
@@ -25,9 +24,10 @@ from app.database.models import (
 )
 from app.dispatch import closing
 from app.dispatch import runs as sweeps
+from app.ledger import erasure_state
 from app.ledger.contract import ChunkState, Ledger
-from app.ledger.postgresql import PostgresqlLedger
-from app.ledger.sqlite import SqliteLedger
+from app.ledger.engines.postgresql import PostgresqlLedger
+from app.ledger.engines.sqlite import SqliteLedger
 from app.privacy.due import due
 from app.privacy.subjects import Terms
 from tests.year.life import Year
@@ -124,7 +124,7 @@ async def at_rest(year: Year) -> None:
 
 def _agree(connection: Connection, year: Year, mark: str, campaign: int) -> None:
     """What the ledger holds for sent is what the carriers took; nothing is unknown that they have."""
-    if erasure.of_campaign(connection, campaign):
+    if erasure_state.of_campaign(connection, campaign):
         left = select(func.count()).where(deliveries.c.campaign_id == campaign)
         assert connection.execute(left).scalar_one() == 0, (
             f"campaign {campaign} is erased, and has deliveries"

@@ -16,7 +16,7 @@ from app.database.connection import Database
 from app.dispatch import closing, sendable
 from app.dispatch import runs as runs_of
 from app.http import answers
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.certificates import Hand
 from app.privacy.subjects import Terms

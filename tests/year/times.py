@@ -16,12 +16,12 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, Table, case, select, update
 
-from app import seal
 from app.core import hashing
 from app.core.clock import DAY_MS
 from app.database import audit_heads
 from app.database.connection import Database, keys_of
 from app.database.models import approvals, audit, campaigns, erasures, metadata, people
+from app.ledger import approval_digest
 from app.privacy import certificates
 from app.security import audit as chain
 from app.security.audit_chain import SAID
@@ -86,8 +86,8 @@ def _that_hold(connection: Connection) -> list[tuple[int, int, str]]:
     """(approval, campaign, digest) of the decisions that are about the campaign as it is."""
     found = []
     for each in connection.execute(select(campaigns).order_by(campaigns.c.id)).all():
-        last = seal.last_decision(connection, each.id)
-        if last is not None and seal.holds(connection, each, last.digest):
+        last = approval_digest.last_decision(connection, each.id)
+        if last is not None and approval_digest.holds(connection, each, last.digest):
             found.append((last.id, each.id, last.digest))
     return found
 
@@ -96,7 +96,7 @@ def _seal_anew(connection: Connection, approved: list[tuple[int, int, str]]) -> 
     fresh = dict(_certificates(connection))
     for approval, campaign, old in approved:
         row = connection.execute(select(campaigns).where(campaigns.c.id == campaign)).one()
-        new = seal.digest(connection, row, hashing.algorithm_of(old))
+        new = approval_digest.digest(connection, row, hashing.algorithm_of(old))
         connection.execute(update(approvals).where(approvals.c.id == approval).values(digest=new))
         fresh[old] = new
     return _chain(connection, fresh)

@@ -65,7 +65,9 @@ approvals = Table(
     Column("reason", Text),
     Column("at", Ms, nullable=False),
     Column("by", String(80), nullable=False),
-    Column("stamp", String(64)),  # over all the rest, by a key outside the database: app/seal.py
+    Column(
+        "stamp", String(64)
+    ),  # over all the rest, by a key outside the database: app/ledger/approval_digest.py
     Column(
         "links", JSON
     ),  # carrier -> what its links make of a text: app/dispatch/manners.py; none: from before

@@ -12,7 +12,7 @@ from app.core.clock import DAY_MS
 from app.core.states import SENT, DeliveryState, RunState, Standing
 from app.database.models import deliveries, receipt_lines, runs, submissions
 from app.ledger.contract import Key
-from app.ledger.matching import sent_after
+from app.ledger.receipt_matching import sent_after
 from app.receipts.files.verdicts import Verdict
 
 # What the carrier has, or may have: its file may speak of these.

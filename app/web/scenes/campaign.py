@@ -8,13 +8,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app import erasure
 from app.campaigns import queries, records, wordings
 from app.campaigns.queries import Dossier
 from app.campaigns.wordings import Preview
 from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
+from app.ledger import erasure_state
 from app.reports import course, history, tally
 from app.reports.by_area import MixedRow
 from app.reports.course import Latency, Sample
@@ -162,7 +162,7 @@ def _unproved(measured: Figures) -> history.Verdict:
 
 def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, Sample]:
     """Carrier -> times of its messages; nothing once the rows are erased."""
-    if erasure.of_campaign(connection, campaign_id) is not None:
+    if erasure_state.of_campaign(connection, campaign_id) is not None:
         return {}
     own = [run for run in views if not run.held and run.figures.sent]
     return {run.carrier: course.sample(connection, run.id) for run in own}

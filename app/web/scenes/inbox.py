@@ -8,7 +8,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection, or_, select
 
-from app import seal
 from app.campaigns import approval, queries, records, wordings
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.queries import Decision, Dossier
@@ -17,6 +16,7 @@ from app.core import clock
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
 from app.database.models import audit, batches, campaigns, directives
+from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
 from app.web.scenes.hints import Hint, hints
 from app.web.words import Said, say
@@ -128,7 +128,7 @@ def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
 
 def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
     """The content is what was decided on."""
-    return seal.holds(connection, records.campaign(connection, campaign_id), last.digest)
+    return approval_digest.holds(connection, records.campaign(connection, campaign_id), last.digest)
 
 
 def _wording(language: str, text: str) -> Wording:

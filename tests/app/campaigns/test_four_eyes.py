@@ -13,7 +13,6 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app import seal
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.batches.importer import register
@@ -27,6 +26,7 @@ from app.database.connection import Database
 from app.database.models import audit as audit_rows
 from app.database.models import campaigns, runs
 from app.file_import.upload import File
+from app.ledger import approval_digest
 from app.security import Caller, audit, create_key
 from app.security.keys import find_caller
 from app.security.principal import at_keyboard
@@ -238,10 +238,10 @@ def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Databa
     assert [each.digest.startswith("sha3-256:") for each in signed] == [False, True]
     assert [bool(re.fullmatch(hashing.PATTERN, each.digest)) for each in signed] == [True, True]
     for campaign_id in (first, second):
-        assert db.read(lambda c, n=campaign_id: seal.approved(c, records.campaign(c, n)))
+        assert db.read(lambda c, n=campaign_id: approval_digest.approved(c, records.campaign(c, n)))
         spoiled = update(campaigns).where(campaigns.c.id == campaign_id).values(sender="X")
         db.write(lambda c, change=spoiled: c.execute(change))
-        assert not db.read(lambda c, n=campaign_id: seal.approved(c, records.campaign(c, n)))
+        assert not db.read(lambda c, n=campaign_id: approval_digest.approved(c, records.campaign(c, n)))
     assert db.read(audit.verify).fault is None
 
 

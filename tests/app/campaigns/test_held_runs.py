@@ -24,7 +24,7 @@ from app.database.models import audit, campaigns, runs, statements
 from app.dispatch import runs as sweeps
 from app.dispatch.closing import close_due
 from app.dispatch.queueing import Queueing
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, text, update
 
-from app import seal
 from app.batches.importer import import_batch
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
@@ -18,7 +17,8 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
 from app.dispatch.queueing import Queueing
-from app.ledger.choose import ledger_for
+from app.ledger import approval_digest
+from app.ledger.factory import ledger_for
 from app.reports.verify import verify
 from tests.app.batches.files import put, registered
 from tests.app.world import World, approve, aside, build
@@ -137,7 +137,7 @@ def test_a_batch_from_before_is_bound_by_its_file_and_its_approval_holds(sqlite_
     db = Database(sqlite_url)
     world = build(db, 30)
     row = db.read(lambda c: c.execute(select(campaigns)).one())
-    assert db.read(seal.approved, row) is not None
+    assert db.read(approval_digest.approved, row) is not None
     db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq == 5).values(area=None)))
     queue(db)
     assert queued(db) == 30

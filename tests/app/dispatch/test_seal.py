@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, insert, select, text, update
 
-from app import seal
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
 from app.core import clock
@@ -18,6 +17,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
 from app.dispatch.sendable import claim, scripts
+from app.ledger import approval_digest
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, add_batch, approve, build
 from tests.engines import on_sqlite
@@ -157,9 +157,9 @@ def test_each_single_character_of_text_and_sender_counts(db: Database) -> None:
             other = value[:place] + ("x" if value[place] != "x" else "y") + value[place + 1 :]
             values = {name: {"": other} if name == "texts" else other}
             db.write(lambda c, values=values: c.execute(update(campaigns).values(values)))
-            assert db.read(seal.approved, row()) is None, (name, place)
+            assert db.read(approval_digest.approved, row()) is None, (name, place)
         db.write(lambda c, name=name: c.execute(update(campaigns).values({name: getattr(first, name)})))
-    assert db.read(seal.approved, row()) is not None
+    assert db.read(approval_digest.approved, row()) is not None
     assert world.campaign == first.id
 
 
@@ -206,7 +206,7 @@ def test_an_approval_of_before_runs_stood_in_it_still_holds(db: Database) -> Non
 
     def of_then(c: Connection) -> None:
         row = c.execute(select(campaigns)).one()
-        old = seal._digest(row, seal._by_carrier(c, row.id), "sha256")
+        old = approval_digest._digest(row, approval_digest._by_carrier(c, row.id), "sha256")
         approval.write(c, row.id, "chief", digest=old, decision="approved")
 
     db.write(of_then)
@@ -220,6 +220,6 @@ def test_runs_that_change_places_are_not_what_was_approved(db: Database) -> None
     world = build(db, 30)
     db.write(second_run, world)
     db.write(approve, world.campaign)
-    first = db.read(lambda c: seal.digest(c, c.execute(select(campaigns)).one()))
+    first = db.read(lambda c: approval_digest.digest(c, c.execute(select(campaigns)).one()))
     db.write(lambda c: c.execute(update(run_batches).values(run_id=run_batches.c.run_id % 2 + 1)))
-    assert db.read(lambda c: seal.digest(c, c.execute(select(campaigns)).one())) != first
+    assert db.read(lambda c: approval_digest.digest(c, c.execute(select(campaigns)).one())) != first

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app import seal
 from app.access.acts import reseal
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
@@ -20,6 +19,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
 from app.dispatch.sendable import claim, scripts, still_going
+from app.ledger import approval_digest
 from app.security import audit as record
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import World, build
@@ -59,7 +59,7 @@ def forged(c: Connection, text: str = "Gui tien ngay") -> None:
     """Another text, and an approval of it as good as anybody can make it who has only the database."""
     c.execute(update(campaigns).values(texts={"": text}))
     row = c.execute(select(campaigns)).one()
-    c.execute(update(approvals).values(digest=seal.digest(c, row)))
+    c.execute(update(approvals).values(digest=approval_digest.digest(c, row)))
 
 
 def with_audit(c: Connection) -> None:
@@ -236,25 +236,25 @@ def test_a_pause_that_is_made_another_act_in_the_middle_stays_a_pause(
     """Whether or not the process has asked between the pause and the change."""
     db = keyed(ONE)
     world = started(db)
-    assert db.write(seal.is_ordered, world.run)
+    assert db.write(approval_digest.is_ordered, world.run)
     db.write(act, Verb.PAUSE, world.run, "operator")
     if seen:
-        assert not db.write(seal.is_ordered, world.run)
+        assert not db.write(approval_digest.is_ordered, world.run)
     db.write(record.note, "operator", "batch.register", "batch 7")
     if seen:
-        assert not db.write(seal.is_ordered, world.run)
+        assert not db.write(approval_digest.is_ordered, world.run)
     db.write(altered, "run.pause")
     db.write(record.note, "operator", "batch.register", "batch 8")
-    assert not db.write(seal.is_ordered, world.run)
+    assert not db.write(approval_digest.is_ordered, world.run)
 
 
 def test_an_order_holds_while_others_act_and_until_the_next(keyed: Callable[..., Database]) -> None:
     db = keyed(ONE)
     world = started(db)
     for number in range(3):
-        assert db.write(seal.is_ordered, world.run)
+        assert db.write(approval_digest.is_ordered, world.run)
         db.write(record.note, "operator", "batch.register", f"batch {number}")
     db.write(act, Verb.PAUSE, world.run, "operator")
-    assert not db.write(seal.is_ordered, world.run)
+    assert not db.write(approval_digest.is_ordered, world.run)
     db.write(act, Verb.RESUME, world.run, "operator")
-    assert db.write(seal.is_ordered, world.run)
+    assert db.write(approval_digest.is_ordered, world.run)

@@ -9,7 +9,6 @@ from dataclasses import fields, replace
 import pytest
 from sqlalchemy import select, update
 
-from app import seal
 from app.campaigns import approval
 from app.core.config import LinkSettings
 from app.core.errors import Conflict
@@ -17,6 +16,7 @@ from app.database.connection import Database
 from app.database.models import approvals, runs
 from app.dispatch import lanes
 from app.dispatch.sendable import Work, claim
+from app.ledger import approval_digest
 from app.security import audit
 from app.worker import says
 from carriers import registry
@@ -77,7 +77,7 @@ def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
         keyed.write(audit.note, "operator", "run.start", f"run/{world.run}")
         world.lane = keyed.write(lanes.register, replace(FACTS, says="b" * 64))
         assert not sends(world)
-        digest = keyed.read(seal.last_decision, world.campaign).digest
+        digest = keyed.read(approval_digest.last_decision, world.campaign).digest
         keyed.write(approval.sign, world.campaign, digest, "host")
         keyed.write(lambda c: c.execute(update(runs).values(state="running")))
         keyed.write(audit.note, "operator", "run.resume", f"run/{world.run}")

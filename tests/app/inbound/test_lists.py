@@ -19,8 +19,8 @@ from app.core.masking import CONTROL
 from app.database.connection import Database
 from app.database.models import inbound_messages
 from app.inbound.keeping import Came, keep
-from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
+from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.security import create_key
 from carriers.inbound import InboundMessage, MessagePart

@@ -14,7 +14,7 @@ from app.dispatch.lanes import LinkFacts, register
 from app.ledger.contract import Arrival, Key, Lane, Outcome
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
-from tests.app.ledger.test_matching import again, count, sent, state
+from tests.app.ledger.test_receipt_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, passes, said
 from tests.app.world import FIRST_PHONE, World, accepted, build
 

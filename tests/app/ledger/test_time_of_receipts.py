@@ -13,7 +13,7 @@ from app.ledger.contract import Intention, Key, Outcome
 from app.receipts import log
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
-from tests.app.ledger.test_matching import again, count, sent, state
+from tests.app.ledger.test_receipt_matching import again, count, sent, state
 from tests.app.ledger.times import apply, killed, look_again, notice, passes, said
 from tests.app.world import FIRST_PHONE, accepted, build
 

@@ -14,8 +14,8 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, quarantine, receipts, submissions
-from app.ledger.choose import ledger_for
 from app.ledger.contract import Outcome
+from app.ledger.factory import ledger_for
 from app.probe import fate, follow
 from app.probe.message import Desk, Told, may_be_written_to, send
 from carriers.contract import (

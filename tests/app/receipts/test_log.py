@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert
 
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.receipts import log
 from app.receipts.log import Before, Why
 from tests.app.campaigns.rows import new_campaign, new_lane

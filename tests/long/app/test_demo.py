@@ -36,7 +36,7 @@ from app.demo.sending import send
 from app.demo.show import Board
 from app.demo.stage import approved_campaign, fresh_db, import_file, settings_for
 from app.demo.tell import tell_end, tell_outcome
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports.figures import CampaignReport
 from app.reports.verify import Verdict, examine
 

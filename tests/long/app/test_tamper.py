@@ -13,7 +13,6 @@ import pyotp
 import pytest
 from sqlalchemy import select, update
 
-from app import seal
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
 from app.core import clock
@@ -23,6 +22,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import campaigns, people, runs
 from app.dispatch.queueing import Queueing
+from app.ledger import approval_digest
 from app.security import audit, keys, login, sessions
 from app.security.login import Login
 from app.security.principal import Caller
@@ -69,7 +69,7 @@ def test_before_the_start(scene: Scene, way: str) -> None:
         row = scene.db.read(lambda c: c.execute(select(campaigns)).one())
         scene.db.write(approval.void, row, "author")
     if way == "a rejection made an approval":
-        digest = scene.db.read(lambda c: seal.digest(c, c.execute(select(campaigns)).one()))
+        digest = scene.db.read(lambda c: approval_digest.digest(c, c.execute(select(campaigns)).one()))
         scene.db.write(approval.write, scene.world.campaign, "chief", digest=digest, decision="rejected")
     scene.db.write(tamper.BEFORE[way], scene.world)
     if way not in ("a campaign that nobody has approved", "a run that nobody has started"):
@@ -101,7 +101,7 @@ def test_in_the_middle(scene: Scene, way: str) -> None:
 
 def test_a_list_that_is_altered_between_two_slices(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first slice is queued; of the second nothing is, though deliveries would fit their subscribers."""
-    monkeypatch.setattr(seal, "SLICE", 20)
+    monkeypatch.setattr(approval_digest, "SLICE", 20)
     scene.start()
     queueing = Queueing(scene.db, scene.world.ledger, aside(scene.db))
     assert asyncio.run(queueing.next())

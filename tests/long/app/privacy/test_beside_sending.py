@@ -15,8 +15,8 @@ from app.core.errors import Away
 from app.core.states import DeliveryState
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.choose import ledger_for
 from app.ledger.contract import Intention, Lease, Outcome
+from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.subjects import Kind
 from app.reports.verify import verify

@@ -23,8 +23,8 @@ from app.database.connection import Database
 from app.dispatch import unknown
 from app.file_import.lease_owner import new_owner
 from app.file_import.upload import File
-from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
+from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import certificates, due
 from app.privacy.subjects import Kind

@@ -11,9 +11,9 @@ from app.campaigns import approval
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.choose import ledger_for
+from app.ledger.approval_digest import digest
 from app.ledger.contract import ChunkState, ResultKind
-from app.seal import digest
+from app.ledger.factory import ledger_for
 from app.security import audit
 from carriers.contract import Reason
 

@@ -10,7 +10,7 @@ from app.core import clock
 from app.database import models as m
 from app.database.connection import Database
 from app.deadline.status import status
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports import consolidated, frozen, history, stated
 from app.reports.addressees import Channel
 from app.reports.document import consolidated_paper, letterhead

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import attachments
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports import carrier_report, consolidated, freeze, frozen, stated_report, verify
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer

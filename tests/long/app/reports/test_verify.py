@@ -10,8 +10,8 @@ from app.core.errors import NotFound
 from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.choose import ledger_for
 from app.ledger.contract import ChunkState, ResultKind
+from app.ledger.factory import ledger_for
 from app.reports.verify import batch_differences, campaign_differences, examine, verify
 from carriers.contract import Reason
 from tests.engines import each_engine

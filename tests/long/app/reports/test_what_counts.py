@@ -16,7 +16,7 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.deadline.status import status
-from app.ledger.choose import ledger_for
+from app.ledger.factory import ledger_for
 from app.reports import consolidated, frozen, history
 from app.reports.consolidated import Terms
 from app.reports.differences import differences

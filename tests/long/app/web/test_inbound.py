@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from app.database.connection import Database
 from app.inbound.keeping import Came, keep
-from app.ledger.choose import ledger_for
 from app.ledger.contract import Lane
+from app.ledger.factory import ledger_for
 from app.web.pages.inbound import ON_A_PAGE
 from carriers.inbound import InboundMessage, MessagePart
 from tests.app.campaigns.rows import new_lane

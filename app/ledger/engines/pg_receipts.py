@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from app.core.clock import DAY_MS
 from app.database.models import deliveries
-from app.ledger.arrays import Row, shape, spread
 from app.ledger.contract import ResultKind
-from app.ledger.said import EARLY_MS, VALIDITY_MS
-from app.ledger.store import CROWD
+from app.ledger.engine_base import CROWD
+from app.ledger.engines.pg_unnest import Row, shape, spread
+from app.ledger.receipt_times import EARLY_MS, VALIDITY_MS
 
 NOW = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 ASKED = (

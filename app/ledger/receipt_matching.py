@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from app.core.states import RECEIVED, DeliveryState, RunState
 from app.database.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
 from app.ledger.contract import Key, Turn
-from app.ledger.said import VALIDITY_MS, Said
-from app.ledger.store import WHOLE, Hit, Store
+from app.ledger.engine_base import WHOLE, Hit, Store
+from app.ledger.receipt_times import VALIDITY_MS, Said
 
 _AT_ONCE = 500
 _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)

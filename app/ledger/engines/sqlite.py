@@ -11,11 +11,7 @@ from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.database.models import campaigns, homes, lanes, runs, submissions, tallies
 from app.ledger.contract import Lane, Lease, ResultKind
-from app.ledger.erasing import Erasing
-from app.ledger.queue import Queue
-from app.ledger.results import Results
-from app.ledger.said import EARLY_MS, VALIDITY_MS
-from app.ledger.store import (
+from app.ledger.engine_base import (
     CROWD,
     FURTHEST_US,
     SUBMISSION,
@@ -30,6 +26,10 @@ from app.ledger.store import (
     Row,
     Written,
 )
+from app.ledger.erase import Erasing
+from app.ledger.queue import Queue
+from app.ledger.receipt_times import EARLY_MS, VALIDITY_MS
+from app.ledger.submit_results import Results
 from app.ledger.tallies import Tallies, folds
 
 _TAKE = """

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, func, select, update
 from app.core.states import DeliveryState
 from app.database.models import deliveries, submissions, turns, unknowns
 from app.ledger.contract import Key, ResultKind, Turn
-from app.ledger.matching import Matching, sent_after
-from app.ledger.said import Said
-from app.ledger.store import SUBMISSION, Moment
+from app.ledger.engine_base import SUBMISSION, Moment
+from app.ledger.receipt_matching import Matching, sent_after
+from app.ledger.receipt_times import Said
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import strike
+from app.ledger.unknown_outcomes import strike
 
 
 class Place(NamedTuple):

@@ -13,13 +13,13 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, Standing, apply_receipt
 from app.database.models import quarantine, receipts, submissions, turns
 from app.ledger.contract import Applied, Arrival, Key, ResultKind, Turn
-from app.ledger.foreign import told_by_id
-from app.ledger.learning import Learning, Place
-from app.ledger.matching import Wanted
-from app.ledger.said import VALIDITY_MS, Said, said, storable
-from app.ledger.store import CROWD, SAID, SUBMISSION, WHOLE, Asked, Hit, Moment, Row
+from app.ledger.engine_base import CROWD, SAID, SUBMISSION, WHOLE, Asked, Hit, Moment, Row
+from app.ledger.foreign_receipts import told_by_id
+from app.ledger.late_references import Learning, Place
+from app.ledger.receipt_matching import Wanted
+from app.ledger.receipt_times import VALIDITY_MS, Said, said, storable
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import strike
+from app.ledger.unknown_outcomes import strike
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
 _FIRST_LOOK_MS = 1000

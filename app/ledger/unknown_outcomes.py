@@ -22,7 +22,7 @@ from sqlalchemy import (
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.models import chunks, deliveries, lanes, quarantine, runs, turns, unknowns
 from app.ledger.contract import ChunkState, Key, Lease, Turn
-from app.ledger.store import Row, Store
+from app.ledger.engine_base import Row, Store
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 

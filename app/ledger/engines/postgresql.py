@@ -11,13 +11,8 @@ from sqlalchemy import Connection, Table, select
 from app.core.errors import Away
 from app.core.states import DeliveryState
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
-from app.ledger.arrays import array, shape, spread
 from app.ledger.contract import Lane, Lease, Slice
-from app.ledger.erasing import Erasing
-from app.ledger.queue import Queue
-from app.ledger.receipts_sql import ASKED, EARLY, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
-from app.ledger.results import Results
-from app.ledger.store import (
+from app.ledger.engine_base import (
     FURTHEST_US,
     JOURNAL,
     SUBMISSION,
@@ -33,6 +28,11 @@ from app.ledger.store import (
     Row,
     Written,
 )
+from app.ledger.engines.pg_receipts import ASKED, EARLY, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
+from app.ledger.engines.pg_unnest import array, shape, spread
+from app.ledger.erase import Erasing
+from app.ledger.queue import Queue
+from app.ledger.submit_results import Results
 from app.ledger.tallies import Tallies, folds
 
 # Whoever waits for a lock on a whole table keeps all others waiting behind it.

@@ -20,7 +20,7 @@ from app.database.models import (
     turns,
     unknowns,
 )
-from app.ledger.store import Store
+from app.ledger.engine_base import Store
 
 # What has its rows in one table for all campaigns on both engines.
 _SHARED = (unknowns, questions, turns)

@@ -10,10 +10,10 @@ from app.core import clock
 from app.core.states import DeliveryState, LaneState
 from app.database.models import deliveries, lanes, submissions, tallies
 from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind, Turn
-from app.ledger.receiving import Receiving
-from app.ledger.store import SUBMISSION, TALLY, Company, Grip, Recorded, Row
+from app.ledger.engine_base import SUBMISSION, TALLY, Company, Grip, Recorded, Row
+from app.ledger.receipts import Receiving
 from app.ledger.tallies import Changes
-from app.ledger.unknowns import Decisions, Lost, Mark, enlist, own_unknown, strike, take_down
+from app.ledger.unknown_outcomes import Decisions, Lost, Mark, enlist, own_unknown, strike, take_down
 from carriers.contract import (
     Accepted,
     Deferred,
