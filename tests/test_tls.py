@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from app.core.config import EndpointSettings, MailSettings
-from app.notices import mail, webhook
-from app.notices.outbox import Later
-from tests.app.notices.test_mail import NOTICE as LETTER
-from tests.app.notices.test_webhook import NOTICE as EVENT
-from tests.app.notices.test_webhook import SECRET
+from app.notifications import mail, webhook
+from app.notifications.outbox import Later
+from tests.app.notifications.test_mail import NOTICE as LETTER
+from tests.app.notifications.test_webhook import NOTICE as EVENT
+from tests.app.notifications.test_webhook import SECRET
 from tests.carriers.http.peer import letters
 from tests.carriers.http.peer import link as http_link
 from tests.carriers.smpp.peer import Link as SmppLink

@@ -13,7 +13,7 @@ from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
 from app.core import clock
 from app.core.errors import Invalid
 from app.deadline.status import status as status_of
-from app.notices import outbox
+from app.notifications import outbox
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
 

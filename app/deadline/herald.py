@@ -14,8 +14,8 @@ from app.core.errors import Away
 from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.risk import at_risk
-from app.notices import events, outbox
-from app.notices.sender import Sender
+from app.notifications import events, outbox
+from app.notifications.sender import Sender
 
 _PLAN_EVERY_S = 60.0
 _LOOK_EVERY_S = 1.0

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.models import directives as table
 from app.deadline.status import Missing, countdown, status
-from app.notices.outbox import Channel, Notice
+from app.notifications.outbox import Channel, Notice
 
 KIND = "directive.due"
 # A day that was missed by more than this is let go: nobody wants last week's reminders at once.

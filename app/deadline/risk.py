@@ -12,8 +12,8 @@ from app.core.config import Settings
 from app.core.states import RunState
 from app.database.models import campaigns, directives, runs
 from app.deadline.status import RunStanding, status
-from app.notices.events import AT_RISK, Event, notices
-from app.notices.outbox import Notice
+from app.notifications.events import AT_RISK, Event, notices
+from app.notifications.outbox import Notice
 
 _UNDER_WAY = (RunState.RUNNING.value, RunState.PAUSED.value)
 

@@ -13,8 +13,8 @@ from app.core import clock
 from app.deadline import order_paper
 from app.deadline.status import Status, status
 from app.http.acts import Acts
-from app.notices import outbox
-from app.notices.outbox import Kept, NoticeState
+from app.notifications import outbox
+from app.notifications.outbox import Kept, NoticeState
 from app.reports.document import letterhead
 from app.reports.renderings import MEDIA_TYPES, PAPERS, Format
 from app.security import tenant_scope

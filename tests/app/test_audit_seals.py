@@ -25,7 +25,7 @@ from app.database.audit_heads import Head
 from app.database.connection import Database
 from app.database.models import audit as table
 from app.database.models import erasures
-from app.notices import events
+from app.notifications import events
 from app.security import audit
 from app.security.audit import Chain, Kept
 from app.security.secret_encryption import signing_keys, vault_of

@@ -36,8 +36,8 @@ from app.database.models import (
 )
 from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
-from app.notices import outbox
-from app.notices.outbox import Channel, Notice
+from app.notifications import outbox
+from app.notifications.outbox import Channel, Notice
 from app.privacy import do_not_send
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer

@@ -8,8 +8,8 @@ from fastapi import Response
 from sqlalchemy import Connection
 
 from app.api import Id, Routes
-from app.notices import outbox
-from app.notices.outbox import Channel, NoticeState
+from app.notifications import outbox
+from app.notifications.outbox import Channel, NoticeState
 from app.security.roles import may
 from app.web import listed
 from app.web.show import Visit, back, render

@@ -17,10 +17,10 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.herald import Herald
-from app.notices import outbox
-from app.notices.outbox import Channel
+from app.notifications import outbox
+from app.notifications.outbox import Channel
 from tests.app.deadline.scene import DEADLINE, letter
-from tests.app.notices.servers import endpoint, smtp_server
+from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import by_default
 
 database_url = by_default

@@ -9,8 +9,8 @@ from sqlalchemy import update
 
 from app.database.connection import Database
 from app.database.models import notices
-from app.notices import outbox
-from app.notices.outbox import Channel, Notice
+from app.notifications import outbox
+from app.notifications.outbox import Channel, Notice
 from app.security import audit
 from tests.long.app.web.conftest import Paper, text
 

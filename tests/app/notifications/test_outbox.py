@@ -13,10 +13,10 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import notices
-from app.notices import outbox
-from app.notices.outbox import Channel, Later, Never, Notice, NoticeState, Sent
-from app.notices.sender import Sender
-from tests.app.notices.servers import endpoint, smtp_server
+from app.notifications import outbox
+from app.notifications.outbox import Channel, Later, Never, Notice, NoticeState, Sent
+from app.notifications.sender import Sender
+from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import each_engine
 
 database_url = each_engine

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.states import LaneState, RunState
 from app.database.models import audit, campaigns, frozen_reports, lanes, runs
-from app.notices.outbox import Channel, Notice
+from app.notifications.outbox import Channel, Notice
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
 HALTED, FROZEN, AT_RISK, HEAD = "lane.halted", "report.frozen", "deadline.at_risk", "audit.head"

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from app.core.config import MailSettings
-from app.notices import mail
-from app.notices.outbox import Channel, Later, Never, Notice, Sent
-from tests.app.notices.servers import smtp_server
+from app.notifications import mail
+from app.notifications.outbox import Channel, Later, Never, Notice, Sent
+from tests.app.notifications.servers import smtp_server
 from tests.certificates import self_signed, server_context
 from tests.ports import refusing
 

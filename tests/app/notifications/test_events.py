@@ -20,9 +20,9 @@ from app.database.models import campaigns, directives, lanes, notices, runs
 from app.deadline.herald import Herald
 from app.deadline.risk import at_risk
 from app.dispatch import lanes as lane_rows
-from app.notices import events, outbox
+from app.notifications import events, outbox
 from carriers.contract import Halted
-from tests.app.notices.servers import endpoint
+from tests.app.notifications.servers import endpoint
 from tests.app.world import World, build
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()

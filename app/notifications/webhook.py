@@ -13,8 +13,8 @@ import httpx
 
 from app.core import clock
 from app.core.config import EndpointSettings
-from app.notices.addresses import Refused, resolve
-from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+from app.notifications.outbox import Later, Never, Notice, Outcome, Sent
+from app.notifications.ssrf_guard import Refused, resolve
 from carriers.causes import cause_of
 
 TIMEOUT_S = 15.0

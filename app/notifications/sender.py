@@ -10,8 +10,8 @@ import structlog
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.notices import mail, outbox, webhook
-from app.notices.outbox import Channel, Due, Later, Never, Outcome, Sent
+from app.notifications import mail, outbox, webhook
+from app.notifications.outbox import Channel, Due, Later, Never, Outcome, Sent
 
 log = structlog.get_logger(__name__)
 

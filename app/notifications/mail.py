@@ -11,7 +11,7 @@ from email.utils import format_datetime
 
 from app.core import clock
 from app.core.config import MailSettings
-from app.notices.outbox import Later, Never, Notice, Outcome, Sent
+from app.notifications.outbox import Later, Never, Notice, Outcome, Sent
 from app.observability.logs import mask_text
 from carriers.causes import cause_of
 

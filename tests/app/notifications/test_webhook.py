@@ -10,10 +10,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from app.core.config import EndpointSettings
-from app.notices import webhook
-from app.notices.addresses import Refused, is_open, resolve
-from app.notices.outbox import Channel, Later, Never, Notice, Outcome, Sent
-from tests.app.notices.servers import endpoint
+from app.notifications import webhook
+from app.notifications.outbox import Channel, Later, Never, Notice, Outcome, Sent
+from app.notifications.ssrf_guard import Refused, is_open, resolve
+from tests.app.notifications.servers import endpoint
 from tests.ports import refusing
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
