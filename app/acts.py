@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api import Config, Db, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
 from app.security import audit
 from app.security.audit import Act, Chain
 

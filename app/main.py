@@ -8,9 +8,17 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app import acts, health, problems
+from app import acts
 from app.access import admin_routes, session_routes
-from app.api import Routes
+from app.api import api_docs, health, problems, security_headers
+from app.api.allowed_hosts import Hosts
+from app.api.client_address import peer_of
+from app.api.dependencies import Routes
+from app.api.etag import Tags
+from app.api.events import Hub
+from app.api.middleware import BodyLimit, RequestContext
+from app.api.openapi import describe
+from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
 from app.campaigns import event_routes as events
 from app.campaigns import routes as campaigns
@@ -22,20 +30,12 @@ from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
 from app.genuine import routes as genuine
 from app.genuine.desk import Desk
-from app.http import browsers, pages
-from app.http.description import describe
-from app.http.events import Hub
-from app.http.hosts import Hosts
-from app.http.rates import Limits, Rates
-from app.http.tags import Tags
 from app.inbound import routes as inbound
 from app.ledger.factory import ledger_for
-from app.middleware import BodyLimit, RequestContext
 from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
 from app.receipts import file_routes as receipt_files
 from app.receipts import routes as receipts
-from app.receipts.peers import peer_of
 from app.receipts.reception import Reception
 from app.reports import frozen_routes as frozen
 from app.reports import history_routes as history
@@ -50,7 +50,7 @@ ROUTERS: list[Routes] = [
     receipts.router,
     health.router,
     problems.router,
-    pages.router,
+    api_docs.router,
     acts.router,
     batches.router,
     campaigns.router,
@@ -133,10 +133,10 @@ def _surround(app: FastAPI, settings: Settings) -> None:
     cookie, refuse = cookie_name(settings), problems.respond
     app.add_middleware(Rates, limits=limits, address=whose, refuse=refuse, cookie=cookie)
     if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **browsers.CORS)
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, **security_headers.CORS)
     names = {link.carrier for link in settings.links.values()} | set(settings.links)
-    secure = browsers.HSTS if settings.behind_tls or settings.tls_certificate else {}
-    headers = browsers.HEADERS | secure
+    secure = security_headers.HSTS if settings.behind_tls or settings.tls_certificate else {}
+    headers = security_headers.HEADERS | secure
     if settings.public_hosts:
         app.add_middleware(Hosts, names=settings.public_hosts, refuse=refuse)
     app.add_middleware(RequestContext, names=names, headers=headers, address=whose)

@@ -13,10 +13,10 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from app.api.connections import Bounds, Callers, Connection
 from app.core import gc_tuning
 from app.core.config import Settings
 from app.core.errors import SetupError
-from app.http.connections import Bounds, Callers, Connection
 
 log = structlog.get_logger(__name__)
 

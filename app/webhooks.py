@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import structlog
 from pydantic import SecretStr
 
+from app.api.token_buckets import Buckets
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.http.buckets import Buckets
 from app.receipts.inbox import Inbox
 from app.receipts.reception import Reception
 from carriers import registry

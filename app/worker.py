@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from app.api import idempotency_store
 from app.clock_steps import ClockSteps
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
@@ -24,7 +25,6 @@ from app.dispatch.closing import close_due
 from app.dispatch.lane import LaneLoop
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.queueing import Queueing
-from app.http import answers
 from app.inbound.intake import InboundIntake
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
@@ -215,7 +215,7 @@ class Worker:
         return False
 
     async def _forget_answers(self) -> bool:
-        await self.db.insist(answers.sweep, self.settings.idempotency_ms)
+        await self.db.insist(idempotency_store.sweep, self.settings.idempotency_ms)
         return False
 
     def _links(self) -> list[Link]:

@@ -10,10 +10,10 @@ from fastapi import Path, Response
 from app.access import acts
 from app.access.acts import NewKey, NewPerson
 from app.access.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
-from app.api import Config, Db, Routes, Who
+from app.api.dependencies import Config, Db, Routes, Who
+from app.api.idempotent_route import Acts, shows_secret, unkeyed
+from app.api.if_match import keys_version, people_version
 from app.core.known_carriers import check_own
-from app.http.acts import Acts, shows_secret, unkeyed
-from app.http.versions import keys_version, people_version
 from app.security import Key, keys, users
 from app.security.passwords import hash_password
 from app.security.users import Person

@@ -18,12 +18,12 @@ from app.access.schemas import (
     PresentBody,
     RecoveryCodes,
 )
-from app.api import Config, Db, Routes, Who
+from app.api.client_address import peer_of
+from app.api.dependencies import Config, Db, Routes, Who
+from app.api.security_headers import FORGET
 from app.core.config import Settings
 from app.core.errors import Forbidden
 from app.database.connection import Database
-from app.http.browsers import FORGET
-from app.receipts.peers import peer_of
 from app.security import login, sessions
 from app.security.authorization import cookie_name, lifetime_of
 from app.security.login import Login

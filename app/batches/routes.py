@@ -11,7 +11,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
+from app.api import uploads
+from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
+from app.api.idempotency_store import Answer
+from app.api.uploads import Intake, Taking, answer, sent
 from app.batches import queries
 from app.batches.export import bad_lines_csv
 from app.batches.importer import Registered, register
@@ -22,9 +25,6 @@ from app.core.states import BatchState
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
-from app.http import uploads
-from app.http.answers import Answer
-from app.http.uploads import Intake, Taking, answer, sent
 from app.security import Caller
 
 router = Routes(prefix="/v1/batches", tags=["batches"])

@@ -7,11 +7,11 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.api import Id, Routes, Who
+from app.api import events
+from app.api.dependencies import Id, Routes, Who
+from app.api.events import Hub
 from app.campaigns.watching import Watched
 from app.core.errors import no_such
-from app.http import events
-from app.http.events import Hub
 
 router = Routes(prefix="/v1", tags=["events"])
 

@@ -7,7 +7,9 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Header, Query, Response
 
-from app.api import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.api.idempotent_route import Acts
+from app.api.if_match import versions_of
 from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
 from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
@@ -23,8 +25,6 @@ from app.core import ids
 from app.core.errors import Invalid, VersionWanted
 from app.core.ids import Number
 from app.core.states import CampaignState
-from app.http.acts import Acts
-from app.http.versions import versions_of
 from app.security import tenant_scope
 
 router = Routes(prefix="/v1", tags=["campaigns"], route_class=Acts)

@@ -9,7 +9,9 @@ from fastapi import Depends, Query, Response
 from fastapi.responses import PlainTextResponse
 from pydantic_core import to_json
 
-from app.api import Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.api.dependencies import Db, Id, Page, Paging, Routes, Since, Who, page_of
+from app.api.idempotent_route import Acts
+from app.api.if_match import run_version
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
 from app.campaigns.forecast import Forecast, forecast
@@ -18,8 +20,6 @@ from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
 from app.core import clock
 from app.core.ids import Number
 from app.core.states import RunState
-from app.http.acts import Acts
-from app.http.versions import run_version
 from app.security import tenant_scope
 
 router = Routes(prefix="/v1/runs", tags=["runs"], route_class=Acts)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, or_, select
 
+from app.api.events import Picture
 from app.campaigns import queries
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
-from app.http.events import Picture
 
 _TAG = 16
 _OVER = (RunState.FINISHED, RunState.CANCELLED)

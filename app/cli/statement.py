@@ -103,7 +103,7 @@ def _body(file: Path) -> StatementBody:
     try:
         return StatementBody.model_validate_json(file.read_bytes())
     except ValidationError as error:
-        from app.problems import field_error  # the API's words for it, and with them the API's libraries
+        from app.api.problems import field_error  # the API's words for it, and with them the API's libraries
 
         sentences = [field_error(dict(item)).detail for item in error.errors()]
         raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None

@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 
 from fastapi import Query, Response
 
-from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.idempotent_route import Acts
 from app.campaigns import queries
 from app.campaigns.orders import order
 from app.core import clock
 from app.deadline import order_paper
 from app.deadline.status import Status, status
-from app.http.acts import Acts
 from app.notifications import outbox
 from app.notifications.outbox import Kept, NoticeState
 from app.reports.document import letterhead

@@ -10,13 +10,13 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from app.api import Books, Db, Id, Limit, Routes, Who
+from app.api.dependencies import Books, Db, Id, Limit, Routes, Who
+from app.api.idempotent_route import Acts, in_slices
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.ids import Number, Position
 from app.core.phone import mask
 from app.dispatch import lanes, unknown
-from app.http.acts import Acts, in_slices
 from app.observability import link_status
 
 router = Routes(tags=["dispatch"], route_class=Acts)

@@ -10,13 +10,13 @@ from datetime import date
 
 from sqlalchemy import Connection, Subquery, and_, case, exists, func, or_, select
 
+from app.api.token_buckets import Buckets, TooOften, subscriber
 from app.core import clock
 from app.core.states import SENT, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
 from app.genuine.compare import Finding, Known, Texts, Use, in_order
 from app.genuine.words import words
-from app.http.buckets import Buckets, TooOften, subscriber
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"

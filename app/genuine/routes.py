@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import Invalid, TooLarge
 from app.genuine.advice import ADVICE, LONGEST
 from app.genuine.compare import Finding, Part, Use, Verdict

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Query
 
-from app.api import Db, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Db, Page, Paging, Routes, Who, page_of
 from app.core.errors import Forbidden
 from app.inbound import queries
 from app.inbound.queries import Inbound

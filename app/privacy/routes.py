@@ -8,7 +8,7 @@ from fastapi import Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api import Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.privacy import certificates, do_not_send

@@ -11,15 +11,15 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
-from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
+from app.api import uploads
+from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
+from app.api.idempotency_store import Answer
+from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
 from app.core.errors import Forbidden, Invalid
 from app.core.states import BatchState
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
-from app.http import uploads
-from app.http.answers import Answer
-from app.http.uploads import Intake, Taking, answer, sent
 from app.receipts.files import queries
 from app.receipts.files.export import lines_csv, table_csv
 from app.receipts.files.register import Claim, Registered, read_level, register

@@ -12,14 +12,14 @@ from typing import NamedTuple, TypeVar
 import structlog
 from sqlalchemy import Connection, select
 
+from app.api.client_address import Networks
+from app.api.token_buckets import Buckets, subscriber
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import lanes
-from app.http.buckets import Buckets, subscriber
 from app.ledger.contract import Arrival, Lane
 from app.receipts.clocks import Clocks
 from app.receipts.inbox import Inbox
-from app.receipts.peers import Networks
 from carriers.contract import (
     Misread,
     Receipt,

@@ -8,13 +8,13 @@ from functools import partial
 
 from fastapi import Request, Response
 
-from app.api import Routes
+from app.api.client_address import peer_of
+from app.api.dependencies import Routes
+from app.api.token_buckets import TooOften
 from app.core import clock
 from app.core.errors import Away, Encoded, Forbidden, Invalid, TooLarge
-from app.http.buckets import TooOften
 from app.observability.metrics import Metrics
 from app.receipts import described
-from app.receipts.peers import peer_of
 from app.receipts.reception import Reception, sound
 from carriers.contract import Misread, WebhookReceipts, WebhookRequest
 

@@ -10,13 +10,13 @@ from fastapi import Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from sqlalchemy import Connection, select
 
-from app.api import Books, Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.idempotency_store import Answer, Claim, find, once
+from app.api.idempotent_route import get_claim, respond
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
 from app.database.models import runs
-from app.http.acts import get_claim, respond
-from app.http.answers import Answer, Claim, find, once
 from app.reports import frozen, rebuild
 from app.reports.document import letterhead
 from app.reports.freeze import SIDECAR, Freezer

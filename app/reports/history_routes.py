@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.api import Db, Id, Routes, Who
+from app.api.dependencies import Db, Id, Routes, Who
 from app.reports import history
 from app.reports.by_area import MixedRow
 from app.security import tenant_scope

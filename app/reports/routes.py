@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Routes, Who
+from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import NotFound, no_such

@@ -24,7 +24,7 @@ from app.security.tenant_scope import require_named
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
 OWED = "loa_csrf_owed"  # where a request's scope has the session whose token its upload must repeat
-# Forms with a file: the verb reads them, and app/http/uploads.py asks for the token before the file.
+# Forms with a file: the verb reads them, and app/api/uploads.py asks for the token before the file.
 _STREAMED = ("page_do_upload_batch", "page_do_upload_receipt_file")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _NONE = "Send an API key as `Authorization: Bearer loa_...`, or sign in with POST /v1/session."

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fastapi import Request, Response
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import NotFound
 
 FOLDER = Path(__file__).with_name("static")

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.routing import BaseRoute, Match
 
-from app.problems import Problem
+from app.api.problems import Problem
 from app.security.roles import OPEN, PAGE
 from app.security.totp import FactorWanted
 from app.web import names

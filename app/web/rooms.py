@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from app.api import Routes
+from app.api.dependencies import Routes
+from app.api.events import FOR_PAGES, Hub
 from app.database.connection import Database
-from app.http.events import FOR_PAGES, Hub
 from app.web import assets
 from app.web.pages import (
     account,

@@ -15,11 +15,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.api.security_headers import PAPER_POLICY
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
 from app.database.connection import Database
-from app.http.browsers import PAPER_POLICY
 from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller

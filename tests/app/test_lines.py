@@ -20,7 +20,7 @@ from app.database.connection import Database
 from app.lines import exposed, faults, plain, server_tls
 from app.main import create_app
 from app.probe.doctor import connections
-from tests.app.http.served import served
+from tests.app.api.served import served
 from tests.certificates import self_signed
 from tests.engines import sqlite_alone
 

@@ -12,10 +12,10 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from starlette.routing import BaseRoute
 
+from app.api.openapi_examples import sample
 from app.core import ids
 from app.database.connection import Database
 from app.database.models import metadata
-from app.http.samples import sample
 from tests.long.app.access.scene import Answer
 
 # As somebody writes the number 2 who wants it read by one and not by another.

@@ -14,8 +14,8 @@ from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.main import create_app
 from app.security import create_key
+from tests.app.api.served import served
 from tests.app.campaigns.rows import new_lane
-from tests.app.http.served import served
 from tests.engines import sqlite_alone
 
 database_url = sqlite_alone

@@ -27,7 +27,7 @@ from app.database.connection import Database
 from app.database.models import lanes, run_batches, runs
 from app.main import create_app
 from app.web.pages.reports import AT_ONCE
-from tests.app.http.served import served
+from tests.app.api.served import served
 from tests.bench import report_bench
 from tests.e2e import scene
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from app.api import idempotency_store
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import RunState
 from app.database.connection import Database
 from app.dispatch import closing, sendable
 from app.dispatch import runs as runs_of
-from app.http import answers
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.certificates import Hand
@@ -124,7 +124,7 @@ def _sweeps(db: Database, retention_days: int) -> dict[str, Callable[[], Any]]:
         "runs": lambda: db.read(runs_of.due_steps, ledger, patience),
         "quarantine": lambda: db.write(ledger.rematch, 500),
         "tallies": lambda: db.read(ledger.to_fold),
-        "answers": lambda: db.write(answers.sweep, DAY_MS),
+        "answers": lambda: db.write(idempotency_store.sweep, DAY_MS),
         "sending": lambda: db.read(sendable.scripts, "vnpt", clock.now()),
         "retention": lambda: db.read(certificates.waiting, hand),
     }

@@ -11,18 +11,18 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Routes, Who
+from app.api import uploads
+from app.api.dependencies import Config, Db, Id, Routes, Who
+from app.api.idempotency_store import Answer
+from app.api.idempotent_route import Acts, get_if_match
+from app.api.if_match import addressees_version
+from app.api.uploads import Intake, Taking, answer, sent
 from app.core import clock
 from app.core.errors import VersionWanted
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.http import uploads
-from app.http.acts import Acts, get_if_match
-from app.http.answers import Answer
-from app.http.uploads import Intake, Taking, answer, sent
-from app.http.versions import addressees_version
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, ChannelTotal, Item, Standing
 from app.reports.intake import outreach, outreach_form, views

@@ -9,16 +9,16 @@ from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Id, Routes, Who
+from app.api import uploads
+from app.api.dependencies import Config, Db, Id, Routes, Who
+from app.api.idempotency_store import Answer
+from app.api.idempotent_route import Acts
+from app.api.uploads import Intake, Taking, answer, sent
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.http import uploads
-from app.http.acts import Acts
-from app.http.answers import Answer
-from app.http.uploads import Intake, Taking, answer, sent
 from app.reports import stated
 from app.reports.intake import files, form, returned, stating, views
 from app.reports.intake.claims import Claim

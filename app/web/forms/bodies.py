@@ -9,9 +9,9 @@ from fastapi import Query
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 
+from app.api import if_match
+from app.api.problems import field_error
 from app.core.errors import Invalid, VersionChanged
-from app.http import versions
-from app.problems import field_error
 
 Body = TypeVar("Body", bound=BaseModel)
 # Of the campaign as the page shows it: in the form's address, beside what the verb is asked of.
@@ -30,6 +30,6 @@ def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
 
 def as_read(connection: Connection, campaign_id: int, version: str) -> None:
     """VersionChanged where the page was made of another version than there is now."""
-    now = versions.campaign_version(connection, campaign_id)
+    now = if_match.campaign_version(connection, campaign_id)
     if version not in ("", now):
         raise VersionChanged(f"The campaign has version {now} now, not {version}; read it again and repeat.")

@@ -9,7 +9,7 @@ from fastapi import Response
 
 from app.access import acts
 from app.access.session_routes import Person, Token, set_cookie
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import Invalid, Unauthorised
 from app.security import login, sessions
 from app.security.authorization import lifetime_of

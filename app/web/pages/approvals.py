@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.campaigns import approval
 from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.core.errors import Conflict, Forbidden, Invalid

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fastapi import Response
 from sqlalchemy import Connection, select
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.batches import queries
 from app.batches.queries import BadLine, Batch
 from app.batches.sift import KEPT

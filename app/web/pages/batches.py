@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 
-from app.api import Routes
+from app.api import uploads
+from app.api.dependencies import Routes
 from app.batches import queries
 from app.batches.importer import register
 from app.batches.routes import begin, carrier_of
@@ -16,7 +17,6 @@ from app.core.errors import Forbidden, Invalid, TooLarge
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.file_import.spool import spool_path
-from app.http import uploads
 from app.web import listed
 from app.web.scenes import verdict
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render

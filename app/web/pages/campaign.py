@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Header, Response
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.security import tenant_scope
 from app.web import names
 from app.web.scenes import followed

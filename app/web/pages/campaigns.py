@@ -9,7 +9,7 @@ from datetime import datetime
 from fastapi import Response
 from sqlalchemy import Connection, select
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.core.states import CampaignState

@@ -9,7 +9,8 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
+from app.api.idempotency_store import Answer, Claim, KeyReused, once
 from app.campaigns import lifecycle, queries
 from app.campaigns.drafts import DayHours, Draft
 from app.campaigns.queries import Dossier
@@ -18,7 +19,6 @@ from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import RunState
 from app.database.models import batches
-from app.http.answers import Answer, Claim, KeyReused, once
 from app.security import tenant_scope
 from app.web import listed
 from app.web.forms import drafting, purposes, read_fields

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Path, Response
 from sqlalchemy import Connection, select
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.core import areas, clock
 from app.core.ids import LARGEST, Exact
 from app.database.models import campaigns

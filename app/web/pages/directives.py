@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Response
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.campaigns import directives
 from app.campaigns.schemas import DirectiveBody
 from app.core import clock

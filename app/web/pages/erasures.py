@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.core import clock
 from app.privacy import certificates, due
 from app.privacy.certificates import Certificate

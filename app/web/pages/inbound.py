@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.inbound import queries
 from app.web import listed
 from app.web.show import Visit, render

@@ -9,7 +9,7 @@ from fastapi import Path, Response
 
 from app.access import acts
 from app.access.acts import NewKey
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
 from app.security import keys

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.core import clock
 from app.core.states import LaneState
 from app.dispatch import lanes

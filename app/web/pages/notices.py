@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.notifications import outbox
 from app.notifications.outbox import Channel, NoticeState
 from app.security.roles import may

@@ -8,7 +8,7 @@ from functools import partial
 
 from fastapi import Response
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import AppError, Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.privacy import do_not_send

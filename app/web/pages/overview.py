@@ -6,8 +6,8 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Header, Request, Response
 
-from app.api import Routes
-from app.http.events import Hub
+from app.api.dependencies import Routes
+from app.api.events import Hub
 from app.web.scenes import lights
 from app.web.scenes import overview as overview_scene
 from app.web.show import Visit, render

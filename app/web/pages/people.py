@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from app.access import acts, schemas
 from app.access.acts import NewPerson
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
 from app.security import users

@@ -11,12 +11,12 @@ from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, select
 
-from app.api import Id, Routes
+from app.api import uploads
+from app.api.dependencies import Id, Routes
 from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
 from app.database.models import campaigns, runs
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
-from app.http import uploads
 from app.receipts.file_routes import claim_of
 from app.receipts.files import queries
 from app.receipts.files.register import Registered, register

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.receipts import log
 from app.receipts.log import Before, Why
 from app.web import listed

@@ -10,7 +10,7 @@ from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic_core import to_json
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.security import audit

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
-from app.api import Books, Id, Routes
+from app.api.dependencies import Books, Id, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Header, Response
 from sqlalchemy import Connection
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.campaigns import queries, runs
 from app.campaigns.runs import Verb
 from app.core.errors import AppError

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.access import acts
 from app.access.session_routes import Address, Token
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.core.errors import Conflict, Forbidden, Invalid, Unauthorised
 from app.security import login, users
 from app.security.login import Login

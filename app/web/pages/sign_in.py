@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import Request, Response
 
 from app.access.session_routes import Address, set_cookie
-from app.api import Routes
+from app.api.dependencies import Routes
+from app.api.security_headers import FORGET
 from app.core.errors import Invalid, Unauthorised
-from app.http.browsers import FORGET
 from app.security import login, sessions
 from app.security.authorization import cookie_name, lifetime_of
 from app.security.login import Login

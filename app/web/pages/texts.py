@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from app.api import Routes
+from app.api.dependencies import Routes
 from app.campaigns import texts, wordings
 from app.security.roles import may
 from app.web.forms import purposes

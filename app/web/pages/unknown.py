@@ -11,7 +11,7 @@ from typing import Any, cast
 from fastapi import Response
 from sqlalchemy import Connection, Row
 
-from app.api import Id, Routes
+from app.api.dependencies import Id, Routes
 from app.campaigns import queries
 from app.campaigns.queries import Run
 from app.core import clock

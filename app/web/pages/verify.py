@@ -6,12 +6,12 @@ from urllib.parse import parse_qs
 
 from fastapi import Response
 
-from app.api import Routes
+from app.api.dependencies import Routes
+from app.api.token_buckets import TooOften
 from app.core.errors import AppError, Invalid
 from app.genuine import routes as genuine
 from app.genuine.advice import ADVICE, LONGEST
 from app.genuine.compare import Finding, Verdict
-from app.http.buckets import TooOften
 from app.web.show import Visit, Visiting, render
 from app.web.words import Said, say
 

@@ -11,10 +11,10 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
+from app.api.events import Hub, Picture
 from app.campaigns import queries
 from app.core.states import RunState
 from app.database.models import campaigns, runs
-from app.http.events import Hub, Picture
 from app.web.scenes import standing
 from app.web.scenes.overview import LiveRun, live_run
 from app.web.scenes.standing import RunView

@@ -11,13 +11,13 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
+from app.api.events import Picture
 from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, LaneState, RunState
 from app.database.models import campaigns, quarantine, runs, unknowns
 from app.database.models import lanes as lanes_table
 from app.dispatch import lanes
-from app.http.events import Picture
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkFacts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastapi import FastAPI
 
-from app import problems
+from app.api import problems
 from app.batches.routes import router
 from app.core.config import Settings
 from app.database.connection import Database

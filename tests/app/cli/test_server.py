@@ -16,8 +16,8 @@ from app.cli import common, remote
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.security import create_key
+from tests.app.api.served import served
 from tests.app.campaigns.rows import new_run, whole_run
-from tests.app.http.served import served
 
 _LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
 

@@ -13,7 +13,7 @@ from app.database.connection import Database
 from app.lines import server_tls
 from app.main import create_app
 from app.probe.alive import is_alive
-from tests.app.http.served import served
+from tests.app.api.served import served
 from tests.certificates import self_signed
 
 

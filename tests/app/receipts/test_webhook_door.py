@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from app.api.client_address import peer_of
 from app.core import clock
 from app.core.config import Settings
 from app.core.states import DeliveryState
@@ -21,7 +22,6 @@ from app.observability import logs
 from app.observability.link_status import facts
 from app.observability.metrics import Metrics
 from app.receipts.inbox import Inbox
-from app.receipts.peers import peer_of
 from tests.app.dispatch.paper import until
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,

@@ -18,8 +18,8 @@ from app.core.states import BatchState, RunState
 from app.database.connection import Database
 from app.database.models import runs
 from app.security import create_key
+from tests.app.api.served import served
 from tests.app.campaigns.rows import new_batch, new_run
-from tests.app.http.served import served
 from tests.engines import sqlite_alone
 from tests.ports import refusing
 

@@ -11,14 +11,13 @@ from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 from sqlalchemy import Connection, event, insert, text
 
-from app import problems
-from app.api import Db
+from app.api import problems, uploads
+from app.api.dependencies import Db
+from app.api.uploads import BODY_LIMIT
 from app.core.config import Settings
 from app.core.errors import Away, Invalid
 from app.database.connection import Database
 from app.database.models import api_keys, directives
-from app.http import uploads
-from app.http.uploads import BODY_LIMIT
 from app.main import create_app
 from app.observability.metrics import KEPT_S
 from tests.app.client import Client

@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 from starlette.datastructures import MutableHeaders
 from typer.testing import CliRunner
 
-from app.api import Cursor
+from app.api.dependencies import Cursor
+from app.api.openapi_examples import sample
 from app.campaigns.routes import Edition
 from app.cli import app as commands
 from app.cli import lazy
@@ -26,7 +27,6 @@ from app.core import ids
 from app.core.config import Settings
 from app.core.errors import NotFound
 from app.database.connection import Database
-from app.http.samples import sample
 from app.ledger.factory import ledger_for
 from app.main import ROUTERS, create_app
 from app.security import Caller

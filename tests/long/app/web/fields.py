@@ -60,7 +60,7 @@ QUIET = {
     *("default", "members", "sub_type", "missing", "microseconds_precision", "strip_whitespace", "fields"),
     *("items_schema", "keys_schema", "values_schema", "computed_fields", "model_name", "post_init"),
 }
-# app/problems.py says these in its own words.
+# app/api/problems.py says these in its own words.
 OURS = {"missing", "timezone_aware"}
 
 
@@ -123,7 +123,7 @@ def needed_errors() -> frozenset[str]:
 
 
 def _sentences() -> Iterator[str]:
-    """What app/problems.py makes of each: the field, pydantic's words, a full stop."""
+    """What app/api/problems.py makes of each: the field, pydantic's words, a full stop."""
     templates = {each["type"]: each["message_template_python"] for each in list_all_errors()}
     for kind in sorted(needed_errors() - OURS):
         for plural in ("", "s"):

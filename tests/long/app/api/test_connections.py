@@ -20,8 +20,8 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
 from app.security import create_key
+from tests.app.api.served import served as serve_app
 from tests.app.client import Client
-from tests.app.http.served import served as serve_app
 from tests.app.receipts.hooks import DOOR, SECRET, served, settings_of, signed
 from tests.app.world import build
 from tests.certificates import self_signed, server_context
@@ -218,7 +218,7 @@ def test_tls_that_is_never_agreed_on_is_cut_off(
 _SERVER = """
 import asyncio
 from fastapi import FastAPI
-from app.http.connections import Bounds
+from app.api.connections import Bounds
 from app.serving import listen, server_of
 app = FastAPI()
 app.get("/healthz")(lambda: {"status": "alive"})

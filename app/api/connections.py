@@ -19,16 +19,16 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from app.api import security_headers
+from app.api.uploads import LIMIT
 from app.core import clock
-from app.http import browsers
-from app.http.uploads import LIMIT
 
 log = structlog.get_logger(__name__)
 
 
 def _refusal(status: bytes, words: bytes) -> bytes:
     """An answer of our own to what never became a request, as closed to browsers as all others."""
-    head = {**browsers.HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
+    head = {**security_headers.HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
     lines = [f"{name}: {value}\r\n".encode() for name, value in head.items()]
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, b"".join(lines), len(words), words)
 

@@ -10,14 +10,14 @@ from typing import cast
 from fastapi import Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.api import Config, Db, Routes
+from app.api.client_address import among, peer_of
+from app.api.dependencies import Config, Db, Routes
 from app.core import clock
 from app.core.errors import AppError, Away, NotFound
 from app.database import schema
 from app.database.connection import Database
 from app.observability import faults
 from app.observability.metrics import KEPT_S
-from app.receipts.peers import among, peer_of
 
 router = Routes(tags=["health"])
 

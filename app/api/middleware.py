@@ -11,9 +11,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.rate_limit import Address, peer
+from app.api.uploads import BODY_LIMIT, LIMIT
 from app.core import clock
-from app.http.rates import Address, peer
-from app.http.uploads import BODY_LIMIT, LIMIT
 from app.observability.logs import REDACTED
 from app.security import audit
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.http.samples import sample
+from app.api.openapi_examples import sample
 
 Document = dict[str, Any]
 Operation = dict[str, Any]

@@ -19,15 +19,15 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, case, func, select
 
-from app.api import Config, Who
+from app.api import virus_scan
+from app.api.dependencies import Config, Who
+from app.api.idempotency_store import Answer, Claim, find, once
+from app.api.idempotent_route import Key, respond
 from app.core.config import Settings
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import attachments, batches, receipt_files
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
-from app.http import scan
-from app.http.acts import Key, respond
-from app.http.answers import Answer, Claim, find, once
 from app.security import Caller, sessions
 from app.security.authorization import CSRF_FIELD, OWED
 
@@ -45,7 +45,7 @@ async def taken(request: Request, settings: Settings, folder: Path, limit: int) 
     kind = request.headers.get("content-type", "")
     await _require_room(request, settings, folder)
     async with received(_body(request, limit), folder, kind, limit, _admit(request)) as upload:
-        await scan.require_clean(settings, upload.path)
+        await virus_scan.require_clean(settings, upload.path)
         yield upload
 
 

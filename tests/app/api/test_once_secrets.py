@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
+from app.api.idempotency_store import sweep
 from app.database.connection import Database
 from app.database.models import answers, api_keys
-from app.http.answers import sweep
 from tests.app.client import Client
 
 KEY = {"Idempotency-Key": "9d01"}

@@ -14,7 +14,7 @@ from app.main import create_app
 from app.security import create_key
 from tests.app.client import Client
 from tests.engines import by_default
-from tests.long.app.http.test_once import KEY, at_once
+from tests.long.app.api.test_once import KEY, at_once
 from tests.long.app.reports.scene import varied
 
 database_url = by_default

@@ -13,9 +13,9 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
-from app.api import Routes
-from app.http.browsers import PAGE_POLICY
-from app.http.description import Document, Operation, operations
+from app.api.dependencies import Routes
+from app.api.openapi import Document, Operation, operations
+from app.api.security_headers import PAGE_POLICY
 
 router = Routes()
 

@@ -15,10 +15,10 @@ from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from app.api import PROBLEM_TYPE, Routes
+from app.api.api_docs import page
+from app.api.dependencies import PROBLEM_TYPE, Routes
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid
-from app.http.pages import page
 from app.observability.logs import mask_text
 
 TYPE = "/docs/errors#"

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from fastapi import FastAPI
 
-from app.http.description import operations
+from app.api.openapi import operations
 from tests.app.client import Client
 
 

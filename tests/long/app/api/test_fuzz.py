@@ -18,14 +18,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from app.api.events import Hub, Pace
 from app.campaigns import watching
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
-from app.http.events import Hub, Pace
 from app.main import create_app
 from app.security import create_key
+from tests.app.api.served import served
 from tests.app.campaigns.rows import new_lane, whole_run
-from tests.app.http.served import served
 
 CHECKS = [
     not_a_server_error,

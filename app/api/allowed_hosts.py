@@ -8,8 +8,8 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.rate_limit import Refuse
 from app.core.errors import AppError
-from app.http.rates import Refuse
 
 # Whoever can ask this way is on the machine itself: its checks of health, its proxy.
 _HERE = ("localhost", "127.0.0.1", "[::1]")

@@ -8,8 +8,8 @@ import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 
-from app.http.description import operations
-from app.http.samples import sample
+from app.api.openapi import operations
+from app.api.openapi_examples import sample
 from tests.app.client import Client
 
 BINARY = ("application/pdf", "application/vnd.", "*/*", "application/octet-stream", "application/zip")

@@ -30,7 +30,7 @@ _cookie = APIKeyCookie(
 
 
 PROBLEM_TYPE = "application/problem+json"
-_PROBLEM = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}  # app/problems.py
+_PROBLEM = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}  # app/api/problems.py
 _ERRORS: dict[int | str, dict[str, Any]] = {
     "4XX": {"description": "Refused, in words", "content": _PROBLEM},
     "5XX": {"description": "Not possible now", "content": _PROBLEM},

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import insert
 
+from app.api.if_match import versions_of
 from app.core.errors import Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import tallies
-from app.http.versions import versions_of
 from tests.app.campaigns.rows import new_run
 from tests.app.campaigns.test_routes import CAMPAIGN, LETTER
 from tests.app.client import Client

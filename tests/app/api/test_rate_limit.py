@@ -8,9 +8,9 @@ from time import monotonic
 import pytest
 from fastapi import FastAPI
 
+from app.api.uploads import BODY_LIMIT
 from app.core.config import Settings
 from app.database.connection import Database
-from app.http.uploads import BODY_LIMIT
 from app.main import create_app
 from app.security import create_key
 from tests.app.client import Client

@@ -11,12 +11,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
+from app.api.idempotency_store import sweep
 from app.campaigns import queries
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import answers, audit, campaigns
-from app.http.answers import sweep
 from app.main import create_app
 from app.security import create_key
 from tests.app.campaigns.rows import new_run

@@ -17,9 +17,9 @@ from fastapi import FastAPI
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
+from tests.app.api.served import served
 from tests.app.batches.files import MESSY
 from tests.app.client import Client
-from tests.app.http.served import served
 
 CHUNKED = b"0\r\n\r\n"
 SECOND = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

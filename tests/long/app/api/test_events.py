@@ -15,18 +15,18 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
 from app.access.acts import NewPerson, add_person, disable_person, end_sessions, revoke_key
+from app.api.events import Hub, Pace
 from app.campaigns import watching
 from app.core.errors import Away
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import runs, tallies
 from app.database.models import sessions as stored
-from app.http.events import Hub, Pace
 from app.security import create_key, sessions
 from app.security.authorization import cookie_name, lifetime_of
+from tests.app.api.served import served
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
-from tests.app.http.served import served
 from tests.engines import each_engine, on_sqlite
 
 pytestmark = pytest.mark.waits

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.token_buckets import RETRY, Buckets, TooOften, subscriber
 from app.core.errors import AppError
-from app.http.buckets import RETRY, Buckets, TooOften, subscriber
 
 # What has a limit of its own, and what costs nothing.
 _FREE = ("/webhooks/", "/healthz", "/verify", "/static/")

@@ -14,11 +14,11 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
-from app.api import Config, Db, Who
+from app.api import if_match as versions
+from app.api.dependencies import Config, Db, Who
+from app.api.idempotency_store import Answer, Claim, find, once
+from app.api.if_match import Target
 from app.database.connection import Database, Joined
-from app.http import versions
-from app.http.answers import Answer, Claim, find, once
-from app.http.versions import Target
 
 REPLAYED = "Idempotency-Replayed"
 _KEPT = ("etag", "location")
@@ -110,10 +110,10 @@ def get_if_match(if_match: IfMatch = None) -> str | None:
 
 
 class Acts(APIRoute):
-    """A route that changes things: it knows Idempotency-Key (POST) and If-Match (app/http/versions.py).
+    """A route that changes things: it knows Idempotency-Key (POST) and If-Match (app/api/if_match.py).
 
     Both make the endpoint part of one transaction, with the stored answer and the look at the version: what
-    it gets as `db` is that transaction. Those that stream uploads have their own way (app/http/uploads.py).
+    it gets as `db` is that transaction. Those that stream uploads have their own way (app/api/uploads.py).
     """
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:

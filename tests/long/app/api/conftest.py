@@ -1,3 +1,3 @@
 """What tests of this folder find, as those beside which they stood."""
 
-from tests.app.http.conftest import *
+from tests.app.api.conftest import *
