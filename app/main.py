@@ -8,8 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app import acts
-from app.access import admin_routes, session_routes
+from app.accounts import admin_routes, audit_routes, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.allowed_hosts import Hosts
 from app.api.client_address import peer_of
@@ -51,7 +50,7 @@ ROUTERS: list[Routes] = [
     health.router,
     problems.router,
     api_docs.router,
-    acts.router,
+    audit_routes.router,
     batches.router,
     campaigns.router,
     runs.router,

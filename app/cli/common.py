@@ -27,9 +27,9 @@ server: str | None = None
 
 def adopt(connection: Connection) -> None:
     """Stamp what a ledger of before there were stamps has, once, when it is migrated."""
-    from app.access import acts  # few commands come to this
+    from app.accounts import service  # few commands come to this
 
-    acts.adopt(connection)
+    service.adopt(connection)
 
 
 @contextmanager

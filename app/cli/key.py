@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from app import security
-from app.access import acts
-from app.access.acts import NewKey
+from app.accounts import service
+from app.accounts.service import NewKey
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
 from app.core import clock
@@ -36,7 +36,7 @@ def add(
     """Make a key and print it, this once."""
     until = None if expires is None else clock.now() + span("expires", expires)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, _):
-        typer.echo(db.write(acts.add_key, NewKey(name, role, carrier, until), whoami()))
+        typer.echo(db.write(service.add_key, NewKey(name, role, carrier, until), whoami()))
 
 
 @app.command()
@@ -46,7 +46,7 @@ def rotate(
 ) -> None:
     """Give a key another secret and print it, this once."""
     with open_db() as (db, _):
-        typer.echo(db.write(acts.rotate_key, name, span("overlap", overlap), whoami()))
+        typer.echo(db.write(service.rotate_key, name, span("overlap", overlap), whoami()))
 
 
 def span(option: str, value: str) -> timedelta:
@@ -69,5 +69,5 @@ def list_(as_json: Json = False) -> None:
 def revoke(name: Name) -> None:
     """End a key at once."""
     with open_db() as (db, _):
-        db.write(acts.revoke_key, name, whoami())
+        db.write(service.revoke_key, name, whoami())
     typer.echo(f"The key of {name} is revoked.")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from app.access import acts
-from app.access.acts import NewPerson
+from app.accounts import service
+from app.accounts.service import NewPerson
 from app.cli.common import open_db
 from app.cli.talk import Json, listing, whoami
 from app.core.errors import Invalid
@@ -34,7 +34,7 @@ def add(
     """Let a person in from now on; the first one too."""
     wanted = NewPerson(name, role, carrier)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
-        db.write(acts.add_person, wanted, _new_password(), whoami(), settings.password_words)
+        db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
     typer.echo(f"{name} may sign in, as {role}.")
     if settings.secret_key is None and role in settings.factor_roles:
         typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
@@ -52,7 +52,7 @@ def list_(as_json: Json = False) -> None:
 def disable(name: Name) -> None:
     """Let a person in no more, and end its sessions."""
     with open_db() as (db, _):
-        db.write(acts.disable_person, name, whoami())
+        db.write(service.disable_person, name, whoami())
     typer.echo(f"{name} may sign in no more.")
 
 
@@ -61,7 +61,7 @@ def password(name: Name) -> None:
     """Give a person another password; every session of that person ends."""
     with open_db() as (db, settings):
         db.read(users.row_of, name)
-        db.write(acts.set_password, name, _new_password(), whoami(), settings.password_words)
+        db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
     typer.echo(f"The password of {name} is changed.")
 
 
@@ -76,12 +76,12 @@ def totp(
     with open_db() as (db, settings):
         who, vault = whoami(), vault_of(settings)
         if off:
-            db.write(acts.remove_factor, name, who, recognised, witness)
+            db.write(service.remove_factor, name, who, recognised, witness)
             typer.echo(f"{name} signs in without a second factor.")
             return
-        secret, uri = db.write(acts.enrol, name, who, vault)
+        secret, uri = db.write(service.enrol, name, who, vault)
         typer.echo(f"Secret, shown this once: {secret}\n{uri}")
-        codes = db.write(acts.confirm, name, _typed("Code of the app"), who, vault)
+        codes = db.write(service.confirm, name, _typed("Code of the app"), who, vault)
     typer.echo("The second factor is set. Recovery codes, shown this once, each good once:")
     for code in codes:
         typer.echo(f"  {code}")
@@ -91,7 +91,7 @@ def totp(
 def reseal() -> None:
     """Seal secrets of second factors with the present secret_key: after it was set, or changed."""
     with open_db() as (db, settings):
-        count = db.write(acts.reseal, whoami(), vault_of(settings))
+        count = db.write(service.reseal, whoami(), vault_of(settings))
     typer.echo(f"{count} secrets were sealed anew; all are sealed with the present key.")
 
 
@@ -101,7 +101,7 @@ def sign(
 ) -> None:
     """Stamp accounts of before there was a secret_key, or one that the doctor doubts: look at it first."""
     with open_db() as (db, _):
-        found = db.write(acts.sign, whoami(), name)
+        found = db.write(service.sign, whoami(), name)
     for account in found:
         typer.echo(f"Stamped: {account}.")
     if not found:

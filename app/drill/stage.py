@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from sqlalchemy import inspect
 
-from app.access.acts import NewKey, add_key
+from app.accounts.service import NewKey, add_key
 from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema

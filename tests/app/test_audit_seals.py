@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 from typer.testing import CliRunner
 
-from app.access.acts import reseal
+from app.accounts.service import reseal
 from app.campaigns import approval
 from app.cli import app as commands
 from app.core import clock

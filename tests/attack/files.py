@@ -21,7 +21,7 @@ from tests.attack.hostile import LINES, QUICK, STORED, WORKBOOKS
 from tests.attack.outcome import Outcome
 from tests.bench.machinery import peak_mb
 from tests.faults.processes import PATIENCE_S
-from tests.long.app.access.scene import build
+from tests.long.app.accounts.scene import build
 
 PEAK_MB, GROWTH_MB = 300.0, 20.0
 _ENDS = ("ready", "failed")

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import pyotp
 from sqlalchemy import NullPool, create_engine, func, select, update
 
-from app.access import acts
-from app.access.acts import NewKey
+from app.accounts import service
+from app.accounts.service import NewKey
 from app.database.models import people, quarantine, receipts
 from app.database.models import sessions as sessions_table
 from carriers.signature import sign
@@ -121,8 +121,8 @@ async def attack(engine: str, short: bool) -> list[Outcome]:
         db = home.keyed()
         sent(db, 5)
         accounts(db)
-        made = {each: db.write(acts.add_key, NewKey(each, "admin", None), HOST) for each in ("own", "old")}
-        db.write(acts.rotate_key, "old", timedelta(0), HOST)
+        made = {each: db.write(service.add_key, NewKey(each, "admin", None), HOST) for each in ("own", "old")}
+        db.write(service.rotate_key, "old", timedelta(0), HOST)
         db.close()
         await home.up()
         async with stranger(home.base) as caller:

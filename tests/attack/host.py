@@ -21,7 +21,7 @@ from app.database.models import metadata
 from app.security.secret_encryption import signing_keys
 from tests.bench.machinery import fresh_url
 from tests.faults.processes import Home, Program
-from tests.long.app.access.scene import Answer
+from tests.long.app.accounts.scene import Answer
 
 KEY = "K" * 43 + "="
 SETTINGS = Settings.model_validate({"secret_key": KEY})

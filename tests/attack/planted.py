@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pyotp
 from sqlalchemy import update
 
-from app.access import acts
-from app.access.acts import NewKey, NewPerson
+from app.accounts import service
+from app.accounts.service import NewKey, NewPerson
 from app.database.models import people
 from app.security.secret_encryption import vault_of
 from carriers.simulators.smsc import Smsc
@@ -174,12 +174,12 @@ def _accounts(home: Attacked, found: Found) -> None:
     db = home.keyed()
     try:
         vault = vault_of(SETTINGS)
-        db.write(acts.add_person, NewPerson("thu", "admin"), _WORD, HOST)
-        secret, _ = db.write(acts.enrol, "thu", "thu", vault)
-        codes = db.write(acts.confirm, "thu", pyotp.TOTP(secret).now(), "thu", vault)
+        db.write(service.add_person, NewPerson("thu", "admin"), _WORD, HOST)
+        secret, _ = db.write(service.enrol, "thu", "thu", vault)
+        codes = db.write(service.confirm, "thu", pyotp.TOTP(secret).now(), "thu", vault)
         db.write(lambda c: c.execute(update(people).values(totp_step=0)))
         found.secrets |= {"password": _WORD, "second factor": secret, "recovery code": codes[0]}
-        found.secrets["key"] = db.write(acts.add_key, NewKey("boss", "admin", None), HOST)
+        found.secrets["key"] = db.write(service.add_key, NewKey("boss", "admin", None), HOST)
     finally:
         db.close()
 

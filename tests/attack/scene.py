@@ -10,8 +10,8 @@ from pathlib import Path
 import pyotp
 from sqlalchemy import select, update
 
-from app.access import acts
-from app.access.acts import NewKey, NewPerson
+from app.accounts import service
+from app.accounts.service import NewKey, NewPerson
 from app.campaigns.runs import Verb, act
 from app.core.config import Settings
 from app.database import audit_heads
@@ -85,24 +85,24 @@ def made(db: Database, file: Path) -> Scene:
 def accounts(db: Database) -> str:
     """People and keys; the secret of the operator's second factor."""
     vault = vault_of(SETTINGS)
-    db.write(acts.add_person, NewPerson("lan", "operator", "viettel"), PASSWORD, HOST)
-    db.write(acts.add_person, NewPerson("chief", "approver"), f"{PASSWORD} mot", HOST)
-    db.write(acts.add_person, NewPerson("an", "operator", "viettel"), f"{PASSWORD} ba", HOST)
-    db.write(acts.add_person, NewPerson("mai", "approver"), f"{PASSWORD} hai", "lan")
-    secret, _ = db.write(acts.enrol, "lan", "lan", vault)
-    db.write(acts.confirm, "lan", pyotp.TOTP(secret).now(), "lan", vault)
-    other, _ = db.write(acts.enrol, "chief", "chief", vault)
-    db.write(acts.confirm, "chief", pyotp.TOTP(other).now(), "chief", vault)
+    db.write(service.add_person, NewPerson("lan", "operator", "viettel"), PASSWORD, HOST)
+    db.write(service.add_person, NewPerson("chief", "approver"), f"{PASSWORD} mot", HOST)
+    db.write(service.add_person, NewPerson("an", "operator", "viettel"), f"{PASSWORD} ba", HOST)
+    db.write(service.add_person, NewPerson("mai", "approver"), f"{PASSWORD} hai", "lan")
+    secret, _ = db.write(service.enrol, "lan", "lan", vault)
+    db.write(service.confirm, "lan", pyotp.TOTP(secret).now(), "lan", vault)
+    other, _ = db.write(service.enrol, "chief", "chief", vault)
+    db.write(service.confirm, "chief", pyotp.TOTP(other).now(), "chief", vault)
     FACTORS.update(lan=secret, chief=other)
     made_of = (("robot", "operator", "viettel"), ("boss", "approver", None), ("gone", "admin", None))
     for name, role, carrier in made_of:
-        KEYS[name] = db.write(acts.add_key, NewKey(name, role, carrier), HOST)
-    db.write(acts.add_person, NewPerson("binh", "approver"), f"{PASSWORD} bon", HOST)
+        KEYS[name] = db.write(service.add_key, NewKey(name, role, carrier), HOST)
+    db.write(service.add_person, NewPerson("binh", "approver"), f"{PASSWORD} bon", HOST)
     for table, name in ((api_keys, "gone"), (people, "binh")):
         query = select(table).where(table.c.name == name)
         tamper.OLD[name] = dict(db.read(lambda c, q=query: c.execute(q).one())._mapping)
-    db.write(acts.revoke_key, "gone", HOST)
-    db.write(acts.disable_person, "binh", HOST)
+    db.write(service.revoke_key, "gone", HOST)
+    db.write(service.disable_person, "binh", HOST)
     return secret
 
 

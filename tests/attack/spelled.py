@@ -20,7 +20,7 @@ from app.web import rooms
 from tests.attack.host import Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome
 from tests.attack.spelling import SPELLED, Operation, spell, with_ids, without_id
-from tests.long.app.access.scene import NOWHERE, OTHER, Answer, build
+from tests.long.app.accounts.scene import NOWHERE, OTHER, Answer, build
 
 TWELVE = SPELLED[:-1]
 _KEYS = 6  # of each role: a key has a limit of its own

@@ -16,7 +16,7 @@ from app.api.openapi_examples import sample
 from app.core import ids
 from app.database.connection import Database
 from app.database.models import metadata
-from tests.long.app.access.scene import Answer
+from tests.long.app.accounts.scene import Answer
 
 # As somebody writes the number 2 who wants it read by one and not by another.
 SPELLED = (

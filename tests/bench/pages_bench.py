@@ -7,7 +7,7 @@ import statistics
 
 import httpx
 
-from app.access.acts import NewPerson, add_person
+from app.accounts.service import NewPerson, add_person
 from app.core.config import Settings
 from app.database.connection import Database
 from app.security import sessions

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from app.access.acts import NewKey, add_key
+from app.accounts.service import NewKey, add_key
 from app.database.connection import Database
 from app.drill.client import Client
 from app.drill.look import Look

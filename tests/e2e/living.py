@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from app.access.acts import add_person
+from app.accounts.service import add_person
 from app.database.connection import Database
 from app.security.principal import at_keyboard
 from carriers.simulators.smsc import Manners, Smsc

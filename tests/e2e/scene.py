@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from app.access.acts import NewPerson, add_person
+from app.accounts.service import NewPerson, add_person
 from app.campaigns import approval, lifecycle
 from app.campaigns.drafts import Draft, Form
 from app.core import clock

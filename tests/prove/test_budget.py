@@ -21,7 +21,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import Connection, event, text, update
 
-from app.access.acts import add_person
+from app.accounts.service import add_person
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import lanes, run_batches, runs

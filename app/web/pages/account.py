@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from fastapi import Response
 
-from app.access import acts
-from app.access.session_routes import Person, Token, set_cookie
+from app.accounts import service
+from app.accounts.session_routes import Person, Token, set_cookie
 from app.api.dependencies import Routes
 from app.core.errors import Invalid, Unauthorised
 from app.security import login, sessions
@@ -41,7 +41,7 @@ def page_do_change_password(visit: Visit, person: Person, token: Token, fields: 
         hashed = _hashed(fields.raw("new"), name, settings.password_words)
     except (Invalid, Unauthorised, TooManyAttempts) as error:
         return _page(visit, token, refused(error, fields, *_SECRETS), "password")
-    visit.db.write(acts.set_hashed, name, hashed, name)
+    visit.db.write(service.set_hashed, name, hashed, name)
     fresh = visit.db.write(sessions.open_for, name, lifetime_of(settings), person.address)
     answer = back(visit, "/account", say("The password is changed; every other session is over."))
     set_cookie(answer, settings, fresh)
@@ -59,7 +59,7 @@ def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fie
     except (Invalid, Unauthorised, TooManyAttempts) as error:
         return _page(visit, token, refused(error, fields, *_SECRETS), "sessions")
     only, keep = (None, token) if fields.get("all") else (ticked, "")
-    visit.db.write(acts.end_sessions, person.name, person.name, keep, only)
+    visit.db.write(service.end_sessions, person.name, person.name, keep, only)
     return back(visit, "/account", say("The sessions are over."))
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from fastapi import Path, Response
 
-from app.access import acts
-from app.access.acts import NewKey
+from app.accounts import service
+from app.accounts.service import NewKey
 from app.api.dependencies import Routes
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
@@ -38,7 +38,7 @@ def page_do_add_key(visit: Visit, fields: Fields) -> Response:
         expires = read_fields.moment(fields, "expires_at")
         wanted = NewKey(name, role_of(fields), carrier_of(fields), expires)
         check_own(visit.settings, wanted.carrier)
-        secret = visit.db.write(acts.add_key, wanted, visit.who.name)
+        secret = visit.db.write(service.add_key, wanted, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields))
     return render(visit, "shown_key.html", 201, name=name, secret=secret)
@@ -55,7 +55,7 @@ def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
     """Another secret; the one before stays good for the hours that are entered."""
     try:
         hours = read_fields.needed(fields, "overlap")
-        secret = visit.db.write(acts.rotate_key, name, timedelta(hours=hours), visit.who.name)
+        secret = visit.db.write(service.rotate_key, name, timedelta(hours=hours), visit.who.name)
     except (Conflict, Invalid) as error:
         return _one(visit, name, refused(error, fields))
     return render(visit, "shown_key.html", name=name, secret=secret)
@@ -64,7 +64,7 @@ def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
 @router.post("/keys/{name}/revoke")
 def page_do_revoke_key(name: Name, visit: Visit) -> Response:
     """End a key at once."""
-    visit.db.write(acts.revoke_key, name, visit.who.name)
+    visit.db.write(service.revoke_key, name, visit.who.name)
     return back(visit, "/keys", say("The key {name} is over."), name=name)
 
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Path, Response
 from pydantic import TypeAdapter, ValidationError
 
-from app.access import acts, schemas
-from app.access.acts import NewPerson
+from app.accounts import schemas, service
+from app.accounts.service import NewPerson
 from app.api.dependencies import Routes
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
@@ -40,7 +40,7 @@ def page_do_add_user(visit: Visit, fields: Fields) -> Response:
         wanted = NewPerson(name, role_of(fields), carrier_of(fields))
         check_own(visit.settings, wanted.carrier)
         hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
-        visit.db.write(acts.add_hashed, wanted, hashed, visit.who.name)
+        visit.db.write(service.add_hashed, wanted, hashed, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields, "password"))
     return back(visit, "/people", say("{name} may sign in now."), name=name)
@@ -56,7 +56,7 @@ def page_person(name: Name, visit: Visit) -> Response:
 def page_do_disable_user(name: Name, visit: Visit) -> Response:
     """Let a person in no more."""
     try:
-        visit.db.write(acts.disable_person, name, visit.who.name)
+        visit.db.write(service.disable_person, name, visit.who.name)
     except Conflict as error:
         return _one(visit, name, refused(error, Filled()))
     return back(visit, "/people", say("{name} is let in no more."), name=name)
@@ -68,7 +68,7 @@ def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Respo
     visit.db.read(users.get, name)
     try:
         hashed = hash_password(fields.raw("password"), name, visit.settings.password_words)
-        visit.db.write(acts.set_hashed, name, hashed, visit.who.name)
+        visit.db.write(service.set_hashed, name, hashed, visit.who.name)
     except Invalid as error:
         return _one(visit, name, refused(error, fields, "password"))
     return back(visit, "/people", say("{name} has another password; every session is over."), name=name)
@@ -77,7 +77,7 @@ def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Respo
 @router.post("/people/{name}/sign-out")
 def page_do_sign_out_user(name: Name, visit: Visit) -> Response:
     """End all sessions of a person."""
-    visit.db.write(acts.end_sessions, name, visit.who.name)
+    visit.db.write(service.end_sessions, name, visit.who.name)
     return back(visit, "/people", say("{name} is signed out everywhere."), name=name)
 
 

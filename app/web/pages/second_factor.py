@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection
 
-from app.access import acts
-from app.access.session_routes import Address, Token
+from app.accounts import service
+from app.accounts.session_routes import Address, Token
 from app.api.dependencies import Routes
 from app.core.errors import Conflict, Forbidden, Invalid, Unauthorised
 from app.security import login, users
@@ -33,9 +33,9 @@ def page_do_enrol_totp(visit: Visit, fields: Fields, address: Address) -> Respon
     """A secret for the app, shown this once, by the same verb as POST /v1/me/totp."""
     name, vault = _person(visit), vault_of(visit.settings)
     try:
-        visit.db.read(acts.check_no_factor, name)
+        visit.db.read(service.check_no_factor, name)
         login.check_again(visit.db, Login(name, fields.raw("password")), address, vault)
-        secret, uri = visit.db.write(acts.enrol, name, name, vault)
+        secret, uri = visit.db.write(service.enrol, name, name, vault)
     except (Conflict, Unauthorised, TooManyAttempts) as error:
         return _page(visit, refused(error, fields, "password"))
     return _page(visit, secret=secret, uri=uri, picture=qr(uri))
@@ -47,7 +47,7 @@ def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token, address: Ad
     name, vault = _person(visit), vault_of(visit.settings)
 
     def confirm(connection: Connection) -> list[str]:
-        return acts.confirm(connection, name, fields.get("code"), name, vault, token)
+        return service.confirm(connection, name, fields.get("code"), name, vault, token)
 
     try:
         codes = login.confirm_factor(visit.db, name, address, confirm)

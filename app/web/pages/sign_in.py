@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import Request, Response
 
-from app.access.session_routes import Address, set_cookie
+from app.accounts.session_routes import Address, set_cookie
 from app.api.dependencies import Routes
 from app.api.security_headers import FORGET
 from app.core.errors import Invalid, Unauthorised

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.access import acts
-from app.access.acts import NewPerson
+from app.accounts import service
+from app.accounts.service import NewPerson
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
@@ -56,7 +56,7 @@ def test_refusals_are_logged_with_who_asked(db: Database) -> None:
 
 
 def test_signing_in_is_logged_and_what_was_typed_in_vain_is_not(db: Database) -> None:
-    db.write(acts.add_person, NewPerson("binh", "approver"), "bốn từ chẳng liên quan", "tester")
+    db.write(service.add_person, NewPerson("binh", "approver"), "bốn từ chẳng liên quan", "tester")
     stream = io.StringIO()
     logs.configure(Settings(), stream)
     with Client(create_app(Settings(), db)) as client:

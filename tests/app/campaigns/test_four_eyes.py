@@ -13,8 +13,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app.access import acts
-from app.access.acts import NewKey, NewPerson
+from app.accounts import service as acts
+from app.accounts.service import NewKey, NewPerson
 from app.batches.importer import register
 from app.campaigns import approval, lifecycle, queries, records
 from app.campaigns.approval import FourEyes
@@ -33,7 +33,7 @@ from app.security.principal import at_keyboard
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone
-from tests.long.app.access.conftest import PASSWORD
+from tests.long.app.accounts.conftest import PASSWORD
 
 database_url = sqlite_alone
 

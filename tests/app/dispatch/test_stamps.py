@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from app.access.acts import reseal
+from app.accounts.service import reseal
 from app.campaigns import approval
 from app.campaigns.runs import Verb, act
 from app.core import clock

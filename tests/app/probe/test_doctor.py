@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, insert, update
 from typer.testing import CliRunner
 
-from app.access.acts import NewPerson, add_person, sign
+from app.accounts.service import NewPerson, add_person, sign
 from app.campaigns.runs import Verb, act
 from app.cli import app as commands
 from app.core.config import LinkSettings, Settings

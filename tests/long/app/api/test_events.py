@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
-from app.access.acts import NewPerson, add_person, disable_person, end_sessions, revoke_key
+from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
 from app.api.events import Hub, Pace
 from app.campaigns import watching
 from app.core.errors import Away

@@ -9,7 +9,7 @@ import pyotp
 import pytest
 from fastapi import FastAPI
 
-from app.access import acts
+from app.accounts import service
 from app.core.config import Settings
 from app.database.connection import Database
 from app.security import create_key
@@ -69,9 +69,9 @@ def test_a_weak_new_password_is_told_at_its_own_field(signed_in: In) -> None:
 
 def test_the_second_factor_is_asked_for_where_one_is_set(pages_db: Database, signed_in: In) -> None:
     paper = signed_in("approver")
-    secret, _ = pages_db.write(acts.enrol, "approver person", "test", VAULT)
+    secret, _ = pages_db.write(service.enrol, "approver person", "test", VAULT)
     code = pyotp.TOTP(secret).now()
-    recovery = pages_db.write(acts.confirm, "approver person", code, "test", VAULT)[0]
+    recovery = pages_db.write(service.confirm, "approver person", code, "test", VAULT)[0]
     assert paper.sign_in("approver person", code=recovery).status_code == 303
     refused = paper.send("/account", "/account/password", password=PASSWORD, new=NEW)
     assert refused.status_code == 401

@@ -10,15 +10,15 @@ import pyotp
 import pytest
 from fastapi import FastAPI
 
-from app.access import acts
-from app.access.acts import NewPerson, add_person
+from app.accounts import service
+from app.accounts.service import NewPerson, add_person
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app
 from app.security.secret_encryption import vault_of
 from tests.app.client import Client
-from tests.long.app.access.scene import OWN, build
-from tests.long.app.access.test_matrix import pages
+from tests.long.app.accounts.scene import OWN, build
+from tests.long.app.accounts.test_matrix import pages
 from tests.long.app.web.conftest import PASSWORD, Paper, text, token
 
 In = Callable[..., Paper]
@@ -75,16 +75,16 @@ def test_the_throttle_is_that_of_the_api(paper: Paper) -> None:
 
 def test_the_second_factor_is_asked_for(pages_db: Database, paper: Paper, signed_in: In) -> None:
     signed_in("approver")
-    secret, _ = pages_db.write(acts.enrol, "approver person", "test", VAULT)
+    secret, _ = pages_db.write(service.enrol, "approver person", "test", VAULT)
     code = pyotp.TOTP(secret).now()
-    recovery = pages_db.write(acts.confirm, "approver person", code, "test", VAULT)[0]
+    recovery = pages_db.write(service.confirm, "approver person", code, "test", VAULT)[0]
     assert paper.sign_in("approver person").status_code == 401
     assert paper.sign_in("approver person", code=recovery).status_code == 303
 
 
 def test_a_password_keeps_its_blanks(pages_db: Database, paper: Paper) -> None:
     odd = "  blanks around it  "
-    pages_db.write(acts.add_person, acts.NewPerson("lan", "admin"), odd, "test")
+    pages_db.write(service.add_person, service.NewPerson("lan", "admin"), odd, "test")
     assert paper.sign_in("lan", odd.strip()).status_code == 401
     assert paper.sign_in("lan", odd).status_code == 303
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pyotp
 import pytest
 
-from app.access.acts import NewPerson
+from app.accounts.service import NewPerson
 from app.core import clock
 from app.core.config import Settings
 from app.observability import logs
 from app.security.login import Login
 from tests.app.client import Client
-from tests.long.app.access.conftest import Browser
+from tests.long.app.accounts.conftest import Browser
 
 MARKER = "marker-5ecret-phrase"
 

@@ -17,9 +17,9 @@ from app.database.connection import Database
 from app.database.models import audit
 from app.main import create_app
 from app.web import assets
-from tests.long.app.access.scene import OTHER, OWN, UNKNOWN, Answer, Asker, build
-from tests.long.app.access.test_matrix import Operation, operations
-from tests.long.app.access.test_spelled_ids import OFTEN, rows
+from tests.long.app.accounts.scene import OTHER, OWN, UNKNOWN, Answer, Asker, build
+from tests.long.app.accounts.test_matrix import Operation, operations
+from tests.long.app.accounts.test_spelled_ids import OFTEN, rows
 
 # Whose use is written down, and the record that the audit keeps of looks at whole numbers.
 USED = {"api_keys", "sessions", "audit"}

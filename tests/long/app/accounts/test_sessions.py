@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
-from app.access.acts import disable_person, remove_factor
+from app.accounts.service import disable_person, remove_factor
 from app.core.config import Settings
 from app.core.errors import Unauthorised
 from app.database.connection import Database
@@ -20,7 +20,7 @@ from app.security import sessions as stage
 from app.security.sessions import Lifetime
 from tests.app.client import Client
 from tests.engines import by_default, on_sqlite
-from tests.long.app.access.conftest import COOKIE, PASSWORD, Browser
+from tests.long.app.accounts.conftest import COOKIE, PASSWORD, Browser
 
 database_url = by_default
 

@@ -17,7 +17,7 @@ from app.security.login_throttle import RULES, Attempt, Rule
 from tests import passwords
 from tests.app.client import Client
 from tests.engines import by_default
-from tests.long.app.access.conftest import PASSWORD, Browser
+from tests.long.app.accounts.conftest import PASSWORD, Browser
 
 database_url = by_default
 password_cost = passwords.full_cost

@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 from fastapi import Depends, Path, Request, Response
 from sqlalchemy import Connection
 
-from app.access import acts
-from app.access.schemas import (
+from app.accounts import service
+from app.accounts.schemas import (
     CodeBody,
     EndBody,
     Enrolment,
@@ -107,7 +107,7 @@ def change_password(body: PasswordBody, db: Db, settings: Config, person: Person
     said = Login(person.name, body.present.get_secret_value(), body.code)
     login.check_again(db, said, person.address, vault_of(settings))
     hashed = hash_password(body.new.get_secret_value(), person.name, settings.password_words)
-    db.write(acts.set_hashed, person.name, hashed, person.name)
+    db.write(service.set_hashed, person.name, hashed, person.name)
     token = db.write(sessions.open_for, person.name, lifetime_of(settings), person.address)
     set_cookie(response, settings, token)
     return _me(db, settings, token)
@@ -116,10 +116,10 @@ def change_password(body: PasswordBody, db: Db, settings: Config, person: Person
 @router.post("/me/totp", status_code=201)
 def enrol_totp(body: PresentBody, db: Db, settings: Config, person: Person) -> Enrolment:
     """A secret for an authenticator app, shown this once; it counts once a code has confirmed it."""
-    db.read(acts.check_no_factor, person.name)
+    db.read(service.check_no_factor, person.name)
     vault = vault_of(settings)
     login.check_again(db, Login(person.name, body.password.get_secret_value()), person.address, vault)
-    secret, uri = db.write(acts.enrol, person.name, person.name, vault)
+    secret, uri = db.write(service.enrol, person.name, person.name, vault)
     return Enrolment(secret=secret, uri=uri)
 
 
@@ -131,7 +131,7 @@ def confirm_totp(body: CodeBody, db: Db, settings: Config, person: Person, token
     """
 
     def confirm(connection: Connection) -> list[str]:
-        return acts.confirm(connection, person.name, body.code, person.name, vault_of(settings), token)
+        return service.confirm(connection, person.name, body.code, person.name, vault_of(settings), token)
 
     codes = login.confirm_factor(db, person.name, person.address, confirm)
     return RecoveryCodes(recovery_codes=codes)
@@ -149,13 +149,13 @@ def end_sessions(body: EndBody, db: Db, settings: Config, person: Person, token:
     said = Login(person.name, body.password.get_secret_value(), body.code)
     login.check_again(db, said, person.address, vault_of(settings))
     keep = "" if body.sessions is not None else token
-    db.write(acts.end_sessions, person.name, person.name, keep, body.sessions)
+    db.write(service.end_sessions, person.name, person.name, keep, body.sessions)
 
 
 @router.post("/users/{name}/sign-out", status_code=204)
 def sign_out_user(name: Name, db: Db, who: Who) -> None:
     """End all sessions of somebody at once. Asked again, it changes nothing."""
-    db.write(acts.end_sessions, name, who.name)
+    db.write(service.end_sessions, name, who.name)
 
 
 def _me(db: Database, settings: Settings, token: str) -> Me:

@@ -19,7 +19,7 @@ from app.database.models import audit
 from app.main import create_app
 from app.security.roles import PERMISSIONS
 from app.security.tenant_scope import RULES
-from tests.long.app.access.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build
+from tests.long.app.accounts.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
 IDS = ("_id}", "{sha256}")

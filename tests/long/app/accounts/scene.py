@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, Table, insert, update
 from starlette.datastructures import Headers
 
-from app.access.acts import NewPerson, add_person
+from app.accounts.service import NewPerson, add_person
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import (
@@ -28,7 +28,7 @@ from app.database.models import directives as letters
 from app.database.models import runs as runs_table
 from app.security import create_key
 from tests.app.campaigns.rows import new_lane, new_run
-from tests.long.app.access.conftest import PASSWORD
+from tests.long.app.accounts.conftest import PASSWORD
 
 CARRIERS = ("vnpt", "viettel")
 NOWHERE = 99

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.access.acts import NewPerson, add_person
+from app.accounts.service import NewPerson, add_person
 from app.core.config import Settings
 from app.database.connection import Database
 from app.main import create_app

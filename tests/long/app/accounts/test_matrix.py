@@ -14,8 +14,8 @@ from app.main import ROUTERS, create_app
 from app.security.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
 from app.web import rooms
 from tests.engines import by_default
-from tests.long.app.access.matrix import EXPECTED
-from tests.long.app.access.scene import OTHER, OWN, Answer, Asker, build
+from tests.long.app.accounts.matrix import EXPECTED
+from tests.long.app.accounts.scene import OTHER, OWN, Answer, Asker, build
 
 database_url = by_default
 

@@ -17,7 +17,7 @@ from app.database.models import batches, lanes, left_out, receipt_files
 from app.main import ROUTERS, create_app
 from app.security import create_key
 from app.security.roles import OPEN, PERMISSIONS
-from tests.long.app.access.scene import Asker
+from tests.long.app.accounts.scene import Asker
 from tests.long.app.reports.scene import T0, Scene
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}

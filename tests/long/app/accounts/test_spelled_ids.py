@@ -34,7 +34,7 @@ from app.security.roles import PAGE_DOES, PERMISSIONS
 from app.security.tenant_scope import RULES
 from app.web.show import Filled, visiting
 from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
-from tests.long.app.access.scene import NOWHERE, OTHER, Asker, build
+from tests.long.app.accounts.scene import NOWHERE, OTHER, Asker, build
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
 

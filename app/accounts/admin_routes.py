@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from fastapi import Path, Response
 
-from app.access import acts
-from app.access.acts import NewKey, NewPerson
-from app.access.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
+from app.accounts import service
+from app.accounts.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
+from app.accounts.service import NewKey, NewPerson
 from app.api.dependencies import Config, Db, Routes, Who
 from app.api.idempotent_route import Acts, shows_secret, unkeyed
 from app.api.if_match import keys_version, people_version
@@ -41,13 +41,13 @@ def add_user(body: PersonBody, db: Db, settings: Config, who: Who, response: Res
     wanted = NewPerson(body.name, body.role, body.carrier)
     response.headers["Location"] = "/v1/users"
     hashed = hash_password(body.password.get_secret_value(), body.name, settings.password_words)
-    return db.write(acts.add_hashed, wanted, hashed, who.name)
+    return db.write(service.add_hashed, wanted, hashed, who.name)
 
 
 @router.post("/users/{name}/disable")
 def disable_user(name: Name, db: Db, who: Who) -> Person:
     """Let a person in no more, and end its sessions. Asked again, it changes nothing."""
-    return db.write(acts.disable_person, name, who.name)
+    return db.write(service.disable_person, name, who.name)
 
 
 @router.put("/users/{name}/password", status_code=204)
@@ -55,7 +55,7 @@ def disable_user(name: Name, db: Db, who: Who) -> Person:
 def set_user_password(name: Name, body: NewPasswordBody, db: Db, settings: Config, who: Who) -> None:
     """Give another password to somebody who has lost the old one; every session of that person ends."""
     hashed = hash_password(body.password.get_secret_value(), name, settings.password_words)
-    db.write(acts.set_hashed, name, hashed, who.name)
+    db.write(service.set_hashed, name, hashed, who.name)
 
 
 @router.get("/keys")
@@ -80,7 +80,7 @@ def add_key(body: KeyBody, db: Db, settings: Config, who: Who, response: Respons
     check_own(settings, body.carrier)
     wanted = NewKey(body.name, body.role, body.carrier, body.expires_at)
     response.headers["Location"] = "/v1/keys"
-    return ShownKey(name=body.name, key=db.write(acts.add_key, wanted, who.name))
+    return ShownKey(name=body.name, key=db.write(service.add_key, wanted, who.name))
 
 
 @router.post("/keys/{name}/rotate")
@@ -88,10 +88,10 @@ def add_key(body: KeyBody, db: Db, settings: Config, who: Who, response: Respons
 def rotate_key(name: Name, db: Db, who: Who, body: RotationBody | None = None) -> ShownKey:
     """Give a key another secret, shown this once; the one before stays good for a while."""
     overlap = timedelta(hours=(body or RotationBody(overlap_hours=24)).overlap_hours)
-    return ShownKey(name=name, key=db.write(acts.rotate_key, name, overlap, who.name))
+    return ShownKey(name=name, key=db.write(service.rotate_key, name, overlap, who.name))
 
 
 @router.delete("/keys/{name}", status_code=204)
 def revoke_key(name: Name, db: Db, who: Who) -> None:
     """End a key at once. Asked again, it changes nothing."""
-    db.write(acts.revoke_key, name, who.name)
+    db.write(service.revoke_key, name, who.name)

@@ -15,7 +15,7 @@ from sqlalchemy import update
 from typer import Typer
 from typer.testing import CliRunner
 
-from app.access.acts import NewPerson, add_person, disable_person
+from app.accounts.service import NewPerson, add_person, disable_person
 from app.campaigns import lifecycle
 from app.campaigns.approval import FourEyes
 from app.cli import campaign, key, user
@@ -31,7 +31,7 @@ from app.security.secret_encryption import Vault, vault_of
 from tests import passwords
 from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
-from tests.long.app.access.conftest import PASSWORD, Browser
+from tests.long.app.accounts.conftest import PASSWORD, Browser
 
 password_cost = passwords.full_cost
 

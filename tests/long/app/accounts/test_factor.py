@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import Row, select, update
 
-from app.access.acts import disable_person, remove_factor, reseal
+from app.accounts.service import disable_person, remove_factor, reseal
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid
@@ -24,7 +24,7 @@ from app.security.principal import at_keyboard
 from app.security.roles import PERMISSIONS, Role
 from app.security.secret_encryption import KeyMissing, Vault, vault_of
 from tests.app.client import Client
-from tests.long.app.access.conftest import PASSWORD, Browser
+from tests.long.app.accounts.conftest import PASSWORD, Browser
 
 Add = Callable[..., str]
 PLAIN = Vault(open_air=True)
