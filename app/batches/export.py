@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from app.batches.queries import BadLine
-from app.batches.sift import KEPT
+from app.batches.row_parser import KEPT
 from app.file_import.cells import csv_pieces, safe
 
 HEADER = ("line", "reason", "reason in words", "lý do", "value")

@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app.batches.job import Counts, Job, counts_of
-from app.batches.sift import LONG_SLICE, SLICE, Totals, sifted
+from app.batches.import_job import Counts, Job, counts_of
+from app.batches.row_parser import LONG_SLICE, SLICE, Totals, sifted
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.states import BatchState

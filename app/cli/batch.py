@@ -11,9 +11,9 @@ from pydantic_core import to_json
 
 from app.batches import queries
 from app.batches.export import bad_lines_csv
+from app.batches.import_job import Counts
 from app.batches.importer import import_batch, register
-from app.batches.job import Counts
-from app.batches.sift import KEPT
+from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.files import as_file, bar

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app.batches.job import Counts
+from app.batches.import_job import Counts
 from app.campaigns import queries
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order

@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import Connection, inspect, select
 
+from app.batches.import_job import Counts
 from app.batches.importer import Progress, import_batch, register
-from app.batches.job import Counts
 from app.campaigns import approval, directives, lifecycle
 from app.campaigns.directives import Letter
 from app.campaigns.drafts import DayHours, Draft

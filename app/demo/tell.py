@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.batches.job import Counts
+from app.batches.import_job import Counts
 from app.campaigns.forecast import Forecast
 from app.demo.cast import Role
 from app.demo.outcome import Outcome, Seen

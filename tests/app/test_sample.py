@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.batches.reader import open_rows
-from app.batches.sift import Sifter, Slice
+from app.batches.row_parser import Sifter, Slice
 from app.core.phone import REASONS
 from app.sample import SHARES, write_sample
 

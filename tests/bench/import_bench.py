@@ -17,8 +17,8 @@ from pathlib import Path
 import psycopg
 from sqlalchemy import Connection, select
 
+from app.batches.import_job import counts_of
 from app.batches.importer import import_batch, register
-from app.batches.job import counts_of
 from app.core import gc_tuning
 from app.database.connection import Database
 from app.database.models import batches, subscribers

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from app.api.dependencies import Id, Routes
 from app.batches import queries
 from app.batches.queries import BadLine, Batch
-from app.batches.sift import KEPT
+from app.batches.row_parser import KEPT
 from app.core.states import FAILED, DeliveryState
 from app.database.models import campaigns, run_batches, runs, tallies
 from app.dispatch import deliveries

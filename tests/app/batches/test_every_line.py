@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 
+from app.batches.import_job import Counts
 from app.batches.importer import import_batch, register
-from app.batches.job import Counts
 from app.database.connection import Database
 from app.file_import.row_blocks import LINE_REASONS
 from app.file_import.upload import File

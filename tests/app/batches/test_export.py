@@ -7,7 +7,7 @@ import io
 
 from app.batches.export import HEADER, bad_lines_csv
 from app.batches.queries import BadLine
-from app.batches.sift import KEPT
+from app.batches.row_parser import KEPT
 
 
 def test_a_long_list_comes_in_pieces_that_make_one_file() -> None:

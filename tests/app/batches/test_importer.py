@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
+from app.batches.import_job import Counts, Job, counts_of
 from app.batches.importer import import_batch, lines_at_once, register
-from app.batches.job import Counts, Job, counts_of
 from app.batches.reader import open_rows
-from app.batches.sift import LONG_SLICE, Sifter
+from app.batches.row_parser import LONG_SLICE, Sifter
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batches.job import Job
+from app.batches.import_job import Job
 from app.batches.spool import folder_of, import_spooled, resume_imports
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path

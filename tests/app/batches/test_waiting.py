@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from app.batches.import_job import Job
 from app.batches.importer import import_batch
-from app.batches.job import Job
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState

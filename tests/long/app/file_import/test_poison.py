@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from app.batches.sift import KEPT, sifted
+from app.batches.row_parser import KEPT, sifted
 from app.core.errors import Invalid
 from app.file_import.form_reader import load
 from app.file_import.isolated_reader import Ended, apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.batches.languages import normalise_language
-from app.batches.sift import Sifter
+from app.batches.row_parser import Sifter
 from app.file_import.row_blocks import BadLine, Block
 
 Row = tuple[int, str, str, str]

@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Column, Connection, Row, Table, delete, select
 
-from app.batches.sift import SLICE, Slice
+from app.batches.row_parser import SLICE, Slice
 from app.core.errors import Away
 from app.core.states import BatchState
 from app.database.connection import Database
