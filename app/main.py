@@ -20,9 +20,9 @@ from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
 from app.campaigns import event_routes as events
+from app.campaigns import live_status
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes as runs
-from app.campaigns import watching
 from app.core.config import Settings
 from app.database.connection import Database
 from app.deadline import routes as deadline
@@ -112,7 +112,7 @@ def create_app(
     app.state.metrics = metrics or Metrics(db)
     app.state.reception = reception or Reception(db)
     app.state.ready = health.Ready()
-    app.state.hub = Hub(db, watching.look)
+    app.state.hub = Hub(db, live_status.look)
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     app.state.genuine = Desk(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from app.campaigns import records
+from app.campaigns import optimistic_lock
 from app.campaigns.drafts import breaks_quiet_hours
-from app.campaigns.records import Record
+from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.states import CampaignState, move_campaign
@@ -120,7 +120,7 @@ def _refuse(
 
 
 def _open_to(connection: Connection, campaign_id: int, caller: Caller) -> Record:
-    campaign = records.campaign(connection, campaign_id)
+    campaign = optimistic_lock.campaign(connection, campaign_id)
     check_approver(connection, caller, campaign)
     if campaign.state != CampaignState.SUBMITTED:
         raise Conflict(f"The campaign is {campaign.state}; only a submitted one can be decided on.")
@@ -130,7 +130,7 @@ def _open_to(connection: Connection, campaign_id: int, caller: Caller) -> Record
 def _decide(
     connection: Connection, campaign: Record, caller: Caller, new: CampaignState, **decision: Any
 ) -> None:
-    records.change_campaign(connection, campaign, state=move_campaign(campaign.state, new))
+    optimistic_lock.change_campaign(connection, campaign, state=move_campaign(campaign.state, new))
     write(connection, campaign.id, caller.name, **decision)
 
 

@@ -10,7 +10,7 @@ from fastapi.responses import StreamingResponse
 from app.api import events
 from app.api.dependencies import Id, Routes, Who
 from app.api.events import Hub
-from app.campaigns.watching import Watched
+from app.campaigns.live_status import Watched
 from app.core.errors import no_such
 
 router = Routes(prefix="/v1", tags=["events"])

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from app.campaigns import audiences, records
-from app.campaigns.records import Record
+from app.campaigns import carrier_audience, optimistic_lock
+from app.campaigns.optimistic_lock import Record
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, LaneState, RunState
 from app.database.models import batches, directives, lanes, run_batches, runs, subscribers, tallies
@@ -81,9 +81,9 @@ class Forecast:
 
 def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
     """The forecast of a run as if it went on, or began, at `now` (aware); NotFound."""
-    run = records.run(connection, run_id)
-    campaign = records.campaign(connection, run.campaign_id)
-    held = audiences.of_run(connection, run_id)
+    run = optimistic_lock.run(connection, run_id)
+    campaign = optimistic_lock.campaign(connection, run.campaign_id)
+    held = carrier_audience.of_run(connection, run_id)
     if held is not None:
         return _of_carrier(run, held.estimated, campaign, _deadlines(connection, campaign))
     load, deadlines = _load(connection, run, campaign), _deadlines(connection, campaign)

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from app.campaigns import approval, audiences, records
-from app.campaigns.audiences import Audience
+from app.campaigns import approval, carrier_audience, optimistic_lock
+from app.campaigns.carrier_audience import Audience
 from app.campaigns.drafts import DayHours, Draft, pin
-from app.campaigns.records import Record
+from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
@@ -39,7 +39,7 @@ def edit(
     connection: Connection, campaign_id: int, version: int, draft: Draft, default: DayHours, who: str
 ) -> None:
     """Replace the content. An approval becomes void and the campaign a draft; not once a run has started."""
-    campaign = records.campaign(connection, campaign_id)
+    campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.version != version:
         raise VersionChanged(
             f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
@@ -57,7 +57,7 @@ def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -
         state = move_campaign(state, CampaignState.DRAFT)
     editors = sorted({*campaign.editors, who})
     changed = {"submitted_by": None, "editors": editors, "behind": _behind(connection, campaign, who)}
-    records.change_campaign(connection, campaign, state=state, **changed, **values)
+    optimistic_lock.change_campaign(connection, campaign, state=state, **changed, **values)
     # After the change, which holds the row: no start can come between this look and the commit.
     begun = select(runs.c.id).where(runs.c.campaign_id == campaign.id, runs.c.state != RunState.PLANNED)
     if connection.execute(begun).first():
@@ -96,14 +96,14 @@ def add_held_run(connection: Connection, campaign_id: int, carrier: str, audienc
     """The campaign's run at a carrier that holds the subscribers itself: no numbers, no batches; its id."""
     _reopen_for_run(connection, campaign_id, carrier, who)
     run_id = _insert_run(connection, campaign_id, carrier)
-    audiences.keep(connection, run_id, audience)
+    carrier_audience.keep(connection, run_id, audience)
     audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, **asdict(audience))
     return run_id
 
 
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
     """Make the campaign a draft to which a run at this carrier may be added; Conflict where it has one."""
-    _reopen(connection, records.campaign(connection, campaign_id), who)
+    _reopen(connection, optimistic_lock.campaign(connection, campaign_id), who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
         raise Conflict(
@@ -147,17 +147,17 @@ def _check_batch(batch: Record, carrier: str) -> None:
 
 def remove_run(connection: Connection, run_id: int, who: str) -> None:
     """Take a planned run out of its campaign."""
-    run = records.run(connection, run_id)
-    _reopen(connection, records.campaign(connection, run.campaign_id), who)
+    run = optimistic_lock.run(connection, run_id)
+    _reopen(connection, optimistic_lock.campaign(connection, run.campaign_id), who)
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
-    audiences.drop(connection, run_id)
+    carrier_audience.drop(connection, run_id)
     connection.execute(delete(runs).where(runs.c.id == run_id))
     audit.note(connection, who, "run.remove", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier)
 
 
 def submit(connection: Connection, campaign_id: int, who: str) -> None:
     """Hand a draft over for approval; again does nothing."""
-    campaign = records.campaign(connection, campaign_id)
+    campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.state == CampaignState.SUBMITTED:
         return
     new = move_campaign(campaign.state, CampaignState.SUBMITTED)
@@ -165,7 +165,7 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
         raise Conflict("The campaign has no run; add one for each carrier first.")
     check_window_ahead(campaign, clock.now_ms())
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
-    records.change_campaign(connection, campaign, state=new, **by)
+    optimistic_lock.change_campaign(connection, campaign, state=new, **by)
     audit.note(connection, who, "campaign.submit", f"campaign/{campaign_id}")
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, false, func, select
 
-from app.campaigns import audiences, records
-from app.campaigns.audiences import Audience
-from app.campaigns.records import Record
+from app.campaigns import carrier_audience, optimistic_lock
+from app.campaigns.carrier_audience import Audience
+from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import CampaignState, DeliveryState, NotSent, RunState
@@ -131,12 +131,12 @@ class Run:
 
 def campaign(connection: Connection, campaign_id: int) -> Campaign:
     """One campaign, or NotFound."""
-    return _campaign(records.campaign(connection, campaign_id))
+    return _campaign(optimistic_lock.campaign(connection, campaign_id))
 
 
 def dossier(connection: Connection, campaign_id: int, operator: str | None = None) -> Dossier:
     """One campaign with all that belongs to its approval, or NotFound; an operator sees the own runs only."""
-    row = records.campaign(connection, campaign_id)
+    row = optimistic_lock.campaign(connection, campaign_id)
     members = select(runs).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id)
     return Dossier(
@@ -218,7 +218,7 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[Run]:
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
-    held = audiences.of_runs(connection, ids)
+    held = carrier_audience.of_runs(connection, ids)
     gone = erasure_state.without_totals(connection, {row.campaign_id for row in rows})
     found = [
         replace(_run(row, members.get(row.id, {}), counts.get(row.id, {})), audience=held.get(row.id))

@@ -10,7 +10,7 @@ from fastapi import Depends, Header, Query, Response
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_of
 from app.api.idempotent_route import Acts
 from app.api.if_match import versions_of
-from app.campaigns import approval, directives, lifecycle, queries, texts, wordings
+from app.campaigns import approval, directives, lifecycle, queries, text_cost, texts
 from app.campaigns.drafts import DayHours
 from app.campaigns.schemas import (
     ApprovalBody,
@@ -74,9 +74,9 @@ class TextView:
     key: str
     title: str
     purpose: str
-    accented: wordings.Preview
-    unaccented: wordings.Preview
-    languages: dict[str, wordings.Preview]
+    accented: text_cost.Preview
+    unaccented: text_cost.Preview
+    languages: dict[str, text_cost.Preview]
 
 
 # ---- directives -----------------------------------------------------------------------------------------
@@ -123,16 +123,16 @@ def _text_view(text: texts.Text) -> TextView:
         key=text.key,
         title=text.title,
         purpose=text.purpose,
-        accented=wordings.preview(text.accented),
-        unaccented=wordings.preview(text.unaccented),
-        languages={each.language: wordings.preview(each.text) for each in text.languages if each.approved},
+        accented=text_cost.preview(text.accented),
+        unaccented=text_cost.preview(text.unaccented),
+        languages={each.language: text_cost.preview(each.text) for each in text.languages if each.approved},
     )
 
 
 @router.post("/texts/preview")
-def preview_text(body: WordingBody, who: Who) -> wordings.Previews:
+def preview_text(body: WordingBody, who: Who) -> text_cost.Previews:
     """What a wording of your own costs in both forms, and what to look at in it. Nothing is kept."""
-    return wordings.previews(body.text, body.subscribers)
+    return text_cost.previews(body.text, body.subscribers)
 
 
 # ---- campaigns ------------------------------------------------------------------------------------------

@@ -14,8 +14,8 @@ from app.api.idempotent_route import Acts
 from app.api.if_match import run_version
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
+from app.campaigns.carrier_orders import Order, as_text, order
 from app.campaigns.forecast import Forecast, forecast
-from app.campaigns.orders import Order, as_text, order
 from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
 from app.core import clock
 from app.core.ids import Number

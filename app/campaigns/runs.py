@@ -10,8 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from app.campaigns import approval, audiences, forecast, lifecycle, records
-from app.campaigns.records import Record
+from app.campaigns import approval, carrier_audience, forecast, lifecycle, optimistic_lock
+from app.campaigns.optimistic_lock import Record
 from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, move_run
@@ -78,7 +78,7 @@ def order(db: Database, verb: Verb, run_id: int, who: str, at: datetime | None =
 
 def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime | None = None) -> RunState:
     """Move the run; a run that the verb has moved before stays as it is. Conflict from any other state."""
-    run = records.run(connection, run_id)
+    run = optimistic_lock.run(connection, run_id)
     at_ms = _moment(connection, verb, run, at)
     move = _MOVES[verb]
     if run.state in move.obeyed:
@@ -87,7 +87,7 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
         allowed = " or ".join(move.sources)
         raise Conflict(f"The run is {run.state}; {verb} is for a run that is {allowed}.")
     new = move_run(run.state, move.target)
-    records.change_run(connection, run, state=new, **_along_with(connection, verb, run, at_ms))
+    optimistic_lock.change_run(connection, run, state=new, **_along_with(connection, verb, run, at_ms))
     said = {} if at is None else {"at": clock.local(at).isoformat(timespec="minutes")}
     audit.note(
         connection, who, f"run.{verb}", f"run/{run_id}", campaign=run.campaign_id, carrier=run.carrier, **said
@@ -97,7 +97,7 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
 
 def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None) -> int:
     """When the verb took effect, ms since 1970; refused in words where a carrier can't have said so."""
-    held = audiences.of_run(connection, run.id) is not None
+    held = carrier_audience.of_run(connection, run.id) is not None
     if verb is Verb.END and not held:
         raise Conflict(f"Loa sends run {run.id} itself and sees its end; cancel it to stop it before.")
     if at is None:
@@ -115,14 +115,14 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> 
     """What else the verb writes, and what it demands."""
     match verb:
         case Verb.START:
-            campaign = records.campaign(connection, run.campaign_id)
-            records.hold_campaign(connection, campaign)
+            campaign = optimistic_lock.campaign(connection, run.campaign_id)
+            optimistic_lock.hold_campaign(connection, campaign)
             erasure_state.require_rows(connection, campaign.id)
             approval.require_approved(connection, campaign)
             lifecycle.check_window_ahead(campaign, at_ms)
             return {"started_at": at_ms}
         case Verb.RESUME:
-            approval.require_approved(connection, records.campaign(connection, run.campaign_id))
+            approval.require_approved(connection, optimistic_lock.campaign(connection, run.campaign_id))
             return {}
         case Verb.END:
             return {"ended_at": at_ms}
@@ -137,10 +137,10 @@ def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) ->
 
     It holds for what is claimed from then on. A tenth of the links' rate is the slowest pace.
     """
-    run = records.run(connection, run_id)
+    run = optimistic_lock.run(connection, run_id)
     if run.state == RunState.CANCELLED:
         raise Conflict(f"Run {run_id} is cancelled; nothing of it is sent any more.")
-    if audiences.of_run(connection, run_id) is not None:
+    if carrier_audience.of_run(connection, run_id) is not None:
         raise Conflict(f"The carrier sends run {run_id} itself, at a rate of its own.")
     least = ceil(round(forecast.rate_at(connection, run.carrier).segments_per_second * SLOWEST, 6)) or 1
     if rate is not None and not least <= rate <= FASTEST:
@@ -149,7 +149,7 @@ def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) ->
             "send nothing for a while, pause the run.",
             field="segments_per_second",
         )
-    records.change_run(connection, run, segments_per_second=rate)
+    optimistic_lock.change_run(connection, run, segments_per_second=rate)
     audit.note(connection, who, "run.rate", f"run/{run_id}", rate=rate, before=run.segments_per_second)
 
 
@@ -159,6 +159,6 @@ def set_priority(connection: Connection, run_id: int, priority: int, who: str) -
         raise Invalid(
             f"The priority is between {PRIORITIES.start} and {PRIORITIES.stop - 1}.", field="priority"
         )
-    run = records.run(connection, run_id)
-    records.change_run(connection, run, priority=priority)
+    run = optimistic_lock.run(connection, run_id)
+    optimistic_lock.change_run(connection, run, priority=priority)
     audit.note(connection, who, "run.priority", f"run/{run_id}", priority=priority, before=run.priority)

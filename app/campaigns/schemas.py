@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from app.campaigns.audiences import Audience, checked
+from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import Letter
 from app.campaigns.drafts import Draft, Form
 from app.core import hashing

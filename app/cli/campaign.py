@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.campaigns import approval, lifecycle, queries
-from app.campaigns.audiences import checked
+from app.campaigns.carrier_audience import checked
 from app.campaigns.drafts import DayHours, Draft, Form
 from app.cli.common import open_db
 from app.cli.person import decider

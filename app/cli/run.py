@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.campaigns import orders, queries, runs
+from app.campaigns import carrier_orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
 from app.cli.common import open_db
 from app.cli.remote import asked
@@ -43,14 +43,14 @@ def order(
 ) -> None:
     """Print the order to a carrier that sends to its own subscribers, or write it as a paper."""
     with open_db() as (db, settings):
-        found = db.read(orders.order, run_id)
+        found = db.read(carrier_orders.order, run_id)
     if out is not None:
         out.write_bytes(_paper(found, settings.letterheads, out))
         typer.echo(f"Wrote {out}.")
     elif as_json:
         say(found, as_json)
     else:
-        typer.echo(orders.as_text(found), nl=False)
+        typer.echo(carrier_orders.as_text(found), nl=False)
 
 
 @app.command()
@@ -71,7 +71,7 @@ def cancel(run_id: Number) -> None:
     _order(runs.Verb.CANCEL, run_id)
 
 
-def _paper(found: orders.Order, letterheads: Path | None, out: Path) -> bytes:
+def _paper(found: carrier_orders.Order, letterheads: Path | None, out: Path) -> bytes:
     """The order as a file of the kind that `out` names."""
     from app.deadline import order_paper  # no other command of a run waits for what papers need
     from app.reports.document import letterhead

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.campaigns.orders import BASES, Order, OrderedText, moment
+from app.campaigns.carrier_orders import BASES, Order, OrderedText, moment
 from app.core import clock
 from app.core.areas import Basis
 from app.reports import labels

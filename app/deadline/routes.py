@@ -9,7 +9,7 @@ from fastapi import Query, Response
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts
 from app.campaigns import queries
-from app.campaigns.orders import order
+from app.campaigns.carrier_orders import order
 from app.core import clock
 from app.deadline import order_paper
 from app.deadline.status import Status, status

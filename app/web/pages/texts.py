@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import Response
 
 from app.api.dependencies import Routes
-from app.campaigns import texts, wordings
+from app.campaigns import text_cost, texts
 from app.security.roles import may
 from app.web.forms import purposes
 from app.web.show import Visit, render
@@ -17,7 +17,10 @@ router = Routes(include_in_schema=False)
 def page_texts(visit: Visit) -> Response:
     """What may be said, and what it costs."""
     shown = [
-        (text, {"accented": wordings.preview(text.accented), "unaccented": wordings.preview(text.unaccented)})
+        (
+            text,
+            {"accented": text_cost.preview(text.accented), "unaccented": text_cost.preview(text.unaccented)},
+        )
         for text in texts.all_texts()
     ]
     writes = may(visit.who.role, "create_campaign")

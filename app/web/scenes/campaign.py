@@ -8,9 +8,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app.campaigns import queries, records, wordings
+from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.queries import Dossier
-from app.campaigns.wordings import Preview
+from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
@@ -103,7 +103,7 @@ class CampaignScene:
 def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> CampaignScene:
     """The campaign's page for this caller; NotFound."""
     dossier = queries.dossier(connection, campaign_id, who.carrier)
-    row = records.campaign(connection, campaign_id)
+    row = optimistic_lock.campaign(connection, campaign_id)
     views = standing.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
@@ -130,7 +130,7 @@ def _gone(dossier: Dossier) -> bool:
 
 
 def _wording(language: str, text: str) -> Wording:
-    sent, plain = wordings.preview(text), wordings.preview(sms.unaccent(text))
+    sent, plain = text_cost.preview(text), text_cost.preview(sms.unaccent(text))
     return Wording(language, sent, None if plain.wording == sent.wording else plain, hints(text))
 
 

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app.campaigns import forecast, wordings
+from app.campaigns import forecast, text_cost
 from app.campaigns.drafts import Form
 from app.campaigns.forecast import Deadlines, Load, Rate
-from app.campaigns.wordings import Preview
+from app.campaigns.text_cost import Preview
 from app.core import clock, sending_window
 from app.database.models import batches, directives
 from app.web import names
@@ -81,8 +81,8 @@ def deadlines(connection: Connection, window: sending_window.Window, directive_i
 def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: Deadlines) -> Estimate:
     """Of the wording with and without diacritics, if it began now or when its window opens."""
     previews: dict[str, Preview] = {
-        Form.UNACCENTED: wordings.preview(forms[1]),
-        Form.ACCENTED: wordings.preview(forms[0]),
+        Form.UNACCENTED: text_cost.preview(forms[1]),
+        Form.ACCENTED: text_cost.preview(forms[0]),
     }
     parts = {form: shown.segments for form, shown in previews.items()}
     shares = [

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection, or_, select
 
-from app.campaigns import approval, queries, records, wordings
+from app.campaigns import approval, optimistic_lock, queries
+from app.campaigns import text_cost as wordings
 from app.campaigns.drafts import breaks_quiet_hours
 from app.campaigns.queries import Decision, Dossier
-from app.campaigns.wordings import Preview
+from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.errors import Forbidden
 from app.core.states import CampaignState
@@ -128,7 +129,7 @@ def case(connection: Connection, campaign_id: int, caller: Caller) -> Case:
 
 def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
     """The content is what was decided on."""
-    return approval_digest.holds(connection, records.campaign(connection, campaign_id), last.digest)
+    return approval_digest.holds(connection, optimistic_lock.campaign(connection, campaign_id), last.digest)
 
 
 def _wording(language: str, text: str) -> Wording:
@@ -148,7 +149,7 @@ def _files(connection: Connection, of: Dossier) -> list[File]:
 
 def _barred(connection: Connection, caller: Caller, campaign_id: int) -> Forbidden | None:
     try:
-        approval.check_approver(connection, caller, records.campaign(connection, campaign_id))
+        approval.check_approver(connection, caller, optimistic_lock.campaign(connection, campaign_id))
     except Forbidden as error:
         return error
     return None

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from app.campaigns import queries, records
+from app.campaigns import optimistic_lock, queries
 from app.campaigns.forecast import forecast
 from app.campaigns.queries import Campaign, Run
 from app.campaigns.runs import Verb, open_to
@@ -87,7 +87,7 @@ class RunScene:
 def run_scene(connection: Connection, run_id: int, who: Caller) -> RunScene:
     """The run's page for this caller; NotFound."""
     run = queries.run(connection, run_id, who.carrier)
-    row = records.campaign(connection, run.campaign_id)
+    row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
     ids = run.batch_ids[:MOST_BATCHES]
     said = stated.latest(connection, run_id) if run.audience else None

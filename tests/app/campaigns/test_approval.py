@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.campaigns import approval, lifecycle, queries, records
+from app.campaigns import approval, lifecycle, optimistic_lock, queries
 from app.core.clock import VIETNAM
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
@@ -30,7 +30,7 @@ def submitted(db: Database) -> int:
 
 
 def digest(db: Database, campaign_id: int) -> str:
-    return db.read(lambda c: approval.digest(c, records.campaign(c, campaign_id)))
+    return db.read(lambda c: approval.digest(c, optimistic_lock.campaign(c, campaign_id)))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def digest(db: Database, campaign_id: int) -> str:
 def test_the_digest_changes_with_all_that_decides_what_is_sent(db: Database, change: dict[str, Any]) -> None:
     campaign_id, _ = db.write(new_run)
     before = digest(db, campaign_id)
-    version = db.read(records.campaign, campaign_id).version
+    version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, **change), HOURS, "author")
     assert digest(db, campaign_id) != before
 
@@ -71,7 +71,7 @@ def test_the_digest_changes_with_the_audience(db: Database) -> None:
 def test_the_digest_stays_the_same_when_only_the_name_changes(db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     before = digest(db, campaign_id)
-    version = db.read(records.campaign, campaign_id).version
+    version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, name="Another"), HOURS, "author")
     assert digest(db, campaign_id) == before
 
@@ -114,17 +114,17 @@ def test_only_what_was_submitted_is_decided_on(db: Database) -> None:
 def test_content_that_differs_from_the_approved_one_is_found_out(db: Database) -> None:
     campaign_id = submitted(db)
     db.write(approval.approve, campaign_id, CHIEF)
-    db.read(lambda c: approval.require_approved(c, records.campaign(c, campaign_id)))
+    db.read(lambda c: approval.require_approved(c, optimistic_lock.campaign(c, campaign_id)))
     # What nobody can do through Loa: a change of the row behind the approval's back.
     db.write(lambda c: c.execute(update(campaigns).values(sender="SOMEBODY")))
     with pytest.raises(Conflict, match="differs from what was approved"):
-        db.read(lambda c: approval.require_approved(c, records.campaign(c, campaign_id)))
+        db.read(lambda c: approval.require_approved(c, optimistic_lock.campaign(c, campaign_id)))
 
 
 def test_an_approved_state_without_a_decision_is_not_enough(db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     db.write(lambda c: c.execute(update(campaigns).values(state="approved")))
     with pytest.raises(Conflict, match="differs from what was approved"):
-        db.read(lambda c: approval.require_approved(c, records.campaign(c, campaign_id)))
-    db.write(lambda c: approval.void(c, records.campaign(c, campaign_id), "author"))
+        db.read(lambda c: approval.require_approved(c, optimistic_lock.campaign(c, campaign_id)))
+    db.write(lambda c: approval.void(c, optimistic_lock.campaign(c, campaign_id), "author"))
     assert db.read(queries.dossier, campaign_id).decisions[0].digest == ""

@@ -16,7 +16,7 @@ from sqlalchemy import select, update
 from app.accounts import service as acts
 from app.accounts.service import NewKey, NewPerson
 from app.batches.importer import register
-from app.campaigns import approval, lifecycle, queries, records
+from app.campaigns import approval, lifecycle, optimistic_lock, queries
 from app.campaigns.approval import FourEyes
 from app.campaigns.runs import Verb, act
 from app.core import hashing
@@ -58,7 +58,7 @@ def submitted(db: Database, by: str = "author", file: str = "0") -> int:
 
 
 def edit(db: Database, campaign_id: int, who: str, **changes: Any) -> None:
-    version = db.read(records.campaign, campaign_id).version
+    version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, **changes), HOURS, who)
 
 
@@ -238,10 +238,12 @@ def test_approvals_go_by_the_algorithm_of_the_chain_and_old_ones_hold(db: Databa
     assert [each.digest.startswith("sha3-256:") for each in signed] == [False, True]
     assert [bool(re.fullmatch(hashing.PATTERN, each.digest)) for each in signed] == [True, True]
     for campaign_id in (first, second):
-        assert db.read(lambda c, n=campaign_id: approval_digest.approved(c, records.campaign(c, n)))
+        assert db.read(lambda c, n=campaign_id: approval_digest.approved(c, optimistic_lock.campaign(c, n)))
         spoiled = update(campaigns).where(campaigns.c.id == campaign_id).values(sender="X")
         db.write(lambda c, change=spoiled: c.execute(change))
-        assert not db.read(lambda c, n=campaign_id: approval_digest.approved(c, records.campaign(c, n)))
+        assert not db.read(
+            lambda c, n=campaign_id: approval_digest.approved(c, optimistic_lock.campaign(c, n))
+        )
     assert db.read(audit.verify).fault is None
 
 

@@ -11,8 +11,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert, select, update
 
-from app.campaigns import approval, audiences, lifecycle, orders, queries
-from app.campaigns.audiences import Audience
+from app.campaigns import approval, carrier_audience, carrier_orders, lifecycle, queries
+from app.campaigns.carrier_audience import Audience
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
 from app.core import clock
@@ -74,7 +74,7 @@ def test_a_held_run_needs_its_approval(db: Database) -> None:
     with pytest.raises(Conflict, match="once it is approved"):
         order(db, Verb.START, run_id, "operator")
     with pytest.raises(Conflict, match="once it is approved"):
-        db.read(orders.order, run_id)
+        db.read(carrier_orders.order, run_id)
 
 
 def test_it_stays_running_until_its_operator_says_the_end_and_is_finished_by_its_figures(
@@ -145,7 +145,7 @@ def test_a_run_over_batches_takes_neither_an_end_nor_a_time_nor_an_order(db: Dat
     with pytest.raises(Invalid, match="whose carrier sends"):
         order(db, Verb.START, run_id, "operator", clock.now())
     with pytest.raises(Conflict, match="no order"):
-        db.read(orders.order, run_id)
+        db.read(carrier_orders.order, run_id)
 
 
 def test_the_approval_signs_the_audience(db: Database) -> None:
@@ -177,12 +177,12 @@ def test_a_wrong_audience_is_refused(
     areas: tuple[str, ...], basis: Basis, estimated: int, field: str
 ) -> None:
     with pytest.raises(Invalid) as caught:
-        audiences.checked(areas, basis, estimated)
+        carrier_audience.checked(areas, basis, estimated)
     assert [name for name, _ in caught.value.faults] == [field]
 
 
 def test_areas_are_kept_as_codes_in_order() -> None:
-    found = audiences.checked(("Huyện Mai Sơn", "116", "3646", "116"), Basis.SERVING, 10)
+    found = carrier_audience.checked(("Huyện Mai Sơn", "116", "3646", "116"), Basis.SERVING, 10)
     assert found.areas == ("03646", "116", "125")
 
 
@@ -197,9 +197,9 @@ def test_the_forecast_says_that_the_pace_is_the_carriers(db: Database) -> None:
 
 def test_the_order_says_all_that_the_operator_needs(db: Database) -> None:
     run_id = approved(db, text="Công an không làm việc qua điện thoại.")
-    found = db.read(orders.order, run_id)
+    found = db.read(carrier_orders.order, run_id)
     assert [area.name for area in found.areas] == ["Thành phố Sơn La", "Huyện Mai Sơn"]
-    page = orders.as_text(found)
+    page = carrier_orders.as_text(found)
     for words in (found.texts[0].text, found.texts[0].sha256, found.digest, "350.000 thuê bao", "CA SON LA"):
         assert words in page
 

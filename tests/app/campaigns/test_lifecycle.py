@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from sqlalchemy import select, update
 
-from app.campaigns import approval, directives, lifecycle, queries, records, runs
+from app.campaigns import approval, directives, lifecycle, optimistic_lock, queries, runs
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.core.states import CampaignState
@@ -24,7 +24,7 @@ CHIEF = Caller("chief", "admin")
 
 
 def state(db: Database, campaign_id: int) -> str:
-    return str(db.read(records.campaign, campaign_id).state)
+    return str(db.read(optimistic_lock.campaign, campaign_id).state)
 
 
 def decisions(db: Database, campaign_id: int) -> list[str]:
@@ -33,7 +33,7 @@ def decisions(db: Database, campaign_id: int) -> list[str]:
 
 def test_a_new_campaign_is_a_draft_of_version_one_and_leaves_a_note(db: Database) -> None:
     campaign_id = db.write(new_campaign)
-    row = db.read(records.campaign, campaign_id)
+    row = db.read(optimistic_lock.campaign, campaign_id)
     assert (row.state, row.version, row.created_by) == ("draft", 1, "author")
     notes = db.read(lambda c: c.execute(select(audit.c.who, audit.c.action)).all())
     assert [tuple(each) for each in notes] == [("author", "campaign.create")]
@@ -48,13 +48,13 @@ def test_a_campaign_names_its_directive(db: Database) -> None:
     letter = directives.Letter("303/CAT-PA05", date(2024, 1, 29), "CAT", "Phối hợp tuyên truyền")
     directive_id = db.write(directives.create, letter, "author")
     campaign_id = db.write(new_campaign, replace(DRAFT, directive_id=directive_id))
-    assert db.read(records.campaign, campaign_id).directive_id == directive_id
+    assert db.read(optimistic_lock.campaign, campaign_id).directive_id == directive_id
 
 
 def test_an_edit_replaces_the_content_and_counts_the_version(db: Database) -> None:
     campaign_id = db.write(new_campaign)
     db.write(lifecycle.edit, campaign_id, 1, replace(DRAFT, text="Khac"), HOURS, "author")
-    row = db.read(records.campaign, campaign_id)
+    row = db.read(optimistic_lock.campaign, campaign_id)
     assert (row.texts, row.version) == ({"": "Khac"}, 2)
 
 
@@ -73,7 +73,7 @@ def test_any_edit_makes_the_campaign_a_draft_again(db: Database, before: str) ->
         db.write(approval.approve, campaign_id, CHIEF)
     if before == "rejected":
         db.write(approval.reject, campaign_id, CHIEF, "wrong name")
-    version = db.read(records.campaign, campaign_id).version
+    version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.edit, campaign_id, version, DRAFT, HOURS, "author")
     assert state(db, campaign_id) == "draft"
     assert decisions(db, campaign_id)[1:] == (["voided"] if before == "approved" else [])
@@ -98,7 +98,7 @@ def test_nothing_can_be_edited_once_a_run_has_started(db: Database) -> None:
     db.write(lifecycle.submit, campaign_id, "author")
     db.write(approval.approve, campaign_id, CHIEF)
     db.write(runs.act, runs.Verb.START, run_id, "operator")
-    version = db.read(records.campaign, campaign_id).version
+    version = db.read(optimistic_lock.campaign, campaign_id).version
     with pytest.raises(Conflict, match="has started"):
         db.write(lifecycle.edit, campaign_id, version, DRAFT, HOURS, "author")
     assert state(db, campaign_id) == "approved"
@@ -107,12 +107,12 @@ def test_nothing_can_be_edited_once_a_run_has_started(db: Database) -> None:
 
 def test_a_write_over_a_campaign_that_has_changed_is_refused(db: Database) -> None:
     campaign_id = db.write(new_campaign)
-    seen = db.read(records.campaign, campaign_id)
+    seen = db.read(optimistic_lock.campaign, campaign_id)
     db.write(lifecycle.edit, campaign_id, 1, DRAFT, HOURS, "somebody else")
     with pytest.raises(Conflict, match="has just been changed"):
-        db.write(records.change_campaign, seen, name="mine")
+        db.write(optimistic_lock.change_campaign, seen, name="mine")
     with pytest.raises(Conflict, match="has just been changed"):
-        db.write(records.hold_campaign, seen)
+        db.write(optimistic_lock.hold_campaign, seen)
 
 
 def test_a_run_takes_batches_of_its_carrier_once(db: Database) -> None:
@@ -181,9 +181,9 @@ def test_a_campaign_without_a_run_is_not_submitted(db: Database) -> None:
 def test_a_submission_is_kept_once(db: Database) -> None:
     campaign_id, _ = db.write(new_run)
     db.write(lifecycle.submit, campaign_id, "author")
-    version = db.read(records.campaign, campaign_id).version
+    version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.submit, campaign_id, "somebody else")
-    row = db.read(records.campaign, campaign_id)
+    row = db.read(optimistic_lock.campaign, campaign_id)
     assert (row.state, row.submitted_by, row.version) == (CampaignState.SUBMITTED, "author", version)
 
 

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import insert
 
-from app.campaigns import lifecycle, records
+from app.campaigns import lifecycle, optimistic_lock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import tallies
@@ -276,4 +276,4 @@ def test_an_operator_sees_and_moves_the_own_carrier_s_runs_only(application: Fas
         assert operator.get(f"/v1/runs/{foreign}/forecast").status_code == 404
         assert operator.post(f"/v1/runs/{foreign}/cancel").status_code == 404
         assert operator.post(f"/v1/runs/{own}/cancel").status_code == 200
-    assert db.read(records.run, foreign).state == "planned"
+    assert db.read(optimistic_lock.run, foreign).state == "planned"

@@ -7,7 +7,7 @@ import threading
 import pytest
 from sqlalchemy import func, select, update
 
-from app.campaigns import approval, lifecycle, records, runs
+from app.campaigns import approval, lifecycle, optimistic_lock, runs
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb
 from app.core import clock
@@ -60,7 +60,7 @@ def test_an_order_moves_the_run_or_finds_it_obeyed(db: Database, before: str, ve
     run_id = approved(db)
     put(db, run_id, before)
     assert runs.order(db, verb, run_id, "operator") == after
-    assert db.read(records.run, run_id).state == after
+    assert db.read(optimistic_lock.run, run_id).state == after
     assert orders(db) == (before != after)
 
 
@@ -91,9 +91,9 @@ def test_an_order_that_makes_no_sense_is_refused(db: Database, before: str, verb
 def test_a_start_says_when_and_a_cancel_says_why(db: Database) -> None:
     run_id = approved(db)
     runs.order(db, Verb.START, run_id, "operator")
-    assert abs(db.read(records.run, run_id).started_at - clock.now_ms()) < 60_000
+    assert abs(db.read(optimistic_lock.run, run_id).started_at - clock.now_ms()) < 60_000
     runs.order(db, Verb.CANCEL, run_id, "operator")
-    assert db.read(records.run, run_id).closing == NotSent.CANCELLED
+    assert db.read(optimistic_lock.run, run_id).closing == NotSent.CANCELLED
 
 
 def test_a_start_needs_an_approval(db: Database) -> None:
@@ -104,7 +104,7 @@ def test_a_start_needs_an_approval(db: Database) -> None:
 
 def test_a_start_after_an_edit_is_refused(db: Database) -> None:
     run_id = approved(db)
-    campaign = db.read(records.campaign, db.read(records.run, run_id).campaign_id)
+    campaign = db.read(optimistic_lock.campaign, db.read(optimistic_lock.run, run_id).campaign_id)
     db.write(lifecycle.edit, campaign.id, campaign.version, DRAFT, HOURS, "author")
     with pytest.raises(Conflict, match="is draft"):
         runs.order(db, Verb.START, run_id, "operator")
@@ -132,10 +132,10 @@ def test_an_order_wakes_whoever_waits(db: Database) -> None:
 
 def test_an_order_over_a_run_that_has_moved_is_refused(db: Database) -> None:
     run_id = approved(db)
-    seen = db.read(records.run, run_id)
+    seen = db.read(optimistic_lock.run, run_id)
     put(db, run_id, "running")
     with pytest.raises(Conflict, match="no longer planned"):
-        db.write(records.change_run, seen, priority=3)
+        db.write(optimistic_lock.change_run, seen, priority=3)
 
 
 def test_many_starts_at_once_are_one_start(db: Database) -> None:
@@ -160,14 +160,14 @@ def test_many_starts_at_once_are_one_start(db: Database) -> None:
 def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
     run_id = approved(db)
     db.write(runs.set_priority, run_id, 7, "operator")
-    assert db.read(records.run, run_id).priority == 7
+    assert db.read(optimistic_lock.run, run_id).priority == 7
     with pytest.raises(Invalid, match="between -100 and 100"):
         db.write(runs.set_priority, run_id, 101, "operator")
 
 
 def test_a_rate_is_a_tenth_of_the_links_at_least_and_kept_with_who_set_it(db: Database) -> None:
     run_id = approved(db)
-    carrier = db.read(records.run, run_id).carrier
+    carrier = db.read(optimistic_lock.run, run_id).carrier
     for n in (1, 2):
         db.write(new_lane, f"{carrier}-{n}", 105.0, carrier=carrier)
     with pytest.raises(Invalid, match="between 21 and"):
@@ -177,7 +177,7 @@ def test_a_rate_is_a_tenth_of_the_links_at_least_and_kept_with_who_set_it(db: Da
     db.write(new_lane, f"{carrier}-3", 790.0, carrier=carrier)  # and so a tenth is more now
     assert db.read(forecast, run_id, clock.now()).segments_per_second == 100
     db.write(runs.set_rate, run_id, None, "operator")
-    assert db.read(records.run, run_id).segments_per_second is None
+    assert db.read(optimistic_lock.run, run_id).segments_per_second is None
     query = select(audit.c.detail).where(audit.c.action == "run.rate").order_by(audit.c.id)
     assert db.read(lambda c: c.execute(query).scalars().all()) == [
         {"rate": 21, "before": None},

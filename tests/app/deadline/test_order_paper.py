@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.campaigns import orders
+from app.campaigns import carrier_orders
 from app.cli import run
 from app.core.errors import Invalid
 from app.database.connection import Database
@@ -27,7 +27,7 @@ TEXT = "Cong an khong lam viec qua dien thoai."
 @pytest.mark.parametrize("form", [Format.DOCX, Format.PDF])
 def test_the_paper_says_what_the_operator_needs(db: Database, form: Format) -> None:
     run_id = approved(db, text=TEXT)
-    order = db.read(orders.order, run_id)
+    order = db.read(carrier_orders.order, run_id)
     said = words(form, PAPERS[form](order_paper.compose(order, letterhead.load(None))))
     joined = said.replace(" ", "")
     for name in (TEXT, order.texts[0].sha256, order.digest, "350.000 thuê bao", "Huyện Mai Sơn (125)"):

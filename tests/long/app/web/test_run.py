@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from app.campaigns import lifecycle
-from app.campaigns.audiences import Audience
+from app.campaigns.carrier_audience import Audience
 from app.campaigns.runs import Verb, open_to
 from app.core.areas import Basis
 from app.core.states import RunState

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
-from app.campaigns import approval, audiences, queries, records
-from app.campaigns.records import Record
+from app.campaigns import approval, carrier_audience, optimistic_lock, queries
+from app.campaigns.optimistic_lock import Record
 from app.core import areas, clock
 from app.core.areas import Basis
 from app.core.errors import Conflict
@@ -71,11 +71,11 @@ class Order:
 
 def order(connection: Connection, run_id: int) -> Order:
     """The order of a run whose carrier holds the audience; Conflict before its approval or for others."""
-    run = records.run(connection, run_id)
-    held = audiences.of_run(connection, run_id)
+    run = optimistic_lock.run(connection, run_id)
+    held = carrier_audience.of_run(connection, run_id)
     if held is None:
         raise Conflict(f"Run {run_id} is sent by Loa from its batches, so there is no order to the carrier.")
-    campaign = records.campaign(connection, run.campaign_id)
+    campaign = optimistic_lock.campaign(connection, run.campaign_id)
     decision = approval.require_approved(connection, campaign)
     seen = queries.campaign(connection, campaign.id)
     letter = _letter(connection, campaign.directive_id)
@@ -147,7 +147,7 @@ def _text(language: str, wording: str) -> OrderedText:
     return OrderedText(language, wording, hashlib.sha256(wording.encode()).hexdigest(), sms.segments(wording))
 
 
-def _areas(held: audiences.Audience, campaign: Record) -> list[OrderedArea]:
+def _areas(held: carrier_audience.Audience, campaign: Record) -> list[OrderedArea]:
     on = clock.local(clock.from_ms(campaign.window_start or clock.now_ms())).date()
     return [OrderedArea(code, areas.name(code, on)) for code in held.areas]
 
