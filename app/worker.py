@@ -19,12 +19,12 @@ from app.core.errors import Away, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
 from app.deadline.herald import Herald
-from app.dispatch import lanes, runs
-from app.dispatch.claims import Desk
+from app.dispatch import link_store, run_sweeps
+from app.dispatch.claim import Desk
 from app.dispatch.closing import close_due
-from app.dispatch.lane import LaneLoop
+from app.dispatch.fan_out_job import Queueing
 from app.dispatch.link_health import HealthSweep, Link
-from app.dispatch.queueing import Queueing
+from app.dispatch.send_loop import LaneLoop
 from app.inbound.intake import InboundIntake
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
@@ -166,7 +166,7 @@ class Worker:
         for name, link in self.settings.links.items():
             if self.only in (None, link.carrier):
                 carrier = build(name, link)
-                lane = await self.db.insist(lanes.register, facts(name, link, carrier))
+                lane = await self.db.insist(link_store.register, facts(name, link, carrier))
                 self.loops.append(LaneLoop(lane, carrier, desk))
                 self.askers += askers(lane, carrier, link, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
@@ -194,8 +194,8 @@ class Worker:
     async def _advance(self) -> bool:
         """Runs that have come to their next state; the writer is asked only where there are any."""
         patience_ms = self.settings.receipt_days * DAY_MS
-        if await self.db.insist_reading(runs.due_steps, self.ledger, patience_ms):
-            await self.db.insist(runs.advance, self.ledger, patience_ms)
+        if await self.db.insist_reading(run_sweeps.due_steps, self.ledger, patience_ms):
+            await self.db.insist(run_sweeps.advance, self.ledger, patience_ms)
         return False
 
     async def _settle(self) -> bool:
@@ -259,11 +259,11 @@ def faults(settings: Settings) -> Iterator[str]:
             yield error.detail
 
 
-def facts(name: str, link: LinkSettings, carrier: Carrier) -> lanes.LinkFacts:
+def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkFacts:
     """What the ledger keeps of the link."""
     group = link.receipt_group or name
     limits = carrier.limits
-    return lanes.LinkFacts(
+    return link_store.LinkFacts(
         name,
         link.carrier,
         group,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, whoami
-from app.dispatch import lanes, link_health
+from app.dispatch import link_health, link_store
 
 app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link.")
 
@@ -30,7 +30,7 @@ def resume(lane_id: Number) -> None:
     """Say that the cause is mended: the lane takes up its link again."""
 
     def work(connection: Connection) -> None:
-        lanes.resume(connection, lane_id, whoami())
+        link_store.resume(connection, lane_id, whoami())
         db.wake(connection)
 
     with open_db() as (db, _):

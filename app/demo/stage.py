@@ -24,7 +24,7 @@ from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database, connect_patiently
 from app.database.models import metadata
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.file_import.upload import File
 from app.security import Caller
 from app.worker import build, facts
@@ -101,7 +101,7 @@ def import_file(db: Database, carrier: str, path: Path, progress: Progress) -> t
 def register_links(db: Database, settings: Settings) -> None:
     """Write down the links' rates, which the forecast needs before a worker opens the links."""
     for name, link in settings.links.items():
-        db.write(lanes.register, facts(name, link, build(name, link)))
+        db.write(link_store.register, facts(name, link, build(name, link)))
 
 
 def approved_campaign(db: Database, batches: Mapping[str, int]) -> Plan:

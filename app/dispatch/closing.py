@@ -7,7 +7,7 @@ from sqlalchemy import Connection, and_, or_, select
 from app.core.states import NotSent, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.dispatch.runs import fanned_out, held, left, move
+from app.dispatch.run_sweeps import fanned_out, held, left, move
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.core import clock
-from app.dispatch.sendable import Script
+from app.dispatch.run_content import Script
 from app.ledger.contract import Item, Lease, Outcome
 from carriers.contract import Permit
 

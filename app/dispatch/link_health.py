@@ -13,7 +13,7 @@ from app.core import clock
 from app.database.connection import Database, shared_ms
 from app.database.models import link_health
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.observability import link_status as links
 from app.observability.link_status import LinkFacts, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
@@ -51,7 +51,7 @@ class HealthSweep:
     def _say(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
         say(connection, due)
         if self._named is not None:
-            lanes.leave(connection, self._named, own_host())
+            link_store.leave(connection, self._named, own_host())
 
     def _is_due(self, owner: str, found: LinkHealth) -> bool:
         if owner not in self._said:
@@ -115,7 +115,8 @@ def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[
     """Every lane's row, and how its link stands in the fields of SHOWN; the refusal with its moment."""
     known = facts(connection)
     return [
-        {**row._mapping, **_shown(known[cast(int, row.id)])} for row in lanes.all_lanes(connection, carrier)
+        {**row._mapping, **_shown(known[cast(int, row.id)])}
+        for row in link_store.all_lanes(connection, carrier)
     ]
 
 
@@ -141,5 +142,5 @@ def halt_alone(connection: Connection, lane_id: int, holder: str, halted: Halted
     up = others.where(c.connected_since.is_not(None), c.seen_at > now - GONE_AFTER_MS)
     if connection.execute(up.limit(1)).first() is not None:
         return False
-    lanes.halt(connection, lane_id, halted)
+    link_store.halt(connection, lane_id, halted)
     return True

@@ -16,7 +16,7 @@ from app.core import clock
 from app.core.errors import Invalid
 from app.core.ids import Number, Position
 from app.core.phone import mask
-from app.dispatch import lanes, unknown
+from app.dispatch import link_store, unknown_outcomes
 from app.observability import link_status
 
 router = Routes(tags=["dispatch"], route_class=Acts)
@@ -93,7 +93,7 @@ def list_lanes(db: Db, who: Who) -> list[LaneView]:
 
     def look(connection: Connection) -> list[LaneView]:
         known = link_status.facts(connection)
-        return [_lane(row, known[row.id]) for row in lanes.all_lanes(connection, who.carrier)]
+        return [_lane(row, known[row.id]) for row in link_store.all_lanes(connection, who.carrier)]
 
     return db.read(look)
 
@@ -103,7 +103,7 @@ def resume_lane(lane_id: Id, db: Db, who: Who) -> None:
     """Say that the cause is mended: the lane takes up its link again."""
 
     def work(connection: Connection) -> None:
-        lanes.resume(connection, lane_id, who.name, who.carrier)
+        link_store.resume(connection, lane_id, who.name, who.carrier)
         db.wake(connection)
 
     db.write(work)
@@ -121,8 +121,8 @@ def list_unknown(
 ) -> UnknownPage:
     """Deliveries of the run whose answer was lost and that no receipt has settled yet."""
     batch, line = after.split("-")
-    db.read(unknown.find_run, run_id, who.carrier)
-    rows = db.read(unknown.listed, run_id, (int(batch), int(line)), limit)
+    db.read(unknown_outcomes.find_run, run_id, who.carrier)
+    rows = db.read(unknown_outcomes.listed, run_id, (int(batch), int(line)), limit)
     items = [_unknown(row) for row in rows]
     return UnknownPage(items, f"{items[-1].batch}-{items[-1].line}" if len(items) == limit else None)
 
@@ -134,18 +134,18 @@ def resend_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> D
 
     Many are done in slices: broken off, what is done stays so; ask again, with the same key, for the rest.
     """
-    db.read(unknown.find_run, run_id, who.carrier)
-    order = unknown.Order(run_id, who.name, _chosen(body))
-    return Decided(deliveries=unknown.resend(db, books, order))
+    db.read(unknown_outcomes.find_run, run_id, who.carrier)
+    order = unknown_outcomes.Order(run_id, who.name, _chosen(body))
+    return Decided(deliveries=unknown_outcomes.resend(db, books, order))
 
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
 def write_off_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
     """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
-    db.read(unknown.find_run, run_id, who.carrier)
-    order = unknown.Order(run_id, who.name, _chosen(body))
-    return Decided(deliveries=unknown.write_off(db, books, order))
+    db.read(unknown_outcomes.find_run, run_id, who.carrier)
+    order = unknown_outcomes.Order(run_id, who.name, _chosen(body))
+    return Decided(deliveries=unknown_outcomes.write_off(db, books, order))
 
 
 def _chosen(body: Lines) -> list[tuple[int, int]]:

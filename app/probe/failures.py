@@ -7,7 +7,7 @@ from datetime import date
 
 from app.core.config import LinkSettings
 from app.core.errors import Invalid
-from app.dispatch.lanes import register
+from app.dispatch.link_store import register
 from app.probe.links import reading
 from app.receipts import listed
 from app.receipts.inbox import Inbox

@@ -14,7 +14,7 @@ from app.core.config import LinkSettings
 from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
 from app.database.connection import Database
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.ledger.contract import Lane, Ledger
 from app.observability.metrics import Metrics
 from app.probe import fate
@@ -103,7 +103,7 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
 async def send(desk: Desk, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float) -> Told:
     """Write one message and follow it for `wait_s` seconds at the most; Conflict where the link is not up."""
     carrier = build(name, link)
-    lane = await desk.db.awrite(lanes.register, facts(name, link, carrier))
+    lane = await desk.db.awrite(link_store.register, facts(name, link, carrier))
     # A key of its own kind: those of deliveries begin otherwise, and no delivery is ever called so.
     sms = replace(sms, key=f"test-{secrets.token_hex(8)}")
     inbox = Inbox(desk.db, desk.ledger, Metrics())

@@ -17,8 +17,8 @@ from app.core.config import Settings
 from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import api_keys, campaigns, people, runs
-from app.dispatch.queueing import Queueing
-from app.dispatch.sendable import Work, claim
+from app.dispatch.fan_out_job import Queueing
+from app.dispatch.run_content import Work, claim
 from app.reports.verify import verify
 from app.security import account_stamps, audit
 from app.security.audit import Kept

@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.states import CampaignState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, runs, tallies
-from app.dispatch import runs as sweeps
+from app.dispatch import run_sweeps as sweeps
 from app.ledger.contract import Arrival, Item
 from tests.app.world import World, accepted, receipt
 from tests.bench.machinery import fresh_url, now

@@ -23,7 +23,7 @@ from app.database.models import (
     runs,
 )
 from app.dispatch import closing
-from app.dispatch import runs as sweeps
+from app.dispatch import run_sweeps as sweeps
 from app.ledger import erasure_state
 from app.ledger.contract import ChunkState, Ledger
 from app.ledger.engines.postgresql import PostgresqlLedger

@@ -14,8 +14,8 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import RunState
 from app.database.connection import Database
-from app.dispatch import closing, sendable
-from app.dispatch import runs as runs_of
+from app.dispatch import closing, run_content
+from app.dispatch import run_sweeps as runs_of
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.certificates import Hand
@@ -125,6 +125,6 @@ def _sweeps(db: Database, retention_days: int) -> dict[str, Callable[[], Any]]:
         "quarantine": lambda: db.write(ledger.rematch, 500),
         "tallies": lambda: db.read(ledger.to_fold),
         "answers": lambda: db.write(idempotency_store.sweep, DAY_MS),
-        "sending": lambda: db.read(sendable.scripts, "vnpt", clock.now()),
+        "sending": lambda: db.read(run_content.scripts, "vnpt", clock.now()),
         "retention": lambda: db.read(certificates.waiting, hand),
     }

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row
 from app.api.dependencies import Id, Routes
 from app.core import clock
 from app.core.states import LaneState
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.observability import link_status
 from app.observability.link_status import LinkFacts, LinkState
 from app.security.roles import may
@@ -87,7 +87,7 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
     """The lane takes up its link again; a refusal becomes the page of errors."""
 
     def work(connection: Connection) -> None:
-        lanes.resume(connection, lane_id, visit.who.name, visit.who.carrier)
+        link_store.resume(connection, lane_id, visit.who.name, visit.who.carrier)
         visit.db.wake(connection)
 
     await visit.db.awrite(work)
@@ -95,7 +95,7 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
 
 
 def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkFacts], str]:
-    found = lanes.all_lanes(connection, carrier)
+    found = link_store.all_lanes(connection, carrier)
     known = link_status.facts(connection)
     return found, known, links_shape(found, known)
 

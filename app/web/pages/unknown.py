@@ -17,7 +17,7 @@ from app.campaigns.queries import Run
 from app.core import clock
 from app.core.errors import AppError, Invalid
 from app.core.phone import mask
-from app.dispatch import unknown
+from app.dispatch import unknown_outcomes
 from app.ledger.contract import Ledger
 from app.security.roles import may
 from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
@@ -55,7 +55,7 @@ def listing(connection: Connection, run_id: int, carrier: str | None, after: str
     """The run's unknown messages behind `after`, which is <batch>-<line>; NotFound."""
     run, place = queries.run(connection, run_id, carrier), _LINE.fullmatch(after)
     begin = (int(place[1]), int(place[2])) if place else (0, 0)
-    items = [_lost(row) for row in unknown.listed(connection, run_id, begin, ON_A_PAGE)]
+    items = [_lost(row) for row in unknown_outcomes.listed(connection, run_id, begin, ON_A_PAGE)]
     more = len(items) == ON_A_PAGE
     return Listing(run, items, f"{items[-1].batch_id}-{items[-1].line}" if more else None)
 
@@ -82,8 +82,8 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
     """Queue the chosen ones again, knowing that a second copy may come of it."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown.Order(run_id, visit.who.name, _chosen(fields))
-        done = await asyncio.to_thread(unknown.resend, visit.db, _books(visit), order)
+        order = unknown_outcomes.Order(run_id, visit.who.name, _chosen(fields))
+        done = await asyncio.to_thread(unknown_outcomes.resend, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return back(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
@@ -94,8 +94,8 @@ async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) ->
     """Leave the chosen ones unknown for good, for a reason."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown.Order(run_id, visit.who.name, _chosen(fields), _reason(fields))
-        done = await asyncio.to_thread(unknown.write_off, visit.db, _books(visit), order)
+        order = unknown_outcomes.Order(run_id, visit.who.name, _chosen(fields), _reason(fields))
+        done = await asyncio.to_thread(unknown_outcomes.write_off, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return back(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)

@@ -17,7 +17,7 @@ from app.core import clock
 from app.core.states import CampaignState, LaneState, RunState
 from app.database.models import campaigns, quarantine, runs, unknowns
 from app.database.models import lanes as lanes_table
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkFacts
@@ -164,7 +164,7 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
     own = members if carrier is None else members.where(runs.c.carrier == carrier)
     found = standing.views(connection, rows, queries.runs_of(connection, own))
     shown = [_campaign(row, found) for row in rows]
-    own_lanes, known = lanes.all_lanes(connection, carrier), links.facts(connection)
+    own_lanes, known = link_store.all_lanes(connection, carrier), links.facts(connection)
     return Scene(
         letters=letter_views(connection, carrier, _by_letter(shown)),
         campaigns=shown,

@@ -16,7 +16,7 @@ from app.campaigns.runs import Verb, open_to
 from app.core import clock
 from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
 from app.database.models import batches, directives, unknowns
-from app.dispatch import lanes
+from app.dispatch import link_store as lanes
 from app.reports import stated, tally
 from app.reports.stated import Statement
 from app.security.principal import Caller

@@ -21,9 +21,9 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements
-from app.dispatch import runs as sweeps
+from app.dispatch import run_sweeps as sweeps
 from app.dispatch.closing import close_due
-from app.dispatch.queueing import Queueing
+from app.dispatch.fan_out_job import Queueing
 from app.ledger.factory import ledger_for
 from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run

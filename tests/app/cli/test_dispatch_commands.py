@@ -12,7 +12,7 @@ from app.cli import lane, unknown
 from app.core.errors import Invalid, SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.ledger.contract import Outcome
 from carriers.contract import Halted, Unknown
 from tests.app.cli.test_campaign_commands import Shell
@@ -35,7 +35,7 @@ def trouble(database_url: str) -> None:
     outcomes = [Outcome(item, Unknown("no answer")) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
-    db.write(lanes.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
+    db.write(link_store.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
     db.close()
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.core import clock
-from app.dispatch.claims import Desk
-from app.dispatch.lane import LaneLoop
+from app.dispatch.claim import Desk
+from app.dispatch.send_loop import LaneLoop
 from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
 from tests.app.world import World

@@ -15,9 +15,9 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs
 from app.database.models import lanes as lanes_table
-from app.dispatch import lanes
-from app.dispatch.claims import Desk
-from app.dispatch.lane import LaneLoop
+from app.dispatch import link_store
+from app.dispatch.claim import Desk
+from app.dispatch.send_loop import LaneLoop
 from app.ledger.contract import ChunkState
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkOptions
@@ -72,7 +72,7 @@ def pause(db: Database, loop: LaneLoop) -> None:
 
 
 def halt(db: Database, loop: LaneLoop) -> None:
-    db.write(lanes.halt, loop.lane.id, Halted("1", "by another host"))
+    db.write(link_store.halt, loop.lane.id, Halted("1", "by another host"))
 
 
 def leased(db: Database) -> int:

@@ -15,10 +15,10 @@ from app.core.states import DeliveryState, LaneState
 from app.database.connection import Database, shared_ms
 from app.database.models import lanes as lanes_table
 from app.database.models import link_health as table
-from app.dispatch import lanes, link_health
-from app.dispatch.claims import Desk
-from app.dispatch.lane import LaneLoop
+from app.dispatch import link_health, link_store
+from app.dispatch.claim import Desk
 from app.dispatch.link_health import HealthSweep, say
+from app.dispatch.send_loop import LaneLoop
 from app.observability import link_status
 from app.observability.link_status import LinkFacts, LinkState, facts
 from app.observability.metrics import Metrics
@@ -88,7 +88,7 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
         db.write(lambda c: c.execute(delete(table)))
         db.write(say, [(world.lane.id, f"{holder}:1:x", UP)])
         db.write(lambda c: c.execute(update(table).values(seen_at=table.c.seen_at - age_ms)))
-        db.write(lanes.leave, named, here)
+        db.write(link_store.leave, named, here)
         return db.read(facts)[world.lane.id].state
 
     assert left(here, ["viettel-1"], 31_000) is LinkState.CLOSED
@@ -100,8 +100,8 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
     assert "viettel-1" not in "".join(
         line for line in Metrics(db).text().decode().splitlines() if line.startswith("loa_link_")
     )
-    again = lanes.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
-    db.write(lanes.register, again)
+    again = link_store.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
+    db.write(link_store.register, again)
     assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
 
 
@@ -168,9 +168,9 @@ def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Da
     refused = Halted("0x0E", "the carrier does not take the password")
     stand(db, world.lane.id, LinkHealth(), UP)
     assert not db.write(link_health.halt_alone, world.lane.id, "a", refused)
-    assert db.read(lanes.state, world.lane.id) is LaneState.RUNNING
+    assert db.read(link_store.state, world.lane.id) is LaneState.RUNNING
     assert db.write(link_health.halt_alone, world.lane.id, "b", refused)  # its own connection is no other's
-    assert db.read(lanes.state, world.lane.id) is LaneState.HALTED
+    assert db.read(link_store.state, world.lane.id) is LaneState.HALTED
 
 
 async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_alone(db: Database) -> None:
@@ -182,9 +182,9 @@ async def test_a_host_with_a_wrong_password_stands_aside_and_halts_once_it_is_al
     task = asyncio.create_task(loop.run())
     try:
         await asyncio.sleep(0.5)
-        assert db.read(lanes.state, world.lane.id) is LaneState.RUNNING
+        assert db.read(link_store.state, world.lane.id) is LaneState.RUNNING
         db.write(link_health.leave, ["a"])
-        await until(lambda: db.read(lanes.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: db.read(link_store.state, world.lane.id) is LaneState.HALTED)
     finally:
         loop.stop()
         await asyncio.wait_for(task, 20)

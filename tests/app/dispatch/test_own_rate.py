@@ -7,9 +7,9 @@ from sqlalchemy import update
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import runs
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.dispatch.link_health import leave, say
-from app.dispatch.sendable import scripts
+from app.dispatch.run_content import scripts
 from carriers.contract import LinkHealth, ReceiptLevel
 from tests.app.world import build
 
@@ -22,7 +22,9 @@ def share(db: Database) -> float:
 def test_a_link_that_was_renamed_takes_no_part_of_a_run_s_own_rate(db: Database) -> None:
     world = build(db, 10)  # a lane of 100 segments/s
     db.write(lambda c: c.execute(update(runs).values(segments_per_second=50)))
-    old = db.write(lanes.register, lanes.LinkFacts("old", "viettel", "old", 300.0, ReceiptLevel.NONE))
+    old = db.write(
+        link_store.register, link_store.LinkFacts("old", "viettel", "old", 300.0, ReceiptLevel.NONE)
+    )
     assert share(db) == 0.125, "nobody has spoken of any link yet"
     db.write(say, [(world.lane.id, "a", LinkHealth()), (old.id, "a", LinkHealth())])
     assert share(db) == 0.125

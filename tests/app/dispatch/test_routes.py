@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import unknowns
-from app.dispatch import lanes
+from app.dispatch import link_store
 from app.ledger.contract import Outcome
 from app.security import create_key
 from carriers.contract import Halted, Unknown
@@ -31,7 +31,7 @@ def world(db: Database) -> World:
 
 
 def test_a_halted_lane_says_why_and_is_resumed_once(client: Client, world: World, db: Database) -> None:
-    db.write(lanes.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
+    db.write(link_store.halt, world.lane.id, Halted("0x0E", "the password is wrong"))
     lane = client.get("/v1/lanes").json()[0]
     assert (lane["state"], lane["code"], lane["reason"]) == ("halted", "0x0E", "the password is wrong")
     assert client.post(f"/v1/lanes/{world.lane.id}/resume").status_code == 204
@@ -66,7 +66,7 @@ def test_chosen_ones_are_sent_again_and_the_others_written_off(client: Client, w
 def test_another_carriers_operator_finds_nothing_here(
     application: FastAPI, world: World, db: Database
 ) -> None:
-    db.write(lanes.halt, world.lane.id, Halted("1", "quota"))
+    db.write(link_store.halt, world.lane.id, Halted("1", "quota"))
     with Client(application, db.write(create_key, "lan", "operator", "vnpt")) as other:
         assert other.get("/v1/lanes").json() == []
         assert other.post(f"/v1/lanes/{world.lane.id}/resume").status_code == 404

@@ -16,7 +16,7 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
-from app.dispatch.sendable import claim, scripts
+from app.dispatch.run_content import claim, scripts
 from app.ledger import approval_digest
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, add_batch, approve, build

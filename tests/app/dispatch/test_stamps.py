@@ -18,7 +18,7 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
-from app.dispatch.sendable import claim, scripts, still_going
+from app.dispatch.run_content import claim, scripts, still_going
 from app.ledger import approval_digest
 from app.security import audit as record
 from app.security.secret_encryption import signing_keys, vault_of

@@ -14,8 +14,8 @@ from app.core.config import LinkSettings
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import approvals, runs
-from app.dispatch import lanes
-from app.dispatch.sendable import Work, claim
+from app.dispatch import link_store
+from app.dispatch.run_content import Work, claim
 from app.ledger import approval_digest
 from app.security import audit
 from app.worker import says
@@ -23,7 +23,7 @@ from carriers import registry
 from carriers.contract import ReceiptLevel
 from tests.app.world import World, build
 
-FACTS = lanes.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, says="a" * 64)
+FACTS = link_store.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, says="a" * 64)
 
 
 def link(**own: object) -> LinkSettings:
@@ -33,7 +33,7 @@ def link(**own: object) -> LinkSettings:
 def ready(db: Database) -> World:
     """A running run that was approved while its link said what FACTS say."""
     world = build(db, 20, chunk=10)
-    world.lane = db.write(lanes.register, FACTS)
+    world.lane = db.write(link_store.register, FACTS)
     world.rewrite(sender="CA SONLA")
     world.fan_out()
     return world
@@ -49,7 +49,7 @@ def test_a_link_that_says_the_same_sends(db: Database) -> None:
 
 def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
     world = ready(db)
-    world.lane = db.write(lanes.register, replace(FACTS, says="b" * 64))
+    world.lane = db.write(link_store.register, replace(FACTS, says="b" * 64))
     assert not sends(world)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
     assert db.read(audit.acts, 0, 100)[-1].detail["why"] == "link"
@@ -57,14 +57,14 @@ def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
 
 def test_a_second_link_of_the_same_settings_sends_beside_it(db: Database) -> None:
     world = ready(db)
-    world.lane = db.write(lanes.register, replace(FACTS, name="viettel-2"))
+    world.lane = db.write(link_store.register, replace(FACTS, name="viettel-2"))
     assert sends(world)
 
 
 def test_what_is_written_in_the_row_of_a_lane_afterwards_changes_nothing(db: Database) -> None:
     world = ready(db)
-    world.lane = db.write(lanes.register, replace(FACTS, says="b" * 64))
-    db.write(lambda c: c.execute(update(lanes.lanes).values(says="a" * 64)))
+    world.lane = db.write(link_store.register, replace(FACTS, says="b" * 64))
+    db.write(lambda c: c.execute(update(link_store.lanes).values(says="a" * 64)))
     assert not sends(world)
 
 
@@ -75,7 +75,7 @@ def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
     try:
         world = ready(keyed)
         keyed.write(audit.note, "operator", "run.start", f"run/{world.run}")
-        world.lane = keyed.write(lanes.register, replace(FACTS, says="b" * 64))
+        world.lane = keyed.write(link_store.register, replace(FACTS, says="b" * 64))
         assert not sends(world)
         digest = keyed.read(approval_digest.last_decision, world.campaign).digest
         keyed.write(approval.sign, world.campaign, digest, "host")

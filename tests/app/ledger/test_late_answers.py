@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs, submissions, unknowns
-from app.dispatch import runs as sweeps
+from app.dispatch import run_sweeps as sweeps
 from app.ledger.contract import Intention, Key, Lease, Outcome
 from app.reports.verify import verify
 from carriers.contract import (

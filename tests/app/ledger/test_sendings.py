@@ -10,7 +10,7 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
-from app.dispatch.lanes import LinkFacts, register
+from app.dispatch.link_store import LinkFacts, register
 from app.ledger.contract import Arrival, Key, Lane, Outcome
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown

@@ -19,7 +19,7 @@ from app.database.connection import Database
 from app.database.models import campaigns, directives, lanes, notices, runs
 from app.deadline.herald import Herald
 from app.deadline.risk import at_risk
-from app.dispatch import lanes as lane_rows
+from app.dispatch import link_store as lane_rows
 from app.notifications import events, outbox
 from carriers.contract import Halted
 from tests.app.notifications.servers import endpoint

@@ -21,7 +21,7 @@ from app.core.states import CampaignState
 from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import campaigns, people, runs
-from app.dispatch.queueing import Queueing
+from app.dispatch.fan_out_job import Queueing
 from app.ledger import approval_digest
 from app.security import audit, keys, login, sessions
 from app.security.login import Login

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from app.database.connection import Database
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
-from tests.long.app.dispatch.test_lane import ready, running
+from tests.long.app.dispatch.test_send_loop import ready, running
 
 
 async def test_what_waited_for_a_narrow_window_does_not_go_in_one_burst_when_it_opens(db: Database) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, runs
-from app.dispatch.lane import LaneLoop
+from app.dispatch.send_loop import LaneLoop
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics
@@ -20,7 +20,7 @@ from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.poison import antidote, poison
 from tests.app.world import FIRST_PHONE, World, add_batch
 from tests.engines import on_sqlite
-from tests.long.app.dispatch.test_lane import ready
+from tests.long.app.dispatch.test_send_loop import ready
 
 SUBMITTED = int(DeliveryState.SUBMITTED)
 

@@ -15,7 +15,7 @@ from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs
 from app.dispatch.closing import close_due
-from app.dispatch.queueing import Queueing
+from app.dispatch.fan_out_job import Queueing
 from app.main import create_app
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor

@@ -18,7 +18,7 @@ MODULES = {
     "app/demo/": _HOST,
     "app/drill/": _HOST,
     "app/probe/": _HOST,
-    "app/dispatch/restored.py": _HOST,
+    "app/dispatch/restore_recovery.py": _HOST,
     "app/worker.py": _HOST,
     "app/reports/file_checks.py": _HOST,
     "carriers/simulators/": _HOST,

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.database.connection import Database
 from app.database.models import lanes as table
-from app.dispatch import lanes
+from app.dispatch import link_store
 from carriers.contract import Halted
 from tests.app.campaigns.rows import new_lane
 from tests.long.app.web.conftest import Paper, text
@@ -22,7 +22,7 @@ def test_a_halted_lane_is_resumed_by_its_operator_and_by_no_auditor(
     assert "Chưa có kết nối nào." in text(signed_in("auditor").get("/lanes").text)
     pages_db.write(new_lane, "vnpt-1", 400.0)
     pages_db.write(new_lane, "viettel-1", 100.0, carrier="viettel")
-    pages_db.write(lanes.halt, 1, Halted("101", "The quota is used up <now>."))
+    pages_db.write(link_store.halt, 1, Halted("101", "The quota is used up <now>."))
     paper = signed_in("operator", "vnpt")
     page = paper.get("/lanes").text
     assert "The quota is used up &lt;now&gt;." in page
@@ -44,7 +44,7 @@ def test_a_halted_lane_is_resumed_by_its_operator_and_by_no_auditor(
 def test_why_a_lane_halts_is_told_in_the_reader_s_language(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_lane, "vnpt-1", 400.0)
     said = "The label is wrong or not active: compare label_id. Then resume the lane."
-    pages_db.write(lanes.halt, 1, Halted("14", said))
+    pages_db.write(link_store.halt, 1, Halted("14", said))
     paper = signed_in("operator", "vnpt")
     for path in ("/", "/lanes"):
         page = text(paper.get(path).text)

@@ -13,8 +13,8 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import lanes as links
 from app.database.models import runs
-from app.dispatch import homes, lanes
-from app.dispatch.runs import fan_out, next_due
+from app.dispatch import link_store, restore_guard
+from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.security import audit
@@ -90,5 +90,5 @@ def _note(connection: Connection, ledger: Ledger, who: str, found: list[Doubt]) 
 
 
 def _go_on(connection: Connection, ledger: Ledger, who: str) -> None:
-    homes.settle(connection, ledger, who)
-    lanes.resettle(connection)
+    restore_guard.settle(connection, ledger, who)
+    link_store.resettle(connection)

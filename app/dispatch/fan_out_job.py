@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.core.errors import Away
 from app.database.connection import Database
-from app.dispatch import runs, sendable
+from app.dispatch import run_content, run_sweeps
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside
@@ -22,13 +22,13 @@ class Queueing:
     async def next(self) -> bool:
         """Queue one slice of one started run; whether there may be more to do. One that fails stands back."""
         resting = self._aside.resting()
-        due = await self._db.insist_reading(runs.next_due, but=resting)
+        due = await self._db.insist_reading(run_sweeps.next_due, but=resting)
         if due is None:
             self._looked.clear()
             return False
         return await self._aside.attempt(due.run_id, f"run {due.run_id}", self._queue(due, resting))
 
-    async def _queue(self, due: runs.Due, but: Sequence[int]) -> bool:
+    async def _queue(self, due: run_sweeps.Due, but: Sequence[int]) -> bool:
         """A run of which a batch was altered after its import is stopped: nothing of that batch goes out."""
         if due.sent and due.batch_id not in self._looked:
             try:
@@ -39,10 +39,10 @@ class Queueing:
             if pieces is None:
                 return await self._stop(due)
             self._looked[due.batch_id] = pieces
-        altered = await self._db.insist(runs.fan_out_next, self._ledger, self._looked, but)
+        altered = await self._db.insist(run_sweeps.fan_out_next, self._ledger, self._looked, but)
         return True if altered is None else await self._stop(altered)
 
-    async def _stop(self, due: runs.Due) -> bool:
+    async def _stop(self, due: run_sweeps.Due) -> bool:
         self._looked.pop(due.batch_id, None)
-        await self._db.insist(sendable.stop, due.run_id, due.campaign_id, batch=due.batch_id)
+        await self._db.insist(run_content.stop, due.run_id, due.campaign_id, batch=due.batch_id)
         return True

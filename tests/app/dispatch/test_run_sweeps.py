@@ -13,10 +13,10 @@ from app.core import clock
 from app.core.states import DeliveryState, LaneState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, run_batches, runs, tallies
-from app.dispatch import runs as sweeps
-from app.dispatch import sendable
+from app.dispatch import run_content
+from app.dispatch import run_sweeps as sweeps
 from app.dispatch.closing import close_due
-from app.dispatch.queueing import Queueing
+from app.dispatch.fan_out_job import Queueing
 from app.ledger.contract import Intention, Outcome
 from app.reports import carrier_report
 from carriers.contract import Deferred, Reason, Rejected
@@ -254,7 +254,7 @@ def test_windows_go_by_the_databases_clock(db: Database, at: str, monkeypatch: p
     monkeypatch.setattr(time, "time_ns", lambda: real() + 86_400 * 10**9)
     sweep(world)
     assert state(db) == RunState.RUNNING
-    work = db.write(sendable.claim, world.ledger, world.lane, "lane-1", 30.0)
+    work = db.write(run_content.claim, world.ledger, world.lane, "lane-1", 30.0)
     assert (work is LaneState.RUNNING) == (at == "sent")
 
 

@@ -21,12 +21,12 @@ from app.core import clock
 from app.core.errors import Away
 from app.core.sending_window import open_at
 from app.core.states import LaneState
-from app.dispatch import lanes
-from app.dispatch.claims import Claims, Desk
+from app.dispatch import link_store
+from app.dispatch.claim import Claims, Desk
 from app.dispatch.in_hand import Chunk, Flight, segments_of
 from app.dispatch.link_health import halt_alone, own_host
-from app.dispatch.pace import Pace, Slot, pause_s
-from app.dispatch.sendable import Work, message, still_going
+from app.dispatch.rate_limiter import Pace, Slot, pause_s
+from app.dispatch.run_content import Work, message, still_going
 from app.ledger.contract import Intention, Item, Lane, Outcome
 from app.observability import faults
 from carriers.causes import cause_of
@@ -123,7 +123,7 @@ class LaneLoop:
     async def _next_chunk(self) -> Chunk | None:
         halted = self.carrier.halted()
         if self._closed:
-            await self._follow(await self.desk.db.insist(lanes.state, self.lane.id))
+            await self._follow(await self.desk.db.insist(link_store.state, self.lane.id))
             return None
         if halted is not None:
             if not await self.desk.db.insist(halt_alone, self.lane.id, self.owner, halted):

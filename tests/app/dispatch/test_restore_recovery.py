@@ -17,7 +17,7 @@ from app.database.connection import Database
 from app.database.models import audit, batches, chunks, run_batches, runs, subscribers, unknowns
 from app.database.models import homes as kept
 from app.database.models import lanes as links
-from app.dispatch import homes, lanes, restored, sendable
+from app.dispatch import link_store, restore_guard, restore_recovery, run_content
 from app.ledger.backup import back_up
 from app.ledger.contract import Intention
 from tests.app.world import World, accepted, build
@@ -33,15 +33,15 @@ def world(db: Database) -> Iterator[World]:
     world = build(db, 30, chunk=10)
     world.fan_out()
     work = claimed(world)
-    assert isinstance(work, sendable.Work)
+    assert isinstance(work, run_content.Work)
     db.write(world.ledger.record, world.lane, work.lease, accepted(list(work.lease.items)), None, 30.0)
     db.write(world.ledger.release, work.lease, 0.0)
     yield world
     world.check()
 
 
-def claimed(world: World) -> sendable.Work | LaneState:
-    return world.db.write(sendable.claim, world.ledger, world.lane, "me", 30.0)
+def claimed(world: World) -> run_content.Work | LaneState:
+    return world.db.write(run_content.claim, world.ledger, world.lane, "me", 30.0)
 
 
 def put_back(world: World) -> None:
@@ -50,8 +50,8 @@ def put_back(world: World) -> None:
 
 
 def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -> None:
-    assert world.db.read(homes.moved, world.ledger) is False
-    assert isinstance(claimed(world), sendable.Work)
+    assert world.db.read(restore_guard.moved, world.ledger) is False
+    assert isinstance(claimed(world), run_content.Work)
     assert world.db.read(lambda c: c.execute(select(kept.c.by)).scalars().all()) == ["loa"]
 
 
@@ -61,14 +61,14 @@ def test_a_lane_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by
     row = world.db.read(lambda c: c.execute(select(links)).one())
     assert (row.state, row.code) == ("halted", "restored")
     with pytest.raises(Conflict, match="loa database restored"):
-        world.db.write(lanes.resume, world.lane.id, WHO)
+        world.db.write(link_store.resume, world.lane.id, WHO)
     assert claimed(world) is LaneState.HALTED
 
 
 def test_a_lane_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(world: World) -> None:
     """A replica took over while it was sending: its answers are written down, and nothing new goes out."""
     work = claimed(world)
-    assert isinstance(work, sendable.Work)
+    assert isinstance(work, run_content.Work)
     record, items = world.ledger.record, list(work.lease.items)
     first = world.db.write(record, world.lane, work.lease, [], Intention(items[4].seq, 5), 30.0)
     assert first.go
@@ -77,7 +77,7 @@ def test_a_lane_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(
     grant = world.db.write(record, world.lane, work.lease, accepted(items[:5]), rest, 30.0)
     assert (grant.held, grant.go) == (True, False)
     assert world.states() == {DeliveryState.SUBMITTED: 15, DeliveryState.QUEUED: 15}
-    world.db.write(restored.trust, world.ledger, WHO)
+    world.db.write(restore_recovery.trust, world.ledger, WHO)
     assert world.db.write(record, world.lane, work.lease, [], rest, 30.0).go
 
 
@@ -100,7 +100,9 @@ def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chun
 def test_what_was_queued_is_unknown_then_and_the_lane_goes_on_with_nothing(world: World) -> None:
     put_back(world)
     claimed(world)
-    assert restored.doubt(world.db, world.ledger, WHO) == [restored.Doubt(world.run, "viettel", 20)]
+    assert restore_recovery.doubt(world.db, world.ledger, WHO) == [
+        restore_recovery.Doubt(world.run, "viettel", 20)
+    ]
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 20}
     assert claimed(world) is LaneState.RUNNING
     listed = world.db.read(lambda c: c.execute(select(unknowns.c.why, unknowns.c.lane_id)).all())
@@ -122,26 +124,26 @@ def test_what_was_not_even_queued_may_have_been_sent_as_well(world: World, state
 
     world.db.write(half_queued)
     put_back(world)
-    assert restored.doubt(world.db, world.ledger, WHO)[0].unknown == 25
+    assert restore_recovery.doubt(world.db, world.ledger, WHO)[0].unknown == 25
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 25}
     assert world.db.read(lambda c: c.execute(select(run_batches.c.fanned_all)).scalar_one()) is True
 
 
 def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(world: World) -> None:
     world.db.write(lambda c: c.execute(update(runs).values(state=RunState.PLANNED.value)))
-    assert world.db.read(restored.planned) == [world.run]
+    assert world.db.read(restore_recovery.planned) == [world.run]
     world.db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
     put_back(world)
-    assert restored.doubt(world.db, world.ledger, WHO) == []
+    assert restore_recovery.doubt(world.db, world.ledger, WHO) == []
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
 
 
 def test_with_a_persons_word_that_nothing_is_lost_all_goes_on_where_it_stood(world: World) -> None:
     put_back(world)
     claimed(world)
-    world.db.write(restored.trust, world.ledger, WHO)
+    world.db.write(restore_recovery.trust, world.ledger, WHO)
     work = claimed(world)
-    assert isinstance(work, sendable.Work)
+    assert isinstance(work, run_content.Work)
     assert len(work.lease.items) == 10
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
 
@@ -151,7 +153,7 @@ def test_a_batch_that_was_altered_is_not_queued_for_it(db: Database) -> None:
     changed = update(batches).values(rows_sha256="0" * 64)
     db.write(lambda c: c.execute(changed))
     with pytest.raises(Conflict, match="altered after its import"):
-        restored.doubt(db, world.ledger, WHO)
+        restore_recovery.doubt(db, world.ledger, WHO)
 
 
 def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
     copy.parent.mkdir()
     assert back_up(Path(str(db.url.database)), copy, WHO) == copy.stat().st_size
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert isinstance(claimed(world), sendable.Work), "the original goes on"
+    assert isinstance(claimed(world), run_content.Work), "the original goes on"
     with pytest.raises(SetupError, match="name a new file"):
         back_up(Path(str(db.url.database)), copy, WHO)
     db.close()
@@ -169,7 +171,7 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
         assert raw.execute("SELECT count(*) FROM deliveries").fetchone() == (3,)
     other = Database(f"sqlite:///{copy}")
     try:
-        assert other.read(homes.moved, world.ledger)
+        assert other.read(restore_guard.moved, world.ledger)
     finally:
         other.close()
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from app.core.errors import Away
 from app.core.states import LaneState
 from app.database.connection import Database
-from app.dispatch import lanes
-from app.dispatch.sendable import Work, claim, running
+from app.dispatch import link_store
+from app.dispatch.run_content import Work, claim, running
 from app.ledger.contract import Lane, Lease, Ledger
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
@@ -49,7 +49,7 @@ class Claims:
                 one = await self._aside.result(run_id, _name(run_id), work)
                 if one is not None and one is not LaneState.RUNNING:
                     return one
-        return await desk.db.insist(lanes.state, lane.id)
+        return await desk.db.insist(link_store.state, lane.id)
 
     async def failed(self, lease: Lease, error: BaseException) -> None:
         """A chunk's record failed: its run is left alone for a while, so that others have their turn."""

@@ -16,8 +16,8 @@ from app.core.states import CampaignState, LaneState, RunState
 from app.database.models import campaigns, link_health, runs
 from app.database.models import lanes as links
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
-from app.dispatch import homes, lanes
-from app.dispatch.runs import move
+from app.dispatch import link_store, restore_guard
+from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest
 from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
 from app.security import audit
@@ -150,7 +150,7 @@ class Work:
 
 def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) -> set[int]:
     """Those of the runs of which the lane may go on sending what it has in hand."""
-    if lanes.state(connection, lane.id) is not LaneState.RUNNING:
+    if link_store.state(connection, lane.id) is not LaneState.RUNNING:
         return set()
     running = _running(lane.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
     found = connection.execute(running.order_by(None)).scalars().all()
@@ -183,11 +183,11 @@ def claim(
 
     among: of these runs only.
     """
-    state = lanes.state(connection, lane.id)
+    state = link_store.state(connection, lane.id)
     if state is not LaneState.RUNNING:
         return state
-    if not homes.at_home(connection, ledger):
-        lanes.halt(connection, lane.id, lanes.RESTORED)
+    if not restore_guard.at_home(connection, ledger):
+        link_store.halt(connection, lane.id, link_store.RESTORED)
         return LaneState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
     able = scripts(connection, lane.carrier, now, lane.says, among)

@@ -55,7 +55,7 @@ def fan_out_next(
 ) -> Due | None:
     """Queue one slice of one started run: the batch that was altered since it was looked at, or None.
 
-    Nothing is queued of a batch that is to be sent before it was looked at (app/dispatch/queueing.py).
+    Nothing is queued of a batch that is to be sent before it was looked at (app/dispatch/fan_out_job.py).
     """
     due = next_due(connection, but=but)
     if due is None or (due.sent and due.batch_id not in looked):

@@ -15,7 +15,7 @@ from app.core.errors import AppError, Conflict, Invalid, no_such
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import runs, unknowns
-from app.dispatch.runs import move
+from app.dispatch.run_sweeps import move
 from app.ledger import erasure_state
 from app.ledger.contract import Key, Ledger
 from app.security import audit

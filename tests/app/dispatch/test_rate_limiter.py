@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core import clock
-from app.dispatch.pace import Pace, Slot, pause_s
+from app.dispatch.rate_limiter import Pace, Slot, pause_s
 from app.ledger.contract import Item
 from carriers.contract import Deferred
 

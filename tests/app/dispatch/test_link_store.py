@@ -9,8 +9,8 @@ import pytest
 from app.core.errors import Conflict, NotFound
 from app.core.states import LaneState
 from app.database.connection import Database
-from app.dispatch import lanes
-from app.dispatch.lanes import LinkFacts
+from app.dispatch import link_store
+from app.dispatch.link_store import LinkFacts
 from carriers.contract import Halted, ReceiptLevel
 
 
@@ -19,10 +19,10 @@ def facts(name: str, group: str, carrier: str = "vnpt") -> LinkFacts:
 
 
 def test_links_of_one_receipt_group_share_an_id_and_others_do_not(db: Database) -> None:
-    first = db.write(lanes.register, facts("a", "both"))
-    second = db.write(lanes.register, facts("b", "both"))
-    third = db.write(lanes.register, facts("c", "c"))
-    elsewhere = db.write(lanes.register, facts("d", "both", carrier="viettel"))
+    first = db.write(link_store.register, facts("a", "both"))
+    second = db.write(link_store.register, facts("b", "both"))
+    third = db.write(link_store.register, facts("c", "c"))
+    elsewhere = db.write(link_store.register, facts("d", "both", carrier="viettel"))
     assert first.group_id == second.group_id == first.id
     assert third.group_id == third.id
     assert elsewhere.group_id == elsewhere.id
@@ -32,27 +32,27 @@ def test_processes_that_start_at_one_moment_register_one_lane(new_postgresql_url
     databases = [Database(new_postgresql_url) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         for link in [facts(name, name) for name in "abcde"]:
-            tasks = [pool.submit(db.write, lanes.register, link) for db in databases]
+            tasks = [pool.submit(db.write, link_store.register, link) for db in databases]
             assert len({task.result().id for task in tasks}) == 1
     for db in databases:
         db.close()
 
 
 def test_registering_again_keeps_the_lane_and_its_state(db: Database) -> None:
-    lane = db.write(lanes.register, facts("a", "a"))
-    db.write(lanes.halt, lane.id, Halted("0x0E", "the password is wrong"))
-    assert db.write(lanes.register, facts("a", "a")) == lane
-    assert db.read(lanes.state, lane.id) is LaneState.HALTED
-    assert [row.reason for row in db.read(lanes.all_lanes, "vnpt")] == ["the password is wrong"]
-    assert db.read(lanes.all_lanes, "viettel") == []
+    lane = db.write(link_store.register, facts("a", "a"))
+    db.write(link_store.halt, lane.id, Halted("0x0E", "the password is wrong"))
+    assert db.write(link_store.register, facts("a", "a")) == lane
+    assert db.read(link_store.state, lane.id) is LaneState.HALTED
+    assert [row.reason for row in db.read(link_store.all_lanes, "vnpt")] == ["the password is wrong"]
+    assert db.read(link_store.all_lanes, "viettel") == []
 
 
 def test_only_a_halted_lane_is_resumed(db: Database) -> None:
-    lane = db.write(lanes.register, facts("a", "a"))
+    lane = db.write(link_store.register, facts("a", "a"))
     with pytest.raises(Conflict, match="not halted"):
-        db.write(lanes.resume, lane.id, "Lan")
-    db.write(lanes.halt, lane.id, Halted("1", "quota"))
-    db.write(lanes.resume, lane.id, "Lan")
-    assert db.read(lanes.state, lane.id) is LaneState.RUNNING
+        db.write(link_store.resume, lane.id, "Lan")
+    db.write(link_store.halt, lane.id, Halted("1", "quota"))
+    db.write(link_store.resume, lane.id, "Lan")
+    assert db.read(link_store.state, lane.id) is LaneState.RUNNING
     with pytest.raises(NotFound, match="no lane 77"):
-        db.write(lanes.resume, 77, "Lan")
+        db.write(link_store.resume, 77, "Lan")

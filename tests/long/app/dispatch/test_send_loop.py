@@ -16,9 +16,9 @@ from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, chunks, runs, submissions, unknowns
 from app.database.models import lanes as lanes_table
-from app.dispatch import lanes
-from app.dispatch.lane import LaneLoop
-from app.dispatch.sendable import scripts
+from app.dispatch import link_store
+from app.dispatch.run_content import scripts
+from app.dispatch.send_loop import LaneLoop
 from app.ledger.contract import ChunkState, Grant, ResultKind
 from carriers.contract import (
     Accepted,
@@ -182,11 +182,11 @@ async def test_a_halted_lane_stops_leaves_the_link_and_goes_on_when_a_person_res
     carrier.answer = lambda _: Halted("1", "the account is used up")
     await carrier.open()
     async with running(loop_for(world, carrier)):
-        await until(lambda: db.read(lanes.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: db.read(link_store.state, world.lane.id) is LaneState.HALTED)
         await until(lambda: not carrier.up.is_set())
         carrier.answer = lambda sms: Accepted((sms.phone,))
         assert world.states() == {Q: 40}
-        db.write(lanes.resume, world.lane.id, "operator")
+        db.write(link_store.resume, world.lane.id, "operator")
         await until(lambda: world.states() == {S: 40})
     assert carrier.opened == 2
     assert set(carrier.copies.values()) == {1}
@@ -197,7 +197,7 @@ async def test_a_link_that_needs_a_person_halts_its_lane(db: Database) -> None:
     world, carrier = ready(db, 5), PaperCarrier()
     carrier.refusal = Halted("0x0E", "the password is wrong")
     async with running(loop_for(world, carrier)):
-        await until(lambda: db.read(lanes.state, world.lane.id) is LaneState.HALTED)
+        await until(lambda: db.read(link_store.state, world.lane.id) is LaneState.HALTED)
     assert world.states() == {Q: 5}
 
 
@@ -294,7 +294,10 @@ async def test_a_run_with_a_rate_of_its_own_is_sent_no_faster_and_the_next_one_a
 
 async def test_two_lanes_share_a_run_s_own_rate_by_their_rates(db: Database) -> None:
     world = ready(db, 10, rate=300.0)
-    db.write(lanes.register, lanes.LinkFacts("viettel-2", "viettel", "viettel-1", 100.0, ReceiptLevel.NONE))
+    db.write(
+        link_store.register,
+        link_store.LinkFacts("viettel-2", "viettel", "viettel-1", 100.0, ReceiptLevel.NONE),
+    )
     for own, share in ((None, 1.0), (100, 0.25), (1000, 1.0), (1, 0.1)):
         db.write(lambda c, own=own: c.execute(update(runs).values(segments_per_second=own)))
         (script,) = db.read(scripts, "viettel", clock.now())
@@ -370,8 +373,8 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
 async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:
     world, carrier = ready(db, 400), PaperCarrier(delay_s=0.005)
     other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
-    facts = lanes.LinkFacts("viettel-2", "viettel", "viettel-1", 1_000_000.0, carrier.receipt_level)
-    other.lane = db.write(lanes.register, facts)
+    facts = link_store.LinkFacts("viettel-2", "viettel", "viettel-1", 1_000_000.0, carrier.receipt_level)
+    other.lane = db.write(link_store.register, facts)
     assert other.lane.group_id == world.lane.id
     await carrier.open()
     async with running(loop_for(world, carrier)), running(loop_for(other, carrier)):
@@ -385,8 +388,8 @@ async def test_what_a_slow_carrier_leaves_waits_for_it_and_another_one_never_tak
     """However slow it is taken to be: a herd that moves on a false alarm can't begin."""
     world, slow, idle = ready(db, 60), PaperCarrier(delay_s=0.25), PaperCarrier()
     other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
-    facts = lanes.LinkFacts("vnpt-1", "vnpt", "vnpt-1", 1_000_000.0, idle.receipt_level)
-    other.lane = db.write(lanes.register, facts)
+    facts = link_store.LinkFacts("vnpt-1", "vnpt", "vnpt-1", 1_000_000.0, idle.receipt_level)
+    other.lane = db.write(link_store.register, facts)
     await slow.open()
     await idle.open()
     async with running(loop_for(world, slow)), running(loop_for(other, idle)):
