@@ -33,9 +33,9 @@ from app.inbound import routes as inbound
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
-from app.receipts import file_routes as receipt_files
+from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
-from app.receipts.reception import Reception
+from app.receipts.webhook_handler import Reception
 from app.reports import frozen_routes as frozen
 from app.reports import history_routes as history
 from app.reports import routes as reports

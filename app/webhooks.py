@@ -13,8 +13,8 @@ from app.api.token_buckets import Buckets
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.receipts.inbox import Inbox
-from app.receipts.reception import Reception
+from app.receipts.receipt_writer import Inbox
+from app.receipts.webhook_handler import Reception
 from carriers import registry
 from carriers.contract import Receipt, Told, WebhookAnswer, WebhookReceipts, WebhookRequest
 from carriers.webhook import Locks, MappedWebhook, shape_of

@@ -32,11 +32,11 @@ from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.retention import Retention
 from app.privacy.subjects import Terms
-from app.receipts.asking import askers
-from app.receipts.inbox import Inbox
+from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll
-from app.receipts.reconcile import Reconciliation
-from app.receipts.settle import settle
+from app.receipts.poller_setup import askers
+from app.receipts.quarantine_sweep import settle
+from app.receipts.receipt_writer import Inbox
 from app.security import audit
 from app.sweep import Sweep
 from carriers import registry

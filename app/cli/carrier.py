@@ -25,7 +25,7 @@ from app.probe import failures as lists
 from app.probe import figures as own
 from app.probe import links, message
 from app.probe.wording import wording
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
 from carriers.contract import OutboundSms, Receipt
 
 app = typer.Typer(no_args_is_help=True, help="Links to carriers: look at them, and try them out.")

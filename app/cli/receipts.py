@@ -12,14 +12,14 @@ from pydantic_core import to_json
 from app.cli.common import ledger_for, open_db
 from app.cli.files import as_file, bar
 from app.cli.talk import Json, listing, whoami, whole
-from app.receipts.files import queries
-from app.receipts.files.export import lines_csv, table_csv
-from app.receipts.files.importer import import_file
-from app.receipts.files.job import Progress
-from app.receipts.files.queries import ReceiptFile, RunMessages
-from app.receipts.files.register import Claim, read_level, register
-from app.receipts.files.verdicts import WORDS, Verdict
-from app.receipts.files.words import words_of
+from app.receipts.result_files import queries
+from app.receipts.result_files.export import lines_csv, table_csv
+from app.receipts.result_files.import_job import Progress
+from app.receipts.result_files.importer import import_file
+from app.receipts.result_files.queries import ReceiptFile, RunMessages
+from app.receipts.result_files.register import Claim, read_level, register
+from app.receipts.result_files.status_words import words_of
+from app.receipts.result_files.verdicts import WORDS, Verdict
 from app.security import phone_disclosure
 from app.security.phone_disclosure import Place
 

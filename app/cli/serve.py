@@ -26,7 +26,7 @@ from app.ledger.factory import ledger_for
 from app.observability import logs
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
 from app.security import audit
 from app.security.secret_encryption import signing_keys
 from app.worker import Worker

@@ -11,8 +11,8 @@ from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.main import create_app
 from app.observability.metrics import Metrics
-from app.receipts.files import spool as receipt_files
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
+from app.receipts.result_files import spool as receipt_files
 from app.serving import Server, listen, server_of
 
 __all__ = ["listen", "resume", "server"]

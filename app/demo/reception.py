@@ -20,9 +20,9 @@ from app.demo.cast import Receipts, Role
 from app.file_import.upload import File
 from app.ledger.contract import Ledger
 from app.main import create_app
-from app.receipts.files.importer import import_file
-from app.receipts.files.register import Claim, register
-from app.receipts.files.words import words_of
+from app.receipts.result_files.importer import import_file
+from app.receipts.result_files.register import Claim, register
+from app.receipts.result_files.status_words import words_of
 from app.serving import listen, server_of
 from app.webhooks import reception
 from app.worker import Worker

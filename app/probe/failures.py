@@ -9,9 +9,9 @@ from app.core.config import LinkSettings
 from app.core.errors import Invalid
 from app.dispatch.link_store import register
 from app.probe.links import reading
-from app.receipts import listed
-from app.receipts.inbox import Inbox
-from app.receipts.listed import Listed
+from app.receipts import failure_list
+from app.receipts.failure_list import Listed
+from app.receipts.receipt_writer import Inbox
 from app.security import audit
 from app.worker import build, facts
 from carriers.contract import ListedFailures, Receipt
@@ -31,7 +31,7 @@ async def take_in(
 ) -> Listed:
     """Tell the ledger of a list (sender ID, day), each entry once; a person's order, so on the record."""
     lane = await inbox.db.awrite(register, facts(name, link, build(name, link)))
-    told = await listed.tell(inbox, lane, what, found)
+    told = await failure_list.tell(inbox, lane, what, found)
     detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
     await inbox.db.awrite(
         lambda c: audit.note(c, who, "failures told to the ledger", f"link {name}", **detail)

@@ -20,7 +20,7 @@ from app.observability.metrics import Metrics
 from app.probe import fate
 from app.probe.follow import Following, Say
 from app.probe.links import came_up, opened
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
 from app.security import audit
 from app.worker import build, facts
 from carriers.causes import cause_of

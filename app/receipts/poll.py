@@ -17,10 +17,10 @@ import structlog
 from app.core import clock
 from app.core.errors import Away
 from app.ledger.contract import Arrival, Key, Lane
-from app.receipts import questions, uptake
-from app.receipts.errands import Errand, link_ready
-from app.receipts.inbox import Inbox
-from app.receipts.questions import Pending, Plan
+from app.receipts import status_queries, status_query_enqueue
+from app.receipts.link_jobs import Errand, link_ready
+from app.receipts.receipt_writer import Inbox
+from app.receipts.status_queries import Pending, Plan
 from carriers.causes import cause_of
 from carriers.contract import Carrier, QueriedReceipts, Question, ReadError, Receipt, ReceiptStatus
 
@@ -116,7 +116,7 @@ class Poll:
         box, now = self.inbox, clock.monotonic()
         if now - self._taken_up_at < min(_UPTAKE_S, self._tick_s * 4):
             return
-        await box.db.awrite(uptake.unknown, box.ledger, self.lane, self.plan)
+        await box.db.awrite(status_query_enqueue.unknown, box.ledger, self.lane, self.plan)
         if self.plan.which == "unknown" or not await self._take_up_sent():
             self._taken_up_at = now
 
@@ -124,10 +124,10 @@ class Poll:
         """Whether chunks are left for the next tick."""
         db = self.inbox.db
         for _ in range(_SLICES):
-            chunks = await db.aread(uptake.handed_over, self.lane)
+            chunks = await db.aread(status_query_enqueue.handed_over, self.lane)
             if not chunks:
                 return False
-            await db.awrite(uptake.chunks, self.lane, self.plan, chunks)
+            await db.awrite(status_query_enqueue.chunks, self.lane, self.plan, chunks)
         return True
 
     async def _refill(self) -> bool:
@@ -136,7 +136,7 @@ class Poll:
         if most <= 0:
             return False
         box = self.inbox
-        due = await box.db.awrite(questions.due, box.ledger, self.lane, most, self._out)
+        due = await box.db.awrite(status_queries.due, box.ledger, self.lane, most, self._out)
         for pending in due.pending:
             self._out.add(pending.key)
             self._queue.put_nowait(pending)
@@ -200,7 +200,7 @@ class Poll:
             if arrivals:
                 await box.put(arrivals)
             if asked:
-                await box.db.awrite(questions.put_off, box.ledger, self.plan, again, settled)
+                await box.db.awrite(status_queries.put_off, box.ledger, self.plan, again, settled)
         finally:
             self._out -= {pending.key for pending, _ in done}
 

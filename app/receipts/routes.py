@@ -14,8 +14,8 @@ from app.api.token_buckets import TooOften
 from app.core import clock
 from app.core.errors import Away, Encoded, Forbidden, Invalid, TooLarge
 from app.observability.metrics import Metrics
-from app.receipts import described
-from app.receipts.reception import Reception, sound
+from app.receipts import webhook_openapi
+from app.receipts.webhook_handler import Reception, sound
 from carriers.contract import Misread, WebhookReceipts, WebhookRequest
 
 router = Routes(tags=["webhooks"])
@@ -164,7 +164,7 @@ async def _body(request: Request, headers: Mapping[str, str], limit: int) -> byt
     return b"".join(chunks)
 
 
-for _method, _extra in (("POST", described.POST), ("GET", described.GET)):
+for _method, _extra in (("POST", webhook_openapi.POST), ("GET", webhook_openapi.GET)):
     for _path, _with in (
         ("/webhooks/{carrier}/{link}", ""),
         ("/webhooks/{carrier}/{link}/{token}", "_token"),
@@ -177,5 +177,5 @@ for _method, _extra in (("POST", described.POST), ("GET", described.GET)):
             summary="Receipts from a carrier",
             response_class=Response,
             openapi_extra=_extra,
-            responses=described.ANSWERS,
+            responses=webhook_openapi.ANSWERS,
         )

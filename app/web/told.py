@@ -18,7 +18,7 @@ from markupsafe import Markup, escape
 from app.batches import reasons as bad_lines
 from app.core.phone import Sentence
 from app.privacy import rules
-from app.receipts.files import reasons as file_lines
+from app.receipts.result_files import reasons as file_lines
 from app.web import names
 from app.web.words import Speaker, read
 

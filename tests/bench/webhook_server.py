@@ -15,7 +15,7 @@ from app.ledger.factory import ledger_for
 from app.main import create_app
 from app.observability import logs
 from app.observability.metrics import Metrics
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
 from app.receipts.routes import known, router
 from app.serving import listen, server_of
 from app.webhooks import reception

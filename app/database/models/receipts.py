@@ -120,7 +120,7 @@ receipt_files = Table(
     # The last phone whose lines have been applied; None while lines are still being read.
     Column("applied_upto", BigInteger),
     Column("lines", Integer, nullable=False, server_default="0"),
-    # What became of the lines, as app/receipts/files/verdicts.py has it; with these all lines are told.
+    # What became of the lines, as app/receipts/result_files/verdicts.py has it; with these all lines are told.
     Column("bad", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
     Column("agreed", Integer, nullable=False, server_default="0"),
@@ -155,7 +155,7 @@ receipt_lines = Table(
     Column("said", String(80), nullable=False),  # the carrier's word; of a bad line what stood there, masked
     Column("code", String(80)),
     Column("reference", String(80)),  # the carrier's id of the message, or ours
-    Column("why", String(40)),  # of a bad line: a key of app/receipts/files/reasons.py
+    Column("why", String(40)),  # of a bad line: a key of app/receipts/result_files/reasons.py
     Column("verdict", String(16)),
     Column("campaign_id", Integer),
     Column("batch_id", Integer),

@@ -12,7 +12,7 @@ from app.api.dependencies import Id, Routes
 from app.core import areas, clock
 from app.core.ids import LARGEST, Exact
 from app.database.models import campaigns
-from app.receipts import story
+from app.receipts import delivery_history
 from app.security import tenant_scope
 from app.web.scenes import fates
 from app.web.show import Visit, render
@@ -26,8 +26,8 @@ async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit)
     """The delivery of this line of the batch in this campaign."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
 
-    def work(connection: Connection) -> tuple[story.Story, str]:
-        found = story.story(connection, campaign_id, batch_id, line)
+    def work(connection: Connection) -> tuple[delivery_history.Story, str]:
+        found = delivery_history.story(connection, campaign_id, batch_id, line)
         name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar_one()
         return found, name
 

@@ -17,12 +17,12 @@ from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
 from app.database.models import campaigns, runs
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
-from app.receipts.file_routes import claim_of
-from app.receipts.files import queries
-from app.receipts.files.register import Registered, register
-from app.receipts.files.spool import folder_of, import_spooled
-from app.receipts.files.verdicts import WORDS, Verdict
-from app.receipts.files.words import words_of
+from app.receipts.result_file_routes import claim_of
+from app.receipts.result_files import queries
+from app.receipts.result_files.register import Registered, register
+from app.receipts.result_files.spool import folder_of, import_spooled
+from app.receipts.result_files.status_words import words_of
+from app.receipts.result_files.verdicts import WORDS, Verdict
 from app.security.roles import may
 from app.web import listed
 from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render

@@ -8,8 +8,8 @@ from fastapi import Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Routes
-from app.receipts import log
-from app.receipts.log import Before, Why
+from app.receipts import receipt_log
+from app.receipts.receipt_log import Before, Why
 from app.web import listed
 from app.web.scenes import fates
 from app.web.show import Visit, render
@@ -39,12 +39,12 @@ async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: st
     quarantined = kind == "quarantine"
 
     def work(connection: Connection) -> dict[str, Any]:
-        known = log.lanes_of(connection, visit.who.carrier)
+        known = receipt_log.lanes_of(connection, visit.who.carrier)
         chosen = {number: row for number, row in known.items() if number == listed.number(lane)}
         asked = {"lane": listed.number(lane) if chosen else 0, "kind": "quarantine" if quarantined else ""}
         part = _waiting if quarantined else _matched
         found, following = part(connection, chosen or known, before)
-        waiting = log.how_many_wait(connection, known)
+        waiting = receipt_log.how_many_wait(connection, known)
         return {"lanes": known, "asked": asked, "found": found, "next": following, "waiting": waiting}
 
     found = await visit.db.aread(work)
@@ -52,18 +52,22 @@ async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: st
     return render(visit, "receipts.html", quarantined=quarantined, fates=fates, why=WHY, days=days, **found)
 
 
-def _matched(connection: Connection, of: log.Names, before: str) -> tuple[list[log.Matched], str]:
+def _matched(
+    connection: Connection, of: receipt_log.Names, before: str
+) -> tuple[list[receipt_log.Matched], str]:
     at, _, skip = before.partition("-")
-    place = Before(_number(at) or log.LATEST, listed.number(skip))
-    found, following = log.matched(connection, of, place, ON_A_PAGE)
+    place = Before(_number(at) or receipt_log.LATEST, listed.number(skip))
+    found, following = receipt_log.matched(connection, of, place, ON_A_PAGE)
     return found, f"{following.at}-{following.skip}" if following else ""
 
 
-def _waiting(connection: Connection, of: log.Names, before: str) -> tuple[list[log.Waiting], str]:
-    found, following = log.waiting(connection, of, _number(before) or log.LATEST, ON_A_PAGE)
+def _waiting(
+    connection: Connection, of: receipt_log.Names, before: str
+) -> tuple[list[receipt_log.Waiting], str]:
+    found, following = receipt_log.waiting(connection, of, _number(before) or receipt_log.LATEST, ON_A_PAGE)
     return found, str(following or "")
 
 
 def _number(said: str) -> int:
     """A number of the address that may be larger than an id; 0 for anything else."""
-    return min(int(said), log.LATEST) if said.isascii() and said.isdecimal() and len(said) < 17 else 0
+    return min(int(said), receipt_log.LATEST) if said.isascii() and said.isdecimal() and len(said) < 17 else 0

@@ -10,7 +10,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import erasures, quarantine, runs, submissions, unknowns
 from app.ledger.contract import Intention, Key, Outcome
-from app.receipts import log
+from app.receipts import receipt_log
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
@@ -38,8 +38,10 @@ def test_an_id_that_two_numbers_have_settles_neither_without_a_number(
     assert apply(world, nobody, nobody) == (0, 0, 2)
     look_again(world)
     assert (state(world), state(second), count(db, quarantine)) == (SUBMITTED, SUBMITTED, 2)
-    (first, *_), _ = db.read(lambda c: log.waiting(c, log.lanes_of(c, None), log.LATEST, 10))
-    assert first.why is log.Why.SEVERAL_HAVE_IT
+    (first, *_), _ = db.read(
+        lambda c: receipt_log.waiting(c, receipt_log.lanes_of(c, None), receipt_log.LATEST, 10)
+    )
+    assert first.why is receipt_log.Why.SEVERAL_HAVE_IT
     assert apply(world, said(world, "K1", phone=FIRST_PHONE + 1)) == (1, 1, 0)
     assert (state(world), second.delivery(3)["state"]) == (SUBMITTED, DELIVERED)
 

@@ -36,7 +36,7 @@ from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.vnpt import Vnpt, VnptManners
 from tests.app.receipts.oracle import Oracle
 from tests.app.world import build
-from tests.long.app.receipts.test_asking import smpp_link, vnpt_link
+from tests.long.app.receipts.test_poller_setup import smpp_link, vnpt_link
 
 pytestmark = pytest.mark.waits
 

@@ -20,7 +20,7 @@ from app.database.connection import Database
 from app.database.models import quarantine, receipts
 from app.main import create_app
 from app.observability.metrics import Metrics
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
 from app.serving import listen, server_of
 from app.webhooks import reception
 from carriers.signature import sign

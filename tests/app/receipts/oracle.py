@@ -11,9 +11,9 @@ from app.core import clock
 from app.database.connection import Database
 from app.ledger.contract import Outcome
 from app.observability.metrics import Metrics
-from app.receipts.inbox import Inbox
 from app.receipts.poll import Poll
-from app.receipts.questions import Plan
+from app.receipts.receipt_writer import Inbox
+from app.receipts.status_queries import Plan
 from carriers.contract import (
     Accepted,
     Question,

@@ -21,7 +21,7 @@ from app.database.models import lanes, webhook_clocks
 from app.observability import logs
 from app.observability.link_status import facts
 from app.observability.metrics import Metrics
-from app.receipts.inbox import Inbox
+from app.receipts.receipt_writer import Inbox
 from tests.app.dispatch.paper import until
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,

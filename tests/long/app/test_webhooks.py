@@ -18,8 +18,8 @@ from app.core.errors import SetupError
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
-from app.receipts.inbox import Inbox
-from app.receipts.reception import Reception
+from app.receipts.receipt_writer import Inbox
+from app.receipts.webhook_handler import Reception
 from app.webhooks import reception
 from carriers.webhook import SHIPPED, Shape
 from tests.app.receipts.hooks import ACKNOWLEDGED, LINK, SECRET, sent, served, settings_of

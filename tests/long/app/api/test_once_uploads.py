@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.database.models import answers, attachments, batches
 from app.security import create_key
 from tests.app.client import Client
-from tests.app.receipts.files.scene import HEADER, TAKEN, phone, sent
+from tests.app.receipts.result_files.scene import HEADER, TAKEN, phone, sent
 from tests.engines import by_default
 from tests.long.app.reports.intake.test_outreach import LETTER, ROWS, filled
 

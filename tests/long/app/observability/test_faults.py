@@ -20,8 +20,8 @@ from app.main import create_app
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics
-from app.receipts.inbox import Inbox
-from app.receipts.settle import settle
+from app.receipts.quarantine_sweep import settle
+from app.receipts.receipt_writer import Inbox
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.client import Client
 from tests.app.dispatch.paper import until

@@ -18,7 +18,7 @@ from app.database.models import deliveries, errands, questions, receipts, unknow
 from app.database.models import lanes as lanes_table
 from app.ledger.contract import Key, Outcome
 from app.receipts.poll import Poll
-from app.receipts.questions import LONGEST_MS, Plan
+from app.receipts.status_queries import LONGEST_MS, Plan
 from carriers.contract import Halted, ReadError, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, poll, sent, taken

@@ -1,0 +1,130 @@
+"""Entries of a carrier's list of failures: whose they are, and each told to the ledger once as a receipt.
+
+Who is not on a list is not thereby delivered, so a list never says anything good of anybody.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, exists, or_, select
+
+from app.core import clock
+from app.core.clock import DAY_MS
+from app.core.states import SENT, LaneState, RunState
+from app.database.models import campaigns, deliveries, lanes, receipts, runs
+from app.ledger.contract import Arrival, Key, Lane
+from app.receipts.receipt_writer import Inbox
+from carriers.contract import Receipt, ReceiptStatus
+
+# A list may still grow while the carrier goes on trying.
+_DAYS = timedelta(days=3)
+_AT_ONCE = 500
+_FAILURES = (ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What came of one list: entries, those that are new to the ledger, known already, not ours, unclear."""
+
+    entries: int = 0
+    new: int = 0
+    known: int = 0
+    foreign: int = 0
+    unclear: int = 0
+
+
+def due(connection: Connection, lane: Lane) -> list[tuple[str, date]]:
+    """(sender ID, day) of the lists that may still grow: days of the carrier's runs, three days long."""
+    state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
+    if state != LaneState.RUNNING:
+        return []
+    today = clock.local(clock.now()).date()
+    wanted: set[tuple[str, date]] = set()
+    for sender, first, last in _runs(connection, lane.carrier):
+        begin = max(_day(first), today - _DAYS)
+        end = today if last is None else min(_day(last), today)
+        wanted |= {(sender, begin + timedelta(days=n)) for n in range((end - begin).days + 1)}
+    return sorted(wanted)
+
+
+def _runs(connection: Connection, carrier: str) -> list[tuple[str, int, int | None]]:
+    """(sender ID, when started, when the last message went) of the runs that are not over for long."""
+    oldest = clock.now_ms() - 4 * DAY_MS
+    query = (
+        select(campaigns.c.sender, runs.c.started_at, runs.c.ended_at)
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .where(runs.c.carrier == carrier, runs.c.started_at.is_not(None))
+        .where(or_(runs.c.ended_at.is_(None), runs.c.ended_at >= oldest))
+    )
+    return [(row.sender, row.started_at, row.ended_at) for row in connection.execute(query)]
+
+
+def _day(ms: int) -> date:
+    return clock.local(clock.from_ms(ms)).date()
+
+
+async def tell(inbox: Inbox, lane: Lane, what: tuple[str, date], found: Sequence[Receipt]) -> Listed:
+    """Put the entries of one list (sender ID, day) through the door, those that are ours and new."""
+    by_phone = {receipt.phone: receipt for receipt in found if receipt.phone}
+    arrivals: list[Arrival] = []
+    known = foreign = unclear = 0
+    phones = list(by_phone)
+    for some in (phones[start : start + _AT_ONCE] for start in range(0, len(phones), _AT_ONCE)):
+        owners = await inbox.db.aread(_owners, lane, what, some)
+        for phone in some:
+            mine = owners.get(int(phone), ())
+            foreign += not mine
+            unclear += len(mine) > 1
+            known += len(mine) == 1 and mine[0].told
+            if len(mine) == 1 and not mine[0].told:
+                key = Key(mine[0].campaign_id, mine[0].batch_id, mine[0].seq)
+                arrivals.append(Arrival(lane, by_phone[phone], key))
+    for start in range(0, len(arrivals), _AT_ONCE):
+        await inbox.put(arrivals[start : start + _AT_ONCE])
+    return Listed(len(by_phone), len(arrivals), known, foreign, unclear)
+
+
+def _owners(
+    connection: Connection, lane: Lane, what: tuple[str, date], phones: Sequence[str]
+) -> dict[int, list[Row[Any]]]:
+    """The deliveries that an entry may mean, by phone: sent over these links by the end of the day."""
+    sender, day = what
+    d, r = deliveries.c, receipts.c
+    told = exists().where(
+        and_(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq),
+        and_(r.lane_id == lane.id, r.reference.is_(None), r.status.in_(_FAILURES)),
+        r.received_at >= d.submitted_at,
+    )
+    links = select(lanes.c.id).where(lanes.c.group_id == lane.group_id)
+    found: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    for campaign_id in _campaigns(connection, lane.carrier, sender):
+        query = select(deliveries, told.label("told")).where(
+            d.campaign_id == campaign_id, d.phone.in_([int(phone) for phone in phones])
+        )
+        sent = (d.state.in_(SENT), d.submitted_at.is_not(None), d.lane_id.in_(links))
+        for row in connection.execute(query.where(*sent)):
+            if day - _DAYS <= _day(row.submitted_at) <= day:
+                found[row.phone].append(row)
+    return {phone: _nearest(rows, day) for phone, rows in found.items()}
+
+
+def _nearest(rows: Sequence[Row[Any]], day: date) -> list[Row[Any]]:
+    """Those of the day itself, where there are any."""
+    same = [row for row in rows if _day(row.submitted_at) == day]
+    return same or list(rows)
+
+
+def _campaigns(connection: Connection, carrier: str, sender: str) -> Sequence[int]:
+    query = (
+        select(runs.c.campaign_id)
+        .join(campaigns, campaigns.c.id == runs.c.campaign_id)
+        .where(runs.c.carrier == carrier, campaigns.c.sender == sender)
+        .where(runs.c.state != RunState.PLANNED.value)
+        .order_by(runs.c.campaign_id)
+    )
+    return connection.execute(query).scalars().all()

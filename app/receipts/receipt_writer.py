@@ -1,0 +1,196 @@
+"""The one door for receipts: a group is committed together, and acknowledged only then."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+
+from app.core import clock
+from app.core.errors import Away
+from app.database.connection import Database
+from app.ledger.contract import Applied, Arrival, Lane, Ledger
+from app.observability.faults import Faults, outcome
+from app.observability.metrics import Metrics
+from app.receipts.quarantine_sweep import ASIDE_MS
+from carriers.contract import Acknowledge, Receipt, ReceiptSink
+
+# So much of the waiting time without a further receipt, and the group goes as it is: with clients that wait
+# for their answer nothing else would come, and a loop that is busy does not find the time to be quiet.
+_QUIET = 0.05
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Inbox:
+    """Gathers up to `group` receipts, or what comes within `wait_s`, and applies them in one commit.
+
+    While the database is away receipts wait unacknowledged; beyond `room` of them the carrier is told to
+    repeat later, so memory is bounded and nothing is taken that could be lost.
+    """
+
+    db: Database
+    ledger: Ledger
+    metrics: Metrics
+    group: int = 200
+    wait_s: float = 0.02
+    room: int = 50_000
+    refused: int = 0  # receipts that a process which ended without its database gave back
+    _waiting: deque[tuple[Arrival, Acknowledge]] = field(default_factory=deque)
+    _some: asyncio.Event = field(default_factory=asyncio.Event)
+    _full: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
+    _calls: dict[Hashable, asyncio.Future[bool]] = field(default_factory=dict)
+
+    def sink(self, lane: Lane) -> ReceiptSink:
+        """Where a link of this lane drops its receipts."""
+
+        def drop(receipt: Receipt, acknowledge: Acknowledge) -> None:
+            if self._stopping or len(self._waiting) >= self.room:
+                acknowledge(False)
+                return
+            self._waiting.append((Arrival(lane, receipt), acknowledge))
+            self._arrived()
+
+        return drop
+
+    def _arrived(self) -> None:
+        self._some.set()
+        if len(self._waiting) >= self.group:
+            self._full.set()
+
+    def _open_for(self, count: int) -> bool:
+        """Whether so many receipts can be taken now, and have a chance to be committed soon."""
+        return not (self._stopping or self.db.away or len(self._waiting) + count > self.room)
+
+    async def accept(self, arrivals: Sequence[Arrival], call: Hashable, patience_s: float) -> bool:
+        """Queue these among all others and wait for their commit; False: not taken, or not in time.
+
+        What was not committed in time still will be. When the carrier repeats the same `call` meanwhile, it
+        waits for that one: repetitions must not add to the work that they were caused by.
+        """
+        committed = self._calls.get(call) or self._queue(arrivals, call)
+        if committed is None or self.db.away:
+            return False
+        done, _ = await asyncio.wait((committed,), timeout=patience_s)  # leaves it be when the caller goes
+        return bool(done) and committed.result()
+
+    def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> asyncio.Future[bool] | None:
+        if not self._open_for(len(arrivals)):
+            return None
+        committed = self._calls[call] = asyncio.get_running_loop().create_future()
+        self._waiting.extend((arrival, _unasked) for arrival in arrivals[:-1])
+        # First in, first out: when the last one is committed, all are.
+        self._waiting.append((arrivals[-1], partial(self._answer, call)))
+        self._arrived()
+        return committed
+
+    def _answer(self, call: Hashable, committed: bool) -> None:
+        self._calls.pop(call).set_result(committed)
+
+    async def put(self, arrivals: Sequence[Arrival]) -> Applied:
+        """Apply these now, in one commit of their own: for files and polls that wait for it."""
+        applied = await self._apply(arrivals, self.db.awrite)
+        self._count(applied)
+        return applied
+
+    async def _apply(self, arrivals: Sequence[Arrival], write: Callable[..., Awaitable[Any]]) -> Applied:
+        """In one commit; where one of them can't be applied, the others without it.
+
+        That one is kept in quarantine with the fault written down: nothing is taken and then lost.
+        """
+        applied = await outcome(write(self.ledger.apply, arrivals))
+        if isinstance(applied, Applied):
+            return applied
+        if isinstance(applied, Away) or not isinstance(applied, Exception):
+            raise applied
+        if len(arrivals) == 1:
+            await write(self.ledger.set_aside, arrivals, ASIDE_MS)
+            faults = Faults(self.db, self.metrics)
+            await faults.note("receipts", applied, f"receipt by {arrivals[0].lane.name}", ASIDE_MS)
+            return Applied(quarantined=1)
+        middle = len(arrivals) // 2
+        first = await self._apply(arrivals[:middle], write)
+        return _both(first, await self._apply(arrivals[middle:], write))
+
+    def stop(self) -> None:
+        """Take nothing more; run() returns when what was taken is committed."""
+        self._stopping = True
+        self._some.set()
+        self._full.set()
+
+    async def run(self) -> None:
+        """Commit group after group. Ends after stop(); with Away where the database is waited for in vain."""
+        while not self._stopping or self._waiting:
+            await self._some.wait()
+            if len(self._waiting) < self.group and not self._stopping:
+                await self._gather()
+            taken = [self._waiting.popleft() for _ in range(min(self.group, len(self._waiting)))]
+            if not self._waiting and not self._stopping:
+                self._some.clear()
+            if len(self._waiting) < self.group and not self._stopping:
+                self._full.clear()
+            if taken:
+                await self._commit(taken)
+
+    async def _gather(self) -> None:
+        """Wait for a full group, for `wait_s` at the most; where callers wait, while receipts keep coming.
+
+        Nobody waits for those of a bind, and a commit too soon meets messages that are not recorded yet.
+        """
+        ends, seen = clock.monotonic() + self.wait_s, 0
+        while len(self._waiting) > seen and clock.monotonic() < ends:
+            seen = len(self._waiting)
+            pause_s = self.wait_s * _QUIET if self._calls else ends - clock.monotonic()
+            try:
+                await asyncio.wait_for(self._full.wait(), pause_s)
+            except TimeoutError:
+                continue
+
+    async def _commit(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
+        applied = await outcome(self._apply([arrival for arrival, _ in taken], self.db.insist))
+        if isinstance(applied, Away):
+            self._refuse(taken)
+            raise applied
+        if isinstance(applied, BaseException):  # not even set aside: their carriers bring them again
+            for _, acknowledge in taken:
+                acknowledge(False)
+            raise applied
+        for _, acknowledge in taken:
+            acknowledge(True)
+        self._count(applied)
+
+    def _refuse(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
+        """Give back what can't be committed any more: it is not lost, its carrier brings it again."""
+        self._stopping = True
+        for _, acknowledge in (*taken, *self._waiting):
+            self.refused += 1
+            acknowledge(False)
+        self._waiting.clear()
+
+    def _count(self, applied: Applied) -> None:
+        self.metrics.receipts("applied", applied.changed)
+        self.metrics.receipts("repeated", applied.repeated)
+        self.metrics.receipts("quarantined", applied.quarantined)
+        for seconds in applied.latencies:
+            self.metrics.latency(seconds)
+
+
+def _both(one: Applied, other: Applied) -> Applied:
+    return Applied(
+        one.matched + other.matched,
+        one.changed + other.changed,
+        one.repeated + other.repeated,
+        one.quarantined + other.quarantined,
+        one.latencies + other.latencies,
+    )
+
+
+def _unasked(_committed: bool) -> None:
+    """One of an array, for which the last one answers."""

@@ -1,0 +1,151 @@
+"""The API of result files: upload one, follow its import, see and fetch what became of its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from sqlalchemy import Connection
+
+from app.api import uploads
+from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
+from app.api.idempotency_store import Answer
+from app.api.uploads import Intake, Taking, answer, sent
+from app.core import ids
+from app.core.errors import Forbidden, Invalid
+from app.core.states import BatchState
+from app.file_import.spool import in_turn, spool_path
+from app.file_import.upload import Upload
+from app.receipts.result_files import queries
+from app.receipts.result_files.export import lines_csv, table_csv
+from app.receipts.result_files.register import Claim, Registered, read_level, register
+from app.receipts.result_files.spool import folder_of, import_spooled
+from app.receipts.result_files.status_words import words_of
+from app.receipts.result_files.verdicts import Verdict
+from app.security import Caller, phone_disclosure
+from app.security.phone_disclosure import Place
+
+router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
+
+Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["mobifone"])]
+State = Annotated[BatchState | None, Query(description="only in this state", examples=["ready"])]
+Only = Annotated[Verdict | None, Query(description="only lines with this verdict")]
+
+_FIELDS = {
+    "file": {
+        "type": "string",
+        "format": "binary",
+        "description": "CSV (also .gz) or XLSX with columns of number, status and time",
+    },
+    "carrier": {"type": "string", "examples": ["mobifone"], "description": "an operator's own, if left out"},
+    "campaign": {"type": "integer", "description": "the one it speaks of; else found by number and time"},
+    "level": {
+        "type": "string",
+        "enum": ["operator", "handset"],
+        "description": "what it proves by contract; else as much as the link's own receipts",
+    },
+    "name": {"type": "string", "description": "what people call it; else the file's"},
+}
+_SCHEMA = {"type": "object", "required": ["file"], "properties": _FIELDS}
+_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"multipart/form-data": {"schema": _SCHEMA}}}
+}
+_KNOWN: dict[int | str, dict[str, Any]] = {200: {"description": "These bytes are known; their resource"}}
+_CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
+
+
+@router.post("", status_code=202, response_model=queries.ReceiptFile, openapi_extra=_BODY, responses=_KNOWN)
+async def upload_receipt_file(
+    request: Request, db: Db, books: Books, settings: Config, who: Who, taking: Taking
+) -> Response:
+    """Take a carrier's result file. It is applied after this answer: follow `state` and `percent`."""
+    folder = await run_in_threadpool(folder_of, settings.data)
+    limit = settings.upload_limit_mb * 1_048_576
+    async with uploads.taken(request, settings, folder, limit) as upload:
+        claim = claim_of(who, upload)
+        words_of(settings.links.values(), claim.carrier)  # settings that can't be right are said at once
+        known, answered = await db.awrite(_take, claim, upload, who.name, taking)
+        if known.waiting:
+            path = upload.path.replace(spool_path(folder, claim.carrier, upload.file.sha256))
+            in_turn(partial(import_spooled, db, books, settings, known.id, path))
+    return sent(answered)
+
+
+def _take(
+    connection: Connection, claim: Claim, upload: Upload, who: str, taking: Intake
+) -> tuple[Registered, tuple[Answer, bool]]:
+    """Register it every time: an import that died with its process goes on by any repetition."""
+    known = register(connection, claim, upload.named, who)
+
+    def told(connection: Connection) -> Answer:
+        found = queries.get(connection, known.id)
+        status = 202 if known.waiting else 200
+        return answer(status, queries.ReceiptFile, found, f"/v1/receipt-files/{known.id}")
+
+    return known, taking.take(connection, upload, told)
+
+
+def claim_of(who: Caller, upload: Upload) -> Claim:
+    """What was said of the file; an operator's own carrier, Forbidden for another's."""
+    carrier, campaign = upload.fields.get("carrier") or who.carrier or "", upload.fields.get("campaign")
+    if not carrier:
+        raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
+    if who.carrier not in (None, carrier):
+        raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
+    number = ids.read(campaign) if campaign else None
+    if campaign and not number:
+        raise Invalid("Name the campaign by its number, or leave it out.", field="campaign")
+    return Claim(carrier, number, read_level(upload.fields.get("level")))
+
+
+@router.get("")
+def list_receipt_files(
+    db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None
+) -> Page[queries.ReceiptFile]:
+    """Result files in the order in which they came."""
+    if who.carrier and carrier not in (None, who.carrier):
+        raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
+    only = carrier or who.carrier
+    return page_of(db.read(queries.page, paging.after, paging.limit, only, state), paging)
+
+
+@router.get("/{file_id}")
+def get_receipt_file(file_id: Id, db: Db, who: Who) -> queries.ReceiptFile:
+    """One file with its reconciliation: what became of its lines, and which messages it does not name."""
+    return db.read(queries.get, file_id, who.carrier)
+
+
+@router.get("/{file_id}/lines")
+def list_receipt_lines(
+    file_id: Id, db: Db, who: Who, paging: Paging, verdict: Only = None
+) -> Page[queries.Line]:
+    """Its lines with what became of each, numbers masked; `next` is a line number."""
+    db.read(queries.get, file_id, who.carrier)
+    lines = db.read(queries.lines_page, file_id, paging.after, paging.limit, verdict)
+    return page_by(lines, paging, lambda each: each.line or 0)
+
+
+@router.get("/{file_id}/reconciliation.csv", response_class=StreamingResponse, responses=_CSV)
+def download_reconciliation(file_id: Id, db: Db, who: Who) -> StreamingResponse:
+    """The counts as a file for Excel."""
+    return _download(table_csv(db.read(queries.get, file_id, who.carrier)), file_id, "reconciliation")
+
+
+@router.get("/{file_id}/lines.csv", response_class=StreamingResponse, responses=_CSV)
+def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) -> StreamingResponse:
+    """Lines for Excel, then the messages that have none; with whole numbers for the carrier's operator."""
+    db.read(queries.get, file_id, who.carrier)
+    whole = who.carrier is not None  # the numbers are that carrier's own subscribers
+    if whole:
+        n = db.read(queries.whole_numbers, file_id, verdict)
+        db.write(phone_disclosure.note, who.name, Place.RECEIPT_LINES, f"receipt file {file_id}", n)
+    return _download(lines_csv(queries.everything(db.read, file_id, verdict, whole=whole)), file_id, "lines")
+
+
+def _download(pieces: Iterator[str], file_id: int, what: str) -> StreamingResponse:
+    headers = {"Content-Disposition": f'attachment; filename="receipt-file-{file_id}-{what}.csv"'}
+    return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)

@@ -1,0 +1,142 @@
+"""Applies the lines of some numbers: through the ledger's one door, with a verdict for each line."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select
+
+from app.core import clock
+from app.core.errors import Away
+from app.core.states import Standing
+from app.database.models import lanes
+from app.ledger.contract import Applied, Arrival, Key, Lane, Ledger
+from app.receipts.result_files.match_deliveries import Candidate, Line, Run, candidates, choose
+from app.receipts.result_files.verdict_rules import after, last, verdict
+from app.receipts.result_files.verdicts import Verdict
+from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
+
+
+class Moved(Away):
+    """Somebody else's receipt came between our look at a delivery and its lock: look again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Receipts for numbers of the file came at the same moment; nothing was changed, try again."
+        )
+
+
+class Told(NamedTuple):
+    """The verdict on one line, and the delivery that it speaks of."""
+
+    line: int
+    verdict: Verdict
+    key: Key | None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file: what it may speak of, and what it proves.
+
+    named: its campaign was named; level: what was said that it proves, None for as much as each link's
+    own receipts; links: the carrier's lanes with the level of their receipts, by id.
+    """
+
+    file_id: int
+    runs: Sequence[Run]
+    named: bool
+    level: ReceiptLevel | None
+    links: Mapping[int, tuple[Lane, ReceiptLevel]]
+
+
+@dataclass(slots=True)
+class _Work:
+    """What one look at some numbers has found."""
+
+    told: list[Told] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    expected: dict[Key, Standing] = field(default_factory=dict)
+    changes: int = 0
+
+
+def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Lane, ReceiptLevel]]:
+    """The carrier's lanes, and what a file proves of what they sent: as their receipts, or as an operator."""
+    c = lanes.c
+    query = select(c.id, c.name, c.carrier, c.group_id, c.one_receipt, c.receipt_level)
+    rows = connection.execute(query.where(c.carrier == carrier).order_by(c.id))
+    return {
+        row.id: (Lane(*row[:5]), ReceiptLevel(row.receipt_level or ReceiptLevel.OPERATOR)) for row in rows
+    }
+
+
+def apply_lines(
+    connection: Connection, ledger: Ledger, source: Source, lines: Sequence[Line]
+) -> tuple[list[Told], Applied]:
+    """Judge the lines, all those of their numbers, and apply what they say.
+
+    Moved, when a delivery was moved meanwhile: the transaction is to be run again.
+    """
+    work = _weigh(connection, source, lines)
+    applied = ledger.apply(connection, work.arrivals) if work.arrivals else Applied()
+    # Their rows are locked by now.
+    now = {one.key: one.standing for same in _found(connection, source, lines).values() for one in same}
+    if (
+        applied.quarantined
+        or applied.changed != work.changes
+        or any(now[key] != then for key, then in work.expected.items())
+    ):
+        raise Moved
+    return work.told, applied
+
+
+def counted(told: Iterable[Told]) -> Counter[str]:
+    """How many lines have each verdict."""
+    return Counter(each.verdict.value for each in told)
+
+
+def _found(connection: Connection, source: Source, lines: Sequence[Line]) -> dict[int, set[Candidate]]:
+    phones = [line.phone for line in lines]
+    return candidates(connection, source.runs, source.file_id, (min(phones), max(phones)))
+
+
+def _weigh(connection: Connection, source: Source, lines: Sequence[Line]) -> _Work:
+    found = _found(connection, source, lines)
+    meant: defaultdict[Candidate, list[Line]] = defaultdict(list)
+    work = _Work()
+    for line in lines:
+        one = choose(connection, line, found.get(line.phone, ()), named=source.named)
+        if isinstance(one, Candidate):
+            meant[one].append(line)
+        else:
+            work.told.append(Told(line.line, one, None))
+    for one, same in meant.items():
+        _judge(work, source, one, same)
+    return work
+
+
+def _judge(work: _Work, source: Source, one: Candidate, lines: Sequence[Line]) -> None:
+    line = last(lines)
+    lane, own_level = source.links.get(one.lane_id or 0) or next(iter(source.links.values()))
+    level = source.level or own_level
+    then = after(line, one.standing, level)
+    work.told += [Told(each.line, Verdict.REPEATED, one.key) for each in lines if each is not line]
+    work.told.append(Told(line.line, verdict(line, one, then), one.key))
+    work.arrivals.append(Arrival(lane, _receipt(source.file_id, line, level), one.key))
+    work.expected[one.key] = then
+    work.changes += then != one.standing
+
+
+def _receipt(file_id: int, line: Line, level: ReceiptLevel) -> Receipt:
+    return Receipt(
+        reference=None,
+        phone=str(line.phone),
+        status=ReceiptStatus(line.status),
+        level=level,
+        reason=Reason(line.reason),
+        code=line.code or "",
+        done_at=None if line.done_at is None else clock.from_ms(line.done_at),
+        raw=f"file {file_id}, line {line.line}: {line.said}",
+    )

@@ -1,0 +1,211 @@
+"""One import at work on one result file: each of its transactions, safe to run twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+
+from app.core import clock
+from app.core.errors import Away, Invalid
+from app.core.phone import mask
+from app.core.states import BatchState
+from app.database.connection import Database
+from app.database.models import receipt_files, receipt_lines
+from app.file_import.bulk_insert import by_column, store
+from app.file_import.lease import Lease, patiently
+from app.ledger.contract import Ledger
+from app.receipts.result_files.apply import Source, Told, apply_lines, counted, links_of
+from app.receipts.result_files.line_parser import COLUMNS, SLICE, Slice
+from app.receipts.result_files.match_deliveries import Line, runs_of
+from app.receipts.result_files.reasons import REASONS
+from app.receipts.result_files.verdicts import OF_LINES
+from app.security import audit
+from carriers.contract import ReceiptLevel
+
+PAGE = 1000  # lines of one transaction of receipts
+MOST = 500  # lines for one number: a table with more of them is no result file
+_C = receipt_lines.c
+_UPDATE = (
+    update(receipt_lines)
+    .where(_C.file_id == bindparam("of_file"), _C.line == bindparam("of_line"))
+    .values(
+        verdict=bindparam("verdict"),
+        campaign_id=bindparam("campaign_id"),
+        batch_id=bindparam("batch_id"),
+        seq=bindparam("seq"),
+    )
+)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import has come: lines read and bytes of the file, then lines with a verdict."""
+
+    lines: int = 0
+    bytes_read: int = 0
+    judged: int = 0
+
+
+def fresh() -> dict[str, Any]:
+    """The columns of a file of which nothing has been read."""
+    empty = {"lines": 0, "bytes_read": 0, "applied_upto": None, "first_at": None, "last_at": None}
+    return empty | {"runs": None} | dict.fromkeys((verdict.value for verdict in OF_LINES), 0)
+
+
+class Job:
+    """The import holds its file under a lease."""
+
+    def __init__(self, db: Database, file_id: int) -> None:
+        self.db = db
+        self.file_id = file_id
+        self._lease = Lease(receipt_files, file_id, "receipt file")
+
+    def claim(self) -> Row[Any]:
+        """Take the file, or find it ready; as it was. Conflict while a living import holds it."""
+        return self._write(self._lease.take)
+
+    def row(self, connection: Connection) -> Row[Any]:
+        """The file as it stands."""
+        return self._lease.row(connection)
+
+    def progress(self) -> Progress:
+        """How far the imports of the file have come."""
+        file = self.db.read(self.row)
+        judged = sum(getattr(file, verdict.value) for verdict in OF_LINES)
+        return Progress(file.lines, file.bytes_read, judged)
+
+    def clear(self) -> None:
+        """Begin to read: delete, slice by slice, what an earlier import has read and not applied."""
+        self._write(self._lease.keep, **fresh())
+        while self._write(self._clear):
+            pass
+
+    def store(self, done: Slice, before: Progress, after: Progress) -> None:
+        """Write one slice of lines and the counters."""
+        self._write(self._store, done, before, after)
+
+    def end_reading(self) -> None:
+        """All lines have been read: from now on what they say is applied, and a restart goes on there.
+
+        Invalid where the table is no result file: nothing to be read, or one number over and over.
+        """
+        size = self.db.read(self._check)
+        self._write(self._lease.keep, applied_upto=0, bytes_read=size)
+
+    def source(self) -> Source:
+        """What the file may speak of, and what it proves."""
+        return self.db.read(self._source)
+
+    def apply(self, ledger: Ledger, source: Source) -> int:
+        """Apply the lines of the next numbers, in one transaction; how many lines; 0 at the end."""
+        return self._write(self._apply, ledger, source)
+
+    def finish(self, runs: Sequence[dict[str, int]]) -> None:
+        """Make the file ready; `runs`: what was sent and is missing there, run by run."""
+        self._write(self._finish, runs)
+
+    def fail(self, sentence: str) -> None:
+        """Leave the file failed and empty."""
+        self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **fresh())
+
+    def put_off(self) -> None:
+        """Let others take it up again; that it was tried counts."""
+        self._write(self._lease.put_off)
+
+    def release(self) -> None:
+        """Let others take the file, where this import has neither finished nor failed it."""
+        with suppress(Away):  # the lease ends by itself
+            self.db.write(self._lease.release)
+
+    def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return patiently(lambda: self.db.write(work, *args, **kwargs))
+
+    # ---- transactions ----------------------------------------------------------------------------------
+
+    def _clear(self, connection: Connection) -> int:
+        self._lease.keep(connection)
+        own = _C.file_id == self.file_id
+        lines = connection.execute(select(_C.line).where(own).order_by(_C.line).limit(SLICE)).scalars().all()
+        if lines:
+            connection.execute(delete(receipt_lines).where(own, _C.line <= lines[-1]))
+        return len(lines)
+
+    def _store(self, connection: Connection, done: Slice, before: Progress, after: Progress) -> None:
+        f, file = receipt_files.c, self.row(connection)
+        span = Slice(first_at=file.first_at, last_at=file.last_at)
+        span.span(done.first_at)
+        span.span(done.last_at)
+        values = {"lines": after.lines, "bytes_read": after.bytes_read, "bad": file.bad + done.bad}
+        values |= {"first_at": span.first_at, "last_at": span.last_at}
+        # The counter tells whether this slice is in already: its commit's answer may have been lost.
+        if self._lease.keep(connection, f.lines == before.lines, **values):
+            store(connection, receipt_lines, by_column(done.rows), COLUMNS)
+
+    def _check(self, connection: Connection) -> int:
+        """The size of the file, which has something to say; Invalid otherwise."""
+        file = self.row(connection)
+        if not file.lines:
+            raise Invalid("The file has no lines below its header.")
+        if file.bad == file.lines:
+            raise Invalid(
+                f"None of the {file.lines} lines can be read; the first: {self._first_bad(connection)}"
+            )
+        often = select(_C.phone, func.count()).where(_C.file_id == self.file_id, _C.phone.is_not(None))
+        row = connection.execute(often.group_by(_C.phone).having(func.count() > MOST).limit(1)).first()
+        if row is not None:
+            raise Invalid(f"The number {mask(row[0])} stands on {row[1]} lines: this is no result file.")
+        return int(file.bytes)
+
+    def _first_bad(self, connection: Connection) -> str:
+        query = select(_C.line, _C.why, _C.said).where(_C.file_id == self.file_id).order_by(_C.line).limit(1)
+        row = connection.execute(query).one()
+        return f"line {row.line}, “{row.said}”. {REASONS[row.why].en}"
+
+    def _source(self, connection: Connection) -> Source:
+        file = self.row(connection)
+        return Source(
+            file.id,
+            runs_of(connection, file),
+            named=file.campaign_id is not None,
+            level=None if file.level is None else ReceiptLevel(file.level),
+            links=links_of(connection, file.carrier),
+        )
+
+    def _apply(self, connection: Connection, ledger: Ledger, source: Source) -> int:
+        f, file = receipt_files.c, self.row(connection)
+        lines = self._next(connection, file.applied_upto)
+        if not lines:
+            return 0
+        told, _ = apply_lines(connection, ledger, source, lines)
+        counts = {name: getattr(file, name) + n for name, n in counted(told).items()}
+        upto = {"applied_upto": lines[-1].phone}
+        if self._lease.keep(connection, f.applied_upto == file.applied_upto, **upto, **counts):
+            connection.execute(_UPDATE, [self._row(each) for each in told])
+        return len(lines)
+
+    def _next(self, connection: Connection, after: int) -> list[Line]:
+        """The lines of the next numbers, all those of a number together."""
+        columns = [_C[name] for name in Line._fields]
+        query = select(*columns).where(_C.file_id == self.file_id, _C.phone > after)
+        rows = connection.execute(query.order_by(_C.phone, _C.line).limit(PAGE)).all()
+        cut = rows[-1].phone if len(rows) == PAGE else None  # perhaps not all of that number's lines
+        return [Line(*row) for row in rows if row.phone != cut]
+
+    def _row(self, told: Told) -> dict[str, Any]:
+        key = told.key._asdict() if told.key else {"campaign_id": None, "batch_id": None, "seq": None}
+        return {"of_file": self.file_id, "of_line": told.line, "verdict": told.verdict.value, **key}
+
+    def _finish(self, connection: Connection, runs: Sequence[dict[str, int]]) -> None:
+        file = self.row(connection)
+        values = {"state": BatchState.READY, "runs": list(runs), "ended_at": clock.now_ms()}
+        if self._lease.end(connection, **values):
+            counts = {verdict.value: getattr(file, verdict.value) for verdict in OF_LINES}
+            detail = {"lines": file.lines, **counts}
+            audit.note(connection, file.created_by, "receipts.import", f"receipt file {file.id}", **detail)

@@ -1,0 +1,156 @@
+"""Whose deliveries the lines of a result file speak of: by number, carrier, campaign and time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, case, or_, select
+
+from app.core.clock import DAY_MS
+from app.core.states import SENT, DeliveryState, RunState, Standing
+from app.database.models import deliveries, receipt_lines, runs, submissions
+from app.ledger.contract import Key
+from app.ledger.receipt_matching import sent_after
+from app.receipts.result_files.verdicts import Verdict
+
+# What the carrier has, or may have: its file may speak of these.
+HANDED_OVER = tuple(state for state in SENT if state is not DeliveryState.REJECTED)
+# A carrier tries for two days or three, and may write down the day without the hour.
+_LONGEST_MS = 5 * DAY_MS
+_EARLY_MS = DAY_MS
+
+
+class Line(NamedTuple):
+    """One line that was read; see receipt_lines."""
+
+    line: int
+    phone: int
+    done_at: int | None
+    status: str
+    reason: int
+    said: str
+    code: str | None
+    reference: str | None
+
+
+class Candidate(NamedTuple):
+    """A delivery to the number of a line, by a run of the file's carrier, as it stands now."""
+
+    campaign_id: int
+    batch_id: int
+    seq: int
+    phone: int
+    lane_id: int | None
+    submitted_at: int | None
+    state: int
+    reason: int
+    parts: int
+    delivered: int
+    relayed: int
+    failed: int
+    sent_after: int = 0  # it was not sent before; looked up where it is unknown
+
+    @property
+    def key(self) -> Key:
+        """Its name."""
+        return Key(self.campaign_id, self.batch_id, self.seq)
+
+    @property
+    def standing(self) -> Standing:
+        """What states.py reasons on."""
+        return Standing(self.state, self.reason, self.parts, self.delivered, self.relayed, self.failed)
+
+
+class Run(NamedTuple):
+    """A run that the file may speak of."""
+
+    campaign_id: int
+    run_id: int
+
+
+def runs_of(connection: Connection, file: Row[Any]) -> list[Run]:
+    """The runs of the file's carrier: that of its campaign, or those that were under way around its times."""
+    r = runs.c
+    query = select(r.campaign_id, r.id).where(r.carrier == file.carrier).order_by(r.campaign_id)
+    if file.campaign_id is not None:
+        query = query.where(r.campaign_id == file.campaign_id)
+    else:
+        query = query.where(r.state != RunState.PLANNED.value)
+        if file.first_at is not None:
+            query = query.where(or_(r.ended_at.is_(None), r.ended_at >= file.first_at - _LONGEST_MS))
+            query = query.where(or_(r.started_at.is_(None), r.started_at <= file.last_at + _EARLY_MS))
+    return [Run(*row) for row in connection.execute(query)]
+
+
+def candidates(
+    connection: Connection, among: Sequence[Run], file_id: int, span: tuple[int, int]
+) -> dict[int, set[Candidate]]:
+    """The deliveries of these runs to the numbers of the file from `span[0]` to `span[1]`.
+
+    From the file's lines to the deliveries, by an outer join: the other way round SQLite, which has no
+    statistics, would read a whole campaign for a few numbers.
+    """
+    d, line = deliveries.c, receipt_lines.c
+    own_columns = (d[name] for name in Candidate._fields if name != "sent_after")
+    unknown = d.state == DeliveryState.UNKNOWN
+    query = select(*own_columns, case((unknown, sent_after(d)), else_=0))
+    query = query.where(line.file_id == file_id, line.phone.between(*span))
+    found: defaultdict[int, set[Candidate]] = defaultdict(set)
+    for run in among:
+        own = and_(d.campaign_id == run.campaign_id, d.phone == line.phone, d.run_id == run.run_id)
+        for row in connection.execute(query.select_from(receipt_lines.outerjoin(deliveries, own))):
+            if row.phone is not None:
+                found[row.phone].add(Candidate._make(row))
+    return found
+
+
+def choose(
+    connection: Connection, line: Line, among: Collection[Candidate], *, named: bool
+) -> Candidate | Verdict:
+    """The one delivery that the line can mean, or why there is none; `named`: its campaign was.
+
+    UNSENT comes with no delivery: nothing is ever applied to what was not handed over.
+    """
+    near = [each for each in among if _fits(line, each, named=named)]
+    handed = [each for each in near if each.state in HANDED_OVER]
+    if len(handed) > 1 and line.reference:
+        handed = _by_reference(connection, line.reference, handed) or handed
+    if len(handed) == 1:
+        return handed[0]
+    if handed:
+        return Verdict.AMBIGUOUS
+    return Verdict.UNSENT if near else Verdict.UNKNOWN
+
+
+def _fits(line: Line, one: Candidate, *, named: bool) -> bool:
+    """Whether the time of the line lies around that of the message; without a time it may be any."""
+    at, sent = line.done_at, one.submitted_at
+    if at is None or sent is None:
+        return True
+    # An unknown message was noticed later than it was sent, but it was not sent before its chunk was taken.
+    first = one.sent_after if one.state == DeliveryState.UNKNOWN else sent
+    return first <= at + _EARLY_MS and (named or at <= sent + _LONGEST_MS)
+
+
+def _by_reference(connection: Connection, reference: str, among: Sequence[Candidate]) -> list[Candidate]:
+    """Those that the carrier's id, or our own key of a message, names."""
+    s = submissions.c
+    own = [each for each in among if f"-{each.batch_id}-{each.seq}-" in reference]
+    if own:
+        return own
+    campaigns = sorted({each.campaign_id for each in among})
+    query = select(s.campaign_id, s.batch_id, s.seq)
+    query = query.where(s.reference.in_(_spellings(reference)), s.campaign_id.in_(campaigns))
+    keys = {tuple(row) for row in connection.execute(query)}
+    return [each for each in among if each.key in keys]
+
+
+def _spellings(reference: str) -> set[str]:
+    """The id as the file writes it, and as links over SMPP keep it, whichever base that is."""
+    text = reference.strip()
+    found = {reference, text, text.lower().lstrip("0") or "0"}
+    if text.isascii() and text.isdigit():
+        found.add(format(int(text), "x"))
+    return found

@@ -1,0 +1,279 @@
+"""Result files, their reconciliation and their lines, as callers see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from app.core import clock
+from app.core.errors import no_such
+from app.core.phone import mask
+from app.core.states import BatchState, DeliveryState
+from app.database.models import receipt_files, receipt_lines
+from app.receipts.result_files import missing
+from app.receipts.result_files.reasons import REASONS
+from app.receipts.result_files.verdicts import OF_LINES, WORDS, Verdict
+from carriers.contract import Reason, ReceiptLevel
+
+_PAGE = 1000
+_READING = 30  # percent of an import's time that reading takes, about
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """What became of the lines: all of these together are the lines of the file. See docs/receipt-files.md.
+
+    says_delivered and says_undelivered contradict what a receipt had said; repeated: another line speaks
+    later of the same message; unsent: claimed by the carrier, and not sent, or refused at once; unknown:
+    nothing was sent to the number around that time; ambiguous: by several campaigns.
+    """
+
+    agreed: int
+    settled: int
+    says_delivered: int
+    says_undelivered: int
+    open: int
+    repeated: int
+    unsent: int
+    unknown: int
+    ambiguous: int
+    bad: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunMessages:
+    """A run against the file, in messages: sent = rejected + named + missing + later.
+
+    later: handed over after the last time in the file, so that it can't name them.
+    """
+
+    run_id: int
+    campaign_id: int
+    sent: int
+    rejected: int
+    named: int
+    missing: int
+    later: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFile:
+    """One result file. campaign_id and level: what was said of it when it came; runs: known at the end.
+
+    percent: of the import; first_at, last_at: the times that its lines state; error: why it can't be used.
+    """
+
+    id: int
+    carrier: str
+    campaign_id: int | None
+    level: str | None
+    name: str
+    sha256: str
+    state: BatchState
+    percent: int
+    lines: int
+    reconciliation: Lines
+    runs: Sequence[RunMessages]
+    first_at: datetime | None
+    last_at: datetime | None
+    error: str | None
+    created_at: datetime
+    created_by: str
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: what it said and what became of it; `line` is None for a message without a line.
+
+    phone: masked, or whole where that was asked for; status, reason: in our words; said: in the carrier's,
+    or what stood in a bad line, masked; why: what is bad in it; verdict_en, verdict_vi: either in words.
+    """
+
+    line: int | None
+    phone: str | None
+    status: str | None
+    reason: str | None
+    said: str
+    code: str | None
+    at: datetime | None
+    verdict: str | None
+    why: str | None
+    verdict_en: str
+    verdict_vi: str
+    campaign_id: int | None
+
+
+def get(connection: Connection, file_id: int, carrier: str | None = None) -> ReceiptFile:
+    """One file; NotFound for a stranger's, where the caller is limited to one carrier."""
+    return _file(row_of(connection, file_id, carrier))
+
+
+def row_of(connection: Connection, file_id: int, carrier: str | None = None) -> Row[Any]:
+    """Its row; otherwise as `get`."""
+    row = connection.execute(_visible(carrier).where(receipt_files.c.id == file_id)).first()
+    if row is None:
+        raise no_such("receipt file", file_id)
+    return row
+
+
+def page(
+    connection: Connection,
+    after: int,
+    limit: int,
+    carrier: str | None = None,
+    state: BatchState | None = None,
+) -> Sequence[ReceiptFile]:
+    """Files in the order in which they came, of one carrier and in one state where these are given."""
+    c = receipt_files.c
+    query = _visible(carrier).where(c.id > after).order_by(c.id).limit(limit)
+    if state:
+        query = query.where(c.state == state)
+    return [_file(row) for row in connection.execute(query)]
+
+
+def page_before(
+    connection: Connection, below: int, limit: int, carrier: str | None = None
+) -> Sequence[ReceiptFile]:
+    """Up to `limit` files with an id under `below`, the newest first."""
+    c = receipt_files.c
+    query = _visible(carrier).where(c.id < below).order_by(c.id.desc()).limit(limit)
+    return [_file(row) for row in connection.execute(query)]
+
+
+def lines_page(
+    connection: Connection,
+    file_id: int,
+    after: int,
+    limit: int,
+    verdict: Verdict | None = None,
+    whole: bool = False,
+) -> Sequence[Line]:
+    """Lines in the order of the file, from the one after `after`; whole: with whole numbers."""
+    c = receipt_lines.c
+    query = select(receipt_lines).where(c.file_id == file_id, c.line > after).order_by(c.line).limit(limit)
+    if verdict:
+        query = query.where(c.verdict == verdict.value)
+    return [_line(row, whole=whole) for row in connection.execute(query)]
+
+
+def whole_numbers(connection: Connection, file_id: int, verdict: Verdict | None = None) -> int:
+    """How many numbers `everything` would give out."""
+    c = receipt_lines.c
+    query = select(func.count()).where(c.file_id == file_id, c.phone.is_not(None))
+    if verdict not in (None, Verdict.MISSING):
+        return connection.execute(query.where(c.verdict == verdict.value)).scalar_one()
+    # Counted now: what the file does not name may have been sent again since it was applied.
+    absent = sum(run["missing"] for run in missing.count(connection, row_of(connection, file_id)))
+    return absent if verdict else connection.execute(query).scalar_one() + absent
+
+
+def everything(
+    read: Callable[..., Any], file_id: int, verdict: Verdict | None = None, *, whole: bool = False
+) -> Iterator[Line]:
+    """Every line with this verdict or any, then the messages that have no line (MISSING, or any).
+
+    Fetched page by page with `read`, which is Database.read.
+    """
+    if verdict is not Verdict.MISSING:
+        yield from _all_lines(read, file_id, verdict, whole)
+    if verdict in (None, Verdict.MISSING):
+        yield from _all_missing(read, file_id, whole)
+
+
+def _all_lines(
+    read: Callable[..., Sequence[Line]], file_id: int, verdict: Verdict | None, whole: bool
+) -> Iterator[Line]:
+    after = 0
+    while lines := read(lines_page, file_id, after, _PAGE, verdict, whole):
+        yield from lines
+        after = lines[-1].line or 0
+
+
+def _all_missing(read: Callable[..., Any], file_id: int, whole: bool) -> Iterator[Line]:
+    file = read(row_of, file_id)
+    for run in file.runs or ():
+        upto = 0
+        while upto is not None:
+            found, upto = read(missing.page, file, run, upto, _PAGE)
+            yield from (_missing(row, whole=whole) for row in found)
+
+
+def _visible(carrier: str | None) -> Select[Any]:
+    query = select(receipt_files)
+    return query.where(receipt_files.c.carrier == carrier) if carrier else query
+
+
+def _file(row: Row[Any]) -> ReceiptFile:
+    same = ("id", "carrier", "campaign_id", "name", "sha256", "lines", "error", "created_by")
+    return ReceiptFile(
+        **{name: getattr(row, name) for name in same},
+        first_at=_local(row.first_at),
+        last_at=_local(row.last_at),
+        ended_at=_local(row.ended_at),
+        created_at=clock.local(clock.from_ms(row.created_at)),
+        level=None if row.level is None else ReceiptLevel(row.level).name.lower(),
+        state=BatchState(row.state),
+        percent=_percent(row),
+        reconciliation=Lines(**{each.name: getattr(row, each.name) for each in fields(Lines)}),
+        runs=[RunMessages(**run) for run in row.runs or ()],
+    )
+
+
+def _percent(row: Row[Any]) -> int:
+    """100 only when it is ready: the last lines are followed by a count."""
+    if row.state not in (BatchState.IMPORTING, BatchState.FAILED):
+        return 100
+    if row.applied_upto is None:
+        return int(row.bytes_read * _READING // max(row.bytes, 1))
+    judged = sum(getattr(row, verdict.value) for verdict in OF_LINES)
+    return int(_READING + judged * (99 - _READING) // max(row.lines, 1))
+
+
+def _line(row: Row[Any], *, whole: bool) -> Line:
+    words = REASONS.get(row.why) or WORDS.get(row.verdict)
+    return Line(
+        line=row.line,
+        phone=_number(row.phone, whole=whole),
+        status=row.status,
+        reason=Reason(row.reason).name.lower() if row.reason else None,
+        said=row.said,
+        code=row.code if whole else mask(row.code or "") or None,  # a number may stand in any column
+        at=_local(row.done_at),
+        verdict=row.verdict,
+        why=row.why,
+        verdict_en=words.en if words else "",
+        verdict_vi=words.vi if words else "",
+        campaign_id=row.campaign_id,
+    )
+
+
+def _missing(row: Row[Any], *, whole: bool) -> Line:
+    return Line(
+        line=None,
+        phone=_number(row.phone, whole=whole),
+        status=DeliveryState(row.state).name.lower(),
+        reason=None,
+        said="",
+        code=None,
+        at=_local(row.submitted_at),
+        verdict=Verdict.MISSING,
+        why=None,
+        verdict_en=WORDS[Verdict.MISSING].en,
+        verdict_vi=WORDS[Verdict.MISSING].vi,
+        campaign_id=row.campaign_id,
+    )
+
+
+def _number(phone: int | None, *, whole: bool) -> str | None:
+    if phone is None:
+        return None
+    return str(phone) if whole else mask(phone)
+
+
+def _local(ms: int | None) -> datetime | None:
+    return None if ms is None else clock.local(clock.from_ms(ms))

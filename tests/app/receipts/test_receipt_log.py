@@ -1,0 +1,128 @@
+"""The log of receipts: the newest of each lane first, each once however it is paged, numbers masked."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, insert
+
+from app.database.connection import Database
+from app.database.models import quarantine, receipts
+from app.ledger.factory import ledger_for
+from app.receipts import receipt_log
+from app.receipts.receipt_log import Before, Why
+from tests.app.campaigns.rows import new_campaign, new_lane
+
+PHONE = 84_912_345_678
+SAID: dict[str, Any] = {"group_id": 1, "level": 2, "reason": 0, "status": "delivered", "code": "000"}
+
+
+def receipt(c: Connection, at: int, line: int, lane: int = 1, **more: Any) -> None:
+    of = {"campaign_id": 1, "batch_id": 1, "seq": line, "part": 0, "changed": True, "phone": PHONE}
+    of |= {"lane_id": lane, "received_at": at, "reference": f"r{line}", "raw": f"id:{line} to {PHONE}"}
+    c.execute(insert(receipts).values(of | SAID | more))
+
+
+@pytest.fixture
+def lanes(db: Database) -> Database:
+    """Two lanes, 1 of vnpt and 2 of viettel, and a campaign's own part of the journal."""
+
+    def work(c: Connection) -> None:
+        new_campaign(c)
+        new_lane(c, "vnpt-1")
+        new_lane(c, "viettel-1", carrier="viettel")
+
+    db.write(work)
+    db.write(ledger_for(db).open_campaign, 1)
+    return db
+
+
+def read(db: Database, size: int, carrier: str | None = None) -> list[receipt_log.Matched]:
+    """The whole log, in pages of this size."""
+    found: list[receipt_log.Matched] = []
+    before: Before | None = Before()
+    while before is not None:
+        of = db.read(receipt_log.lanes_of, carrier)
+        part, before = db.read(receipt_log.matched, of, before, size)
+        assert len(part) <= size
+        found += part
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(lanes: Database, size: int) -> None:
+    def work(c: Connection) -> None:
+        for line in range(1, 24):
+            receipt(c, 1000 + line // 6, line, lane=1 + line % 2)  # groups share a time across lanes
+        receipt(c, 1001, 6)  # told again in the same group: another receipt
+
+    lanes.write(work)
+    found = read(lanes, size)
+    assert sorted(each.line for each in found) == sorted([*range(1, 24), 6])
+    assert all(a.told.received_at >= b.told.received_at for a, b in pairwise(found))
+    assert {each.told.lane for each in read(lanes, size, "viettel")} == {"viettel-1"}
+    assert len(read(lanes, size, "viettel")) == 12
+
+
+def test_what_is_in_quarantine_says_why(lanes: Database) -> None:
+    def work(c: Connection) -> None:
+        lost = {"lane_id": 1, "received_at": 1, "try_at": 5000, "tries": 2} | SAID
+        for known in ({"reference": "x", "phone": PHONE}, {"phone": PHONE}, {}):
+            values = {"reference": None, "phone": None, "raw": None} | known
+            c.execute(insert(quarantine).values(lost | values))
+
+    lanes.write(work)
+    of = lanes.read(receipt_log.lanes_of, "vnpt")
+    first, further = lanes.read(receipt_log.waiting, of, receipt_log.LATEST, 2)
+    rest, end = lanes.read(receipt_log.waiting, of, further, 2)
+    assert [each.why for each in (*first, *rest)] == [
+        Why.NOTHING_NAMED,
+        Why.NO_MESSAGE,
+        Why.NO_SUCH_REFERENCE,
+    ]
+    assert end is None
+    assert rest[0].told.phone == "8491*****78"
+    assert lanes.read(receipt_log.how_many_wait, of) == 3
+    assert lanes.read(receipt_log.how_many_wait, lanes.read(receipt_log.lanes_of, "viettel")) == 0
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        "84912345678",
+        "+84912345678",
+        "0912345678",
+        "912345678",
+        "0912 345 678",
+        "84-91-234-56-78",
+        "(0)912.345.678",
+        "%2B84912345678",
+        "0084912345678",
+    ],
+)
+@pytest.mark.parametrize("known", [PHONE, None])
+def test_no_spelling_of_a_number_comes_through(spelt: str, known: int | None) -> None:
+    shown = receipt_log.masked(f'{{"msisdn": "{spelt}", "stat": "DELIVRD"}}', known)
+    digits = "".join(each for each in shown if each.isdigit())
+    assert "912345678" not in digits
+    assert "DELIVRD" in shown
+    assert "*" in shown
+
+
+def test_what_is_no_number_stays_as_it_came() -> None:
+    raw = 'id:SLA-20240129-000017 sub:001 done date:2401291005 "at": "2024-01-29T10:05:00+07:00"'
+    assert receipt_log.masked(raw, PHONE) == raw
+    assert receipt_log.masked("id:3f912345670b and a0143856475f", None) == "id:3f912345670b and a0143856475f"
+
+
+def test_a_reference_that_holds_the_number_is_masked_too(lanes: Database) -> None:
+    lanes.write(receipt, 1000, 1, reference=f"SLA{PHONE}", code="0912345678")
+    (one,) = read(lanes, 5)
+    assert (one.told.reference, one.told.code, one.told.phone) == (
+        "SLA8491*****78",
+        "8491*****78",
+        "8491*****78",
+    )
+    assert str(PHONE) not in one.told.raw
