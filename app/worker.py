@@ -25,7 +25,7 @@ from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import Queueing
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.send_loop import LaneLoop
-from app.inbound.intake import InboundIntake
+from app.inbound.inbound_writer import InboundIntake
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.errors import Away
 from app.database.connection import Database
-from app.inbound.keeping import Came, keep
+from app.inbound.store import Came, keep
 from app.ledger.contract import Lane, Ledger
 from app.observability.metrics import Metrics
 from carriers.contract import Acknowledge

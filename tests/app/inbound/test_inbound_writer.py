@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from app.database.connection import Database
 from app.database.models import inbound_messages
-from app.inbound.intake import InboundIntake
-from app.inbound.keeping import Came, keep
+from app.inbound.inbound_writer import InboundIntake
+from app.inbound.store import Came, keep
 from app.ledger.contract import Lane
 from app.observability.metrics import Metrics
 from carriers import registry
