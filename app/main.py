@@ -27,8 +27,6 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.deadline import routes as deadline
 from app.dispatch import routes as dispatch
-from app.genuine import routes as genuine
-from app.genuine.desk import Desk
 from app.inbound import routes as inbound
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
@@ -42,6 +40,8 @@ from app.reports import routes as reports
 from app.reports.intake import outreach_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
+from app.text_verification import routes as genuine
+from app.text_verification.sent_texts import Desk
 from app.web import rooms
 
 # Each request is held against one route after the other, so the busiest come first.

@@ -22,7 +22,7 @@ _WITHOUT = {
     "app/dispatch/test_runs.py",
     "app/dispatch/test_seal.py",
     "app/dispatch/test_stamps.py",
-    "app/genuine/test_compare.py",
+    "app/text_verification/test_compare.py",
     "app/api/test_attacks.py",
     "app/api/test_lists.py",
     "app/api/test_rates.py",

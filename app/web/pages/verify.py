@@ -9,9 +9,9 @@ from fastapi import Response
 from app.api.dependencies import Routes
 from app.api.token_buckets import TooOften
 from app.core.errors import AppError, Invalid
-from app.genuine import routes as genuine
-from app.genuine.advice import ADVICE, LONGEST
-from app.genuine.compare import Finding, Verdict
+from app.text_verification import routes as genuine
+from app.text_verification.advice import ADVICE, LONGEST
+from app.text_verification.compare import Finding, Verdict
 from app.web.show import Visit, Visiting, render
 from app.web.words import Said, say
 

@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from tests.app.genuine.test_routes import went_out
+from tests.app.text_verification.test_routes import went_out
 from tests.app.world import build
 from tests.long.app.web.conftest import Paper, text
 

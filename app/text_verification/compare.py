@@ -9,7 +9,7 @@ from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import pairwise
 
-from app.genuine.words import Word, words
+from app.text_verification.tokens import Word, words
 
 MOST_WORDS = 800  # ten SMS parts have fewer
 _FEWEST = 5  # words that a text must have for others to be like it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.phone import Sentence
-from app.genuine.compare import Verdict
+from app.text_verification.compare import Verdict
 
 LONGEST = 2000  # characters that may be pasted
 

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.api.dependencies import Routes
 from app.core.errors import Invalid, TooLarge
-from app.genuine.advice import ADVICE, LONGEST
-from app.genuine.compare import Finding, Part, Use, Verdict
-from app.genuine.desk import Desk
+from app.text_verification.advice import ADVICE, LONGEST
+from app.text_verification.compare import Finding, Part, Use, Verdict
+from app.text_verification.sent_texts import Desk
 
 router = Routes(tags=["verify"])
 

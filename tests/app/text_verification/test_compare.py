@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.campaigns import texts
-from app.genuine.compare import Change, Known, Texts, Use, Verdict
-from app.genuine.words import words
+from app.text_verification.compare import Change, Known, Texts, Use, Verdict
+from app.text_verification.tokens import words
 from carriers.text import unaccent
 
 USE = Use(date(2024, 1, 29), "CA SONLA", date(2024, 2, 9))

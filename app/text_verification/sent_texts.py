@@ -15,8 +15,8 @@ from app.core import clock
 from app.core.states import SENT, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
-from app.genuine.compare import Finding, Known, Texts, Use, in_order
-from app.genuine.words import words
+from app.text_verification.compare import Finding, Known, Texts, Use, in_order
+from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"
