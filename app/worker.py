@@ -18,7 +18,7 @@ from app.core.config import LinkSettings, Settings
 from app.core.errors import Away, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
-from app.deadline.herald import Herald
+from app.deadline.notification_loop import Herald
 from app.dispatch import link_store, run_sweeps
 from app.dispatch.claim import Desk
 from app.dispatch.closing import close_due

@@ -73,14 +73,14 @@ def cancel(run_id: Number) -> None:
 
 def _paper(found: carrier_orders.Order, letterheads: Path | None, out: Path) -> bytes:
     """The order as a file of the kind that `out` names."""
-    from app.deadline import order_paper  # no other command of a run waits for what papers need
+    from app.deadline import order_document  # no other command of a run waits for what papers need
     from app.reports.document import letterhead
     from app.reports.renderings import PAPERS, Format
 
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):
         raise Invalid("--out names a .docx or a .pdf file.")
-    return PAPERS[Format(suffix)](order_paper.compose(found, letterhead.load(letterheads)))
+    return PAPERS[Format(suffix)](order_document.compose(found, letterhead.load(letterheads)))
 
 
 def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:

@@ -11,7 +11,7 @@ from app.api.idempotent_route import Acts
 from app.campaigns import queries
 from app.campaigns.carrier_orders import order
 from app.core import clock
-from app.deadline import order_paper
+from app.deadline import order_document
 from app.deadline.status import Status, status
 from app.notifications import outbox
 from app.notifications.outbox import Kept, NoticeState
@@ -35,7 +35,7 @@ def get_status(directive_id: Id, db: Db, who: Who) -> Status:
 def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperForm = "docx") -> Response:
     """The order to a carrier that sends to its own subscribers, as a paper to edit (docx) or to look at."""
     db.read(queries.run, run_id, who.carrier)
-    paper = order_paper.compose(db.read(order, run_id), letterhead.load(settings.letterheads))
+    paper = order_document.compose(db.read(order, run_id), letterhead.load(settings.letterheads))
     headers = {"Content-Disposition": f'attachment; filename="loa-run-{run_id}-order.{form}"'}
     return Response(PAPERS[Format(form)](paper), media_type=MEDIA_TYPES[Format(form)], headers=headers)
 

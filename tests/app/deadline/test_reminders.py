@@ -16,7 +16,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.deadline import reminders
-from app.deadline.herald import Herald
+from app.deadline.notification_loop import Herald
 from app.notifications import outbox
 from app.notifications.outbox import Channel
 from tests.app.deadline.scene import DEADLINE, letter

@@ -17,7 +17,7 @@ from app.core.errors import NotFound
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, lanes, notices, runs
-from app.deadline.herald import Herald
+from app.deadline.notification_loop import Herald
 from app.deadline.risk import at_risk
 from app.dispatch import link_store as lane_rows
 from app.notifications import events, outbox

@@ -12,7 +12,7 @@ from app.campaigns import carrier_orders
 from app.cli import run
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.deadline import order_paper
+from app.deadline import order_document
 from app.reports.document import letterhead
 from app.reports.renderings import PAPERS, Format
 from app.security import create_key
@@ -28,7 +28,7 @@ TEXT = "Cong an khong lam viec qua dien thoai."
 def test_the_paper_says_what_the_operator_needs(db: Database, form: Format) -> None:
     run_id = approved(db, text=TEXT)
     order = db.read(carrier_orders.order, run_id)
-    said = words(form, PAPERS[form](order_paper.compose(order, letterhead.load(None))))
+    said = words(form, PAPERS[form](order_document.compose(order, letterhead.load(None))))
     joined = said.replace(" ", "")
     for name in (TEXT, order.texts[0].sha256, order.digest, "350.000 thuê bao", "Huyện Mai Sơn (125)"):
         assert name.replace(" ", "") in joined, name
