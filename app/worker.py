@@ -30,8 +30,8 @@ from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
+from app.privacy.erasable import Terms
 from app.privacy.retention import Retention
-from app.privacy.subjects import Terms
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll
 from app.receipts.poller_setup import askers

@@ -15,9 +15,9 @@ from app.cli.common import ledger_for, open_db
 from app.cli.talk import Json, listing, say, whoami, whole
 from app.core import clock
 from app.core.config import Settings
-from app.privacy import certificates, due
+from app.privacy import certificates, retention_due
+from app.privacy.erasable import Subject, Terms
 from app.privacy.eraser import Eraser
-from app.privacy.subjects import Subject, Terms
 
 app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certificates.")
 
@@ -73,7 +73,7 @@ def _terms(settings: Settings) -> Terms:
 
 
 def _everything(connection: Connection, terms: Terms) -> list[_Shown]:
-    waiting = [_waiting(each) for each in due.subjects(connection, terms)]
+    waiting = [_waiting(each) for each in retention_due.subjects(connection, terms)]
     return [*_made(connection), *waiting]
 
 

@@ -18,8 +18,8 @@ from app.database.connection import one_at_a_time
 from app.database.models import erasures, kept_reports, runs
 from app.ledger.contract import Ledger
 from app.privacy import rules
-from app.privacy.due import due
-from app.privacy.subjects import Kind, Subject, Terms
+from app.privacy.erasable import Kind, Subject, Terms
+from app.privacy.retention_due import due
 from app.reports import tally
 from app.security import audit
 

@@ -29,10 +29,10 @@ from app.database.models import (
 )
 from app.file_import.lease_owner import new_owner
 from app.ledger.contract import Ledger
-from app.privacy import certificates, records
+from app.privacy import certificates, totals_retention
 from app.privacy.certificates import Hand
-from app.privacy.due import due
-from app.privacy.subjects import Kind, Terms
+from app.privacy.erasable import Kind, Terms
+from app.privacy.retention_due import due
 from app.reports import carrier_report, kept
 from app.reports.figures import Unbalanced
 
@@ -170,11 +170,11 @@ class _Work:
             case Kind.QUARANTINE | Kind.INBOUND as kind:
                 return _erase_old(connection, row, _BY_AGE[kind])
             case Kind.TOTALS:
-                return records.erase_totals(connection, row.subject_id)
+                return totals_retention.erase_totals(connection, row.subject_id)
             case Kind.NOTICES:
-                return records.erase_notices(connection, row)
+                return totals_retention.erase_notices(connection, row)
             case Kind.AUDIT:
-                return records.erase_acts(connection, row)
+                return totals_retention.erase_acts(connection, row)
 
 
 def _without_report(connection: Connection, campaign_id: int) -> list[int]:

@@ -11,8 +11,8 @@ import structlog
 from app.core.errors import AppError
 from app.database.connection import Database
 from app.ledger.contract import Ledger
+from app.privacy.erasable import Terms
 from app.privacy.eraser import Eraser
-from app.privacy.subjects import Terms
 
 log = structlog.get_logger(__name__)
 

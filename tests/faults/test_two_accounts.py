@@ -19,7 +19,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit
 from app.ledger.factory import ledger_for
-from app.privacy import records
+from app.privacy import totals_retention
 from app.probe.doctor import _rights
 from app.sample import write_sample
 from carriers.simulators.smsc import Manners, Smsc
@@ -190,7 +190,7 @@ def test_acts_younger_than_the_retention_are_not_erased_by_the_account_that_work
         )
         with pytest.raises(DBAPIError, match="Acts younger than 24 months are not erased"):
             db.write(lambda c: c.execute(erase, {"upto": 3}))
-        db.write(records._delete_acts, 2)
+        db.write(totals_retention._delete_acts, 2)
         left = db.read(lambda c: c.execute(select(audit.c.id).order_by(audit.c.id)).scalars().all())
         assert left == [3, 4]
     finally:

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
-from app.privacy.subjects import Kind
+from app.privacy.erasable import Kind
 from app.reports import kept
 from app.reports.verify import verify
 from tests.app.world import accepted

@@ -28,8 +28,8 @@ from app.ledger import erasure_state
 from app.ledger.contract import ChunkState, Ledger
 from app.ledger.engines.postgresql import PostgresqlLedger
 from app.ledger.engines.sqlite import SqliteLedger
-from app.privacy.due import due
-from app.privacy.subjects import Terms
+from app.privacy.erasable import Terms
+from app.privacy.retention_due import due
 from tests.year.life import Year
 
 RECEIPT_DAYS = 5

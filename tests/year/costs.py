@@ -19,7 +19,7 @@ from app.dispatch import run_sweeps as runs_of
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.certificates import Hand
-from app.privacy.subjects import Terms
+from app.privacy.erasable import Terms
 from tests.faults.server import Server
 from tests.year.checks import MONTHS, RECEIPT_DAYS
 from tests.year.life import FINISHED, Year, processor_s

@@ -46,7 +46,7 @@ erasures = Table(
     "erasures",
     metadata,
     new_id(),
-    Column("kind", String(12), nullable=False),  # app/privacy/subjects.py: Kind
+    Column("kind", String(12), nullable=False),  # app/privacy/erasable.py: Kind
     Column("subject_id", Integer),  # of the campaign, batch or file
     Column("name", String(200), nullable=False),  # what people call it
     Column("rule", Text, nullable=False),  # in words: why it was due

@@ -12,9 +12,9 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.core import clock
-from app.privacy import certificates, due
+from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
-from app.privacy.subjects import Kind, Subject, Terms
+from app.privacy.erasable import Kind, Subject, Terms
 from app.web import listed
 from app.web.show import Visit, render
 from app.web.words import Said, say
@@ -71,7 +71,9 @@ async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
 
 def _kept(connection: Connection, terms: Terms) -> list[Kept]:
     """The first to be due first, then what can't be due yet."""
-    found = sorted(due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0))
+    found = sorted(
+        retention_due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0)
+    )
     return [_shown(each) for each in islice(found, _MOST)]
 
 

@@ -11,8 +11,8 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
+from app.privacy.erasable import Terms
 from app.privacy.eraser import Eraser
-from app.privacy.subjects import Terms
 from tests.long.app.reports.scene import DAY, T0, S, Scene
 
 DAYS = 90

@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.ledger.contract import Intention, Lease, Outcome
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
-from app.privacy.subjects import Kind
+from app.privacy.erasable import Kind
 from app.reports.verify import verify
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
 from tests.long.app.privacy.past import erase, eraser, rows

@@ -16,7 +16,7 @@ from app.core import clock
 from app.database import models as m
 from app.database.connection import Database
 from app.privacy import certificates
-from app.privacy.subjects import Kind
+from app.privacy.erasable import Kind
 from app.reports.verify import verify
 from tests.app.world import World, accepted, receipt
 from tests.long.app.privacy.past import eraser, rows

@@ -12,8 +12,8 @@ from app.core.clock import DAY_MS
 from app.core.states import CampaignState, RunState
 from app.database import models as m
 from app.database.connection import Database
-from app.privacy import due
-from app.privacy.subjects import Kind, Terms
+from app.privacy import retention_due
+from app.privacy.erasable import Kind, Terms
 from tests.engines import each_engine
 
 database_url = each_engine
@@ -72,13 +72,13 @@ def test_a_look_finds_what_the_whole_list_has_as_the_first_that_is_due(db: Datab
     done: set[tuple[Kind, int | None]] = set()
 
     def all_due(connection: Connection) -> list[tuple[Kind, int | None]]:
-        every = due.subjects(connection, TERMS)
+        every = retention_due.subjects(connection, TERMS)
         return [(s.kind, s.id) for s in every if s.due_at is not None and s.due_at <= NOW]
 
     wanted = db.read(all_due)
     assert wanted
     found = []
-    while subject := db.read(due.due, TERMS, NOW, frozenset(done)):
+    while subject := db.read(retention_due.due, TERMS, NOW, frozenset(done)):
         found.append((subject.kind, subject.id))
         done.add(found[-1])
     assert found == wanted
@@ -109,7 +109,7 @@ def _statements(db: Database) -> int:
     engine: Engine = db.engine
     event.listen(engine, "before_cursor_execute", before)
     try:
-        assert db.read(due.due, TERMS, NOW) is None
+        assert db.read(retention_due.due, TERMS, NOW) is None
     finally:
         event.remove(engine, "before_cursor_execute", before)
     return count[0]

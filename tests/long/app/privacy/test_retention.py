@@ -26,8 +26,8 @@ from app.file_import.upload import File
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
-from app.privacy import certificates, due
-from app.privacy.subjects import Kind
+from app.privacy import certificates, retention_due
+from app.privacy.erasable import Kind
 from app.reports import carrier_report, frozen, rebuild
 from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
@@ -54,7 +54,10 @@ def certified(db: Database) -> dict[str, certificates.Certificate]:
 
 
 def held(db: Database) -> dict[tuple[str, int | None], str | None]:
-    return {(each.kind.value, each.id): each.held for each in db.read(lambda c: list(due.subjects(c, TERMS)))}
+    return {
+        (each.kind.value, each.id): each.held
+        for each in db.read(lambda c: list(retention_due.subjects(c, TERMS)))
+    }
 
 
 def test_everything_that_speaks_of_a_number_is_erased_counted_and_certified(db: Database) -> None:

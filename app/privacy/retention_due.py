@@ -25,8 +25,8 @@ from app.database.models import (
     runs,
 )
 from app.file_import.lease_owner import is_free
-from app.privacy import records, rules
-from app.privacy.subjects import Kind, Subject, Terms, erased
+from app.privacy import rules, totals_retention
+from app.privacy.erasable import Kind, Subject, Terms, erased
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
@@ -44,7 +44,7 @@ def subjects(connection: Connection, terms: Terms, by_ms: int | None = None) -> 
     yield from _batches(connection, days, by_ms)
     yield from _files(connection, days, by_ms)
     yield from _came(connection, days)
-    yield from records.subjects(connection, terms.months, by_ms)
+    yield from totals_retention.subjects(connection, terms.months, by_ms)
 
 
 def due(

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.database.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
 from app.privacy import rules
-from app.privacy.subjects import Kind, Subject, erased
+from app.privacy.erasable import Kind, Subject, erased
 
 _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")

@@ -18,9 +18,9 @@ from app.database import models as m
 from app.database import schema
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.privacy import certificates, due
+from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
-from app.privacy.subjects import Kind, Subject, Terms
+from app.privacy.erasable import Kind, Subject, Terms
 from app.reports import carrier_report, consolidated, frozen, history, rebuild
 from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
@@ -44,7 +44,9 @@ def certified(db: Database, kind: Kind) -> list[Certificate]:
 
 
 def waiting(db: Database, terms: Terms, kind: Kind) -> Subject:
-    return next(each for each in db.read(lambda c: list(due.subjects(c, terms))) if each.kind is kind)
+    return next(
+        each for each in db.read(lambda c: list(retention_due.subjects(c, terms))) if each.kind is kind
+    )
 
 
 def acts(db: Database, *times: int) -> None:
