@@ -34,10 +34,10 @@ from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
 from app.receipts.webhook_handler import Reception
-from app.reports import frozen_routes as frozen
-from app.reports import history_routes as history
+from app.reports import archive_routes as frozen
+from app.reports import comparison_routes as history
 from app.reports import routes as reports
-from app.reports.intake import outreach_routes as outreach
+from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
 from app.text_verification import routes as genuine

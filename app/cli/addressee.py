@@ -15,9 +15,9 @@ from app.cli.talk import Json, Number, instant, listing, say, whoami
 from app.core import clock
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item, Standing
-from app.reports.intake import outreach, views
-from app.reports.intake.claims import PaperClaim
-from app.reports.papers import Source
+from app.reports.document_meta import Source
+from app.reports.intake import external_activity, views
+from app.reports.intake.statement_input import PaperClaim
 
 app = typer.Typer(no_args_is_help=True, help="Whom a directive addresses, and what they report.")
 
@@ -70,7 +70,7 @@ def set_(
     """Say what the letter's list of names does not."""
     with open_db() as (db, _):
         of = Addressee(None, directive_id, name.strip(), kind, carrier, email)
-        say(db.write(outreach.register, of, whoami()), as_json=False)
+        say(db.write(external_activity.register, of, whoami()), as_json=False)
 
 
 @app.command()
@@ -94,8 +94,8 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
     with open_db() as (db, settings):
         if scan is not None:
             paper = replace(paper, attachment=attach(db, scan, settings.attachment_limit_mb))
-        claim = outreach.OutreachClaim(name.strip(), (item,), paper)
-        kept = db.write(outreach.report, directive_id, claim, whoami())
+        claim = external_activity.OutreachClaim(name.strip(), (item,), paper)
+        kept = db.write(external_activity.report, directive_id, claim, whoami())
     typer.echo(f"{kept.addressee}: version {kept.paper.version} is kept.")
 
 
@@ -103,9 +103,13 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
 def form_(directive_id: Number, out: Out) -> None:
     """Write the workbook for the addressees' reports."""
     with open_db() as (db, _):
-        from app.reports.intake import outreach_form  # no other command waits for what makes workbooks
+        from app.reports.intake import (
+            external_activity_workbook,  # no other command waits for what makes workbooks
+        )
 
-        content = outreach_form.build(directive_id, db.read(addressees.of_directive, directive_id))
+        content = external_activity_workbook.build(
+            directive_id, db.read(addressees.of_directive, directive_id)
+        )
     out.write_bytes(content)
     typer.echo(f"Wrote {out} ({len(content)} bytes).")
 
@@ -116,8 +120,10 @@ def import_(
 ) -> None:
     """Take the filled workbook, all of it or nothing; what is known already is left out."""
     with open_db() as (db, _):
-        from app.reports.intake import outreach_form
+        from app.reports.intake import external_activity_workbook
 
-        claims = outreach_form.read(file.read_bytes(), db.read(outreach_form.asked_of, directive_id))
-        kept = db.write(outreach.report_all, directive_id, claims, whoami())
+        claims = external_activity_workbook.read(
+            file.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
+        )
+        kept = db.write(external_activity.report_all, directive_id, claims, whoami())
     typer.echo(f"{len(kept)} reports are kept.")

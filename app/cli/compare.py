@@ -9,7 +9,7 @@ import typer
 
 from app.cli.common import open_db
 from app.cli.talk import Json, Number, listing, say, whole
-from app.reports import history
+from app.reports import comparison
 from app.reports.by_area import Mixed
 
 app = typer.Typer(no_args_is_help=True, help="Rounds, carriers and areas side by side.")
@@ -31,7 +31,7 @@ class _Area:
 def rounds(campaign_id: Number, as_json: Json = False) -> None:
     """Show the campaigns with the same text under the same directive, one after the other."""
     with open_db(looks=True) as (db, _):
-        found = db.read(history.rounds, campaign_id)
+        found = db.read(comparison.rounds, campaign_id)
     if as_json:
         say(found, as_json)
         return
@@ -44,7 +44,7 @@ def rounds(campaign_id: Number, as_json: Json = False) -> None:
 def carriers(campaign_id: Number, as_json: Json = False) -> None:
     """Show the carriers of a campaign against each other and the norm."""
     with open_db(looks=True) as (db, _):
-        found = db.read(history.carriers, campaign_id)
+        found = db.read(comparison.carriers, campaign_id)
     if as_json:
         say(found, as_json)
         return
@@ -63,11 +63,11 @@ def areas(
     """Show sent and received by area: what was measured, and what was stated or entered by hand."""
     with open_db(looks=True) as (db, _):
         if beside is None:
-            own = db.read(history.areas_of, campaign_id)
+            own = db.read(comparison.areas_of, campaign_id)
             rows = [_Area(row.code or "", row.name, *_said(row.figures)) for row in own]
             listing(own if as_json else rows, ("code", "name", "measured", "stated"), as_json)
             return
-        found = db.read(history.compare_areas, campaign_id, beside)
+        found = db.read(comparison.compare_areas, campaign_id, beside)
     if as_json:
         say(found, as_json)
         return

@@ -19,15 +19,15 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.reports import counted, frozen, rebuild, stated_report
-from app.reports import doubts as doubting
+from app.reports import archive, counted_runs, stated_report, verify_archive
+from app.reports import fraud_signals as doubting
 from app.reports import freeze as freezing
+from app.reports.archive import Frozen, Subject, SubjectKind
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW
+from app.reports.formats import BINARY, Format, Report, render
 from app.reports.freeze import Freezer, name_of
-from app.reports.frozen import Frozen, Subject, SubjectKind
-from app.reports.renderings import BINARY, Format, Report, render
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
@@ -174,7 +174,7 @@ def list_(
     """What was frozen, oldest first."""
     with open_db(looks=True) as (db, _):
         subject = _subject(run_id, directive_id) if run_id or directive_id else None
-        found = db.read(frozen.page, after, limit, None, subject)
+        found = db.read(archive.page, after, limit, None, subject)
     if as_json:
         say(found, True)
         return
@@ -186,7 +186,7 @@ def list_(
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
     """Write the files of a frozen report as they were; their hashes are checked first."""
     with open_db(looks=True) as (db, _):
-        _save(db, db.read(frozen.get, report_id), folder)
+        _save(db, db.read(archive.get, report_id), folder)
 
 
 @app.command()
@@ -195,8 +195,8 @@ def verify(
 ) -> None:
     """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
     with open_db(looks=True) as (db, _):
-        wanted = [db.read(frozen.get, report_id)] if report_id else db.read(frozen.page, 0, 10**6, None)
-        proofs = [rebuild.prove(db, report) for report in wanted]
+        wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.page, 0, 10**6, None)
+        proofs = [verify_archive.prove(db, report) for report in wanted]
     for note in (proof.note for proof in proofs if proof.note):
         typer.echo(note)
     for sentence in (each for proof in proofs for each in proof.sentences):
@@ -217,7 +217,7 @@ def _freezer() -> Iterator[tuple[Freezer, Settings]]:
 
 def _save(db: Database, report: Frozen, folder: Path) -> None:
     for file in report.files:
-        _write(folder / file.name, db.read(frozen.content, report, file.format)[1])
+        _write(folder / file.name, db.read(archive.content, report, file.format)[1])
 
 
 def _tell(report: Frozen, words: str) -> None:
@@ -260,7 +260,7 @@ def _of_campaign(connection: Connection, campaign_id: int, begun_by: int | None 
     if row is None:
         raise no_such("campaign", campaign_id, field="campaign")
     query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
-    query = query if begun_by is None else query.where(counted.begun(begun_by))
+    query = query if begun_by is None else query.where(counted_runs.begun(begun_by))
     silent = stated_report.silent(connection, campaign_id)
     ids = [run_id for run_id in connection.execute(query).scalars() if run_id not in silent]
     found = [Subject(SubjectKind.RUN, each) for each in ids]

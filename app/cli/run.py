@@ -75,7 +75,7 @@ def _paper(found: carrier_orders.Order, letterheads: Path | None, out: Path) -> 
     """The order as a file of the kind that `out` names."""
     from app.deadline import order_document  # no other command of a run waits for what papers need
     from app.reports.document import letterhead
-    from app.reports.renderings import PAPERS, Format
+    from app.reports.formats import PAPERS, Format
 
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):

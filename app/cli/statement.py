@@ -16,12 +16,12 @@ from app.cli.talk import Json, Number, listing, say, whoami
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.upload import File
-from app.reports import stated
-from app.reports.intake import files, stating, views
-from app.reports.intake.claims import Claim
+from app.reports import carrier_statement
+from app.reports.carrier_statement import Kind
+from app.reports.document_meta import Source
+from app.reports.intake import attachments, statement_service, views
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.stated import Kind
+from app.reports.intake.statement_input import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,9 @@ app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured."
 def form_(run_id: Number, out: Annotated[Path, typer.Option(help="The workbook to write.")]) -> None:
     """Write the workbook in which a carrier states its figures."""
     with open_db(looks=True) as (db, _):
-        from app.reports.intake import form  # no other command waits for what makes workbooks
+        from app.reports.intake import workbook_writer  # no other command waits for what makes workbooks
 
-        content = form.build(db.read(form.head, run_id))
+        content = workbook_writer.build(db.read(workbook_writer.head, run_id))
     out.write_bytes(content)
     typer.echo(f"Wrote {out} ({len(content)} bytes).")
 
@@ -59,7 +59,7 @@ def add(
     with open_db() as (db, settings):
         sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
         claim = _claim(db, run_id, file, Kind.MANUAL if manual else Kind.STATED, sha256)
-        kept = db.write(stating.state, run_id, claim, whoami())
+        kept = db.write(statement_service.state, run_id, claim, whoami())
     typer.echo(f"Run {run_id}: version {kept.paper.version} is kept ({kept.kind}).")
 
 
@@ -84,15 +84,15 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
         raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
     content = path.read_bytes()
     file = File(path.name, hashlib.sha256(content).hexdigest(), len(content))
-    return db.write(files.keep, path, file, whoami()).sha256
+    return db.write(attachments.keep, path, file, whoami()).sha256
 
 
 def _claim(db: Database, run_id: int, file: Path, kind: Kind, sha256: str | None) -> Claim:
     if file.suffix.lower() == ".xlsx":
-        from app.reports.intake import form, returned
+        from app.reports.intake import workbook_reader, workbook_writer
 
-        head, around = db.read(form.head, run_id), db.read(stating.circumstances, run_id)
-        return returned.read(file.read_bytes(), head, returned.Handed(kind, sha256), around)
+        head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)
+        return workbook_reader.read(file.read_bytes(), head, workbook_reader.Handed(kind, sha256), around)
     claim = _body(file).claim(Source.COMMAND)
     if kind is Kind.STATED and sha256 is None:
         return claim
@@ -110,5 +110,5 @@ def _body(file: Path) -> StatementBody:
 
 
 def _versions(connection: Connection, run_id: int) -> list[views.StatementView]:
-    stating.open_run(connection, run_id)
-    return [views.statement(each) for each in stated.versions(connection, run_id)]
+    statement_service.open_run(connection, run_id)
+    return [views.statement(each) for each in carrier_statement.versions(connection, run_id)]

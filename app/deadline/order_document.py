@@ -22,8 +22,8 @@ from app.reports.document.model import (
     Table,
     Title,
 )
-from app.reports.render.form import Column, Form, Kind, Row
 from app.reports.render.numbers import count
+from app.reports.render.table_model import Column, Form, Kind, Row
 
 _SUBJECT = "Nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
 

@@ -16,7 +16,7 @@ from app.deadline.status import Status, status
 from app.notifications import outbox
 from app.notifications.outbox import Kept, NoticeState
 from app.reports.document import letterhead
-from app.reports.renderings import MEDIA_TYPES, PAPERS, Format
+from app.reports.formats import MEDIA_TYPES, PAPERS, Format
 from app.security import tenant_scope
 
 PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]

@@ -14,10 +14,10 @@ from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.states import RunState
 from app.database.models import audiences, campaigns, runs
-from app.reports import addressees, stated
+from app.reports import addressees, carrier_statement
 from app.reports.addressees import Addressee, AddresseeKind, ChannelTotal, Standing, is_late
-from app.reports.counted import counted
-from app.reports.stated import Kind, Statement
+from app.reports.carrier_statement import Kind, Statement
+from app.reports.counted_runs import counted
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
@@ -119,7 +119,7 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
 
 
 def _run(connection: Connection, row: Row[Any], deadline: datetime | None, now: datetime) -> RunStanding:
-    held, last = row.held is not None, stated.latest(connection, row.id)
+    held, last = row.held is not None, carrier_statement.latest(connection, row.id)
     looked = None if row.ended_at else forecast.forecast(connection, row.id, now)
     ended = None if row.ended_at is None else clock.local(clock.from_ms(row.ended_at))
     done = looked.finishes_at if looked else ended
@@ -130,7 +130,7 @@ def _run(connection: Connection, row: Row[Any], deadline: datetime | None, now: 
         campaign=row.name,
         carrier=row.carrier,
         state=RunState(row.state),
-        basis=stated.basis(held, last),
+        basis=carrier_statement.basis(held, last),
         stated_version=last.paper.version if last else None,
         reported_at=reported,
         done_at=done,

@@ -15,7 +15,7 @@ from app.ledger.factory import ledger_for
 from app.reports.carrier_report import build_campaign
 from app.reports.document import letterhead
 from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.renderings import PAPERS, Format, render
+from app.reports.formats import PAPERS, Format, render
 from app.reports.verify import Verdict, examine
 
 Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report

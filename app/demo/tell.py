@@ -11,7 +11,7 @@ from app.campaigns.forecast import Forecast
 from app.demo.cast import Role
 from app.demo.outcome import Outcome, Seen
 from app.demo.show import Board
-from app.reports.renderings import Format, render
+from app.reports.formats import Format, render
 
 
 def tell_roles(board: Board, roles: Mapping[str, Role]) -> None:

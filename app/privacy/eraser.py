@@ -33,7 +33,7 @@ from app.privacy import certificates, totals_retention
 from app.privacy.certificates import Hand
 from app.privacy.erasable import Kind, Terms
 from app.privacy.retention_due import due
-from app.reports import carrier_report, kept
+from app.reports import carrier_report, erased_run_snapshot
 from app.reports.figures import Unbalanced
 
 log = structlog.get_logger(__name__)
@@ -139,7 +139,7 @@ class _Work:
         until = await asyncio.to_thread(db.settle, None) if missing else 0
         for run_id in missing:
             report = await db.aread(carrier_report.build, run_id, until)
-            await self.write(kept.keep, report)
+            await self.write(erased_run_snapshot.keep, report)
 
     def _detach(self, connection: Connection) -> None:
         row = self._row(connection)
@@ -179,7 +179,11 @@ class _Work:
 
 def _without_report(connection: Connection, campaign_id: int) -> list[int]:
     query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
-    return [run_id for run_id in connection.execute(query).scalars() if not kept.intact(connection, run_id)]
+    return [
+        run_id
+        for run_id in connection.execute(query).scalars()
+        if not erased_run_snapshot.intact(connection, run_id)
+    ]
 
 
 def _mark(connection: Connection, table: Table, row_id: int) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from app.core.areas import fold
 from app.core.errors import no_such
 from app.database.models import addressees, directives, outreach
-from app.reports.papers import Paper, joined, paper
+from app.reports.document_meta import Paper, joined, paper
 
 
 class AddresseeKind(StrEnum):

@@ -9,9 +9,10 @@ from datetime import date
 from typing import Generic, TypeVar
 
 from app.core import areas
-from app.reports import labels, stated
+from app.reports import carrier_statement as stated
+from app.reports import labels
+from app.reports.carrier_statement import AreaCounts, Counts
 from app.reports.figures import AreaRow, Figures, NamedArea
-from app.reports.stated import AreaCounts, Counts
 
 Place = Callable[[str], str | None]  # code -> code of its row; None: it can't be told
 T = TypeVar("T")

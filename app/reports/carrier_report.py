@@ -14,8 +14,19 @@ from app.core.errors import Conflict, no_such
 from app.core.states import FAILED, SENT, DeliveryState, NotSent
 from app.database.models import bad_lines, campaigns, runs, subscribers, tallies
 from app.ledger.contract import Count
-from app.reports import asof, by_area, details, flow, kept, labels, progress, scope, stated, tally
-from app.reports.asof import Past
+from app.reports import (
+    as_of,
+    by_area,
+    carrier_statement,
+    erased_run_snapshot,
+    labels,
+    progress,
+    row_counts,
+    scope,
+    tally,
+    timeline,
+)
+from app.reports.as_of import Past
 from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, NamedArea, agree
 from app.reports.scope import Scope
 
@@ -38,14 +49,14 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport:
 
     Unbalanced, when its identities do not hold; NotFound. Call it by db.read: one moment for all figures.
     """
-    erased = kept.of_run(connection, run_id, cutoff_ms)
+    erased = erased_run_snapshot.of_run(connection, run_id, cutoff_ms)
     return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms)
 
 
 def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
     """The report of one batch in one campaign; otherwise as `build`."""
     of = scope.of_batch(connection, campaign_id, batch_id)
-    if kept.of_run(connection, of.run.id, cutoff_ms) is not None:
+    if erased_run_snapshot.of_run(connection, of.run.id, cutoff_ms) is not None:
         raise Conflict(
             f"The rows of campaign {campaign_id} are erased, so no batch of it has a report any more; the "
             f"report of run {of.run.id} is kept.",
@@ -66,32 +77,32 @@ def build_campaign(
         raise no_such("campaign", campaign_id, field="campaign_id")
     query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     found = connection.execute(query.where(runs.c.carrier == carrier) if carrier else query).all()
-    held = stated.held_runs(connection, campaign_id)
+    held = carrier_statement.held_runs(connection, campaign_id)
     parts = tuple(build(connection, row.id, cutoff_ms) for row in found if row.id not in held)
     themselves = tuple(row.carrier for row in found if row.id in held)
     return CampaignReport(campaign_id, name, cutoff_ms, parts, themselves)
 
 
 def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
-    back = asof.past(connection, of, cutoff_ms)
+    back = as_of.past(connection, of, cutoff_ms)
     counts = _counts(connection, of, cutoff_ms, back)
     on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
     areas = areas_of(counts, on)
     outside = sum(batch.lines - batch.accepted for batch in of.batches)
-    sent = flow.flow(connection, of, cutoff_ms, back)
+    sent = timeline.flow(connection, of, cutoff_ms, back)
     report = CarrierReport(
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
         excluded=(*_excluded_lines(connection, of), *_not_sent(counts)),
-        extra=replace(details.beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
+        extra=replace(row_counts.beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
         areas=areas,
         places=by_area.measured(areas, on),
         empty=_empty(of, areas, on),
         outside_areas=outside,
-        days=flow.days(sent),
-        steps=flow.steps(sent),
+        days=timeline.days(sent),
+        steps=timeline.steps(sent),
         reasons=_reasons(counts),
-        networks=details.networks(connection, of, cutoff_ms),
+        networks=row_counts.networks(connection, of, cutoff_ms),
     )
     _check(of, report)
     return replace(report, header=progress.header(connection, report, of))

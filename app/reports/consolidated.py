@@ -10,11 +10,11 @@ from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
 from app.database.models import campaigns, directives, frozen_reports, runs
-from app.reports import addressees, carrier_report, stated
+from app.reports import addressees, carrier_report, carrier_statement
 from app.reports.addressees import ChannelTotal, Standing
-from app.reports.counted import counted
+from app.reports.carrier_statement import Kind, Statement
+from app.reports.counted_runs import counted
 from app.reports.figures import CarrierReport
-from app.reports.stated import Kind, Statement
 
 # How a consolidated report is put together. A frozen one is built again by the rules that it was frozen by:
 # 1: every campaign under the directive, drafts and rejected ones too; 2: those that `counted` names, with the
@@ -174,11 +174,11 @@ def _lines(connection: Connection, directive_id: int, cutoff_ms: int, terms: Ter
     asked = asked if terms.rules < 2 else asked.where(counted(cutoff_ms))
     found = []
     for run_id, carrier, campaign_id, name in connection.execute(asked).all():
-        statement = stated.latest(connection, run_id, cutoff_ms)
-        held = run_id in stated.held_runs(connection, campaign_id)
+        statement = carrier_statement.latest(connection, run_id, cutoff_ms)
+        held = run_id in carrier_statement.held_runs(connection, campaign_id)
         report = carrier_report.build(connection, run_id, cutoff_ms)
         version = _version(connection, run_id, cutoff_ms, terms)
-        kind = stated.basis(held, statement)
+        kind = carrier_statement.basis(held, statement)
         found.append(RunLine(run_id, campaign_id, name, carrier, kind, report, statement, version))
     return found
 

@@ -18,15 +18,23 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
-from app.reports import carrier_report, consolidated, counted, differences, frozen, stated_report, verify
+from app.reports import (
+    archive,
+    carrier_report,
+    consolidated,
+    counted_runs,
+    differences,
+    stated_report,
+    verify,
+)
+from app.reports.archive import Frozen, Subject, SubjectKind
 from app.reports.consolidated import PRESENT, ConsolidatedReport, Terms
-from app.reports.document import sidecar
+from app.reports.document import edoc_metadata
 from app.reports.document.letterhead import Letterheads
 from app.reports.document.version import Version
 from app.reports.figures import Unbalanced
-from app.reports.frozen import Frozen, Subject, SubjectKind
+from app.reports.formats import PAPERS, Format, OfRun, document, head_of, paper, render
 from app.reports.render import json_file
-from app.reports.renderings import PAPERS, Format, OfRun, document, head_of, paper, render
 from app.security import audit
 
 Built = OfRun | ConsolidatedReport
@@ -57,7 +65,7 @@ class Freezer:
         asked = cutoff_ms if now_ms is None else now_ms
         until = settled(self.db, asked)
         self.db.read(_require_begun, subject, until)
-        last, same = self.db.read(lambda c: (frozen.newest(c, subject), frozen.at(c, subject, until)))
+        last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
         if same:
             return same, False
         if last and clock.to_ms(last.cut_off_at) > until:
@@ -69,7 +77,7 @@ class Freezer:
         self.db.read(_require_queued, subject)
         self.db.read(_require_recount, subject, self.ledger)
         report = self.db.read(build, subject, until)
-        old = json.loads(self.db.read(frozen.figures, last)) if last else {}
+        old = json.loads(self.db.read(archive.figures, last)) if last else {}
         changes = differences.differences(old, document(report)) if last else ()
         if last and cutoff_ms is None and not changes:
             return last, False
@@ -83,7 +91,7 @@ class Freezer:
             report_id = self.db.write(self._write, report, subject, version, files)
         except IntegrityError:
             raise Conflict("Somebody has frozen this report at the same moment; look at the list.") from None
-        return self.db.read(frozen.get, report_id)
+        return self.db.read(archive.get, report_id)
 
     def _write(
         self,
@@ -130,7 +138,7 @@ def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[
     for form in FORMATS:
         content = papers[form] if form in papers else render(report, form, letterheads, version).content
         yield form.value, content
-    yield SIDECAR, sidecar.render(said, head_of(report, letterheads), version, papers[Format.PDF])
+    yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
 
 
 def name_of(subject: Subject, version: int, form: str) -> str:
@@ -160,7 +168,7 @@ def _require_begun(connection: Connection, subject: Subject, cutoff_ms: int) -> 
 
 def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> None:
     r = runs.c
-    query = select(r.started_at, counted.begun(cutoff_ms).label("begun")).where(r.id == run_id)
+    query = select(r.started_at, counted_runs.begun(cutoff_ms).label("begun")).where(r.id == run_id)
     found = connection.execute(query).first()
     if found is None or found.begun:
         return

@@ -15,9 +15,9 @@ from app.core.errors import NotFound, no_such
 from app.core.ids import LARGEST, Exact
 from app.reports import carrier_report, consolidated, freeze, scope
 from app.reports.document import letterhead
-from app.reports.doubts import Doubt, doubts
 from app.reports.figures import CarrierReport
-from app.reports.renderings import MEDIA_TYPES, Format, OfRun, Report, render
+from app.reports.formats import MEDIA_TYPES, Format, OfRun, Report, render
+from app.reports.fraud_signals import Doubt, doubts
 from app.security import Caller, tenant_scope
 
 router = Routes(tags=["reports"])

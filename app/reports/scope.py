@@ -12,7 +12,7 @@ from app.core.errors import NotFound, no_such
 from app.core.states import RunState
 from app.database.models import batches, campaigns, directives, run_batches, runs
 from app.reports.figures import OVER, Header
-from app.reports.proof import proved
+from app.reports.receipt_level import proved
 
 
 @dataclass(frozen=True, slots=True)

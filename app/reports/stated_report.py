@@ -11,9 +11,9 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.models import audiences
-from app.reports import by_area, scope, stated
+from app.reports import by_area, carrier_statement, scope
+from app.reports.carrier_statement import AreaCounts, Statement
 from app.reports.figures import Header, NamedArea
-from app.reports.stated import AreaCounts, Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def is_held(connection: Connection, run_id: int) -> bool:
 def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     """The report of such a run as it had been stated by `cutoff_ms`; Conflict where nothing was by then."""
     of = scope.of_run(connection, run_id)
-    statement = stated.latest(connection, run_id, cutoff_ms)
+    statement = carrier_statement.latest(connection, run_id, cutoff_ms)
     if statement is None:
         raise Conflict(
             f"{of.run.carrier} sends run {run_id} itself and has stated nothing by then: send it the form "
@@ -68,8 +68,8 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
 
 def silent(connection: Connection, campaign_id: int) -> frozenset[int]:
     """The runs of a campaign of which there is no report yet: their carriers send and have stated nothing."""
-    held = stated.held_runs(connection, campaign_id)
-    return held - stated.of_campaign(connection, campaign_id).keys()
+    held = carrier_statement.held_runs(connection, campaign_id)
+    return held - carrier_statement.of_campaign(connection, campaign_id).keys()
 
 
 def first_day(head: Header) -> date:

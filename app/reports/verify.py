@@ -24,10 +24,11 @@ from app.database.models import (
 )
 from app.ledger import erasure_state
 from app.ledger.contract import Ledger
-from app.reports import checks, erased
+from app.reports import checks
+from app.reports import erasure_checks as erased
 from app.reports.file_checks import file_counts
-from app.reports.intake import proof as papers
-from app.reports.standings import standings
+from app.reports.intake import kept_checks as papers
+from app.reports.state_recount import standings
 
 _COUNTED = (deliveries, submissions, receipts, chunks, unknowns)
 

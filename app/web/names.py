@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.core.states import BatchState, CampaignState, LaneState, RunState
+from app.reports.carrier_statement import Kind
 from app.reports.labels import network
-from app.reports.stated import Kind
 from app.security.roles import Role
 from app.web.words import Said, say
 from carriers.contract import ReceiptLevel

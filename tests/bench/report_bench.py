@@ -15,9 +15,9 @@ from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, lanes, run_batches, runs
 from app.ledger.factory import ledger_for
 from app.reports import freeze
+from app.reports.archive import Subject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW
-from app.reports.frozen import Subject, SubjectKind
 from tests.bench.import_bench import peak_kb
 from tests.bench.machinery import analyze
 

@@ -39,9 +39,9 @@ from app.ledger.factory import ledger_for
 from app.notifications import outbox
 from app.notifications.outbox import Channel, Notice
 from app.privacy import do_not_send
+from app.reports.archive import Subject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer
-from app.reports.frozen import Subject, SubjectKind
 from app.security.principal import at_keyboard
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_lane

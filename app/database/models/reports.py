@@ -102,7 +102,7 @@ statements = Table(
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
     Column("kind", String(8), nullable=False),  # stated | manual; measured figures are in the tallies
     Column("level", SmallInteger, nullable=False),  # the most that the carrier's receipts prove, by its word
-    Column("figures", JSON, nullable=False),  # app/reports/stated.py: Figures of forms 1 to 4
+    Column("figures", JSON, nullable=False),  # app/reports/carrier_statement.py: Figures of forms 1 to 4
     Column("began_at", Ms),
     Column("ended_at", Ms),
     Column("cutoff_at", Ms, nullable=False),

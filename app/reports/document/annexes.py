@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 
 from app.reports.document.model import Block, Paragraph, Section, Style, Table, Title
 from app.reports.document.version import Version
-from app.reports.render import forms
-from app.reports.render.form import Column, Form, Kind, Row
+from app.reports.render import carrier_tables
 from app.reports.render.numbers import moment
+from app.reports.render.table_model import Column, Form, Kind, Row
 from carriers import text as sms
 
 _ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
@@ -47,4 +47,6 @@ def changes_annex(nth: int, version: Version, kept_with: str) -> tuple[Section, 
     head = Title(f"Phụ lục {nth}", title, (f"(Bản số {number} chốt lúc {moment(cutoff_ms)})", kept_with))
     if not version.changes:
         return (Section((head, Paragraph("Không có số liệu nào thay đổi."))),)
-    return (Section((head, Table(forms.changes(version), "Nguồn số liệu: so sánh hai bản đã chốt."))),)
+    return (
+        Section((head, Table(carrier_tables.changes(version), "Nguồn số liệu: so sánh hai bản đã chốt."))),
+    )

@@ -25,9 +25,9 @@ from app.reports.document.model import (
 )
 from app.reports.document.version import Version
 from app.reports.figures import CarrierReport
-from app.reports.render import forms
-from app.reports.render.form import Form, value
+from app.reports.render import carrier_tables
 from app.reports.render.numbers import NOTHING, count, moment, percent
+from app.reports.render.table_model import Form, value
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
@@ -37,7 +37,7 @@ SUBJECT = "Kết quả nhắn tin tuyên truyền phòng, chống lừa đảo t
 
 def compose(report: CarrierReport, head: Letterhead, version: Version) -> Paper:
     """The paper of one run (or of one batch of it)."""
-    found = {form.name: form for form in forms.of_run(report)}
+    found = {form.name: form for form in carrier_tables.of_run(report)}
     body = (
         *_top(report, head, version),
         *_scope(report, head),
@@ -118,7 +118,7 @@ def _scope(report: CarrierReport, head: Letterhead) -> Iterator[Block]:
 
 def _settled(report: CarrierReport) -> str:
     level = labels.RECEIPT_LEVELS[report.header.receipt_level]
-    words = forms.INTERIM if report.interim else forms.FINAL
+    words = carrier_tables.INTERIM if report.interim else carrier_tables.FINAL
     return f"{words[0]}{words[1:]}. Mức biên nhận: {level[0].lower()}{level[1:]}."
 
 
@@ -134,10 +134,12 @@ def _results(report: CarrierReport, found: dict[str, Form]) -> Iterator[Block]:
     yield Table(found["Biểu 1"], _source(found["Biểu 1"], report.cutoff_ms))
     yield Heading(2, "2. Kết quả theo địa bàn")
     known = [place for place in report.places if place.code is not None]
-    yield Paragraph(f"Số liệu của {len(known)} địa bàn: Biểu 2, Phụ lục 1.{forms.nobody_in(report.empty)}")
+    yield Paragraph(
+        f"Số liệu của {len(known)} địa bàn: Biểu 2, Phụ lục 1.{carrier_tables.nobody_in(report.empty)}"
+    )
     yield Heading(2, "3. Kết quả theo ngày")
     yield Table(found["Biểu 3"], _source(found["Biểu 3"], report.cutoff_ms))
-    yield from _picture(found[forms.STEPS])
+    yield from _picture(found[carrier_tables.STEPS])
     yield Heading(2, "4. Tin không đến: nguyên nhân")
     yield Table(found["Biểu 4"], _source(found["Biểu 4"], report.cutoff_ms))
 

@@ -9,8 +9,8 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.reports.document.model import Picture
-from app.reports.render.form import Chart, Form, Row, value
 from app.reports.render.numbers import count
+from app.reports.render.table_model import Chart, Form, Row, value
 
 if TYPE_CHECKING:  # loaded by whoever draws: reports without charts do not wait for it
     from PIL import ImageDraw, ImageFont

@@ -7,6 +7,8 @@ from datetime import date
 
 from app.core import clock
 from app.reports.addressees import KINDS, AddresseeKind, Standing
+from app.reports.carrier_statement import KINDS as SOURCES
+from app.reports.carrier_statement import Kind
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import charts
 from app.reports.document.annexes import changes_annex, texts_annex
@@ -24,11 +26,9 @@ from app.reports.document.model import (
     Title,
 )
 from app.reports.document.version import Version
-from app.reports.render import side_by_side
-from app.reports.render.form import Form
+from app.reports.render import comparison_tables
 from app.reports.render.numbers import count, moment
-from app.reports.stated import KINDS as SOURCES
-from app.reports.stated import Kind
+from app.reports.render.table_model import Form
 from carriers.contract import ReceiptLevel
 
 _SUBJECT = "Tổng hợp kết quả phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"
@@ -38,7 +38,7 @@ _BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION
 
 def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> Paper:
     """The paper of one directive."""
-    form_5, channels, others = side_by_side.of_directive(report)
+    form_5, channels, others = comparison_tables.of_directive(report)
     kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
     body = (
         *_top(report, head, version),
@@ -79,7 +79,7 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
     )
     due = f"Hạn báo cáo: {moment(letter.deadline_ms)[:16]}. " if letter.deadline_ms is not None else ""
     yield Paragraph(f"{due}Thời điểm chốt số liệu: {moment(report.cutoff_ms)} (giờ Việt Nam).")
-    yield Paragraph(f"{side_by_side.settled(report)}.")
+    yield Paragraph(f"{comparison_tables.settled(report)}.")
 
 
 def _results(report: ConsolidatedReport, channels: Form) -> Iterator[Block]:
@@ -139,18 +139,18 @@ def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
 
 def _none_received(line: RunLine) -> str | None:
     """A carrier whose receipts come from telephones, and of whose messages not one has arrived."""
-    found = side_by_side.figures(line)
+    found = comparison_tables.figures(line)
     sent, delivered = found.get("sent"), found.get("delivered")
     if delivered != 0 or not isinstance(sent, int) or not sent:
         return None
-    if side_by_side.level(line) != ReceiptLevel.HANDSET:
+    if comparison_tables.level(line) != ReceiptLevel.HANDSET:
         return None
-    return f"{side_by_side.carrier_name(line.carrier)} (đợt {line.run_id}, đã gửi {count(sent)} tin)"
+    return f"{comparison_tables.carrier_name(line.carrier)} (đợt {line.run_id}, đã gửi {count(sent)} tin)"
 
 
 def _missing(report: ConsolidatedReport) -> Iterator[Block]:
     names = [f"{each.addressee.name}{_overdue(each)}" for each in report.others if each.report is None]
-    names += [side_by_side.carrier_name(line.carrier) for line in report.lines if line.kind is None]
+    names += [comparison_tables.carrier_name(line.carrier) for line in report.lines if line.kind is None]
     names += [f"{name} (chưa có đợt gửi)" for name in report.silent]
     if not names:
         yield Paragraph("Không có.")

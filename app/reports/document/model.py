@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from app.reports.render.form import Form
+from app.reports.render.table_model import Form
 
 
 class Style(Enum):

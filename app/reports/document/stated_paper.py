@@ -23,8 +23,8 @@ from app.reports.document.model import (
 )
 from app.reports.document.version import Version
 from app.reports.render import stated_forms
-from app.reports.render.form import Form
 from app.reports.render.numbers import count, moment
+from app.reports.render.table_model import Form
 from app.reports.stated_report import StatedReport
 
 _TITLES = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from app.core import clock
 from app.core.phone import Sentence
-from app.reports.intake.claims import Circumstances, Claim, Fault
+from app.reports.intake.statement_input import Circumstances, Claim, Fault
 from app.reports.render.numbers import count
 
 _FAR = 10  # times more or fewer: "12.000" typed where a point begins the decimals is 12

@@ -19,12 +19,12 @@ from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.reports import stated
-from app.reports.intake import files, form, returned, stating, views
-from app.reports.intake.claims import Claim
+from app.reports import carrier_statement
+from app.reports.carrier_statement import Kind
+from app.reports.document_meta import Attachment, Source
+from app.reports.intake import attachments, statement_service, views, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Attachment, Source
-from app.reports.stated import Kind
+from app.reports.intake.statement_input import Claim
 from app.security import Caller, tenant_scope
 
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
@@ -58,7 +58,7 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
     async with uploads.taken(request, settings, folder, limit) as upload:
 
         def kept(connection: Connection) -> Answer:
-            found = files.keep(connection, upload.path, upload.file, who.name)
+            found = attachments.keep(connection, upload.path, upload.file, who.name)
             return answer(201, Attachment, found)
 
         return sent(await db.awrite(taking.take, upload, kept))
@@ -67,8 +67,8 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
 @router.get("/attachments/{sha256}", response_class=Response, responses={200: {"content": {"*/*": {}}}})
 def get_attachment(sha256: str, db: Db, who: Who) -> Response:
     """An attachment as it came; an operator sees those that an account of its carrier has handed in."""
-    kept, content = db.read(files.fetch, sha256, who.name, who.carrier)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(files.saved_as(kept))}"}
+    kept, content = db.read(attachments.fetch, sha256, who.name, who.carrier)
+    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(attachments.saved_as(kept))}"}
     return Response(content, media_type=kept.media_type, headers=headers)
 
 
@@ -92,7 +92,10 @@ def list_statements(run_id: Id, db: Db, who: Who) -> list[views.StatementView]:
 )
 def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
     """The workbook in which a carrier states its figures: forms 1 to 4, open where cells are to fill in."""
-    return workbook(form.build(db.read(form.head, run_id, who.carrier)), f"loa-run-{run_id}-form.xlsx")
+    return workbook(
+        workbook_writer.build(db.read(workbook_writer.head, run_id, who.carrier)),
+        f"loa-run-{run_id}-form.xlsx",
+    )
 
 
 @router.post(
@@ -116,9 +119,12 @@ def _return_form(
 ) -> tuple[Answer, bool]:
     if found := db.read(taking.found, upload):
         return found, True
-    handed = returned.Handed(_kind(upload.fields.get("kind")), upload.fields.get("attachment") or None)
-    head, around = db.read(form.head, run_id, who.carrier), db.read(stating.circumstances, run_id)
-    claim = returned.read(upload.path.read_bytes(), head, handed, around)
+    handed = workbook_reader.Handed(_kind(upload.fields.get("kind")), upload.fields.get("attachment") or None)
+    head, around = (
+        db.read(workbook_writer.head, run_id, who.carrier),
+        db.read(statement_service.circumstances, run_id),
+    )
+    claim = workbook_reader.read(upload.path.read_bytes(), head, handed, around)
 
     def stated_(connection: Connection) -> Answer:
         return answer(201, views.StatementView, _state(connection, run_id, claim, who))
@@ -133,11 +139,11 @@ def _kind(word: str | None) -> Kind:
 
 
 def _state(connection: Connection, run_id: int, claim: Claim, who: Caller) -> views.StatementView:
-    stating.open_run(connection, run_id, who.carrier)
-    stating.may_state(claim.kind, who.carrier)
-    return views.statement(stating.state(connection, run_id, claim, who.name, who.carrier))
+    statement_service.open_run(connection, run_id, who.carrier)
+    statement_service.may_state(claim.kind, who.carrier)
+    return views.statement(statement_service.state(connection, run_id, claim, who.name, who.carrier))
 
 
 def _versions(connection: Connection, run_id: int, carrier: str | None) -> list[views.StatementView]:
-    stating.open_run(connection, run_id, carrier)
-    return [views.statement(each) for each in stated.versions(connection, run_id)]
+    statement_service.open_run(connection, run_id, carrier)
+    return [views.statement(each) for each in carrier_statement.versions(connection, run_id)]

@@ -9,9 +9,17 @@ from datetime import date
 from app.core import areas, clock
 from app.core.masking import holds_number
 from app.core.phone import Sentence
+from app.reports.carrier_statement import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add
 from app.reports.intake import questions
-from app.reports.intake.claims import EXCLUDED, REASONS, Circumstances, Claim, Fault, PaperClaim, Place
-from app.reports.stated import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add
+from app.reports.intake.statement_input import (
+    EXCLUDED,
+    REASONS,
+    Circumstances,
+    Claim,
+    Fault,
+    PaperClaim,
+    Place,
+)
 from carriers.contract import ReceiptLevel
 
 MOST = 200_000_000  # more messages than the country has subscribers

@@ -9,10 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from app.core import clock
 from app.reports import by_area
+from app.reports.carrier_statement import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
+from app.reports.document_meta import Source
 from app.reports.figures import Cause
-from app.reports.intake.claims import EXCLUDED, REASONS, Claim, PaperClaim
-from app.reports.papers import Source
-from app.reports.stated import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
+from app.reports.intake.statement_input import EXCLUDED, REASONS, Claim, PaperClaim
 from carriers.contract import ReceiptLevel
 
 N = Annotated[int, Field(ge=0, le=2_000_000_000)]

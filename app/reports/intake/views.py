@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.core import clock
-from app.reports.papers import Attachment, Paper
-from app.reports.stated import StatedFigures, Statement
+from app.reports.carrier_statement import StatedFigures, Statement
+from app.reports.document_meta import Attachment, Paper
 
 
 @dataclass(frozen=True, slots=True)

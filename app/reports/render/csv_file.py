@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from app.file_import.cells import safe
-from app.reports.render.form import Cell, Form, Kind, value
+from app.reports.render.table_model import Cell, Form, Kind, value
 
 
 def render(forms: Iterable[Form]) -> bytes:

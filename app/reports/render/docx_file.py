@@ -31,8 +31,8 @@ from app.reports.document.model import (
 )
 from app.reports.render import docx_parts as parts
 from app.reports.render import layout
+from app.reports.render.deterministic_zip import timeless
 from app.reports.render.docx_table import add_table
-from app.reports.render.zipped import timeless
 
 
 def render(paper: Paper) -> bytes:

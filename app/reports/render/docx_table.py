@@ -17,8 +17,8 @@ from app.file_import.cells import printable
 from app.reports.document.model import Table
 from app.reports.render import docx_parts as parts
 from app.reports.render import layout
-from app.reports.render.form import Kind, value
 from app.reports.render.numbers import shown
+from app.reports.render.table_model import Kind, value
 
 
 def add_table(docx: Docx, block: Table, room: float) -> None:

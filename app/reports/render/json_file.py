@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from app.reports.addressees import Standing
+from app.reports.carrier_statement import Counts
+from app.reports.carrier_statement import Kind as Source
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import CampaignReport, CarrierReport, DayRow, Figures, Header
 from app.reports.render.numbers import iso
-from app.reports.stated import Counts
-from app.reports.stated import Kind as Source
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.reports.render.form import Form
+from app.reports.render.table_model import Form
 
 FONT = "Times New Roman"
 # Millimetres: A4, and its margins.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core import clock
-from app.reports.render.form import Kind
+from app.reports.render.table_model import Kind
 
 NOTHING = "–"
 

@@ -15,9 +15,9 @@ from reportlab.platypus import Paragraph as Para
 from app.file_import.cells import printable
 from app.reports.document.model import Table
 from app.reports.render import layout
-from app.reports.render.form import Kind, value
 from app.reports.render.numbers import shown
 from app.reports.render.pdf_pages import FAMILY
+from app.reports.render.table_model import Kind, value
 
 
 def table(block: Table, room: float) -> LongTable:

@@ -6,10 +6,10 @@ import hashlib
 from datetime import date
 
 from app.reports import labels
-from app.reports.render.form import Cell, Chart, Column, Form, Kind, Row, ratio, total
-from app.reports.render.forms import FINAL
+from app.reports.carrier_statement import KINDS, AreaCounts, CauseCounts, Counts, DayCounts
+from app.reports.render.carrier_tables import FINAL
 from app.reports.render.numbers import NOTHING, moment
-from app.reports.stated import KINDS, AreaCounts, CauseCounts, Counts, DayCounts
+from app.reports.render.table_model import Cell, Chart, Column, Form, Kind, Row, ratio, total
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from unicodedata import combining
 
-from app.reports.render.form import Form, Kind, value
 from app.reports.render.numbers import shown
+from app.reports.render.table_model import Form, Kind, value
 
 
 def render(forms: Iterable[Form]) -> str:

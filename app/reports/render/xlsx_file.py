@@ -12,7 +12,7 @@ from xlsxwriter.worksheet import Worksheet
 
 from app.core import clock
 from app.file_import.cells import printable
-from app.reports.render.form import Chart, Form, Formula, Kind, value
+from app.reports.render.table_model import Chart, Form, Formula, Kind, value
 
 _FORMATS = {Kind.TEXT: "@", Kind.COUNT: "#,##0", Kind.RATIO: "0.0%", Kind.RATE: "#,##0.0"}
 _FIRST_ROW = 3  # from 0: title, source, column names

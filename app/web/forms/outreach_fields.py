@@ -7,7 +7,7 @@ from typing import Any
 from app.core import ids
 from app.core.errors import AppError
 from app.reports.addressees import Outreach
-from app.reports.intake.outreach_routes import OutreachBody
+from app.reports.intake.external_activity_routes import OutreachBody
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
 from app.web.show import Entered, Filled

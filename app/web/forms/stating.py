@@ -8,10 +8,10 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.reports.intake import stating
-from app.reports.intake.claims import Claim, PaperClaim
-from app.reports.papers import Source
-from app.reports.stated import Counts, Kind, StatedFigures
+from app.reports.carrier_statement import Counts, Kind, StatedFigures
+from app.reports.document_meta import Source
+from app.reports.intake import statement_service
+from app.reports.intake.statement_input import Claim, PaperClaim
 from app.security.principal import Caller
 from app.web.forms import read_fields
 from app.web.show import Filled
@@ -56,6 +56,6 @@ def _ms(at: datetime | None) -> int | None:
 
 def keep(connection: Connection, run_id: int, said: Claim, who: Caller) -> None:
     """The run's next version; Invalid with a sentence for each fault."""
-    stating.open_run(connection, run_id, who.carrier)
-    stating.may_state(said.kind, who.carrier)
-    stating.state(connection, run_id, said, who.name, who.carrier)
+    statement_service.open_run(connection, run_id, who.carrier)
+    statement_service.may_state(said.kind, who.carrier)
+    statement_service.state(connection, run_id, said, who.name, who.carrier)

@@ -12,9 +12,9 @@ from app.campaigns.schemas import DirectiveBody
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid
 from app.reports.addressees import Addressee
-from app.reports.intake import outreach
-from app.reports.intake.outreach_routes import AddresseeBody
-from app.reports.papers import Source
+from app.reports.document_meta import Source
+from app.reports.intake import external_activity
+from app.reports.intake.external_activity_routes import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
@@ -67,7 +67,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
         said |= {name: fields.get(name) for name in ("name", "kind")}
         body = filled(AddresseeBody, said)
         of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
-        await visit.db.awrite(outreach.register, of, visit.who.name)
+        await visit.db.awrite(external_activity.register, of, visit.who.name)
     except (Conflict, Invalid) as error:
         return await _one(visit, directive_id, refused(error, fields))
     return back(visit, f"/directives/{directive_id}", say("The addressee is kept."))
@@ -90,7 +90,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     try:
         claim = outreach_fields.body(fields).claim(Source.API)
-        await visit.db.awrite(outreach.report, directive_id, claim, visit.who.name)
+        await visit.db.awrite(external_activity.report, directive_id, claim, visit.who.name)
     except AppError as error:
         if not fields.get("addressee"):
             raise

@@ -14,15 +14,15 @@ from app.api.dependencies import Books, Id, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
-from app.reports import carrier_report, differences, freeze, frozen, rebuild, stated, subjects
+from app.reports import archive, carrier_report, carrier_statement, differences, freeze, index, verify_archive
+from app.reports.archive import Frozen, Subject, SubjectKind
+from app.reports.archive_routes import require_own
 from app.reports.document import letterhead
 from app.reports.document.version import Change
-from app.reports.doubts import Doubt, doubts
 from app.reports.figures import CarrierReport
+from app.reports.formats import Report
+from app.reports.fraud_signals import Doubt, doubts
 from app.reports.freeze import Freezer
-from app.reports.frozen import Frozen, Subject, SubjectKind
-from app.reports.frozen_routes import require_own
-from app.reports.renderings import Report
 from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
 from app.security.roles import may
@@ -44,8 +44,8 @@ _Building = Callable[[Connection, int], Report]
 @router.get("/reports")
 def page_reports(visit: Visit, before: Cursor = 0) -> Response:
     """What can be reported on, and the versions that are frozen."""
-    found = visit.db.read(subjects.page, before, _PIECE, visit.who.carrier)
-    versions = visit.db.read(frozen.recent, 0, _PIECE, visit.who.carrier)
+    found = visit.db.read(index.page, before, _PIECE, visit.who.carrier)
+    versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier)
     following = found[-1].id if len(found) == _PIECE else None
     return render(visit, "reports.html", campaigns=found, versions=versions, following=following)
 
@@ -96,16 +96,16 @@ def page_do_freeze_report(visit: Visit, fields: Fields, books: Books) -> Respons
 def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: bool = False) -> Response:
     """One version: its files, what has changed since the one before or another one, and its proof."""
     carrier = visit.who.carrier
-    report = visit.db.read(frozen.get, report_id, carrier)
+    report = visit.db.read(archive.get, report_id, carrier)
     subject = Subject(report.subject, report.subject_id)
-    versions = visit.db.read(frozen.recent, 0, 1000, carrier, subject)
+    versions = visit.db.read(archive.recent, 0, 1000, carrier, subject)
     other = _other(versions, report, against)
     shown: dict[str, Any] = {
         "report": report,
         "versions": versions,
         "against": other.id if other else 0,
         "changes": visit.db.read(_compared, other, report) if other else (),
-        "proof": rebuild.prove(visit.db, report) if prove else None,
+        "proof": verify_archive.prove(visit.db, report) if prove else None,
     }
     return render(visit, "frozen.html", **shown)
 
@@ -152,7 +152,7 @@ def _of(visit: Visiting, subject: Subject, asked: Filled, entered: Entered | Non
 
 def _build(visit: Visiting, build: _Building, asked: Filled, of: tuple[str, int]) -> _Built:
     kept = Entered({"at": asked.get("at")})
-    size = visit.db.read(subjects.messages, *of)
+    size = visit.db.read(index.messages, *of)
     if not asked.lists and size > AT_ONCE:
         return _Built(None, kept, waiting=size)
     try:
@@ -165,7 +165,7 @@ def _build(visit: Visiting, build: _Building, asked: Filled, of: tuple[str, int]
 
 
 def _page(visit: Visiting, address: str, found: _Built, subject: Subject | None) -> Response:
-    versions = visit.db.read(frozen.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
+    versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
     source, level = _nature(found.report)
     shown: dict[str, Any] = {
         "address": address,
@@ -192,11 +192,15 @@ def _doubts(visit: Visiting, report: Report | None) -> list[Doubt]:
     return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
 
 
-def _nature(report: Report | None) -> tuple[stated.Kind | None, int | None]:
+def _nature(report: Report | None) -> tuple[carrier_statement.Kind | None, int | None]:
     """Where a run's figures come from, and the most that its receipts prove."""
     if isinstance(report, StatedReport):
         return report.statement.kind, report.header.receipt_level
-    return (stated.Kind.MEASURED, report.header.receipt_level) if isinstance(report, CarrierReport) else _MANY
+    return (
+        (carrier_statement.Kind.MEASURED, report.header.receipt_level)
+        if isinstance(report, CarrierReport)
+        else _MANY
+    )
 
 
 def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen | None:
@@ -212,5 +216,5 @@ def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen |
 def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[Change, ...]:
     """What the later of both has otherwise than the earlier."""
     first, second = sorted((other, report), key=lambda each: each.version)
-    before, after = (json.loads(frozen.figures(connection, each)) for each in (first, second))
+    before, after = (json.loads(archive.figures(connection, each)) for each in (first, second))
     return differences.differences(before, after)

@@ -15,11 +15,11 @@ from app.core import clock
 from app.core.states import FAILED
 from app.database.models import directives, tallies
 from app.ledger import erasure_state
-from app.reports import course, history, tally
+from app.reports import comparison, latency_sample, tally
 from app.reports.by_area import MixedRow
-from app.reports.course import Latency, Sample
+from app.reports.comparison import Verdict
 from app.reports.figures import Figures
-from app.reports.history import Verdict
+from app.reports.latency_sample import Latency, Sample
 from app.security.principal import Caller
 from app.web.scenes import charts, standing
 from app.web.scenes import run as run_scene
@@ -118,7 +118,7 @@ def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> Cam
         letter=base.letter,
         words=words,
         runs=views,
-        areas=[_area(each) for each in history.areas_of(connection, campaign_id, who.carrier)],
+        areas=[_area(each) for each in comparison.areas_of(connection, campaign_id, who.carrier)],
         failed=run_scene.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),
@@ -148,13 +148,13 @@ def _area(of: MixedRow) -> AreaView:
     if proved is None or not proved.sent:  # no telephone says anything here: no share received either
         return AreaView(of.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
-    judged = _JUDGED[history.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
     part = None if proved.sent == measured.sent else proved.sent
     return AreaView(of.name, measured, stated, proved.delivered / proved.sent, judged, part)
 
 
-def _unproved(measured: Figures) -> history.Verdict:
-    return history.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
+def _unproved(measured: Figures) -> comparison.Verdict:
+    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 # ---- time -----------------------------------------------------------------------------------------------
@@ -165,11 +165,11 @@ def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView])
     if erasure_state.of_campaign(connection, campaign_id) is not None:
         return {}
     own = [run for run in views if not run.held and run.figures.sent]
-    return {run.carrier: course.sample(connection, run.id) for run in own}
+    return {run.carrier: latency_sample.sample(connection, run.id) for run in own}
 
 
 def _waits(samples: Mapping[str, Sample]) -> list[Waited]:
-    found = ((carrier, course.latency(each)) for carrier, each in samples.items())
+    found = ((carrier, latency_sample.latency(each)) for carrier, each in samples.items())
     return [Waited(carrier, latency) for carrier, latency in found if latency is not None]
 
 
@@ -184,7 +184,7 @@ def _curve(views: Sequence[RunView], samples: Mapping[str, Sample]) -> Curve | N
     first, last = min(begins), max(every)
     ends = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
     totals = {run.carrier: run.figures.delivered + run.figures.relayed for run in views}
-    lines = {carrier: course.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
+    lines = {carrier: latency_sample.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
     chart = charts.course(lines)
     points = [
         (clock.from_ms(end), {carrier: line[n] for carrier, line in lines.items()})

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.core.states import RunState
-from app.reports.history import Verdict
+from app.reports.comparison import Verdict
 from app.web.words import Said, say
 
 UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)

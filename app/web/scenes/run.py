@@ -17,8 +17,8 @@ from app.core import clock
 from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store as lanes
-from app.reports import stated, tally
-from app.reports.stated import Statement
+from app.reports import carrier_statement, tally
+from app.reports.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
 from app.web.scenes import fates, standing
@@ -90,7 +90,7 @@ def run_scene(connection: Connection, run_id: int, who: Caller) -> RunScene:
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
     ids = run.batch_ids[:MOST_BATCHES]
-    said = stated.latest(connection, run_id) if run.audience else None
+    said = carrier_statement.latest(connection, run_id) if run.audience else None
     return RunScene(
         run=run,
         campaign=queries.campaign(connection, run.campaign_id),

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 
 from app.reports.figures import CampaignReport
-from app.reports.render import forms, numbers
-from app.reports.render.form import Form, Kind, value
-from app.reports.renderings import Report, tables_of
+from app.reports.formats import Report, tables_of
+from app.reports.render import carrier_tables, numbers
+from app.reports.render.table_model import Form, Kind, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def sheets(report: Report) -> list[Sheet]:
     found = tables_of(report)
     if isinstance(report, CampaignReport):
         return [_sheet(each) for each in found[:1]]
-    return [_sheet(each) for each in found if each.name != forms.STEPS and each.rows]
+    return [_sheet(each) for each in found if each.name != carrier_tables.STEPS and each.rows]
 
 
 def _sheet(form: Form) -> Sheet:

@@ -19,10 +19,10 @@ from app.ledger.contract import Count
 from app.observability import link_status
 from app.observability.link_status import LinkState, Standstill
 from app.observability.send_rate import NOTHING, Measured, measured
-from app.reports import history, stated
+from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
-from app.reports.proof import proved
+from app.reports.receipt_level import proved
 from app.web.scenes import charts, lights
 from app.web.scenes.charts import Span
 from app.web.scenes.lights import Judged, Light
@@ -128,7 +128,7 @@ def _view(connection: Connection, run: Run, of: _Around) -> RunView:
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
-    norm = history.judge(level, figures.sent, received, waiting)
+    norm = comparison.judge(level, figures.sent, received, waiting)
     stops = _stops(run, figures, of)
     judged = lights.judge(run.state, done, of.deadline(run), norm, of.now, stops)
     return replace(_made(run, figures, level, done, judged, of), **_around(run, judged, of))
@@ -170,7 +170,7 @@ def _around(run: Run, judged: Judged, of: _Around) -> dict[str, Any]:
 
 def _held(connection: Connection, run: Run, of: _Around) -> RunView:
     """A run whose carrier sends by itself: what it has stated of it, if it has."""
-    said = stated.latest(connection, run.id)
+    said = carrier_statement.latest(connection, run.id)
     if said is None:
         return _made(run, Figures(), None, run.ended_at, lights.NO_FIGURES, of)
     general, handset = said.figures.general, _by_handset(said.level)
@@ -185,7 +185,7 @@ def _held(connection: Connection, run: Run, of: _Around) -> RunView:
         segments=said.figures.segments or 0,
     )
     done = clock.from_ms(said.ended_ms) if said.ended_ms else run.ended_at
-    norm = history.judge(said.level, figures.sent, general.received, figures.no_receipt)
+    norm = comparison.judge(said.level, figures.sent, general.received, figures.no_receipt)
     judged = lights.judge(RunState.FINISHED, done, of.deadline(run), norm, of.now)
     return _made(run, figures, said.level, done, judged, of)
 

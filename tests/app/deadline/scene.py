@@ -10,10 +10,10 @@ from app.core.clock import VIETNAM, to_ms
 from app.database.connection import Database
 from app.database.models import directives, runs
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
-from app.reports.intake import outreach
-from app.reports.intake.claims import PaperClaim
-from app.reports.intake.outreach import OutreachClaim
-from app.reports.papers import Source
+from app.reports.document_meta import Source
+from app.reports.intake import external_activity
+from app.reports.intake.external_activity import OutreachClaim
+from app.reports.intake.statement_input import PaperClaim
 from tests.long.app.reports.intake.scene import held
 from tests.long.app.reports.scene import DAY, T0
 
@@ -36,7 +36,7 @@ def _address(c: Connection, deadline: datetime) -> None:
         ("Đài PT-TH tỉnh", AddresseeKind.PRESS, None),
     ):
         email = f"{kind}@x.example"
-        outreach.register(c, Addressee(None, 1, name, kind, carrier, email), "officer")
+        external_activity.register(c, Addressee(None, 1, name, kind, carrier, email), "officer")
     paper = PaperClaim(Source.API, "12/BC", "2024-02-20", to_ms(deadline - timedelta(days=4)))
     item = Item(Channel.RADIO, 8, minutes=40)
-    outreach.report(c, 1, OutreachClaim("Đài PT-TH tỉnh", (item,), paper), "officer")
+    external_activity.report(c, 1, OutreachClaim("Đài PT-TH tỉnh", (item,), paper), "officer")

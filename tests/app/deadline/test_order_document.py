@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.database.connection import Database
 from app.deadline import order_document
 from app.reports.document import letterhead
-from app.reports.renderings import PAPERS, Format
+from app.reports.formats import PAPERS, Format
 from app.security import create_key
 from tests.app.campaigns.test_held_runs import approved
 from tests.app.cli.test_campaign_commands import Shell

@@ -14,10 +14,10 @@ from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import lanes, runs, tallies
 from app.deadline.status import Status, countdown, status
-from app.reports.intake import stating
+from app.reports.carrier_statement import Kind
+from app.reports.document_meta import Source
+from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.stated import Kind
 from app.security import create_key
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
@@ -32,7 +32,7 @@ def looked(db: Database, **before: float) -> Status:
 
 def state_run(db: Database, **changes: object) -> None:
     claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
-    db.write(stating.state, 2, claim, "viettel desk")
+    db.write(statement_service.state, 2, claim, "viettel desk")
 
 
 def lacking(found: Status) -> list[tuple[str, str]]:

@@ -16,7 +16,7 @@ from app.security import create_key
 from tests.app.client import Client
 from tests.app.receipts.result_files.scene import HEADER, TAKEN, phone, sent
 from tests.engines import by_default
-from tests.long.app.reports.intake.test_outreach import LETTER, ROWS, filled
+from tests.long.app.reports.intake.test_external_activity import LETTER, ROWS, filled
 
 database_url = by_default
 

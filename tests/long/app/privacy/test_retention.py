@@ -28,10 +28,10 @@ from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import Kind
-from app.reports import carrier_report, frozen, rebuild
+from app.reports import archive, carrier_report, verify_archive
+from app.reports.archive import Subject, SubjectKind
 from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
-from app.reports.frozen import Subject, SubjectKind
 from app.reports.render import json_file
 from app.reports.verify import examine
 from app.security import audit
@@ -120,17 +120,17 @@ def test_a_frozen_report_survives_byte_for_byte_and_its_proof_says_why_no_more(d
     db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=T0 + 5 * DAY)))
     erase(db)
     assert counted(db) == {}
-    proof = rebuild.prove(db, db.read(frozen.get, frozen_.id))
+    proof = verify_archive.prove(db, db.read(archive.get, frozen_.id))
     assert proof.sound
     assert proof.note
     assert "the rows behind it were erased" in proof.note
-    assert db.read(frozen.content, frozen_, "pdf")[1]
+    assert db.read(archive.content, frozen_, "pdf")[1]
     again, new = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.RUN, 1))
     assert (again.id, new) == (frozen_.id, False)  # the same figures, so no new version
     directive, new = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.DIRECTIVE, 1))
     assert new
-    assert rebuild.prove(db, directive).sound
-    assert rebuild.prove(db, directive).note is None  # its cut-off came later: built from what stays
+    assert verify_archive.prove(db, directive).sound
+    assert verify_archive.prove(db, directive).note is None  # its cut-off came later: built from what stays
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from app.ledger.factory import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Kind, Subject, Terms
-from app.reports import carrier_report, consolidated, frozen, history, rebuild
+from app.reports import archive, carrier_report, comparison, consolidated, verify_archive
+from app.reports.archive import Subject as Reported
+from app.reports.archive import SubjectKind
 from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
-from app.reports.frozen import Subject as Reported
-from app.reports.frozen import SubjectKind
 from app.reports.verify import examine
 from app.security import audit
 from tests.app.client import Client
@@ -100,10 +100,10 @@ def test_totals_go_after_their_months_and_all_that_is_left_agrees(each_engine: s
     verdict = examine(db, ledger_for(db))
     assert verdict.differences == ()
     assert "its totals are erased as well" in verdict.erased[1]
-    proof = rebuild.prove(db, db.read(frozen.get, paper.id))
+    proof = verify_archive.prove(db, db.read(archive.get, paper.id))
     assert proof.sound
     assert "the totals behind it are erased" in (proof.note or "")
-    assert db.read(frozen.content, paper, "pdf")[1]
+    assert db.read(archive.content, paper, "pdf")[1]
     assert erase(db, terms=SOON) == 0
     db.close()
 
@@ -116,12 +116,12 @@ def test_what_is_measured_is_refused_in_words_once_the_totals_are_gone(client: C
         lambda c: carrier_report.build(c, 1, now),
         lambda c: carrier_report.build_campaign(c, 1, now),
         lambda c: consolidated.build(c, 1, now),
-        lambda c: history.carriers(c, 1),
-        lambda c: history.areas_of(c, 1),
+        lambda c: comparison.carriers(c, 1),
+        lambda c: comparison.areas_of(c, 1),
     ):
         with pytest.raises(Conflict, match="totals of campaign 1 are erased by the rules of retention"):
             db.read(read)
-    assert db.read(history.rounds, 1)[0].shares == []
+    assert db.read(comparison.rounds, 1)[0].shares == []
     run = client.get("/v1/runs/1").json()
     assert (run["totals_erased"], run["progress"], run["not_queued"]) == (True, {}, 0)
     assert client.get("/v1/runs/1/report").status_code == 409

@@ -13,8 +13,8 @@ from docx import Document
 from openpyxl import load_workbook
 from pypdf import PdfReader
 
-from app.reports.render.form import Form, Kind, Row, value
 from app.reports.render.numbers import shown
+from app.reports.render.table_model import Form, Kind, Row, value
 
 
 def words(form: Form, row: Row) -> list[str]:

@@ -19,12 +19,18 @@ from app.database import models as m
 from app.database.connection import Database
 from app.file_import.upload import File
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
-from app.reports.intake import files, form, outreach, returned, stating
-from app.reports.intake.claims import Circumstances, PaperClaim
-from app.reports.intake.outreach import OutreachClaim
+from app.reports.carrier_statement import Kind
+from app.reports.document_meta import Source
+from app.reports.intake import (
+    attachments,
+    external_activity,
+    statement_service,
+    workbook_reader,
+    workbook_writer,
+)
+from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.stated import Kind
+from app.reports.intake.statement_input import Circumstances, PaperClaim
 from tests.long.app.reports.intake.forms import filled, naive
 from tests.long.app.reports.intake.scene import PDF
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
@@ -83,11 +89,13 @@ def _letter(c: Connection) -> None:
 
 def _viettel(db: Database) -> None:
     """By the workbook that Loa hands out, on 22 February."""
-    head = db.read(form.head, 2)
-    handed = returned.Handed(Kind.STATED, received_ms=at(22, hour=9))
+    head = db.read(workbook_writer.head, 2)
+    handed = workbook_reader.Handed(Kind.STATED, received_ms=at(22, hour=9))
     around = Circumstances(at(22, hour=9), correcting=False)
-    claim = returned.read(filled(base={**_VIETTEL, **_viettel_areas()}, head=head), head, handed, around)
-    db.write(stating.state, 2, claim, "Viettel Sơn La")
+    claim = workbook_reader.read(
+        filled(base={**_VIETTEL, **_viettel_areas()}, head=head), head, handed, around
+    )
+    db.write(statement_service.state, 2, claim, "Viettel Sơn La")
 
 
 _VIETTEL: dict[tuple[str, str], Any] = {
@@ -122,14 +130,14 @@ def _mobifone(db: Database, folder: Path) -> None:
     scan = folder / "bao-cao-mobifone.pdf"
     scan.write_bytes(PDF)
     sha256 = hashlib.sha256(PDF).hexdigest()
-    db.write(files.keep, scan, File(scan.name, sha256, len(PDF)), "officer")
+    db.write(attachments.keep, scan, File(scan.name, sha256, len(PDF)), "officer")
     general = {"eligible": 121_000, "sent": 119_000, "segments": 238_000}
     body = {"kind": "manual", "level": "none", "general": general, "attachment": sha256}
     body |= {"number": "41/BC-MBF-SLA", "dated_on": "2024-02-23", "cutoff_at": "2024-02-22T17:00:00+07:00"}
     body |= {"began_at": "2024-02-06T08:00:00+07:00", "ended_at": "2024-02-06T20:00:00+07:00"}
     body |= {"received_at": "2024-02-23T15:00:00+07:00"}
     claim = StatementBody.model_validate(body).claim(Source.API)
-    db.write(stating.state, 3, claim, "officer")
+    db.write(statement_service.state, 3, claim, "officer")
 
 
 _REPORTED = (
@@ -145,13 +153,15 @@ _REPORTED = (
 def _others(c: Connection) -> None:
     """Six of the seven other addressees; UBND huyện Sông Mã never reports."""
     email = "van-phong@songma.example"
-    outreach.register(c, Addressee(None, 1, NAMES[2], AddresseeKind.LOCALITY, None, email), "officer")
+    external_activity.register(
+        c, Addressee(None, 1, NAMES[2], AddresseeKind.LOCALITY, None, email), "officer"
+    )
     for nth, came, item in _REPORTED:
         paper = PaperClaim(Source.API, f"{10 + nth}/BC", None, came)
         items = (
             (item,) if nth != 5 else (item, replace(item, channel=Channel.TELEVISION, pieces=6, minutes=90))
         )
-        outreach.report(c, 1, OutreachClaim(NAMES[nth], items, paper), "officer")
+        external_activity.report(c, 1, OutreachClaim(NAMES[nth], items, paper), "officer")
 
 
 def _entered_as_it_came(c: Connection) -> None:

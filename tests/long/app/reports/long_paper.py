@@ -9,7 +9,7 @@ from app.reports.carrier_report import build
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CarrierReport
-from app.reports.renderings import Format, Report, render
+from app.reports.formats import Format, Report, render
 from tests.long.app.reports.scene import DAY, S, Scene
 
 HEADS = letterhead.load(None)

@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.ledger.contract import ResultKind
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CarrierReport, Cause, DayRow, Figures, Unbalanced
-from app.reports.render import forms
+from app.reports.render import carrier_tables
 from app.security import audit
 from carriers.contract import Reason
 from tests.engines import by_default
@@ -44,7 +44,7 @@ def test_the_networks_that_refusals_name_stand_beside_their_reason(db: Database)
     report = db.read(build, 1, CUTOFF)
     assert {cause.key: cause.n for cause in report.networks} == {"vnpt": 2, "mobifone": 1}
     assert {cause.key: cause.n for cause in report.reasons}["other_network"] == 4
-    form = next(form for form in forms.of_run(report) if form.name == "Biểu 4")
+    form = next(form for form in carrier_tables.of_run(report) if form.name == "Biểu 4")
     row = next(row for row in form.rows if row.key == "other_network")
     assert row.cells[-1] == "Thuộc mạng MobiFone: 1; VNPT VinaPhone: 2"
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.reports.document import charts
-from app.reports.render.form import Cell, Chart, Column, Form, Kind, Row
+from app.reports.render.table_model import Cell, Chart, Column, Form, Kind, Row
 
 _COLUMNS = (
     Column("name", "Địa bàn", Kind.TEXT, 20),

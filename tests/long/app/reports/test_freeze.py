@@ -15,12 +15,12 @@ from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import Key, Lane, Outcome
-from app.reports import frozen, rebuild
+from app.reports import archive, verify_archive
+from app.reports.archive import Frozen, Spoilt, Subject, SubjectKind
 from app.reports.carrier_report import build
 from app.reports.document import letterhead
 from app.reports.figures import Unbalanced
 from app.reports.freeze import FORMATS, SIDECAR, Freezer
-from app.reports.frozen import Frozen, Spoilt, Subject, SubjectKind
 from carriers.contract import Accepted, Reason, ReceiptStatus, Unknown
 from tests.app import world
 from tests.app.world import World
@@ -51,7 +51,7 @@ class Story:
         self.world.db.write(self.world.ledger.apply, arrivals)
 
     def figures(self, report: Frozen) -> dict[str, Any]:
-        return dict(json.loads(self.world.db.read(frozen.figures, report)))
+        return dict(json.loads(self.world.db.read(archive.figures, report)))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_a_frozen_report_has_hashes_and_every_file(story: Story, db: Database) -
     assert (report.version, report.interim, report.created_by, report.changes) == (1, True, "tester", ())
     assert {file.format for file in report.files} == {*(form.value for form in FORMATS), SIDECAR}
     for file in report.files:
-        found, content = db.read(frozen.content, report, file.format)
+        found, content = db.read(archive.content, report, file.format)
         assert (found.size, len(found.sha256)) == (len(content), 64)
     assert story.figures(report)["general"]["received_by_handset_messages"] == 10
 
@@ -102,14 +102,14 @@ def test_late_receipts_make_a_version_with_exactly_that_difference(story: Story)
 def test_an_older_version_is_built_again_byte_for_byte(story: Story, db: Database) -> None:
     story.receive(*story.sent[:5])
     first = story.freeze()
-    before = {form: db.read(frozen.content, first, form)[1] for form in ("json", "csv")}
+    before = {form: db.read(archive.content, first, form)[1] for form in ("json", "csv")}
     story.receive(*story.sent[5:20])
     story.receive(*story.sent[:5], status=ReceiptStatus.UNDELIVERED)
     db.write(story.world.ledger.fold_tallies)
     second = story.freeze()
-    assert rebuild.prove(db, first).sound
-    assert rebuild.prove(db, second).sound
-    after = {form: db.read(frozen.content, first, form)[1] for form in ("json", "csv")}
+    assert verify_archive.prove(db, first).sound
+    assert verify_archive.prove(db, second).sound
+    after = {form: db.read(archive.content, first, form)[1] for form in ("json", "csv")}
     assert before == after
     again = db.read(build, story.world.run, clock.to_ms(first.cut_off_at))
     assert again.general.delivered == 5
@@ -120,7 +120,7 @@ def test_a_decision_of_a_person_after_the_freeze_is_set_back_too(story: Story, d
     keys = db.read(lambda c: [Key(*row[:3]) for row in c.execute(m.unknowns.select())])
     db.write(story.world.ledger.write_off, keys[:1], "an")
     db.write(story.world.ledger.resend, keys[1:])
-    assert rebuild.prove(db, first).sound
+    assert verify_archive.prove(db, first).sound
     second = story.freeze()
     assert story.figures(second)["general"]["waiting_subscribers"] == 1
     assert story.figures(second)["unknown_written_off_messages"] == 1
@@ -132,13 +132,13 @@ def test_what_was_altered_is_not_given_out_and_is_named(story: Story, db: Databa
     if what == "figures":
         db.write(lambda c: c.execute(update(m.frozen_reports).values(figures="{}")))
         with pytest.raises(Spoilt, match="not what was frozen"):
-            db.read(frozen.figures, report)
+            db.read(archive.figures, report)
     else:
         spoilt = update(m.report_files).where(m.report_files.c.format == what).values(content=b"x")
         db.write(lambda c: c.execute(spoilt))
         with pytest.raises(Spoilt, match="not what was frozen"):
-            db.read(frozen.content, report, what)
-    proof = rebuild.prove(db, report)
+            db.read(archive.content, report, what)
+    proof = verify_archive.prove(db, report)
     assert not proof.sound
     assert what in proof.sentences[0]
 
@@ -148,7 +148,7 @@ def test_a_ledger_that_was_altered_no_longer_gives_the_figures(story: Story, db:
     report = story.freeze()
     story.receive(story.sent[4])
     db.write(lambda c: c.execute(delete(m.receipts).where(m.receipts.c.seq == story.sent[4])))
-    proof = rebuild.prove(db, report)
+    proof = verify_archive.prove(db, report)
     assert any("đã nhận (biên nhận máy) was 4 and comes to 5 now" in each for each in proof.sentences)
 
 
@@ -164,7 +164,7 @@ def test_nothing_is_frozen_of_what_does_not_add_up(story: Story, db: Database) -
     db.write(lambda c: c.execute(update(m.batches).values(accepted=m.batches.c.accepted + 1)))
     with pytest.raises(Unbalanced, match="so nothing is frozen"):
         story.freeze()
-    assert db.read(frozen.newest, story.subject) is None
+    assert db.read(archive.newest, story.subject) is None
 
 
 def test_a_run_that_is_still_being_queued_waits(story: Story, db: Database) -> None:
@@ -190,13 +190,13 @@ def test_an_order_of_receipts_does_not_matter_to_the_figures(story: Story, db: D
     assert story.figures(first)["failed_messages_by_reason"]["barred"] == 1
     assert story.figures(second)["failed_messages_by_reason"]["barred"] == 0
     assert story.figures(second)["general"]["received_by_handset_messages"] == 1
-    assert rebuild.prove(db, first).sound
+    assert verify_archive.prove(db, first).sound
 
 
 def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: Database) -> None:
     report = story.freeze()
     db.write(lambda c: c.execute(update(m.lanes).values(receipt_level=0)))
-    proof = rebuild.prove(db, report)
+    proof = verify_archive.prove(db, report)
     assert proof.sound
     assert "its figures are the same" in (proof.note or "")
 
@@ -206,4 +206,4 @@ def test_of_two_who_freeze_at_the_same_moment_one_is_told(story: Story, db: Data
     story.freezer._keep(report, story.subject, None, ())
     with pytest.raises(Conflict, match="at the same moment"):
         story.freezer._keep(report, story.subject, None, ())
-    assert db.read(frozen.newest, story.subject) is not None
+    assert db.read(archive.newest, story.subject) is not None

@@ -11,15 +11,15 @@ from app.database import models as m
 from app.database.connection import Database
 from app.deadline.status import status
 from app.ledger.factory import ledger_for
-from app.reports import consolidated, frozen, history, stated
+from app.reports import archive, carrier_statement, comparison, consolidated
 from app.reports.addressees import Channel
+from app.reports.archive import Frozen, Subject, SubjectKind
+from app.reports.carrier_statement import Kind
+from app.reports.comparison import Verdict
 from app.reports.document import consolidated_paper, letterhead
 from app.reports.document.model import Paragraph
 from app.reports.document.version import PREVIEW
 from app.reports.freeze import Freezer
-from app.reports.frozen import Frozen, Subject, SubjectKind
-from app.reports.history import Verdict
-from app.reports.stated import Kind
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE, NAMES, at
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import Scene
@@ -47,7 +47,7 @@ def test_the_three_carriers_stand_each_with_its_kind_of_figures(replayed: Databa
 
 def test_each_kind_is_summed_for_itself(replayed: Database) -> None:
     report = replayed.read(consolidated.build, 1, AFTER)
-    total = stated.add(line.statement.figures.general for line in report.lines if line.statement)
+    total = carrier_statement.add(line.statement.figures.general for line in report.lines if line.statement)
     assert (total.sent, total.received) == (767_000, None)  # what one of them lacks, the sum lacks
     assert [len(report.of(kind)) for kind in Kind] == [1, 1, 1]
 
@@ -93,7 +93,7 @@ def test_the_status_told_it_day_by_day(replayed: Database) -> None:
 
 
 def test_the_measured_areas_are_the_districts_of_then(replayed: Database) -> None:
-    rows = replayed.read(history.areas_of, 1)
+    rows = replayed.read(comparison.areas_of, 1)
     names = [row.name for row in rows]
     assert (names[0], names[-1], len(rows)) == ("Thành phố Sơn La", "Không xác định địa bàn", 13)
     viettel = [row.figures.stated for row in rows]
@@ -102,7 +102,7 @@ def test_the_measured_areas_are_the_districts_of_then(replayed: Database) -> Non
 
 
 def test_the_carriers_are_held_against_the_norm(replayed: Database) -> None:
-    found = replayed.read(history.carriers, 1)
+    found = replayed.read(comparison.carriers, 1)
     assert {share.carrier: share.verdict for share in found.shares} == {
         "vnpt": Verdict.MET,
         "viettel": Verdict.MET,
@@ -124,7 +124,7 @@ def papers(replayed: Database) -> list[Frozen]:
 def test_every_format_has_the_carriers_and_the_others(
     replayed: Database, papers: list[Frozen], form: str
 ) -> None:
-    _, content = replayed.read(frozen.content, papers[1], form)
+    _, content = replayed.read(archive.content, papers[1], form)
     said = words(form, content)
     points = form in ("docx", "pdf")
     numbers = (648_000, 601_234, 1_296_000, 119_000, 238_000, 96_500)
@@ -137,9 +137,9 @@ def test_every_format_has_the_carriers_and_the_others(
 
 def test_the_kinds_of_figures_are_named_in_the_papers(replayed: Database, papers: list[Frozen]) -> None:
     for form in ("docx", "pdf", "xlsx"):
-        said = words(form, replayed.read(frozen.content, papers[1], form)[1])
+        said = words(form, replayed.read(archive.content, papers[1], form)[1])
         for kind in Kind:
-            assert stated.KINDS[kind].split(" (")[0] in said, (form, kind)
+            assert carrier_statement.KINDS[kind].split(" (")[0] in said, (form, kind)
 
 
 def test_the_second_version_says_what_came_late(replayed: Database, papers: list[Frozen]) -> None:
@@ -147,6 +147,6 @@ def test_the_second_version_says_what_came_late(replayed: Database, papers: list
     assert (first.version, second.version) == (1, 2)
     assert first.changes == ()
     assert second.changes
-    old, new = (json.loads(replayed.read(frozen.figures, each)) for each in papers)
+    old, new = (json.loads(replayed.read(archive.figures, each)) for each in papers)
     assert old != new
     assert NAMES[6] in json.dumps([str(each) for each in second.changes], ensure_ascii=False)

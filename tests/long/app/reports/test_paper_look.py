@@ -19,8 +19,8 @@ from pypdf import PdfReader
 
 from app.database.connection import Database
 from app.reports.figures import CarrierReport
-from app.reports.render import forms, layout
-from app.reports.renderings import Format
+from app.reports.formats import Format
+from app.reports.render import carrier_tables, layout
 from tests.long.app.reports import cells
 from tests.long.app.reports.long_paper import files, many_areas
 
@@ -212,7 +212,7 @@ def test_libreoffice_opens_the_docx_and_prints_the_same_figures(
         [*command, "--outdir", str(tmp_path), str(tmp_path / "a.docx")], check=True, capture_output=True
     )
     text = cells.pdf_text((tmp_path / "a.pdf").read_bytes())
-    for form in forms.of_run(report)[1:5]:
+    for form in carrier_tables.of_run(report)[1:5]:
         for row in form.rows:
             assert all(run in text for run in cells.numbers(form, row)), (form.name, row.key)
     assert text.count("Thuộc diện") >= 3  # the head of form 2, on every page of it

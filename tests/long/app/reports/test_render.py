@@ -19,9 +19,9 @@ from app.database.connection import Database
 from app.database.models import batches, campaigns, directives
 from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import forms, numbers
-from app.reports.render.form import Kind, value
-from app.reports.renderings import MEDIA_TYPES, Format, render
+from app.reports.formats import MEDIA_TYPES, Format, render
+from app.reports.render import carrier_tables, numbers
+from app.reports.render.table_model import Kind, value
 from tests.engines import sqlite_alone
 from tests.long.app.reports.conftest import sound_on_sqlite
 from tests.long.app.reports.scene import DAY, T0, S, Scene
@@ -109,7 +109,7 @@ def test_csv_holds_the_forms_one_after_another_with_plain_numbers(sound: Databas
     report = run_report(sound)
     lines = read_csv(render(report, Format.CSV).content)
     titles = [line[0] for line in lines if line and line[0].startswith("Biểu")]
-    assert titles == [form.title for form in forms.of_run(report)[1:-1]]
+    assert titles == [form.title for form in carrier_tables.of_run(report)[1:-1]]
     sent = next(line for line in lines if line[:1] == ["(3)"])
     assert sent == ["(3)", "Đã gửi = (1) − (2) − (2')", "tin", "10", ""]
     received = next(line for line in lines if line[:1] == ["(4a)"])
@@ -118,7 +118,7 @@ def test_csv_holds_the_forms_one_after_another_with_plain_numbers(sound: Databas
 
 def test_csv_has_the_cells_of_every_form(sound: Database) -> None:
     report = campaign_report(sound)
-    found = forms.of_campaign(report)
+    found = carrier_tables.of_campaign(report)
     lines = [line for line in read_csv(render(report, Format.CSV).content) if line]
     assert len(lines) == sum(2 + bool(form.source) + len(form.rows) for form in found)
     assert found[0].name == "Biểu 5"
@@ -174,11 +174,11 @@ def letter(number: int) -> str:
 def test_every_cell_of_the_workbook_computes_to_what_the_report_says(sound: Database, which: str) -> None:
     if which == "campaign":
         report: CarrierReport | CampaignReport = sound.read(build_campaign, 1, CUTOFF)
-        found = forms.of_campaign(report)
+        found = carrier_tables.of_campaign(report)
     else:
         batch = {"run": None, "batch": 2, "empty": 4}[which]
         report = sound.read(build_batch, 1, batch, CUTOFF) if batch else sound.read(build, 1, CUTOFF)
-        found = forms.of_run(report)
+        found = carrier_tables.of_run(report)
     book = load_workbook(io.BytesIO(render(report, Format.XLSX).content))
     assert book.sheetnames == [form.name for form in found]
     for form in found:

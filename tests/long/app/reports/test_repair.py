@@ -12,10 +12,10 @@ from app.core.errors import Conflict, NotFound
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
+from app.reports.archive import Subject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.figures import Unbalanced
 from app.reports.freeze import Freezer
-from app.reports.frozen import Subject, SubjectKind
 from app.reports.repair import ACTION, repair
 from app.reports.verify import verify
 from tests.app.world import World, accepted, build, receipt

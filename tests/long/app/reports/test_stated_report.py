@@ -16,17 +16,17 @@ from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import attachments
 from app.ledger.factory import ledger_for
-from app.reports import carrier_report, consolidated, freeze, frozen, stated_report, verify
+from app.reports import archive, carrier_report, consolidated, freeze, stated_report, verify
+from app.reports.archive import Subject, SubjectKind
 from app.reports.document import letterhead
+from app.reports.document_meta import Source
+from app.reports.formats import Format, render
 from app.reports.freeze import Freezer
-from app.reports.frozen import Subject, SubjectKind
-from app.reports.intake import stating
+from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.rebuild import prove
-from app.reports.render import side_by_side
-from app.reports.renderings import Format, render
+from app.reports.render import comparison_tables
 from app.reports.stated_report import StatedReport
+from app.reports.verify_archive import prove
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.scene import PDF, body, held
@@ -42,7 +42,7 @@ def freezer(db: Database) -> Freezer:
 
 def told(db: Database, **changes: object) -> None:
     claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
-    db.write(stating.state, 2, claim, "desk")
+    db.write(statement_service.state, 2, claim, "desk")
 
 
 @pytest.mark.parametrize("form", ["docx", "pdf", "xlsx", "csv", "json"])
@@ -91,7 +91,7 @@ def test_a_correction_gives_version_2_with_what_changed(db: Database) -> None:
     assert (second.version, new) == (2, True)
     changed = {(each.before, each.after) for each in second.changes if "Biểu 1" in each.where}
     assert {(900, 910), (50, 45), (20, 15)} <= changed
-    kept = json.loads(db.read(frozen.figures, first))
+    kept = json.loads(db.read(archive.figures, first))
     assert kept["general"]["received_by_handset_messages"] == 900
     assert [prove(db, each).sentences for each in (first, second)] == [(), ()]
 
@@ -110,8 +110,8 @@ def test_what_a_carrier_says_of_a_measured_run_stands_beside_and_in_no_sum(db: D
     held(db)
     told(db)
     claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(Source.API)
-    db.write(stating.state, 1, claim, "vnpt desk")
-    form = side_by_side.of_directive(db.read(consolidated.build, 1, clock.now_ms()))[0]
+    db.write(statement_service.state, 1, claim, "vnpt desk")
+    form = comparison_tables.of_directive(db.read(consolidated.build, 1, clock.now_ms()))[0]
     source, sent = form.place("source"), form.place("sent")
     assert [(row.cells[1], row.cells[source], row.cells[sent]) for row in form.rows] == [
         ("VNPT VinaPhone", "đo bằng biên nhận, mức máy", 0),

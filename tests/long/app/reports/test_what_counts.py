@@ -17,14 +17,14 @@ from app.database import models as m
 from app.database.connection import Database
 from app.deadline.status import status
 from app.ledger.factory import ledger_for
-from app.reports import consolidated, frozen, history
+from app.reports import archive, comparison, consolidated
+from app.reports.archive import Subject, SubjectKind
 from app.reports.consolidated import Terms
 from app.reports.differences import differences
 from app.reports.document import letterhead
+from app.reports.formats import Format, document, render
 from app.reports.freeze import Freezer, build
-from app.reports.frozen import Subject, SubjectKind
-from app.reports.rebuild import prove
-from app.reports.renderings import Format, document, render
+from app.reports.verify_archive import prove
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 
@@ -108,7 +108,7 @@ def test_a_draft_is_no_round(db: Database) -> None:
     drafts(db)
     same = {"texts": {"": "Như nhau."}}
     db.write(lambda c: c.execute(update(m.campaigns).values(**same)))
-    assert [each.campaign_id for each in db.read(history.rounds, 1)] == [1, 4]
+    assert [each.campaign_id for each in db.read(comparison.rounds, 1)] == [1, 4]
 
 
 def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> None:
@@ -117,7 +117,7 @@ def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> No
     old = db.read(consolidated.build, 1, until, Terms(rules=1))
     assert len(old.lines) == 5
     first = freezer(db)._keep(old, DIRECTIVE, None, ())
-    assert "rules" not in json.loads(db.read(frozen.figures, first))
+    assert "rules" not in json.loads(db.read(archive.figures, first))
     second, new = freezer(db).freeze(DIRECTIVE, db.settle(None))
     assert new
     assert {each.where.split(", ")[1].split(" ")[0] for each in second.changes} >= {"Viettel"}
@@ -144,10 +144,10 @@ def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
     result = CliRunner().invoke(app, ["report", "freeze", "--campaign", "1"])
     assert result.exit_code == 0, result.output
     with closing(Database(database_url)) as db:
-        found = db.read(frozen.page, 0, 10, None)
+        found = db.read(archive.page, 0, 10, None)
         assert [(each.subject, each.subject_id) for each in found] == [("run", 1), ("run", 2), DIRECTIVE]
         assert len({each.cut_off_at for each in found}) == 1
-        whole = json.loads(db.read(frozen.figures, found[-1]))
+        whole = json.loads(db.read(archive.figures, found[-1]))
         assert [line["report_version"] for line in whole["runs"]] == [1, 1, 0]
         assert prove(db, found[-1]).note is None
 

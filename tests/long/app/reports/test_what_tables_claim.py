@@ -17,16 +17,16 @@ from app.core import areas, clock
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports import carrier_report, consolidated, freeze, history, kept
+from app.reports import carrier_report, comparison, consolidated, erased_run_snapshot, freeze
 from app.reports.document import carrier_paper, charts, consolidated_paper, letterhead
 from app.reports.document.model import Heading, Paper, Paragraph, Picture, Table
 from app.reports.document.version import PREVIEW
-from app.reports.intake import stating
+from app.reports.document_meta import Source
+from app.reports.formats import Format, Report, render
+from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.render import forms, side_by_side, stated_forms
-from app.reports.render.form import Form, value
-from app.reports.renderings import Format, Report, render
+from app.reports.render import carrier_tables, comparison_tables, stated_forms
+from app.reports.render.table_model import Form, value
 from app.reports.stated_report import StatedReport
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
@@ -67,7 +67,7 @@ def said(form: Form, key: str) -> dict[str, Any]:
 
 
 def form_5(db: Database, at: int = NOW) -> Form:
-    return side_by_side.of_directive(db.read(consolidated.build, 1, at))[0]
+    return comparison_tables.of_directive(db.read(consolidated.build, 1, at))[0]
 
 
 def paragraphs(paper: Paper) -> list[str]:
@@ -103,7 +103,7 @@ def test_a_total_over_several_levels_has_no_ratio_and_the_part_that_is_proved_ha
 def test_a_campaigns_table_says_the_same_in_every_format(db: Database) -> None:
     mixed(db)
     report = db.read(carrier_report.build_campaign, 1, NOW)
-    form = forms.of_campaign(report)[0]
+    form = carrier_tables.of_campaign(report)[0]
     assert (said(form, "total")["delivered_ratio"], said(form, "total")["relayed_ratio"]) == (None, None)
     assert said(form, "total_2")["delivered_ratio"] == 19 / 25
     assert said(form, "total_1")["relayed_ratio"] == 1.0
@@ -123,7 +123,7 @@ def test_a_campaigns_table_says_the_same_in_every_format(db: Database) -> None:
 
 def test_areas_compare_what_telephones_prove(db: Database) -> None:
     mixed(db)
-    (row,) = db.read(history.areas_of, 1)
+    (row,) = db.read(comparison.areas_of, 1)
     assert row.figures.measured is not None
     assert row.figures.handset is not None
     assert (row.figures.measured.sent, row.figures.handset.sent, row.figures.handset.delivered) == (
@@ -136,14 +136,14 @@ def test_areas_compare_what_telephones_prove(db: Database) -> None:
 def test_what_a_carriers_centre_took_is_not_called_received(db: Database) -> None:
     held(db)
     claim = StatementBody.model_validate(body(level="operator")).claim(Source.API)
-    db.write(stating.state, 2, claim, "viettel")
+    db.write(statement_service.state, 2, claim, "viettel")
     report = db.read(freeze.of_run, 2, AFTER + 10**12)
     assert isinstance(report, StatedReport)
     for form in stated_forms.of_run(report):
         assert not {"Tỷ lệ nhận", "Đã nhận (biên nhận máy)"} & {column.title for column in form.columns}
     titles = [column.title for column in stated_forms.of_run(report)[2].columns]
     assert "Tỷ lệ nhà mạng tiếp nhận" in titles
-    (_, row) = [each for each in db.read(history.areas_of, 1) if each.figures.stated][:2]
+    (_, row) = [each for each in db.read(comparison.areas_of, 1) if each.figures.stated][:2]
     assert row.figures.stated is not None
     assert row.figures.stated.received is None
 
@@ -188,7 +188,7 @@ def test_of_a_carrier_that_has_said_nothing_nothing_is_known(db: Database) -> No
 def test_no_zero_stands_where_receipts_of_telephones_include_it(db: Database) -> None:
     mixed(db)
     report = db.read(carrier_report.build, 1, NOW)
-    found = {form.name: form for form in forms.of_run(report)}
+    found = {form.name: form for form in carrier_tables.of_run(report)}
     assert said(found["Biểu 1"], "relayed")["n"] == NOTHING
     assert said(found["Biểu 2"], "total")["relayed"] == NOTHING
     assert said(form_5(db), "run_1")["relayed"] == NOTHING
@@ -204,7 +204,7 @@ def test_no_zero_stands_where_receipts_of_telephones_include_it(db: Database) ->
 def test_every_provisional_paper_says_so(db: Database, form: Format, which: str) -> None:
     held(db)
     claim = StatementBody.model_validate(body()).claim(Source.API)
-    db.write(stating.state, 2, claim, "viettel")
+    db.write(statement_service.state, 2, claim, "viettel")
     build: dict[str, Callable[[], Report]] = {
         "form B": lambda: db.read(consolidated.build, 1, db.settle(None)),
         "stated": lambda: db.read(freeze.of_run, 2, db.settle(None)),
@@ -255,7 +255,9 @@ def test_a_picture_of_areas_says_what_it_leaves_out(db: Database) -> None:
     for _ in range(3):
         scene.message(S.DELIVERED, area=None)
     scene.save(db)
-    form = next(f for f in forms.of_run(db.read(carrier_report.build, 1, TODAY + DAY)) if f.name == "Biểu 2")
+    form = next(
+        f for f in carrier_tables.of_run(db.read(carrier_report.build, 1, TODAY + DAY)) if f.name == "Biểu 2"
+    )
     picture = charts.draw(form)
     assert picture is not None
     assert "20 địa bàn có số đã gửi nhiều nhất trong 30 địa bàn" in picture.title
@@ -285,14 +287,14 @@ def test_areas_with_nobody_in_them_are_named(db: Database) -> None:
         assert sentence in words(form, render(report, form, HEADS).content), form
     found = json.loads(render(report, Format.JSON).content)
     assert [each["name"] for each in found["areas_without_subscribers"]] == names
-    db.write(kept.keep, report)
-    assert db.read(kept.of_run, 1, TODAY + DAY) == report
+    db.write(erased_run_snapshot.keep, report)
+    assert db.read(erased_run_snapshot.of_run, 1, TODAY + DAY) == report
 
 
 def test_a_picture_in_the_workbook_skips_rows_of_another_kind(db: Database) -> None:
     mixed(db)
     claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(Source.API)
-    db.write(stating.state, 1, claim, "vnpt")
+    db.write(statement_service.state, 1, claim, "vnpt")
     content = render(db.read(consolidated.build, 1, db.settle(None)), Format.XLSX).content
     with zipfile.ZipFile(io.BytesIO(content)) as book:
         drawn = book.read("xl/charts/chart1.xml").decode()

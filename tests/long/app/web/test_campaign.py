@@ -11,8 +11,8 @@ from sqlalchemy import event, insert, update
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
-from app.reports import course
-from app.reports.course import Sample
+from app.reports import latency_sample
+from app.reports.latency_sample import Sample
 from app.web.scenes.hints import hints
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
@@ -130,7 +130,7 @@ def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(
     page = text(paper.get("/campaigns/1").text)
     assert "Thời điểm lấy theo mẫu rải đều của các tin" in page
     about = [each for each in statements if "FROM deliveries" in each]
-    assert len(about) == course.STRETCHES + 1  # the other run is small enough to be looked at whole
+    assert len(about) == latency_sample.STRETCHES + 1  # the other run is small enough to be looked at whole
     assert all("BETWEEN" in each and "count(" not in each for each in about)
     assert len(statements) - len(about) < 60
 
@@ -138,24 +138,24 @@ def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(
 def test_a_sample_of_a_run_is_even_and_small(pages_db: Database) -> None:
     scene.build(pages_db)
     _rows(pages_db, 1, 1, 8_000)
-    found = pages_db.read(course.sample, 1)
+    found = pages_db.read(latency_sample.sample, 1)
     assert not found.whole
-    assert len(found.times) == course.STRETCHES * course.ROWS
-    latency = course.latency(found)
+    assert len(found.times) == latency_sample.STRETCHES * latency_sample.ROWS
+    latency = latency_sample.latency(found)
     assert latency is not None
     assert (latency.p50_s, latency.p90_s) == (2.0, 2.0)
-    middle = course.curve([done for _, done in found.times if done], [SENT + 4_002_000], 7_200)
+    middle = latency_sample.curve([done for _, done in found.times if done], [SENT + 4_002_000], 7_200)
     assert middle[0] == pytest.approx(3_600, rel=0.02)
 
 
 def test_quantiles_and_curves_of_nothing_and_of_little() -> None:
-    assert course.latency(Sample([(5, None)], True)) is None
+    assert latency_sample.latency(Sample([(5, None)], True)) is None
     waits = Sample([], True, [1000 * n for n in (1, 2, 3, 10)])
-    found = course.latency(waits)
+    found = latency_sample.latency(waits)
     assert found is not None
     assert (found.p50_s, found.p90_s, found.n) == (2.0, 3.0, 4)
-    assert course.curve([], [1, 2], 10) == [0.0, 0.0]
-    assert course.curve([1, 2, 2, 9], [0, 2, 9], 8) == [0.0, 6.0, 8.0]
+    assert latency_sample.curve([], [1, 2], 10) == [0.0, 0.0]
+    assert latency_sample.curve([1, 2, 2, 9], [0, 2, 9], 8) == [0.0, 6.0, 8.0]
 
 
 def test_hints_name_the_place_and_the_remedy() -> None:

@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.database.models import campaigns
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
-from app.reports.history import Verdict
+from app.reports.comparison import Verdict
 from app.web.scenes import charts, lights
 from app.web.scenes import overview as overview_scene
 from app.web.scenes.lights import Light

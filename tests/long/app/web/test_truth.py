@@ -15,7 +15,7 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import campaigns, lanes, link_health, receipts, runs, sessions, webhook_clocks
 from app.deadline.status import status
-from app.reports import consolidated, course
+from app.reports import consolidated, latency_sample
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
@@ -276,11 +276,13 @@ def test_latency_is_by_our_own_clock(province: Database) -> None:
         said | {"campaign_id": 1, "batch_id": 2, "seq": seq, "received_at": at + 11_000} for seq, at in rows
     ]
     province.write(lambda c: c.execute(insert(receipts), come))
-    found = course.latency(province.read(course.sample, 2))
+    found = latency_sample.latency(province.read(latency_sample.sample, 2))
     assert found is not None
     assert (found.p50_s, found.p90_s) == (11.0, 11.0)
     province.write(lambda c: c.execute(sql("DELETE FROM receipts")))
-    assert course.latency(province.read(course.sample, 2)) is None  # the carrier's dates alone prove nothing
+    assert (
+        latency_sample.latency(province.read(latency_sample.sample, 2)) is None
+    )  # the carrier's dates alone prove nothing
 
 
 def test_a_planned_run_shows_no_time_of_its_end(province: Database, signed_in: In) -> None:

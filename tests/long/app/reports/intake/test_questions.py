@@ -10,10 +10,10 @@ from sqlalchemy import insert, update
 from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.intake import form, returned, stating
+from app.reports.carrier_statement import Kind
+from app.reports.document_meta import Source
+from app.reports.intake import statement_service, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.stated import Kind
 from tests.long.app.reports.intake.forms import NOW, filled
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.scene import T0
@@ -25,7 +25,7 @@ GENERAL = {"eligible": 1000, "sent": 1000, "received": 900, "failed": 100}
 
 def state(db: Database, **changes: Any) -> None:
     claim = StatementBody.model_validate(body(**{**ALONE, **changes})).claim(Source.API)
-    db.write(stating.state, 2, claim, "viettel desk")
+    db.write(statement_service.state, 2, claim, "viettel desk")
 
 
 def estimate(db: Database, n: int) -> None:
@@ -94,20 +94,22 @@ def test_sending_before_the_approval_is_asked_about(db: Database) -> None:
 def test_the_workbook_names_the_cell_and_the_remedy(db: Database) -> None:
     held(db)
     estimate(db, 1_000_000)
-    head = db.read(form.head, 2)
-    around = db.read(stating.circumstances, 2)
+    head = db.read(workbook_writer.head, 2)
+    around = db.read(statement_service.circumstances, 2)
     with pytest.raises(Invalid) as caught:
-        returned.read(filled(head=head), head, returned.Handed(Kind.STATED, received_ms=NOW.now_ms), around)
+        workbook_reader.read(
+            filled(head=head), head, workbook_reader.Handed(Kind.STATED, received_ms=NOW.now_ms), around
+        )
     assert "Trang “Biểu 1”, ô D4" in caught.value.detail
     assert "chênh lệch quá lớn so với số ước tính 1.000.000" in caught.value.detail
 
 
 def test_forms_of_before_are_still_read(db: Database) -> None:
     held(db)
-    head = db.read(form.head, 2)
+    head = db.read(workbook_writer.head, 2)
     former = {("Biểu 1", "B12"): "Đã nhận (có biên nhận)", ("Biểu 1", "B15"): "Tỷ lệ nhận = (4)/(3)"}
-    handed = returned.Handed(Kind.STATED, received_ms=NOW.now_ms)
-    claim = returned.read(filled(former, head=head), head, handed, NOW)
+    handed = workbook_reader.Handed(Kind.STATED, received_ms=NOW.now_ms)
+    claim = workbook_reader.read(filled(former, head=head), head, handed, NOW)
     assert claim.figures.general.received is not None
 
 
@@ -115,6 +117,6 @@ def test_an_old_district_is_the_communes_that_it_has_become(db: Database) -> Non
     held(db)
     today = T0 + 600 * 86_400_000
     db.write(lambda c: c.execute(update(m.runs).values(started_at=today)))
-    found = db.read(form.head, 2)
+    found = db.read(workbook_writer.head, 2)
     assert 0 < len(found.codes) < 75
     assert "116" not in found.codes

@@ -12,9 +12,9 @@ from sqlalchemy import func, select, update
 
 from app.database.connection import Database
 from app.database.models import attachments, audit, runs, statements
-from app.reports import stated
-from app.reports.intake import form
-from app.reports.stated import Kind
+from app.reports import carrier_statement
+from app.reports.carrier_statement import Kind
+from app.reports.intake import workbook_writer
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import FILLED, filled
@@ -46,7 +46,7 @@ def test_a_carrier_states_its_figures(operator: Client, db: Database) -> None:
     found = made.json()
     assert (found["kind"], found["level"], found["paper"]["version"]) == ("stated", "handset", 1)
     assert found["figures"]["general"]["no_receipt"] == 20
-    kept = db.read(stated.latest, 2)
+    kept = db.read(carrier_statement.latest, 2)
     assert kept is not None
     assert (kept.carrier, kept.figures.general.excluded, kept.figures.areas[0].name) == (
         "viettel",
@@ -65,9 +65,9 @@ def test_a_correction_is_a_new_version_with_its_reason(operator: Client, db: Dat
     fewer = {"general": general, "areas": [], "days": [], "reasons": []}
     made = operator.post(URL, json=body(reason="Biên nhận về muộn", **fewer))
     assert made.json()["paper"]["version"] == 2
-    versions = db.read(stated.versions, 2)
+    versions = db.read(carrier_statement.versions, 2)
     assert [each.figures.general.received for each in versions] == [900, 905]
-    assert db.read(stated.latest, 2, versions[0].paper.at_ms - 1) is None
+    assert db.read(carrier_statement.latest, 2, versions[0].paper.at_ms - 1) is None
     assert {each.first_ms for each in versions} == {versions[0].paper.received_ms}
     noted = db.read(
         lambda c: c.execute(select(audit.c.detail).where(audit.c.action == "run.stated")).scalars().all()
@@ -134,7 +134,7 @@ def test_figures_by_hand_carry_their_scan(client: Client, operator: Client, db: 
     sha256 = scan.json()["sha256"]
     made = client.post(URL, json=body(kind="manual", attachment=sha256))
     assert (made.status_code, made.json()["kind"]) == (201, "manual")
-    kept = db.read(stated.latest, 2)
+    kept = db.read(carrier_statement.latest, 2)
     assert kept is not None
     assert kept.paper.attachment is not None
     assert (kept.kind, kept.paper.attachment.name) == (Kind.MANUAL, "bao-cao.pdf")
@@ -157,7 +157,7 @@ def _handed_in(by: Client, content: bytes, name: str = "a.pdf") -> str:
 
 def _named(by: Client, sha256: str, db: Database) -> list[tuple[int, Any]]:
     """What each place says that takes the sha256 of a scan, without what differs in every answer."""
-    workbook = {"file": ("f.xlsx", filled(FILLED, head=db.read(form.head, 2)))}
+    workbook = {"file": ("f.xlsx", filled(FILLED, head=db.read(workbook_writer.head, 2)))}
     answers = (
         by.post(URL, json=body(attachment=sha256)),
         by.post("/v1/runs/2/statement-form", files=workbook, data={"attachment": sha256}),
@@ -175,7 +175,7 @@ def test_another_s_scan_can_be_named_no_more_than_one_that_nobody_handed_in(
         sha256 = _handed_in(by, content)
         assert _named(operator, sha256, db) == nobodys
         assert operator.get(f"/v1/attachments/{sha256}").status_code == 404
-    assert db.read(stated.latest, 2) is None
+    assert db.read(carrier_statement.latest, 2) is None
 
 
 def test_a_colleagues_scan_of_the_same_carrier_is_read_and_named(
@@ -239,7 +239,7 @@ def test_the_workbook_goes_out_and_comes_back(operator: Client, db: Database) ->
     empty = operator.get("/v1/runs/2/statement-form")
     assert empty.content[:2] == b"PK"
     assert "loa-run-2-form.xlsx" in empty.headers["Content-Disposition"]
-    head = db.read(form.head, 2)
+    head = db.read(workbook_writer.head, 2)
     assert head.codes == ("116", "125")
     wrong = operator.post(
         "/v1/runs/2/statement-form", files={"file": ("f.xlsx", filled({("Biểu 1", "D4"): "x"}, head=head))}

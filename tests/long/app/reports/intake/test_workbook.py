@@ -11,10 +11,10 @@ import pytest
 
 from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
-from app.reports.intake import form
-from app.reports.intake.form import FormHead
-from app.reports.intake.returned import Handed, read
-from app.reports.stated import Counts, Kind
+from app.reports.carrier_statement import Counts, Kind
+from app.reports.intake import workbook_writer
+from app.reports.intake.workbook_reader import Handed, read
+from app.reports.intake.workbook_writer import FormHead
 from carriers.contract import ReceiptLevel
 from tests.long.app.reports.intake.forms import FILLED, HEAD, NOW, filled, without
 
@@ -70,7 +70,7 @@ def test_a_computed_cell_may_come_back_as_its_number() -> None:
 
 
 def test_the_form_is_protected_but_for_its_cells_to_fill_in() -> None:
-    workbook = openpyxl.load_workbook(io.BytesIO(form.build(HEAD)))
+    workbook = openpyxl.load_workbook(io.BytesIO(workbook_writer.build(HEAD)))
     assert workbook.security.lockStructure
     assert all(sheet.protection.sheet for sheet in workbook.worksheets)
     assert not workbook["Biểu 1"]["D4"].protection.locked
@@ -83,7 +83,7 @@ def test_the_form_is_protected_but_for_its_cells_to_fill_in() -> None:
 
 def test_a_campaigns_name_is_no_formula() -> None:
     head = FormHead(2, "viettel", "=1+1", date(2024, 2, 5), ("116",))
-    workbook = openpyxl.load_workbook(io.BytesIO(form.build(head)))
+    workbook = openpyxl.load_workbook(io.BytesIO(workbook_writer.build(head)))
     assert (workbook["Chung"]["B5"].value, workbook["Chung"]["B5"].data_type) == ("=1+1", "s")
 
 

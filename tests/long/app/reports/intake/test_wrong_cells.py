@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from app.core.errors import Invalid
-from app.reports.intake.claims import Circumstances
-from app.reports.intake.returned import Handed, read
-from app.reports.stated import Kind
+from app.reports.carrier_statement import Kind
+from app.reports.intake.statement_input import Circumstances
+from app.reports.intake.workbook_reader import Handed, read
 from tests.long.app.reports.intake.forms import HEAD, NOW, filled, naive
 
 STATED = Handed(Kind.STATED)

@@ -12,12 +12,12 @@ from app.core.errors import NotFound
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports import history
-from app.reports.history import Verdict, judge
-from app.reports.intake import stating
+from app.reports import comparison
+from app.reports.carrier_statement import Kind
+from app.reports.comparison import Verdict, judge
+from app.reports.document_meta import Source
+from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
-from app.reports.papers import Source
-from app.reports.stated import Kind
 from app.security import create_key
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
@@ -30,7 +30,7 @@ BIEN, CHIENG_SON, TO_HIEU = "03808", "03985", "03646"
 
 def told(db: Database, run: int, **changes: object) -> None:
     claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
-    db.write(stating.state, run, claim, "desk")
+    db.write(statement_service.state, run, claim, "desk")
 
 
 def two_campaigns(db: Database) -> None:
@@ -75,7 +75,7 @@ def test_a_share_is_held_against_the_norm(
 
 def test_carriers_stand_side_by_side_each_with_the_kind_of_its_figures(db: Database) -> None:
     two_campaigns(db)
-    found = db.read(history.carriers, 1)
+    found = db.read(comparison.carriers, 1)
     assert [(s.carrier, s.kind, s.level, s.sent, s.received, s.verdict) for s in found.shares] == [
         ("viettel", Kind.STATED, "handset", 970, 900, Verdict.MET),
         ("vnpt", Kind.MEASURED, "handset", 5, 4, Verdict.MISSED),
@@ -86,7 +86,7 @@ def test_carriers_stand_side_by_side_each_with_the_kind_of_its_figures(db: Datab
 def test_what_is_stated_of_a_measured_run_stands_beside_it(db: Database) -> None:
     two_campaigns(db)
     told(db, 1, areas=[], days=[], reasons=[])
-    kinds = [(share.run_id, share.kind) for share in db.read(history.carriers, 1).shares]
+    kinds = [(share.run_id, share.kind) for share in db.read(comparison.carriers, 1).shares]
     assert sorted(kinds) == [(1, Kind.MEASURED), (1, Kind.STATED), (2, Kind.STATED)]
 
 
@@ -95,7 +95,7 @@ def test_a_carrier_that_has_said_nothing_is_there_without_figures(db: Database) 
     scene.run(2, "viettel", "sent")
     scene.add(m.audiences, run_id=2, areas=[], area_basis="dia_chi_dang_ky", estimated=1000)
     scene.save(db)
-    [_, silent] = db.read(history.carriers, 1).shares
+    [_, silent] = db.read(comparison.carriers, 1).shares
     assert (silent.kind, silent.received, silent.verdict) == (None, None, Verdict.OPEN)
 
 
@@ -104,7 +104,7 @@ def test_receipts_of_the_centre_prove_no_telephone(db: Database) -> None:
     for _ in range(3):
         scene.message(S.RELAYED)
     scene.save(db)
-    [share] = db.read(history.carriers, 1).shares
+    [share] = db.read(comparison.carriers, 1).shares
     assert (share.level, share.received, share.verdict) == ("operator", 3, Verdict.UNPROVED)
 
 
@@ -113,13 +113,13 @@ def test_receipts_of_the_centre_prove_no_telephone(db: Database) -> None:
 
 def test_rounds_say_the_same_under_the_same_letter(db: Database) -> None:
     two_campaigns(db)
-    found = db.read(history.rounds, 2)
+    found = db.read(comparison.rounds, 2)
     assert [(each.nth, each.campaign_id, len(each.shares)) for each in found] == [(1, 1, 2), (2, 2, 1)]
     other = "UPDATE campaigns SET directive_id = NULL WHERE id = 2"
     db.write(lambda c: c.exec_driver_sql(other))
-    assert [each.campaign_id for each in db.read(history.rounds, 2)] == [2]
+    assert [each.campaign_id for each in db.read(comparison.rounds, 2)] == [2]
     with pytest.raises(NotFound):
-        db.read(history.rounds, 9)
+        db.read(comparison.rounds, 9)
 
 
 # ---- areas ----------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def test_rounds_say_the_same_under_the_same_letter(db: Database) -> None:
 
 def test_a_campaign_of_2024_is_reported_by_districts_and_one_of_today_by_communes(db: Database) -> None:
     two_campaigns(db)
-    then = db.read(history.areas_of, 1)
+    then = db.read(comparison.areas_of, 1)
     assert [(row.code, row.name) for row in then] == [
         ("116", "Thành phố Sơn La"),
         ("123", "Huyện Mộc Châu"),
@@ -139,7 +139,7 @@ def test_a_campaign_of_2024_is_reported_by_districts_and_one_of_today_by_commune
     assert city.measured is not None
     assert city.stated is not None
     assert (city.measured.delivered, city.stated.sent, city.manual) == (2, 580, None)
-    now = db.read(history.areas_of, 2)
+    now = db.read(comparison.areas_of, 2)
     assert [(row.code, row.name) for row in now] == [
         (TO_HIEU, "Phường Tô Hiệu"),
         (BIEN, "Xã Mường La"),
@@ -149,7 +149,7 @@ def test_a_campaign_of_2024_is_reported_by_districts_and_one_of_today_by_commune
 
 def test_then_and_now_are_compared_by_the_old_districts(db: Database) -> None:
     two_campaigns(db)
-    found = db.read(history.compare_areas, 1, 2)
+    found = db.read(comparison.compare_areas, 1, 2)
     sent = {
         row.code: [each.measured.sent if each.measured else None for each in (row.first, row.second)]
         for row in found.rows
@@ -169,7 +169,7 @@ def test_then_and_now_are_compared_by_the_old_districts(db: Database) -> None:
 
 def test_campaigns_of_one_time_are_compared_by_its_own_areas(db: Database) -> None:
     two_campaigns(db)
-    found = db.read(history.compare_areas, 2, 2)
+    found = db.read(comparison.compare_areas, 2, 2)
     assert [row.code for row in found.rows] == [TO_HIEU, BIEN, CHIENG_SON]
     assert found.footnotes == []
 

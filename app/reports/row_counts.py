@@ -9,8 +9,8 @@ from sqlalchemy import Connection, and_, func, select
 from app.core.states import RECEIVED, DeliveryState
 from app.database.models import audit, deliveries, submissions
 from app.ledger.contract import ResultKind
-from app.reports import asof, labels
-from app.reports.asof import Past
+from app.reports import as_of, labels
+from app.reports.as_of import Past
 from app.reports.figures import Cause, Extra
 from app.reports.scope import Scope
 from carriers.contract import Reason
@@ -27,7 +27,7 @@ def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> 
         deferred=connection.execute(_deferred(scope, cutoff_ms)).scalar_one(),
         resent=_resent(connection, scope.run.id, cutoff_ms) if scope.whole else None,
         partly=connection.execute(partly).scalar_one() + back.partly,
-        oldest_ms=asof.oldest(connection, scope, cutoff_ms, back),
+        oldest_ms=as_of.oldest(connection, scope, cutoff_ms, back),
     )
 
 

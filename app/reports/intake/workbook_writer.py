@@ -12,9 +12,9 @@ from app.core import areas, clock
 from app.database.models import audiences
 from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports import labels
-from app.reports.intake import layout as at
-from app.reports.intake.claims import REASONS
-from app.reports.intake.stating import open_run
+from app.reports.intake import workbook_layout as at
+from app.reports.intake.statement_input import REASONS
+from app.reports.intake.statement_service import open_run
 
 _GUIDE = (
     "Chỉ điền vào các ô nền vàng. Không đổi tên trang, không thêm hay xóa dòng, cột.",

@@ -14,8 +14,8 @@ from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import Paper
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CampaignReport, CarrierReport
-from app.reports.render import csv_file, forms, json_file, side_by_side, stated_forms, text
-from app.reports.render.form import Form
+from app.reports.render import carrier_tables, comparison_tables, csv_file, json_file, stated_forms, text
+from app.reports.render.table_model import Form
 from app.reports.stated_report import StatedReport
 from app.reports.stated_report import first_day as stated_day
 
@@ -140,15 +140,19 @@ def _for_reading(report: Report, tables: tuple[Form, ...]) -> tuple[Form, ...]:
     """A terminal shows no steps of time: they are for the picture."""
     if isinstance(report, CampaignReport):
         return tables[:1]
-    return tuple(form for form in tables if form.name != forms.STEPS)
+    return tuple(form for form in tables if form.name != carrier_tables.STEPS)
 
 
 def tables_of(report: Report, version: Version = PREVIEW) -> tuple[Form, ...]:
     """Every form of the report, and what has changed since the version before."""
     if isinstance(report, ConsolidatedReport):
-        found = (side_by_side.head(report), *side_by_side.of_directive(report))
+        found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
     elif isinstance(report, StatedReport):
         found = stated_forms.of_run(report)
     else:
-        found = forms.of_campaign(report) if isinstance(report, CampaignReport) else forms.of_run(report)
-    return (*found, forms.changes(version)) if version.since else found
+        found = (
+            carrier_tables.of_campaign(report)
+            if isinstance(report, CampaignReport)
+            else carrier_tables.of_run(report)
+        )
+    return (*found, carrier_tables.changes(version)) if version.since else found

@@ -14,9 +14,9 @@ from app.core.errors import Invalid, NotFound
 from app.database.models import addressees, outreach
 from app.reports import addressees as known
 from app.reports.addressees import Addressee, AddresseeKind, Item, Outreach
-from app.reports.intake.claims import Circumstances, Fault, PaperClaim, refusal
 from app.reports.intake.rules import fault, paper_faults, range_faults, word_faults
-from app.reports.intake.stating import paper_columns
+from app.reports.intake.statement_input import Circumstances, Fault, PaperClaim, refusal
+from app.reports.intake.statement_service import paper_columns
 from app.security import audit
 
 MOST_REACHED = 2_000_000_000  # views may be more than people

@@ -25,18 +25,19 @@ from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, ChannelTotal, Item, Standing
-from app.reports.intake import outreach, outreach_form, views
-from app.reports.intake.outreach import OutreachClaim
+from app.reports.document_meta import Source
+from app.reports.intake import external_activity, external_activity_workbook, views
+from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
 from app.reports.intake.schemas import Body, N, PaperBody, Words
-from app.reports.papers import Source
 from app.security import tenant_scope
 
 Read = Annotated[str | None, Depends(get_if_match)]
 Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=outreach.NAME)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=external_activity.NAME),
 ]
-Email = Annotated[str, StringConstraints(pattern=outreach.EMAIL, max_length=254)]
+Email = Annotated[str, StringConstraints(pattern=external_activity.EMAIL, max_length=254)]
 
 router = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
 
@@ -118,20 +119,20 @@ def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read:
     """
     db.read(tenant_scope.require, who, directive_id=directive_id)
     of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
-    if read is None and db.read(outreach.would_replace, of):
+    if read is None and db.read(external_activity.would_replace, of):
         raise VersionWanted(
             "Somebody has said other things of this addressee; read GET .../addressees, and send its ETag as "
             "If-Match.",
             field="If-Match",
         )
-    return db.write(outreach.register, of, who.name)
+    return db.write(external_activity.register, of, who.name)
 
 
 @router.post("/reports", status_code=201)
 def report_outreach(directive_id: Id, body: OutreachBody, db: Db, who: Who) -> OutreachView:
     """Keep what an addressee reports; again with a `reason` it is a correction, kept as the next version."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
-    return _view(db.write(outreach.report, directive_id, body.claim(Source.API), who.name))
+    return _view(db.write(external_activity.report, directive_id, body.claim(Source.API), who.name))
 
 
 @router.get("/reports")
@@ -147,7 +148,9 @@ def get_report_form(directive_id: Id, db: Db, who: Who) -> Response:
     """The workbook for the addressees' reports: a row for each thing done."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     asked = db.read(addressees.of_directive, directive_id)
-    return workbook(outreach_form.build(directive_id, asked), f"loa-directive-{directive_id}-form.xlsx")
+    return workbook(
+        external_activity_workbook.build(directive_id, asked), f"loa-directive-{directive_id}-form.xlsx"
+    )
 
 
 @router.post("/report-form", response_model=list[OutreachView], openapi_extra=file_body())
@@ -166,10 +169,12 @@ def _return_form(
 ) -> tuple[Answer, bool]:
     if found := db.read(taking.found, upload):
         return found, True
-    claims = outreach_form.read(upload.path.read_bytes(), db.read(outreach_form.asked_of, directive_id))
+    claims = external_activity_workbook.read(
+        upload.path.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
+    )
 
     def reported(connection: Connection) -> Answer:
-        kept = outreach.report_all(connection, directive_id, claims, who)
+        kept = external_activity.report_all(connection, directive_id, claims, who)
         return answer(200, list[OutreachView], [_view(each) for each in kept])
 
     return db.write(taking.take, upload, reported)

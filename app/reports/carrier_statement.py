@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from app.database.models import audiences, runs, statements
+from app.reports.document_meta import Paper, joined, paper
 from app.reports.figures import Cause
-from app.reports.papers import Paper, joined, paper
 from carriers.contract import ReceiptLevel
 
 

@@ -8,13 +8,13 @@ from datetime import datetime
 from app.core import areas, clock
 from app.core.errors import Invalid
 from app.file_import.form_reader import CellFault, FormReader, load, refusal
+from app.reports.carrier_statement import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
+from app.reports.document_meta import Source
 from app.reports.figures import Cause
-from app.reports.intake import layout as at
 from app.reports.intake import rules
-from app.reports.intake.claims import EXCLUDED, REASONS, Circumstances, Claim, PaperClaim, Place
-from app.reports.intake.form import FormHead
-from app.reports.papers import Source
-from app.reports.stated import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
+from app.reports.intake import workbook_layout as at
+from app.reports.intake.statement_input import EXCLUDED, REASONS, Circumstances, Claim, PaperClaim, Place
+from app.reports.intake.workbook_writer import FormHead
 from carriers.contract import ReceiptLevel
 
 _CELLS: dict[Place, tuple[str, str]] = {

@@ -11,10 +11,10 @@ from app.core import clock
 from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
 from app.database.models import approvals, audiences, campaigns, runs, statements
-from app.reports import stated
-from app.reports.intake import files, rules
-from app.reports.intake.claims import Circumstances, Claim, PaperClaim, refusal
-from app.reports.stated import Kind, Statement
+from app.reports import carrier_statement
+from app.reports.carrier_statement import Kind, Statement
+from app.reports.intake import attachments, rules
+from app.reports.intake.statement_input import Circumstances, Claim, PaperClaim, refusal
 from app.security import audit
 from carriers import text as sms
 
@@ -66,12 +66,12 @@ def state(
     detail = {"version": version, "kind": str(claim.kind), "sent": claim.figures.general.sent}
     reason = {"reason": claim.paper.reason} if version > 1 else {}
     audit.note(connection, who, "run.stated", f"run/{run_id}", **detail, **reason)
-    return stated.versions(connection, run_id)[-1]
+    return carrier_statement.versions(connection, run_id)[-1]
 
 
 def circumstances(connection: Connection, run_id: int) -> Circumstances:
     """What the checks of a claim on this run must know."""
-    last = stated.latest(connection, run_id)
+    last = carrier_statement.latest(connection, run_id)
     estimated = connection.execute(select(audiences.c.estimated).where(audiences.c.run_id == run_id)).scalar()
     return Circumstances(
         clock.now_ms(),
@@ -117,7 +117,7 @@ def paper_columns(
         "dated_on": paper.dated_on,
         "received_at": now if paper.received_ms is None else paper.received_ms,
         "note": paper.note,
-        "attachment_id": files.id_of(connection, paper.attachment, who, carrier),
+        "attachment_id": attachments.id_of(connection, paper.attachment, who, carrier),
         "at": now,
         "by": who,
     }

@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 from app.core import clock
 from app.core.errors import Conflict, NotFound
 from app.database.connection import Database
-from app.reports import differences, erased, freeze, frozen
+from app.reports import archive, differences, erasure_checks, freeze
+from app.reports.archive import Frozen, Spoilt, Subject
 from app.reports.consolidated import Terms
 from app.reports.document.version import Change
 from app.reports.figures import Unbalanced
-from app.reports.frozen import Frozen, Spoilt, Subject
+from app.reports.formats import document
 from app.reports.render import json_file
-from app.reports.renderings import document
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def prove(db: Database, report: Frozen) -> Proof:
 
 
 def _prove(connection: Connection, report: Frozen) -> Proof:
-    spoilt, gone = tuple(_bytes(connection, report)), erased.of_report(connection, report)
+    spoilt, gone = tuple(_bytes(connection, report)), erasure_checks.of_report(connection, report)
     if gone or spoilt:
         return Proof(report.id, spoilt, gone)
     return _rebuilt(connection, report)
@@ -54,17 +54,17 @@ def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
     """The files and the figures against their hashes."""
     for file in report.files:
         try:
-            frozen.content(connection, report, file.format)
+            archive.content(connection, report, file.format)
         except Spoilt as error:
             yield error.detail
     try:
-        frozen.figures(connection, report)
+        archive.figures(connection, report)
     except Spoilt as error:
         yield error.detail
 
 
 def _rebuilt(connection: Connection, report: Frozen) -> Proof:
-    kept, subject = frozen.figures(connection, report), Subject(report.subject, report.subject_id)
+    kept, subject = archive.figures(connection, report), Subject(report.subject, report.subject_id)
     try:
         again = document(
             freeze.build(connection, subject, clock.to_ms(report.cut_off_at), _terms(report, kept))

@@ -14,11 +14,11 @@ from app.core import clock
 from app.core.errors import no_such
 from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
-from app.reports import by_area, carrier_report, stated, tally
+from app.reports import by_area, carrier_report, carrier_statement, tally
 from app.reports.by_area import MixedRow, Pair, Sources
-from app.reports.counted import counted
-from app.reports.proof import proved
-from app.reports.stated import AreaCounts, Kind, Statement
+from app.reports.carrier_statement import AreaCounts, Kind, Statement
+from app.reports.counted_runs import counted
+from app.reports.receipt_level import proved
 from app.security import tenant_scope
 from carriers.contract import ReceiptLevel
 
@@ -165,7 +165,7 @@ def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | Non
 
 def _of_run(connection: Connection, run: Row[Any]) -> Iterable[Share]:
     """The run's own figures, and what its carrier says beside measured ones."""
-    statement = stated.latest(connection, run.id)
+    statement = carrier_statement.latest(connection, run.id)
     if run.held is None and erasure_state.of_totals(connection, run.campaign_id) is None:
         yield _measured(connection, run)
     if statement is not None:
@@ -251,7 +251,9 @@ def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sour
     on = _day(campaign, rows)
     ids = [row.id for row in rows]
     counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
-    said = [each for each in stated.of_campaign(connection, campaign_id).values() if each.run_id in ids]
+    said = [
+        each for each in carrier_statement.of_campaign(connection, campaign_id).values() if each.run_id in ids
+    ]
     now_ms = clock.now_ms()
     proving = {row.id for row in rows if proved(connection, row, now_ms) == ReceiptLevel.HANDSET}
     return Sources(

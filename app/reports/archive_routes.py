@@ -17,12 +17,12 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
 from app.database.models import runs
-from app.reports import frozen, rebuild
+from app.reports import archive, verify_archive
+from app.reports.archive import Frozen, Subject, SubjectKind
 from app.reports.document import letterhead
+from app.reports.formats import MEDIA_TYPES
 from app.reports.freeze import SIDECAR, Freezer
-from app.reports.frozen import Frozen, Subject, SubjectKind
-from app.reports.rebuild import Proof
-from app.reports.renderings import MEDIA_TYPES
+from app.reports.verify_archive import Proof
 from app.security import Caller
 
 router = Routes(prefix="/v1/reports", tags=["reports"])
@@ -85,7 +85,7 @@ class Desk:
         return self.freezer.db.read(find, self.claim, self.keep_ms) if self.claim else None
 
     def _keep(self, connection: Connection, report_id: int) -> None:
-        answer = _answer(frozen.get(connection, report_id), True)
+        answer = _answer(archive.get(connection, report_id), True)
         _, known = self._once(lambda work, *rest: work(connection, *rest), answer)
         if known:
             raise Conflict("The same request has frozen it at this moment.")
@@ -130,20 +130,20 @@ def list_reports(
         raise Invalid("Ask for a run or for a directive, not both.", field="directive_id")
     subject = Subject(SubjectKind.RUN, run_id) if run_id is not None else None
     subject = Subject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
-    return page_of(db.read(frozen.page, paging.after, paging.limit, who.carrier, subject), paging)
+    return page_of(db.read(archive.page, paging.after, paging.limit, who.carrier, subject), paging)
 
 
 @router.get("/{report_id}")
 def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
     """One version: its cut-off, the hash of its figures and files, what has changed since the one before."""
-    return db.read(frozen.get, report_id, who.carrier)
+    return db.read(archive.get, report_id, who.carrier)
 
 
 @router.get("/{report_id}/files/{form}", response_class=Response, responses=_FILES)
 def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
     """A file as it was frozen (docx, pdf, xlsx, csv, json, meta); its hash is checked first."""
-    report = db.read(frozen.get, report_id, who.carrier)
-    file, content = db.read(frozen.content, report, form)
+    report = db.read(archive.get, report_id, who.carrier)
+    file, content = db.read(archive.content, report, form)
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{file.name}"',
@@ -155,7 +155,7 @@ def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
 @router.get("/{report_id}/proof")
 def prove_report(report_id: Id, db: Db, who: Who) -> Proof:
     """Whether bytes and figures are as they were: it is built anew from the ledger for its cut-off."""
-    return rebuild.prove(db, db.read(frozen.get, report_id, who.carrier))
+    return verify_archive.prove(db, db.read(archive.get, report_id, who.carrier))
 
 
 def require_own(connection: Connection, who: Caller, subject: Subject) -> None:

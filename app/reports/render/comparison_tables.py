@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from app.reports import labels
 from app.reports.addressees import CHANNELS, KINDS, Standing
+from app.reports.carrier_statement import KINDS as SOURCES
+from app.reports.carrier_statement import Counts
+from app.reports.carrier_statement import Kind as Source
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import Figures
-from app.reports.render import cells
-from app.reports.render.form import Cell, Chart, Column, Form, Kind, Row
-from app.reports.render.forms import FINAL, INTERIM
+from app.reports.render import count_columns
+from app.reports.render.carrier_tables import FINAL, INTERIM
 from app.reports.render.numbers import NOTHING, moment
-from app.reports.stated import KINDS as SOURCES
-from app.reports.stated import Counts
-from app.reports.stated import Kind as Source
+from app.reports.render.table_model import Cell, Chart, Column, Form, Kind, Row
 from carriers.contract import ReceiptLevel
 
 _COUNTS = (
@@ -133,7 +133,7 @@ def _source(line: RunLine) -> str:
         return NOTHING_YET
     proved = level(line)
     kind = "số đo" if line.kind is Source.MEASURED and not proved else SOURCES[line.kind]
-    return f"{kind}, {cells.LEVELS[proved]}"
+    return f"{kind}, {count_columns.LEVELS[proved]}"
 
 
 def carrier_name(carrier: str) -> str:
@@ -167,7 +167,9 @@ def figures(line: RunLine) -> dict[str, Cell]:
 
 
 def _measured(f: Figures, level: int | None) -> dict[str, Cell]:
-    found = dict(zip((column.key for column in cells.COUNTS), cells.counts(f, level), strict=True))
+    found = dict(
+        zip((column.key for column in count_columns.COUNTS), count_columns.counts(f, level), strict=True)
+    )
     return found | {"sent": f.sent}
 
 
@@ -202,7 +204,7 @@ def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[Row]:
     for each in levels if len(levels) > 1 else ():
         own = [line for line in lines if (level(line) or 0) == each]
         if len(own) > 1:
-            yield _total(f"total_{kind}_{each}", cells.part(each), own)
+            yield _total(f"total_{kind}_{each}", count_columns.part(each), own)
 
 
 def _total(key: str, name: str, lines: Iterable[RunLine]) -> Row:

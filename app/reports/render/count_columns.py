@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from app.reports import labels
+from app.reports.carrier_statement import KINDS
+from app.reports.carrier_statement import Kind as Source
 from app.reports.figures import Figures
-from app.reports.render.form import Cell, Column, Formula, Kind, ratio, total
 from app.reports.render.numbers import NOTHING
-from app.reports.stated import KINDS
-from app.reports.stated import Kind as Source
+from app.reports.render.table_model import Cell, Column, Formula, Kind, ratio, total
 from carriers.contract import ReceiptLevel
 
 COUNTS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.api.dependencies import Db, Id, Routes, Who
-from app.reports import history
+from app.reports import comparison
 from app.reports.by_area import MixedRow
 from app.security import tenant_scope
 
@@ -11,28 +11,28 @@ router = Routes(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
 
 
 @router.get("/rounds")
-def get_rounds(campaign_id: Id, db: Db, who: Who) -> list[history.Round]:
+def get_rounds(campaign_id: Id, db: Db, who: Who) -> list[comparison.Round]:
     """The campaigns with the same text under the same directive, in the order in which they began."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
-    return db.read(history.rounds, campaign_id, who.carrier)
+    return db.read(comparison.rounds, campaign_id, who.carrier)
 
 
 @router.get("/carriers")
-def compare_carriers(campaign_id: Id, db: Db, who: Who) -> history.Comparison:
+def compare_carriers(campaign_id: Id, db: Db, who: Who) -> comparison.Comparison:
     """The carriers of a campaign against each other and QCVN 82:2014; kinds of figures stand apart."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
-    return db.read(history.carriers, campaign_id, who.carrier)
+    return db.read(comparison.carriers, campaign_id, who.carrier)
 
 
 @router.get("/areas")
 def get_areas(campaign_id: Id, db: Db, who: Who) -> list[MixedRow]:
     """A campaign by the areas of its day: districts until 06-2025, communes since."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
-    return db.read(history.areas_of, campaign_id, who.carrier)
+    return db.read(comparison.areas_of, campaign_id, who.carrier)
 
 
 @router.get("/areas/beside/{other_id}")
-def compare_areas(campaign_id: Id, other_id: Id, db: Db, who: Who) -> history.AreasCompared:
+def compare_areas(campaign_id: Id, other_id: Id, db: Db, who: Who) -> comparison.AreasCompared:
     """Two campaigns area by area; by the old districts where the areas of their days differ."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id, other_id=other_id)
-    return db.read(history.compare_areas, campaign_id, other_id, who.carrier)
+    return db.read(comparison.compare_areas, campaign_id, other_id, who.carrier)

@@ -9,9 +9,18 @@ from datetime import date
 from app.reports import labels
 from app.reports.document.version import Version
 from app.reports.figures import CampaignReport, CarrierReport, Cause, DayRow, Figures, Header, NamedArea, Step
-from app.reports.render.cells import COUNTS, LEVELS, counts, delivered, measured, part, relayed, totals
-from app.reports.render.form import Cell, Chart, Column, Form, Formula, Kind, Row, ratio, total
+from app.reports.render.count_columns import (
+    COUNTS,
+    LEVELS,
+    counts,
+    delivered,
+    measured,
+    part,
+    relayed,
+    totals,
+)
 from app.reports.render.numbers import NOTHING, count, moment
+from app.reports.render.table_model import Cell, Chart, Column, Form, Formula, Kind, Row, ratio, total
 from carriers.contract import Reason
 
 INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"

@@ -20,9 +20,9 @@ from app.reports.carrier_report import build
 from app.reports.document import carrier_paper
 from app.reports.document.version import PREVIEW, Change, Version
 from app.reports.figures import CarrierReport
-from app.reports.render import forms
-from app.reports.render.form import Form, Kind, value
-from app.reports.renderings import Format, document, paper, render, tables_of
+from app.reports.formats import Format, document, paper, render, tables_of
+from app.reports.render import carrier_tables
+from app.reports.render.table_model import Form, Kind, value
 from tests.engines import sqlite_alone
 from tests.long.app.reports import cells
 from tests.long.app.reports.conftest import sound_on_sqlite
@@ -41,7 +41,7 @@ def plain(form: Form, row: int) -> list[Any]:
 
 
 def check_all_formats(report: CarrierReport) -> None:
-    made, found = files(report), forms.of_run(report)
+    made, found = files(report), carrier_tables.of_run(report)
     in_docx, in_xlsx = cells.docx_tables(made[Format.DOCX]), cells.xlsx_values(made[Format.XLSX])
     in_csv, in_pdf = cells.csv_rows(made[Format.CSV]), cells.pdf_text(made[Format.PDF])
     for form in found[1:5]:

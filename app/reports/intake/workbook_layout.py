@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.reports.intake.claims import EXCLUDED, LEVELS, REASONS
+from app.reports.intake.statement_input import EXCLUDED, LEVELS, REASONS
 
 VERSION = "LOA-BC-1"
 HEAD, GENERAL, AREAS, DAYS, CAUSES = "Chung", "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4"

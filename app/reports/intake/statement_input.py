@@ -9,8 +9,8 @@ from typing import NamedTuple
 from app.core.errors import Invalid
 from app.core.phone import Sentence
 from app.reports import labels
-from app.reports.papers import Source
-from app.reports.stated import Kind, StatedFigures
+from app.reports.carrier_statement import Kind, StatedFigures
+from app.reports.document_meta import Source
 from carriers.contract import Reason, ReceiptLevel
 
 # (2) of form 1 by cause, and form 4: keys and their Vietnamese words, in the order of the forms.

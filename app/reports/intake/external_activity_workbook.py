@@ -13,9 +13,9 @@ from app.file_import.form_reader import CellFault, FormReader, load, refusal
 from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports import addressees as known
 from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Item, Outreach
-from app.reports.intake.claims import Circumstances, PaperClaim, Place
-from app.reports.intake.outreach import OutreachClaim, faults
-from app.reports.papers import Source
+from app.reports.document_meta import Source
+from app.reports.intake.external_activity import OutreachClaim, faults
+from app.reports.intake.statement_input import Circumstances, PaperClaim, Place
 
 VERSION = "LOA-DV-1"
 SHEET, LISTS = "Kết quả", "Danh mục"

@@ -14,8 +14,8 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.database.models import kept_reports, runs
 from app.ledger import erasure_state
+from app.reports.archive import Spoilt
 from app.reports.figures import AreaRow, CarrierReport, Cause, DayRow, Extra, Figures, Header, NamedArea, Step
-from app.reports.frozen import Spoilt
 
 
 def keep(connection: Connection, report: CarrierReport) -> str:

@@ -9,17 +9,17 @@ from sqlalchemy import Connection, select
 
 from app.core import clock
 from app.database.models import attachments, runs
-from app.reports import stated
+from app.reports import carrier_statement
+from app.reports.carrier_statement import Statement
 from app.reports.intake import rules
-from app.reports.intake.claims import Circumstances, Claim, PaperClaim
-from app.reports.stated import Statement
+from app.reports.intake.statement_input import Circumstances, Claim, PaperClaim
 
 
 def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
     """Every version of every statement of a campaign, against the rules by which it was taken."""
     own = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     for run_id in connection.execute(own).scalars().all():
-        for each in stated.versions(connection, run_id):
+        for each in carrier_statement.versions(connection, run_id):
             around = Circumstances(clock.now_ms(), correcting=each.paper.version > 1)
             for fault in rules.faults(_claim(each), around):
                 place = ".".join(str(step) for step in fault.place)

@@ -13,7 +13,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import deliveries
 from app.main import create_app
-from app.reports.doubts import Sign, doubts
+from app.reports.fraud_signals import Sign, doubts
 from app.security import create_key
 from tests.app.client import Client
 from tests.engines import by_default

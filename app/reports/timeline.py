@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, DeliveryState
 from app.database.models import deliveries
-from app.reports import asof
-from app.reports.asof import MINUTE_MS, Past
+from app.reports import as_of
+from app.reports.as_of import MINUTE_MS, Past
 from app.reports.figures import DayRow, Step
 from app.reports.scope import Scope
 
@@ -64,7 +64,7 @@ def _sent(scope: Scope, cutoff_ms: int) -> Any:
     d = deliveries.c
     minute = _minute(d.submitted_at)
     columns = (func.count(), func.min(d.submitted_at), func.max(d.submitted_at))
-    where = (*scope.within(deliveries), asof.sent_by(cutoff_ms))
+    where = (*scope.within(deliveries), as_of.sent_by(cutoff_ms))
     return select(minute.label("minute"), d.batch_id, *columns).where(*where).group_by(minute, d.batch_id)
 
 

@@ -21,8 +21,8 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger import erasure_state
-from app.reports import kept, tally
-from app.reports.frozen import Frozen, SubjectKind
+from app.reports import erased_run_snapshot, tally
+from app.reports.archive import Frozen, SubjectKind
 
 _GONE = (deliveries, submissions, receipts, chunks, unknowns)
 
@@ -68,7 +68,7 @@ def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
     if tally.totals(connection, campaign_id) != row.totals:
         yield f"Campaign {campaign_id}: its tallies are not the totals of certificate {row.id}."
     for run_id in connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars():
-        if not kept.intact(connection, run_id, row.kept.get(str(run_id))):
+        if not erased_run_snapshot.intact(connection, run_id, row.kept.get(str(run_id))):
             yield f"Run {run_id}: its kept report is missing or has been altered."
 
 

@@ -22,7 +22,7 @@ from app.database.models import audit, directives
 from app.main import create_app
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, guessed
-from app.reports.intake import outreach, outreach_form
+from app.reports.intake import external_activity, external_activity_workbook
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import naive
@@ -276,12 +276,12 @@ def test_a_wrong_cell_is_named(
 
 
 def test_reading_needs_no_database(directive: str, db: Database) -> None:
-    asked = db.read(outreach_form.asked_of, 1)
+    asked = db.read(external_activity_workbook.asked_of, 1)
     with pytest.raises(Invalid):
-        outreach_form.read(b"nothing", asked)
-    empty = outreach_form.build(1, asked.addressees)
-    assert outreach_form.read(empty, asked) == []
-    claims = outreach_form.read(filled(empty, ROWS), asked)
+        external_activity_workbook.read(b"nothing", asked)
+    empty = external_activity_workbook.build(1, asked.addressees)
+    assert external_activity_workbook.read(empty, asked) == []
+    claims = external_activity_workbook.read(filled(empty, ROWS), asked)
     assert [(claim.addressee, len(claim.items)) for claim in claims] == [(NAMES[0], 2), (NAMES[1], 1)]
     assert addressees.CHANNELS[Channel.SOCIAL] == "Mạng xã hội"
 
@@ -310,5 +310,5 @@ def test_the_command_line_takes_no_other_names_and_addresses_than_the_api(
     assert directive
     of = Addressee(None, 1, name, AddresseeKind.DEPARTMENT, None, address)
     with pytest.raises(Invalid) as refused:
-        db.write(outreach.register, of, "at the keyboard")
+        db.write(external_activity.register, of, "at the keyboard")
     assert refused.value.field == field

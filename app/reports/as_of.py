@@ -19,7 +19,7 @@ from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, SENT, DeliveryState
 from app.database.models import deliveries, lanes, receipts, submissions, turns
 from app.ledger.contract import Count
-from app.reports.replay import Fixed, Said, Sub, Told, Turned, tell, unsent
+from app.reports.event_replay import Fixed, Said, Sub, Told, Turned, tell, unsent
 from app.reports.scope import Scope
 
 MINUTE_MS = 60_000
