@@ -42,7 +42,7 @@ from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
 from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import Desk
-from app.web import rooms
+from app.web import routers
 
 # Each request is held against one route after the other, so the busiest come first.
 ROUTERS: list[Routes] = [
@@ -68,7 +68,7 @@ ROUTERS: list[Routes] = [
     inbound.router,
     session_routes.router,
     admin_routes.router,
-    *rooms.ROUTERS,
+    *routers.ROUTERS,
 ]
 
 _DESCRIPTION = (
@@ -116,7 +116,7 @@ def create_app(
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     app.state.genuine = Desk(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)
-    rooms.furnish(app, db)
+    routers.furnish(app, db)
     _surround(app, settings)
     return app
 

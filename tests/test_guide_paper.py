@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.web.words import catalogue
+from app.web.translations import catalogue
 
 DOCS = Path(__file__).parents[1] / "docs"
 GUIDE = (DOCS / "guide.vi.md").read_text("utf-8")

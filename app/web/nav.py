@@ -11,7 +11,7 @@ from app.database.models import campaigns, runs
 from app.security.principal import Caller
 from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
-from app.web.words import Said, say
+from app.web.translations import Said, say
 
 
 @dataclass(frozen=True, slots=True)

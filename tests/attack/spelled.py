@@ -16,7 +16,7 @@ from app.database.models import runs
 from app.main import ROUTERS
 from app.security import create_key
 from app.security.roles import OPEN, may
-from app.web import rooms
+from app.web import routers
 from tests.attack.host import Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome
 from tests.attack.spelling import SPELLED, Operation, spell, with_ids, without_id
@@ -62,7 +62,7 @@ async def attack(engine: str, short: bool) -> list[Outcome]:
         await home.up()
         async with stranger(home.base) as caller:
             described = json.loads((await caller.send("GET", "/openapi.json")).body)
-            routes = [route for each in (*ROUTERS, *rooms.ROUTERS) for route in each.routes]
+            routes = [route for each in (*ROUTERS, *routers.ROUTERS) for route in each.routes]
             operations = with_ids(described, routes)
             before = home.rows()
             wrong, done = await _all(caller, keys, list(tries(operations, short)))

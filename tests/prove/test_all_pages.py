@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from starlette.routing import Match
 
 from app.core import clock
-from app.web.rooms import ROUTERS
+from app.web.routers import ROUTERS
 from tests.e2e import scene
 from tests.e2e.conftest import Served
 from tests.e2e.guide import picture

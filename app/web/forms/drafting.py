@@ -16,13 +16,13 @@ from app.core.config import Settings
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.models import batches, directives
-from app.web import listed
+from app.web import query_params
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
-from app.web.scenes import estimate, verdict
-from app.web.scenes.estimate import Estimate, Sizes
-from app.web.show import Filled
-from app.web.words import Said
+from app.web.rendering import Filled
+from app.web.translations import Said
+from app.web.view_models import estimate, file_verdict
+from app.web.view_models.estimate import Estimate, Sizes
 from carriers import text as sms
 
 MANY = 200  # batches and letters in the form: the newest
@@ -56,7 +56,7 @@ def choices(connection: Connection) -> Choices:
     offered: dict[str, list[Offered]] = {}
     for row in connection.execute(query.order_by(c.id.desc()).limit(MANY)):
         offered.setdefault(row.carrier, []).append(
-            Offered(row.id, row.carrier, row.name, row.accepted, verdict.of_file(*row[3:]))
+            Offered(row.id, row.carrier, row.name, row.accepted, file_verdict.of_file(*row[3:]))
         )
     letters = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(MANY)
     known = {text.key: text.title for text in texts.all_texts()}
@@ -110,7 +110,7 @@ def require_known(connection: Connection, fields: Filled) -> None:
         c.id.in_(chosen_batches(fields))
     )
     for row in connection.execute(query.order_by(c.id)):
-        if verdict.of_file(*row[1:]) and str(row.id) not in known:
+        if file_verdict.of_file(*row[1:]) and str(row.id) not in known:
             raise Invalid(
                 f"Batch {row.id} seems to be the wrong file: look at it, then tick that you know this.",
                 field="batch",
@@ -119,7 +119,7 @@ def require_known(connection: Connection, fields: Filled) -> None:
 
 def chosen_batches(fields: Filled) -> list[int]:
     """The ticked boxes."""
-    return [n for each in fields.all("batch") if (n := listed.number(each))]
+    return [n for each in fields.all("batch") if (n := query_params.number(each))]
 
 
 def preview(
@@ -133,7 +133,7 @@ def preview(
     if forms is None:
         return None
     sizes = sizes or Sizes(estimate.chosen(connection, chosen_batches(fields)), {})
-    letter = listed.number(fields.get("directive_id")) or None
+    letter = query_params.number(fields.get("directive_id")) or None
     due = estimate.deadlines(connection, _window(fields, settings), letter)
     return estimate.estimate(connection, forms, sizes, due)
 

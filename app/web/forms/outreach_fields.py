@@ -10,8 +10,8 @@ from app.reports.addressees import Outreach
 from app.reports.intake.external_activity_routes import OutreachBody
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
-from app.web.show import Entered, Filled
-from app.web.show import refused as as_entered
+from app.web.rendering import Entered, Filled
+from app.web.rendering import refused as as_entered
 
 MOST_ROWS = 20
 _BLANK_ROWS = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.campaigns.drafts import Form, Purpose
 from app.core.areas import Basis
 from app.reports.addressees import AddresseeKind, Channel
-from app.web.words import Said, say
+from app.web.translations import Said, say
 
 PURPOSES: dict[str, Said] = {
     Purpose.AWARENESS: say("awareness"),

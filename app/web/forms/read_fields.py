@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.core import clock, ids
 from app.core.errors import Invalid
-from app.web.show import Filled
+from app.web.rendering import Filled
 
 _BETWEEN = str.maketrans("", "", ". \u00a0")  # 412.310 and 412 310 are the same number
 

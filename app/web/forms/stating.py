@@ -14,7 +14,7 @@ from app.reports.intake import statement_service
 from app.reports.intake.statement_input import Claim, PaperClaim
 from app.security.principal import Caller
 from app.web.forms import read_fields
-from app.web.show import Filled
+from app.web.rendering import Filled
 from carriers.contract import ReceiptLevel
 
 

@@ -17,8 +17,8 @@ from app.security.login import Login
 from app.security.login_throttle import TooManyAttempts
 from app.security.passwords import hash_password
 from app.security.secret_encryption import vault_of
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import say
 
 router = Routes(include_in_schema=False)
 

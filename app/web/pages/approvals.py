@@ -12,13 +12,13 @@ from app.campaigns import approval
 from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.security import tenant_scope
-from app.web import listed
+from app.web import query_params
 from app.web.forms import purposes
 from app.web.forms.bodies import filled
-from app.web.scenes import inbox
-from app.web.scenes.inbox import Case, Waiting
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import Said, say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import Said, say
+from app.web.view_models import approval_queue
+from app.web.view_models.approval_queue import Case, Waiting
 
 router = Routes(include_in_schema=False)
 
@@ -26,7 +26,7 @@ router = Routes(include_in_schema=False)
 @router.get("/approvals")
 async def page_approvals(visit: Visit, campaign: str = "") -> Response:
     """What waits, and one of them in full."""
-    return await _page(visit, listed.number(campaign), Entered())
+    return await _page(visit, query_params.number(campaign), Entered())
 
 
 @router.post("/campaigns/{campaign_id}/approve")
@@ -90,7 +90,7 @@ async def _page(visit: Visiting, campaign_id: int, entered: Entered) -> Response
 
 def _read(connection: Connection, campaign_id: int, visit: Visiting) -> tuple[list[Waiting], Case | None]:
     """The list, and the campaign that is asked for, or the first that is not the reader's own."""
-    waiting = inbox.waiting(connection, visit.who.name)
+    waiting = approval_queue.waiting(connection, visit.who.name)
     others = [each.id for each in waiting if not each.own] or [each.id for each in waiting]
     chosen = campaign_id or (others[0] if others else 0)
-    return waiting, inbox.case(connection, chosen, visit.who) if chosen else None
+    return waiting, approval_queue.case(connection, chosen, visit.who) if chosen else None

@@ -17,10 +17,10 @@ from app.database.models import campaigns, run_batches, runs, tallies
 from app.dispatch import deliveries
 from app.dispatch.deliveries import Part
 from app.reports import tally
-from app.web import listed
-from app.web.scenes import fates, verdict
-from app.web.show import Visit, render
-from app.web.words import Said, say
+from app.web import query_params
+from app.web.rendering import Visit, render
+from app.web.translations import Said, say
+from app.web.view_models import delivery_labels, file_verdict
 
 router = Routes(include_in_schema=False)
 FIRST_BAD = 20
@@ -30,7 +30,7 @@ ON_A_PAGE = 50
 FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
     "": (say("all"), ()),
     "failed": (say("not received or refused"), FAILED),
-    **{state.name.lower(): (fates.STATES[state], (state,)) for state in DeliveryState if state < 9},
+    **{state.name.lower(): (delivery_labels.STATES[state], (state,)) for state in DeliveryState if state < 9},
 }
 
 
@@ -107,9 +107,13 @@ async def page_batch(
     batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = ""
 ) -> Response:
     """The batch; what is strange in the address is as if it were not there."""
-    asked = Asked(listed.number(campaign), state if state in FILTERS else "", listed.number(after))
+    asked = Asked(
+        query_params.number(campaign), state if state in FILTERS else "", query_params.number(after)
+    )
     found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)
     of = found.batch
-    wrong = verdict.of_file(of.lines, of.accepted, of.rejected, of.other_range)
+    wrong = file_verdict.of_file(of.lines, of.accepted, of.rejected, of.other_range)
     words = {key: said for key, (said, _) in FILTERS.items()}
-    return render(visit, "batch.html", scene=found, wrong=wrong, asked=asked, filters=words, fates=fates)
+    return render(
+        visit, "batch.html", scene=found, wrong=wrong, asked=asked, filters=words, fates=delivery_labels
+    )

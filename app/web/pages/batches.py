@@ -17,10 +17,10 @@ from app.core.errors import Forbidden, Invalid, TooLarge
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.file_import.spool import spool_path
-from app.web import listed
-from app.web.scenes import verdict
-from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web import query_params
+from app.web.rendering import Entered, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import say
+from app.web.view_models import file_verdict
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -32,12 +32,12 @@ async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: 
     own = visit.who.carrier
     asked = {"state": state if state in list(BatchState) else "", "carrier": own or carrier[:40]}
     wanted = queries.Wanted(asked["carrier"] or None, BatchState(asked["state"]) if asked["state"] else None)
-    below = listed.number(after) or listed.LARGEST
+    below = query_params.number(after) or query_params.LARGEST
     found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, wanted)
     following = found[-1].id if len(found) == ON_A_PAGE else None
-    known = {} if own else listed.carriers(visit.settings)
+    known = {} if own else query_params.carriers(visit.settings)
     values: dict[str, Any] = {"asked": asked, "states": list(BatchState), "carriers": known}
-    return render(visit, "batches.html", batches=found, verdict=verdict, next=following, **values)
+    return render(visit, "batches.html", batches=found, verdict=file_verdict, next=following, **values)
 
 
 @router.get("/batches/new")
@@ -70,5 +70,5 @@ async def page_do_upload_batch(visit: Visit) -> Response:
 
 
 def _form(visit: Visiting, entered: Entered) -> Response:
-    known, limit = listed.carriers(visit.settings), visit.settings.upload_limit_mb
+    known, limit = query_params.carriers(visit.settings), visit.settings.upload_limit_mb
     return render(visit, "new_batch.html", entered.status, entered=entered, carriers=known, limit=limit)

@@ -8,11 +8,11 @@ from fastapi import Header, Response
 
 from app.api.dependencies import Id, Routes
 from app.security import tenant_scope
-from app.web import names
-from app.web.scenes import followed
-from app.web.scenes.campaign import campaign_scene
-from app.web.scenes.followed import Followed
-from app.web.show import Visit, render
+from app.web import labels
+from app.web.rendering import Visit, render
+from app.web.view_models import live_stream
+from app.web.view_models.campaign import campaign_scene
+from app.web.view_models.live_stream import Followed
 
 router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
@@ -23,9 +23,9 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
     """What is said, on whose approval, and what has come of it."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
-    shape = followed.shape(scene.dossier.campaign.state, scene.runs)
+    shape = live_stream.shape(scene.dossier.campaign.state, scene.runs)
     drawn = scene.curve.points[0][1] if scene.curve else ()
-    carriers = {carrier: names.network(carrier) for carrier in drawn}
+    carriers = {carrier: labels.network(carrier) for carrier in drawn}
     return render(visit, "campaign.html", scene=scene, shape=shape, carriers=carriers)
 
 
@@ -33,4 +33,4 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
 async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = "") -> Response:
     """The figures of its runs whenever they change, until all are over."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    return await followed.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)
+    return await live_stream.stream(visit.request, Followed(campaign_id, None, visit.who.carrier), last_id)

@@ -14,8 +14,8 @@ from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.core.states import CampaignState
 from app.database.models import directives, lanes, runs
-from app.web import listed, names
-from app.web.show import Visit, render
+from app.web import labels, query_params
+from app.web.rendering import Visit, render
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 30
@@ -87,7 +87,7 @@ def _letters(connection: Connection) -> dict[int, str]:
 
 def _carriers(connection: Connection) -> dict[str, str]:
     query = select(lanes.c.carrier).union(select(runs.c.carrier))
-    return {name: names.network(name) for name in sorted(connection.execute(query).scalars())}
+    return {name: labels.network(name) for name in sorted(connection.execute(query).scalars())}
 
 
 @router.get("/campaigns")
@@ -97,7 +97,7 @@ async def page_campaigns(
     """The list; a filter that makes no sense is as if it were not there."""
     who = visit.who
     asked = {"state": state if state in list(CampaignState) else "", "carrier": carrier[:40]}
-    letter = listed.number(directive)
+    letter = query_params.number(directive)
     asked["directive"] = str(letter) if letter else ""
     wanted = WantedCampaigns(
         state=CampaignState(asked["state"]) if asked["state"] else None,
@@ -105,5 +105,7 @@ async def page_campaigns(
         operator=who.carrier,
         directive_id=letter or None,
     )
-    found = await visit.db.aread(listing, wanted, listed.number(after) or listed.LARGEST, who.carrier)
+    found = await visit.db.aread(
+        listing, wanted, query_params.number(after) or query_params.LARGEST, who.carrier
+    )
     return render(visit, "campaigns.html", found=found, asked=asked, states=list(CampaignState))

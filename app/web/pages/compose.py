@@ -20,13 +20,13 @@ from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import RunState
 from app.database.models import batches
 from app.security import tenant_scope
-from app.web import listed
+from app.web import query_params
 from app.web.forms import drafting, purposes, read_fields
 from app.web.forms.bodies import Version, as_read, filled
 from app.web.forms.drafting import Choices
-from app.web.scenes.estimate import Sizes
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import Said, say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import Said, say
+from app.web.view_models.estimate import Sizes
 
 router = Routes(include_in_schema=False)
 _REFUSALS = (Invalid, Conflict, VersionChanged)
@@ -38,7 +38,7 @@ _ONCE = "once"  # the field that tells one form from the next: the Idempotency-K
 @router.get("/compose")
 async def page_compose(visit: Visit, text: str = "", directive: str = "") -> Response:
     """The form of a new campaign."""
-    begun = {"text_key": text[:200], "directive_id": str(listed.number(directive) or "")}
+    begun = {"text_key": text[:200], "directive_id": str(query_params.number(directive) or "")}
     begun |= {"day_starts": visit.settings.day_starts, "day_ends": visit.settings.day_ends}
     return await _new(visit, Filled({name: [value] for name, value in begun.items()}), Entered(begun))
 
@@ -226,7 +226,7 @@ def _sizes(of: Dossier) -> Sizes:
 
 
 def _render(visit: Visiting, entered: Entered, **values: Any) -> Response:
-    carriers, dossier = listed.carriers(visit.settings), values["dossier"]
+    carriers, dossier = query_params.carriers(visit.settings), values["dossier"]
     runs = dossier.runs if dossier else []
     taken = {run.carrier for run in runs}
     of = {

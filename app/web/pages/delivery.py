@@ -14,8 +14,8 @@ from app.core.ids import LARGEST, Exact
 from app.database.models import campaigns
 from app.receipts import delivery_history
 from app.security import tenant_scope
-from app.web.scenes import fates
-from app.web.show import Visit, render
+from app.web.rendering import Visit, render
+from app.web.view_models import delivery_labels
 
 router = Routes(include_in_schema=False)
 Line = Annotated[int, Path(ge=0, le=LARGEST), Exact]
@@ -37,7 +37,7 @@ async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit)
         "delivery.html",
         of=found,
         campaign=name,
-        fates=fates,
+        fates=delivery_labels,
         area=_area(found.area, found.submitted_at),
     )
 

@@ -19,9 +19,9 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.bodies import filled
-from app.web.scenes import letters
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import say
+from app.web.view_models import directive_view
 
 router = Routes(include_in_schema=False)
 
@@ -29,7 +29,7 @@ router = Routes(include_in_schema=False)
 @router.get("/directives")
 async def page_directives(visit: Visit, after: str = "") -> Response:
     """The newest first, each with what its addressees have reported."""
-    found = await visit.db.aread(letters.listing, after, visit.who.carrier)
+    found = await visit.db.aread(directive_view.listing, after, visit.who.carrier)
     writes = may(visit.who.role, "create_directive")
     return render(visit, "directives.html", found=found, writes=writes)
 
@@ -79,7 +79,7 @@ async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> 
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     if not addressee:
         return back(visit, f"/directives/{directive_id}")
-    form = await visit.db.aread(letters.report_form, directive_id, addressee[:200])
+    form = await visit.db.aread(directive_view.report_form, directive_id, addressee[:200])
     begun = outreach_fields.begun(form.last) if form.last else {}
     return _report(visit, form, Entered(begun | {"addressee": addressee}))
 
@@ -94,7 +94,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
     except AppError as error:
         if not fields.get("addressee"):
             raise
-        form = await visit.db.aread(letters.report_form, directive_id, fields.get("addressee"))
+        form = await visit.db.aread(directive_view.report_form, directive_id, fields.get("addressee"))
         return _report(visit, form, outreach_fields.refused(error, fields))
     return back(visit, f"/directives/{directive_id}", say("The report is kept."))
 
@@ -113,13 +113,13 @@ def _new(visit: Visiting, entered: Entered) -> Response:
 
 async def _one(visit: Visiting, directive_id: int, entered: Entered) -> Response:
     office, writes = may(visit.who.role, "get_status"), may(visit.who.role, "set_addressee")
-    found = await visit.db.aread(letters.letter, directive_id, office, visit.who.carrier)
+    found = await visit.db.aread(directive_view.letter, directive_id, office, visit.who.carrier)
     kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
     values = {"found": found, "writes": writes, "kinds": kinds, "channels": purposes.CHANNELS}
     return render(visit, "directive.html", entered.status, entered=entered, **values)
 
 
-def _report(visit: Visiting, form: letters.ReportForm, entered: Entered) -> Response:
+def _report(visit: Visiting, form: directive_view.ReportForm, entered: Entered) -> Response:
     rows = outreach_fields.rows(entered)
     channels = {key: visit.speaker.say(each) for key, each in purposes.CHANNELS.items()}
     values = {"form_of": form, "rows": rows, "channels": channels}

@@ -15,9 +15,9 @@ from app.core import clock
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Kind, Subject, Terms
-from app.web import listed
-from app.web.show import Visit, render
-from app.web.words import Said, say
+from app.web import query_params
+from app.web.rendering import Visit, render
+from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -49,11 +49,11 @@ class Kept:
 @router.get("/erasures")
 async def page_erasures(visit: Visit, after: str = "") -> Response:
     """The newest first; on the first page what comes next."""
-    settings, below = visit.settings, listed.number(after)
+    settings, below = visit.settings, query_params.number(after)
     terms = Terms(settings.retention_days, settings.records_months)
 
     def work(connection: Connection) -> tuple[list[Certificate], list[Kept]]:
-        made = certificates.newest(connection, below or listed.LARGEST, ON_A_PAGE)
+        made = certificates.newest(connection, below or query_params.LARGEST, ON_A_PAGE)
         return list(made), [] if below else _kept(connection, terms)
 
     made, kept = await visit.db.aread(work)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Routes
 from app.inbound import queries
-from app.web import listed
-from app.web.show import Visit, render
+from app.web import query_params
+from app.web.rendering import Visit, render
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -20,7 +20,7 @@ ON_A_PAGE = 50
 async def page_inbound(visit: Visit, carrier: str = "", after: str = "") -> Response:
     """The newest first; an operator sees its own carrier's. after: below which id to go on."""
     asked = visit.who.carrier or carrier[:40]
-    below = listed.number(after) or listed.LARGEST
+    below = query_params.number(after) or query_params.LARGEST
 
     def work(connection: Connection) -> dict[str, Any]:
         known = [] if visit.who.carrier else queries.carriers_of(connection)

@@ -13,11 +13,11 @@ from app.api.dependencies import Routes
 from app.core.errors import Conflict, Invalid
 from app.core.known_carriers import check_own
 from app.security import keys
-from app.web import listed
+from app.web import query_params
 from app.web.forms import read_fields
 from app.web.pages.people import carrier_of, name_of, role_of
-from app.web.show import Entered, Fields, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web.rendering import Entered, Fields, Visit, Visiting, back, refused, render
+from app.web.translations import say
 
 router = Routes(include_in_schema=False)
 
@@ -69,7 +69,7 @@ def page_do_revoke_key(name: Name, visit: Visit) -> Response:
 
 
 def _list(visit: Visiting, entered: Entered) -> Response:
-    found, carriers = visit.db.read(keys.list_keys), listed.carriers(visit.settings)
+    found, carriers = visit.db.read(keys.list_keys), query_params.carriers(visit.settings)
     return render(visit, "keys.html", entered.status, entered=entered, keys=found, carriers=carriers)
 
 

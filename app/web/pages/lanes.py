@@ -16,11 +16,11 @@ from app.dispatch import link_store
 from app.observability import link_status
 from app.observability.link_status import LinkFacts, LinkState
 from app.security.roles import may
-from app.web.scenes import lights
-from app.web.scenes.overview import links_shape
-from app.web.scenes.standing import STANDS as STOPS
-from app.web.show import Visit, back, render
-from app.web.words import Said, say
+from app.web.rendering import Visit, back, render
+from app.web.translations import Said, say
+from app.web.view_models import traffic_light
+from app.web.view_models.overview import links_shape
+from app.web.view_models.run_status import STANDS as STOPS
 from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
@@ -124,6 +124,6 @@ def _view(row: Row[Any], link: LinkFacts) -> LaneView:
         _at(link.remark_since),
         "bad" if link_status.is_away(link) else STANDS[link.state][0],
         STANDS[link.state][1],
-        lights.ADVICE[STOPS[link.state]] if link_status.is_away(link) else None,
+        traffic_light.ADVICE[STOPS[link.state]] if link_status.is_away(link) else None,
         link.state is LinkState.LEFT,
     )

@@ -11,9 +11,9 @@ from app.api.dependencies import Id, Routes
 from app.notifications import outbox
 from app.notifications.outbox import Channel, NoticeState
 from app.security.roles import may
-from app.web import listed
-from app.web.show import Visit, back, render
-from app.web.words import Said, say
+from app.web import query_params
+from app.web.rendering import Visit, back, render
+from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -30,7 +30,7 @@ CHANNELS: dict[Channel, Said] = {Channel.EMAIL: say("e-mail"), Channel.WEBHOOK: 
 async def page_notices(visit: Visit, state: str = "", after: str = "") -> Response:
     """The newest first, in one state or any."""
     asked = NoticeState(state) if state in list(NoticeState) else None
-    below = listed.number(after) or listed.LARGEST
+    below = query_params.number(after) or query_params.LARGEST
     found = await visit.db.aread(outbox.newest, below, ON_A_PAGE, asked)
     following = found[-1].id if len(found) == ON_A_PAGE else None
     values: dict[str, Any] = {

@@ -15,10 +15,10 @@ from app.privacy import do_not_send
 from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named
 from app.security.roles import may
-from app.web import listed
+from app.web import query_params
 from app.web.forms.bodies import filled
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import Said, say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 100
@@ -38,7 +38,7 @@ _REMOVED: tuple[Said, Said] = (
 @router.get("/do-not-send")
 async def page_opt_outs(visit: Visit, carrier: str = "", after: str = "") -> Response:
     """The newest first; an operator sees its own carrier's."""
-    return await _page(visit, visit.who.carrier or carrier[:40], listed.number(after), Entered())
+    return await _page(visit, visit.who.carrier or carrier[:40], query_params.number(after), Entered())
 
 
 @router.post("/do-not-send/add")
@@ -84,10 +84,10 @@ def _body(fields: Filled) -> Numbers:
 
 
 async def _page(visit: Visiting, carrier: str, after: int, entered: Entered) -> Response:
-    below = after or listed.LARGEST
+    below = after or query_params.LARGEST
     found = await visit.db.aread(do_not_send.newest, below, ON_A_PAGE, carrier or None)
     following = found[-1].id if len(found) == ON_A_PAGE else None
-    known = {} if visit.who.carrier else listed.carriers(visit.settings)
+    known = {} if visit.who.carrier else query_params.carriers(visit.settings)
     values = {"carriers": known, "asked": carrier, "changes": may(visit.who.role, "add_do_not_send")}
     return render(
         visit, "opt_outs.html", entered.status, entries=found, next=following, entered=entered, **values

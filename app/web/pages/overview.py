@@ -8,9 +8,9 @@ from fastapi import Depends, Header, Request, Response
 
 from app.api.dependencies import Routes
 from app.api.events import Hub
-from app.web.scenes import lights
-from app.web.scenes import overview as overview_scene
-from app.web.show import Visit, render
+from app.web.rendering import Visit, render
+from app.web.view_models import overview as overview_scene
+from app.web.view_models import traffic_light
 
 router = Routes(include_in_schema=False)
 
@@ -24,7 +24,9 @@ def get_overview(request: Request) -> Hub[str]:
 async def page_overview(visit: Visit) -> Response:
     """Deadlines, campaigns, and what is to be done."""
     scene = await visit.db.aread(overview_scene.scene, visit.who.carrier)
-    return render(visit, "overview.html", scene=scene, lights=lights, shape=overview_scene.shape(scene))
+    return render(
+        visit, "overview.html", scene=scene, lights=traffic_light, shape=overview_scene.shape(scene)
+    )
 
 
 @router.get("/overview/events")

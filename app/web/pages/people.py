@@ -15,9 +15,9 @@ from app.core.known_carriers import check_own
 from app.security import users
 from app.security.passwords import hash_password
 from app.security.roles import Role
-from app.web import listed
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web import query_params
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import say
 
 router = Routes(include_in_schema=False)
 
@@ -110,7 +110,7 @@ def carrier_of(fields: Filled) -> str | None:
 
 
 def _list(visit: Visiting, entered: Entered) -> Response:
-    found, carriers = visit.db.read(users.everybody), listed.carriers(visit.settings)
+    found, carriers = visit.db.read(users.everybody), query_params.carriers(visit.settings)
     return render(visit, "people.html", entered.status, entered=entered, people=found, carriers=carriers)
 
 

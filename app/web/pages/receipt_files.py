@@ -24,9 +24,9 @@ from app.receipts.result_files.spool import folder_of, import_spooled
 from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, Verdict
 from app.security.roles import may
-from app.web import listed
-from app.web.show import Entered, Filled, Visit, Visiting, back, refused, render
-from app.web.words import Said, say
+from app.web import query_params
+from app.web.rendering import Entered, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -55,7 +55,7 @@ VERDICTS: Mapping[str, Said] = {
 @router.get("/receipt-files")
 async def page_receipt_files(visit: Visit, after: str = "") -> Response:
     """The newest first."""
-    below = listed.number(after) or listed.LARGEST
+    below = query_params.number(after) or query_params.LARGEST
     found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, visit.who.carrier)
     following = found[-1].id if len(found) == ON_A_PAGE else None
     sends = may(visit.who.role, "upload_receipt_file")
@@ -111,7 +111,7 @@ async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after:
     def work(connection: Connection) -> tuple[queries.ReceiptFile, list[queries.Line]]:
         file = queries.get(connection, file_id, visit.who.carrier)
         only = Verdict(asked) if asked else None
-        lines = queries.lines_page(connection, file_id, listed.number(after), ON_A_PAGE, only)
+        lines = queries.lines_page(connection, file_id, query_params.number(after), ON_A_PAGE, only)
         return file, list(lines)
 
     file, lines = await visit.db.aread(work)
@@ -123,7 +123,7 @@ async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after:
 
 def _form(visit: Visiting, entered: Entered) -> Response:
     named = visit.db.read(_campaigns, visit.who.carrier)
-    values = {"carriers": listed.carriers(visit.settings), "campaigns": named, "levels": LEVELS}
+    values = {"carriers": query_params.carriers(visit.settings), "campaigns": named, "levels": LEVELS}
     limit = visit.settings.upload_limit_mb
     return render(visit, "new_receipt_file.html", entered.status, entered=entered, limit=limit, **values)
 

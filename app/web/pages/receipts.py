@@ -10,10 +10,10 @@ from sqlalchemy import Connection
 from app.api.dependencies import Routes
 from app.receipts import receipt_log
 from app.receipts.receipt_log import Before, Why
-from app.web import listed
-from app.web.scenes import fates
-from app.web.show import Visit, render
-from app.web.words import Said, say
+from app.web import query_params
+from app.web.rendering import Visit, render
+from app.web.translations import Said, say
+from app.web.view_models import delivery_labels
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -40,8 +40,11 @@ async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: st
 
     def work(connection: Connection) -> dict[str, Any]:
         known = receipt_log.lanes_of(connection, visit.who.carrier)
-        chosen = {number: row for number, row in known.items() if number == listed.number(lane)}
-        asked = {"lane": listed.number(lane) if chosen else 0, "kind": "quarantine" if quarantined else ""}
+        chosen = {number: row for number, row in known.items() if number == query_params.number(lane)}
+        asked = {
+            "lane": query_params.number(lane) if chosen else 0,
+            "kind": "quarantine" if quarantined else "",
+        }
         part = _waiting if quarantined else _matched
         found, following = part(connection, chosen or known, before)
         waiting = receipt_log.how_many_wait(connection, known)
@@ -49,14 +52,16 @@ async def page_receipts(visit: Visit, lane: str = "", kind: str = "", before: st
 
     found = await visit.db.aread(work)
     days = visit.settings.retention_days
-    return render(visit, "receipts.html", quarantined=quarantined, fates=fates, why=WHY, days=days, **found)
+    return render(
+        visit, "receipts.html", quarantined=quarantined, fates=delivery_labels, why=WHY, days=days, **found
+    )
 
 
 def _matched(
     connection: Connection, of: receipt_log.Names, before: str
 ) -> tuple[list[receipt_log.Matched], str]:
     at, _, skip = before.partition("-")
-    place = Before(_number(at) or receipt_log.LATEST, listed.number(skip))
+    place = Before(_number(at) or receipt_log.LATEST, query_params.number(skip))
     found, following = receipt_log.matched(connection, of, place, ON_A_PAGE)
     return found, f"{following.at}-{following.skip}" if following else ""
 

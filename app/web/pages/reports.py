@@ -26,11 +26,11 @@ from app.reports.freeze import Freezer
 from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
 from app.security.roles import may
-from app.web import names
+from app.web import labels
 from app.web.forms import read_fields
-from app.web.scenes.sheets import sheets
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import say
+from app.web.view_models.report_tables import sheets
 
 router = Routes(include_in_schema=False)
 Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
@@ -177,8 +177,8 @@ def _page(visit: Visiting, address: str, found: _Built, subject: Subject | None)
         "waiting": found.waiting,
         "sheets": sheets(found.report) if found.report else [],
         "doubts": _doubts(visit, found.report),
-        "source": names.SOURCES[source] if source else None,
-        "level": names.LEVELS[level] if source else None,
+        "source": labels.SOURCES[source] if source else None,
+        "level": labels.LEVELS[level] if source else None,
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
     }

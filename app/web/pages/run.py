@@ -15,11 +15,11 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import read_fields, stating
 from app.web.forms.bodies import Version, as_read
-from app.web.scenes import followed
-from app.web.scenes.followed import Followed
-from app.web.scenes.run import run_scene
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import Said, say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import Said, say
+from app.web.view_models import live_stream
+from app.web.view_models.live_stream import Followed
+from app.web.view_models.run import run_scene
 
 router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
@@ -44,7 +44,7 @@ async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Res
     """The figures of that page whenever they change, until the run is over."""
     run = await visit.db.aread(queries.run, run_id, visit.who.carrier)
     of = Followed(run.campaign_id, run_id, visit.who.carrier)
-    return await followed.stream(visit.request, of, last_id)
+    return await live_stream.stream(visit.request, of, last_id)
 
 
 async def _page(visit: Visiting, run_id: int, entered: Entered) -> Response:
@@ -55,7 +55,7 @@ async def _page(visit: Visiting, run_id: int, entered: Entered) -> Response:
         entered.status,
         scene=scene,
         entered=entered,
-        shape=followed.shape(scene.campaign.state, [scene.view]),
+        shape=live_stream.shape(scene.campaign.state, [scene.view]),
         priorities=runs.PRIORITIES,
         ranks=may(visit.who.role, "set_priority"),
         slows=may(visit.who.role, "set_rate"),

@@ -15,7 +15,7 @@ from app.security import login, users
 from app.security.login import Login
 from app.security.login_throttle import TooManyAttempts
 from app.security.secret_encryption import vault_of
-from app.web.show import Entered, Fields, Visit, Visiting, refused, render
+from app.web.rendering import Entered, Fields, Visit, Visiting, refused, render
 
 router = Routes(include_in_schema=False)
 

@@ -14,7 +14,7 @@ from app.security.login import Login
 from app.security.login_throttle import TooManyAttempts
 from app.security.secret_encryption import vault_of
 from app.security.sessions import CsrfRefused
-from app.web.show import (
+from app.web.rendering import (
     LANGUAGE,
     LOST,
     Entered,
@@ -28,7 +28,7 @@ from app.web.show import (
     refused,
     render,
 )
-from app.web.words import LANGUAGES, say
+from app.web.translations import LANGUAGES, say
 
 router = Routes(include_in_schema=False)
 

@@ -8,7 +8,7 @@ from app.api.dependencies import Routes
 from app.campaigns import text_cost, texts
 from app.security.roles import may
 from app.web.forms import purposes
-from app.web.show import Visit, render
+from app.web.rendering import Visit, render
 
 router = Routes(include_in_schema=False)
 

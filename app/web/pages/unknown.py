@@ -20,8 +20,8 @@ from app.core.phone import mask
 from app.dispatch import unknown_outcomes
 from app.ledger.contract import Ledger
 from app.security.roles import may
-from app.web.show import Entered, Fields, Filled, Visit, Visiting, back, refused, render
-from app.web.words import say
+from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.translations import say
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50

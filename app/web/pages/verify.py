@@ -12,8 +12,8 @@ from app.core.errors import AppError, Invalid
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import Finding, Verdict
-from app.web.show import Visit, Visiting, render
-from app.web.words import Said, say
+from app.web.rendering import Visit, Visiting, render
+from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 

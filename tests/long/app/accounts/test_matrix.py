@@ -12,7 +12,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.main import ROUTERS, create_app
 from app.security.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
-from app.web import rooms
+from app.web import routers
 from tests.engines import by_default
 from tests.long.app.accounts.matrix import EXPECTED
 from tests.long.app.accounts.scene import OTHER, OWN, Answer, Asker, build
@@ -45,7 +45,7 @@ def pages() -> list[Operation]:
     """The pages for people, which the description leaves out."""
     return [
         Operation(route.name, method, route.path, False)
-        for router in rooms.ROUTERS
+        for router in routers.ROUTERS
         for route in router.routes
         if isinstance(route, APIRoute)
         for method in route.methods

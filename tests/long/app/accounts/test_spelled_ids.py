@@ -32,7 +32,7 @@ from app.main import ROUTERS, create_app
 from app.security import Caller
 from app.security.roles import PAGE_DOES, PERMISSIONS
 from app.security.tenant_scope import RULES
-from app.web.show import Filled, visiting
+from app.web.rendering import Filled, visiting
 from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
 from tests.long.app.accounts.scene import NOWHERE, OTHER, Asker, build
 

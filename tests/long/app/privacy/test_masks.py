@@ -21,7 +21,7 @@ from app.observability import logs
 from app.privacy import do_not_send
 from app.security import audit, create_key, phone_disclosure
 from app.security.phone_disclosure import Place
-from app.web import rooms
+from app.web import routers
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import over, stray
@@ -126,7 +126,7 @@ MORE_PAGES = ("/batches/1?campaign=1", "/receipts?kind=quarantine", "/receipts?l
 def test_no_page_shows_a_whole_number_to_anybody(
     application: FastAPI, client: Client, db: Database, numbers: list[str], heard: io.StringIO
 ) -> None:
-    pages = [each for router in rooms.ROUTERS for each in router.routes if isinstance(each, APIRoute)]
+    pages = [each for router in routers.ROUTERS for each in router.routes if isinstance(each, APIRoute)]
     reading = [each.path for each in pages if "GET" in each.methods and not each.name.endswith("_events")]
     lines = db.read(lambda c: c.execute(select(m.deliveries.c.batch_id, m.deliveries.c.seq)).all())
     told = [f"/deliveries/1/{batch}/{line}" for batch, line in lines]

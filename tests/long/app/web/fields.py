@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic_core._pydantic_core import list_all_errors
 
-from app.web.rooms import ROUTERS
+from app.web.routers import ROUTERS
 from tests.long.app.web.sentences import modules
 from tests.long.app.web.spoken import PLACE
 from tests.trees import parsed

@@ -16,7 +16,7 @@ from app.campaigns.drafts import Draft
 from app.database.connection import Database
 from app.database.models import campaigns, runs
 from app.web.forms.drafting import draft
-from app.web.show import Filled
+from app.web.rendering import Filled
 from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_lane, new_run
 from tests.app.client import Client
 from tests.long.app.web.conftest import Paper, text, token

@@ -10,12 +10,12 @@ from pydantic_core import core_schema
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.web import told
+from app.web import error_translation
+from app.web.error_translation import PLACE
 from app.web.forms.bodies import filled
-from app.web.told import PLACE
-from app.web.words import Speaker
+from app.web.translations import Speaker
 from tests.long.app.web.fields import SENTENCES, errors_of, models, names_of_fields, needed_errors
-from tests.long.app.web.test_told import known
+from tests.long.app.web.test_error_translation import known
 
 ODD: tuple[Any, ...] = (
     *(
@@ -80,7 +80,7 @@ def test_whatever_stands_in_a_form_is_refused_in_vietnamese(model: type[BaseMode
                 filled(model, {name: value})
             except Invalid as error:
                 for _, sentence in error.faults:
-                    assert 'lang="en"' not in told.told(Speaker("vi"), sentence), sentence
+                    assert 'lang="en"' not in error_translation.told(Speaker("vi"), sentence), sentence
                     refused += 1
     assert refused > 50
 
@@ -95,6 +95,6 @@ def test_a_kind_of_field_or_a_limit_that_nobody_has_thought_of_is_found() -> Non
 
 
 def test_the_name_of_a_field_is_said_as_people_call_it() -> None:
-    said = told.told(Speaker("vi"), "window_end is missing.")
+    said = error_translation.told(Speaker("vi"), "window_end is missing.")
     assert said == "Thiếu mục kết thúc thời gian gửi."
     assert not PLACE.search(said)

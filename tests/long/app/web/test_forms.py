@@ -11,14 +11,14 @@ from sqlalchemy import select
 from app.database.connection import Database
 from app.database.models import audit
 from app.security.roles import OPEN, PAGE_DOES, PERMISSIONS
-from app.web import rooms
+from app.web import routers
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, token
 
 In = Callable[..., Paper]
 FORMS = {
     route.name: route.path.replace("{name}", "nobody")
-    for router in rooms.ROUTERS
+    for router in routers.ROUTERS
     for route in router.routes
     if isinstance(route, APIRoute) and route.name.startswith(PAGE_DOES) and route.name not in OPEN
 }

@@ -16,10 +16,10 @@ from app.database.models import campaigns
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.reports.comparison import Verdict
-from app.web.scenes import charts, lights
-from app.web.scenes import overview as overview_scene
-from app.web.scenes.lights import Light
-from app.web.scenes.overview import Watch
+from app.web.view_models import charts, traffic_light
+from app.web.view_models import overview as overview_scene
+from app.web.view_models.overview import Watch
+from app.web.view_models.traffic_light import Light
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -113,15 +113,15 @@ def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(pages_db: D
 @pytest.mark.parametrize(
     ("state", "done", "deadline", "norm", "wanted"),
     [
-        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, Verdict.OPEN, lights.IN_TIME),
-        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, Verdict.OPEN, lights.LATE),
-        (RunState.RUNNING, None, NOW + DAY, Verdict.OPEN, lights.NO_FORECAST),
-        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MISSED, lights.MISSED),
-        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MET, lights.MET),
-        (RunState.SENT, NOW, None, Verdict.UNPROVED, lights.UNPROVED),
-        (RunState.PLANNED, None, NOW + DAY, Verdict.OPEN, lights.NOT_BEGUN),
-        (RunState.PLANNED, None, NOW - DAY, Verdict.OPEN, lights.PASSED),
-        (RunState.CANCELLED, None, NOW - DAY, Verdict.MISSED, lights.CANCELLED),
+        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, Verdict.OPEN, traffic_light.IN_TIME),
+        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, Verdict.OPEN, traffic_light.LATE),
+        (RunState.RUNNING, None, NOW + DAY, Verdict.OPEN, traffic_light.NO_FORECAST),
+        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MISSED, traffic_light.MISSED),
+        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MET, traffic_light.MET),
+        (RunState.SENT, NOW, None, Verdict.UNPROVED, traffic_light.UNPROVED),
+        (RunState.PLANNED, None, NOW + DAY, Verdict.OPEN, traffic_light.NOT_BEGUN),
+        (RunState.PLANNED, None, NOW - DAY, Verdict.OPEN, traffic_light.PASSED),
+        (RunState.CANCELLED, None, NOW - DAY, Verdict.MISSED, traffic_light.CANCELLED),
     ],
 )
 def test_the_light_says_the_worst_that_is_true(
@@ -129,9 +129,9 @@ def test_the_light_says_the_worst_that_is_true(
     done: datetime | None,
     deadline: datetime | None,
     norm: Verdict,
-    wanted: lights.Judged,
+    wanted: traffic_light.Judged,
 ) -> None:
-    assert lights.judge(state, done, deadline, norm, NOW) == wanted
+    assert traffic_light.judge(state, done, deadline, norm, NOW) == wanted
 
 
 def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:

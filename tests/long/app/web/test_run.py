@@ -16,8 +16,8 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements, unknowns
 from app.ledger.contract import Outcome
-from app.web.scenes import followed
-from app.web.scenes.followed import Follow, Followed
+from app.web.view_models import live_stream
+from app.web.view_models.live_stream import Follow, Followed
 from carriers.contract import Unknown
 from tests.app import world
 from tests.app.campaigns.rows import new_campaign
@@ -211,7 +211,7 @@ def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, sig
     assert not picture[of].over
     assert (
         picture[Followed(1, None, "vnpt")].body
-        == b'{"shape":"%s","runs":{}}' % followed.shape("approved", []).encode()
+        == b'{"shape":"%s","runs":{}}' % live_stream.shape("approved", []).encode()
     )
     assert Followed(9) not in picture
     _set(db, state="cancelled")

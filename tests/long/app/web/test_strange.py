@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.main import create_app
 from app.security import create_key
 from app.security.roles import Role
-from app.web import rooms, show
+from app.web import rendering, routers
 from tests.app.client import Client
 from tests.long.app.reports.scene import varied
 
@@ -45,7 +45,7 @@ QUERY = (
 QUERY += ("prove", "who", "action", "subject", "text", "addressee", "verdict", "next", "csrf")
 ROUTES = [
     each
-    for router in rooms.ROUTERS
+    for router in routers.ROUTERS
     for each in router.routes
     if isinstance(each, APIRoute) and not each.name.endswith(("_events", "_static"))
 ]
@@ -53,7 +53,7 @@ ROUTES = [
 
 def fields() -> list[str]:
     """The names of all fields of all forms."""
-    pages = " ".join(file.read_text("utf-8") for file in sorted(show.FOLDER.rglob("*.html")))
+    pages = " ".join(file.read_text("utf-8") for file in sorted(rendering.FOLDER.rglob("*.html")))
     found = re.findall(r'name="(\w+)"', pages) + re.findall(r'(?:field|area|choice)\(\w+, "(\w+)"', pages)
     return sorted({*found, "digest", "line", "session", "batch", "at", "kind", "id", "once"})
 
@@ -98,7 +98,7 @@ def test_no_script_makes_markup_of_text() -> None:
 
 
 def test_every_field_for_a_password_hides_it_and_lets_managers_fill_it() -> None:
-    pages = "".join(file.read_text("utf-8") for file in sorted(show.FOLDER.rglob("*.html")))
+    pages = "".join(file.read_text("utf-8") for file in sorted(rendering.FOLDER.rglob("*.html")))
     fields = re.findall(r'field\(\w+, "(password|new|own_password)", ([^)]*\)[^)]*)\)', pages)
     assert len(fields) == 7
     for name, said in fields:

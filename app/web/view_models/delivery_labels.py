@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.core.states import DeliveryState, NotSent
 from app.ledger.contract import ResultKind, Turn
-from app.web.words import Said, say
+from app.web.translations import Said, say
 from carriers.contract import Reason, ReceiptStatus
 
 STATES: dict[DeliveryState, Said] = {

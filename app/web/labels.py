@@ -6,7 +6,7 @@ from app.core.states import BatchState, CampaignState, LaneState, RunState
 from app.reports.carrier_statement import Kind
 from app.reports.labels import network
 from app.security.roles import Role
-from app.web.words import Said, say
+from app.web.translations import Said, say
 from carriers.contract import ReceiptLevel
 
 __all__ = ["LEVELS", "PROBLEMS", "ROLES", "SOURCES", "STATES", "TONES", "network", "problem"]

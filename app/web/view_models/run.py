@@ -21,9 +21,9 @@ from app.reports import carrier_statement, tally
 from app.reports.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
-from app.web.scenes import fates, standing
-from app.web.scenes.standing import RunView
-from app.web.words import Said
+from app.web.translations import Said
+from app.web.view_models import delivery_labels, run_status
+from app.web.view_models.run_status import RunView
 
 MOST_BATCHES = 50
 
@@ -94,7 +94,7 @@ def run_scene(connection: Connection, run_id: int, who: Caller) -> RunScene:
     return RunScene(
         run=run,
         campaign=queries.campaign(connection, run.campaign_id),
-        view=standing.views(connection, [row], [run])[0],
+        view=run_status.views(connection, [row], [run])[0],
         outlook=outlook(connection, run, row),
         verbs=_verbs(run, row.state, who),
         batches=_batches(connection, ids),
@@ -157,7 +157,10 @@ def whys(pairs: Any) -> list[Why]:
     total = sum(sums.values())
     found = [(number, n) for number, n in sums.items() if n > 0]
     found.sort(key=lambda each: (-each[1], each[0]))
-    return [Why(fates.REASONS.get(number, fates.REASONS[1]), n, n / total) for number, n in found]
+    return [
+        Why(delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]), n, n / total)
+        for number, n in found
+    ]
 
 
 def open_unknown(connection: Connection, run_id: int) -> int:

@@ -24,8 +24,8 @@ from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
 from app.security.roles import may
-from app.web import assets, figures, names, nav, told
-from app.web.words import DEFAULT, LANGUAGES, Said, Speaker, catalogue
+from app.web import assets, error_translation, formatting, labels, nav
+from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 FOLDER = Path(__file__).with_name("templates")
 LANGUAGE = "loa_lang"
@@ -209,31 +209,31 @@ def _templates(language: str) -> Environment:
         "language": speaker.language,
         "languages": LANGUAGES,
         "asset": assets.address,
-        "whole": figures.whole,
-        "names": names,
+        "whole": formatting.whole,
+        "names": labels,
         "nav": nav.entries,
         "may": may,
         "now": clock.now,
     }
     for each in (
-        figures.hour,
-        figures.count,
-        figures.rate,
-        figures.percent,
-        figures.day,
-        figures.moment,
-        figures.second,
+        formatting.hour,
+        formatting.count,
+        formatting.rate,
+        formatting.percent,
+        formatting.day,
+        formatting.moment,
+        formatting.second,
     ):
         made.filters[each.__name__] = partial(each, language=speaker.language)
     made.filters |= {
-        "iso": figures.iso,
+        "iso": formatting.iso,
         "state": partial(_state, speaker),
-        "told": partial(told.told, speaker),
-        "coded": partial(told.coded, speaker),
+        "told": partial(error_translation.told, speaker),
+        "coded": partial(error_translation.coded, speaker),
     }
     return made
 
 
 def _state(speaker: Speaker, state: str) -> Markup:
     """A state as people call it; one that nobody has named as it is."""
-    return speaker.say(names.STATES[state]) if state in names.STATES else Markup.escape(state)
+    return speaker.say(labels.STATES[state]) if state in labels.STATES else Markup.escape(state)

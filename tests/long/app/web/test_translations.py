@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.web.words import FOLDER, LANGUAGES, Speaker, catalogue, read
+from app.web.translations import FOLDER, LANGUAGES, Speaker, catalogue, read
 from tests.long.app.web.sentences import (
     TEMPLATES,
     WEB,

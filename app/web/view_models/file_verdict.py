@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.web.words import Said, say
+from app.web.translations import Said, say
 
 # Shares from which on a file is not a list with some mistakes, but the wrong list.
 MOST_BAD, MOST_ELSEWHERE = 0.1, 0.3

@@ -13,8 +13,8 @@ from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, directives, runs
 from app.security.tenant_scope import own_directives
-from app.web.scenes import lights
-from app.web.scenes.lights import Judged
+from app.web.view_models import traffic_light
+from app.web.view_models.traffic_light import Judged
 
 MOST = 20
 SHOWN_MS = 7 * 86_400_000  # so long after its end a campaign, after its deadline a letter, stays on the page
@@ -69,7 +69,7 @@ _NO_WORK = _Work(0, 0, None)
 
 def _work(connection: Connection, ids: Collection[int], carrier: str | None) -> dict[int, _Work]:
     c, r = campaigns.c, runs.c
-    going = case((r.state.in_([*map(str, lights.UNDER_WAY), str(RunState.PLANNED)]), 1), else_=0)
+    going = case((r.state.in_([*map(str, traffic_light.UNDER_WAY), str(RunState.PLANNED)]), 1), else_=0)
     query = (
         select(
             c.directive_id,
@@ -93,10 +93,10 @@ def _urgency(of: LetterView) -> tuple[bool, bool, float]:
 
 def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> LetterView:
     deadline = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
-    judged = lights.worst(of)
+    judged = traffic_light.worst(of)
     left = None if deadline is None else deadline - now
     if deadline is not None and work.ended_at is not None and clock.from_ms(work.ended_at) > deadline:
-        judged = lights.LATE
+        judged = traffic_light.LATE
     if left is not None and left < timedelta(0) and (work.open or not work.campaigns):
-        judged = lights.PASSED
+        judged = traffic_light.PASSED
     return LetterView(row.id, row.number, row.subject, deadline, left, work.campaigns, judged)

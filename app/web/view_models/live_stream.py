@@ -15,9 +15,9 @@ from app.api.events import Hub, Picture
 from app.campaigns import queries
 from app.core.states import RunState
 from app.database.models import campaigns, runs
-from app.web.scenes import standing
-from app.web.scenes.overview import LiveRun, live_run
-from app.web.scenes.standing import RunView
+from app.web.view_models import run_status
+from app.web.view_models.overview import LiveRun, live_run
+from app.web.view_models.run_status import RunView
 
 _TAG = 16
 _OVER = (RunState.FINISHED, RunState.CANCELLED)
@@ -57,7 +57,7 @@ class Follow:
         ids = {each.campaign_id for each in watched}
         rows = connection.execute(select(campaigns).where(campaigns.c.id.in_(ids))).all()
         members = select(runs).where(runs.c.campaign_id.in_(ids)).order_by(runs.c.id)
-        found = standing.views(connection, rows, queries.runs_of(connection, members))
+        found = run_status.views(connection, rows, queries.runs_of(connection, members))
         states = {row.id: row.state for row in rows}
         return {
             each: _picture(each, states[each.campaign_id], found)

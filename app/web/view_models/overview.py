@@ -23,11 +23,11 @@ from app.observability import link_status as links
 from app.observability.link_status import LinkFacts
 from app.security.tenant_scope import own_campaigns
 from app.web import nav
-from app.web.scenes import lights, standing, todo
-from app.web.scenes.charts import Span
-from app.web.scenes.deadlines import SHOWN_MS, LetterView, letter_views
-from app.web.scenes.lights import Judged
-from app.web.scenes.standing import RunView
+from app.web.view_models import run_status, todo, traffic_light
+from app.web.view_models.charts import Span
+from app.web.view_models.deadlines import SHOWN_MS, LetterView, letter_views
+from app.web.view_models.run_status import RunView
+from app.web.view_models.traffic_light import Judged
 
 MOST = 20  # campaigns on the page beside those that are under way
 MANY = 10_000  # nobody reads further than that there are more
@@ -162,7 +162,7 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
     rows, more = _chosen(connection, carrier)
     members = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
     own = members if carrier is None else members.where(runs.c.carrier == carrier)
-    found = standing.views(connection, rows, queries.runs_of(connection, own))
+    found = run_status.views(connection, rows, queries.runs_of(connection, own))
     shown = [_campaign(row, found) for row in rows]
     own_lanes, known = link_store.all_lanes(connection, carrier), links.facts(connection)
     return Scene(
@@ -203,7 +203,7 @@ def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> st
 
 def _away(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> list[AwayLink]:
     return [
-        AwayLink(row.id, row.name, row.carrier, standing.STANDS[link.state], _at(links.since(link)))
+        AwayLink(row.id, row.name, row.carrier, run_status.STANDS[link.state], _at(links.since(link)))
         for row in found
         for link in (known[row.id],)
         if row.state != LaneState.HALTED and links.is_away(link)
@@ -293,7 +293,7 @@ def _chosen(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]]
 def _rank() -> ColumnElement[int | None]:
     """Where a campaign stands on the page; NULL: nowhere."""
     own = runs.c.campaign_id == campaigns.c.id
-    under_way = exists().where(own, runs.c.state.in_([str(state) for state in lights.UNDER_WAY]))
+    under_way = exists().where(own, runs.c.state.in_([str(state) for state in traffic_light.UNDER_WAY]))
     planned = exists().where(own, runs.c.state == RunState.PLANNED)
     lately = runs.c.ended_at >= clock.now_ms() - SHOWN_MS
     over = exists().where(own, (runs.c.state == RunState.SENT) | lately)
@@ -308,7 +308,7 @@ def _rank() -> ColumnElement[int | None]:
 
 def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
     own = [run for run in found if run.campaign_id == row.id]
-    judged = lights.worst(Judged(run.light, run.said) for run in own)
+    judged = traffic_light.worst(Judged(run.light, run.said) for run in own)
     state = CampaignState(row.state)
     return CampaignView(row.id, row.name, row.sender, state, row.directive_id, own, judged)
 

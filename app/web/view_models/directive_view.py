@@ -21,7 +21,7 @@ from app.deadline.status import Status
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Outreach, Standing
 from app.security.tenant_scope import own_campaigns, own_directives
-from app.web import listed
+from app.web import query_params
 
 ON_A_PAGE = 30
 
@@ -75,7 +75,11 @@ class ReportForm:
 def listing(connection: Connection, after: str, operator: str | None) -> Listing:
     """The newest first; an operator finds those behind its carrier's runs."""
     c = letters.c
-    query = select(letters).where(c.id < (listed.number(after) or listed.LARGEST)).order_by(c.id.desc())
+    query = (
+        select(letters)
+        .where(c.id < (query_params.number(after) or query_params.LARGEST))
+        .order_by(c.id.desc())
+    )
     query = query if operator is None else query.where(own_directives(operator))
     rows = connection.execute(query.limit(ON_A_PAGE)).all()
     reported = _reported(connection, [row.id for row in rows]) if operator is None else {}

@@ -14,7 +14,7 @@ from app.api.dependencies import Routes
 from app.core.ids import LARGEST, Exact
 from app.database.connection import Database
 from app.security import audit
-from app.web.show import Visit, render
+from app.web.rendering import Visit, render
 
 router = Routes(include_in_schema=False)
 

@@ -19,8 +19,8 @@ from app.core.states import CampaignState
 from app.database.models import audit, batches, campaigns, directives
 from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
-from app.web.scenes.hints import Hint, hints
-from app.web.words import Said, say
+from app.web.translations import Said, say
+from app.web.view_models.hints import Hint, hints
 from carriers.text import nfc
 
 MANY = 100

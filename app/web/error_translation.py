@@ -19,8 +19,8 @@ from app.batches import reasons as bad_lines
 from app.core.phone import Sentence
 from app.privacy import rules
 from app.receipts.result_files import reasons as file_lines
-from app.web import names
-from app.web.words import Speaker, read
+from app.web import labels
+from app.web.translations import Speaker, read
 
 FOLDER = Path(__file__).with_name("refusals")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -116,5 +116,5 @@ def _word(language: str, word: str) -> Markup | None:
     name = path["last"] if path else word
     if found := _found(language, name):
         return found
-    said = names.STATES.get(name) or names.ROLES.get(name)
+    said = labels.STATES.get(name) or labels.ROLES.get(name)
     return None if said is None else Speaker(language).say(said)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.core.states import RunState
 from app.reports.comparison import Verdict
-from app.web.words import Said, say
+from app.web.translations import Said, say
 
 UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 

@@ -11,16 +11,16 @@ import starlette.formparsers
 from markupsafe import Markup
 
 from app.core.states import DeliveryState
-from app.web import told
-from app.web.told import PLACE, patterns
-from app.web.words import Speaker, read
+from app.web import error_translation
+from app.web.error_translation import PLACE, patterns
+from app.web.translations import Speaker, read
 from tests.long.app.web.fields import SENTENCES as FIELDS
 from tests.long.app.web.fields import names_of_fields
 from tests.long.app.web.spoken import ROOT, Spoken, said_in, shape, spoken
 from tests.long.app.web.spoken_elsewhere import MODULES, WORDS
 from tests.trees import parsed
 
-FILES = sorted((told.FOLDER / "vi").glob("*.po"))
+FILES = sorted((error_translation.FOLDER / "vi").glob("*.po"))
 # What a page says of a request that reaches no route of ours.
 NOUNS = {"batch", "receipt file"}  # what is imported: at a sentence's beginning, too
 FRAMEWORK = {"Method Not Allowed", "There was an error parsing the body"}
@@ -51,7 +51,7 @@ def sentences() -> dict[str, str]:
 
 def known() -> set[str]:
     """The sentences that are translated, with their places emptied."""
-    return {PLACE.sub("{}", each) for each in (*sentences(), *(each.en for each in told.BOTH))}
+    return {PLACE.sub("{}", each) for each in (*sentences(), *(each.en for each in error_translation.BOTH))}
 
 
 def untold() -> list[Spoken]:
@@ -118,7 +118,7 @@ def test_each_sentence_is_one_that_the_code_says() -> None:
 
 def test_each_sentence_stands_in_one_file() -> None:
     seen = [str(each.id) for file in FILES for each in read(file, "vi") if each.id]
-    seen += [each.en for each in told.BOTH if each.en in sentences()]
+    seen += [each.en for each in error_translation.BOTH if each.en in sentences()]
     assert sorted({each for each in seen if seen.count(each) > 1}) == []
 
 
@@ -131,7 +131,7 @@ def test_each_translation_is_there_with_places_of_the_sentence() -> None:
 def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
     for english, vietnamese in sentences().items():
         values = {name: f"«{name}»" for name in PLACE.findall(english)}
-        found = told.told(Speaker("vi"), PLACE.sub(r"«\1»", english))
+        found = error_translation.told(Speaker("vi"), PLACE.sub(r"«\1»", english))
         assert found == Markup.escape(vietnamese).format(**values), english
 
 
@@ -180,18 +180,25 @@ def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
     ],
 )
 def test_values_are_said_in_the_reader_s_words_and_escaped(sentence: str, wanted: str) -> None:
-    assert told.told(Speaker("vi"), sentence).startswith(wanted)
+    assert error_translation.told(Speaker("vi"), sentence).startswith(wanted)
 
 
 def test_what_nobody_has_translated_is_shown_as_english() -> None:
     odd = "Something <quite> new: {x}."
-    assert told.told(Speaker("vi"), odd) == '<span lang="en">Something &lt;quite&gt; new: {x}.</span>'
-    assert told.told(Speaker("en"), odd) == "Something &lt;quite&gt; new: {x}."
+    assert (
+        error_translation.told(Speaker("vi"), odd)
+        == '<span lang="en">Something &lt;quite&gt; new: {x}.</span>'
+    )
+    assert error_translation.told(Speaker("en"), odd) == "Something &lt;quite&gt; new: {x}."
 
 
 def test_a_carrier_s_code_stays_as_it_came_and_one_of_ours_is_told() -> None:
-    assert told.coded(Speaker("vi"), "text: more than 3 parts") == "nội dung: quá 3 bản tin"
-    assert told.coded(Speaker("vi"), "<27>") == told.coded(Speaker("en"), "<27>") == "&lt;27&gt;"
+    assert error_translation.coded(Speaker("vi"), "text: more than 3 parts") == "nội dung: quá 3 bản tin"
+    assert (
+        error_translation.coded(Speaker("vi"), "<27>")
+        == error_translation.coded(Speaker("en"), "<27>")
+        == "&lt;27&gt;"
+    )
 
 
 def test_patterns_are_read_once() -> None:

@@ -23,10 +23,10 @@ from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
 from app.reports.receipt_level import proved
-from app.web.scenes import charts, lights
-from app.web.scenes.charts import Span
-from app.web.scenes.lights import Judged, Light
-from app.web.words import Said
+from app.web.translations import Said
+from app.web.view_models import charts, traffic_light
+from app.web.view_models.charts import Span
+from app.web.view_models.traffic_light import Judged, Light
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
 
@@ -130,16 +130,16 @@ def _view(connection: Connection, run: Run, of: _Around) -> RunView:
     done = run.ended_at if run.state in _OVER else _forecast(run, of)
     norm = comparison.judge(level, figures.sent, received, waiting)
     stops = _stops(run, figures, of)
-    judged = lights.judge(run.state, done, of.deadline(run), norm, of.now, stops)
+    judged = traffic_light.judge(run.state, done, of.deadline(run), norm, of.now, stops)
     return replace(_made(run, figures, level, done, judged, of), **_around(run, judged, of))
 
 
 STANDS: dict[LinkState | None, Judged] = {
-    None: lights.HALTED,
-    LinkState.LOST: lights.LOST,
-    LinkState.HELD: lights.HELD,
-    LinkState.REFUSING: lights.REFUSING,
-    LinkState.CLOSED: lights.CLOSED,
+    None: traffic_light.HALTED,
+    LinkState.LOST: traffic_light.LOST,
+    LinkState.HELD: traffic_light.HELD,
+    LinkState.REFUSING: traffic_light.REFUSING,
+    LinkState.CLOSED: traffic_light.CLOSED,
 }
 
 
@@ -148,21 +148,21 @@ def _stops(run: Run, figures: Figures, of: _Around) -> Judged | None:
     if not figures.waiting:
         return None
     if run.carrier not in of.rates:
-        return lights.NO_LINK
+        return traffic_light.NO_LINK
     if run.carrier in of.stops:
         return STANDS[of.stops[run.carrier].state]
     if of.lately(run).still:
-        return lights.STILL
-    return None if sending_window.open_at(of.window(run), of.now) else lights.NOT_YET
+        return traffic_light.STILL
+    return None if sending_window.open_at(of.window(run), of.now) else traffic_light.NOT_YET
 
 
 def _around(run: Run, judged: Judged, of: _Around) -> dict[str, Any]:
     """Since when nothing goes, what to do about it, and when its hours open."""
     stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
-    begins = sending_window.next_change(of.window(run), of.now) if judged is lights.NOT_YET else None
+    begins = sending_window.next_change(of.window(run), of.now) if judged is traffic_light.NOT_YET else None
     return {
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
-        "advice": lights.ADVICE.get(judged),
+        "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
         "segments_left": 0 if run.state in _OVER else _load(run, of).segments_left,
     }
@@ -172,7 +172,7 @@ def _held(connection: Connection, run: Run, of: _Around) -> RunView:
     """A run whose carrier sends by itself: what it has stated of it, if it has."""
     said = carrier_statement.latest(connection, run.id)
     if said is None:
-        return _made(run, Figures(), None, run.ended_at, lights.NO_FIGURES, of)
+        return _made(run, Figures(), None, run.ended_at, traffic_light.NO_FIGURES, of)
     general, handset = said.figures.general, _by_handset(said.level)
     received = general.received or 0
     figures = Figures(
@@ -186,7 +186,7 @@ def _held(connection: Connection, run: Run, of: _Around) -> RunView:
     )
     done = clock.from_ms(said.ended_ms) if said.ended_ms else run.ended_at
     norm = comparison.judge(said.level, figures.sent, general.received, figures.no_receipt)
-    judged = lights.judge(RunState.FINISHED, done, of.deadline(run), norm, of.now)
+    judged = traffic_light.judge(RunState.FINISHED, done, of.deadline(run), norm, of.now)
     return _made(run, figures, said.level, done, judged, of)
 
 

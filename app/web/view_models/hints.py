@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.web.words import Said, say
+from app.web.translations import Said, say
 from carriers import text as sms
 
 KINDS: dict[str, Said] = {

@@ -11,6 +11,7 @@ from app.web import assets
 from app.web.pages import (
     account,
     approvals,
+    audit,
     batch,
     batches,
     campaign,
@@ -28,7 +29,6 @@ from app.web.pages import (
     people,
     receipt_files,
     receipts,
-    record,
     reports,
     run,
     second_factor,
@@ -38,8 +38,8 @@ from app.web.pages import (
     verify,
 )
 from app.web.problem_page import problem_page
-from app.web.scenes.followed import Follow
-from app.web.scenes.overview import Watch
+from app.web.view_models.live_stream import Follow
+from app.web.view_models.overview import Watch
 
 ROUTERS: list[Routes] = [
     assets.router,
@@ -62,7 +62,7 @@ ROUTERS: list[Routes] = [
     sign_in.router,
     second_factor.router,
     reports.router,
-    record.router,
+    audit.router,
     people.router,
     keys.router,
     account.router,

@@ -21,14 +21,14 @@ from app.reports.comparison import Verdict
 from app.reports.figures import Figures
 from app.reports.latency_sample import Latency, Sample
 from app.security.principal import Caller
-from app.web.scenes import charts, standing
-from app.web.scenes import run as run_scene
-from app.web.scenes.charts import Chart
-from app.web.scenes.hints import Hint, hints
-from app.web.scenes.lights import MISSED, Judged, Light
-from app.web.scenes.run import Why
-from app.web.scenes.standing import RunView
-from app.web.words import say
+from app.web.translations import say
+from app.web.view_models import charts, run_status
+from app.web.view_models import run as run_scene
+from app.web.view_models.charts import Chart
+from app.web.view_models.hints import Hint, hints
+from app.web.view_models.run import Why
+from app.web.view_models.run_status import RunView
+from app.web.view_models.traffic_light import MISSED, Judged, Light
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
 
@@ -104,7 +104,7 @@ def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> Cam
     """The campaign's page for this caller; NotFound."""
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
-    views = standing.views(connection, [row], dossier.runs)
+    views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
     base = CampaignScene(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
