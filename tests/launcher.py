@@ -146,7 +146,7 @@ def _import_all() -> None:
     from importlib import import_module
 
     for module in (
-        "app.main",
+        "app.runtime.api_app",
         "app.cli.serve",
         "app.cli.web",
         "app.cli.simulate",

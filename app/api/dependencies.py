@@ -44,7 +44,7 @@ def _name(route: APIRoute) -> str:
 class Routes(APIRouter):
     """Routes as all of Loa's are: behind the gate, named like their functions, with the shape of errors.
 
-    app/main.py takes them as they are: a router that is included has each of its routes made twice, and
+    app/runtime/api_app.py takes them as they are: a router that is included has each of its routes made twice, and
     matches each request twice.
     """
 
@@ -54,12 +54,12 @@ class Routes(APIRouter):
 
 
 def get_db(request: Request) -> Database:
-    """The database that app/main.py opened."""
+    """The database that app/runtime/api_app.py opened."""
     return cast(Database, request.app.state.db)
 
 
 def get_settings(request: Request) -> Settings:
-    """The settings that app/main.py loaded."""
+    """The settings that app/runtime/api_app.py loaded."""
     return cast(Settings, request.app.state.settings)
 
 

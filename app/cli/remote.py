@@ -30,7 +30,7 @@ def choose(server: str | None) -> None:
     if server is not None and not server.startswith(("http://", "https://")):
         raise Invalid("--server is an address such as https://loa.example.vn.")
     if server is not None and server.startswith("http://"):
-        from app.lines import is_here
+        from app.runtime.transport_security import is_here
 
         if not is_here(urlsplit(server).hostname or ""):
             raise Invalid(

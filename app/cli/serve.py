@@ -14,7 +14,6 @@ import typer
 from prometheus_client import start_http_server
 from sqlalchemy import make_url
 
-from app import lines, webhooks
 from app.cli.common import adopt
 from app.core import config, gc_tuning
 from app.core.config import Settings
@@ -27,10 +26,11 @@ from app.observability import logs
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
+from app.runtime import transport_security, webhooks
+from app.runtime.worker import Worker
+from app.runtime.worker import faults as worker_faults
 from app.security import audit
 from app.security.secret_encryption import signing_keys
-from app.worker import Worker
-from app.worker import faults as worker_faults
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +143,7 @@ def _faults(settings: Settings) -> Iterator[str]:
     """What is wrong with links and lines."""
     yield from worker_faults(settings)
     yield from webhooks.faults(settings)
-    yield from lines.faults(settings)
+    yield from transport_security.faults(settings)
 
 
 def _on_signals(told: Callable[[], None]) -> None:

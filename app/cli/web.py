@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from app import lines, webhooks
 from app.batches.spool import folder_of, resume_imports
 from app.core.config import Settings
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.main import create_app
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.result_files import spool as receipt_files
-from app.serving import Server, listen, server_of
+from app.runtime import transport_security, webhooks
+from app.runtime.api_app import create_app
+from app.runtime.http_server import Server, listen, server_of
 
 __all__ = ["listen", "resume", "server"]
 
@@ -21,7 +21,7 @@ __all__ = ["listen", "resume", "server"]
 def server(settings: Settings, db: Database, metrics: Metrics, inbox: Inbox) -> Server:
     """The server of the API and of the links' webhooks, whose receipts go to the inbox."""
     application = create_app(settings, db, metrics, webhooks.reception(settings, db, inbox))
-    return server_of(application, lines.server_tls(settings))
+    return server_of(application, transport_security.server_tls(settings))
 
 
 def resume(settings: Settings, db: Database) -> asyncio.Future[int]:

@@ -19,13 +19,13 @@ from app.database.connection import Database
 from app.demo.cast import Receipts, Role
 from app.file_import.upload import File
 from app.ledger.contract import Ledger
-from app.main import create_app
 from app.receipts.result_files.importer import import_file
 from app.receipts.result_files.register import Claim, register
 from app.receipts.result_files.status_words import words_of
-from app.serving import listen, server_of
-from app.webhooks import reception
-from app.worker import Worker
+from app.runtime.api_app import create_app
+from app.runtime.http_server import listen, server_of
+from app.runtime.webhooks import reception
+from app.runtime.worker import Worker
 from carriers.contract import ReceiptLevel
 
 

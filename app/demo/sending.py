@@ -20,7 +20,7 @@ from app.demo.reception import Reception
 from app.demo.show import Update
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
-from app.worker import Worker
+from app.runtime.worker import Worker
 
 _LOOK_S = 1.0
 _QUIET_S = 6.0  # longer than a receipt that came too early waits for its next look

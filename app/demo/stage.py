@@ -26,8 +26,8 @@ from app.database.connection import Database, connect_patiently
 from app.database.models import metadata
 from app.dispatch import link_store
 from app.file_import.upload import File
+from app.runtime.worker import build, facts
 from app.security import Caller
-from app.worker import build, facts
 
 _AUTHOR, _APPROVER = "demo author", "demo approver"
 _TEXT = "tin-nhan-gia-ten"

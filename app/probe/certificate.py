@@ -11,7 +11,7 @@ from cryptography import x509
 
 from app.core import clock
 from app.core.config import Settings
-from app.lines import server_tls
+from app.runtime.transport_security import server_tls
 
 _ENDS_SOON = timedelta(days=30)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.core.config import LinkSettings
 from app.core.errors import SetupError
 from app.probe.links import came_up, opened
-from app.worker import build
+from app.runtime.worker import build
 from carriers.contract import Carrier, Checked, Finding
 
 # Several questions, each asked again when its answer is lost.

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
 
-from app import lines, webhooks, worker
 from app.core import clock, setting_sources
 from app.core.config import LinkSettings, Settings
 from app.core.errors import AppError
@@ -31,6 +30,7 @@ from app.ledger.factory import ledger_for
 from app.observability import link_status as links
 from app.probe import certificate
 from app.probe.check import check
+from app.runtime import transport_security, webhooks, worker
 from app.security import account_stamps, audit, totp, users
 from app.security.secret_encryption import NO_KEY, signing_keys, vault_of
 
@@ -109,7 +109,7 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
 
 def connections(settings: Settings) -> Iterator[Symptom]:
     """Lines that leave this machine in plain, and what callers meet: our certificate, our names."""
-    for line in lines.plain(settings):
+    for line in transport_security.plain(settings):
         yield Symptom(
             "lines", bool(line.why), f"{line.what} is plain: {line.why}" if line.why else line.fault
         )
@@ -117,8 +117,10 @@ def connections(settings: Settings) -> Iterator[Symptom]:
         yield from (Symptom("certificate", *worth) for worth in certificate.judged(settings))
     except AppError as error:
         yield Symptom("certificate", False, error.detail)
-    yield from (Symptom("settings", False, fault) for fault in lines.exposed(settings))
-    if (settings.tls_certificate or lines.open_to_others(settings)) and not settings.public_hosts:
+    yield from (Symptom("settings", False, fault) for fault in transport_security.exposed(settings))
+    if (
+        settings.tls_certificate or transport_security.open_to_others(settings)
+    ) and not settings.public_hosts:
         what = "Say in public_hosts by which names Loa is asked for: it then answers to no other"
         what += ", and the certificate is judged by them." if settings.tls_certificate else "."
         yield Symptom("names", False, what)

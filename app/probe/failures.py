@@ -12,8 +12,8 @@ from app.probe.links import reading
 from app.receipts import failure_list
 from app.receipts.failure_list import Listed
 from app.receipts.receipt_writer import Inbox
+from app.runtime.worker import build, facts
 from app.security import audit
-from app.worker import build, facts
 from carriers.contract import ListedFailures, Receipt
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Conflict, NotFound
-from app.worker import build
+from app.runtime.worker import build
 from carriers.contract import (
     Carrier,
     Checked,

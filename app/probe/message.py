@@ -21,8 +21,8 @@ from app.probe import fate
 from app.probe.follow import Following, Say
 from app.probe.links import came_up, opened
 from app.receipts.receipt_writer import Inbox
+from app.runtime.worker import build, facts
 from app.security import audit
-from app.worker import build, facts
 from carriers.causes import cause_of
 from carriers.contract import (
     Accepted,

@@ -53,12 +53,12 @@ class Visiting:
 
     @property
     def db(self) -> Database:
-        """The database that app/main.py opened."""
+        """The database that app/runtime/api_app.py opened."""
         return cast(Database, self.request.app.state.db)
 
     @property
     def settings(self) -> Settings:
-        """The settings that app/main.py loaded."""
+        """The settings that app/runtime/api_app.py loaded."""
         return cast(Settings, self.request.app.state.settings)
 
     @property

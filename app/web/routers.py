@@ -1,4 +1,4 @@
-"""The pages' routers: the one list of them, for app/main.py."""
+"""The pages' routers: the one list of them, for app/runtime/api_app.py."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from app.cli import app as commands
 from app.core import errors
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from tests.app.client import Client
 from tests.trees import parsed
 

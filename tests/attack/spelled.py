@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import update
 
 from app.database.models import runs
-from app.main import ROUTERS
+from app.runtime.api_app import ROUTERS
 from app.security import create_key
 from app.security.roles import OPEN, may
 from app.web import routers

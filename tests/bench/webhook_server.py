@@ -12,13 +12,13 @@ from app.core import gc_tuning
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.main import create_app
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.routes import known, router
-from app.serving import listen, server_of
-from app.webhooks import reception
+from app.runtime.api_app import create_app
+from app.runtime.http_server import listen, server_of
+from app.runtime.webhooks import reception
 
 LINK = "viettel-1"
 SECRET = "bench-0123456789abcdef"  # of this bench alone

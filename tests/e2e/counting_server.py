@@ -15,9 +15,9 @@ from sqlalchemy import Connection, event
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
 from app.observability import logs
-from app.serving import listen, server_of
+from app.runtime.api_app import create_app
+from app.runtime.http_server import listen, server_of
 from tests.e2e.scene import move
 
 

@@ -15,7 +15,7 @@ import yaml
 from psycopg.errors import InsufficientPrivilege
 
 from app.core.config import Settings
-from app.lines import faults
+from app.runtime.transport_security import faults
 from tests.engines import sqlite_alone
 from tests.faults.processes import Home
 from tests.faults.server import own_server

@@ -12,7 +12,7 @@ from app.core.config import LinkSettings, Settings
 from app.core.states import DeliveryState, RunState
 from app.database.models import quarantine, runs
 from app.observability.metrics import Metrics
-from app.worker import Worker
+from app.runtime.worker import Worker
 from carriers.simulators.smsc import Smsc
 from tests.app.world import World
 from tests.faults.processes import smpp_link

@@ -15,7 +15,7 @@ from app.api.problems import kinds
 from app.core.config import Settings
 from app.database import schema
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import authorization
 from tests.app.client import Client
 from tests.engines import sqlite_alone

@@ -21,7 +21,7 @@ import yaml
 from app.cli import app as commands
 from app.core.config import LinkSettings, Settings, load
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from carriers import registry
 from carriers.contract import ReceiptLevel
 from carriers.mobifone.settings import MobifoneSettings

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_lane

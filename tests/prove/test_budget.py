@@ -25,7 +25,7 @@ from app.accounts.service import add_person
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import lanes, run_batches, runs
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.web.pages.reports import AT_ONCE
 from tests.app.api.served import served
 from tests.bench import report_bench

@@ -29,7 +29,7 @@ lanes = Table(
     Column("receipt_group", String(40), nullable=False),
     # Where it connects and as whom: the same under another name is the same account.
     Column("account", String(200)),
-    # What the link makes of a text by its settings, hashed: app/worker.py; none: from before.
+    # What the link makes of a text by its settings, hashed: app/runtime/worker.py; none: from before.
     Column("says", String(64)),
     Column("group_id", SmallInteger, nullable=False),  # id of the first lane of the receipt group or account
     Column("segments_per_second", Float, nullable=False),

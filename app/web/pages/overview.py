@@ -16,7 +16,7 @@ router = Routes(include_in_schema=False)
 
 
 def get_overview(request: Request) -> Hub[str]:
-    """The hub that app/main.py made."""
+    """The hub that app/runtime/api_app.py made."""
     return cast(Hub[str], request.app.state.overview)
 
 

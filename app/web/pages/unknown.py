@@ -102,7 +102,7 @@ async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) ->
 
 
 def _books(visit: Visiting) -> Ledger:
-    """The ledger that app/main.py has chosen."""
+    """The ledger that app/runtime/api_app.py has chosen."""
     return cast(Ledger, visit.request.app.state.ledger)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from fastapi import FastAPI
 
-from app.serving import listen, server_of
+from app.runtime.http_server import listen, server_of
 
 
 @contextmanager

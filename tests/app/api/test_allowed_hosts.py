@@ -8,7 +8,7 @@ import pytest
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from tests.app.client import Client
 
 NAMES = ("loa.example.vn", "192.0.2.7", "2001:db8::7")

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from tests.app.api.served import served
 from tests.app.batches.files import MESSY
 from tests.app.client import Client
@@ -223,7 +223,12 @@ def test_what_is_no_request_is_answered_as_closed_to_browsers_as_all_else(
     "path",
     [
         *(b"/static/", b"/static/../../etc/passwd", b"/static/%2e%2e/%2e%2e/etc/passwd", b"/uploads/"),
-        *(b"/static/x/..%2f..%2fmain.py", b"/static/x/%2fetc%2fpasswd", b"/.git/config", b"/app/main.py"),
+        *(
+            b"/static/x/..%2f..%2fmain.py",
+            b"/static/x/%2fetc%2fpasswd",
+            b"/.git/config",
+            b"/app/runtime/api_app.py",
+        ),
         *(b"//etc/passwd", b"/%00"),
     ],
 )

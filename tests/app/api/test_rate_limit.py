@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from app.api.uploads import BODY_LIMIT
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
 

@@ -12,8 +12,8 @@ from app.accounts import service
 from app.accounts.service import NewPerson
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
 from app.observability import logs
+from app.runtime.api_app import create_app
 from app.security import audit, create_key
 from tests.app.client import Client
 

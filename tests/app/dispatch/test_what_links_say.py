@@ -17,8 +17,8 @@ from app.database.models import approvals, runs
 from app.dispatch import link_store
 from app.dispatch.run_content import Work, claim
 from app.ledger import approval_digest
+from app.runtime.worker import says
 from app.security import audit
-from app.worker import says
 from carriers import registry
 from carriers.contract import ReceiptLevel
 from tests.app.world import World, build

@@ -123,7 +123,7 @@ async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Datab
     world.fan_out()
     async with Smsc(Manners(receipt_delay_s=1.0)) as centre:
         link = smpp_link(centre)
-        from app.worker import build as build_link
+        from app.runtime.worker import build as build_link
 
         campaigns = build_link("viettel-1", link)
         await campaigns.open()

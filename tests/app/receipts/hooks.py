@@ -18,11 +18,11 @@ from app.core import clock
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
-from app.main import create_app
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
-from app.serving import listen, server_of
-from app.webhooks import reception
+from app.runtime.api_app import create_app
+from app.runtime.http_server import listen, server_of
+from app.runtime.webhooks import reception
 from carriers.signature import sign
 from tests.app.world import FIRST_PHONE, World, accepted, build
 

@@ -13,10 +13,10 @@ from app.core.config import LinkSettings, Settings
 from app.core.errors import SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.main import create_app
 from app.observability.metrics import Metrics
-from app.webhooks import reception
-from app.worker import Worker
+from app.runtime.api_app import create_app
+from app.runtime.webhooks import reception
+from app.runtime.worker import Worker
 from tests.app.dispatch.paper import until
 from tests.app.receipts.hooks import problem
 from tests.app.world import FIRST_PHONE, build

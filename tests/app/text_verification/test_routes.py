@@ -15,8 +15,8 @@ from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.main import create_app
 from app.observability import logs
+from app.runtime.api_app import create_app
 from tests.app.client import Client
 from tests.app.world import build
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import audit
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.web import assets
 from tests.long.app.accounts.scene import OTHER, OWN, UNKNOWN, Answer, Asker, build
 from tests.long.app.accounts.test_matrix import Operation, operations

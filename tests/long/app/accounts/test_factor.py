@@ -18,7 +18,7 @@ from app.core.config import Settings
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import people, recovery_codes
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import audit, create_key, totp
 from app.security.principal import at_keyboard
 from app.security.roles import PERMISSIONS, Role

@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import ROUTERS, create_app
+from app.runtime.api_app import ROUTERS, create_app
 from app.security.roles import OPEN, PAGE, PAGE_DOES, PERMISSIONS
 from app.web import routers
 from tests.engines import by_default

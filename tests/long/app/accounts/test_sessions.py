@@ -15,7 +15,7 @@ from app.core.config import Settings
 from app.core.errors import Unauthorised
 from app.database.connection import Database
 from app.database.models import people, sessions
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import sessions as stage
 from app.security.sessions import Lifetime
 from tests.app.client import Client

@@ -14,7 +14,7 @@ from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import batches, lanes, left_out, receipt_files
-from app.main import ROUTERS, create_app
+from app.runtime.api_app import ROUTERS, create_app
 from app.security import create_key
 from app.security.roles import OPEN, PERMISSIONS
 from tests.long.app.accounts.scene import Asker

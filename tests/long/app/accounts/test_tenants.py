@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import audit
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security.roles import PERMISSIONS
 from app.security.tenant_scope import RULES
 from tests.long.app.accounts.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build

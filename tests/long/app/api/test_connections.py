@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.api.served import served as serve_app
 from tests.app.client import Client
@@ -219,7 +219,7 @@ _SERVER = """
 import asyncio
 from fastapi import FastAPI
 from app.api.connections import Bounds
-from app.serving import listen, server_of
+from app.runtime.http_server import listen, server_of
 app = FastAPI()
 app.get("/healthz")(lambda: {"status": "alive"})
 door = listen("127.0.0.1", 0)

@@ -17,7 +17,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import answers, audit, campaigns
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.campaigns.rows import new_run
 from tests.app.campaigns.test_routes import CAMPAIGN, LETTER

@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import answers, frozen_reports, run_batches
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
 from tests.engines import by_default

@@ -85,7 +85,10 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
         ("app.cli", _HEAVY),
         ("app.cli.simulate", ("alembic", "docx", "openpyxl", "reportlab", "sqlalchemy")),
         ("app.cli.verify", ("alembic", "docx", "fastapi", "httpx", "openpyxl", "reportlab", "xlsxwriter")),
-        ("app.cli.serve", ("alembic", "app.main", "docx", "fastapi", "openpyxl", "reportlab", "xlsxwriter")),
+        (
+            "app.cli.serve",
+            ("alembic", "app.runtime.api_app", "docx", "fastapi", "openpyxl", "reportlab", "xlsxwriter"),
+        ),
     ],
 )
 def test_a_command_does_not_wait_for_what_it_has_no_use_for(module: str, absent: tuple[str, ...]) -> None:

@@ -16,12 +16,12 @@ from app.database.connection import Database
 from app.database.models import quarantine, runs
 from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import Queueing
-from app.main import create_app
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics
 from app.receipts.quarantine_sweep import settle
 from app.receipts.receipt_writer import Inbox
+from app.runtime.api_app import create_app
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.client import Client
 from tests.app.dispatch.paper import until

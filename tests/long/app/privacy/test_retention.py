@@ -34,8 +34,8 @@ from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
 from app.reports.render import json_file
 from app.reports.verify import examine
+from app.runtime.worker import Worker
 from app.security import audit
-from app.worker import Worker
 from tests.app.world import receipt
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray
 from tests.long.app.reports.scene import DAY, T0

@@ -16,7 +16,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, questions, runs, unknowns
 from app.observability.metrics import Metrics
-from app.worker import Worker
+from app.runtime.worker import Worker
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners
 from carriers.simulators.vnpt import Vnpt, VnptManners

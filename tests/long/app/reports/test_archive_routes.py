@@ -11,7 +11,7 @@ from sqlalchemy import update
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import report_files, run_batches
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
 from tests.engines import sqlite_alone

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from app.accounts.service import NewPerson, add_person
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from tests.app.client import Client
 
 PASSWORD = "bon tu chang lien quan"

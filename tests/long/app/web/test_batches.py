@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from app.batches import queries
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from tests.app.campaigns.rows import new_batch
 from tests.long.app.web.conftest import Paper, text, token
 

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
 from app.receipts.result_files import queries
+from app.runtime.api_app import create_app
 from tests.app.receipts.result_files.scene import HEADER, TAKEN, at, phone, sent
 from tests.app.world import FIRST_PHONE, World
 from tests.long.app.web.conftest import Paper, text, token

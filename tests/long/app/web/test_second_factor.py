@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.web.pages.second_factor import qr
 from tests.long.app.web.conftest import PASSWORD, Paper, text
 

@@ -14,7 +14,7 @@ from app.accounts import service
 from app.accounts.service import NewPerson, add_person
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security.secret_encryption import vault_of
 from tests.app.client import Client
 from tests.long.app.accounts.scene import OWN, build

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from app.security import create_key
 from app.security.roles import Role
 from app.web import rendering, routers

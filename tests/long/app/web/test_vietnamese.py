@@ -13,7 +13,7 @@ from fastapi import FastAPI
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.main import create_app
+from app.runtime.api_app import create_app
 from tests.app.client import Client
 from tests.e2e import scene
 from tests.e2e.visits import VISITS, Visit

@@ -19,10 +19,10 @@ from app.core.config import Settings
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import audit, directives
-from app.main import create_app
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, guessed
 from app.reports.intake import external_activity, external_activity_workbook
+from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
 from tests.long.app.reports.intake.forms import naive

@@ -17,9 +17,9 @@ from app.cli.serve import up
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.lines import exposed, faults, plain, server_tls
-from app.main import create_app
 from app.probe.doctor import connections
+from app.runtime.api_app import create_app
+from app.runtime.transport_security import exposed, faults, plain, server_tls
 from tests.app.api.served import served
 from tests.certificates import self_signed
 from tests.engines import sqlite_alone

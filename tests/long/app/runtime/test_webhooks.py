@@ -20,7 +20,7 @@ from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.webhook_handler import Reception
-from app.webhooks import reception
+from app.runtime.webhooks import reception
 from carriers.webhook import SHIPPED, Shape
 from tests.app.receipts.hooks import ACKNOWLEDGED, LINK, SECRET, sent, served, settings_of
 from tests.long.test_papers import rows, text

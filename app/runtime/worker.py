@@ -12,7 +12,6 @@ from typing import Any
 import structlog
 
 from app.api import idempotency_store
-from app.clock_steps import ClockSteps
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Away, SetupError
@@ -37,8 +36,9 @@ from app.receipts.poll import Poll
 from app.receipts.poller_setup import askers
 from app.receipts.quarantine_sweep import settle
 from app.receipts.receipt_writer import Inbox
+from app.runtime.clock_steps import ClockSteps
+from app.runtime.sweep import Sweep
 from app.security import audit
-from app.sweep import Sweep
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
 from carriers.inbound import InboundMessages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from app.serving import listen
+from app.runtime.http_server import listen
 
 
 def test_no_answer_waits_for_the_acknowledgement_of_its_first_segment() -> None:

@@ -15,7 +15,7 @@ from app.database.models import chunks, lanes, runs
 from app.ledger.contract import ChunkState
 from app.observability import faults
 from app.observability.metrics import Metrics
-from app.worker import Worker, build
+from app.runtime.worker import Worker, build
 from carriers.simulators.smsc import Manners, Smsc
 from tests.app.dispatch.paper import until
 from tests.app.world import World

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, update
 
-from app.clock_steps import ClockSteps
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, quarantine
 from app.ledger.contract import Intention, Outcome
+from app.runtime.clock_steps import ClockSteps
 from carriers.contract import Deferred
 from tests.app.ledger.times import apply, said
 from tests.app.world import World, build

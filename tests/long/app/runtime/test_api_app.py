@@ -18,8 +18,8 @@ from app.core.config import Settings
 from app.core.errors import Away, Invalid
 from app.database.connection import Database
 from app.database.models import api_keys, directives
-from app.main import create_app
 from app.observability.metrics import KEPT_S
+from app.runtime.api_app import create_app
 from tests.app.client import Client
 
 
