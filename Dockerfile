@@ -24,6 +24,6 @@ VOLUME /data
 # LOA_BEHIND_TLS=true where a proxy speaks it, with LOA_PRIVATE_LINES__API: what protects the way from the proxy.
 EXPOSE 8600
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
-    CMD ["python", "-m", "app.probe.alive"]
+    CMD ["python", "-m", "app.diagnostics.healthcheck"]
 ENTRYPOINT ["loa"]
 CMD ["up"]

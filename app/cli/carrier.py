@@ -18,13 +18,13 @@ from app.core import config
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Invalid
 from app.core.phone import mask
+from app.diagnostics import carrier_totals as own
+from app.diagnostics import check as probe
+from app.diagnostics import failure_list as lists
+from app.diagnostics import links, message
+from app.diagnostics.test_text import wording
 from app.observability import logs
 from app.observability.metrics import Metrics
-from app.probe import check as probe
-from app.probe import failures as lists
-from app.probe import figures as own
-from app.probe import links, message
-from app.probe.wording import wording
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import OutboundSms, Receipt
 

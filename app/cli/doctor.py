@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from app.cli.talk import Json
 from app.core import config
-from app.probe.doctor import examine
+from app.diagnostics.doctor import examine
 
 
 def doctor(

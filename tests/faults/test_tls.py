@@ -16,7 +16,7 @@ from tests.certificates import self_signed
 from tests.faults.processes import Home, free_port
 from tests.faults.server import Server, own_server
 
-ALIVE = [sys.executable, "-m", "app.probe.alive"]
+ALIVE = [sys.executable, "-m", "app.diagnostics.healthcheck"]
 
 
 async def test_what_listens_to_others_does_so_by_tls_or_not_at_all(home: Home) -> None:

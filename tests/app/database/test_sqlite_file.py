@@ -18,7 +18,7 @@ from app.core.errors import Damaged
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, runs
-from app.probe.doctor import Symptom, ledger
+from app.diagnostics.doctor import Symptom, ledger
 from tests.app.dispatch.paper import PaperCarrier, loop_for
 from tests.app.world import World, build
 from tests.engines import sqlite_alone

@@ -17,7 +17,7 @@ from app.cli.serve import up
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.probe.doctor import connections
+from app.diagnostics.doctor import connections
 from app.runtime.api_app import create_app
 from app.runtime.transport_security import exposed, faults, plain, server_tls
 from tests.app.api.served import served

@@ -17,7 +17,7 @@ MODULES = {
     "app/client/": _HOST,
     "app/demo/": _HOST,
     "app/drill/": _HOST,
-    "app/probe/": _HOST,
+    "app/diagnostics/": _HOST,
     "app/dispatch/restore_recovery.py": _HOST,
     "app/runtime/worker.py": _HOST,
     "app/reports/file_checks.py": _HOST,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.core.config import Settings
-from app.probe.certificate import judged
-from app.probe.doctor import connections
+from app.diagnostics.certificate import judged
+from app.diagnostics.doctor import connections
 from tests.certificates import self_signed
 
 NAME = "loa.example.vn"

@@ -22,14 +22,14 @@ from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import lanes, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults
+from app.diagnostics import certificate
+from app.diagnostics.check import check
 from app.dispatch import restore_guard
 from app.dispatch.link_store import RESTORED, all_lanes
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.ledger.factory import ledger_for
 from app.observability import link_status as links
-from app.probe import certificate
-from app.probe.check import check
 from app.runtime import transport_security, webhooks, worker
 from app.security import account_stamps, audit, totp, users
 from app.security.secret_encryption import NO_KEY, signing_keys, vault_of

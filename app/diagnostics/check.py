@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.core.config import LinkSettings
 from app.core.errors import SetupError
-from app.probe.links import came_up, opened
+from app.diagnostics.links import came_up, opened
 from app.runtime.worker import build
 from carriers.contract import Carrier, Checked, Finding
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.core.config import Settings
 from app.database.connection import Database
-from app.probe.alive import is_alive
+from app.diagnostics.healthcheck import is_alive
 from app.runtime.api_app import create_app
 from app.runtime.transport_security import server_tls
 from tests.app.api.served import served

@@ -18,8 +18,18 @@ from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import lanes, people
+from app.diagnostics.doctor import (
+    Symptom,
+    _rights,
+    disk,
+    examine,
+    ledger,
+    modes,
+    optional,
+    settings_file,
+    wiring,
+)
 from app.dispatch.run_content import stop
-from app.probe.doctor import Symptom, _rights, disk, examine, ledger, modes, optional, settings_file, wiring
 from app.security import audit
 from app.security.secret_encryption import signing_keys
 from carriers.simulators.smsc import Manners, Smsc

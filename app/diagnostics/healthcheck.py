@@ -1,4 +1,4 @@
-"""`python -m app.probe.alive`: exit status 0 where the API of this machine answers, for containers."""
+"""`python -m app.diagnostics.healthcheck`: exit status 0 where the API of this machine answers, for containers."""
 
 from __future__ import annotations
 

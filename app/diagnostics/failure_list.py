@@ -7,8 +7,8 @@ from datetime import date
 
 from app.core.config import LinkSettings
 from app.core.errors import Invalid
+from app.diagnostics.links import reading
 from app.dispatch.link_store import register
-from app.probe.links import reading
 from app.receipts import failure_list
 from app.receipts.failure_list import Listed
 from app.receipts.receipt_writer import Inbox

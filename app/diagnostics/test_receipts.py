@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.core import clock
-from app.probe import fate
+from app.diagnostics import result_text
 from carriers.contract import (
     Acknowledge,
     Carrier,
@@ -88,7 +88,7 @@ class Following:
         while self._open:
             receipt = await self._heard.get()
             self.receipts.append(receipt)
-            self._say(fate.became(receipt))
+            self._say(result_text.became(receipt))
             if receipt.status in _FINAL:
                 self._open.discard(receipt.reference or "")
 

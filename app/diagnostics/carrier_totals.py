@@ -14,7 +14,7 @@ from app.core.config import LinkSettings
 from app.core.errors import Invalid
 from app.core.states import SENT, DeliveryState
 from app.database.models import deliveries, lanes, runs
-from app.probe.links import reading
+from app.diagnostics.links import reading
 from app.runtime.worker import build
 from carriers.contract import OwnFigure, OwnFigures
 

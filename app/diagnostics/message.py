@@ -14,12 +14,12 @@ from app.core.config import LinkSettings
 from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
 from app.database.connection import Database
+from app.diagnostics import result_text
+from app.diagnostics.links import came_up, opened
+from app.diagnostics.test_receipts import Following, Say
 from app.dispatch import link_store
 from app.ledger.contract import Lane, Ledger
 from app.observability.metrics import Metrics
-from app.probe import fate
-from app.probe.follow import Following, Say
-from app.probe.links import came_up, opened
 from app.receipts.receipt_writer import Inbox
 from app.runtime.worker import build, facts
 from app.security import audit
@@ -70,12 +70,12 @@ class Told:
                 "status": each.status.value,
                 "level": each.level.name.lower(),
                 "code": each.code,
-                "meaning": fate.became(each),
+                "meaning": result_text.became(each),
             }
             for each in self.receipts
         ]
         result = type(self.result).__name__.lower()
-        answer = {"result": result, "answer": fate.answered(self.result)}
+        answer = {"result": result, "answer": result_text.answered(self.result)}
         return {
             "link": link,
             "number": number,
@@ -134,7 +134,7 @@ async def _submit(desk: Desk, lane: Lane, carrier: Carrier, sms: OutboundSms) ->
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
     await desk.db.awrite(_note, desk.who, "test message answered", lane, said)
-    desk.say(fate.answered(result))
+    desk.say(result_text.answered(result))
     return result
 
 
