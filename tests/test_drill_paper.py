@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.drill.plan import Fault
+from app.devtools.drill.plan import Fault
 from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent

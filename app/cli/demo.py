@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from app.core import gc_tuning
-from app.demo.play import Options, play
-from app.demo.show import Board
+from app.devtools.demo.progress import Board
+from app.devtools.demo.run import Options, play
 
 
 class Over(StrEnum):

@@ -11,10 +11,10 @@ from typing import Annotated
 
 import typer
 
-from app.drill.plan import Order
-from app.drill.play import Options
-from app.drill.play import drill as play
-from app.drill.tell import document, tell
+from app.devtools.drill.plan import Order
+from app.devtools.drill.report import document, tell
+from app.devtools.drill.run import Options
+from app.devtools.drill.run import drill as play
 
 app = typer.Typer(add_completion=False)
 

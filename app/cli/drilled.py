@@ -8,7 +8,7 @@ import typer
 
 from app.cli.serve import MAINS, run
 from app.core.errors import AppError
-from app.drill.fuse import Armed
+from app.devtools.drill.fault_injection import Armed
 from app.observability.logs import mask_text
 
 

@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from app.drill.soak import Order
-from app.drill.soak import soak as work
+from app.devtools.drill.soak import Order
+from app.devtools.drill.soak import soak as work
 
 
 class Engine(StrEnum):

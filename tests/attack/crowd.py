@@ -21,7 +21,7 @@ from sqlalchemy import NullPool, create_engine, update
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import runs
-from app.drill.look import Look
+from app.devtools.drill.ledger_probe import Look
 from carriers.signature import sign
 from tests.attack.bodies import endless
 from tests.attack.outcome import Outcome, bar, table

@@ -22,8 +22,8 @@ from app.batches.importer import import_batch, register
 from app.core import gc_tuning
 from app.database.connection import Database
 from app.database.models import batches, subscribers
+from app.devtools.sample_data import HEADER, sample_lines
 from app.file_import.upload import File
-from app.sample import HEADER, sample_lines
 
 CARRIER = "viettel"
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, NullPool, create_engine, text, update
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import batches, lanes, runs
-from app.drill.look import Look
+from app.devtools.drill.ledger_probe import Look
 from app.ledger.contract import Arrival, Intention, Item, Lease, Outcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build

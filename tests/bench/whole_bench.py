@@ -13,8 +13,8 @@ import httpx
 
 from app.accounts.service import NewKey, add_key
 from app.database.connection import Database
-from app.drill.client import Client
-from app.drill.look import Look
+from app.devtools.drill.client import Client
+from app.devtools.drill.ledger_probe import Look
 from app.security.principal import at_keyboard
 from tests.bench.import_bench import CARRIER, write_messy
 from tests.bench.machinery import (

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.sample import write_sample
+from app.devtools.sample_data import write_sample
 from carriers.simulators.mobifone import Mobifone, MobifoneManners
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from app.core.states import DeliveryState
-from app.sample import write_sample
+from app.devtools.sample_data import write_sample
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link

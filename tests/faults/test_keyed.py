@@ -10,7 +10,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import approvals
 from app.database.models import audit as acts
-from app.sample import write_sample
+from app.devtools.sample_data import write_sample
 from app.security import audit
 from app.security.audit import Kept
 from app.security.secret_encryption import signing_keys

@@ -18,10 +18,10 @@ from app.core import clock
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import audit
+from app.devtools.sample_data import write_sample
 from app.diagnostics.doctor import _rights
 from app.ledger.factory import ledger_for
 from app.privacy import totals_retention
-from app.sample import write_sample
 from carriers.simulators.smsc import Manners, Smsc
 from tests.conftest import NO_SERVER, SERVER, postgresql_url
 from tests.faults.journey import Api, reported

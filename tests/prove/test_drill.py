@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from app.drill.cluster import programs
-from app.drill.play import FIRST
+from app.devtools.drill.cluster import programs
+from app.devtools.drill.run import FIRST
 from carriers.smpp import pdu
 from tests.faults.processes import free_port
 from tests.long.carriers.simulators.esme import bound

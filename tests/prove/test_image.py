@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.sample import write_sample
+from app.devtools.sample_data import write_sample
 from carriers.simulators.smsc import Manners, Smsc
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, Program, smpp_link
@@ -36,7 +36,7 @@ for package in (app, carriers, messages):
         if not each.name.endswith("__main__"):
             importlib.import_module(each.name)
 print(len(sys.modules))
-print(*[name for name in sys.modules if name.startswith(("app.demo", "app.drill", "carriers.simulators"))])
+print(*[name for name in sys.modules if name.startswith(("app.devtools.demo", "app.devtools.drill", "carriers.simulators"))])
 files = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
 print(*[name for name, file in files.items() if file.startswith(sys.argv[1])])
 """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from app.drill.cluster import programs
+from app.devtools.drill.cluster import programs
 
 MINUTES = float(os.environ.get("LOA_SOAK_MINUTES", "0.4"))
 

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.models import lanes, runs
-from app.drill.fuse import FUSE, Charge
+from app.devtools.drill.fault_injection import FUSE, Charge
 from tests.faults.processes import Home, Program
 from tests.faults.view import View
 from tests.year.carriers import FIRST, MARK, Carriers, Late

@@ -28,14 +28,14 @@ from app.core.errors import SetupError
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import directives
-from app.demo.cast import cast
-from app.demo.centres import open_centres
-from app.demo.folder import MARKER, claimed, tidy
-from app.demo.outcome import TOLD, Outcome, compare, figures
-from app.demo.sending import send
-from app.demo.show import Board
-from app.demo.stage import approved_campaign, fresh_db, import_file, settings_for
-from app.demo.tell import tell_end, tell_outcome
+from app.devtools.demo.folder import MARKER, claimed, tidy
+from app.devtools.demo.outcome import TOLD, Outcome, compare, figures
+from app.devtools.demo.output import tell_end, tell_outcome
+from app.devtools.demo.progress import Board
+from app.devtools.demo.scenario_smpp import cast
+from app.devtools.demo.sending import send
+from app.devtools.demo.setup import approved_campaign, fresh_db, import_file, settings_for
+from app.devtools.demo.simulator_processes import open_centres
 from app.ledger.factory import ledger_for
 from app.reports.figures import CampaignReport
 from app.reports.verify import Verdict, examine

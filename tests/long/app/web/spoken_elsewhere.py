@@ -15,8 +15,8 @@ _OWN = "pages have sentences of their own for it"
 MODULES = {
     "app/cli/": _HOST,
     "app/client/": _HOST,
-    "app/demo/": _HOST,
-    "app/drill/": _HOST,
+    "app/devtools/demo/": _HOST,
+    "app/devtools/drill/": _HOST,
     "app/diagnostics/": _HOST,
     "app/dispatch/restore_recovery.py": _HOST,
     "app/runtime/worker.py": _HOST,

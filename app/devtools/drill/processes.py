@@ -15,8 +15,8 @@ from pathlib import Path
 
 from app.core import clock
 from app.core.errors import SetupError
-from app.drill.cluster import free_port
-from app.drill.fuse import FUSE, Charge
+from app.devtools.drill.cluster import free_port
+from app.devtools.drill.fault_injection import FUSE, Charge
 
 PATIENCE_S = 90.0
 _LOOK_S = 0.005

@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.core import clock
-from app.drill.crew import Hand, Stuck, comes, until
-from app.drill.fuse import Charge
-from app.drill.ground import CARRIER, LEASE_S, SUB_BATCH, Ground, Outcome
-from app.drill.plan import Event
+from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, Ground, Outcome
+from app.devtools.drill.fault_injection import Charge
+from app.devtools.drill.plan import Event
+from app.devtools.drill.processes import Hand, Stuck, comes, until
 
 _COMES_UP_S = 8.0
 _ON_WIRE = 20

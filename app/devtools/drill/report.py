@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from app.drill.plan import Order
-from app.drill.verdict import Drilled, Row
+from app.devtools.drill.plan import Order
+from app.devtools.drill.verdict import Drilled, Row
 
 # Counts are of the messages that the carrier took while the fault lasted; recovery: median and worst.
 _COLUMNS = {

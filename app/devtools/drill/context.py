@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.core import clock
-from app.drill.client import Client
-from app.drill.cluster import Cluster
-from app.drill.crew import PATIENCE_S, Crew, Stuck
-from app.drill.look import Look
-from app.drill.plan import Event
+from app.devtools.drill.client import Client
+from app.devtools.drill.cluster import Cluster
+from app.devtools.drill.ledger_probe import Look
+from app.devtools.drill.plan import Event
+from app.devtools.drill.processes import PATIENCE_S, Crew, Stuck
 from carriers.simulators.smsc import Manners, Smsc
 
 SUB_BATCH = 200

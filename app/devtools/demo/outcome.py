@@ -10,7 +10,7 @@ from typing import Any
 from app.campaigns.queries import Run
 from app.core import clock
 from app.database.connection import Database
-from app.demo.sending import count
+from app.devtools.demo.sending import count
 from app.ledger.factory import ledger_for
 from app.reports.carrier_report import build_campaign
 from app.reports.document import letterhead

@@ -18,19 +18,26 @@ from app.campaigns.runs import Verb, order
 from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
-from app.demo import cast, http_cast
-from app.demo.cast import Role
-from app.demo.centres import Centre, open_centres
-from app.demo.folder import claimed, tidy
-from app.demo.outcome import conclude, figures, write_reports
-from app.demo.reception import Reception, link_of
-from app.demo.sending import send
-from app.demo.show import Board
-from app.demo.stage import Plan, approved_campaign, fresh_db, import_file, register_links, settings_for
-from app.demo.tell import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
+from app.devtools.demo import scenario_http, scenario_smpp
+from app.devtools.demo.folder import claimed, tidy
+from app.devtools.demo.outcome import conclude, figures, write_reports
+from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
+from app.devtools.demo.progress import Board
+from app.devtools.demo.receipt_ingest import Reception, link_of
+from app.devtools.demo.scenario_smpp import Role
+from app.devtools.demo.sending import send
+from app.devtools.demo.setup import (
+    Plan,
+    approved_campaign,
+    fresh_db,
+    import_file,
+    register_links,
+    settings_for,
+)
+from app.devtools.demo.simulator_processes import Centre, open_centres
+from app.devtools.sample_data import SHARES, write_sample
 from app.ledger.factory import ledger_for
 from app.observability import logs
-from app.sample import SHARES, write_sample
 
 _OPERATOR = "demo operator"
 
@@ -66,7 +73,7 @@ def play(options: Options, board: Board) -> dict[str, Any]:
 
 
 def _on_stage(options: Options, board: Board) -> dict[str, Any]:
-    roles = (http_cast.cast if options.over == "http" else cast.cast)(options.subscribers)
+    roles = (scenario_http.cast if options.over == "http" else scenario_smpp.cast)(options.subscribers)
     reception = Reception(options.folder) if options.over == "http" else None
     more = {name: reception.flags(name, role) for name, role in roles.items()} if reception else {}
     with open_centres(roles, options.seed, options.folder / "simulators.log", more) as centres:
@@ -115,7 +122,7 @@ def _logging(settings: Settings) -> Iterator[None]:
 def _import(db: Database, options: Options, board: Board) -> tuple[dict[str, int], dict[str, Counts], float]:
     """Batches and counts by carrier, and the seconds that the import took."""
     board.say(f"\nWriting a sample of {options.subscribers:,} invented subscribers ...")
-    shares = http_cast.SHARES if options.over == "http" else SHARES
+    shares = scenario_http.SHARES if options.over == "http" else SHARES
     files = write_sample(options.folder / "sample", options.subscribers, options.seed, shares)
     batches, counts = {}, {}
     started = clock.monotonic()

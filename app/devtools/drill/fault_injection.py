@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.database.connection import Database
-from app.drill.points import name_of
+from app.devtools.drill.kill_points import name_of
 
 FUSE = "LOA_DRILL_FUSE"  # names the file by which the drill speaks to the process
 

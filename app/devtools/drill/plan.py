@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-from app.drill import points
+from app.devtools.drill import kill_points
 
 Engine = Literal["sqlite", "postgresql"]
 Length = Literal["short", "long"]
@@ -55,11 +55,11 @@ _POSTGRESQL_ONLY = (Fault.KILL_DATABASE,)
 # Faults at named points are drawn more often: there are many points.
 _OFTEN = {Fault.KILL_SENDER: 6, Fault.KILL_API_IMPORT: 2, Fault.KILL_DATABASE: 3}
 _POINTS = {
-    Fault.KILL_SENDER: points.SENDER,
-    Fault.KILL_FAN_OUT: points.FAN_OUT,
-    Fault.KILL_API_IMPORT: points.IMPORT,
-    Fault.KILL_API_ORDER: points.ORDER,
-    Fault.KILL_DATABASE: points.SERVER,
+    Fault.KILL_SENDER: kill_points.SENDER,
+    Fault.KILL_FAN_OUT: kill_points.FAN_OUT,
+    Fault.KILL_API_IMPORT: kill_points.IMPORT,
+    Fault.KILL_API_ORDER: kill_points.ORDER,
+    Fault.KILL_DATABASE: kill_points.SERVER,
 }
 # Points that come up once in a while only: the first time has to do.
 _RARE = ("claim", "release", "settling", "tallies", "fan-out", "import", "order", "advance")
@@ -115,7 +115,7 @@ def make_plan(order: Order) -> Plan:
 
 def _beginnings(chance: random.Random, waves: list[int]) -> Iterator[Event]:
     """What happens before anything of a wave is sent."""
-    fan_out, at = _shuffled(chance, points.FAN_OUT), 0
+    fan_out, at = _shuffled(chance, kill_points.FAN_OUT), 0
     for size in waves:
         yield Event(at, Fault.UPLOAD_50)
         yield Event(at, Fault.START_50)

@@ -8,9 +8,9 @@ from typing import Any
 
 from app.batches.import_job import Counts
 from app.campaigns.forecast import Forecast
-from app.demo.cast import Role
-from app.demo.outcome import Outcome, Seen
-from app.demo.show import Board
+from app.devtools.demo.outcome import Outcome, Seen
+from app.devtools.demo.progress import Board
+from app.devtools.demo.scenario_smpp import Role
 from app.reports.formats import Format, render
 
 

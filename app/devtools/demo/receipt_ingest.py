@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from app.core.config import Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.demo.cast import Receipts, Role
+from app.devtools.demo.scenario_smpp import Receipts, Role
 from app.file_import.upload import File
 from app.ledger.contract import Ledger
 from app.receipts.result_files.importer import import_file

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.drill import soak
-from app.drill.soak import look, rise
+from app.devtools.drill import soak
+from app.devtools.drill.soak import look, rise
 
 COUNT = 600
 

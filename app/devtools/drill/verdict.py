@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.drill.book import Book, Excuses, Finding, Kept, compare
-from app.drill.ground import Ground, Outcome
-from app.drill.plan import Event, Fault
+from app.devtools.drill.context import Ground, Outcome
+from app.devtools.drill.plan import Event, Fault
+from app.devtools.drill.reconciliation import Book, Excuses, Finding, Kept, compare
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 

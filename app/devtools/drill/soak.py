@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 from app.core import clock
 from app.database.connection import Database
-from app.drill.crew import Crew, Stuck, comes
-from app.drill.ground import CARRIER, Ground
-from app.drill.plan import Engine
-from app.drill.play import FIRST
-from app.drill.stage import centre, engine, stage
+from app.devtools.drill.context import CARRIER, Ground
+from app.devtools.drill.plan import Engine
+from app.devtools.drill.processes import Crew, Stuck, comes
+from app.devtools.drill.run import FIRST
+from app.devtools.drill.setup import centre, engine, stage
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.core import clock
-from app.drill.cluster import Cluster
-from app.drill.crew import comes
-from app.drill.fuse import Charge
-from app.drill.ground import Ground, Outcome
-from app.drill.plan import Event
+from app.devtools.drill.cluster import Cluster
+from app.devtools.drill.context import Ground, Outcome
+from app.devtools.drill.fault_injection import Charge
+from app.devtools.drill.plan import Event
+from app.devtools.drill.processes import comes
 
 _SLOW_S = 0.3
 _SKEW_S = 3600.0

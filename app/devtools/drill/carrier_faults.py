@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core import clock
-from app.drill.ground import RESPONSE_TIMEOUT_S, SUB_BATCH, Ground, Outcome
-from app.drill.plan import Event, Fault
+from app.devtools.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, Ground, Outcome
+from app.devtools.drill.plan import Event, Fault
 
 # How the carrier behaves during a fault, by the names of the simulator's manners.
 MANNERS: dict[Fault, dict[str, Any]] = {

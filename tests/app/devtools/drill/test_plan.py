@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from app.drill import points
-from app.drill.plan import Fault, Order, make_plan
+from app.devtools.drill import kill_points
+from app.devtools.drill.plan import Fault, Order, make_plan
 
 ORDER = Order(7, 20_000, 60, "postgresql", "short")
 
@@ -43,7 +43,13 @@ def test_a_long_plan_kills_at_every_point_and_has_one_outage_of_five_minutes() -
     order = Order(1, 1_000_000, 300, "postgresql", "long")
     plan = make_plan(order)
     killed = {event.point for event in plan.events}
-    wanted = {*points.SENDER, *points.FAN_OUT, *points.IMPORT, *points.ORDER, *points.SERVER}
+    wanted = {
+        *kill_points.SENDER,
+        *kill_points.FAN_OUT,
+        *kill_points.IMPORT,
+        *kill_points.ORDER,
+        *kill_points.SERVER,
+    }
     assert killed == wanted | {""}
     seconds = Counter(event.seconds for event in plan.events)
     assert seconds[300.0] == 1

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.demo.cast import ANYTHING, QUICK_RECEIPTS, Receipts, Role
+from app.devtools.demo.scenario_smpp import ANYTHING, QUICK_RECEIPTS, Receipts, Role
 
-# In proportion to one another, as app/sample.py has them for the three.
+# In proportion to one another, as app/devtools/sample_data.py has them for the three.
 SHARES = {"viettel": 0.6, "vnpt": 0.3, "mobifone": 0.12, "vietnamobile": 0.1}
 
 # The simulators let any account, contract, label and template pass.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from app.core.errors import SetupError
-from app.demo.cast import Role
+from app.devtools.demo.scenario_smpp import Role
 
 _PATIENCE_S = 30.0
 

@@ -15,12 +15,12 @@ from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database, connect_patiently
-from app.drill.client import CLIENTS, Client
-from app.drill.cluster import Cluster, own_cluster
-from app.drill.crew import Crew
-from app.drill.ground import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
-from app.drill.look import Look
-from app.drill.plan import Engine
+from app.devtools.drill.client import CLIENTS, Client
+from app.devtools.drill.cluster import Cluster, own_cluster
+from app.devtools.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
+from app.devtools.drill.ledger_probe import Look
+from app.devtools.drill.plan import Engine
+from app.devtools.drill.processes import Crew
 from app.security.principal import at_keyboard
 from carriers.simulators.smsc import Manners, Smsc
 

@@ -9,7 +9,7 @@ import pytest
 from app.batches.reader import open_rows
 from app.batches.row_parser import Sifter, Slice
 from app.core.phone import REASONS
-from app.sample import SHARES, write_sample
+from app.devtools.sample_data import SHARES, write_sample
 
 
 def sifted(path: Path) -> Slice:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.core.states import DeliveryState as S
-from app.drill.book import Book, Excuses, Kept, compare
+from app.devtools.drill.reconciliation import Book, Excuses, Kept, compare
 
 A, B, C = 84_961_000_001, 84_961_000_002, 84_961_000_003
 NUMBERS = frozenset({A, B, C})

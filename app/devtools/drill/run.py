@@ -12,32 +12,32 @@ from typing import Any
 
 from app.core import clock
 from app.core.states import DeliveryState
-from app.drill import kills, links, stores
-from app.drill.client import CLIENTS
-from app.drill.crew import Stuck
-from app.drill.ground import CARRIER, Act, Ground, Outcome
-from app.drill.plan import Event, Fault, Order, Plan, make_plan
-from app.drill.stage import centre, engine, stage
-from app.drill.verdict import Done, Drilled, conclude, misnamed
+from app.devtools.drill import carrier_faults, database_faults, process_faults
+from app.devtools.drill.client import CLIENTS
+from app.devtools.drill.context import CARRIER, Act, Ground, Outcome
+from app.devtools.drill.plan import Event, Fault, Order, Plan, make_plan
+from app.devtools.drill.processes import Stuck
+from app.devtools.drill.setup import centre, engine, stage
+from app.devtools.drill.verdict import Done, Drilled, conclude, misnamed
 
 FIRST = 84_960_000_000
 _PATIENCE_S = 120.0
 _FAULT_S = 3.5  # one fault and what follows, about
 _ACTS: dict[Fault, Act] = {
-    **dict.fromkeys(links.MANNERS, links.behave),
-    Fault.BROKEN_BINDS: links.broken,
-    Fault.UNBIND: links.unbound,
-    Fault.KILL_SENDER: kills.sender,
-    Fault.KILL_ON_WIRE: kills.on_wire,
-    Fault.KILL_API_IMPORT: kills.api_import,
-    Fault.KILL_API_ORDER: kills.api_order,
-    Fault.TWO_WORKERS: kills.two_workers,
-    Fault.FROZEN: kills.frozen,
-    Fault.KILL_DATABASE: stores.stopped,
-    Fault.DATABASE_AWAY: stores.away,
-    Fault.SLOW_DISK: stores.slow,
-    Fault.FULL_DISK: stores.full,
-    Fault.CLOCK: stores.jump,
+    **dict.fromkeys(carrier_faults.MANNERS, carrier_faults.behave),
+    Fault.BROKEN_BINDS: carrier_faults.broken,
+    Fault.UNBIND: carrier_faults.unbound,
+    Fault.KILL_SENDER: process_faults.sender,
+    Fault.KILL_ON_WIRE: process_faults.on_wire,
+    Fault.KILL_API_IMPORT: process_faults.api_import,
+    Fault.KILL_API_ORDER: process_faults.api_order,
+    Fault.TWO_WORKERS: process_faults.two_workers,
+    Fault.FROZEN: process_faults.frozen,
+    Fault.KILL_DATABASE: database_faults.stopped,
+    Fault.DATABASE_AWAY: database_faults.away,
+    Fault.SLOW_DISK: database_faults.slow,
+    Fault.FULL_DISK: database_faults.full,
+    Fault.CLOCK: database_faults.jump,
 }
 _AT_START = (Fault.UPLOAD_50, Fault.START_50, Fault.KILL_FAN_OUT)
 Say = Callable[[str], None]
@@ -124,7 +124,7 @@ class _Performance:
             if kill is None:
                 await client.start(run, clients)
             else:
-                await self._do(kill, kills.fan_out(self.ground, kill, client.start(run, clients)))
+                await self._do(kill, process_faults.fan_out(self.ground, kill, client.start(run, clients)))
             return Outcome()
 
         await self._perhaps(faults.get(Fault.START_50), start)

@@ -16,8 +16,8 @@ from app.core.config import Settings
 from app.core.errors import SetupError
 from app.core.states import RunState
 from app.database.connection import Database
-from app.demo.reception import Reception
-from app.demo.show import Update
+from app.devtools.demo.progress import Update
+from app.devtools.demo.receipt_ingest import Reception
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
