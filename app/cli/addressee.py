@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
+from app.cli.output import Json, Number, instant, listing, say, whoami
 from app.cli.statement import attach
-from app.cli.talk import Json, Number, instant, listing, say, whoami
 from app.core import clock
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, Channel, Item, Standing

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.talk import Json, say, whoami, whole
+from app.cli.output import Json, say, whoami, whole
 from app.core import ids
 from app.core.errors import Conflict
 from app.core.hashing import ALGORITHMS

@@ -17,7 +17,7 @@ from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.files import as_file, bar
-from app.cli.talk import Json, listing, whoami, whole
+from app.cli.output import Json, listing, whoami, whole
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
 from app.core.states import BatchState

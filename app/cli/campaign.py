@@ -10,9 +10,9 @@ from app.campaigns import approval, lifecycle, queries
 from app.campaigns.carrier_audience import checked
 from app.campaigns.drafts import DayHours, Draft, Form
 from app.cli.common import open_db
-from app.cli.person import decider
+from app.cli.current_user import decider
+from app.cli.output import Json, Number, instant, listing, say, whoami, whole
 from app.cli.remote import asked
-from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
 from app.core.areas import Basis
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")

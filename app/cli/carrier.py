@@ -13,7 +13,7 @@ from pydantic_core import to_json
 
 from app.campaigns.drafts import Form
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import Json, listing, whoami
+from app.cli.output import Json, listing, whoami
 from app.core import config
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Invalid

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.talk import Json, Number, listing, say, whole
+from app.cli.output import Json, Number, listing, say, whole
 from app.reports import comparison
 from app.reports.by_area import Mixed
 

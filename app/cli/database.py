@@ -9,7 +9,7 @@ import typer
 from sqlalchemy import make_url
 
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import whoami
+from app.cli.output import whoami
 from app.core import config
 from app.core.config import Settings, normal_url
 from app.core.errors import Invalid

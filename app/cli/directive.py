@@ -9,7 +9,7 @@ import typer
 
 from app.campaigns import directives
 from app.cli.common import open_db
-from app.cli.talk import Json, Number, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, instant, listing, say, whoami, whole
 from app.core import clock
 from app.core.errors import Invalid
 from app.deadline.status import status as status_of

@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from app.batches.reader import open_rows
 from app.cli.common import open_db
-from app.cli.person import decider
-from app.cli.talk import After, Json, listing, say
+from app.cli.current_user import decider
+from app.cli.output import After, Json, listing, say
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_own
 from app.database.connection import Database

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app.cli.talk import Json
+from app.cli.output import Json
 from app.core import config
 from app.diagnostics.doctor import examine
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.talk import Json, listing
+from app.cli.output import Json, listing
 from app.inbound import queries
 from app.inbound.queries import Inbound
 

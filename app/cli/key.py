@@ -13,7 +13,7 @@ from app import security
 from app.accounts import service
 from app.accounts.service import NewKey
 from app.cli.common import open_db
-from app.cli.talk import Json, listing, whoami
+from app.cli.output import Json, listing, whoami
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.talk import Json, Number, listing, whoami
+from app.cli.output import Json, Number, listing, whoami
 from app.dispatch import link_health, link_store
 
 app = typer.Typer(no_args_is_help=True, help="Lanes: one for each carrier link.")

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from app.cli.common import ledger_for, open_db
 from app.cli.files import as_file, bar
-from app.cli.talk import Json, listing, whoami, whole
+from app.cli.output import Json, listing, whoami, whole
 from app.receipts.result_files import queries
 from app.receipts.result_files.export import lines_csv, table_csv
 from app.receipts.result_files.import_job import Progress

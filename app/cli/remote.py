@@ -15,7 +15,7 @@ from app.core.errors import Invalid
 from app.database.connection import Database
 
 if TYPE_CHECKING:  # commands on this machine need no HTTP client
-    from app.client import Client
+    from app.cli.client import Client
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def asked(there: Callable[[Client], T], here: Callable[[Database], T], *, looks:
 @contextmanager
 def client(server: str) -> Iterator[Client]:
     """A client with the key of the environment."""
-    from app.client import Client
+    from app.cli.client import Client
 
     with Client(server, _key()) as api:
         yield api

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, select
 
 from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import After, Json, Number, instant, say, whoami, whole
+from app.cli.output import After, Json, Number, instant, say, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import Json, listing, say, whoami, whole
+from app.cli.output import Json, listing, say, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.privacy import certificates, retention_due

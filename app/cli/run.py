@@ -10,8 +10,8 @@ import typer
 from app.campaigns import carrier_orders, queries, runs
 from app.campaigns.forecast import forecast as forecast_run
 from app.cli.common import open_db
+from app.cli.output import Json, Number, instant, listing, say, whoami
 from app.cli.remote import asked
-from app.cli.talk import Json, Number, instant, listing, say, whoami
 from app.core import clock
 from app.core.errors import Invalid
 

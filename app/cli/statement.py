@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection
 
 from app.cli.common import open_db
-from app.cli.talk import Json, Number, listing, say, whoami
+from app.cli.output import Json, Number, listing, say, whoami
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.file_import.upload import File

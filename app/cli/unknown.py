@@ -10,7 +10,7 @@ import typer
 from sqlalchemy import Row
 
 from app.cli.common import ledger_for, open_db
-from app.cli.talk import Json, Number, listing, whoami
+from app.cli.output import Json, Number, listing, whoami
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.phone import mask

@@ -11,7 +11,7 @@ import typer
 from app.accounts import service
 from app.accounts.service import NewPerson
 from app.cli.common import open_db
-from app.cli.talk import Json, listing, whoami
+from app.cli.output import Json, listing, whoami
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
 from app.security import users

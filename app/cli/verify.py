@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app.cli.common import open_db
-from app.cli.talk import keep, whoami, whole
+from app.cli.output import keep, whoami, whole
 from app.ledger.factory import ledger_for
 from app.reports.repair import Repair, repair
 from app.reports.verify import Verdict, examine

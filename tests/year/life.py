@@ -113,7 +113,7 @@ class Year:
         log = self.home.folder / f"{len(self.home.programs)}-{name}.log"
         environment = self.home._environment() | {FUSE: str(fuse)}
         with log.open("wb") as out:
-            command = [sys.executable, "-m", "app.cli.drilled", name]
+            command = [sys.executable, "-m", "app.cli.fault_injected", name]
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment
             )

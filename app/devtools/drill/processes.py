@@ -56,7 +56,7 @@ class Hand:
         """Start it; what it says is added to its log."""
         with self.log.open("ab") as out:
             self.process = subprocess.Popen(  # noqa: S603 - our own module, and no shell
-                [sys.executable, "-m", "app.cli.drilled", self.name],
+                [sys.executable, "-m", "app.cli.fault_injected", self.name],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

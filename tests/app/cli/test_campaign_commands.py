@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from app.campaigns.approval import FourEyes
 from app.cli import campaign, directive, key, run
-from app.cli.talk import instant, whoami
+from app.cli.output import instant, whoami
 from app.core.errors import AppError, Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import audit, campaigns

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.campaigns.runs import Verb
-from app.client import Client, Refused
-from app.client.client import Unreachable
+from app.cli.client import Client, Refused
+from app.cli.client.client import Unreachable
 from app.core.states import BatchState, RunState
 from app.database.connection import Database
 from app.database.models import runs

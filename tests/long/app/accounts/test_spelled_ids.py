@@ -22,7 +22,7 @@ from app.api.openapi_examples import sample
 from app.campaigns.routes import Edition
 from app.cli import app as commands
 from app.cli import lazy
-from app.cli.talk import whole
+from app.cli.output import whole
 from app.core import ids
 from app.core.config import Settings
 from app.core.errors import NotFound

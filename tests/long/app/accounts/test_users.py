@@ -20,7 +20,7 @@ from app.campaigns import lifecycle
 from app.campaigns.approval import FourEyes
 from app.cli import campaign, key, user
 from app.cli.key import span
-from app.cli.talk import account, whoami
+from app.cli.output import account, whoami
 from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from app.database.connection import Database

@@ -17,10 +17,10 @@ from app.database.connection import Database
 from app.database.models import people
 
 MAPPED = ("unshare", "--user", "--map-user=1")
-_WHO = "from app.cli.talk import whoami; print(whoami())"
+_WHO = "from app.cli.output import whoami; print(whoami())"
 _DECIDES = """
 import sys
-from app.cli.person import decider
+from app.cli.current_user import decider
 from app.database.connection import Database
 from app.core.errors import Forbidden
 db = Database(sys.argv[1])

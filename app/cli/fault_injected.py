@@ -1,4 +1,4 @@
-"""`python -m app.cli.drilled up | serve | worker`: as `loa`, with the drill's fuse at the database."""
+"""`python -m app.cli.fault_injected up | serve | worker`: as `loa`, with the drill's fuse at the database."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Loa from another machine: a thin typed client of the API, which `loa --server` uses."""
 
-from app.client.client import Client, Refused
+from app.cli.client.client import Client, Refused
 
 __all__ = ["Client", "Refused"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from app.cli.talk import account, is_mapped, whoami
+from app.cli.output import account, is_mapped, whoami
 from app.core.errors import Forbidden
 from app.security import users
 from app.security.principal import Caller
