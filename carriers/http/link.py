@@ -39,9 +39,9 @@ from carriers.contract import (
 from carriers.health import HealthRecord
 from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected
 from carriers.http.progress import PermitEndedError, Progress
-from carriers.http.room import Room
+from carriers.http.request_slots import Room
 from carriers.http.settings import HttpSettings, tls_context
-from carriers.http.surplus import AnswerTimes, KeptConnection
+from carriers.http.surplus_answers import AnswerTimes, KeptConnection
 from carriers.http.waiting import Waiting
 from carriers.permit import since_boot
 from carriers.results import note_results

@@ -19,7 +19,7 @@ from carriers.contract import (
     SubmitResult,
 )
 from carriers.http import Answer, Failure, HttpCarrier
-from carriers.mobifone import words
+from carriers.mobifone import codes
 from carriers.mobifone.session import Login, Outcome
 from carriers.mobifone.settings import read_settings
 from carriers.text import Table, Tables, encoding_of, segments
@@ -67,14 +67,14 @@ class MobifoneCarrier(HttpCarrier):
         if refused is not None:
             return [refused]
         result = await self._send(sms)
-        if result is words.Session.ENDED:
+        if result is codes.Session.ENDED:
             # That a refused send did not happen is inferred from its having named no reason of the message's.
             result = await self.doubt() or await self._send(sms)
-        if isinstance(result, words.Session):
+        if isinstance(result, codes.Session):
             return [ENDED_TWICE]
         return [self.bear(result, self.settings.strange_in_a_row, STRANGE)]
 
-    async def _send(self, sms: OutboundSms) -> SubmitResult | words.Session:
+    async def _send(self, sms: OutboundSms) -> SubmitResult | codes.Session:
         sid = await self._session.sid()
         if not isinstance(sid, str):
             return sid
@@ -85,8 +85,8 @@ class MobifoneCarrier(HttpCarrier):
             answer = await self._ask(ACCENTED, {"enCoding": "ALPHA_UCS2", **fields})
         if not isinstance(answer, Answer):
             return answer
-        result = words.verdict(answer, self.settings.statuses, (self.settings.password, sid))
-        if result is words.Session.ENDED:
+        result = codes.verdict(answer, self.settings.statuses, (self.settings.password, sid))
+        if result is codes.Session.ENDED:
             self._session.has_ended(sid)
         return result
 
@@ -120,7 +120,7 @@ class MobifoneCarrier(HttpCarrier):
         fields = {"userName": own.user, "password": own.password, "bindMode": own.bind_mode}
         answer = await self._ask(LOGIN, fields)
         if isinstance(answer, Answer):
-            return words.login_verdict(answer, (own.password,))
+            return codes.login_verdict(answer, (own.password,))
         if isinstance(answer, Deferred | Halted):
             return answer
         # Of a login nothing has to be known: no message was in it.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from carriers.simulators import chance
+from carriers.simulators import randomness
 
 POLL_S = 0.1
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
@@ -59,7 +59,7 @@ def given_manners(options: argparse.Namespace, manners: type) -> dict[str, Any]:
     """The manners that flags name, by field; ValueError for a value that is none."""
     given = {one.name: getattr(options, one.name) for one in dataclasses.fields(manners)}
     return {
-        name: chance.parse(manners, name, value) if isinstance(value, str) else value
+        name: randomness.parse(manners, name, value) if isinstance(value, str) else value
         for name, value in given.items()
         if value is not None
     }
@@ -92,7 +92,7 @@ def read_step(text: str, manners: type, actions: tuple[str, ...]) -> Step:
         raise ValueError(f"--at {text!r} must be SECONDS:NAME=VALUE, or SECONDS:ACTION") from None
     name, equals, value = what.partition("=")
     if equals:
-        parsed = chance.parse(manners, name, value)
+        parsed = randomness.parse(manners, name, value)
         manners(**{name: parsed})
         return Step(at, name, parsed)
     if name not in actions:

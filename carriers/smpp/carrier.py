@@ -34,17 +34,17 @@ from carriers.health import HealthRecord
 from carriers.inbound import InboundSink
 from carriers.results import note_results
 from carriers.smpp import pdu
-from carriers.smpp.desk import Counters, End
+from carriers.smpp.encoding import Template, Wording, word
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import read_inbound
-from carriers.smpp.keeper import BINDS, Keeper, look_at, tls_context
+from carriers.smpp.interfaces import Counters, End
 from carriers.smpp.message_payload import one_text
-from carriers.smpp.parcel import Inquiry, Letter, Parcel, id_reader
+from carriers.smpp.pending import Inquiry, Letter, Parcel, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
+from carriers.smpp.reconnect import BINDS, Keeper, look_at, tls_context
 from carriers.smpp.session import Session
 from carriers.smpp.settings import read_settings
-from carriers.smpp.wording import Template, Wording, word
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from carriers.contract import NOT_SENT
 from carriers.smpp import pdu
-from carriers.smpp.desk import Desk, End
+from carriers.smpp.codes import code
+from carriers.smpp.interfaces import Desk, End
 from carriers.smpp.piece_queue import Owner
 from carriers.smpp.settings import SmppSettings
-from carriers.smpp.status import code
 from carriers.smpp.window import Window
 from carriers.smpp.write_buffer import WriteBuffer, prepare_socket
 

@@ -13,7 +13,7 @@ from carriers.text.alphabet import (
 from carriers.text.checks import Finding, Severity, lint
 from carriers.text.parts import STANDARD, Segments, Table, Tables, segments, split
 from carriers.text.preview import Preview, preview
-from carriers.text.repairs import Fix, apply_fixes, fixes
+from carriers.text.substitutions import Fix, apply_fixes, fixes
 
 __all__ = [
     "STANDARD",

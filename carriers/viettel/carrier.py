@@ -27,10 +27,10 @@ from carriers.contract import (
 )
 from carriers.http import Answer, Failure, HttpCarrier
 from carriers.viettel import soap
-from carriers.viettel.lists import ListAnswer, Said, said
-from carriers.viettel.reads import Reads
+from carriers.viettel.batch_response import ListAnswer, Said, said
+from carriers.viettel.codes import TAKEN, Book, bare
+from carriers.viettel.queries import Reads
 from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
-from carriers.viettel.words import TAKEN, Book, bare
 from carriers.xml import Markup, XmlError, child, write
 
 STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."

@@ -17,7 +17,7 @@ from carriers.contract import (
 )
 from carriers.http import HttpSettings
 from carriers.options import Read, by, flag, level, one_of, read_options, reasons, seconds, string, whole
-from carriers.viettel.words import Refusal
+from carriers.viettel.codes import Refusal
 
 LIST, ONE, WITH_RECEIPT = "wsCpMt4", "wsCpMt", "wsCpMtRegDlr"
 # No format is evidenced: as papers write it, and as strftime does.

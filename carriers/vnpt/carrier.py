@@ -26,20 +26,13 @@ from carriers.contract import (
 from carriers.http import Answer, Failure, HttpCarrier
 from carriers.options import VIETNAM
 from carriers.text import nfc
-from carriers.vnpt import halves, wire
-from carriers.vnpt.check import Account
-from carriers.vnpt.halves import Verdict
+from carriers.vnpt import codec, split_retry
+from carriers.vnpt.account_check import Account
+from carriers.vnpt.codes import OWN_NETWORK, Wait, network_in, plain_code, range_holder, row_of
 from carriers.vnpt.settings import read
-from carriers.vnpt.status import Asking
+from carriers.vnpt.split_retry import Verdict
+from carriers.vnpt.status_queries import Asking
 from carriers.vnpt.template import fit
-from carriers.vnpt.words import (
-    OWN_NETWORK,
-    Wait,
-    network_in,
-    plain_code,
-    range_holder,
-    row_of,
-)
 
 SEND = "send_sms_list"
 PLAIN, ACCENTED = "0", "8"
@@ -89,7 +82,7 @@ class VnptCarrier(HttpCarrier):
             name = key if requests == 1 else f"{key}-{requests}"
             return await self._send(wording, [some[index].phone for index in indices], name)
 
-        results |= await halves.settle(lists, send)
+        results |= await split_retry.settle(lists, send)
         return [results[index] for index in range(len(some))]
 
     # ---- contract.QueriedReceipts and Checked
@@ -137,7 +130,7 @@ class VnptCarrier(HttpCarrier):
         refusal = self.refusal()
         if refusal is not None:
             return Verdict(refusal)
-        fields: wire.Fields = {
+        fields: codec.Fields = {
             "REQID": request_id,
             "LABELID": own.label_id,
             "CONTRACTTYPEID": own.contract_type,
@@ -154,15 +147,15 @@ class VnptCarrier(HttpCarrier):
             "DATACODING": wording.coding,
         }
         try:
-            content = wire.body(own.format, own.xml_name, SEND, fields)
+            content = codec.body(own.format, own.xml_name, SEND, fields)
         except ValueError:
             return Verdict(BAD_TEXT)
-        headers = {"Content-Type": wire.CONTENT_TYPES[own.format]}
+        headers = {"Content-Type": codec.CONTENT_TYPES[own.format]}
         return self._read(await self.exchange("POST", content=content, headers=headers), request_id)
 
     def _read(self, answer: Answer | Failure, request_id: str) -> Verdict:
         """The verdict, with our own name for what was or may have been taken."""
-        found = wire.reply(answer) if isinstance(answer, Answer) else answer
+        found = codec.reply(answer) if isinstance(answer, Answer) else answer
         verdict = self._verdict(found) if isinstance(found, Mapping) else Verdict(found)
         match verdict.result:
             case Accepted():
@@ -171,9 +164,9 @@ class VnptCarrier(HttpCarrier):
                 return Verdict(Unknown(reason, (request_id,)))
         return verdict
 
-    def _verdict(self, reply: wire.Reply) -> Verdict:
+    def _verdict(self, reply: codec.Reply) -> Verdict:
         own = self.settings
-        said = wire.said(reply, own.password, own.user)
+        said = codec.said(reply, own.password, own.user)
         code = plain_code(reply.get("ERROR"))
         if code is None:
             return Verdict(Unknown("the answer has no code"))
@@ -184,7 +177,7 @@ class VnptCarrier(HttpCarrier):
             case Halted(_, reason):
                 return Verdict(Halted(code, f"{reason} VNPT: {said}" if said else reason))
             case Rejected(_, Reason.OTHER_NETWORK) as elsewhere:
-                return Verdict(replace(elsewhere, network=network_in(wire.words(reply))), row.of_one_number)
+                return Verdict(replace(elsewhere, network=network_in(codec.words(reply))), row.of_one_number)
             case Unknown(reason):
                 return Verdict(Unknown(f"{reason}: {said}" if said else reason))
             case result:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from carriers.webhook.locks import Locks
+from carriers.webhook.authentication import Locks
+from carriers.webhook.field_mapping import Shape, shape_of
 from carriers.webhook.mapped import MappedWebhook
-from carriers.webhook.shape import Shape, shape_of
-from carriers.webhook.shipped import SHIPPED
+from carriers.webhook.presets import SHIPPED
 
 __all__ = ["SHIPPED", "Locks", "MappedWebhook", "Shape", "shape_of"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from carriers.contract import WebhookRequest
-from carriers.webhook.shape import Path, Shape
+from carriers.webhook.field_mapping import Path, Shape
 
 _FORM = "application/x-www-form-urlencoded"
 # Far more than any carrier has: parse_qsl would take millions.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from carriers.contract import Told, WebhookAnswer, WebhookRequest
+from carriers.webhook.authentication import Locks
 from carriers.webhook.events import payload
-from carriers.webhook.locks import Locks
-from carriers.webhook.reading import told
-from carriers.webhook.shape import Shape
+from carriers.webhook.field_mapping import Shape
+from carriers.webhook.receipt_parser import told
 
 
 @dataclass(frozen=True, slots=True)

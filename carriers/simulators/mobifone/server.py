@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 
 from carriers.contract import Encoding
-from carriers.simulators.chance import flag
+from carriers.simulators.randomness import flag
 from carriers.simulators.web import Asked, Reply, WebManners, WebSimulator
 from carriers.text import encoding_of
 

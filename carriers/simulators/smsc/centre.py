@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 
-from carriers.simulators.chance import unit
-from carriers.simulators.smsc.chooser import Chooser
-from carriers.simulators.smsc.fates import Trouble
+from carriers.simulators.randomness import unit
+from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import Inbound, body, contents
-from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.messages import Reader
+from carriers.simulators.smsc.outcome_picker import Chooser
+from carriers.simulators.smsc.outcomes import Trouble
 from carriers.simulators.smsc.receipts import Message, Receipt
 from carriers.simulators.smsc.reporter import Account, Reporter
-from carriers.simulators.smsc.seen import Pace, Seen, Tally
 from carriers.simulators.smsc.session import Session
-from carriers.simulators.wheel import Wheel
+from carriers.simulators.smsc.statistics import Pace, Seen, Tally
+from carriers.simulators.timer_wheel import Wheel
 from carriers.smpp import pdu
 
 SUBMIT_RESP = pdu.SUBMIT_SM | pdu.RESPONSE

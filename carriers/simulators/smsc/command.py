@@ -11,8 +11,8 @@ from typing import Any
 from carriers.simulators import process
 from carriers.simulators.process import Step
 from carriers.simulators.smsc import Smsc
-from carriers.simulators.smsc.fates import BY_NUMBER
-from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.outcomes import BY_NUMBER
 
 ACTIONS = ("drop", "unbind", "close", "open")
 

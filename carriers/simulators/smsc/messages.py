@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc.fates import Outcome
-    from carriers.simulators.smsc.manners import Manners
+    from carriers.simulators.smsc.behaviour import Manners
+    from carriers.simulators.smsc.outcomes import Outcome
 
 RINVDFTMSGID, RX_P_APPN, RINVSRCTON, RMISSINGTLV = 0x63, 0x65, 0x48, 0xC3
 UCS2 = 8

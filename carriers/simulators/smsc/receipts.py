@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc.fates import Fate, Outcome
-    from carriers.simulators.smsc.manners import Manners
+    from carriers.simulators.smsc.behaviour import Manners
     from carriers.simulators.smsc.messages import Kind
+    from carriers.simulators.smsc.outcomes import Fate, Outcome
     from carriers.simulators.smsc.session import Session
 
 # protocol_id to sm_default_msg_id are all empty or 0; esm_class says that this is a receipt.

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from carriers.simulators.smsc import fates
+from carriers.simulators.smsc import outcomes
+from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.receipts import Message, Receipt, Writer
-from carriers.simulators.smsc.seen import Tally
+from carriers.simulators.smsc.statistics import Tally
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Reporter:
 
     def taken(self, message: Message) -> None:
         """A message that will have an outcome; its index is the number of those before it."""
-        self.states.append(fates.ENROUTE)
+        self.states.append(outcomes.ENROUTE)
         self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
         self._told.append(0)
 
@@ -79,10 +79,10 @@ class Reporter:
 
     def _receipts(self, message: Message) -> Sequence[Receipt]:
         kind, outcome, reporting = message.kind, message.fate.outcome, message.fate.reporting
-        if not kind.reports or (kind.reports == FAILURES_ONLY and outcome.stat == fates.DELIVERED.stat):
+        if not kind.reports or (kind.reports == FAILURES_ONLY and outcome.stat == outcomes.DELIVERED.stat):
             return ()
         identity = self._ids.receipt(message.index, reporting.other_base)
-        if reporting is fates.ONCE:
+        if reporting is outcomes.ONCE:
             return (Receipt(message, outcome, identity),)
         self._tally.never_reported += not reporting.times
         told = (*reporting.before, *(outcome,) * reporting.times, *reporting.after)
@@ -147,11 +147,11 @@ class Reporter:
 
     def en_route(self) -> int:
         """How many messages have no outcome yet."""
-        return self.states.count(fates.ENROUTE)
+        return self.states.count(outcomes.ENROUTE)
 
     def by_state(self) -> dict[str, int]:
         """How many messages or parts of long ones have come to each state that any has."""
-        counts = {name: self.states.count(state) for name, state in fates.STATES.items()}
+        counts = {name: self.states.count(state) for name, state in outcomes.STATES.items()}
         return {name: n for name, n in counts.items() if n}
 
     def outstanding(self) -> int:

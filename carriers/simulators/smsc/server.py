@@ -8,9 +8,9 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.centre import Centre
 from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.receipts import Message
 from carriers.simulators.smsc.session import Session
 from carriers.smpp import pdu

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from carriers.simulators.smsc.fates import Trouble
 from carriers.simulators.smsc.inbound import Inbound
+from carriers.simulators.smsc.outcomes import Trouble
 from carriers.simulators.smsc.receipts import Receipt
 from carriers.simulators.smsc.reporter import Account
 from carriers.smpp import pdu

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
-from carriers.simulators.chance import unit
-from carriers.simulators.viettel.manners import ViettelManners, declared, ported_to
+from carriers.simulators.randomness import unit
+from carriers.simulators.viettel.behaviour import ViettelManners, declared, ported_to
 from carriers.simulators.viettel.soap import Call
-from carriers.simulators.web.desk import Desk
+from carriers.simulators.web.state import Desk
 
 # Prefixes after 84 since the plan of 2018; a number that was ported has another network.
 PREFIXES = {

@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from carriers.options import VIETNAM
-from carriers.simulators.chance import unit
-from carriers.simulators.viettel.figures import COUNTS, FAILED, Refusals, totals
-from carriers.simulators.viettel.manners import DATES, ViettelManners, declared
+from carriers.simulators.randomness import unit
+from carriers.simulators.viettel.behaviour import DATES, ViettelManners, declared
 from carriers.simulators.viettel.operations import OPERATIONS, wsdl
 from carriers.simulators.viettel.rules import Mt, Rules
 from carriers.simulators.viettel.soap import XML, Call, fault, read_call, respond, tags
+from carriers.simulators.viettel.totals import COUNTS, FAILED, Refusals, totals
 from carriers.simulators.web import Asked, Message, Reply, WebSimulator
 from carriers.text import segments
 from carriers.xml import Markup, XmlError, child_text, children, write

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from carriers.options import VIETNAM
-from carriers.simulators.vnpt.manners import DAYS, VnptManners, networks
-from carriers.simulators.vnpt.speech import Request
-from carriers.simulators.web.desk import Desk
+from carriers.simulators.vnpt.behaviour import DAYS, VnptManners, networks
+from carriers.simulators.vnpt.codec import Request
+from carriers.simulators.web.state import Desk
 from carriers.text import segments
 from carriers.vnpt.hours import read_blocked
 

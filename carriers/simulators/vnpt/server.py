@@ -9,9 +9,9 @@ from datetime import date, datetime, timedelta
 
 from carriers.options import VIETNAM
 from carriers.simulators.vnpt import rules
-from carriers.simulators.vnpt.manners import DAYS, VnptManners
+from carriers.simulators.vnpt.behaviour import DAYS, VnptManners
+from carriers.simulators.vnpt.codec import Request, Value, kind_of, read, say
 from carriers.simulators.vnpt.rules import Case, Refusal
-from carriers.simulators.vnpt.speech import Request, Value, kind_of, read, say
 from carriers.simulators.web import Asked, Message, Reply, WebSimulator
 from carriers.simulators.web.server import KEPT_REQUESTS
 

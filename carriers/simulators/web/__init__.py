@@ -11,10 +11,10 @@ A carrier's simulator inherits `WebSimulator` and writes `handle`, one request a
 
 from __future__ import annotations
 
+from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.exchange import Asked, Reply
-from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.faults import Trouble
 from carriers.simulators.web.messages import Message
 from carriers.simulators.web.server import WebSimulator
-from carriers.simulators.web.trouble import Trouble
 
 __all__ = ["Asked", "Message", "Reply", "Trouble", "WebManners", "WebSimulator"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from carriers.simulators.web.manners import Outcome, Reporting
+from carriers.simulators.web.behaviour import Outcome, Reporting
 
 
 @dataclass(slots=True, eq=False)

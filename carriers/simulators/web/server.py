@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from carriers.options import VIETNAM
-from carriers.simulators.web.desk import Desk
+from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.exchange import Asked, Reply
-from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.faults import BROKEN_OFF, ERRORS, UNTAKEN, Trouble
+from carriers.simulators.web.http_server import Line, Listener
 from carriers.simulators.web.messages import Message
-from carriers.simulators.web.mouth import speak
-from carriers.simulators.web.trouble import BROKEN_OFF, ERRORS, UNTAKEN, Trouble
+from carriers.simulators.web.response_writer import speak
+from carriers.simulators.web.state import Desk
 from carriers.simulators.web.webhook import Webhook
-from carriers.simulators.web.wire import Line, Listener
 
 KEPT_REQUESTS = 1000
 

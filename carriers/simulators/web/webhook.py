@@ -15,7 +15,7 @@ import httpx
 
 from carriers.options import VIETNAM
 from carriers.signature import sign
-from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.messages import Message, Tally
 
 PATIENCE_S = 10.0

@@ -19,8 +19,8 @@ from carriers import registry
 from carriers.contract import LinkOptions
 from carriers.inbound import InboundMessage, InboundMessages, MessagePart
 from carriers.simulators.smsc import Smsc
+from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.inbound import body
-from carriers.simulators.smsc.manners import Manners
 from carriers.smpp import pdu
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build

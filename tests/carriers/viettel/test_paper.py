@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from carriers.contract import Deferred, Halted, LinkOptions, Rejected
+from carriers.viettel.codes import TABLE, Book, bare
 from carriers.viettel.settings import DATES, HOURS, ViettelSettings, read_settings
-from carriers.viettel.words import TABLE, Book, bare
 
 PAPER = (Path(__file__).parents[3] / "docs" / "carriers" / "viettel.md").read_text("utf-8")
 SECRET = {"password": "invented"}

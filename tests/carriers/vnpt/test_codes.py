@@ -18,7 +18,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.vnpt.words import STATUSES, TABLE, network_in, plain_code
+from carriers.vnpt.codes import STATUSES, TABLE, network_in, plain_code
 from tests.carriers.vnpt.links import URL, open_link, send_one, sms
 
 REF = ("SLA-000001",)

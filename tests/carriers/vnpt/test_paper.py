@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from carriers.contract import LinkOptions
+from carriers.vnpt.codes import STATUSES, TABLE
 from carriers.vnpt.hours import BLOCKED
 from carriers.vnpt.settings import DAYS, VnptSettings, read
-from carriers.vnpt.words import STATUSES, TABLE
 
 PAPER = (Path(__file__).parents[3] / "docs" / "carriers" / "vnpt.md").read_text("utf-8")
 SPELT = {

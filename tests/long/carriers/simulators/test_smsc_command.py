@@ -17,8 +17,8 @@ import typer.testing
 from app.cli.simulate import app
 from carriers.simulators import process
 from carriers.simulators.smsc import command as smsc_command
-from carriers.simulators.smsc.fates import BY_NUMBER
-from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.outcomes import BY_NUMBER
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import bound, connect, until
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.simulators import chance
-from carriers.simulators.chance import Lot, unit
+from carriers.simulators import randomness
+from carriers.simulators.randomness import Lot, unit
+from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.ids import FORMS, Ids
-from carriers.simulators.smsc.manners import Manners
 from carriers.simulators.smsc.messages import Part, read_header, read_sar
-from carriers.simulators.smsc.seen import Pace
-from carriers.simulators.wheel import Wheel
+from carriers.simulators.smsc.statistics import Pace
+from carriers.simulators.timer_wheel import Wheel
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import until
 
@@ -66,7 +66,7 @@ def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sente
     ],
 )
 def test_a_manner_is_read_from_text(name: str, text: str, value: object) -> None:
-    assert chance.parse(Manners, name, text) == value
+    assert randomness.parse(Manners, name, text) == value
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_manner_is_read_from_text(name: str, text: str, value: object) -> None
 )
 def test_a_manner_that_can_not_be_read_is_named(name: str, text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        chance.parse(Manners, name, text)
+        randomness.parse(Manners, name, text)
 
 
 @pytest.mark.parametrize(

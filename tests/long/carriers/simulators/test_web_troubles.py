@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from carriers.simulators.web import Trouble, WebManners
-from carriers.simulators.web.trouble import UNTAKEN
+from carriers.simulators.web.faults import UNTAKEN
 from tests.certificates import self_signed, server_context
 from tests.long.carriers.simulators.esme import until
 from tests.long.carriers.simulators.plain import PHONE, Plain, plain, send

@@ -21,9 +21,9 @@ from carriers.contract import (
 )
 from carriers.http import CLOSED, Answer, Failure, quoted
 from carriers.options import VIETNAM
-from carriers.vnpt import wire
+from carriers.vnpt import codec
+from carriers.vnpt.codes import REFUSED_STATUS, plain_code, status_of
 from carriers.vnpt.settings import OF_REQUEST, VnptSettings
-from carriers.vnpt.words import REFUSED_STATUS, plain_code, status_of
 
 Exchange = Callable[..., Awaitable[Answer | Failure]]
 # Code 1 in ERROR is a failed message or a refused account; VNPT's words of a refusal name these (V1).
@@ -43,7 +43,7 @@ class Asking:
         self._log = log
         self._told = ""
 
-    async def reply(self, operation: str, **fields: str) -> wire.Reply:
+    async def reply(self, operation: str, **fields: str) -> codec.Reply:
         """What VNPT answers; ReadError, in a sentence without secrets, where it can't be asked."""
         own = self._own
         retrying = AsyncRetrying(
@@ -54,13 +54,13 @@ class Asking:
         )
         return await retrying(self._once, operation, fields)
 
-    async def _once(self, operation: str, fields: dict[str, str]) -> wire.Reply:
+    async def _once(self, operation: str, fields: dict[str, str]) -> codec.Reply:
         own = self._own
         account = {"AGENTID": own.agent_id, "APIUSER": own.user, "APIPASS": own.password}
-        content = wire.body(own.format, own.xml_name, operation, {**fields, **account})
-        headers = {"Content-Type": wire.CONTENT_TYPES[own.format]}
+        content = codec.body(own.format, own.xml_name, operation, {**fields, **account})
+        headers = {"Content-Type": codec.CONTENT_TYPES[own.format]}
         answer = await self._exchange("POST", content=content, headers=headers)
-        found = wire.reply(answer) if isinstance(answer, Answer) else answer
+        found = codec.reply(answer) if isinstance(answer, Answer) else answer
         if isinstance(found, Deferred | Halted | Rejected | Unknown):
             raise _unread(operation, found)
         return found
@@ -117,13 +117,13 @@ def _questions(own: VnptSettings, question: Question) -> Iterator[dict[str, str]
         yield {**fields, "TEMPLATEID": template.id}
 
 
-def _status_code(own: VnptSettings, found: wire.Reply) -> str:
+def _status_code(own: VnptSettings, found: codec.Reply) -> str:
     """The status of the message; ReadError where the answer has none, or speaks of our account."""
     code, in_error = plain_code(found.get(own.status_field)), own.status_field == "ERROR"
-    of_account = in_error and code == "1" and _ACCOUNT.search(wire.words(found))
+    of_account = in_error and code == "1" and _ACCOUNT.search(codec.words(found))
     if code is None or code == REFUSED_STATUS or of_account:
         named = code or plain_code(found.get("ERROR")) or "no code"
-        said = wire.said(found, own.password, own.user) or "without a word"
+        said = codec.said(found, own.password, own.user) or "without a word"
         raise ReadError(f"VNPT refuses {own.status_operation} with {named}: {said}.")
     return code
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, LinkError, Reason, Rejected, SubmitResult, Unknown
 from carriers.http import Answer
-from carriers.mobifone import words
+from carriers.mobifone import codes
 from carriers.mobifone.carrier import ENDED_TWICE, MobifoneCarrier
 from tests.carriers.mobifone.links import PASSWORD, letters, link, options
 
@@ -96,9 +96,9 @@ async def test_every_answer_to_a_message_becomes_one_result(
 
 
 def test_every_row_of_the_table_is_one_of_these_answers() -> None:
-    tested = {row.status for row in words.TABLE for _, answer, _ in SENDS if f'"{row.status}"' in answer.text}
-    assert tested == {row.status for row in words.TABLE}
-    assert all(row.source for row in words.TABLE)
+    tested = {row.status for row in codes.TABLE for _, answer, _ in SENDS if f'"{row.status}"' in answer.text}
+    assert tested == {row.status for row in codes.TABLE}
+    assert all(row.source for row in codes.TABLE)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +219,8 @@ async def test_one_message_taken_ends_the_row() -> None:
 @given(st.integers(200, 599), st.binary(max_size=200) | st.text(max_size=80).map(str.encode))
 def test_no_answer_raises_and_only_status_200_is_taken(status: int, body: bytes) -> None:
     answer = Answer(status, body)
-    assert words.verdict(answer, {}, (PASSWORD,)) != Accepted()
-    words.login_verdict(answer, (PASSWORD,))
+    assert codes.verdict(answer, {}, (PASSWORD,)) != Accepted()
+    codes.login_verdict(answer, (PASSWORD,))
 
 
 @given(
@@ -231,9 +231,9 @@ def test_no_answer_raises_and_only_status_200_is_taken(status: int, body: bytes)
 )
 def test_no_object_raises_and_only_status_200_is_taken(fields: dict[str, object]) -> None:
     answer = Answer(200, httpx.Response(200, json=fields).content)
-    taken = words.verdict(answer, {}, ()) == Accepted()
+    taken = codes.verdict(answer, {}, ()) == Accepted()
     assert taken == (str(fields.get("status")).strip() == "200")
-    assert not isinstance(words.login_verdict(answer, ()), str) or taken
+    assert not isinstance(codes.login_verdict(answer, ()), str) or taken
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from carriers.contract import LinkOptions, OutboundSms, Reason, Rejected
 from carriers.smpp import pdu
+from carriers.smpp.encoding import Wording, validity, word
 from carriers.smpp.settings import SmppSettings, read_settings
-from carriers.smpp.wording import Wording, validity, word
 from carriers.text import ucs2, ungsm7
 
 LONG = "Canh bao lua dao [OTP]. " * 15

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from carriers.simulators.chance import unit
-from carriers.simulators.smsc import fates
-from carriers.simulators.smsc import manners as smsc_manners
-from carriers.simulators.smsc.fates import Fate
-from carriers.simulators.smsc.manners import Manners
+from carriers.simulators.randomness import unit
+from carriers.simulators.smsc import behaviour as smsc_manners
+from carriers.simulators.smsc import outcomes
+from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.outcomes import Fate
 
 
 class Chooser:
@@ -19,7 +19,7 @@ class Chooser:
     def behave(self, manners: Manners) -> None:
         """Choose by these manners from now on."""
         self._seed = manners.seed
-        self._by_number = fates.BY_NUMBER if manners.by_number else {}
+        self._by_number = outcomes.BY_NUMBER if manners.by_number else {}
         self._answers, self._outcomes = smsc_manners.answers(manners), smsc_manners.outcomes(manners)
         self._reportings = smsc_manners.reportings(manners)
         self._fated = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
@@ -40,11 +40,11 @@ class Chooser:
             self._reportings.draw(unit(self._seed, 3, int(phone), part)),
         )
 
-    def _special(self, special: fates.Special, phone: int, part: int) -> Fate:
+    def _special(self, special: outcomes.Special, phone: int, part: int) -> Fate:
         if part < special.from_part:
             return self._usual
         if special.tries:
             tries = self._tries[phone, part] = self._tries.get((phone, part), 0) + 1
             if tries > special.tries:
-                return Fate(fates.TAKEN, special.fate.outcome, special.fate.reporting)
+                return Fate(outcomes.TAKEN, special.fate.outcome, special.fate.reporting)
         return special.fate

@@ -13,7 +13,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.viettel.words import TABLE, Book, bare
+from carriers.viettel.codes import TABLE, Book, bare
 from tests.carriers.viettel.answers import PASSWORD, TAKEN, detail, link, listed, single, sms
 
 OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."

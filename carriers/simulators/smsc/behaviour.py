@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from carriers.simulators.chance import Lot, flag, named_shares
-from carriers.simulators.smsc import fates
+from carriers.simulators.randomness import Lot, flag, named_shares
+from carriers.simulators.smsc import outcomes as fates
 from carriers.simulators.smsc.ids import FORMS
 
 CHOICES = {

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from carriers.contract import Accepted, OutboundSms, SubmitResult, Unknown
-from carriers.viettel.words import DUPLICATE, Book, Refusal, of_all
+from carriers.viettel.codes import DUPLICATE, Book, Refusal, of_all
 from carriers.xml import child_text, children
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from carriers.contract import Deferred, Halted, Reason, Rejected
-from carriers.smpp.status import Refusal, code, refusal
+from carriers.smpp.codes import Refusal, code, refusal
 
 WORDS: dict[int, Refusal] = {
     0x04: Deferred("0x04", 5.0, counts=True),

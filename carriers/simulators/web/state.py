@@ -9,14 +9,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from carriers.simulators.chance import unit
-from carriers.simulators.web import manners as web_manners
+from carriers.simulators.randomness import unit
+from carriers.simulators.timer_wheel import Wheel
+from carriers.simulators.web import behaviour as web_manners
+from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.exchange import Asked
-from carriers.simulators.web.manners import WebManners
+from carriers.simulators.web.faults import Trouble
 from carriers.simulators.web.messages import Book, Message, Tally
-from carriers.simulators.web.trouble import Trouble
 from carriers.simulators.web.webhook import Poster, Webhook, receipt
-from carriers.simulators.wheel import Wheel
 from carriers.text import segments
 
 OUT_OF_ORDER_S = 0.2

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from carriers.contract import Finding, ReadError
 from carriers.http import quoted
-from carriers.vnpt import wire
+from carriers.vnpt import codec
+from carriers.vnpt.codes import plain_code
 from carriers.vnpt.settings import VnptSettings
 from carriers.vnpt.template import Template, parse
-from carriers.vnpt.words import plain_code
 
 _ACCOUNT_REFUSED = "1"
 _DAYS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d")
@@ -20,7 +20,7 @@ _DAYS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d")
 class Ask(Protocol):
     """One question: an operation and its fields."""
 
-    def __call__(self, operation: str, **fields: str) -> Awaitable[wire.Reply]: ...
+    def __call__(self, operation: str, **fields: str) -> Awaitable[codec.Reply]: ...
 
 
 class _NoEntry(ReadError):
@@ -48,16 +48,16 @@ class Account:
                     break
         return found
 
-    async def _rows(self, operation: str, name: str, **fields: str) -> list[wire.Reply]:
+    async def _rows(self, operation: str, name: str, **fields: str) -> list[codec.Reply]:
         """The rows of the answer; ReadError where VNPT refuses the question."""
         own = self._own
         found = await self._ask(operation, REQID="check", USERNAME=own.portal_user, **fields)
         code = plain_code(found.get("ERROR", "0"))
         if code != "0":
-            words = wire.said(found, own.password, own.user)
+            words = codec.said(found, own.password, own.user)
             kind = _NoEntry if code == _ACCOUNT_REFUSED else ReadError
             raise kind(f"VNPT refuses {operation} with code {code}: {words or 'without a word'}.")
-        return wire.details(found, name)
+        return codec.details(found, name)
 
     async def _adser(self) -> Sequence[Finding]:
         """Which customer we are, where the settings do not say."""
@@ -83,7 +83,7 @@ class Account:
             findings.append(Finding(False, f"Contract {own.contract_id} {what}."))
         return findings
 
-    def _validity(self, row: wire.Reply) -> Finding:
+    def _validity(self, row: codec.Reply) -> Finding:
         named = f"Contract {self._own.contract_id}"
         start, end = _day(_text(row, "STARTVALIDDATE")), _day(_text(row, "ENDVALIDDATED"))  # spelled so (V2)
         if end is None:
@@ -121,18 +121,18 @@ class Account:
         return [_left(_text(row, "PACKAGE_ID"), _text(row, "BALANCE")) for row in rows]
 
 
-def _text(row: wire.Reply, name: str) -> str:
+def _text(row: codec.Reply, name: str) -> str:
     """A field as one short line, with its numbers: they are those of our account."""
     value = row.get(name, "")
     text = str(value) if isinstance(value, str | int) else ""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:80]
 
 
-def _row(rows: Sequence[wire.Reply], name: str, wanted: str) -> wire.Reply | None:
+def _row(rows: Sequence[codec.Reply], name: str, wanted: str) -> codec.Reply | None:
     return next((row for row in rows if _text(row, name) == wanted), None)
 
 
-def _missing(what: str, wanted: str, rows: Sequence[wire.Reply], name: str) -> Finding:
+def _missing(what: str, wanted: str, rows: Sequence[codec.Reply], name: str) -> Finding:
     listed = ", ".join(_text(row, name) for row in rows) or "none"
     return Finding(False, f"VNPT does not list {what} {wanted}; it lists: {listed}.")
 
@@ -146,7 +146,7 @@ def _day(text: str) -> date | None:
     return None
 
 
-def _compare(template: Template, rows: Sequence[wire.Reply]) -> Finding:
+def _compare(template: Template, rows: Sequence[codec.Reply]) -> Finding:
     """Whether VNPT's words and its count of parameters are those of the settings."""
     row = _row(rows, "TEMPLATEID", template.id)
     if row is None:

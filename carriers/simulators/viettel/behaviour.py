@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from carriers.simulators.chance import flag
+from carriers.simulators.randomness import flag
 from carriers.simulators.web import WebManners
 
 TELCOS = ("VT", "VN", "MB", "VM")

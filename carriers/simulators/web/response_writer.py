@@ -7,10 +7,10 @@ import gzip
 import random
 from dataclasses import replace
 
-from carriers.simulators.web.desk import Desk
 from carriers.simulators.web.exchange import Reply
-from carriers.simulators.web.trouble import ERRORS, Trouble
-from carriers.simulators.web.wire import Line
+from carriers.simulators.web.faults import ERRORS, Trouble
+from carriers.simulators.web.http_server import Line
+from carriers.simulators.web.state import Desk
 
 HUGE = 10_000_000
 HTML = "text/html; charset=UTF-8"

@@ -20,7 +20,7 @@ from carriers.contract import (
     ReceiptLevel,
     ReceiptStatus,
 )
-from carriers.vnpt.words import STATUSES
+from carriers.vnpt.codes import STATUSES
 from tests.carriers.vnpt.links import PASSWORD, URL, asked, open_link
 
 # In Viet Nam it is the 30th.

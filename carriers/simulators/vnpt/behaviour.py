@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from carriers.simulators.chance import flag
+from carriers.simulators.randomness import flag
 from carriers.simulators.web import WebManners
 
 DAYS = {"dd-MM-yyyy": "%d-%m-%Y", "dd/MM/yyyy": "%d/%m/%Y"}

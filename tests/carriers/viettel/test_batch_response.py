@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
-from carriers.viettel.lists import ListAnswer
-from carriers.viettel.words import Book
+from carriers.viettel.batch_response import ListAnswer
+from carriers.viettel.codes import Book
 from carriers.xml import child_text, children, find, read_xml
 from tests.carriers.viettel.answers import TAKEN, TEXT, detail, link, listed, operation_of, sms
 

@@ -17,10 +17,10 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.smpp.codes import Refusal, refusal
+from carriers.smpp.encoding import Template
 from carriers.smpp.pdu import HEADER, QUERY_SM, SUBMIT_SM, frame, message_id
 from carriers.smpp.receipt import canonical
-from carriers.smpp.status import Refusal, refusal
-from carriers.smpp.wording import Template
 
 ReadId = Callable[[bytes], str | None]
 PartAnswer = Accepted | Refusal | Unknown  # what became of one part

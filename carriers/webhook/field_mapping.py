@@ -19,7 +19,7 @@ from carriers.options import (
     utc_offset,
     whole,
 )
-from carriers.webhook.shipped import SHIPPED
+from carriers.webhook.presets import SHIPPED
 
 # The way to a field: ("data", "status") for {"data": {"status": ...}}; () for none.
 Path = tuple[str, ...]

@@ -10,10 +10,10 @@ from typing import Protocol
 from carriers.causes import cause_of
 from carriers.contract import Finding, Halted, LinkError, LinkOptions
 from carriers.smpp import pdu
-from carriers.smpp.desk import Desk, End
+from carriers.smpp.codes import BIND_HALTS
+from carriers.smpp.interfaces import Desk, End
 from carriers.smpp.session import Session
 from carriers.smpp.settings import SmppSettings
-from carriers.smpp.status import BIND_HALTS
 
 QUICK_S = 0.15  # the first pause after a connection that worked
 _random = random.SystemRandom()

@@ -24,9 +24,9 @@ from carriers.contract import (
 )
 from carriers.http import Failure
 from carriers.options import plain_code
+from carriers.viettel.codes import Book
 from carriers.viettel.settings import ViettelSettings
 from carriers.viettel.soap import arguments
-from carriers.viettel.words import Book
 from carriers.xml import Markup, XmlError, child, child_text, children
 
 # call(operation, arguments) -> the operation's response, or why there is none.

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from carriers.contract import Misread, Reason, Receipt, ReceiptLevel, ReceiptStatus, Told, WebhookRequest
 from carriers.options import plain_code
 from carriers.webhook.events import Unreadable, events_of, take
-from carriers.webhook.shape import Path, Shape
+from carriers.webhook.field_mapping import Path, Shape
 
 ID_LIMIT = 128
 CODE_LIMIT = 80

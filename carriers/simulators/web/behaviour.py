@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carriers.simulators.chance import Lot, flag, named_shares
-from carriers.simulators.web.trouble import Trouble
+from carriers.simulators.randomness import Lot, flag, named_shares
+from carriers.simulators.web.faults import Trouble
 
 STATUSES = ("DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "SENT", "UNKNOWN")
 TROUBLED = ("submits", "others", "all")
