@@ -44,8 +44,8 @@ def _name(route: APIRoute) -> str:
 class Routes(APIRouter):
     """Routes as all of Loa's are: behind the gate, named like their functions, with the shape of errors.
 
-    app/runtime/api_app.py takes them as they are: a router that is included has each of its routes made twice, and
-    matches each request twice.
+    app/runtime/api_app.py takes them as they are: a router that is included has each of its routes made
+    twice, and matches each request twice.
     """
 
     def __init__(self, **more: Any) -> None:

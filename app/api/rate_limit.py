@@ -77,7 +77,7 @@ def peer(scope: Scope, address: Address) -> str:
 
 
 def _credentials(request: Request, cookie: str) -> str:
-    """A hash of the key, or of the session's token, as app/security/authorization.py reads them; "" where there is neither.
+    """Hash the key, or the session's token, as app/security/authorization.py reads them; "" without either.
 
     Of nothing else: whoever writes the same key in many ways still has one share.
     """

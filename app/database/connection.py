@@ -69,7 +69,7 @@ class Database:
         keys: Sequence[bytes] = (),
         on_head: Callable[[Head], None] | None = None,
     ) -> None:
-        """keys: what rows are signed with that nobody may forge (app/security/row_stamps.py), the present one first.
+        """keys: what signs rows that nobody may forge (app/security/row_stamps.py), the present key first.
 
         on_head: is told the end of the audit's chain after commits whose acts want it kept elsewhere.
         """

@@ -1,4 +1,4 @@
-"""`python -m app.diagnostics.healthcheck`: exit status 0 where the API of this machine answers, for containers."""
+"""`python -m app.diagnostics.healthcheck`: exit with 0 where the API of this machine answers (containers)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The ledger's words and its hot operations: the second seam of Loa, as carriers/contract.py is the first.
 
-Every operation takes the connection of a transaction that app/database/connection.py has begun, and is safe to run again when
-the answer of its commit was lost.
+Every operation takes the connection of a transaction that app/database/connection.py has begun, and is safe
+to run again when the answer of its commit was lost.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ class Count(NamedTuple):
 
 
 class Ledger(Protocol):
-    """The hot operations. Implemented by app/ledger/engines/sqlite.py and app/ledger/engines/postgresql.py."""
+    """The hot operations. Implemented by engines/sqlite.py and engines/postgresql.py."""
 
     def now_ms(self, connection: Connection) -> int:
         """The clock that all processes share, for whatever they lease."""

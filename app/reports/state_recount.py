@@ -1,7 +1,7 @@
 """Recount of states: what receipts and submissions make of every delivery, against what stands in its row.
 
 The database groups the deliveries of one batch by what is stored and what the journal says; there are few
-such groups, whatever the number of deliveries, and each is judged here by the rules of app/core/states.py itself.
+such groups, whatever the number of deliveries, and each is judged here by the rules of app/core/states.py.
 """
 
 from __future__ import annotations

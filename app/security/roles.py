@@ -23,7 +23,7 @@ _ADMIN = frozenset({Role.ADMIN})
 
 # Operations by the name that they have in /openapi.json (operationId).
 _MAY: tuple[tuple[frozenset[Role], str], ...] = (
-    # Reading: an operator finds its own carrier's only (app/security/tenant_scope.py, and each list by itself).
+    # Reading: an operator finds its own carrier's only (app/security/tenant_scope.py, and each list).
     (
         _EVERYBODY,
         """list_batches get_batch list_bad_lines download_bad_lines batch_report

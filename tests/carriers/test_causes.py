@@ -94,5 +94,5 @@ def test_no_name_of_a_class_is_a_cause_that_people_read() -> None:
     root = Path(__file__).parents[2]
     told = re.compile(r"type\((error|exc|answer|err)\)\.__name__|\{error!r\}|repr\(error\)")
     files = [file for folder in ("app", "carriers") for file in (root / folder).rglob("*.py")]
-    # What nobody foresaw has no words of ours: app/observability/faults.py names its class for whoever mends it.
+    # What nobody foresaw has no words of ours: app/observability/faults.py names its class.
     assert {file.name for file in files if told.search(file.read_text("utf-8"))} == {"faults.py"}

@@ -81,7 +81,8 @@ login_attempts = Table(
     Column("at", Ms, nullable=False),
 )
 
-# Append-only: ids without gaps, and each row's hash is over its content and the hash before (app/security/audit.py).
+# Append-only: ids without gaps; each row's hash is over its content and the hash before
+# (app/security/audit.py).
 audit = Table(
     "audit",
     metadata,

@@ -120,7 +120,7 @@ receipt_files = Table(
     # The last phone whose lines have been applied; None while lines are still being read.
     Column("applied_upto", BigInteger),
     Column("lines", Integer, nullable=False, server_default="0"),
-    # What became of the lines, as app/receipts/result_files/verdicts.py has it; with these all lines are told.
+    # What became of the lines (app/receipts/result_files/verdicts.py); with these all lines are told.
     Column("bad", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
     Column("agreed", Integer, nullable=False, server_default="0"),

@@ -1,4 +1,4 @@
-"""Why a line of a result file can't be read: the reasons of app/core/phone.py, of the line, of status and time."""
+"""Why a line of a result file can't be read: reasons of number (app/core/phone.py), line, status, time."""
 
 from __future__ import annotations
 
