@@ -356,7 +356,7 @@ class OwnFigures(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One thing that a check of the link found: `good` says whether it is as it should be."""
 
     good: bool
@@ -377,7 +377,7 @@ class PlainLine(Protocol):
 class Checked(Protocol):
     """A link that can look at its account (contract, sender ID, balance) without sending anything."""
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckFinding]:
         """What the carrier says of our account, in sentences; a failure is a finding, not an exception."""
         ...
 

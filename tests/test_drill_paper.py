@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.devtools.drill.plan import Fault
+from app.devtools.drill.plan import FaultKind
 from tests.trees import parsed
 
 ROOT = Path(__file__).parent.parent
@@ -42,19 +42,19 @@ def test_what_shows_it_exists_or_is_said_to_be_missing(number: str, by: str) -> 
         assert found, f"{number}: no {file}"
         assert f"test_{function}" in functions(found[0]), f"{number}: no test {function} in {file}"
     lines = re.findall(r"drill: ([^.|]+)", by)
-    assert set(lines) <= set(Fault), f"{number}: the drill has no such line: {lines}"
+    assert set(lines) <= set(FaultKind), f"{number}: the drill has no such line: {lines}"
     assert tests or by.startswith("Not shown"), f"{number} is neither shown nor said to be missing"
 
 
 def test_every_line_of_the_drill_is_explained() -> None:
     table = PAPER.partition("## The faults")[2].partition("## What was measured")[0]
     words = table.replace(
-        "kill -9 of the API in an import, in an order", " ".join(f for f in Fault if "API" in f)
+        "kill -9 of the API in an import, in an order", " ".join(f for f in FaultKind if "API" in f)
     )
     words = words.replace(
-        "the same upload, the same start from 50 clients", f"{Fault.UPLOAD_50} {Fault.START_50}"
+        "the same upload, the same start from 50 clients", f"{FaultKind.UPLOAD_50} {FaultKind.START_50}"
     )
     receipts = re.search(r"\| receipts (.+?) \|", words)
     assert receipts
     words += " ".join(f"receipts {each.strip()}" for each in receipts[1].split(","))
-    assert [fault for fault in Fault if fault not in words] == []
+    assert [fault for fault in FaultKind if fault not in words] == []

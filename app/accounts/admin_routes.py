@@ -14,7 +14,7 @@ from app.api.dependencies import Config, Db, Routes, Who
 from app.api.idempotent_route import Acts, shows_secret, unkeyed
 from app.api.if_match import keys_version, people_version
 from app.core.known_carriers import check_own
-from app.security import Key, keys, users
+from app.security import ApiKeyView, keys, users
 from app.security.passwords import hash_password
 from app.security.users import Person
 
@@ -59,7 +59,7 @@ def set_user_password(name: Name, body: NewPasswordBody, db: Db, settings: Confi
 
 
 @router.get("/keys")
-def list_keys(db: Db, who: Who, response: Response) -> list[Key]:
+def list_keys(db: Db, who: Who, response: Response) -> list[ApiKeyView]:
     """All keys, without their secrets; the revoked ones too."""
     response.headers["ETag"] = f'"{db.read(keys_version)}"'
     return db.read(keys.list_keys)

@@ -30,7 +30,7 @@ Target = TypeVar("Target")
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class StateSnapshot:
     """How a watched thing stands: its state, its JSON, a hash of that as `tag`, and whether it is over."""
 
     state: str
@@ -40,7 +40,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class StreamTiming:
     """In seconds: between two looks, between two signs of life, and how long one stream goes on.
 
     A stream ends after `longest`, and the client comes again: then its rights are looked at anew.
@@ -56,7 +56,7 @@ class Pace:
 
 
 # What people look at: a page that hears nothing for ten seconds says so.
-FOR_PAGES = Pace(heartbeat=3.0, stamped=True)
+FOR_PAGES = StreamTiming(heartbeat=3.0, stamped=True)
 
 
 class TooManyStreams(AppError):
@@ -65,7 +65,7 @@ class TooManyStreams(AppError):
     status, slug, title = 429, "too-many-streams", "Too many streams"
 
 
-Look = Callable[[Connection, Collection[Target]], Mapping[Target, Picture]]
+Look = Callable[[Connection, Collection[Target]], Mapping[Target, StateSnapshot]]
 
 
 class Hub(Generic[Target]):
@@ -74,10 +74,10 @@ class Hub(Generic[Target]):
     It looks only while somebody watches; at once when some process says that there is something to do.
     """
 
-    def __init__(self, db: Database, look: Look[Target], pace: Pace = Pace()) -> None:
+    def __init__(self, db: Database, look: Look[Target], pace: StreamTiming = StreamTiming()) -> None:
         self._db, self._look, self.pace = db, look, pace
         self._watchers: Counter[Target] = Counter()
-        self._pictures: Mapping[Target, Picture] = {}
+        self._pictures: Mapping[Target, StateSnapshot] = {}
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._due = asyncio.Event()
@@ -92,7 +92,7 @@ class Hub(Generic[Target]):
         self._closed = True
         self._tell()
 
-    async def now(self, target: Target) -> Picture | None:
+    async def now(self, target: Target) -> StateSnapshot | None:
         """How it stands, by a look of its own."""
         return (await self._db.aread(self._look, [target])).get(target)
 
@@ -204,7 +204,7 @@ class Hub(Generic[Target]):
         self._db.on_wake(wake)
 
 
-def _events(picture: Picture, before: str) -> Iterator[bytes]:
+def _events(picture: StateSnapshot, before: str) -> Iterator[bytes]:
     if before not in ("", picture.state):
         yield _event("state", picture.tag, b'{"state":"%s"}' % picture.state.encode())
     yield _event("progress", picture.tag, picture.body)

@@ -30,7 +30,7 @@ class DoneBefore(AppError):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class IdempotencyClaim:
     """Who asks under which key; request: SHA-256 of method, address and body in hexadecimal."""
 
     caller: str
@@ -39,7 +39,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """An answer as it goes out; headers: those that belong to the act, such as Location."""
 
     status: int
@@ -49,11 +49,11 @@ class Answer:
 
 def once(
     connection: Connection,
-    claim: Claim,
+    claim: IdempotencyClaim,
     keep_ms: int,
-    act: Callable[[Connection], Answer],
+    act: Callable[[Connection], StoredAnswer],
     secret: str | None = None,
-) -> tuple[Answer, bool]:
+) -> tuple[StoredAnswer, bool]:
     """The answer of this claim, and whether it is one of before: the act is carried out the first time only.
 
     An act that raises leaves nothing behind, so it may be asked again. KeyReused where the key stands for
@@ -65,11 +65,11 @@ def once(
         return found, True
     connection.execute(delete(answers).where(*_own(claim)))  # one whose time is over
     answer = act(connection)
-    _store(connection, claim, answer if secret is None else Answer(_UNSTORED, {}, secret.encode()))
+    _store(connection, claim, answer if secret is None else StoredAnswer(_UNSTORED, {}, secret.encode()))
     return answer, False
 
 
-def _store(connection: Connection, claim: Claim, answer: Answer) -> None:
+def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer) -> None:
     connection.execute(
         insert(answers).values(
             caller=claim.caller,
@@ -92,7 +92,7 @@ def sweep(connection: Connection, keep_ms: int) -> int:
     return len(rows)
 
 
-def find(connection: Connection, claim: Claim, keep_ms: int) -> Answer | None:
+def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> StoredAnswer | None:
     """The answer that stands for this claim; KeyReused where the key stands for another request, DoneBefore
     where the answer held a secret.
     """
@@ -103,14 +103,14 @@ def find(connection: Connection, claim: Claim, keep_ms: int) -> Answer | None:
         raise KeyReused("This Idempotency-Key was sent with another request; take a new key for each act.")
     if row.status == _UNSTORED:
         raise DoneBefore(row.body.decode())
-    return Answer(row.status, row.headers, row.body)
+    return StoredAnswer(row.status, row.headers, row.body)
 
 
-def _own(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+def _own(claim: IdempotencyClaim) -> tuple[ColumnElement[bool], ...]:
     return answers.c.caller == claim.caller, answers.c.key == claim.key
 
 
-def _lock(claim: Claim) -> int:
+def _lock(claim: IdempotencyClaim) -> int:
     """One number for each key of a caller, as advisory locks have them: 8 bytes with a sign."""
     digest = hashlib.sha256(f"{claim.caller}\n{claim.key}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

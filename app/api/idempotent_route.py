@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from app.api import if_match as versions
 from app.api.dependencies import Config, Db, Who
-from app.api.idempotency_store import Answer, Claim, find, once
+from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.if_match import Target
 from app.database.connection import Database, Joined
 
@@ -81,27 +81,27 @@ def in_slices(endpoint: E) -> E:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ActConditions:
     """How a request wants its act: once for its key (`claim`), only on what was read (`if_match`)."""
 
     db: Database
     response: Response
     keep_ms: int
-    claim: Claim | None = None
+    claim: IdempotencyClaim | None = None
     if_match: str | None = None
 
 
-async def get_asked(response: Response, db: Db, settings: Config) -> Asked:
+async def get_asked(response: Response, db: Db, settings: Config) -> ActConditions:
     """What every act has; `response` is where its endpoint puts headers and status."""
-    return Asked(db, response, settings.idempotency_ms)
+    return ActConditions(db, response, settings.idempotency_ms)
 
 
-async def get_claim(request: Request, who: Who, key: Key = None) -> Claim | None:
+async def get_claim(request: Request, who: Who, key: Key = None) -> IdempotencyClaim | None:
     """The claim of a POST with a key: of this caller, on exactly this request."""
     if key is None:
         return None
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
-    return Claim(who.name, key, hashlib.sha256(asked + await request.body()).hexdigest())
+    return IdempotencyClaim(who.name, key, hashlib.sha256(asked + await request.body()).hexdigest())
 
 
 def get_if_match(if_match: IfMatch = None) -> str | None:
@@ -169,29 +169,29 @@ class _Work:
         made: Said | None = getattr(self.endpoint, _MADE, None)
         return None if made is None else made(self.given)
 
-    def look(self, connection: Connection, asked: Asked) -> None:
+    def look(self, connection: Connection, asked: ActConditions) -> None:
         """VersionChanged where the caller has read another version."""
         if asked.if_match is not None and self.target is not None:
             now = self.target.version(connection, self.given[self.target.parameter])
             versions.require(connection, asked.if_match, now)
 
-    def within(self, connection: Connection, asked: Asked) -> Answer:
+    def within(self, connection: Connection, asked: ActConditions) -> StoredAnswer:
         """The answer, made wholly in this transaction."""
         self.look(connection, asked)
         return self.by(Joined(asked.db, connection), asked)
 
-    def by(self, db: Database, asked: Asked) -> Answer:
+    def by(self, db: Database, asked: ActConditions) -> StoredAnswer:
         """The answer, made by way of this database."""
         found = self.endpoint(**self.given | {"db": db})
         headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
         body = b"" if found is None else _adapter(self.endpoint).dump_json(found)
-        return Answer(asked.response.status_code or self.status, headers, body)
+        return StoredAnswer(asked.response.status_code or self.status, headers, body)
 
 
-def _carry_out(work: _Work, asked: Asked) -> Response:
+def _carry_out(work: _Work, asked: ActConditions) -> Response:
     """Everything in one transaction, and the answer only after its commit."""
 
-    def act(connection: Connection) -> Answer:
+    def act(connection: Connection) -> StoredAnswer:
         return work.within(connection, asked)
 
     if asked.claim is None:
@@ -201,7 +201,7 @@ def _carry_out(work: _Work, asked: Asked) -> Response:
     return respond(answer, replayed)
 
 
-def _carry_on(work: _Work, asked: Asked) -> Response:
+def _carry_on(work: _Work, asked: ActConditions) -> Response:
     """In transactions of the act's own; the answer is stored when all is done."""
     claim = asked.claim
     if claim is not None and (found := asked.db.read(find, claim, asked.keep_ms)):
@@ -213,7 +213,7 @@ def _carry_on(work: _Work, asked: Asked) -> Response:
     return respond(*asked.db.write(once, claim, asked.keep_ms, lambda _: answer))
 
 
-def respond(answer: Answer, replayed: bool) -> Response:
+def respond(answer: StoredAnswer, replayed: bool) -> Response:
     """The answer as it goes out."""
     headers = answer.headers | ({REPLAYED: "true"} if replayed else {})
     return Response(answer.body, answer.status, headers, _JSON if answer.body else None)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, case, func, select
 
 from app.api import virus_scan
 from app.api.dependencies import Config, Who
-from app.api.idempotency_store import Answer, Claim, find, once
+from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import Key, respond
 from app.core.config import Settings
 from app.core.states import BatchState
@@ -101,23 +101,23 @@ class Intake:
     keep_ms: int
 
     def take(
-        self, connection: Connection, upload: Upload, act: Callable[[Connection], Answer]
-    ) -> tuple[Answer, bool]:
+        self, connection: Connection, upload: Upload, act: Callable[[Connection], StoredAnswer]
+    ) -> tuple[StoredAnswer, bool]:
         """The answer, and whether it is one of before; act and stored answer are this transaction."""
         claim = self._claim(upload)
         return (act(connection), False) if claim is None else once(connection, claim, self.keep_ms, act)
 
-    def found(self, connection: Connection, upload: Upload) -> Answer | None:
+    def found(self, connection: Connection, upload: Upload) -> StoredAnswer | None:
         """The answer of before, for who has much to do before the transaction."""
         claim = self._claim(upload)
         return None if claim is None else find(connection, claim, self.keep_ms)
 
-    def _claim(self, upload: Upload) -> Claim | None:
+    def _claim(self, upload: Upload) -> IdempotencyClaim | None:
         """On what is handed in; neither the file's name nor how the body is cut into parts belongs to it."""
         if self.key is None:
             return None
         said = json.dumps([self.place, upload.file.sha256, sorted(upload.fields.items())])
-        return Claim(self.caller, self.key, hashlib.sha256(said.encode()).hexdigest())
+        return IdempotencyClaim(self.caller, self.key, hashlib.sha256(said.encode()).hexdigest())
 
 
 async def get_intake(request: Request, who: Who, settings: Config, key: Key = None) -> Intake:
@@ -129,13 +129,13 @@ async def get_intake(request: Request, who: Who, settings: Config, key: Key = No
 Taking = Annotated[Intake, Depends(get_intake)]
 
 
-def answer(status: int, kind: Any, found: Any, location: str | None = None) -> Answer:
+def answer(status: int, kind: Any, found: Any, location: str | None = None) -> StoredAnswer:
     """What FastAPI would make of it: `found` as JSON of this type."""
     headers = {"location": location} if location else {}
-    return Answer(status, headers, _adapter(kind).dump_json(found))
+    return StoredAnswer(status, headers, _adapter(kind).dump_json(found))
 
 
-def sent(taken: tuple[Answer, bool]) -> Response:
+def sent(taken: tuple[StoredAnswer, bool]) -> Response:
     """The answer as it goes out."""
     return respond(*taken)
 

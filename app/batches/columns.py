@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.file_import.columns import PHONE_NAMES, Column, Columns, names
+from app.file_import.columns import PHONE_NAMES, Columns, FileColumn, names
 
 _AREA_NAMES = (
     names(
@@ -17,9 +17,9 @@ _LANG_NAMES = (names("ngonngu mangonngu tieng lang language langcode languagecod
 
 SUBSCRIBERS = Columns(
     (
-        Column("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
-        Column("areas", _AREA_NAMES),
-        Column("languages", _LANG_NAMES),
+        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
+        FileColumn("areas", _AREA_NAMES),
+        FileColumn("languages", _LANG_NAMES),
     ),
     bare=True,
 )

@@ -9,13 +9,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Column, Connection, Row, Table, delete, select
 
-from app.batches.row_parser import SLICE, Slice
+from app.batches.row_parser import SLICE, ParsedRows
 from app.core.errors import Away
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import Lease, patiently
+from app.file_import.lease import ImportLease, patiently
 from app.security import audit
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ _STORED = ("lines", "accepted", "rejected", "repeated", "other_range", "bytes_re
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ImportCounts:
     """What became of the lines: accepted + rejected + repeated = lines. Blank lines are none.
 
     other_range: accepted numbers of ranges that another carrier holds; bytes_read: of the file.
@@ -45,9 +45,9 @@ class Counts:
     unknown_languages: int = 0
     short_rows: int = 0
 
-    def plus(self, done: Slice, position: int) -> Counts:
+    def plus(self, done: ParsedRows, position: int) -> ImportCounts:
         """The counts after one more slice, read up to `position`."""
-        return Counts(
+        return ImportCounts(
             lines=self.lines + done.lines,
             accepted=self.accepted + len(done.good),
             rejected=self.rejected + done.refused - done.repeated,
@@ -61,40 +61,40 @@ class Counts:
         return {name: getattr(self, name) for name in _STORED}
 
 
-def counts_of(batch: Row[Any]) -> Counts:
+def counts_of(batch: Row[Any]) -> ImportCounts:
     """The counts that a batch has."""
-    return Counts(**{name: getattr(batch, name) for name in _STORED})
+    return ImportCounts(**{name: getattr(batch, name) for name in _STORED})
 
 
-class Job:
+class BatchImport:
     """The import holds its batch under a lease."""
 
     def __init__(self, db: Database, batch_id: int) -> None:
         self.db = db
         self.batch_id = batch_id
-        self._lease = Lease(batches, batch_id, "batch")
+        self._lease = ImportLease(batches, batch_id, "batch")
 
     def claim(self) -> Row[Any]:
         """Take the batch, or find it ready; Conflict while a living import holds it."""
-        return self._write(self._lease.take, **Counts().stored())
+        return self._write(self._lease.take, **ImportCounts().stored())
 
     def clear(self) -> None:
         """Delete, slice by slice, what an earlier import left."""
         while self._write(self._clear):
             pass
 
-    def store(self, done: Slice, before: Counts, after: Counts) -> None:
+    def store(self, done: ParsedRows, before: ImportCounts, after: ImportCounts) -> None:
         """Write one slice and its counters."""
         if after.lines > before.lines:
             self._write(self._store, done, before, after)
 
-    def finish(self, counts: Counts, rows_sha256: str) -> None:
+    def finish(self, counts: ImportCounts, rows_sha256: str) -> None:
         """Make the batch ready, with a note of what was found and the hash of its subscribers."""
         self._write(self._finish, counts, rows_sha256)
 
     def fail(self, sentence: str) -> None:
         """Leave the batch failed and empty."""
-        self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **Counts().stored())
+        self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **ImportCounts().stored())
 
     def put_off(self) -> None:
         """Let others take it up again; that it was tried counts."""
@@ -122,13 +122,15 @@ class Job:
             connection.execute(delete(table).where(ours, number <= numbers[-1]))
         return len(numbers)
 
-    def _store(self, connection: Connection, done: Slice, before: Counts, after: Counts) -> None:
+    def _store(
+        self, connection: Connection, done: ParsedRows, before: ImportCounts, after: ImportCounts
+    ) -> None:
         # The counters tell whether this slice is in already: its commit's answer may have been lost.
         if self._lease.keep(connection, batches.c.lines == before.lines, **after.stored()):
             store(connection, subscribers, done.good.columns(self.batch_id))
             store(connection, bad_lines, by_column(done.bad))
 
-    def _finish(self, connection: Connection, counts: Counts, rows_sha256: str) -> None:
+    def _finish(self, connection: Connection, counts: ImportCounts, rows_sha256: str) -> None:
         batch, bound = self._lease.row(connection), {"rows_sha256": rows_sha256}
         if self._lease.end(connection, state=BatchState.READY, bytes_read=batch.bytes, **bound):
             said = asdict(counts) | bound

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from app.batches.import_job import Counts, Job, counts_of
+from app.batches.import_job import BatchImport, ImportCounts, counts_of
 from app.batches.row_parser import LONG_SLICE, SLICE, Totals, sifted
 from app.core import clock
 from app.core.errors import Invalid
@@ -21,14 +21,14 @@ from app.database.connection import Database, one_at_a_time
 from app.database.models import batches
 from app.file_import.isolated_reader import Ended, apart
 from app.file_import.lease import is_waiting, require_tries
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.security import audit
 
-Progress = Callable[[Counts], None]
+Progress = Callable[[ImportCounts], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegisteredBatch:
     """A batch: `created` now or known before; `waiting` for an import, its first or after one that died."""
 
     id: int
@@ -36,7 +36,7 @@ class Registered:
     waiting: bool
 
 
-def register(connection: Connection, carrier: str, file: File, who: str) -> Registered:
+def register(connection: Connection, carrier: str, file: UploadedFile, who: str) -> RegisteredBatch:
     """The batch of this carrier for this file: the same bytes again are the same batch."""
     c = batches.c
     # Uploads of one file at once wait for the first of them, which none of the others may refuse.
@@ -44,7 +44,7 @@ def register(connection: Connection, carrier: str, file: File, who: str) -> Regi
     found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
     if found:
         _remember(connection, found, who)
-        return Registered(found.id, created=False, waiting=is_waiting(found))
+        return RegisteredBatch(found.id, created=False, waiting=is_waiting(found))
     row = {
         "carrier": carrier,
         "name": file.name[:200],
@@ -56,7 +56,7 @@ def register(connection: Connection, carrier: str, file: File, who: str) -> Regi
     }
     batch_id = connection.execute(insert(batches).values(row).returning(c.id)).scalar_one()
     audit.note(connection, who, "batch.register", f"batch {batch_id}", carrier=carrier, sha256=file.sha256)
-    return Registered(batch_id, created=True, waiting=True)
+    return RegisteredBatch(batch_id, created=True, waiting=True)
 
 
 def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
@@ -68,13 +68,13 @@ def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
     audit.note(connection, who, "batch.again", f"batch {batch.id}", sha256=batch.sha256)
 
 
-def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> Counts:
+def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> ImportCounts:
     """Import the file into its batch, from the beginning, and return the counts.
 
     A batch that is ready answers with its counts. Conflict while another import is at work on it; Invalid
     for a file that can't be used: the batch is then failed and empty, and says why.
     """
-    job = Job(db, batch_id)
+    job = BatchImport(db, batch_id)
     batch = job.claim()
     if batch.state == BatchState.READY:
         return counts_of(batch)
@@ -92,9 +92,9 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
         job.release()
 
 
-def _import(job: Job, carrier: str, path: Path, progress: Progress) -> Counts:
+def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> ImportCounts:
     job.clear()
-    counts = Counts()
+    counts = ImportCounts()
     read = apart(path, partial(sifted, path, job.batch_id, carrier, lines_at_once(job.db)))
     # One slice is written while the next is read.
     with ThreadPoolExecutor(1, "loa-import-write") as writer, closing(read):

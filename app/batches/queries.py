@@ -65,7 +65,7 @@ def get(connection: Connection, batch_id: int, carrier: str | None = None) -> Ba
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BatchFilter:
     """Which batches are asked for: of one carrier, in one state, come then or later."""
 
     carrier: str | None = None
@@ -79,13 +79,17 @@ class Wanted:
         return query if self.since is None else query.where(batches.c.created_at >= clock.to_ms(self.since))
 
 
-def page(connection: Connection, after: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Batch]:
+def page(
+    connection: Connection, after: int, limit: int, wanted: BatchFilter = BatchFilter()
+) -> Sequence[Batch]:
     """Batches in the order in which they came."""
     query = wanted.query().where(batches.c.id > after).order_by(batches.c.id).limit(limit)
     return [_batch(row) for row in connection.execute(query)]
 
 
-def page_before(connection: Connection, below: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Batch]:
+def page_before(
+    connection: Connection, below: int, limit: int, wanted: BatchFilter = BatchFilter()
+) -> Sequence[Batch]:
     """Up to `limit` batches with an id under `below`, the newest first."""
     query = wanted.query().where(batches.c.id < below).order_by(batches.c.id.desc()).limit(limit)
     return [_batch(row) for row in connection.execute(query)]

@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from app.api import uploads
 from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
-from app.api.idempotency_store import Answer
+from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.batches import queries
 from app.batches.export import bad_lines_csv
-from app.batches.importer import Registered, register
+from app.batches.importer import RegisteredBatch, register
 from app.batches.spool import folder_of, import_spooled
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
@@ -72,11 +72,11 @@ async def upload_batch(request: Request, db: Db, settings: Config, who: Who, tak
 
 def _take(
     connection: Connection, carrier: str, upload: Upload, who: str, taking: Intake
-) -> tuple[Registered, tuple[Answer, bool]]:
+) -> tuple[RegisteredBatch, tuple[StoredAnswer, bool]]:
     """Register it every time: an import that died with its process goes on by any repetition."""
     registered = register(connection, carrier, upload.named, who)
 
-    def told(connection: Connection) -> Answer:
+    def told(connection: Connection) -> StoredAnswer:
         batch = queries.get(connection, registered.id)
         status = 202 if registered.waiting else 200
         return answer(status, queries.Batch, batch, f"/v1/batches/{registered.id}")
@@ -84,7 +84,7 @@ def _take(
     return registered, taking.take(connection, upload, told)
 
 
-def begin(db: Database, registered: Registered, upload: Upload, waiting_room: Path) -> None:
+def begin(db: Database, registered: RegisteredBatch, upload: Upload, waiting_room: Path) -> None:
     """Import the upload from there, beside everything else, where its batch waits for that."""
     if registered.waiting:
         path = upload.path.replace(waiting_room)
@@ -109,7 +109,7 @@ def list_batches(
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
     only = carrier or who.carrier
-    wanted = queries.Wanted(only, state, since)
+    wanted = queries.BatchFilter(only, state, since)
     return page_of(db.read(queries.page, paging.after, paging.limit, wanted), paging)
 
 

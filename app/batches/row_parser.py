@@ -16,7 +16,7 @@ from app.core.areas import normalise_area
 from app.core.phone import RANGE, normalise_all, ranges_of
 from app.file_import.cells import shown
 from app.file_import.phone_bitmap import Seen
-from app.file_import.row_blocks import BadLine, Block
+from app.file_import.row_blocks import Block, UnreadableLine
 from app.ledger.approval_digest import row_bytes
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
@@ -45,7 +45,7 @@ class Subscribers:
 
 
 @dataclass(slots=True)
-class Slice:
+class ParsedRows:
     """Lines of one transaction, bad ones as their table has them, and what they add to the counters.
 
     left_out: bad lines that are not among `bad`, since enough of them are kept.
@@ -85,7 +85,7 @@ class _Column(dict[str, str | None]):
         return value
 
 
-class Sifter:
+class RowParser:
     """Sorts the rows of a file into slices for one batch of one carrier, a column at a time."""
 
     def __init__(self, batch_id: int, carrier: str) -> None:
@@ -112,27 +112,27 @@ class Sifter:
         """Subscribers whose language is not known; they get the default wording."""
         return self._languages.unknown
 
-    def slices(self, blocks: Iterable[Block | BadLine], size: int = SLICE) -> Iterator[Slice]:
+    def slices(self, blocks: Iterable[Block | UnreadableLine], size: int = SLICE) -> Iterator[ParsedRows]:
         """Every row lands in exactly one slice, as a subscriber or as a bad line."""
-        current = Slice()
+        current = ParsedRows()
         for part in blocks:
-            left: Block | BadLine | None = part
+            left: Block | UnreadableLine | None = part
             while left is not None:
                 left = self._fill(current, left, size - current.lines)
                 if current.lines == size:
                     yield self._finish(current)
-                    current = Slice()
+                    current = ParsedRows()
         yield self._finish(current)
 
-    def _fill(self, current: Slice, part: Block | BadLine, room: int) -> Block | None:
+    def _fill(self, current: ParsedRows, part: Block | UnreadableLine, room: int) -> Block | None:
         """Take up to `room` lines into the slice; what is left of the block."""
-        if isinstance(part, BadLine):
+        if isinstance(part, UnreadableLine):
             self._refuse(current, part.line, part.reason, part.value)
             return None
         self._take(current, part.part(0, room))
         return part.part(room, len(part.numbers)) if len(part.numbers) > room else None
 
-    def _take(self, current: Slice, block: Block) -> None:
+    def _take(self, current: ParsedRows, block: Block) -> None:
         cells, areas, languages = block.cells
         phones, refused = normalise_all(cells)
         new = self._seen.add_all(phones)
@@ -148,7 +148,7 @@ class Sifter:
             else:
                 self._refuse(current, block.numbers[place], refused[place], cells[place])
 
-    def _refuse(self, current: Slice, line: int, reason: str, said: str) -> None:
+    def _refuse(self, current: ParsedRows, line: int, reason: str, said: str) -> None:
         """Keep a bad line with what it says, masked; once there are enough of them, count it."""
         if self._kept < KEPT:
             self._kept += 1
@@ -156,7 +156,7 @@ class Sifter:
         else:
             current.left_out += 1
 
-    def _finish(self, done: Slice) -> Slice:
+    def _finish(self, done: ParsedRows) -> ParsedRows:
         good = done.good
         self._rows.update(row_bytes(good.lines, good.phones, good.areas, good.languages))
         if self._ranges:
@@ -175,12 +175,12 @@ class Totals:
     short_rows: int  # accepted with fewer cells than the header
 
 
-def sifted(path: Path, batch_id: int, carrier: str, size: int) -> Iterator[tuple[Slice, int] | Totals]:
+def sifted(path: Path, batch_id: int, carrier: str, size: int) -> Iterator[tuple[ParsedRows, int] | Totals]:
     """The slices of a file, each with how many bytes have been read, and at last its totals.
 
     It needs no database, so that it can be done in a process of its own.
     """
-    sifter, reader = Sifter(batch_id, carrier), open_rows(path)
+    sifter, reader = RowParser(batch_id, carrier), open_rows(path)
     for done in sifter.slices(reader.blocks(), size):
         yield done, reader.position
     yield Totals(sifter.rows_sha256, sifter.unknown_areas, sifter.unknown_languages, reader.short)

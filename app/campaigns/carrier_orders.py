@@ -42,7 +42,7 @@ class OrderedArea:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CarrierOrder:
     """What the operator of the carrier is asked to do. areas: none means the whole province.
 
     digest: what was approved, a hash over texts, sender, window, hours and audience.
@@ -69,7 +69,7 @@ class Order:
     approved_at: datetime
 
 
-def order(connection: Connection, run_id: int) -> Order:
+def order(connection: Connection, run_id: int) -> CarrierOrder:
     """The order of a run whose carrier holds the audience; Conflict before its approval or for others."""
     run = optimistic_lock.run(connection, run_id)
     held = carrier_audience.of_run(connection, run_id)
@@ -79,7 +79,7 @@ def order(connection: Connection, run_id: int) -> Order:
     decision = approval.require_approved(connection, campaign)
     seen = queries.campaign(connection, campaign.id)
     letter = _letter(connection, campaign.directive_id)
-    return Order(
+    return CarrierOrder(
         run_id=run_id,
         campaign_id=campaign.id,
         campaign=campaign.name,
@@ -102,7 +102,7 @@ def order(connection: Connection, run_id: int) -> Order:
     )
 
 
-def as_text(of: Order) -> str:
+def as_text(of: CarrierOrder) -> str:
     """The order as a plain page in Vietnamese, for the operator's desk and for the file."""
     basis = BASES[Basis(of.area_basis)]
     lines = [
@@ -130,7 +130,7 @@ def as_text(of: Order) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _area_list(of: Order) -> str:
+def _area_list(of: CarrierOrder) -> str:
     return "; ".join(f"{area.name} ({area.code})" for area in of.areas) or "toàn tỉnh"
 
 

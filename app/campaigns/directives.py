@@ -17,7 +17,7 @@ from app.security.tenant_scope import own_directives
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DirectiveFields:
     """What stands on the letter. report_deadline: aware; addressees: who is asked to act."""
 
     number: str
@@ -43,7 +43,7 @@ class Directive:
     created_by: str
 
 
-def create(connection: Connection, letter: Letter, who: str) -> int:
+def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
     """Keep a letter; its id. Conflict when its number is known."""
     for name in ("number", "issuer", "subject"):
         if not getattr(letter, name).strip():
@@ -56,7 +56,7 @@ def create(connection: Connection, letter: Letter, who: str) -> int:
     return directive_id
 
 
-def _check_deadline(letter: Letter) -> None:
+def _check_deadline(letter: DirectiveFields) -> None:
     deadline = letter.report_deadline
     if deadline is None:
         return
@@ -76,7 +76,7 @@ def _check_deadline(letter: Letter) -> None:
         )
 
 
-def _insert(connection: Connection, letter: Letter, who: str) -> int:
+def _insert(connection: Connection, letter: DirectiveFields, who: str) -> int:
     deadline = letter.report_deadline
     made = connection.execute(
         insert(directives)

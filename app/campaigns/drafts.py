@@ -30,7 +30,7 @@ class Purpose(StrEnum):
     ADVERTISING = "quang_cao"
 
 
-class Form(StrEnum):
+class TextForm(StrEnum):
     """Which form of the Vietnamese wording goes out."""
 
     ACCENTED = "accented"
@@ -54,7 +54,7 @@ class Draft:
     name: str
     purpose: str
     sender: str
-    form: Form = Form.UNACCENTED
+    form: TextForm = TextForm.UNACCENTED
     text_key: str | None = None
     text: str | None = None
     languages: dict[str, str] = field(default_factory=dict)
@@ -153,9 +153,9 @@ def _default_wording(draft: Draft) -> str:
     if (draft.text_key is None) == (draft.text is None):
         raise Invalid("Give either text_key, a text of messages/, or text, your own wording.", field="text")
     if draft.text is not None:
-        return sms.unaccent(draft.text) if draft.form is Form.UNACCENTED else draft.text
+        return sms.unaccent(draft.text) if draft.form is TextForm.UNACCENTED else draft.text
     found = texts.find(draft.text_key or "")
-    return found.unaccented if draft.form is Form.UNACCENTED else found.accented
+    return found.unaccented if draft.form is TextForm.UNACCENTED else found.accented
 
 
 def _known_languages(draft: Draft) -> dict[str, str]:

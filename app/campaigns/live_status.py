@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, or_, select
 
-from app.api.events import Picture
+from app.api.events import StateSnapshot
 from app.campaigns import queries
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
@@ -33,13 +33,13 @@ class CampaignProgress:
 
     id: int
     state: CampaignState
-    runs: list[queries.Run]
+    runs: list[queries.RunSummary]
 
 
-_RUN, _CAMPAIGN = TypeAdapter(queries.Run), TypeAdapter(CampaignProgress)
+_RUN, _CAMPAIGN = TypeAdapter(queries.RunSummary), TypeAdapter(CampaignProgress)
 
 
-def look(connection: Connection, watched: Collection[Watched]) -> dict[Watched, Picture]:
+def look(connection: Connection, watched: Collection[Watched]) -> dict[Watched, StateSnapshot]:
     """How each stands; what is not there any more is not in it."""
     run_ids = {each.run_id for each in watched if each.run_id is not None}
     campaign_ids = {each.campaign_id for each in watched if each.campaign_id is not None}
@@ -51,7 +51,9 @@ def look(connection: Connection, watched: Collection[Watched]) -> dict[Watched, 
     return {each: picture for each, picture in pictures.items() if picture is not None}
 
 
-def _picture(of: Watched, found: Sequence[queries.Run], states: dict[int, CampaignState]) -> Picture | None:
+def _picture(
+    of: Watched, found: Sequence[queries.RunSummary], states: dict[int, CampaignState]
+) -> StateSnapshot | None:
     if of.run_id is not None:
         own = next((run for run in found if run.id == of.run_id), None)
         if own is None or of.operator not in (None, own.carrier):
@@ -68,5 +70,5 @@ def _picture(of: Watched, found: Sequence[queries.Run], states: dict[int, Campai
     return _made(state, _CAMPAIGN.dump_json(CampaignProgress(of.campaign_id, state, members)), over)
 
 
-def _made(state: str, body: bytes, over: bool) -> Picture:
-    return Picture(state, body, hashlib.sha256(body).hexdigest()[:_TAG], over)
+def _made(state: str, body: bytes, over: bool) -> StateSnapshot:
+    return StateSnapshot(state, body, hashlib.sha256(body).hexdigest()[:_TAG], over)

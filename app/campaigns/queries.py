@@ -63,11 +63,11 @@ class Dossier:
     campaign: Campaign
     digest: str
     decisions: list[Decision]
-    runs: list[Run]
+    runs: list[RunSummary]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RunFilter:
     """Which runs are asked for; `operator` is the only carrier whose runs the caller may see.
 
     since: made then or later.
@@ -92,7 +92,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
+class MessageCount:
     """So many messages, of so many SMS parts in all."""
 
     messages: int
@@ -100,7 +100,7 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunSummary:
     """subscribers: valid numbers of the run's batches; not_queued: of these, not yet in the ledger.
 
     other_range: of these, in ranges that another carrier holds: ported, or not this carrier's to name.
@@ -119,7 +119,7 @@ class Run:
     batch_ids: list[int]
     subscribers: int
     not_queued: int
-    progress: dict[str, Count]
+    progress: dict[str, MessageCount]
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
@@ -146,7 +146,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
             Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
             for each in connection.execute(query)
         ],
-        runs=runs_of(connection, Wanted(operator=operator).of(members)),
+        runs=runs_of(connection, RunFilter(operator=operator).of(members)),
     )
 
 
@@ -198,22 +198,24 @@ def campaigns_before(
     return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
 
-def run(connection: Connection, run_id: int, operator: str | None = None) -> Run:
+def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:
     """One run with its progress, or NotFound; `operator`: the only carrier whose runs the caller may see."""
-    query = Wanted(operator=operator).of(select(runs).where(runs.c.id == run_id))
+    query = RunFilter(operator=operator).of(select(runs).where(runs.c.id == run_id))
     found = runs_of(connection, query)
     if not found:
         raise no_such("run", run_id)
     return found[0]
 
 
-def runs_page(connection: Connection, after: int, limit: int, wanted: Wanted = Wanted()) -> Sequence[Run]:
+def runs_page(
+    connection: Connection, after: int, limit: int, wanted: RunFilter = RunFilter()
+) -> Sequence[RunSummary]:
     """Up to `limit` runs with an id above `after`, in their order."""
     query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
     return runs_of(connection, wanted.of(query))
 
 
-def runs_of(connection: Connection, query: Select[Any]) -> list[Run]:
+def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
     """The runs of a query of rows, each with its progress."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
@@ -243,7 +245,7 @@ def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[i
     return found
 
 
-def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[str, Count]]:
+def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[str, MessageCount]]:
     """Run -> state of delivery -> count. Tallies are changes, so their sum is what is so now."""
     query = (
         select(tallies.c.run_id, tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
@@ -251,16 +253,18 @@ def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[
         .group_by(tallies.c.run_id, tallies.c.state)
         .order_by(tallies.c.run_id, tallies.c.state)
     )
-    found: dict[int, dict[str, Count]] = {}
+    found: dict[int, dict[str, MessageCount]] = {}
     for run_id, state, n, segments in connection.execute(query):
         if n:
-            found.setdefault(run_id, {})[DeliveryState(state).name.lower()] = Count(int(n), int(segments))
+            found.setdefault(run_id, {})[DeliveryState(state).name.lower()] = MessageCount(
+                int(n), int(segments)
+            )
     return found
 
 
-def _run(row: Record, members: dict[int, tuple[int, int]], progress: dict[str, Count]) -> Run:
+def _run(row: Record, members: dict[int, tuple[int, int]], progress: dict[str, MessageCount]) -> RunSummary:
     subscribers = sum(accepted for accepted, _ in members.values())
-    return Run(
+    return RunSummary(
         id=row.id,
         campaign_id=row.campaign_id,
         carrier=row.carrier,

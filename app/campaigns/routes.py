@@ -213,7 +213,7 @@ def return_campaign(
 
 
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)
-def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.Run:
+def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.RunSummary:
     """Give the campaign its run at one carrier. An approval becomes void."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
@@ -222,7 +222,9 @@ def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response
 
 
 @router.post("/campaigns/{campaign_id}/held-runs", status_code=201)
-def add_held_run(campaign_id: Id, body: HeldRunBody, db: Db, who: Who, response: Response) -> queries.Run:
+def add_held_run(
+    campaign_id: Id, body: HeldRunBody, db: Db, who: Who, response: Response
+) -> queries.RunSummary:
     """Give the campaign its run at a carrier that holds the subscribers itself. An approval becomes void."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_held_run, campaign_id, body.carrier, body.audience(), who.name)

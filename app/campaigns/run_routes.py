@@ -14,7 +14,7 @@ from app.api.idempotent_route import Acts
 from app.api.if_match import run_version
 from app.campaigns import lifecycle, queries
 from app.campaigns import runs as stage
-from app.campaigns.carrier_orders import Order, as_text, order
+from app.campaigns.carrier_orders import CarrierOrder, as_text, order
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.schemas import MomentBody, PriorityBody, RateBody
 from app.core import clock
@@ -36,26 +36,26 @@ def get_sought(
     carrier: Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])] = None,
     campaign_id: Annotated[Number | None, Query(description="only of this one")] = None,
     since: Since = None,
-) -> queries.Wanted:
+) -> queries.RunFilter:
     """Which runs are asked for."""
-    return queries.Wanted(state, carrier, campaign_id=campaign_id, since=since)
+    return queries.RunFilter(state, carrier, campaign_id=campaign_id, since=since)
 
 
-Sought = Annotated[queries.Wanted, Depends(get_sought)]
+Sought = Annotated[queries.RunFilter, Depends(get_sought)]
 Run = Annotated[int, Depends(get_own_run)]
 OrderForm = Annotated[Literal["json", "txt"], Query(alias="format", description="json, or txt for people")]
-_PLAIN: dict[int | str, dict[str, Any]] = {200: {"model": Order, "content": {"text/plain": {}}}}
+_PLAIN: dict[int | str, dict[str, Any]] = {200: {"model": CarrierOrder, "content": {"text/plain": {}}}}
 
 
 @router.get("")
-def list_runs(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.Run]:
+def list_runs(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.RunSummary]:
     """Runs in the order in which they were made, with their progress; an operator sees the own carrier's."""
     wanted = replace(sought, operator=who.carrier)
     return page_of(db.read(queries.runs_page, paging.after, paging.limit, wanted), paging)
 
 
 @router.get("/{run_id}")
-def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.Run:
+def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.RunSummary:
     """One run: deliveries and SMS parts by state."""
     db.read(tenant_scope.require, who, run_id=run_id)
     response.headers["ETag"] = f'"{db.read(run_version, run_id)}"'
@@ -77,7 +77,7 @@ def remove_run(run_id: Run, db: Db, who: Who) -> None:
 
 
 @router.put("/{run_id}/priority")
-def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.Run:
+def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.RunSummary:
     """Give the run its turn among others at its carrier."""
     db.read(tenant_scope.require, who, run_id=run_id)
     db.write(stage.set_priority, run_id, body.priority, who.name)
@@ -85,7 +85,7 @@ def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.R
 
 
 @router.put("/{run_id}/rate")
-def set_rate(run_id: Run, body: RateBody, db: Db, who: Who) -> queries.Run:
+def set_rate(run_id: Run, body: RateBody, db: Db, who: Who) -> queries.RunSummary:
     """Send the run more slowly than the carrier's links allow, from the next thousand messages on."""
     db.read(tenant_scope.require, who, run_id=run_id)
     db.write(stage.set_rate, run_id, body.segments_per_second, who.name)
@@ -104,40 +104,42 @@ def get_order(run_id: Run, db: Db, who: Who, form: OrderForm = "json") -> Respon
 
 
 @router.post("/{run_id}/start")
-def start_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.Run:
+def start_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.RunSummary:
     """Begin to send what was approved; where the carrier sends, say when it began. Again changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.START, run_id, who, body)
 
 
 @router.post("/{run_id}/end")
-def end_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.Run:
+def end_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.RunSummary:
     """Say that a carrier which sends to its own subscribers has ended. Asked again, it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.END, run_id, who, body)
 
 
 @router.post("/{run_id}/pause")
-def pause_run(run_id: Run, db: Db, who: Who) -> queries.Run:
+def pause_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
     """Stop sending, after what is in flight. Asked again, it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.PAUSE, run_id, who)
 
 
 @router.post("/{run_id}/resume")
-def resume_run(run_id: Run, db: Db, who: Who) -> queries.Run:
+def resume_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
     """Go on at the next message. Asked again, it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.RESUME, run_id, who)
 
 
 @router.post("/{run_id}/cancel")
-def cancel_run(run_id: Run, db: Db, who: Who) -> queries.Run:
+def cancel_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
     """Send no more, for good; what was not sent is counted as not sent. Asked again, it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.CANCEL, run_id, who)
 
 
-def _ordered(db: Db, verb: stage.Verb, run_id: int, who: Who, body: MomentBody | None = None) -> queries.Run:
+def _ordered(
+    db: Db, verb: stage.Verb, run_id: int, who: Who, body: MomentBody | None = None
+) -> queries.RunSummary:
     stage.order(db, verb, run_id, who.name, body.at if body else None)
     return db.read(queries.run, run_id)

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.campaigns.carrier_audience import Audience, checked
-from app.campaigns.directives import Letter
-from app.campaigns.drafts import Draft, Form
+from app.campaigns.directives import DirectiveFields
+from app.campaigns.drafts import Draft, TextForm
 from app.core import hashing
 from app.core.areas import Basis
 from app.core.ids import Number
@@ -48,9 +48,9 @@ class DirectiveBody(Body):
     report_deadline: AwareDatetime | None = Field(None, examples=["2024-02-24T17:00:00+07:00"])
     addressees: list[Line] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
 
-    def letter(self) -> Letter:
+    def letter(self) -> DirectiveFields:
         """In the words of the stage."""
-        return Letter(
+        return DirectiveFields(
             number=self.number,
             issued_on=self.issued_on,
             issuer=self.issuer,
@@ -68,7 +68,9 @@ class CampaignBody(Body):
         max_length=20, description="tuyen_truyen or canh_bao_khan", examples=["tuyen_truyen"]
     )
     sender: str = Field(max_length=100, description="the registered sender name", examples=["CA SON LA"])
-    form: Form = Field(Form.UNACCENTED, description="unaccented text costs less than half the SMS parts")
+    form: TextForm = Field(
+        TextForm.UNACCENTED, description="unaccented text costs less than half the SMS parts"
+    )
     text_key: Line | None = Field(None, examples=["gia-danh-cong-an"])
     text: Wording | None = Field(None, examples=[None])
     languages: dict[Language, Wording] = Field(

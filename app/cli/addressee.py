@@ -14,8 +14,8 @@ from app.cli.output import Json, Number, instant, listing, say, whoami
 from app.cli.statement import attach
 from app.core import clock
 from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, Channel, Item, Standing
-from app.reports.document_meta import Source
+from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, OutreachChannel, OutreachItem
+from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, views
 from app.reports.intake.statement_input import PaperClaim
 
@@ -43,7 +43,7 @@ def list_(directive_id: Number, as_json: Json = False) -> None:
     listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)
 
 
-def _row(of: Standing) -> _Row:
+def _row(of: AddresseeStatus) -> _Row:
     items = len(of.report.items) if of.report else 0
     late = "late" if of.late else ""
     return _Row(
@@ -77,7 +77,7 @@ def set_(
 def report(  # noqa: PLR0913 - every option of the command line is a parameter
     directive_id: Number,
     name: Annotated[str, typer.Argument(help="As in the letter.")],
-    channel: Annotated[Channel, typer.Option(help="How people were reached.")],
+    channel: Annotated[OutreachChannel, typer.Option(help="How people were reached.")],
     pieces: Annotated[int, typer.Option(help="Items, broadcasts, meetings.")],
     reach: Annotated[int | None, typer.Option(help="People or views.")] = None,
     minutes: Annotated[int | None, typer.Option(help="Of broadcasts.")] = None,
@@ -89,8 +89,8 @@ def report(  # noqa: PLR0913 - every option of the command line is a parameter
 ) -> None:
     """Keep what an addressee did through one channel; several at once go by the workbook or the API."""
     at = instant("received", received)
-    paper = PaperClaim(Source.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
-    item = Item(channel, pieces, reach, minutes, link=link)
+    paper = PaperClaim(EntrySource.COMMAND, number, None, clock.to_ms(at) if at else None, None, reason)
+    item = OutreachItem(channel, pieces, reach, minutes, link=link)
     with open_db() as (db, settings):
         if scan is not None:
             paper = replace(paper, attachment=attach(db, scan, settings.attachment_limit_mb))

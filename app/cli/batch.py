@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from app.batches import queries
 from app.batches.export import bad_lines_csv
-from app.batches.import_job import Counts
+from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
 from app.batches.row_parser import KEPT
 from app.cli import common, remote
@@ -43,7 +43,7 @@ def import_(
         known = db.write(register, carrier, given, whoami())
         with bar(file.stat().st_size, quiet=as_json) as show:
 
-            def tell(counts: Counts) -> None:
+            def tell(counts: ImportCounts) -> None:
                 show(f"{counts.lines:,} lines", counts.bytes_read)
 
             counts = import_batch(db, known.id, file, tell)

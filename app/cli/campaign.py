@@ -8,7 +8,7 @@ import typer
 
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.carrier_audience import checked
-from app.campaigns.drafts import DayHours, Draft, Form
+from app.campaigns.drafts import DayHours, Draft, TextForm
 from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.output import Json, Number, instant, listing, say, whoami, whole
@@ -27,7 +27,7 @@ def create(  # noqa: PLR0913 - every option of the command line is a parameter
     purpose: Annotated[str, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = "tuyen_truyen",
     text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
     text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
-    form: Annotated[Form, typer.Option(help="Which form goes out.")] = Form.UNACCENTED,
+    form: Annotated[TextForm, typer.Option(help="Which form goes out.")] = TextForm.UNACCENTED,
     directive: Annotated[int | None, typer.Option(parser=whole, help="The letter behind it.")] = None,
     start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
     end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,

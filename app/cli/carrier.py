@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app.campaigns.drafts import Form
+from app.campaigns.drafts import TextForm
 from app.cli.common import ledger_for, open_db
 from app.cli.output import Json, listing, whoami
 from app.core import config
@@ -64,7 +64,7 @@ def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
     sender: Annotated[str, typer.Option(help="The registered sender name.")],
     text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
     text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
-    form: Annotated[Form, typer.Option(help="Which form of the text goes out.")] = Form.UNACCENTED,
+    form: Annotated[TextForm, typer.Option(help="Which form of the text goes out.")] = TextForm.UNACCENTED,
     wait: Annotated[
         float, typer.Option(min=0, max=3600, help="Seconds to wait for what becomes of it.")
     ] = 30,
@@ -80,7 +80,7 @@ def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
         own_link = _link(settings, link)
         phone = message.may_be_written_to(link, own_link, number)
         ledger = ledger_for(db, settings.chunk_size)
-        desk = message.Desk(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
+        desk = message.TestMessageContext(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
         told = asyncio.run(message.send(desk, link, own_link, OutboundSms(phone, said, sender), wait))
     if as_json:
         typer.echo(to_json(told.record(link, number), indent=2).decode())

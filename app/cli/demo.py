@@ -14,7 +14,7 @@ import typer
 
 from app.core import gc_tuning
 from app.devtools.demo.progress import Board
-from app.devtools.demo.run import Options, play
+from app.devtools.demo.run import DemoOptions, play
 
 
 class Over(StrEnum):
@@ -45,7 +45,7 @@ def demo(
     """
     gc_tuning.settle()
     with _terminable():
-        found = play(Options(subscribers, folder, seed, keep, carriers.value), Board())
+        found = play(DemoOptions(subscribers, folder, seed, keep, carriers.value), Board())
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     if not found["verified"]:

@@ -28,7 +28,7 @@ def create(
     to: Annotated[list[str] | None, typer.Option(help="An addressee; give it again for each.")] = None,
 ) -> None:
     """Keep a letter."""
-    letter = directives.Letter(
+    letter = directives.DirectiveFields(
         number=number.strip(),
         issued_on=_day(issued_on),
         issuer=issuer,

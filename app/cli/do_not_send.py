@@ -19,9 +19,9 @@ from app.cli.output import After, Json, listing, say
 from app.core.errors import Forbidden
 from app.core.known_carriers import check_own
 from app.database.connection import Database
-from app.file_import.row_blocks import BadLine
+from app.file_import.row_blocks import UnreadableLine
 from app.privacy import do_not_send
-from app.privacy.do_not_send import MOST, Changed, Refused
+from app.privacy.do_not_send import MOST, Changed, RefusedEntry
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
 
@@ -49,7 +49,7 @@ def import_(
 
     def cells() -> Iterator[str]:
         for row in open_rows(file):
-            bad = isinstance(row, BadLine)
+            bad = isinstance(row, UnreadableLine)
             places.append(row[0])
             yield "?" if bad else row[1]
 
@@ -89,7 +89,7 @@ def _carry_out(
             raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
         done = _in_parts(db, order, carrier, numbers, who.name)
     if places:
-        refused = [Refused(places[each.place - 1], each.why) for each in done.refused]
+        refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]
         done = Changed(done.changed, done.unchanged, refused)
     say(done, as_json)
 
@@ -99,7 +99,7 @@ def _in_parts(db: Database, order: Order, carrier: str, numbers: Iterator[str], 
     total, before = Changed(0, 0, []), 0
     while part := list(islice(numbers, MOST)):
         done = db.write(order, carrier, part, who)
-        refused = [Refused(before + each.place, each.why) for each in done.refused]
+        refused = [RefusedEntry(before + each.place, each.why) for each in done.refused]
         total = Changed(
             total.changed + done.changed, total.unchanged + done.unchanged, total.refused + refused
         )

@@ -11,15 +11,15 @@ from typing import Annotated
 
 import typer
 
-from app.devtools.drill.plan import Order
+from app.devtools.drill.plan import DrillOrder
 from app.devtools.drill.report import document, tell
-from app.devtools.drill.run import Options
+from app.devtools.drill.run import DrillOptions
 from app.devtools.drill.run import drill as play
 
 app = typer.Typer(add_completion=False)
 
 
-class Engine(StrEnum):
+class DrillEngine(StrEnum):
     """Which database is drilled."""
 
     SQLITE = "sqlite"
@@ -38,7 +38,7 @@ def drill(  # noqa: PLR0913 - every option of the command line is a parameter
     seed: Annotated[int, typer.Option(help="The same seed: the same faults at the same points.")] = 7,
     messages: Annotated[int, typer.Option(min=100, max=9_000_000)] = 20_000,
     faults: Annotated[int, typer.Option(min=3, max=10_000)] = 30,
-    engine: Annotated[Engine, typer.Option()] = Engine.SQLITE,
+    engine: Annotated[DrillEngine, typer.Option()] = DrillEngine.SQLITE,
     plan: Annotated[Length, typer.Option(help="How long the faults last.")] = Length.SHORT,
     rate: Annotated[
         float, typer.Option(min=0, help="Messages a second of the link; 0: so that faults meet traffic.")
@@ -52,11 +52,11 @@ def drill(  # noqa: PLR0913 - every option of the command line is a parameter
     Real processes, a simulated carrier, an own database (SQLite in a folder, or a PostgreSQL server that the
     drill makes). Exit status 1 on any copy, any loss or any unknown that no fault explains.
     """
-    order = Order(seed, messages, faults, engine.value, plan.value)
+    order = DrillOrder(seed, messages, faults, engine.value, plan.value)
     # SIGTERM ends it in order, as Ctrl-C does, which a shell's background jobs ignore.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    found = asyncio.run(play(Options(order, rate, port, out.parent), typer.echo))
+    found = asyncio.run(play(DrillOptions(order, rate, port, out.parent), typer.echo))
     for line in tell(order, found):
         typer.echo(line)
     figures = json.dumps(document(order, found), ensure_ascii=False)

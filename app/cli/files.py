@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.core.errors import Invalid
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 
 Show = Callable[[str, int], None]
 
 
-def as_file(path: Path, name: str | None) -> File:
+def as_file(path: Path, name: str | None) -> UploadedFile:
     """The file as an upload would have it, or Invalid; `name`: what people call it."""
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Invalid(f"{path} can't be read ({error.strerror}).", field="file") from None
-    return File(name or path.name, digest, path.stat().st_size)
+    return UploadedFile(name or path.name, digest, path.stat().st_size)
 
 
 @contextmanager

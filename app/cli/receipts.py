@@ -17,11 +17,11 @@ from app.receipts.result_files.export import lines_csv, table_csv
 from app.receipts.result_files.import_job import Progress
 from app.receipts.result_files.importer import import_file
 from app.receipts.result_files.queries import ReceiptFile, RunMessages
-from app.receipts.result_files.register import Claim, read_level, register
+from app.receipts.result_files.register import FileClaim, read_level, register
 from app.receipts.result_files.status_words import words_of
-from app.receipts.result_files.verdicts import WORDS, Verdict
+from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security import phone_disclosure
-from app.security.phone_disclosure import Place
+from app.security.phone_disclosure import DisclosurePlace
 
 app = typer.Typer(no_args_is_help=True, help="Result files of carriers: receipts, and a reconciliation.")
 
@@ -42,7 +42,10 @@ def import_(
 ) -> None:
     """Apply a carrier's result file; the same file again is applied once."""
     with open_db() as (db, settings):
-        words, claim = words_of(settings.links.values(), carrier), Claim(carrier, campaign, read_level(level))
+        words, claim = (
+            words_of(settings.links.values(), carrier),
+            FileClaim(carrier, campaign, read_level(level)),
+        )
         known = db.write(register, claim, as_file(file, name), whoami())
         # Twice the file: its bytes are read, then its lines applied.
         size = file.stat().st_size
@@ -84,7 +87,7 @@ def show(
 def lines(
     file_id: FileId,
     out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
-    verdict: Annotated[Verdict | None, typer.Option(help="Only these.")] = None,
+    verdict: Annotated[ResultVerdict | None, typer.Option(help="Only these.")] = None,
     whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
 ) -> None:
     """Write the lines of a file and the messages that it has no line for, with what became of them."""
@@ -92,7 +95,7 @@ def lines(
         db.read(queries.get, file_id)
         if whole_numbers:
             n, what = db.read(queries.whole_numbers, file_id, verdict), f"receipt file {file_id}"
-            db.write(phone_disclosure.note, whoami(), Place.RECEIPT_LINES_COMMAND, what, n)
+            db.write(phone_disclosure.note, whoami(), DisclosurePlace.RECEIPT_LINES_COMMAND, what, n)
         found = queries.everything(db.read, file_id, verdict, whole=whole_numbers)
         with out.open("w", encoding="utf-8", newline="") as target:
             target.writelines(lines_csv(found))

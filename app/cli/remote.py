@@ -15,7 +15,7 @@ from app.core.errors import Invalid
 from app.database.connection import Database
 
 if TYPE_CHECKING:  # commands on this machine need no HTTP client
-    from app.cli.client import Client
+    from app.cli.client import ApiClient
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ def choose(server: str | None) -> None:
     common.server = server
 
 
-def asked(there: Callable[[Client], T], here: Callable[[Database], T], *, looks: bool = True) -> T:
+def asked(there: Callable[[ApiClient], T], here: Callable[[Database], T], *, looks: bool = True) -> T:
     """What the server says that --server names, or else the database of the settings."""
     if common.server is not None:
         with client(common.server) as api:
@@ -50,11 +50,11 @@ def asked(there: Callable[[Client], T], here: Callable[[Database], T], *, looks:
 
 
 @contextmanager
-def client(server: str) -> Iterator[Client]:
+def client(server: str) -> Iterator[ApiClient]:
     """A client with the key of the environment."""
-    from app.cli.client import Client
+    from app.cli.client import ApiClient
 
-    with Client(server, _key()) as api:
+    with ApiClient(server, _key()) as api:
         yield api
 
 

@@ -22,7 +22,7 @@ from app.database.models import campaigns, runs
 from app.reports import archive, counted_runs, stated_report, verify_archive
 from app.reports import fraud_signals as doubting
 from app.reports import freeze as freezing
-from app.reports.archive import Frozen, Subject, SubjectKind
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW
@@ -47,7 +47,7 @@ Builder = Callable[[Connection, int], Report]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ReportPath:
     """Where a server has the same report."""
 
     noun: str
@@ -61,25 +61,25 @@ class Place:
 @app.command()
 def run(run_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """The report of one carrier's run: forms 1 to 4."""
-    path = Place("runs", run_id)
+    path = ReportPath("runs", run_id)
     _give(lambda connection, now: freezing.of_run(connection, run_id, now), path, form, out)
 
 
 @app.command()
 def batch(campaign_id: Number, batch_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """The report of one batch in one campaign."""
-    path = Place("batches", batch_id, {"campaign": campaign_id})
+    path = ReportPath("batches", batch_id, {"campaign": campaign_id})
     _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), path, form, out)
 
 
 @app.command()
 def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """The runs of a campaign side by side."""
-    path = Place("campaigns", campaign_id)
+    path = ReportPath("campaigns", campaign_id)
     _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
 
 
-def _give(build_at: Builder, place: Place, form: Format, out: Path | None) -> None:
+def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:
     if form in BINARY and out is None:
         raise typer.BadParameter(f"this needs a file: add --out FILE.{form}", param_hint="--format")
     content = _fetched(place, form) if common.server else _built(build_at, form)
@@ -95,7 +95,7 @@ def _built(build_at: Builder, form: Format) -> bytes:
     return render(report, form, letterhead.load(settings.letterheads)).content
 
 
-def _fetched(place: Place, form: Format) -> bytes:
+def _fetched(place: ReportPath, form: Format) -> bytes:
     if form is Format.TEXT:
         raise typer.BadParameter(
             "a server gives json, csv, xlsx, docx or pdf; name one", param_hint="--format"
@@ -232,12 +232,12 @@ def _cutoff(value: str | None) -> int | None:
     return None if at is None else clock.to_ms(at)
 
 
-def _subject(run_id: int | None, directive_id: int | None) -> Subject:
+def _subject(run_id: int | None, directive_id: int | None) -> ReportSubject:
     if (run_id is None) == (directive_id is None):
         raise Invalid("Name one of --run, --directive and --campaign.")
     if run_id is not None:
-        return Subject(SubjectKind.RUN, run_id)
-    return Subject(SubjectKind.DIRECTIVE, directive_id or 0)
+        return ReportSubject(SubjectKind.RUN, run_id)
+    return ReportSubject(SubjectKind.DIRECTIVE, directive_id or 0)
 
 
 def _subjects(
@@ -246,7 +246,7 @@ def _subjects(
     directive_id: int | None,
     campaign_id: int | None,
     begun_by: int | None = None,
-) -> list[Subject]:
+) -> list[ReportSubject]:
     """begun_by: of a campaign, only runs that had been started by then (ms since 1970)."""
     if campaign_id is None:
         return [_subject(run_id, directive_id)]
@@ -255,7 +255,9 @@ def _subjects(
     return db.read(_of_campaign, campaign_id, begun_by)
 
 
-def _of_campaign(connection: Connection, campaign_id: int, begun_by: int | None = None) -> list[Subject]:
+def _of_campaign(
+    connection: Connection, campaign_id: int, begun_by: int | None = None
+) -> list[ReportSubject]:
     row = connection.execute(select(campaigns.c.directive_id).where(campaigns.c.id == campaign_id)).first()
     if row is None:
         raise no_such("campaign", campaign_id, field="campaign")
@@ -263,5 +265,9 @@ def _of_campaign(connection: Connection, campaign_id: int, begun_by: int | None 
     query = query if begun_by is None else query.where(counted_runs.begun(begun_by))
     silent = stated_report.silent(connection, campaign_id)
     ids = [run_id for run_id in connection.execute(query).scalars() if run_id not in silent]
-    found = [Subject(SubjectKind.RUN, each) for each in ids]
-    return found if row.directive_id is None else [*found, Subject(SubjectKind.DIRECTIVE, row.directive_id)]
+    found = [ReportSubject(SubjectKind.RUN, each) for each in ids]
+    return (
+        found
+        if row.directive_id is None
+        else [*found, ReportSubject(SubjectKind.DIRECTIVE, row.directive_id)]
+    )

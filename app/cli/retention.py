@@ -16,7 +16,7 @@ from app.cli.output import Json, listing, say, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.privacy import certificates, retention_due
-from app.privacy.erasable import Subject, Terms
+from app.privacy.erasable import Erasable, RetentionTerms
 from app.privacy.eraser import Eraser
 
 app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certificates.")
@@ -68,11 +68,11 @@ def certificate(
         raise typer.Exit(1)
 
 
-def _terms(settings: Settings) -> Terms:
-    return Terms(settings.retention_days, settings.records_months)
+def _terms(settings: Settings) -> RetentionTerms:
+    return RetentionTerms(settings.retention_days, settings.records_months)
 
 
-def _everything(connection: Connection, terms: Terms) -> list[_Shown]:
+def _everything(connection: Connection, terms: RetentionTerms) -> list[_Shown]:
     waiting = [_waiting(each) for each in retention_due.subjects(connection, terms)]
     return [*_made(connection), *waiting]
 
@@ -88,6 +88,6 @@ def _made(connection: Connection) -> Iterator[_Shown]:
         yield _Shown(each.kind.value, each.subject_id, each.name, each.due_at, said)
 
 
-def _waiting(of: Subject) -> _Shown:
+def _waiting(of: Erasable) -> _Shown:
     at = None if of.due_at is None else clock.local(clock.from_ms(of.due_at))
     return _Shown(of.kind.value, of.id, of.name, at, of.held or of.rule)

@@ -71,7 +71,7 @@ def cancel(run_id: Number) -> None:
     _order(runs.Verb.CANCEL, run_id)
 
 
-def _paper(found: carrier_orders.Order, letterheads: Path | None, out: Path) -> bytes:
+def _paper(found: carrier_orders.CarrierOrder, letterheads: Path | None, out: Path) -> bytes:
     """The order as a file of the kind that `out` names."""
     from app.deadline import order_document  # no other command of a run waits for what papers need
     from app.reports.document import letterhead

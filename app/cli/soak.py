@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from app.devtools.drill.soak import Order
+from app.devtools.drill.soak import SoakPlan
 from app.devtools.drill.soak import soak as work
 
 
-class Engine(StrEnum):
+class SoakEngine(StrEnum):
     """Which database."""
 
     SQLITE = "sqlite"
@@ -26,7 +26,7 @@ class Engine(StrEnum):
 def soak(
     minutes: Annotated[float, typer.Option(min=0.1, max=1440, help="How long messages are sent.")] = 5.0,
     rate: Annotated[float, typer.Option(min=10, max=4000, help="Messages a second of the link.")] = 1000.0,
-    engine: Annotated[Engine, typer.Option()] = Engine.SQLITE,
+    engine: Annotated[SoakEngine, typer.Option()] = SoakEngine.SQLITE,
     out: Annotated[Path, typer.Option(help="Where the figures are left.")] = Path("build/soak.json"),
 ) -> None:
     """Send campaign after campaign to a simulated carrier on this machine, and watch Loa's processes.
@@ -37,7 +37,7 @@ def soak(
     # SIGTERM ends it in order, as Ctrl-C does, which a shell's background jobs ignore.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    found = asyncio.run(work(Order(minutes, rate, engine.value, out.parent), typer.echo))
+    found = asyncio.run(work(SoakPlan(minutes, rate, engine.value, out.parent), typer.echo))
     out.write_text(json.dumps(asdict(found), ensure_ascii=False) + "\n", encoding="utf-8")
     typer.echo(f"{'process':<12}{'MB':>8}{'grown':>8}{'files':>8}{'grown':>8}{'samples':>9}")
     for each in found.processes:

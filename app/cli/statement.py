@@ -15,13 +15,13 @@ from app.cli.common import open_db
 from app.cli.output import Json, Number, listing, say, whoami
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.reports import carrier_statement
-from app.reports.carrier_statement import Kind
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import FigureSource
+from app.reports.document_meta import EntrySource
 from app.reports.intake import attachments, statement_service, views
 from app.reports.intake.schemas import StatementBody
-from app.reports.intake.statement_input import Claim
+from app.reports.intake.statement_input import StatementInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def add(
     """State the figures of a run; a further statement is a correction and needs its reason."""
     with open_db() as (db, settings):
         sha256 = attach(db, scan, settings.attachment_limit_mb) if scan else None
-        claim = _claim(db, run_id, file, Kind.MANUAL if manual else Kind.STATED, sha256)
+        claim = _claim(db, run_id, file, FigureSource.MANUAL if manual else FigureSource.STATED, sha256)
         kept = db.write(statement_service.state, run_id, claim, whoami())
     typer.echo(f"Run {run_id}: version {kept.paper.version} is kept ({kept.kind}).")
 
@@ -83,18 +83,18 @@ def attach(db: Database, path: Path, limit_mb: int) -> str:
     if path.stat().st_size > limit_mb * 1_048_576:
         raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
     content = path.read_bytes()
-    file = File(path.name, hashlib.sha256(content).hexdigest(), len(content))
+    file = UploadedFile(path.name, hashlib.sha256(content).hexdigest(), len(content))
     return db.write(attachments.keep, path, file, whoami()).sha256
 
 
-def _claim(db: Database, run_id: int, file: Path, kind: Kind, sha256: str | None) -> Claim:
+def _claim(db: Database, run_id: int, file: Path, kind: FigureSource, sha256: str | None) -> StatementInput:
     if file.suffix.lower() == ".xlsx":
         from app.reports.intake import workbook_reader, workbook_writer
 
         head, around = db.read(workbook_writer.head, run_id), db.read(statement_service.circumstances, run_id)
         return workbook_reader.read(file.read_bytes(), head, workbook_reader.Handed(kind, sha256), around)
-    claim = _body(file).claim(Source.COMMAND)
-    if kind is Kind.STATED and sha256 is None:
+    claim = _body(file).claim(EntrySource.COMMAND)
+    if kind is FigureSource.STATED and sha256 is None:
         return claim
     return replace(claim, kind=kind, paper=replace(claim.paper, attachment=sha256))
 

@@ -48,7 +48,9 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = unknown_outcomes.resend(db, ledger, unknown_outcomes.Order(run_id, whoami(), chosen), _say)
+        done = unknown_outcomes.resend(
+            db, ledger, unknown_outcomes.UnknownOrder(run_id, whoami(), chosen), _say
+        )
     typer.echo(f"{done} deliveries of run {run_id} are queued again.")
 
 
@@ -58,7 +60,9 @@ def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> N
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = unknown_outcomes.write_off(db, ledger, unknown_outcomes.Order(run_id, whoami(), chosen), _say)
+        done = unknown_outcomes.write_off(
+            db, ledger, unknown_outcomes.UnknownOrder(run_id, whoami(), chosen), _say
+        )
     typer.echo(f"{done} deliveries of run {run_id} are written off.")
 
 

@@ -12,7 +12,7 @@ from app.cli.common import open_db
 from app.cli.output import keep, whoami, whole
 from app.ledger.factory import ledger_for
 from app.reports.repair import Repair, repair
-from app.reports.verify import Verdict, examine
+from app.reports.verify import Verification, examine
 
 # Enough to see what kind of trouble it is; --json has all.
 _SHOWN = 50
@@ -49,7 +49,7 @@ def _say(done: Repair) -> None:
     typer.echo(f"REPAIRED: {where}: {len(done.counts)} tallies.", err=True)
 
 
-def document(verdict: Verdict) -> dict[str, object]:
+def document(verdict: Verification) -> dict[str, object]:
     """The verdict for machines: `counted_rows` by table, and the differences."""
     return {
         "verified": not verdict.differences,
@@ -59,7 +59,7 @@ def document(verdict: Verdict) -> dict[str, object]:
     }
 
 
-def text(verdict: Verdict) -> str:
+def text(verdict: Verification) -> str:
     """The verdict for people."""
     lines = [f"{table.replace('_', ' '):<14}{n:>14,}" for table, n in verdict.counted.items()]
     lines += verdict.erased

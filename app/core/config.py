@@ -26,7 +26,7 @@ from pydantic_settings import (
 
 from app.core import setting_values as values
 from app.core.errors import SetupError
-from app.core.setting_sources import File, Variables, absent, file, sentence, strangers
+from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
 from app.core.setting_values import (
     Address,
     DatabaseUrl,
@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         if _ONLY_GIVEN.get():
             return (init_settings,)
-        toml = File(settings_cls, file() or None)
+        toml = SettingsFile(settings_cls, file() or None)
         return init_settings, Variables(settings_cls), file_secret_settings, toml
 
     @model_validator(mode="before")

@@ -59,7 +59,7 @@ class Variables(EnvSettingsSource):
         return found
 
 
-class File(TomlConfigSettingsSource):
+class SettingsFile(TomlConfigSettingsSource):
     """loa.toml in UTF-8, with or without a mark at its beginning."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def move_run(old: str, new: RunState) -> RunState:
     return new
 
 
-class Standing(NamedTuple):
+class DeliveryStatus(NamedTuple):
     """What is known of one delivery's parts. Masks have bit i for part i; they only ever gain bits."""
 
     state: int
@@ -117,8 +117,8 @@ class Standing(NamedTuple):
 
 
 def apply_receipt(
-    standing: Standing, part: int, status: ReceiptStatus, level: ReceiptLevel, reason: int
-) -> Standing:
+    standing: DeliveryStatus, part: int, status: ReceiptStatus, level: ReceiptLevel, reason: int
+) -> DeliveryStatus:
     """The standing after one receipt: only bits are added, so any order and any repetition end the same.
 
     A part with any delivered receipt is delivered, whatever else was said of it; a message is delivered when
@@ -144,7 +144,7 @@ def apply_receipt(
     return conclude(standing, delivered, relayed, failed, worst)
 
 
-def _on_way(standing: Standing) -> Standing:
+def _on_way(standing: DeliveryStatus) -> DeliveryStatus:
     """An unknown message one more part of which the carrier has: taken once it has all of them."""
     everything = (1 << standing.parts) - 1
     had = standing.on_way | standing.delivered | standing.relayed | standing.failed
@@ -153,7 +153,9 @@ def _on_way(standing: Standing) -> Standing:
     return standing._replace(state=DeliveryState.SUBMITTED, reason=_kept(standing.reason))
 
 
-def conclude(standing: Standing, delivered: int, relayed: int, failed: int, reason: int) -> Standing:
+def conclude(
+    standing: DeliveryStatus, delivered: int, relayed: int, failed: int, reason: int
+) -> DeliveryStatus:
     """The state that the masks make: a pure function of masks and reason, so independent of the order."""
     everything = (1 << standing.parts) - 1
     state = standing.state
@@ -164,7 +166,7 @@ def conclude(standing: Standing, delivered: int, relayed: int, failed: int, reas
     elif (delivered | relayed | failed) & everything == everything:
         reason = _kept(reason, Reason.OTHER)
         state = DeliveryState.EXPIRED if reason == Reason.EXPIRED else DeliveryState.UNDELIVERED
-    return Standing(state, reason, standing.parts, delivered, relayed, failed, standing.on_way)
+    return DeliveryStatus(state, reason, standing.parts, delivered, relayed, failed, standing.on_way)
 
 
 def _kept(reason: int, otherwise: int = Reason.NONE) -> int:

@@ -22,7 +22,7 @@ _OF = "of="
 _MS = re.compile("[0-9]{1,13}")
 
 
-class Head(NamedTuple):
+class AuditHead(NamedTuple):
     """The chain's end at some time: its last row, that row's hash and when it was written (ms since 1970)."""
 
     row: int
@@ -35,7 +35,7 @@ class Head(NamedTuple):
         return f"{self.row}:{self.hash}"
 
 
-def keep(file: Path, head: Head, of: str = "") -> None:
+def keep(file: Path, head: AuditHead, of: str = "") -> None:
     """Add the head to the file; a file that can't be written is a line of log, and keeps nobody from work.
 
     of: the database's name.
@@ -43,18 +43,18 @@ def keep(file: Path, head: Head, of: str = "") -> None:
     _append(file, _line(head, of))
 
 
-def say(file: Path, head: Head, of: str = "") -> None:
+def say(file: Path, head: AuditHead, of: str = "") -> None:
     """The same, and a line of the log, which may go to another host."""
     log.info("the head of the audit", head=head.said)
     keep(file, head, of)
 
 
-def branch(file: Path, head: Head, of: str = "") -> None:
+def branch(file: Path, head: AuditHead, of: str = "") -> None:
     """The database was put back: what was kept of rows after this one holds no longer."""
     _append(file, f"{_line(head, of)} {_RESTORED}")
 
 
-def _line(head: Head, of: str) -> str:
+def _line(head: AuditHead, of: str) -> str:
     name = f" {_OF}{of}" if of else ""
     return f"{head.said} {head.at} {clock.from_ms(head.at).isoformat()}{name}"
 
@@ -71,7 +71,7 @@ def _append(file: Path, line: str) -> None:
         log.error("the head of the audit can't be kept", file=str(file), why=error.strerror)
 
 
-def newest(file: Path, of: str) -> Head | None:
+def newest(file: Path, of: str) -> AuditHead | None:
     """The last head of this database by its name; lines without a name may be another's."""
     try:
         each = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
@@ -81,7 +81,7 @@ def newest(file: Path, of: str) -> Head | None:
     return max(found, default=None)
 
 
-def kept(file: Path | None, of: str = "") -> tuple[Head, ...]:
+def kept(file: Path | None, of: str = "") -> tuple[AuditHead, ...]:
     """Every head in the file that still holds, in order; none where there is no file. OSError.
 
     of: those of the database of this name; all, when not given.
@@ -99,8 +99,8 @@ def _name(words: list[str]) -> str:
     return next((word.removeprefix(_OF) for word in words[3:] if word.startswith(_OF)), "")
 
 
-def _holding(lines: Iterable[list[str]]) -> tuple[Head, ...]:
-    found: list[Head] = []
+def _holding(lines: Iterable[list[str]]) -> tuple[AuditHead, ...]:
+    found: list[AuditHead] = []
     for words in lines:
         head = _read(words)
         if head is None:
@@ -111,9 +111,11 @@ def _holding(lines: Iterable[list[str]]) -> tuple[Head, ...]:
     return tuple(found)
 
 
-def _read(words: list[str]) -> Head | None:
+def _read(words: list[str]) -> AuditHead | None:
     if len(words) < 2:
         return None
     row, _, digest = words[0].partition(":")
     number = ids.read(row)
-    return Head(number, digest, int(words[1])) if number is not None and _MS.fullmatch(words[1]) else None
+    return (
+        AuditHead(number, digest, int(words[1])) if number is not None and _MS.fullmatch(words[1]) else None
+    )

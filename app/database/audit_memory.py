@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from app.database.audit_heads import Head
+from app.database.audit_heads import AuditHead
 
 _HEAD, _NOTED = "loa_head", "loa_noted"
 _MOST = 10_000  # runs and approvals that are remembered
@@ -18,26 +18,26 @@ class ChainMemory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._verdicts: dict[str, tuple[Head, bool]] = {}
-        self.last: Head | None = None
+        self._verdicts: dict[str, tuple[AuditHead, bool]] = {}
+        self.last: AuditHead | None = None
 
-    def start_at(self, head: Head) -> None:
+    def start_at(self, head: AuditHead) -> None:
         """The chain was seen up to here before; nothing that was there then may be gone."""
         with self._lock:
             self.last = head
 
-    def noted(self, before: Head, head: Head) -> None:
+    def noted(self, before: AuditHead, head: AuditHead) -> None:
         """An act of our own was added; where it is not behind what was seen, the next look tells."""
         with self._lock:
             if self.last is None or self.last.said == before.said:
                 self.last = head
 
-    def verdict(self, about: str) -> tuple[Head, bool] | None:
+    def verdict(self, about: str) -> tuple[AuditHead, bool] | None:
         """What was found last, and which act was the newest then; None where nobody has looked."""
         with self._lock:
             return self._verdicts.get(about)
 
-    def remember(self, about: str, newest: Head, verdict: bool) -> None:
+    def remember(self, about: str, newest: AuditHead, verdict: bool) -> None:
         """What was found; up to this act the chain was whole."""
         with self._lock:
             if len(self._verdicts) >= _MOST:
@@ -47,7 +47,7 @@ class ChainMemory:
                 self.last = newest
 
 
-def note_after_commit(connection: Connection, before: Head, head: Head, *, keep: bool) -> None:
+def note_after_commit(connection: Connection, before: AuditHead, head: AuditHead, *, keep: bool) -> None:
     """Once the row is committed: this process has seen it follow on the one before.
 
     keep: tell whoever keeps heads of the audit's chain elsewhere.
@@ -78,7 +78,7 @@ def forget(connection: Connection) -> None:
     connection.info.pop(_NOTED, None)
 
 
-def tell(connection: Connection, memory: ChainMemory, on_head: Callable[[Head], None] | None) -> None:
+def tell(connection: Connection, memory: ChainMemory, on_head: Callable[[AuditHead], None] | None) -> None:
     """A transaction is committed: what it has added is seen, and told to whoever keeps heads."""
     if noted := connection.info.pop(_NOTED, None):
         memory.noted(*noted)

@@ -31,7 +31,7 @@ from app.core import clock
 from app.core.errors import Away, Damaged, passes
 from app.core.logger import get_logger
 from app.database import audit_memory, engines
-from app.database.audit_heads import Head
+from app.database.audit_heads import AuditHead
 from app.database.audit_memory import ChainMemory
 from app.database.sqlite_file import Soundness, damage, lock_folder
 
@@ -67,7 +67,7 @@ class Database:
         *,
         threads: int = 4,
         keys: Sequence[bytes] = (),
-        on_head: Callable[[Head], None] | None = None,
+        on_head: Callable[[AuditHead], None] | None = None,
     ) -> None:
         """keys: what signs rows that nobody may forge (app/security/row_stamps.py), the present key first.
 
@@ -88,7 +88,7 @@ class Database:
         self._writers = ThreadPoolExecutor(1 if self.sqlite else threads, "loa-write")
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
-        self._listener: engines.Listener | None = None
+        self._listener: engines.NotifyListener | None = None
         self._away = False
         self._lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
         self._on_head = on_head
@@ -260,7 +260,9 @@ class Database:
         """Call `waker` (from any thread) whenever some process says that there is something to do."""
         self._wakers.append(waker)
         if not self.sqlite and self._listener is None:
-            self._listener = engines.Listener(self.url.render_as_string(hide_password=False), self._wake)
+            self._listener = engines.NotifyListener(
+                self.url.render_as_string(hide_password=False), self._wake
+            )
 
     def wake(self, connection: Connection) -> None:
         """Say, at this transaction's commit, that there is something to do: once per change of state."""

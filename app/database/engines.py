@@ -106,7 +106,7 @@ def _hung_up(raw: psycopg.Connection) -> bool:
     return bool(looking.poll(0))
 
 
-class Listener(threading.Thread):
+class NotifyListener(threading.Thread):
     """Waits for NOTIFY on a connection of its own; the one-second poll covers it while it is away."""
 
     def __init__(self, url: str, wake: Callable[[], None]) -> None:

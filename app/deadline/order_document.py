@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.campaigns.carrier_orders import BASES, Order, OrderedText, moment
+from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, moment
 from app.core import clock
 from app.core.areas import Basis
 from app.reports import labels
@@ -12,9 +12,9 @@ from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, letter
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import (
     Block,
-    Head,
     Heading,
-    Paper,
+    PaperDocument,
+    PaperHead,
     Paragraph,
     Section,
     Signature,
@@ -23,33 +23,36 @@ from app.reports.document.model import (
     Title,
 )
 from app.reports.render.numbers import count
-from app.reports.render.table_model import Column, Form, Kind, Row
+from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 
 _SUBJECT = "Nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản lý"
 
 
-def compose(order: Order, letterheads: Letterheads) -> Paper:
+def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
     """The paper, with number, day and signature left to the office."""
     approved = clock.local(order.approved_at)
     head = letterheads.of(POLICE, approved.date())
     body = (*_top(order, head, approved.year), *_asked(order), *_texts(order), *_after(order), _signed(head))
-    return Paper(_SUBJECT, head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),))
+    return PaperDocument(_SUBJECT, head.name, DRAFT, clock.to_ms(order.approved_at), (Section(body),))
 
 
-def _top(order: Order, head: Letterhead, year: int) -> Iterator[Block]:
+def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
-    yield Head(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}", dated)
+    yield PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}", dated)
     notes = (f"(theo {letter(order.directive)})",) if order.directive else ()
     yield Title("YÊU CẦU", _SUBJECT, notes, f"Kính gửi: {labels.network(order.carrier)}")
 
 
-def _asked(order: Order) -> Iterator[Block]:
+def _asked(order: CarrierOrder) -> Iterator[Block]:
     yield Heading(1, "I. NỘI DUNG YÊU CẦU")
     yield Paragraph(
         "Đề nghị doanh nghiệp gửi đúng nội dung tin dưới đây đến thuê bao của mình; không chuyển số thuê bao "
         "cho cơ quan, tổ chức nào; chỉ báo lại số liệu tổng hợp."
     )
-    columns = (Column("name", "Mục", Kind.TEXT, 30), Column("value", "Nội dung", Kind.TEXT, 70))
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 30),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 70),
+    )
     areas = "; ".join(f"{area.name} ({area.code})" for area in order.areas) or "toàn tỉnh"
     pairs = (
         ("Chiến dịch", f"{order.campaign} (số {order.campaign_id}, đợt {order.run_id})"),
@@ -63,11 +66,11 @@ def _asked(order: Order) -> Iterator[Block]:
         ("Phê duyệt", f"{order.approved_by}, {moment(order.approved_at)}"),
         ("Mã phê duyệt (SHA-256)", order.digest),
     )
-    rows = tuple(Row(f"row_{n}", pair) for n, pair in enumerate(pairs))
-    yield Table(Form("Yêu cầu", "Thông số của đợt gửi", columns, rows), "")
+    rows = tuple(TableRow(f"row_{n}", pair) for n, pair in enumerate(pairs))
+    yield Table(ReportTable("Yêu cầu", "Thông số của đợt gửi", columns, rows), "")
 
 
-def _texts(order: Order) -> Iterator[Block]:
+def _texts(order: CarrierOrder) -> Iterator[Block]:
     yield Heading(1, "II. NỘI DUNG TIN NHẮN")
     for text in order.texts:
         yield from _text(text)
@@ -81,7 +84,7 @@ def _text(text: OrderedText) -> Iterator[Block]:
     )
 
 
-def _after(order: Order) -> Iterator[Block]:
+def _after(order: CarrierOrder) -> Iterator[Block]:
     yield Heading(1, "III. BÁO CÁO KẾT QUẢ")
     yield Paragraph(
         "Doanh nghiệp báo thời điểm bắt đầu, kết thúc và số liệu theo Biểu 1 đến Biểu 4 bằng biểu mẫu kèm "

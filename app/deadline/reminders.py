@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.models import directives as table
 from app.deadline.status import Missing, countdown, status
-from app.notifications.outbox import Channel, Notice
+from app.notifications.outbox import Notice, NotificationChannel
 
 KIND = "directive.due"
 # A day that was missed by more than this is let go: nobody wants last week's reminders at once.
@@ -81,7 +81,9 @@ def _to_addressees(
                 "",
             ]
         )
-        yield Notice(f"{key}/email/{address}"[:200], KIND, Channel.EMAIL, address, _mail(letter, text))
+        yield Notice(
+            f"{key}/email/{address}"[:200], KIND, NotificationChannel.EMAIL, address, _mail(letter, text)
+        )
 
 
 def _to_desk(
@@ -92,7 +94,9 @@ def _to_desk(
     head = f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu {len(missing)} mục:"
     text = "\n".join([head, *lines, ""])
     for address in settings.mail.to if settings.mail else ():
-        yield Notice(f"{key}/desk/{address}"[:200], KIND, Channel.EMAIL, address, _mail(letter, text))
+        yield Notice(
+            f"{key}/desk/{address}"[:200], KIND, NotificationChannel.EMAIL, address, _mail(letter, text)
+        )
 
 
 def _mail(letter: Directive, text: str) -> dict[str, str]:
@@ -113,7 +117,7 @@ def _to_endpoints(
     payload = {"type": KIND, "timestamp": clock.now().isoformat(), "data": data}
     for name, endpoint in settings.endpoints.items():
         if {KIND, "*"} & set(endpoint.events):
-            yield Notice(f"{key}/endpoint/{name}", KIND, Channel.WEBHOOK, name, payload)
+            yield Notice(f"{key}/endpoint/{name}", KIND, NotificationChannel.WEBHOOK, name, payload)
 
 
 def _about(letter: Directive) -> str:

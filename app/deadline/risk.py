@@ -12,7 +12,7 @@ from app.core.config import Settings
 from app.core.states import RunState
 from app.database.models import campaigns, directives, runs
 from app.deadline.status import RunStanding, status
-from app.notifications.events import AT_RISK, Event, notices
+from app.notifications.events import AT_RISK, NotificationEvent, notices
 from app.notifications.outbox import Notice
 
 _UNDER_WAY = (RunState.RUNNING.value, RunState.PAUSED.value)
@@ -23,7 +23,7 @@ def at_risk(connection: Connection, settings: Settings, now: datetime) -> list[N
     return list(notices(settings, _events(connection, now))) if settings.endpoints else []
 
 
-def _events(connection: Connection, now: datetime) -> Iterator[Event]:
+def _events(connection: Connection, now: datetime) -> Iterator[NotificationEvent]:
     d = directives.c
     going = (
         select(d.id, d.report_deadline)
@@ -37,7 +37,7 @@ def _events(connection: Connection, now: datetime) -> Iterator[Event]:
                 yield _event(run, directive_id, deadline, now)
 
 
-def _event(run: RunStanding, directive_id: int, deadline: int, now: datetime) -> Event:
+def _event(run: RunStanding, directive_id: int, deadline: int, now: datetime) -> NotificationEvent:
     data = {
         "directive_id": directive_id,
         "report_deadline": clock.local(clock.from_ms(deadline)).isoformat(),
@@ -46,4 +46,4 @@ def _event(run: RunStanding, directive_id: int, deadline: int, now: datetime) ->
         "carrier": run.carrier,
         "done_at": run.done_at.isoformat() if run.done_at else None,
     }
-    return Event(AT_RISK, f"run/{run.run_id}/at-risk/{deadline}", clock.to_ms(now), data)
+    return NotificationEvent(AT_RISK, f"run/{run.run_id}/at-risk/{deadline}", clock.to_ms(now), data)

@@ -14,7 +14,7 @@ from app.core import clock
 from app.deadline import order_document
 from app.deadline.status import Status, status
 from app.notifications import outbox
-from app.notifications.outbox import Kept, NoticeState
+from app.notifications.outbox import NoticeState, NoticeView
 from app.reports.document import letterhead
 from app.reports.formats import MEDIA_TYPES, PAPERS, Format
 from app.security import tenant_scope
@@ -41,7 +41,7 @@ def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperF
 
 
 @router.get("/notices")
-def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = None) -> Page[Kept]:
+def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = None) -> Page[NoticeView]:
     """Reminders by e-mail and webhook: sent, waiting, or failed with the reason."""
     return page_of(db.read(outbox.page, paging.after, paging.limit, state), paging)
 

@@ -15,8 +15,8 @@ from app.core import clock
 from app.core.states import RunState
 from app.database.models import audiences, campaigns, runs
 from app.reports import addressees, carrier_statement
-from app.reports.addressees import Addressee, AddresseeKind, ChannelTotal, Standing, is_late
-from app.reports.carrier_statement import Kind, Statement
+from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
+from app.reports.carrier_statement import FigureSource, Statement
 from app.reports.counted_runs import counted
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
@@ -35,7 +35,7 @@ class RunStanding:
     campaign: str
     carrier: str
     state: RunState
-    basis: Kind | None
+    basis: FigureSource | None
     stated_version: int | None
     reported_at: datetime | None
     done_at: datetime | None
@@ -174,7 +174,7 @@ def _moment(at: datetime) -> str:
 def _missing(
     connection: Connection,
     letter: Directive,
-    standings: Sequence[Standing],
+    standings: Sequence[AddresseeStatus],
     found: Sequence[RunStanding],
     now: datetime,
 ) -> list[Missing]:

@@ -10,14 +10,14 @@ from app.core.config import LinkSettings
 from app.core.errors import SetupError
 from app.diagnostics.links import came_up, opened
 from app.runtime.worker import build
-from carriers.contract import Carrier, Checked, Finding
+from carriers.contract import Carrier, Checked, CheckFinding
 
 # Several questions, each asked again when its answer is lost.
 _LONGEST_S = 180.0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class CheckResult:
     """One finding of one link."""
 
     link: str
@@ -25,30 +25,30 @@ class Found:
     what: str
 
 
-async def check(links: Mapping[str, LinkSettings]) -> list[Found]:
+async def check(links: Mapping[str, LinkSettings]) -> list[CheckResult]:
     """Look at these links one after the other; a link that can't be built is a finding as well."""
     return [
-        Found(name, finding.good, finding.what)
+        CheckResult(name, finding.good, finding.what)
         for name, link in links.items()
         for finding in await _findings(name, link)
     ]
 
 
-async def _findings(name: str, link: LinkSettings) -> Sequence[Finding]:
+async def _findings(name: str, link: LinkSettings) -> Sequence[CheckFinding]:
     try:
         carrier = build(name, link)
     except SetupError as error:
-        return [Finding(False, error.detail)]
+        return [CheckFinding(False, error.detail)]
     async with opened(carrier):
         try:
             async with asyncio.timeout(_LONGEST_S):
                 return await _look(carrier)
         except TimeoutError:
-            return [Finding(False, f"The link gave no answer within {_LONGEST_S:g} s.")]
+            return [CheckFinding(False, f"The link gave no answer within {_LONGEST_S:g} s.")]
 
 
-async def _look(carrier: Carrier) -> Sequence[Finding]:
+async def _look(carrier: Carrier) -> Sequence[CheckFinding]:
     if isinstance(carrier, Checked):
         return await carrier.check()
     why = await came_up(carrier)
-    return [Finding(not why, f"{why}." if why else "The link is up; its account can't be looked at.")]
+    return [CheckFinding(not why, f"{why}." if why else "The link is up; its account can't be looked at.")]

@@ -265,7 +265,7 @@ def _accounts(connection: Connection) -> list[Symptom]:
     return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
 
 
-def _doubt(of: account_stamps.Doubted) -> str:
+def _doubt(of: account_stamps.BadStamp) -> str:
     if of.over:
         return "was ended, by the audit, and its row is one from before"
     return _BARE if of.bare else _OTHER

@@ -10,7 +10,7 @@ from app.core.errors import Invalid
 from app.diagnostics.links import reading
 from app.dispatch.link_store import register
 from app.receipts import failure_list
-from app.receipts.failure_list import Listed
+from app.receipts.failure_list import FailureListCounts
 from app.receipts.receipt_writer import Inbox
 from app.runtime.worker import build, facts
 from app.security import audit
@@ -28,7 +28,7 @@ async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequenc
 
 async def take_in(
     inbox: Inbox, who: str, name: str, link: LinkSettings, what: tuple[str, date], found: Sequence[Receipt]
-) -> Listed:
+) -> FailureListCounts:
     """Tell the ledger of a list (sender ID, day), each entry once; a person's order, so on the record."""
     lane = await inbox.db.awrite(register, facts(name, link, build(name, link)))
     told = await failure_list.tell(inbox, lane, what, found)

@@ -39,7 +39,7 @@ _FAILED = (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class TestMessageContext:
     """What a test message needs: the ledger for others' receipts and the record, and who sends it."""
 
     db: Database
@@ -49,7 +49,7 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TestMessageLog:
     """What was said of one test message: the answer, and later receipts in the order in which they came."""
 
     key: str
@@ -100,7 +100,9 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
     return str(phone)
 
 
-async def send(desk: Desk, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float) -> Told:
+async def send(
+    desk: TestMessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
+) -> TestMessageLog:
     """Write one message and follow it for `wait_s` seconds at the most; Conflict where the link is not up."""
     carrier = build(name, link)
     lane = await desk.db.awrite(link_store.register, facts(name, link, carrier))
@@ -122,10 +124,10 @@ async def send(desk: Desk, name: str, link: LinkSettings, sms: OutboundSms, wait
     finally:
         inbox.stop()
         await taking
-    return Told(sms.key, result, following.receipts)
+    return TestMessageLog(sms.key, result, following.receipts)
 
 
-async def _submit(desk: Desk, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
+async def _submit(desk: TestMessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     """Hand it over, on the record before and after."""
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}

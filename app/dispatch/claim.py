@@ -9,7 +9,7 @@ from app.core.states import LaneState
 from app.database.connection import Database
 from app.dispatch import link_store
 from app.dispatch.run_content import Work, claim, running
-from app.ledger.contract import Lane, Lease, Ledger
+from app.ledger.contract import ChunkLease, Lane, Ledger
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
 
@@ -17,7 +17,7 @@ _LONGEST_REST_S = 60.0  # once the cause is gone, a run that is due waits no lon
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class SendContext:
     """What every lane works with."""
 
     db: Database
@@ -30,7 +30,7 @@ class Desk:
 class Claims:
     """The claims of one link by one process."""
 
-    def __init__(self, desk: Desk, lane: Lane, owner: str) -> None:
+    def __init__(self, desk: SendContext, lane: Lane, owner: str) -> None:
         self._desk, self._lane, self._owner = desk, lane, owner
         self._aside = Aside(Faults(desk.db, desk.metrics), "sending", _LONGEST_REST_S)
 
@@ -51,7 +51,7 @@ class Claims:
                     return one
         return await desk.db.insist(link_store.state, lane.id)
 
-    async def failed(self, lease: Lease, error: BaseException) -> None:
+    async def failed(self, lease: ChunkLease, error: BaseException) -> None:
         """A chunk's record failed: its run is left alone for a while, so that others have their turn."""
         await self._aside.failed(lease.run_id, _name(lease.run_id), error)
 

@@ -18,7 +18,7 @@ STRETCH = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class DeliveryView:
     """One delivery in a list; line: its subscriber's in the batch's file."""
 
     line: int
@@ -32,10 +32,10 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DeliveryPage:
     """A part of the list; next: after which line the list goes on, None at its end."""
 
-    items: Sequence[Listed]
+    items: Sequence[DeliveryView]
     next: int | None
 
 
@@ -45,7 +45,7 @@ def listed(
     after: int,
     limit: int,
     states: Sequence[DeliveryState] = (),
-) -> Part:
+) -> DeliveryPage:
     """Up to `limit` deliveries of (campaign, batch) behind line `after`; `states`: only those, if any."""
     d = deliveries.c
     own = (d.campaign_id == of[0], d.batch_id == of[1])
@@ -54,7 +54,7 @@ def listed(
         query = query.where(d.seq <= after + STRETCH, d.state.in_(states))
     rows = connection.execute(query).all()
     items = [
-        Listed(
+        DeliveryView(
             row.seq,
             mask(row.phone),
             DeliveryState(row.state),
@@ -67,10 +67,10 @@ def listed(
         for row in rows
     ]
     if len(items) == limit:
-        return Part(items, items[-1].line)
+        return DeliveryPage(items, items[-1].line)
     beyond = select(d.seq).where(*own, d.seq > after + STRETCH).limit(1)
     more = bool(states) and connection.execute(beyond).first() is not None
-    return Part(items, after + STRETCH if more else None)
+    return DeliveryPage(items, after + STRETCH if more else None)
 
 
 def _time(ms: int | None) -> datetime | None:

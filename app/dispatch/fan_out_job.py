@@ -28,7 +28,7 @@ class Queueing:
             return False
         return await self._aside.attempt(due.run_id, f"run {due.run_id}", self._queue(due, resting))
 
-    async def _queue(self, due: run_sweeps.Due, but: Sequence[int]) -> bool:
+    async def _queue(self, due: run_sweeps.DueBatch, but: Sequence[int]) -> bool:
         """A run of which a batch was altered after its import is stopped: nothing of that batch goes out."""
         if due.sent and due.batch_id not in self._looked:
             try:
@@ -42,7 +42,7 @@ class Queueing:
         altered = await self._db.insist(run_sweeps.fan_out_next, self._ledger, self._looked, but)
         return True if altered is None else await self._stop(altered)
 
-    async def _stop(self, due: run_sweeps.Due) -> bool:
+    async def _stop(self, due: run_sweeps.DueBatch) -> bool:
         self._looked.pop(due.batch_id, None)
         await self._db.insist(run_content.stop, due.run_id, due.campaign_id, batch=due.batch_id)
         return True

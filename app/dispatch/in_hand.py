@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from app.core import clock
 from app.dispatch.run_content import Script
-from app.ledger.contract import Item, Lease, Outcome
+from app.ledger.contract import ChunkLease, DeliveryToSend, SubmitOutcome
 from carriers.contract import Permit
 
 
@@ -21,9 +21,9 @@ class Chunk:
     taken: when it was taken, on the clock that all processes share and in monotonic seconds.
     """
 
-    lease: Lease
+    lease: ChunkLease
     script: Script
-    items: deque[Item]
+    items: deque[DeliveryToSend]
     permit: Permit
     taken: tuple[datetime, float]
     on_wire: int = 0
@@ -44,9 +44,9 @@ class Flight:
     """One half on the wire."""
 
     chunk: Chunk
-    answers: asyncio.Task[list[Outcome]]
+    answers: asyncio.Task[list[SubmitOutcome]]
 
 
-def segments_of(items: Sequence[Item]) -> int:
+def segments_of(items: Sequence[DeliveryToSend]) -> int:
     """SMS parts of all these."""
     return sum(item.segments for item in items)

@@ -15,7 +15,7 @@ from app.database.models import link_health
 from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
 from app.observability import link_status as links
-from app.observability.link_status import LinkFacts, facts
+from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
 SAY_EVERY_MS = 10_000  # without news; with news within a step of the sweep
@@ -120,7 +120,7 @@ def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[
     ]
 
 
-def _shown(of: LinkFacts) -> dict[str, object]:
+def _shown(of: LinkStatus) -> dict[str, object]:
     refusal = of.held or of.refusal
     refused = f"{_said(of.refused_at)} {refusal}".strip() if refusal else None
     since = _said(links.since(of) if links.is_away(of) else of.connected_since or of.lost_since)

@@ -27,7 +27,7 @@ RESTORED = Halted(
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFacts:
+class LinkRecord:
     """What the ledger keeps of a configured link."""
 
     name: str
@@ -40,7 +40,7 @@ class LinkFacts:
     says: str | None = None  # what it makes of a text by its settings, hashed
 
 
-def register(connection: Connection, link: LinkFacts) -> Lane:
+def register(connection: Connection, link: LinkRecord) -> Lane:
     """The link's lane, made or brought up to date; links of one receipt group or account share a group."""
     c = lanes.c
     values = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from app.core import clock
-from app.ledger.contract import SLOWEST, Item
+from app.ledger.contract import SLOWEST, DeliveryToSend
 from carriers.contract import Deferred
 
 # Halved each second, a link that is refused all the time stays at SLOWEST.
@@ -70,7 +70,7 @@ class Slot:
 
 
 @dataclass(slots=True)
-class Pace:
+class ThrottleShare:
     """The share of the contract's rate that the carrier bears now.
 
     Once a second it comes down by the part of the answers that said "too fast", by half at the most, and
@@ -140,7 +140,9 @@ class Pace:
         return max(1, min(half, int(self.segments_per_second * self.now / 2), fits))
 
     @staticmethod
-    def slices(items: Sequence[Item], per_submit: int, rate: float) -> Iterator[tuple[float, Sequence[Item]]]:
+    def slices(
+        items: Sequence[DeliveryToSend], per_submit: int, rate: float
+    ) -> Iterator[tuple[float, Sequence[DeliveryToSend]]]:
         """(seconds after the first, items): what goes to the carrier at once, about 5 ms' worth."""
         size = max(per_submit, int(rate * _SLICE_S))
         after, start = 0.0, 0

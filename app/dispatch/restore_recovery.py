@@ -25,7 +25,7 @@ _PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class DoubtfulRun:
     """One run that was alive in the backup, and how many of its deliveries are unknown now."""
 
     run_id: int
@@ -33,7 +33,7 @@ class Doubt:
     unknown: int
 
 
-def doubt(db: Database, ledger: Ledger, who: str) -> list[Doubt]:
+def doubt(db: Database, ledger: Ledger, who: str) -> list[DoubtfulRun]:
     """Whatever runs that were alive had still to send is unknown from now on; what that made of each run.
 
     What was not even queued is queued for it first: it may have been queued and sent as well. Nothing may be
@@ -63,7 +63,7 @@ def planned(connection: Connection) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> Doubt:
+def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> DoubtfulRun:
     first = select(links.c.id).where(links.c.carrier == carrier).order_by(links.c.id).limit(1)
     lane_id = db.read(lambda connection: connection.execute(first).scalar())
     ends, unknown = clock.monotonic() + _PATIENCE_S, 0
@@ -71,7 +71,7 @@ def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> Doubt
         step = db.write(ledger.doubt, run_id, lane_id, _CHUNKS_AT_ONCE)
         unknown += step.unknown
         if not step.left:
-            return Doubt(run_id, carrier, unknown)
+            return DoubtfulRun(run_id, carrier, unknown)
         if clock.monotonic() > ends:
             raise Conflict(f"Somebody is at work on run {run_id}: stop every worker, and say it again.")
         time.sleep(0.0 if step.unknown else 0.5)  # a lease of before the backup is soon over
@@ -83,7 +83,7 @@ def trust(connection: Connection, ledger: Ledger, who: str) -> None:
     _go_on(connection, ledger, who)
 
 
-def _note(connection: Connection, ledger: Ledger, who: str, found: list[Doubt]) -> None:
+def _note(connection: Connection, ledger: Ledger, who: str, found: list[DoubtfulRun]) -> None:
     unknown = {str(each.run_id): each.unknown for each in found}
     audit.note(connection, who, "database.restored", "database", unknown=unknown)
     _go_on(connection, ledger, who)

@@ -72,7 +72,7 @@ class UnknownPage:
     next: str | None
 
 
-class Lines(BaseModel):
+class UnknownSelection(BaseModel):
     """Which unknown deliveries are meant: [batch, line] pairs, or `all`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"lines": [[3, 1042]]}]})
@@ -129,26 +129,26 @@ def list_unknown(
 
 @router.post("/v1/runs/{run_id}/unknown/resend")
 @in_slices
-def resend_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
+def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: Books, who: Who) -> Decided:
     """Send these again, knowing that a second copy may come of it. Recorded under the caller's name.
 
     Many are done in slices: broken off, what is done stays so; ask again, with the same key, for the rest.
     """
     db.read(unknown_outcomes.find_run, run_id, who.carrier)
-    order = unknown_outcomes.Order(run_id, who.name, _chosen(body))
+    order = unknown_outcomes.UnknownOrder(run_id, who.name, _chosen(body))
     return Decided(deliveries=unknown_outcomes.resend(db, books, order))
 
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
-def write_off_unknown(run_id: Id, body: Lines, db: Db, books: Books, who: Who) -> Decided:
+def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, books: Books, who: Who) -> Decided:
     """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
     db.read(unknown_outcomes.find_run, run_id, who.carrier)
-    order = unknown_outcomes.Order(run_id, who.name, _chosen(body))
+    order = unknown_outcomes.UnknownOrder(run_id, who.name, _chosen(body))
     return Decided(deliveries=unknown_outcomes.write_off(db, books, order))
 
 
-def _chosen(body: Lines) -> list[tuple[int, int]]:
+def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:
     """An empty choice is a mistake, not everything; a choice of both could make copies."""
     if body.lines and body.all:
         raise Invalid("Say either `lines` or `all`, not both: `all` means more than these.", field="all")
@@ -157,7 +157,7 @@ def _chosen(body: Lines) -> list[tuple[int, int]]:
     return [] if body.all else body.lines
 
 
-def _lane(row: Row[Any], link: link_status.LinkFacts) -> LaneView:
+def _lane(row: Row[Any], link: link_status.LinkStatus) -> LaneView:
     return LaneView(
         row.id,
         row.name,

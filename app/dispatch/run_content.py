@@ -19,7 +19,7 @@ from app.database.models.dispatch import LINK_GONE_AFTER_MS
 from app.dispatch import link_store, restore_guard
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest
-from app.ledger.contract import SLOWEST, Item, Lane, Lease, Ledger
+from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Lane, Ledger
 from app.security import audit
 from carriers.contract import OutboundSms, Permit
 
@@ -143,7 +143,7 @@ def _base36(number: int) -> str:
 class Work:
     """A chunk, what to say for it, and when it was taken, by the clock that all processes share."""
 
-    lease: Lease
+    lease: ChunkLease
     script: Script
     at: datetime
 
@@ -157,7 +157,9 @@ def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) ->
     return {run_id for run_id in found if approval_digest.is_ordered(connection, run_id)}
 
 
-def message(script: Script, lease: Lease, item: Item, now: datetime, permit: Permit) -> OutboundSms:
+def message(
+    script: Script, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
+) -> OutboundSms:
     """One delivery as the carrier is to send it; its key names this pass over it, never used twice."""
     key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
     validity = script.validity_s(now)

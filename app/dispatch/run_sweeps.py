@@ -31,7 +31,7 @@ from carriers.text import segments
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueBatch:
     """A batch that is to be queued for a run, from behind a line; sent: it is not only counted."""
 
     run_id: int
@@ -52,7 +52,7 @@ def fan_out_next(
     ledger: Ledger,
     looked: Mapping[int, approval_digest.Pieces],
     but: Sequence[int] = (),
-) -> Due | None:
+) -> DueBatch | None:
     """Queue one slice of one started run: the batch that was altered since it was looked at, or None.
 
     Nothing is queued of a batch that is to be sent before it was looked at (app/dispatch/fan_out_job.py).
@@ -66,7 +66,7 @@ def fan_out_next(
     return None
 
 
-def fan_out(connection: Connection, ledger: Ledger, due: Due) -> None:
+def fan_out(connection: Connection, ledger: Ledger, due: DueBatch) -> None:
     """Queue one slice of the batch."""
     ledger.open_campaign(connection, due.campaign_id)
     ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, approval_digest.SLICE)
@@ -76,7 +76,7 @@ def next_due(
     connection: Connection,
     states: Sequence[RunState] = (RunState.RUNNING, RunState.CANCELLING),
     but: Sequence[int] = (),
-) -> Due | None:
+) -> DueBatch | None:
     """A batch of a started run that is not fanned out whole; a cancelled run's too: all are counted.
 
     but: not of these runs.
@@ -95,10 +95,10 @@ def next_due(
         return None
     parts = {lang: segments(wording) for lang, wording in row.texts.items()}
     sent = row.state == RunState.RUNNING
-    return Due(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent)
+    return DueBatch(row.id, row.campaign_id, row.batch_id, parts, row.fanned_upto, sent)
 
 
-class Step(NamedTuple):
+class RunMove(NamedTuple):
     """A run that has come to its next state by itself."""
 
     run_id: int
@@ -106,7 +106,7 @@ class Step(NamedTuple):
     new: RunState
 
 
-def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[Step]:
+def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[RunMove]:
     """The runs that have come to their next state.
 
     Running ones with nothing left to send are sent, and running again where a holder that was thought dead
@@ -115,12 +115,16 @@ def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[
     whose carrier sends has nothing here: its operator says when it ends, and its figures finish it.
     """
     idle, again, settling = _watched()
-    steps = [Step(run_id, RunState.RUNNING, RunState.SENT) for run_id in connection.execute(idle).scalars()]
-    steps += [Step(run_id, RunState.SENT, RunState.RUNNING) for run_id in connection.execute(again).scalars()]
+    steps = [
+        RunMove(run_id, RunState.RUNNING, RunState.SENT) for run_id in connection.execute(idle).scalars()
+    ]
+    steps += [
+        RunMove(run_id, RunState.SENT, RunState.RUNNING) for run_id in connection.execute(again).scalars()
+    ]
     for row in connection.execute(settling, {"old": ledger.now_ms(connection) - patience_ms}).all():
         waiting = _OPEN[:1] if row.over else _OPEN
         if not _count(connection, row.id, waiting):
-            steps.append(Step(row.id, RunState.SENT, RunState.FINISHED))
+            steps.append(RunMove(row.id, RunState.SENT, RunState.FINISHED))
     return steps
 
 

@@ -22,12 +22,12 @@ from app.core.errors import Away
 from app.core.sending_window import open_at
 from app.core.states import LaneState
 from app.dispatch import link_store
-from app.dispatch.claim import Claims, Desk
+from app.dispatch.claim import Claims, SendContext
 from app.dispatch.in_hand import Chunk, Flight, segments_of
 from app.dispatch.link_health import halt_alone, own_host
-from app.dispatch.rate_limiter import Pace, Slot, pause_s
+from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import Work, message, still_going
-from app.ledger.contract import Intention, Item, Lane, Outcome
+from app.ledger.contract import DeliveryToSend, Intention, Lane, SubmitOutcome
 from app.observability import faults
 from carriers.causes import cause_of
 from carriers.contract import (
@@ -53,11 +53,11 @@ class LaneLoop:
 
     lane: Lane
     carrier: Carrier
-    desk: Desk
+    desk: SendContext
     owner: str = ""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     unrecorded: int = 0  # messages that are declared and have no recorded answer
-    _pace: Pace = field(init=False)
+    _pace: ThrottleShare = field(init=False)
     _claims: Claims = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[Flight] = field(default_factory=deque)
@@ -71,7 +71,7 @@ class LaneLoop:
         self.owner = self.owner or me
         self._claims = Claims(self.desk, self.lane, self.owner)
         limits = self.carrier.limits
-        self._pace = Pace(limits.segments_per_second, per_submit=limits.per_submit)
+        self._pace = ThrottleShare(limits.segments_per_second, per_submit=limits.per_submit)
 
     def stop(self) -> None:
         """Claim nothing more, and have back what was not written; run() returns when the rest is recorded."""
@@ -187,7 +187,7 @@ class LaneLoop:
 
     # ---- declare, send, record -------------------------------------------------------------------------
 
-    async def _declare(self, chunk: Chunk, outcomes: Sequence[Outcome]) -> None:
+    async def _declare(self, chunk: Chunk, outcomes: Sequence[SubmitOutcome]) -> None:
         """Record outcomes of this chunk and, in the same commit, declare its next half; then send it."""
         half = self._next_half(chunk)
         if not half:
@@ -206,27 +206,27 @@ class LaneLoop:
         self._declared += segments_of(half)
         self._fly(chunk, self._send(chunk, half, start, rate))
 
-    def _intention(self, items: Sequence[Item], rate: float) -> Intention:
+    def _intention(self, items: Sequence[DeliveryToSend], rate: float) -> Intention:
         return Intention(items[-1].seq, segments_of(items), self._pace.segments_per_second / rate)
 
-    def _fly(self, chunk: Chunk, work: Coroutine[None, None, list[Outcome]]) -> None:
+    def _fly(self, chunk: Chunk, work: Coroutine[None, None, list[SubmitOutcome]]) -> None:
         self._wire.append(Flight(chunk, asyncio.create_task(work)))
 
-    def _next_half(self, chunk: Chunk) -> list[Item]:
+    def _next_half(self, chunk: Chunk) -> list[DeliveryToSend]:
         """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
         if not open_at(chunk.script.window, chunk.now()):
             chunk.permit.withdraw()
         if chunk.permit.withdrawn:
             chunk.items.clear()
         room = self._room()
-        half: list[Item] = []
+        half: list[DeliveryToSend] = []
         while chunk.items and (not half or room >= chunk.items[0].segments):
             half.append(chunk.items.popleft())
             room -= half[-1].segments
         return half
 
     async def _record(
-        self, chunk: Chunk, outcomes: Sequence[Outcome], then: Intention | None
+        self, chunk: Chunk, outcomes: Sequence[SubmitOutcome], then: Intention | None
     ) -> float | None:
         """Commit; when the declared half may go (monotonic seconds), or None where it may not."""
         desk = self.desk
@@ -250,10 +250,12 @@ class LaneLoop:
             await desk.db.insist(desk.ledger.release, chunk.lease, chunk.retry_after_s)
         return None
 
-    async def _send(self, chunk: Chunk, items: Sequence[Item], start: float, rate: float) -> list[Outcome]:
+    async def _send(
+        self, chunk: Chunk, items: Sequence[DeliveryToSend], start: float, rate: float
+    ) -> list[SubmitOutcome]:
         """Hand the half over in slices, each at its time, as long as the lease stands."""
-        sending: list[tuple[Sequence[Item], asyncio.Task[Sequence[SubmitResult]]]] = []
-        outcomes: list[Outcome] = []
+        sending: list[tuple[Sequence[DeliveryToSend], asyncio.Task[Sequence[SubmitResult]]]] = []
+        outcomes: list[SubmitOutcome] = []
         slot, handed = Slot.of(start, segments_of(items), rate), 0
         if clock.monotonic() > slot.end:  # the commit took longer: so might that of any other slot
             slot = Slot.of(clock.monotonic(), segments_of(items), rate)
@@ -268,14 +270,16 @@ class LaneLoop:
                 self._pace.spend(slot.start + after, segments_of(some), rate)
                 handed += len(some)
                 if not chunk.permit.stands:
-                    outcomes += [Outcome(item, NOT_SENT) for item in some]
+                    outcomes += [SubmitOutcome(item, NOT_SENT) for item in some]
                     continue
                 now = chunk.now()
                 parcel = [message(chunk.script, chunk.lease, item, now, chunk.permit) for item in some]
                 sending.append((some, asyncio.create_task(self._submit(parcel))))
             self._pace.went(segments_of(items[:handed]), is_whole=handed == len(items))
             for some, task in sending:
-                outcomes += [Outcome(item, result) for item, result in zip(some, await task, strict=True)]
+                outcomes += [
+                    SubmitOutcome(item, result) for item, result in zip(some, await task, strict=True)
+                ]
         finally:
             for _, task in sending:
                 task.cancel()
@@ -287,14 +291,14 @@ class LaneLoop:
             await asyncio.sleep(0)  # its submit() begins
             await self.carrier.written()
 
-    async def _again(self, chunk: Chunk, items: Sequence[Item], rate: float) -> list[Outcome]:
+    async def _again(self, chunk: Chunk, items: Sequence[DeliveryToSend], rate: float) -> list[SubmitOutcome]:
         """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""
         if not chunk.permit.stands:
-            return [Outcome(item, NOT_SENT) for item in items]
+            return [SubmitOutcome(item, NOT_SENT) for item in items]
         desk, intention = self.desk, self._intention(items, rate)
         grant = await desk.db.insist(desk.ledger.record, self.lane, chunk.lease, [], intention, desk.lease_s)
         if not grant.go:
-            return [Outcome(item, NOT_SENT) for item in items]
+            return [SubmitOutcome(item, NOT_SENT) for item in items]
         return await self._send(chunk, items, grant.start, rate)
 
     async def _submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
@@ -317,7 +321,7 @@ class LaneLoop:
         else:
             await self._record(chunk, outcomes, None)
 
-    async def _oldest(self) -> tuple[Chunk, Sequence[Outcome]]:
+    async def _oldest(self) -> tuple[Chunk, Sequence[SubmitOutcome]]:
         """The older half's chunk and answers; its lease is kept until they are in."""
         flight = self._wire[0]
         outcomes = await flight.answers
@@ -337,7 +341,7 @@ class LaneLoop:
         if chunk is not None and not chunk.on_wire:
             await self.desk.db.insist(self.desk.ledger.release, chunk.lease, chunk.retry_after_s)
 
-    def _hear(self, chunk: Chunk, outcomes: Sequence[Outcome]) -> None:
+    def _hear(self, chunk: Chunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
         throttled = sum(result.throttled for result in deferred)
         self._pace.heard(len(outcomes), throttled)
@@ -346,7 +350,7 @@ class LaneLoop:
             pause = pause_s(result, chunk.lease.pass_no, rare=rare)
             chunk.retry_after_s = max(chunk.retry_after_s, pause)
 
-    def _count(self, outcomes: Sequence[Outcome]) -> None:
+    def _count(self, outcomes: Sequence[SubmitOutcome]) -> None:
         kinds: dict[str, int] = {}
         for outcome in outcomes:
             kind = type(outcome.result).__name__.lower()

@@ -17,7 +17,7 @@ from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
 from app.ledger import erasure_state
-from app.ledger.contract import Key, Ledger
+from app.ledger.contract import DeliveryKey, Ledger
 from app.security import audit
 
 SLICE = 300  # deliveries decided on in one transaction
@@ -42,7 +42,7 @@ def listed(
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class UnknownOrder:
     """A person's decision on unknown deliveries of one run: these (batch, line), or all where none is named.
 
     All are those that were on the list when it was given. reason: of a write-off, kept in the audit.
@@ -55,17 +55,17 @@ class Order:
 
 
 Progress = Callable[[int, int], None]
-_Step = Callable[[Connection, Sequence[Key]], int]
+_Step = Callable[[Connection, Sequence[DeliveryKey]], int]
 
 
-def resend(db: Database, ledger: Ledger, order: Order, say: Progress = lambda *_: None) -> int:
+def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
     """Send unknown deliveries of the run again, knowing that a second copy may come of it; how many.
 
     In slices, each its own transaction, so that nobody else waits for long. `say` is called with how many are
     done, of how many. Broken off, what is done stays done; said again, it goes on with the rest.
     """
 
-    def step(connection: Connection, keys: Sequence[Key]) -> int:
+    def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.resend(connection, keys)
         _set_going(connection, order.run_id, done)
@@ -76,10 +76,10 @@ def resend(db: Database, ledger: Ledger, order: Order, say: Progress = lambda *_
     return _in_slices(db, ledger, order, step, say)
 
 
-def write_off(db: Database, ledger: Ledger, order: Order, say: Progress = lambda *_: None) -> int:
+def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
     """Leave unknown deliveries of the run unknown for good; how many. In slices, as `resend`."""
 
-    def step(connection: Connection, keys: Sequence[Key]) -> int:
+    def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
         done = ledger.write_off(connection, keys, order.who)
         said = {"reason": order.reason} if order.reason else {}
@@ -99,7 +99,7 @@ def _set_going(connection: Connection, run_id: int, queued: int) -> None:
         move(connection, run_id, state, RunState.RUNNING)
 
 
-def _in_slices(db: Database, ledger: Ledger, order: Order, step: _Step, say: Progress) -> int:
+def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, say: Progress) -> int:
     given_at, total = db.read(_begin, ledger, order)
     done, seen, slices = 0, 0, _slices(db, order, given_at)
     try:
@@ -119,7 +119,7 @@ def _in_slices(db: Database, ledger: Ledger, order: Order, step: _Step, say: Pro
     return done
 
 
-def _begin(connection: Connection, ledger: Ledger, order: Order) -> tuple[int, int]:
+def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple[int, int]:
     """The time on the shared clock, and how many deliveries the order is about."""
     run = find_run(connection, order.run_id)
     if order.lines:
@@ -129,7 +129,7 @@ def _begin(connection: Connection, ledger: Ledger, order: Order) -> tuple[int, i
     return ledger.now_ms(connection), total
 
 
-def _require_some(connection: Connection, order: Order) -> None:
+def _require_some(connection: Connection, order: UnknownOrder) -> None:
     """Invalid where none of the named deliveries is on the list: the order would move nothing."""
     lines = sorted(set(order.lines))
     if not any(_among(connection, order, lines[at : at + SLICE]) for at in range(0, len(lines), SLICE)):
@@ -141,7 +141,7 @@ def _require_some(connection: Connection, order: Order) -> None:
         )
 
 
-def _slices(db: Database, order: Order, given_at: int) -> Iterator[Sequence[Key]]:
+def _slices(db: Database, order: UnknownOrder, given_at: int) -> Iterator[Sequence[DeliveryKey]]:
     """The keys of the order; each once, so that what is lost again meanwhile is not decided on twice."""
     if order.lines:
         lines = iter(sorted(set(order.lines)))
@@ -158,19 +158,23 @@ def _slices(db: Database, order: Order, given_at: int) -> Iterator[Sequence[Key]
         after = keys[-1][1:]
 
 
-def _next(connection: Connection, order: Order, after: Sequence[int], given_at: int) -> list[Key]:
+def _next(
+    connection: Connection, order: UnknownOrder, after: Sequence[int], given_at: int
+) -> list[DeliveryKey]:
     """The next on the list that were there when the order was given."""
     run = find_run(connection, order.run_id)
     query = _of_run(select(*_KEY), run).where(_behind(after), unknowns.c.since <= given_at)
-    return [Key(*row) for row in connection.execute(query.limit(SLICE))]
+    return [DeliveryKey(*row) for row in connection.execute(query.limit(SLICE))]
 
 
-def _among(connection: Connection, order: Order, lines: Sequence[tuple[int, int]]) -> list[Key]:
+def _among(
+    connection: Connection, order: UnknownOrder, lines: Sequence[tuple[int, int]]
+) -> list[DeliveryKey]:
     """Those of (batch, line) that are on the run's list."""
     u = unknowns.c
     these = tuple_(u.batch_id, u.seq).in_(lines)
     query = _of_run(select(*_KEY), find_run(connection, order.run_id)).where(these)
-    return [Key(*row) for row in connection.execute(query)]
+    return [DeliveryKey(*row) for row in connection.execute(query)]
 
 
 def _of_run(query: Select[Any], run: Row[Any], ordered: bool = True) -> Select[Any]:

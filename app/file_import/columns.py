@@ -34,7 +34,7 @@ PHONE_NAMES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class FileColumn:
     """One column that a kind of file has: `what` stands in it, in the plural; `remedy`: how to name it.
 
     names: folded header names by tiers, the surest first. needed: no file without it, and only one of them.
@@ -66,7 +66,7 @@ class Layout(NamedTuple):
 class Columns:
     """The columns of one kind of file; `bare`: a first column of bare numbers needs no header."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[FileColumn, ...]
     bare: bool = False
 
     def find(self, rows: Sequence[Sequence[str]]) -> Layout | None:
@@ -95,7 +95,7 @@ class Columns:
             f"Name the column {lacking.remedy}."
         )
 
-    def _found(self, row: Sequence[str]) -> list[Column]:
+    def _found(self, row: Sequence[str]) -> list[FileColumn]:
         folded = [fold(cell) for cell in row]
         return [column for column in self.columns if column.places(folded)]
 
@@ -122,6 +122,6 @@ def _filled(rows: Sequence[Sequence[str]]) -> list[tuple[int, Sequence[str]]]:
     return [(place, row) for place, row in enumerate(rows[:HEAD_ROWS]) if any(cell.strip() for cell in row)]
 
 
-def _two_columns(column: Column, titles: Sequence[str], line: int) -> Invalid:
+def _two_columns(column: FileColumn, titles: Sequence[str], line: int) -> Invalid:
     both = " and ".join(f"“{title[:40]}”" for title in titles[:2])
     return Invalid(f"Line {line} names two columns of {column.what}, {both}. Keep one of them.")

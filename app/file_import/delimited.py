@@ -10,8 +10,8 @@ from itertools import chain, compress
 from operator import itemgetter
 
 from app.file_import.columns import HEAD_ROWS, Columns, Layout
-from app.file_import.row_blocks import BadLine, Block, Row, gathered
-from app.file_import.text_lines import LINE_LIMIT, Lines, no_text
+from app.file_import.row_blocks import Block, Row, UnreadableLine, gathered
+from app.file_import.text_lines import LINE_LIMIT, TextBlock, no_text
 
 _DELIMITERS = ",;\t|"
 # Lines with a NUL character that cost themselves only: so many, or of a long file one in so many.
@@ -25,19 +25,19 @@ class Delimited:
     `short`: rows so far that have fewer cells than the header, and a number all the same.
     """
 
-    def __init__(self, lines: Iterator[Lines], columns: Columns) -> None:
+    def __init__(self, lines: Iterator[TextBlock], columns: Columns) -> None:
         self.short = 0
         self._nuls = 0
         self._lines = lines
         self._columns = columns
 
-    def blocks(self) -> Iterator[Block | BadLine]:
+    def blocks(self) -> Iterator[Block | UnreadableLine]:
         """The rows in their order; Invalid for a text without the columns."""
         found = (block for block in self._lines if any(line.strip() for line in block.lines))
-        head = next(found, Lines(1, []))
+        head = next(found, TextBlock(1, []))
         self._delimiter, layout = _layout(head, self._columns)
         self._use(layout)
-        below = Lines(head.first + layout.data, head.lines[layout.data :])
+        below = TextBlock(head.first + layout.data, head.lines[layout.data :])
         for block in chain((below,), self._lines):
             even = self._even(block)
             if even is None:
@@ -55,7 +55,7 @@ class Delimited:
 
     # ---- all at once -----------------------------------------------------------------------------------
 
-    def _even(self, block: Lines) -> Block | None:
+    def _even(self, block: TextBlock) -> Block | None:
         """The columns of lines that are plainly alike: all of one width, nothing quoted; None for others."""
         delimiter, count = self._delimiter, len(block.lines)
         text = f"{delimiter}\n{delimiter}".join(block.lines)  # each end of a line becomes a cell of its own
@@ -82,7 +82,7 @@ class Delimited:
         short = width < self._layout.width
         return width <= self._first or (short and any(other in text for other in self._others))
 
-    def _columns_of(self, block: Lines, cells: list[str], width: int) -> Block:
+    def _columns_of(self, block: TextBlock, cells: list[str], width: int) -> Block:
         """Of all rows but the blank ones; every row is followed by a cell that is its line's end."""
         count, blank = len(block.lines), [""] * len(block.lines)
         places = self._layout.places
@@ -100,7 +100,7 @@ class Delimited:
 
     # ---- line by line ----------------------------------------------------------------------------------
 
-    def _rows(self, block: Lines) -> Iterator[Row | BadLine]:
+    def _rows(self, block: TextBlock) -> Iterator[Row | UnreadableLine]:
         """The rows of a block at full speed, up to the first line that csv can't take; the rest with care."""
         lines, done = block.lines, 0
         if max(map(len, lines), default=0) <= LINE_LIMIT and not any("\0" in line for line in lines):
@@ -113,31 +113,33 @@ class Delimited:
                     yield from self._row(row, lines[done - 1], block.first + done - 1)
         yield from self._careful(block.first + done, deque(lines[done:]))
 
-    def _careful(self, number: int, lines: deque[str]) -> Iterator[Row | BadLine]:
+    def _careful(self, number: int, lines: deque[str]) -> Iterator[Row | UnreadableLine]:
         """Line by line: a stray quotation mark or an endless line costs itself only."""
         while lines:
             line, used = lines[0], 1
             if "\0" in line:
                 yield self._nul(number, line[:LINE_LIMIT])
             elif len(line) > LINE_LIMIT:
-                yield BadLine(number, "long_line", line[:LINE_LIMIT])
+                yield UnreadableLine(number, "long_line", line[:LINE_LIMIT])
             else:
                 row, used = self._record(lines)
                 bad = row is None
-                yield from [BadLine(number, "quotes", line)] if bad else self._row(row or [], line, number)
+                yield from (
+                    [UnreadableLine(number, "quotes", line)] if bad else self._row(row or [], line, number)
+                )
             lines.popleft()
             for place in range(1, used):
                 inner = lines.popleft()
                 if inner.strip():
-                    yield BadLine(number + place, "continued", inner)
+                    yield UnreadableLine(number + place, "continued", inner)
             number += used
 
-    def _nul(self, number: int, line: str) -> BadLine:
+    def _nul(self, number: int, line: str) -> UnreadableLine:
         """A line with a NUL character; Invalid once there are as many as no text has by mishap."""
         self._nuls += 1
         if self._nuls > max(_NULS, number // _NULS_SHARE):
             raise no_text(number)
-        return BadLine(number, "nul", line)
+        return UnreadableLine(number, "nul", line)
 
     def _record(self, lines: deque[str]) -> tuple[list[str] | None, int]:
         """The row that begins in the first line, and over how many it goes; None for a stray mark."""
@@ -152,21 +154,21 @@ class Delimited:
         place, room = 0, _QUOTED_LIMIT
         while True:
             if place == len(lines):
-                lines.extend(next(self._lines, Lines(0, [])).lines)
+                lines.extend(next(self._lines, TextBlock(0, [])).lines)
             if place == len(lines) or len(lines[place]) > LINE_LIMIT or "\0" in lines[place] or room < 0:
                 return
             room -= len(lines[place]) + 1
             yield lines[place] + "\n"
             place += 1
 
-    def _row(self, row: list[str], line: str, number: int) -> Iterator[Row | BadLine]:
+    def _row(self, row: list[str], line: str, number: int) -> Iterator[Row | UnreadableLine]:
         """One row as it is read, or why it is none; nothing for a blank one."""
         if len(row) < self._least or not row[self._first].strip():
             if not any(map(str.strip, row)):
                 return
             reason = self._cut(row, line)
             if reason:
-                yield BadLine(number, reason, self._delimiter.join(row))
+                yield UnreadableLine(number, reason, self._delimiter.join(row))
                 return
             self.short += len(row) < self._layout.width
             row = row + [""] * (self._least - len(row))
@@ -180,7 +182,7 @@ class Delimited:
         return "short_row" if len(row) <= self._first else None
 
 
-def _layout(block: Lines, columns: Columns) -> tuple[str, Layout]:
+def _layout(block: TextBlock, columns: Columns) -> tuple[str, Layout]:
     """The delimiter under which the head of the file makes sense, and its columns."""
     head = [line[:LINE_LIMIT] for line in block.lines[:HEAD_ROWS]]
     nul = next((place for place, line in enumerate(head) if "\0" in line), len(head))

@@ -50,7 +50,7 @@ def patiently(work: Callable[[], T]) -> T:
 
 
 @dataclass(slots=True)
-class Lease:
+class ImportLease:
     """The hold of one import on row `id` of `table`, which has state, error, owner and lease_until.
 
     noun: what people call such a row; owner: the fencing token: an import that lost its row writes

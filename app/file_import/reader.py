@@ -9,7 +9,7 @@ from typing import BinaryIO
 from app.core.errors import Invalid
 from app.file_import.columns import Columns
 from app.file_import.delimited import Delimited
-from app.file_import.row_blocks import BadLine, Block, Row, gathered
+from app.file_import.row_blocks import Block, Row, UnreadableLine, gathered
 from app.file_import.text_lines import UNPACKED_LIMIT, line_blocks, readable
 
 _ZIP = b"PK\x03\x04"
@@ -43,14 +43,14 @@ class Reader:
         """Rows so far with fewer cells than the header, and a number all the same."""
         return self._text.short if self._text else 0
 
-    def __iter__(self) -> Iterator[Row | BadLine]:
+    def __iter__(self) -> Iterator[Row | UnreadableLine]:
         for block in self.blocks():
-            if isinstance(block, BadLine):
+            if isinstance(block, UnreadableLine):
                 yield block
             else:
                 yield from zip(block.numbers, *block.cells, strict=True)
 
-    def blocks(self) -> Iterator[Block | BadLine]:
+    def blocks(self) -> Iterator[Block | UnreadableLine]:
         """The rows in their order, in blocks as large as they were read."""
         with readable(), self._path.open("rb") as self._file:
             magic = self._file.read(4)

@@ -56,7 +56,7 @@ class Block(NamedTuple):
         return Block(self.numbers[start:upto], tuple(column[start:upto] for column in self.cells))
 
 
-class BadLine(NamedTuple):
+class UnreadableLine(NamedTuple):
     """A line that gives no cells: `reason` is a key of LINE_REASONS."""
 
     line: int
@@ -64,11 +64,11 @@ class BadLine(NamedTuple):
     value: str
 
 
-def gathered(rows: Iterable[Row | BadLine]) -> Iterator[Block | BadLine]:
+def gathered(rows: Iterable[Row | UnreadableLine]) -> Iterator[Block | UnreadableLine]:
     """Rows as blocks, in their order and without reading far ahead."""
-    for is_bad, some in groupby(rows, lambda row: isinstance(row, BadLine)):
+    for is_bad, some in groupby(rows, lambda row: isinstance(row, UnreadableLine)):
         if is_bad:
-            yield from (row for row in some if isinstance(row, BadLine))
+            yield from (row for row in some if isinstance(row, UnreadableLine))
         else:
             while few := list(islice(some, _AT_ONCE)):
                 numbers, *cells = zip(*few, strict=True)

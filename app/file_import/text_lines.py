@@ -23,7 +23,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 _SAVE_AS = "Save it as “CSV UTF-8” (or as .xlsx) and upload it again."
 
 
-class Lines(NamedTuple):
+class TextBlock(NamedTuple):
     """Some lines of a file, numbered from `first`. One that is too long may be cut, but stays so."""
 
     first: int
@@ -43,17 +43,17 @@ def readable() -> Iterator[None]:
         ) from None
 
 
-def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[Lines]:
+def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[TextBlock]:
     """The lines of a text file, block by block, whatever their ends; Invalid for what can't be decoded."""
     number, carry = 1, ""
     for block in _texts(file, columns, limit):
         lines = (carry + block).split("\n")
         # Cut what has no end in sight: the line stays too long, and the memory small.
         carry = lines.pop()[: LINE_LIMIT + 1]
-        yield Lines(number, lines)
+        yield TextBlock(number, lines)
         number += len(lines)
     if carry:
-        yield Lines(number, [carry])
+        yield TextBlock(number, [carry])
 
 
 def no_text(line: int) -> Invalid:

@@ -57,7 +57,7 @@ def _on_disk() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class UploadedFile:
     """A file as it came: `sha256` in hexadecimal, `size` in bytes."""
 
     name: str
@@ -75,11 +75,11 @@ class Upload:
     """A file that has arrived whole, at `path`, and the fields beside it."""
 
     path: Path
-    file: File
+    file: UploadedFile
     fields: dict[str, str]
 
     @property
-    def named(self) -> File:
+    def named(self) -> UploadedFile:
         """The file by the name that the sender gives it."""
         return replace(self.file, name=self.fields.get("name") or self.file.name)
 
@@ -142,7 +142,7 @@ class Receiver:
             raise Invalid("There is no file in the upload; send it in the field “file”.", field="file")
         name = self._file_name.replace("\\", "/").rpartition("/")[2] or "file"
         fields = {key: value.decode("utf-8", "replace").strip() for key, value in self._fields.items()}
-        return Upload(Path(self._spool.name), File(name, self._hash.hexdigest(), self._size), fields)
+        return Upload(Path(self._spool.name), UploadedFile(name, self._hash.hexdigest(), self._size), fields)
 
     def discard(self) -> None:
         """Delete what has arrived, unless it has been moved to its place."""

@@ -17,7 +17,7 @@ from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 from app.core.errors import Invalid
 from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
 from app.file_import.columns import HEAD_ROWS, Columns, Layout
-from app.file_import.row_blocks import BadLine, Row
+from app.file_import.row_blocks import Row, UnreadableLine
 
 CELLS_LIMIT = 256  # of a row
 _BLANK_ROWS = 1000  # rows with more cells than that, of which those on the right are only coloured
@@ -34,7 +34,7 @@ DAMAGED = (
 _NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
 
 
-def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | BadLine]:
+def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | UnreadableLine]:
     """Line number and the cells of the columns, as text; Invalid for what is no workbook."""
     try:
         workbook = bounded(file, limit, data_only=True)
@@ -158,7 +158,7 @@ def _all_rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
             yield _Hidden(row) if parser.hidden else row
 
 
-def _rows(sheet: Any, layout: Layout) -> Iterator[Row | BadLine]:
+def _rows(sheet: Any, layout: Layout) -> Iterator[Row | UnreadableLine]:
     places, data = layout.places, layout.data
     for number, cells in enumerate(limited(_all_rows(sheet)), 1):
         if number <= data or not any(cell is not None and str(cell).strip() for cell in cells):
@@ -166,9 +166,9 @@ def _rows(sheet: Any, layout: Layout) -> Iterator[Row | BadLine]:
         row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT finds the last one
         first = row[places[0]]
         if isinstance(cells, _Hidden):
-            yield BadLine(number, "hidden", _text(first))
+            yield UnreadableLine(number, "hidden", _text(first))
         elif isinstance(first, _NoResult):
-            yield BadLine(number, "formula", "")
+            yield UnreadableLine(number, "formula", "")
         else:
             yield number, *(_text(row[place]) for place in places)
 

@@ -18,7 +18,7 @@ _M = inbound_messages.c
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """The place of one part in a long message: parts of one sender with one reference belong together."""
 
     reference: int
@@ -44,7 +44,7 @@ class Inbound:
     text: str
     data_coding: int
     exact: bool
-    part: Part | None
+    part: MessagePart | None
     repeat_of: int | None
 
 
@@ -85,10 +85,10 @@ def _shown(row: Row[Any]) -> Inbound:
     )
 
 
-def _part(row: Row[Any]) -> Part | None:
+def _part(row: Row[Any]) -> MessagePart | None:
     if row.part_total is None:
         return None
-    return Part(row.part_reference, row.part_number, row.part_total)
+    return MessagePart(row.part_reference, row.part_number, row.part_total)
 
 
 def carriers_of(connection: Connection) -> Sequence[str]:

@@ -64,7 +64,7 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class FanOutResult:
     """What one fan_out did: deliveries made, subscribers left out, and whether more is to do.
 
     repeated: left out since the campaign has the number already, or since it is on the do-not-send list.
@@ -75,7 +75,7 @@ class Slice:
     more: bool
 
 
-class Item(NamedTuple):
+class DeliveryToSend(NamedTuple):
     """One delivery to send.
 
     faults: the carrier's own troubles with it so far; resends: how often a person had it sent again while it
@@ -92,7 +92,7 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class ChunkLease:
     """A chunk in the hands of one lane: `items` are still to be sent.
 
     attempt is the fencing number; with its owner, since a failover that lost a claim gives the number again.
@@ -105,7 +105,7 @@ class Lease:
     last_seq: int
     pass_no: int
     attempt: int
-    items: Sequence[Item]
+    items: Sequence[DeliveryToSend]
     lost: int = 0  # deliveries that a dead holder had declared and never recorded: now unknown
     owner: str = ""
 
@@ -135,7 +135,7 @@ class Grant:
     start: float = 0.0
 
 
-class Doubted(NamedTuple):
+class MarkedUnknown(NamedTuple):
     """How many deliveries have become unknown, and how many chunks of the run are still open."""
 
     unknown: int
@@ -149,10 +149,10 @@ class Closed(NamedTuple):
     left: int
 
 
-class Outcome(NamedTuple):
+class SubmitOutcome(NamedTuple):
     """One delivery and what the carrier answered."""
 
-    item: Item
+    item: DeliveryToSend
     result: SubmitResult
 
 
@@ -165,7 +165,7 @@ class Arrival(NamedTuple):
 
     lane: Lane
     receipt: Receipt
-    about: Key | None = None
+    about: DeliveryKey | None = None
 
 
 @dataclass(slots=True)
@@ -180,7 +180,7 @@ class Applied:
     latencies: list[float] = field(default_factory=list)
 
 
-class Key(NamedTuple):
+class DeliveryKey(NamedTuple):
     """The name of a delivery."""
 
     campaign_id: int
@@ -188,7 +188,7 @@ class Key(NamedTuple):
     seq: int
 
 
-class Count(NamedTuple):
+class TallyCount(NamedTuple):
     """One line of the tallies: `n` deliveries of `segments` SMS parts in all."""
 
     run_id: int
@@ -221,7 +221,7 @@ class Ledger(Protocol):
 
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
-    ) -> Slice:
+    ) -> FanOutResult:
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies.
 
         segments: SMS parts by language, "" for the default. A phone that the campaign already has, or that is
@@ -231,7 +231,7 @@ class Ledger(Protocol):
 
     def claim(
         self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
-    ) -> Lease | None:
+    ) -> ChunkLease | None:
         """Take one chunk of these runs, in their order; None when nothing is due.
 
         Of a chunk whose holder is gone, what was declared and not recorded becomes unknown. A phone that has
@@ -243,8 +243,8 @@ class Ledger(Protocol):
         self,
         connection: Connection,
         lane: Lane,
-        lease: Lease,
-        outcomes: Sequence[Outcome],
+        lease: ChunkLease,
+        outcomes: Sequence[SubmitOutcome],
         then: Intention | None,
         lease_s: float,
     ) -> Grant:
@@ -256,11 +256,11 @@ class Ledger(Protocol):
         """
         ...
 
-    def release(self, connection: Connection, lease: Lease, retry_after_s: float) -> None:
+    def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
         """Hand the chunk back: done, or onward from the watermark, or another pass over what was deferred."""
         ...
 
-    def renew(self, connection: Connection, lease: Lease, lease_s: float) -> bool:
+    def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         """Prolong the lease; False when it is lost."""
         ...
 
@@ -291,18 +291,18 @@ class Ledger(Protocol):
         """Close what is queued in up to `limit` idle chunks as not sent."""
         ...
 
-    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> Doubted:
+    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
         """All that is queued in up to `limit` idle chunks of the run may have been sent: unknown.
 
         lane_id: by which lane, where the chunk itself does not say.
         """
         ...
 
-    def resend(self, connection: Connection, keys: Sequence[Key]) -> int:
+    def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
         ...
 
-    def write_off(self, connection: Connection, keys: Sequence[Key], who: str) -> int:
+    def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
         """Leave unknown deliveries so: a person's recorded decision."""
         ...
 
@@ -332,10 +332,12 @@ class Ledger(Protocol):
         """Add the tally changes that have come to the one row of each key; all other rows are left alone."""
         ...
 
-    def recount(self, connection: Connection, campaign_id: int, batch_id: int | None = None) -> list[Count]:
+    def recount(
+        self, connection: Connection, campaign_id: int, batch_id: int | None = None
+    ) -> list[TallyCount]:
         """Tallies counted anew from the rows, of one batch or of all."""
         ...
 
-    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[Count]) -> None:
+    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
         """Add to the tallies what a recount has found them off by: a person's recorded decision."""
         ...

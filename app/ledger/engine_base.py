@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, select
 
-from app.core.states import DeliveryState, Standing
+from app.core.states import DeliveryState, DeliveryStatus
 from app.database.models import erasures, lanes, receipts, tallies
-from app.ledger.contract import Key, Lane, Lease
+from app.ledger.contract import ChunkLease, DeliveryKey, Lane
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
@@ -63,7 +63,7 @@ class OpenChunk(NamedTuple):
     dead: bool
 
 
-class Claim(NamedTuple):
+class ChunkClaim(NamedTuple):
     """Who takes a chunk, and for how long; `early` takes those whose back-off still runs as well."""
 
     owner: str
@@ -93,7 +93,7 @@ class Moment(NamedTuple):
     open: tuple[int, ...] | None = None
 
 
-class Asked(NamedTuple):
+class SubmissionQuery(NamedTuple):
     """What a submission is looked for by: of a lane of the group, recorded between these two times."""
 
     group_id: int
@@ -164,14 +164,14 @@ class Hit(NamedTuple):
     submitted: bool = True  # some submission of it is written down
 
     @property
-    def key(self) -> Key:
+    def key(self) -> DeliveryKey:
         """The delivery's name."""
-        return Key(self.campaign_id, self.batch_id, self.seq)
+        return DeliveryKey(self.campaign_id, self.batch_id, self.seq)
 
-    def standing(self, on_way: int = 0) -> Standing:
+    def standing(self, on_way: int = 0) -> DeliveryStatus:
         """The part that states.py reasons on."""
         masks = (self.delivered, self.relayed, self.failed, on_way)
-        return Standing(self.state, self.reason, self.parts, *masks)
+        return DeliveryStatus(self.state, self.reason, self.parts, *masks)
 
 
 class Store(ABC):
@@ -209,15 +209,17 @@ class Store(ABC):
         """(campaign_id, fanned_upto, fanned_all) of the run's batch, locked; None where there is none."""
 
     @abstractmethod
-    def take_chunk(self, connection: Connection, run_id: int, claim: Claim) -> OpenChunk | None:
+    def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
         """Lease the first chunk of the run that is due; on to the next where another holds it."""
 
     @abstractmethod
-    def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
+    def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
 
     @abstractmethod
-    def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
+    def grip(
+        self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
+    ) -> Grip:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
 
     @abstractmethod
@@ -228,7 +230,7 @@ class Store(ABC):
     def write_outcomes(
         self,
         connection: Connection,
-        where: tuple[Lease, int],
+        where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
         company: Company,
@@ -240,7 +242,7 @@ class Store(ABC):
 
     @abstractmethod
     def find(
-        self, connection: Connection, asked: Sequence[Asked], within: Sequence[int] | None = None
+        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[Hit]:
         """Lock and read the deliveries of these submissions, in key order: of the phone, where one is stated.
 

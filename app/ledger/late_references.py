@@ -10,18 +10,18 @@ from sqlalchemy import Connection, func, select, update
 
 from app.core.states import DeliveryState
 from app.database.models import deliveries, submissions, turns, unknowns
-from app.ledger.contract import Key, ResultKind, Turn
+from app.ledger.contract import DeliveryKey, ResultKind, Turn
 from app.ledger.engine_base import SUBMISSION, Moment
 from app.ledger.receipt_matching import Matching, sent_after
-from app.ledger.receipt_times import Said
+from app.ledger.receipt_times import ReceiptRow
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import strike
 
 
-class Place(NamedTuple):
+class DeliveryPart(NamedTuple):
     """The part of a delivery that a receipt speaks of."""
 
-    key: Key
+    key: DeliveryKey
     part: int
 
 
@@ -36,13 +36,15 @@ class _Sending(NamedTuple):
 class Learning(Matching):
     """learn."""
 
-    def learn(self, connection: Connection, said: Sequence[Said], moment: Moment) -> dict[int, Place]:
+    def learn(
+        self, connection: Connection, said: Sequence[ReceiptRow], moment: Moment
+    ) -> dict[int, DeliveryPart]:
         """Record the references of these receipts; whose deliveries they are, by their place in `said`.
 
         A receipt that comes twice names one part, not two; a delivery learns none where each of its parts has
         a reference of its own.
         """
-        found: dict[int, Place] = {}
+        found: dict[int, DeliveryPart] = {}
         listed = _listed(connection, [one.phone for one in said if one.phone is not None])
         for index, one in enumerate(said):
             key = _meant(one, listed.get(one.phone or 0, ()), moment)
@@ -51,7 +53,7 @@ class Learning(Matching):
                 found[index] = place
         return found
 
-    def _learn(self, connection: Connection, key: Key, one: Said) -> Place | None:
+    def _learn(self, connection: Connection, key: DeliveryKey, one: ReceiptRow) -> DeliveryPart | None:
         """Record the reference as the first part that has none; taken once all parts have theirs."""
         d = deliveries.c
         own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
@@ -62,23 +64,25 @@ class Learning(Matching):
             return None
         sending = _sending(connection, key)
         if one.reference in sending.references:
-            return Place(key, sending.references[one.reference])
+            return DeliveryPart(key, sending.references[one.reference])
         free = sorted(set(range(row.parts)) - sending.named)
         if not free or row.state != DeliveryState.UNKNOWN:
             return None
-        self._record(connection, Place(key, free[0]), one, sending)
+        self._record(connection, DeliveryPart(key, free[0]), one, sending)
         if len(free) == 1:
             self._was_taken(connection, row)
-        return Place(key, free[0])
+        return DeliveryPart(key, free[0])
 
-    def _record(self, connection: Connection, place: Place, one: Said, sending: _Sending) -> None:
+    def _record(
+        self, connection: Connection, place: DeliveryPart, one: ReceiptRow, sending: _Sending
+    ) -> None:
         # Carriers' own answers are numbered from 1 up; what is learnt has a number below for each sending.
         head = (*place.key, -sending.number, place.part)
         taken = (self.now_ms(connection), one.lane_id, one.group_id, int(ResultKind.SETTLED))
         self.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
 
     def _was_taken(self, connection: Connection, row: Any) -> None:
-        key, d = Key(row.campaign_id, row.batch_id, row.seq), deliveries.c
+        key, d = DeliveryKey(row.campaign_id, row.batch_id, row.seq), deliveries.c
         own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
         taken = {"state": DeliveryState.SUBMITTED, "reason": 0}
         connection.execute(update(deliveries).where(*own).values(taken))
@@ -100,7 +104,7 @@ def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any
     return found
 
 
-def _meant(one: Said, listed: Sequence[Any], moment: Moment) -> Key | None:
+def _meant(one: ReceiptRow, listed: Sequence[Any], moment: Moment) -> DeliveryKey | None:
     """The only one of these that the receipt can be about: of its account, and of its time."""
     if one.reference is None:
         return None
@@ -111,10 +115,10 @@ def _meant(one: Said, listed: Sequence[Any], moment: Moment) -> Key | None:
     ]
     if len(near) != 1 or near[0].campaign_id in moment.closed:
         return None
-    return Key(near[0].campaign_id, near[0].batch_id, near[0].seq)
+    return DeliveryKey(near[0].campaign_id, near[0].batch_id, near[0].seq)
 
 
-def _sending(connection: Connection, key: Key) -> _Sending:
+def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
     s, t = submissions.c, turns.c
     own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
     again = select(func.max(t.at), func.count()).where(*own, t.kind == int(Turn.REQUEUED))

@@ -10,10 +10,18 @@ from sqlalchemy import ColumnElement, Connection, TextClause, exists, func, lite
 from app.core.states import DeliveryState, NotSent
 from app.database.models import chunks, deliveries, do_not_send, lanes, runs
 from app.ledger import approval_digest
-from app.ledger.contract import ChunkState, Closed, Doubted, Item, Lane, Lease, Slice
-from app.ledger.engine_base import Claim, OpenChunk, Store
+from app.ledger.contract import (
+    ChunkLease,
+    ChunkState,
+    Closed,
+    DeliveryToSend,
+    FanOutResult,
+    Lane,
+    MarkedUnknown,
+)
+from app.ledger.engine_base import ChunkClaim, OpenChunk, Store
 from app.ledger.tallies import Changes
-from app.ledger.unknown_outcomes import Lost, enlist
+from app.ledger.unknown_outcomes import NewUnknown, enlist
 from carriers.contract import Reason
 
 _DELIVERIES = """
@@ -77,7 +85,7 @@ _PROGRESS = text(
 _DIED = "the process that was sending it stopped"
 _LOST = "the database lost the answer after it was recorded"
 _WENT_BACK = "the database was put back to a time before it may have been sent"
-_CLOSER = Claim("closing", None, 60_000, early=True)
+_CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
 class Queue(Store):
@@ -85,11 +93,11 @@ class Queue(Store):
 
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
-    ) -> Slice:
+    ) -> FanOutResult:
         """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies."""
         locked = self.lock_fan_out(connection, run_id, batch_id)
         if locked is None or locked[2]:
-            return Slice(0, 0, more=False)
+            return FanOutResult(0, 0, more=False)
         campaign_id, after, _ = locked
         values = {"campaign": campaign_id, "run": run_id, "batch": batch_id, "after": after, "limit": limit}
         carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == run_id)).scalar_one()
@@ -97,7 +105,7 @@ class Queue(Store):
         done = taken < limit
         if taken == 0:
             connection.execute(_PROGRESS, values | {"upto": after, "done": True})
-            return Slice(0, 0, more=False)
+            return FanOutResult(0, 0, more=False)
         values |= {"upto": upto, "done": done, "size": self.chunk_size}
         values |= {"excluded": int(DeliveryState.EXCLUDED), "repeated": int(NotSent.REPEATED)}
         values |= {"carrier": carrier, "refused": int(NotSent.DO_NOT_SEND)}
@@ -108,13 +116,13 @@ class Queue(Store):
         if queued < taken:
             connection.execute(_LEFT_OUT, values)
             connection.execute(_EXCLUDED, values)
-        return Slice(queued, taken - queued, more=not done)
+        return FanOutResult(queued, taken - queued, more=not done)
 
     def claim(
         self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
-    ) -> Lease | None:
+    ) -> ChunkLease | None:
         """Take one chunk of these runs, in their order; None when nothing is due."""
-        taker = Claim(owner, lane.id, round(lease_s * 1000))
+        taker = ChunkClaim(owner, lane.id, round(lease_s * 1000))
         for run_id in runs:
             chunk = self.take_chunk(connection, run_id, taker)
             if chunk is not None:
@@ -130,7 +138,7 @@ class Queue(Store):
             asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
             self._end_queued(connection, chunk, NotSent.DO_NOT_SEND, asked)
 
-    def _untried(self, connection: Connection, chunk: OpenChunk) -> list[Item]:
+    def _untried(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
         """What this pass has still to send, in order."""
         d = deliveries.c
         query = (
@@ -139,7 +147,7 @@ class Queue(Store):
             .where(d.state == DeliveryState.QUEUED, d.attempts < chunk.pass_no)
             .order_by(d.seq)
         )
-        return [Item(*row) for row in connection.execute(query)]
+        return [DeliveryToSend(*row) for row in connection.execute(query)]
 
     def _give_up_declared(self, connection: Connection, chunk: OpenChunk) -> int:
         """What was declared in this pass and has no recorded answer may have been sent: unknown; how many.
@@ -179,11 +187,11 @@ class Queue(Store):
             )
         changes.write(connection, self)
         own = chunk.campaign_id, chunk.batch_id
-        lost = [Lost(*own, row.seq, chunk.run_id, row.phone, attempt) for row in rows]
+        lost = [NewUnknown(*own, row.seq, chunk.run_id, row.phone, attempt) for row in rows]
         enlist(connection, self, lost, chunk.lane_id, why)
         return len(rows)
 
-    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> Doubted:
+    def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
         """All that is queued in up to `limit` idle chunks of the run may have been sent: unknown."""
         unknown = 0
         for _ in range(limit):
@@ -193,13 +201,13 @@ class Queue(Store):
             by = lane_id if chunk.lane_id is None else chunk.lane_id
             unknown += self._give_up(connection, chunk._replace(lane_id=by), None, _WENT_BACK)
             self._end(connection, chunk)
-        return Doubted(unknown, self._still_open(connection, run_id))
+        return MarkedUnknown(unknown, self._still_open(connection, run_id))
 
-    def renew(self, connection: Connection, lease: Lease, lease_s: float) -> bool:
+    def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         """Prolong the lease; False when it is lost."""
         return self.hold(connection, lease, round(lease_s * 1000), None)
 
-    def release(self, connection: Connection, lease: Lease, retry_after_s: float) -> None:
+    def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
         """Hand the chunk back: done, or onward from the watermark, or another pass over what was deferred."""
         if not self.hold(connection, lease, 1000, None):
             return
@@ -269,8 +277,8 @@ class Queue(Store):
         connection.execute(update(chunks).where(*_this(chunk)).values(closed))
 
 
-def _lease(chunk: OpenChunk, items: Sequence[Item], lost: int, owner: str) -> Lease:
-    return Lease(
+def _lease(chunk: OpenChunk, items: Sequence[DeliveryToSend], lost: int, owner: str) -> ChunkLease:
+    return ChunkLease(
         chunk.campaign_id,
         chunk.batch_id,
         chunk.run_id,
@@ -284,7 +292,7 @@ def _lease(chunk: OpenChunk, items: Sequence[Item], lost: int, owner: str) -> Le
     )
 
 
-def _inside(chunk: OpenChunk | Lease) -> list[ColumnElement[bool]]:
+def _inside(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     d = deliveries.c
     return [
         d.campaign_id == chunk.campaign_id,
@@ -299,7 +307,7 @@ def _declared(chunk: OpenChunk) -> list[ColumnElement[bool]]:
     return [deliveries.c.seq <= chunk.watermark, deliveries.c.attempts < chunk.pass_no]
 
 
-def _this(chunk: OpenChunk | Lease) -> list[ColumnElement[bool]]:
+def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     c = chunks.c
     return [
         c.campaign_id == chunk.campaign_id,

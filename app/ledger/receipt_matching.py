@@ -10,31 +10,31 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 
 from app.core.states import RECEIVED, DeliveryState, RunState
 from app.database.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
-from app.ledger.contract import Key, Turn
+from app.ledger.contract import DeliveryKey, Turn
 from app.ledger.engine_base import WHOLE, Hit, Store
-from app.ledger.receipt_times import VALIDITY_MS, Said
+from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
 
 _AT_ONCE = 500
 _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 _TAKEN = (*_OPEN, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, *RECEIVED)
 
 
-class Wanted(NamedTuple):
+class MatchQuery(NamedTuple):
     """A receipt whose delivery is looked for: the one it is known to be about, or by group and phone."""
 
     nth: int
-    about: Key | None
-    said: Said
+    about: DeliveryKey | None
+    said: ReceiptRow
 
 
 class Matching(Store):
     """find_whole."""
 
-    def find_whole(self, connection: Connection, wanted: Sequence[Wanted]) -> list[Hit]:
+    def find_whole(self, connection: Connection, wanted: Sequence[MatchQuery]) -> list[Hit]:
         """Lock and read the deliveries that these receipts speak of: as wholes, or of the parts they name."""
         known = [(each.nth, each.about) for each in wanted if each.about is not None]
         found = list(_by_key(connection, known))
-        groups: defaultdict[int, list[Wanted]] = defaultdict(list)
+        groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
         for each in wanted:
             if each.about is None and each.said.phone is not None:
                 groups[each.said.group_id].append(each)
@@ -43,7 +43,7 @@ class Matching(Store):
         return found
 
 
-def _by_key(connection: Connection, known: Sequence[tuple[int, Key]]) -> Iterable[Hit]:
+def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[Hit]:
     batches: defaultdict[tuple[int, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for nth, key in known:
         batches[key.campaign_id, key.batch_id][key.seq].append(nth)
@@ -55,7 +55,7 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, Key]]) -> Iterabl
                 yield from (_hit(nth, row) for nth in seqs[row.seq])
 
 
-def _by_phone(connection: Connection, group_id: int, wanted: Sequence[Wanted]) -> Iterable[Hit]:
+def _by_phone(connection: Connection, group_id: int, wanted: Sequence[MatchQuery]) -> Iterable[Hit]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
     d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
     links = select(lanes.c.id).where(lanes.c.group_id == group_id)
@@ -64,7 +64,7 @@ def _by_phone(connection: Connection, group_id: int, wanted: Sequence[Wanted]) -
             own = _numbers(connection, campaign_id, some), d.lane_id.in_(links)
             for row in connection.execute(_locked(*own)):
                 rows[row.phone].append(row)
-    doubted: list[tuple[Wanted, Any]] = []
+    doubted: list[tuple[MatchQuery, Any]] = []
     for each in wanted:
         mine = rows.get(each.said.phone or 0, ())
         row = _only(each.said, mine)
@@ -75,20 +75,20 @@ def _by_phone(connection: Connection, group_id: int, wanted: Sequence[Wanted]) -
     yield from _parts(connection, doubted)
 
 
-def _parts(connection: Connection, doubted: Sequence[tuple[Wanted, Any]]) -> Iterable[Hit]:
+def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) -> Iterable[Hit]:
     """The parts of these deliveries that bear the references of the receipts: too many others do as well."""
     s = submissions.c
     batches: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     for _, row in doubted:
         batches[row.campaign_id, row.batch_id].add(row.seq)
     references = sorted({each.said.reference or "" for each, _ in doubted})
-    named: defaultdict[tuple[Key, str], list[Any]] = defaultdict(list)
+    named: defaultdict[tuple[DeliveryKey, str], list[Any]] = defaultdict(list)
     for (campaign_id, batch_id), seqs in batches.items():
         for some in _slices(sorted(seqs)):
             own = (s.campaign_id == campaign_id, s.batch_id == batch_id, s.seq.in_(some))
             columns = (s.seq, s.reference, s.at, s.part, s.attempt, s.result)
             for found in connection.execute(select(*columns).where(*own, s.reference.in_(references))):
-                named[Key(campaign_id, batch_id, found.seq), found.reference].append(found)
+                named[DeliveryKey(campaign_id, batch_id, found.seq), found.reference].append(found)
     for each, row in doubted:
         earliest, latest = each.said.window
         whole = _hit(each.nth, row)
@@ -107,7 +107,7 @@ def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) ->
     return and_(d.campaign_id == campaign_id, d.phone.in_(phones))
 
 
-def _campaigns(connection: Connection, group_id: int, said: Sequence[Said]) -> Sequence[int]:
+def _campaigns(connection: Connection, group_id: int, said: Sequence[ReceiptRow]) -> Sequence[int]:
     """The campaigns that went over these links, were begun by then and not over for long."""
     earliest, latest = min(each.made for each in said), max(each.sure for each in said)
     r = runs.c
@@ -147,7 +147,7 @@ def sent_after(of: Any) -> ColumnElement[int]:
     return func.coalesce(again, taken, begun, 0)
 
 
-def _only(one: Said, rows: Sequence[Any]) -> Any:
+def _only(one: ReceiptRow, rows: Sequence[Any]) -> Any:
     """The one delivery that can be meant: of several, the only one that waits, where the time is stated."""
     near = [row for row in rows if _fits(one, row)]
     if len(near) > 1 and one.stated:
@@ -155,7 +155,7 @@ def _only(one: Said, rows: Sequence[Any]) -> Any:
     return near[0] if len(near) == 1 else None
 
 
-def _fits(one: Said, row: Any) -> bool:
+def _fits(one: ReceiptRow, row: Any) -> bool:
     unknown = row.state == DeliveryState.UNKNOWN
     if one.reference is not None and (row.named or unknown):
         return False  # receipts for the unknown with a reference are settled at a later look

@@ -29,7 +29,7 @@ _ZONES_MS = 26 * 3_600_000
 _EVER_MS = 400 * DAY_MS
 
 
-class Said(NamedTuple):
+class ReceiptRow(NamedTuple):
     """One receipt in the columns of the journal and of the quarantine."""
 
     received_at: int
@@ -79,10 +79,10 @@ class Said(NamedTuple):
         return late_enough and self.made <= noticed + VALIDITY_MS
 
 
-def said(arrival: Arrival, now: int) -> Said:
+def said(arrival: Arrival, now: int) -> ReceiptRow:
     """An arrival as it is written down."""
     receipt, lane = arrival.receipt, arrival.lane
-    return Said(
+    return ReceiptRow(
         now,
         clock.to_ms_or_none(receipt.done_at),
         int(receipt.phone) if receipt.phone else None,
@@ -97,7 +97,7 @@ def said(arrival: Arrival, now: int) -> Said:
     )
 
 
-def storable(arrival: Arrival, now: int) -> Said:
+def storable(arrival: Arrival, now: int) -> ReceiptRow:
     """What of an arrival any database takes, whatever is in it."""
     receipt = arrival.receipt
     digits = receipt.phone if (receipt.phone or "").isdecimal() and len(receipt.phone or "") < 16 else None

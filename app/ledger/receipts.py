@@ -10,14 +10,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, select, update
 
 from app.core.clock import DAY_MS
-from app.core.states import DeliveryState, Standing, apply_receipt
+from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import quarantine, receipts, submissions, turns
-from app.ledger.contract import Applied, Arrival, Key, ResultKind, Turn
-from app.ledger.engine_base import CROWD, SAID, SUBMISSION, WHOLE, Asked, Hit, Moment, Row
+from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, Turn
+from app.ledger.engine_base import CROWD, SAID, SUBMISSION, WHOLE, Hit, Moment, Row, SubmissionQuery
 from app.ledger.foreign_receipts import told_by_id
-from app.ledger.late_references import Learning, Place
-from app.ledger.receipt_matching import Wanted
-from app.ledger.receipt_times import VALIDITY_MS, Said, said, storable
+from app.ledger.late_references import DeliveryPart, Learning
+from app.ledger.receipt_matching import MatchQuery
+from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow, said, storable
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import strike
 from carriers.contract import ReceiptLevel, ReceiptStatus
@@ -38,7 +38,7 @@ class _Moving:
     """One delivery while a group of receipts is applied to it."""
 
     hit: Hit
-    standing: Standing
+    standing: DeliveryStatus
     done_at: int | None
 
 
@@ -66,7 +66,7 @@ _NONE = _Some()
 class _Outcome:
     """What a pass over receipts found: journal rows, the deliveries they moved, and what is left over."""
 
-    moving: dict[Key, _Moving] = field(default_factory=dict)
+    moving: dict[DeliveryKey, _Moving] = field(default_factory=dict)
     journal: list[Row] = field(default_factory=list)
     learnt: list[Row] = field(default_factory=list)  # submissions that only a receipt tells of
     matched_at: int | None = None  # for receipts out of quarantine: when their delivery was found
@@ -114,7 +114,7 @@ class Receiving(Learning):
 
     def _again(self, connection: Connection, waiting: Sequence[Row], moment: Moment) -> Applied:
         """Apply what can be matched now; the rest waits longer each time."""
-        told = [_today(Said(*row[2:]), moment) for row in waiting]
+        told = [_today(ReceiptRow(*row[2:]), moment) for row in waiting]
         late = frozenset(index for index, row in enumerate(waiting) if row[1] >= _LATE_TRIES)
         outcome = self._settle(connection, told, moment, matched_at=moment.now, some=_Some(late))
         # One look must have failed before: an early receipt's submission may just be being recorded.
@@ -129,7 +129,11 @@ class Receiving(Learning):
         return outcome.applied
 
     def _apply_learnt(
-        self, connection: Connection, told: Sequence[Said], moment: Moment, places: Mapping[int, Place]
+        self,
+        connection: Connection,
+        told: Sequence[ReceiptRow],
+        moment: Moment,
+        places: Mapping[int, DeliveryPart],
     ) -> set[int]:
         """Apply the receipts whose references have just been learnt; which were."""
         if not places:
@@ -161,9 +165,9 @@ class Receiving(Learning):
     def _settle(
         self,
         connection: Connection,
-        told: Sequence[Said],
+        told: Sequence[ReceiptRow],
         moment: Moment,
-        about: Mapping[int, Key | Place | None] | None = None,
+        about: Mapping[int, DeliveryKey | DeliveryPart | None] | None = None,
         matched_at: int | None = None,
         *,
         some: _Some = _NONE,
@@ -187,7 +191,7 @@ class Receiving(Learning):
     def _by_reference(
         self,
         connection: Connection,
-        told: Sequence[Said],
+        told: Sequence[ReceiptRow],
         moment: Moment,
         known: Mapping[int, object],
         late: frozenset[int],
@@ -212,15 +216,15 @@ class Receiving(Learning):
     def _otherwise(
         self,
         connection: Connection,
-        told: Sequence[Said],
-        known: Mapping[int, Key | Place],
+        told: Sequence[ReceiptRow],
+        known: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
     ) -> dict[int, list[Hit]]:
         """What is known to be about a delivery, and what is matched by its phone."""
-        places = {nth: one for nth, one in known.items() if isinstance(one, Place)}
-        keys = {nth: one.key if isinstance(one, Place) else one for nth, one in known.items()}
+        places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
+        keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
         found: defaultdict[int, list[Hit]] = defaultdict(list)
-        for hit in self.find_whole(connection, [Wanted(nth, keys.get(nth), told[nth]) for nth in left]):
+        for hit in self.find_whole(connection, [MatchQuery(nth, keys.get(nth), told[nth]) for nth in left]):
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
         chosen = {
@@ -230,10 +234,10 @@ class Receiving(Learning):
         return {nth: hits for nth, hits in chosen.items() if hits}
 
     def _past(
-        self, connection: Connection, told: Sequence[Said], hits: Mapping[int, Sequence[Hit]]
-    ) -> dict[Key, _Past]:
+        self, connection: Connection, told: Sequence[ReceiptRow], hits: Mapping[int, Sequence[Hit]]
+    ) -> dict[DeliveryKey, _Past]:
         """What the journals tell of those few deliveries of which the receipts alone do not say enough."""
-        found: dict[Key, _Past] = {}
+        found: dict[DeliveryKey, _Past] = {}
         for nth, (hit, *_) in hits.items():
             again = told[nth].status != ReceiptStatus.DELIVERED.value and (hit.resends or hit.state == 0)
             partly = told[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
@@ -260,7 +264,7 @@ class Receiving(Learning):
         self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
 
 
-def _today(one: Said, moment: Moment) -> Said:
+def _today(one: ReceiptRow, moment: Moment) -> ReceiptRow:
     """With the receipt group that its lane is in now: groups change, and links are renamed."""
     group = moment.groups.get(one.lane_id, one.group_id)
     return one if group == one.group_id else one._replace(group_id=group)
@@ -272,14 +276,14 @@ def _pause(tries: int) -> int:
     return min(_SLOWEST_LOOK_MS << min(tries - _PATIENT_TRIES, 5), DAY_MS)
 
 
-def _asked(one: Said, late: bool) -> Asked | None:
+def _asked(one: ReceiptRow, late: bool) -> SubmissionQuery | None:
     if one.reference is None:
         return None
     late = late and one.phone is not None
-    return Asked(one.group_id, one.reference, one.phone, *(one.any_age if late else one.window))
+    return SubmissionQuery(one.group_id, one.reference, one.phone, *(one.any_age if late else one.window))
 
 
-def _repeated(told: Sequence[Said]) -> set[str]:
+def _repeated(told: Sequence[ReceiptRow]) -> set[str]:
     """References that receipts for several numbers bear: the phone says more than they do."""
     phones: defaultdict[str, set[int]] = defaultdict(set)
     for one in told:
@@ -288,7 +292,7 @@ def _repeated(told: Sequence[Said]) -> set[str]:
     return {reference for reference, some in phones.items() if len(some) > 1}
 
 
-def _choose(one: Said, hits: Sequence[Hit]) -> list[Hit]:
+def _choose(one: ReceiptRow, hits: Sequence[Hit]) -> list[Hit]:
     """The parts of the newest message that was sent before; where but times in doubt fit, of the only one."""
     first = hits[0]
     if first.crowd >= CROWD:
@@ -318,20 +322,20 @@ def _slack(hit: Hit) -> int:
     return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
 
 
-def _waits(one: Said, hit: Hit) -> bool:
+def _waits(one: ReceiptRow, hit: Hit) -> bool:
     """Times of another zone are borne; one that comes weeks late moves only what still waits for it."""
     of_late = hit.at >= one.made - VALIDITY_MS
     return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
-def _requeued_at(connection: Connection, key: Key) -> int:
+def _requeued_at(connection: Connection, key: DeliveryKey) -> int:
     t = turns.c
     own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
     query = select(func.max(t.at)).where(*own, t.kind == int(Turn.REQUEUED))
     return connection.execute(query).scalar() or 0
 
 
-def _on_way(connection: Connection, key: Key, since: int) -> int:
+def _on_way(connection: Connection, key: DeliveryKey, since: int) -> int:
     """The parts of which receipts of this sending said that they are on their way."""
     r = receipts.c
     own = (r.campaign_id == key.campaign_id, r.batch_id == key.batch_id, r.seq == key.seq)
@@ -339,7 +343,7 @@ def _on_way(connection: Connection, key: Key, since: int) -> int:
     return sum(1 << part for part in set(connection.execute(query).scalars()))
 
 
-def _weigh(outcome: _Outcome, one: Said, hits: Sequence[Hit], past: _Past) -> None:
+def _weigh(outcome: _Outcome, one: ReceiptRow, hits: Sequence[Hit], past: _Past) -> None:
     """Apply one receipt to its delivery, in memory."""
     hit = hits[0]
     moving = outcome.moving.get(hit.key)
@@ -363,7 +367,7 @@ def _weigh(outcome: _Outcome, one: Said, hits: Sequence[Hit], past: _Past) -> No
         outcome.learnt.append((*hit.key, 0, 0, *settled))
 
 
-def _note(applied: Applied, one: Said, hit: Hit, moved: tuple[Standing, Standing]) -> None:
+def _note(applied: Applied, one: ReceiptRow, hit: Hit, moved: tuple[DeliveryStatus, DeliveryStatus]) -> None:
     """Count one receipt that was matched."""
     old, new = moved
     applied.matched += 1

@@ -9,11 +9,20 @@ from sqlalchemy import Connection, select, update
 from app.core import clock
 from app.core.states import DeliveryState, LaneState
 from app.database.models import deliveries, lanes, submissions, tallies
-from app.ledger.contract import Grant, Intention, Key, Lane, Lease, Outcome, ResultKind, Turn
+from app.ledger.contract import (
+    ChunkLease,
+    DeliveryKey,
+    Grant,
+    Intention,
+    Lane,
+    ResultKind,
+    SubmitOutcome,
+    Turn,
+)
 from app.ledger.engine_base import SUBMISSION, TALLY, Company, Grip, Recorded, Row
 from app.ledger.receipts import Receiving
 from app.ledger.tallies import Changes
-from app.ledger.unknown_outcomes import Decisions, Lost, Mark, enlist, own_unknown, strike, take_down
+from app.ledger.unknown_outcomes import Decisions, Mark, NewUnknown, enlist, own_unknown, strike, take_down
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -29,8 +38,8 @@ from carriers.contract import (
 MAX_FAULTS = 5
 
 
-_Pairs = Sequence[tuple[Outcome, Recorded]]
-_Where = tuple[Lane, Lease, int]  # and the time
+_Pairs = Sequence[tuple[SubmitOutcome, Recorded]]
+_Where = tuple[Lane, ChunkLease, int]  # and the time
 
 
 class Results(Receiving, Decisions):
@@ -40,8 +49,8 @@ class Results(Receiving, Decisions):
         self,
         connection: Connection,
         lane: Lane,
-        lease: Lease,
-        outcomes: Sequence[Outcome],
+        lease: ChunkLease,
+        outcomes: Sequence[SubmitOutcome],
         then: Intention | None,
         lease_s: float,
     ) -> Grant:
@@ -59,7 +68,12 @@ class Results(Receiving, Decisions):
         return Grant(grip.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(
-        self, connection: Connection, lane: Lane, lease: Lease, outcomes: Sequence[Outcome], grip: Grip
+        self,
+        connection: Connection,
+        lane: Lane,
+        lease: ChunkLease,
+        outcomes: Sequence[SubmitOutcome],
+        grip: Grip,
     ) -> None:
         """A lost lease's deliveries were declared unknown meanwhile; what we know of them still counts."""
         old = DeliveryState.QUEUED if grip.held else DeliveryState.UNKNOWN
@@ -77,7 +91,9 @@ class Results(Receiving, Decisions):
         if early and references:  # none is left where somebody has settled all meanwhile
             self.rematch_references(connection, references)
 
-    def _late(self, connection: Connection, lease: Lease, outcomes: Sequence[Outcome]) -> list[Outcome]:
+    def _late(
+        self, connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
+    ) -> list[SubmitOutcome]:
         """Those of a lost lease that still settle an unknown; what it has not sent is queued again.
 
         That a message was taken is true whatever came later. Anything else speaks of this lease's own sending
@@ -110,7 +126,7 @@ class Results(Receiving, Decisions):
                 return [*pairs, *more], early or written.early, [*company.references, *references]
         return pairs, written.early, company.references
 
-    def _failed_before(self, connection: Connection, lease: Lease, pairs: _Pairs) -> _Pairs:
+    def _failed_before(self, connection: Connection, lease: ChunkLease, pairs: _Pairs) -> _Pairs:
         """Those whose earlier sending has failed in part while they were queued; that reason is over now."""
         d, changes = deliveries.c, Changes()
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
@@ -129,12 +145,12 @@ class Results(Receiving, Decisions):
         changes.write(connection, self)
         return [pair for pair in pairs if pair[1].seq in seqs]
 
-    def _list_unknowns(self, connection: Connection, lane: Lane, lease: Lease, pairs: _Pairs) -> None:
+    def _list_unknowns(self, connection: Connection, lane: Lane, lease: ChunkLease, pairs: _Pairs) -> None:
         for outcome, _new in pairs:
             if isinstance(outcome.result, Unknown):
                 item = outcome.item
                 own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
-                lost = Lost(*own, lease.attempt)
+                lost = NewUnknown(*own, lease.attempt)
                 enlist(connection, self, [lost], lane.id, outcome.result.reason[:200])
 
 
@@ -153,8 +169,8 @@ def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> Company:
 _NOT_TAKEN = Deferred | Halted
 
 
-def _key(lease: Lease, outcome: Outcome) -> Key:
-    return Key(lease.campaign_id, lease.batch_id, outcome.item.seq)
+def _key(lease: ChunkLease, outcome: SubmitOutcome) -> DeliveryKey:
+    return DeliveryKey(lease.campaign_id, lease.batch_id, outcome.item.seq)
 
 
 def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
@@ -167,7 +183,7 @@ def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
     connection.execute(update(lanes).where(lanes.c.id == lane.id).values(values))
 
 
-def _recorded(outcome: Outcome, pass_no: int, one_receipt: bool) -> Recorded:
+def _recorded(outcome: SubmitOutcome, pass_no: int, one_receipt: bool) -> Recorded:
     """The delivery's new values: state, reason, parts, failed parts, attempts, faults."""
     item, result = outcome.item, outcome.result
     seq, faults = item.seq, item.faults
@@ -200,7 +216,7 @@ _KIND: dict[type[SubmitResult], ResultKind] = {
 }
 
 
-def _submissions(outcome: Outcome, new: Recorded, where: _Where) -> list[Row]:
+def _submissions(outcome: SubmitOutcome, new: Recorded, where: _Where) -> list[Row]:
     """One row for each part; one for a message whose parts the carrier does not name."""
     lane, lease, now = where
     result = outcome.result

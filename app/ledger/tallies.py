@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from app.core.states import DeliveryState, NotSent
 from app.database.models import tallies
-from app.ledger.contract import Count
+from app.ledger.contract import TallyCount
 from app.ledger.engine_base import TALLY, Row, Store
 
 
@@ -114,7 +114,9 @@ class Tallies(Store):
     def fold_new(self, connection: Connection) -> None:
         """Add the changes to the one row of each key, and delete them."""
 
-    def recount(self, connection: Connection, campaign_id: int, batch_id: int | None = None) -> list[Count]:
+    def recount(
+        self, connection: Connection, campaign_id: int, batch_id: int | None = None
+    ) -> list[TallyCount]:
         """Tallies counted anew from the rows, of one batch or of all."""
         values: dict[str, int] = {
             "campaign": campaign_id,
@@ -122,10 +124,10 @@ class Tallies(Store):
             "repeated": int(NotSent.REPEATED),
         }
         if batch_id is None:
-            return [Count(*row) for row in connection.execute(_ALL, values)]
-        return [Count(*row) for row in connection.execute(_BATCH, values | {"batch": batch_id})]
+            return [TallyCount(*row) for row in connection.execute(_ALL, values)]
+        return [TallyCount(*row) for row in connection.execute(_BATCH, values | {"batch": batch_id})]
 
-    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[Count]) -> None:
+    def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
         """Add to the tallies what a recount has found them off by: a person's recorded decision."""
         rows = [(campaign_id, *count) for count in counts]
         self.append(connection, tallies, TALLY, rows)

@@ -21,7 +21,7 @@ from sqlalchemy import (
 
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.models import chunks, deliveries, lanes, quarantine, runs, turns, unknowns
-from app.ledger.contract import ChunkState, Key, Lease, Turn
+from app.ledger.contract import ChunkLease, ChunkState, DeliveryKey, Turn
 from app.ledger.engine_base import Row, Store
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
@@ -41,7 +41,7 @@ _COLUMNS = (
 _TURN = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at")
 
 
-class Lost(NamedTuple):
+class NewUnknown(NamedTuple):
     """A delivery that has just become unknown; attempt: of the lease that sent it, None: nobody can say."""
 
     campaign_id: int
@@ -52,7 +52,9 @@ class Lost(NamedTuple):
     attempt: int | None
 
 
-def enlist(connection: Connection, store: Store, lost: Sequence[Lost], lane_id: int | None, why: str) -> None:
+def enlist(
+    connection: Connection, store: Store, lost: Sequence[NewUnknown], lane_id: int | None, why: str
+) -> None:
     """Put deliveries on the list, and let quarantined receipts for their phones be looked at again now."""
     if not lost:
         return
@@ -60,7 +62,7 @@ def enlist(connection: Connection, store: Store, lost: Sequence[Lost], lane_id: 
     group = connection.execute(select(lanes.c.group_id).where(lanes.c.id == lane_id)).scalar()
     rows = [(*item, lane_id, group, now, why) for item in lost]
     store.add_missing(connection, unknowns, _COLUMNS, rows)
-    take_down(connection, store, [Key(*item[:3]) for item in lost], Mark(Turn.LOST))
+    take_down(connection, store, [DeliveryKey(*item[:3]) for item in lost], Mark(Turn.LOST))
     phones = [item.phone for item in lost]
     # Whoever looks at one of these has locked it, and may wait for a delivery that we hold: it is passed by.
     some = select(quarantine.c.id).where(quarantine.c.phone.in_(phones)).with_for_update(skip_locked=True)
@@ -75,13 +77,13 @@ class Mark(NamedTuple):
     submitted_at: int | None = None
 
 
-def take_down(connection: Connection, store: Store, keys: Sequence[Key], mark: Mark) -> None:
+def take_down(connection: Connection, store: Store, keys: Sequence[DeliveryKey], mark: Mark) -> None:
     """Journal a turn that no submission and no receipt tells of."""
     told = (store.now_ms(connection), int(mark.turn), int(mark.reason), mark.submitted_at)
     store.add_missing(connection, turns, _TURN, [(*key, *told) for key in keys])
 
 
-def strike(connection: Connection, keys: Sequence[Key]) -> None:
+def strike(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
     """Take deliveries off the list."""
     for some in _by_batch(keys):
         connection.execute(delete(unknowns).where(_among(unknowns, some)))
@@ -90,11 +92,13 @@ def strike(connection: Connection, keys: Sequence[Key]) -> None:
 class Decisions(Store):
     """resend and write_off, each of so many keys as one short transaction can take."""
 
-    def resend(self, connection: Connection, keys: Sequence[Key]) -> int:
+    def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
         return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
 
-    def take_back(self, connection: Connection, lease: Lease, keys: Sequence[Key]) -> list[Key]:
+    def take_back(
+        self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]
+    ) -> list[DeliveryKey]:
         """Queue again what this lease, lost meanwhile, has certainly not sent; which were.
 
         Only what its own sending made unknown and nobody has decided on since; nothing once the run is
@@ -104,7 +108,7 @@ class Decisions(Store):
             return []
         return self._requeue(connection, keys, {}, made_by(lease))
 
-    def _may_go_on(self, connection: Connection, lease: Lease) -> bool:
+    def _may_go_on(self, connection: Connection, lease: ChunkLease) -> bool:
         """With the chunk and the run locked, in the order of everybody: no sweep ends the run meanwhile."""
         c = chunks.c
         own = (c.campaign_id == lease.campaign_id, c.batch_id == lease.batch_id)
@@ -116,36 +120,36 @@ class Decisions(Store):
     def _requeue(
         self,
         connection: Connection,
-        keys: Sequence[Key],
+        keys: Sequence[DeliveryKey],
         more: dict[str, Any],
         *only: ColumnElement[bool],
-    ) -> list[Key]:
+    ) -> list[DeliveryKey]:
         """Set unknown deliveries (or those of `only`) back in their chunks; which were."""
-        changes, done, told = Changes(), list[Key](), list[Row]()
+        changes, done, told = Changes(), list[DeliveryKey](), list[Row]()
         now = self.now_ms(connection)
         for chunk, some in _by_chunk(connection, keys):
             rows = _unknown(connection, some, *only)
             if not rows:
                 continue
-            _back_in(connection, chunk, [Key(*row[:3]) for row in rows], more)
+            _back_in(connection, chunk, [DeliveryKey(*row[:3]) for row in rows], more)
             for row in rows:
                 where = (row.campaign_id, row.run_id, row.batch_id, row.area)
                 old, new = (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, Reason.NONE)
                 changes.move(where, old, new, row.segments)
-                done.append(Key(*row[:3]))
+                done.append(DeliveryKey(*row[:3]))
                 told.append((*row[:3], now, int(Turn.REQUEUED), 0, row.submitted_at))
         changes.write(connection, self)
         self.add_missing(connection, turns, _TURN, told)
         strike(connection, done)
         return done
 
-    def write_off(self, connection: Connection, keys: Sequence[Key], who: str) -> int:
+    def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
         """Leave unknown deliveries so: a person's recorded decision. A later receipt still settles them."""
         changes, now, done = Changes(), self.now_ms(connection), 0
         for some in _by_batch(keys):
             # The deliveries first, as everybody does.
             rows = _unknown(connection, some, deliveries.c.reason != NotSent.WRITTEN_OFF)
-            mine = [Key(*row[:3]) for row in rows]
+            mine = [DeliveryKey(*row[:3]) for row in rows]
             reason = {"reason": int(NotSent.WRITTEN_OFF)}
             connection.execute(update(deliveries).where(_among(deliveries, mine)).values(reason))
             connection.execute(update(unknowns).where(_among(unknowns, mine)).values(written_off_by=who))
@@ -160,19 +164,21 @@ class Decisions(Store):
         return done
 
 
-def own_unknown(connection: Connection, lease: Lease, keys: Sequence[Key]) -> set[Key]:
+def own_unknown(connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]) -> set[DeliveryKey]:
     """Which of these are unknown by this lease's own sending, locked, and nobody has decided on since."""
-    return {Key(*row[:3]) for row in _unknown(connection, keys, made_by(lease))}
+    return {DeliveryKey(*row[:3]) for row in _unknown(connection, keys, made_by(lease))}
 
 
-def made_by(lease: Lease) -> ColumnElement[bool]:
+def made_by(lease: ChunkLease) -> ColumnElement[bool]:
     """The delivery is unknown by this lease's own sending, and nobody has decided on it since."""
     u, d = unknowns.c, deliveries.c
     same = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
     return exists().where(*same, u.attempt == lease.attempt, u.written_off_by.is_(None))
 
 
-def _unknown(connection: Connection, keys: Sequence[Key], *only: ColumnElement[bool]) -> Sequence[Any]:
+def _unknown(
+    connection: Connection, keys: Sequence[DeliveryKey], *only: ColumnElement[bool]
+) -> Sequence[Any]:
     """The unknown deliveries among these of one batch, locked, in order."""
     if not keys:
         return []
@@ -183,7 +189,7 @@ def _unknown(connection: Connection, keys: Sequence[Key], *only: ColumnElement[b
     return connection.execute(query.with_for_update(of=deliveries)).all()
 
 
-def _back_in(connection: Connection, chunk: Any, keys: Sequence[Key], more: dict[str, Any]) -> None:
+def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], more: dict[str, Any]) -> None:
     """Behind the chunk's present pass; the chunk is open again if it was done."""
     d = deliveries.c
     queued: dict[str, Any] = {"state": DeliveryState.QUEUED, "reason": 0, "attempts": chunk.pass_no}
@@ -199,7 +205,7 @@ def _back_in(connection: Connection, chunk: Any, keys: Sequence[Key], more: dict
         )
 
 
-def _by_chunk(connection: Connection, keys: Sequence[Key]) -> Iterator[tuple[Any, list[Key]]]:
+def _by_chunk(connection: Connection, keys: Sequence[DeliveryKey]) -> Iterator[tuple[Any, list[DeliveryKey]]]:
     """The chunks that hold these, each locked, with its keys: a lane may be about to release it."""
     c, left = chunks.c, sorted(keys)
     while left:
@@ -216,11 +222,11 @@ def _by_chunk(connection: Connection, keys: Sequence[Key]) -> Iterator[tuple[Any
         left = left[max(1, len(some)) :]
 
 
-def _by_batch(keys: Sequence[Key]) -> list[list[Key]]:
+def _by_batch(keys: Sequence[DeliveryKey]) -> list[list[DeliveryKey]]:
     return [list(some) for _, some in groupby(sorted(keys), lambda key: key[:2])]
 
 
-def _among(table: Table, keys: Sequence[Key]) -> ColumnElement[bool]:
+def _among(table: Table, keys: Sequence[DeliveryKey]) -> ColumnElement[bool]:
     """These of one batch."""
     if not keys:
         return false()

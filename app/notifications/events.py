@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.states import LaneState, RunState
 from app.database.models import audit, campaigns, frozen_reports, lanes, runs
-from app.notifications.outbox import Channel, Notice
+from app.notifications.outbox import Notice, NotificationChannel
 
 STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed", "run.finished"
 HALTED, FROZEN, AT_RISK, HEAD = "lane.halted", "report.frozen", "deadline.at_risk", "audit.head"
@@ -27,7 +27,7 @@ _ACTS = 500
 _HOUR_MS = 3_600_000
 
 
-class Event(NamedTuple):
+class NotificationEvent(NamedTuple):
     """Something that happened: `key` names it for good; at: milliseconds since 1970."""
 
     kind: str
@@ -48,14 +48,20 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
     return list(notices(settings, found))
 
 
-def notices(settings: Settings, events: Iterable[Event]) -> Iterator[Notice]:
+def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator[Notice]:
     """One notice for each event and each endpoint that wants its kind."""
     for event in events:
         at = clock.local(clock.from_ms(event.at)).isoformat()
         payload = {"type": event.kind, "timestamp": at, "data": event.data}
         for name, endpoint in settings.endpoints.items():
             if wants(endpoint.events, event.kind):
-                yield Notice(f"{event.key}/endpoint/{name}"[:200], event.kind, Channel.WEBHOOK, name, payload)
+                yield Notice(
+                    f"{event.key}/endpoint/{name}"[:200],
+                    event.kind,
+                    NotificationChannel.WEBHOOK,
+                    name,
+                    payload,
+                )
 
 
 def wants(events: Sequence[str], kind: str) -> bool:
@@ -63,7 +69,7 @@ def wants(events: Sequence[str], kind: str) -> bool:
     return kind in events or (kind != HEAD and "*" in events)
 
 
-def _heads(connection: Connection, since: int) -> Iterator[Event]:
+def _heads(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     """Where the audit's chain stood after each approval, and at the newest act of each hour."""
     newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
     acts = [act for act in connection.execute(newest) if act.at >= since]
@@ -72,38 +78,38 @@ def _heads(connection: Connection, since: int) -> Iterator[Event]:
     hours = {act.at // _HOUR_MS: act for act in over}
     for act in {act.id: act for act in (*approvals, *hours.values())}.values():
         data = {"head": f"{act.id}:{act.hash}", "action": act.action}
-        yield Event(HEAD, f"audit/{act.id}/head", act.at, data)
+        yield NotificationEvent(HEAD, f"audit/{act.id}/head", act.at, data)
 
 
-def _of_runs(connection: Connection, since: int) -> Iterator[Event]:
+def _of_runs(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     r = runs.c
     named = select(runs, campaigns.c.name).join(campaigns, campaigns.c.id == r.campaign_id)
     for row in connection.execute(named.where(r.started_at >= since)):
-        yield Event(STARTED, f"run/{row.id}/started/{row.started_at}", row.started_at, _run(row))
+        yield NotificationEvent(STARTED, f"run/{row.id}/started/{row.started_at}", row.started_at, _run(row))
     for row in connection.execute(named.where(r.ended_at >= since, r.state.in_(_OVER))):
-        yield Event(FINISHED, f"run/{row.id}/ended/{row.ended_at}", row.ended_at, _run(row))
+        yield NotificationEvent(FINISHED, f"run/{row.id}/ended/{row.ended_at}", row.ended_at, _run(row))
 
 
-def _orders(connection: Connection, since: int) -> Iterator[Event]:
+def _orders(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     """Pauses and resumptions stand in the audit alone."""
     newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
     acts = [act for act in connection.execute(newest) if act.action in _ORDERS and act.at >= since]
     for act in acts:
         data = {"run_id": int(act.subject.rpartition("/")[2]), **act.detail, "by": act.who}
-        yield Event(_ORDERS[act.action], f"audit/{act.id}", act.at, data)
+        yield NotificationEvent(_ORDERS[act.action], f"audit/{act.id}", act.at, data)
 
 
-def _of_lanes(connection: Connection, since: int) -> Iterator[Event]:
+def _of_lanes(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     halted = select(lanes).where(lanes.c.state == LaneState.HALTED.value, lanes.c.changed_at >= since)
     for row in connection.execute(halted):
         data = {"lane": row.name, "carrier": row.carrier, "code": row.code, "reason": row.reason}
-        yield Event(HALTED, f"lane/{row.id}/halted/{row.changed_at}", row.changed_at, data)
+        yield NotificationEvent(HALTED, f"lane/{row.id}/halted/{row.changed_at}", row.changed_at, data)
 
 
-def _of_reports(connection: Connection, since: int) -> Iterator[Event]:
+def _of_reports(connection: Connection, since: int) -> Iterator[NotificationEvent]:
     r = frozen_reports.c
     for row in connection.execute(select(frozen_reports).where(r.created_at >= since)):
-        yield Event(FROZEN, f"report/{row.id}/frozen", row.created_at, _report(row))
+        yield NotificationEvent(FROZEN, f"report/{row.id}/frozen", row.created_at, _report(row))
 
 
 def _run(row: Row[Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _AT_ONCE = 10
 _ERROR_LENGTH = 500
 
 
-class Channel(StrEnum):
+class NotificationChannel(StrEnum):
     """By which way a notice goes."""
 
     EMAIL = "email"  # target: an address; payload: subject and text
@@ -42,13 +42,13 @@ class Notice:
 
     key: str
     kind: str
-    channel: Channel
+    channel: NotificationChannel
     target: str
     payload: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueNotice:
     """A notice taken by `owner`, to be sent now; tries: failures before."""
 
     id: int
@@ -81,7 +81,7 @@ Outcome = Sent | Later | Never
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class NoticeView:
     """A notice as a list shows it: not its content."""
 
     id: int
@@ -137,13 +137,13 @@ def replay(connection: Connection, notice_id: int, who: str) -> None:
     audit.note(connection, who, "notice.replay", f"notice/{notice_id}", kind=row.kind)
 
 
-def take(connection: Connection, owner: str) -> Due | None:
+def take(connection: Connection, owner: str) -> DueNotice | None:
     """A notice that is due, leased to `owner`; None where there is none, or others were faster."""
     now = clock.now_ms()
     query = select(notices).where(*_free(now)).order_by(notices.c.due_at).limit(_AT_ONCE)
     for row in connection.execute(query).all():
         if _lease(connection, row.id, owner, now):
-            return Due(row.id, owner, _notice(row), row.tries)
+            return DueNotice(row.id, owner, _notice(row), row.tries)
     return None
 
 
@@ -160,10 +160,10 @@ def _lease(connection: Connection, notice_id: int, owner: str, now: int) -> bool
 
 
 def _notice(row: Any) -> Notice:
-    return Notice(row.key, row.kind, Channel(row.channel), row.target, row.payload)
+    return Notice(row.key, row.kind, NotificationChannel(row.channel), row.target, row.payload)
 
 
-def settle(connection: Connection, due: Due, outcome: Outcome, waits: Sequence[float] = WAITS) -> None:
+def settle(connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS) -> None:
     """Write down what came of it; nothing, where the lease has passed to somebody else."""
     now = clock.now_ms()
     own = and_(
@@ -189,7 +189,9 @@ def settle(connection: Connection, due: Due, outcome: Outcome, waits: Sequence[f
     connection.execute(update(notices).where(own).values(values))
 
 
-def page(connection: Connection, after: int, limit: int, state: NoticeState | None = None) -> Sequence[Kept]:
+def page(
+    connection: Connection, after: int, limit: int, state: NoticeState | None = None
+) -> Sequence[NoticeView]:
     """Up to `limit` notices with an id above `after`, in their order."""
     query = select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(limit)
     if state is not None:
@@ -199,7 +201,7 @@ def page(connection: Connection, after: int, limit: int, state: NoticeState | No
 
 def newest(
     connection: Connection, below: int, limit: int, state: NoticeState | None = None
-) -> Sequence[Kept]:
+) -> Sequence[NoticeView]:
     """Up to `limit` notices with an id under `below`, the newest first."""
     query = select(notices).where(notices.c.id < below).order_by(notices.c.id.desc()).limit(limit)
     if state is not None:
@@ -207,8 +209,8 @@ def newest(
     return [_kept(row) for row in connection.execute(query)]
 
 
-def _kept(row: Any) -> Kept:
-    return Kept(
+def _kept(row: Any) -> NoticeView:
+    return NoticeView(
         id=row.id,
         kind=row.kind,
         channel=row.channel,

@@ -11,7 +11,7 @@ import structlog
 from app.core.config import Settings
 from app.database.connection import Database
 from app.notifications import mail, outbox, webhook
-from app.notifications.outbox import Channel, Due, Later, Never, Outcome, Sent
+from app.notifications.outbox import DueNotice, Later, Never, NotificationChannel, Outcome, Sent
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +36,9 @@ class Sender:
             tried += 1
         return tried
 
-    async def _send(self, due: Due) -> Outcome:
+    async def _send(self, due: DueNotice) -> Outcome:
         notice, settings = due.notice, self.settings
-        if notice.channel is Channel.EMAIL:
+        if notice.channel is NotificationChannel.EMAIL:
             if settings.mail is None:
                 return Later("There is no mail server in the settings.")
             return await asyncio.to_thread(mail.send, settings.mail, notice)

@@ -11,7 +11,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _ODD = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
 
 
-class Refused(Exception):
+class AddressRefused(Exception):
     """The host leads to an address that is not open to endpoints; the message says which."""
 
 
@@ -24,7 +24,7 @@ async def resolve(host: str, port: int, *, private: bool) -> str:
     addresses = [str(each[4][0]).partition("%")[0] for each in found]
     for address in addresses:
         if not (private or is_open(ip_address(address))):
-            raise Refused(
+            raise AddressRefused(
                 f"{host} leads to {address}, an inner address; set private_endpoints if it is your own."
             )
     return addresses[0]

@@ -14,7 +14,7 @@ import httpx
 from app.core import clock
 from app.core.config import EndpointSettings
 from app.notifications.outbox import Later, Never, Notice, Outcome, Sent
-from app.notifications.ssrf_guard import Refused, resolve
+from app.notifications.ssrf_guard import AddressRefused, resolve
 from carriers.causes import cause_of
 
 TIMEOUT_S = 15.0
@@ -42,7 +42,7 @@ async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> 
     """One attempt; any answer of 200 to 299 is a yes, 410 a no for good."""
     try:
         answer = await _answer(endpoint, notice, private)
-    except Refused as error:
+    except AddressRefused as error:
         return Never(str(error))
     except (httpx.HTTPError, OSError) as error:
         return Later(f"The endpoint did not answer: {cause_of(error)}")

@@ -28,7 +28,7 @@ class LinkState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFacts:
+class LinkStatus:
     """A link over all its processes; times in ms since 1970 by the shared clock.
 
     lost_since: since when none can send; where no process has it open: since one was last heard of;
@@ -68,7 +68,7 @@ class Standstill:
     since: int | None
 
 
-def facts(connection: Connection) -> dict[int, LinkFacts]:
+def facts(connection: Connection) -> dict[int, LinkStatus]:
     """How every lane's link stands."""
     now = shared_ms(connection)
     by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
@@ -77,7 +77,7 @@ def facts(connection: Connection) -> dict[int, LinkFacts]:
     wrong = or_(webhook_clocks.c.over_at.is_(None), webhook_clocks.c.last_at > now - CLOCK_SAID_MS)
     joined = lanes_table.outerjoin(webhook_clocks, and_(webhook_clocks.c.lane_id == lanes_table.c.id, wrong))
     told = (webhook_clocks.c.times, webhook_clocks.c.ahead_s, webhook_clocks.c.first_at)
-    known: dict[int, LinkFacts] = {}
+    known: dict[int, LinkStatus] = {}
     for lane in connection.execute(
         select(lanes_table.c.id, lanes_table.c.left_at, *told).select_from(joined)
     ):
@@ -102,7 +102,7 @@ def receipts_refused(times: int, ahead_s: int) -> str:
     )
 
 
-def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | None) -> LinkFacts:
+def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | None) -> LinkStatus:
     here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
     up = [row for row in here if row.connected_since is not None]
     lost = [row.lost_since for row in here if row.lost_since is not None]
@@ -117,7 +117,7 @@ def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
         state = LinkState.LEFT
     refused = max((row for row in rows if row.refused_at), key=lambda row: row.refused_at, default=None)
     newest_gone = max((row.seen_at for row in rows), default=None)
-    return LinkFacts(
+    return LinkStatus(
         state,
         min((row.connected_since for row in up), default=None),
         (max(lost, default=None) if here else newest_gone) if not up else None,
@@ -141,13 +141,13 @@ def _state(here: int, up: int, lost: int, going: int) -> LinkState:
     return LinkState.UNTRIED if here else LinkState.CLOSED
 
 
-def is_away(of: LinkFacts) -> bool:
+def is_away(of: LinkStatus) -> bool:
     """Nothing goes by it. A link of which no process has ever said anything is only not tried yet."""
     never_said = of.state is LinkState.CLOSED and of.lost_since is None
     return of.state in AWAY and not never_said
 
 
-def since(of: LinkFacts) -> int | None:
+def since(of: LinkStatus) -> int | None:
     """When nothing went by it any more: lost, or, of one that is up and gets no answers, the last answer."""
     if of.state is LinkState.REFUSING:
         return of.refusing_since

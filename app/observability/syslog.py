@@ -23,7 +23,7 @@ _DEBUG = 7
 _END = b""
 
 
-class Place(NamedTuple):
+class SyslogTarget(NamedTuple):
     """Where lines go. authority: a file with whom we trust, beside nobody else; None: the system's."""
 
     host: str
@@ -32,10 +32,10 @@ class Place(NamedTuple):
     authority: Path | None = None
 
 
-def place_of(url: str, authority: Path | None = None) -> Place:
+def place_of(url: str, authority: Path | None = None) -> SyslogTarget:
     """`tls://host:6514` or `tcp://host:601`."""
     parts = urlsplit(url)
-    return Place(parts.hostname or "", parts.port or 0, parts.scheme == "tls", authority)
+    return SyslogTarget(parts.hostname or "", parts.port or 0, parts.scheme == "tls", authority)
 
 
 class Syslog(logging.Handler):
@@ -44,7 +44,7 @@ class Syslog(logging.Handler):
     ssl.SSLError or OSError where the authority can't be read.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: SyslogTarget) -> None:
         super().__init__()
         self._place = place
         self._tls = ssl.create_default_context(cafile=place.authority) if place.tls else None

@@ -18,7 +18,7 @@ from app.database.connection import one_at_a_time
 from app.database.models import erasures, kept_reports, runs
 from app.ledger.contract import Ledger
 from app.privacy import rules
-from app.privacy.erasable import Kind, Subject, Terms
+from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due
 from app.reports import tally
 from app.security import audit
@@ -61,7 +61,7 @@ class Certificate:
     """
 
     id: int
-    kind: Kind
+    kind: ErasureKind
     subject_id: int | None
     name: str
     rule: str
@@ -82,7 +82,7 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
-class Hand:
+class EraserIdentity:
     """Who is at work: a name of its own, in whose name, and after how many ms of silence another goes on.
 
     terms: of the settings; but: what can't be erased yet though it is due.
@@ -91,11 +91,11 @@ class Hand:
     owner: str
     by: str
     lease_ms: int
-    terms: Terms
-    but: frozenset[tuple[Kind, int | None]] = frozenset()
+    terms: RetentionTerms
+    but: frozenset[tuple[ErasureKind, int | None]] = frozenset()
 
 
-def waiting(connection: Connection, hand: Hand) -> bool:
+def waiting(connection: Connection, hand: EraserIdentity) -> bool:
     """Whether there is anything to erase; only then is the writer asked to begin."""
     left = select(erasures.c.id).where(erasures.c.ended_at.is_(None)).limit(1)
     if connection.execute(left).first():
@@ -103,7 +103,7 @@ def waiting(connection: Connection, hand: Hand) -> bool:
     return due(connection, hand.terms, clock.now_ms(), hand.but) is not None
 
 
-def begin(connection: Connection, ledger: Ledger, hand: Hand) -> int | None:
+def begin(connection: Connection, ledger: Ledger, hand: EraserIdentity) -> int | None:
     """Take an erasure whose holder is gone, or begin the next that is due; its id, None for nothing to do."""
     one_at_a_time(connection, _ONE)
     now = ledger.now_ms(connection)
@@ -123,7 +123,7 @@ def begin(connection: Connection, ledger: Ledger, hand: Hand) -> int | None:
     return int(connection.execute(insert(erasures).values(fresh).returning(e.id)).scalar_one())
 
 
-def _fresh(subject: Subject, hand: Hand) -> dict[str, Any]:
+def _fresh(subject: Erasable, hand: EraserIdentity) -> dict[str, Any]:
     said = asdict(subject)
     known = {name: said[name] for name in ("name", "rule", "due_at", "first_at", "last_at", "months")}
     return known | {
@@ -136,7 +136,7 @@ def _fresh(subject: Subject, hand: Hand) -> dict[str, Any]:
     }
 
 
-def hold(connection: Connection, ledger: Ledger, number: int, hand: Hand) -> Row[Any]:
+def hold(connection: Connection, ledger: Ledger, number: int, hand: EraserIdentity) -> Row[Any]:
     """The row, its lease prolonged; Conflict where somebody else has taken it."""
     e = erasures.c
     until = ledger.now_ms(connection) + hand.lease_ms
@@ -158,7 +158,7 @@ def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
 def end(connection: Connection, ledger: Ledger, row: Row[Any]) -> None:
     """Make it a certificate: with the totals that stay, its hash, and a row of the audit."""
     mine = erasures.c.id == row.id
-    totals = tally.totals(connection, row.subject_id) if row.kind == Kind.CAMPAIGN else []
+    totals = tally.totals(connection, row.subject_id) if row.kind == ErasureKind.CAMPAIGN else []
     values = {"totals": totals, "kept": _kept(connection, row), "ended_at": ledger.now_ms(connection)}
     connection.execute(update(erasures).where(mine).values(values | {"owner": None, "lease_until": None}))
     done = connection.execute(select(erasures).where(mine)).one()
@@ -186,7 +186,7 @@ def _digest(row: Row[Any]) -> str:
 
 def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
     """Run -> the hash of its report, which stays."""
-    if row.kind != Kind.CAMPAIGN:
+    if row.kind != ErasureKind.CAMPAIGN:
         return {}
     k = kept_reports.c
     query = select(k.run_id, k.sha256).join(runs, runs.c.id == k.run_id)
@@ -222,7 +222,7 @@ def newest(connection: Connection, below: int, limit: int) -> Sequence[Certifica
 def _certificate(row: Row[Any]) -> Certificate:
     return Certificate(
         id=row.id,
-        kind=Kind(row.kind),
+        kind=ErasureKind(row.kind),
         subject_id=row.subject_id,
         name=row.name,
         rule=row.rule,

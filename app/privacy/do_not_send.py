@@ -26,7 +26,7 @@ _ADD = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedEntry:
     """An entry that is no number: its place in the order, counted from 1, and why."""
 
     place: int
@@ -39,11 +39,11 @@ class Changed:
 
     changed: int
     unchanged: int
-    refused: list[Refused]
+    refused: list[RefusedEntry]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DoNotSendEntry:
     """One number of the list, masked."""
 
     id: int
@@ -74,35 +74,39 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
     return _noted(connection, (who, "do-not-send.remove", carrier), done)
 
 
-def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[Entry]:
+def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
     """Entries in the order in which they came, numbers masked; of one carrier, where it is named."""
     c = do_not_send.c
     query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
     return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
 
 
-def newest(connection: Connection, below: int, limit: int, carrier: str | None = None) -> list[Entry]:
+def newest(
+    connection: Connection, below: int, limit: int, carrier: str | None = None
+) -> list[DoNotSendEntry]:
     """Up to `limit` entries with an id under `below`, the newest first; otherwise as `page`."""
     c = do_not_send.c
     query = select(do_not_send).where(c.id < below).order_by(c.id.desc()).limit(limit)
     return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
 
 
-def _entries(connection: Connection, query: Select[Any]) -> list[Entry]:
+def _entries(connection: Connection, query: Select[Any]) -> list[DoNotSendEntry]:
     return [
-        Entry(row.id, row.carrier, mask(row.phone), clock.local(clock.from_ms(row.added_at)), row.added_by)
+        DoNotSendEntry(
+            row.id, row.carrier, mask(row.phone), clock.local(clock.from_ms(row.added_at)), row.added_by
+        )
         for row in connection.execute(query)
     ]
 
 
-def _read(numbers: Iterable[str]) -> tuple[list[int], list[Refused]]:
+def _read(numbers: Iterable[str]) -> tuple[list[int], list[RefusedEntry]]:
     """The numbers, each once; what is none is not repeated in the answer: it may be one that is misspelt."""
     phones: dict[int, None] = {}
     refused = []
     for place, raw in enumerate(numbers, 1):
         found = normalise(raw)
         if isinstance(found, str):
-            refused.append(Refused(place, REASONS[found].en))
+            refused.append(RefusedEntry(place, REASONS[found].en))
         else:
             phones[found] = None
     return list(phones), refused

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from app.database.models import erasures
 
 
-class Kind(StrEnum):
+class ErasureKind(StrEnum):
     """What an erasure is of."""
 
     CAMPAIGN = "campaign"  # deliveries and all that speaks of them
@@ -25,7 +25,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class RetentionTerms:
     """Of the settings: days from the report to the erasure of numbers, months to that of totals and acts."""
 
     days: int
@@ -33,13 +33,13 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Erasable:
     """Something to be erased. due_at: ms since 1970, None while `held` says why it can't be due.
 
     first_at, last_at: the time that it speaks of, ms since 1970. months: it goes by this term.
     """
 
-    kind: Kind
+    kind: ErasureKind
     id: int | None
     name: str
     rule: str
@@ -50,7 +50,7 @@ class Subject:
     months: int | None = None
 
 
-def erased(connection: Connection, kind: Kind, ids: Sequence[int]) -> set[int]:
+def erased(connection: Connection, kind: ErasureKind, ids: Sequence[int]) -> set[int]:
     """Those of the ids whose erasure has come to its end."""
     e = erasures.c
     query = select(e.subject_id).where(e.kind == kind.value, e.subject_id.in_(ids), e.ended_at.is_not(None))

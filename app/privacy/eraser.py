@@ -30,8 +30,8 @@ from app.database.models import (
 from app.file_import.lease_owner import new_owner
 from app.ledger.contract import Ledger
 from app.privacy import certificates, totals_retention
-from app.privacy.certificates import Hand
-from app.privacy.erasable import Kind, Terms
+from app.privacy.certificates import EraserIdentity
+from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due
 from app.reports import carrier_report, erased_run_snapshot
 from app.reports.figures import Unbalanced
@@ -45,7 +45,7 @@ T = TypeVar("T")
 _CHUNKS = 1
 _ROWS = 2000
 _LEAST_PAUSE_S = 0.005
-_BY_AGE = {Kind.QUARANTINE: quarantine, Kind.INBOUND: inbound_messages}
+_BY_AGE = {ErasureKind.QUARANTINE: quarantine, ErasureKind.INBOUND: inbound_messages}
 _AGAIN_S = 0.5  # after a lock that was not to be had at once
 
 
@@ -55,7 +55,7 @@ class Eraser:
 
     db: Database
     ledger: Ledger
-    terms: Terms
+    terms: RetentionTerms
     by: str = "retention"
     lease_ms: int = certificates.LEASE_MS
 
@@ -69,7 +69,7 @@ class Eraser:
     async def one(self, stopping: asyncio.Event) -> bool:
         """Bring one erasure to its end; False where there is none, or `stopping` came before."""
         unsound = await self._unsound()
-        hand = Hand(new_owner(), self.by, self.lease_ms, self.terms, unsound)
+        hand = EraserIdentity(new_owner(), self.by, self.lease_ms, self.terms, unsound)
         if not await self.db.aread(certificates.waiting, hand):
             return False
         number = await self.db.insist(certificates.begin, self.ledger, hand)
@@ -85,11 +85,11 @@ class Eraser:
             await asyncio.sleep(max(_LEAST_PAUSE_S, clock.monotonic() - started))
         return False
 
-    async def _unsound(self) -> frozenset[tuple[Kind, int | None]]:
+    async def _unsound(self) -> frozenset[tuple[ErasureKind, int | None]]:
         """What is due and has figures that don't close: its rows are needed to find out why."""
-        found: set[tuple[Kind, int | None]] = set()
+        found: set[tuple[ErasureKind, int | None]] = set()
         while subject := await self.db.aread(due, self.terms, clock.now_ms(), frozenset(found)):
-            if subject.kind is not Kind.CAMPAIGN or subject.id is None:
+            if subject.kind is not ErasureKind.CAMPAIGN or subject.id is None:
                 break
             try:
                 await self.db.aread(carrier_report.build_campaign, subject.id, clock.now_ms())
@@ -106,7 +106,7 @@ class _Work:
 
     eraser: Eraser
     number: int
-    hand: Hand
+    hand: EraserIdentity
 
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -120,7 +120,7 @@ class _Work:
     async def prepare(self, stopping: asyncio.Event) -> bool:
         """Whether its rows may be erased from now on: closed to receipts, and the reports kept."""
         row = await self.write(self._row)
-        if row.kind != Kind.CAMPAIGN:
+        if row.kind != ErasureKind.CAMPAIGN:
             return True
         await self._keep_reports(row.subject_id)
         while not stopping.is_set():
@@ -159,21 +159,21 @@ class _Work:
     def _erase(self, connection: Connection, row: Row[Any]) -> dict[str, int]:
         ledger = self.eraser.ledger
         ledger.forget_for_good(connection)
-        match Kind(row.kind):
-            case Kind.CAMPAIGN:
+        match ErasureKind(row.kind):
+            case ErasureKind.CAMPAIGN:
                 return ledger.erase(connection, row.subject_id, _CHUNKS)
-            case Kind.BATCH:
+            case ErasureKind.BATCH:
                 return _erase_batch(connection, row)
-            case Kind.RECEIPT_FILE:
+            case ErasureKind.RECEIPT_FILE:
                 _mark(connection, receipt_files, row.subject_id)
                 return _slice(connection, receipt_lines, row.subject_id, "file_id", "line")
-            case Kind.QUARANTINE | Kind.INBOUND as kind:
+            case ErasureKind.QUARANTINE | ErasureKind.INBOUND as kind:
                 return _erase_old(connection, row, _BY_AGE[kind])
-            case Kind.TOTALS:
+            case ErasureKind.TOTALS:
                 return totals_retention.erase_totals(connection, row.subject_id)
-            case Kind.NOTICES:
+            case ErasureKind.NOTICES:
                 return totals_retention.erase_notices(connection, row)
-            case Kind.AUDIT:
+            case ErasureKind.AUDIT:
                 return totals_retention.erase_acts(connection, row)
 
 
@@ -203,7 +203,7 @@ def _erase_batch(connection: Connection, row: Row[Any]) -> dict[str, int]:
 def _taken_again(connection: Connection, batch_id: int) -> bool:
     e, b = erasures.c, run_batches.c
     gone = exists().where(
-        e.kind == Kind.CAMPAIGN.value, e.subject_id == b.campaign_id, e.ended_at.is_not(None)
+        e.kind == ErasureKind.CAMPAIGN.value, e.subject_id == b.campaign_id, e.ended_at.is_not(None)
     )
     return (
         connection.execute(select(b.run_id).where(b.batch_id == batch_id, ~gone).limit(1)).first() is not None

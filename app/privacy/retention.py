@@ -11,7 +11,7 @@ import structlog
 from app.core.errors import AppError
 from app.database.connection import Database
 from app.ledger.contract import Ledger
-from app.privacy.erasable import Terms
+from app.privacy.erasable import RetentionTerms
 from app.privacy.eraser import Eraser
 
 log = structlog.get_logger(__name__)
@@ -25,7 +25,7 @@ class Retention:
 
     db: Database
     ledger: Ledger
-    terms: Terms
+    terms: RetentionTerms
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Erase what is due, until `stopping`."""

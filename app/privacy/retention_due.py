@@ -26,13 +26,13 @@ from app.database.models import (
 )
 from app.file_import.lease_owner import is_free
 from app.privacy import rules, totals_retention
-from app.privacy.erasable import Kind, Subject, Terms, erased
+from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
 
 
-def subjects(connection: Connection, terms: Terms, by_ms: int | None = None) -> Iterator[Subject]:
+def subjects(connection: Connection, terms: RetentionTerms, by_ms: int | None = None) -> Iterator[Erasable]:
     """All that is not erased yet: campaigns; batches and files, which stay as long as a campaign; records.
 
     by_ms: without most of what can't be due by then, which one look at all of a kind tells. A worker asks for
@@ -48,14 +48,17 @@ def subjects(connection: Connection, terms: Terms, by_ms: int | None = None) -> 
 
 
 def due(
-    connection: Connection, terms: Terms, now_ms: int, but: Collection[tuple[Kind, int | None]] = ()
-) -> Subject | None:
+    connection: Connection,
+    terms: RetentionTerms,
+    now_ms: int,
+    but: Collection[tuple[ErasureKind, int | None]] = (),
+) -> Erasable | None:
     """The first subject whose time has come; none of `but`."""
     found = (each for each in subjects(connection, terms, now_ms) if (each.kind, each.id) not in but)
     return next((each for each in found if each.due_at is not None and each.due_at <= now_ms), None)
 
 
-def _erased(connection: Connection, kind: Kind, subject_id: int) -> bool:
+def _erased(connection: Connection, kind: ErasureKind, subject_id: int) -> bool:
     return subject_id in erased(connection, kind, [subject_id])
 
 
@@ -65,7 +68,7 @@ def _erased(connection: Connection, kind: Kind, subject_id: int) -> bool:
 def _gone() -> Select[Any]:
     """Campaigns whose numbers are erased."""
     e = erasures.c
-    return select(e.subject_id).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
+    return select(e.subject_id).where(e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None))
 
 
 def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
@@ -79,8 +82,8 @@ def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
     return query.where(~exists().where(r.campaign_id == c.id, end > by_ms - days * DAY_MS, ~held))
 
 
-def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Subject:
-    found = Subject(Kind.CAMPAIGN, campaign.id, campaign.name, "")
+def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Erasable:
+    found = Erasable(ErasureKind.CAMPAIGN, campaign.id, campaign.name, "")
     held = exists().where(audiences.c.run_id == runs.c.id)
     query = select(runs).where(runs.c.campaign_id == campaign.id, ~held).order_by(runs.c.id)
     own = connection.execute(query).all()
@@ -96,9 +99,9 @@ def _campaign(connection: Connection, campaign: Row[Any], days: int) -> Subject:
     return _with(found, rule=rule, due_at=at + days * DAY_MS, first_at=min(starts, default=None), last_at=end)
 
 
-def _with(subject: Subject, **values: Any) -> Subject:
-    known = {name: getattr(subject, name) for name in Subject.__slots__}
-    return Subject(**known | values)
+def _with(subject: Erasable, **values: Any) -> Erasable:
+    known = {name: getattr(subject, name) for name in Erasable.__slots__}
+    return Erasable(**known | values)
 
 
 def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
@@ -135,7 +138,7 @@ def _reported(
 # ---- what campaigns share ----------------------------------------------------------------------------------
 
 
-def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[Subject]:
+def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
     b, u = batches.c, run_batches.c
     query = select(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
     if by_ms is not None:
@@ -146,11 +149,13 @@ def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[S
         own = select(run_batches.c.campaign_id).where(run_batches.c.batch_id == batch.id)
         using = connection.execute(own.order_by(run_batches.c.campaign_id)).scalars().all()
         imported = max(batch.created_at, imports.get(f"batch {batch.id}", 0))
-        found = Subject(Kind.BATCH, batch.id, batch.name, "", first_at=batch.created_at, last_at=imported)
-        open_ = [each for each in using if not _erased(connection, Kind.CAMPAIGN, each)]
+        found = Erasable(
+            ErasureKind.BATCH, batch.id, batch.name, "", first_at=batch.created_at, last_at=imported
+        )
+        open_ = [each for each in using if not _erased(connection, ErasureKind.CAMPAIGN, each)]
         if open_:
             yield _with(found, held=f"Campaign {open_[0]} uses it.")
-        elif using and not _erased(connection, Kind.BATCH, batch.id):
+        elif using and not _erased(connection, ErasureKind.BATCH, batch.id):
             yield _with(found, rule=rules.LAST_USE.en, due_at=imported)
         else:
             rule = rules.UNUSED.en.format(days=days)
@@ -168,38 +173,38 @@ def _imports(connection: Connection) -> dict[str, int]:
     return {subject: at for subject, at in connection.execute(query.group_by(audit.c.subject))}  # noqa: C416
 
 
-def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Subject]:
+def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
     query = select(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
     if by_ms is not None:
         query = query.where(receipt_files.c.created_at <= by_ms - days * DAY_MS)
     for file in filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()):
         spoken_of = {run["campaign_id"] for run in file.runs or ()} | {file.campaign_id} - {None}
         ended = file.ended_at or file.created_at
-        found = Subject(
-            Kind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
+        found = Erasable(
+            ErasureKind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
         )
-        open_ = [each for each in sorted(spoken_of) if not _erased(connection, Kind.CAMPAIGN, each)]
+        open_ = [each for each in sorted(spoken_of) if not _erased(connection, ErasureKind.CAMPAIGN, each)]
         if open_:
             yield _with(found, held=f"It speaks of campaign {open_[0]}.")
         else:
             yield _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
 
 
-def _came(connection: Connection, days: int) -> Iterator[Subject]:
+def _came(connection: Connection, days: int) -> Iterator[Erasable]:
     """Receipts without a message, and messages to us."""
     by_age = (
-        (Kind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
-        (Kind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),
+        (ErasureKind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
+        (ErasureKind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),
     )
     for kind, table, name, rule in by_age:
         oldest = connection.execute(select(table.c.received_at).order_by(table.c.id).limit(1)).scalar()
         if oldest is not None:
             due_at = _daily(connection, kind, oldest + days * DAY_MS)
             said = rule.en.format(days=days)
-            yield Subject(kind, None, name.en, said, due_at=due_at, first_at=oldest)
+            yield Erasable(kind, None, name.en, said, due_at=due_at, first_at=oldest)
 
 
-def _daily(connection: Connection, kind: Kind, due_at: int) -> int:
+def _daily(connection: Connection, kind: ErasureKind, due_at: int) -> int:
     """When the oldest is due; with it go all that are due, once a day."""
     last = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == kind.value)
     return max(due_at, (connection.execute(last).scalar() or 0) + DAY_MS)

@@ -13,7 +13,7 @@ from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.privacy import certificates, do_not_send
 from app.privacy.certificates import Certificate
-from app.privacy.do_not_send import LONGEST, MOST, Changed, Entry
+from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry
 from app.security import Caller
 
 router = Routes(prefix="/v1", tags=["privacy"])
@@ -34,7 +34,7 @@ class Numbers(BaseModel):
 
 
 @router.get("/do-not-send")
-def list_do_not_send(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[Entry]:
+def list_do_not_send(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[DoNotSendEntry]:
     """Who is not written to, masked, in the order in which they came."""
     only = _own(who, carrier)
     return page_of(db.read(do_not_send.page, paging.after, paging.limit, only), paging)

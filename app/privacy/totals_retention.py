@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.database.models import audit, campaigns, erasures, kept_reports, notices, run_batches, runs, tallies
 from app.privacy import rules
-from app.privacy.erasable import Kind, Subject, erased
+from app.privacy.erasable import Erasable, ErasureKind, erased
 
 _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")
@@ -24,7 +24,7 @@ _SHORTEST_MONTH_MS = 28 * DAY_MS
 _PAUSE_MS = 30 * DAY_MS  # each cut of the audit is an act of its own, so there is one a month at the most
 
 
-def subjects(connection: Connection, months: int, by_ms: int | None = None) -> Iterator[Subject]:
+def subjects(connection: Connection, months: int, by_ms: int | None = None) -> Iterator[Erasable]:
     """Totals of campaigns whose numbers are erased, then notices and the audit.
 
     by_ms: without the totals, where none can be due by then.
@@ -39,23 +39,23 @@ def _old(connection: Connection, months: int, by_ms: int) -> bool:
     """Whether there are totals whose term, in the shortest of months, is over by then."""
     e = erasures.c
     over = e.due_at - cast(e.days, BigInteger) * DAY_MS <= by_ms - months * _SHORTEST_MONTH_MS
-    gone = select(e.subject_id).where(e.kind == Kind.TOTALS.value, e.ended_at.is_not(None))
-    own = (e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None), over, e.subject_id.not_in(gone))
+    gone = select(e.subject_id).where(e.kind == ErasureKind.TOTALS.value, e.ended_at.is_not(None))
+    own = (e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None), over, e.subject_id.not_in(gone))
     return connection.execute(select(e.id).where(*own).limit(1)).first() is not None
 
 
-def _all_totals(connection: Connection, months: int) -> Iterator[Subject]:
+def _all_totals(connection: Connection, months: int) -> Iterator[Erasable]:
     e = erasures.c
-    numbers = select(erasures).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
+    numbers = select(erasures).where(e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None))
     rows = connection.execute(numbers.order_by(e.subject_id)).all()
-    gone = erased(connection, Kind.TOTALS, [row.subject_id for row in rows])
+    gone = erased(connection, ErasureKind.TOTALS, [row.subject_id for row in rows])
     since = {row.subject_id: row.due_at - row.days * DAY_MS for row in rows}
     for row in rows:
         if row.subject_id not in gone:
             yield _totals(connection, row, since, months)
 
 
-def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], months: int) -> Subject:
+def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], months: int) -> Erasable:
     """With those of the same directive, since one consolidated report is made of them all.
 
     since: campaign -> from when its numbers' term was counted.
@@ -65,8 +65,8 @@ def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], mo
     measured = select(run_batches.c.campaign_id)
     same = select(c.id).where(c.directive_id == directive, c.id.in_(measured)).order_by(c.id)
     together = {numbers.subject_id, *connection.execute(same).scalars()}
-    found = Subject(
-        Kind.TOTALS,
+    found = Erasable(
+        ErasureKind.TOTALS,
         numbers.subject_id,
         numbers.name,
         "",
@@ -82,20 +82,20 @@ def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], mo
     return _with(found, rule=rule, due_at=clock.plus_months(max(since[each] for each in together), months))
 
 
-def _with(subject: Subject, **values: Any) -> Subject:
-    known = {name: getattr(subject, name) for name in Subject.__slots__}
-    return Subject(**known | values)
+def _with(subject: Erasable, **values: Any) -> Erasable:
+    known = {name: getattr(subject, name) for name in Erasable.__slots__}
+    return Erasable(**known | values)
 
 
-def _notices(connection: Connection, months: int) -> Iterator[Subject]:
+def _notices(connection: Connection, months: int) -> Iterator[Erasable]:
     n = notices.c
     oldest: int | None = connection.execute(select(n.created_at).order_by(n.id).limit(1)).scalar()
     if oldest is not None:
-        found = Subject(Kind.NOTICES, None, rules.NOTICES.en, "", first_at=oldest, months=months)
+        found = Erasable(ErasureKind.NOTICES, None, rules.NOTICES.en, "", first_at=oldest, months=months)
         yield _monthly(connection, found, oldest)
 
 
-def _monthly(connection: Connection, of: Subject, oldest: int) -> Subject:
+def _monthly(connection: Connection, of: Erasable, oldest: int) -> Erasable:
     """Due with the oldest row, and not within a month of the last time."""
     ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == of.kind.value)
     again = (connection.execute(ended).scalar() or 0) + _PAUSE_MS
@@ -106,11 +106,11 @@ def _monthly(connection: Connection, of: Subject, oldest: int) -> Subject:
 # ---- the audit: from its beginning on, never its last act, which the next one is chained to ---------------
 
 
-def _acts(connection: Connection, months: int) -> Iterator[Subject]:
+def _acts(connection: Connection, months: int) -> Iterator[Erasable]:
     oldest = connection.execute(_oldest().limit(1)).first()
     if oldest is None:
         return
-    found = Subject(Kind.AUDIT, None, rules.ACTS.en, "", first_at=oldest.at, months=months)
+    found = Erasable(ErasureKind.AUDIT, None, rules.ACTS.en, "", first_at=oldest.at, months=months)
     begun = _open_since(connection)
     if begun is not None and oldest.at >= begun:
         yield _with(found, held="Reports of a campaign whose numbers are still there are told from them.")
@@ -126,7 +126,7 @@ def _oldest() -> Any:
 def _open_since(connection: Connection) -> int | None:
     """The first start of a run whose rows are still there: pauses and resends of it stand in the audit."""
     e = erasures.c
-    gone = select(e.subject_id).where(e.kind == Kind.CAMPAIGN.value, e.ended_at.is_not(None))
+    gone = select(e.subject_id).where(e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None))
     query = select(func.min(runs.c.started_at)).where(runs.c.campaign_id.not_in(gone))
     at: int | None = connection.execute(query).scalar()
     return at

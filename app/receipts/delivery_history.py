@@ -21,7 +21,7 @@ _MOST = 500  # events of one delivery: a carrier that repeats itself without end
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class DeliveryEvent:
     """What happened at a moment. kind: submission, receipt or turn; what: the word of that kind.
 
     part: of the message, from 0; level: what a receipt proves; changed: False for one that said nothing new.
@@ -65,7 +65,7 @@ class Story:
     done_at: datetime | None
     why: str | None
     written_off_by: str | None
-    events: list[Event]
+    events: list[DeliveryEvent]
     cut: bool
 
 
@@ -111,15 +111,15 @@ def _own(table: Table, key: tuple[int, int, int]) -> Any:
     return select(table).where(c.campaign_id == key[0], c.batch_id == key[1], c.seq == key[2])
 
 
-def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[Event]:
+def _events(connection: Connection, key: tuple[int, int, int]) -> Iterator[DeliveryEvent]:
     names = {row.id: row.name for row in connection.execute(select(lanes.c.id, lanes.c.name))}
     for table, told in ((submissions, _submission), (receipts, _receipt), (turns, _turn)):
         for row in connection.execute(_own(table, key).limit(_MOST + 1)):
             yield told(row, names)
 
 
-def _submission(row: Row[Any], lanes_by_id: dict[int, str]) -> Event:
-    return Event(
+def _submission(row: Row[Any], lanes_by_id: dict[int, str]) -> DeliveryEvent:
+    return DeliveryEvent(
         at=_time(row.at),
         kind="submission",
         what=ResultKind(row.result).name.lower(),
@@ -130,8 +130,8 @@ def _submission(row: Row[Any], lanes_by_id: dict[int, str]) -> Event:
     )
 
 
-def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> Event:
-    return Event(
+def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> DeliveryEvent:
+    return DeliveryEvent(
         at=_time(row.received_at),
         kind="receipt",
         what=row.status,
@@ -146,8 +146,8 @@ def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> Event:
     )
 
 
-def _turn(row: Row[Any], _lanes: dict[int, str]) -> Event:
-    return Event(at=_time(row.at), kind="turn", what=Turn(row.kind).name.lower(), reason=row.reason)
+def _turn(row: Row[Any], _lanes: dict[int, str]) -> DeliveryEvent:
+    return DeliveryEvent(at=_time(row.at), kind="turn", what=Turn(row.kind).name.lower(), reason=row.reason)
 
 
 def _time(ms: int) -> datetime:

@@ -17,7 +17,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import SENT, LaneState, RunState
 from app.database.models import campaigns, deliveries, lanes, receipts, runs
-from app.ledger.contract import Arrival, Key, Lane
+from app.ledger.contract import Arrival, DeliveryKey, Lane
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Receipt, ReceiptStatus
 
@@ -28,7 +28,7 @@ _FAILURES = (ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class FailureListCounts:
     """What came of one list: entries, those that are new to the ledger, known already, not ours, unclear."""
 
     entries: int = 0
@@ -68,7 +68,9 @@ def _day(ms: int) -> date:
     return clock.local(clock.from_ms(ms)).date()
 
 
-async def tell(inbox: Inbox, lane: Lane, what: tuple[str, date], found: Sequence[Receipt]) -> Listed:
+async def tell(
+    inbox: Inbox, lane: Lane, what: tuple[str, date], found: Sequence[Receipt]
+) -> FailureListCounts:
     """Put the entries of one list (sender ID, day) through the door, those that are ours and new."""
     by_phone = {receipt.phone: receipt for receipt in found if receipt.phone}
     arrivals: list[Arrival] = []
@@ -82,11 +84,11 @@ async def tell(inbox: Inbox, lane: Lane, what: tuple[str, date], found: Sequence
             unclear += len(mine) > 1
             known += len(mine) == 1 and mine[0].told
             if len(mine) == 1 and not mine[0].told:
-                key = Key(mine[0].campaign_id, mine[0].batch_id, mine[0].seq)
+                key = DeliveryKey(mine[0].campaign_id, mine[0].batch_id, mine[0].seq)
                 arrivals.append(Arrival(lane, by_phone[phone], key))
     for start in range(0, len(arrivals), _AT_ONCE):
         await inbox.put(arrivals[start : start + _AT_ONCE])
-    return Listed(len(by_phone), len(arrivals), known, foreign, unclear)
+    return FailureListCounts(len(by_phone), len(arrivals), known, foreign, unclear)
 
 
 def _owners(

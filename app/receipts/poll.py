@@ -16,11 +16,11 @@ import structlog
 
 from app.core import clock
 from app.core.errors import Away
-from app.ledger.contract import Arrival, Key, Lane
+from app.ledger.contract import Arrival, DeliveryKey, Lane
 from app.receipts import status_queries, status_query_enqueue
 from app.receipts.link_jobs import Errand, link_ready
 from app.receipts.receipt_writer import Inbox
-from app.receipts.status_queries import Pending, Plan
+from app.receipts.status_queries import Pending, QueryPlan
 from carriers.causes import cause_of
 from carriers.contract import Carrier, QueriedReceipts, Question, ReadError, Receipt, ReceiptStatus
 
@@ -33,7 +33,7 @@ _SLICES = 10
 _BUSY = 100
 
 
-class Asked(Carrier, QueriedReceipts, Protocol):
+class PollableCarrier(Carrier, QueriedReceipts, Protocol):
     """A link that can be asked."""
 
 
@@ -42,9 +42,9 @@ class Poll:
     """Asks for one lane until stop(). Several processes may run it: the errand's lease lets one ask."""
 
     lane: Lane
-    carrier: Asked
+    carrier: PollableCarrier
     inbox: Inbox
-    plan: Plan
+    plan: QueryPlan
     lease_s: float
     _errand: Errand = field(init=False)
     _tick_s: float = field(init=False)
@@ -53,7 +53,7 @@ class Poll:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _queue: asyncio.Queue[Pending] = field(default_factory=asyncio.Queue)
     _answers: list[tuple[Pending, list[Receipt | None]]] = field(default_factory=list)
-    _out: set[Key] = field(default_factory=set)  # in the queue, being asked, or not yet written down
+    _out: set[DeliveryKey] = field(default_factory=set)  # in the queue, being asked, or not yet written down
     _failing: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _over: bool = False  # this run of it: a fault ends it, and it is begun again

@@ -8,7 +8,7 @@ from app.ledger.contract import Lane
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll
 from app.receipts.receipt_writer import Inbox
-from app.receipts.status_queries import Plan
+from app.receipts.status_queries import QueryPlan
 from carriers.contract import Carrier, ListedFailures, QueriedReceipts
 
 
@@ -18,7 +18,7 @@ def askers(
     """What is to run for this link; SetupError where the settings want what it can't do."""
     found: list[Poll | Reconciliation] = []
     if isinstance(carrier, QueriedReceipts) and link.poll != "none":
-        plan = Plan(link.poll, link.poll_sample, link.poll_after_s)
+        plan = QueryPlan(link.poll, link.poll_sample, link.poll_after_s)
         found.append(Poll(lane, carrier, inbox, plan, lease_s))
     elif link.poll in ("sample", "all"):
         raise SetupError(

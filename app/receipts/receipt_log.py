@@ -23,7 +23,7 @@ _R, _Q = receipts.c, quarantine.c
 _COUNTED = 10_000
 
 
-class Why(StrEnum):
+class QuarantineReason(StrEnum):
     """Why a receipt waits in quarantine."""
 
     NO_SUCH_REFERENCE = "no_such_reference"  # no submission has it, nor does a message wait without one
@@ -40,7 +40,7 @@ class Before(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReceiptView:
     """One receipt, numbers masked in every part. status: in our words; raw: as the carrier wrote it."""
 
     received_at: datetime
@@ -60,7 +60,7 @@ class Told:
 class Matched:
     """One that spoke of a message. changed: it told something new; matched_at: when it left quarantine."""
 
-    told: Told
+    told: ReceiptView
     campaign_id: int
     batch_id: int
     line: int
@@ -70,12 +70,12 @@ class Matched:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class QuarantinedReceipt:
     """One in quarantine: how often it was looked at again in vain, and when it will be next."""
 
     id: int
-    told: Told
-    why: Why
+    told: ReceiptView
+    why: QuarantineReason
     tries: int
     try_at: datetime
 
@@ -120,7 +120,9 @@ def _following(shown: Sequence[Row[Any]], before: Before) -> Before:
     return Before(last, same + (before.skip if last == before.at else 0))
 
 
-def waiting(connection: Connection, of: Names, before: int, limit: int) -> tuple[list[Waiting], int | None]:
+def waiting(
+    connection: Connection, of: Names, before: int, limit: int
+) -> tuple[list[QuarantinedReceipt], int | None]:
     """Receipts of these lanes in quarantine, and below which number to go on; None: there are no more."""
     query = select(quarantine).where(_Q.lane_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
@@ -158,19 +160,19 @@ def _shared(connection: Connection, references: Collection[str]) -> set[str]:
     return set(connection.execute(counted).scalars())
 
 
-def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> Waiting:
-    why = Why.SEVERAL_HAVE_IT if row.phone is None and row.reference in shared else _why(row)
-    return Waiting(row.id, _told(row, of[row.lane_id]), why, row.tries, clock.from_ms(row.try_at))
+def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> QuarantinedReceipt:
+    why = QuarantineReason.SEVERAL_HAVE_IT if row.phone is None and row.reference in shared else _why(row)
+    return QuarantinedReceipt(row.id, _told(row, of[row.lane_id]), why, row.tries, clock.from_ms(row.try_at))
 
 
-def _why(row: Row[Any]) -> Why:
+def _why(row: Row[Any]) -> QuarantineReason:
     if row.reference is not None:
-        return Why.NO_SUCH_REFERENCE
-    return Why.NO_MESSAGE if row.phone is not None else Why.NOTHING_NAMED
+        return QuarantineReason.NO_SUCH_REFERENCE
+    return QuarantineReason.NO_MESSAGE if row.phone is not None else QuarantineReason.NOTHING_NAMED
 
 
-def _told(row: Row[Any], lane: Row[Any]) -> Told:
-    return Told(
+def _told(row: Row[Any], lane: Row[Any]) -> ReceiptView:
+    return ReceiptView(
         received_at=clock.from_ms(row.received_at),
         done_at=_time(row.done_at),
         lane=lane.name,

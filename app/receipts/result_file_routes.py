@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.api import uploads
 from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
-from app.api.idempotency_store import Answer
+from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
 from app.core.errors import Forbidden, Invalid
@@ -22,18 +22,18 @@ from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.receipts.result_files import queries
 from app.receipts.result_files.export import lines_csv, table_csv
-from app.receipts.result_files.register import Claim, Registered, read_level, register
+from app.receipts.result_files.register import FileClaim, RegisteredFile, read_level, register
 from app.receipts.result_files.spool import folder_of, import_spooled
 from app.receipts.result_files.status_words import words_of
-from app.receipts.result_files.verdicts import Verdict
+from app.receipts.result_files.verdicts import ResultVerdict
 from app.security import Caller, phone_disclosure
-from app.security.phone_disclosure import Place
+from app.security.phone_disclosure import DisclosurePlace
 
 router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
 
 Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["mobifone"])]
 State = Annotated[BatchState | None, Query(description="only in this state", examples=["ready"])]
-Only = Annotated[Verdict | None, Query(description="only lines with this verdict")]
+Only = Annotated[ResultVerdict | None, Query(description="only lines with this verdict")]
 
 _FIELDS = {
     "file": {
@@ -76,12 +76,12 @@ async def upload_receipt_file(
 
 
 def _take(
-    connection: Connection, claim: Claim, upload: Upload, who: str, taking: Intake
-) -> tuple[Registered, tuple[Answer, bool]]:
+    connection: Connection, claim: FileClaim, upload: Upload, who: str, taking: Intake
+) -> tuple[RegisteredFile, tuple[StoredAnswer, bool]]:
     """Register it every time: an import that died with its process goes on by any repetition."""
     known = register(connection, claim, upload.named, who)
 
-    def told(connection: Connection) -> Answer:
+    def told(connection: Connection) -> StoredAnswer:
         found = queries.get(connection, known.id)
         status = 202 if known.waiting else 200
         return answer(status, queries.ReceiptFile, found, f"/v1/receipt-files/{known.id}")
@@ -89,7 +89,7 @@ def _take(
     return known, taking.take(connection, upload, told)
 
 
-def claim_of(who: Caller, upload: Upload) -> Claim:
+def claim_of(who: Caller, upload: Upload) -> FileClaim:
     """What was said of the file; an operator's own carrier, Forbidden for another's."""
     carrier, campaign = upload.fields.get("carrier") or who.carrier or "", upload.fields.get("campaign")
     if not carrier:
@@ -99,7 +99,7 @@ def claim_of(who: Caller, upload: Upload) -> Claim:
     number = ids.read(campaign) if campaign else None
     if campaign and not number:
         raise Invalid("Name the campaign by its number, or leave it out.", field="campaign")
-    return Claim(carrier, number, read_level(upload.fields.get("level")))
+    return FileClaim(carrier, number, read_level(upload.fields.get("level")))
 
 
 @router.get("")
@@ -122,7 +122,7 @@ def get_receipt_file(file_id: Id, db: Db, who: Who) -> queries.ReceiptFile:
 @router.get("/{file_id}/lines")
 def list_receipt_lines(
     file_id: Id, db: Db, who: Who, paging: Paging, verdict: Only = None
-) -> Page[queries.Line]:
+) -> Page[queries.ResultLineView]:
     """Its lines with what became of each, numbers masked; `next` is a line number."""
     db.read(queries.get, file_id, who.carrier)
     lines = db.read(queries.lines_page, file_id, paging.after, paging.limit, verdict)
@@ -142,7 +142,7 @@ def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) 
     whole = who.carrier is not None  # the numbers are that carrier's own subscribers
     if whole:
         n = db.read(queries.whole_numbers, file_id, verdict)
-        db.write(phone_disclosure.note, who.name, Place.RECEIPT_LINES, f"receipt file {file_id}", n)
+        db.write(phone_disclosure.note, who.name, DisclosurePlace.RECEIPT_LINES, f"receipt file {file_id}", n)
     return _download(lines_csv(queries.everything(db.read, file_id, verdict, whole=whole)), file_id, "lines")
 
 

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.errors import Away, Encoded, Forbidden, Invalid, TooLarge
 from app.observability.metrics import Metrics
 from app.receipts import webhook_openapi
-from app.receipts.webhook_handler import Reception, sound
+from app.receipts.webhook_handler import WebhookHandler, sound
 from carriers.contract import Misread, WebhookReceipts, WebhookRequest
 
 router = Routes(tags=["webhooks"])
@@ -51,7 +51,7 @@ class Busy(Away):
 
 async def receive(request: Request, carrier: str, link: str, token: str = "") -> Response:
     """Take a carrier's receipts; whatever is answered with 200 has been committed."""
-    reception: Reception = request.app.state.reception
+    reception: WebhookHandler = request.app.state.reception
     metrics: Metrics = request.app.state.metrics
     hook, asked = await known(request, carrier, link, token)
     if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
@@ -64,7 +64,7 @@ async def receive(request: Request, carrier: str, link: str, token: str = "") ->
 
 async def _take(request: Request, link: str, hook: WebhookReceipts, asked: WebhookRequest) -> bool:
     """Bring what is told to its commit; an error where not all of it is taken."""
-    reception: Reception = request.app.state.reception
+    reception: WebhookHandler = request.app.state.reception
     metrics: Metrics = request.app.state.metrics
     told = sound(hook.parse_receipts(asked))
     if told.receipts and not await reception.take(link, asked, told.receipts):
@@ -84,7 +84,7 @@ async def known(
 
     Before a byte of the body is read, everything else has been looked at.
     """
-    reception: Reception = request.app.state.reception
+    reception: WebhookHandler = request.app.state.reception
     head = _head(request, reception, token)
     caller = reception.caller(carrier, link, head.peer)
     _slow_down(request, reception.refused.wait(caller))
@@ -133,7 +133,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
     return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
 
 
-def _head(request: Request, reception: Reception, token: str) -> WebhookRequest:
+def _head(request: Request, reception: WebhookHandler, token: str) -> WebhookRequest:
     headers: dict[str, str] = {}
     for name, value in request.headers.items():
         headers[name] = f"{headers[name]}, {value}" if name in headers else value

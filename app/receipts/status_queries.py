@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, LaneState, NotSent
 from app.database.models import campaigns, deliveries, lanes, submissions
-from app.ledger.contract import Key, Lane, Ledger
+from app.ledger.contract import DeliveryKey, Lane, Ledger
 from carriers.contract import Question
 
 LONGEST_MS = 3 * DAY_MS
@@ -56,7 +56,7 @@ _ASKED = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QueryPlan:
     """What a link is asked about: `sample` deliveries of each run, or all; each first after `after_s`."""
 
     which: Literal["unknown", "sample", "all"]
@@ -75,7 +75,7 @@ class Pending:
     taken_if_known: the carrier's word that it has the message, though nothing final, settles that it took it.
     """
 
-    key: Key
+    key: DeliveryKey
     since: int
     tries: int
     questions: tuple[Question, ...]
@@ -83,32 +83,38 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueQueries:
     """What to ask now, and how many were crossed off meanwhile, since their fate is known."""
 
     pending: Sequence[Pending]
     gone: int
 
 
-def due(connection: Connection, ledger: Ledger, lane: Lane, most: int, out: Collection[Key]) -> Due:
+def due(
+    connection: Connection, ledger: Ledger, lane: Lane, most: int, out: Collection[DeliveryKey]
+) -> DueQueries:
     """Up to `most` deliveries to ask about now, but those that are `out`; nothing for a halted lane.
 
     What is settled meanwhile is crossed off on the way.
     """
     state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
     if state != LaneState.RUNNING:
-        return Due((), 0)
+        return DueQueries((), 0)
     found = _found(connection, ledger.now_ms(connection), lane, _LOOK_AT_ONCE + len(out))
     standings = {_key(row): row for row in _rows_of(connection, deliveries, found)}
     gone = [key for key in found if not _open(standings.get(key), lane)]
     if gone:
         connection.execute(_GONE, [_name(key, found[key].since) for key in gone])
     chosen = [key for key in found if key not in out and _open(standings.get(key), lane)][:most]
-    return Due(_pending(connection, [found[key] for key in chosen], standings), len(gone))
+    return DueQueries(_pending(connection, [found[key] for key in chosen], standings), len(gone))
 
 
 def put_off(
-    connection: Connection, ledger: Ledger, plan: Plan, asked: Sequence[Pending], settled: Sequence[Pending]
+    connection: Connection,
+    ledger: Ledger,
+    plan: QueryPlan,
+    asked: Sequence[Pending],
+    settled: Sequence[Pending],
 ) -> None:
     """Ask again later what got no final answer, for three days; cross off what did."""
     now = ledger.now_ms(connection)
@@ -123,22 +129,22 @@ def put_off(
             connection.execute(statement, rows)
 
 
-def _next(one: Pending, plan: Plan, now: int) -> dict[str, int]:
+def _next(one: Pending, plan: QueryPlan, now: int) -> dict[str, int]:
     tries = min(one.tries + 1, 30_000)
     return {"tries": tries, "due": now + plan.pause_ms(tries)}
 
 
-def _name(key: Key, at: int) -> dict[str, int]:
+def _name(key: DeliveryKey, at: int) -> dict[str, int]:
     return {"campaign": key.campaign_id, "batch": key.batch_id, "seq": key.seq, "at": at}
 
 
-def _key(row: Row[Any]) -> Key:
-    return Key(row.campaign_id, row.batch_id, row.seq)
+def _key(row: Row[Any]) -> DeliveryKey:
+    return DeliveryKey(row.campaign_id, row.batch_id, row.seq)
 
 
-def _found(connection: Connection, now: int, lane: Lane, most: int) -> dict[Key, Row[Any]]:
+def _found(connection: Connection, now: int, lane: Lane, most: int) -> dict[DeliveryKey, Row[Any]]:
     values = {"lane": lane.id, "now": now, "most": most}
-    found: dict[Key, Row[Any]] = {}
+    found: dict[DeliveryKey, Row[Any]] = {}
     for row in itertools.chain(connection.execute(_DUE_UNKNOWN, values), connection.execute(_DUE, values)):
         found.setdefault(_key(row), row)
     return found
@@ -151,7 +157,7 @@ def _open(row: Row[Any] | None, lane: Lane) -> bool:
     return row.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
-def _rows_of(connection: Connection, table: Table, keys: Iterable[Key]) -> Iterator[Row[Any]]:
+def _rows_of(connection: Connection, table: Table, keys: Iterable[DeliveryKey]) -> Iterator[Row[Any]]:
     """The rows of these deliveries, found by key, batch by batch."""
     seqs: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for key in keys:
@@ -162,9 +168,9 @@ def _rows_of(connection: Connection, table: Table, keys: Iterable[Key]) -> Itera
 
 
 def _pending(
-    connection: Connection, rows: Sequence[Row[Any]], standings: dict[Key, Row[Any]]
+    connection: Connection, rows: Sequence[Row[Any]], standings: dict[DeliveryKey, Row[Any]]
 ) -> list[Pending]:
-    named: defaultdict[Key, dict[int, Row[Any]]] = defaultdict(dict)
+    named: defaultdict[DeliveryKey, dict[int, Row[Any]]] = defaultdict(dict)
     keys = [_key(row) for row in rows]
     for part in sorted(_rows_of(connection, submissions, keys), key=lambda row: int(row.attempt)):
         if part.reference is not None:

@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.states import DeliveryState
 from app.database.models import batches, deliveries, run_batches, submissions
 from app.ledger.contract import ChunkState, Lane, Ledger
-from app.receipts.status_queries import LONGEST_MS, Plan
+from app.receipts.status_queries import LONGEST_MS, QueryPlan
 
 _UNKNOWN_AT_ONCE = 1000
 _CHUNKS_AT_ONCE = 4
@@ -62,7 +62,7 @@ _POLLED = text(
 )
 
 
-def unknown(connection: Connection, ledger: Ledger, lane: Lane, plan: Plan) -> int:
+def unknown(connection: Connection, ledger: Ledger, lane: Lane, plan: QueryPlan) -> int:
     """Put the lane's unknown deliveries with a known reference on the list; how many."""
     now = ledger.now_ms(connection)
     values = {"lane": lane.id, "oldest": now - LONGEST_MS, "after": plan.pause_ms(0)}
@@ -75,7 +75,7 @@ def handed_over(connection: Connection, lane: Lane) -> Sequence[Row[Any]]:
     return connection.execute(_HANDED_OVER, values | {"oldest": clock.now_ms() - LONGEST_MS}).all()
 
 
-def chunks(connection: Connection, lane: Lane, plan: Plan, sent: Sequence[Row[Any]]) -> int:
+def chunks(connection: Connection, lane: Lane, plan: QueryPlan, sent: Sequence[Row[Any]]) -> int:
     """Put deliveries of these chunks on the list, all or an even sample of each run; how many."""
     rows: list[dict[str, int]] = []
     places: dict[int, tuple[dict[int, int], int]] = {}

@@ -69,7 +69,7 @@ class Nobody:
         return Told(())
 
 
-class Desk(NamedTuple):
+class WebhookTarget(NamedTuple):
     """Where a link's receipts go, and the most that they may claim."""
 
     lane: Lane
@@ -86,7 +86,7 @@ class Signed:
 
 
 @dataclass(slots=True)
-class Reception:
+class WebhookHandler:
     """What the routes need of the process around them.
 
     hooks: by (carrier, link); nobody: stands in for links that are not there, and takes as long to say no;
@@ -104,7 +104,7 @@ class Reception:
     refused: Buckets = field(default_factory=lambda: Buckets(600))
     clocks: Clocks = field(init=False)
     _signed: OrderedDict[tuple[str, str], Signed] = field(default_factory=OrderedDict, repr=False)
-    _desks: dict[str, tuple[float, Desk]] = field(default_factory=dict)
+    _desks: dict[str, tuple[float, WebhookTarget]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clocks = Clocks(self.db)
@@ -181,7 +181,7 @@ class Reception:
             self._signed.popitem(last=False)
         return self._signed.get((link, key))
 
-    async def _desk(self, link: str) -> Desk | None:
+    async def _desk(self, link: str) -> WebhookTarget | None:
         """The link's lane as its worker has registered it; None before the first worker has."""
         known = self._desks.get(link)
         if known and clock.monotonic() - known[0] < _LANE_FRESH_S:
@@ -217,11 +217,11 @@ def _storable(receipt: Receipt) -> bool:
     )
 
 
-def _find(connection: Connection, link: str) -> Desk | None:
+def _find(connection: Connection, link: str) -> WebhookTarget | None:
     row = connection.execute(select(lanes).where(lanes.c.name == link)).first()
     if row is None:
         return None
-    return Desk(Lane(row.id, row.name, row.carrier, row.group_id), ReceiptLevel(row.receipt_level))
+    return WebhookTarget(Lane(row.id, row.name, row.carrier, row.group_id), ReceiptLevel(row.receipt_level))
 
 
 def capped(receipt: Receipt, level: ReceiptLevel) -> Receipt:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from app.core.areas import fold
 from app.core.errors import no_such
 from app.database.models import addressees, directives, outreach
-from app.reports.document_meta import Paper, joined, paper
+from app.reports.document_meta import PaperMeta, joined, paper
 
 
 class AddresseeKind(StrEnum):
@@ -56,7 +56,7 @@ _FIRST_WORDS: dict[AddresseeKind, str] = {
 _KIND_OF = {words: kind for kind, all_words in _FIRST_WORDS.items() for words in all_words.split()}
 
 
-class Channel(StrEnum):
+class OutreachChannel(StrEnum):
     """How an addressee reached people."""
 
     MEETING = "meeting"
@@ -71,28 +71,28 @@ class Channel(StrEnum):
     OTHER = "other"
 
 
-CHANNELS: dict[Channel, str] = {
-    Channel.MEETING: "Hội nghị, họp bản/tổ dân phố",
-    Channel.LOUDSPEAKER: "Loa truyền thanh",
-    Channel.PRINT: "Báo in, tờ rơi, pa nô",
-    Channel.RADIO: "Phát thanh",
-    Channel.TELEVISION: "Truyền hình",
-    Channel.WEBSITE: "Cổng/trang thông tin điện tử",
-    Channel.SOCIAL: "Mạng xã hội",
-    Channel.COUNTER: "Tại quầy, điểm giao dịch",
-    Channel.NOTICE: "Thông báo trong ứng dụng, thư điện tử",
-    Channel.OTHER: "Hình thức khác",
+CHANNELS: dict[OutreachChannel, str] = {
+    OutreachChannel.MEETING: "Hội nghị, họp bản/tổ dân phố",
+    OutreachChannel.LOUDSPEAKER: "Loa truyền thanh",
+    OutreachChannel.PRINT: "Báo in, tờ rơi, pa nô",
+    OutreachChannel.RADIO: "Phát thanh",
+    OutreachChannel.TELEVISION: "Truyền hình",
+    OutreachChannel.WEBSITE: "Cổng/trang thông tin điện tử",
+    OutreachChannel.SOCIAL: "Mạng xã hội",
+    OutreachChannel.COUNTER: "Tại quầy, điểm giao dịch",
+    OutreachChannel.NOTICE: "Thông báo trong ứng dụng, thư điện tử",
+    OutreachChannel.OTHER: "Hình thức khác",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class OutreachItem:
     """What was done through one channel: `pieces` (items, broadcasts, meetings), `reach` in people or views.
 
     None: not said. minutes: of broadcasts; languages: as in "phổ thông, Thái"; link: a web address.
     """
 
-    channel: Channel
+    channel: OutreachChannel
     pieces: int
     reach: int | None = None
     minutes: int | None = None
@@ -120,12 +120,12 @@ class Outreach:
     """One version of an addressee's own report."""
 
     addressee: str
-    items: tuple[Item, ...]
-    paper: Paper
+    items: tuple[OutreachItem, ...]
+    paper: PaperMeta
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AddresseeStatus:
     """Where an addressee stands: its last report, and when its first came (ms since 1970); None: none yet.
 
     late: the first report came after the deadline, or is missing while the deadline has passed.
@@ -141,7 +141,7 @@ class Standing:
 class ChannelTotal:
     """All last reports together, for one channel. reach, minutes: of the items that say it."""
 
-    channel: Channel
+    channel: OutreachChannel
     units: int
     pieces: int
     reach: int
@@ -204,13 +204,13 @@ def reports(
     return found
 
 
-def _item(stored: Mapping[str, Any]) -> Item:
-    return Item(**{**stored, "channel": Channel(stored["channel"])})
+def _item(stored: Mapping[str, Any]) -> OutreachItem:
+    return OutreachItem(**{**stored, "channel": OutreachChannel(stored["channel"])})
 
 
 def standings(
     connection: Connection, directive_id: int, now_ms: int, until_ms: int | None = None
-) -> list[Standing]:
+) -> list[AddresseeStatus]:
     """Every addressee but the carriers, whose part is told by their runs (app/reports/deadline.py)."""
     query = select(directives.c.report_deadline).where(directives.c.id == directive_id)
     found, deadline = reports(connection, directive_id, until_ms), connection.execute(query).scalar()
@@ -222,9 +222,9 @@ def standings(
     ]
 
 
-def _standing(of: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int) -> Standing:
+def _standing(of: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int) -> AddresseeStatus:
     first = versions[0].paper.received_ms if versions else None
-    return Standing(of, versions[-1] if versions else None, first, is_late(first, deadline, now_ms))
+    return AddresseeStatus(of, versions[-1] if versions else None, first, is_late(first, deadline, now_ms))
 
 
 def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
@@ -232,17 +232,17 @@ def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
     return deadline_ms is not None and (now_ms if first_ms is None else first_ms) > deadline_ms
 
 
-def totals(found: Iterable[Standing]) -> list[ChannelTotal]:
+def totals(found: Iterable[AddresseeStatus]) -> list[ChannelTotal]:
     """The last reports together, by channel in the order of the form, without channels that nobody used."""
     items = [(n, item) for n, each in enumerate(found) if each.report for item in each.report.items]
     return [
         _total(channel, own)
-        for channel in Channel
+        for channel in OutreachChannel
         if (own := [pair for pair in items if pair[1].channel is channel])
     ]
 
 
-def _total(channel: Channel, items: list[tuple[int, Item]]) -> ChannelTotal:
+def _total(channel: OutreachChannel, items: list[tuple[int, OutreachItem]]) -> ChannelTotal:
     return ChannelTotal(
         channel=channel,
         units=len({n for n, _ in items}),

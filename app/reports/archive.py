@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
 from app.database.models import frozen_reports, report_files
-from app.reports.document.version import Change
+from app.reports.document.version import FigureChange
 
 
 class Spoilt(AppError):
@@ -30,7 +30,7 @@ class SubjectKind(StrEnum):
     DIRECTIVE = "directive"
 
 
-class Subject(NamedTuple):
+class ReportSubject(NamedTuple):
     """A run or a directive."""
 
     kind: SubjectKind
@@ -38,7 +38,7 @@ class Subject(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class ArchivedFile:
     """One of its files; sha256 in hexadecimal, size in bytes."""
 
     format: str
@@ -59,8 +59,8 @@ class Frozen:
     cut_off_at: datetime
     interim: bool
     sha256: str
-    changes: tuple[Change, ...]
-    files: tuple[File, ...]
+    changes: tuple[FigureChange, ...]
+    files: tuple[ArchivedFile, ...]
     created_at: datetime
     created_by: str
 
@@ -69,7 +69,7 @@ _COLUMNS = [column for column in frozen_reports.c if column.name != "figures"]
 
 
 def page(
-    connection: Connection, after: int, limit: int, carrier: str | None, subject: Subject | None = None
+    connection: Connection, after: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
 ) -> list[Frozen]:
     """Up to `limit` reports with an id above `after`; those of `carrier`'s runs alone, where it is named."""
     where = [frozen_reports.c.id > after, *_visible(carrier), *(_of(subject) if subject else ())]
@@ -78,7 +78,7 @@ def page(
 
 
 def recent(
-    connection: Connection, before: int, limit: int, carrier: str | None, subject: Subject | None = None
+    connection: Connection, before: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
 ) -> list[Frozen]:
     """The same with the newest first, below the id `before` (0: from the newest)."""
     where = [*_visible(carrier), *(_of(subject) if subject else ())]
@@ -96,13 +96,13 @@ def get(connection: Connection, report_id: int, carrier: str | None = None) -> F
     return found[0]
 
 
-def newest(connection: Connection, subject: Subject) -> Frozen | None:
+def newest(connection: Connection, subject: ReportSubject) -> Frozen | None:
     """The last version, or None."""
     query = select(*_COLUMNS).where(*_of(subject)).order_by(frozen_reports.c.version.desc()).limit(1)
     return next(iter(_frozen(connection, connection.execute(query).all())), None)
 
 
-def at(connection: Connection, subject: Subject, cutoff_ms: int) -> Frozen | None:
+def at(connection: Connection, subject: ReportSubject, cutoff_ms: int) -> Frozen | None:
     """The version of exactly that cut-off (ms since 1970), or None."""
     query = select(*_COLUMNS).where(*_of(subject), frozen_reports.c.cutoff_at == cutoff_ms)
     return next(iter(_frozen(connection, connection.execute(query).all())), None)
@@ -117,7 +117,7 @@ def figures(connection: Connection, frozen: Frozen) -> str:
     return text
 
 
-def content(connection: Connection, frozen: Frozen, form: str) -> tuple[File, bytes]:
+def content(connection: Connection, frozen: Frozen, form: str) -> tuple[ArchivedFile, bytes]:
     """One of its files; NotFound, or Spoilt where its bytes are not those that were frozen."""
     file = next((each for each in frozen.files if each.format == form), None)
     if file is None:
@@ -142,7 +142,7 @@ def _visible(carrier: str | None) -> list[ColumnElement[bool]]:
     return [] if carrier is None else [frozen_reports.c.carrier == carrier]
 
 
-def _of(subject: Subject) -> list[ColumnElement[bool]]:
+def _of(subject: ReportSubject) -> list[ColumnElement[bool]]:
     return [frozen_reports.c.kind == subject.kind.value, frozen_reports.c.subject_id == subject.id]
 
 
@@ -150,13 +150,13 @@ def _frozen(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
     f = report_files.c
     own = f.report_id.in_([row.id for row in rows])
     query = select(f.report_id, f.format, f.name, f.sha256, f.size).where(own).order_by(f.format)
-    files: dict[int, list[File]] = {}
+    files: dict[int, list[ArchivedFile]] = {}
     for row in connection.execute(query):
-        files.setdefault(row.report_id, []).append(File(*row[1:]))
+        files.setdefault(row.report_id, []).append(ArchivedFile(*row[1:]))
     return [_one(row, files.get(row.id, [])) for row in rows]
 
 
-def _one(row: Row[Any], files: list[File]) -> Frozen:
+def _one(row: Row[Any], files: list[ArchivedFile]) -> Frozen:
     return Frozen(
         id=row.id,
         subject=SubjectKind(row.kind),
@@ -166,7 +166,7 @@ def _one(row: Row[Any], files: list[File]) -> Frozen:
         cut_off_at=clock.local(clock.from_ms(row.cutoff_at)),
         interim=bool(row.interim),
         sha256=row.sha256,
-        changes=tuple(Change(**each) for each in row.changes),
+        changes=tuple(FigureChange(**each) for each in row.changes),
         files=tuple(files),
         created_at=clock.local(clock.from_ms(row.created_at)),
         created_by=row.created_by,

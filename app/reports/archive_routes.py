@@ -11,14 +11,14 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, m
 from sqlalchemy import Connection, select
 
 from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_of
-from app.api.idempotency_store import Answer, Claim, find, once
+from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import get_claim, respond
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import Number
 from app.database.models import runs
 from app.reports import archive, verify_archive
-from app.reports.archive import Frozen, Subject, SubjectKind
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.formats import MEDIA_TYPES
 from app.reports.freeze import SIDECAR, Freezer
@@ -51,24 +51,24 @@ class FreezeBody(BaseModel):
         return self
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> ReportSubject:
         """What is named."""
         if self.run_id is not None:
-            return Subject(SubjectKind.RUN, self.run_id)
-        return Subject(SubjectKind.DIRECTIVE, self.directive_id or 0)
+            return ReportSubject(SubjectKind.RUN, self.run_id)
+        return ReportSubject(SubjectKind.DIRECTIVE, self.directive_id or 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class FreezeOnce:
     """Freezes once for each claim. It takes a while and many reads, so it is not one transaction: the answer
     is kept in that of the new version.
     """
 
     freezer: Freezer
-    claim: Claim | None
+    claim: IdempotencyClaim | None
     keep_ms: int
 
-    def freeze(self, subject: Subject, cutoff_ms: int | None) -> tuple[Answer, bool]:
+    def freeze(self, subject: ReportSubject, cutoff_ms: int | None) -> tuple[StoredAnswer, bool]:
         """The answer, and whether it is one of before."""
         if known := self._known():
             return known, True
@@ -81,7 +81,7 @@ class Desk:
         answer = _answer(report, new)
         return (answer, False) if new else self._once(self.freezer.db.write, answer)
 
-    def _known(self) -> Answer | None:
+    def _known(self) -> StoredAnswer | None:
         return self.freezer.db.read(find, self.claim, self.keep_ms) if self.claim else None
 
     def _keep(self, connection: Connection, report_id: int) -> None:
@@ -90,27 +90,35 @@ class Desk:
         if known:
             raise Conflict("The same request has frozen it at this moment.")
 
-    def _once(self, write: Callable[..., tuple[Answer, bool]], answer: Answer) -> tuple[Answer, bool]:
+    def _once(
+        self, write: Callable[..., tuple[StoredAnswer, bool]], answer: StoredAnswer
+    ) -> tuple[StoredAnswer, bool]:
         return write(once, self.claim, self.keep_ms, lambda _: answer) if self.claim else (answer, False)
 
 
-def _answer(report: Frozen, new: bool) -> Answer:
+def _answer(report: Frozen, new: bool) -> StoredAnswer:
     headers = {"location": f"/v1/reports/{report.id}"}
-    return Answer(201 if new else 200, headers, _FROZEN.dump_json(report))
+    return StoredAnswer(201 if new else 200, headers, _FROZEN.dump_json(report))
 
 
 def get_desk(
-    db: Db, books: Books, settings: Config, who: Who, claim: Annotated[Claim | None, Depends(get_claim)]
-) -> Desk:
+    db: Db,
+    books: Books,
+    settings: Config,
+    who: Who,
+    claim: Annotated[IdempotencyClaim | None, Depends(get_claim)],
+) -> FreezeOnce:
     """Who freezes, under which claim."""
     freezer = Freezer(db, books, letterhead.load(settings.letterheads), who.name)
-    return Desk(freezer, claim, settings.idempotency_ms)
+    return FreezeOnce(freezer, claim, settings.idempotency_ms)
 
 
 @router.post(
     "", status_code=201, response_model=Frozen, responses={200: {"model": Frozen, "description": "As it was"}}
 )
-def freeze_report(body: FreezeBody, db: Db, who: Who, desk: Annotated[Desk, Depends(get_desk)]) -> Response:
+def freeze_report(
+    body: FreezeBody, db: Db, who: Who, desk: Annotated[FreezeOnce, Depends(get_desk)]
+) -> Response:
     """Freeze: 201 for a new version; 200 for the one of that cut-off, or whose figures still hold."""
     db.read(require_own, who, body.subject)
     cutoff_ms = clock.to_ms(body.cut_off_at) if body.cut_off_at else None
@@ -128,8 +136,8 @@ def list_reports(
     """Frozen reports in the order in which they were frozen; the operator of one carrier sees its own."""
     if run_id is not None and directive_id is not None:
         raise Invalid("Ask for a run or for a directive, not both.", field="directive_id")
-    subject = Subject(SubjectKind.RUN, run_id) if run_id is not None else None
-    subject = Subject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
+    subject = ReportSubject(SubjectKind.RUN, run_id) if run_id is not None else None
+    subject = ReportSubject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
     return page_of(db.read(archive.page, paging.after, paging.limit, who.carrier, subject), paging)
 
 
@@ -158,7 +166,7 @@ def prove_report(report_id: Id, db: Db, who: Who) -> Proof:
     return verify_archive.prove(db, db.read(archive.get, report_id, who.carrier))
 
 
-def require_own(connection: Connection, who: Caller, subject: Subject) -> None:
+def require_own(connection: Connection, who: Caller, subject: ReportSubject) -> None:
     """What an operator may not see does not exist for it."""
     if who.carrier is None:
         return

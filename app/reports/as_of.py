@@ -18,8 +18,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 from app.core.clock import VIETNAM_OFFSET_MS
 from app.core.states import RECEIVED, SENT, DeliveryState
 from app.database.models import deliveries, lanes, receipts, submissions, turns
-from app.ledger.contract import Count
-from app.reports.event_replay import Fixed, Said, Sub, Told, Turned, tell, unsent
+from app.ledger.contract import TallyCount
+from app.reports.event_replay import Fixed, PastDelivery, ReceiptEvent, Sub, Turned, tell, unsent
 from app.reports.scope import Scope
 
 MINUTE_MS = 60_000
@@ -55,13 +55,15 @@ class Past:
     open_ms: int | None = None  # when the oldest of them was sent that waited for its receipt
     seqs: dict[int, array[int]] = field(default_factory=dict)
 
-    def corrected(self, present: Iterable[Count], run_id: int) -> list[Count]:
+    def corrected(self, present: Iterable[TallyCount], run_id: int) -> list[TallyCount]:
         """The tallies as they were."""
         sums = {c[1:5]: [c.n, c.segments] for c in present}
         for key, (n, segments) in self.counts.items():
             have = sums.setdefault(key, [0, 0])
             sums[key] = [have[0] + n, have[1] + segments]
-        found = [Count(run_id, *key, n, segments) for key, (n, segments) in sums.items() if n or segments]
+        found = [
+            TallyCount(run_id, *key, n, segments) for key, (n, segments) in sums.items() if n or segments
+        ]
         return sorted(found, key=lambda c: (c.batch_id, c.area or "", c.state, c.reason))
 
     def moved(self, batch_id: int, seq: int) -> bool:
@@ -128,10 +130,10 @@ class _Slice(NamedTuple):
 
 def _stories(
     connection: Connection, of: _Slice, cutoff_ms: int, whole: frozenset[int]
-) -> Iterator[tuple[Row[Any], Told]]:
+) -> Iterator[tuple[Row[Any], PastDelivery]]:
     """Each delivery's present row, and where it stood at the cut-off."""
     subs = _events(of.rows(connection, _submitted(cutoff_ms), submissions), Sub)
-    said = _events(of.rows(connection, _receipts(cutoff_ms), receipts), Said)
+    said = _events(of.rows(connection, _receipts(cutoff_ms), receipts), ReceiptEvent)
     turned = _events(of.rows(connection, _turns(), turns), Turned)
     d = deliveries.c
     columns = (d.batch_id, d.seq, d.area, d.state, d.reason, d.segments, d.submitted_at, d.done_at)
@@ -181,7 +183,7 @@ def _turns() -> Select[Any]:
     return select(t.seq, t.at, t.kind, t.reason, t.submitted_at).order_by(t.at)
 
 
-def _set_back(found: Past, row: Row[Any], told: Told, cutoff_ms: int) -> None:
+def _set_back(found: Past, row: Row[Any], told: PastDelivery, cutoff_ms: int) -> None:
     """Take the delivery's present out of the figures, and put its past in."""
     then, segments = told.standing, row.segments
     for state, reason, sign in ((row.state, row.reason, -1), (int(then.state), int(then.reason), 1)):
@@ -199,7 +201,7 @@ def _set_back(found: Past, row: Row[Any], told: Told, cutoff_ms: int) -> None:
     _set_back_sending(found, row, told, cutoff_ms)
 
 
-def _set_back_sending(found: Past, row: Row[Any], told: Told, cutoff_ms: int) -> None:
+def _set_back_sending(found: Past, row: Row[Any], told: PastDelivery, cutoff_ms: int) -> None:
     known = row.state in _SENT and (row.submitted_at is None or row.submitted_at <= cutoff_ms)
     was_sent = told.standing.state in _SENT
     if not (known or was_sent):

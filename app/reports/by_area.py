@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from app.core import areas
 from app.reports import carrier_statement as stated
 from app.reports import labels
-from app.reports.carrier_statement import AreaCounts, Counts
+from app.reports.carrier_statement import AreaCounts, StatedCounts
 from app.reports.figures import AreaRow, Figures, NamedArea
 
 Place = Callable[[str], str | None]  # code -> code of its row; None: it can't be told
@@ -75,8 +75,8 @@ class Mixed:
     """
 
     measured: Figures | None = None
-    stated: Counts | None = None
-    manual: Counts | None = None
+    stated: StatedCounts | None = None
+    manual: StatedCounts | None = None
     handset: Figures | None = None
 
 

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.core.states import FAILED, SENT, DeliveryState, NotSent
 from app.database.models import bad_lines, campaigns, runs, subscribers, tallies
-from app.ledger.contract import Count
+from app.ledger.contract import TallyCount
 from app.reports import (
     as_of,
     by_area,
@@ -113,7 +113,7 @@ def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...
     return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if of.whole else ()
 
 
-def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[Count]:
+def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[TallyCount]:
     """Every subscriber of the batches once, as it stood at the cut-off."""
     present = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
     counts = back.corrected(present, of.run.id)
@@ -123,12 +123,12 @@ def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> li
     return [*counts, *_unfanned(connection, of, cutoff_ms)]
 
 
-def _written_off(counts: Iterable[Count]) -> int:
+def _written_off(counts: Iterable[TallyCount]) -> int:
     left = (DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF)
     return sum(c.n for c in counts if (c.state, c.reason) == left)
 
 
-def _unfanned(connection: Connection, of: Scope, cutoff_ms: int) -> list[Count]:
+def _unfanned(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
     """Subscribers not yet turned into deliveries, as if queued; not sent, where the run has been closed."""
     s = subscribers.c
     beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in of.batches]
@@ -139,10 +139,10 @@ def _unfanned(connection: Connection, of: Scope, cutoff_ms: int) -> list[Count]:
     state = DeliveryState.NOT_SENT if closed else DeliveryState.QUEUED
     reason = of.run.closing if closed else 0
     rows = connection.execute(query)
-    return [Count(of.run.id, batch_id, area, state, reason, n, 0) for batch_id, area, n in rows]
+    return [TallyCount(of.run.id, batch_id, area, state, reason, n, 0) for batch_id, area, n in rows]
 
 
-def figures_of(counts: Iterable[Count]) -> Figures:
+def figures_of(counts: Iterable[TallyCount]) -> Figures:
     """Counts in the words of the report; lines left out at import have no count and are not here."""
     sums: Counter[str] = Counter()
     for count in counts:
@@ -154,9 +154,9 @@ def figures_of(counts: Iterable[Count]) -> Figures:
     return Figures(**sums)
 
 
-def areas_of(counts: Sequence[Count], on: date) -> tuple[AreaRow, ...]:
+def areas_of(counts: Sequence[TallyCount], on: date) -> tuple[AreaRow, ...]:
     """Counts by area, named as on that day; those of unknown area last."""
-    by_area: defaultdict[str | None, list[Count]] = defaultdict(list)
+    by_area: defaultdict[str | None, list[TallyCount]] = defaultdict(list)
     for count in counts:
         by_area[count.area].append(count)
     codes = sorted(by_area, key=lambda code: (code is None, code))
@@ -177,7 +177,7 @@ def _excluded_lines(connection: Connection, of: Scope) -> list[Cause]:
     return [cause for cause in causes if cause.n]
 
 
-def _not_sent(counts: Iterable[Count]) -> list[Cause]:
+def _not_sent(counts: Iterable[TallyCount]) -> list[Cause]:
     sums: Counter[int] = Counter()
     for count in counts:
         if count.state in (DeliveryState.EXCLUDED, DeliveryState.NOT_SENT):
@@ -185,7 +185,7 @@ def _not_sent(counts: Iterable[Count]) -> list[Cause]:
     return [Cause(labels.not_sent_key(r), labels.not_sent(r), n) for r, n in sorted(sums.items()) if n]
 
 
-def _reasons(counts: Iterable[Count]) -> tuple[Cause, ...]:
+def _reasons(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
     """Form 4: every group of the form, zero or not, in its order."""
     sums: Counter[int] = Counter()
     for count in counts:

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from app.database.models import audiences, runs, statements
-from app.reports.document_meta import Paper, joined, paper
+from app.reports.document_meta import PaperMeta, joined, paper
 from app.reports.figures import Cause
 from carriers.contract import ReceiptLevel
 
 
-class Kind(StrEnum):
+class FigureSource(StrEnum):
     """Where a figure comes from. The kinds stand apart in every table and are never added up as one."""
 
     MEASURED = "measured"  # counted by Loa from receipts
@@ -23,15 +23,15 @@ class Kind(StrEnum):
     MANUAL = "manual"  # entered by hand from a paper, whose scan is attached
 
 
-KINDS: dict[Kind, str] = {
-    Kind.MEASURED: "đo bằng biên nhận",
-    Kind.STATED: "doanh nghiệp báo số",
-    Kind.MANUAL: "nhập tay (có bản quét kèm theo)",
+KINDS: dict[FigureSource, str] = {
+    FigureSource.MEASURED: "đo bằng biên nhận",
+    FigureSource.STATED: "doanh nghiệp báo số",
+    FigureSource.MANUAL: "nhập tay (có bản quét kèm theo)",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class StatedCounts:
     """One row of messages, in the words of form 1: (1) eligible, (2) excluded, (3) sent, (4) received,
     (5) failed, (6) no_receipt. None: the carrier has no receipts that could say it ("không có biên nhận").
 
@@ -57,7 +57,7 @@ class AreaCounts:
 
     code: str | None
     name: str
-    counts: Counts
+    counts: StatedCounts
     note: str = ""
 
 
@@ -89,7 +89,7 @@ class StatedFigures:
     segments: (8) SMS parts; resent: (9); excluded: (2) by cause, empty where only the sum was said.
     """
 
-    general: Counts
+    general: StatedCounts
     segments: int | None = None
     resent: int | None = None
     excluded: tuple[Cause, ...] = ()
@@ -108,13 +108,13 @@ class Statement:
     run_id: int
     campaign_id: int
     carrier: str
-    kind: Kind
+    kind: FigureSource
     level: ReceiptLevel
     figures: StatedFigures
     began_ms: int | None
     ended_ms: int | None
     cutoff_ms: int
-    paper: Paper
+    paper: PaperMeta
     first_ms: int
 
     @property
@@ -146,13 +146,13 @@ def held_runs(connection: Connection, campaign_id: int) -> frozenset[int]:
     return frozenset(connection.execute(query.where(runs.c.campaign_id == campaign_id)).scalars())
 
 
-def basis(held: bool, statement: Statement | None) -> Kind | None:
+def basis(held: bool, statement: Statement | None) -> FigureSource | None:
     """Which kind of figures stands for a run in a table: measured unless the carrier held the audience.
 
     None: nothing is known of it yet. What was stated on a measured run stands beside, never instead.
     """
     if not held:
-        return Kind.MEASURED
+        return FigureSource.MEASURED
     return statement.kind if statement else None
 
 
@@ -181,7 +181,7 @@ def _statement(row: Row[Any], first_ms: int) -> Statement:
         run_id=row.run_id,
         campaign_id=row.campaign_id,
         carrier=row.carrier,
-        kind=Kind(row.kind),
+        kind=FigureSource(row.kind),
         level=ReceiptLevel(row.level),
         figures=read_figures(row.figures),
         began_ms=row.began_at,
@@ -195,7 +195,7 @@ def _statement(row: Row[Any], first_ms: int) -> Statement:
 def read_figures(stored: Mapping[str, Any]) -> StatedFigures:
     """The figures as dataclasses.asdict() had taken them apart."""
     return StatedFigures(
-        general=Counts(**stored["general"]),
+        general=StatedCounts(**stored["general"]),
         segments=stored["segments"],
         resent=stored["resent"],
         excluded=tuple(Cause(**each) for each in stored["excluded"]),
@@ -206,13 +206,13 @@ def read_figures(stored: Mapping[str, Any]) -> StatedFigures:
 
 
 def _area(stored: Mapping[str, Any]) -> AreaCounts:
-    return AreaCounts(stored["code"], stored["name"], Counts(**stored["counts"]), stored["note"])
+    return AreaCounts(stored["code"], stored["name"], StatedCounts(**stored["counts"]), stored["note"])
 
 
-def add(rows: Iterable[Counts]) -> Counts:
+def add(rows: Iterable[StatedCounts]) -> StatedCounts:
     """The sum of rows; what one of them lacks, the sum lacks as well."""
     every = list(rows)
-    return Counts(
+    return StatedCounts(
         eligible=sum(row.eligible for row in every),
         excluded=sum(row.excluded for row in every),
         sent=sum(row.sent for row in every),

@@ -25,7 +25,7 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger import approval_digest
-from app.ledger.contract import ChunkState, Count, Ledger
+from app.ledger.contract import ChunkState, Ledger, TallyCount
 from app.reports import carrier_report, tally
 from app.reports.figures import OVER, Unbalanced
 
@@ -69,7 +69,7 @@ def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> I
             )
 
 
-def _by_key(counts: list[Count]) -> dict[_Key, tuple[int, int]]:
+def _by_key(counts: list[TallyCount]) -> dict[_Key, tuple[int, int]]:
     return {(*c[:3], c[3], c[4]): (int(c.n), int(c.segments)) for c in counts if c.n or c.segments}
 
 

@@ -16,7 +16,7 @@ from app.database.models import audiences, campaigns, runs, tallies
 from app.ledger import erasure_state
 from app.reports import by_area, carrier_report, carrier_statement, tally
 from app.reports.by_area import MixedRow, Pair, Sources
-from app.reports.carrier_statement import AreaCounts, Kind, Statement
+from app.reports.carrier_statement import AreaCounts, FigureSource, Statement
 from app.reports.counted_runs import counted
 from app.reports.receipt_level import proved
 from app.security import tenant_scope
@@ -28,7 +28,7 @@ NORM = 0.92
 NORM_NAME = "QCVN 82:2014/BTTTT (tỷ lệ gửi nhận thành công từ 92%)"
 
 
-class Verdict(StrEnum):
+class NormVerdict(StrEnum):
     """A carrier's share against the norm."""
 
     MET = "met"
@@ -38,7 +38,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class RunShare:
     """What came of one run. kind: of its figures; level: what its receipts prove, by Loa's links or its word.
 
     received: at that level; open: messages without a final word; ratio: received of sent, 0 to 1.
@@ -47,7 +47,7 @@ class Share:
     run_id: int
     campaign_id: int
     carrier: str
-    kind: Kind | None
+    kind: FigureSource | None
     level: str | None
     sent: int
     received: int | None
@@ -55,7 +55,7 @@ class Share:
     open: int | None
     segments: int | None
     ratio: float | None
-    verdict: Verdict
+    verdict: NormVerdict
     started_at: datetime | None
     ended_at: datetime | None
 
@@ -66,7 +66,7 @@ class Comparison:
 
     norm: str
     norm_ratio: float
-    shares: list[Share]
+    shares: list[RunShare]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Round:
     campaign_id: int
     name: str
     started_at: datetime | None
-    shares: list[Share]
+    shares: list[RunShare]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def _gone_out() -> ColumnElement[bool]:
 # ---- one run --------------------------------------------------------------------------------------------
 
 
-def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | None) -> list[Share]:
+def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | None) -> list[RunShare]:
     query = select(runs, audiences.c.run_id.label("held")).outerjoin(
         audiences, audiences.c.run_id == runs.c.id
     )
@@ -163,7 +163,7 @@ def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | Non
     return [share for row in rows for share in _of_run(connection, row)]
 
 
-def _of_run(connection: Connection, run: Row[Any]) -> Iterable[Share]:
+def _of_run(connection: Connection, run: Row[Any]) -> Iterable[RunShare]:
     """The run's own figures, and what its carrier says beside measured ones."""
     statement = carrier_statement.latest(connection, run.id)
     if run.held is None and erasure_state.of_totals(connection, run.campaign_id) is None:
@@ -174,17 +174,17 @@ def _of_run(connection: Connection, run: Row[Any]) -> Iterable[Share]:
         yield _nothing(run)
 
 
-def _measured(connection: Connection, run: Row[Any]) -> Share:
+def _measured(connection: Connection, run: Row[Any]) -> RunShare:
     figures = carrier_report.figures_of(tally.of_run(connection, run.id))
     level = proved(connection, run, clock.now_ms())
     handset = level == ReceiptLevel.HANDSET
     received = figures.delivered if handset else figures.relayed if level == ReceiptLevel.OPERATOR else None
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if handset else 0)
-    return Share(
+    return RunShare(
         run_id=run.id,
         campaign_id=run.campaign_id,
         carrier=run.carrier,
-        kind=Kind.MEASURED,
+        kind=FigureSource.MEASURED,
         level=None if level is None else ReceiptLevel(level).name.lower(),
         sent=figures.sent,
         received=received,
@@ -198,9 +198,9 @@ def _measured(connection: Connection, run: Row[Any]) -> Share:
     )
 
 
-def _stated(run: Row[Any], of: Statement) -> Share:
+def _stated(run: Row[Any], of: Statement) -> RunShare:
     general = of.figures.general
-    return Share(
+    return RunShare(
         run_id=run.id,
         campaign_id=run.campaign_id,
         carrier=run.carrier,
@@ -218,22 +218,22 @@ def _stated(run: Row[Any], of: Statement) -> Share:
     )
 
 
-def _nothing(run: Row[Any]) -> Share:
+def _nothing(run: Row[Any]) -> RunShare:
     """A run whose carrier sends and has said nothing yet."""
     counts = (0, None, None, None, None)
     times = (_time(run.started_at), _time(run.ended_at))
-    return Share(run.id, run.campaign_id, run.carrier, None, None, *counts, None, Verdict.OPEN, *times)
+    return RunShare(run.id, run.campaign_id, run.carrier, None, None, *counts, None, NormVerdict.OPEN, *times)
 
 
-def judge(level: int | None, sent: int, received: int | None, waiting: int) -> Verdict:
+def judge(level: int | None, sent: int, received: int | None, waiting: int) -> NormVerdict:
     """The share against the norm: `waiting` messages may still be received, and then count."""
     if not sent:
-        return Verdict.OPEN
+        return NormVerdict.OPEN
     if level != ReceiptLevel.HANDSET or received is None:
-        return Verdict.UNPROVED
+        return NormVerdict.UNPROVED
     if received >= NORM * sent:
-        return Verdict.MET
-    return Verdict.OPEN if received + waiting >= NORM * sent else Verdict.MISSED
+        return NormVerdict.MET
+    return NormVerdict.OPEN if received + waiting >= NORM * sent else NormVerdict.MISSED
 
 
 def _time(ms: int | None) -> datetime | None:
@@ -260,8 +260,8 @@ def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sour
         on=on,
         measured=carrier_report.areas_of(counts, on),
         handset=carrier_report.areas_of([each for each in counts if each.run_id in proving], on),
-        stated=_area_rows(each for each in said if each.kind is Kind.STATED),
-        manual=_area_rows(each for each in said if each.kind is Kind.MANUAL),
+        stated=_area_rows(each for each in said if each.kind is FigureSource.STATED),
+        manual=_area_rows(each for each in said if each.kind is FigureSource.MANUAL),
     )
 
 

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, select
 from app.core.errors import no_such
 from app.database.models import campaigns, directives, frozen_reports, runs
 from app.reports import addressees, carrier_report, carrier_statement
-from app.reports.addressees import ChannelTotal, Standing
-from app.reports.carrier_statement import Kind, Statement
+from app.reports.addressees import AddresseeStatus, ChannelTotal
+from app.reports.carrier_statement import FigureSource, Statement
 from app.reports.counted_runs import counted
 from app.reports.figures import CarrierReport
 
@@ -23,7 +23,7 @@ RULES = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ConsolidationTerms:
     """rules: see RULES. known_ms: when it was frozen (ms since 1970), so that a version of a carrier's report
     that was frozen later is not named; None: now.
     """
@@ -32,11 +32,11 @@ class Terms:
     known_ms: int | None = None
 
 
-PRESENT = Terms()
+PRESENT = ConsolidationTerms()
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DirectiveSummary:
     """The directive's own words. deadline_ms: by which reports were asked for, ms since 1970."""
 
     id: int
@@ -58,7 +58,7 @@ class RunLine:
     campaign_id: int
     campaign: str
     carrier: str
-    kind: Kind | None
+    kind: FigureSource | None
     report: CarrierReport
     statement: Statement | None
     version: int
@@ -66,14 +66,14 @@ class RunLine:
     @property
     def ended_ms(self) -> int | None:
         """When its sending ended, ms since 1970."""
-        if self.kind is Kind.MEASURED:
+        if self.kind is FigureSource.MEASURED:
             return self.report.header.ended_ms
         return self.statement.ended_ms if self.statement else None
 
     @property
     def interim(self) -> bool:
         """Its figures may still change, or there are none yet."""
-        if self.kind is Kind.MEASURED:
+        if self.kind is FigureSource.MEASURED:
             return self.report.interim
         return self.statement is None or self.statement.interim
 
@@ -81,19 +81,19 @@ class RunLine:
         """Not told of, or not sent, by the deadline."""
         if deadline_ms is None:
             return False
-        told = self.ended_ms if self.kind is Kind.MEASURED else self._received_ms
+        told = self.ended_ms if self.kind is FigureSource.MEASURED else self._received_ms
         return (cutoff_ms if told is None else told) > deadline_ms
 
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
         """Whether its sending ended by the deadline; None while that is not known, or without a deadline."""
-        if self.kind is Kind.MEASURED:
+        if self.kind is FigureSource.MEASURED:
             return _kept(self.ended_ms, deadline_ms, cutoff_ms)
         # What a carrier has not said to have ended had not ended when it drew up its figures.
         return _kept(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
 
     def reported_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
         """Whether its carrier's figures came by the deadline; None where they are measured, or as above."""
-        if self.kind is Kind.MEASURED:
+        if self.kind is FigureSource.MEASURED:
             return None
         return _kept(self._received_ms, deadline_ms, cutoff_ms)
 
@@ -118,10 +118,10 @@ class ConsolidatedReport:
     silent: carriers that the letter names and that have no run under it.
     """
 
-    letter: Letter
+    letter: DirectiveSummary
     cutoff_ms: int
     lines: tuple[RunLine, ...]
-    others: tuple[Standing, ...]
+    others: tuple[AddresseeStatus, ...]
     channels: tuple[ChannelTotal, ...]
     silent: tuple[str, ...] = ()
     rules: int = RULES
@@ -130,15 +130,15 @@ class ConsolidatedReport:
     def interim(self) -> bool:
         """Figures may still change, or a carrier has said nothing yet."""
         open_ = (line for line in self.lines if line.interim)
-        return any(self.rules > 1 or line.kind in (None, Kind.MEASURED) for line in open_)
+        return any(self.rules > 1 or line.kind in (None, FigureSource.MEASURED) for line in open_)
 
-    def of(self, kind: Kind) -> tuple[RunLine, ...]:
+    def of(self, kind: FigureSource) -> tuple[RunLine, ...]:
         """The lines with figures of one kind: kinds are never added up together."""
         return tuple(line for line in self.lines if line.kind is kind)
 
 
 def build(
-    connection: Connection, directive_id: int, cutoff_ms: int, terms: Terms = PRESENT
+    connection: Connection, directive_id: int, cutoff_ms: int, terms: ConsolidationTerms = PRESENT
 ) -> ConsolidatedReport:
     """The report of a directive with the campaigns under it; NotFound, Unbalanced. Call it by db.read."""
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
@@ -162,12 +162,14 @@ def _silent(connection: Connection, directive_id: int, sending: set[str]) -> tup
     return tuple(each.name for each in asked if each.carrier is not None and each.carrier not in sending)
 
 
-def _letter(row: Row[Any]) -> Letter:
+def _letter(row: Row[Any]) -> DirectiveSummary:
     issued = date.fromisoformat(row.issued_on)
-    return Letter(row.id, row.number, issued, row.issuer, row.subject, row.report_deadline)
+    return DirectiveSummary(row.id, row.number, issued, row.issuer, row.subject, row.report_deadline)
 
 
-def _lines(connection: Connection, directive_id: int, cutoff_ms: int, terms: Terms) -> list[RunLine]:
+def _lines(
+    connection: Connection, directive_id: int, cutoff_ms: int, terms: ConsolidationTerms
+) -> list[RunLine]:
     r, c = runs.c, campaigns.c
     query = select(r.id, r.carrier, c.id, c.name).join(campaigns, c.id == r.campaign_id)
     asked = query.where(c.directive_id == directive_id, c.created_at <= cutoff_ms).order_by(c.id, r.id)
@@ -183,7 +185,7 @@ def _lines(connection: Connection, directive_id: int, cutoff_ms: int, terms: Ter
     return found
 
 
-def _version(connection: Connection, run_id: int, cutoff_ms: int, terms: Terms) -> int:
+def _version(connection: Connection, run_id: int, cutoff_ms: int, terms: ConsolidationTerms) -> int:
     """The last version of the run's report that holds at the cut-off; 0 for none.
 
     A run that is frozen together with its directive has the same cut-off, and is written down after it.

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from app.reports import labels
-from app.reports.document.version import Change
+from app.reports.document.version import FigureChange
 
 _WORDS = {
     "eligible_subscribers": "thuộc diện gửi",
@@ -49,11 +49,11 @@ _NO_FIGURES = frozenset(
 _KEYS = ("name", "day", "carrier", "channel", "code")
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FigureChange, ...]:
     """The figures of two documents of one report that differ, in the order of the later one."""
     old, new = dict(_figures(before)), dict(_figures(after))
     return tuple(
-        Change(", ".join(path), old.get(path), new.get(path))
+        FigureChange(", ".join(path), old.get(path), new.get(path))
         for path in dict.fromkeys([*new, *old])
         if old.get(path) != new.get(path)
     )

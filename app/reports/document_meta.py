@@ -11,7 +11,7 @@ from sqlalchemy import Row, Select, Table, select
 from app.database.models import attachments
 
 
-class Source(StrEnum):
+class EntrySource(StrEnum):
     """The way by which the figures came in."""
 
     API = "api"
@@ -30,7 +30,7 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class PaperMeta:
     """One version of what somebody reported. Times are ms since 1970 (UTC).
 
     number, dated_on (ISO date): as on the paper; received_ms: when it came, which decides whether it was in
@@ -39,7 +39,7 @@ class Paper:
 
     version: int
     reason: str | None
-    source: Source
+    source: EntrySource
     number: str | None
     dated_on: str | None
     received_ms: int
@@ -56,13 +56,13 @@ def joined(table: Table) -> Select[Any]:
     return select(table, *scan).outerjoin(attachments, a.id == table.c.attachment_id)
 
 
-def paper(row: Row[Any]) -> Paper:
+def paper(row: Row[Any]) -> PaperMeta:
     """The paper's part of such a row."""
     scan = None if row.sha256 is None else Attachment(row.sha256, row.scan_name, row.media_type, row.size)
-    return Paper(
+    return PaperMeta(
         version=row.version,
         reason=row.reason,
-        source=Source(row.source),
+        source=EntrySource(row.source),
         number=row.number,
         dated_on=row.dated_on,
         received_ms=row.received_at,

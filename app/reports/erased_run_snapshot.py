@@ -15,7 +15,17 @@ from app.core.errors import Conflict
 from app.database.models import kept_reports, runs
 from app.ledger import erasure_state
 from app.reports.archive import Spoilt
-from app.reports.figures import AreaRow, CarrierReport, Cause, DayRow, Extra, Figures, Header, NamedArea, Step
+from app.reports.figures import (
+    AreaRow,
+    CarrierReport,
+    Cause,
+    DayRow,
+    Extra,
+    Figures,
+    Header,
+    NamedArea,
+    TimeStep,
+)
 
 
 def keep(connection: Connection, report: CarrierReport) -> str:
@@ -72,7 +82,7 @@ def _read(row: Row[Any]) -> CarrierReport:
         )
     said = json.loads(row.figures)
     head = said["header"]
-    several = {"excluded": Cause, "days": DayRow, "reasons": Cause, "steps": Step, "networks": Cause}
+    several = {"excluded": Cause, "days": DayRow, "reasons": Cause, "steps": TimeStep, "networks": Cause}
     lists = {name: tuple(kind(**each) for each in said[name]) for name, kind in several.items()}
     return CarrierReport(
         header=Header(**head | {"batches": tuple(head["batches"])}),

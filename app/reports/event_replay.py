@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
-from app.core.states import DeliveryState, NotSent, Standing, apply_receipt
+from app.core.states import DeliveryState, DeliveryStatus, NotSent, apply_receipt
 from app.ledger.contract import ResultKind, Turn
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
@@ -24,7 +24,7 @@ class Sub(NamedTuple):
     lane_id: int
 
 
-class Said(NamedTuple):
+class ReceiptEvent(NamedTuple):
     """One receipt row, at the moment at which it reached its delivery."""
 
     at: int
@@ -63,53 +63,55 @@ class _Story:
     """The delivery while its story is told."""
 
     fixed: Fixed
-    standing: Standing
+    standing: DeliveryStatus
     submitted_at: int | None = None
     done_at: int | None = None
     named: set[int] = field(default_factory=set)
     lane_id: int = 0
 
 
-class Told(NamedTuple):
+class PastDelivery(NamedTuple):
     """Where the delivery stood then. Times are ms since 1970."""
 
-    standing: Standing
+    standing: DeliveryStatus
     submitted_at: int | None
     done_at: int | None
 
 
-def tell(fixed: Fixed, subs: Sequence[Sub], said: Sequence[Said], turned: Sequence[Turned]) -> Told:
+def tell(
+    fixed: Fixed, subs: Sequence[Sub], said: Sequence[ReceiptEvent], turned: Sequence[Turned]
+) -> PastDelivery:
     """The story of what these rows say, in the order of their times; at one time answers come first."""
     story = _Story(fixed, _fresh(fixed), lane_id=fixed.lane_id)
     passes = [subs] if len(subs) == 1 else _passes(subs)
-    events: list[tuple[int, int, int, Sequence[Sub] | Said | Turned]] = [
+    events: list[tuple[int, int, int, Sequence[Sub] | ReceiptEvent | Turned]] = [
         *((rows[0].at, 0, nth, rows) for nth, rows in enumerate(passes)),
         *((each.at, 1, nth, each) for nth, each in enumerate(turned)),
         *((each.at, 2, nth, each) for nth, each in enumerate(said)),
     ]
     for event in sorted(events, key=lambda event: event[:3]):
         what = event[3]
-        if isinstance(what, Said):
+        if isinstance(what, ReceiptEvent):
             _receive(story, what)
         elif isinstance(what, Turned):
             _turn(story, what)
         else:
             _answer(story, what)
-    return Told(story.standing, story.submitted_at, story.done_at)
+    return PastDelivery(story.standing, story.submitted_at, story.done_at)
 
 
 @cache
-def unsent(segments: int) -> Told:
+def unsent(segments: int) -> PastDelivery:
     """Where a message of so many SMS parts stands of which nothing is told yet."""
-    return Told(Standing(DeliveryState.QUEUED, Reason.NONE, segments), None, None)
+    return PastDelivery(DeliveryStatus(DeliveryState.QUEUED, Reason.NONE, segments), None, None)
 
 
 def _passes(subs: Sequence[Sub]) -> list[Sequence[Sub]]:
     return [list(rows) for _, rows in groupby(sorted(subs), key=lambda s: (s.at, s.attempt))]
 
 
-def _fresh(fixed: Fixed) -> Standing:
-    return Standing(DeliveryState.QUEUED, Reason.NONE, fixed.segments)
+def _fresh(fixed: Fixed) -> DeliveryStatus:
+    return DeliveryStatus(DeliveryState.QUEUED, Reason.NONE, fixed.segments)
 
 
 def _answer(story: _Story, rows: Sequence[Sub]) -> None:
@@ -126,12 +128,12 @@ def _answer(story: _Story, rows: Sequence[Sub]) -> None:
     old, refused = story.standing, sum(1 << row.part for row in rows if row.result == ResultKind.REJECTED)
     masks = {"delivered": old.delivered, "relayed": old.relayed, "failed": refused}
     if ResultKind.UNKNOWN in kinds:
-        story.standing = Standing(DeliveryState.UNKNOWN, Reason.NONE, _parts(story, rows), **masks)
+        story.standing = DeliveryStatus(DeliveryState.UNKNOWN, Reason.NONE, _parts(story, rows), **masks)
     elif ResultKind.ACCEPTED in kinds:
-        story.standing = Standing(DeliveryState.SUBMITTED, Reason.NONE, len(rows), **masks)
+        story.standing = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, len(rows), **masks)
     else:
         masks["failed"] = 1
-        story.standing = Standing(DeliveryState.REJECTED, story.fixed.reason, 1, **masks)
+        story.standing = DeliveryStatus(DeliveryState.REJECTED, story.fixed.reason, 1, **masks)
 
 
 def _parts(story: _Story, rows: Sequence[Sub]) -> int:
@@ -164,7 +166,7 @@ def _turn(story: _Story, turned: Turned) -> None:
             story.standing = story.standing._replace(reason=max(story.standing.reason, turned.reason))
 
 
-def _receive(story: _Story, said: Said) -> None:
+def _receive(story: _Story, said: ReceiptEvent) -> None:
     """What changed nothing changes nothing here: it was repeated, or spoke of an earlier sending."""
     if not said.changed:
         return

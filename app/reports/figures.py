@@ -123,7 +123,7 @@ class DayRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class TimeStep:
     """Messages sent, and received by the time of their receipts, in the `minutes` from start_ms."""
 
     start_ms: int
@@ -182,7 +182,7 @@ class CarrierReport:
     outside_areas: int  # lines left out at import: in no area, and not valid subscribers
     days: tuple[DayRow, ...]
     reasons: tuple[Cause, ...]
-    steps: tuple[Step, ...] = ()  # form 3 in equal steps of time, for its picture
+    steps: tuple[TimeStep, ...] = ()  # form 3 in equal steps of time, for its picture
     networks: tuple[
         Cause, ...
     ] = ()  # of those refused as another carrier's: who serves them, where it was said

@@ -11,11 +11,11 @@ from app.core.errors import Invalid
 from app.reports.consolidated import ConsolidatedReport
 from app.reports.document import carrier_paper, consolidated_paper, stated_paper
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
-from app.reports.document.model import Paper
+from app.reports.document.model import PaperDocument
 from app.reports.document.version import PREVIEW, Version
 from app.reports.figures import CampaignReport, CarrierReport
 from app.reports.render import carrier_tables, comparison_tables, csv_file, json_file, stated_forms, text
-from app.reports.render.table_model import Form
+from app.reports.render.table_model import ReportTable
 from app.reports.stated_report import StatedReport
 from app.reports.stated_report import first_day as stated_day
 
@@ -50,25 +50,25 @@ BINARY = (Format.XLSX, Format.DOCX, Format.PDF)
 # one that recovers, does not wait for them.
 
 
-def _docx(said: Paper) -> bytes:
+def _docx(said: PaperDocument) -> bytes:
     from app.reports.render import docx_file
 
     return docx_file.render(said)
 
 
-def _pdf(said: Paper) -> bytes:
+def _pdf(said: PaperDocument) -> bytes:
     from app.reports.render import pdf_file
 
     return pdf_file.render(said)
 
 
-def _xlsx(tables: tuple[Form, ...], cutoff_ms: int) -> bytes:
+def _xlsx(tables: tuple[ReportTable, ...], cutoff_ms: int) -> bytes:
     from app.reports.render import xlsx_file
 
     return xlsx_file.render(tables, cutoff_ms)
 
 
-PAPERS: dict[Format, Callable[[Paper], bytes]] = {Format.DOCX: _docx, Format.PDF: _pdf}
+PAPERS: dict[Format, Callable[[PaperDocument], bytes]] = {Format.DOCX: _docx, Format.PDF: _pdf}
 
 
 class Rendered(NamedTuple):
@@ -91,7 +91,7 @@ def render(
     return Rendered(content, MEDIA_TYPES[form])
 
 
-def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) -> Paper:
+def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) -> PaperDocument:
     """What the papers of a report say."""
     if isinstance(report, CarrierReport):
         return carrier_paper.compose(report, head_of(report, letterheads), version)
@@ -136,14 +136,14 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
     return text.render(_for_reading(report, tables)).encode()
 
 
-def _for_reading(report: Report, tables: tuple[Form, ...]) -> tuple[Form, ...]:
+def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:
     """A terminal shows no steps of time: they are for the picture."""
     if isinstance(report, CampaignReport):
         return tables[:1]
     return tuple(form for form in tables if form.name != carrier_tables.STEPS)
 
 
-def tables_of(report: Report, version: Version = PREVIEW) -> tuple[Form, ...]:
+def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
     """Every form of the report, and what has changed since the version before."""
     if isinstance(report, ConsolidatedReport):
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))

@@ -42,7 +42,7 @@ class Sign(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class FraudSignal:
     """One sign: `messages` show it, of those that could; the sentence says what it means."""
 
     sign: Sign
@@ -51,7 +51,7 @@ class Doubt:
     detail: str
 
 
-def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = ()) -> list[Doubt]:
+def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = ()) -> list[FraudSignal]:
     """The signs found among all messages of the run; NotFound.
 
     switched_off: numbers (84xxxxxxxxx) of telephones of ours that are off, and stand in carriers' lists.
@@ -83,16 +83,16 @@ def _counts(connection: Connection, *where: ColumnElement[bool]) -> tuple[int, i
     return sum(by_state.get(int(state), 0) for state in SENT), by_state.get(int(DeliveryState.DELIVERED), 0)
 
 
-def _all_delivered(sent: int, delivered: int) -> Doubt | None:
+def _all_delivered(sent: int, delivered: int) -> FraudSignal | None:
     if sent < _ENOUGH or delivered < sent:
         return None
     detail = (
         "Every single message is said to be on its telephone; in any real list some are off or out of use."
     )
-    return Doubt(Sign.ALL_DELIVERED, delivered, sent, detail)
+    return FraudSignal(Sign.ALL_DELIVERED, delivered, sent, detail)
 
 
-def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int) -> Doubt | None:
+def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int) -> FraudSignal | None:
     """Whether a run that is over has reached no telephone at all, by receipts that come from there."""
     if sent < _ENOUGH or delivered or of.run.state not in OVER:
         return None
@@ -105,10 +105,10 @@ def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int
         "Not one message is said to be on its telephone: the carrier has sent none of them on, or its "
         "receipts do not come here."
     )
-    return Doubt(Sign.NONE_DELIVERED, sent, sent, detail)
+    return FraudSignal(Sign.NONE_DELIVERED, sent, sent, detail)
 
 
-def _even(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
+def _even(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
     """Whether nearly all delays lie in three neighbouring half seconds."""
     if delivered < _ENOUGH:
         return None
@@ -123,14 +123,14 @@ def _even(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
     detail = (
         f"The delays are all alike, about {seconds:g} s: telephones answer when they can, not by a clock."
     )
-    return Doubt(Sign.EVEN_DELAY, alike, delivered, detail)
+    return FraudSignal(Sign.EVEN_DELAY, alike, delivered, detail)
 
 
 def _around(steps: dict[int, int], at: int) -> int:
     return sum(steps.get(near, 0) for near in (at - 1, at, at + 1))
 
 
-def _early(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
+def _early(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
     query = select(func.count()).where(*_received(of, _DELAY < -_EARLY_MS))
     early = int(connection.execute(query).scalar_one())
     if early <= _MOST_EARLY * delivered:
@@ -138,10 +138,10 @@ def _early(connection: Connection, of: Scope, delivered: int) -> Doubt | None:
     detail = (
         "They are said to have come before they were sent; the carrier's clock or time zone may be wrong."
     )
-    return Doubt(Sign.EARLY, early, delivered, detail)
+    return FraudSignal(Sign.EARLY, early, delivered, detail)
 
 
-def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> Doubt | None:
+def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> FraudSignal | None:
     """Messages to telephones that nobody can have reached."""
     if not switched_off:
         return None
@@ -149,4 +149,4 @@ def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> Do
     if not said:
         return None
     detail = "A telephone of ours that is switched off is said to have it."
-    return Doubt(Sign.SWITCHED_OFF, said, sent, detail)
+    return FraudSignal(Sign.SWITCHED_OFF, said, sent, detail)

@@ -27,8 +27,8 @@ from app.reports import (
     stated_report,
     verify,
 )
-from app.reports.archive import Frozen, Subject, SubjectKind
-from app.reports.consolidated import PRESENT, ConsolidatedReport, Terms
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.document import edoc_metadata
 from app.reports.document.letterhead import Letterheads
 from app.reports.document.version import Version
@@ -54,7 +54,7 @@ class Freezer:
     along: Callable[[Connection, int], None] | None = None
 
     def freeze(
-        self, subject: Subject, cutoff_ms: int | None = None, now_ms: int | None = None
+        self, subject: ReportSubject, cutoff_ms: int | None = None, now_ms: int | None = None
     ) -> tuple[Frozen, bool]:
         """The version of that cut-off (ms since 1970; None: now), and whether it is a new one.
 
@@ -83,7 +83,9 @@ class Freezer:
             return last, False
         return self._keep(report, subject, last, changes), True
 
-    def _keep(self, report: Built, subject: Subject, last: Frozen | None, changes: tuple[Any, ...]) -> Frozen:
+    def _keep(
+        self, report: Built, subject: ReportSubject, last: Frozen | None, changes: tuple[Any, ...]
+    ) -> Frozen:
         since = (last.version, clock.to_ms(last.cut_off_at)) if last else None
         version = Version((last.version if last else 0) + 1, since, changes)
         files = dict(made(report, self.letterheads, version))
@@ -97,7 +99,7 @@ class Freezer:
         self,
         connection: Connection,
         report: Built,
-        subject: Subject,
+        subject: ReportSubject,
         version: Version,
         files: dict[str, bytes],
     ) -> int:
@@ -117,7 +119,9 @@ def settled(db: Database, cutoff_ms: int | None) -> int:
         ) from None
 
 
-def build(connection: Connection, subject: Subject, cutoff_ms: int, terms: Terms = PRESENT) -> Built:
+def build(
+    connection: Connection, subject: ReportSubject, cutoff_ms: int, terms: ConsolidationTerms = PRESENT
+) -> Built:
     """The report of a run or a directive as it stood then."""
     if subject.kind is SubjectKind.RUN:
         return of_run(connection, subject.id, cutoff_ms)
@@ -141,7 +145,7 @@ def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[
     yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
 
 
-def name_of(subject: Subject, version: int, form: str) -> str:
+def name_of(subject: ReportSubject, version: int, form: str) -> str:
     """What the file is called when it is saved."""
     which = f"v{version}" if version else "xem-truoc"
     tail = "van-ban.json" if form == SIDECAR else form
@@ -149,7 +153,7 @@ def name_of(subject: Subject, version: int, form: str) -> str:
     return f"bao-cao-{subject.kind}-{subject.id}-{which}{join}{tail}"
 
 
-def _campaigns(connection: Connection, subject: Subject) -> list[int]:
+def _campaigns(connection: Connection, subject: ReportSubject) -> list[int]:
     if subject.kind is SubjectKind.RUN:
         query = select(runs.c.campaign_id).where(runs.c.id == subject.id)
     else:
@@ -160,7 +164,7 @@ def _campaigns(connection: Connection, subject: Subject) -> list[int]:
     return found
 
 
-def _require_begun(connection: Connection, subject: Subject, cutoff_ms: int) -> None:
+def _require_begun(connection: Connection, subject: ReportSubject, cutoff_ms: int) -> None:
     """Of a moment before anything was sent, or before the letter was written, there is nothing to keep."""
     required = _require_started if subject.kind is SubjectKind.RUN else _require_issued
     required(connection, subject.id, cutoff_ms)  # that there is no such thing is said by what comes next
@@ -193,7 +197,7 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
         )
 
 
-def _require_queued(connection: Connection, subject: Subject) -> None:
+def _require_queued(connection: Connection, subject: ReportSubject) -> None:
     """Whether numbers are repeated is known once all are queued: until then no figure would stay."""
     b, r = run_batches.c, runs.c
     moving = select(r.id).join(run_batches, b.run_id == r.id)
@@ -208,7 +212,7 @@ def _require_queued(connection: Connection, subject: Subject) -> None:
         )
 
 
-def _require_recount(connection: Connection, subject: Subject, ledger: Ledger) -> None:
+def _require_recount(connection: Connection, subject: ReportSubject, ledger: Ledger) -> None:
     """Unbalanced unless every figure, counted anew from the rows, agrees."""
     for campaign_id in _campaigns(connection, subject):
         found = verify.campaign_differences(connection, campaign_id, ledger)
@@ -222,7 +226,7 @@ def _require_recount(connection: Connection, subject: Subject, ledger: Ledger) -
 def _insert(
     connection: Connection,
     report: Built,
-    subject: Subject,
+    subject: ReportSubject,
     version: Version,
     kept: tuple[dict[str, bytes], str],
 ) -> int:
@@ -252,7 +256,9 @@ def _insert(
     return report_id
 
 
-def _file(report_id: int, subject: Subject, version: Version, file: tuple[str, bytes]) -> dict[str, Any]:
+def _file(
+    report_id: int, subject: ReportSubject, version: Version, file: tuple[str, bytes]
+) -> dict[str, Any]:
     form, content = file
     return {
         "report_id": report_id,

@@ -19,7 +19,7 @@ STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at ea
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class LatencySample:
     """Times of sent messages, ms since 1970: (submitted, received or None); whole: all of the run.
 
     waits_ms: from the sending to the receipt, both by our own clock, the shortest first. What carriers write
@@ -41,7 +41,7 @@ class Latency:
     whole: bool
 
 
-def sample(connection: Connection, run_id: int) -> Sample:
+def sample(connection: Connection, run_id: int) -> LatencySample:
     """Rows at even distances over the run's batches; every row where there are no more than that."""
     b = run_batches.c
     query = select(b.campaign_id, b.batch_id, b.fanned_upto).where(b.run_id == run_id, b.fanned_upto > 0)
@@ -56,7 +56,7 @@ def sample(connection: Connection, run_id: int) -> Sample:
                 times.append((row.submitted_at, (row.came or row.done_at) if received else None))
                 if received and row.came is not None:
                     waits.append(max(row.came - row.submitted_at, 0))
-    return Sample(times, whole, sorted(waits))
+    return LatencySample(times, whole, sorted(waits))
 
 
 def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, int, int, int]]:
@@ -81,7 +81,7 @@ def _rows(campaign_id: int, batch_id: int, first: int, last: int) -> Any:
     return select(d.state, d.submitted_at, d.done_at, came.label("came")).where(*own)
 
 
-def latency(of: Sample) -> Latency | None:
+def latency(of: LatencySample) -> Latency | None:
     """How long receipts took; None where none has come."""
     waits = of.waits_ms
     if not waits:

@@ -17,7 +17,7 @@ from app.database.connection import Database, one_at_a_time
 from app.database.models import audit as acts
 from app.database.models import campaigns, run_batches, tallies
 from app.ledger import erasure_state
-from app.ledger.contract import Count, Ledger
+from app.ledger.contract import Ledger, TallyCount
 from app.reports import tally
 from app.security import audit
 
@@ -32,7 +32,7 @@ class Repair:
 
     campaign_id: int
     batch_id: int
-    counts: tuple[Count, ...]
+    counts: tuple[TallyCount, ...]
 
 
 Say = Callable[[Repair], None]
@@ -62,7 +62,7 @@ class _Off:
 
     campaign_id: int
     batch_id: int
-    counts: tuple[Count, ...]
+    counts: tuple[TallyCount, ...]
     act: int | None
 
 
@@ -96,7 +96,7 @@ def _off(connection: Connection, ledger: Ledger, campaign_id: int, batch_id: int
             have = off.setdefault((count.run_id, *count[2:5]), [0, 0])
             have[0] += sign * int(count.n)
             have[1] += sign * int(count.segments)
-    counts = [Count(key[0], batch_id, *key[1:], *have) for key, have in off.items() if any(have)]
+    counts = [TallyCount(key[0], batch_id, *key[1:], *have) for key, have in off.items() if any(have)]
     return _Off(campaign_id, batch_id, tuple(counts), _last(connection, campaign_id))
 
 

@@ -17,7 +17,7 @@ from app.reports import carrier_report, consolidated, freeze, scope
 from app.reports.document import letterhead
 from app.reports.figures import CarrierReport
 from app.reports.formats import MEDIA_TYPES, Format, OfRun, Report, render
-from app.reports.fraud_signals import Doubt, doubts
+from app.reports.fraud_signals import FraudSignal, doubts
 from app.security import Caller, tenant_scope
 
 router = Routes(tags=["reports"])
@@ -54,7 +54,7 @@ def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = Fi
 
 
 @router.get("/v1/runs/{run_id}/doubts")
-def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[Doubt]:
+def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[FraudSignal]:
     """Signs that receipts of the run were made up, such as delays that are all alike; none is proof."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return db.read(doubts, run_id, settings.switched_off)

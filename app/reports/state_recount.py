@@ -22,7 +22,7 @@ from sqlalchemy import (
     select,
 )
 
-from app.core.states import FAILED, RECEIVED, DeliveryState, NotSent, Standing, conclude
+from app.core.states import FAILED, RECEIVED, DeliveryState, DeliveryStatus, NotSent, conclude
 from app.database.models import deliveries, receipts, submissions
 from app.ledger.contract import ResultKind
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
@@ -107,7 +107,7 @@ def _judge_masks(group: Group) -> Iterator[str]:
 
 def _judge_state(group: Group) -> Iterator[str]:
     """The stored masks must make the stored state, and the stored reason be the worst that was said."""
-    bare = Standing(_UNSETTLED, group.reason, group.parts)
+    bare = DeliveryStatus(_UNSETTLED, group.reason, group.parts)
     made = conclude(bare, group.delivered, group.relayed, group.failed, group.reason)
     settled = made.state != _UNSETTLED
     by_receipts = group.state in (*RECEIVED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)

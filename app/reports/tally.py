@@ -5,25 +5,25 @@ from __future__ import annotations
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from app.database.models import tallies
-from app.ledger.contract import Count
+from app.ledger.contract import TallyCount
 
 
-def sums(connection: Connection, *where: ColumnElement[bool]) -> list[Count]:
+def sums(connection: Connection, *where: ColumnElement[bool]) -> list[TallyCount]:
     """One Count for each key that is not zero, in order; `where` are conditions on the tallies."""
     t = tallies.c
     key = (t.run_id, t.batch_id, t.area, t.state, t.reason)
     query = select(*key, func.sum(t.n), func.sum(t.segments)).where(*where).group_by(*key)
-    counts = (Count(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query))
+    counts = (TallyCount(*row[:5], int(row[5]), int(row[6])) for row in connection.execute(query))
     # Sorted here, since the engines disagree on where NULL goes.
     return sorted((c for c in counts if c.n or c.segments), key=lambda c: (*c[:2], c.area or "", *c[3:5]))
 
 
-def of_run(connection: Connection, run_id: int) -> list[Count]:
+def of_run(connection: Connection, run_id: int) -> list[TallyCount]:
     """The sums of one run."""
     return sums(connection, tallies.c.run_id == run_id)
 
 
-def of_campaign(connection: Connection, campaign_id: int) -> list[Count]:
+def of_campaign(connection: Connection, campaign_id: int) -> list[TallyCount]:
     """The sums of one campaign, over all its runs."""
     return sums(connection, tallies.c.campaign_id == campaign_id)
 

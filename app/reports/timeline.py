@@ -14,7 +14,7 @@ from app.core.states import RECEIVED, DeliveryState
 from app.database.models import deliveries
 from app.reports import as_of
 from app.reports.as_of import MINUTE_MS, Past
-from app.reports.figures import DayRow, Step
+from app.reports.figures import DayRow, TimeStep
 from app.reports.scope import Scope
 
 _EPOCH = date(1970, 1, 1)
@@ -100,7 +100,7 @@ def _day_row(day: int | None, sent: _Sent, received: Counter[tuple[int | None, i
     )
 
 
-def steps(of: Flow) -> tuple[Step, ...]:
+def steps(of: Flow) -> tuple[TimeStep, ...]:
     """The same in equal steps of time, few enough for a picture, without gaps; lost times are left out."""
     seen = [m for m, each in of.sent.items() if m is not None and each.n]
     seen += [m for (m, _), n in of.received.items() if m is not None and n]
@@ -109,7 +109,7 @@ def steps(of: Flow) -> tuple[Step, ...]:
     width = _width(seen)
     sent, received = _gathered(of, width)
     return tuple(
-        Step(
+        TimeStep(
             start_ms=n * width * MINUTE_MS - VIETNAM_OFFSET_MS,
             minutes=width,
             sent=sent[n].n,

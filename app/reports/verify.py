@@ -42,7 +42,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Verification:
     """What was counted (rows by table), and every difference found: none means that all figures are right.
 
     erased: sentences on campaigns whose rows are gone by the rules of retention.
@@ -58,7 +58,7 @@ def verify(db: Database, ledger: Ledger, campaign_id: int | None = None) -> list
     return list(examine(db, ledger, campaign_id).differences)
 
 
-def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Verdict:
+def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Verification:
     """Recount one campaign with its batches, or everything; NotFound where there is no such campaign.
 
     Each campaign and each batch is looked at in one moment, while sending goes on; memory does not grow with
@@ -72,7 +72,7 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]
-    return Verdict(db.read(_counted, campaign_id, ids), tuple(found), db.read(erased.told, ids))
+    return Verification(db.read(_counted, campaign_id, ids), tuple(found), db.read(erased.told, ids))
 
 
 def _campaigns(connection: Connection, campaign_id: int | None) -> list[int]:

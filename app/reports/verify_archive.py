@@ -12,9 +12,9 @@ from app.core import clock
 from app.core.errors import Conflict, NotFound
 from app.database.connection import Database
 from app.reports import archive, differences, erasure_checks, freeze
-from app.reports.archive import Frozen, Spoilt, Subject
-from app.reports.consolidated import Terms
-from app.reports.document.version import Change
+from app.reports.archive import Frozen, ReportSubject, Spoilt
+from app.reports.consolidated import ConsolidationTerms
+from app.reports.document.version import FigureChange
 from app.reports.figures import Unbalanced
 from app.reports.formats import document
 from app.reports.render import json_file
@@ -64,7 +64,7 @@ def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
 
 
 def _rebuilt(connection: Connection, report: Frozen) -> Proof:
-    kept, subject = archive.figures(connection, report), Subject(report.subject, report.subject_id)
+    kept, subject = archive.figures(connection, report), ReportSubject(report.subject, report.subject_id)
     try:
         again = document(
             freeze.build(connection, subject, clock.to_ms(report.cut_off_at), _terms(report, kept))
@@ -79,12 +79,12 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
     return Proof(report.id, differing, None if differing else beside)
 
 
-def _terms(report: Frozen, kept: str) -> Terms:
+def _terms(report: Frozen, kept: str) -> ConsolidationTerms:
     """The rules of the day on which it was frozen."""
-    return Terms(int(json.loads(kept).get("rules", 1)), clock.to_ms(report.created_at))
+    return ConsolidationTerms(int(json.loads(kept).get("rules", 1)), clock.to_ms(report.created_at))
 
 
-def _differing(report: Frozen, changes: Sequence[Change]) -> Iterator[str]:
+def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]:
     """A count that no receipt can prove any more is none, and none was counted: that is no difference."""
     for each in changes:
         if each.difference:

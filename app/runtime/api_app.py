@@ -33,7 +33,7 @@ from app.observability.metrics import Metrics
 from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
-from app.receipts.webhook_handler import Reception
+from app.receipts.webhook_handler import WebhookHandler
 from app.reports import archive_routes as frozen
 from app.reports import comparison_routes as history
 from app.reports import routes as reports
@@ -41,7 +41,7 @@ from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
 from app.text_verification import routes as genuine
-from app.text_verification.sent_texts import Desk
+from app.text_verification.sent_texts import VerificationService
 from app.web import routers
 
 # Each request is held against one route after the other, so the busiest come first.
@@ -91,7 +91,7 @@ class Application(FastAPI):
 
 
 def create_app(
-    settings: Settings, db: Database, metrics: Metrics | None = None, reception: Reception | None = None
+    settings: Settings, db: Database, metrics: Metrics | None = None, reception: WebhookHandler | None = None
 ) -> FastAPI:
     """The application over a database that is open and migrated; metrics may be shared with lanes.
 
@@ -110,11 +110,11 @@ def create_app(
     app.state.db = db
     app.state.ledger = ledger_for(db, settings.chunk_size)
     app.state.metrics = metrics or Metrics(db)
-    app.state.reception = reception or Reception(db)
+    app.state.reception = reception or WebhookHandler(db)
     app.state.ready = health.Ready()
     app.state.hub = Hub(db, live_status.look)
     whose = partial(peer_of, trusted=settings.trusted_proxies)
-    app.state.genuine = Desk(db, settings.share(settings.verify_per_minute), whose)
+    app.state.genuine = VerificationService(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)
     routers.furnish(app, db)
     _surround(app, settings)

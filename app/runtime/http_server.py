@@ -27,7 +27,7 @@ _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SHORT_PAUSE_S = 0.5
 
 
-class Listener:
+class SocketListener:
     """Takes connections on one address, as many as the bounds allow; asyncio's own has no bounds.
 
     When descriptors run out that one writes a traceback for each connection that waits, and tries again.
@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
         super().__init__(config)
         self.callers = Callers(bounds)
-        self._listeners: list[Listener] = []
+        self._listeners: list[SocketListener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Take connections by a listener of ours; uvicorn's would take any number."""
@@ -126,7 +126,7 @@ class Server(uvicorn.Server):
             return Connection(self.callers, line, self.config, self.server_state, self.lifespan.state)
 
         tls = self.config.ssl
-        self._listeners = [Listener(door, self.callers, make, tls) for door in sockets or ()]
+        self._listeners = [SocketListener(door, self.callers, make, tls) for door in sockets or ()]
         self.servers = list(self._listeners)  # type: ignore[arg-type]
         self.started = True
 

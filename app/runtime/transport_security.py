@@ -22,7 +22,7 @@ _CHECKED = ("verify-ca", "verify-full")
 _SUITES = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 
 
-class Line(NamedTuple):
+class PlainConnection(NamedTuple):
     """A plain connection: what it is, what encrypts it, and the setting that says why it may be plain."""
 
     what: str
@@ -54,46 +54,48 @@ def open_to_others(settings: Settings) -> bool:
     return settings.behind_tls or not is_here(settings.host)
 
 
-def plain(settings: Settings) -> Iterator[Line]:
+def plain(settings: Settings) -> Iterator[PlainConnection]:
     """Every connection of these settings that leaves the machine without TLS, explained or not."""
     yield from _callers(settings)
     yield from _database(settings)
     for name, link in settings.links.items():
         for host in _plain_hosts(name, link):
             what, remedy = f"The line of link {name} to {host}", "Set tls, or an address with https, for it"
-            yield Line(what, remedy, f"links.{name}.private_line", link.private_line)
+            yield PlainConnection(what, remedy, f"links.{name}.private_line", link.private_line)
     for name, endpoint in settings.endpoints.items():
         host = urlsplit(endpoint.url).hostname or ""
         if endpoint.url.startswith("http:") and not is_here(host):
             what, remedy = f"The way to the endpoint {name}", "Give it an address with https"
-            yield Line(what, remedy, f"endpoints.{name}.private_line", endpoint.private_line)
+            yield PlainConnection(what, remedy, f"endpoints.{name}.private_line", endpoint.private_line)
     mail = settings.mail
     if mail and mail.security == "none" and not is_here(mail.host):
         what, remedy = f"The way to the mail server {mail.host}", 'Set mail.security to "starttls" or "tls"'
-        yield Line(what, remedy, "mail.private_line", mail.private_line)
+        yield PlainConnection(what, remedy, "mail.private_line", mail.private_line)
     logs = urlsplit(settings.log_to or "")
     if logs.scheme == "tcp" and not is_here(logs.hostname or ""):
         what, remedy = f"The way of the log to {logs.hostname}", "Let log_to begin with tls://"
-        yield Line(what, remedy, "private_lines.logs", settings.private_lines.get("logs"))
+        yield PlainConnection(what, remedy, "private_lines.logs", settings.private_lines.get("logs"))
 
 
-def _callers(settings: Settings) -> Iterator[Line]:
+def _callers(settings: Settings) -> Iterator[PlainConnection]:
     """Who calls us on an address that is open to other machines."""
     if settings.tls_certificate or is_here(settings.host):
         return
     tls, why = "Set tls_certificate and tls_key", settings.private_lines
     if settings.behind_tls:
         what = f"The way from the proxy to the API on {settings.host}"
-        yield Line(what, tls, "private_lines.api", why.get("api"))
+        yield PlainConnection(what, tls, "private_lines.api", why.get("api"))
     else:
         what = f"The API on {settings.host}, which other machines can reach,"
-        yield Line(what, tls, "behind_tls that a proxy before it speaks TLS, and private_lines.api", None)
+        yield PlainConnection(
+            what, tls, "behind_tls that a proxy before it speaks TLS, and private_lines.api", None
+        )
     if settings.metrics_port:
         what = f"metrics_port {settings.metrics_port} on {settings.host}"
-        yield Line(what, tls, "private_lines.metrics", why.get("metrics"))
+        yield PlainConnection(what, tls, "private_lines.metrics", why.get("metrics"))
 
 
-def _database(settings: Settings) -> Iterator[Line]:
+def _database(settings: Settings) -> Iterator[PlainConnection]:
     """PostgreSQL on other machines; `require` encrypts, but for whoever answers there."""
     told = "Put sslmode=verify-full and sslrootcert into its address"
     named = {"database_url": settings.url, "migration_database_url": settings.migration_url}
@@ -102,7 +104,9 @@ def _database(settings: Settings) -> Iterator[Line]:
         away = _plain_servers(url) if url.get_backend_name() == "postgresql" else []
         if away:
             what = f"The way to PostgreSQL on {', '.join(away)} ({name})"
-            yield Line(what, told, "private_lines.database", settings.private_lines.get("database"))
+            yield PlainConnection(
+                what, told, "private_lines.database", settings.private_lines.get("database")
+            )
 
 
 def _plain_servers(url: URL) -> list[str]:

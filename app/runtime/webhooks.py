@@ -14,7 +14,7 @@ from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
 from app.receipts.receipt_writer import Inbox
-from app.receipts.webhook_handler import Reception
+from app.receipts.webhook_handler import WebhookHandler
 from carriers import registry
 from carriers.contract import Receipt, Told, WebhookAnswer, WebhookReceipts, WebhookRequest
 from carriers.webhook import Locks, MappedWebhook, shape_of
@@ -67,11 +67,11 @@ class Canonical:
         return receipt._replace(reference=reference or None)
 
 
-def reception(settings: Settings, db: Database, inbox: Inbox) -> Reception:
+def reception(settings: Settings, db: Database, inbox: Inbox) -> WebhookHandler:
     """The reception of every link with a webhook; SetupError where one is open to anybody, or wrongly set."""
     found = {(link.carrier, name): _webhook(settings, name, link) for name, link in settings.links.items()}
     hooks = {key: webhook for key, webhook in found.items() if webhook is not None}
-    return Reception(
+    return WebhookHandler(
         db,
         hooks,
         inbox,

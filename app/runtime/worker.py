@@ -19,7 +19,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.deadline.notification_loop import Herald
 from app.dispatch import link_store, run_sweeps
-from app.dispatch.claim import Desk
+from app.dispatch.claim import SendContext
 from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import Queueing
 from app.dispatch.link_health import HealthSweep, Link
@@ -29,7 +29,7 @@ from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
-from app.privacy.erasable import Terms
+from app.privacy.erasable import RetentionTerms
 from app.privacy.retention import Retention
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.poll import Poll
@@ -130,7 +130,7 @@ class Worker:
 
     def _background(self) -> dict[str, Work]:
         herald, s = Herald(self.db, self.settings), self.settings
-        retention = Retention(self.db, self.ledger, Terms(s.retention_days, s.records_months))
+        retention = Retention(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
             "receipts": self.inbox.run,
@@ -162,7 +162,9 @@ class Worker:
         if self.db.sqlite:
             # The folder's lock says that no other process lives: every lease is a dead one's.
             await self.db.insist(self.ledger.reclaim)
-        desk = Desk(self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds)
+        desk = SendContext(
+            self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds
+        )
         for name, link in self.settings.links.items():
             if self.only in (None, link.carrier):
                 carrier = build(name, link)
@@ -259,11 +261,11 @@ def faults(settings: Settings) -> Iterator[str]:
             yield error.detail
 
 
-def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkFacts:
+def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRecord:
     """What the ledger keeps of the link."""
     group = link.receipt_group or name
     limits = carrier.limits
-    return link_store.LinkFacts(
+    return link_store.LinkRecord(
         name,
         link.carrier,
         group,

@@ -25,7 +25,7 @@ TABLES = (people, api_keys, recovery_codes, sessions)
 _ENDS = {"people": ("person", "person.disable"), "api_keys": ("key", "key.revoke")}
 
 
-class Doubted(NamedTuple):
+class BadStamp(NamedTuple):
     """A row that no process with the key has left so; bare: it bears no stamp at all; over: it was ended."""
 
     kind: str
@@ -55,16 +55,16 @@ def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
     return genuine
 
 
-def doubted(connection: Connection) -> Iterator[Doubted]:
+def doubted(connection: Connection) -> Iterator[BadStamp]:
     """Accounts whose row is not one that Loa wrote; of codes and sessions, whose they are."""
     names = {row.id: row.name for row in connection.execute(select(people.c.id, people.c.name))}
     for table in TABLES:
         for row in connection.execute(select(table).order_by(table.c.id)).all():
             if not row_stamps.holds(connection, _content(table, row), row.stamp):
                 name = getattr(row, "name", "") or names.get(getattr(row, "person_id", 0), "nobody")
-                yield Doubted(_KINDS[table.name], name, row.stamp is None)
+                yield BadStamp(_KINDS[table.name], name, row.stamp is None)
             elif _is_over(connection, table, row):
-                yield Doubted(_KINDS[table.name], row.name, bare=False, over=True)
+                yield BadStamp(_KINDS[table.name], row.name, bare=False, over=True)
 
 
 def _is_over(connection: Connection, table: Table, row: Row[Any]) -> bool:

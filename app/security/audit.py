@@ -20,7 +20,7 @@ from app.core import clock, hashing
 from app.core.config import Settings
 from app.core.errors import Conflict, Invalid, SetupError
 from app.database import audit_heads as heads
-from app.database.audit_heads import Head
+from app.database.audit_heads import AuditHead
 from app.database.audit_memory import note_after_commit
 from app.database.connection import keys_of, one_at_a_time
 from app.database.models import audit, erasures
@@ -76,10 +76,10 @@ class Chain:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptHeads:
     """Heads that were kept outside the database, and after how many months acts are erased."""
 
-    heads: Sequence[Head] = ()
+    heads: Sequence[AuditHead] = ()
     months: int = 0
 
 
@@ -137,15 +137,15 @@ def _add(
     digest = link(before, (*said, stored), algorithm or hashing.algorithm_of(before))
     seal = row_stamps.make(connection, content(digest, (*said, stored)))
     connection.execute(insert(audit).values(row | {"hash": digest, "seal": seal}))
-    added = Head(number, digest, int(said[1]))
-    note_after_commit(connection, Head(number - 1, before, 0), added, keep=action.startswith(_KEPT))
+    added = AuditHead(number, digest, int(said[1]))
+    note_after_commit(connection, AuditHead(number - 1, before, 0), added, keep=action.startswith(_KEPT))
 
 
-def kept(settings: Settings) -> Kept:
+def kept(settings: Settings) -> KeptHeads:
     """What there is outside the database to compare with."""
     file = settings.audit_heads
     try:
-        return Kept(heads.kept(file, settings.ledger_name), settings.records_months)
+        return KeptHeads(heads.kept(file, settings.ledger_name), settings.records_months)
     except OSError as error:
         raise SetupError(
             f"The heads of the audit in {file} can't be read ({error.strerror}): let Loa's account own it, "
@@ -153,15 +153,15 @@ def kept(settings: Settings) -> Kept:
         ) from None
 
 
-def agreed(connection: Connection, known: Sequence[Head]) -> Head:
+def agreed(connection: Connection, known: Sequence[AuditHead]) -> AuditHead:
     """The newest of these heads that the chain still has, after the database was put back."""
     for each in sorted(known, reverse=True):
         if connection.execute(select(audit.c.hash).where(audit.c.id == each.row)).scalar() == each.hash:
             return each
-    return Head(0, START, 0)
+    return AuditHead(0, START, 0)
 
 
-def verify(connection: Connection, kept: Kept = Kept()) -> Chain:
+def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
     """Recompute the whole chain from where it begins; the first row that does not fit is named.
 
     kept: read before this transaction began, or the newest heads could be of rows that it does not see.
@@ -169,7 +169,9 @@ def verify(connection: Connection, kept: Kept = Kept()) -> Chain:
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
     fault = _erased_early(begin, kept)
-    then: dict[int, list[Head]] = {}  # more than one of a row, where its end was cut off and written anew
+    then: dict[
+        int, list[AuditHead]
+    ] = {}  # more than one of a row, where its end was cut off and written anew
     for each in kept.heads:
         then.setdefault(each.row, []).append(each)
     for row in audit_chain.rows(connection, 0) if fault is None else ():
@@ -198,7 +200,7 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
     )
 
 
-def _other(then: Sequence[Head], digest: str) -> str | None:
+def _other(then: Sequence[AuditHead], digest: str) -> str | None:
     """Why the row is another one than when its head was kept elsewhere."""
     for each in then:
         if each.hash != digest:
@@ -207,7 +209,7 @@ def _other(then: Sequence[Head], digest: str) -> str | None:
     return None
 
 
-def _cut_off(rows: int, then: dict[int, list[Head]]) -> str | None:
+def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
     last = max(then, default=0)
     if last <= rows:
         return None
@@ -217,7 +219,7 @@ def _cut_off(rows: int, then: dict[int, list[Head]]) -> str | None:
     )
 
 
-def _erased_early(begin: Anchor, kept: Kept) -> str | None:
+def _erased_early(begin: Anchor, kept: KeptHeads) -> str | None:
     """Rows that were erased though their months were not over."""
     for each in kept.heads:
         if each.row <= begin.row and kept.months and clock.plus_months(each.at, kept.months) > clock.now_ms():
@@ -303,7 +305,7 @@ def acts(connection: Connection, after: int, limit: int) -> list[Act]:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AuditFilter:
     """Which acts are looked for: by whom; actions and subjects that begin like this. "" for any."""
 
     who: str = ""
@@ -311,7 +313,7 @@ class Wanted:
     subject: str = ""
 
 
-def newest(connection: Connection, before: int, limit: int, wanted: Wanted = Wanted()) -> list[Act]:
+def newest(connection: Connection, before: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
     """The rows below the id `before` (0: from the last), the newest first."""
     c = audit.c
     query = select(audit).where(c.id < before) if before else select(audit)

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, cast, select
 
 from app.core import hashing
-from app.database.audit_heads import Head
+from app.database.audit_heads import AuditHead
 from app.database.audit_memory import chain_memory_of, has_noted
 from app.database.models import audit
 from app.security import row_stamps
@@ -59,11 +59,11 @@ def fault(rows: int, head: str, row: Record) -> str | None:
     return None
 
 
-def head(connection: Connection) -> Head:
+def head(connection: Connection) -> AuditHead:
     """The chain's end, for keeping where nobody who can change the database can."""
     a = audit.c
     last = connection.execute(select(a.id, a.hash, a.at).order_by(a.id.desc()).limit(1)).first()
-    return Head(*last) if last else Head(0, START, 0)
+    return AuditHead(*last) if last else AuditHead(0, START, 0)
 
 
 def rows(connection: Connection, after: int) -> Iterator[Record]:
@@ -100,7 +100,7 @@ def bears(
         return known[1]
     act = find()
     held = known[0] if known is not None and known[1] else None  # what was not is looked at from its act on
-    since = held or (None if act is None else Head(act.id, act.hash, 0))
+    since = held or (None if act is None else AuditHead(act.id, act.hash, 0))
     if since is None or not _goes_on(connection, [since, *([last] if last else [])], newest):
         return False
     is_new = act is not None and (held is None or act.id > held.row)
@@ -110,7 +110,7 @@ def bears(
     return found
 
 
-def _goes_on(connection: Connection, seen: Sequence[Head], end: Head) -> bool:
+def _goes_on(connection: Connection, seen: Sequence[AuditHead], end: AuditHead) -> bool:
     """Whether each row from the first of these on follows on the one before, and all of these are there.
 
     The last sealed row must be so by our key: its seal is over its hash, so over all before it. Commands

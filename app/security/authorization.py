@@ -31,7 +31,7 @@ _NONE = "Send an API key as `Authorization: Bearer loa_...`, or sign in with POS
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AccessRequest:
     """What is asked for and with what: a key, or a session's token and, for a change, its CSRF token."""
 
     operation: str
@@ -91,10 +91,10 @@ async def _require_token(request: Request, operation: str, token: str) -> None:
     sessions.require_csrf(token, str((await request.form()).get(CSRF_FIELD, "")))
 
 
-def _asked(request: Request, operation: str) -> Asked:
+def _asked(request: Request, operation: str) -> AccessRequest:
     settings = cast(Settings, request.app.state.settings)
     scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
-    return Asked(
+    return AccessRequest(
         operation,
         {name: str(value) for name, value in request.path_params.items()},
         key if scheme.lower() == "bearer" and key else None,
@@ -107,7 +107,7 @@ def _asked(request: Request, operation: str) -> Asked:
     )
 
 
-def _admit(connection: Connection, asked: Asked, scope: Scope) -> tuple[Caller, int | None]:
+def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[Caller, int | None]:
     """The caller, and the key or session whose use should be written down; refused in words.
 
     scope: is told who it is, for the log and the page of errors, before anything is refused.
@@ -121,7 +121,7 @@ def _admit(connection: Connection, asked: Asked, scope: Scope) -> tuple[Caller, 
     return caller, due
 
 
-def _identify(connection: Connection, asked: Asked) -> tuple[Caller, int | None]:
+def _identify(connection: Connection, asked: AccessRequest) -> tuple[Caller, int | None]:
     """By the key where there is one, else by the session."""
     if asked.key is not None:
         found = keys.find(connection, asked.key)

@@ -26,7 +26,7 @@ _UNKNOWN = "This API key is not known. Send a valid one as `Authorization: Beare
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class ApiKeyView:
     """A key as it may be shown: never its secret. previous_until: how long its older secret is still good."""
 
     name: str
@@ -46,7 +46,7 @@ class Key:
         return f"{MARK}{self.prefix}_"
 
 
-class Found(NamedTuple):
+class KeyMatch(NamedTuple):
     """A caller, and whether it should be written down that it was here."""
 
     caller: Caller
@@ -106,7 +106,7 @@ def find_caller(connection: Connection, key: str) -> Caller:
     return find(connection, key).caller
 
 
-def find(connection: Connection, key: str) -> Found:
+def find(connection: Connection, key: str) -> KeyMatch:
     """The holder of this key, or Unauthorised; the same answer for every kind of wrong key."""
     prefix, _, secret = key.removeprefix(MARK).partition("_")
     if not key.startswith(MARK) or not prefix.isascii() or not prefix.isalnum() or not secret.isascii():
@@ -121,7 +121,7 @@ def find(connection: Connection, key: str) -> Found:
     if not account_stamps.admits(connection, api_keys, row):
         raise Unauthorised(_UNKNOWN)
     caller = Caller(row.name, row.role, row.carrier)
-    return Found(caller, row.id, row.last_used_at is None or now - row.last_used_at >= TOUCH_MS)
+    return KeyMatch(caller, row.id, row.last_used_at is None or now - row.last_used_at >= TOUCH_MS)
 
 
 def _good_hash(row: Row[Any], prefix: str, now: int) -> bytes:
@@ -138,12 +138,12 @@ def touch(connection: Connection, key_id: int) -> None:
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=clock.now_ms()))
 
 
-def list_keys(connection: Connection) -> list[Key]:
+def list_keys(connection: Connection) -> list[ApiKeyView]:
     """All keys, the revoked ones too, in the order in which they were made."""
     return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
 
 
-def get_key(connection: Connection, name: str) -> Key:
+def get_key(connection: Connection, name: str) -> ApiKeyView:
     """One key, or NotFound."""
     return _key(_named(connection, name))
 
@@ -163,8 +163,8 @@ def _named(connection: Connection, name: str) -> Row[Any]:
     return row
 
 
-def _key(row: Row[Any]) -> Key:
-    return Key(
+def _key(row: Row[Any]) -> ApiKeyView:
+    return ApiKeyView(
         row.name,
         row.prefix,
         row.role,

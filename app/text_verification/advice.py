@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from app.core.phone import Sentence
-from app.text_verification.compare import Verdict
+from app.text_verification.compare import TextVerdict
 
 LONGEST = 2000  # characters that may be pasted
 
 ADVICE = {
-    Verdict.GENUINE: Sentence(
+    TextVerdict.GENUINE: Sentence(
         "Word for word: this text was sent through this system. If yours came from another sender, or with a "
         "link, a number to call or a demand for money, do not follow it.",
         "Đúng từng chữ: nội dung này đã được gửi qua hệ thống. Nếu tin đến từ tên người gửi "
         "khác, hoặc kèm đường dẫn, số điện thoại, yêu cầu chuyển tiền thì đừng làm theo.",
     ),
-    Verdict.WITHDRAWN: Sentence(
+    TextVerdict.WITHDRAWN: Sentence(
         "Word for word a text that was sent through this system, but its sending was called off: it may have "
         "been wrong. Do not rely on it; ask the nearest police.",
         "Đúng từng chữ một tin đã gửi qua hệ thống, nhưng việc gửi đã bị dừng: nội dung có thể "
         "có sai sót. Đừng làm theo tin này; hãy hỏi Công an nơi gần nhất.",
     ),
-    Verdict.INCOMPLETE: Sentence(
+    TextVerdict.INCOMPLETE: Sentence(
         "This is only a part of a text that was sent. Paste the whole of it and check again.",
         "Đây chỉ là một phần của một tin đã gửi. Hãy dán đủ cả tin rồi kiểm tra lại.",
     ),
-    Verdict.ALTERED: Sentence(
+    TextVerdict.ALTERED: Sentence(
         "WARNING: much like a text that was sent, but not word for word, so it is probably a forgery. Do not "
         "open its links, do not call its numbers.",
         "CẢNH BÁO: gần giống một tin đã gửi nhưng không đúng từng chữ, nhiều khả năng là tin "
         "giả. Đừng bấm đường dẫn, đừng gọi số trong tin.",
     ),
-    Verdict.UNKNOWN: Sentence(
+    TextVerdict.UNKNOWN: Sentence(
         "No text that was sent is like this. That does not tell whether it is genuine: ask the nearest "
         "police before you follow it.",
         "Không có nội dung này trong các tin đã gửi. Điều đó chưa nói được tin là thật hay giả: "

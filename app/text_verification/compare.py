@@ -18,7 +18,7 @@ _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a t
 _PREFIXES_AT_ONCE = 2
 
 
-class Verdict(StrEnum):
+class TextVerdict(StrEnum):
     """What can be said of a text."""
 
     GENUINE = "genuine"  # word for word one that was sent
@@ -28,7 +28,7 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Change(StrEnum):
+class WordChange(StrEnum):
     """What became of some words of the original."""
 
     SAME = "same"
@@ -37,21 +37,21 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """Some words of the pasted text; or `…` where words of the original are missing in it.
 
     Which words these are is never said: a stranger who types a few would be told the rest.
     """
 
-    change: Change
+    change: WordChange
     text: str
 
 
-_GAP = Part(Change.MISSING, "…")
+_GAP = TextPart(WordChange.MISSING, "…")
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class TextUse:
     """One campaign that sent a text. Days of Viet Nam; last_day None: it is still being sent.
 
     withdrawn: its sending was called off before it was through.
@@ -63,7 +63,7 @@ class Use:
     withdrawn: bool = False
 
 
-def in_order(uses: Iterable[Use]) -> tuple[Use, ...]:
+def in_order(uses: Iterable[TextUse]) -> tuple[TextUse, ...]:
     """Each once, the oldest first."""
     return tuple(sorted(set(uses), key=lambda use: (use.first_day, use.sender, use.last_day or date.max)))
 
@@ -73,7 +73,7 @@ class Known:
     """A text that was sent, and by whom and when."""
 
     words: tuple[Word, ...]
-    uses: tuple[Use, ...]
+    uses: tuple[TextUse, ...]
     bare: tuple[str, ...] = field(init=False)
     pairs: frozenset[tuple[str, str]] = field(init=False)
     plain: bool = field(init=False)  # sent without marks: a copy may have got them from people who type well
@@ -92,12 +92,12 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TextComparison:
     """What was found: the uses of the text that it is, or is like, and what differs."""
 
-    verdict: Verdict
-    uses: tuple[Use, ...] = ()
-    parts: tuple[Part, ...] = ()
+    verdict: TextVerdict
+    uses: tuple[TextUse, ...] = ()
+    parts: tuple[TextPart, ...] = ()
 
 
 class Texts:
@@ -111,17 +111,17 @@ class Texts:
         senders = {tuple(w.bare for w in words(use.sender)) for each in self._known for use in each.uses}
         self._prefixes = sorted({*senders, *_PREFIXES} - {()})
 
-    def look(self, text: str) -> Finding:
+    def look(self, text: str) -> TextComparison:
         """What can be said of a pasted text."""
         pasted = words(text)[: MOST_WORDS + 1]
         if not pasted:
-            return Finding(Verdict.UNKNOWN)
+            return TextComparison(TextVerdict.UNKNOWN)
         for some in self._without_prefix(pasted):
             uses = in_order(use for known in self._same(some) for use in known.uses)
             if uses:
-                return Finding(_by_uses(uses), uses)
+                return TextComparison(_by_uses(uses), uses)
         near = self._nearest(pasted)
-        return Finding(Verdict.UNKNOWN) if near is None else _compared(near, pasted)
+        return TextComparison(TextVerdict.UNKNOWN) if near is None else _compared(near, pasted)
 
     def _same(self, pasted: Sequence[Word]) -> list[Known]:
         found = self._exact.get(tuple(word.bare for word in pasted), ())
@@ -151,23 +151,23 @@ class Texts:
         return found if best >= _ALIKE else None
 
 
-def _by_uses(uses: Sequence[Use]) -> Verdict:
-    return Verdict.WITHDRAWN if all(use.withdrawn for use in uses) else Verdict.GENUINE
+def _by_uses(uses: Sequence[TextUse]) -> TextVerdict:
+    return TextVerdict.WITHDRAWN if all(use.withdrawn for use in uses) else TextVerdict.GENUINE
 
 
 def _pairs(bare: Sequence[str]) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(bare))
 
 
-def _compared(known: Known, pasted: Sequence[Word]) -> Finding:
+def _compared(known: Known, pasted: Sequence[Word]) -> TextComparison:
     parts = tuple(_parts(known, pasted))
     kinds = [part.change for part in parts]
     inside = kinds[1:-1] if len(kinds) > 1 else kinds
-    whole = Change.ADDED not in kinds and Change.MISSING not in inside
-    return Finding(Verdict.INCOMPLETE if whole else Verdict.ALTERED, known.uses, parts)
+    whole = WordChange.ADDED not in kinds and WordChange.MISSING not in inside
+    return TextComparison(TextVerdict.INCOMPLETE if whole else TextVerdict.ALTERED, known.uses, parts)
 
 
-def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[Part]:
+def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[TextPart]:
     """The pasted words in order, and where words of the original are missing between them."""
     matcher = SequenceMatcher(None, known.bare, [word.bare for word in pasted], autojunk=False)
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
@@ -178,10 +178,10 @@ def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[Part]:
         if original:
             yield _GAP
         if mine:
-            yield Part(Change.ADDED, _joined(mine))
+            yield TextPart(WordChange.ADDED, _joined(mine))
 
 
-def _matched(known: Known, original: Sequence[Word], pasted: Sequence[Word]) -> Iterator[Part]:
+def _matched(known: Known, original: Sequence[Word], pasted: Sequence[Word]) -> Iterator[TextPart]:
     """Words of the same letters: those with other marks are other words."""
     run: list[Word] = []
     for mine, its in zip(pasted, original, strict=True):
@@ -189,12 +189,12 @@ def _matched(known: Known, original: Sequence[Word], pasted: Sequence[Word]) -> 
             run.append(mine)
             continue
         if run:
-            yield Part(Change.SAME, _joined(run))
+            yield TextPart(WordChange.SAME, _joined(run))
         run = []
         yield _GAP
-        yield Part(Change.ADDED, mine.raw)
+        yield TextPart(WordChange.ADDED, mine.raw)
     if run:
-        yield Part(Change.SAME, _joined(run))
+        yield TextPart(WordChange.SAME, _joined(run))
 
 
 def _joined(some: Iterable[Word]) -> str:

@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from app.api.dependencies import Routes
 from app.core.errors import Invalid, TooLarge
 from app.text_verification.advice import ADVICE, LONGEST
-from app.text_verification.compare import Finding, Part, Use, Verdict
-from app.text_verification.sent_texts import Desk
+from app.text_verification.compare import TextComparison, TextPart, TextUse, TextVerdict
+from app.text_verification.sent_texts import VerificationService
 
 router = Routes(tags=["verify"])
 
@@ -34,14 +34,14 @@ class Pasted(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class VerificationAnswer:
     """What is known of the text. uses: by which sender ID and on which days the genuine text was sent; parts:
     what differs from it, in its order; advice: the same in Vietnamese.
     """
 
-    verdict: Verdict
-    uses: Sequence[Use]
-    parts: Sequence[Part]
+    verdict: TextVerdict
+    uses: Sequence[TextUse]
+    parts: Sequence[TextPart]
     advice: str
 
 
@@ -52,7 +52,7 @@ _BODY: dict[str, Any] = {
 
 
 @router.post("/v1/verify", openapi_extra=_BODY)
-async def verify_text(request: Request) -> Answer:
+async def verify_text(request: Request) -> VerificationAnswer:
     """Whether a text is, word for word, one that was sent; what differs where it is only much alike."""
     try:
         pasted = Pasted.model_validate_json(await read_body(request))
@@ -60,10 +60,10 @@ async def verify_text(request: Request) -> Answer:
         told = error.errors(include_input=False, include_url=False, include_context=False)
         raise RequestValidationError([each | {"loc": ("body", *each["loc"])} for each in told]) from None
     found = await look(request, pasted.text)
-    return Answer(found.verdict, found.uses, found.parts, ADVICE[found.verdict].vi)
+    return VerificationAnswer(found.verdict, found.uses, found.parts, ADVICE[found.verdict].vi)
 
 
-async def look(request: Request, text: str) -> Finding:
+async def look(request: Request, text: str) -> TextComparison:
     """What can be said of the text; Invalid for what is none."""
     if not text.strip() or len(text) > LONGEST:
         raise Invalid(_TEXT_TOO_LONG, field="text")
@@ -82,5 +82,5 @@ async def read_body(request: Request) -> bytes:
     return body
 
 
-def _desk(request: Request) -> Desk:
-    return cast(Desk, request.app.state.genuine)
+def _desk(request: Request) -> VerificationService:
+    return cast(VerificationService, request.app.state.genuine)

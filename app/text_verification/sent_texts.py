@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.states import SENT, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies
-from app.text_verification.compare import Finding, Known, Texts, Use, in_order
+from app.text_verification.compare import Known, TextComparison, Texts, TextUse, in_order
 from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
@@ -25,7 +25,7 @@ Address = Callable[[str, str], str]
 
 
 @dataclass(slots=True)
-class Desk:
+class VerificationService:
     """One for each application. per_minute: questions of one address (IPv6: of its network of 64 bits)."""
 
     db: Database
@@ -46,7 +46,7 @@ class Desk:
             seconds = int(told[_RETRY])
             raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
 
-    def look(self, text: str) -> Finding:
+    def look(self, text: str) -> TextComparison:
         """What can be said of a text."""
         with self._lock:
             if self._texts is None or clock.monotonic() - self._read_at >= _FRESH_S:
@@ -60,11 +60,11 @@ def sent_texts(connection: Connection) -> list[Known]:
     """Every wording of every campaign of which at least one message has gone out."""
     begun = _begun()
     query = select(campaigns.c.sender, campaigns.c.texts, begun.c.first, begun.c.last, begun.c.going)
-    uses: defaultdict[str, set[Use]] = defaultdict(set)
+    uses: defaultdict[str, set[TextUse]] = defaultdict(set)
     for row in connection.execute(query.join(begun, begun.c.campaign_id == campaigns.c.id)):
         last = None if row.last == _OPEN else _day(row.last)
         for text in row.texts.values():
-            uses[text].add(Use(_day(row.first), row.sender, last, not row.going))
+            uses[text].add(TextUse(_day(row.first), row.sender, last, not row.going))
     return [Known(tuple(words(text)), in_order(found)) for text, found in uses.items()]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.states import BatchState, CampaignState, LaneState, RunState
-from app.reports.carrier_statement import Kind
+from app.reports.carrier_statement import FigureSource
 from app.reports.labels import network
 from app.security.roles import Role
 from app.web.translations import Said, say
@@ -55,9 +55,9 @@ ROLES: dict[str, Said] = {
 }
 # Where a figure comes from, and how much a receipt proves.
 SOURCES: dict[str, Said] = {
-    Kind.MEASURED: say("measured by receipts"),
-    Kind.STATED: say("stated by the carrier"),
-    Kind.MANUAL: say("entered by hand from a paper"),
+    FigureSource.MEASURED: say("measured by receipts"),
+    FigureSource.STATED: say("stated by the carrier"),
+    FigureSource.MANUAL: say("entered by hand from a paper"),
 }
 LEVELS: dict[int | None, Said] = {
     None: say("no link to the carrier yet"),

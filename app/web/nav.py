@@ -15,7 +15,7 @@ from app.web.translations import Said, say
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class NavEntry:
     """A page that others lead to: shown to the roles that may do the operation."""
 
     operation: str
@@ -24,24 +24,24 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("page_overview", "/", say("Overview")),
-    Entry("page_campaigns", "/campaigns", say("Campaigns")),
-    Entry("page_compose", "/compose", say("New campaign")),
-    Entry("page_approvals", "/approvals", say("Approvals")),
-    Entry("page_batches", "/batches", say("Batches")),
-    Entry("page_directives", "/directives", say("Directives")),
-    Entry("page_texts", "/texts", say("Texts")),
-    Entry("page_lanes", "/lanes", say("Lanes")),
-    Entry("page_receipts", "/receipts", say("Receipts")),
-    Entry("page_inbound", "/inbound", say("Inbound messages")),
-    Entry("page_reports", "/reports", say("Reports")),
-    Entry("page_erasures", "/erasures", say("Erasures")),
-    Entry("page_audit", "/audit", say("Audit")),
-    Entry("page_people", "/people", say("People")),
+    NavEntry("page_overview", "/", say("Overview")),
+    NavEntry("page_campaigns", "/campaigns", say("Campaigns")),
+    NavEntry("page_compose", "/compose", say("New campaign")),
+    NavEntry("page_approvals", "/approvals", say("Approvals")),
+    NavEntry("page_batches", "/batches", say("Batches")),
+    NavEntry("page_directives", "/directives", say("Directives")),
+    NavEntry("page_texts", "/texts", say("Texts")),
+    NavEntry("page_lanes", "/lanes", say("Lanes")),
+    NavEntry("page_receipts", "/receipts", say("Receipts")),
+    NavEntry("page_inbound", "/inbound", say("Inbound messages")),
+    NavEntry("page_reports", "/reports", say("Reports")),
+    NavEntry("page_erasures", "/erasures", say("Erasures")),
+    NavEntry("page_audit", "/audit", say("Audit")),
+    NavEntry("page_people", "/people", say("People")),
 )
 
 
-def entries(who: Caller | None) -> list[Entry]:
+def entries(who: Caller | None) -> list[NavEntry]:
     """What this caller may go to; nothing for somebody who has not signed in."""
     return [] if who is None else [entry for entry in ENTRIES if may(who.role, entry.operation)]
 

@@ -23,7 +23,7 @@ _ANY_FORMAT = zlib.MAX_WBITS | 32  # of zlib: gzip and deflate, told apart by th
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """A whole answer of the carrier; `retry_after_s` as its header says, None where it says nothing.
 
     own: what the link's settings say of this HTTP status (`http_statuses`), "" where they say nothing.
@@ -54,7 +54,7 @@ NOT_TAKEN_WORDS = ("deferred", "throttled", "halted")
 STATUS_WORDS = (*NOT_TAKEN_WORDS, "unknown")
 
 
-def failure_of(answer: Answer) -> Failure | None:
+def failure_of(answer: HttpAnswer) -> Failure | None:
     """What an answer's HTTP status says of messages, for all carriers; None for 200, whose body says more.
 
     The link's own word for a status goes first. Not taken for certain: 429 and 425 (too fast, too early),
@@ -81,7 +81,7 @@ def failure_of(answer: Answer) -> Failure | None:
     return Unknown(f"the carrier answered with HTTP {status}")
 
 
-def _by_settings(answer: Answer) -> Failure:
+def _by_settings(answer: HttpAnswer) -> Failure:
     code = f"http {answer.status}"
     if answer.own == "unknown":
         return Unknown(f"the carrier answered with HTTP {answer.status}")
@@ -91,14 +91,14 @@ def _by_settings(answer: Answer) -> Failure:
     return Deferred(code, pause(answer), counts=not throttled, throttled=throttled)
 
 
-def redirected(answer: Answer) -> Halted | None:
+def redirected(answer: HttpAnswer) -> Halted | None:
     """The halt that a redirect is for the link, whatever became of the message that met it."""
     if answer.own or not 300 <= answer.status < 400:
         return None
     return Halted(f"http {answer.status}", "The carrier sends us to another address: check base_url.")
 
 
-def pause(answer: Answer) -> float:
+def pause(answer: HttpAnswer) -> float:
     """For how many seconds the carrier wants to be left alone."""
     return min(answer.retry_after_s or PAUSE_S, _LONGEST_PAUSE_S)
 
@@ -110,7 +110,7 @@ def _seconds(header: str | None) -> float | None:
 
 async def read_answer(
     response: httpx.Response, longest_kb: int, own: Mapping[int, str] = MappingProxyType({})
-) -> Answer | Failure:
+) -> HttpAnswer | Failure:
     """The whole answer, of at most so many kB; Unknown where it can't be read. own: words for statuses."""
     headers, longest = response.headers, longest_kb * 1024
     body = await _body(response, longest)
@@ -120,7 +120,7 @@ async def read_answer(
         return Unknown(f"the answer is longer than {longest_kb} kB")
     retry_after_s = _seconds(headers.get("retry-after"))
     status = response.status_code
-    return Answer(status, body, headers.get("content-type", ""), retry_after_s, own.get(status, ""))
+    return HttpAnswer(status, body, headers.get("content-type", ""), retry_after_s, own.get(status, ""))
 
 
 async def _body(response: httpx.Response, longest: int) -> bytes | None:

@@ -37,7 +37,7 @@ from carriers.contract import (
     Unknown,
 )
 from carriers.health import HealthRecord
-from carriers.http.answer import PAUSE_S, Answer, Failure, pause, read_answer, redirected
+from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answer, redirected
 from carriers.http.progress import PermitEndedError, Progress
 from carriers.http.request_slots import Room
 from carriers.http.settings import HttpSettings, tls_context
@@ -321,7 +321,7 @@ class HttpCarrier(ABC):
         kept = _kept.get()
         return kept if kept is not None and kept.is_own else None
 
-    async def exchange(self, method: str, path: str = "", **request: Any) -> Answer | Failure:
+    async def exchange(self, method: str, path: str = "", **request: Any) -> HttpAnswer | Failure:
         """One request to base_url + path (httpx's arguments), and its answer; or why there is none.
 
         Nothing is ever sent again here.
@@ -342,11 +342,11 @@ class HttpCarrier(ABC):
         if progress.is_stale:
             self.log.error("an answer was there before the request", path=path)
             return Unknown(STALE)
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpAnswer):
             self._note(answer)
         return answer
 
-    def _note(self, answer: Answer) -> None:
+    def _note(self, answer: HttpAnswer) -> None:
         """What the status says of the link, beside what it says of the message."""
         self._health.connected()
         self._waiting.heard()
@@ -370,7 +370,7 @@ class HttpCarrier(ABC):
         address: str,
         request: Mapping[str, Any],
         progress: Progress,
-    ) -> Answer | Failure:
+    ) -> HttpAnswer | Failure:
         kept, begun = self._own_kept(), asyncio.get_running_loop().time()
         async with AsyncExitStack() as leaving:
             response = await client.send(client.build_request(method, address, **request), stream=True)
@@ -379,7 +379,7 @@ class HttpCarrier(ABC):
                 await response.extensions["network_stream"].aclose()
             answer = await read_answer(response, self._http.longest_answer_kb, self._http.http_statuses)
             self._times.note(asyncio.get_running_loop().time() - begun)
-            doubtful = isinstance(answer, Answer) and progress.is_later and not progress.is_stale
+            doubtful = isinstance(answer, HttpAnswer) and progress.is_later and not progress.is_stale
             if kept is not None and doubtful:
                 kept.keep(response)
                 leaving.pop_all()

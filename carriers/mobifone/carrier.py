@@ -8,9 +8,9 @@ from dataclasses import replace
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt, wait_exponential
 
 from carriers.contract import (
+    CheckFinding,
     Deferred,
     Encoding,
-    Finding,
     Halted,
     LinkOptions,
     OutboundSms,
@@ -18,7 +18,7 @@ from carriers.contract import (
     Rejected,
     SubmitResult,
 )
-from carriers.http import Answer, Failure, HttpCarrier
+from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.mobifone import codes
 from carriers.mobifone.session import Login, Outcome
 from carriers.mobifone.settings import read_settings
@@ -67,14 +67,14 @@ class MobifoneCarrier(HttpCarrier):
         if refused is not None:
             return [refused]
         result = await self._send(sms)
-        if result is codes.Session.ENDED:
+        if result is codes.SessionState.ENDED:
             # That a refused send did not happen is inferred from its having named no reason of the message's.
             result = await self.doubt() or await self._send(sms)
-        if isinstance(result, codes.Session):
+        if isinstance(result, codes.SessionState):
             return [ENDED_TWICE]
         return [self.bear(result, self.settings.strange_in_a_row, STRANGE)]
 
-    async def _send(self, sms: OutboundSms) -> SubmitResult | codes.Session:
+    async def _send(self, sms: OutboundSms) -> SubmitResult | codes.SessionState:
         sid = await self._session.sid()
         if not isinstance(sid, str):
             return sid
@@ -83,14 +83,14 @@ class MobifoneCarrier(HttpCarrier):
             answer = await self._ask(PLAIN, fields)
         else:
             answer = await self._ask(ACCENTED, {"enCoding": "ALPHA_UCS2", **fields})
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpAnswer):
             return answer
         result = codes.verdict(answer, self.settings.statuses, (self.settings.password, sid))
-        if result is codes.Session.ENDED:
+        if result is codes.SessionState.ENDED:
             self._session.has_ended(sid)
         return result
 
-    async def _ask(self, page: str, fields: dict[str, str]) -> Answer | Failure:
+    async def _ask(self, page: str, fields: dict[str, str]) -> HttpAnswer | Failure:
         how = "data" if self.settings.method == "POST" else "params"
         return await self.exchange(self.settings.method, page, **{how: fields})
 
@@ -119,7 +119,7 @@ class MobifoneCarrier(HttpCarrier):
         own = self.settings
         fields = {"userName": own.user, "password": own.password, "bindMode": own.bind_mode}
         answer = await self._ask(LOGIN, fields)
-        if isinstance(answer, Answer):
+        if isinstance(answer, HttpAnswer):
             return codes.login_verdict(answer, (own.password,))
         if isinstance(answer, Deferred | Halted):
             return answer
@@ -128,17 +128,17 @@ class MobifoneCarrier(HttpCarrier):
 
     # ---- contract.Checked
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckFinding]:
         """Whether MobiFone lets us in: all that it can be asked without sending anything."""
         self._session.forget()
         outcome = await self._session.sid()
         if isinstance(outcome, str):
             return [
-                Finding(True, "MobiFone takes our login and gives a session."),
-                Finding(True, "Sender ID, templates and balance can't be asked: send a test message."),
+                CheckFinding(True, "MobiFone takes our login and gives a session."),
+                CheckFinding(True, "Sender ID, templates and balance can't be asked: send a test message."),
             ]
         reason = outcome.reason if isinstance(outcome, Halted) else "Try again in a moment."
-        return [Finding(False, f"MobiFone gives no session: {outcome.code}. {reason}")]
+        return [CheckFinding(False, f"MobiFone gives no session: {outcome.code}. {reason}")]
 
 
 def _is_plain(text: str) -> bool:

@@ -9,31 +9,31 @@ from enum import Enum
 from typing import NamedTuple
 
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
-from carriers.http import Answer, failure_of, quoted, redirected
+from carriers.http import HttpAnswer, failure_of, quoted, redirected
 from carriers.mobifone.settings import Refusal
 
 
-class Session(Enum):
+class SessionState(Enum):
     """Not an answer to the message: the session has ended, so log in and send once more."""
 
     ENDED = "ended"
 
 
-class Row(NamedTuple):
+class StatusCode(NamedTuple):
     """One status of send.jsp and send_2.jsp; what it comes to; its source (docs/carriers/mobifone.md)."""
 
     status: str
-    becomes: SubmitResult | Session
+    becomes: SubmitResult | SessionState
     source: str
 
 
 # Only 200 is evidenced. The others are read as the HTTP statuses whose numbers they are, and a contract's own
 # ones go before them (setting `statuses`). 408, 409 and 5xx may stand for a message that was taken. Any other
 # status is a refusal without a word.
-TABLE: Sequence[Row] = (
-    Row("200", Accepted(), "M1 M2 M3 M4 M5 M6"),
-    Row("401", Session.ENDED, "not evidenced"),
-    Row("429", Deferred("429", 1.0, throttled=True), "not evidenced"),
+TABLE: Sequence[StatusCode] = (
+    StatusCode("200", Accepted(), "M1 M2 M3 M4 M5 M6"),
+    StatusCode("401", SessionState.ENDED, "not evidenced"),
+    StatusCode("429", Deferred("429", 1.0, throttled=True), "not evidenced"),
 )
 _ROWS = {row.status: row.becomes for row in TABLE}
 # Plain text, with HTTP status 401: M1 has the first two, M4 the third.
@@ -41,7 +41,7 @@ _PERHAPS_TAKEN = re.compile(r"408|409|5[0-9][0-9]")
 ENDED_WORDS = ("sessionexpired", "sidnotpassed", "notloggedin")
 
 
-class Said(NamedTuple):
+class JsonAnswer(NamedTuple):
     """The fields of a JSON answer; `status` as a string, whether it came as one or as a number."""
 
     status: str
@@ -49,7 +49,7 @@ class Said(NamedTuple):
     sid: str
 
 
-def said(answer: Answer) -> Said | None:
+def said(answer: HttpAnswer) -> JsonAnswer | None:
     """The fields of the answer; None where it is none of MobiFone's. Its content type says nothing."""
     try:
         found = json.loads(answer.text)
@@ -59,23 +59,25 @@ def said(answer: Answer) -> Said | None:
     if isinstance(status, bool) or not isinstance(status, int | str):
         return None
     message, sid = found.get("message"), found.get("sid")
-    return Said(
+    return JsonAnswer(
         str(status).strip(),
         message if isinstance(message, str) else "",
         sid.strip() if isinstance(sid, str) else "",  # may carry CR, LF and blanks (M6)
     )
 
 
-def has_ended(answer: Answer) -> bool:
+def has_ended(answer: HttpAnswer) -> bool:
     """Whether the answer says that there is no session (any more): the message was not looked at."""
     word = re.sub(r"[^a-z]", "", answer.text[:64].lower())
     return answer.status in (200, 401) and word in ENDED_WORDS
 
 
-def verdict(answer: Answer, own: Mapping[str, Refusal], secrets: Sequence[str]) -> SubmitResult | Session:
+def verdict(
+    answer: HttpAnswer, own: Mapping[str, Refusal], secrets: Sequence[str]
+) -> SubmitResult | SessionState:
     """What an answer to send.jsp or send_2.jsp means for its message."""
     if has_ended(answer):
-        return Session.ENDED
+        return SessionState.ENDED
     failed = failure_of(answer)
     if failed is not None:
         return failed
@@ -90,7 +92,7 @@ def verdict(answer: Answer, own: Mapping[str, Refusal], secrets: Sequence[str]) 
     return _ROWS.get(words.status) or Rejected(kept, Reason.OTHER)
 
 
-def login_verdict(answer: Answer, secrets: Sequence[str]) -> str | Deferred | Halted:
+def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred | Halted:
     """The session's id; or why there is none, so that nothing was sent."""
     words = said(answer)
     if words is None or answer.status != 200:

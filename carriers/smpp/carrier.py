@@ -15,9 +15,9 @@ import structlog
 from carriers.contract import (
     NOT_SENT,
     Acknowledge,
+    CheckFinding,
     Deferred,
     Encoding,
-    Finding,
     Halted,
     Limits,
     LinkHealth,
@@ -34,7 +34,7 @@ from carriers.health import HealthRecord
 from carriers.inbound import InboundSink
 from carriers.results import note_results
 from carriers.smpp import pdu
-from carriers.smpp.encoding import Template, Wording, word
+from carriers.smpp.encoding import EncodedText, Template, word
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import read_inbound
 from carriers.smpp.interfaces import Counters, End
@@ -43,7 +43,7 @@ from carriers.smpp.pending import Inquiry, Letter, Parcel, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
 from carriers.smpp.reconnect import BINDS, Keeper, look_at, tls_context
-from carriers.smpp.session import Session
+from carriers.smpp.session import SmppSession
 from carriers.smpp.settings import read_settings
 from carriers.text import segments
 
@@ -202,7 +202,7 @@ class SmppCarrier:
                 return read_answer(body or b"", question.reference, own.receipt_level)
         return None
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckFinding]:
         """Wait until every bind of the open link is up or has failed, and ask each whether it lives."""
         patience_s = 2.5 * self.settings.response_timeout_s  # for the connection, and for the bind
         with contextlib.suppress(TimeoutError):
@@ -211,7 +211,7 @@ class SmppCarrier:
                     self._news.clear()
                     await self._news.wait()
         if self._halted is not None:
-            return [Finding(False, f"The bind is refused ({self._halted.code}): {self._halted.reason}.")]
+            return [CheckFinding(False, f"The bind is refused ({self._halted.code}): {self._halted.reason}.")]
         return [await look_at(self.settings, each, self._down.get(each.command)) for each in self._keepers]
 
     def _waits_for_binds(self) -> bool:
@@ -246,15 +246,15 @@ class SmppCarrier:
         letter = Letter(waiting, index, templates, self._read_id, self._retry)
         self.queue.extend((letter, part) for part in range(len(templates)))
 
-    def _make_word(self, text: str, sender: str, validity_s: int | None) -> Wording | Rejected:
+    def _make_word(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
         return word(self.settings, OutboundSms("", text, sender, validity_s))
 
-    def _make_templates(self, wording: Wording, reference: int) -> tuple[Template, ...]:
+    def _make_templates(self, wording: EncodedText, reference: int) -> tuple[Template, ...]:
         return wording.templates(self.settings.long_text, reference)
 
     def _pump(self) -> None:
         """Let the binds take from the queue, the one with most room first."""
-        for session in sorted(self._sessions(), key=Session.room, reverse=True):
+        for session in sorted(self._sessions(), key=SmppSession.room, reverse=True):
             if not self.queue:
                 break
             session.fill()
@@ -374,7 +374,7 @@ class SmppCarrier:
             self._noticed.add(kind)
             self._log.warning("the carrier sent something odd", link=self.name, kind=kind, detail=detail)
 
-    def _sessions(self) -> list[Session]:
+    def _sessions(self) -> list[SmppSession]:
         return [keeper.session for keeper in self._keepers if keeper.session is not None]
 
     def look(self) -> None:

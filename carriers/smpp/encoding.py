@@ -20,7 +20,7 @@ _TOP_VALIDITY_S = 99 * 86_400 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class EncodedText:
     """What all messages of one text and sender share; `contents` are the parts without their numbering."""
 
     envelope: pdu.Envelope
@@ -56,7 +56,7 @@ class Wording:
         return pdu.short_message_template(self.envelope, content)
 
 
-def word(settings: SmppSettings, sms: OutboundSms) -> Wording | Rejected:
+def word(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejected:
     """The wording of a message, or why this link can't carry it."""
     if not _SENDER.fullmatch(sms.sender):
         return Rejected("sender: 1 to 20 plain characters", Reason.WRONG_REQUEST)
@@ -72,7 +72,7 @@ def word(settings: SmppSettings, sms: OutboundSms) -> Wording | Rejected:
     except ValueError:
         return Rejected("text: a character that the link lacks", Reason.WRONG_REQUEST)
     coding = UCS2_DATA_CODING if cut.encoding is Encoding.UCS2 else settings.gsm_data_coding
-    return Wording(_envelope(settings, sms), coding, contents)
+    return EncodedText(_envelope(settings, sms), coding, contents)
 
 
 def _octets(settings: SmppSettings, cut: Segments) -> tuple[bytes, ...]:

@@ -22,7 +22,7 @@ class Counters:
     late_answers: int = 0  # responses to nothing that waits any more
 
 
-class Desk(Protocol):
+class BindOwner(Protocol):
     """What a bind needs from its link."""
 
     queue: PieceQueue

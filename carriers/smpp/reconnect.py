@@ -8,11 +8,11 @@ import ssl
 from typing import Protocol
 
 from carriers.causes import cause_of
-from carriers.contract import Finding, Halted, LinkError, LinkOptions
+from carriers.contract import CheckFinding, Halted, LinkError, LinkOptions
 from carriers.smpp import pdu
 from carriers.smpp.codes import BIND_HALTS
-from carriers.smpp.interfaces import Desk, End
-from carriers.smpp.session import Session
+from carriers.smpp.interfaces import BindOwner, End
+from carriers.smpp.session import SmppSession
 from carriers.smpp.settings import SmppSettings
 
 QUICK_S = 0.15  # the first pause after a connection that worked
@@ -26,7 +26,7 @@ BINDS = {
 }
 
 
-class KeepingDesk(Desk, Protocol):
+class KeepingDesk(BindOwner, Protocol):
     """The link, as a keeper needs it."""
 
     def down(self, command: int, end: End, *, is_news: bool) -> None:
@@ -44,7 +44,7 @@ class Keeper:
     def __init__(
         self, settings: SmppSettings, command: int, desk: KeepingDesk, tls: ssl.SSLContext | None
     ) -> None:
-        self.session: Session | None = None
+        self.session: SmppSession | None = None
         self.command = command
         self._settings, self._desk, self._tls = settings, desk, tls
         self._leaving = False
@@ -62,7 +62,7 @@ class Keeper:
         own, told = self._settings, False
         pauses = Pauses(own)
         while True:
-            session = self.session = Session(own, self.command, self._desk)
+            session = self.session = SmppSession(own, self.command, self._desk)
             end = await self._hold(session)
             if self._leaving:
                 return
@@ -74,7 +74,7 @@ class Keeper:
             told = True
             await asyncio.sleep(pauses.after(session, end))
 
-    async def _hold(self, session: Session) -> End:
+    async def _hold(self, session: SmppSession) -> End:
         """One connection from its beginning to its end."""
         own, loop = self._settings, asyncio.get_running_loop()
         end = End("no connection")
@@ -103,7 +103,7 @@ class Pauses:
         self._own = settings
         self._next = self._first = min(settings.reconnect_min_s, QUICK_S)
 
-    def after(self, session: Session, end: End) -> float:
+    def after(self, session: SmppSession, end: End) -> float:
         """Seconds from this end to the next try."""
         own = self._own
         in_vain = session.submits > 0 and not session.window.answers
@@ -117,16 +117,16 @@ class Pauses:
         return pause * _random.uniform(0.5, 1.0)
 
 
-async def look_at(own: SmppSettings, keeper: Keeper, why: str | None) -> Finding:
+async def look_at(own: SmppSettings, keeper: Keeper, why: str | None) -> CheckFinding:
     """Ask the bind whether it lives; why: for what it was last away."""
     where = f"The bind as {BINDS[keeper.command]} at {own.host}:{own.port}"
     session = keeper.session
     if session is not None and await session.enquire():
-        return Finding(True, f"{where} is up, and enquire_link is answered.")
+        return CheckFinding(True, f"{where} is up, and enquire_link is answered.")
     if session is not None and session.end.done():
         why = session.end.result().why
     why = why or "nothing was heard of it"
-    return Finding(False, f"{where} is not up: {why}.")
+    return CheckFinding(False, f"{where} is not up: {why}.")
 
 
 def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | None:

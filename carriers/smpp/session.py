@@ -10,7 +10,7 @@ from typing import Any, cast
 from carriers.contract import NOT_SENT
 from carriers.smpp import pdu
 from carriers.smpp.codes import code
-from carriers.smpp.interfaces import Desk, End
+from carriers.smpp.interfaces import BindOwner, End
 from carriers.smpp.piece_queue import Owner
 from carriers.smpp.settings import SmppSettings
 from carriers.smpp.window import Window
@@ -37,10 +37,10 @@ class State(Enum):
     ENDED = "ended"
 
 
-class Session(asyncio.Protocol):
+class SmppSession(asyncio.Protocol):
     """One connection and its bind. `command` says which: transmitter, receiver or transceiver."""
 
-    def __init__(self, settings: SmppSettings, command: int, desk: Desk) -> None:
+    def __init__(self, settings: SmppSettings, command: int, desk: BindOwner) -> None:
         self.settings, self.command, self.desk = settings, command, desk
         self.state = State.BINDING
         self.end: asyncio.Future[End] = asyncio.get_running_loop().create_future()

@@ -10,14 +10,13 @@ from carriers.text.alphabet import (
     unaccent,
     ungsm7,
 )
-from carriers.text.checks import Finding, Severity, lint
+from carriers.text.checks import Severity, TextFinding, lint
 from carriers.text.parts import STANDARD, Segments, Table, Tables, segments, split
 from carriers.text.preview import Preview, preview
 from carriers.text.substitutions import Fix, apply_fixes, fixes
 
 __all__ = [
     "STANDARD",
-    "Finding",
     "Fix",
     "NotGsm7",
     "NotUcs2",
@@ -26,6 +25,7 @@ __all__ = [
     "Severity",
     "Table",
     "Tables",
+    "TextFinding",
     "apply_fixes",
     "encoding_of",
     "fixes",

@@ -22,7 +22,7 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class TextFinding:
     """One thing that is wrong: `position` and `length` count characters of the normal form from 0.
 
     kind: link, phone, data_request, exclamation, false_letter or invisible; message: a sentence with the
@@ -40,7 +40,7 @@ def lint(
     text: str,
     allowed_numbers: frozenset[str] = frozenset(),
     allowed_hosts: frozenset[str] = frozenset(),
-) -> list[Finding]:
+) -> list[TextFinding]:
     """All findings in order of position.
 
     allowed_numbers: approved numbers in any usual writing; allowed_hosts: confirmed hosts below gov.vn. The
@@ -78,7 +78,7 @@ _LINK = re.compile(
 )
 
 
-def _links(small: str, allowed: frozenset[str]) -> Iterator[Finding]:
+def _links(small: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
     for match in _LINK.finditer(small):
         link = match[0].rstrip(".,;:!?)\"'")
         host = _host(link)
@@ -86,10 +86,10 @@ def _links(small: str, allowed: frozenset[str]) -> Iterator[Finding]:
             message = (
                 f"The text links to {host}: a link makes a warning look like the fraud, so leave it out."
             )
-            yield Finding("link", Severity.ERROR, match.start(), len(link), message)
+            yield TextFinding("link", Severity.ERROR, match.start(), len(link), message)
         elif host not in allowed:
             message = f"The text names {host}: confirm that the address is right, or leave it out."
-            yield Finding("link", Severity.WARNING, match.start(), len(link), message)
+            yield TextFinding("link", Severity.WARNING, match.start(), len(link), message)
 
 
 def _host(link: str) -> str:
@@ -117,14 +117,14 @@ _SHORT_CODE = re.compile(
 )
 
 
-def _phones(plain: str, allowed: frozenset[str]) -> Iterator[Finding]:
+def _phones(plain: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
     long = [(m.start(), m[0]) for m in _PHONE.finditer(plain)]
     short = [(m.start(1), m[1]) for m in _SHORT_CODE.finditer(plain)]
     for at, written in long + short:
         number = _national(written)
         if number not in allowed:
             message = f"{_masked(number)} is no approved number: have it approved or leave it out."
-            yield Finding("phone", Severity.ERROR, at, len(written), message)
+            yield TextFinding("phone", Severity.ERROR, at, len(written), message)
 
 
 def _national(number: str) -> str:
@@ -159,13 +159,13 @@ _WARNING_WORDS = re.compile(
 _SENTENCE = 300  # characters looked back over for them
 
 
-def _demands(composed: str, plain: str) -> Iterator[Finding]:
+def _demands(composed: str, plain: str) -> Iterator[TextFinding]:
     for match in _DEMAND.finditer(plain):
         before = re.split(r"[.!?;\n]", composed[max(0, match.start() - _SENTENCE) : match.start()])[-1]
         if not _WARNING_WORDS.search(before):
             wanted = composed[match.start(1) : match.end(1)]
             message = f'This reads as a demand for "{wanted}": say what people must NOT do (KHÔNG đọc OTP).'
-            yield Finding("data_request", Severity.WARNING, match.start(), len(match[0]), message)
+            yield TextFinding("data_request", Severity.WARNING, match.start(), len(match[0]), message)
 
 
 # ---- tone, false letters, invisible characters ----------------------------------------------------------
@@ -177,23 +177,23 @@ _SCRIPTS = (
 )
 
 
-def _exclamations(plain: str) -> Iterator[Finding]:
+def _exclamations(plain: str) -> Iterator[TextFinding]:
     for match in _CHAIN.finditer(plain):
         if "!" in match[0]:
             message = "A chain of exclamation marks is the tone of frauds: one full stop says more."
-            yield Finding("exclamation", Severity.WARNING, match.start(), len(match[0]), message)
+            yield TextFinding("exclamation", Severity.WARNING, match.start(), len(match[0]), message)
 
 
-def _characters(composed: str) -> Iterator[Finding]:
+def _characters(composed: str) -> Iterator[TextFinding]:
     """Beside Latin letters others are false; a text wholly in another script is another language."""
     latin = any(c in VIETNAMESE or (c.isascii() and c.isalpha()) for c in composed)
     for at, c in enumerate(composed):
         if _invisible(c):
             message = f"{name_of(c)} can't be seen and is used to slip past filters: delete it."
-            yield Finding("invisible", Severity.ERROR, at, 1, message)
+            yield TextFinding("invisible", Severity.ERROR, at, 1, message)
         elif latin and _false_letter(c):
             message = f"{c} is {name_of(c)}, not a letter of Vietnamese: type it again."
-            yield Finding("false_letter", Severity.ERROR, at, 1, message)
+            yield TextFinding("false_letter", Severity.ERROR, at, 1, message)
 
 
 def _invisible(character: str) -> bool:

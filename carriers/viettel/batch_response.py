@@ -9,11 +9,11 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from carriers.contract import Accepted, OutboundSms, SubmitResult, Unknown
-from carriers.viettel.codes import DUPLICATE, Book, Refusal, of_all
+from carriers.viettel.codes import DUPLICATE, CodeTable, Refusal, of_all
 from carriers.xml import child_text, children
 
 
-class Said(NamedTuple):
+class BatchItem(NamedTuple):
     """What a `return` or one of its `details` says, as it came."""
 
     result: str
@@ -22,18 +22,18 @@ class Said(NamedTuple):
     receiver: str
 
 
-def said(element: Element) -> Said:
+def said(element: Element) -> BatchItem:
     """The words of a `return` or a `details` element; "" where one is missing."""
-    return Said(*(child_text(element, name) for name in ("result", "message", "msgId", "receiver")))
+    return BatchItem(*(child_text(element, name) for name in ("result", "message", "msgId", "receiver")))
 
 
 class ListAnswer:
     """The answer to one list of `count` messages of one text and sender."""
 
-    def __init__(self, answer: Element, count: int, book: Book) -> None:
+    def __init__(self, answer: Element, count: int, book: CodeTable) -> None:
         self._book = book
         self._top = said(answer)
-        self._details: defaultdict[str, list[Said]] = defaultdict(list)
+        self._details: defaultdict[str, list[BatchItem]] = defaultdict(list)
         for detail in map(said, children(answer, "details")):
             self._details[detail.msg_id].append(detail)
         self._whole = self._of_all(count)
@@ -46,7 +46,7 @@ class ListAnswer:
         result = self._read(sms, self._details[msg_id])
         return replace(result, refs=(msg_id,)) if isinstance(result, Unknown) else result
 
-    def _read(self, sms: OutboundSms, details: Sequence[Said]) -> SubmitResult:
+    def _read(self, sms: OutboundSms, details: Sequence[BatchItem]) -> SubmitResult:
         if any(detail.receiver != sms.phone for detail in details):
             return Unknown("the answer has our id with another number")
         if self._whole is not None:
@@ -56,7 +56,7 @@ class ListAnswer:
             return Unknown("the answer contradicts itself" if verdicts else self._silent())
         return verdicts.pop()
 
-    def _verdict(self, detail: Said, again: bool) -> SubmitResult:
+    def _verdict(self, detail: BatchItem, again: bool) -> SubmitResult:
         verdict = self._book.verdict(detail.result, detail.message, again)
         if not isinstance(verdict, Accepted) or detail.result != "1":
             return verdict  # a duplicate that counts as taken went under another id

@@ -13,8 +13,8 @@ from xml.etree.ElementTree import Element
 from carriers.contract import (
     Accepted,
     Carrier,
+    CheckFinding,
     Encoding,
-    Finding,
     LinkOptions,
     OutboundSms,
     OwnFigure,
@@ -25,10 +25,10 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.http import Answer, Failure, HttpCarrier
+from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.viettel import soap
-from carriers.viettel.batch_response import ListAnswer, Said, said
-from carriers.viettel.codes import TAKEN, Book, bare
+from carriers.viettel.batch_response import BatchItem, ListAnswer, said
+from carriers.viettel.codes import TAKEN, CodeTable, bare
 from carriers.viettel.queries import Reads
 from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
 from carriers.xml import Markup, XmlError, child, write
@@ -50,7 +50,7 @@ class ViettelCarrier(HttpCarrier):
         if not own.accented:
             self.limits = replace(self.limits, encodings=frozenset({Encoding.GSM7}))
         self.receipt_level = own.receipt_level
-        self._book = Book(own.messages, [own.password])
+        self._book = CodeTable(own.messages, [own.password])
         self._lists = own.operation == LIST
         account = (("User", own.user), ("Password", own.password), ("CPCode", own.cp_code))
         self._head = (*account, ("RequestID", own.request_id))
@@ -125,7 +125,9 @@ class ViettelCarrier(HttpCarrier):
 
     async def _call(self, operation: str, *inside: Markup) -> Element | Failure:
         answer = await self.exchange("POST", content=soap.request(operation, *inside), headers=soap.HEADERS)
-        return soap.response(answer, operation, self._book.quoted) if isinstance(answer, Answer) else answer
+        return (
+            soap.response(answer, operation, self._book.quoted) if isinstance(answer, HttpAnswer) else answer
+        )
 
     def _msg_id(self, key: str) -> str:
         """Our own name for a message; as a number it fits a Java long, and the same key gives the same."""
@@ -149,7 +151,7 @@ class ViettelCarrier(HttpCarrier):
         """The carrier's own totals of these days, both included; ReadError where it can't say."""
         return await self.reads.figures(first, last)
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckFinding]:
         """What the carrier says of our address, our account and our sender IDs; nothing is sent."""
         return await self.reads.check()
 
@@ -167,7 +169,7 @@ def _named(failure: Failure, msg_id: str) -> SubmitResult:
     return Unknown(failure.reason, (msg_id,)) if isinstance(failure, Unknown) else failure
 
 
-def _registered(words: Said, verdict: SubmitResult) -> SubmitResult:
+def _registered(words: BatchItem, verdict: SubmitResult) -> SubmitResult:
     """The id of wsCpMtRegDlr is `result`, a long above 1, or in the message: which, is not evidenced."""
     if words.result == "1" and verdict == Accepted():
         numbers = re.findall(r"\d{1,19}", words.message)

@@ -21,7 +21,7 @@ _IP_INVALID = "IP_INVALID"
 _OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."
 
 
-class Row(NamedTuple):
+class MessageCode(NamedTuple):
     """One message, found anywhere in an answer, whatever its case and blanks; its result; its source."""
 
     words: str
@@ -31,51 +31,57 @@ class Row(NamedTuple):
 
 # Sources are those of docs/carriers/viettel.md. What would hit every message alike halts the lane, so that no
 # delivery is used up by it; what concerns one number or one text is final for that delivery.
-TABLE: Sequence[Row] = (
-    Row("Cp_code: NULL_OR_BLANK", Halted("CP_CODE NULL_OR_BLANK", "The setting cp_code is empty."), "T5"),
-    Row("UserName: NULL_OR_BLANK", Halted("USERNAME NULL_OR_BLANK", "The setting user is empty."), "T5"),
-    Row("Password: NULL_OR_BLANK", Halted("PASSWORD NULL_OR_BLANK", "The password is empty."), "T5"),
-    Row(
+TABLE: Sequence[MessageCode] = (
+    MessageCode(
+        "Cp_code: NULL_OR_BLANK", Halted("CP_CODE NULL_OR_BLANK", "The setting cp_code is empty."), "T5"
+    ),
+    MessageCode(
+        "UserName: NULL_OR_BLANK", Halted("USERNAME NULL_OR_BLANK", "The setting user is empty."), "T5"
+    ),
+    MessageCode("Password: NULL_OR_BLANK", Halted("PASSWORD NULL_OR_BLANK", "The password is empty."), "T5"),
+    MessageCode(
         "CP_CODE_NOT_FOUND",
         Halted("CP_CODE_NOT_FOUND", "The carrier does not know our CP code: correct cp_code."),
         "T5 T6 T7",
     ),
-    Row(
+    MessageCode(
         "WRONG_INFORMATION_AUTHENTICATE",
         Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong: correct them."),
         "T5 T6 T7",
     ),
-    Row(
+    MessageCode(
         _IP_INVALID,  # see _address
         Halted(_IP_INVALID, "The carrier does not let our address in: have it put on its list."),
         "T5 T7",
     ),
-    Row("RequestID: NULL_OR_BLANK", Halted("REQUEST_ID NULL_OR_BLANK", _OURS), "T5"),
-    Row("REQUEST_ID_NOT_NUMBER", Halted("REQUEST_ID_NOT_NUMBER", _OURS), "T5 T7"),
+    MessageCode("RequestID: NULL_OR_BLANK", Halted("REQUEST_ID NULL_OR_BLANK", _OURS), "T5"),
+    MessageCode("REQUEST_ID_NOT_NUMBER", Halted("REQUEST_ID_NOT_NUMBER", _OURS), "T5 T7"),
     # Every message has its number, twice: a carrier that misses one reads our requests in another way.
-    Row("UserID: NULL_OR_BLANK", Halted("USER_ID NULL_OR_BLANK", _OURS), "T5"),
-    Row("ReceiverID: NULL_OR_BLANK", Halted("RECEIVER_ID NULL_OR_BLANK", _OURS), "T5"),
-    Row("FORMAT_ERROR", Rejected("RECEIVER_ID FORMAT_ERROR", Reason.NO_SUCH_NUMBER), "T5 T6"),
-    Row(
+    MessageCode("UserID: NULL_OR_BLANK", Halted("USER_ID NULL_OR_BLANK", _OURS), "T5"),
+    MessageCode("ReceiverID: NULL_OR_BLANK", Halted("RECEIVER_ID NULL_OR_BLANK", _OURS), "T5"),
+    MessageCode("FORMAT_ERROR", Rejected("RECEIVER_ID FORMAT_ERROR", Reason.NO_SUCH_NUMBER), "T5 T6"),
+    MessageCode(
         "Length of ReceiverID is invalid",
         Rejected("RECEIVER_ID LENGTH_INVALID", Reason.NO_SUCH_NUMBER),
         "T7",
     ),
-    Row("UserID_NOT_EQUAL_ReceiverID", Halted("USER_ID_NOT_EQUAL_RECEIVER_ID", _OURS), "T5"),
-    Row(
+    MessageCode("UserID_NOT_EQUAL_ReceiverID", Halted("USER_ID_NOT_EQUAL_RECEIVER_ID", _OURS), "T5"),
+    MessageCode(
         "Unable to check telco from input receiver",
         Rejected("UNABLE_TO_CHECK_TELCO", Reason.OTHER_NETWORK),
         "T5 T7",
     ),
-    Row("DUPLICATE MESSAGE", DUPLICATE, "T5 T6 T7"),
-    Row(_ALIAS_INVALID, Rejected(_ALIAS_INVALID, Reason.FILTERED), "T5 T6 T7"),  # see _alias
-    Row("CommandCode: NULL_OR_BLANK", Halted("COMMAND_CODE NULL_OR_BLANK", _OURS), "T5"),
-    Row("COMMAND_CODE_ERROR", Halted("COMMAND_CODE_ERROR", _OURS), "T5"),
-    Row("Content: NULL_OR_BLANK", Rejected("CONTENT NULL_OR_BLANK", Reason.WRONG_REQUEST), "T5"),
-    Row("MAXLENGTH_LIMIT_", Rejected("CONTENT MAXLENGTH_LIMIT", Reason.FILTERED), "T5"),
-    Row("MSG_ERROR_CONTAIN_BLACKLIST", Rejected("CONTENT BLACKLIST", Reason.FILTERED), "T5 T6"),
-    Row("CONTENT_NOT_MATCH_TEMPLATE", Rejected("CONTENT_NOT_MATCH_TEMPLATE", Reason.FILTERED), "T5 T6"),
-    Row("Check information error", Deferred("CHECK_INFORMATION_ERROR", 10.0, counts=True), "T5"),
+    MessageCode("DUPLICATE MESSAGE", DUPLICATE, "T5 T6 T7"),
+    MessageCode(_ALIAS_INVALID, Rejected(_ALIAS_INVALID, Reason.FILTERED), "T5 T6 T7"),  # see _alias
+    MessageCode("CommandCode: NULL_OR_BLANK", Halted("COMMAND_CODE NULL_OR_BLANK", _OURS), "T5"),
+    MessageCode("COMMAND_CODE_ERROR", Halted("COMMAND_CODE_ERROR", _OURS), "T5"),
+    MessageCode("Content: NULL_OR_BLANK", Rejected("CONTENT NULL_OR_BLANK", Reason.WRONG_REQUEST), "T5"),
+    MessageCode("MAXLENGTH_LIMIT_", Rejected("CONTENT MAXLENGTH_LIMIT", Reason.FILTERED), "T5"),
+    MessageCode("MSG_ERROR_CONTAIN_BLACKLIST", Rejected("CONTENT BLACKLIST", Reason.FILTERED), "T5 T6"),
+    MessageCode(
+        "CONTENT_NOT_MATCH_TEMPLATE", Rejected("CONTENT_NOT_MATCH_TEMPLATE", Reason.FILTERED), "T5 T6"
+    ),
+    MessageCode("Check information error", Deferred("CHECK_INFORMATION_ERROR", 10.0, counts=True), "T5"),
 )
 
 
@@ -91,7 +97,7 @@ def bare(text: str) -> str:
     return "".join(text.split()).lower()
 
 
-class Book:
+class CodeTable:
     """The table, a contract's own words before it, and the secrets that no quotation may hold."""
 
     def __init__(self, more: Mapping[str, Refusal], secrets: Sequence[str]) -> None:

@@ -11,8 +11,8 @@ import structlog
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from carriers.contract import (
+    CheckFinding,
     Deferred,
-    Finding,
     Halted,
     OwnFigure,
     Question,
@@ -24,7 +24,7 @@ from carriers.contract import (
 )
 from carriers.http import Failure
 from carriers.options import plain_code
-from carriers.viettel.codes import Book
+from carriers.viettel.codes import CodeTable
 from carriers.viettel.settings import ViettelSettings
 from carriers.viettel.soap import arguments
 from carriers.xml import Markup, XmlError, child, child_text, children
@@ -54,7 +54,7 @@ class _NotNow(ReadError):
 class Reads:
     """The questions of one link. They change nothing, so one that fails in passing is asked again."""
 
-    def __init__(self, call: Call, own: ViettelSettings, book: Book, link: str) -> None:
+    def __init__(self, call: Call, own: ViettelSettings, book: CodeTable, link: str) -> None:
         self._call, self._own, self._book = call, own, book
         self._log = structlog.get_logger("loa.viettel").bind(link=link)
         self._account: _Pairs = (("User", own.user), ("Password", own.password), ("CPCode", own.cp_code))
@@ -161,44 +161,46 @@ class Reads:
         raw = f"getDlrStatus: dlrStatus {shown}"
         return Receipt(question.reference, question.phone, status, level, reason, shown, raw=raw)
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckFinding]:
         """contract.Checked, by getIp, checkBalance and, where a tax code is set, wsGetCpCode."""
         looks = [self._address, self._balance, *([self._names] if self._own.tax_code else [])]
         return [await self._look(each) for each in looks]
 
-    async def _look(self, at: Callable[[], Awaitable[Finding]]) -> Finding:
+    async def _look(self, at: Callable[[], Awaitable[CheckFinding]]) -> CheckFinding:
         try:
             return await at()
         except ReadError as error:
-            return Finding(False, str(error))
+            return CheckFinding(False, str(error))
 
-    async def _address(self) -> Finding:
+    async def _address(self) -> CheckFinding:
         address = self._book.quoted(child_text(await self._ask("getIp"), "return"))
         if not address:
-            return Finding(False, "getIp was answered without an address.")
-        return Finding(True, f"The carrier sees us at {address}: this address must be on its list.")
+            return CheckFinding(False, "getIp was answered without an address.")
+        return CheckFinding(True, f"The carrier sees us at {address}: this address must be on its list.")
 
-    async def _balance(self) -> Finding:
+    async def _balance(self) -> CheckFinding:
         answer = await self._ask("checkBalance", *self._account)
         found = child(answer, "return")
         said = answer if found is None else found
         self._refuse("checkBalance", child_text(said, "errCode"), child_text(said, "errDesc"))
         balance = child_text(said, "balance")
         if not re.fullmatch(r"-?\d{1,15}(\.\d{1,6})?", balance):
-            return Finding(
+            return CheckFinding(
                 False, f"checkBalance was answered without a balance: {self._book.quoted(balance)}."
             )
-        return Finding(float(balance) > 0, f"User, password and CP code are taken. The balance is {balance}.")
+        return CheckFinding(
+            float(balance) > 0, f"User, password and CP code are taken. The balance is {balance}."
+        )
 
-    async def _names(self) -> Finding:
+    async def _names(self) -> CheckFinding:
         answer = await self._ask("wsGetCpCode", *self._account, ("TaxCode", self._own.tax_code))
         said = child(answer, "return")
         if said is None:
-            return Finding(False, "wsGetCpCode was answered without a CP code.")
+            return CheckFinding(False, "wsGetCpCode was answered without a CP code.")
         code = child_text(said, "cpCode")
         names = ", ".join(self._book.quoted(each.text or "") for each in children(said, "alias"))
         what = f"CP code {self._book.quoted(code) or 'none'} for our tax code, sender IDs: {names or 'none'}."
-        return Finding(code == self._own.cp_code and bool(names), f"wsGetCpCode has {what}")
+        return CheckFinding(code == self._own.cp_code and bool(names), f"wsGetCpCode has {what}")
 
     async def _ask(self, operation: str, *pairs: tuple[str, str], tries: int = 0) -> Element:
         """The operation's response, or ReadError."""

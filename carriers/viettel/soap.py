@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from xml.etree.ElementTree import Element
 
 from carriers.contract import Halted, Unknown
-from carriers.http import Answer, Failure, failure_of
+from carriers.http import Failure, HttpAnswer, failure_of
 from carriers.xml import Markup, XmlError, child, child_text, document, find, local_name, read_xml, write
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -28,7 +28,7 @@ def request(operation: str, *inside: Markup) -> bytes:
     return document(write("S:Envelope", write("S:Body", call), attributes={"xmlns:S": ENVELOPE}))
 
 
-def response(answer: Answer, operation: str, quoted: Callable[[str], str]) -> Element | Failure:
+def response(answer: HttpAnswer, operation: str, quoted: Callable[[str], str]) -> Element | Failure:
     """The operation's response element; or what the lack of one says of the messages.
 
     quoted: makes the carrier's words fit to be kept and shown.

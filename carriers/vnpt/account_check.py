@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from datetime import date, datetime
 from typing import Protocol
 
-from carriers.contract import Finding, ReadError
+from carriers.contract import CheckFinding, ReadError
 from carriers.http import quoted
 from carriers.vnpt import codec
 from carriers.vnpt.codes import plain_code
@@ -27,7 +27,7 @@ class _NoEntry(ReadError):
     """VNPT refuses the account: further questions would be refused alike, and may lock it."""
 
 
-class Account:
+class AccountCheck:
     """Asks for each part in turn; what can't be asked is a finding as well."""
 
     def __init__(self, ask: Ask, own: VnptSettings, today: date) -> None:
@@ -36,14 +36,14 @@ class Account:
         self._today = today
         self._adser_id = own.adser_id
 
-    async def findings(self) -> Sequence[Finding]:
+    async def findings(self) -> Sequence[CheckFinding]:
         """What is as it should be, and what is not, in sentences."""
-        found: list[Finding] = []
+        found: list[CheckFinding] = []
         for part in (self._adser, self._contract, self._label, self._templates, self._balance):
             try:
                 found += await part()
             except ReadError as error:
-                found.append(Finding(False, str(error)))
+                found.append(CheckFinding(False, str(error)))
                 if isinstance(error, _NoEntry):
                     break
         return found
@@ -59,18 +59,18 @@ class Account:
             raise kind(f"VNPT refuses {operation} with code {code}: {words or 'without a word'}.")
         return codec.details(found, name)
 
-    async def _adser(self) -> Sequence[Finding]:
+    async def _adser(self) -> Sequence[CheckFinding]:
         """Which customer we are, where the settings do not say."""
         if self._adser_id:
             return []
         known = [_text(row, "ADSERID") for row in await self._rows("get_adser", "ADSERDETAIL")]
         if len(known) != 1:
             listed = ", ".join(known) or "none"
-            return [Finding(False, f"Set adser_id: VNPT lists these customers: {listed}.")]
+            return [CheckFinding(False, f"Set adser_id: VNPT lists these customers: {listed}.")]
         self._adser_id = known[0]
-        return [Finding(True, f"VNPT has one customer for this account: {known[0]}.")]
+        return [CheckFinding(True, f"VNPT has one customer for this account: {known[0]}.")]
 
-    async def _contract(self) -> Sequence[Finding]:
+    async def _contract(self) -> Sequence[CheckFinding]:
         own = self._own
         rows = await self._rows("get_contract", "CONTRACTDETAIL", ADSERID=self._adser_id)
         row = _row(rows, "CONTRACTID", own.contract_id)
@@ -80,21 +80,23 @@ class Account:
         findings = [self._validity(row)]
         if kind and kind != own.contract_type:
             what = f"is of type {kind}, and traffic = {own.traffic} means type {own.contract_type}"
-            findings.append(Finding(False, f"Contract {own.contract_id} {what}."))
+            findings.append(CheckFinding(False, f"Contract {own.contract_id} {what}."))
         return findings
 
-    def _validity(self, row: codec.Reply) -> Finding:
+    def _validity(self, row: codec.Reply) -> CheckFinding:
         named = f"Contract {self._own.contract_id}"
         start, end = _day(_text(row, "STARTVALIDDATE")), _day(_text(row, "ENDVALIDDATED"))  # spelled so (V2)
         if end is None:
-            return Finding(False, f"{named} has an end that can't be read: {_text(row, 'ENDVALIDDATED')!r}.")
+            return CheckFinding(
+                False, f"{named} has an end that can't be read: {_text(row, 'ENDVALIDDATED')!r}."
+            )
         if start is not None and self._today < start:
-            return Finding(False, f"{named} begins on {start:%d-%m-%Y} only.")
+            return CheckFinding(False, f"{named} begins on {start:%d-%m-%Y} only.")
         if self._today > end:
-            return Finding(False, f"{named} ended on {end:%d-%m-%Y}: have it renewed.")
-        return Finding(True, f"{named} is valid until {end:%d-%m-%Y}.")
+            return CheckFinding(False, f"{named} ended on {end:%d-%m-%Y}: have it renewed.")
+        return CheckFinding(True, f"{named} is valid until {end:%d-%m-%Y}.")
 
-    async def _label(self) -> Sequence[Finding]:
+    async def _label(self) -> Sequence[CheckFinding]:
         own = self._own
         asked = {"ADSERID": self._adser_id, "CONTRACTID": own.contract_id}
         rows = await self._rows("get_label", "LABELDETAIL", **asked)
@@ -104,20 +106,22 @@ class Account:
         label = _text(row, "LABEL")
         if label.casefold() != own.label.casefold():
             return [
-                Finding(False, f"Label {own.label_id} is {label} at VNPT, and {own.label} in the settings.")
+                CheckFinding(
+                    False, f"Label {own.label_id} is {label} at VNPT, and {own.label} in the settings."
+                )
             ]
-        return [Finding(True, f"Label {own.label_id} is {label}.")]
+        return [CheckFinding(True, f"Label {own.label_id} is {label}.")]
 
-    async def _templates(self) -> Sequence[Finding]:
+    async def _templates(self) -> Sequence[CheckFinding]:
         rows = await self._rows("get_template", "TEMPLATEDETAIL", LABELID=self._own.label_id)
         return [_compare(template, rows) for template in self._own.templates]
 
-    async def _balance(self) -> Sequence[Finding]:
+    async def _balance(self) -> Sequence[CheckFinding]:
         own = self._own
         asked = {"CONTRACTID": own.contract_id, "PACKAGEID": own.package_id}
         rows = await self._rows("get_prepaid_orders", "DATA", **asked)
         if not rows:
-            return [Finding(True, "VNPT lists no package that is paid in advance.")]
+            return [CheckFinding(True, "VNPT lists no package that is paid in advance.")]
         return [_left(_text(row, "PACKAGE_ID"), _text(row, "BALANCE")) for row in rows]
 
 
@@ -132,9 +136,9 @@ def _row(rows: Sequence[codec.Reply], name: str, wanted: str) -> codec.Reply | N
     return next((row for row in rows if _text(row, name) == wanted), None)
 
 
-def _missing(what: str, wanted: str, rows: Sequence[codec.Reply], name: str) -> Finding:
+def _missing(what: str, wanted: str, rows: Sequence[codec.Reply], name: str) -> CheckFinding:
     listed = ", ".join(_text(row, name) for row in rows) or "none"
-    return Finding(False, f"VNPT does not list {what} {wanted}; it lists: {listed}.")
+    return CheckFinding(False, f"VNPT does not list {what} {wanted}; it lists: {listed}.")
 
 
 def _day(text: str) -> date | None:
@@ -146,7 +150,7 @@ def _day(text: str) -> date | None:
     return None
 
 
-def _compare(template: Template, rows: Sequence[codec.Reply]) -> Finding:
+def _compare(template: Template, rows: Sequence[codec.Reply]) -> CheckFinding:
     """Whether VNPT's words and its count of parameters are those of the settings."""
     row = _row(rows, "TEMPLATEID", template.id)
     if row is None:
@@ -154,19 +158,19 @@ def _compare(template: Template, rows: Sequence[codec.Reply]) -> Finding:
     total, content = _text(row, "TOTALPARAM"), str(row.get("TEMPLATECONTENT", ""))
     if total and total != str(template.slots):
         what = f"takes {total} parameters at VNPT, and {template.slots} in the settings"
-        return Finding(False, f"Template {template.id} {what}.")
+        return CheckFinding(False, f"Template {template.id} {what}.")
     try:
         theirs = parse(template.id, content)
     except ValueError as error:
-        return Finding(False, f"Template {template.id} at VNPT {error}: compare it by hand.")
+        return CheckFinding(False, f"Template {template.id} at VNPT {error}: compare it by hand.")
     if theirs.fixed != template.fixed or theirs.slots != template.slots:
-        return Finding(False, f"Template {template.id} reads otherwise at VNPT: {quoted(content)}")
-    return Finding(True, f"Template {template.id} reads as in the settings.")
+        return CheckFinding(False, f"Template {template.id} reads otherwise at VNPT: {quoted(content)}")
+    return CheckFinding(True, f"Template {template.id} reads as in the settings.")
 
 
-def _left(package: str, balance: str) -> Finding:
+def _left(package: str, balance: str) -> CheckFinding:
     digits = balance.replace(".", "").replace(",", "")
     named = f"Package {package}" if package else "The package"
     if not digits.isdecimal():
-        return Finding(False, f"{named} has a balance that can't be read: {balance!r}.")
-    return Finding(int(digits) > 0, f"{named} has {int(digits)} left.")
+        return CheckFinding(False, f"{named} has a balance that can't be read: {balance!r}.")
+    return CheckFinding(int(digits) > 0, f"{named} has {int(digits)} left.")

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from carriers.contract import (
     Accepted,
+    CheckFinding,
     Deferred,
-    Finding,
     Halted,
     LinkOptions,
     OutboundSms,
@@ -23,11 +23,11 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.http import Answer, Failure, HttpCarrier
+from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.options import VIETNAM
 from carriers.text import nfc
 from carriers.vnpt import codec, split_retry
-from carriers.vnpt.account_check import Account
+from carriers.vnpt.account_check import AccountCheck
 from carriers.vnpt.codes import OWN_NETWORK, Wait, network_in, plain_code, range_holder, row_of
 from carriers.vnpt.settings import read
 from carriers.vnpt.split_retry import Verdict
@@ -44,7 +44,7 @@ ACCENTS_OFF_NET = Rejected("accents towards another network", Reason.WRONG_REQUE
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class RequestText:
     """One text as a request has it: template, parameters, DATACODING."""
 
     template_id: str
@@ -70,7 +70,7 @@ class VnptCarrier(HttpCarrier):
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Lists of one network each; a list that is refused for one number's sake is split."""
         wording = self._word(some[0].text, some[0].sender)
-        if not isinstance(wording, Wording):
+        if not isinstance(wording, RequestText):
             return [wording] * len(some)
         results, lists = _sort(some, wording)
         requests = 0
@@ -94,14 +94,14 @@ class VnptCarrier(HttpCarrier):
         """
         return await self._asking.receipt(question)
 
-    async def check(self) -> Sequence[Finding]:
+    async def check(self) -> Sequence[CheckFinding]:
         """Contract, label, templates and balance as VNPT has them."""
-        account = Account(self._asking.reply, self.settings, self._now().astimezone(VIETNAM).date())
+        account = AccountCheck(self._asking.reply, self.settings, self._now().astimezone(VIETNAM).date())
         return await account.findings()
 
     # ---- one request
 
-    def _make_word(self, text: str, sender: str) -> Wording | Rejected | Halted:
+    def _make_word(self, text: str, sender: str) -> RequestText | Rejected | Halted:
         """The text in a registered template: what no template fits is refused before anything is sent."""
         own, composed = self.settings, nfc(text)
         if sender.casefold() != own.label.casefold():
@@ -123,9 +123,9 @@ class VnptCarrier(HttpCarrier):
         template, parameters = found
         # A template without parameters still needs one empty pair (V2).
         params = [{"NUM": str(n), "CONTENT": value} for n, value in enumerate(parameters or ("",), 1)]
-        return Wording(template.id, params, PLAIN if composed.isascii() else ACCENTED)
+        return RequestText(template.id, params, PLAIN if composed.isascii() else ACCENTED)
 
-    async def _send(self, wording: Wording, phones: Sequence[str], request_id: str) -> Verdict:
+    async def _send(self, wording: RequestText, phones: Sequence[str], request_id: str) -> Verdict:
         own = self.settings
         refusal = self.refusal()
         if refusal is not None:
@@ -153,9 +153,9 @@ class VnptCarrier(HttpCarrier):
         headers = {"Content-Type": codec.CONTENT_TYPES[own.format]}
         return self._read(await self.exchange("POST", content=content, headers=headers), request_id)
 
-    def _read(self, answer: Answer | Failure, request_id: str) -> Verdict:
+    def _read(self, answer: HttpAnswer | Failure, request_id: str) -> Verdict:
         """The verdict, with our own name for what was or may have been taken."""
-        found = codec.reply(answer) if isinstance(answer, Answer) else answer
+        found = codec.reply(answer) if isinstance(answer, HttpAnswer) else answer
         verdict = self._verdict(found) if isinstance(found, Mapping) else Verdict(found)
         match verdict.result:
             case Accepted():
@@ -196,7 +196,7 @@ class VnptCarrier(HttpCarrier):
 
 
 def _sort(
-    some: Sequence[OutboundSms], wording: Wording
+    some: Sequence[OutboundSms], wording: RequestText
 ) -> tuple[dict[int, SubmitResult], list[Sequence[int]]]:
     """What is refused here, by index; and the others in lists of one network each, as far as ranges tell."""
     refused: dict[int, SubmitResult] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from carriers.contract import Unknown
-from carriers.http import Answer, Failure, failure_of, quoted
+from carriers.http import Failure, HttpAnswer, failure_of, quoted
 from carriers.xml import Markup, document, find, local_name, read_xml, write
 
 JSON, XML = "json", "xml"
@@ -36,7 +36,7 @@ def _elements(value: str | Sequence[Mapping[str, str]]) -> Sequence[str]:
     return [Markup("".join(write(name, text) for name, text in each.items())) for each in value]
 
 
-def reply(answer: Answer) -> Reply | Failure:
+def reply(answer: HttpAnswer) -> Reply | Failure:
     """What stands in RPLY, in whichever kind the carrier answers; or what the lack of it says of messages."""
     failed = failure_of(answer)
     if failed is not None:

@@ -27,7 +27,7 @@ class Wait(Enum):
     TOMORROW = "until the next day's open hours"
 
 
-class Row(NamedTuple):
+class ReplyCode(NamedTuple):
     """One code; what it comes to; its source; whether it speaks of one number, so that a list is split."""
 
     code: str
@@ -47,11 +47,11 @@ def _top_up(code: str, whose: str) -> Halted:
 # Codes of send_sms_list. Sources are those of docs/carriers/vnpt.md; * was seen in recorded answers (V1).
 # What would hit every message alike halts the lane, so that no delivery is used up by it; what concerns one
 # number or one text is final for that delivery.
-TABLE: Sequence[Row] = (
+TABLE: Sequence[ReplyCode] = (
     # An exception at the carrier: nobody says before or after the messages were made.
-    Row("-1", Unknown("VNPT had an exception (code -1)"), "V2 V4 V5"),
-    Row("0", Accepted(), "V1* V2 V4 V5"),
-    Row(
+    ReplyCode("-1", Unknown("VNPT had an exception (code -1)"), "V2 V4 V5"),
+    ReplyCode("0", Accepted(), "V1* V2 V4 V5"),
+    ReplyCode(
         "1",
         _halt(
             "1",
@@ -60,9 +60,11 @@ TABLE: Sequence[Row] = (
         ),
         "V1* V2 V4 V5",
     ),
-    Row("2", _halt("2", "VNPT reads times in another way: correct schedule_format."), "V1* V2 V4 V5"),
-    Row("3", _halt("3", "VNPT does not know the operation: compare base_url with the contract."), "V2 V4 V5"),
-    Row(
+    ReplyCode("2", _halt("2", "VNPT reads times in another way: correct schedule_format."), "V1* V2 V4 V5"),
+    ReplyCode(
+        "3", _halt("3", "VNPT does not know the operation: compare base_url with the contract."), "V2 V4 V5"
+    ),
+    ReplyCode(
         "7",
         _halt(
             "7",
@@ -71,36 +73,40 @@ TABLE: Sequence[Row] = (
         ),
         "V1* V2 V4 V5",
     ),
-    Row("8", Wait.HOURS, "V1 V2 V5"),
-    Row("9", _halt("9", "The template is not for this kind of traffic: correct traffic."), "V1* V2 V5"),
-    Row("10", _halt("10", "VNPT does not know the portal user: correct portal_user."), "V1* V2 V4 V5"),
-    Row("11", Rejected("11", Reason.FILTERED), "V1* V2 V4 V5"),
-    Row("12", Wait.POLICY, "V2 V4 V5"),
-    Row("13", _halt("13", "The contract is wrong or not in force: compare contract_id."), "V1* V2 V4 V5"),
-    Row("14", _halt("14", "The label is wrong or not active: compare label_id."), "V1* V2 V4 V5"),
-    Row("15", _halt("15", "The agent is wrong or not active: compare agent_id."), "V1* V2 V4 V5"),
-    Row("16", Deferred("16", 1.0, throttled=True), "V2 V5"),
-    Row("17", Rejected("17", Reason.WRONG_REQUEST), "V1* V2 V5"),
-    Row("20", _top_up("20", "contract's"), "V2 V5"),
-    Row("21", _top_up("21", "customer's"), "V1* V2 V5"),
-    Row("22", _top_up("22", "agent's"), "V1* V2 V5"),
-    Row("23", Rejected("23", Reason.NO_SUCH_NUMBER), "V1* V2 V5", of_one_number=True),
-    Row("24", _halt("24", "VNPT takes our time for past: compare both clocks."), "V1* V2 V5"),
-    Row("25", Rejected("25", Reason.OTHER_NETWORK), "V1* V2 V5", of_one_number=True),
-    Row("26", Wait.TOMORROW, "V1 V2 V5", of_one_number=True),
-    Row("27", Rejected("27", Reason.FILTERED), "V2 V5"),
-    Row("28", Rejected("28", Reason.FILTERED), "V2 V5"),
-    Row("29", _halt("29", "The sender ID's registration has run out: have it renewed."), "V1* V2 V5"),
-    Row("30", Rejected("30", Reason.FILTERED), "V1* V2 V5"),
-    Row("31", _halt("31", "VNPT has the customer (adser) as not active: ask VNPT."), "V1* V2 V5"),
-    Row("32", _halt("32", "VNPT does not know the template id: compare templates."), "V5"),
+    ReplyCode("8", Wait.HOURS, "V1 V2 V5"),
+    ReplyCode("9", _halt("9", "The template is not for this kind of traffic: correct traffic."), "V1* V2 V5"),
+    ReplyCode("10", _halt("10", "VNPT does not know the portal user: correct portal_user."), "V1* V2 V4 V5"),
+    ReplyCode("11", Rejected("11", Reason.FILTERED), "V1* V2 V4 V5"),
+    ReplyCode("12", Wait.POLICY, "V2 V4 V5"),
+    ReplyCode(
+        "13", _halt("13", "The contract is wrong or not in force: compare contract_id."), "V1* V2 V4 V5"
+    ),
+    ReplyCode("14", _halt("14", "The label is wrong or not active: compare label_id."), "V1* V2 V4 V5"),
+    ReplyCode("15", _halt("15", "The agent is wrong or not active: compare agent_id."), "V1* V2 V4 V5"),
+    ReplyCode("16", Deferred("16", 1.0, throttled=True), "V2 V5"),
+    ReplyCode("17", Rejected("17", Reason.WRONG_REQUEST), "V1* V2 V5"),
+    ReplyCode("20", _top_up("20", "contract's"), "V2 V5"),
+    ReplyCode("21", _top_up("21", "customer's"), "V1* V2 V5"),
+    ReplyCode("22", _top_up("22", "agent's"), "V1* V2 V5"),
+    ReplyCode("23", Rejected("23", Reason.NO_SUCH_NUMBER), "V1* V2 V5", of_one_number=True),
+    ReplyCode("24", _halt("24", "VNPT takes our time for past: compare both clocks."), "V1* V2 V5"),
+    ReplyCode("25", Rejected("25", Reason.OTHER_NETWORK), "V1* V2 V5", of_one_number=True),
+    ReplyCode("26", Wait.TOMORROW, "V1 V2 V5", of_one_number=True),
+    ReplyCode("27", Rejected("27", Reason.FILTERED), "V2 V5"),
+    ReplyCode("28", Rejected("28", Reason.FILTERED), "V2 V5"),
+    ReplyCode("29", _halt("29", "The sender ID's registration has run out: have it renewed."), "V1* V2 V5"),
+    ReplyCode("30", Rejected("30", Reason.FILTERED), "V1* V2 V5"),
+    ReplyCode("31", _halt("31", "VNPT has the customer (adser) as not active: ask VNPT."), "V1* V2 V5"),
+    ReplyCode("32", _halt("32", "VNPT does not know the template id: compare templates."), "V5"),
     # Nothing here sends a request id twice, so whoever used ours before, a proxy that repeated the request
     # or a stranger, may have had the messages taken or not: the status of each says.
-    Row("33", Unknown("VNPT has seen our request id before (code 33)"), "V2"),
-    Row("34", _halt("34", "The contract wants encrypted lists, which this link does not send."), "V1* V2 V5"),
-    Row("35", _halt("35", "VNPT takes our list for an encrypted one: ask VNPT."), "V1* V2 V5"),
-    Row("36", _halt("36", "VNPT takes our list for an encrypted one: ask VNPT."), "V1* V2 V5"),
-    Row("101", _halt("101", "VNPT can't read our request: compare format and xml_name."), "V4"),
+    ReplyCode("33", Unknown("VNPT has seen our request id before (code 33)"), "V2"),
+    ReplyCode(
+        "34", _halt("34", "The contract wants encrypted lists, which this link does not send."), "V1* V2 V5"
+    ),
+    ReplyCode("35", _halt("35", "VNPT takes our list for an encrypted one: ask VNPT."), "V1* V2 V5"),
+    ReplyCode("36", _halt("36", "VNPT takes our list for an encrypted one: ask VNPT."), "V1* V2 V5"),
+    ReplyCode("101", _halt("101", "VNPT can't read our request: compare format and xml_name."), "V4"),
 )
 _ROWS = {row.code: row for row in TABLE}
 
@@ -144,9 +150,9 @@ RANGES = {
 _HOLDERS = {prefix: network for network, prefixes in RANGES.items() for prefix in prefixes}
 
 
-def row_of(code: str) -> Row:
+def row_of(code: str) -> ReplyCode:
     """The code's row; a code that nobody documents says neither taken nor refused, and is kept as it came."""
-    return _ROWS.get(code) or Row(
+    return _ROWS.get(code) or ReplyCode(
         code, Unknown(f"VNPT answered with code {code}, which is not documented"), ""
     )
 

@@ -19,13 +19,13 @@ from carriers.contract import (
     Rejected,
     Unknown,
 )
-from carriers.http import CLOSED, Answer, Failure, quoted
+from carriers.http import CLOSED, Failure, HttpAnswer, quoted
 from carriers.options import VIETNAM
 from carriers.vnpt import codec
 from carriers.vnpt.codes import REFUSED_STATUS, plain_code, status_of
 from carriers.vnpt.settings import OF_REQUEST, VnptSettings
 
-Exchange = Callable[..., Awaitable[Answer | Failure]]
+Exchange = Callable[..., Awaitable[HttpAnswer | Failure]]
 # Code 1 in ERROR is a failed message or a refused account; VNPT's words of a refusal name these (V1).
 _ACCOUNT = re.compile(r"\b(user|pass|ip)\b", re.IGNORECASE)
 
@@ -60,7 +60,7 @@ class Asking:
         content = codec.body(own.format, own.xml_name, operation, {**fields, **account})
         headers = {"Content-Type": codec.CONTENT_TYPES[own.format]}
         answer = await self._exchange("POST", content=content, headers=headers)
-        found = codec.reply(answer) if isinstance(answer, Answer) else answer
+        found = codec.reply(answer) if isinstance(answer, HttpAnswer) else answer
         if isinstance(found, Deferred | Halted | Rejected | Unknown):
             raise _unread(operation, found)
         return found

@@ -21,13 +21,13 @@ from app.core import clock
 from app.core.config import EndpointSettings, Settings
 from app.core.errors import Conflict, SetupError
 from app.database import audit_heads
-from app.database.audit_heads import Head
+from app.database.audit_heads import AuditHead
 from app.database.connection import Database
 from app.database.models import audit as table
 from app.database.models import erasures
 from app.notifications import events
 from app.security import audit
-from app.security.audit import Chain, Kept
+from app.security.audit import Chain, KeptHeads
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import build
 from tests.engines import each_engine, on_sqlite
@@ -71,7 +71,7 @@ def written(db: Database, count: int = 5) -> None:
 
 
 def found(db: Database, file: Path | None = None) -> Chain:
-    return db.read(audit.verify, Kept(audit_heads.kept(file), 24))
+    return db.read(audit.verify, KeptHeads(audit_heads.kept(file), 24))
 
 
 def fault(db: Database, file: Path | None = None) -> str:
@@ -239,10 +239,10 @@ def test_a_head_that_can_not_be_kept_or_read_keeps_nobody_from_work(opened: Open
 
 @on_sqlite
 def test_a_line_that_was_half_written_is_no_head(db: Database, file: Path) -> None:
-    audit_heads.keep(file, Head(3, "a" * 64, 1000))
+    audit_heads.keep(file, AuditHead(3, "a" * 64, 1000))
     with file.open("a") as more:
         more.write("4:bb\nx:cc 5 z\n\n")
-    assert audit_heads.kept(file) == (Head(3, "a" * 64, 1000),)
+    assert audit_heads.kept(file) == (AuditHead(3, "a" * 64, 1000),)
     assert audit_heads.kept(file.parent / "none") == ()
 
 

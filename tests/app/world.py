@@ -12,7 +12,7 @@ from app.core.states import BatchState, CampaignState, LaneState, RunState
 from app.database.connection import Database
 from app.database.models import batches, campaigns, deliveries, lanes, run_batches, runs, subscribers, tallies
 from app.ledger import approval_digest
-from app.ledger.contract import Arrival, Item, Lane, Lease, Ledger, Outcome
+from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Lane, Ledger, SubmitOutcome
 from app.ledger.factory import ledger_for
 from app.observability.faults import Aside, Faults
 from app.observability.metrics import Metrics
@@ -41,7 +41,7 @@ class World:
             queued, more = queued + slice_.queued, slice_.more
         return queued
 
-    def claim(self, owner: str = "lane-1", lease_s: float = 30.0) -> Lease | None:
+    def claim(self, owner: str = "lane-1", lease_s: float = 30.0) -> ChunkLease | None:
         return self.db.write(self.ledger.claim, self.lane, [self.run], owner, lease_s)
 
     def states(self) -> dict[int, int]:
@@ -149,9 +149,9 @@ def approve(c: Connection, campaign_id: int) -> None:
     approval.write(c, campaign_id, "test", digest=approval_digest.digest(c, row), decision="approved")
 
 
-def accepted(items: list[Item], prefix: str = "m") -> list[Outcome]:
+def accepted(items: list[DeliveryToSend], prefix: str = "m") -> list[SubmitOutcome]:
     """Every item taken, with one reference each."""
-    return [Outcome(item, Accepted((f"{prefix}{item.seq}",))) for item in items]
+    return [SubmitOutcome(item, Accepted((f"{prefix}{item.seq}",))) for item in items]
 
 
 def receipt(

@@ -21,7 +21,7 @@ from sqlalchemy import NullPool, create_engine, update
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import runs
-from app.devtools.drill.ledger_probe import Look
+from app.devtools.drill.ledger_probe import LedgerProbe
 from carriers.signature import sign
 from tests.attack.bodies import endless
 from tests.attack.outcome import Outcome, bar, table
@@ -151,7 +151,7 @@ async def sending(home: Home, book: Callable[[], int]) -> list[Outcome]:
 
 def submitted(home: Home) -> Callable[[], int]:
     """How many are neither queued nor still to be queued, by the ledger."""
-    look = Look(home.url)
+    look = LedgerProbe(home.url)
     return lambda: COUNT - look.open()
 
 

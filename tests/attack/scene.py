@@ -21,7 +21,7 @@ from app.dispatch.fan_out_job import Queueing
 from app.dispatch.run_content import Work, claim
 from app.reports.verify import verify
 from app.security import account_stamps, audit
-from app.security.audit import Kept
+from app.security.audit import KeptHeads
 from app.security.secret_encryption import vault_of
 from app.security.sessions import Lifetime
 from tests.app.world import World, accepted, aside, build
@@ -66,7 +66,7 @@ class Scene:
     def named(self) -> list[str]:
         """What the commands say: verify, audit verify, doctor."""
         found = [each.sentence for each in verify(self.db, self.world.ledger)]
-        fault = self.db.read(audit.verify, Kept(audit_heads.kept(self.file), 24)).fault
+        fault = self.db.read(audit.verify, KeptHeads(audit_heads.kept(self.file), 24)).fault
         doubted = self.db.read(lambda c: list(account_stamps.doubted(c)))
         return [*found, *([fault] if fault else []), *(f"{each.kind} {each.name}" for each in doubted)]
 

@@ -23,7 +23,7 @@ from app.core import gc_tuning
 from app.database.connection import Database
 from app.database.models import batches, subscribers
 from app.devtools.sample_data import HEADER, sample_lines
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 
 CARRIER = "viettel"
 
@@ -69,7 +69,7 @@ def bare_rows_per_second(url: str, batch_id: int) -> float:
     """The same rows again, under another batch, from memory and in one transaction."""
     db = Database(url)
     try:
-        other = db.write(register, CARRIER, File("bare", "0" * 64, 0), "bench").id
+        other = db.write(register, CARRIER, UploadedFile("bare", "0" * 64, 0), "bench").id
         rows = [(other, *row[1:]) for row in db.read(_rows, batch_id)]
         gc.disable()  # nothing else here makes garbage, and the list is long
         started = time.perf_counter()
@@ -91,7 +91,7 @@ def import_here(url: str, file: Path) -> dict[str, float]:
     try:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
-        batch = db.write(register, CARRIER, File(file.name, digest, file.stat().st_size), "bench")
+        batch = db.write(register, CARRIER, UploadedFile(file.name, digest, file.stat().st_size), "bench")
         started = time.perf_counter()
         counts = import_batch(db, batch.id, file)
         taken = time.perf_counter() - started

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, NullPool, create_engine, text, update
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import batches, lanes, runs
-from app.devtools.drill.ledger_probe import Look
-from app.ledger.contract import Arrival, Intention, Item, Lease, Outcome
+from app.devtools.drill.ledger_probe import LedgerProbe
+from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Intention, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 from tests.bench.machinery import (
@@ -140,7 +140,7 @@ def _bound(home: Home) -> None:
 
 def _until_delivered(home: Home, count: int) -> float:
     """Start the run; seconds from the first claim until all receipts are seen committed (late by a look)."""
-    look, pause = Look(home.url), max(_LOOK_S, count / 1_000_000)
+    look, pause = LedgerProbe(home.url), max(_LOOK_S, count / 1_000_000)
     _start(home.url)
     changed = now()
     while not (look.leases() or look.delivered()) and now() - changed < _STUCK_S:
@@ -204,12 +204,12 @@ async def _submit(world: World, reported: asyncio.Queue[list[Arrival] | None]) -
     """What a lane does with a carrier that answers at once."""
     db, ledger = world.db, world.ledger
     while lease := await db.awrite(ledger.claim, world.lane, [world.run], "bench", _LEASE_S):
-        outcomes: list[Outcome] = []
+        outcomes: list[SubmitOutcome] = []
         for start in range(0, len(lease.items), _HALF):
             half = lease.items[start : start + _HALF]
             intention = Intention(half[-1].seq, len(half))
             await db.awrite(ledger.record, world.lane, lease, outcomes, intention, _LEASE_S)
-            outcomes = [Outcome(item, Accepted((_reference(lease, item),))) for item in half]
+            outcomes = [SubmitOutcome(item, Accepted((_reference(lease, item),))) for item in half]
         await db.awrite(ledger.record, world.lane, lease, outcomes, None, _LEASE_S)
         await db.awrite(ledger.release, lease, 0.0)
         for start in range(0, len(lease.items), GROUP):
@@ -224,11 +224,11 @@ async def _receive(world: World, reported: asyncio.Queue[list[Arrival] | None]) 
         await world.db.awrite(world.ledger.apply, group)
 
 
-def _reference(lease: Lease, item: Item) -> str:
+def _reference(lease: ChunkLease, item: DeliveryToSend) -> str:
     return f"{lease.batch_id:03d}{item.seq:07d}"
 
 
-def _receipt(lease: Lease, item: Item) -> Receipt:
+def _receipt(lease: ChunkLease, item: DeliveryToSend) -> Receipt:
     reference = _reference(lease, item)
     raw = f"id:{reference} sub:001 dlvrd:001 submit date:2402090700 done date:2402090701 stat:DELIVRD err:000"
     return Receipt(reference, str(item.phone), ReceiptStatus.DELIVERED, ReceiptLevel.HANDSET, raw=raw)

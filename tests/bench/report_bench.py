@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.database.models import batches, campaigns, directives, lanes, run_batches, runs
 from app.ledger.factory import ledger_for
 from app.reports import freeze
-from app.reports.archive import Subject, SubjectKind
+from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.document.version import PREVIEW
 from tests.bench.import_bench import peak_kb
@@ -154,7 +154,7 @@ def report_here(url: str) -> dict[str, float]:
     db = Database(url)
     try:
         bare_s = _timed(lambda: db.read(_bare))
-        heads, subject = letterhead.load(None), Subject(SubjectKind.RUN, 1)
+        heads, subject = letterhead.load(None), ReportSubject(SubjectKind.RUN, 1)
         now = freeze.settled(db, None)
         last_sent = db.read(
             lambda c: c.execute(text("SELECT max(submitted_at) FROM deliveries")).scalar_one()
@@ -176,7 +176,7 @@ def report_here(url: str) -> dict[str, float]:
     }
 
 
-def _write(db: Database, heads: letterhead.Letterheads, subject: Subject, cutoff_ms: int) -> None:
+def _write(db: Database, heads: letterhead.Letterheads, subject: ReportSubject, cutoff_ms: int) -> None:
     report = db.read(freeze.build, subject, cutoff_ms)
     files = dict(freeze.made(report, heads, PREVIEW))
     if min(map(len, files.values())) < 500:

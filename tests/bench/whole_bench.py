@@ -13,8 +13,8 @@ import httpx
 
 from app.accounts.service import NewKey, add_key
 from app.database.connection import Database
-from app.devtools.drill.client import Client
-from app.devtools.drill.ledger_probe import Look
+from app.devtools.drill.client import DrillClient
+from app.devtools.drill.ledger_probe import LedgerProbe
 from app.security.principal import at_keyboard
 from tests.bench.import_bench import CARRIER, write_messy
 from tests.bench.machinery import (
@@ -97,7 +97,7 @@ async def _sent(home: Home, keys: tuple[str, str], subscribers: int, found: Whol
     """Upload, approve, start, and wait until every subscriber's receipt is tallied; the run."""
     home.all()
     async with httpx.AsyncClient(base_url=home.base, timeout=300) as http:
-        client = Client(http, *keys)
+        client = DrillClient(http, *keys)
         await home.until(lambda: "listening" in home.programs[0].words(), "the API listens")
         batch = await client.upload("messy.csv", _messy(round(subscribers / _GOOD)), CARRIER)
         found.subscribers = batch["accepted"]
@@ -116,7 +116,7 @@ def _messy(lines: int) -> bytes:
 
 async def _delivered(home: Home, count: int) -> None:
     """Look twice a second: this process's looks are no part of Loa."""
-    look, loop, before = Look(home.url), asyncio.get_running_loop(), -1
+    look, loop, before = LedgerProbe(home.url), asyncio.get_running_loop(), -1
     changed = loop.time()
     while (delivered := look.delivered()) < count:
         changed = loop.time() if delivered != before else changed

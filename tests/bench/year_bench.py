@@ -12,7 +12,7 @@ from app.core.states import CampaignState, DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, runs, tallies
 from app.dispatch import run_sweeps as sweeps
-from app.ledger.contract import Arrival, Item
+from app.ledger.contract import Arrival, DeliveryToSend
 from tests.app.world import World, accepted, receipt
 from tests.bench.machinery import fresh_url, now
 from tests.bench.path_bench import filled
@@ -52,10 +52,10 @@ def _timed(work: Callable[..., object], *args: object) -> float:
     return (now() - started) * 1000
 
 
-def _sent(world: World) -> list[Item]:
+def _sent(world: World) -> list[DeliveryToSend]:
     """Every message of the campaign, taken by the carrier."""
     world.fan_out()
-    items: list[Item] = []
+    items: list[DeliveryToSend] = []
     while lease := world.claim():
         world.db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
         world.db.write(world.ledger.release, lease, 0.0)
@@ -63,7 +63,7 @@ def _sent(world: World) -> list[Item]:
     return items
 
 
-def _receive(world: World, items: list[Item]) -> None:
+def _receive(world: World, items: list[DeliveryToSend]) -> None:
     some: list[Arrival] = [receipt(world.lane, f"m{item.seq}", phone=item.phone) for item in items]
     if world.db.write(world.ledger.apply, some).changed != len(items):
         raise SystemExit("Not every receipt moved its message.")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from app.accounts.service import NewPerson, add_person
 from app.campaigns import approval, lifecycle
-from app.campaigns.drafts import Draft, Form
+from app.campaigns.drafts import Draft, TextForm
 from app.core import clock
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
@@ -37,9 +37,9 @@ from app.database.models import (
 from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
 from app.notifications import outbox
-from app.notifications.outbox import Channel, Notice
+from app.notifications.outbox import Notice, NotificationChannel
 from app.privacy import do_not_send
-from app.reports.archive import Subject, SubjectKind
+from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.freeze import Freezer
 from app.security.principal import at_keyboard
@@ -60,9 +60,9 @@ PEOPLE = {
 }
 AUTHOR = PEOPLE["admin"].name
 TEXT = "Công an không làm việc qua điện thoại. KHÔNG chuyển tiền, KHÔNG đọc OTP cho bất kỳ ai."
-_DRAFT = Draft("", "tuyen_truyen", "CA SON LA", form=Form.ACCENTED, text=TEXT)
+_DRAFT = Draft("", "tuyen_truyen", "CA SON LA", form=TextForm.ACCENTED, text=TEXT)
 FIRST = replace(_DRAFT, name="Cảnh báo giả danh công an, Tết 2024", directive_id=1)
-SECOND = replace(_DRAFT, name="Cảnh báo đầu tư tiền ảo, tháng 3", directive_id=2, form=Form.UNACCENTED)
+SECOND = replace(_DRAFT, name="Cảnh báo đầu tư tiền ảo, tháng 3", directive_id=2, form=TextForm.UNACCENTED)
 # Who must report beside the carriers: name and kind.
 ADDRESSEES = (("Sở Tư pháp", "department"), ("Báo Sơn La", "press"), ("Ngân hàng Nhà nước tỉnh", "bank"))
 # Districts as they were at the letter's date, and hundredths of each run; who has none comes last.
@@ -187,7 +187,7 @@ def reported(db: Database) -> None:
         db.write(add_person, person, PASSWORD, at_keyboard("host"))
     freezer = Freezer(db, ledger_for(db), letterhead.load(None), AUTHOR)
     for cutoff_ms in (T0 + HOUR, None):
-        freezer.freeze(Subject(SubjectKind.RUN, 1), cutoff_ms)
+        freezer.freeze(ReportSubject(SubjectKind.RUN, 1), cutoff_ms)
     db.write(new_batch, "vnpt", name="thue-bao-cu.csv", sha256="9" * 64)
     with ThreadPoolExecutor(1) as thread:  # in this one a browser's loop may stand still
         thread.submit(erase, db).result()  # what nobody has used for three months
@@ -283,8 +283,14 @@ def _outside(c: Connection) -> None:
     outbox.put(
         c,
         [
-            Notice("1", "directive.due", Channel.EMAIL, "so.tu.phap@example.vn", {"subject": "", "text": ""}),
-            Notice("2", "run.finished", Channel.WEBHOOK, "dashboard", {}),
+            Notice(
+                "1",
+                "directive.due",
+                NotificationChannel.EMAIL,
+                "so.tu.phap@example.vn",
+                {"subject": "", "text": ""},
+            ),
+            Notice("2", "run.finished", NotificationChannel.WEBHOOK, "dashboard", {}),
         ],
     )
     failed = {"state": "failed", "error": "The endpoint answers 500."}

@@ -12,7 +12,7 @@ from app.database.models import approvals
 from app.database.models import audit as acts
 from app.devtools.sample_data import write_sample
 from app.security import audit
-from app.security.audit import Kept
+from app.security.audit import KeptHeads
 from app.security.secret_encryption import signing_keys
 from tests.faults.journey import Api
 from tests.faults.processes import Home
@@ -50,7 +50,7 @@ def _as_the_file_says(home: Home) -> None:
         assert stamps
         assert None not in stamps
         kept = audit_heads.kept(home.folder / "audit-heads")
-        assert db.read(audit.verify, Kept(kept, 24)).fault is None
+        assert db.read(audit.verify, KeptHeads(kept, 24)).fault is None
         done = select(acts.c.id).where(acts.c.action == "campaign.approved")
         approved = db.read(lambda c: c.execute(done).scalars().all())
         assert set(approved) <= {each.row for each in kept}

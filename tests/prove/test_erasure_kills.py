@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
-from app.privacy.erasable import Kind
+from app.privacy.erasable import ErasureKind
 from app.reports import erased_run_snapshot
 from app.reports.verify import verify
 from tests.app.world import accepted
@@ -76,7 +76,7 @@ def _check(db: Database, acknowledged: list[int]) -> None:
     assert {f"strange{number}" for number in acknowledged} <= strange
     of_today = select(func.count()).select_from(m.receipts).where(m.receipts.c.campaign_id == 2)
     assert int(db.read(lambda c: c.execute(of_today).scalar_one())) >= len(acknowledged)
-    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[Kind.CAMPAIGN]
+    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[ErasureKind.CAMPAIGN]
     assert made.rows["deliveries"] == made.totals[0][2] == OLD
     assert made.intact
     assert db.read(erased_run_snapshot.intact, 1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from carriers.simulators.smsc import Manners, Smsc
-from carriers.simulators.smsc.receipts import Message
+from carriers.simulators.smsc.receipts import SmscMessage
 from carriers.simulators.viettel import Viettel, ViettelManners
 from carriers.simulators.web.webhook import Webhook
 from tests.faults.processes import Home, smpp_link
@@ -122,6 +122,6 @@ class Late:
     """Messages whose receipts come weeks late: of which run, in which round they come, how old they are."""
 
     run: int
-    messages: list[Message]
+    messages: list[SmscMessage]
     due_round: int
     days: int

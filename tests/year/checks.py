@@ -28,7 +28,7 @@ from app.ledger import erasure_state
 from app.ledger.contract import ChunkState, Ledger
 from app.ledger.engines.postgresql import PostgresqlLedger
 from app.ledger.engines.sqlite import SqliteLedger
-from app.privacy.erasable import Terms
+from app.privacy.erasable import RetentionTerms
 from app.privacy.retention_due import due
 from tests.year.life import Year
 
@@ -86,7 +86,7 @@ def _undone(connection: Connection, ledger: Ledger, retention_days: int) -> Iter
         yield f"batch {next_one.batch_id} is to be queued"
     if ledger.to_fold(connection):
         yield "tallies are to be folded"
-    if subject := due(connection, Terms(retention_days, MONTHS), clock.now_ms()):
+    if subject := due(connection, RetentionTerms(retention_days, MONTHS), clock.now_ms()):
         yield f"{subject.kind} {subject.id} is to be erased"
     for what, table, where in _rows_due(now):
         if n := connection.execute(select(func.count()).select_from(table).where(*where)).scalar_one():

@@ -18,8 +18,8 @@ from app.dispatch import closing, run_content
 from app.dispatch import run_sweeps as runs_of
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
-from app.privacy.certificates import Hand
-from app.privacy.erasable import Terms
+from app.privacy.certificates import EraserIdentity
+from app.privacy.erasable import RetentionTerms
 from tests.faults.server import Server
 from tests.year.checks import MONTHS, RECEIPT_DAYS
 from tests.year.life import FINISHED, Year, processor_s
@@ -117,7 +117,7 @@ class Costs:
 def _sweeps(db: Database, retention_days: int) -> dict[str, Callable[[], Any]]:
     """What a worker asks, each second or so, where nothing has come."""
     ledger, patience = ledger_for(db), RECEIPT_DAYS * DAY_MS
-    hand = Hand("year", "retention", 60_000, Terms(retention_days, MONTHS))
+    hand = EraserIdentity("year", "retention", 60_000, RetentionTerms(retention_days, MONTHS))
     return {
         "queueing": lambda: db.read(runs_of.next_due),
         "closing": lambda: db.read(closing.to_close, ledger),

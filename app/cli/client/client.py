@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from app.batches.queries import Batch
-from app.campaigns.queries import Campaign, Dossier, Run
+from app.campaigns.queries import Campaign, Dossier, RunSummary
 from app.campaigns.runs import Verb
 from app.core.errors import AppError
 from app.core.states import BatchState
@@ -29,7 +29,7 @@ _LATER = (429, 503)  # nothing was changed; Retry-After says when to come again
 _ODD = "The server {0} does not answer as Loa does ({1}); look at the address."
 
 
-class Refused(AppError):
+class RequestRefused(AppError):
     """What the server has refused, in its own words; status: that of its answer."""
 
     def __init__(self, detail: str, status: int, after_s: float = 0.0) -> None:
@@ -42,7 +42,7 @@ class Unreachable(AppError):
     """The server can't be reached, or cut the connection."""
 
 
-class Client:
+class ApiClient:
     """Speaks to one server with one key; use it as a context manager.
 
     Reading, and acts under an Idempotency-Key, are repeated with growing pauses while the server is away:
@@ -60,7 +60,7 @@ class Client:
         self._server, self._patience_s = server.rstrip("/"), patience_s
         self._http = httpx.Client(base_url=self._server, headers=headers, timeout=60, transport=transport)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> ApiClient:
         return self
 
     def __exit__(
@@ -106,20 +106,20 @@ class Client:
         """A campaign with its runs, decisions and digest."""
         return self._get(Dossier, f"/v1/campaigns/{campaign_id}")
 
-    def runs(self, **only: object) -> Iterator[Run]:
+    def runs(self, **only: object) -> Iterator[RunSummary]:
         """All runs, narrowed as GET /v1/runs narrows them."""
-        return self._all(Run, "/v1/runs", only)
+        return self._all(RunSummary, "/v1/runs", only)
 
-    def run(self, run_id: int) -> Run:
+    def run(self, run_id: int) -> RunSummary:
         """One run with its progress."""
-        return self._get(Run, f"/v1/runs/{run_id}")
+        return self._get(RunSummary, f"/v1/runs/{run_id}")
 
-    def order(self, verb: Verb, run_id: int, at: datetime | None = None) -> Run:
+    def order(self, verb: Verb, run_id: int, at: datetime | None = None) -> RunSummary:
         """Start, pause, resume, end or cancel a run, once; the run as it is then."""
         body = {"json": {"at": at.isoformat()}} if at else {}
-        return self._read(Run, self._act("POST", f"/v1/runs/{run_id}/{verb}", **body))
+        return self._read(RunSummary, self._act("POST", f"/v1/runs/{run_id}/{verb}", **body))
 
-    def follow(self, run_id: int) -> Iterator[Run]:
+    def follow(self, run_id: int) -> Iterator[RunSummary]:
         """The run as it is now and whenever it changes, until it is over or the stream ends."""
         with self._http.stream("GET", f"/v1/runs/{run_id}/events") as answer:
             if answer.is_error:
@@ -130,7 +130,7 @@ class Client:
                 field, _, value = line.partition(": ")
                 name = value if field == "event" else name
                 if field == "data" and name == "progress":
-                    yield _adapter(Run).validate_json(value)
+                    yield _adapter(RunSummary).validate_json(value)
 
     # ---- reports -----------------------------------------------------------------------------------------
 
@@ -176,13 +176,13 @@ class Client:
             raise self._refusal(answer)
         return answer
 
-    def _refusal(self, answer: httpx.Response) -> Refused:
+    def _refusal(self, answer: httpx.Response) -> RequestRefused:
         after = answer.headers.get("Retry-After", "")
         try:
             words = str(answer.json()["detail"])
         except (ValueError, KeyError, TypeError):
             words = _ODD.format(self._server, answer.status_code)
-        return Refused(words, answer.status_code, float(after) if after.isdecimal() else 0.0)
+        return RequestRefused(words, answer.status_code, float(after) if after.isdecimal() else 0.0)
 
     def _read(self, kind: type[T], answer: httpx.Response) -> T:
         try:
@@ -193,13 +193,13 @@ class Client:
 
 def _passes(error: BaseException) -> bool:
     """Whether it may go well a little later."""
-    return isinstance(error, Unreachable) or (isinstance(error, Refused) and error.status in _LATER)
+    return isinstance(error, Unreachable) or (isinstance(error, RequestRefused) and error.status in _LATER)
 
 
 def _pause(state: RetryCallState) -> float:
     """As long as the server says, or a growing and random time."""
     error = state.outcome.exception() if state.outcome else None
-    said = error.after_s if isinstance(error, Refused) else 0.0
+    said = error.after_s if isinstance(error, RequestRefused) else 0.0
     return max(said, wait_random_exponential(0.1, max=5.0)(state))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.campaigns.queries import Run
+from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.database.connection import Database
 from app.devtools.demo.sending import count
@@ -16,7 +16,7 @@ from app.reports.carrier_report import build_campaign
 from app.reports.document import letterhead
 from app.reports.figures import CampaignReport, CarrierReport
 from app.reports.formats import PAPERS, Format, render
-from app.reports.verify import Verdict, examine
+from app.reports.verify import Verification, examine
 
 Seen = Mapping[str, Mapping[str, Any]]  # carrier -> its simulator's report
 
@@ -37,25 +37,25 @@ _TAKEN = ("submitted", "relayed", "delivered", "undelivered", "expired")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """The report, the recount, and every sentence on what does not agree: none is a success."""
 
     report: CampaignReport
-    verdict: Verdict
+    verdict: Verification
     objections: tuple[str, ...]
 
 
-def conclude(db: Database, campaign_id: int, runs: Sequence[Run], seen: Seen) -> Outcome:
+def conclude(db: Database, campaign_id: int, runs: Sequence[RunSummary], seen: Seen) -> DemoOutcome:
     """Build the report, recount the ledger, and compare it with what the simulators saw."""
     report = db.read(build_campaign, campaign_id, clock.now_ms())
     verdict = examine(db, ledger_for(db), campaign_id)
     objections = [difference.sentence for difference in verdict.differences]
     for run in runs:
         objections += compare(run, seen[run.carrier])
-    return Outcome(report, verdict, tuple(objections))
+    return DemoOutcome(report, verdict, tuple(objections))
 
 
-def compare(run: Run, seen: Mapping[str, Any]) -> list[str]:
+def compare(run: RunSummary, seen: Mapping[str, Any]) -> list[str]:
     """Sentences on what the carrier's simulator and the ledger see differently."""
     found, numbers = [], seen["distinct_numbers"]
     sure, perhaps = count(run, *_TAKEN), count(run, "unknown")
@@ -87,7 +87,7 @@ def write_reports(report: CampaignReport, folder: Path) -> list[Path]:
     return files
 
 
-def figures(outcome: Outcome, seen: Seen) -> dict[str, Any]:
+def figures(outcome: DemoOutcome, seen: Seen) -> dict[str, Any]:
     """The campaign for machines; names say the unit."""
     total = outcome.report.total
     return {

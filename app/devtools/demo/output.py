@@ -6,21 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from app.batches.import_job import Counts
+from app.batches.import_job import ImportCounts
 from app.campaigns.forecast import Forecast
-from app.devtools.demo.outcome import Outcome, Seen
+from app.devtools.demo.outcome import DemoOutcome, Seen
 from app.devtools.demo.progress import Board
-from app.devtools.demo.scenario_smpp import Role
+from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.reports.formats import Format, render
 
 
-def tell_roles(board: Board, roles: Mapping[str, Role]) -> None:
+def tell_roles(board: Board, roles: Mapping[str, DemoCarrier]) -> None:
     """How each carrier behaves."""
     for carrier, role in roles.items():
         board.say(f"{carrier} ({role.kind}): {role.words}. Receipts come {role.receipts}.")
 
 
-def tell_import(board: Board, counts: Mapping[str, Counts]) -> None:
+def tell_import(board: Board, counts: Mapping[str, ImportCounts]) -> None:
     """What became of each file's lines."""
     for name, each in counts.items():
         board.say(
@@ -42,7 +42,7 @@ def tell_forecast(board: Board, forecasts: Mapping[str, Forecast]) -> None:
     board.say()
 
 
-def tell_outcome(board: Board, outcome: Outcome, seen: Seen) -> None:
+def tell_outcome(board: Board, outcome: DemoOutcome, seen: Seen) -> None:
     """The consolidated report, the simulators' view, and the recount's verdict."""
     board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
     for carrier, each in seen.items():

@@ -16,11 +16,11 @@ from pydantic import SecretStr
 from app.core.config import Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.devtools.demo.scenario_smpp import Receipts, Role
-from app.file_import.upload import File
+from app.devtools.demo.scenario_smpp import DemoCarrier, Receipts
+from app.file_import.upload import UploadedFile
 from app.ledger.contract import Ledger
 from app.receipts.result_files.importer import import_file
-from app.receipts.result_files.register import Claim, register
+from app.receipts.result_files.register import FileClaim, register
 from app.receipts.result_files.status_words import words_of
 from app.runtime.api_app import create_app
 from app.runtime.http_server import listen, server_of
@@ -30,21 +30,21 @@ from carriers.contract import ReceiptLevel
 
 
 @dataclass(frozen=True, slots=True)
-class Reception:
+class ReceiptIngest:
     """The address that webhooks are posted to, the secret that signs them, and where result files go."""
 
     folder: Path
     door: socket.socket = field(default_factory=lambda: listen("127.0.0.1", 0))
     secret: str = field(default_factory=secrets.token_hex, repr=False)
 
-    def flags(self, carrier: str, role: Role) -> list[str]:
+    def flags(self, carrier: str, role: DemoCarrier) -> list[str]:
         """What the carrier's simulator is told of it."""
         if role.receipts is Receipts.WEBHOOK:
             url = f"http://127.0.0.1:{self.door.getsockname()[1]}/webhooks/{carrier}/{link_of(carrier)}"
             return ["--webhook", url, "--webhook-secret", self.secret]
         return ["--result-file", str(self.file(carrier))] if role.receipts is Receipts.FILE else []
 
-    def options(self, role: Role) -> dict[str, object]:
+    def options(self, role: DemoCarrier) -> dict[str, object]:
         """What the carrier's link is told of it."""
         if role.receipts is not Receipts.WEBHOOK:
             return {}
@@ -67,7 +67,7 @@ class Reception:
             await serving
 
     def import_results(
-        self, db: Database, ledger: Ledger, settings: Settings, roles: Mapping[str, Role], who: str
+        self, db: Database, ledger: Ledger, settings: Settings, roles: Mapping[str, DemoCarrier], who: str
     ) -> None:
         """Apply the files that carriers have left; SetupError where one is missing."""
         for carrier, role in roles.items():
@@ -81,8 +81,8 @@ class Reception:
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         # What a file proves is what the contract says; this one is of handset level.
-        claim = Claim(carrier, level=ReceiptLevel.HANDSET)
-        known = db.write(register, claim, File(path.name, digest, path.stat().st_size), who)
+        claim = FileClaim(carrier, level=ReceiptLevel.HANDSET)
+        known = db.write(register, claim, UploadedFile(path.name, digest, path.stat().st_size), who)
         import_file(db, ledger, known.id, path, words_of(settings.links.values(), carrier))
 
 

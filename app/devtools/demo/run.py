@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from app.batches.import_job import Counts
+from app.batches.import_job import ImportCounts
 from app.campaigns import queries
 from app.campaigns.forecast import forecast
 from app.campaigns.runs import Verb, order
@@ -23,11 +23,11 @@ from app.devtools.demo.folder import claimed, tidy
 from app.devtools.demo.outcome import conclude, figures, write_reports
 from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
 from app.devtools.demo.progress import Board
-from app.devtools.demo.receipt_ingest import Reception, link_of
-from app.devtools.demo.scenario_smpp import Role
+from app.devtools.demo.receipt_ingest import ReceiptIngest, link_of
+from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.devtools.demo.sending import send
 from app.devtools.demo.setup import (
-    Plan,
+    DemoPlan,
     approved_campaign,
     fresh_db,
     import_file,
@@ -43,7 +43,7 @@ _OPERATOR = "demo operator"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DemoOptions:
     """How many good numbers, in which folder, whether sample and ledger stay there, and over what."""
 
     subscribers: int
@@ -58,7 +58,7 @@ class Options:
         return self.folder.with_name(f"{self.folder.name}.json")
 
 
-def play(options: Options, board: Board) -> dict[str, Any]:
+def play(options: DemoOptions, board: Board) -> dict[str, Any]:
     """Give the demo; its figures, of which `verified` is the verdict. Nothing is left running."""
     started = clock.monotonic()
     with claimed(options.folder):
@@ -72,9 +72,9 @@ def play(options: Options, board: Board) -> dict[str, Any]:
     return found
 
 
-def _on_stage(options: Options, board: Board) -> dict[str, Any]:
+def _on_stage(options: DemoOptions, board: Board) -> dict[str, Any]:
     roles = (scenario_http.cast if options.over == "http" else scenario_smpp.cast)(options.subscribers)
-    reception = Reception(options.folder) if options.over == "http" else None
+    reception = ReceiptIngest(options.folder) if options.over == "http" else None
     more = {name: reception.flags(name, role) for name, role in roles.items()} if reception else {}
     with open_centres(roles, options.seed, options.folder / "simulators.log", more) as centres:
         settings = settings_for(options.folder, _links(roles, centres, reception))
@@ -99,7 +99,7 @@ def _on_stage(options: Options, board: Board) -> dict[str, Any]:
 
 
 def _links(
-    roles: Mapping[str, Role], centres: Mapping[str, Centre], reception: Reception | None
+    roles: Mapping[str, DemoCarrier], centres: Mapping[str, Centre], reception: ReceiptIngest | None
 ) -> dict[str, LinkSettings]:
     found = {}
     for name, role in roles.items():
@@ -119,7 +119,9 @@ def _logging(settings: Settings) -> Iterator[None]:
             logging.getLogger().handlers.clear()
 
 
-def _import(db: Database, options: Options, board: Board) -> tuple[dict[str, int], dict[str, Counts], float]:
+def _import(
+    db: Database, options: DemoOptions, board: Board
+) -> tuple[dict[str, int], dict[str, ImportCounts], float]:
     """Batches and counts by carrier, and the seconds that the import took."""
     board.say(f"\nWriting a sample of {options.subscribers:,} invented subscribers ...")
     shares = scenario_http.SHARES if options.over == "http" else SHARES
@@ -129,7 +131,7 @@ def _import(db: Database, options: Options, board: Board) -> tuple[dict[str, int
     with board.bars("importing", {name: path.stat().st_size for name, path in files.items()}) as update:
         for name, path in files.items():
 
-            def progress(counts: Counts, name: str = name) -> None:
+            def progress(counts: ImportCounts, name: str = name) -> None:
                 update(name, counts.bytes_read, f"{counts.lines:,} lines")
 
             batches[name], counts[name] = import_file(db, name, path, progress)
@@ -138,7 +140,7 @@ def _import(db: Database, options: Options, board: Board) -> tuple[dict[str, int
     return batches, counts, seconds
 
 
-def _import_figures(counts: list[Counts], seconds: float) -> dict[str, Any]:
+def _import_figures(counts: list[ImportCounts], seconds: float) -> dict[str, Any]:
     lines = sum(each.lines for each in counts)
     return {
         "import_lines": lines,
@@ -150,7 +152,7 @@ def _import_figures(counts: list[Counts], seconds: float) -> dict[str, Any]:
     }
 
 
-def _forecast(db: Database, settings: Settings, plan: Plan, board: Board) -> None:
+def _forecast(db: Database, settings: Settings, plan: DemoPlan, board: Board) -> None:
     register_links(db, settings)
     now = clock.now()
     tell_forecast(board, {name: db.read(forecast, run_id, now) for name, run_id in plan.runs.items()})

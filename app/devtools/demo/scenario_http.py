@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.devtools.demo.scenario_smpp import ANYTHING, QUICK_RECEIPTS, Receipts, Role
+from app.devtools.demo.scenario_smpp import ANYTHING, QUICK_RECEIPTS, DemoCarrier, Receipts
 
 # In proportion to one another, as app/devtools/sample_data.py has them for the three.
 SHARES = {"viettel": 0.6, "vnpt": 0.3, "mobifone": 0.12, "vietnamobile": 0.1}
@@ -20,7 +20,7 @@ _VNPT_ACCOUNT: dict[str, object] = {
 _PATIENCE: dict[str, object] = {"answer_timeout_s": 2.0, "in_flight": 20}
 
 
-def cast(subscribers: int) -> dict[str, Role]:
+def cast(subscribers: int) -> dict[str, DemoCarrier]:
     """Carrier -> role, for so many subscribers in all."""
     # Each lost answer costs a time-out, so a long demo gets a smaller share.
     lost = min(0.01, 20 / subscribers)
@@ -32,8 +32,8 @@ def cast(subscribers: int) -> dict[str, Role]:
     }
 
 
-def _viettel(lost: float) -> Role:
-    return Role(
+def _viettel(lost: float) -> DemoCarrier:
+    return DemoCarrier(
         "SOAP, lists with a result for each number; 3 % of messages fail, some receipts come early or twice",
         (
             *QUICK_RECEIPTS[:4],
@@ -50,8 +50,8 @@ def _viettel(lost: float) -> Role:
     )
 
 
-def _vnpt(lost: float) -> Role:
-    return Role(
+def _vnpt(lost: float) -> DemoCarrier:
+    return DemoCarrier(
         "JSON, lists with one verdict for all; ported numbers and bad ones are found by halving the list",
         (
             *QUICK_RECEIPTS[:4],
@@ -69,8 +69,8 @@ def _vnpt(lost: float) -> Role:
     )
 
 
-def _mobifone(lost: float) -> Role:
-    return Role(
+def _mobifone(lost: float) -> DemoCarrier:
+    return DemoCarrier(
         "one number in a request, in a session that ends; no receipts at all, but a file in the end",
         (
             *("--session-age-s", "5", "--refused", "13", "--outcomes", "UNDELIV/001=0.02"),
@@ -84,7 +84,7 @@ def _mobifone(lost: float) -> Role:
     )
 
 
-_VIETNAMOBILE = Role(
+_VIETNAMOBILE = DemoCarrier(
     "SMPP; 2 % of messages fail, some receipts come before the answer",
     (*QUICK_RECEIPTS, "--outcomes", "UNDELIV/001=0.02", "--early", "0.02"),
     1000.0,

@@ -25,7 +25,7 @@ class Receipts(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class DemoCarrier:
     """One carrier: its simulator and its manners, in words and as flags, and the link to it.
 
     link: the adapter's own options, where {port} stands for the simulator's port.
@@ -63,14 +63,14 @@ def _placed(value: object, port: int) -> object:
     return value.format(port=port) if isinstance(value, str) else value
 
 
-def cast(subscribers: int) -> dict[str, Role]:
+def cast(subscribers: int) -> dict[str, DemoCarrier]:
     """Carrier -> role over SMPP, for so many subscribers in all."""
     # Each silence holds a lane up until the answer's time is over, so a long demo gets a smaller share.
     unanswered = min(0.002, 60 / subscribers)
     return {"viettel": _VIETTEL, "vnpt": _VNPT, "mobifone": _mobifone(unanswered)}
 
 
-_VIETTEL = Role(
+_VIETTEL = DemoCarrier(
     "quick; some receipts come before the answer, 3 % of messages fail, a few are never reported",
     (
         *QUICK_RECEIPTS,
@@ -80,7 +80,7 @@ _VIETTEL = Role(
     4000.0,
     {},
 )
-_VNPT = Role(
+_VNPT = DemoCarrier(
     "takes 1,500 messages/s and throttles beyond; ids in hex, in receipts in decimal; 1 % reported twice",
     (
         *QUICK_RECEIPTS,
@@ -92,8 +92,8 @@ _VNPT = Role(
 )
 
 
-def _mobifone(unanswered: float) -> Role:
-    return Role(
+def _mobifone(unanswered: float) -> DemoCarrier:
+    return DemoCarrier(
         "slow to answer; refuses some numbers, and some answers never come, though the message was taken",
         (
             *("--answer-delay-s", "0.02", "--answer-spread-s", "0.05", "--unanswered", f"{unanswered:.6f}"),

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from app.campaigns import queries
-from app.campaigns.queries import Run
+from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.core.states import RunState
 from app.database.connection import Database
 from app.devtools.demo.progress import Update
-from app.devtools.demo.receipt_ingest import Reception
+from app.devtools.demo.receipt_ingest import ReceiptIngest
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
@@ -35,8 +35,8 @@ async def send(
     settings: Settings,
     update: Update,
     stuck_s: float = _STUCK_S,
-    reception: Reception | None = None,
-) -> Sequence[Run]:
+    reception: ReceiptIngest | None = None,
+) -> Sequence[RunSummary]:
     """Send all started runs; how they stand in the end. SetupError when nothing moves for `stuck_s`."""
     worker = Worker(db, ledger_for(db, settings.chunk_size), settings, Metrics())
     async with reception.open(settings, db, worker) if reception else nullcontext():
@@ -48,7 +48,9 @@ async def send(
             await running
 
 
-async def _watch(db: Database, running: asyncio.Task[None], update: Update, stuck_s: float) -> Sequence[Run]:
+async def _watch(
+    db: Database, running: asyncio.Task[None], update: Update, stuck_s: float
+) -> Sequence[RunSummary]:
     pulse = _Pulse()
     speeds: dict[str, _Speed] = {}
     while True:
@@ -84,7 +86,7 @@ class _Speed:
 
     _looks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=5))
 
-    def words(self, run: Run) -> str:
+    def words(self, run: RunSummary) -> str:
         self._looks.append((clock.monotonic(), handed_over(run)))
         (first_s, first), (last_s, last) = self._looks[0], self._looks[-1]
         rate = (last - first) / (last_s - first_s) if last_s > first_s else 0.0
@@ -95,7 +97,7 @@ class _Speed:
         )
 
 
-def _end(run: Run, left: int, rate: float) -> str:
+def _end(run: RunSummary, left: int, rate: float) -> str:
     """The pace, and when all will be handed over; after that, what is still to come."""
     if not left:
         without = count(run, "submitted", "unknown")
@@ -106,11 +108,11 @@ def _end(run: Run, left: int, rate: float) -> str:
     return f"{rate:,.0f}/s till {done:%H:%M:%S}"
 
 
-def count(run: Run, *states: str) -> int:
+def count(run: RunSummary, *states: str) -> int:
     """Messages of the run in these states."""
     return sum(run.progress[state].messages for state in states if state in run.progress)
 
 
-def handed_over(run: Run) -> int:
+def handed_over(run: RunSummary) -> int:
     """Messages that have been given to the carrier."""
     return run.subscribers - run.not_queued - count(run, *_NOT_HANDED_OVER)

@@ -13,10 +13,10 @@ from pathlib import Path
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy import Connection, inspect, select
 
-from app.batches.import_job import Counts
+from app.batches.import_job import ImportCounts
 from app.batches.importer import Progress, import_batch, register
 from app.campaigns import approval, directives, lifecycle
-from app.campaigns.directives import Letter
+from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import DayHours, Draft
 from app.core import clock
 from app.core.config import LinkSettings, Settings
@@ -25,7 +25,7 @@ from app.database import schema
 from app.database.connection import Database, connect_patiently
 from app.database.models import metadata
 from app.dispatch import link_store
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.runtime.worker import build, facts
 from app.security import Caller
 
@@ -52,7 +52,7 @@ class DemoSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DemoPlan:
     """An approved campaign, and its runs by carrier."""
 
     campaign_id: int
@@ -90,11 +90,11 @@ def _filled_table(connection: Connection) -> str | None:
     return None
 
 
-def import_file(db: Database, carrier: str, path: Path, progress: Progress) -> tuple[int, Counts]:
+def import_file(db: Database, carrier: str, path: Path, progress: Progress) -> tuple[int, ImportCounts]:
     """The batch's id, and what became of the file's lines."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    known = db.write(register, carrier, File(path.name, digest, path.stat().st_size), _AUTHOR)
+    known = db.write(register, carrier, UploadedFile(path.name, digest, path.stat().st_size), _AUTHOR)
     return known.id, import_batch(db, known.id, path, progress)
 
 
@@ -104,7 +104,7 @@ def register_links(db: Database, settings: Settings) -> None:
         db.write(link_store.register, facts(name, link, build(name, link)))
 
 
-def approved_campaign(db: Database, batches: Mapping[str, int]) -> Plan:
+def approved_campaign(db: Database, batches: Mapping[str, int]) -> DemoPlan:
     """Directive, campaign and a run for each carrier's batch, approved by another person than its author."""
     directive = db.write(directives.create, _letter(), _AUTHOR)
     draft = Draft(
@@ -122,13 +122,13 @@ def approved_campaign(db: Database, batches: Mapping[str, int]) -> Plan:
     db.write(lifecycle.submit, campaign, _AUTHOR)
     why = "Chạy thử, vào bất cứ giờ nào."
     db.write(approval.approve, campaign, Caller(_APPROVER, "approver"), reason=why)
-    return Plan(campaign, runs)
+    return DemoPlan(campaign, runs)
 
 
-def _letter() -> Letter:
+def _letter() -> DirectiveFields:
     """Like the letter of January 2024, but of today, so that its deadline is still ahead."""
     today = clock.local(clock.now())
-    return Letter(
+    return DirectiveFields(
         number="303/CAT-PA05",
         issued_on=today.date(),
         issuer="Công an tỉnh",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from app.core.errors import SetupError
-from app.devtools.demo.scenario_smpp import Role
+from app.devtools.demo.scenario_smpp import DemoCarrier
 
 _PATIENCE_S = 30.0
 
@@ -37,7 +37,7 @@ class Centre:
 
 @contextmanager
 def open_centres(
-    roles: Mapping[str, Role], seed: int, log: Path, more: Mapping[str, Sequence[str]] | None = None
+    roles: Mapping[str, DemoCarrier], seed: int, log: Path, more: Mapping[str, Sequence[str]] | None = None
 ) -> Iterator[dict[str, Centre]]:
     """Carrier -> its simulator, with flags of its own; all have ended when the block is left, anyhow."""
     with ExitStack() as stack:

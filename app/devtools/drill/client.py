@@ -21,7 +21,7 @@ _TEXT = "Canh giac lua dao qua dien thoai."
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class DrillClient:
     """Speaks to the API with the key of an author, and approves with that of somebody else."""
 
     http: httpx.AsyncClient

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.core import clock
-from app.devtools.drill.client import Client
+from app.devtools.drill.client import DrillClient
 from app.devtools.drill.cluster import Cluster
-from app.devtools.drill.ledger_probe import Look
-from app.devtools.drill.plan import Event
+from app.devtools.drill.ledger_probe import LedgerProbe
+from app.devtools.drill.plan import PlannedFault
 from app.devtools.drill.processes import PATIENCE_S, Crew, Stuck
 from carriers.simulators.smsc import Manners, Smsc
 
@@ -22,7 +22,7 @@ _LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FaultOutcome:
     """What one fault did: seconds until Loa was at work again, and whom it left in doubt.
 
     skipped: why it could not be done here; words: what is to be said of it.
@@ -40,8 +40,8 @@ class Ground:
 
     crew: Crew
     smsc: Smsc
-    look: Look
-    client: Client
+    look: LedgerProbe
+    client: DrillClient
     cluster: Cluster | None
     manners: Manners
     declared: set[int] = field(default_factory=set)
@@ -80,4 +80,4 @@ class Ground:
         self.smsc.manners = self.manners
 
 
-Act = Callable[[Ground, Event], Awaitable[Outcome]]
+Act = Callable[[Ground, PlannedFault], Awaitable[FaultOutcome]]

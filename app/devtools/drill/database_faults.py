@@ -13,9 +13,9 @@ from pathlib import Path
 
 from app.core import clock
 from app.devtools.drill.cluster import Cluster
-from app.devtools.drill.context import Ground, Outcome
+from app.devtools.drill.context import FaultOutcome, Ground
 from app.devtools.drill.fault_injection import Charge
-from app.devtools.drill.plan import Event
+from app.devtools.drill.plan import PlannedFault
 from app.devtools.drill.processes import comes
 
 _SLOW_S = 0.3
@@ -26,7 +26,7 @@ _STORM = {"receipt_delay_s": 0.0, "receipt_window": 2000, "twice": 1.0}
 _LOG_ROOM = 64 * 1024
 
 
-async def stopped(ground: Ground, event: Event) -> Outcome:
+async def stopped(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """The server stops when the sender is at a point of the code."""
     cluster, hand = ground.cluster, ground.crew.sender
     if cluster is None:
@@ -38,10 +38,10 @@ async def stopped(ground: Ground, event: Event) -> Outcome:
     if words:
         await asyncio.to_thread(cluster.stop)
     await asyncio.sleep(event.seconds)
-    return Outcome(await _back(ground, cluster), words=words)
+    return FaultOutcome(await _back(ground, cluster), words=words)
 
 
-async def away(ground: Ground, event: Event) -> Outcome:
+async def away(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """Nothing can be written for a while, and receipts storm in."""
     ground.smsc.change(**_STORM)
     if ground.crew.sqlite:
@@ -55,7 +55,7 @@ async def away(ground: Ground, event: Event) -> Outcome:
         await asyncio.sleep(event.seconds)
         recovery = await _back(ground, ground.cluster)
     ground.plain()
-    return Outcome(recovery)
+    return FaultOutcome(recovery)
 
 
 async def _back(ground: Ground, cluster: Cluster) -> float:
@@ -64,12 +64,12 @@ async def _back(ground: Ground, cluster: Cluster) -> float:
     return max(await ground.recovered(began), await ground.serving(began))
 
 
-async def _cut(ground: Ground) -> Outcome:
+async def _cut(ground: Ground) -> FaultOutcome:
     """The server is not ours to stop: every connection to it is ended instead."""
     await asyncio.to_thread(ground.look.cut)
     ground.plain()
     words = "no own server: its connections were cut"
-    return Outcome(await ground.recovered(clock.monotonic()), words=words)
+    return FaultOutcome(await ground.recovered(clock.monotonic()), words=words)
 
 
 @contextmanager
@@ -80,21 +80,21 @@ def _held(file: Path) -> Iterator[None]:
         yield
 
 
-async def slow(ground: Ground, event: Event) -> Outcome:
+async def slow(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """Every commit of the sender takes longer, with its locks held."""
     ground.crew.sender.lay(Charge(slow_s=_SLOW_S))
     await asyncio.sleep(event.seconds)
     ground.crew.sender.clear()
-    return Outcome(await ground.recovered(clock.monotonic()), words=f"{_SLOW_S:g} s a commit")
+    return FaultOutcome(await ground.recovered(clock.monotonic()), words=f"{_SLOW_S:g} s a commit")
 
 
-async def full(ground: Ground, event: Event) -> Outcome:
+async def full(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """Nothing can be written for want of room: files by a limit, PostgreSQL's log on its own disk."""
     if ground.crew.sqlite:
         return await _no_growth(ground, event)
     cluster = ground.cluster
     if cluster is None or cluster.disk is None:
-        return Outcome(skipped="no file system could be mounted for PostgreSQL's log")
+        return FaultOutcome(skipped="no file system could be mounted for PostgreSQL's log")
     filler = cluster.disk / "filler"
     with filler.open("wb") as file:
         room = os.statvfs(cluster.disk)
@@ -105,24 +105,24 @@ async def full(ground: Ground, event: Event) -> Outcome:
     filler.unlink()
     words = "the server stopped" if fell else "the server lived on"
     if fell:
-        return Outcome(await _back(ground, cluster), words=words)
-    return Outcome(await ground.recovered(clock.monotonic()), words=words)
+        return FaultOutcome(await _back(ground, cluster), words=words)
+    return FaultOutcome(await ground.recovered(clock.monotonic()), words=words)
 
 
-async def _no_growth(ground: Ground, event: Event) -> Outcome:
+async def _no_growth(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """No file of the process may grow: writes fail as on a full disk (with EFBIG for ENOSPC)."""
     hand = ground.crew.sender
     room = hand.log.stat().st_size + _LOG_ROOM
     resource.prlimit(hand.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
     await asyncio.sleep(event.seconds)
     resource.prlimit(hand.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    return Outcome(await ground.recovered(clock.monotonic()))
+    return FaultOutcome(await ground.recovered(clock.monotonic()))
 
 
-async def jump(ground: Ground, event: Event) -> Outcome:
+async def jump(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """The sender's wall clock goes an hour ahead, then an hour behind, then right again."""
     for skew_s in (_SKEW_S, -_SKEW_S):
         ground.crew.sender.lay(Charge(skew_s=skew_s))
         await asyncio.sleep(event.seconds)
     ground.crew.sender.clear()
-    return Outcome(await ground.recovered(clock.monotonic()), words="app/core/clock set off by an hour")
+    return FaultOutcome(await ground.recovered(clock.monotonic()), words="app/core/clock set off by an hour")

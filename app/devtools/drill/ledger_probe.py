@@ -34,7 +34,7 @@ _CUT = (
 
 
 @dataclass(slots=True)
-class Look:
+class LedgerProbe:
     """Reads the database of `url`, each time on a connection of its own."""
 
     url: str

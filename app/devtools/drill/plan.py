@@ -15,7 +15,7 @@ Length = Literal["short", "long"]
 T = TypeVar("T")
 
 
-class Fault(StrEnum):
+class FaultKind(StrEnum):
     """What may happen; the words of the table."""
 
     UPLOAD_50 = "the same upload from 50 clients"
@@ -49,17 +49,19 @@ class Fault(StrEnum):
 
 
 _ON_BOTH = tuple(
-    fault for fault in Fault if fault not in (Fault.UPLOAD_50, Fault.START_50, Fault.KILL_FAN_OUT)
+    fault
+    for fault in FaultKind
+    if fault not in (FaultKind.UPLOAD_50, FaultKind.START_50, FaultKind.KILL_FAN_OUT)
 )
-_POSTGRESQL_ONLY = (Fault.KILL_DATABASE,)
+_POSTGRESQL_ONLY = (FaultKind.KILL_DATABASE,)
 # Faults at named points are drawn more often: there are many points.
-_OFTEN = {Fault.KILL_SENDER: 6, Fault.KILL_API_IMPORT: 2, Fault.KILL_DATABASE: 3}
+_OFTEN = {FaultKind.KILL_SENDER: 6, FaultKind.KILL_API_IMPORT: 2, FaultKind.KILL_DATABASE: 3}
 _POINTS = {
-    Fault.KILL_SENDER: kill_points.SENDER,
-    Fault.KILL_FAN_OUT: kill_points.FAN_OUT,
-    Fault.KILL_API_IMPORT: kill_points.IMPORT,
-    Fault.KILL_API_ORDER: kill_points.ORDER,
-    Fault.KILL_DATABASE: kill_points.SERVER,
+    FaultKind.KILL_SENDER: kill_points.SENDER,
+    FaultKind.KILL_FAN_OUT: kill_points.FAN_OUT,
+    FaultKind.KILL_API_IMPORT: kill_points.IMPORT,
+    FaultKind.KILL_API_ORDER: kill_points.ORDER,
+    FaultKind.KILL_DATABASE: kill_points.SERVER,
 }
 # Points that come up once in a while only: the first time has to do.
 _RARE = ("claim", "release", "settling", "tallies", "fan-out", "import", "order", "advance")
@@ -68,26 +70,26 @@ _LONG_AWAY_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class PlannedFault:
     """One fault: after so many messages, at the `turn`th time at a point (where it has one), for so long."""
 
     at: int
-    fault: Fault
+    fault: FaultKind
     point: str = ""
     turn: int = 1
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DrillPlan:
     """Waves of so many messages, one campaign each, and what happens meanwhile, in order."""
 
     waves: tuple[int, ...]
-    events: tuple[Event, ...]
+    events: tuple[PlannedFault, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class DrillOrder:
     """What a plan is made from."""
 
     seed: int
@@ -97,7 +99,7 @@ class Order:
     length: Length
 
 
-def make_plan(order: Order) -> Plan:
+def make_plan(order: DrillOrder) -> DrillPlan:
     """The same order, the same plan."""
     chance = random.Random(f"loa drill {order}")  # noqa: S311 - repeatable on purpose
     many = max(1, order.messages // _WAVE)
@@ -110,16 +112,16 @@ def make_plan(order: Order) -> Plan:
         events.append(_event(chance, at, next(kinds), decks, order.length))
     if order.length == "long":
         events = _with_long_outage(events)
-    return Plan(tuple(waves), tuple(sorted(events, key=lambda event: event.at)))
+    return DrillPlan(tuple(waves), tuple(sorted(events, key=lambda event: event.at)))
 
 
-def _beginnings(chance: random.Random, waves: list[int]) -> Iterator[Event]:
+def _beginnings(chance: random.Random, waves: list[int]) -> Iterator[PlannedFault]:
     """What happens before anything of a wave is sent."""
     fan_out, at = _shuffled(chance, kill_points.FAN_OUT), 0
     for size in waves:
-        yield Event(at, Fault.UPLOAD_50)
-        yield Event(at, Fault.START_50)
-        yield Event(at, Fault.KILL_FAN_OUT, next(fan_out))
+        yield PlannedFault(at, FaultKind.UPLOAD_50)
+        yield PlannedFault(at, FaultKind.START_50)
+        yield PlannedFault(at, FaultKind.KILL_FAN_OUT, next(fan_out))
         at += size
 
 
@@ -130,7 +132,7 @@ def _moments(chance: random.Random, waves: list[int], count: int) -> Iterator[in
         yield sum(waves[:wave]) + int(waves[wave] * chance.uniform(0.02, 0.85))
 
 
-def _deck(chance: random.Random, engine: Engine) -> Iterator[Fault]:
+def _deck(chance: random.Random, engine: Engine) -> Iterator[FaultKind]:
     """Each fault once, those with many points more often, before any comes again."""
     able = [fault for fault in _ON_BOTH if engine == "postgresql" or fault not in _POSTGRESQL_ONLY]
     return _shuffled(chance, tuple(fault for fault in able for _ in range(_OFTEN.get(fault, 1))))
@@ -142,20 +144,20 @@ def _shuffled(chance: random.Random, cards: tuple[T, ...]) -> Iterator[T]:
 
 
 def _event(
-    chance: random.Random, at: int, fault: Fault, decks: dict[Fault, Iterator[str]], length: Length
-) -> Event:
+    chance: random.Random, at: int, fault: FaultKind, decks: dict[FaultKind, Iterator[str]], length: Length
+) -> PlannedFault:
     seconds = round(chance.uniform(0.5, 1.5) * (1 if length == "short" else 2), 2)
     if fault not in decks:
-        return Event(at, fault, seconds=seconds)
+        return PlannedFault(at, fault, seconds=seconds)
     point = next(decks[fault])
     rare = point.partition(" ")[2].startswith(_RARE)
-    return Event(at, fault, point, 1 if rare else chance.randint(1, 5), seconds)
+    return PlannedFault(at, fault, point, 1 if rare else chance.randint(1, 5), seconds)
 
 
-def _with_long_outage(events: list[Event]) -> list[Event]:
+def _with_long_outage(events: list[PlannedFault]) -> list[PlannedFault]:
     """One of the outages lasts five minutes."""
     for index, event in enumerate(events):
-        if event.fault is Fault.DATABASE_AWAY:
-            longer = Event(event.at, event.fault, seconds=_LONG_AWAY_S)
+        if event.fault is FaultKind.DATABASE_AWAY:
+            longer = PlannedFault(event.at, event.fault, seconds=_LONG_AWAY_S)
             return [*events[:index], longer, *events[index + 1 :]]
     return events

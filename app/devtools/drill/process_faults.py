@@ -8,10 +8,10 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.core import clock
-from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, Ground, Outcome
+from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, FaultOutcome, Ground
 from app.devtools.drill.fault_injection import Charge
-from app.devtools.drill.plan import Event
-from app.devtools.drill.processes import Hand, Stuck, comes, until
+from app.devtools.drill.plan import PlannedFault
+from app.devtools.drill.processes import DrillProcess, Stuck, comes, until
 
 _COMES_UP_S = 8.0
 _ON_WIRE = 20
@@ -19,7 +19,7 @@ _SIDE = 970_000_000  # numbers of batches that are never sent
 _SIDE_LINES = 3000
 
 
-async def _dies(ground: Ground, hand: Hand) -> str:
+async def _dies(ground: Ground, hand: DrillProcess) -> str:
     """Wait until its charge has killed it; where the point does not come up it is killed, and said so."""
     if await comes(lambda: not hand.alive(), _COMES_UP_S):
         return ""
@@ -28,7 +28,7 @@ async def _dies(ground: Ground, hand: Hand) -> str:
     return "the point did not come up: killed where it was"
 
 
-async def _after(ground: Ground, hand: Hand, words: str) -> Outcome:
+async def _after(ground: Ground, hand: DrillProcess, words: str) -> FaultOutcome:
     """It is dead: note what is in doubt, start it again as a supervisor would, and measure."""
     died = clock.monotonic()
     declared = await ground.doubt()
@@ -38,17 +38,17 @@ async def _after(ground: Ground, hand: Hand, words: str) -> Outcome:
     recovery = await ground.recovered(died)
     if hand is ground.crew.api:
         recovery = max(recovery, await ground.serving(died))
-    return Outcome(recovery, declared, words=words)
+    return FaultOutcome(recovery, declared, words=words)
 
 
-async def sender(ground: Ground, event: Event) -> Outcome:
+async def sender(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """The sender, at a point of the code."""
     hand = ground.crew.sender
     hand.lay(Charge(event.point, event.turn))
     return await _after(ground, hand, await _dies(ground, hand))
 
 
-async def on_wire(ground: Ground, event: Event) -> Outcome:
+async def on_wire(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """The sender, while the carrier has taken messages that it has not answered."""
     hand, before = ground.crew.sender, ground.smsc.taken()
     ground.smsc.change(silent=True)
@@ -58,7 +58,7 @@ async def on_wire(ground: Ground, event: Event) -> Outcome:
     return await _after(ground, hand, "")
 
 
-async def fan_out(ground: Ground, event: Event, starting: Coroutine[Any, Any, None]) -> Outcome:
+async def fan_out(ground: Ground, event: PlannedFault, starting: Coroutine[Any, Any, None]) -> FaultOutcome:
     """The process that makes the queue, while a run is started."""
     hand = ground.crew.sender
     hand.lay(Charge(event.point, event.turn))
@@ -68,7 +68,7 @@ async def fan_out(ground: Ground, event: Event, starting: Coroutine[Any, Any, No
     return outcome
 
 
-async def api_import(ground: Ground, event: Event) -> Outcome:
+async def api_import(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """The API in mid-import: the upload that it answered is imported whole after its next start."""
     first = _SIDE + event.at * 10 % 9_000_000
     content = "phone\n" + "".join(f"0{first + n}\n" for n in range(_SIDE_LINES))
@@ -81,12 +81,12 @@ async def api_import(ground: Ground, event: Event) -> Outcome:
     return outcome
 
 
-async def _lay_and(ground: Ground, event: Event, name: str, content: bytes) -> dict[str, Any]:
+async def _lay_and(ground: Ground, event: PlannedFault, name: str, content: bytes) -> dict[str, Any]:
     ground.crew.api.lay(Charge(event.point))
     return await ground.client.upload(name, content, CARRIER)
 
 
-async def api_order(ground: Ground, event: Event) -> Outcome:
+async def api_order(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """The API in an order: asked again under its key, it is obeyed once."""
     number = f"drill-{event.at}-{event.point.replace(' ', '-')}"
     ground.crew.api.lay(Charge(event.point))
@@ -98,24 +98,24 @@ async def api_order(ground: Ground, event: Event) -> Outcome:
     return outcome
 
 
-async def _api(ground: Ground) -> Outcome:
+async def _api(ground: Ground) -> FaultOutcome:
     hand = ground.crew.api
     words = await _dies(ground, hand)
     if hand is ground.crew.sender:
         return await _after(ground, hand, words)
     died = clock.monotonic()
     hand.start()
-    return Outcome(await ground.serving(died), words=words)
+    return FaultOutcome(await ground.serving(died), words=words)
 
 
-async def two_workers(ground: Ground, event: Event) -> Outcome:
+async def two_workers(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """A second sender on the same lane; on SQLite it is refused, and nothing else happens."""
     extra = ground.crew.recruit(ground.crew.sender.name, 2)
     extra.start()
     if ground.crew.sqlite:
         if await extra.ended() != 1:
             raise Stuck("A second Loa on one SQLite folder was not refused.")
-        return Outcome(await ground.recovered(clock.monotonic()), words="refused")
+        return FaultOutcome(await ground.recovered(clock.monotonic()), words="refused")
     try:
         await until(lambda: ground.smsc.binds() >= 2, "the second worker is bound")
         await asyncio.sleep(event.seconds)
@@ -124,10 +124,10 @@ async def two_workers(ground: Ground, event: Event) -> Outcome:
         status = await extra.ended()
     if status:
         raise Stuck(f"The second worker ended with status {status}: {extra.last_words()}")
-    return Outcome(await ground.recovered(clock.monotonic()))
+    return FaultOutcome(await ground.recovered(clock.monotonic()))
 
 
-async def frozen(ground: Ground, event: Event) -> Outcome:
+async def frozen(ground: Ground, event: PlannedFault) -> FaultOutcome:
     """Stopped for longer than its lease; on PostgreSQL another one takes over. Then it wakes up."""
     hand, extra = ground.crew.sender, ground.crew.recruit("worker", 3)
     hand.signal(signal.SIGSTOP)
@@ -142,4 +142,4 @@ async def frozen(ground: Ground, event: Event) -> Outcome:
     if not ground.crew.sqlite:
         extra.signal(signal.SIGTERM)
         await extra.ended()
-    return Outcome(recovery, declared)
+    return FaultOutcome(recovery, declared)

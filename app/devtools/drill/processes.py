@@ -43,7 +43,7 @@ async def until(true: Callable[[], object], what: str, patience_s: float = PATIE
 
 
 @dataclass(slots=True)
-class Hand:
+class DrillProcess:
     """One of Loa's processes, under the name of its command; started again under the same fuse."""
 
     name: str
@@ -110,7 +110,7 @@ class Crew:
     folder: Path
     url: str
     port: int = field(default_factory=free_port)
-    hands: list[Hand] = field(default_factory=list)
+    hands: list[DrillProcess] = field(default_factory=list)
 
     @property
     def sqlite(self) -> bool:
@@ -123,12 +123,12 @@ class Crew:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def api(self) -> Hand:
+    def api(self) -> DrillProcess:
         """The process that serves the API."""
         return self.hands[0]
 
     @property
-    def sender(self) -> Hand:
+    def sender(self) -> DrillProcess:
         """The process that sends."""
         return self.hands[-1]
 
@@ -138,13 +138,13 @@ class Crew:
         lines += ["", "[links.drill-1]", *(f"{name} = {json.dumps(value)}" for name, value in link.items())]
         (self.folder / "loa.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
-    def recruit(self, name: str, number: int = 1) -> Hand:
+    def recruit(self, name: str, number: int = 1) -> DrillProcess:
         """One more process of this command, not started yet."""
         own = {key: value for key, value in os.environ.items() if not key.startswith("LOA_")}
         own |= {"LOA_CONFIG": str(self.folder / "loa.toml"), "LOA_DATA": str(self.folder)}
         own |= {"LOA_PORT": str(self.port)} | ({} if self.sqlite else {"LOA_DATABASE_URL": self.url})
         place = self.folder / f"{name}-{number}"
-        return Hand(name, place.with_suffix(".fuse"), own, place.with_suffix(".log"))
+        return DrillProcess(name, place.with_suffix(".fuse"), own, place.with_suffix(".log"))
 
     def start(self) -> None:
         """Start all."""

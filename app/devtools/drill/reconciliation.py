@@ -30,7 +30,7 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class LedgerRecord:
     """What the ledger has: states by number, ids of receipts by number, numbers with one in quarantine."""
 
     states: Mapping[int, int]
@@ -52,7 +52,7 @@ class Excuses:
 
 
 @dataclass(slots=True)
-class Finding:
+class ReconciliationResult:
     """The comparison: numbers by what is wrong with them; `wrong` is what makes the drill fail."""
 
     wrong: dict[str, set[int]] = field(default_factory=dict)
@@ -71,9 +71,9 @@ class Finding:
         ]
 
 
-def compare(numbers: Set[int], book: Book, kept: Kept, excuses: Excuses) -> Finding:
+def compare(numbers: Set[int], book: Book, kept: LedgerRecord, excuses: Excuses) -> ReconciliationResult:
     """numbers: all that were uploaded. Everything that the two books see differently."""
-    states, found = kept.states, Finding()
+    states, found = kept.states, ReconciliationResult()
     unknown = {phone for phone, state in states.items() if state == DeliveryState.UNKNOWN}
     sure = {phone for phone, state in states.items() if state in _TAKEN}
     took = set(book.copies)
@@ -110,7 +110,7 @@ def compare(numbers: Set[int], book: Book, kept: Kept, excuses: Excuses) -> Find
     return found
 
 
-def _explain(found: Finding, kept: Kept, excuses: Excuses) -> None:
+def _explain(found: ReconciliationResult, kept: LedgerRecord, excuses: Excuses) -> None:
     """What was unknown was declared when a sender died, or belongs to an answer that could not come."""
     odd = set(kept.ever_unknown) - excuses.declared
     if len(odd) > excuses.allowed:

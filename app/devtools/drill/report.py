@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from app.devtools.drill.plan import Order
-from app.devtools.drill.verdict import Drilled, Row
+from app.devtools.drill.plan import DrillOrder
+from app.devtools.drill.verdict import Drilled, VerdictRow
 
 # Counts are of the messages that the carrier took while the fault lasted; recovery: median and worst.
 _COLUMNS = {
@@ -22,7 +22,7 @@ _COLUMNS = {
 }
 
 
-def document(order: Order, found: Drilled) -> dict[str, Any]:
+def document(order: DrillOrder, found: Drilled) -> dict[str, Any]:
     """Everything for machines; `passed` is the verdict, names say the unit."""
     took = [each.outcome.recovery_s for each in found.done if not each.outcome.skipped]
     return {
@@ -49,7 +49,7 @@ def document(order: Order, found: Drilled) -> dict[str, Any]:
     }
 
 
-def tell(order: Order, found: Drilled) -> Iterator[str]:
+def tell(order: DrillOrder, found: Drilled) -> Iterator[str]:
     """The table's lines, and below it the sums and the verdict."""
     yield f"{'fault':<42}" + "".join(f"{name:>{width}}" for name, width in _COLUMNS.items())
     for row in found.rows:
@@ -67,7 +67,7 @@ def tell(order: Order, found: Drilled) -> Iterator[str]:
         yield f"Passed: no copy, no loss, every unknown explained; seed {order.seed}, {found.seconds:,.0f} s."
 
 
-def _cells(row: Row) -> str:
+def _cells(row: VerdictRow) -> str:
     if not row.times:
         return f"  skipped: {row.skipped}"
     counts = (row.times, row.copies_max, row.lost, row.unknown, row.settled, row.receipts_lost)

@@ -14,8 +14,8 @@ from app.core import clock
 from app.core.states import DeliveryState
 from app.devtools.drill import carrier_faults, database_faults, process_faults
 from app.devtools.drill.client import CLIENTS
-from app.devtools.drill.context import CARRIER, Act, Ground, Outcome
-from app.devtools.drill.plan import Event, Fault, Order, Plan, make_plan
+from app.devtools.drill.context import CARRIER, Act, FaultOutcome, Ground
+from app.devtools.drill.plan import DrillOrder, DrillPlan, FaultKind, PlannedFault, make_plan
 from app.devtools.drill.processes import Stuck
 from app.devtools.drill.setup import centre, engine, stage
 from app.devtools.drill.verdict import Done, Drilled, conclude, misnamed
@@ -23,31 +23,31 @@ from app.devtools.drill.verdict import Done, Drilled, conclude, misnamed
 FIRST = 84_960_000_000
 _PATIENCE_S = 120.0
 _FAULT_S = 3.5  # one fault and what follows, about
-_ACTS: dict[Fault, Act] = {
+_ACTS: dict[FaultKind, Act] = {
     **dict.fromkeys(carrier_faults.MANNERS, carrier_faults.behave),
-    Fault.BROKEN_BINDS: carrier_faults.broken,
-    Fault.UNBIND: carrier_faults.unbound,
-    Fault.KILL_SENDER: process_faults.sender,
-    Fault.KILL_ON_WIRE: process_faults.on_wire,
-    Fault.KILL_API_IMPORT: process_faults.api_import,
-    Fault.KILL_API_ORDER: process_faults.api_order,
-    Fault.TWO_WORKERS: process_faults.two_workers,
-    Fault.FROZEN: process_faults.frozen,
-    Fault.KILL_DATABASE: database_faults.stopped,
-    Fault.DATABASE_AWAY: database_faults.away,
-    Fault.SLOW_DISK: database_faults.slow,
-    Fault.FULL_DISK: database_faults.full,
-    Fault.CLOCK: database_faults.jump,
+    FaultKind.BROKEN_BINDS: carrier_faults.broken,
+    FaultKind.UNBIND: carrier_faults.unbound,
+    FaultKind.KILL_SENDER: process_faults.sender,
+    FaultKind.KILL_ON_WIRE: process_faults.on_wire,
+    FaultKind.KILL_API_IMPORT: process_faults.api_import,
+    FaultKind.KILL_API_ORDER: process_faults.api_order,
+    FaultKind.TWO_WORKERS: process_faults.two_workers,
+    FaultKind.FROZEN: process_faults.frozen,
+    FaultKind.KILL_DATABASE: database_faults.stopped,
+    FaultKind.DATABASE_AWAY: database_faults.away,
+    FaultKind.SLOW_DISK: database_faults.slow,
+    FaultKind.FULL_DISK: database_faults.full,
+    FaultKind.CLOCK: database_faults.jump,
 }
-_AT_START = (Fault.UPLOAD_50, Fault.START_50, Fault.KILL_FAN_OUT)
+_AT_START = (FaultKind.UPLOAD_50, FaultKind.START_50, FaultKind.KILL_FAN_OUT)
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class DrillOptions:
     """What is drilled, at how many messages a second, the carrier's port, and where the folder is made."""
 
-    order: Order
+    order: DrillOrder
     rate: float = 0.0
     port: int = 0
     parent: Path = Path("build")
@@ -58,7 +58,7 @@ class Options:
         return self.rate or min(4000.0, max(20.0, self.order.messages / (_FAULT_S * self.order.faults)))
 
 
-async def drill(options: Options, say: Say) -> Drilled:
+async def drill(options: DrillOptions, say: Say) -> Drilled:
     """Run it; nothing is left running, and the folder goes when all is well."""
     began, order = clock.monotonic(), options.order
     plan = make_plan(order)
@@ -87,7 +87,7 @@ class _Performance:
     """Waves and faults, in the plan's order."""
 
     ground: Ground
-    plan: Plan
+    plan: DrillPlan
     say: Say
     done: list[Done] = field(default_factory=list)
 
@@ -104,39 +104,41 @@ class _Performance:
             first += size
         return tuple(self.done)
 
-    async def _begin(self, number: int, first: int, size: int, faults: dict[Fault, Event]) -> None:
+    async def _begin(self, number: int, first: int, size: int, faults: dict[FaultKind, PlannedFault]) -> None:
         """Upload the wave's numbers, have its campaign approved, and start it."""
         client, name = self.ground.client, f"wave-{number}"
         content = _numbers(first, size)
         batch: dict[str, Any] = {}
 
-        async def upload(clients: int) -> Outcome:
+        async def upload(clients: int) -> FaultOutcome:
             batch.update(await client.upload(f"{name}.csv", content, CARRIER, clients))
             if batch["accepted"] != size:
                 raise Stuck(f"Of {size} numbers {batch['accepted']} were imported.")
-            return Outcome()
+            return FaultOutcome()
 
-        await self._perhaps(faults.get(Fault.UPLOAD_50), upload)
+        await self._perhaps(faults.get(FaultKind.UPLOAD_50), upload)
         run = await client.approved(name, batch["id"], CARRIER)
-        kill = faults.get(Fault.KILL_FAN_OUT)
+        kill = faults.get(FaultKind.KILL_FAN_OUT)
 
-        async def start(clients: int) -> Outcome:
+        async def start(clients: int) -> FaultOutcome:
             if kill is None:
                 await client.start(run, clients)
             else:
                 await self._do(kill, process_faults.fan_out(self.ground, kill, client.start(run, clients)))
-            return Outcome()
+            return FaultOutcome()
 
-        await self._perhaps(faults.get(Fault.START_50), start)
+        await self._perhaps(faults.get(FaultKind.START_50), start)
 
-    async def _perhaps(self, event: Event | None, act: Callable[[int], Awaitable[Outcome]]) -> None:
+    async def _perhaps(
+        self, event: PlannedFault | None, act: Callable[[int], Awaitable[FaultOutcome]]
+    ) -> None:
         """From 50 clients where the plan says so, else from one."""
         if event is None:
             await act(1)
         else:
             await self._do(event, act(CLIENTS))
 
-    async def _do(self, event: Event, act: Awaitable[Outcome]) -> None:
+    async def _do(self, event: PlannedFault, act: Awaitable[FaultOutcome]) -> None:
         first = self.ground.smsc.taken()
         outcome = await act
         self.done.append(Done(event, outcome, first, self.ground.smsc.taken()))
@@ -150,7 +152,7 @@ class _Performance:
             await asyncio.sleep(0.1)
 
 
-def _starts(event: Event) -> bool:
+def _starts(event: PlannedFault) -> bool:
     return event.fault in _AT_START
 
 

@@ -15,10 +15,10 @@ from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database, connect_patiently
-from app.devtools.drill.client import CLIENTS, Client
+from app.devtools.drill.client import CLIENTS, DrillClient
 from app.devtools.drill.cluster import Cluster, own_cluster
 from app.devtools.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
-from app.devtools.drill.ledger_probe import Look
+from app.devtools.drill.ledger_probe import LedgerProbe
 from app.devtools.drill.plan import Engine
 from app.devtools.drill.processes import Crew
 from app.security.principal import at_keyboard
@@ -78,7 +78,9 @@ async def stage(
                 requests_per_minute=1_000_000,
             )
             crew.start()
-            yield Ground(crew, carrier, Look(url), Client(http, author, chief), cluster, carrier.manners)
+            yield Ground(
+                crew, carrier, LedgerProbe(url), DrillClient(http, author, chief), cluster, carrier.manners
+            )
     finally:
         crew.end()
 

@@ -35,7 +35,7 @@ _PATIENCE_S = 120.0
 Say = Callable[[str], None]
 
 
-class Sample(NamedTuple):
+class ProcessSample(NamedTuple):
     """One look at a process: memory of its own (not of files that are mapped), and open files."""
 
     memory_mb: float
@@ -66,7 +66,7 @@ class Soaked:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class SoakPlan:
     """For how long, at how many messages a second, on which database, and where the folder is made."""
 
     minutes: float
@@ -88,7 +88,7 @@ def rise(values: Sequence[float]) -> tuple[float, float]:
     return floors[0], statistics.median(slopes) * (len(floors) - 1) if slopes else 0.0
 
 
-def look(pid: int) -> Sample | None:
+def look(pid: int) -> ProcessSample | None:
     """The process now; None where it has ended."""
     place = Path(f"/proc/{pid}")
     try:
@@ -97,7 +97,7 @@ def look(pid: int) -> Sample | None:
     except OSError:
         return None
     own = next(line for line in status.splitlines() if line.startswith("RssAnon:"))
-    return Sample(int(own.split()[1]) / 1024, files)
+    return ProcessSample(int(own.split()[1]) / 1024, files)
 
 
 @dataclass(slots=True)
@@ -105,7 +105,7 @@ class _Watch:
     """Looks at every process of the crew, again and again."""
 
     crew: Crew
-    seen: dict[str, list[Sample]] = field(default_factory=dict)
+    seen: dict[str, list[ProcessSample]] = field(default_factory=dict)
 
     async def run(self) -> None:
         while True:
@@ -118,13 +118,13 @@ class _Watch:
         return tuple(_grown(name, samples) for name, samples in self.seen.items())
 
 
-def _grown(name: str, samples: Sequence[Sample]) -> Grown:
+def _grown(name: str, samples: Sequence[ProcessSample]) -> Grown:
     memory = rise([each.memory_mb for each in samples])
     files = rise([float(each.files) for each in samples])
     return Grown(name, len(samples), *memory, *files)
 
 
-async def soak(order: Order, say: Say) -> Soaked:
+async def soak(order: SoakPlan, say: Say) -> Soaked:
     """Send campaign after campaign until the time is over; nothing is left running."""
     folder = _folder(order.parent)
     with engine(order.engine, folder) as (url, cluster):
@@ -148,7 +148,7 @@ def _folder(parent: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="soak-", dir=parent)).resolve()
 
 
-async def _send(ground: Ground, order: Order, say: Say) -> int:
+async def _send(ground: Ground, order: SoakPlan, say: Say) -> int:
     """Campaigns one behind the other, the next one prepared while one is being sent; how many messages."""
     ends = clock.monotonic() + 60 * order.minutes
     size, messages, number = max(100, round(order.rate * _wave_s(order))), 0, 0
@@ -165,7 +165,7 @@ async def _send(ground: Ground, order: Order, say: Say) -> int:
     return messages
 
 
-def _wave_s(order: Order) -> float:
+def _wave_s(order: SoakPlan) -> float:
     """How long one campaign takes to be sent."""
     return min(max(60 * order.minutes / _WAVES, _SHORTEST_WAVE_S), _LONGEST_WAVE_S)
 

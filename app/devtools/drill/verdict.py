@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.devtools.drill.context import Ground, Outcome
-from app.devtools.drill.plan import Event, Fault
-from app.devtools.drill.reconciliation import Book, Excuses, Finding, Kept, compare
+from app.devtools.drill.context import FaultOutcome, Ground
+from app.devtools.drill.plan import FaultKind, PlannedFault
+from app.devtools.drill.reconciliation import Book, Excuses, LedgerRecord, ReconciliationResult, compare
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 
@@ -19,17 +19,17 @@ from app.reports.verify import examine
 class Done:
     """One fault as it happened, while the carrier took its messages `first` to `last`."""
 
-    event: Event
-    outcome: Outcome
+    event: PlannedFault
+    outcome: FaultOutcome
     first: int
     last: int
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class VerdictRow:
     """One kind of fault. Counts are of the messages that the carrier took while it lasted."""
 
-    fault: Fault
+    fault: FaultKind
     times: int
     skipped: str
     copies_max: int
@@ -46,8 +46,8 @@ class Drilled:
     """All that was found; `objections`: the sentences that make the drill fail."""
 
     done: tuple[Done, ...]
-    rows: tuple[Row, ...]
-    finding: Finding
+    rows: tuple[VerdictRow, ...]
+    finding: ReconciliationResult
     objections: tuple[str, ...]
     seconds: float
 
@@ -56,7 +56,7 @@ def conclude(ground: Ground, numbers: frozenset[int], done: tuple[Done, ...], se
     """Compare the two books, and recount the ledger. Nothing may be at work any more."""
     seen, look = ground.smsc, ground.look
     book = Book({number: seen.copies(number) for number in seen.numbers()}, dict(seen.acknowledged()))
-    kept = Kept(look.states(), look.reported(), look.waiting(), look.ever_unknown())
+    kept = LedgerRecord(look.states(), look.reported(), look.waiting(), look.ever_unknown())
     excuses = Excuses(ground.declared, ground.allowed, misnamed(ground, done))
     finding = compare(numbers, book, kept, excuses)
     rows = tuple(_rows(done, seen.in_order(), book, kept))
@@ -68,7 +68,7 @@ def conclude(ground: Ground, numbers: frozenset[int], done: tuple[Done, ...], se
 
 def misnamed(ground: Ground, done: Iterable[Done]) -> set[int]:
     """Numbers whose receipts may have had their id in the other base."""
-    order, own = ground.smsc.in_order(), [each for each in done if each.event.fault is Fault.OTHER_BASE]
+    order, own = ground.smsc.in_order(), [each for each in done if each.event.fault is FaultKind.OTHER_BASE]
     return {number for each in own for number in order[each.first : each.last]}
 
 
@@ -81,8 +81,8 @@ def _verified(url: str) -> list[str]:
         db.close()
 
 
-def _rows(done: Sequence[Done], order: Sequence[int], book: Book, kept: Kept) -> Iterable[Row]:
-    for fault in Fault:
+def _rows(done: Sequence[Done], order: Sequence[int], book: Book, kept: LedgerRecord) -> Iterable[VerdictRow]:
+    for fault in FaultKind:
         own = [each for each in done if each.event.fault is fault]
         if own:
             yield _row(fault, own, order, Whole(book, kept))
@@ -93,7 +93,7 @@ class Whole:
     """Both books."""
 
     book: Book
-    kept: Kept
+    kept: LedgerRecord
 
     def lost(self, number: int) -> bool:
         """Taken by the carrier, and the ledger has it as never sent."""
@@ -108,11 +108,11 @@ class Whole:
         return self.kept.states.get(number) != DeliveryState.UNKNOWN
 
 
-def _row(fault: Fault, own: Sequence[Done], order: Sequence[int], whole: Whole) -> Row:
+def _row(fault: FaultKind, own: Sequence[Done], order: Sequence[int], whole: Whole) -> VerdictRow:
     numbers = {number for each in own for number in order[each.first : each.last]}
     doubtful = numbers.union(*(each.outcome.declared for each in own)) & whole.kept.ever_unknown
     took = [each.outcome.recovery_s for each in own if not each.outcome.skipped]
-    return Row(
+    return VerdictRow(
         fault,
         len(took),
         next((each.outcome.skipped for each in own if each.outcome.skipped), ""),

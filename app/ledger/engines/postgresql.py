@@ -11,14 +11,13 @@ from sqlalchemy import Connection, Table, select
 from app.core.errors import Away
 from app.core.states import DeliveryState
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
-from app.ledger.contract import Lane, Lease, Slice
+from app.ledger.contract import ChunkLease, FanOutResult, Lane
 from app.ledger.engine_base import (
     FURTHEST_US,
     JOURNAL,
     SUBMISSION,
     TALLY,
-    Asked,
-    Claim,
+    ChunkClaim,
     Company,
     Grip,
     Hit,
@@ -26,6 +25,7 @@ from app.ledger.engine_base import (
     OpenChunk,
     Recorded,
     Row,
+    SubmissionQuery,
     Written,
 )
 from app.ledger.engines.pg_receipts import ASKED, EARLY, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
@@ -219,7 +219,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
-    ) -> Slice:
+    ) -> FanOutResult:
         """The same as everywhere; a partition's first rows and its last give the planner its statistics."""
         done = super().fan_out(connection, run_id, batch_id, segments, limit)
         campaign = select(run_batches.c.campaign_id, run_batches.c.fanned_upto).where(
@@ -230,14 +230,14 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
             connection.exec_driver_sql(f"ANALYZE deliveries_c{row.campaign_id:d}")
         return done
 
-    def take_chunk(self, connection: Connection, run_id: int, claim: Claim) -> OpenChunk | None:
+    def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
         """Lease the first chunk of the run that is due; on to the next where another is taking it."""
         values = {"run": run_id, "owner": claim.owner, "lane": claim.lane_id}
         values |= {"lease": claim.lease_ms, "early": claim.early}
         row = connection.exec_driver_sql(_TAKE, values).first()
         return None if row is None else OpenChunk(*row)
 
-    def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
+    def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
         values: dict[str, object] = {
             "lease": lease_ms,
@@ -248,7 +248,9 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         values |= {"f": lease.first_seq, "a": lease.attempt, "owner": lease.owner}
         return connection.exec_driver_sql(_HOLD, values).rowcount == 1
 
-    def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
+    def grip(
+        self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
+    ) -> Grip:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         values: dict[str, object] = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
@@ -263,7 +265,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
     def write_outcomes(
         self,
         connection: Connection,
-        where: tuple[Lease, int],
+        where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
         company: Company,
@@ -290,7 +292,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         return Written(set(seqs if written is None else written), early)
 
     def find(
-        self, connection: Connection, asked: Sequence[Asked], within: Sequence[int] | None = None
+        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[Hit]:
         """Lock and read the deliveries of these submissions, in key order."""
         rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])

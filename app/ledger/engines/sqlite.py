@@ -10,20 +10,20 @@ from sqlalchemy import Connection, Table, and_, select
 from app.core import clock
 from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.database.models import campaigns, homes, lanes, runs, submissions, tallies
-from app.ledger.contract import Lane, Lease, ResultKind
+from app.ledger.contract import ChunkLease, Lane, ResultKind
 from app.ledger.engine_base import (
     CROWD,
     FURTHEST_US,
     SUBMISSION,
     TALLY,
-    Asked,
-    Claim,
+    ChunkClaim,
     Company,
     Grip,
     Hit,
     OpenChunk,
     Recorded,
     Row,
+    SubmissionQuery,
     Written,
 )
 from app.ledger.erase import Erasing
@@ -131,7 +131,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         row = connection.exec_driver_sql(sql, (run_id, batch_id)).first()
         return None if row is None else tuple(row)
 
-    def take_chunk(self, connection: Connection, run_id: int, claim: Claim) -> OpenChunk | None:
+    def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
         """Lease the first chunk of the run that is due."""
         now = clock.now_ms()
         due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
@@ -141,12 +141,14 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         taken = connection.exec_driver_sql(_TAKE, values).one()
         return OpenChunk._make((*taken, due.lane_id, due.state == 1))
 
-    def hold(self, connection: Connection, lease: Lease, lease_ms: int, watermark: int | None) -> bool:
+    def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
         """Prolong a lease that stands, and raise its watermark; False where it is lost."""
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
         return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
 
-    def grip(self, connection: Connection, lane: Lane, lease: Lease, lease_ms: int, upto: int | None) -> Grip:
+    def grip(
+        self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
+    ) -> Grip:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         goes_on = upto is not None and _runs(connection, lane, lease) and _settled(connection)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
@@ -161,7 +163,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
     def write_outcomes(
         self,
         connection: Connection,
-        where: tuple[Lease, int],
+        where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
         company: Company,
@@ -185,7 +187,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         return Written(there, early=bool(company.references))
 
     def find(
-        self, connection: Connection, asked: Sequence[Asked], within: Sequence[int] | None = None
+        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[Hit]:
         """Read the deliveries of these submissions, which all lie in one place."""
         raw: Any = connection.connection.driver_connection
@@ -228,7 +230,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
 
 
-def _runs(connection: Connection, lane: Lane, lease: Lease) -> bool:
+def _runs(connection: Connection, lane: Lane, lease: ChunkLease) -> bool:
     """Whether lane and run still run, and the campaign is still approved, as committed."""
     query = (
         select(lanes.c.id)

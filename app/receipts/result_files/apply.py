@@ -11,12 +11,12 @@ from sqlalchemy import Connection, select
 
 from app.core import clock
 from app.core.errors import Away
-from app.core.states import Standing
+from app.core.states import DeliveryStatus
 from app.database.models import lanes
-from app.ledger.contract import Applied, Arrival, Key, Lane, Ledger
-from app.receipts.result_files.match_deliveries import Candidate, Line, Run, candidates, choose
+from app.ledger.contract import Applied, Arrival, DeliveryKey, Lane, Ledger
+from app.receipts.result_files.match_deliveries import Candidate, ResultLine, RunKey, candidates, choose
 from app.receipts.result_files.verdict_rules import after, last, verdict
-from app.receipts.result_files.verdicts import Verdict
+from app.receipts.result_files.verdicts import ResultVerdict
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
 
 
@@ -29,16 +29,16 @@ class Moved(Away):
         )
 
 
-class Told(NamedTuple):
+class LineVerdict(NamedTuple):
     """The verdict on one line, and the delivery that it speaks of."""
 
     line: int
-    verdict: Verdict
-    key: Key | None
+    verdict: ResultVerdict
+    key: DeliveryKey | None
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ResultFile:
     """One file: what it may speak of, and what it proves.
 
     named: its campaign was named; level: what was said that it proves, None for as much as each link's
@@ -46,7 +46,7 @@ class Source:
     """
 
     file_id: int
-    runs: Sequence[Run]
+    runs: Sequence[RunKey]
     named: bool
     level: ReceiptLevel | None
     links: Mapping[int, tuple[Lane, ReceiptLevel]]
@@ -56,9 +56,9 @@ class Source:
 class _Work:
     """What one look at some numbers has found."""
 
-    told: list[Told] = field(default_factory=list)
+    told: list[LineVerdict] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
-    expected: dict[Key, Standing] = field(default_factory=dict)
+    expected: dict[DeliveryKey, DeliveryStatus] = field(default_factory=dict)
     changes: int = 0
 
 
@@ -73,8 +73,8 @@ def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Lane, Rece
 
 
 def apply_lines(
-    connection: Connection, ledger: Ledger, source: Source, lines: Sequence[Line]
-) -> tuple[list[Told], Applied]:
+    connection: Connection, ledger: Ledger, source: ResultFile, lines: Sequence[ResultLine]
+) -> tuple[list[LineVerdict], Applied]:
     """Judge the lines, all those of their numbers, and apply what they say.
 
     Moved, when a delivery was moved meanwhile: the transaction is to be run again.
@@ -92,44 +92,48 @@ def apply_lines(
     return work.told, applied
 
 
-def counted(told: Iterable[Told]) -> Counter[str]:
+def counted(told: Iterable[LineVerdict]) -> Counter[str]:
     """How many lines have each verdict."""
     return Counter(each.verdict.value for each in told)
 
 
-def _found(connection: Connection, source: Source, lines: Sequence[Line]) -> dict[int, set[Candidate]]:
+def _found(
+    connection: Connection, source: ResultFile, lines: Sequence[ResultLine]
+) -> dict[int, set[Candidate]]:
     phones = [line.phone for line in lines]
     return candidates(connection, source.runs, source.file_id, (min(phones), max(phones)))
 
 
-def _weigh(connection: Connection, source: Source, lines: Sequence[Line]) -> _Work:
+def _weigh(connection: Connection, source: ResultFile, lines: Sequence[ResultLine]) -> _Work:
     found = _found(connection, source, lines)
-    meant: defaultdict[Candidate, list[Line]] = defaultdict(list)
+    meant: defaultdict[Candidate, list[ResultLine]] = defaultdict(list)
     work = _Work()
     for line in lines:
         one = choose(connection, line, found.get(line.phone, ()), named=source.named)
         if isinstance(one, Candidate):
             meant[one].append(line)
         else:
-            work.told.append(Told(line.line, one, None))
+            work.told.append(LineVerdict(line.line, one, None))
     for one, same in meant.items():
         _judge(work, source, one, same)
     return work
 
 
-def _judge(work: _Work, source: Source, one: Candidate, lines: Sequence[Line]) -> None:
+def _judge(work: _Work, source: ResultFile, one: Candidate, lines: Sequence[ResultLine]) -> None:
     line = last(lines)
     lane, own_level = source.links.get(one.lane_id or 0) or next(iter(source.links.values()))
     level = source.level or own_level
     then = after(line, one.standing, level)
-    work.told += [Told(each.line, Verdict.REPEATED, one.key) for each in lines if each is not line]
-    work.told.append(Told(line.line, verdict(line, one, then), one.key))
+    work.told += [
+        LineVerdict(each.line, ResultVerdict.REPEATED, one.key) for each in lines if each is not line
+    ]
+    work.told.append(LineVerdict(line.line, verdict(line, one, then), one.key))
     work.arrivals.append(Arrival(lane, _receipt(source.file_id, line, level), one.key))
     work.expected[one.key] = then
     work.changes += then != one.standing
 
 
-def _receipt(file_id: int, line: Line, level: ReceiptLevel) -> Receipt:
+def _receipt(file_id: int, line: ResultLine, level: ReceiptLevel) -> Receipt:
     return Receipt(
         reference=None,
         phone=str(line.phone),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.file_import.columns import PHONE_NAMES, Column, Columns, names
+from app.file_import.columns import PHONE_NAMES, Columns, FileColumn, names
 
 _STATUS_NAMES = (
     names(
@@ -34,11 +34,11 @@ _REFERENCE_NAMES = (
 
 RESULTS = Columns(
     (
-        Column("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
-        Column("statuses", _STATUS_NAMES, "“Trạng thái” or “status”", needed=True),
-        Column("times", _TIME_NAMES, "“Thời gian” or “time”", needed=True),
-        Column("codes", _CODE_NAMES),
-        Column("reasons", _REASON_NAMES),
-        Column("references", _REFERENCE_NAMES),
+        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
+        FileColumn("statuses", _STATUS_NAMES, "“Trạng thái” or “status”", needed=True),
+        FileColumn("times", _TIME_NAMES, "“Thời gian” or “time”", needed=True),
+        FileColumn("codes", _CODE_NAMES),
+        FileColumn("reasons", _REASON_NAMES),
+        FileColumn("references", _REFERENCE_NAMES),
     )
 )

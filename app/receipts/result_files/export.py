@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import fields
 
 from app.file_import.cells import csv_pieces, safe
-from app.receipts.result_files.queries import Line, ReceiptFile, RunMessages
-from app.receipts.result_files.verdicts import WORDS, Verdict
+from app.receipts.result_files.queries import ReceiptFile, ResultLineView, RunMessages
+from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 
 TABLE_HEADER = ("of", "what", "count", "in words", "giải thích")
 LINES_HEADER = (
@@ -27,17 +27,17 @@ def table_csv(file: ReceiptFile) -> Iterator[str]:
     return csv_pieces(TABLE_HEADER, rows)
 
 
-def lines_csv(lines: Iterable[Line]) -> Iterator[str]:
+def lines_csv(lines: Iterable[ResultLineView]) -> Iterator[str]:
     """Lines with what became of them."""
     return csv_pieces(LINES_HEADER, (_row(line) for line in lines))
 
 
 def _run_row(run: RunMessages, name: str) -> tuple[object, ...]:
-    words = WORDS[Verdict.MISSING] if name == Verdict.MISSING else ("", "")
+    words = WORDS[ResultVerdict.MISSING] if name == ResultVerdict.MISSING else ("", "")
     return (f"run {run.run_id} (campaign {run.campaign_id})", name, getattr(run, name), *words)
 
 
-def _row(line: Line) -> tuple[object, ...]:
+def _row(line: ResultLineView) -> tuple[object, ...]:
     at = line.at.isoformat(sep=" ", timespec="seconds") if line.at else ""
     told = (line.verdict, line.why, line.verdict_en, line.verdict_vi, line.campaign_id)
     return (

@@ -16,11 +16,11 @@ from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import Lease, patiently
+from app.file_import.lease import ImportLease, patiently
 from app.ledger.contract import Ledger
-from app.receipts.result_files.apply import Source, Told, apply_lines, counted, links_of
-from app.receipts.result_files.line_parser import COLUMNS, SLICE, Slice
-from app.receipts.result_files.match_deliveries import Line, runs_of
+from app.receipts.result_files.apply import LineVerdict, ResultFile, apply_lines, counted, links_of
+from app.receipts.result_files.line_parser import COLUMNS, SLICE, ParsedLines
+from app.receipts.result_files.match_deliveries import ResultLine, runs_of
 from app.receipts.result_files.reasons import REASONS
 from app.receipts.result_files.verdicts import OF_LINES
 from app.security import audit
@@ -59,13 +59,13 @@ def fresh() -> dict[str, Any]:
     return empty | {"runs": None} | dict.fromkeys((verdict.value for verdict in OF_LINES), 0)
 
 
-class Job:
+class ResultFileImport:
     """The import holds its file under a lease."""
 
     def __init__(self, db: Database, file_id: int) -> None:
         self.db = db
         self.file_id = file_id
-        self._lease = Lease(receipt_files, file_id, "receipt file")
+        self._lease = ImportLease(receipt_files, file_id, "receipt file")
 
     def claim(self) -> Row[Any]:
         """Take the file, or find it ready; as it was. Conflict while a living import holds it."""
@@ -87,7 +87,7 @@ class Job:
         while self._write(self._clear):
             pass
 
-    def store(self, done: Slice, before: Progress, after: Progress) -> None:
+    def store(self, done: ParsedLines, before: Progress, after: Progress) -> None:
         """Write one slice of lines and the counters."""
         self._write(self._store, done, before, after)
 
@@ -99,11 +99,11 @@ class Job:
         size = self.db.read(self._check)
         self._write(self._lease.keep, applied_upto=0, bytes_read=size)
 
-    def source(self) -> Source:
+    def source(self) -> ResultFile:
         """What the file may speak of, and what it proves."""
         return self.db.read(self._source)
 
-    def apply(self, ledger: Ledger, source: Source) -> int:
+    def apply(self, ledger: Ledger, source: ResultFile) -> int:
         """Apply the lines of the next numbers, in one transaction; how many lines; 0 at the end."""
         return self._write(self._apply, ledger, source)
 
@@ -137,9 +137,9 @@ class Job:
             connection.execute(delete(receipt_lines).where(own, _C.line <= lines[-1]))
         return len(lines)
 
-    def _store(self, connection: Connection, done: Slice, before: Progress, after: Progress) -> None:
+    def _store(self, connection: Connection, done: ParsedLines, before: Progress, after: Progress) -> None:
         f, file = receipt_files.c, self.row(connection)
-        span = Slice(first_at=file.first_at, last_at=file.last_at)
+        span = ParsedLines(first_at=file.first_at, last_at=file.last_at)
         span.span(done.first_at)
         span.span(done.last_at)
         values = {"lines": after.lines, "bytes_read": after.bytes_read, "bad": file.bad + done.bad}
@@ -168,9 +168,9 @@ class Job:
         row = connection.execute(query).one()
         return f"line {row.line}, “{row.said}”. {REASONS[row.why].en}"
 
-    def _source(self, connection: Connection) -> Source:
+    def _source(self, connection: Connection) -> ResultFile:
         file = self.row(connection)
-        return Source(
+        return ResultFile(
             file.id,
             runs_of(connection, file),
             named=file.campaign_id is not None,
@@ -178,7 +178,7 @@ class Job:
             links=links_of(connection, file.carrier),
         )
 
-    def _apply(self, connection: Connection, ledger: Ledger, source: Source) -> int:
+    def _apply(self, connection: Connection, ledger: Ledger, source: ResultFile) -> int:
         f, file = receipt_files.c, self.row(connection)
         lines = self._next(connection, file.applied_upto)
         if not lines:
@@ -190,15 +190,15 @@ class Job:
             connection.execute(_UPDATE, [self._row(each) for each in told])
         return len(lines)
 
-    def _next(self, connection: Connection, after: int) -> list[Line]:
+    def _next(self, connection: Connection, after: int) -> list[ResultLine]:
         """The lines of the next numbers, all those of a number together."""
-        columns = [_C[name] for name in Line._fields]
+        columns = [_C[name] for name in ResultLine._fields]
         query = select(*columns).where(_C.file_id == self.file_id, _C.phone > after)
         rows = connection.execute(query.order_by(_C.phone, _C.line).limit(PAGE)).all()
         cut = rows[-1].phone if len(rows) == PAGE else None  # perhaps not all of that number's lines
-        return [Line(*row) for row in rows if row.phone != cut]
+        return [ResultLine(*row) for row in rows if row.phone != cut]
 
-    def _row(self, told: Told) -> dict[str, Any]:
+    def _row(self, told: LineVerdict) -> dict[str, Any]:
         key = told.key._asdict() if told.key else {"campaign_id": None, "batch_id": None, "seq": None}
         return {"of_file": self.file_id, "of_line": told.line, "verdict": told.verdict.value, **key}
 

@@ -15,7 +15,7 @@ from app.file_import.isolated_reader import Ended, apart
 from app.file_import.lease import require_tries
 from app.ledger.contract import Ledger
 from app.receipts.result_files import missing
-from app.receipts.result_files.import_job import Job, Progress
+from app.receipts.result_files.import_job import Progress, ResultFileImport
 from app.receipts.result_files.line_parser import sifted
 from app.receipts.result_files.status_words import StatusWords
 
@@ -30,7 +30,7 @@ def import_file(
     A file that is ready stays as it is. Conflict while another import is at work on it; Invalid for a file
     that can't be used: nothing of it has been applied then, it is failed and empty, and says why.
     """
-    job = Job(db, file_id)
+    job = ResultFileImport(db, file_id)
     file = job.claim()
     if file.state == BatchState.READY:
         return
@@ -56,7 +56,7 @@ def _silent(progress: Progress) -> None:
     """Tell nobody."""
 
 
-def _read(job: Job, words: StatusWords, path: Path, tell: Tell) -> None:
+def _read(job: ResultFileImport, words: StatusWords, path: Path, tell: Tell) -> None:
     job.clear()
     progress = Progress()
     with closing(apart(path, partial(sifted, path, job.file_id, words))) as read:
@@ -68,7 +68,7 @@ def _read(job: Job, words: StatusWords, path: Path, tell: Tell) -> None:
     job.end_reading()
 
 
-def _apply(job: Job, ledger: Ledger, tell: Tell) -> None:
+def _apply(job: ResultFileImport, ledger: Ledger, tell: Tell) -> None:
     source, progress = job.source(), job.progress()
     while applied := job.apply(ledger, source):
         progress = replace(progress, judged=progress.judged + applied)

@@ -11,12 +11,12 @@ from app.core import clock
 from app.core.phone import normalise
 from app.file_import.cells import VALUE_LENGTH, shown
 from app.file_import.reader import Reader
-from app.file_import.row_blocks import BadLine, Row
+from app.file_import.row_blocks import Row, UnreadableLine
 from app.receipts.result_files.columns import RESULTS
 from app.receipts.result_files.parse_time import read_time
 from app.receipts.result_files.reasons import NO_STATUS, STATUS_WORD, TIME
 from app.receipts.result_files.status_words import StatusWords
-from app.receipts.result_files.verdicts import Verdict
+from app.receipts.result_files.verdicts import ResultVerdict
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 KEPT = 100_000  # bad lines of a file that are kept one by one; the rest is counted
@@ -27,7 +27,7 @@ COLUMNS = (
 
 
 @dataclass(slots=True)
-class Slice:
+class ParsedLines:
     """Up to SLICE lines in COLUMNS, how many are bad, and the span of their times in ms.
 
     left_out: bad lines that are not among `rows`, since enough of them are kept.
@@ -51,7 +51,7 @@ class Slice:
             self.last_at = at if self.last_at is None else max(at, self.last_at)
 
 
-class Sifter:
+class LineParser:
     """Reads the cells of one file's lines by one carrier's words."""
 
     def __init__(self, file_id: int, words: StatusWords) -> None:
@@ -60,21 +60,21 @@ class Sifter:
         self._kept = 0
         self._latest = clock.now_ms() + clock.DAY_MS  # the carrier's clock may be ahead, not by more
 
-    def slices(self, rows: Iterable[Row | BadLine], size: int = SLICE) -> Iterator[Slice]:
+    def slices(self, rows: Iterable[Row | UnreadableLine], size: int = SLICE) -> Iterator[ParsedLines]:
         """Every line lands in exactly one slice; rows of blanks only are none."""
-        current = Slice()
+        current = ParsedLines()
         for row in rows:
-            if isinstance(row, BadLine):
+            if isinstance(row, UnreadableLine):
                 self._refuse(current, row.line, row.reason, row.value)
             elif any(map(str.strip, row[1:])):
                 self._sift(current, row)
             if current.lines == size:
                 yield current
-                current = Slice()
+                current = ParsedLines()
         if current.lines:
             yield current
 
-    def _sift(self, current: Slice, row: Row) -> None:
+    def _sift(self, current: ParsedLines, row: Row) -> None:
         line, raw_phone, raw_status, raw_time, code, reason, reference = row
         phone, meaning = normalise(raw_phone), self._words.meaning(raw_status)
         at = self._time(raw_time)
@@ -95,22 +95,24 @@ class Sifter:
         at = read_time(raw) if raw else None
         return at if at is not None and at <= self._latest else None
 
-    def _refuse(self, current: Slice, line: int, why: str, raw: str) -> None:
+    def _refuse(self, current: ParsedLines, line: int, why: str, raw: str) -> None:
         current.bad += 1
         if self._kept == KEPT:
             current.left_out += 1
             return
         self._kept += 1
         nothing = (None, None, None, 0)
-        current.rows.append((self._file_id, line, *nothing, shown(raw), None, None, why, Verdict.BAD.value))
+        current.rows.append(
+            (self._file_id, line, *nothing, shown(raw), None, None, why, ResultVerdict.BAD.value)
+        )
 
 
 def _cell(raw: str) -> str | None:
     return raw.strip()[:VALUE_LENGTH] or None
 
 
-def sifted(path: Path, file_id: int, words: StatusWords) -> Iterator[tuple[Slice, int]]:
+def sifted(path: Path, file_id: int, words: StatusWords) -> Iterator[tuple[ParsedLines, int]]:
     """The slices of a file, each with how many bytes have been read; it needs no database."""
     reader = Reader(path, RESULTS)
-    for done in Sifter(file_id, words).slices(reader):
+    for done in LineParser(file_id, words).slices(reader):
         yield done, reader.position

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, case, or_, select
 
 from app.core.clock import DAY_MS
-from app.core.states import SENT, DeliveryState, RunState, Standing
+from app.core.states import SENT, DeliveryState, DeliveryStatus, RunState
 from app.database.models import deliveries, receipt_lines, runs, submissions
-from app.ledger.contract import Key
+from app.ledger.contract import DeliveryKey
 from app.ledger.receipt_matching import sent_after
-from app.receipts.result_files.verdicts import Verdict
+from app.receipts.result_files.verdicts import ResultVerdict
 
 # What the carrier has, or may have: its file may speak of these.
 HANDED_OVER = tuple(state for state in SENT if state is not DeliveryState.REJECTED)
@@ -22,7 +22,7 @@ _LONGEST_MS = 5 * DAY_MS
 _EARLY_MS = DAY_MS
 
 
-class Line(NamedTuple):
+class ResultLine(NamedTuple):
     """One line that was read; see receipt_lines."""
 
     line: int
@@ -53,24 +53,24 @@ class Candidate(NamedTuple):
     sent_after: int = 0  # it was not sent before; looked up where it is unknown
 
     @property
-    def key(self) -> Key:
+    def key(self) -> DeliveryKey:
         """Its name."""
-        return Key(self.campaign_id, self.batch_id, self.seq)
+        return DeliveryKey(self.campaign_id, self.batch_id, self.seq)
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> DeliveryStatus:
         """What states.py reasons on."""
-        return Standing(self.state, self.reason, self.parts, self.delivered, self.relayed, self.failed)
+        return DeliveryStatus(self.state, self.reason, self.parts, self.delivered, self.relayed, self.failed)
 
 
-class Run(NamedTuple):
+class RunKey(NamedTuple):
     """A run that the file may speak of."""
 
     campaign_id: int
     run_id: int
 
 
-def runs_of(connection: Connection, file: Row[Any]) -> list[Run]:
+def runs_of(connection: Connection, file: Row[Any]) -> list[RunKey]:
     """The runs of the file's carrier: that of its campaign, or those that were under way around its times."""
     r = runs.c
     query = select(r.campaign_id, r.id).where(r.carrier == file.carrier).order_by(r.campaign_id)
@@ -81,11 +81,11 @@ def runs_of(connection: Connection, file: Row[Any]) -> list[Run]:
         if file.first_at is not None:
             query = query.where(or_(r.ended_at.is_(None), r.ended_at >= file.first_at - _LONGEST_MS))
             query = query.where(or_(r.started_at.is_(None), r.started_at <= file.last_at + _EARLY_MS))
-    return [Run(*row) for row in connection.execute(query)]
+    return [RunKey(*row) for row in connection.execute(query)]
 
 
 def candidates(
-    connection: Connection, among: Sequence[Run], file_id: int, span: tuple[int, int]
+    connection: Connection, among: Sequence[RunKey], file_id: int, span: tuple[int, int]
 ) -> dict[int, set[Candidate]]:
     """The deliveries of these runs to the numbers of the file from `span[0]` to `span[1]`.
 
@@ -107,8 +107,8 @@ def candidates(
 
 
 def choose(
-    connection: Connection, line: Line, among: Collection[Candidate], *, named: bool
-) -> Candidate | Verdict:
+    connection: Connection, line: ResultLine, among: Collection[Candidate], *, named: bool
+) -> Candidate | ResultVerdict:
     """The one delivery that the line can mean, or why there is none; `named`: its campaign was.
 
     UNSENT comes with no delivery: nothing is ever applied to what was not handed over.
@@ -120,11 +120,11 @@ def choose(
     if len(handed) == 1:
         return handed[0]
     if handed:
-        return Verdict.AMBIGUOUS
-    return Verdict.UNSENT if near else Verdict.UNKNOWN
+        return ResultVerdict.AMBIGUOUS
+    return ResultVerdict.UNSENT if near else ResultVerdict.UNKNOWN
 
 
-def _fits(line: Line, one: Candidate, *, named: bool) -> bool:
+def _fits(line: ResultLine, one: Candidate, *, named: bool) -> bool:
     """Whether the time of the line lies around that of the message; without a time it may be any."""
     at, sent = line.done_at, one.submitted_at
     if at is None or sent is None:

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, selec
 
 from app.core.states import SENT, DeliveryState
 from app.database.models import deliveries, receipt_lines, runs
-from app.receipts.result_files.match_deliveries import HANDED_OVER, Run
-from app.receipts.result_files.verdicts import Verdict
+from app.receipts.result_files.match_deliveries import HANDED_OVER, RunKey
+from app.receipts.result_files.verdicts import ResultVerdict
 
 _CLOCKS_MS = 600_000  # the carrier's clock may be behind ours, and its times without seconds
 _D = deliveries.c
@@ -47,21 +47,21 @@ def page(
     return [row for row in found if tuple(row)[:3] not in keys], found[-1].phone
 
 
-def _runs(connection: Connection, file: Row[Any]) -> list[Run]:
+def _runs(connection: Connection, file: Row[Any]) -> list[RunKey]:
     """The run of the campaign that was named, or those of which some line speaks."""
     r, line = runs.c, receipt_lines.c
     query = select(r.campaign_id, r.id).where(r.carrier == file.carrier).order_by(r.id)
     spoken_of = select(line.campaign_id).where(line.file_id == file.id, line.campaign_id.is_not(None))
     known = [file.campaign_id] if file.campaign_id is not None else spoken_of.distinct()
-    return [Run(*row) for row in connection.execute(query.where(r.campaign_id.in_(known)))]
+    return [RunKey(*row) for row in connection.execute(query.where(r.campaign_id.in_(known)))]
 
 
-def _count(connection: Connection, file: Row[Any], run: Run) -> dict[str, int]:
+def _count(connection: Connection, file: Row[Any], run: RunKey) -> dict[str, int]:
     """A line that counts for a message is the only one, so that lines and messages may be subtracted."""
     line = receipt_lines.c
     key = (line.campaign_id == _D.campaign_id, line.batch_id == _D.batch_id, line.seq == _D.seq)
     spoken_of = select(*_kinds(file)).join(receipt_lines, and_(*key))
-    spoken_of = spoken_of.where(line.file_id == file.id, line.verdict != Verdict.REPEATED.value)
+    spoken_of = spoken_of.where(line.file_id == file.id, line.verdict != ResultVerdict.REPEATED.value)
     named = _by_kind(connection, spoken_of, run)
     sent = _by_kind(connection, select(*_kinds(file)), run)
     in_time, late = ((False, False), (False, True))
@@ -87,7 +87,7 @@ def _late(file: Row[Any]) -> ColumnElement[bool]:
 
 
 def _by_kind(
-    connection: Connection, kinds: Select[*tuple[bool, bool]], run: Run
+    connection: Connection, kinds: Select[*tuple[bool, bool]], run: RunKey
 ) -> Counter[tuple[bool, bool]]:
     own = (_D.campaign_id == run.campaign_id, _D.run_id == run.run_id, _D.state.in_(SENT))
     each = kinds.where(*own).subquery()

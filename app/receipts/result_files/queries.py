@@ -16,7 +16,7 @@ from app.core.states import BatchState, DeliveryState
 from app.database.models import receipt_files, receipt_lines
 from app.receipts.result_files import missing
 from app.receipts.result_files.reasons import REASONS
-from app.receipts.result_files.verdicts import OF_LINES, WORDS, Verdict
+from app.receipts.result_files.verdicts import OF_LINES, WORDS, ResultVerdict
 from carriers.contract import Reason, ReceiptLevel
 
 _PAGE = 1000
@@ -24,7 +24,7 @@ _READING = 30  # percent of an import's time that reading takes, about
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class LineCounts:
     """What became of the lines: all of these together are the lines of the file. See docs/receipt-files.md.
 
     says_delivered and says_undelivered contradict what a receipt had said; repeated: another line speaks
@@ -76,7 +76,7 @@ class ReceiptFile:
     state: BatchState
     percent: int
     lines: int
-    reconciliation: Lines
+    reconciliation: LineCounts
     runs: Sequence[RunMessages]
     first_at: datetime | None
     last_at: datetime | None
@@ -87,7 +87,7 @@ class ReceiptFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ResultLineView:
     """One line: what it said and what became of it; `line` is None for a message without a line.
 
     phone: masked, or whole where that was asked for; status, reason: in our words; said: in the carrier's,
@@ -150,9 +150,9 @@ def lines_page(
     file_id: int,
     after: int,
     limit: int,
-    verdict: Verdict | None = None,
+    verdict: ResultVerdict | None = None,
     whole: bool = False,
-) -> Sequence[Line]:
+) -> Sequence[ResultLineView]:
     """Lines in the order of the file, from the one after `after`; whole: with whole numbers."""
     c = receipt_lines.c
     query = select(receipt_lines).where(c.file_id == file_id, c.line > after).order_by(c.line).limit(limit)
@@ -161,11 +161,11 @@ def lines_page(
     return [_line(row, whole=whole) for row in connection.execute(query)]
 
 
-def whole_numbers(connection: Connection, file_id: int, verdict: Verdict | None = None) -> int:
+def whole_numbers(connection: Connection, file_id: int, verdict: ResultVerdict | None = None) -> int:
     """How many numbers `everything` would give out."""
     c = receipt_lines.c
     query = select(func.count()).where(c.file_id == file_id, c.phone.is_not(None))
-    if verdict not in (None, Verdict.MISSING):
+    if verdict not in (None, ResultVerdict.MISSING):
         return connection.execute(query.where(c.verdict == verdict.value)).scalar_one()
     # Counted now: what the file does not name may have been sent again since it was applied.
     absent = sum(run["missing"] for run in missing.count(connection, row_of(connection, file_id)))
@@ -173,28 +173,28 @@ def whole_numbers(connection: Connection, file_id: int, verdict: Verdict | None 
 
 
 def everything(
-    read: Callable[..., Any], file_id: int, verdict: Verdict | None = None, *, whole: bool = False
-) -> Iterator[Line]:
+    read: Callable[..., Any], file_id: int, verdict: ResultVerdict | None = None, *, whole: bool = False
+) -> Iterator[ResultLineView]:
     """Every line with this verdict or any, then the messages that have no line (MISSING, or any).
 
     Fetched page by page with `read`, which is Database.read.
     """
-    if verdict is not Verdict.MISSING:
+    if verdict is not ResultVerdict.MISSING:
         yield from _all_lines(read, file_id, verdict, whole)
-    if verdict in (None, Verdict.MISSING):
+    if verdict in (None, ResultVerdict.MISSING):
         yield from _all_missing(read, file_id, whole)
 
 
 def _all_lines(
-    read: Callable[..., Sequence[Line]], file_id: int, verdict: Verdict | None, whole: bool
-) -> Iterator[Line]:
+    read: Callable[..., Sequence[ResultLineView]], file_id: int, verdict: ResultVerdict | None, whole: bool
+) -> Iterator[ResultLineView]:
     after = 0
     while lines := read(lines_page, file_id, after, _PAGE, verdict, whole):
         yield from lines
         after = lines[-1].line or 0
 
 
-def _all_missing(read: Callable[..., Any], file_id: int, whole: bool) -> Iterator[Line]:
+def _all_missing(read: Callable[..., Any], file_id: int, whole: bool) -> Iterator[ResultLineView]:
     file = read(row_of, file_id)
     for run in file.runs or ():
         upto = 0
@@ -219,7 +219,7 @@ def _file(row: Row[Any]) -> ReceiptFile:
         level=None if row.level is None else ReceiptLevel(row.level).name.lower(),
         state=BatchState(row.state),
         percent=_percent(row),
-        reconciliation=Lines(**{each.name: getattr(row, each.name) for each in fields(Lines)}),
+        reconciliation=LineCounts(**{each.name: getattr(row, each.name) for each in fields(LineCounts)}),
         runs=[RunMessages(**run) for run in row.runs or ()],
     )
 
@@ -234,9 +234,9 @@ def _percent(row: Row[Any]) -> int:
     return int(_READING + judged * (99 - _READING) // max(row.lines, 1))
 
 
-def _line(row: Row[Any], *, whole: bool) -> Line:
+def _line(row: Row[Any], *, whole: bool) -> ResultLineView:
     words = REASONS.get(row.why) or WORDS.get(row.verdict)
-    return Line(
+    return ResultLineView(
         line=row.line,
         phone=_number(row.phone, whole=whole),
         status=row.status,
@@ -252,8 +252,8 @@ def _line(row: Row[Any], *, whole: bool) -> Line:
     )
 
 
-def _missing(row: Row[Any], *, whole: bool) -> Line:
-    return Line(
+def _missing(row: Row[Any], *, whole: bool) -> ResultLineView:
+    return ResultLineView(
         line=None,
         phone=_number(row.phone, whole=whole),
         status=DeliveryState(row.state).name.lower(),
@@ -261,10 +261,10 @@ def _missing(row: Row[Any], *, whole: bool) -> Line:
         said="",
         code=None,
         at=_local(row.submitted_at),
-        verdict=Verdict.MISSING,
+        verdict=ResultVerdict.MISSING,
         why=None,
-        verdict_en=WORDS[Verdict.MISSING].en,
-        verdict_vi=WORDS[Verdict.MISSING].vi,
+        verdict_en=WORDS[ResultVerdict.MISSING].en,
+        verdict_vi=WORDS[ResultVerdict.MISSING].vi,
         campaign_id=row.campaign_id,
     )
 

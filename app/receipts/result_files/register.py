@@ -13,7 +13,7 @@ from app.core.states import BatchState
 from app.database.connection import one_at_a_time
 from app.database.models import receipt_files, runs
 from app.file_import.lease import is_waiting
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.security import audit
 from carriers.contract import ReceiptLevel
 
@@ -22,7 +22,7 @@ _C = receipt_files.c
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class FileClaim:
     """What somebody says of a file: whose it is, which campaign it speaks of, what it proves by contract.
 
     campaign_id: None for whichever campaign fits by number and time; level: None for as much as the receipts
@@ -35,7 +35,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
+class RegisteredFile:
     """A file: `created` now or known before; `waiting` for an import, its first or after one that died."""
 
     id: int
@@ -60,7 +60,7 @@ def read_level(value: str | None) -> ReceiptLevel | None:
     return LEVELS[value]
 
 
-def register(connection: Connection, claim: Claim, file: File, who: str) -> Registered:
+def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: str) -> RegisteredFile:
     """The known file of these bytes, or a new one.
 
     Conflict where it is known and something else is said of it now; Invalid for a carrier through which
@@ -78,10 +78,10 @@ def register(connection: Connection, claim: Claim, file: File, who: str) -> Regi
     other = {name: value for name, value in said.items() if value not in (None, found._mapping[name])}
     if other:
         _say_anew(connection, found, claim, other)
-    return Registered(found.id, created=False, waiting=is_waiting(found))
+    return RegisteredFile(found.id, created=False, waiting=is_waiting(found))
 
 
-def _create(connection: Connection, claim: Claim, file: File, who: str) -> Registered:
+def _create(connection: Connection, claim: FileClaim, file: UploadedFile, who: str) -> RegisteredFile:
     said = {"carrier": claim.carrier, "campaign_id": claim.campaign_id, "level": claim.level}
     row = {
         "name": file.name[:200],
@@ -93,10 +93,10 @@ def _create(connection: Connection, claim: Claim, file: File, who: str) -> Regis
     }
     file_id = connection.execute(insert(receipt_files).values(said | row).returning(_C.id)).scalar_one()
     audit.note(connection, who, "receipts.register", f"receipt file {file_id}", sha256=file.sha256, **said)
-    return Registered(file_id, created=True, waiting=True)
+    return RegisteredFile(file_id, created=True, waiting=True)
 
 
-def _say_anew(connection: Connection, found: Row[Any], claim: Claim, other: dict[str, int]) -> None:
+def _say_anew(connection: Connection, found: Row[Any], claim: FileClaim, other: dict[str, int]) -> None:
     """A file that failed has applied nothing, so that something else may be said of it."""
     if found.state != BatchState.FAILED:
         raise Conflict(
@@ -123,7 +123,7 @@ def _check_carrier(connection: Connection, carrier: str) -> None:
         )
 
 
-def _check_campaign(connection: Connection, claim: Claim) -> None:
+def _check_campaign(connection: Connection, claim: FileClaim) -> None:
     if claim.campaign_id is None:
         return
     own = (runs.c.campaign_id == claim.campaign_id, runs.c.carrier == claim.carrier)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.core.states import RECEIVED, DeliveryState, Standing, apply_receipt
-from app.receipts.result_files.match_deliveries import Candidate, Line
-from app.receipts.result_files.verdicts import Verdict
+from app.core.states import RECEIVED, DeliveryState, DeliveryStatus, apply_receipt
+from app.receipts.result_files.match_deliveries import Candidate, ResultLine
+from app.receipts.result_files.verdicts import ResultVerdict
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
 _NOTHING_FINAL = (ReceiptStatus.IN_TRANSIT, ReceiptStatus.UNKNOWN)
 
 
-def last(lines: Iterable[Line]) -> Line:
+def last(lines: Iterable[ResultLine]) -> ResultLine:
     """The line of a message that counts: the last by its time; of equal ones the last in the file."""
     return max(lines, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
 
 
-def after(line: Line, before: Standing, level: ReceiptLevel) -> Standing:
+def after(line: ResultLine, before: DeliveryStatus, level: ReceiptLevel) -> DeliveryStatus:
     """The standing, as its row will have it, once the line has been applied to the whole message."""
     standing, status = before, ReceiptStatus(line.status)
     for part in range(before.parts):
@@ -25,15 +25,15 @@ def after(line: Line, before: Standing, level: ReceiptLevel) -> Standing:
     return standing._replace(on_way=0)  # of which a row says nothing
 
 
-def verdict(line: Line, one: Candidate, then: Standing) -> Verdict:
+def verdict(line: ResultLine, one: Candidate, then: DeliveryStatus) -> ResultVerdict:
     """Of the line that counts for a delivery, which stood as `one` says and stands as `then` afterwards."""
     status, moved = ReceiptStatus(line.status), then.state != one.state
     if status in _NOTHING_FINAL:
         same = one.state == DeliveryState.SUBMITTED and status is ReceiptStatus.IN_TRANSIT
-        nothing = Verdict.AGREED if same else Verdict.OPEN
-        return Verdict.SETTLED if moved else nothing  # it was unknown whether the carrier has it at all
+        nothing = ResultVerdict.AGREED if same else ResultVerdict.OPEN
+        return ResultVerdict.SETTLED if moved else nothing  # it was unknown whether the carrier has it at all
     if status is ReceiptStatus.DELIVERED and one.failed and one.state not in RECEIVED:
-        return Verdict.SAYS_DELIVERED
+        return ResultVerdict.SAYS_DELIVERED
     if status is not ReceiptStatus.DELIVERED and one.state in RECEIVED:
-        return Verdict.SAYS_UNDELIVERED
-    return Verdict.SETTLED if moved else Verdict.AGREED
+        return ResultVerdict.SAYS_UNDELIVERED
+    return ResultVerdict.SETTLED if moved else ResultVerdict.AGREED

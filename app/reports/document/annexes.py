@@ -9,7 +9,7 @@ from app.reports.document.model import Block, Paragraph, Section, Style, Table, 
 from app.reports.document.version import Version
 from app.reports.render import carrier_tables
 from app.reports.render.numbers import moment
-from app.reports.render.table_model import Column, Form, Kind, Row
+from app.reports.render.table_model import CellKind, ReportTable, TableColumn, TableRow
 from carriers import text as sms
 
 _ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
@@ -27,15 +27,18 @@ def _wording(lang: str, wording: str) -> Iterator[Block]:
     parts = sms.segments(wording)
     yield Paragraph(f"Nội dung{f' ({lang})' if lang else ''}:")
     yield Paragraph(wording, Style.QUOTED)
-    columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 66))
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 66),
+    )
     rows = (
-        Row("characters", ("Số ký tự", str(len(wording)))),
-        Row("alphabet", ("Bảng mã", _ALPHABETS.get(sms.encoding_of(wording).value, ""))),
-        Row("segments", ("Số bản tin quy đổi của một tin", str(parts))),
-        Row("sha256", ("Mã băm SHA-256 (UTF-8)", hashlib.sha256(wording.encode()).hexdigest())),
+        TableRow("characters", ("Số ký tự", str(len(wording)))),
+        TableRow("alphabet", ("Bảng mã", _ALPHABETS.get(sms.encoding_of(wording).value, ""))),
+        TableRow("segments", ("Số bản tin quy đổi của một tin", str(parts))),
+        TableRow("sha256", ("Mã băm SHA-256 (UTF-8)", hashlib.sha256(wording.encode()).hexdigest())),
     )
     title = f"Thông số của nội dung{f' ({lang})' if lang else ''}"
-    yield Table(Form(f"Nội dung {lang}".strip(), title, columns, rows), "")
+    yield Table(ReportTable(f"Nội dung {lang}".strip(), title, columns, rows), "")
 
 
 def changes_annex(nth: int, version: Version, kept_with: str) -> tuple[Section, ...]:

@@ -12,11 +12,11 @@ from app.reports.document.annexes import changes_annex, texts_annex
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
-    Head,
+    DocumentPicture,
     Heading,
-    Paper,
+    PaperDocument,
+    PaperHead,
     Paragraph,
-    Picture,
     Section,
     Signature,
     Style,
@@ -27,7 +27,7 @@ from app.reports.document.version import Version
 from app.reports.figures import CarrierReport
 from app.reports.render import carrier_tables
 from app.reports.render.numbers import NOTHING, count, moment, percent
-from app.reports.render.table_model import Form, value
+from app.reports.render.table_model import ReportTable, value
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
@@ -35,7 +35,7 @@ BLANK_NUMBER = "\u00a0" * 10  # the office gives the number
 SUBJECT = "Kết quả nhắn tin tuyên truyền phòng, chống lừa đảo trên không gian mạng"
 
 
-def compose(report: CarrierReport, head: Letterhead, version: Version) -> Paper:
+def compose(report: CarrierReport, head: Letterhead, version: Version) -> PaperDocument:
     """The paper of one run (or of one batch of it)."""
     found = {form.name: form for form in carrier_tables.of_run(report)}
     body = (
@@ -58,7 +58,7 @@ def compose(report: CarrierReport, head: Letterhead, version: Version) -> Paper:
         *changes_annex(3, version, _kept_with(head)),
     )
     sections = (Section(body), areas, *annexes)
-    return Paper(SUBJECT, head.name, DRAFT, report.cutoff_ms, sections)
+    return PaperDocument(SUBJECT, head.name, DRAFT, report.cutoff_ms, sections)
 
 
 def first_day(report: CarrierReport) -> date:
@@ -66,11 +66,11 @@ def first_day(report: CarrierReport) -> date:
     return clock.local(clock.from_ms(report.header.started_ms or report.cutoff_ms)).date()
 
 
-def top(head: Letterhead, cutoff_ms: int) -> Head:
+def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
     """The letterhead, with number and day left to the office."""
     year = clock.local(clock.from_ms(cutoff_ms)).year
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
-    return Head(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
+    return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
 
 
 def _top(report: CarrierReport, head: Letterhead, version: Version) -> Iterator[Block]:
@@ -122,7 +122,7 @@ def _settled(report: CarrierReport) -> str:
     return f"{words[0]}{words[1:]}. Mức biên nhận: {level[0].lower()}{level[1:]}."
 
 
-def _results(report: CarrierReport, found: dict[str, Form]) -> Iterator[Block]:
+def _results(report: CarrierReport, found: dict[str, ReportTable]) -> Iterator[Block]:
     g = report.general
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, "1. Kết quả chung")
@@ -144,7 +144,7 @@ def _results(report: CarrierReport, found: dict[str, Form]) -> Iterator[Block]:
     yield Table(found["Biểu 4"], _source(found["Biểu 4"], report.cutoff_ms))
 
 
-def _received(found: dict[str, Form]) -> str:
+def _received(found: dict[str, ReportTable]) -> str:
     """What receipts prove of it, as the form itself says it."""
     form = found["Biểu 1"]
     n, share = form.place("n"), form.place("ratio")
@@ -163,11 +163,11 @@ def _received(found: dict[str, Form]) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _source(form: Form, cutoff_ms: int) -> str:
+def _source(form: ReportTable, cutoff_ms: int) -> str:
     return f"{form.source} Chốt lúc {moment(cutoff_ms)}."
 
 
-def _picture(form: Form) -> tuple[Picture, ...]:
+def _picture(form: ReportTable) -> tuple[DocumentPicture, ...]:
     found = charts.draw(form)
     return (found,) if found else ()
 

@@ -8,9 +8,9 @@ from functools import cache
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.reports.document.model import Picture
+from app.reports.document.model import DocumentPicture
 from app.reports.render.numbers import count
-from app.reports.render.table_model import Chart, Form, Row, value
+from app.reports.render.table_model import ReportTable, TableChart, TableRow, value
 
 if TYPE_CHECKING:  # loaded by whoever draws: reports without charts do not wait for it
     from PIL import ImageDraw, ImageFont
@@ -59,17 +59,17 @@ def _letters(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
         )
 
 
-def draw(form: Form) -> Picture | None:
+def draw(form: ReportTable) -> DocumentPicture | None:
     """The form's first chart; None where it has none, or nothing to show."""
     return next(iter(draw_all(form)), None)
 
 
-def draw_all(form: Form) -> tuple[Picture, ...]:
+def draw_all(form: ReportTable) -> tuple[DocumentPicture, ...]:
     """All of the form's charts that have something to show."""
     return tuple(picture for chart in form.charts if (picture := _draw(form, chart)))
 
 
-def _draw(form: Form, chart: Chart) -> Picture | None:
+def _draw(form: ReportTable, chart: TableChart) -> DocumentPicture | None:
     rows = _rows_of(form, chart)
     plot = _plot(form, chart, rows)
     if not plot.most:
@@ -84,10 +84,10 @@ def _draw(form: Form, chart: Chart) -> Picture | None:
     file = io.BytesIO()
     image.quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     title = f"{chart.title}{_left_out(form, chart, rows)}"
-    return Picture(title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_words(form, chart, plot)}")
+    return DocumentPicture(title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_words(form, chart, plot)}")
 
 
-def _rows_of(form: Form, chart: Chart) -> tuple[Row, ...]:
+def _rows_of(form: ReportTable, chart: TableChart) -> tuple[TableRow, ...]:
     """The rows that are drawn: of very many lying ones, those with the most."""
     rows = form.plotted(chart)
     if chart.across and len(rows) > _MOST_ROWS:
@@ -96,7 +96,7 @@ def _rows_of(form: Form, chart: Chart) -> tuple[Row, ...]:
     return rows
 
 
-def _left_out(form: Form, chart: Chart, rows: Sequence[Row]) -> str:
+def _left_out(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) -> str:
     """What the table has and the picture has not."""
     every, first = len(form.plotted(chart)), form.place(chart.series[0])
     notes = []
@@ -111,7 +111,7 @@ def _left_out(form: Form, chart: Chart, rows: Sequence[Row]) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _plot(form: Form, chart: Chart, rows: Sequence[Row]) -> _Plot:
+def _plot(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) -> _Plot:
     """The chart's numbers; a column in which no row has a number is no bar."""
     places = [form.place(key) for key in chart.series]
     shown = [p for p in places if any(isinstance(value(row.cells[p]), int) for row in rows)]
@@ -128,7 +128,7 @@ def _number(said: object) -> int:
     return said if isinstance(said, int) else 0
 
 
-def _words(form: Form, chart: Chart, plot: _Plot) -> str:
+def _words(form: ReportTable, chart: TableChart, plot: _Plot) -> str:
     """For those who do not see it: each bar where bars may not be added up, else the total of the form."""
     if not chart.adds:
         rows = zip(plot.groups, plot.heights, strict=True)
@@ -141,7 +141,7 @@ def _words(form: Form, chart: Chart, plot: _Plot) -> str:
     return f"{_told(plot.names, [sum(_number(value(row.cells[p])) for row in every) for p in places])}."
 
 
-def _name_of(row: Row) -> str:
+def _name_of(row: TableRow) -> str:
     """What a total's row is called."""
     return next((cell for cell in row.cells if isinstance(cell, str) and cell), "")
 

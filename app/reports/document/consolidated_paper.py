@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import date
 
 from app.core import clock
-from app.reports.addressees import KINDS, AddresseeKind, Standing
+from app.reports.addressees import KINDS, AddresseeKind, AddresseeStatus
 from app.reports.carrier_statement import KINDS as SOURCES
-from app.reports.carrier_statement import Kind
+from app.reports.carrier_statement import FigureSource
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.document import charts
 from app.reports.document.annexes import changes_annex, texts_annex
@@ -17,7 +17,7 @@ from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
     Heading,
-    Paper,
+    PaperDocument,
     Paragraph,
     Section,
     Signature,
@@ -28,7 +28,7 @@ from app.reports.document.model import (
 from app.reports.document.version import Version
 from app.reports.render import comparison_tables
 from app.reports.render.numbers import count, moment
-from app.reports.render.table_model import Form
+from app.reports.render.table_model import ReportTable
 from carriers.contract import ReceiptLevel
 
 _SUBJECT = "Tổng hợp kết quả phối hợp tuyên truyền phòng, chống lừa đảo trên không gian mạng"
@@ -36,7 +36,7 @@ _PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
 _BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION, AddresseeKind.OTHER)
 
 
-def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> Paper:
+def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
     """The paper of one directive."""
     form_5, channels, others = comparison_tables.of_directive(report)
     kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
@@ -50,7 +50,7 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
     sections = [Section(body), _carriers(report, form_5, kept_with), _units(report, others, kept_with)]
     sections.append(texts_annex(3, _texts(report), kept_with))
     sections += changes_annex(4, version, kept_with)
-    return Paper(_SUBJECT, head.name, DRAFT, report.cutoff_ms, tuple(sections))
+    return PaperDocument(_SUBJECT, head.name, DRAFT, report.cutoff_ms, tuple(sections))
 
 
 def first_day(report: ConsolidatedReport) -> date:
@@ -82,7 +82,7 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
     yield Paragraph(f"{comparison_tables.settled(report)}.")
 
 
-def _results(report: ConsolidatedReport, channels: Form) -> Iterator[Block]:
+def _results(report: ConsolidatedReport, channels: ReportTable) -> Iterator[Block]:
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, "1. Sở, ngành, địa phương, đoàn thể")
     yield _reported(report, _BODIES)
@@ -117,7 +117,7 @@ def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> P
 
 def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
     """One sentence for each kind of figures; they are never added up together."""
-    measured = report.of(Kind.MEASURED)
+    measured = report.of(FigureSource.MEASURED)
     if measured:
         sent = sum(line.report.general.sent for line in measured)
         segments = sum(line.report.general.segments for line in measured)
@@ -125,7 +125,7 @@ def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
             f"Theo số đo bằng biên nhận ({count(len(measured))} đợt gửi): đã gửi {count(sent)} tin, "
             f"{count(segments)} bản tin quy đổi. Chi tiết: Biểu 5, Phụ lục 1."
         )
-    for kind in (Kind.STATED, Kind.MANUAL):
+    for kind in (FigureSource.STATED, FigureSource.MANUAL):
         lines = [line for line in report.of(kind) if line.statement]
         if lines:
             sent = sum(line.statement.figures.general.sent for line in lines if line.statement)
@@ -158,7 +158,7 @@ def _missing(report: ConsolidatedReport) -> Iterator[Block]:
         yield Paragraph(f"{name};" if name is not names[-1] else f"{name}.", Style.ITEM)
 
 
-def _overdue(each: Standing) -> str:
+def _overdue(each: AddresseeStatus) -> str:
     return " (quá hạn)" if each.late else f" ({KINDS[each.addressee.kind].lower()})"
 
 
@@ -171,14 +171,14 @@ def _judgement() -> Iterator[Block]:
     yield from (Paragraph("", Style.BLANK), Paragraph("", Style.BLANK))
 
 
-def _carriers(report: ConsolidatedReport, form: Form, kept_with: str) -> Section:
+def _carriers(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> Section:
     source = f"{form.source} Chốt lúc {moment(report.cutoff_ms)}."
     blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", (kept_with,))]
     blocks.append(Table(form, source, size=8.5))
     return Section((*blocks, *charts.draw_all(form)), landscape=True)
 
 
-def _units(report: ConsolidatedReport, form: Form, kept_with: str) -> Section:
+def _units(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> Section:
     head = Title("Phụ lục 2", "TÌNH HÌNH BÁO CÁO CỦA CÁC CƠ QUAN, ĐƠN VỊ", (kept_with,))
     if not form.rows:
         return Section((head, Paragraph("Văn bản không nêu cơ quan, đơn vị nào khác.")))

@@ -7,14 +7,14 @@ import re
 from typing import Any
 
 from app.reports.document.letterhead import Letterhead
-from app.reports.document.model import Paper
+from app.reports.document.model import PaperDocument
 from app.reports.document.version import Version
 from app.reports.render.numbers import iso
 
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 
 
-def render(paper: Paper, head: Letterhead, version: Version, pdf: bytes) -> bytes:
+def render(paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes) -> bytes:
     """The fields by their own names; what only the office can say (number, day, signer) is empty."""
     document = {
         "OrganId": head.organ_id[:13],
@@ -40,7 +40,7 @@ def render(paper: Paper, head: Letterhead, version: Version, pdf: bytes) -> byte
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _ours(paper: Paper, version: Version) -> dict[str, Any]:
+def _ours(paper: PaperDocument, version: Version) -> dict[str, Any]:
     return {"version": version.number, "cut_off_at": iso(paper.cutoff_ms), "draft": bool(paper.mark)}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from app.reports.render.table_model import Form
+from app.reports.render.table_model import ReportTable
 
 
 class Style(Enum):
@@ -20,7 +20,7 @@ class Style(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class PaperHead:
     """The top of the first page. number: the line with the blank number; dated: place and blank date."""
 
     superior: str
@@ -59,13 +59,13 @@ class Paragraph:
 class Table:
     """A form under its title. source: where its figures come from; size: of its text in points."""
 
-    form: Form
+    form: ReportTable
     source: str
     size: float = 11.0
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class DocumentPicture:
     """A PNG under its title; sizes in millimetres. alt: what it shows, in words."""
 
     title: str
@@ -83,7 +83,7 @@ class Signature:
     post: str
 
 
-Block = Head | Title | Heading | Paragraph | Table | Picture | Signature
+Block = PaperHead | Title | Heading | Paragraph | Table | DocumentPicture | Signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Paper:
+class PaperDocument:
     """A whole paper. mark: printed across every page; cutoff_ms: of its figures, ms since 1970."""
 
     title: str

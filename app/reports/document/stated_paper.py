@@ -13,7 +13,7 @@ from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
     Heading,
-    Paper,
+    PaperDocument,
     Paragraph,
     Section,
     Signature,
@@ -24,7 +24,7 @@ from app.reports.document.model import (
 from app.reports.document.version import Version
 from app.reports.render import stated_forms
 from app.reports.render.numbers import count, moment
-from app.reports.render.table_model import Form
+from app.reports.render.table_model import ReportTable
 from app.reports.stated_report import StatedReport
 
 _TITLES = {
@@ -40,7 +40,7 @@ _BASES = {
 }
 
 
-def compose(report: StatedReport, head: Letterhead, version: Version) -> Paper:
+def compose(report: StatedReport, head: Letterhead, version: Version) -> PaperDocument:
     """The paper of one such run."""
     found = {form.name: form for form in stated_forms.of_run(report)}
     kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
@@ -56,7 +56,7 @@ def compose(report: StatedReport, head: Letterhead, version: Version) -> Paper:
         sections.append(_areas(found["Biểu 2"], kept_with))
     sections.append(texts_annex(len(sections), report.header.texts, kept_with))
     sections += changes_annex(len(sections), version, kept_with)
-    return Paper(SUBJECT, head.name, DRAFT, report.cutoff_ms, tuple(sections))
+    return PaperDocument(SUBJECT, head.name, DRAFT, report.cutoff_ms, tuple(sections))
 
 
 def _top(report: StatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
@@ -85,7 +85,7 @@ def _scope(report: StatedReport, head: Letterhead) -> Iterator[Block]:
     yield Paragraph(stated_forms.source(report))
 
 
-def _results(report: StatedReport, found: dict[str, Form]) -> Iterator[Block]:
+def _results(report: StatedReport, found: dict[str, ReportTable]) -> Iterator[Block]:
     g = report.statement.figures.general
     received = labels.NO_RECEIPTS if g.received is None else f"{count(g.received)} tin"
     yield Heading(1, "II. KẾT QUẢ")
@@ -106,7 +106,7 @@ def _lower(words: str) -> str:
     return f"{words[0].lower()}{words[1:]}"
 
 
-def _areas(form: Form, kept_with: str) -> Section:
+def _areas(form: ReportTable, kept_with: str) -> Section:
     blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ THEO ĐỊA BÀN", (kept_with,))]
     blocks.append(Table(form, form.source, size=9.5))
     picture = charts.draw(form)

@@ -8,7 +8,7 @@ from app.reports.render.numbers import moment
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FigureChange:
     """One figure that differs: where it stands, in words, and its two values (None: not there)."""
 
     where: str
@@ -27,7 +27,7 @@ class Version:
 
     number: int = 0
     since: tuple[int, int] | None = None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[FigureChange, ...] = ()
 
     def words(self, cutoff_ms: int) -> str:
         """For the head of the paper."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, Select, case, insert, select
 from app.core import clock
 from app.core.errors import Invalid, no_such
 from app.database.models import attachments
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.reports.document_meta import Attachment
 from app.security import audit, tenant_scope
 
@@ -20,7 +20,7 @@ _ENDINGS = {"application/pdf": (".pdf",), "image/png": (".png",), "image/jpeg": 
 _NAME_LENGTH = 200
 
 
-def keep(connection: Connection, path: Path, file: File, who: str) -> Attachment:
+def keep(connection: Connection, path: Path, file: UploadedFile, who: str) -> Attachment:
     """Keep a file that has come in whole; the same bytes again by the same account are the same attachment.
 
     Invalid for another type than PDF, PNG and JPEG: the first bytes tell, not the name.

@@ -13,9 +13,9 @@ from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.database.models import addressees, outreach
 from app.reports import addressees as known
-from app.reports.addressees import Addressee, AddresseeKind, Item, Outreach
+from app.reports.addressees import Addressee, AddresseeKind, Outreach, OutreachItem
 from app.reports.intake.rules import fault, paper_faults, range_faults, word_faults
-from app.reports.intake.statement_input import Circumstances, Fault, PaperClaim, refusal
+from app.reports.intake.statement_input import Circumstances, InputFault, PaperClaim, refusal
 from app.reports.intake.statement_service import paper_columns
 from app.security import audit
 
@@ -32,7 +32,7 @@ class OutreachClaim:
     """What an addressee, by its name in the directive, hands in."""
 
     addressee: str
-    items: tuple[Item, ...]
+    items: tuple[OutreachItem, ...]
     paper: PaperClaim
 
 
@@ -121,7 +121,7 @@ def _next_version(connection: Connection, of: Addressee) -> int:
     return (connection.execute(last).scalar() or 0) + 1
 
 
-def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[Fault]:
+def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[InputFault]:
     """Everything that is wrong with the claim."""
     if not claim.items:
         yield fault(
@@ -134,7 +134,7 @@ def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[Fault]:
     yield from paper_faults(claim.paper, around)
 
 
-def _item(n: int, item: Item) -> Iterator[Fault]:
+def _item(n: int, item: OutreachItem) -> Iterator[InputFault]:
     yield from range_faults(("items", n, "pieces"), item.pieces)
     yield from range_faults(("items", n, "reach"), item.reach, MOST_REACHED)
     yield from range_faults(("items", n, "minutes"), item.minutes)

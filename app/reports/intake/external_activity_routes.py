@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from app.api import uploads
 from app.api.dependencies import Config, Db, Id, Routes, Who
-from app.api.idempotency_store import Answer
+from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts, get_if_match
 from app.api.if_match import addressees_version
 from app.api.uploads import Intake, Taking, answer, sent
@@ -24,8 +24,15 @@ from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
 from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, Channel, ChannelTotal, Item, Standing
-from app.reports.document_meta import Source
+from app.reports.addressees import (
+    Addressee,
+    AddresseeKind,
+    AddresseeStatus,
+    ChannelTotal,
+    OutreachChannel,
+    OutreachItem,
+)
+from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, external_activity_workbook, views
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
@@ -54,7 +61,7 @@ class AddresseeBody(Body):
 class ItemBody(Body):
     """What was done through one channel."""
 
-    channel: Channel = Field(examples=["loudspeaker"])
+    channel: OutreachChannel = Field(examples=["loudspeaker"])
     pieces: N = Field(description="items, broadcasts, meetings", examples=[12])
     reach: N | None = Field(None, description="people or views", examples=[3500])
     minutes: N | None = None
@@ -69,9 +76,9 @@ class OutreachBody(PaperBody):
     addressee: Name = Field(examples=["Sở Tư pháp"])
     items: list[ItemBody] = Field(min_length=1, max_length=200)
 
-    def claim(self, source: Source) -> OutreachClaim:
+    def claim(self, source: EntrySource) -> OutreachClaim:
         """In the words of the stage."""
-        items = tuple(Item(**item.model_dump()) for item in self.items)
+        items = tuple(OutreachItem(**item.model_dump()) for item in self.items)
         return OutreachClaim(self.addressee, items, self.paper(source))
 
 
@@ -80,7 +87,7 @@ class OutreachView:
     """One version of an addressee's report."""
 
     addressee: str
-    items: tuple[Item, ...]
+    items: tuple[OutreachItem, ...]
     paper: views.PaperView
 
 
@@ -132,7 +139,7 @@ def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read:
 def report_outreach(directive_id: Id, body: OutreachBody, db: Db, who: Who) -> OutreachView:
     """Keep what an addressee reports; again with a `reason` it is a correction, kept as the next version."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
-    return _view(db.write(external_activity.report, directive_id, body.claim(Source.API), who.name))
+    return _view(db.write(external_activity.report, directive_id, body.claim(EntrySource.API), who.name))
 
 
 @router.get("/reports")
@@ -166,21 +173,21 @@ async def return_report_form(
 
 def _return_form(
     db: Database, directive_id: int, upload: Upload, who: str, taking: Intake
-) -> tuple[Answer, bool]:
+) -> tuple[StoredAnswer, bool]:
     if found := db.read(taking.found, upload):
         return found, True
     claims = external_activity_workbook.read(
         upload.path.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
     )
 
-    def reported(connection: Connection) -> Answer:
+    def reported(connection: Connection) -> StoredAnswer:
         kept = external_activity.report_all(connection, directive_id, claims, who)
         return answer(200, list[OutreachView], [_view(each) for each in kept])
 
     return db.write(taking.take, upload, reported)
 
 
-def _standing(of: Standing) -> StandingView:
+def _standing(of: AddresseeStatus) -> StandingView:
     report = None if of.report is None else _view(of.report)
     return StandingView(of.addressee, report, views.instant(of.first_ms), of.late)
 

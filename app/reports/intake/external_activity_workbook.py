@@ -12,8 +12,8 @@ from app.core import clock
 from app.file_import.form_reader import CellFault, FormReader, load, refusal
 from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports import addressees as known
-from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Item, Outreach
-from app.reports.document_meta import Source
+from app.reports.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Outreach, OutreachItem
+from app.reports.document_meta import EntrySource
 from app.reports.intake.external_activity import OutreachClaim, faults
 from app.reports.intake.statement_input import Circumstances, PaperClaim, Place
 
@@ -71,7 +71,7 @@ class _Row:
 
     row: int
     name: str
-    item: Item
+    item: OutreachItem
     number: str
     dated_on: date | None
     received: date | None
@@ -79,7 +79,7 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AwaitedReports:
     """Whose reports are awaited, and what each has reported last, by name."""
 
     directive_id: int
@@ -88,15 +88,15 @@ class Asked:
     now_ms: int
 
 
-def asked_of(connection: Connection, directive_id: int) -> Asked:
+def asked_of(connection: Connection, directive_id: int) -> AwaitedReports:
     """What reading a filled workbook must know of the directive."""
     asked = tuple(known.of_directive(connection, directive_id))
     reports = known.reports(connection, directive_id).values()
     latest = {versions[-1].addressee: versions[-1] for versions in reports}
-    return Asked(directive_id, asked, latest, clock.now_ms())
+    return AwaitedReports(directive_id, asked, latest, clock.now_ms())
 
 
-def read(content: bytes, asked: Asked) -> list[OutreachClaim]:
+def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
     """One claim for each addressee whose rows say something new; Invalid with sheet, cell and remedy."""
     cells = FormReader(load(content))
     cells.need_sheets(SHEET)
@@ -151,7 +151,7 @@ def _read_row(cells: FormReader, row: int, names: Sequence[str]) -> _Row:
             f"“{name[:60]}” không có trong danh sách nhận văn bản; hãy chọn lại hoặc thêm đơn vị vào Loa.",
         )
     channel = cells.choice(SHEET, f"C{row}", _CHANNEL_OF, needed=True)
-    item = Item(
+    item = OutreachItem(
         channel=channel or next(iter(CHANNELS)),
         pieces=cells.count(SHEET, f"D{row}", needed=True) or 0,
         reach=cells.count(SHEET, f"E{row}"),
@@ -170,7 +170,7 @@ def _claim(rows: Sequence[_Row]) -> OutreachClaim:
     dated_on = next((row.dated_on for row in rows if row.dated_on), None)
     received = next((row.received for row in rows if row.received), None)
     paper = PaperClaim(
-        source=Source.WORKBOOK,
+        source=EntrySource.WORKBOOK,
         number=next((row.number for row in rows if row.number), None),
         dated_on=dated_on.isoformat() if dated_on else None,
         received_ms=clock.to_ms(clock.midnight(received)) if received else None,

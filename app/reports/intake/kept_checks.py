@@ -12,7 +12,7 @@ from app.database.models import attachments, runs
 from app.reports import carrier_statement
 from app.reports.carrier_statement import Statement
 from app.reports.intake import rules
-from app.reports.intake.statement_input import Circumstances, Claim, PaperClaim
+from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 
 
 def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
@@ -26,7 +26,7 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
                 yield f"Run {run_id}, statement {each.paper.version}: {place}: {fault.sentence.en}"
 
 
-def _claim(of: Statement) -> Claim:
+def _claim(of: Statement) -> StatementInput:
     paper = of.paper
     said = PaperClaim(
         source=paper.source,
@@ -37,7 +37,7 @@ def _claim(of: Statement) -> Claim:
         reason=paper.reason,
         attachment=paper.attachment.sha256 if paper.attachment else None,
     )
-    return Claim(of.kind, of.level, of.figures, of.cutoff_ms, said, of.began_ms, of.ended_ms)
+    return StatementInput(of.kind, of.level, of.figures, of.cutoff_ms, said, of.began_ms, of.ended_ms)
 
 
 def attachments_kept(connection: Connection) -> list[str]:

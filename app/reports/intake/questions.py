@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from app.core import clock
 from app.core.phone import Sentence
-from app.reports.intake.statement_input import Circumstances, Claim, Fault
+from app.reports.intake.statement_input import Circumstances, InputFault, StatementInput
 from app.reports.render.numbers import count
 
 _FAR = 10  # times more or fewer: "12.000" typed where a point begins the decimals is 12
@@ -15,7 +15,7 @@ _FEW = 100  # below that a number may well be ten times another
 _POINTS = re.compile(r"(?<=\d)[.,\s\u00a0](?=\d{3}\b)")
 
 
-def faults(claim: Claim, around: Circumstances) -> list[Fault]:
+def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
     """What the note must answer: against the order, the version before, the text, and the approval."""
     return [
         *_estimate(claim, around),
@@ -25,11 +25,11 @@ def faults(claim: Claim, around: Circumstances) -> list[Fault]:
     ]
 
 
-def _estimate(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     n, other = claim.figures.general.eligible, around.estimated
     if other is None or not _far(n, other) or _answered(claim, str(n)):
         return
-    yield Fault(
+    yield InputFault(
         ("general", "eligible"),
         Sentence(
             f"{n} is far from {other}, the order's estimate: if it is right, write {n} into the note "
@@ -40,11 +40,11 @@ def _estimate(claim: Claim, around: Circumstances) -> Iterator[Fault]:
     )
 
 
-def _before(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     n, other = claim.figures.general.sent, around.before
     if other is None or not _far(n, other) or _answered(claim, str(n)):
         return
-    yield Fault(
+    yield InputFault(
         ("general", "sent"),
         Sentence(
             f"{n} is far from {other}, the version before: if it is right, write {n} into the note or the "
@@ -59,7 +59,7 @@ def _far(n: int, other: int) -> bool:
     return max(n, other) >= _FEW and (n * _FAR <= other or other * _FAR <= n)
 
 
-def _parts(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     """(8) against the approved text: each message has as many SMS parts as its wording."""
     n, sent = claim.figures.segments, claim.figures.general.sent
     if n is None or around.parts is None or _answered(claim, str(n)):
@@ -68,7 +68,7 @@ def _parts(claim: Claim, around: Circumstances) -> Iterator[Fault]:
     if sent * fewest <= n <= sent * most:
         return
     each = str(fewest) if fewest == most else f"{fewest}–{most}"
-    yield Fault(
+    yield InputFault(
         ("segments",),
         Sentence(
             f"{n} SMS parts of {sent} messages, and a message of the approved text has {each}: if it is "
@@ -80,13 +80,13 @@ def _parts(claim: Claim, around: Circumstances) -> Iterator[Fault]:
     )
 
 
-def _approval(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     if claim.began_ms is None or around.approved_ms is None or claim.began_ms >= around.approved_ms:
         return
     began, approved = (_hour(ms) for ms in (claim.began_ms, around.approved_ms))
     if _answered(claim, began):
         return
-    yield Fault(
+    yield InputFault(
         ("began",),
         Sentence(
             f"Sending began on {began}, before the campaign was approved on {approved}: if it is right, "
@@ -101,7 +101,7 @@ def _hour(ms: int) -> str:
     return f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}"
 
 
-def _answered(claim: Claim, answer: str) -> bool:
+def _answered(claim: StatementInput, answer: str) -> bool:
     """Whether the note, or the reason of the correction, names exactly that; points in numbers aside."""
     words = _POINTS.sub("", f"{claim.paper.note or ''} {claim.paper.reason or ''}")
     return re.search(rf"(?<!\d){re.escape(answer)}(?!\d)", words) is not None

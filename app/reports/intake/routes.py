@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from app.api import uploads
 from app.api.dependencies import Config, Db, Id, Routes, Who
-from app.api.idempotency_store import Answer
+from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core.errors import Invalid
@@ -20,11 +20,11 @@ from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
 from app.reports import carrier_statement
-from app.reports.carrier_statement import Kind
-from app.reports.document_meta import Attachment, Source
+from app.reports.carrier_statement import FigureSource
+from app.reports.document_meta import Attachment, EntrySource
 from app.reports.intake import attachments, statement_service, views, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
-from app.reports.intake.statement_input import Claim
+from app.reports.intake.statement_input import StatementInput
 from app.security import Caller, tenant_scope
 
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
@@ -57,7 +57,7 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
     limit = settings.attachment_limit_mb * 1_048_576
     async with uploads.taken(request, settings, folder, limit) as upload:
 
-        def kept(connection: Connection) -> Answer:
+        def kept(connection: Connection) -> StoredAnswer:
             found = attachments.keep(connection, upload.path, upload.file, who.name)
             return answer(201, Attachment, found)
 
@@ -78,7 +78,7 @@ def get_attachment(sha256: str, db: Db, who: Who) -> Response:
 @router.post("/runs/{run_id}/statements", status_code=201)
 def state_figures(run_id: Id, body: StatementBody, db: Db, who: Who) -> views.StatementView:
     """State the figures of a run; again with a `reason` it is a correction, kept as the next version."""
-    return db.write(_state, run_id, body.claim(Source.API), who)
+    return db.write(_state, run_id, body.claim(EntrySource.API), who)
 
 
 @router.get("/runs/{run_id}/statements")
@@ -116,7 +116,7 @@ async def return_statement_form(
 
 def _return_form(
     db: Database, run_id: int, upload: Upload, who: Caller, taking: Intake
-) -> tuple[Answer, bool]:
+) -> tuple[StoredAnswer, bool]:
     if found := db.read(taking.found, upload):
         return found, True
     handed = workbook_reader.Handed(_kind(upload.fields.get("kind")), upload.fields.get("attachment") or None)
@@ -126,19 +126,19 @@ def _return_form(
     )
     claim = workbook_reader.read(upload.path.read_bytes(), head, handed, around)
 
-    def stated_(connection: Connection) -> Answer:
+    def stated_(connection: Connection) -> StoredAnswer:
         return answer(201, views.StatementView, _state(connection, run_id, claim, who))
 
     return db.write(taking.take, upload, stated_)
 
 
-def _kind(word: str | None) -> Kind:
+def _kind(word: str | None) -> FigureSource:
     if word not in (None, "", "stated", "manual"):
         raise Invalid("The kind is stated or manual.", field="kind")
-    return Kind(word or "stated")
+    return FigureSource(word or "stated")
 
 
-def _state(connection: Connection, run_id: int, claim: Claim, who: Caller) -> views.StatementView:
+def _state(connection: Connection, run_id: int, claim: StatementInput, who: Caller) -> views.StatementView:
     statement_service.open_run(connection, run_id, who.carrier)
     statement_service.may_state(claim.kind, who.carrier)
     return views.statement(statement_service.state(connection, run_id, claim, who.name, who.carrier))

@@ -9,16 +9,23 @@ from datetime import date
 from app.core import areas, clock
 from app.core.masking import holds_number
 from app.core.phone import Sentence
-from app.reports.carrier_statement import AreaCounts, Counts, DayCounts, Kind, StatedFigures, add
+from app.reports.carrier_statement import (
+    AreaCounts,
+    DayCounts,
+    FigureSource,
+    StatedCounts,
+    StatedFigures,
+    add,
+)
 from app.reports.intake import questions
 from app.reports.intake.statement_input import (
     EXCLUDED,
     REASONS,
     Circumstances,
-    Claim,
-    Fault,
+    InputFault,
     PaperClaim,
     Place,
+    StatementInput,
 )
 from carriers.contract import ReceiptLevel
 
@@ -29,7 +36,7 @@ _NUMBER_LENGTH = 60
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(?:([01]\d|2[0-3]):[0-5]\d|24:00)")
 
 
-def faults(claim: Claim, around: Circumstances) -> list[Fault]:
+def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
     """Everything that is wrong with the claim; none where it may be kept."""
     figures, level = claim.figures, claim.level
     return [
@@ -45,15 +52,15 @@ def faults(claim: Claim, around: Circumstances) -> list[Fault]:
     ]
 
 
-def fault(place: Place, en: str, vi: str) -> Fault:
+def fault(place: Place, en: str, vi: str) -> InputFault:
     """What is wrong at one place, in both languages."""
-    return Fault(place, Sentence(en, vi))
+    return InputFault(place, Sentence(en, vi))
 
 
 # ---- form 1 ---------------------------------------------------------------------------------------------
 
 
-def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[Fault]:
+def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault]:
     yield from _counts(("general",), figures.general, level)
     sent, segments = figures.general.sent, figures.segments
     if segments is not None and not sent <= segments <= sent * MAX_SEGMENTS:
@@ -66,13 +73,13 @@ def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[Fault]:
     yield from range_faults(("resent",), figures.resent, MOST)
 
 
-def range_faults(place: Place, n: int | None, most: int = MOST) -> Iterator[Fault]:
+def range_faults(place: Place, n: int | None, most: int = MOST) -> Iterator[InputFault]:
     """A number below zero or beyond all bounds."""
     if n is not None and not 0 <= n <= most:
         yield fault(place, f"{n} is not between 0 and {most}.", f"{n} không nằm trong khoảng 0 đến {most}.")
 
 
-def _counts(place: Place, row: Counts, level: ReceiptLevel) -> Iterator[Fault]:
+def _counts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[InputFault]:
     """One row: ranges, (3) = (1) - (2), receipts as the level allows, (6) = (3) - (4) - (5)."""
     for name in ("eligible", "excluded", "received", "failed"):
         yield from range_faults((*place, name), getattr(row, name))
@@ -91,7 +98,7 @@ def _counts(place: Place, row: Counts, level: ReceiptLevel) -> Iterator[Fault]:
     yield from _receipts(place, row, level)
 
 
-def _receipts(place: Place, row: Counts, level: ReceiptLevel) -> Iterator[Fault]:
+def _receipts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[InputFault]:
     said = {name: getattr(row, name) for name in ("received", "failed", "no_receipt")}
     for name, n in said.items():
         if level is ReceiptLevel.NONE and n is not None:
@@ -117,7 +124,7 @@ def _receipts(place: Place, row: Counts, level: ReceiptLevel) -> Iterator[Fault]
         )
 
 
-def _unprovable(place: Place) -> Fault:
+def _unprovable(place: Place) -> InputFault:
     return fault(
         place,
         "A carrier without receipts can't know this; leave it out, or name the receipts' level.",
@@ -125,7 +132,7 @@ def _unprovable(place: Place) -> Fault:
     )
 
 
-def _excluded(figures: StatedFigures) -> Iterator[Fault]:
+def _excluded(figures: StatedFigures) -> Iterator[InputFault]:
     keys = [cause.key for cause in figures.excluded]
     yield from _known("excluded", keys, EXCLUDED)
     for n, cause in enumerate(figures.excluded):
@@ -137,7 +144,7 @@ def _excluded(figures: StatedFigures) -> Iterator[Fault]:
         )
 
 
-def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Fault]:
+def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[InputFault]:
     for n, key in enumerate(keys):
         if key not in known:
             names = ", ".join(known)
@@ -148,7 +155,7 @@ def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Fau
             )
 
 
-def _agree(place: Place, found: int, expected: int | None, of: tuple[str, str]) -> Iterator[Fault]:
+def _agree(place: Place, found: int, expected: int | None, of: tuple[str, str]) -> Iterator[InputFault]:
     if found != expected:
         yield fault(
             place,
@@ -160,7 +167,7 @@ def _agree(place: Place, found: int, expected: int | None, of: tuple[str, str]) 
 # ---- form 2 ---------------------------------------------------------------------------------------------
 
 
-def _areas(figures: StatedFigures, level: ReceiptLevel) -> Iterator[Fault]:
+def _areas(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault]:
     rows = figures.areas
     if not rows:
         return
@@ -177,7 +184,7 @@ def _areas(figures: StatedFigures, level: ReceiptLevel) -> Iterator[Fault]:
         )
 
 
-def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator[Fault]:
+def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator[InputFault]:
     if row.code is not None and areas.normalise_area(row.code) != row.code:
         yield fault(
             ("areas", n, "code"),
@@ -197,7 +204,7 @@ def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator
 # ---- form 3 ---------------------------------------------------------------------------------------------
 
 
-def _days(claim: Claim) -> Iterator[Fault]:
+def _days(claim: StatementInput) -> Iterator[InputFault]:
     rows, general = claim.figures.days, claim.figures.general
     if not rows:
         return
@@ -214,7 +221,7 @@ def _days(claim: Claim) -> Iterator[Fault]:
         )
 
 
-def _day(n: int, row: DayCounts, again: bool, claim: Claim) -> Iterator[Fault]:
+def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator[InputFault]:
     if again:
         yield fault(
             ("days", n, "day"),
@@ -240,7 +247,7 @@ def _day(n: int, row: DayCounts, again: bool, claim: Claim) -> Iterator[Fault]:
         yield from range_faults(("days", n, name), getattr(row, name))
 
 
-def _span(claim: Claim) -> tuple[str, str]:
+def _span(claim: StatementInput) -> tuple[str, str]:
     """First and last day on which anything can have been sent; ISO dates."""
     first = _day_of(claim.began_ms) if claim.began_ms is not None else date.min.isoformat()
     return first, _day_of(claim.cutoff_ms if claim.ended_ms is None else claim.ended_ms)
@@ -261,7 +268,7 @@ def _vi(day: str) -> str:
 # ---- form 4 ---------------------------------------------------------------------------------------------
 
 
-def _reasons(figures: StatedFigures) -> Iterator[Fault]:
+def _reasons(figures: StatedFigures) -> Iterator[InputFault]:
     if not figures.reasons:
         return
     yield from _known("reasons", [cause.key for cause in figures.reasons], REASONS)
@@ -275,7 +282,7 @@ def _reasons(figures: StatedFigures) -> Iterator[Fault]:
 # ---- times, words, paper --------------------------------------------------------------------------------
 
 
-def _times(claim: Claim, around: Circumstances) -> Iterator[Fault]:
+def _times(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
     began, ended, cutoff = claim.began_ms, claim.ended_ms, claim.cutoff_ms
     if cutoff > around.now_ms:
         yield _future(("cutoff",))
@@ -295,11 +302,11 @@ def _times(claim: Claim, around: Circumstances) -> Iterator[Fault]:
         )
 
 
-def _future(place: Place) -> Fault:
+def _future(place: Place) -> InputFault:
     return fault(place, "It lies in the future.", "Thời điểm này ở tương lai; hãy sửa ngày giờ.")
 
 
-def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[Fault]:
+def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFault]:
     """What is wrong with number, date, note and reason."""
     today = _day_of(around.now_ms)
     if paper.dated_on is not None and paper.dated_on > today:
@@ -322,7 +329,7 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[Fault]:
         )
 
 
-def word_faults(place: Place, words: str) -> Iterator[Fault]:
+def word_faults(place: Place, words: str) -> Iterator[InputFault]:
     """What is wrong with words that people read: too long, or with somebody's number in them."""
     if len(words) > NOTE_LENGTH:
         yield fault(
@@ -338,8 +345,8 @@ def word_faults(place: Place, words: str) -> Iterator[Fault]:
         )
 
 
-def _attached(claim: Claim) -> Iterator[Fault]:
-    if claim.kind is Kind.MANUAL and claim.paper.attachment is None:
+def _attached(claim: StatementInput) -> Iterator[InputFault]:
+    if claim.kind is FigureSource.MANUAL and claim.paper.attachment is None:
         yield fault(
             ("attachment",),
             "Figures entered by hand need the scan of their paper: hand it in first, then name its sha256.",

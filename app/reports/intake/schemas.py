@@ -9,10 +9,17 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from app.core import clock
 from app.reports import by_area
-from app.reports.carrier_statement import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import (
+    AreaCounts,
+    CauseCounts,
+    DayCounts,
+    FigureSource,
+    StatedCounts,
+    StatedFigures,
+)
+from app.reports.document_meta import EntrySource
 from app.reports.figures import Cause
-from app.reports.intake.statement_input import EXCLUDED, REASONS, Claim, PaperClaim
+from app.reports.intake.statement_input import EXCLUDED, REASONS, PaperClaim, StatementInput
 from carriers.contract import ReceiptLevel
 
 N = Annotated[int, Field(ge=0, le=2_000_000_000)]
@@ -40,7 +47,7 @@ class PaperBody(Body):
     reason: Words | None = Field(None, description="why this corrects the version before")
     attachment: Sha256 | None = Field(None, description="of a file sent to /v1/attachments")
 
-    def paper(self, source: Source) -> PaperClaim:
+    def paper(self, source: EntrySource) -> PaperClaim:
         """In the words of the stage."""
         return PaperClaim(
             source=source,
@@ -71,13 +78,13 @@ class CountsBody(Body):
     failed: N | None = Field(None, examples=[20_000])
     no_receipt: N | None = Field(None, examples=[8_000])
 
-    def counts(self) -> Counts:
+    def counts(self) -> StatedCounts:
         """In the words of the stage."""
         excluded = self.eligible - self.sent if self.excluded is None else self.excluded
         rest = self.no_receipt
         if rest is None and self.received is not None and self.failed is not None:
             rest = self.sent - self.received - self.failed
-        return Counts(self.eligible, excluded, self.sent, self.received, self.failed, rest)
+        return StatedCounts(self.eligible, excluded, self.sent, self.received, self.failed, rest)
 
 
 class GeneralBody(CountsBody):
@@ -126,10 +133,10 @@ class StatementBody(PaperBody):
     days: list[DayBody] = Field(default=[], max_length=400)
     reasons: list[CauseBody] = Field(default=[], max_length=20)
 
-    def claim(self, source: Source) -> Claim:
+    def claim(self, source: EntrySource) -> StatementInput:
         """In the words of the stage."""
-        return Claim(
-            kind=Kind(self.kind),
+        return StatementInput(
+            kind=FigureSource(self.kind),
             level=ReceiptLevel[self.level.upper()],
             figures=self._figures(),
             cutoff_ms=clock.to_ms(self.cutoff_at),

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from app.core.errors import Invalid
 from app.core.phone import Sentence
 from app.reports import labels
-from app.reports.carrier_statement import Kind, StatedFigures
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import FigureSource, StatedFigures
+from app.reports.document_meta import EntrySource
 from carriers.contract import Reason, ReceiptLevel
 
 # (2) of form 1 by cause, and form 4: keys and their Vietnamese words, in the order of the forms.
@@ -33,7 +33,7 @@ LEVELS: dict[ReceiptLevel, str] = {
 Place = tuple[str | int, ...]  # ("general", "sent"), ("areas", 3, "sent"), ("cutoff",)
 
 
-class Fault(NamedTuple):
+class InputFault(NamedTuple):
     """What is wrong at one place of a claim."""
 
     place: Place
@@ -44,7 +44,7 @@ class Fault(NamedTuple):
 class PaperClaim:
     """The paper that is handed in. received_ms: when it came, now where not said; reason: why it corrects."""
 
-    source: Source
+    source: EntrySource
     number: str | None = None
     dated_on: str | None = None
     received_ms: int | None = None
@@ -54,10 +54,10 @@ class PaperClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class StatementInput:
     """What a carrier states of its run, or an officer copies from its paper. Times are ms since 1970."""
 
-    kind: Kind
+    kind: FigureSource
     level: ReceiptLevel
     figures: StatedFigures
     cutoff_ms: int
@@ -82,7 +82,7 @@ class Circumstances:
     approved_ms: int | None = None
 
 
-def refusal(faults: Iterable[Fault]) -> Invalid:
+def refusal(faults: Iterable[InputFault]) -> Invalid:
     """All that is wrong, for the caller of the API."""
     pairs = [(".".join(str(step) for step in fault.place), fault.sentence.en) for fault in faults]
     return Invalid(" ".join(f"{field}: {sentence}" for field, sentence in pairs[:10]), faults=pairs)

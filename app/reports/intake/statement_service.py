@@ -12,9 +12,9 @@ from app.core.errors import Conflict, Forbidden, no_such
 from app.core.states import RunState
 from app.database.models import approvals, audiences, campaigns, runs, statements
 from app.reports import carrier_statement
-from app.reports.carrier_statement import Kind, Statement
+from app.reports.carrier_statement import FigureSource, Statement
 from app.reports.intake import attachments, rules
-from app.reports.intake.statement_input import Circumstances, Claim, PaperClaim, refusal
+from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
 from app.security import audit
 from carriers import text as sms
 
@@ -29,9 +29,9 @@ def open_run(connection: Connection, run_id: int, carrier: str | None = None) ->
     return row
 
 
-def may_state(kind: Kind, carrier: str | None) -> None:
+def may_state(kind: FigureSource, carrier: str | None) -> None:
     """Forbidden for what a carrier's own operator may not say: by hand is for those who hold the paper."""
-    if kind is Kind.MANUAL and carrier is not None:
+    if kind is FigureSource.MANUAL and carrier is not None:
         raise Forbidden(
             f"Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
             field="kind",
@@ -39,7 +39,7 @@ def may_state(kind: Kind, carrier: str | None) -> None:
 
 
 def state(
-    connection: Connection, run_id: int, claim: Claim, who: str, carrier: str | None = None
+    connection: Connection, run_id: int, claim: StatementInput, who: str, carrier: str | None = None
 ) -> Statement:
     """Keep the claim as the run's next version; Invalid with a sentence for each fault.
 

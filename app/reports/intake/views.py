@@ -7,7 +7,7 @@ from datetime import datetime
 
 from app.core import clock
 from app.reports.carrier_statement import StatedFigures, Statement
-from app.reports.document_meta import Attachment, Paper
+from app.reports.document_meta import Attachment, PaperMeta
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def statement(of: Statement) -> StatementView:
     )
 
 
-def paper(of: Paper) -> PaperView:
+def paper(of: PaperMeta) -> PaperView:
     """For callers."""
     return PaperView(
         version=of.version,

@@ -8,12 +8,26 @@ from datetime import datetime
 from app.core import areas, clock
 from app.core.errors import Invalid
 from app.file_import.form_reader import CellFault, FormReader, load, refusal
-from app.reports.carrier_statement import AreaCounts, CauseCounts, Counts, DayCounts, Kind, StatedFigures
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import (
+    AreaCounts,
+    CauseCounts,
+    DayCounts,
+    FigureSource,
+    StatedCounts,
+    StatedFigures,
+)
+from app.reports.document_meta import EntrySource
 from app.reports.figures import Cause
 from app.reports.intake import rules
 from app.reports.intake import workbook_layout as at
-from app.reports.intake.statement_input import EXCLUDED, REASONS, Circumstances, Claim, PaperClaim, Place
+from app.reports.intake.statement_input import (
+    EXCLUDED,
+    REASONS,
+    Circumstances,
+    PaperClaim,
+    Place,
+    StatementInput,
+)
 from app.reports.intake.workbook_writer import FormHead
 from carriers.contract import ReceiptLevel
 
@@ -54,12 +68,12 @@ class _Reading:
 class Handed:
     """What comes with a workbook: by whom it counts, and the scan beside it."""
 
-    kind: Kind
+    kind: FigureSource
     attachment: str | None = None
     received_ms: int | None = None
 
 
-def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) -> Claim:
+def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) -> StatementInput:
     """The claim that a filled form makes; Invalid with sheet, cell and remedy of everything wrong."""
     reading = _Reading(FormReader(load(content)), head)
     reading.cells.need_sheets(*at.SHEETS)
@@ -96,12 +110,12 @@ def _identity(reading: _Reading) -> None:
         raise refusal(cells.faults)
 
 
-def _claim(reading: _Reading, handed: Handed) -> Claim:
+def _claim(reading: _Reading, handed: Handed) -> StatementInput:
     cells = reading.cells
     dated_on = cells.day(at.HEAD, at.DATED_ON)
     level = cells.choice(at.HEAD, at.LEVEL, at.LEVEL_WORDS, needed=True)
     paper = PaperClaim(
-        source=Source.WORKBOOK,
+        source=EntrySource.WORKBOOK,
         number=cells.words(at.HEAD, at.NUMBER) or None,
         dated_on=dated_on.isoformat() if dated_on else None,
         received_ms=handed.received_ms,
@@ -110,7 +124,7 @@ def _claim(reading: _Reading, handed: Handed) -> Claim:
         attachment=handed.attachment,
     )
     cutoff = cells.moment(at.HEAD, at.CUTOFF, needed=True)
-    return Claim(
+    return StatementInput(
         kind=handed.kind,
         level=level if level is not None else ReceiptLevel.NONE,
         began_ms=_ms(cells.moment(at.HEAD, at.BEGAN, needed=True)),
@@ -141,7 +155,7 @@ def _figures(reading: _Reading) -> StatedFigures:
     )
 
 
-def _general(cells: FormReader, excluded: int) -> Counts:
+def _general(cells: FormReader, excluded: int) -> StatedCounts:
     eligible = cells.count(at.GENERAL, at.ELIGIBLE, needed=True) or 0
     received, failed = cells.count(at.GENERAL, at.RECEIVED), cells.count(at.GENERAL, at.FAILED)
     row = _counts(eligible, eligible - excluded, received, failed)
@@ -151,9 +165,9 @@ def _general(cells: FormReader, excluded: int) -> Counts:
     return row
 
 
-def _counts(eligible: int, sent: int, received: int | None, failed: int | None) -> Counts:
+def _counts(eligible: int, sent: int, received: int | None, failed: int | None) -> StatedCounts:
     rest = None if received is None or failed is None else sent - received - failed
-    return Counts(eligible, eligible - sent, sent, received, failed, rest)
+    return StatedCounts(eligible, eligible - sent, sent, received, failed, rest)
 
 
 def _areas(reading: _Reading) -> tuple[AreaCounts, ...]:

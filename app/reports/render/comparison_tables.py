@@ -6,40 +6,40 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from app.reports import labels
-from app.reports.addressees import CHANNELS, KINDS, Standing
+from app.reports.addressees import CHANNELS, KINDS, AddresseeStatus
 from app.reports.carrier_statement import KINDS as SOURCES
-from app.reports.carrier_statement import Counts
-from app.reports.carrier_statement import Kind as Source
+from app.reports.carrier_statement import FigureSource as Source
+from app.reports.carrier_statement import StatedCounts
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import Figures
 from app.reports.render import count_columns
 from app.reports.render.carrier_tables import FINAL, INTERIM
 from app.reports.render.numbers import NOTHING, moment
-from app.reports.render.table_model import Cell, Chart, Column, Form, Kind, Row
+from app.reports.render.table_model import Cell, CellKind, ReportTable, TableChart, TableColumn, TableRow
 from carriers.contract import ReceiptLevel
 
 _COUNTS = (
-    Column("eligible", "Thuộc diện", Kind.COUNT, 11),
-    Column("excluded", "Loại trước khi gửi", Kind.COUNT, 10),
-    Column("waiting", "Đang chờ gửi", Kind.COUNT, 10),
-    Column("sent", "Đã gửi", Kind.COUNT, 11),
-    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 11),
-    Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 11),
-    Column("failed", "Không nhận được", Kind.COUNT, 10),
-    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 10),
-    Column("unknown", "Chưa rõ kết quả", Kind.COUNT, 9),
-    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 9),
-    Column("segments", "Bản tin quy đổi", Kind.COUNT, 11),
+    TableColumn("eligible", "Thuộc diện", CellKind.COUNT, 11),
+    TableColumn("excluded", "Loại trước khi gửi", CellKind.COUNT, 10),
+    TableColumn("waiting", "Đang chờ gửi", CellKind.COUNT, 10),
+    TableColumn("sent", "Đã gửi", CellKind.COUNT, 11),
+    TableColumn("delivered", "Đã nhận (biên nhận máy)", CellKind.COUNT, 11),
+    TableColumn("relayed", "Nhà mạng đã tiếp nhận", CellKind.COUNT, 11),
+    TableColumn("failed", "Không nhận được", CellKind.COUNT, 10),
+    TableColumn("no_receipt", "Chưa có biên nhận", CellKind.COUNT, 10),
+    TableColumn("unknown", "Chưa rõ kết quả", CellKind.COUNT, 9),
+    TableColumn("delivered_ratio", "Tỷ lệ nhận", CellKind.RATIO, 9),
+    TableColumn("segments", "Bản tin quy đổi", CellKind.COUNT, 11),
 )
 _COLUMNS = (
-    Column("nth", "TT", Kind.TEXT, 5),
-    Column("name", "Doanh nghiệp", Kind.TEXT, 14),
-    Column("paper", "Số, ngày báo cáo", Kind.TEXT, 13),
-    Column("source", "Nguồn số liệu", Kind.TEXT, 13),
+    TableColumn("nth", "TT", CellKind.TEXT, 5),
+    TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 14),
+    TableColumn("paper", "Số, ngày báo cáo", CellKind.TEXT, 13),
+    TableColumn("source", "Nguồn số liệu", CellKind.TEXT, 13),
     *_COUNTS,
-    Column("span", "Thời gian gửi", Kind.TEXT, 12),
-    Column("sent_in_time", "Gửi xong đúng hạn?", Kind.TEXT, 9),
-    Column("reported_in_time", "Báo cáo đúng hạn?", Kind.TEXT, 9),
+    TableColumn("span", "Thời gian gửi", CellKind.TEXT, 12),
+    TableColumn("sent_in_time", "Gửi xong đúng hạn?", CellKind.TEXT, 9),
+    TableColumn("reported_in_time", "Báo cáo đúng hạn?", CellKind.TEXT, 9),
 )
 _SOURCE = (
     "Nguồn số liệu: ghi ở từng dòng; số đo, số doanh nghiệp báo và số nhập tay không cộng chung. Tỷ lệ nhận "
@@ -49,12 +49,12 @@ NOT_SAID = "không báo"
 NOTHING_YET = "chưa báo cáo"
 
 
-def of_directive(report: ConsolidatedReport) -> tuple[Form, ...]:
+def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
     """Form 5, the channels of the other addressees, and each of these with its report."""
     return _form_5(report), _channels(report), _others(report)
 
 
-def head(report: ConsolidatedReport) -> Form:
+def head(report: ConsolidatedReport) -> ReportTable:
     """What the tables speak of, and as of when: papers say it in their text."""
     letter = report.letter
     pairs = (
@@ -65,28 +65,33 @@ def head(report: ConsolidatedReport) -> Form:
         ("Trích yếu", letter.subject),
         ("Hạn báo cáo", moment(letter.deadline_ms)),
     )
-    columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 90))
-    rows = tuple(Row(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return Form("Thông tin", "Tổng hợp kết quả phối hợp tuyên truyền", columns, rows)
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
+    )
+    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return ReportTable("Thông tin", "Tổng hợp kết quả phối hợp tuyên truyền", columns, rows)
 
 
-def _form_5(report: ConsolidatedReport) -> Form:
+def _form_5(report: ConsolidatedReport) -> ReportTable:
     rows = [row for nth, line in enumerate(report.lines, 1) for row in _rows(nth, line, report)]
     rows += [row for kind in Source for row in _totals(kind, report.of(kind))]
     title = f"Biểu 5 – Tổng hợp kết quả của doanh nghiệp viễn thông theo Công văn số {report.letter.number}"
     charts = [_chart(kind, report.of(kind)) for kind in Source if report.of(kind)]
     first, more = (charts[0], tuple(charts[1:])) if charts else (None, ())
-    return Form("Biểu 5", title, _COLUMNS, tuple(rows), _SOURCE, first, more)
+    return ReportTable("Biểu 5", title, _COLUMNS, tuple(rows), _SOURCE, first, more)
 
 
-def _chart(kind: Source, lines: Iterable[RunLine]) -> Chart:
+def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
     """One picture for each kind of figures, on a scale of its own; nothing in it is added up."""
     title = f"Kết quả theo doanh nghiệp: {SOURCES[kind]}"
     rows = tuple(f"run_{line.run_id}" for line in lines)
-    return Chart(title, "name", ("sent", "delivered", "relayed"), True, rows, adds=False, what="doanh nghiệp")
+    return TableChart(
+        title, "name", ("sent", "delivered", "relayed"), True, rows, adds=False, what="doanh nghiệp"
+    )
 
 
-def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[Row]:
+def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[TableRow]:
     """The run, and what its carrier says of a run that Loa has measured: beside it, and in no sum."""
     yield _row((str(nth), carrier_name(line.carrier)), line, report)
     if line.kind is Source.MEASURED and line.statement:
@@ -95,14 +100,14 @@ def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[Row]:
         yield row._replace(key=f"{row.key}_stated")
 
 
-def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> Row:
+def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> TableRow:
     when = (report.letter.deadline_ms, report.cutoff_ms)
     found = figures(line)
     counts = (found.get(column.key) for column in _COUNTS)
     sent = _in_time(line.sent_in_time(*when), *when)
     reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
     cells_ = (*first, _paper(line), _source(line), *counts, _span(line), sent, reported)
-    return Row(f"run_{line.run_id}", cells_)
+    return TableRow(f"run_{line.run_id}", cells_)
 
 
 def _in_time(kept: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
@@ -173,7 +178,7 @@ def _measured(f: Figures, level: int | None) -> dict[str, Cell]:
     return found | {"sent": f.sent}
 
 
-def _stated(counts: Counts, level: ReceiptLevel, segments: int | None) -> dict[str, Cell]:
+def _stated(counts: StatedCounts, level: ReceiptLevel, segments: int | None) -> dict[str, Cell]:
     handset = level is ReceiptLevel.HANDSET
     received = _said(counts.received)
     return {
@@ -195,7 +200,7 @@ def _said(n: int | None) -> Cell:
     return labels.NO_RECEIPTS if n is None else n
 
 
-def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[Row]:
+def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
     """The sum of one kind of figures, and where receipts prove different things, of those of each level."""
     if len(lines) < 2:
         return
@@ -207,14 +212,14 @@ def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[Row]:
             yield _total(f"total_{kind}_{each}", count_columns.part(each), own)
 
 
-def _total(key: str, name: str, lines: Iterable[RunLine]) -> Row:
+def _total(key: str, name: str, lines: Iterable[RunLine]) -> TableRow:
     found = [figures(line) for line in lines]
     sums = {column.key: _sum(column.key, [each.get(column.key) for each in found]) for column in _COUNTS}
     sent, delivered = sums["sent"], sums["delivered"]
     proved = all(level(line) == ReceiptLevel.HANDSET for line in lines)
     known = proved and isinstance(sent, int) and isinstance(delivered, int) and sent
     sums["delivered_ratio"] = delivered / sent if known else None  # type: ignore[operator]
-    return Row(key, ("", name, "", "", *sums.values(), "", "", ""), strong=True)
+    return TableRow(key, ("", name, "", "", *sums.values(), "", "", ""), strong=True)
 
 
 # What receipts prove is summed over the lines that have any: the others' messages stand in another column.
@@ -228,17 +233,17 @@ def _sum(key: str, column: Sequence[Cell]) -> Cell:
     return sum(numbers) if len(numbers) == len(column) else NOTHING
 
 
-def _channels(report: ConsolidatedReport) -> Form:
+def _channels(report: ConsolidatedReport) -> ReportTable:
     columns = (
-        Column("nth", "TT", Kind.TEXT, 5),
-        Column("channel", "Hình thức", Kind.TEXT, 40),
-        Column("units", "Số đơn vị", Kind.COUNT, 12),
-        Column("pieces", "Số tin, bài, buổi", Kind.COUNT, 14),
-        Column("reach", "Lượt tiếp cận", Kind.COUNT, 16),
-        Column("minutes", "Thời lượng (phút)", Kind.COUNT, 14),
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("channel", "Hình thức", CellKind.TEXT, 40),
+        TableColumn("units", "Số đơn vị", CellKind.COUNT, 12),
+        TableColumn("pieces", "Số tin, bài, buổi", CellKind.COUNT, 14),
+        TableColumn("reach", "Lượt tiếp cận", CellKind.COUNT, 16),
+        TableColumn("minutes", "Thời lượng (phút)", CellKind.COUNT, 14),
     )
     rows = tuple(
-        Row(
+        TableRow(
             each.channel.value,
             (str(n), CHANNELS[each.channel], each.units, each.pieces, each.reach, each.minutes),
         )
@@ -246,45 +251,45 @@ def _channels(report: ConsolidatedReport) -> Form:
     )
     rows += (_all_channels(report),) if len(rows) > 1 else ()
     source = "Nguồn số liệu: các cơ quan, đơn vị tự báo cáo; lượt tiếp cận có thể trùng người."
-    return Form(
+    return ReportTable(
         "Hình thức", "Kết quả tuyên truyền của các cơ quan, đơn vị theo hình thức", columns, rows, source
     )
 
 
-def _all_channels(report: ConsolidatedReport) -> Row:
+def _all_channels(report: ConsolidatedReport) -> TableRow:
     """Units are counted once, in however many ways they have worked."""
     units = sum(bool(each.report and each.report.items) for each in report.others)
     found = report.channels
     sums = (sum(each.pieces for each in found), sum(each.reach for each in found))
     minutes = sum(each.minutes for each in found)
-    return Row("total", ("", labels.TOTAL, units, *sums, minutes), strong=True)
+    return TableRow("total", ("", labels.TOTAL, units, *sums, minutes), strong=True)
 
 
-def _others(report: ConsolidatedReport) -> Form:
+def _others(report: ConsolidatedReport) -> ReportTable:
     columns = (
-        Column("nth", "TT", Kind.TEXT, 5),
-        Column("kind", "Nhóm", Kind.TEXT, 22),
-        Column("name", "Cơ quan, đơn vị", Kind.TEXT, 36),
-        Column("state", "Tình trạng", Kind.TEXT, 18),
-        Column("received", "Nhận báo cáo lúc", Kind.TEXT, 18),
-        Column("pieces", "Số tin, bài, buổi", Kind.COUNT, 14),
-        Column("reach", "Lượt tiếp cận", Kind.COUNT, 14),
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("kind", "Nhóm", CellKind.TEXT, 22),
+        TableColumn("name", "Cơ quan, đơn vị", CellKind.TEXT, 36),
+        TableColumn("state", "Tình trạng", CellKind.TEXT, 18),
+        TableColumn("received", "Nhận báo cáo lúc", CellKind.TEXT, 18),
+        TableColumn("pieces", "Số tin, bài, buổi", CellKind.COUNT, 14),
+        TableColumn("reach", "Lượt tiếp cận", CellKind.COUNT, 14),
     )
     rows = tuple(_other(nth, each) for nth, each in enumerate(report.others, 1))
     title = "Tình hình báo cáo của các cơ quan, đơn vị"
-    return Form("Đơn vị", title, columns, rows, "Nguồn số liệu: báo cáo của từng cơ quan, đơn vị.")
+    return ReportTable("Đơn vị", title, columns, rows, "Nguồn số liệu: báo cáo của từng cơ quan, đơn vị.")
 
 
-def _other(nth: int, each: Standing) -> Row:
+def _other(nth: int, each: AddresseeStatus) -> TableRow:
     items = each.report.items if each.report else ()
     pieces = sum(item.pieces for item in items) if each.report else None
     reach = sum(item.reach or 0 for item in items) if each.report else None
     of = each.addressee
     cells_ = (str(nth), KINDS[of.kind], of.name, standing(each), moment(each.first_ms), pieces, reach)
-    return Row(f"unit_{nth}", cells_)
+    return TableRow(f"unit_{nth}", cells_)
 
 
-def standing(each: Standing) -> str:
+def standing(each: AddresseeStatus) -> str:
     """Whether the addressee has reported, and in time."""
     if each.report is None:
         return "Chưa báo cáo (quá hạn)" if each.late else "Chưa báo cáo"

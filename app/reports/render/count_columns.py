@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from app.reports import labels
 from app.reports.carrier_statement import KINDS
-from app.reports.carrier_statement import Kind as Source
+from app.reports.carrier_statement import FigureSource as Source
 from app.reports.figures import Figures
 from app.reports.render.numbers import NOTHING
-from app.reports.render.table_model import Cell, Column, Formula, Kind, ratio, total
+from app.reports.render.table_model import Cell, CellKind, Formula, TableColumn, ratio, total
 from carriers.contract import ReceiptLevel
 
 COUNTS = (
-    Column("eligible", "Thuộc diện", Kind.COUNT, 12),
-    Column("excluded", "Loại trước khi gửi", Kind.COUNT, 12),
-    Column("waiting", "Đang chờ gửi", Kind.COUNT, 12),
-    Column("sent", "Đã gửi", Kind.COUNT, 12),
-    Column("delivered", "Đã nhận (biên nhận máy)", Kind.COUNT, 14),
-    Column("relayed", "Nhà mạng đã tiếp nhận", Kind.COUNT, 14),
-    Column("failed", "Không nhận được", Kind.COUNT, 12),
-    Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
-    Column("unknown", "Chưa rõ kết quả", Kind.COUNT, 12),
-    Column("segments", "Bản tin quy đổi", Kind.COUNT, 12),
-    Column("delivered_ratio", "Tỷ lệ nhận", Kind.RATIO, 12),
-    Column("relayed_ratio", "Tỷ lệ nhà mạng tiếp nhận", Kind.RATIO, 12),
+    TableColumn("eligible", "Thuộc diện", CellKind.COUNT, 12),
+    TableColumn("excluded", "Loại trước khi gửi", CellKind.COUNT, 12),
+    TableColumn("waiting", "Đang chờ gửi", CellKind.COUNT, 12),
+    TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
+    TableColumn("delivered", "Đã nhận (biên nhận máy)", CellKind.COUNT, 14),
+    TableColumn("relayed", "Nhà mạng đã tiếp nhận", CellKind.COUNT, 14),
+    TableColumn("failed", "Không nhận được", CellKind.COUNT, 12),
+    TableColumn("no_receipt", "Chưa có biên nhận", CellKind.COUNT, 12),
+    TableColumn("unknown", "Chưa rõ kết quả", CellKind.COUNT, 12),
+    TableColumn("segments", "Bản tin quy đổi", CellKind.COUNT, 12),
+    TableColumn("delivered_ratio", "Tỷ lệ nhận", CellKind.RATIO, 12),
+    TableColumn("relayed_ratio", "Tỷ lệ nhà mạng tiếp nhận", CellKind.RATIO, 12),
 )
 
 

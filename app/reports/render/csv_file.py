@@ -12,10 +12,10 @@ import io
 from collections.abc import Iterable, Iterator
 
 from app.file_import.cells import safe
-from app.reports.render.table_model import Cell, Form, Kind, value
+from app.reports.render.table_model import Cell, CellKind, ReportTable, value
 
 
-def render(forms: Iterable[Form]) -> bytes:
+def render(forms: Iterable[ReportTable]) -> bytes:
     """The file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -26,7 +26,7 @@ def render(forms: Iterable[Form]) -> bytes:
     return codecs.BOM_UTF8 + text.getvalue().encode()
 
 
-def _lines(form: Form) -> Iterator[list[str]]:
+def _lines(form: ReportTable) -> Iterator[list[str]]:
     yield [form.title]
     if form.source:
         yield [form.source]
@@ -35,12 +35,12 @@ def _lines(form: Form) -> Iterator[list[str]]:
         yield [_plain(c.kind, cell) for c, cell in zip(form.columns, row.cells, strict=True)]
 
 
-def _plain(kind: Kind, cell: Cell) -> str:
+def _plain(kind: CellKind, cell: Cell) -> str:
     found = value(cell)
     if found is None:
         return ""
     if isinstance(found, str):
         return safe(found)  # texts come from people
-    if kind is Kind.COUNT:
+    if kind is CellKind.COUNT:
         return str(found)
-    return f"{found * 100:.2f}" if kind is Kind.RATIO else f"{found:.2f}"
+    return f"{found * 100:.2f}" if kind is CellKind.RATIO else f"{found:.2f}"

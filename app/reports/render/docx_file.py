@@ -18,11 +18,11 @@ from app.core import clock
 from app.file_import.cells import printable
 from app.reports.document.model import (
     Block,
-    Head,
+    DocumentPicture,
     Heading,
-    Paper,
+    PaperDocument,
+    PaperHead,
     Paragraph,
-    Picture,
     Section,
     Signature,
     Style,
@@ -35,7 +35,7 @@ from app.reports.render.deterministic_zip import timeless
 from app.reports.render.docx_table import add_table
 
 
-def render(paper: Paper) -> bytes:
+def render(paper: PaperDocument) -> bytes:
     """The file's bytes; the same for the same paper."""
     docx = Document()
     _describe(docx, paper)
@@ -51,7 +51,7 @@ def render(paper: Paper) -> bytes:
     return timeless(file.getvalue())
 
 
-def _describe(docx: Docx, paper: Paper) -> None:
+def _describe(docx: Docx, paper: PaperDocument) -> None:
     about, made = docx.core_properties, clock.from_ms(paper.cutoff_ms).replace(tzinfo=None)
     about.title, about.author, about.last_modified_by, about.language = paper.title, paper.author, "", "vi-VN"
     about.comments, about.revision, about.created, about.modified = "", 1, made, made
@@ -74,7 +74,7 @@ def _add(block: Block, docx: Docx, room: float) -> None:
 
 
 @_add.register
-def _(block: Head, docx: Docx, room: float) -> None:
+def _(block: PaperHead, docx: Docx, room: float) -> None:
     own = room * layout.HEAD_LEFT
     left, right = parts.beside(docx, (own, room - own))
     parts.line(left, block.superior.upper(), layout.SUPERIOR)
@@ -127,7 +127,7 @@ def _(block: Table, docx: Docx, room: float) -> None:
 
 
 @_add.register
-def _(block: Picture, docx: Docx, room: float) -> None:
+def _(block: DocumentPicture, docx: Docx, room: float) -> None:
     parts.line(docx, block.title, layout.CAPTION)
     made = docx.add_paragraph()
     made.alignment = ALIGN.CENTER

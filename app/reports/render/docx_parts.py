@@ -15,7 +15,7 @@ from docx.text.paragraph import Paragraph as Para
 
 from app.file_import.cells import printable
 from app.reports.render import layout
-from app.reports.render.layout import Look
+from app.reports.render.layout import LineStyle
 
 _SCRIPTS = ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia")
 # What follows in the order of the standard: Word refuses a file whose properties stand otherwise.
@@ -80,7 +80,7 @@ def _font(style: Any, size: float) -> None:
         fonts.set(qn(script), layout.FONT)
 
 
-def line(where: Docx | _Cell, text: str, look: Look) -> Para:
+def line(where: Docx | _Cell, text: str, look: LineStyle) -> Para:
     """A line or more of one look, without an indent."""
     made = where.add_paragraph()
     made.alignment = ALIGN.CENTER if look.centred else ALIGN.LEFT

@@ -18,7 +18,7 @@ from app.reports.document.model import Table
 from app.reports.render import docx_parts as parts
 from app.reports.render import layout
 from app.reports.render.numbers import shown
-from app.reports.render.table_model import Kind, value
+from app.reports.render.table_model import CellKind, value
 
 
 def add_table(docx: Docx, block: Table, room: float) -> None:
@@ -48,8 +48,8 @@ def _cells(row: Any) -> list[_Cell]:
     return [_Cell(tc, row._parent) for tc in row._tr.tc_lst]
 
 
-def _align(kind: Kind, said: object) -> ALIGN:
-    if kind is Kind.TEXT:
+def _align(kind: CellKind, said: object) -> ALIGN:
+    if kind is CellKind.TEXT:
         return ALIGN.LEFT
     return ALIGN.CENTER if isinstance(said, str) else ALIGN.RIGHT
 

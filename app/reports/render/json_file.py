@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from app.reports.addressees import Standing
-from app.reports.carrier_statement import Counts
-from app.reports.carrier_statement import Kind as Source
+from app.reports.addressees import AddresseeStatus
+from app.reports.carrier_statement import FigureSource as Source
+from app.reports.carrier_statement import StatedCounts
 from app.reports.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import CampaignReport, CarrierReport, DayRow, Figures, Header
 from app.reports.render.numbers import iso
@@ -95,7 +95,7 @@ _RECEIVED = {
 }
 
 
-def _stated(counts: Counts, level: ReceiptLevel) -> dict[str, Any]:
+def _stated(counts: StatedCounts, level: ReceiptLevel) -> dict[str, Any]:
     return {
         "eligible_subscribers": counts.eligible,
         "excluded_subscribers": counts.excluded,
@@ -180,7 +180,7 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
     return found | {"stated": told | scan | figures}
 
 
-def _standing(each: Standing) -> dict[str, Any]:
+def _standing(each: AddresseeStatus) -> dict[str, Any]:
     items = [asdict(item) for item in each.report.items] if each.report else None
     return {
         "name": each.addressee.name,

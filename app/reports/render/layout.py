@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.reports.render.table_model import Form
+from app.reports.render.table_model import ReportTable
 
 FONT = "Times New Roman"
 # Millimetres: A4, and its margins.
@@ -23,7 +23,7 @@ MARK_GREY = 0.88  # of the word across the page: 0 is black
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LineStyle:
     """A line of text: sizes and distances in points; keep: on the page of what follows."""
 
     size: float
@@ -35,21 +35,21 @@ class Look:
     keep: bool = False
 
 
-SUPERIOR = Look(12, centred=True)
-AGENCY = Look(12, bold=True, centred=True)
-NUMBER = Look(13, centred=True, before=3)
-NATION = Look(12, bold=True, centred=True)
-MOTTO = Look(13, bold=True, centred=True)
-DATED = Look(13, italic=True, centred=True, before=3)
-KIND = Look(14, bold=True, centred=True, before=14, keep=True)
-SUBJECT = Look(14, bold=True, centred=True, keep=True)
-UNDER_SUBJECT = Look(13, italic=True, centred=True, keep=True)
-TO = Look(14, centred=True, before=8, after=8, keep=True)
-CAPTION = Look(12, bold=True, centred=True, before=8, after=3, keep=True)
-SOURCE = Look(11, italic=True, before=2, after=8)
-RECIPIENTS_HEAD = Look(12, bold=True, italic=True)
-RECIPIENT = Look(11)
-POST = Look(13.5, bold=True, centred=True)
+SUPERIOR = LineStyle(12, centred=True)
+AGENCY = LineStyle(12, bold=True, centred=True)
+NUMBER = LineStyle(13, centred=True, before=3)
+NATION = LineStyle(12, bold=True, centred=True)
+MOTTO = LineStyle(13, bold=True, centred=True)
+DATED = LineStyle(13, italic=True, centred=True, before=3)
+KIND = LineStyle(14, bold=True, centred=True, before=14, keep=True)
+SUBJECT = LineStyle(14, bold=True, centred=True, keep=True)
+UNDER_SUBJECT = LineStyle(13, italic=True, centred=True, keep=True)
+TO = LineStyle(14, centred=True, before=8, after=8, keep=True)
+CAPTION = LineStyle(12, bold=True, centred=True, before=8, after=3, keep=True)
+SOURCE = LineStyle(11, italic=True, before=2, after=8)
+RECIPIENTS_HEAD = LineStyle(12, bold=True, italic=True)
+RECIPIENT = LineStyle(11)
+POST = LineStyle(13.5, bold=True, centred=True)
 
 NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
 MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"
@@ -70,7 +70,7 @@ def fitted(wide: float, high: float, room: float) -> tuple[float, float]:
     return wide * scale, high * scale
 
 
-def columns(form: Form, room: float) -> list[float]:
+def columns(form: ReportTable, room: float) -> list[float]:
     """Widths of the form's columns that fill `room`, in the proportions that it asks for."""
     whole = sum(column.width for column in form.columns)
     return [room * column.width / whole for column in form.columns]

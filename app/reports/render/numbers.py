@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core import clock
-from app.reports.render.table_model import Kind
+from app.reports.render.table_model import CellKind
 
 NOTHING = "–"
 
@@ -46,12 +46,12 @@ def iso(ms: int | None) -> str | None:
     return None if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
 
 
-def shown(kind: Kind, value: str | int | float | None) -> str:
+def shown(kind: CellKind, value: str | int | float | None) -> str:
     """Any cell's value as people read it."""
     if isinstance(value, str):
         return value
-    if kind is Kind.RATIO:
+    if kind is CellKind.RATIO:
         return percent(value)
-    if kind is Kind.RATE:
+    if kind is CellKind.RATE:
         return rate(value)
     return "" if value is None else count(int(value))

@@ -29,18 +29,18 @@ from reportlab.platypus import Table as Grid
 from app.file_import.cells import printable
 from app.reports.document.model import (
     Block,
-    Head,
+    DocumentPicture,
     Heading,
-    Paper,
+    PaperDocument,
+    PaperHead,
     Paragraph,
-    Picture,
     Signature,
     Style,
     Table,
     Title,
 )
 from app.reports.render import layout
-from app.reports.render.layout import Look
+from app.reports.render.layout import LineStyle
 from app.reports.render.pdf_pages import FAMILY, pages, register
 from app.reports.render.pdf_table import table
 
@@ -55,13 +55,13 @@ _BARE = [
 _FONTS = threading.Lock()
 
 
-def render(paper: Paper) -> bytes:
+def render(paper: PaperDocument) -> bytes:
     """The file's bytes; the same for the same paper. One at a time: its letters are shared."""
     with _FONTS:
         return _render(paper)
 
 
-def _render(paper: Paper) -> bytes:
+def _render(paper: PaperDocument) -> bytes:
     register()
     file = io.BytesIO()
     made = BaseDocTemplate(
@@ -78,7 +78,7 @@ def _render(paper: Paper) -> bytes:
     return file.getvalue()
 
 
-def line(text: str, look: Look) -> Para:
+def line(text: str, look: LineStyle) -> Para:
     """A line or more of one look."""
     words = escape(printable(text)).replace("\n", "<br/>").replace("  ", " \u00a0")
     words = f"<b>{words}</b>" if look.bold else words
@@ -110,7 +110,7 @@ def _made(block: Block, room: float) -> Sequence[Flowable]:
 
 
 @_made.register
-def _(block: Head, room: float) -> Sequence[Flowable]:
+def _(block: PaperHead, room: float) -> Sequence[Flowable]:
     left = [
         line(block.superior.upper(), layout.SUPERIOR),
         line(block.agency.upper(), layout.AGENCY),
@@ -137,7 +137,7 @@ def _(block: Title, room: float) -> Sequence[Flowable]:
 
 @_made.register
 def _(block: Heading, room: float) -> Sequence[Flowable]:
-    look = Look(layout.BODY, bold=True, italic=block.level == 3, before=8, after=4, keep=True)
+    look = LineStyle(layout.BODY, bold=True, italic=block.level == 3, before=8, after=4, keep=True)
     made = line(block.text, look)
     made.style.firstLineIndent = layout.INDENT * mm
     return [made]
@@ -149,12 +149,12 @@ def _(block: Paragraph, room: float) -> Sequence[Flowable]:
         return [_dots()]
     text = f"- {block.text}" if block.style is Style.ITEM else block.text
     look = {
-        Style.CENTRED: Look(layout.BODY, centred=True, after=layout.AFTER),
+        Style.CENTRED: LineStyle(layout.BODY, centred=True, after=layout.AFTER),
         Style.NOTE: layout.SOURCE,
-        Style.QUOTED: Look(layout.QUOTED, after=12, before=4),
+        Style.QUOTED: LineStyle(layout.QUOTED, after=12, before=4),
     }.get(block.style)
     if look is None:
-        made = line(text, Look(layout.BODY, after=layout.AFTER))
+        made = line(text, LineStyle(layout.BODY, after=layout.AFTER))
         made.style.alignment, made.style.firstLineIndent = TA_JUSTIFY, layout.INDENT * mm
         made.style.leading = layout.BODY * layout.SPACING * layout.SPACING
         return [made]
@@ -180,7 +180,7 @@ def _(block: Table, room: float) -> Sequence[Flowable]:
 
 
 @_made.register
-def _(block: Picture, room: float) -> Sequence[Flowable]:
+def _(block: DocumentPicture, room: float) -> Sequence[Flowable]:
     wide, high = layout.fitted(block.width_mm, block.height_mm, room)
     made = Image(io.BytesIO(block.png), width=wide * mm, height=high * mm)
     return [KeepTogether([line(block.title, layout.CAPTION), made])]

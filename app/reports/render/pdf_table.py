@@ -17,7 +17,7 @@ from app.reports.document.model import Table
 from app.reports.render import layout
 from app.reports.render.numbers import shown
 from app.reports.render.pdf_pages import FAMILY
-from app.reports.render.table_model import Kind, value
+from app.reports.render.table_model import CellKind, value
 
 
 def table(block: Table, room: float) -> LongTable:
@@ -38,8 +38,8 @@ def _look(size: float, side: int) -> ParagraphStyle:
     )
 
 
-def _side(kind: Kind, said: object) -> int:
-    if kind is Kind.TEXT:
+def _side(kind: CellKind, said: object) -> int:
+    if kind is CellKind.TEXT:
         return int(TA_LEFT)
     return int(TA_CENTER if isinstance(said, str) else TA_RIGHT)
 

@@ -6,17 +6,26 @@ import hashlib
 from datetime import date
 
 from app.reports import labels
-from app.reports.carrier_statement import KINDS, AreaCounts, CauseCounts, Counts, DayCounts
+from app.reports.carrier_statement import KINDS, AreaCounts, CauseCounts, DayCounts, StatedCounts
 from app.reports.render.carrier_tables import FINAL
 from app.reports.render.numbers import NOTHING, moment
-from app.reports.render.table_model import Cell, Chart, Column, Form, Kind, Row, ratio, total
+from app.reports.render.table_model import (
+    Cell,
+    CellKind,
+    ReportTable,
+    TableChart,
+    TableColumn,
+    TableRow,
+    ratio,
+    total,
+)
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
 
 _SERIES = ("sent", "received")
 
 
-def of_run(report: StatedReport) -> tuple[Form, ...]:
+def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
     """The head and those of the forms 1 to 4 that were stated."""
     found = [_head(report), _general(report)]
     figures = report.statement.figures
@@ -64,8 +73,11 @@ def _said(n: int | None) -> Cell:
     return labels.NO_RECEIPTS if n is None else n
 
 
-def _head(report: StatedReport) -> Form:
-    columns = (Column("name", "Mục", Kind.TEXT, 34), Column("value", "Nội dung", Kind.TEXT, 90))
+def _head(report: StatedReport) -> ReportTable:
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
+    )
     head, of = report.header, report.statement
     pairs = [
         ("Tình trạng số liệu", settled(report)),
@@ -83,58 +95,62 @@ def _head(report: StatedReport) -> Form:
     for lang, wording in sorted(head.texts.items()):
         pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
         pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
-    rows = tuple(Row(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return Form("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
+    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return ReportTable("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
 
 
-def _general(report: StatedReport) -> Form:
+def _general(report: StatedReport) -> ReportTable:
     columns = (
-        Column("nth", "TT", Kind.TEXT, 6),
-        Column("name", "Chỉ tiêu", Kind.TEXT, 62),
-        Column("unit", "Đơn vị", Kind.TEXT, 10),
-        Column("n", "Số lượng", Kind.COUNT, 14),
+        TableColumn("nth", "TT", CellKind.TEXT, 6),
+        TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
+        TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 14),
     )
     f, level = report.statement.figures, report.statement.level
     g = f.general
     causes = [
-        Row(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n))
+        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n))
         for n, cause in enumerate(f.excluded, 1)
     ]
     segments = "không báo" if f.segments is None else f.segments
     resent = "không báo" if f.resent is None else f.resent
     rows = (
-        Row("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible)),
-        Row("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", g.excluded)),
+        TableRow("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible)),
+        TableRow("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", g.excluded)),
         *causes,
-        Row("sent", ("(3)", "Đã gửi = (1) − (2)", "tin", g.sent), strong=True),
-        Row("received", ("(4)", received_words(level), "tin", _said(g.received))),
-        Row("failed", ("(5)", "Không nhận được", "tin", _said(g.failed))),
-        Row("no_receipt", ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin", _said(g.no_receipt))),
-        Row("segments", ("(8)", "Tổng số bản tin quy đổi", "bản tin", segments)),
-        Row("resent", ("(9)", "Số lần gửi lại", "lần", resent)),
+        TableRow("sent", ("(3)", "Đã gửi = (1) − (2)", "tin", g.sent), strong=True),
+        TableRow("received", ("(4)", received_words(level), "tin", _said(g.received))),
+        TableRow("failed", ("(5)", "Không nhận được", "tin", _said(g.failed))),
+        TableRow("no_receipt", ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin", _said(g.no_receipt))),
+        TableRow("segments", ("(8)", "Tổng số bản tin quy đổi", "bản tin", segments)),
+        TableRow("resent", ("(9)", "Số lần gửi lại", "lần", resent)),
     )
-    return Form("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source(report))
+    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, rows, source(report))
 
 
-def _areas(report: StatedReport) -> Form:
+def _areas(report: StatedReport) -> ReportTable:
     level = report.statement.level
     columns = (
-        Column("nth", "TT", Kind.TEXT, 5),
-        Column("code", "Mã", Kind.TEXT, 8),
-        Column("name", "Huyện/thành phố, xã/phường", Kind.TEXT, 40),
-        Column("eligible", "Thuộc diện", Kind.COUNT, 12),
-        Column("sent", "Đã gửi", Kind.COUNT, 12),
-        Column("received", received_words(level), Kind.COUNT, 14),
-        Column("failed", "Không nhận được", Kind.COUNT, 12),
-        Column("no_receipt", "Chưa có biên nhận", Kind.COUNT, 12),
-        Column("ratio", ratio_words(level), Kind.RATIO, 12),
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("code", "Mã", CellKind.TEXT, 8),
+        TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
+        TableColumn("eligible", "Thuộc diện", CellKind.COUNT, 12),
+        TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
+        TableColumn("received", received_words(level), CellKind.COUNT, 14),
+        TableColumn("failed", "Không nhận được", CellKind.COUNT, 12),
+        TableColumn("no_receipt", "Chưa có biên nhận", CellKind.COUNT, 12),
+        TableColumn("ratio", ratio_words(level), CellKind.RATIO, 12),
     )
-    rows = [Row(f"area_{n}", _area(n, row), aside=row.code is None) for n, row in enumerate(report.places, 1)]
+    rows = [
+        TableRow(f"area_{n}", _area(n, row), aside=row.code is None) for n, row in enumerate(report.places, 1)
+    ]
     g = report.statement.figures.general
-    last = Row("total", ("", "", labels.TOTAL, *_sums(g), _ratio(g)), strong=True)
-    chart = Chart("Kết quả theo địa bàn (doanh nghiệp báo)", "name", _SERIES, across=True, what="địa bàn")
+    last = TableRow("total", ("", "", labels.TOTAL, *_sums(g), _ratio(g)), strong=True)
+    chart = TableChart(
+        "Kết quả theo địa bàn (doanh nghiệp báo)", "name", _SERIES, across=True, what="địa bàn"
+    )
     title, said = "Biểu 2 – Kết quả theo địa bàn", f"{source(report)}{_not_stated(report)}"
-    return Form("Biểu 2", title, columns, (*rows, last), said, chart)
+    return ReportTable("Biểu 2", title, columns, (*rows, last), said, chart)
 
 
 def _not_stated(report: StatedReport) -> str:
@@ -149,47 +165,47 @@ def _area(n: int, row: AreaCounts) -> tuple[Cell, ...]:
     return (str(n), row.code or "", row.name, c.eligible, c.sent, *receipts, _ratio(c))
 
 
-def _sums(g: Counts) -> tuple[Cell, ...]:
+def _sums(g: StatedCounts) -> tuple[Cell, ...]:
     rest = (g.received, g.failed, g.no_receipt)
     return (total(g.eligible), total(g.sent), *(_said(n) if n is None else total(n) for n in rest))
 
 
-def _ratio(c: Counts) -> Cell:
+def _ratio(c: StatedCounts) -> Cell:
     return ratio("received", "sent", c.received_ratio)
 
 
-def _days(report: StatedReport) -> Form:
+def _days(report: StatedReport) -> ReportTable:
     columns = (
-        Column("day", "Ngày", Kind.TEXT, 20),
-        Column("hours", "Khung giờ", Kind.TEXT, 20),
-        Column("batches", "Số lô", Kind.COUNT, 8),
-        Column("sent", "Đã gửi", Kind.COUNT, 12),
-        Column("received", received_words(report.statement.level), Kind.COUNT, 14),
+        TableColumn("day", "Ngày", CellKind.TEXT, 20),
+        TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
+        TableColumn("batches", "Số lô", CellKind.COUNT, 8),
+        TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
+        TableColumn("received", received_words(report.statement.level), CellKind.COUNT, 14),
     )
     days = report.statement.figures.days
-    rows = [Row(f"day_{n}", _day_cells(day)) for n, day in enumerate(days)]
+    rows = [TableRow(f"day_{n}", _day_cells(day)) for n, day in enumerate(days)]
     received = [day.received for day in days if day.received is not None]
     sums = (total(sum(day.sent for day in days)), total(sum(received)) if received else labels.NO_RECEIPTS)
-    last = Row("total", (labels.TOTAL, "", None, *sums), strong=True)
-    return Form("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last), source(report))
+    last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
+    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", columns, (*rows, last), source(report))
 
 
 def _day_cells(day: DayCounts) -> tuple[Cell, ...]:
     return (_day(day.day), day.hours, day.batches, day.sent, _said(day.received))
 
 
-def _reasons(report: StatedReport) -> Form:
+def _reasons(report: StatedReport) -> ReportTable:
     columns = (
-        Column("nth", "TT", Kind.TEXT, 5),
-        Column("name", "Nguyên nhân", Kind.TEXT, 48),
-        Column("n", "Số lượng", Kind.COUNT, 12),
-        Column("remedy", "Biện pháp", Kind.TEXT, 40),
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 12),
+        TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40),
     )
     reasons = report.statement.figures.reasons
-    rows = [Row(cause.key, _reason(n, cause)) for n, cause in enumerate(reasons, 1)]
-    last = Row("total", ("", labels.TOTAL, total(sum(cause.n for cause in reasons)), ""), strong=True)
+    rows = [TableRow(cause.key, _reason(n, cause)) for n, cause in enumerate(reasons, 1)]
+    last = TableRow("total", ("", labels.TOTAL, total(sum(cause.n for cause in reasons)), ""), strong=True)
     title = "Biểu 4 – Tin không đến: nguyên nhân"
-    return Form("Biểu 4", title, columns, (*rows, last), source(report))
+    return ReportTable("Biểu 4", title, columns, (*rows, last), source(report))
 
 
 def _reason(n: int, cause: CauseCounts) -> tuple[Cell, ...]:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 
-class Kind(Enum):
+class CellKind(Enum):
     """What the cells of a column are, so that each rendering writes numbers its own way."""
 
     TEXT = "text"
@@ -29,16 +29,16 @@ class Formula:
 Cell = str | int | float | Formula | None
 
 
-class Column(NamedTuple):
+class TableColumn(NamedTuple):
     """`key` is for formulas, `width` in characters."""
 
     key: str
     title: str
-    kind: Kind
+    kind: CellKind
     width: int
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """`key` is for formulas; `strong` rows are totals; `aside`: a rest that stands in no picture."""
 
     key: str
@@ -47,7 +47,7 @@ class Row(NamedTuple):
     aside: bool = False
 
 
-class Chart(NamedTuple):
+class TableChart(NamedTuple):
     """How a form's rows, but for its total, look as a picture: bars of the columns `series` for each `label`.
 
     across: bars lie on their side, for rows with long names. rows: keys of those that are drawn, none: all.
@@ -64,7 +64,7 @@ class Chart(NamedTuple):
     what: str = "dòng"
 
 
-class Form(NamedTuple):
+class ReportTable(NamedTuple):
     """One table of the report: `name` is short (a sheet's name), `title` what stands above it.
 
     source: where its figures come from, in a sentence; "" for what is no figure.
@@ -72,18 +72,18 @@ class Form(NamedTuple):
 
     name: str
     title: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
+    columns: tuple[TableColumn, ...]
+    rows: tuple[TableRow, ...]
     source: str = ""
-    chart: Chart | None = None
-    more: tuple[Chart, ...] = ()
+    chart: TableChart | None = None
+    more: tuple[TableChart, ...] = ()
 
     @property
-    def charts(self) -> tuple[Chart, ...]:
+    def charts(self) -> tuple[TableChart, ...]:
         """All of its pictures."""
         return (self.chart, *self.more) if self.chart else ()
 
-    def plotted(self, chart: Chart) -> tuple[Row, ...]:
+    def plotted(self, chart: TableChart) -> tuple[TableRow, ...]:
         """The rows that a picture shows."""
         every = tuple(row for row in self.rows if not row.strong and not row.aside)
         return tuple(row for row in every if not chart.rows or row.key in chart.rows)

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from unicodedata import combining
 
 from app.reports.render.numbers import shown
-from app.reports.render.table_model import Form, Kind, value
+from app.reports.render.table_model import CellKind, ReportTable, value
 
 
-def render(forms: Iterable[Form]) -> str:
+def render(forms: Iterable[ReportTable]) -> str:
     """All forms, one under another."""
     return "\n\n".join("\n".join(_lines(form)) for form in forms) + "\n"
 
 
-def _lines(form: Form) -> Iterator[str]:
+def _lines(form: ReportTable) -> Iterator[str]:
     yield form.title
     body = [
         [shown(c.kind, value(cell)) for c, cell in zip(form.columns, row.cells, strict=True)]
@@ -28,9 +28,9 @@ def _lines(form: Form) -> Iterator[str]:
         yield _line(form, line, widths)
 
 
-def _line(form: Form, cells: list[str], widths: list[int]) -> str:
+def _line(form: ReportTable, cells: list[str], widths: list[int]) -> str:
     padded = (
-        _pad(cell, width, column.kind is not Kind.TEXT)
+        _pad(cell, width, column.kind is not CellKind.TEXT)
         for cell, width, column in zip(cells, widths, form.columns, strict=True)
     )
     return "  ".join(padded).rstrip()

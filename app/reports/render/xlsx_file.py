@@ -12,9 +12,9 @@ from xlsxwriter.worksheet import Worksheet
 
 from app.core import clock
 from app.file_import.cells import printable
-from app.reports.render.table_model import Chart, Form, Formula, Kind, value
+from app.reports.render.table_model import CellKind, Formula, ReportTable, TableChart, value
 
-_FORMATS = {Kind.TEXT: "@", Kind.COUNT: "#,##0", Kind.RATIO: "0.0%", Kind.RATE: "#,##0.0"}
+_FORMATS = {CellKind.TEXT: "@", CellKind.COUNT: "#,##0", CellKind.RATIO: "0.0%", CellKind.RATE: "#,##0.0"}
 _FIRST_ROW = 3  # from 0: title, source, column names
 _FONT = "Times New Roman"
 _COLOURS = ("#8FA8C8", "#2E7D4F", "#D9A441")
@@ -33,7 +33,7 @@ class _Looks(NamedTuple):
         return self.known[key]
 
 
-def render(forms: Iterable[Form], cutoff_ms: int) -> bytes:
+def render(forms: Iterable[ReportTable], cutoff_ms: int) -> bytes:
     """The workbook's bytes; it bears the cut-off time as its own date."""
     file = io.BytesIO()
     with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
@@ -46,7 +46,7 @@ def render(forms: Iterable[Form], cutoff_ms: int) -> bytes:
     return file.getvalue()
 
 
-def _fill(looks: _Looks, sheet: Worksheet, form: Form) -> None:
+def _fill(looks: _Looks, sheet: Worksheet, form: ReportTable) -> None:
     sheet.write_string(0, 0, printable(form.title), looks.of(bold=True, font_size=14))
     sheet.write_string(1, 0, printable(form.source), looks.of(italic=True))
     head = {"bold": True, "border": 1, "bg_color": "#DDE6F0", "text_wrap": True, "align": "center"}
@@ -61,7 +61,7 @@ def _fill(looks: _Looks, sheet: Worksheet, form: Form) -> None:
                 bold=row.strong,
                 num_format=_FORMATS[kind],
                 valign="top",
-                text_wrap=kind is Kind.TEXT,
+                text_wrap=kind is CellKind.TEXT,
             )
             _write(sheet, form, (index, nth), look)
     sheet.freeze_panes(_FIRST_ROW, 0)
@@ -69,7 +69,7 @@ def _fill(looks: _Looks, sheet: Worksheet, form: Form) -> None:
     _plot(looks, sheet, form)
 
 
-def _write(sheet: Worksheet, form: Form, place: tuple[int, int], look: Any) -> None:
+def _write(sheet: Worksheet, form: ReportTable, place: tuple[int, int], look: Any) -> None:
     index, nth = place
     cell = form.rows[index].cells[nth]
     row, said = _FIRST_ROW + index, value(cell)
@@ -85,7 +85,7 @@ def _write(sheet: Worksheet, form: Form, place: tuple[int, int], look: Any) -> N
         sheet.write_number(row, nth, said, look)
 
 
-def _page(sheet: Worksheet, form: Form) -> None:
+def _page(sheet: Worksheet, form: ReportTable) -> None:
     sheet.set_paper(9)
     if len(form.columns) > 5:
         sheet.set_landscape()
@@ -96,7 +96,7 @@ def _page(sheet: Worksheet, form: Form) -> None:
     sheet.set_footer("&C&P/&N")
 
 
-def _plot(looks: _Looks, sheet: Worksheet, form: Form) -> None:
+def _plot(looks: _Looks, sheet: Worksheet, form: ReportTable) -> None:
     """The form's charts beside its table, one under another."""
     down = 0
     for chart in form.charts:
@@ -111,7 +111,7 @@ def _plot(looks: _Looks, sheet: Worksheet, form: Form) -> None:
         down += height + 20
 
 
-def _drawn(looks: _Looks, form: Form, chart: Chart, rows: Sequence[int]) -> Any:
+def _drawn(looks: _Looks, form: ReportTable, chart: TableChart, rows: Sequence[int]) -> Any:
     label = form.place(chart.label)
     drawn = looks.book.add_chart({"type": "bar" if chart.across else "column"})
     for nth, key in enumerate(chart.series):
@@ -131,7 +131,7 @@ def _drawn(looks: _Looks, form: Form, chart: Chart, rows: Sequence[int]) -> Any:
     return drawn
 
 
-def _cells(form: Form, rows: Sequence[int], column: int) -> Any:
+def _cells(form: ReportTable, rows: Sequence[int], column: int) -> Any:
     """The cells of those rows, which need not follow one another."""
     if rows[-1] - rows[0] + 1 == len(rows):
         return [form.name, rows[0], column, rows[-1], column]
@@ -140,7 +140,7 @@ def _cells(form: Form, rows: Sequence[int], column: int) -> Any:
     return f"=({every})"
 
 
-def _places(form: Form, row: int, column: int) -> dict[str, str]:
+def _places(form: ReportTable, row: int, column: int) -> dict[str, str]:
     """What the names in a formula at this place mean: rows of column `n`, then columns of this row."""
     keys = [c.key for c in form.columns]
     number = xl_col_to_name(keys.index("n") if "n" in keys else column)

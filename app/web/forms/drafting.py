@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from app.campaigns import queries, texts
-from app.campaigns.drafts import Draft, Form
+from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.schemas import CampaignBody
 from app.core import clock, sending_window
 from app.core.config import Settings
@@ -70,7 +70,7 @@ def draft(fields: Filled, kept: Mapping[str, str] | None = None) -> Draft:
     said: dict[str, Any] = {name: fields.get(name) for name in ("name", "purpose", "sender")}
     said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
     said["text"] = fields.raw("text").strip().replace("\r\n", "\n") or None
-    said["form"] = fields.get("form") or Form.UNACCENTED
+    said["form"] = fields.get("form") or TextForm.UNACCENTED
     said["directive_id"] = fields.raw("directive_id") or None
     said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
     return replace(filled(CampaignBody, said).draft(), languages=dict(kept or {}))
@@ -86,7 +86,7 @@ def values(of: queries.Campaign) -> dict[str, str]:
         "purpose": of.purpose,
         "sender": of.sender,
         "text_key": of.text_key or "",
-        "form": Form.UNACCENTED if plain else Form.ACCENTED,
+        "form": TextForm.UNACCENTED if plain else TextForm.ACCENTED,
         "directive_id": str(of.directive_id or ""),
         "window_start": f"{of.window_start:%Y-%m-%dT%H:%M}" if of.window_start else "",
         "window_end": f"{of.window_end:%Y-%m-%dT%H:%M}" if of.window_end else "",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from app.campaigns.drafts import Form, Purpose
+from app.campaigns.drafts import Purpose, TextForm
 from app.core.areas import Basis
-from app.reports.addressees import AddresseeKind, Channel
+from app.reports.addressees import AddresseeKind, OutreachChannel
 from app.web.translations import Said, say
 
 PURPOSES: dict[str, Said] = {
@@ -12,8 +12,8 @@ PURPOSES: dict[str, Said] = {
     Purpose.URGENT_WARNING: say("urgent warning"),
 }
 FORMS: dict[str, Said] = {
-    Form.UNACCENTED: say("Without diacritics"),
-    Form.ACCENTED: say("With diacritics"),
+    TextForm.UNACCENTED: say("Without diacritics"),
+    TextForm.ACCENTED: say("With diacritics"),
 }
 DECISIONS: dict[str, Said] = {
     "approved": say("approved"),
@@ -36,14 +36,14 @@ KINDS: dict[str, Said] = {
     AddresseeKind.OTHER: say("other bodies"),
 }
 CHANNELS: dict[str, Said] = {
-    Channel.MEETING: say("meetings"),
-    Channel.LOUDSPEAKER: say("loudspeakers"),
-    Channel.PRINT: say("print, leaflets, boards"),
-    Channel.RADIO: say("radio"),
-    Channel.TELEVISION: say("television"),
-    Channel.WEBSITE: say("web sites"),
-    Channel.SOCIAL: say("social networks"),
-    Channel.COUNTER: say("counters"),
-    Channel.NOTICE: say("notices in apps, e-mail"),
-    Channel.OTHER: say("another way"),
+    OutreachChannel.MEETING: say("meetings"),
+    OutreachChannel.LOUDSPEAKER: say("loudspeakers"),
+    OutreachChannel.PRINT: say("print, leaflets, boards"),
+    OutreachChannel.RADIO: say("radio"),
+    OutreachChannel.TELEVISION: say("television"),
+    OutreachChannel.WEBSITE: say("web sites"),
+    OutreachChannel.SOCIAL: say("social networks"),
+    OutreachChannel.COUNTER: say("counters"),
+    OutreachChannel.NOTICE: say("notices in apps, e-mail"),
+    OutreachChannel.OTHER: say("another way"),
 }

@@ -8,28 +8,28 @@ from sqlalchemy import Connection
 
 from app.core import clock
 from app.core.errors import Invalid
-from app.reports.carrier_statement import Counts, Kind, StatedFigures
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import FigureSource, StatedCounts, StatedFigures
+from app.reports.document_meta import EntrySource
 from app.reports.intake import statement_service
-from app.reports.intake.statement_input import Claim, PaperClaim
+from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security.principal import Caller
 from app.web.forms import read_fields
 from app.web.rendering import Filled
 from carriers.contract import ReceiptLevel
 
 
-def claim(fields: Filled) -> Claim:
+def claim(fields: Filled) -> StatementInput:
     """What the form says; Invalid at the field that can't be read."""
     cutoff = read_fields.moment(fields, "cutoff")
     if cutoff is None:
         raise Invalid("Say of which moment the figures are.", field="cutoff")
-    return Claim(
-        kind=Kind.STATED,
+    return StatementInput(
+        kind=FigureSource.STATED,
         level=_level(fields),
         figures=StatedFigures(_counts(fields), segments=read_fields.number(fields, "segments")),
         cutoff_ms=clock.to_ms(cutoff),
         paper=PaperClaim(
-            Source.API, number=fields.get("number") or None, reason=fields.get("reason") or None
+            EntrySource.API, number=fields.get("number") or None, reason=fields.get("reason") or None
         ),
         began_ms=_ms(read_fields.moment(fields, "began")),
         ended_ms=_ms(read_fields.moment(fields, "ended")),
@@ -43,18 +43,18 @@ def _level(fields: Filled) -> ReceiptLevel:
     return ReceiptLevel[said.upper()]
 
 
-def _counts(fields: Filled) -> Counts:
+def _counts(fields: Filled) -> StatedCounts:
     eligible, sent = read_fields.needed(fields, "eligible"), read_fields.needed(fields, "sent")
     received, failed = read_fields.number(fields, "received"), read_fields.number(fields, "failed")
     rest = sent - received - failed if received is not None and failed is not None else None
-    return Counts(eligible, eligible - sent, sent, received, failed, rest)
+    return StatedCounts(eligible, eligible - sent, sent, received, failed, rest)
 
 
 def _ms(at: datetime | None) -> int | None:
     return None if at is None else clock.to_ms(at)
 
 
-def keep(connection: Connection, run_id: int, said: Claim, who: Caller) -> None:
+def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller) -> None:
     """The run's next version; Invalid with a sentence for each fault."""
     statement_service.open_run(connection, run_id, who.carrier)
     statement_service.may_state(said.kind, who.carrier)

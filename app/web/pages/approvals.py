@@ -18,7 +18,7 @@ from app.web.forms.bodies import filled
 from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
 from app.web.translations import Said, say
 from app.web.view_models import approval_queue
-from app.web.view_models.approval_queue import Case, Waiting
+from app.web.view_models.approval_queue import CampaignToApprove, Case
 
 router = Routes(include_in_schema=False)
 
@@ -88,7 +88,9 @@ async def _page(visit: Visiting, campaign_id: int, entered: Entered) -> Response
     return render(visit, "approvals.html", entered.status, entered=entered, **values)
 
 
-def _read(connection: Connection, campaign_id: int, visit: Visiting) -> tuple[list[Waiting], Case | None]:
+def _read(
+    connection: Connection, campaign_id: int, visit: Visiting
+) -> tuple[list[CampaignToApprove], Case | None]:
     """The list, and the campaign that is asked for, or the first that is not the reader's own."""
     waiting = approval_queue.waiting(connection, visit.who.name)
     others = [each.id for each in waiting if not each.own] or [each.id for each in waiting]

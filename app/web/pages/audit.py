@@ -32,7 +32,7 @@ def page_audit(
 ) -> Response:
     """Acts, the newest first."""
     said = [each.strip().replace("\x00", "") for each in (who, action, subject)]
-    found = visit.db.read(audit.newest, before, _PIECE, audit.Wanted(*said))
+    found = visit.db.read(audit.newest, before, _PIECE, audit.AuditFilter(*said))
     return render(
         visit,
         "audit.html",

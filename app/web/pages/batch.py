@@ -15,7 +15,7 @@ from app.batches.row_parser import KEPT
 from app.core.states import FAILED, DeliveryState
 from app.database.models import campaigns, run_batches, runs, tallies
 from app.dispatch import deliveries
-from app.dispatch.deliveries import Part
+from app.dispatch.deliveries import DeliveryPage
 from app.reports import tally
 from app.web import query_params
 from app.web.rendering import Visit, render
@@ -35,7 +35,7 @@ FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class BatchUse:
     """A campaign in which the batch is sent, by which run."""
 
     campaign_id: int
@@ -50,10 +50,10 @@ class BatchScene:
 
     batch: Batch
     bad: Sequence[BadLine]
-    uses: Sequence[Use]
-    use: Use | None
+    uses: Sequence[BatchUse]
+    use: BatchUse | None
     counts: Mapping[DeliveryState, int]
-    part: Part
+    part: DeliveryPage
 
     @property
     def left_out(self) -> int:
@@ -62,7 +62,7 @@ class BatchScene:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class DeliveryFilter:
     """Which deliveries are to be shown."""
 
     campaign: int
@@ -70,12 +70,12 @@ class Asked:
     after: int
 
 
-def scene(connection: Connection, batch_id: int, carrier: str | None, asked: Asked) -> BatchScene:
+def scene(connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter) -> BatchScene:
     """The batch's page; NotFound."""
     batch = queries.get(connection, batch_id, carrier)
     uses = _uses(connection, batch_id)
     use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
-    part = Part([], None)
+    part = DeliveryPage([], None)
     if use is not None:
         of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
         part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
@@ -83,15 +83,15 @@ def scene(connection: Connection, batch_id: int, carrier: str | None, asked: Ask
     return BatchScene(batch, bad, uses, use, _counts(connection, batch_id, use), part)
 
 
-def _uses(connection: Connection, batch_id: int) -> list[Use]:
+def _uses(connection: Connection, batch_id: int) -> list[BatchUse]:
     """The newest first."""
     r, c = runs.c, campaigns.c
     query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
     query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
-    return [Use(*row) for row in connection.execute(query.order_by(c.id.desc()))]
+    return [BatchUse(*row) for row in connection.execute(query.order_by(c.id.desc()))]
 
 
-def _counts(connection: Connection, batch_id: int, use: Use | None) -> dict[DeliveryState, int]:
+def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict[DeliveryState, int]:
     if use is None:
         return {}
     own = (tallies.c.run_id == use.run_id, tallies.c.batch_id == batch_id)
@@ -107,7 +107,7 @@ async def page_batch(
     batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = ""
 ) -> Response:
     """The batch; what is strange in the address is as if it were not there."""
-    asked = Asked(
+    asked = DeliveryFilter(
         query_params.number(campaign), state if state in FILTERS else "", query_params.number(after)
     )
     found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)

@@ -31,7 +31,9 @@ async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: 
     """The newest first; a filter that makes no sense is as if it were not there."""
     own = visit.who.carrier
     asked = {"state": state if state in list(BatchState) else "", "carrier": own or carrier[:40]}
-    wanted = queries.Wanted(asked["carrier"] or None, BatchState(asked["state"]) if asked["state"] else None)
+    wanted = queries.BatchFilter(
+        asked["carrier"] or None, BatchState(asked["state"]) if asked["state"] else None
+    )
     below = query_params.number(after) or query_params.LARGEST
     found = await visit.db.aread(queries.page_before, below, ON_A_PAGE, wanted)
     following = found[-1].id if len(found) == ON_A_PAGE else None

@@ -22,7 +22,7 @@ ON_A_PAGE = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CampaignRow:
     """A campaign in the list. runs: (run, carrier, state) of those that may be seen."""
 
     id: int
@@ -36,22 +36,24 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class CampaignList:
     """A part of the list; next: below which id it goes on; carriers, letters: what can be looked for."""
 
-    items: list[Row]
+    items: list[CampaignRow]
     next: int | None
     carriers: dict[str, str]
     letters: dict[int, str]
 
 
-def listing(connection: Connection, wanted: WantedCampaigns, below: int, operator: str | None) -> Listing:
+def listing(
+    connection: Connection, wanted: WantedCampaigns, below: int, operator: str | None
+) -> CampaignList:
     """Campaigns with an id under `below`, the newest first."""
     found = queries.campaigns_before(connection, below, ON_A_PAGE, wanted)
     members = _runs(connection, [each.id for each in found], operator)
     letters = _letters(connection)
     items = [
-        Row(
+        CampaignRow(
             each.id,
             each.name,
             each.sender,
@@ -65,7 +67,7 @@ def listing(connection: Connection, wanted: WantedCampaigns, below: int, operato
     ]
     more = found[-1].id if len(found) == ON_A_PAGE else None
     offered = _carriers(connection) if operator is None else {}
-    return Listing(items, more, offered, letters if operator is None else {})
+    return CampaignList(items, more, offered, letters if operator is None else {})
 
 
 def _runs(

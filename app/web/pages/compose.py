@@ -10,7 +10,7 @@ from fastapi import Response
 from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
-from app.api.idempotency_store import Answer, Claim, KeyReused, once
+from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
 from app.campaigns import lifecycle, queries
 from app.campaigns.drafts import DayHours, Draft
 from app.campaigns.queries import Dossier
@@ -58,16 +58,18 @@ async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
 def _create_once(connection: Connection, fields: Filled, visit: Visiting) -> str:
     """Where the draft is edited; a form that is sent twice has made one."""
 
-    def act(connection: Connection) -> Answer:
+    def act(connection: Connection) -> StoredAnswer:
         draft, chosen = drafting.draft(fields), drafting.chosen_batches(fields)
         drafting.require_known(connection, fields)
         campaign_id = _create(connection, draft, chosen, visit.who.name, _hours(visit.settings))
-        return Answer(303, {"location": f"/campaigns/{campaign_id}/edit"}, b"")
+        return StoredAnswer(303, {"location": f"/campaigns/{campaign_id}/edit"}, b"")
 
     if not fields.get(_ONCE):
         return act(connection).headers["location"]
     said = repr(sorted(fields.lists.items())).encode("utf-8", "surrogatepass")
-    claim = Claim(visit.who.name, f"page {fields.get(_ONCE)[:80]}", hashlib.sha256(said).hexdigest())
+    claim = IdempotencyClaim(
+        visit.who.name, f"page {fields.get(_ONCE)[:80]}", hashlib.sha256(said).hexdigest()
+    )
     try:
         answer, _ = once(connection, claim, visit.settings.idempotency_ms, act)
     except KeyReused:

@@ -12,7 +12,7 @@ from app.campaigns.schemas import DirectiveBody
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid
 from app.reports.addressees import Addressee
-from app.reports.document_meta import Source
+from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity
 from app.reports.intake.external_activity_routes import AddresseeBody
 from app.security import tenant_scope
@@ -89,7 +89,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
     """Keep it as the addressee's next version."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     try:
-        claim = outreach_fields.body(fields).claim(Source.API)
+        claim = outreach_fields.body(fields).claim(EntrySource.API)
         await visit.db.awrite(external_activity.report, directive_id, claim, visit.who.name)
     except AppError as error:
         if not fields.get("addressee"):

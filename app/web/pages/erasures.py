@@ -14,7 +14,7 @@ from app.api.dependencies import Id, Routes
 from app.core import clock
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
-from app.privacy.erasable import Kind, Subject, Terms
+from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.web import query_params
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
@@ -23,23 +23,23 @@ router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 _MOST = 300  # of what is kept are shown; the first to be due first
 
-KINDS: dict[Kind, Said] = {
-    Kind.CAMPAIGN: say("numbers of a campaign"),
-    Kind.BATCH: say("subscribers of a batch"),
-    Kind.RECEIPT_FILE: say("lines of a result file"),
-    Kind.QUARANTINE: say("receipts in quarantine"),
-    Kind.INBOUND: say("messages to us"),
-    Kind.TOTALS: say("totals of a campaign"),
-    Kind.NOTICES: say("notices"),
-    Kind.AUDIT: say("acts of the audit"),
+KINDS: dict[ErasureKind, Said] = {
+    ErasureKind.CAMPAIGN: say("numbers of a campaign"),
+    ErasureKind.BATCH: say("subscribers of a batch"),
+    ErasureKind.RECEIPT_FILE: say("lines of a result file"),
+    ErasureKind.QUARANTINE: say("receipts in quarantine"),
+    ErasureKind.INBOUND: say("messages to us"),
+    ErasureKind.TOTALS: say("totals of a campaign"),
+    ErasureKind.NOTICES: say("notices"),
+    ErasureKind.AUDIT: say("acts of the audit"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptItem:
     """Something that is kept. due_at: None while `why` says what keeps it; else why is the rule."""
 
-    kind: Kind
+    kind: ErasureKind
     id: int | None
     name: str
     due_at: datetime | None
@@ -50,9 +50,9 @@ class Kept:
 async def page_erasures(visit: Visit, after: str = "") -> Response:
     """The newest first; on the first page what comes next."""
     settings, below = visit.settings, query_params.number(after)
-    terms = Terms(settings.retention_days, settings.records_months)
+    terms = RetentionTerms(settings.retention_days, settings.records_months)
 
-    def work(connection: Connection) -> tuple[list[Certificate], list[Kept]]:
+    def work(connection: Connection) -> tuple[list[Certificate], list[KeptItem]]:
         made = certificates.newest(connection, below or query_params.LARGEST, ON_A_PAGE)
         return list(made), [] if below else _kept(connection, terms)
 
@@ -69,7 +69,7 @@ async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
     return render(visit, "erasure.html", of=found, paper=certificates.text(found))
 
 
-def _kept(connection: Connection, terms: Terms) -> list[Kept]:
+def _kept(connection: Connection, terms: RetentionTerms) -> list[KeptItem]:
     """The first to be due first, then what can't be due yet."""
     found = sorted(
         retention_due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0)
@@ -77,6 +77,6 @@ def _kept(connection: Connection, terms: Terms) -> list[Kept]:
     return [_shown(each) for each in islice(found, _MOST)]
 
 
-def _shown(of: Subject) -> Kept:
+def _shown(of: Erasable) -> KeptItem:
     at = None if of.due_at is None else clock.from_ms(of.due_at)
-    return Kept(of.kind, of.id, of.name, at, of.held or of.rule)
+    return KeptItem(of.kind, of.id, of.name, at, of.held or of.rule)

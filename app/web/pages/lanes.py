@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.states import LaneState
 from app.dispatch import link_store
 from app.observability import link_status
-from app.observability.link_status import LinkFacts, LinkState
+from app.observability.link_status import LinkState, LinkStatus
 from app.security.roles import may
 from app.web.rendering import Visit, back, render
 from app.web.translations import Said, say
@@ -46,7 +46,7 @@ STANDS: dict[LinkState, tuple[str, Said]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class LaneView:
+class LanePageView:
     """One link. reason, code: the carrier's words for why it was halted; tone, said: how it stands."""
 
     id: int
@@ -94,7 +94,7 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
     return back(visit, "/lanes", say("The lane is resumed. If the cause is not mended, it will halt again."))
 
 
-def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkFacts], str]:
+def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkStatus], str]:
     found = link_store.all_lanes(connection, carrier)
     known = link_status.facts(connection)
     return found, known, links_shape(found, known)
@@ -104,8 +104,8 @@ def _at(ms: int | None) -> datetime | None:
     return None if ms is None else clock.from_ms(ms)
 
 
-def _view(row: Row[Any], link: LinkFacts) -> LaneView:
-    return LaneView(
+def _view(row: Row[Any], link: LinkStatus) -> LanePageView:
+    return LanePageView(
         row.id,
         row.name,
         row.carrier,

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.notifications import outbox
-from app.notifications.outbox import Channel, NoticeState
+from app.notifications.outbox import NoticeState, NotificationChannel
 from app.security.roles import may
 from app.web import query_params
 from app.web.rendering import Visit, back, render
@@ -23,7 +23,10 @@ STATES: dict[NoticeState, tuple[str, Said]] = {
     NoticeState.SENT: ("good", say("taken by the other side")),
     NoticeState.FAILED: ("bad", say("not taken")),
 }
-CHANNELS: dict[Channel, Said] = {Channel.EMAIL: say("e-mail"), Channel.WEBHOOK: say("webhook")}
+CHANNELS: dict[NotificationChannel, Said] = {
+    NotificationChannel.EMAIL: say("e-mail"),
+    NotificationChannel.WEBHOOK: say("webhook"),
+}
 
 
 @router.get("/notices")

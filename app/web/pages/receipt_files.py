@@ -19,10 +19,10 @@ from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.receipts.result_file_routes import claim_of
 from app.receipts.result_files import queries
-from app.receipts.result_files.register import Registered, register
+from app.receipts.result_files.register import RegisteredFile, register
 from app.receipts.result_files.spool import folder_of, import_spooled
 from app.receipts.result_files.status_words import words_of
-from app.receipts.result_files.verdicts import WORDS, Verdict
+from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security.roles import may
 from app.web import query_params
 from app.web.rendering import Entered, Filled, Visit, Visiting, back, refused, render
@@ -39,16 +39,16 @@ LEVELS: Mapping[str, Said] = {
 }
 # Short names of what can become of a line; the sentence of each stands beside it.
 VERDICTS: Mapping[str, Said] = {
-    Verdict.AGREED: say("agrees"),
-    Verdict.SETTLED: say("told something new"),
-    Verdict.SAYS_DELIVERED: say("contradicts: delivered"),
-    Verdict.SAYS_UNDELIVERED: say("contradicts: not delivered"),
-    Verdict.OPEN: say("still open"),
-    Verdict.REPEATED: say("repeated"),
-    Verdict.UNSENT: say("was not sent"),
-    Verdict.UNKNOWN: say("of no message of ours"),
-    Verdict.AMBIGUOUS: say("ambiguous"),
-    Verdict.BAD: say("can't be read"),
+    ResultVerdict.AGREED: say("agrees"),
+    ResultVerdict.SETTLED: say("told something new"),
+    ResultVerdict.SAYS_DELIVERED: say("contradicts: delivered"),
+    ResultVerdict.SAYS_UNDELIVERED: say("contradicts: not delivered"),
+    ResultVerdict.OPEN: say("still open"),
+    ResultVerdict.REPEATED: say("repeated"),
+    ResultVerdict.UNSENT: say("was not sent"),
+    ResultVerdict.UNKNOWN: say("of no message of ours"),
+    ResultVerdict.AMBIGUOUS: say("ambiguous"),
+    ResultVerdict.BAD: say("can't be read"),
 }
 
 
@@ -87,7 +87,7 @@ async def page_do_upload_receipt_file(visit: Visit) -> Response:
     return back(visit, f"/receipt-files/{found.id}", told)
 
 
-async def _take(visit: Visiting, upload: Upload) -> Registered:
+async def _take(visit: Visiting, upload: Upload) -> RegisteredFile:
     """Register the upload, and apply it beside everything else where it waits for that."""
     settings, who = visit.settings, visit.who
     if not upload.file.size:
@@ -108,9 +108,9 @@ async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after:
     """The reconciliation, and lines of one verdict or all; what is strange is as if it were not there."""
     asked = verdict if verdict in VERDICTS else ""
 
-    def work(connection: Connection) -> tuple[queries.ReceiptFile, list[queries.Line]]:
+    def work(connection: Connection) -> tuple[queries.ReceiptFile, list[queries.ResultLineView]]:
         file = queries.get(connection, file_id, visit.who.carrier)
-        only = Verdict(asked) if asked else None
+        only = ResultVerdict(asked) if asked else None
         lines = queries.lines_page(connection, file_id, query_params.number(after), ON_A_PAGE, only)
         return file, list(lines)
 

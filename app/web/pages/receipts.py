@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Routes
 from app.receipts import receipt_log
-from app.receipts.receipt_log import Before, Why
+from app.receipts.receipt_log import Before, QuarantineReason
 from app.web import query_params
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
@@ -18,18 +18,18 @@ from app.web.view_models import delivery_labels
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 
-WHY: dict[Why, Said] = {
-    Why.NO_SUCH_REFERENCE: say(
+WHY: dict[QuarantineReason, Said] = {
+    QuarantineReason.NO_SUCH_REFERENCE: say(
         "No submission has this reference, and no message to this number waits without one."
     ),
-    Why.SEVERAL_HAVE_IT: say(
+    QuarantineReason.SEVERAL_HAVE_IT: say(
         "The carrier gave this reference to several messages, and it names no number: nobody knows which is "
         "meant."
     ),
-    Why.NO_MESSAGE: say(
+    QuarantineReason.NO_MESSAGE: say(
         "It names no reference, and no message went to this number over these links lately, or several did."
     ),
-    Why.NOTHING_NAMED: say("It names neither a reference nor a number."),
+    QuarantineReason.NOTHING_NAMED: say("It names neither a reference nor a number."),
 }
 
 
@@ -68,7 +68,7 @@ def _matched(
 
 def _waiting(
     connection: Connection, of: receipt_log.Names, before: str
-) -> tuple[list[receipt_log.Waiting], str]:
+) -> tuple[list[receipt_log.QuarantinedReceipt], str]:
     found, following = receipt_log.waiting(connection, of, _number(before) or receipt_log.LATEST, ON_A_PAGE)
     return found, str(following or "")
 

@@ -15,13 +15,13 @@ from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
 from app.reports import archive, carrier_report, carrier_statement, differences, freeze, index, verify_archive
-from app.reports.archive import Frozen, Subject, SubjectKind
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.archive_routes import require_own
 from app.reports.document import letterhead
-from app.reports.document.version import Change
+from app.reports.document.version import FigureChange
 from app.reports.figures import CarrierReport
 from app.reports.formats import Report
-from app.reports.fraud_signals import Doubt, doubts
+from app.reports.fraud_signals import FraudSignal, doubts
 from app.reports.freeze import Freezer
 from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
@@ -54,14 +54,14 @@ def page_reports(visit: Visit, before: Cursor = 0) -> Response:
 def page_run_report(run_id: Id, visit: Visit) -> Response:
     """One carrier's run."""
     visit.db.read(tenant_scope.require, visit.who, run_id=run_id)
-    return _of(visit, Subject(SubjectKind.RUN, run_id), _asked(visit))
+    return _of(visit, ReportSubject(SubjectKind.RUN, run_id), _asked(visit))
 
 
 @router.get("/reports/directives/{directive_id}")
 def page_directive_report(directive_id: Id, visit: Visit) -> Response:
     """All that a letter has brought about."""
     visit.db.read(tenant_scope.require, visit.who, directive_id=directive_id)
-    return _of(visit, Subject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
+    return _of(visit, ReportSubject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
 
 
 @router.get("/reports/campaigns/{campaign_id}")
@@ -97,7 +97,7 @@ def page_frozen_report(report_id: Id, visit: Visit, against: Cursor = 0, prove: 
     """One version: its files, what has changed since the one before or another one, and its proof."""
     carrier = visit.who.carrier
     report = visit.db.read(archive.get, report_id, carrier)
-    subject = Subject(report.subject, report.subject_id)
+    subject = ReportSubject(report.subject, report.subject_id)
     versions = visit.db.read(archive.recent, 0, 1000, carrier, subject)
     other = _other(versions, report, against)
     shown: dict[str, Any] = {
@@ -126,11 +126,11 @@ class _Built:
     waiting: int = 0
 
 
-def _subject(fields: Filled) -> Subject:
+def _subject(fields: Filled) -> ReportSubject:
     kind, number = fields.get("kind"), ids.read(fields.raw("id"))
     if kind not in list(SubjectKind) or not number:
         raise Invalid("Name a run or a directive.", field="kind")
-    return Subject(SubjectKind(kind), number)
+    return ReportSubject(SubjectKind(kind), number)
 
 
 def _asked(visit: Visiting) -> Filled:
@@ -139,7 +139,7 @@ def _asked(visit: Visiting) -> Filled:
     return Filled() if said is None else Filled({"at": [said[:40]]})
 
 
-def _of(visit: Visiting, subject: Subject, asked: Filled, entered: Entered | None = None) -> Response:
+def _of(visit: Visiting, subject: ReportSubject, asked: Filled, entered: Entered | None = None) -> Response:
     """The report of a run or a directive, and its versions."""
 
     def build(connection: Connection, cutoff_ms: int) -> Report:
@@ -164,7 +164,7 @@ def _build(visit: Visiting, build: _Building, asked: Filled, of: tuple[str, int]
         return _Built(None, refused(error, asked))
 
 
-def _page(visit: Visiting, address: str, found: _Built, subject: Subject | None) -> Response:
+def _page(visit: Visiting, address: str, found: _Built, subject: ReportSubject | None) -> Response:
     versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
     source, level = _nature(found.report)
     shown: dict[str, Any] = {
@@ -185,19 +185,19 @@ def _page(visit: Visiting, address: str, found: _Built, subject: Subject | None)
     return render(visit, "report.html", found.entered.status, **shown)
 
 
-def _doubts(visit: Visiting, report: Report | None) -> list[Doubt]:
+def _doubts(visit: Visiting, report: Report | None) -> list[FraudSignal]:
     """For the office, beside the figures of one run."""
     if not isinstance(report, CarrierReport) or not may(visit.who.role, "list_doubts"):
         return []
     return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
 
 
-def _nature(report: Report | None) -> tuple[carrier_statement.Kind | None, int | None]:
+def _nature(report: Report | None) -> tuple[carrier_statement.FigureSource | None, int | None]:
     """Where a run's figures come from, and the most that its receipts prove."""
     if isinstance(report, StatedReport):
         return report.statement.kind, report.header.receipt_level
     return (
-        (carrier_statement.Kind.MEASURED, report.header.receipt_level)
+        (carrier_statement.FigureSource.MEASURED, report.header.receipt_level)
         if isinstance(report, CarrierReport)
         else _MANY
     )
@@ -213,7 +213,7 @@ def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen |
     return next((each for each in versions if each.version < report.version), None)
 
 
-def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[Change, ...]:
+def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[FigureChange, ...]:
     """What the later of both has otherwise than the earlier."""
     first, second = sorted((other, report), key=lambda each: each.version)
     before, after = (json.loads(archive.figures(connection, each)) for each in (first, second))

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from app.api.dependencies import Id, Routes
 from app.campaigns import queries
-from app.campaigns.queries import Run
+from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.core.errors import AppError, Invalid
 from app.core.phone import mask
@@ -30,7 +30,7 @@ _LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class UnknownDeliveryView:
     """One of them; the phone is masked."""
 
     campaign_id: int
@@ -43,26 +43,28 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class UnknownList:
     """A part of the list; next: where it goes on."""
 
-    run: Run
-    items: list[Lost]
+    run: RunSummary
+    items: list[UnknownDeliveryView]
     next: str | None
 
 
-def listing(connection: Connection, run_id: int, carrier: str | None, after: str) -> Listing:
+def listing(connection: Connection, run_id: int, carrier: str | None, after: str) -> UnknownList:
     """The run's unknown messages behind `after`, which is <batch>-<line>; NotFound."""
     run, place = queries.run(connection, run_id, carrier), _LINE.fullmatch(after)
     begin = (int(place[1]), int(place[2])) if place else (0, 0)
     items = [_lost(row) for row in unknown_outcomes.listed(connection, run_id, begin, ON_A_PAGE)]
     more = len(items) == ON_A_PAGE
-    return Listing(run, items, f"{items[-1].batch_id}-{items[-1].line}" if more else None)
+    return UnknownList(run, items, f"{items[-1].batch_id}-{items[-1].line}" if more else None)
 
 
-def _lost(row: Row[Any]) -> Lost:
+def _lost(row: Row[Any]) -> UnknownDeliveryView:
     since = clock.from_ms(row.since)
-    return Lost(row.campaign_id, row.batch_id, row.seq, mask(row.phone), since, row.why, row.written_off_by)
+    return UnknownDeliveryView(
+        row.campaign_id, row.batch_id, row.seq, mask(row.phone), since, row.why, row.written_off_by
+    )
 
 
 @router.get("/runs/{run_id}/unknown")
@@ -82,7 +84,7 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
     """Queue the chosen ones again, knowing that a second copy may come of it."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown_outcomes.Order(run_id, visit.who.name, _chosen(fields))
+        order = unknown_outcomes.UnknownOrder(run_id, visit.who.name, _chosen(fields))
         done = await asyncio.to_thread(unknown_outcomes.resend, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
@@ -94,7 +96,7 @@ async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) ->
     """Leave the chosen ones unknown for good, for a reason."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown_outcomes.Order(run_id, visit.who.name, _chosen(fields), _reason(fields))
+        order = unknown_outcomes.UnknownOrder(run_id, visit.who.name, _chosen(fields), _reason(fields))
         done = await asyncio.to_thread(unknown_outcomes.write_off, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))

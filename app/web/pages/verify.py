@@ -11,18 +11,18 @@ from app.api.token_buckets import TooOften
 from app.core.errors import AppError, Invalid
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
-from app.text_verification.compare import Finding, Verdict
+from app.text_verification.compare import TextComparison, TextVerdict
 from app.web.rendering import Visit, Visiting, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 
 TONES = {
-    Verdict.GENUINE: "good",
-    Verdict.WITHDRAWN: "wait",
-    Verdict.INCOMPLETE: "wait",
-    Verdict.ALTERED: "bad",
-    Verdict.UNKNOWN: "off",
+    TextVerdict.GENUINE: "good",
+    TextVerdict.WITHDRAWN: "wait",
+    TextVerdict.INCOMPLETE: "wait",
+    TextVerdict.ALTERED: "bad",
+    TextVerdict.UNKNOWN: "off",
 }
 _TOO_OFTEN = say("Too many checks. Wait a minute, then try again.")
 _NO_TEXT = say("Paste the text of one message, {n} characters at the most.")
@@ -53,7 +53,7 @@ async def page_do_verify_text(visit: Visit) -> Response:
 
 
 def _page(
-    visit: Visiting, found: Finding | None = None, sentence: Said | None = None, status: int = 200
+    visit: Visiting, found: TextComparison | None = None, sentence: Said | None = None, status: int = 200
 ) -> Response:
     values = {"advice": ADVICE, "tones": TONES, "longest": LONGEST, "sentence": sentence}
     return render(visit, "verify.html", status, found=found, **values)

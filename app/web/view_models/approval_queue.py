@@ -34,7 +34,7 @@ ACTS: dict[str, Said] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class CampaignToApprove:
     """A campaign that was submitted; own: the reader had a hand in it."""
 
     id: int
@@ -44,7 +44,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class CampaignChange:
     """Something that was done to the campaign since it was decided on."""
 
     at: datetime
@@ -54,7 +54,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class ApprovalText:
     """What is sent, "" for the language of all, as it travels, and what to look at."""
 
     language: str
@@ -63,7 +63,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class BatchView:
     """A batch as its approver sees it."""
 
     id: int
@@ -83,13 +83,13 @@ class Case:
 
     dossier: Dossier
     letter: str | None
-    wordings: Sequence[Wording]
-    files: Sequence[File]
+    wordings: Sequence[ApprovalText]
+    files: Sequence[BatchView]
     barred: Forbidden | None
     night: bool
     last: Decision | None
     same: bool
-    changes: Sequence[Change]
+    changes: Sequence[CampaignChange]
 
     @property
     def people(self) -> int:
@@ -97,7 +97,7 @@ class Case:
         return sum(run.audience.estimated if run.audience else run.subscribers for run in self.dossier.runs)
 
 
-def waiting(connection: Connection, who: str) -> list[Waiting]:
+def waiting(connection: Connection, who: str) -> list[CampaignToApprove]:
     """What was submitted, the oldest first."""
     c, own = campaigns.c, base_name(who)
     query = select(c.id, c.name, c.created_by, c.editors, c.submitted_by).order_by(c.id).limit(MANY)
@@ -105,7 +105,7 @@ def waiting(connection: Connection, who: str) -> list[Waiting]:
     for row in connection.execute(query.where(c.state == CampaignState.SUBMITTED)):
         hands = {row.created_by, *row.editors} | {row.submitted_by or row.created_by}
         mine = own in {base_name(name) for name in hands}
-        found.append(Waiting(row.id, row.name, row.submitted_by or row.created_by, mine))
+        found.append(CampaignToApprove(row.id, row.name, row.submitted_by or row.created_by, mine))
     return found
 
 
@@ -132,11 +132,11 @@ def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
     return approval_digest.holds(connection, optimistic_lock.campaign(connection, campaign_id), last.digest)
 
 
-def _wording(language: str, text: str) -> Wording:
-    return Wording(language, wordings.preview(nfc(text)), hints(text))
+def _wording(language: str, text: str) -> ApprovalText:
+    return ApprovalText(language, wordings.preview(nfc(text)), hints(text))
 
 
-def _files(connection: Connection, of: Dossier) -> list[File]:
+def _files(connection: Connection, of: Dossier) -> list[BatchView]:
     ids = [each for run in of.runs for each in run.batch_ids]
     c = batches.c
     query = (
@@ -144,7 +144,7 @@ def _files(connection: Connection, of: Dossier) -> list[File]:
         .where(c.id.in_(ids))
         .order_by(c.id)
     )
-    return [File(*row) for row in connection.execute(query)]
+    return [BatchView(*row) for row in connection.execute(query)]
 
 
 def _barred(connection: Connection, caller: Caller, campaign_id: int) -> Forbidden | None:
@@ -155,7 +155,7 @@ def _barred(connection: Connection, caller: Caller, campaign_id: int) -> Forbidd
     return None
 
 
-def _changes(connection: Connection, of: Dossier, since: datetime) -> list[Change]:
+def _changes(connection: Connection, of: Dossier, since: datetime) -> list[CampaignChange]:
     """By the audit, which is read from the instant of the decision on."""
     a, campaign_id = audit.c, of.campaign.id
     carriers = {f"run/{run.id}": run.carrier for run in of.runs}
@@ -163,7 +163,7 @@ def _changes(connection: Connection, of: Dossier, since: datetime) -> list[Chang
     query = select(a.at, a.who, a.action, a.subject, a.detail).where(a.at >= clock.to_ms(since))
     query = query.where(or_(a.subject == f"campaign/{campaign_id}", runs)).order_by(a.id)
     found = [
-        Change(
+        CampaignChange(
             clock.from_ms(row.at),
             row.who,
             ACTS[row.action],

@@ -17,16 +17,16 @@ from app.database.models import directives, tallies
 from app.ledger import erasure_state
 from app.reports import comparison, latency_sample, tally
 from app.reports.by_area import MixedRow
-from app.reports.comparison import Verdict
+from app.reports.comparison import NormVerdict
 from app.reports.figures import Figures
-from app.reports.latency_sample import Latency, Sample
+from app.reports.latency_sample import Latency, LatencySample
 from app.security.principal import Caller
 from app.web.translations import say
 from app.web.view_models import charts, run_status
 from app.web.view_models import run as run_scene
-from app.web.view_models.charts import Chart
+from app.web.view_models.charts import SvgChart
 from app.web.view_models.hints import Hint, hints
-from app.web.view_models.run import Why
+from app.web.view_models.run import ReasonCount
 from app.web.view_models.run_status import RunView
 from app.web.view_models.traffic_light import MISSED, Judged, Light
 from carriers import text as sms
@@ -36,11 +36,16 @@ _STEPS = 40
 OPEN = Judged(Light.OFF, say("receipts are still to come"))
 ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
 NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
-_JUDGED = {Verdict.MET: ABOVE, Verdict.MISSED: MISSED, Verdict.UNPROVED: NO_PROOF, Verdict.OPEN: OPEN}
+_JUDGED = {
+    NormVerdict.MET: ABOVE,
+    NormVerdict.MISSED: MISSED,
+    NormVerdict.UNPROVED: NO_PROOF,
+    NormVerdict.OPEN: OPEN,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class CampaignText:
     """One language's text: as it is sent, its other form beside it, and what to look at."""
 
     language: str
@@ -77,7 +82,7 @@ class Waited:
 class Curve:
     """Received messages of each carrier over time; points: the same as rows of a table, in Python's order."""
 
-    chart: Chart
+    chart: SvgChart
     begin: datetime
     end: datetime
     top: float
@@ -91,10 +96,10 @@ class CampaignScene:
 
     dossier: Dossier
     letter: str | None
-    words: list[Wording]
+    words: list[CampaignText]
     runs: list[RunView]
     areas: list[AreaView] = field(default_factory=list)
-    failed: list[Why] = field(default_factory=list)
+    failed: list[ReasonCount] = field(default_factory=list)
     waits: list[Waited] = field(default_factory=list)
     curve: Curve | None = None
     totals_erased: bool = False
@@ -129,9 +134,9 @@ def _gone(dossier: Dossier) -> bool:
     return any(run.totals_erased for run in dossier.runs)
 
 
-def _wording(language: str, text: str) -> Wording:
+def _wording(language: str, text: str) -> CampaignText:
     sent, plain = text_cost.preview(text), text_cost.preview(sms.unaccent(text))
-    return Wording(language, sent, None if plain.wording == sent.wording else plain, hints(text))
+    return CampaignText(language, sent, None if plain.wording == sent.wording else plain, hints(text))
 
 
 # ---- areas ----------------------------------------------------------------------------------------------
@@ -153,14 +158,14 @@ def _area(of: MixedRow) -> AreaView:
     return AreaView(of.name, measured, stated, proved.delivered / proved.sent, judged, part)
 
 
-def _unproved(measured: Figures) -> comparison.Verdict:
+def _unproved(measured: Figures) -> comparison.NormVerdict:
     return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 # ---- time -----------------------------------------------------------------------------------------------
 
 
-def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, Sample]:
+def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, LatencySample]:
     """Carrier -> times of its messages; nothing once the rows are erased."""
     if erasure_state.of_campaign(connection, campaign_id) is not None:
         return {}
@@ -168,12 +173,12 @@ def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView])
     return {run.carrier: latency_sample.sample(connection, run.id) for run in own}
 
 
-def _waits(samples: Mapping[str, Sample]) -> list[Waited]:
+def _waits(samples: Mapping[str, LatencySample]) -> list[Waited]:
     found = ((carrier, latency_sample.latency(each)) for carrier, each in samples.items())
     return [Waited(carrier, latency) for carrier, latency in found if latency is not None]
 
 
-def _curve(views: Sequence[RunView], samples: Mapping[str, Sample]) -> Curve | None:
+def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
     """Lines of received messages, by the sample's times and the tallies' totals."""
     samples = {carrier: each for carrier, each in samples.items() if _ends(each)}
     done = {carrier: _ends(each) for carrier, each in samples.items()}
@@ -195,5 +200,5 @@ def _curve(views: Sequence[RunView], samples: Mapping[str, Sample]) -> Curve | N
     return Curve(chart, clock.from_ms(first), clock.from_ms(last), chart.ticks[-1][1], points, whole)
 
 
-def _ends(of: Sample) -> list[int]:
+def _ends(of: LatencySample) -> list[int]:
     return [done for _, done in of.times if done is not None]

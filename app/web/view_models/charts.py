@@ -36,7 +36,7 @@ def _widths(counts: Sequence[int], total: int) -> list[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """A course of time: `points` for a polyline, `area` for the path that is filled under it."""
 
     name: str
@@ -45,29 +45,29 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Chart:
+class SvgChart:
     """A picture of `width` x `height` units; ticks: (height in units, value) of the lines across it."""
 
     width: int
     height: int
-    lines: list[Line]
+    lines: list[ChartLine]
     ticks: list[tuple[float, float]]
 
 
-def course(series: Mapping[str, Sequence[float]], width: int = 720, height: int = 200) -> Chart:
+def course(series: Mapping[str, Sequence[float]], width: int = 720, height: int = 200) -> SvgChart:
     """Lines over equal steps of time, on one scale from nothing to the next round number."""
     top = _round(max((value for values in series.values() for value in values), default=0))
     lines = [_line(name, values, top, (width, height)) for name, values in series.items() if values]
     ticks = [(height - height * share, top * share) for share in (0, 0.5, 1)]
-    return Chart(width, height, lines, ticks)
+    return SvgChart(width, height, lines, ticks)
 
 
-def _line(name: str, values: Sequence[float], top: float, size: tuple[int, int]) -> Line:
+def _line(name: str, values: Sequence[float], top: float, size: tuple[int, int]) -> ChartLine:
     width, height = size
     step = width / max(len(values) - 1, 1)
     places = [f"{n * step:.1f},{height - height * value / top:.1f}" for n, value in enumerate(values)]
     last = (len(values) - 1) * step
-    return Line(name, " ".join(places), f"M0,{height} L{' L'.join(places)} L{last:.1f},{height} Z")
+    return ChartLine(name, " ".join(places), f"M0,{height} L{' L'.join(places)} L{last:.1f},{height} Z")
 
 
 def _round(value: float) -> float:

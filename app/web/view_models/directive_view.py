@@ -19,7 +19,7 @@ from app.database.models import directives as letters
 from app.deadline import status
 from app.deadline.status import Status
 from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, Outreach, Standing
+from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.security.tenant_scope import own_campaigns, own_directives
 from app.web import query_params
 
@@ -27,7 +27,7 @@ ON_A_PAGE = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DirectiveRow:
     """A letter in the list; left: below zero once it is overdue. reported: addressees that have."""
 
     id: int
@@ -41,24 +41,24 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class DirectiveList:
     """A part of the list; next: below which id it goes on."""
 
-    items: list[Row]
+    items: list[DirectiveRow]
     next: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DirectivePage:
     """One letter. status, standings: for the office only; campaigns: id, name, state."""
 
     directive: Directive
     left: timedelta | None
     status: Status | None
-    standings: Sequence[Standing]
+    standings: Sequence[AddresseeStatus]
     campaigns: Sequence[tuple[int, str, CampaignState]]
 
-    def received_at(self, of: Standing) -> datetime | None:
+    def received_at(self, of: AddresseeStatus) -> datetime | None:
         """When its first report came."""
         return None if of.first_ms is None else clock.from_ms(of.first_ms)
 
@@ -72,7 +72,7 @@ class ReportForm:
     last: Outreach | None
 
 
-def listing(connection: Connection, after: str, operator: str | None) -> Listing:
+def listing(connection: Connection, after: str, operator: str | None) -> DirectiveList:
     """The newest first; an operator finds those behind its carrier's runs."""
     c = letters.c
     query = (
@@ -87,17 +87,17 @@ def listing(connection: Connection, after: str, operator: str | None) -> Listing
     for row in rows:
         due = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
         counts = (len(row.addressees), reported.get(row.id, 0))
-        items.append(Row(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts))
-    return Listing(items, rows[-1].id if len(rows) == ON_A_PAGE else None)
+        items.append(DirectiveRow(row.id, row.number, row.issuer, row.subject, due, _left(due), *counts))
+    return DirectiveList(items, rows[-1].id if len(rows) == ON_A_PAGE else None)
 
 
-def letter(connection: Connection, directive_id: int, office: bool, operator: str | None) -> Letter:
+def letter(connection: Connection, directive_id: int, office: bool, operator: str | None) -> DirectivePage:
     """One letter with what the reader may see of it."""
     found, now = directives.get(connection, directive_id), clock.now()
     query = select(campaigns.c.id, campaigns.c.name, campaigns.c.state).order_by(campaigns.c.id.desc())
     query = query.where(campaigns.c.directive_id == directive_id)
     query = query if operator is None else query.where(own_campaigns(operator))
-    return Letter(
+    return DirectivePage(
         directive=found,
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,

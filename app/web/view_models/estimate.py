@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from app.campaigns import forecast, text_cost
-from app.campaigns.drafts import Form
+from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.text_cost import Preview
 from app.core import clock, sending_window
@@ -36,7 +36,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CarrierEstimate:
     """A carrier's subscribers; costs: form -> cost. rate: SMS parts per second of its links."""
 
     carrier: str
@@ -50,7 +50,7 @@ class Estimate:
     """Both forms of a wording: as they travel, at each carrier, and what to look at."""
 
     forms: Mapping[str, Preview]
-    shares: Sequence[Share]
+    shares: Sequence[CarrierEstimate]
     hints: Sequence[Hint]
     totals: Mapping[str, int]
 
@@ -81,8 +81,8 @@ def deadlines(connection: Connection, window: sending_window.Window, directive_i
 def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: Deadlines) -> Estimate:
     """Of the wording with and without diacritics, if it began now or when its window opens."""
     previews: dict[str, Preview] = {
-        Form.UNACCENTED: text_cost.preview(forms[1]),
-        Form.ACCENTED: text_cost.preview(forms[0]),
+        TextForm.UNACCENTED: text_cost.preview(forms[1]),
+        TextForm.ACCENTED: text_cost.preview(forms[0]),
     }
     parts = {form: shown.segments for form, shown in previews.items()}
     shares = [
@@ -99,9 +99,9 @@ def both(wording: str) -> tuple[str, str]:
     return sms.nfc(wording), sms.unaccent(wording)
 
 
-def _share(carrier: str, n: int, parts: Mapping[str, int], at: tuple[Rate, Deadlines]) -> Share:
+def _share(carrier: str, n: int, parts: Mapping[str, int], at: tuple[Rate, Deadlines]) -> CarrierEstimate:
     costs = {form: _cost(Load(n, n, n * each, n * each), *at) for form, each in parts.items()}
-    return Share(carrier, n, at[0].segments_per_second, costs)
+    return CarrierEstimate(carrier, n, at[0].segments_per_second, costs)
 
 
 def _cost(load: Load, rate: Rate, due: Deadlines) -> Cost:
@@ -117,5 +117,7 @@ def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
     return AFTER_REPORT if due.report is not None and done > due.report else None
 
 
-def _by_itself(carrier: str, n: int, parts: Mapping[str, int]) -> Share:
-    return Share(carrier, n, 0.0, {form: Cost(n * each, None, BY_ITSELF) for form, each in parts.items()})
+def _by_itself(carrier: str, n: int, parts: Mapping[str, int]) -> CarrierEstimate:
+    return CarrierEstimate(
+        carrier, n, 0.0, {form: Cost(n * each, None, BY_ITSELF) for form, each in parts.items()}
+    )

@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
-from app.api.events import Hub, Picture
+from app.api.events import Hub, StateSnapshot
 from app.campaigns import queries
 from app.core.states import RunState
 from app.database.models import campaigns, runs
@@ -52,7 +52,9 @@ def shape(campaign_state: str, found: Sequence[RunView]) -> str:
 class Follow:
     """Looks for all who have such a page open."""
 
-    def __call__(self, connection: Connection, watched: Collection[Followed]) -> dict[Followed, Picture]:
+    def __call__(
+        self, connection: Connection, watched: Collection[Followed]
+    ) -> dict[Followed, StateSnapshot]:
         """How each stands."""
         ids = {each.campaign_id for each in watched}
         rows = connection.execute(select(campaigns).where(campaigns.c.id.in_(ids))).all()
@@ -66,12 +68,12 @@ class Follow:
         }
 
 
-def _picture(of: Followed, state: str, found: Sequence[RunView]) -> Picture:
+def _picture(of: Followed, state: str, found: Sequence[RunView]) -> StateSnapshot:
     own = [run for run in found if run.campaign_id == of.campaign_id]
     own = [run for run in own if of.run_id in (None, run.id) and of.operator in (None, run.carrier)]
     body = _MOVING.dump_json(Moving(shape(state, own), {run.id: live_run(run) for run in own}))
     over = bool(own) and all(run.state in _OVER for run in own)
-    return Picture("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over)
+    return StateSnapshot("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over)
 
 
 async def stream(request: Request, of: Followed, last_id: str) -> Response:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
-from app.api.events import Picture
+from app.api.events import StateSnapshot
 from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, LaneState, RunState
@@ -20,7 +20,7 @@ from app.database.models import lanes as lanes_table
 from app.dispatch import link_store
 from app.observability import faults
 from app.observability import link_status as links
-from app.observability.link_status import LinkFacts
+from app.observability.link_status import LinkStatus
 from app.security.tenant_scope import own_campaigns
 from app.web import nav
 from app.web.view_models import run_status, todo, traffic_light
@@ -81,7 +81,7 @@ class RemarkedLink:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class FaultView:
     """A part of Loa that has failed lately. subject: the row that it met, where it was one."""
 
     source: str
@@ -109,7 +109,7 @@ class Scene:
 
     letters: list[LetterView]
     campaigns: list[CampaignView]
-    faults: list[Fault]
+    faults: list[FaultView]
     halted: list[HaltedLane]
     away: list[AwayLink]
     remarked: list[RemarkedLink]
@@ -191,7 +191,7 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
     )
 
 
-def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> str:
+def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> str:
     """A hash of what the page of links shows, but for the moment of the newest answer."""
     parts = [
         (row.id, row.state, row.reason, link.state, link.refusal, link.remark_since or link.remark)
@@ -201,7 +201,7 @@ def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> st
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
-def _away(found: Iterable[Row[Any]], known: Mapping[int, LinkFacts]) -> list[AwayLink]:
+def _away(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> list[AwayLink]:
     return [
         AwayLink(row.id, row.name, row.carrier, run_status.STANDS[link.state], _at(links.since(link)))
         for row in found
@@ -214,10 +214,10 @@ def _at(ms: int | None) -> datetime | None:
     return None if ms is None else clock.from_ms(ms)
 
 
-def _faults(connection: Connection, carrier: str | None) -> list[Fault]:
+def _faults(connection: Connection, carrier: str | None) -> list[FaultView]:
     """For whoever is of no single carrier: parts are named after links of all of them."""
     found = faults.present(connection) if carrier is None else []
-    return [Fault(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
+    return [FaultView(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
 
 
 def live(of: Scene) -> Live:
@@ -246,13 +246,13 @@ def shape(of: Scene) -> str:
 class Watch:
     """Looks for all who have the overview open: once for everybody, and once for each carrier's operators."""
 
-    def __call__(self, connection: Connection, carriers: Collection[str]) -> dict[str, Picture]:
+    def __call__(self, connection: Connection, carriers: Collection[str]) -> dict[str, StateSnapshot]:
         """Carrier, "" for everybody else, -> how it stands."""
         return {each: self._picture(scene(connection, each or None)) for each in carriers}
 
-    def _picture(self, of: Scene) -> Picture:
+    def _picture(self, of: Scene) -> StateSnapshot:
         body = _LIVE.dump_json(live(of))
-        return Picture("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over=False)
+        return StateSnapshot("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over=False)
 
 
 def live_run(run: RunView) -> LiveRun:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from app.reports.figures import CampaignReport
 from app.reports.formats import Report, tables_of
 from app.reports.render import carrier_tables, numbers
-from app.reports.render.table_model import Form, Kind, value
+from app.reports.render.table_model import CellKind, ReportTable, value
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ReportTableRow:
     """A row: its cells as they are read; strong: a total."""
 
     cells: tuple[str, ...]
@@ -26,7 +26,7 @@ class Sheet:
     anchor: str
     title: str
     columns: tuple[tuple[str, bool], ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ReportTableRow, ...]
     source: str
 
 
@@ -38,11 +38,11 @@ def sheets(report: Report) -> list[Sheet]:
     return [_sheet(each) for each in found if each.name != carrier_tables.STEPS and each.rows]
 
 
-def _sheet(form: Form) -> Sheet:
-    columns = tuple((column.title, column.kind is not Kind.TEXT) for column in form.columns)
+def _sheet(form: ReportTable) -> Sheet:
+    columns = tuple((column.title, column.kind is not CellKind.TEXT) for column in form.columns)
     kinds = [column.kind for column in form.columns]
     lines = tuple(
-        Line(
+        ReportTableRow(
             tuple(numbers.shown(kind, value(cell)) for kind, cell in zip(kinds, row.cells, strict=True)),
             row.strong,
         )

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import optimistic_lock, queries
 from app.campaigns.forecast import forecast
-from app.campaigns.queries import Campaign, Run
+from app.campaigns.queries import Campaign, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.core import clock
 from app.core.states import FAILED, CampaignState, DeliveryState, LaneState
@@ -58,7 +58,7 @@ class BatchRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class ReasonCount:
     """How many for one reason; share: of all of these, 0 to 1."""
 
     said: Said
@@ -70,15 +70,15 @@ class Why:
 class RunScene:
     """All of it. verbs: what this caller may ask of the run as it stands; open_unknown: to be decided on."""
 
-    run: Run
+    run: RunSummary
     campaign: Campaign
     view: RunView
     outlook: Outlook
     verbs: list[Verb]
     batches: list[BatchRow]
     more_batches: int
-    failed: list[Why]
-    left_out: list[Why]
+    failed: list[ReasonCount]
+    left_out: list[ReasonCount]
     open_unknown: int
     statement: Statement | None
     stated_at: datetime | None
@@ -109,13 +109,13 @@ def run_scene(connection: Connection, run_id: int, who: Caller) -> RunScene:
     )
 
 
-def _verbs(run: Run, campaign_state: str, who: Caller) -> list[Verb]:
+def _verbs(run: RunSummary, campaign_state: str, who: Caller) -> list[Verb]:
     asked = [verb for verb in open_to(run.state, run.audience is not None) if may(who.role, f"{verb}_run")]
     approved = campaign_state == CampaignState.APPROVED
     return [verb for verb in asked if approved or verb not in (Verb.START, Verb.RESUME)]
 
 
-def outlook(connection: Connection, run: Run, campaign: Row[Any]) -> Outlook:
+def outlook(connection: Connection, run: RunSummary, campaign: Row[Any]) -> Outlook:
     """By the forecast of this moment."""
     now = clock.now()
     found = forecast(connection, run.id, now)
@@ -149,7 +149,7 @@ def _batches(connection: Connection, ids: Sequence[int]) -> list[BatchRow]:
     return [BatchRow(*row) for row in connection.execute(query)]
 
 
-def whys(pairs: Any) -> list[Why]:
+def whys(pairs: Any) -> list[ReasonCount]:
     """Reasons with their numbers, the most frequent first."""
     sums: dict[int, int] = {}
     for number, n in pairs:
@@ -158,7 +158,7 @@ def whys(pairs: Any) -> list[Why]:
     found = [(number, n) for number, n in sums.items() if n > 0]
     found.sort(key=lambda each: (-each[1], each[0]))
     return [
-        Why(delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]), n, n / total)
+        ReasonCount(delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]), n, n / total)
         for number, n in found
     ]
 

@@ -11,11 +11,11 @@ from sqlalchemy import Connection, Row, select
 
 from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, Load, Rate
-from app.campaigns.queries import Run
+from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
 from app.core.states import DeliveryState, RunState
 from app.database.models import directives
-from app.ledger.contract import Count
+from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkState, Standstill
 from app.observability.send_rate import NOTHING, Measured, measured
@@ -74,7 +74,9 @@ def bar_of(figures: Figures) -> dict[str, int]:
     }
 
 
-def views(connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence[Run]) -> list[RunView]:
+def views(
+    connection: Connection, campaigns: Sequence[Row[Any]], found: Sequence[RunSummary]
+) -> list[RunView]:
     """The runs of these campaigns, in a handful of queries however many there are."""
     of = _Around(
         now=clock.now(),
@@ -98,17 +100,17 @@ class _Around:
     measured: Mapping[int, Measured]
     stops: Mapping[str, Standstill]
 
-    def window(self, run: Run) -> sending_window.Window:
+    def window(self, run: RunSummary) -> sending_window.Window:
         """When its campaign may send."""
         row = self.campaigns[run.campaign_id]
         return sending_window.Window.of(row.window_start, row.window_end, row.day_starts, row.day_ends)
 
-    def lately(self, run: Run) -> Measured:
+    def lately(self, run: RunSummary) -> Measured:
         """What is measured of it while it may send."""
         sends = run.state is RunState.RUNNING and sending_window.open_at(self.window(run), self.now)
         return self.measured.get(run.id, NOTHING) if sends else NOTHING
 
-    def deadline(self, run: Run) -> datetime | None:
+    def deadline(self, run: RunSummary) -> datetime | None:
         """By when the letter behind the run wants its report."""
         return self.deadlines.get(self.campaigns[run.campaign_id].directive_id)
 
@@ -121,7 +123,7 @@ def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> 
     }
 
 
-def _view(connection: Connection, run: Run, of: _Around) -> RunView:
+def _view(connection: Connection, run: RunSummary, of: _Around) -> RunView:
     """A run that Loa sends."""
     figures = _figures(run)
     level = proved(connection, cast(Any, run), clock.to_ms(of.now)) if figures.sent else None
@@ -143,7 +145,7 @@ STANDS: dict[LinkState | None, Judged] = {
 }
 
 
-def _stops(run: Run, figures: Figures, of: _Around) -> Judged | None:
+def _stops(run: RunSummary, figures: Figures, of: _Around) -> Judged | None:
     """Why nothing of it goes now; None where something does, or nothing is left."""
     if not figures.waiting:
         return None
@@ -156,7 +158,7 @@ def _stops(run: Run, figures: Figures, of: _Around) -> Judged | None:
     return None if sending_window.open_at(of.window(run), of.now) else traffic_light.NOT_YET
 
 
-def _around(run: Run, judged: Judged, of: _Around) -> dict[str, Any]:
+def _around(run: RunSummary, judged: Judged, of: _Around) -> dict[str, Any]:
     """Since when nothing goes, what to do about it, and when its hours open."""
     stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
     begins = sending_window.next_change(of.window(run), of.now) if judged is traffic_light.NOT_YET else None
@@ -168,7 +170,7 @@ def _around(run: Run, judged: Judged, of: _Around) -> dict[str, Any]:
     }
 
 
-def _held(connection: Connection, run: Run, of: _Around) -> RunView:
+def _held(connection: Connection, run: RunSummary, of: _Around) -> RunView:
     """A run whose carrier sends by itself: what it has stated of it, if it has."""
     said = carrier_statement.latest(connection, run.id)
     if said is None:
@@ -191,7 +193,7 @@ def _held(connection: Connection, run: Run, of: _Around) -> RunView:
 
 
 def _made(
-    run: Run, figures: Figures, level: int | None, done: datetime | None, judged: Judged, of: _Around
+    run: RunSummary, figures: Figures, level: int | None, done: datetime | None, judged: Judged, of: _Around
 ) -> RunView:
     received = _received(figures, level)
     return RunView(
@@ -212,10 +214,10 @@ def _made(
     )
 
 
-def _figures(run: Run) -> Figures:
+def _figures(run: RunSummary) -> Figures:
     """The run's counts in the words of the report; whoever is not in the ledger yet is waiting."""
     found = figures_of(
-        Count(run.id, 0, None, DeliveryState[name.upper()], 0, n.messages, n.segments)
+        TallyCount(run.id, 0, None, DeliveryState[name.upper()], 0, n.messages, n.segments)
         for name, n in run.progress.items()
     )
     return found + Figures(eligible=run.not_queued, waiting=run.not_queued)
@@ -232,7 +234,7 @@ def _received(figures: Figures, level: int | None) -> int | None:
     return figures.relayed if level == ReceiptLevel.OPERATOR else None
 
 
-def _forecast(run: Run, of: _Around) -> datetime | None:
+def _forecast(run: RunSummary, of: _Around) -> datetime | None:
     """When it will be done; None where nothing can be sent, and before somebody has started it."""
     if run.state is RunState.PLANNED:
         return None
@@ -242,7 +244,7 @@ def _forecast(run: Run, of: _Around) -> datetime | None:
     return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at
 
 
-def _load(run: Run, of: _Around) -> Load:
+def _load(run: RunSummary, of: _Around) -> Load:
     """What it has still to send."""
     counted = {int(DeliveryState[name.upper()]): (n.messages, n.segments) for name, n in run.progress.items()}
     each = forecast.parts_each(counted) or sms.segments(of.campaigns[run.campaign_id].texts[""])

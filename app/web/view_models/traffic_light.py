@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from app.core.states import RunState
-from app.reports.comparison import Verdict
+from app.reports.comparison import NormVerdict
 from app.web.translations import Said, say
 
 UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
@@ -67,7 +67,7 @@ def judge(
     state: RunState,
     done: datetime | None,
     deadline: datetime | None,
-    norm: Verdict,
+    norm: NormVerdict,
     now: datetime,
     stops: Judged | None = None,
 ) -> Judged:
@@ -80,13 +80,13 @@ def judge(
         return stops
     if deadline is not None and done is not None and done > deadline:
         return LATE
-    if norm is Verdict.MISSED:
+    if norm is NormVerdict.MISSED:
         return MISSED
     if state in UNDER_WAY and done is None:
         return NO_FORECAST
     if state is RunState.RUNNING and stops is not None:
         return stops
-    return {Verdict.UNPROVED: UNPROVED, Verdict.MET: MET}.get(norm, IN_TIME)
+    return {NormVerdict.UNPROVED: UNPROVED, NormVerdict.MET: MET}.get(norm, IN_TIME)
 
 
 def worst(lights: Iterable[Judged]) -> Judged:

@@ -85,23 +85,24 @@ class Manners:
         answers(self), outcomes(self), reportings(self)  # refused here, not at the first submit
 
 
-def answers(manners: Manners) -> Lot[fates.Answer]:
+def answers(manners: Manners) -> Lot[fates.SubmitAnswer]:
     """What submits are answered."""
-    trouble = fates.Trouble(manners.garbage_kind)
+    trouble = fates.LinkTrouble(manners.garbage_kind)
     shares = [
-        (manners.throttle, fates.Answer(0x58)),
-        (manners.queue_full, fates.Answer(0x14)),
+        (manners.throttle, fates.SubmitAnswer(0x58)),
+        (manners.queue_full, fates.SubmitAnswer(0x14)),
         (manners.unanswered, fates.SILENT),
-        (manners.drop, fates.Answer(silent=True, trouble=fates.Trouble.DROP)),
-        (manners.garbage, fates.Answer(trouble=trouble)),
+        (manners.drop, fates.SubmitAnswer(silent=True, trouble=fates.LinkTrouble.DROP)),
+        (manners.garbage, fates.SubmitAnswer(trouble=trouble)),
     ]
     refused = [
-        (share, fates.Answer(int(code, 0))) for code, share in named_shares("refusals", manners.refusals)
+        (share, fates.SubmitAnswer(int(code, 0)))
+        for code, share in named_shares("refusals", manners.refusals)
     ]
     return Lot("answers", fates.TAKEN, shares + refused)
 
 
-def outcomes(manners: Manners) -> Lot[fates.Outcome]:
+def outcomes(manners: Manners) -> Lot[fates.ReceiptOutcome]:
     """What receipts say."""
     shares = []
     for key, share in named_shares("outcomes", manners.outcomes):
@@ -111,13 +112,13 @@ def outcomes(manners: Manners) -> Lot[fates.Outcome]:
     return Lot("outcomes", delivered, shares)
 
 
-def reportings(manners: Manners) -> Lot[fates.Reporting]:
+def reportings(manners: Manners) -> Lot[fates.ReceiptPlan]:
     """How receipts come."""
     shares = [
         (manners.unreported, fates.NEVER),
-        (manners.early, fates.Reporting(early=True)),
-        (manners.twice, fates.Reporting(times=2)),
-        (manners.other_base, fates.Reporting(other_base=True)),
-        (manners.foreign, fates.Reporting(foreign=1)),
+        (manners.early, fates.ReceiptPlan(early=True)),
+        (manners.twice, fates.ReceiptPlan(times=2)),
+        (manners.other_base, fates.ReceiptPlan(other_base=True)),
+        (manners.foreign, fates.ReceiptPlan(foreign=1)),
     ]
     return Lot("reporting", fates.ONCE, shares)

@@ -12,11 +12,11 @@ from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import Inbound, body, contents
 from carriers.simulators.smsc.messages import Reader
 from carriers.simulators.smsc.outcome_picker import Chooser
-from carriers.simulators.smsc.outcomes import Trouble
-from carriers.simulators.smsc.receipts import Message, Receipt
-from carriers.simulators.smsc.reporter import Account, Reporter
-from carriers.simulators.smsc.session import Session
-from carriers.simulators.smsc.statistics import Pace, Seen, Tally
+from carriers.simulators.smsc.outcomes import LinkTrouble
+from carriers.simulators.smsc.receipts import SimulatedReceipt, SmscMessage
+from carriers.simulators.smsc.reporter import Reporter, SmscAccount
+from carriers.simulators.smsc.session import SmscSession
+from carriers.simulators.smsc.statistics import Pace, Seen, SmscCounters
 from carriers.simulators.timer_wheel import Wheel
 from carriers.smpp import pdu
 
@@ -30,15 +30,15 @@ class Centre:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, manners: Manners, accounts: Mapping[str, str] | None):
         self.loop = loop
-        self.tally, self.seen, self.pace = Tally(), Seen(), Pace()
+        self.tally, self.seen, self.pace = SmscCounters(), Seen(), Pace()
         self.arrivals: list[float] | None = None  # moments of submits, once somebody asks
         self.texts: list[tuple[int, bytes]] | None = None  # numbers and beginnings of texts, likewise
-        self.kept_back: list[Message] | None = None  # messages whose receipts wait for a word
-        self.sessions: set[Session] = set()
+        self.kept_back: list[SmscMessage] | None = None  # messages whose receipts wait for a word
+        self.sessions: set[SmscSession] = set()
         self.last_heard_s = loop.time()
         self.first_submit_s = 0.0
         self._passwords = accounts
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, SmscAccount] = {}
         self._ids, self._chooser = Ids(manners.seed), Chooser()
         self.reporter = Reporter(self.tally, self._ids, loop.time)
         self._in_second = Pace()
@@ -85,26 +85,26 @@ class Centre:
             source = phones[n % len(phones)] if phones else 84_912_000_000 + n
             self.bring(able[n % len(able)], (str(source), manners.inbound_to), manners.inbound_text)
 
-    def account(self, system_id: str = "") -> Account:
+    def account(self, system_id: str = "") -> SmscAccount:
         """The account of this name, or the first that has ever bound."""
         if system_id or not self._accounts:
-            return self._accounts.setdefault(system_id, Account())
+            return self._accounts.setdefault(system_id, SmscAccount())
         return next(iter(self._accounts.values()))
 
-    def bring(self, account: Account, way: tuple[str, str], text: str) -> None:
+    def bring(self, account: SmscAccount, way: tuple[str, str], text: str) -> None:
         """Somebody has sent a text to an account; way: from which number, to which."""
         for content in contents(text, self.tally.inbound_due):
             self.reporter.bring(Inbound(account, body(*way, content)))
 
     # Connections
 
-    def joined(self, session: Session) -> None:
+    def joined(self, session: SmscSession) -> None:
         """A connection came."""
         self.tally.connections += 1
         self.sessions.add(session)
         session.listen(not self.manners.deaf)
 
-    def left(self, session: Session) -> None:
+    def left(self, session: SmscSession) -> None:
         """A connection went: its receipts go to another bind of the account, or wait for one."""
         self.sessions.discard(session)
         if not session.bound_as:
@@ -129,25 +129,25 @@ class Centre:
         most, account = self.manners.max_binds, self._accounts.get(system_id)
         return bool(most and account and len(account.sessions) >= most)
 
-    def bound(self, session: Session, system_id: str) -> None:
+    def bound(self, session: SmscSession, system_id: str) -> None:
         """A bind was taken: what waits for its account goes out."""
         self.tally.binds += 1
-        session.account = self._accounts.setdefault(system_id, Account())
+        session.account = self._accounts.setdefault(system_id, SmscAccount())
         session.account.sessions.append(session)
         session.pump()
         self._enquire_later(session)
 
-    def _enquire_later(self, session: Session) -> None:
+    def _enquire_later(self, session: SmscSession) -> None:
         if self.manners.enquire_link_s and not session.closed:
             self._timers.call(self.manners.enquire_link_s, self._enquire, session)
 
-    def _enquire(self, session: Session) -> None:
+    def _enquire(self, session: SmscSession) -> None:
         session.ask(pdu.ENQUIRE_LINK)
         self._enquire_later(session)
 
     # Submits
 
-    def submit(self, session: Session, sequence: int, body: bytes) -> None:
+    def submit(self, session: SmscSession, sequence: int, body: bytes) -> None:
         """Take or refuse one submit_sm, and let its fate run."""
         now = self.loop.time()
         self.tally.submits += 1
@@ -166,16 +166,16 @@ class Centre:
         status = fate.answer.status or self._over_rate(now)
         if status:
             return self._refuse(session, sequence, status)
-        if fate.answer.trouble is Trouble.DROP_UNTAKEN:
+        if fate.answer.trouble is LinkTrouble.DROP_UNTAKEN:
             return self._break(session)
-        return self._take(Message(session, sequence, len(self.reporter.states), phone, kind, fate))
+        return self._take(SmscMessage(session, sequence, len(self.reporter.states), phone, kind, fate))
 
     def _over_rate(self, now: float) -> int:
         limit = self.manners.rate_limit
         over = limit and self._in_second.add(now) > limit
         return pdu.ESME_RTHROTTLED if over else pdu.ESME_ROK
 
-    def _refuse(self, session: Session, sequence: int, status: int) -> None:
+    def _refuse(self, session: SmscSession, sequence: int, status: int) -> None:
         if status in (pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL):
             self.tally.throttled += 1
         else:
@@ -187,20 +187,20 @@ class Centre:
         else:
             session.send(refusal)
 
-    def _break(self, session: Session) -> None:
+    def _break(self, session: SmscSession) -> None:
         self.tally.connections_dropped += 1
         session.drop()
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: SmscMessage) -> None:
         self.seen.add(int(message.phone), message.kind)
         if self.texts is not None:
             self.texts.append((int(message.phone), message.kind.text))
         self.reporter.taken(message)
         message.submitted = self.reporter.writer.date()
         answer, session = message.fate.answer, message.session
-        if answer.trouble in (Trouble.BAD_FRAME, Trouble.BAD_BODY, Trouble.BAD_COMMAND):
+        if answer.trouble in (LinkTrouble.BAD_FRAME, LinkTrouble.BAD_BODY, LinkTrouble.BAD_COMMAND):
             session.garbage(answer.trouble)
-        if self._breaks_after(session) or answer.trouble is Trouble.DROP:
+        if self._breaks_after(session) or answer.trouble is LinkTrouble.DROP:
             self._break(session)
         if answer.silent or session.closed:
             self.tally.never_answered += 1
@@ -212,7 +212,7 @@ class Centre:
         else:
             self._answer_later(message)
 
-    def _breaks_after(self, session: Session) -> bool:
+    def _breaks_after(self, session: SmscSession) -> bool:
         return 0 < self.manners.drop_after_submits <= session.submits
 
     # Answers, and then receipts
@@ -223,26 +223,26 @@ class Centre:
             return manners.answer_delay_s
         return manners.answer_delay_s + manners.answer_spread_s * unit(manners.seed, 4, turn)
 
-    def answer_waiting(self, message: Message) -> None:
+    def answer_waiting(self, message: SmscMessage) -> None:
         """Its receipt is on the way, or can't be: a submit that waited for that is answered now."""
         message.answer_waits = False
         self._answer_later(message)
 
-    def _answer_later(self, message: Message) -> None:
+    def _answer_later(self, message: SmscMessage) -> None:
         delay = self._answer_delay_s(message.index)
         if delay:
             self._timers.call(delay, self._answer, message)
         else:
             self._answer(message)
 
-    def _answer(self, message: Message) -> None:
+    def _answer(self, message: SmscMessage) -> None:
         body = b"" if message.fate.answer.without_id else self._ids.answer(message.index) + b"\0"
         message.session.send(pdu.frame(SUBMIT_RESP, message.sequence, body))
         self.tally.answered += 1
         if not message.fate.reporting.early:
             self._report_later(message)
 
-    def _report_later(self, message: Message) -> None:
+    def _report_later(self, message: SmscMessage) -> None:
         if self.kept_back is not None:
             self.kept_back.append(message)
             return
@@ -255,7 +255,7 @@ class Centre:
         else:
             self.reporter.conclude(message)
 
-    def refused_for_now(self, receipt: Receipt | Inbound) -> None:
+    def refused_for_now(self, receipt: SimulatedReceipt | Inbound) -> None:
         """The ESME could not take a receipt or a message: it is sent again after a pause."""
         if isinstance(receipt, Inbound):
             self.tally.inbound_refused_for_now += 1

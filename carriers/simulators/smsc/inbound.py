@@ -11,7 +11,7 @@ from carriers.smpp import pdu
 from carriers.text import gsm7, split, ucs2
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc.reporter import Account
+    from carriers.simulators.smsc.reporter import SmscAccount
 
 UCS2 = 8
 TON_NPI = (1, 1)
@@ -21,7 +21,7 @@ TON_NPI = (1, 1)
 class Inbound:
     """One message, or a part of one, that an account has to be brought; `body` is that of its deliver_sm."""
 
-    account: Account
+    account: SmscAccount
     body: bytes
     sent: bool = False
     sent_at_s: float = 0.0

@@ -9,7 +9,7 @@ from carriers.smpp import pdu
 
 if TYPE_CHECKING:
     from carriers.simulators.smsc.behaviour import Manners
-    from carriers.simulators.smsc.outcomes import Outcome
+    from carriers.simulators.smsc.outcomes import ReceiptOutcome
 
 RINVDFTMSGID, RX_P_APPN, RINVSRCTON, RMISSINGTLV = 0x63, 0x65, 0x48, 0xC3
 UCS2 = 8
@@ -40,7 +40,7 @@ class Kind:
     part: Part | None
     text: bytes
     refused: int = 0
-    templates: dict[Outcome, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
+    templates: dict[ReceiptOutcome, tuple[bytes, bytes, bytes]] = field(default_factory=dict)
 
     @property
     def part_number(self) -> int:

@@ -11,8 +11,8 @@ from carriers.smpp import pdu
 if TYPE_CHECKING:
     from carriers.simulators.smsc.behaviour import Manners
     from carriers.simulators.smsc.messages import Kind
-    from carriers.simulators.smsc.outcomes import Fate, Outcome
-    from carriers.simulators.smsc.session import Session
+    from carriers.simulators.smsc.outcomes import Fate, ReceiptOutcome
+    from carriers.simulators.smsc.session import SmscSession
 
 # protocol_id to sm_default_msg_id are all empty or 0; esm_class says that this is a receipt.
 FIXED = bytes((pdu.ESM_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0))
@@ -20,10 +20,10 @@ TAG_ID = pdu.TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class SmscMessage:
     """One submit that was taken; `answer` waits here where the receipt shall come first."""
 
-    session: Session
+    session: SmscSession
     sequence: int
     index: int
     phone: bytes
@@ -34,11 +34,11 @@ class Message:
 
 
 @dataclass(slots=True, eq=False)
-class Receipt:
+class SimulatedReceipt:
     """One receipt that an account has to be brought; the id is as the receipt writes it."""
 
-    message: Message
-    outcome: Outcome
+    message: SmscMessage
+    outcome: ReceiptOutcome
     identity: bytes
     foreign: bool = False
     sent: bool = False
@@ -62,7 +62,7 @@ class Writer:
             self._second, self._date = second, digits.encode()
         return self._date
 
-    def write(self, receipt: Receipt, sequence: int) -> bytes:
+    def write(self, receipt: SimulatedReceipt, sequence: int) -> bytes:
         """The deliver_sm of a receipt."""
         message, identity = receipt.message, receipt.identity
         templates = message.kind.templates
@@ -78,7 +78,7 @@ class Writer:
             body += b"%b%c%c%b\0%b" % (TAG_ID, length >> 8, length & 255, identity, state)
         return pdu.frame(pdu.DELIVER_SM, sequence, body)
 
-    def _template(self, kind: Kind, outcome: Outcome) -> tuple[bytes, bytes, bytes]:
+    def _template(self, kind: Kind, outcome: ReceiptOutcome) -> tuple[bytes, bytes, bytes]:
         """(bytes before the phone, bytes after it, text with places for id and dates)."""
         start = kind.service_type + b"\0"
         text = self._text(kind, outcome) if self._manners.receipt_text else b""
@@ -86,7 +86,7 @@ class Writer:
             return start + kind.source + kind.destination_type, b"\0" + FIXED, text
         return start + kind.destination_type, b"\0" + kind.source + FIXED, text
 
-    def _text(self, kind: Kind, outcome: Outcome) -> bytes:
+    def _text(self, kind: Kind, outcome: ReceiptOutcome) -> bytes:
         delivered = b"001" if outcome.stat == b"DELIVRD" else b"000"
         if self._manners.receipt_dlvrd == "state":
             delivered = b"%03d" % outcome.state

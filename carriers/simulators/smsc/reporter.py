@@ -12,12 +12,12 @@ from carriers.simulators.smsc import outcomes
 from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.receipts import Message, Receipt, Writer
-from carriers.simulators.smsc.statistics import Tally
+from carriers.simulators.smsc.receipts import SimulatedReceipt, SmscMessage, Writer
+from carriers.simulators.smsc.statistics import SmscCounters
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc.session import Session
+    from carriers.simulators.smsc.session import SmscSession
 
 FAILURES_ONLY = 2  # of registered_delivery
 NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has
@@ -25,20 +25,20 @@ OWN, FOREIGN = 1, 2  # whose ids were acknowledged, as bits
 
 
 @dataclass(slots=True, eq=False)
-class Account:
+class SmscAccount:
     """One system_id: its binds, and the receipts and messages that wait for one of them."""
 
-    sessions: list[Session] = field(default_factory=list)
-    waiting: deque[Receipt | Inbound] = field(default_factory=deque)
+    sessions: list[SmscSession] = field(default_factory=list)
+    waiting: deque[SimulatedReceipt | Inbound] = field(default_factory=deque)
     turn: int = 0
 
-    def any_bind(self) -> Session | None:
+    def any_bind(self) -> SmscSession | None:
         """The next bind in turn that receives, or None while there is none."""
         able = [one for one in self.sessions if one.receives]
         self.turn += 1
         return able[self.turn % len(able)] if able else None
 
-    def choose(self, own: Session, rule: str) -> Session | None:
+    def choose(self, own: SmscSession, rule: str) -> SmscSession | None:
         """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
         if rule == "own" and own.receives:
             return own
@@ -52,13 +52,13 @@ class Account:
 class Reporter:
     """Receipts of one centre; `states` and `phones` hold each message's state and number by its index."""
 
-    def __init__(self, tally: Tally, ids: Ids, now: Callable[[], float]) -> None:
+    def __init__(self, tally: SmscCounters, ids: Ids, now: Callable[[], float]) -> None:
         self.states = bytearray()
         self.phones, self._told = array("Q"), bytearray()
         self.last_acknowledged_s = 0.0
         self._tally, self._ids, self._now = tally, ids, now
 
-    def taken(self, message: Message) -> None:
+    def taken(self, message: SmscMessage) -> None:
         """A message that will have an outcome; its index is the number of those before it."""
         self.states.append(outcomes.ENROUTE)
         self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
@@ -68,7 +68,7 @@ class Reporter:
         """Report by these manners from now on."""
         self.manners, self.writer = manners, Writer(manners)
 
-    def conclude(self, message: Message) -> bool:
+    def conclude(self, message: SmscMessage) -> bool:
         """The message's outcome is there: report it. False where no bind can bring the receipt now."""
         self.states[message.index] = message.fate.outcome.state
         brought = False
@@ -77,20 +77,20 @@ class Reporter:
             brought = self.route(receipt) or brought
         return brought
 
-    def _receipts(self, message: Message) -> Sequence[Receipt]:
+    def _receipts(self, message: SmscMessage) -> Sequence[SimulatedReceipt]:
         kind, outcome, reporting = message.kind, message.fate.outcome, message.fate.reporting
         if not kind.reports or (kind.reports == FAILURES_ONLY and outcome.stat == outcomes.DELIVERED.stat):
             return ()
         identity = self._ids.receipt(message.index, reporting.other_base)
         if reporting is outcomes.ONCE:
-            return (Receipt(message, outcome, identity),)
+            return (SimulatedReceipt(message, outcome, identity),)
         self._tally.never_reported += not reporting.times
         told = (*reporting.before, *(outcome,) * reporting.times, *reporting.after)
-        receipts = [Receipt(message, one, identity) for one in told]
+        receipts = [SimulatedReceipt(message, one, identity) for one in told]
         if reporting.foreign:
             self._tally.receipts_foreign += 1
             foreign = self._ids.receipt(message.index + NEVER_GIVEN, reporting.other_base)
-            receipts.append(Receipt(message, outcome, foreign, foreign=True))
+            receipts.append(SimulatedReceipt(message, outcome, foreign, foreign=True))
         return receipts
 
     def bring(self, message: Inbound) -> None:
@@ -98,7 +98,7 @@ class Reporter:
         self._tally.inbound_due += 1
         self.route(message)
 
-    def route(self, receipt: Receipt | Inbound) -> bool:
+    def route(self, receipt: SimulatedReceipt | Inbound) -> bool:
         """Hand a receipt or a message to a bind, or keep it until there is one (False)."""
         if isinstance(receipt, Inbound):
             account, session = receipt.account, receipt.account.any_bind()
@@ -111,7 +111,7 @@ class Reporter:
         session.post(receipt)
         return True
 
-    def write(self, receipt: Receipt | Inbound, sequence: int) -> bytes:
+    def write(self, receipt: SimulatedReceipt | Inbound, sequence: int) -> bytes:
         """The deliver_sm of a receipt or a message that is sent now."""
         if isinstance(receipt, Inbound):
             return self._write_inbound(receipt, sequence)
@@ -126,7 +126,7 @@ class Reporter:
         message.sent, message.sent_at_s = True, self._now()
         return pdu.frame(pdu.DELIVER_SM, sequence, message.body)
 
-    def settle(self, receipt: Receipt | Inbound, refused: bool) -> None:
+    def settle(self, receipt: SimulatedReceipt | Inbound, refused: bool) -> None:
         """It was acknowledged, or refused for good: it is never sent again."""
         if isinstance(receipt, Inbound):
             self._tally.inbound_refused += refused
@@ -160,7 +160,7 @@ class Reporter:
         inbound = tally.inbound_due - tally.inbound_acknowledged - tally.inbound_refused
         return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
 
-    def repeat_overdue(self, sessions: Iterable[Session]) -> None:
+    def repeat_overdue(self, sessions: Iterable[SmscSession]) -> None:
         """Send again what nobody acknowledged in time."""
         before_s = self._now() - self.manners.receipt_timeout_s
         for session in tuple(sessions):

@@ -11,8 +11,8 @@ from typing import Any, Self
 from carriers.simulators.smsc.behaviour import Manners
 from carriers.simulators.smsc.centre import Centre
 from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.receipts import Message
-from carriers.simulators.smsc.session import Session
+from carriers.simulators.smsc.receipts import SmscMessage
+from carriers.simulators.smsc.session import SmscSession
 from carriers.smpp import pdu
 
 
@@ -49,7 +49,7 @@ class Smsc:
         """Listen; again on the same port after stop_accepting()."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Session(self._centre), self.host, self.port, ssl=self._tls, backlog=1024
+            lambda: SmscSession(self._centre), self.host, self.port, ssl=self._tls, backlog=1024
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -65,9 +65,9 @@ class Smsc:
         self._centre.texts = found
         return found
 
-    def keep_back(self) -> list[Message]:
+    def keep_back(self) -> list[SmscMessage]:
         """A list to which each message answered from now on is added, whose receipt waits for `conclude`."""
-        found: list[Message] = []
+        found: list[SmscMessage] = []
         self._centre.kept_back = found
         return found
 
@@ -75,7 +75,7 @@ class Smsc:
         """Report what is answered from now on by the manners again; what was kept back stays so."""
         self._centre.kept_back = None
 
-    def conclude(self, messages: Iterable[Message]) -> None:
+    def conclude(self, messages: Iterable[SmscMessage]) -> None:
         """Bring the receipts of messages that were kept back."""
         for message in messages:
             self._centre.reporter.conclude(message)

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.outcomes import Trouble
-from carriers.simulators.smsc.receipts import Receipt
-from carriers.simulators.smsc.reporter import Account
+from carriers.simulators.smsc.outcomes import LinkTrouble
+from carriers.simulators.smsc.receipts import SimulatedReceipt
+from carriers.simulators.smsc.reporter import SmscAccount
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ BIND_ANSWER = b"loa-smsc\0" + pdu.tlv(0x0210, b"\x34")  # system_id, sc_interfac
 NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # no zero: no string in it ever ends
 
 
-class Session(asyncio.Protocol):
+class SmscSession(asyncio.Protocol):
     """One ESME's connection."""
 
     def __init__(self, centre: Centre) -> None:
@@ -43,12 +43,12 @@ class Session(asyncio.Protocol):
         self._sequence = 0
         self._stalled = False
         self.transport: asyncio.Transport
-        self.account = Account()  # nobody's, until it is bound
+        self.account = SmscAccount()  # nobody's, until it is bound
         self.bound_as = 0
         self.submits = 0
         self.closed = False
-        self.queue: deque[Receipt | Inbound] = deque()
-        self.unacknowledged: dict[int, Receipt | Inbound] = {}
+        self.queue: deque[SimulatedReceipt | Inbound] = deque()
+        self.unacknowledged: dict[int, SimulatedReceipt | Inbound] = {}
 
     @property
     def receives(self) -> bool:
@@ -70,7 +70,7 @@ class Session(asyncio.Protocol):
         self._buffer += data
         try:
             for command, status, sequence, body in pdu.frames(self._buffer):
-                HANDLERS.get(command, Session._unknown)(self, command, status, sequence, body)
+                HANDLERS.get(command, SmscSession._unknown)(self, command, status, sequence, body)
                 if self.closed:
                     return
         except pdu.FrameError:
@@ -130,13 +130,13 @@ class Session(asyncio.Protocol):
         else:
             self.transport.pause_reading()
 
-    def garbage(self, kind: Trouble) -> None:
+    def garbage(self, kind: LinkTrouble) -> None:
         """Send a bad frame, a deliver_sm whose body is noise, or a command that does not exist."""
         self._centre.tally.garbage_sent += 1
-        if kind is Trouble.BAD_FRAME:
+        if kind is LinkTrouble.BAD_FRAME:
             self.send(b"\xff" * 16 + NOISE)
         else:
-            command = pdu.DELIVER_SM if kind is Trouble.BAD_BODY else 0x0777
+            command = pdu.DELIVER_SM if kind is LinkTrouble.BAD_BODY else 0x0777
             self.send(pdu.frame(command, self._next_sequence(), NOISE))
 
     # Requests of the ESME
@@ -200,7 +200,7 @@ class Session(asyncio.Protocol):
 
     # Receipts
 
-    def post(self, receipt: Receipt | Inbound) -> None:
+    def post(self, receipt: SimulatedReceipt | Inbound) -> None:
         """Send a receipt or a message on this bind as soon as its window has room."""
         self.queue.append(receipt)
         self.pump()
@@ -219,10 +219,10 @@ class Session(asyncio.Protocol):
             sequence = self._next_sequence()
             self.unacknowledged[sequence] = receipt
             self.send(centre.reporter.write(receipt, sequence))
-            if isinstance(receipt, Receipt) and receipt.message.answer_waits:
+            if isinstance(receipt, SimulatedReceipt) and receipt.message.answer_waits:
                 centre.answer_waiting(receipt.message)
 
-    def take_overdue(self, before_s: float) -> list[Receipt | Inbound]:
+    def take_overdue(self, before_s: float) -> list[SimulatedReceipt | Inbound]:
         """Give back the receipts sent before `before_s` that nobody acknowledged."""
         late = [at for at, receipt in self.unacknowledged.items() if receipt.sent_at_s < before_s]
         return [self.unacknowledged.pop(sequence) for sequence in late]
@@ -246,17 +246,17 @@ class Session(asyncio.Protocol):
         return self._sequence
 
 
-HANDLERS: dict[int, Callable[[Session, int, int, int, bytes], None]] = {
-    pdu.SUBMIT_SM: Session._submit,
-    pdu.DELIVER_SM | pdu.RESPONSE: Session._delivered,
-    pdu.ENQUIRE_LINK: Session._enquire,
-    pdu.ENQUIRE_LINK | pdu.RESPONSE: Session._ignore,
-    pdu.BIND_TRANSCEIVER: Session._bind,
-    pdu.BIND_TRANSMITTER: Session._bind,
-    pdu.BIND_RECEIVER: Session._bind,
-    pdu.UNBIND: Session._unbind,
-    pdu.UNBIND | pdu.RESPONSE: Session._unbound,
-    pdu.QUERY_SM: Session._query,
-    pdu.GENERIC_NACK: Session._nacked,
-    **dict.fromkeys(REFUSED_COMMANDS, Session._refuse),
+HANDLERS: dict[int, Callable[[SmscSession, int, int, int, bytes], None]] = {
+    pdu.SUBMIT_SM: SmscSession._submit,
+    pdu.DELIVER_SM | pdu.RESPONSE: SmscSession._delivered,
+    pdu.ENQUIRE_LINK: SmscSession._enquire,
+    pdu.ENQUIRE_LINK | pdu.RESPONSE: SmscSession._ignore,
+    pdu.BIND_TRANSCEIVER: SmscSession._bind,
+    pdu.BIND_TRANSMITTER: SmscSession._bind,
+    pdu.BIND_RECEIVER: SmscSession._bind,
+    pdu.UNBIND: SmscSession._unbind,
+    pdu.UNBIND | pdu.RESPONSE: SmscSession._unbound,
+    pdu.QUERY_SM: SmscSession._query,
+    pdu.GENERIC_NACK: SmscSession._nacked,
+    **dict.fromkeys(REFUSED_COMMANDS, SmscSession._refuse),
 }

@@ -10,7 +10,7 @@ from carriers.simulators.smsc.messages import Kind, Part
 
 
 @dataclass(slots=True)
-class Tally:
+class SmscCounters:
     """Everything else that is counted on the way; the names say what."""
 
     connections: int = 0

@@ -10,7 +10,7 @@ from typing import cast
 from carriers.simulators.randomness import unit
 from carriers.simulators.viettel.behaviour import ViettelManners, declared, ported_to
 from carriers.simulators.viettel.soap import Call
-from carriers.simulators.web.state import Desk
+from carriers.simulators.web.state import CarrierState
 
 # Prefixes after 84 since the plan of 2018; a number that was ported has another network.
 PREFIXES = {
@@ -38,7 +38,7 @@ class Mt:
 class Rules:
     """The rules of one carrier; remembers what was taken, for duplicates."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: CarrierState) -> None:
         self._desk = desk
         self._taken_s: dict[tuple[str, str, str], float] = {}
         self._judged = 0

@@ -13,7 +13,7 @@ from carriers.simulators.viettel.operations import OPERATIONS, wsdl
 from carriers.simulators.viettel.rules import Mt, Rules
 from carriers.simulators.viettel.soap import XML, Call, fault, read_call, respond, tags
 from carriers.simulators.viettel.totals import COUNTS, FAILED, Refusals, totals
-from carriers.simulators.web import Asked, Message, Reply, WebSimulator
+from carriers.simulators.web import Asked, Reply, WebMessage, WebSimulator
 from carriers.text import segments
 from carriers.xml import Markup, XmlError, child_text, children, write
 
@@ -37,7 +37,7 @@ class Viettel(WebSimulator):
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
         self._refusals = Refusals()
-        self._named: dict[str, Message] = {}  # by msgId, or by the id that wsCpMtRegDlr gave
+        self._named: dict[str, WebMessage] = {}  # by msgId, or by the id that wsCpMtRegDlr gave
         self._used = self._listed = 0
         self._rules: Rules
         self._operations: Mapping[str, Handle] = {
@@ -114,7 +114,7 @@ class Viettel(WebSimulator):
         drawn = unit(manners.seed, 9, self.desk.tally.requests) < manners.fault
         return fault(code, "java.lang.NullPointerException") if drawn and manners.fault_code == code else None
 
-    def _submit(self, asked: Asked, mt: Mt) -> tuple[str, Message | None]:
+    def _submit(self, asked: Asked, mt: Mt) -> tuple[str, WebMessage | None]:
         """What is said of a message, and the message where it was taken."""
         words = self._rules.refusal(mt)
         if not words and self._left() < segments(mt.content):
@@ -129,13 +129,13 @@ class Viettel(WebSimulator):
         self._named[mt.msg_id] = message
         return TAKEN, message
 
-    def _register(self, message: Message) -> tuple[str, int]:
+    def _register(self, message: WebMessage) -> tuple[str, int]:
         """Words and result that give the message an id."""
         number = _FIRST_ID + message.index
         self._named[str(number)] = message
         return (TAKEN, number) if self.manners.dlr_id_in == "result" else (f"{TAKEN}, messageId={number}", 1)
 
-    def _detail(self, mt: Mt, words: str, message: Message | None) -> Markup | None:
+    def _detail(self, mt: Mt, words: str, message: WebMessage | None) -> Markup | None:
         self._listed += 1
         if unit(self.manners.seed, 10, self._listed) < self.manners.details_missing:
             return None
@@ -178,7 +178,7 @@ class Viettel(WebSimulator):
         ]
         return respond(call, words or "failures", write("return", *said, *results))
 
-    def _failed(self, call: Call) -> Sequence[Message]:
+    def _failed(self, call: Call) -> Sequence[WebMessage]:
         """One page of a brand's day; ValueError where a day or a number is none."""
         day = datetime.strptime(call["date"], DATES[self.manners.date_format]).replace(tzinfo=VIETNAM).date()
         page, size = int(call["pageNumber"]) - self.manners.first_page, int(call["pageSize"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from carriers.options import VIETNAM
-from carriers.simulators.web import Message
+from carriers.simulators.web import WebMessage
 
 FAILED = ("UNDELIV", "EXPIRED", "REJECTD")
 COUNTS = (
@@ -42,7 +42,7 @@ class Refusals:
 
 
 def totals(
-    messages: Iterable[tuple[Message, str]], refusals: Refusals, written: str
+    messages: Iterable[tuple[WebMessage, str]], refusals: Refusals, written: str
 ) -> Mapping[Period, Mapping[str, int]]:
     """Brand and period -> its counts. `messages` come with their networks: Vt is on-net, Out off-net."""
     found: dict[Period, Counter[str]] = {}
@@ -52,7 +52,7 @@ def totals(
 
 
 def _taken(
-    messages: Iterable[tuple[Message, str]], written: str
+    messages: Iterable[tuple[WebMessage, str]], written: str
 ) -> Iterator[tuple[Period, Mapping[str, int]]]:
     for message, telco in messages:
         where = "Vt" if telco == "VT" else "Out"

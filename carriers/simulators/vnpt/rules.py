@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from carriers.options import VIETNAM
 from carriers.simulators.vnpt.behaviour import DAYS, VnptManners, networks
 from carriers.simulators.vnpt.codec import Request
-from carriers.simulators.web.state import Desk
+from carriers.simulators.web.state import CarrierState
 from carriers.text import segments
 from carriers.vnpt.hours import read_blocked
 
@@ -35,7 +35,7 @@ class Case:
 
     request: Request
     manners: VnptManners
-    desk: Desk
+    desk: CarrierState
     now: datetime
     caller: str
     used: int  # segments of the package

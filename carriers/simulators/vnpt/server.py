@@ -12,7 +12,7 @@ from carriers.simulators.vnpt import rules
 from carriers.simulators.vnpt.behaviour import DAYS, VnptManners
 from carriers.simulators.vnpt.codec import Request, Value, kind_of, read, say
 from carriers.simulators.vnpt.rules import Case, Refusal
-from carriers.simulators.web import Asked, Message, Reply, WebSimulator
+from carriers.simulators.web import Asked, Reply, WebMessage, WebSimulator
 from carriers.simulators.web.server import KEPT_REQUESTS
 
 PATHS = ("/smsbn/api", "/smsmarketing/api", "/smsbank/api")
@@ -27,7 +27,7 @@ Rows = Sequence[Mapping[str, str]]
 class Taken:
     """One message by the carrier's own clock."""
 
-    message: Message
+    message: WebMessage
     at: datetime
     is_qc: bool
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.exchange import Asked, Reply
-from carriers.simulators.web.faults import Trouble
-from carriers.simulators.web.messages import Message
+from carriers.simulators.web.faults import HttpTrouble
+from carriers.simulators.web.messages import WebMessage
 from carriers.simulators.web.server import WebSimulator
 
-__all__ = ["Asked", "Message", "Reply", "Trouble", "WebManners", "WebSimulator"]
+__all__ = ["Asked", "HttpTrouble", "Reply", "WebManners", "WebMessage", "WebSimulator"]

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from carriers.simulators.randomness import Lot, flag, named_shares
-from carriers.simulators.web.faults import Trouble
+from carriers.simulators.web.faults import HttpTrouble
 
 STATUSES = ("DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "SENT", "UNKNOWN")
 TROUBLED = ("submits", "others", "all")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WebOutcome:
     """What becomes of a message, in the words of receipts, with the carrier's own error code."""
 
     status: str
@@ -21,7 +21,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Reporting:
+class WebReceiptPlan:
     """How it is reported: so many times, perhaps before the answer to its submit."""
 
     times: int = 1
@@ -92,39 +92,39 @@ class WebManners:
         troubles(self), outcomes(self), reportings(self), first_troubles(self)
 
 
-def troubles(manners: WebManners) -> Lot[Trouble]:
+def troubles(manners: WebManners) -> Lot[HttpTrouble]:
     """What requests meet."""
-    shares = [(getattr(manners, each.value), each) for each in Trouble if each is not Trouble.NONE]
-    return Lot("troubles", Trouble.NONE, shares)
+    shares = [(getattr(manners, each.value), each) for each in HttpTrouble if each is not HttpTrouble.NONE]
+    return Lot("troubles", HttpTrouble.NONE, shares)
 
 
-def first_troubles(manners: WebManners) -> Sequence[Trouble]:
+def first_troubles(manners: WebManners) -> Sequence[HttpTrouble]:
     """What the first requests meet, one by one."""
-    found: list[Trouble] = []
+    found: list[HttpTrouble] = []
     for name, count in named_shares("next_troubles", manners.next_troubles):
-        if name not in {each.value for each in Trouble}:
-            known = ", ".join(each.value for each in Trouble)
+        if name not in {each.value for each in HttpTrouble}:
+            known = ", ".join(each.value for each in HttpTrouble)
             raise ValueError(f"next_troubles: {name!r} is no trouble; there are {known}")
-        found += [Trouble(name)] * int(count)
+        found += [HttpTrouble(name)] * int(count)
     return found
 
 
-def outcomes(manners: WebManners) -> Lot[Outcome]:
+def outcomes(manners: WebManners) -> Lot[WebOutcome]:
     """What becomes of messages."""
     shares = []
     for key, share in named_shares("outcomes", manners.outcomes):
         status, _, error = key.partition("/")
         if status not in STATUSES:
             raise ValueError(f"outcomes: {status!r} is no status; there are {', '.join(STATUSES)}")
-        shares.append((share, Outcome(status, error or "001")))
-    return Lot("outcomes", Outcome(manners.delivered), shares)
+        shares.append((share, WebOutcome(status, error or "001")))
+    return Lot("outcomes", WebOutcome(manners.delivered), shares)
 
 
-def reportings(manners: WebManners) -> Lot[Reporting]:
+def reportings(manners: WebManners) -> Lot[WebReceiptPlan]:
     """How receipts come."""
     shares = [
-        (manners.unreported, Reporting(0)),
-        (manners.early, Reporting(early=True)),
-        (manners.twice, Reporting(2)),
+        (manners.unreported, WebReceiptPlan(0)),
+        (manners.early, WebReceiptPlan(early=True)),
+        (manners.twice, WebReceiptPlan(2)),
     ]
-    return Lot("reporting", Reporting(), shares)
+    return Lot("reporting", WebReceiptPlan(), shares)

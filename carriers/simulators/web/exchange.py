@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import parse_qsl
 
-from carriers.simulators.web.messages import Message
+from carriers.simulators.web.messages import WebMessage
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Asked:
     query_string: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes
-    taken: list[Message] = field(default_factory=list)
+    taken: list[WebMessage] = field(default_factory=list)
 
     @cached_property
     def query(self) -> Mapping[str, str]:

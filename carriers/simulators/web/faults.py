@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Trouble(Enum):
+class HttpTrouble(Enum):
     """By its value a field of WebManners (a share) and a word of `next_troubles`; what it does, beside it."""
 
     NONE = "none"
@@ -29,7 +29,13 @@ class Trouble(Enum):
     NOISE = "noise"  # taken: random bytes in place of HTTP
 
 
-UNTAKEN = {Trouble.BREAK_BEFORE, Trouble.UNAVAILABLE, Trouble.TOO_MANY, Trouble.REDIRECT}
-ERRORS = {Trouble.ERROR_500: 500, Trouble.ERROR_502: 502}
+UNTAKEN = {HttpTrouble.BREAK_BEFORE, HttpTrouble.UNAVAILABLE, HttpTrouble.TOO_MANY, HttpTrouble.REDIRECT}
+ERRORS = {HttpTrouble.ERROR_500: 500, HttpTrouble.ERROR_502: 502}
 # What gets no whole answer of HTTP.
-BROKEN_OFF = {Trouble.HANG, Trouble.BREAK_BEFORE, Trouble.BREAK_AFTER, Trouble.CUT, Trouble.NOISE}
+BROKEN_OFF = {
+    HttpTrouble.HANG,
+    HttpTrouble.BREAK_BEFORE,
+    HttpTrouble.BREAK_AFTER,
+    HttpTrouble.CUT,
+    HttpTrouble.NOISE,
+}

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from carriers.simulators.web.behaviour import Outcome, Reporting
+from carriers.simulators.web.behaviour import WebOutcome, WebReceiptPlan
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class WebMessage:
     """One message taken; `done_at` (aware) is when its fate came about, None while it is pending."""
 
     index: int
@@ -20,8 +20,8 @@ class Message:
     sender: str
     request_id: str
     segments: int
-    outcome: Outcome
-    reporting: Reporting
+    outcome: WebOutcome
+    reporting: WebReceiptPlan
     taken_at: datetime
     done_at: datetime | None = None
 
@@ -32,7 +32,7 @@ class Message:
 
 
 @dataclass(slots=True)
-class Tally:
+class WebCounters:
     """What is counted on the way; the names say what. `submits` are messages, whatever became of them."""
 
     connections: int = 0
@@ -64,19 +64,19 @@ class Tally:
         self.troubles[name] = self.troubles.get(name, 0) + 1
 
 
-class Book:
+class MessageStore:
     """Every message taken, in order, and by number."""
 
     def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self._by_phone: dict[str, list[Message]] = {}
+        self.messages: list[WebMessage] = []
+        self._by_phone: dict[str, list[WebMessage]] = {}
 
-    def add(self, message: Message) -> None:
+    def add(self, message: WebMessage) -> None:
         """Keep one message more."""
         self.messages.append(message)
         self._by_phone.setdefault(message.phone, []).append(message)
 
-    def of(self, phone: str) -> Sequence[Message]:
+    def of(self, phone: str) -> Sequence[WebMessage]:
         """What was taken for the number, oldest first."""
         return self._by_phone.get(phone, [])
 

@@ -8,9 +8,9 @@ import random
 from dataclasses import replace
 
 from carriers.simulators.web.exchange import Reply
-from carriers.simulators.web.faults import ERRORS, Trouble
+from carriers.simulators.web.faults import ERRORS, HttpTrouble
 from carriers.simulators.web.http_server import Line
-from carriers.simulators.web.state import Desk
+from carriers.simulators.web.state import CarrierState
 
 HUGE = 10_000_000
 HTML = "text/html; charset=UTF-8"
@@ -20,7 +20,7 @@ PAGE = (
 )
 
 
-async def speak(line: Line, trouble: Trouble, reply: Reply | None, desk: Desk) -> None:
+async def speak(line: Line, trouble: HttpTrouble, reply: Reply | None, desk: CarrierState) -> None:
     """Answer with `reply`, or with what the trouble makes of it (None: nothing was taken)."""
     delay_s = desk.answer_delay_s()
     if delay_s:
@@ -30,54 +30,54 @@ async def speak(line: Line, trouble: Trouble, reply: Reply | None, desk: Desk) -
         return
     said = _spoilt(trouble, reply or Reply(b"", ""), desk)
     desk.tally.answer(said.code)
-    await line.answer(said, 3 if trouble is Trouble.CHUNKED else 1)
+    await line.answer(said, 3 if trouble is HttpTrouble.CHUNKED else 1)
 
 
-async def _is_broken_off(line: Line, trouble: Trouble, reply: Reply | None, desk: Desk) -> bool:
+async def _is_broken_off(line: Line, trouble: HttpTrouble, reply: Reply | None, desk: CarrierState) -> bool:
     match trouble:
-        case Trouble.HANG:
+        case HttpTrouble.HANG:
             await line.gone()
-        case Trouble.BREAK_BEFORE | Trouble.BREAK_AFTER:
+        case HttpTrouble.BREAK_BEFORE | HttpTrouble.BREAK_AFTER:
             desk.tally.connections_dropped += 1
             await line.drop()
-        case Trouble.CUT:
+        case HttpTrouble.CUT:
             await line.cut(reply or Reply(PAGE, "cut"))
-        case Trouble.NOISE:
+        case HttpTrouble.NOISE:
             await line.noise(desk.tally.requests)
         case _:
             return False
     return True
 
 
-def _spoilt(trouble: Trouble, reply: Reply, desk: Desk) -> Reply:
+def _spoilt(trouble: HttpTrouble, reply: Reply, desk: CarrierState) -> Reply:
     """What another status, or another body, makes of the answer."""
     if trouble in ERRORS:
         return Reply(PAGE, f"http {ERRORS[trouble]}", ERRORS[trouble], HTML)
     match trouble:
-        case Trouble.UNAVAILABLE | Trouble.TOO_MANY:
-            status = 503 if trouble is Trouble.UNAVAILABLE else 429
+        case HttpTrouble.UNAVAILABLE | HttpTrouble.TOO_MANY:
+            status = 503 if trouble is HttpTrouble.UNAVAILABLE else 429
             later = (("retry-after", str(desk.manners.retry_after_s)),)
             return Reply(PAGE, f"http {status}", status, HTML, later)
-        case Trouble.REDIRECT:
+        case HttpTrouble.REDIRECT:
             return Reply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
-        case Trouble.PAGE:
+        case HttpTrouble.PAGE:
             return Reply(PAGE, "page", content_type=HTML)
-        case Trouble.EMPTY:
+        case HttpTrouble.EMPTY:
             return replace(reply, body=b"", code="empty")
-        case Trouble.GARBAGE:
+        case HttpTrouble.GARBAGE:
             noise = random.Random(desk.tally.requests).randbytes(512)  # noqa: S311 - no secret
             return replace(reply, body=noise, code="garbage")
     return _wrapped(trouble, reply)
 
 
-def _wrapped(trouble: Trouble, reply: Reply) -> Reply:
+def _wrapped(trouble: HttpTrouble, reply: Reply) -> Reply:
     """The right answer, in another guise."""
     match trouble:
-        case Trouble.HUGE:
+        case HttpTrouble.HUGE:
             return replace(reply, body=reply.body + b" " * HUGE)
-        case Trouble.GZIP | Trouble.BOMB:
-            return _packed(reply, HUGE if trouble is Trouble.BOMB else 0)
-        case Trouble.WRONG_TYPE:
+        case HttpTrouble.GZIP | HttpTrouble.BOMB:
+            return _packed(reply, HUGE if trouble is HttpTrouble.BOMB else 0)
+        case HttpTrouble.WRONG_TYPE:
             return replace(reply, content_type="image/png")
     return reply
 

@@ -14,11 +14,11 @@ from typing import Any, ClassVar, Self
 from carriers.options import VIETNAM
 from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.exchange import Asked, Reply
-from carriers.simulators.web.faults import BROKEN_OFF, ERRORS, UNTAKEN, Trouble
+from carriers.simulators.web.faults import BROKEN_OFF, ERRORS, UNTAKEN, HttpTrouble
 from carriers.simulators.web.http_server import Line, Listener
-from carriers.simulators.web.messages import Message
+from carriers.simulators.web.messages import WebMessage
 from carriers.simulators.web.response_writer import speak
-from carriers.simulators.web.state import Desk
+from carriers.simulators.web.state import CarrierState
 from carriers.simulators.web.webhook import Webhook
 
 KEPT_REQUESTS = 1000
@@ -45,7 +45,7 @@ class WebSimulator(ABC):
         self._manners = manners or self.manners_type()
         self._tls, self._webhook = tls, webhook
         self._listener: Listener
-        self.desk: Desk
+        self.desk: CarrierState
         self.requests: deque[Asked] = deque(maxlen=KEPT_REQUESTS)
 
     # ---- what a carrier writes
@@ -61,7 +61,7 @@ class WebSimulator(ABC):
     # ---- what tests and commands use
 
     async def __aenter__(self) -> Self:
-        self.desk = Desk(self._manners, self._webhook)
+        self.desk = CarrierState(self._manners, self._webhook)
         self._listener = Listener(self._speak, self._connected, self._tls)
         await self.start_accepting()
         return self
@@ -99,7 +99,7 @@ class WebSimulator(ABC):
         self._listener.keep_alive(self._manners.keep_alive_s)
         self.desk.behave(self._manners)
 
-    def next(self, trouble: Trouble, count: int = 1) -> None:
+    def next(self, trouble: HttpTrouble, count: int = 1) -> None:
         """What the next requests meet, whatever the shares say."""
         self.desk.next_troubles.extend([trouble] * count)
 
@@ -108,7 +108,7 @@ class WebSimulator(ABC):
         return self.desk.report()
 
     @property
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Sequence[WebMessage]:
         """Everything taken, in order."""
         return self.desk.book.messages
 
@@ -145,11 +145,11 @@ class WebSimulator(ABC):
         if not self._is_untaken(trouble):
             await self._hear(line, trouble)
             return
-        if trouble is not Trouble.BREAK_BEFORE:
+        if trouble is not HttpTrouble.BREAK_BEFORE:
             await line.read()
         await speak(line, trouble, None, self.desk)
 
-    async def _hear(self, line: Line, trouble: Trouble) -> None:
+    async def _hear(self, line: Line, trouble: HttpTrouble) -> None:
         """Read, handle and answer a request, and let the fates of its messages run from the answer on."""
         asked = await line.read()
         self.requests.append(asked)
@@ -162,5 +162,5 @@ class WebSimulator(ABC):
             await speak(line, trouble, reply, self.desk)
             self.desk.report_later(asked.taken)
 
-    def _is_untaken(self, trouble: Trouble) -> bool:
+    def _is_untaken(self, trouble: HttpTrouble) -> bool:
         return trouble in UNTAKEN or (trouble in ERRORS and not self.manners.errors_taken)

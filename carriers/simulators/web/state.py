@@ -14,20 +14,20 @@ from carriers.simulators.timer_wheel import Wheel
 from carriers.simulators.web import behaviour as web_manners
 from carriers.simulators.web.behaviour import WebManners
 from carriers.simulators.web.exchange import Asked
-from carriers.simulators.web.faults import Trouble
-from carriers.simulators.web.messages import Book, Message, Tally
+from carriers.simulators.web.faults import HttpTrouble
+from carriers.simulators.web.messages import MessageStore, WebCounters, WebMessage
 from carriers.simulators.web.webhook import Poster, Webhook, receipt
 from carriers.text import segments
 
 OUT_OF_ORDER_S = 0.2
 
 
-class Desk:
+class CarrierState:
     """All that the carrier knows; `handle` takes, refuses and throttles messages through it."""
 
     def __init__(self, manners: WebManners, webhook: Webhook | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self.tally, self.book = Tally(), Book()
+        self.tally, self.book = WebCounters(), MessageStore()
         self.next_troubles = deque(web_manners.first_troubles(manners))
         self.last_heard_s = self._first_submit_s = self._last_done_s = self._loop.time()
         self._second, self._in_second, self._submits_in_second, self._peak = -1, 0, 0, 0
@@ -55,17 +55,17 @@ class Desk:
 
     # ---- requests
 
-    def heard(self, is_submit: bool) -> Trouble:
+    def heard(self, is_submit: bool) -> HttpTrouble:
         """Count one request; the trouble that it meets."""
         self.tally.requests += 1
         self.last_heard_s = self._loop.time()
         meets = {"submits": is_submit, "others": not is_submit, "all": True}[self.manners.trouble_on]
-        trouble = self._trouble() if meets else Trouble.NONE
-        if trouble is not Trouble.NONE:
+        trouble = self._trouble() if meets else HttpTrouble.NONE
+        if trouble is not HttpTrouble.NONE:
             self.tally.trouble(trouble.value)
         return trouble
 
-    def _trouble(self) -> Trouble:
+    def _trouble(self) -> HttpTrouble:
         if self.next_troubles:
             return self.next_troubles.popleft()
         return self._troubles.draw(unit(self.manners.seed, 1, self.tally.requests))
@@ -102,14 +102,14 @@ class Desk:
         self._count(submits)
         self.tally.refused += submits
 
-    def take(self, asked: Asked, phone: str, text: str, sender: str, request_id: str = "") -> Message:
+    def take(self, asked: Asked, phone: str, text: str, sender: str, request_id: str = "") -> WebMessage:
         """Take one message; what becomes of it depends on the seed and the number alone."""
         self._count(1)
         seed, number = self.manners.seed, int(phone) if phone.isdecimal() else 0
         outcome = self._outcomes.draw(unit(seed, 2, number))
         reporting = self._reportings.draw(unit(seed, 3, number))
         index, now = len(self.book.messages), datetime.now(UTC)
-        message = Message(index, phone, text, sender, request_id, segments(text), outcome, reporting, now)
+        message = WebMessage(index, phone, text, sender, request_id, segments(text), outcome, reporting, now)
         self.book.add(message)
         self._pending += 1
         asked.taken.append(message)
@@ -130,7 +130,7 @@ class Desk:
 
     # ---- fates
 
-    async def report_early(self, taken: Iterable[Message]) -> None:
+    async def report_early(self, taken: Iterable[WebMessage]) -> None:
         """Post the receipts of those that are reported before they are answered, and wait for that."""
         early = [message for message in taken if message.reporting.early]
         for message in early:
@@ -140,7 +140,7 @@ class Desk:
             for message in early:
                 await self._poster.post([receipt(message)])
 
-    def report_later(self, taken: Iterable[Message]) -> None:
+    def report_later(self, taken: Iterable[WebMessage]) -> None:
         """Let the fates of the others come about in their time."""
         manners = self.manners
         spread_s = max(manners.receipt_spread_s, OUT_OF_ORDER_S * manners.out_of_order)
@@ -149,11 +149,11 @@ class Desk:
                 delay_s = manners.receipt_delay_s + spread_s * unit(manners.seed, 6, message.index)
                 self._timers.call(delay_s, self._conclude, message)
 
-    def _settle(self, message: Message) -> None:
+    def _settle(self, message: WebMessage) -> None:
         message.done_at = datetime.now(UTC)
         self._pending -= 1
 
-    def _conclude(self, message: Message) -> None:
+    def _conclude(self, message: WebMessage) -> None:
         self._settle(message)
         times = message.reporting.times
         if not times:
@@ -164,7 +164,7 @@ class Desk:
         if self._poster is not None:
             self._poster.add([receipt(message)] * times + self._foreign(message))
 
-    def _foreign(self, message: Message) -> list[dict[str, Any]]:
+    def _foreign(self, message: WebMessage) -> list[dict[str, Any]]:
         """A receipt for a message that was never taken."""
         if unit(self.manners.seed, 7, message.index) >= self.manners.foreign:
             return []

@@ -16,7 +16,7 @@ import httpx
 from carriers.options import VIETNAM
 from carriers.signature import sign
 from carriers.simulators.web.behaviour import WebManners
-from carriers.simulators.web.messages import Message, Tally
+from carriers.simulators.web.messages import WebCounters, WebMessage
 
 PATIENCE_S = 10.0
 # Refused for now, or for good: the second is not repeated.
@@ -31,7 +31,7 @@ class Webhook:
     secret: str = field(default="", repr=False)
 
 
-def receipt(message: Message) -> dict[str, Any]:
+def receipt(message: WebMessage) -> dict[str, Any]:
     """The generic shape; carriers that take no request id give none back."""
     named = {"request_id": message.request_id} if message.request_id else {}
     return {
@@ -48,7 +48,7 @@ def receipt(message: Message) -> dict[str, Any]:
 class Poster:
     """A queue of receipts, and as many posts at once as the manners say."""
 
-    def __init__(self, webhook: Webhook, tally: Tally, manners: WebManners) -> None:
+    def __init__(self, webhook: Webhook, tally: WebCounters, manners: WebManners) -> None:
         self._webhook, self._tally, self.manners = webhook, tally, manners
         self._queue: deque[dict[str, Any]] = deque()
         self._waiting = asyncio.Event()

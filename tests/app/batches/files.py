@@ -7,10 +7,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
-from app.batches.importer import Registered, register
+from app.batches.importer import RegisteredBatch, register
 from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 
 MESSY = """Số điện thoại;Mã xã;Ngôn ngữ
 0912000001;03646;
@@ -49,14 +49,14 @@ def many(lines: int, first: int = 84_912_000_000) -> str:
     return "phone\n" + "".join(f"{'x' if n % 20 == 0 else ''}{n}\n" for n in numbers)
 
 
-def put(path: Path, text: str) -> tuple[Path, File]:
+def put(path: Path, text: str) -> tuple[Path, UploadedFile]:
     """The text as a file, and what register() needs to know of it."""
     path.write_text(text, encoding="utf-8")
     content = path.read_bytes()
-    return path, File(path.name, hashlib.sha256(content).hexdigest(), len(content))
+    return path, UploadedFile(path.name, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def registered(db: Database, file: File, carrier: str = "vnpt") -> Registered:
+def registered(db: Database, file: UploadedFile, carrier: str = "vnpt") -> RegisteredBatch:
     return db.write(register, carrier, file, "tester")
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import xlsxwriter
 
-from app.batches.import_job import Counts
+from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
 from app.database.connection import Database
 from app.file_import.row_blocks import LINE_REASONS
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.reports.labels import bad_line
 from tests.app.batches.files import kept
 
@@ -48,10 +48,10 @@ TEXT = "STT;Họ tên;Số điện thoại;Mã xã;Ngôn ngữ\n" + "".join(f"{l
 
 def imported(
     db: Database, path: Path, content: bytes
-) -> tuple[Counts, list[tuple[object, ...]], Counter[str]]:
+) -> tuple[ImportCounts, list[tuple[object, ...]], Counter[str]]:
     """The counts, the subscribers, and how often each reason was given."""
     path.write_bytes(content)
-    file = File(path.name, hashlib.sha256(content).hexdigest(), len(content))
+    file = UploadedFile(path.name, hashlib.sha256(content).hexdigest(), len(content))
     batch = db.write(register, "vnpt", file, "tester").id
     counts = import_batch(db, batch, path)
     good, bad = db.read(kept, batch)

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, select, update
 
-from app.batches.import_job import Counts, Job, counts_of
+from app.batches.import_job import BatchImport, ImportCounts, counts_of
 from app.batches.importer import import_batch, lines_at_once, register
 from app.batches.reader import open_rows
-from app.batches.row_parser import LONG_SLICE, Sifter
+from app.batches.row_parser import LONG_SLICE, RowParser
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit, batches
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
 
 
@@ -27,7 +27,7 @@ def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file)
     counts = import_batch(db, batch.id, path)
-    stored = Counts(lines=10, accepted=5, rejected=3, repeated=2, other_range=2, bytes_read=file.size)
+    stored = ImportCounts(lines=10, accepted=5, rejected=3, repeated=2, other_range=2, bytes_read=file.size)
     assert counts == replace(stored, unknown_areas=1, unknown_languages=1)
     assert db.read(kept, batch.id) == (MESSY_GOOD, MESSY_BAD)
     row = db.read(batch_row, batch.id)
@@ -48,7 +48,7 @@ def test_the_same_file_again_is_the_same_batch(db: Database, tmp_path: Path) -> 
 def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Database) -> None:
     with ThreadPoolExecutor(8) as many_at_once:
         for n in range(5):
-            file = File("a.csv", f"{n:064}", 10)
+            file = UploadedFile("a.csv", f"{n:064}", 10)
             asked = [many_at_once.submit(db.write, register, "vnpt", file, "an") for _ in range(8)]
             found = [each.result() for each in asked]
             assert len({each.id for each in found}) == 1
@@ -58,10 +58,10 @@ def test_the_same_file_from_many_at_once_is_one_batch_and_refused_to_none(db: Da
 def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_path: Path) -> None:
     size = lines_at_once(db)
     path, file = put(tmp_path / "many.csv", many(2 * size + 500))
-    told: list[Counts] = []
+    told: list[ImportCounts] = []
     batch = registered(db, file)
 
-    def show(counts: Counts) -> None:
+    def show(counts: ImportCounts) -> None:
         told.append(counts)
         stored = db.read(batch_row, batch.id)
         assert stored["lines"] == counts.lines
@@ -94,12 +94,12 @@ def test_a_file_that_is_no_use_leaves_a_failed_empty_batch_that_says_why(
     assert registered(db, file).waiting
 
 
-def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> Job:
+def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> BatchImport:
     """An import that goes so far and then is heard of no more; its lease has run out."""
-    job, counts = Job(db, batch_id), Counts()
+    job, counts = BatchImport(db, batch_id), ImportCounts()
     job.claim()
     for done, _ in zip(
-        Sifter(batch_id, "vnpt").slices(open_rows(path).blocks(), lines_at_once(db)),
+        RowParser(batch_id, "vnpt").slices(open_rows(path).blocks(), lines_at_once(db)),
         range(slices),
         strict=False,
     ):
@@ -129,7 +129,7 @@ def test_an_import_that_died_is_begun_again_and_leaves_no_trace(db: Database, tm
 def test_a_batch_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file)
-    Job(db, batch.id).claim()
+    BatchImport(db, batch.id).claim()
     assert not registered(db, file).waiting
     with pytest.raises(Conflict, match="being imported already"):
         import_batch(db, batch.id, path)
@@ -138,12 +138,12 @@ def test_a_batch_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> N
 
 def test_a_slice_that_is_written_twice_is_there_once(db: Database, tmp_path: Path) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
-    job = Job(db, registered(db, file).id)
+    job = BatchImport(db, registered(db, file).id)
     job.claim()
-    (done,) = Sifter(job.batch_id, "vnpt").slices(open_rows(path).blocks())
-    after = Counts().plus(done, 10)
-    job.store(done, Counts(), after)
-    job.store(done, Counts(), after)
+    (done,) = RowParser(job.batch_id, "vnpt").slices(open_rows(path).blocks())
+    after = ImportCounts().plus(done, 10)
+    job.store(done, ImportCounts(), after)
+    job.store(done, ImportCounts(), after)
     assert db.read(kept, job.batch_id) == (MESSY_GOOD, MESSY_BAD)
     assert db.read(lambda c: counts_of(_row(c, job.batch_id))) == after
 
@@ -156,7 +156,7 @@ def test_an_interrupted_import_lets_the_batch_go_at_once(db: Database, tmp_path:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file)
 
-    def interrupt(_: Counts) -> None:
+    def interrupt(_: ImportCounts) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -193,7 +193,7 @@ def test_a_batch_that_is_not_there_is_not_found(db: Database, tmp_path: Path) ->
 
 def test_a_slice_of_a_batch_that_is_gone_is_not_written(db: Database) -> None:
     with pytest.raises(NotFound):
-        Job(db, 99).clear()
+        BatchImport(db, 99).clear()
 
 
 def test_the_audit_tells_who_brought_the_file_and_what_was_in_it(db: Database, tmp_path: Path) -> None:
@@ -209,5 +209,5 @@ def test_the_audit_tells_who_brought_the_file_and_what_was_in_it(db: Database, t
 
 
 def test_long_names_are_cut_to_what_the_table_holds(db: Database) -> None:
-    batch = registered(db, File("x" * 500, "0" * 64, 1))
+    batch = registered(db, UploadedFile("x" * 500, "0" * 64, 1))
     assert db.read(batch_row, batch.id)["name"] == "x" * 200

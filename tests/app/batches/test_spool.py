@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batches.import_job import Job
+from app.batches.import_job import BatchImport
 from app.batches.spool import folder_of, import_spooled, resume_imports
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
@@ -42,7 +42,7 @@ def test_what_a_stop_has_left_is_imported_and_deleted(db: Database, folder: Path
 
 def test_what_another_process_imports_is_left_to_it(db: Database, folder: Path) -> None:
     batch_id, path = upload(db, folder)
-    Job(db, batch_id).claim()
+    BatchImport(db, batch_id).claim()
     assert resume_imports(db, folder) == 0
     import_spooled(db, batch_id, path)
     assert path.exists()

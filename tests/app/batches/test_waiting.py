@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from app.batches.import_job import Job
+from app.batches.import_job import BatchImport
 from app.batches.importer import import_batch
 from app.core import clock
 from app.core.errors import Conflict, Invalid
@@ -51,7 +51,7 @@ def test_an_import_that_dies_each_time_is_given_up_with_a_sentence(db: Database,
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file).id
     for _ in range(3):
-        Job(db, batch).claim()  # by a process that then dies
+        BatchImport(db, batch).claim()  # by a process that then dies
         db.write(lambda c: c.execute(update(batches).values(lease_until=0)))
     with pytest.raises(Invalid, match="begun 3 times"):
         import_batch(db, batch, path)
@@ -65,7 +65,7 @@ def test_an_import_that_is_put_off_by_itself_counts_as_no_try(db: Database, tmp_
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file).id
     for _ in range(5):
-        job = Job(db, batch)
+        job = BatchImport(db, batch)
         job.claim()
         job.release()
     assert import_batch(db, batch, path).accepted == 5

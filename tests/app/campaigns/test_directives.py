@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from app.campaigns import directives
-from app.campaigns.directives import Letter
+from app.campaigns.directives import DirectiveFields
 from app.core.clock import VIETNAM
 from app.core.errors import Invalid, NotFound
 from app.database.connection import Database
 
-LETTER = Letter("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "Tuyên truyền")
+LETTER = DirectiveFields("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "Tuyên truyền")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.campaigns import texts
-from app.campaigns.drafts import Draft, Form, pin
+from app.campaigns.drafts import Draft, TextForm, pin
 from app.core.clock import VIETNAM
 from app.core.errors import Invalid, NotFound
 from tests.app.campaigns.rows import DRAFT, HOURS
@@ -88,14 +88,14 @@ def test_an_urgent_warning_may_go_out_at_any_hour() -> None:
 @pytest.mark.parametrize("text", texts.all_texts(), ids=lambda text: text.key)
 def test_every_text_of_messages_can_be_pinned_in_both_forms(text: texts.Text) -> None:
     draft = replace(DRAFT, text=None, text_key=text.key)
-    assert pin(replace(draft, form=Form.ACCENTED), HOURS)["texts"][""] == text.accented
-    assert pin(replace(draft, form=Form.UNACCENTED), HOURS)["texts"][""] == text.unaccented
+    assert pin(replace(draft, form=TextForm.ACCENTED), HOURS)["texts"][""] == text.accented
+    assert pin(replace(draft, form=TextForm.UNACCENTED), HOURS)["texts"][""] == text.unaccented
 
 
 @pytest.mark.parametrize(
-    ("form", "sent"), [(Form.ACCENTED, "Đừng chuyển tiền"), (Form.UNACCENTED, "Dung chuyen tien")]
+    ("form", "sent"), [(TextForm.ACCENTED, "Đừng chuyển tiền"), (TextForm.UNACCENTED, "Dung chuyen tien")]
 )
-def test_own_wording_goes_out_in_the_form_asked_for(form: Form, sent: str) -> None:
+def test_own_wording_goes_out_in_the_form_asked_for(form: TextForm, sent: str) -> None:
     assert pin(replace(DRAFT, text="Đừng chuyển tiền", form=form), HOURS)["texts"] == {"": sent}
 
 
@@ -106,7 +106,7 @@ def test_other_languages_are_kept_beside_the_default() -> None:
 
 @given(st.text(alphabet="ăâđêôơưạảấầớợ abc.", min_size=1, max_size=60).filter(str.strip))
 def test_wordings_are_pinned_in_normal_form_whatever_form_they_come_in(wording: str) -> None:
-    decomposed: Draft = replace(DRAFT, form=Form.ACCENTED, text=unicodedata.normalize("NFD", wording))
+    decomposed: Draft = replace(DRAFT, form=TextForm.ACCENTED, text=unicodedata.normalize("NFD", wording))
     composed = replace(decomposed, text=unicodedata.normalize("NFC", wording))
     assert pin(decomposed, HOURS) == pin(composed, HOURS)
     assert pin(composed, HOURS)["texts"][""] == unicodedata.normalize("NFC", wording)

@@ -104,7 +104,7 @@ def test_without_a_link_at_work_there_is_no_finish(db: Database, state: str | No
 
 
 def test_the_directive_s_deadline_is_watched(db: Database) -> None:
-    letter = directives.Letter(
+    letter = directives.DirectiveFields(
         "303/CAT-PA05", date(2030, 1, 29), "CAT", "Tuyên truyền", EIGHT.replace(hour=9), ("VNPT",)
     )
     directive_id = db.write(directives.create, letter, "author")

@@ -25,7 +25,7 @@ from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.connection import Database
 from app.database.models import audit as audit_rows
 from app.database.models import campaigns, runs
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.ledger import approval_digest
 from app.security import Caller, audit, create_key
 from app.security.keys import find_caller
@@ -339,7 +339,7 @@ def test_nor_does_who_stands_behind_that_account(db: Database) -> None:
 
 def test_who_hands_in_a_list_that_is_known_does_not_decide_on_it_either(db: Database) -> None:
     campaign_id = submitted(db)
-    known = File("again.csv", "0" * 64, 9)
+    known = UploadedFile("again.csv", "0" * 64, 9)
     for name in ("second", at_keyboard("third"), "second", "tester"):
         assert not db.write(register, "vnpt", known, name).created
     for name in ("tester", "second", "third"):

@@ -45,7 +45,7 @@ def test_a_campaign_under_an_unknown_directive_is_refused(db: Database) -> None:
 
 
 def test_a_campaign_names_its_directive(db: Database) -> None:
-    letter = directives.Letter("303/CAT-PA05", date(2024, 1, 29), "CAT", "Phối hợp tuyên truyền")
+    letter = directives.DirectiveFields("303/CAT-PA05", date(2024, 1, 29), "CAT", "Phối hợp tuyên truyền")
     directive_id = db.write(directives.create, letter, "author")
     campaign_id = db.write(new_campaign, replace(DRAFT, directive_id=directive_id))
     assert db.read(optimistic_lock.campaign, campaign_id).directive_id == directive_id

@@ -13,7 +13,7 @@ from app.core.errors import Invalid, SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.dispatch import link_store
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from carriers.contract import Halted, Unknown
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.world import build
@@ -32,7 +32,7 @@ def trouble(database_url: str) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Unknown("no answer")) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     db.write(link_store.halt, world.lane.id, Halted("0x0E", "the password is wrong"))

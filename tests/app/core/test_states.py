@@ -12,9 +12,9 @@ from app.core.errors import Conflict
 from app.core.states import (
     CampaignState,
     DeliveryState,
+    DeliveryStatus,
     NotSent,
     RunState,
-    Standing,
     apply_receipt,
     move_campaign,
     move_run,
@@ -30,8 +30,10 @@ said = st.tuples(
 Said = tuple[int, ReceiptStatus, ReceiptLevel, Reason]
 
 
-def after(receipts: list[Said], parts: int = 3, state: DeliveryState = DeliveryState.SUBMITTED) -> Standing:
-    standing = Standing(state, 0, parts)
+def after(
+    receipts: list[Said], parts: int = 3, state: DeliveryState = DeliveryState.SUBMITTED
+) -> DeliveryStatus:
+    standing = DeliveryStatus(state, 0, parts)
     for part, status, level, reason in receipts:
         standing = apply_receipt(standing, part, status, level, reason)
     return standing
@@ -71,7 +73,7 @@ def test_a_failure_without_a_reason_gets_one() -> None:
 
 
 def test_a_written_off_delivery_keeps_that_reason_until_its_parts_are_settled() -> None:
-    standing = Standing(DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF, 2)
+    standing = DeliveryStatus(DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF, 2)
     failed = (ReceiptStatus.UNDELIVERED, ReceiptLevel.HANDSET, Reason.BARRED)
     half = apply_receipt(standing, 0, *failed)
     assert (half.state, half.reason) == (DeliveryState.UNKNOWN, NotSent.WRITTEN_OFF)

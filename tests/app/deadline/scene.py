@@ -9,8 +9,8 @@ from sqlalchemy import Connection, update
 from app.core.clock import VIETNAM, to_ms
 from app.database.connection import Database
 from app.database.models import directives, runs
-from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
-from app.reports.document_meta import Source
+from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
+from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.statement_input import PaperClaim
@@ -37,6 +37,6 @@ def _address(c: Connection, deadline: datetime) -> None:
     ):
         email = f"{kind}@x.example"
         external_activity.register(c, Addressee(None, 1, name, kind, carrier, email), "officer")
-    paper = PaperClaim(Source.API, "12/BC", "2024-02-20", to_ms(deadline - timedelta(days=4)))
-    item = Item(Channel.RADIO, 8, minutes=40)
+    paper = PaperClaim(EntrySource.API, "12/BC", "2024-02-20", to_ms(deadline - timedelta(days=4)))
+    item = OutreachItem(OutreachChannel.RADIO, 8, minutes=40)
     external_activity.report(c, 1, OutreachClaim("Đài PT-TH tỉnh", (item,), paper), "officer")

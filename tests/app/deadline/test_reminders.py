@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.notification_loop import Herald
 from app.notifications import outbox
-from app.notifications.outbox import Channel
+from app.notifications.outbox import NotificationChannel
 from tests.app.deadline.scene import DEADLINE, letter
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import by_default
@@ -47,10 +47,10 @@ def test_everybody_who_lacks_something_is_told_and_the_desk_and_the_endpoint(db:
     letter(db)
     found = db.read(reminders.due, settings(), DEADLINE - timedelta(days=3) + timedelta(hours=1))
     assert [(each.channel, each.target) for each in found] == [
-        (Channel.EMAIL, "carrier@x.example"),
-        (Channel.EMAIL, "department@x.example"),
-        (Channel.EMAIL, "pa05@x.example"),
-        (Channel.WEBHOOK, "desk"),
+        (NotificationChannel.EMAIL, "carrier@x.example"),
+        (NotificationChannel.EMAIL, "department@x.example"),
+        (NotificationChannel.EMAIL, "pa05@x.example"),
+        (NotificationChannel.WEBHOOK, "desk"),
     ]
     text = found[1].payload["text"]
     assert text.startswith("Kính gửi: Sở Tư pháp\n")

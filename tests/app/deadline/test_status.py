@@ -14,8 +14,8 @@ from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import lanes, runs, tallies
 from app.deadline.status import Status, countdown, status
-from app.reports.carrier_statement import Kind
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import FigureSource
+from app.reports.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.security import create_key
@@ -31,7 +31,7 @@ def looked(db: Database, **before: float) -> Status:
 
 
 def state_run(db: Database, **changes: object) -> None:
-    claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
+    claim = StatementBody.model_validate(body(**changes)).claim(EntrySource.API)
     db.write(statement_service.state, 2, claim, "viettel desk")
 
 
@@ -66,8 +66,8 @@ def test_a_statement_in_time_completes_a_held_run(db: Database) -> None:
     state_run(db)
     found = looked(db, hours=-30)
     run = found.runs[1]
-    assert (run.basis, run.stated_version, run.in_time, run.missing) == (Kind.STATED, 1, True, None)
-    assert found.runs[0].basis is Kind.MEASURED
+    assert (run.basis, run.stated_version, run.in_time, run.missing) == (FigureSource.STATED, 1, True, None)
+    assert found.runs[0].basis is FigureSource.MEASURED
     assert "Viettel" not in [each.who for each in found.missing]
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from app.batches.reader import open_rows
-from app.batches.row_parser import Sifter, Slice
+from app.batches.row_parser import ParsedRows, RowParser
 from app.core.phone import REASONS
 from app.devtools.sample_data import SHARES, write_sample
 
 
-def sifted(path: Path) -> Slice:
-    (found,) = Sifter(1, path.stem).slices(open_rows(path).blocks(), size=1_000_000)
+def sifted(path: Path) -> ParsedRows:
+    (found,) = RowParser(1, path.stem).slices(open_rows(path).blocks(), size=1_000_000)
     return found
 
 
@@ -39,7 +39,7 @@ def test_carriers_faults_and_repeats_are_in_proportion(tmp_path: Path) -> None:
 
 def test_the_areas_are_known_and_the_languages_too(tmp_path: Path) -> None:
     for carrier, path in write_sample(tmp_path, 2000, seed=1).items():
-        sifter = Sifter(1, carrier)
+        sifter = RowParser(1, carrier)
         areas = {area for each in sifter.slices(open_rows(path).blocks()) for area in each.good.areas}
         assert (sifter.unknown_areas, sifter.unknown_languages) == (0, 0)
         assert len(areas) > 50

@@ -15,8 +15,8 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, quarantine, receipts, submissions
 from app.diagnostics import result_text, test_receipts
-from app.diagnostics.message import Desk, Told, may_be_written_to, send
-from app.ledger.contract import Outcome
+from app.diagnostics.message import TestMessageContext, TestMessageLog, may_be_written_to, send
+from app.ledger.contract import SubmitOutcome
 from app.ledger.factory import ledger_for
 from carriers.contract import (
     Accepted,
@@ -45,9 +45,9 @@ SMS = OutboundSms(str(NUMBER), "Canh giac lua dao", "CA SONLA")
 D = ReceiptStatus.DELIVERED
 
 
-async def try_out(db: Database, link: LinkSettings, wait_s: float = 10.0) -> tuple[Told, list[str]]:
+async def try_out(db: Database, link: LinkSettings, wait_s: float = 10.0) -> tuple[TestMessageLog, list[str]]:
     said: list[str] = []
-    desk = Desk(db, ledger_for(db), "an (command line)", said.append)
+    desk = TestMessageContext(db, ledger_for(db), "an (command line)", said.append)
     return await asyncio.wait_for(send(desk, "viettel-1", link, SMS, wait_s), 30), said
 
 
@@ -132,7 +132,7 @@ async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Datab
         assert lease
         texts = [replace(SMS, phone=str(item.phone)) for item in lease.items]
         results = await campaigns.submit(texts)
-        outcomes = [Outcome(item, result) for item, result in zip(lease.items, results, strict=True)]
+        outcomes = [SubmitOutcome(item, result) for item, result in zip(lease.items, results, strict=True)]
         db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
         await campaigns.close()
         told, _ = await try_out(db, link)

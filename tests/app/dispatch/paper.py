@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.core import clock
-from app.dispatch.claim import Desk
+from app.dispatch.claim import SendContext
 from app.dispatch.send_loop import LaneLoop
 from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
@@ -83,7 +83,7 @@ class PaperCarrier:
 
 
 def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_s: float = 8.0) -> LaneLoop:
-    desk = Desk(world.db, world.ledger, Metrics(), sub_batch, lease_s)
+    desk = SendContext(world.db, world.ledger, Metrics(), sub_batch, lease_s)
     return LaneLoop(world.lane, carrier, desk)
 
 

@@ -16,7 +16,7 @@ from app.database.connection import Database
 from app.database.models import chunks, runs
 from app.database.models import lanes as lanes_table
 from app.dispatch import link_store
-from app.dispatch.claim import Desk
+from app.dispatch.claim import SendContext
 from app.dispatch.send_loop import LaneLoop
 from app.ledger.contract import ChunkState
 from app.observability.metrics import Metrics
@@ -41,7 +41,7 @@ async def sending(db: Database, smsc: Smsc, lease_s: float = 8.0) -> AsyncIterat
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     options |= {"window": WINDOW, "response_timeout_s": 2.0, "reconnect_min_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
-    loop = LaneLoop(world.lane, carrier, Desk(db, world.ledger, Metrics(), 100, lease_s))
+    loop = LaneLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, lease_s))
     await carrier.open()
     task = asyncio.create_task(loop.run())
     try:

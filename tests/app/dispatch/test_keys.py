@@ -54,7 +54,7 @@ async def test_a_message_that_a_person_sends_again_says_so_and_has_another_name(
         await until(lambda: db.read(lambda c: c.execute(select(chunks.c.state)).scalar_one()) == 2)
         db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
         unknown_outcomes.resend(
-            db, world.ledger, unknown_outcomes.Order(world.run, "Lan", [(world.batch, 2)])
+            db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan", [(world.batch, 2)])
         )
         await until(lambda: world.states() == {U: 2, S: 1})
     again = heard.messages[3:]

@@ -16,11 +16,11 @@ from app.database.connection import Database, shared_ms
 from app.database.models import lanes as lanes_table
 from app.database.models import link_health as table
 from app.dispatch import link_health, link_store
-from app.dispatch.claim import Desk
+from app.dispatch.claim import SendContext
 from app.dispatch.link_health import HealthSweep, say
 from app.dispatch.send_loop import LaneLoop
 from app.observability import link_status
-from app.observability.link_status import LinkFacts, LinkState, facts
+from app.observability.link_status import LinkState, LinkStatus, facts
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
 from carriers.simulators.smsc import Manners, Smsc
@@ -34,7 +34,7 @@ Q, U = int(DeliveryState.QUEUED), int(DeliveryState.UNKNOWN)
 UP, LOST = LinkHealth(connected_since=0.0), LinkHealth(lost_since=0.0, refusal="refused")
 
 
-def stand(db: Database, lane: int, *found: LinkHealth) -> LinkFacts:
+def stand(db: Database, lane: int, *found: LinkHealth) -> LinkStatus:
     """How the link stands when processes a, b ... have said these."""
     for holder, health in zip("abc", found, strict=False):
         db.write(say, [(lane, holder, health)])
@@ -100,7 +100,7 @@ def test_a_link_that_the_settings_no_longer_name_is_left_and_not_lost(db: Databa
     assert "viettel-1" not in "".join(
         line for line in Metrics(db).text().decode().splitlines() if line.startswith("loa_link_")
     )
-    again = link_store.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
+    again = link_store.LinkRecord("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.HANDSET)
     db.write(link_store.register, again)
     assert db.read(facts)[world.lane.id].state is LinkState.CLOSED
 
@@ -199,7 +199,7 @@ async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, Health
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     options |= {"window": 10, "response_timeout_s": 0.5, "reconnect_min_s": 0.3, "probe_max_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
-    loop = LaneLoop(world.lane, carrier, Desk(db, world.ledger, Metrics(), 100, 8.0))
+    loop = LaneLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, 8.0))
     await carrier.open()
     task = asyncio.create_task(loop.run())
     try:

@@ -10,12 +10,12 @@ from app.core.errors import Conflict, NotFound
 from app.core.states import LaneState
 from app.database.connection import Database
 from app.dispatch import link_store
-from app.dispatch.link_store import LinkFacts
+from app.dispatch.link_store import LinkRecord
 from carriers.contract import Halted, ReceiptLevel
 
 
-def facts(name: str, group: str, carrier: str = "vnpt") -> LinkFacts:
-    return LinkFacts(name, carrier, group, 50.0, ReceiptLevel.OPERATOR)
+def facts(name: str, group: str, carrier: str = "vnpt") -> LinkRecord:
+    return LinkRecord(name, carrier, group, 50.0, ReceiptLevel.OPERATOR)
 
 
 def test_links_of_one_receipt_group_share_an_id_and_others_do_not(db: Database) -> None:

@@ -23,7 +23,7 @@ def test_a_link_that_was_renamed_takes_no_part_of_a_run_s_own_rate(db: Database)
     world = build(db, 10)  # a lane of 100 segments/s
     db.write(lambda c: c.execute(update(runs).values(segments_per_second=50)))
     old = db.write(
-        link_store.register, link_store.LinkFacts("old", "viettel", "old", 300.0, ReceiptLevel.NONE)
+        link_store.register, link_store.LinkRecord("old", "viettel", "old", 300.0, ReceiptLevel.NONE)
     )
     assert share(db) == 0.125, "nobody has spoken of any link yet"
     db.write(say, [(world.lane.id, "a", LinkHealth()), (old.id, "a", LinkHealth())])

@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core import clock
-from app.dispatch.rate_limiter import Pace, Slot, pause_s
-from app.ledger.contract import Item
+from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
+from app.ledger.contract import DeliveryToSend
 from carriers.contract import Deferred
 
 
-def items(count: int, segments: int = 1) -> list[Item]:
-    return [Item(seq, 84_912_000_000 + seq, None, None, segments, 0) for seq in range(count)]
+def items(count: int, segments: int = 1) -> list[DeliveryToSend]:
+    return [DeliveryToSend(seq, 84_912_000_000 + seq, None, None, segments, 0) for seq in range(count)]
 
 
-def second(pace: Pace, answers: int, throttled: int) -> float:
+def second(pace: ThrottleShare, answers: int, throttled: int) -> float:
     """One second's answers; the share after it."""
     pace._since -= 1.0
     pace.heard(answers, throttled)
@@ -24,19 +24,19 @@ def second(pace: Pace, answers: int, throttled: int) -> float:
 
 
 def test_the_pace_comes_down_by_the_part_refused_and_by_half_at_the_most() -> None:
-    assert second(Pace(100.0), 100, 25) == pytest.approx(0.80, abs=0.01)
-    assert second(Pace(100.0), 100, 90) == pytest.approx(0.55, abs=0.01)
+    assert second(ThrottleShare(100.0), 100, 25) == pytest.approx(0.80, abs=0.01)
+    assert second(ThrottleShare(100.0), 100, 90) == pytest.approx(0.55, abs=0.01)
 
 
 def test_within_a_second_the_answers_speak_of_one_moment() -> None:
-    pace = Pace(100.0)
+    pace = ThrottleShare(100.0)
     for _ in range(50):
         pace.heard(2, 2)
     assert pace.share == 1.0
 
 
 def test_quiet_lets_the_pace_climb_back() -> None:
-    pace = Pace(100.0, share=0.5)
+    pace = ThrottleShare(100.0, share=0.5)
     assert second(pace, 100, 0) == pytest.approx(0.55, abs=0.01)
     for _ in range(20):
         second(pace, 100, 0)
@@ -45,14 +45,14 @@ def test_quiet_lets_the_pace_climb_back() -> None:
 
 def test_a_few_refusals_at_random_do_not_pull_the_pace_down() -> None:
     """T38: one in a hundred throttled costs one in a hundred."""
-    pace = Pace(100.0)
+    pace = ThrottleShare(100.0)
     for _ in range(300):
         second(pace, 100, 2)
     assert pace.share == 1.0
 
 
 def test_a_carrier_that_takes_less_is_sent_about_that() -> None:
-    pace, takes = Pace(100.0), 60
+    pace, takes = ThrottleShare(100.0), 60
     for _ in range(60):
         sent = round(100 * pace.share)
         second(pace, sent, max(0, sent - takes))
@@ -60,7 +60,7 @@ def test_a_carrier_that_takes_less_is_sent_about_that() -> None:
 
 
 def test_a_carrier_that_refuses_all_is_asked_at_a_tenth_of_the_rate() -> None:
-    pace = Pace(100.0)
+    pace = ThrottleShare(100.0)
     for _ in range(60):
         second(pace, 100, 100)
     assert pace.share == pytest.approx(0.1, abs=0.02)
@@ -71,7 +71,7 @@ def test_slices_hold_everything_in_order_at_the_rate(
     rate: float, segments: int, count: int, per_submit: int
 ) -> None:
     all_items = items(count, segments)
-    pace = Pace(rate)
+    pace = ThrottleShare(rate)
     slices = list(pace.slices(all_items, per_submit, pace.rate))
     assert pace.rate == pytest.approx(rate * 0.995)
     assert [item for _, some in slices for item in some] == all_items
@@ -82,7 +82,7 @@ def test_slices_hold_everything_in_order_at_the_rate(
 
 
 def test_a_run_s_share_slows_what_is_declared_reserved_and_sent() -> None:
-    pace = Pace(100.0, share=0.8, most=0.2)
+    pace = ThrottleShare(100.0, share=0.8, most=0.2)
     pace.went(100, is_whole=True)
     assert pace.sub_batch(100) == 10
     assert pace.rate == pytest.approx(20.0, rel=0.01)
@@ -92,14 +92,14 @@ def test_a_run_s_share_slows_what_is_declared_reserved_and_sent() -> None:
 
 def test_a_slow_link_declares_half_a_second_at_a_time() -> None:
     for rate, fits in ((20.0, 10), (0.5, 1), (10_000.0, 100)):
-        pace = Pace(rate)
+        pace = ThrottleShare(rate)
         assert pace.sub_batch(100) == 1, "a window begins with one message"
         pace.went(100, is_whole=True)
         assert pace.sub_batch(100) == fits
 
 
 def test_a_half_that_is_late_is_followed_by_smaller_ones_until_one_goes_in_its_time() -> None:
-    pace = Pace(1000.0)
+    pace = ThrottleShare(1000.0)
     pace.went(100, is_whole=True)
     assert pace.sub_batch(100) == 100
     pace.went(12, is_whole=False)
@@ -149,7 +149,7 @@ def test_what_is_refused_by_chance_has_its_turn_soon(result: Deferred, pass_no: 
 def test_a_few_refusals_are_chance_while_the_pace_holds(
     share: float, answers: int, throttled: int, chance: bool
 ) -> None:
-    assert Pace(100.0, share=share).refuses_by_chance(answers, throttled) is chance
+    assert ThrottleShare(100.0, share=share).refuses_by_chance(answers, throttled) is chance
 
 
 def test_what_is_late_moves_on_within_its_slot_and_not_behind_it() -> None:
@@ -170,7 +170,7 @@ def test_a_fast_link_makes_up_for_what_is_late() -> None:
 
 
 async def test_turns_come_no_quicker_than_the_rate() -> None:
-    pace, started = Pace(1000.0), clock.monotonic()
+    pace, started = ThrottleShare(1000.0), clock.monotonic()
     for _ in range(50):
         await pace.turn(started)
         pace.spend(started, 1, pace.rate)

@@ -101,7 +101,7 @@ def test_what_was_queued_is_unknown_then_and_the_lane_goes_on_with_nothing(world
     put_back(world)
     claimed(world)
     assert restore_recovery.doubt(world.db, world.ledger, WHO) == [
-        restore_recovery.Doubt(world.run, "viettel", 20)
+        restore_recovery.DoubtfulRun(world.run, "viettel", 20)
     ]
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.UNKNOWN: 20}
     assert claimed(world) is LaneState.RUNNING

@@ -10,7 +10,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import unknowns
 from app.dispatch import link_store
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from app.security import create_key
 from carriers.contract import Halted, Unknown
 from tests.app.client import Client
@@ -24,7 +24,7 @@ def world(db: Database) -> World:
     made.fan_out()
     lease = made.claim()
     assert lease
-    outcomes = [Outcome(item, Unknown("no answer in 15 s")) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Unknown("no answer in 15 s")) for item in lease.items]
     db.write(made.ledger.record, made.lane, lease, outcomes, None, 30.0)
     db.write(made.ledger.release, lease, 0.0)
     return made

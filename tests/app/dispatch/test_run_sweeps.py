@@ -17,7 +17,7 @@ from app.dispatch import run_content
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import Queueing
-from app.ledger.contract import Intention, Outcome
+from app.ledger.contract import Intention, SubmitOutcome
 from app.reports import carrier_report
 from carriers.contract import Deferred, Reason, Rejected
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, aside, build, receipt
@@ -78,7 +78,7 @@ def test_a_run_whose_every_number_is_refused_is_finished(db: Database) -> None:
     sweep(world)
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Rejected("0x0B", Reason.NO_SUCH_NUMBER)) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Rejected("0x0B", Reason.NO_SUCH_NUMBER)) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     sweep(world)
@@ -145,7 +145,7 @@ def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
         set_run(db, **order)
     sweep(world)
     assert state(db) == (RunState.CANCELLED if order else RunState.SENT)
-    late = [Outcome(item, Deferred("not sent")) for item in lease.items[3:]]
+    late = [SubmitOutcome(item, Deferred("not sent")) for item in lease.items[3:]]
     outcomes = accepted(list(lease.items[:3])) + late
     assert not db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0).held
     sweep(world)

@@ -13,8 +13,8 @@ from app.database.connection import Database
 from app.database.models import audit, deliveries, runs, unknowns
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch import unknown_outcomes
-from app.dispatch.unknown_outcomes import SLICE, Order
-from app.ledger.contract import Key, Outcome
+from app.dispatch.unknown_outcomes import SLICE, UnknownOrder
+from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.reports.verify import verify
 from carriers.contract import Unknown
 from tests.app.client import Client
@@ -46,7 +46,7 @@ def run_state(db: Database) -> str:
 
 def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) -> None:
     world, said = all_lost(db), list[tuple[int, int]]()
-    order = Order(world.run, "Lan")
+    order = UnknownOrder(world.run, "Lan")
     assert unknown_outcomes.resend(db, world.ledger, order, lambda n, of: said.append((n, of))) == MANY
     assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
     assert said == [(SLICE, MANY), (2 * SLICE, MANY), (MANY, MANY)]
@@ -58,19 +58,21 @@ def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) ->
 
 def test_all_are_written_off_in_slices(db: Database) -> None:
     world = all_lost(db)
-    assert unknown_outcomes.write_off(db, world.ledger, Order(world.run, "Lan", reason="asked")) == MANY
+    assert (
+        unknown_outcomes.write_off(db, world.ledger, UnknownOrder(world.run, "Lan", reason="asked")) == MANY
+    )
     assert decided(db, "unknown written off") == [SLICE, SLICE, 50]
     assert world.states() == {U: MANY} == world.tallied()
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert run_state(db) == RunState.FINISHED
-    assert unknown_outcomes.write_off(db, world.ledger, Order(world.run, "Lan")) == 0
+    assert unknown_outcomes.write_off(db, world.ledger, UnknownOrder(world.run, "Lan")) == 0
     assert verify(db, world.ledger, world.campaign) == []
 
 
 def test_named_lines_are_decided_on_and_no_others(db: Database) -> None:
     world = all_lost(db, 40)
     lines = [(world.batch, 41), (world.batch, 2), (world.batch, 2), (world.batch, 99_999), (77, 3)]
-    assert unknown_outcomes.resend(db, world.ledger, Order(world.run, "Lan", lines)) == 2
+    assert unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan", lines)) == 2
     assert {world.delivery(seq)["state"] for seq in (2, 41)} == {Q}
     assert world.states() == {Q: 2, U: 38} == world.tallied()
 
@@ -82,11 +84,11 @@ def test_what_is_lost_again_meanwhile_is_not_sent_again_by_the_same_order(db: Da
         lease = world.claim()
         if lease is None or done > SLICE:
             return
-        lost = [Outcome(item, Unknown("no answer")) for item in lease.items]
+        lost = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
         db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
 
-    unknown_outcomes.resend(db, world.ledger, Order(world.run, "Lan"), lose)
+    unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), lose)
     resends = db.read(lambda c: c.execute(select(deliveries.c.resends).distinct()).scalars().all())
     assert resends == [1]
     assert world.states()[U] > 0
@@ -100,16 +102,16 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
         db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
 
     with pytest.raises(Conflict, match=rf"^{SLICE} messages are decided.*cancelling.*Say it again"):
-        unknown_outcomes.resend(db, world.ledger, Order(world.run, "Lan"), cancel)
+        unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), cancel)
     assert world.states() == {Q: SLICE, U: MANY - SLICE} == world.tallied()
     db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
-    assert unknown_outcomes.resend(db, world.ledger, Order(world.run, "Lan")) == MANY - SLICE
+    assert unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == MANY - SLICE
     world.check()
 
 
 def test_a_run_that_a_sweep_is_just_ending_goes_on_where_something_of_it_is_queued(db: Database) -> None:
     world = all_lost(db, 4)
-    keys = [Key(world.campaign, world.batch, seq) for seq in range(2, 6)]
+    keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in range(2, 6)]
     db.write(world.ledger.write_off, keys, "Lan")
     ended, sent = threading.Event(), threading.Event()
 
@@ -123,7 +125,7 @@ def test_a_run_that_a_sweep_is_just_ending_goes_on_where_something_of_it_is_queu
     assert ended.wait(10)
     if db.sqlite:
         sent.set()  # one writer: the other waits for its turn
-    assert unknown_outcomes.resend(db, world.ledger, Order(world.run, "Lan")) == 4
+    assert unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == 4
     sweeper.join()
     assert run_state(db) == RunState.RUNNING
     assert verify(db, world.ledger, world.campaign) == []
@@ -143,7 +145,7 @@ def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: C
     assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
     lease = world.claim()
     assert lease
-    lost = [Outcome(item, Unknown("no answer")) for item in lease.items]
+    lost = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
     again = client.post(url, json={"all": True}, headers=headers)
     assert (again.json(), again.headers["Idempotency-Replayed"]) == ({"deliveries": MANY}, "true")

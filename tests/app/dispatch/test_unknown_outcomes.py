@@ -12,7 +12,7 @@ from app.database.connection import Database
 from app.database.models import audit, runs
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch import unknown_outcomes
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from carriers.contract import Unknown
 from tests.app.world import World, build
 
@@ -24,7 +24,7 @@ def lost(db: Database, count: int = 4) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Unknown("no answer")) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Unknown("no answer")) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
@@ -43,7 +43,7 @@ def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
     world = lost(db)
     assert (
         unknown_outcomes.resend(
-            db, world.ledger, unknown_outcomes.Order(world.run, "Lan", [(world.batch, 3)])
+            db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan", [(world.batch, 3)])
         )
         == 1
     )
@@ -56,7 +56,7 @@ def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
 
 def test_an_empty_choice_is_all_of_them(db: Database) -> None:
     world = lost(db)
-    assert unknown_outcomes.write_off(db, world.ledger, unknown_outcomes.Order(world.run, "Lan")) == 4
+    assert unknown_outcomes.write_off(db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan")) == 4
     assert world.delivery(2)["reason"] == NotSent.WRITTEN_OFF
     assert len(db.read(unknown_outcomes.listed, world.run)) == 4
 
@@ -65,7 +65,7 @@ def test_a_cancelled_run_sends_nothing_again(db: Database) -> None:
     world = lost(db)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLED.value)))
     with pytest.raises(Conflict, match="cancelled"):
-        unknown_outcomes.resend(db, world.ledger, unknown_outcomes.Order(world.run, "Lan"))
+        unknown_outcomes.resend(db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan"))
 
 
 def test_a_run_that_is_not_there_is_named(db: Database) -> None:
@@ -79,6 +79,6 @@ def test_a_run_whose_unknown_ones_are_written_off_is_finished(db: Database) -> N
     world = lost(db)
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.SENT
-    unknown_outcomes.write_off(db, world.ledger, unknown_outcomes.Order(world.run, "Lan"))
+    unknown_outcomes.write_off(db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan"))
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.FINISHED

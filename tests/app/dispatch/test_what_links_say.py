@@ -23,7 +23,9 @@ from carriers import registry
 from carriers.contract import ReceiptLevel
 from tests.app.world import World, build
 
-FACTS = link_store.LinkFacts("viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, says="a" * 64)
+FACTS = link_store.LinkRecord(
+    "viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, says="a" * 64
+)
 
 
 def link(**own: object) -> LinkSettings:

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from app.core.errors import Invalid
 from app.file_import.reader import Reader
-from app.file_import.row_blocks import BadLine, Row
+from app.file_import.row_blocks import Row, UnreadableLine
 from app.file_import.text_lines import LINE_LIMIT, line_blocks
 from tests.app.file_import.layouts import LIST, read_rows
 
 ONE = (2, "0912345678", "03646", "hmn")
 
 
-def rows(path: Path, content: bytes | str) -> list[Row | BadLine]:
+def rows(path: Path, content: bytes | str) -> list[Row | UnreadableLine]:
     """What a file of that content gives."""
     path.mkdir(exist_ok=True)
     file = path / "file.csv"
@@ -125,10 +125,10 @@ def test_a_stray_quotation_mark_costs_only_its_own_line(tmp_path: Path, mark: st
     found = rows(tmp_path, f'phone,area\n0912345678,\n{mark}\n"0912345679",03646,x\n\n0912345670\n{mark}')
     assert found == [
         (2, "0912345678", "", ""),
-        BadLine(3, "quotes", mark),
+        UnreadableLine(3, "quotes", mark),
         (4, "0912345679", "03646", ""),
         (6, "0912345670", "", ""),
-        BadLine(7, "quotes", mark),
+        UnreadableLine(7, "quotes", mark),
     ]
 
 
@@ -137,15 +137,15 @@ def test_a_line_with_a_nul_costs_only_itself(tmp_path: Path, quoted: str) -> Non
     found = rows(tmp_path, f"phone,area\n0912345678,\n0912\x00345679,\n0912345670,03646\n{quoted}")
     assert found[:3] == [
         (2, "0912345678", "", ""),
-        BadLine(3, "nul", "0912\x00345679,"),
+        UnreadableLine(3, "nul", "0912\x00345679,"),
         (4, "0912345670", "03646", ""),
     ]
 
 
 def test_a_nul_within_a_cell_that_goes_over_lines_gives_no_row(tmp_path: Path) -> None:
     found = rows(tmp_path, 'phone,name\n0912345678,"a\nb\0"\n0912345679,c\n')
-    assert [each for each in found if not isinstance(each, BadLine)] == [(4, "0912345679", "", "")]
-    assert [(each.line, each.reason) for each in found if isinstance(each, BadLine)] == [
+    assert [each for each in found if not isinstance(each, UnreadableLine)] == [(4, "0912345679", "", "")]
+    assert [(each.line, each.reason) for each in found if isinstance(each, UnreadableLine)] == [
         (2, "quotes"),
         (3, "nul"),
     ]
@@ -153,7 +153,7 @@ def test_a_nul_within_a_cell_that_goes_over_lines_gives_no_row(tmp_path: Path) -
 
 def test_of_many_thousand_lines_one_in_a_hundred_may_hold_a_nul(tmp_path: Path) -> None:
     found = rows(tmp_path, "phone\n" + ("0912345678\n" * 400 + "\0\n") * 60)
-    assert sum(isinstance(each, BadLine) for each in found) == 60
+    assert sum(isinstance(each, UnreadableLine) for each in found) == 60
     assert len(found) == 60 * 401
 
 
@@ -161,7 +161,7 @@ def test_of_many_thousand_lines_one_in_a_hundred_may_hold_a_nul(tmp_path: Path) 
 def test_an_endless_line_is_one_bad_line(tmp_path: Path, length: int) -> None:
     found = rows(tmp_path, f"phone\n0912345678\n{'9' * length}\n0912345679\n")
     assert [row[0] for row in found] == [2, 3, 4]
-    assert isinstance(found[1], BadLine)
+    assert isinstance(found[1], UnreadableLine)
     assert found[1].reason == "long_line"
     assert len(found[1].value) <= LINE_LIMIT
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.file_import.row_blocks import BadLine, Row
+from app.file_import.row_blocks import Row, UnreadableLine
 from tests.app.file_import.layouts import read_rows
 
 LINE = st.text(st.sampled_from('0912,"; á'), min_size=1, max_size=10)
@@ -18,13 +18,13 @@ LINE = st.text(st.sampled_from('0912,"; á'), min_size=1, max_size=10)
 def test_every_line_with_anything_in_it_is_found_once_in_order(tmp_path: Path, lines: list[str]) -> None:
     file = tmp_path / "file.csv"
     file.write_text("\n".join(["phone,area", *lines]))
-    found = [row.line if isinstance(row, BadLine) else row[0] for row in read_rows(file)]
+    found = [row.line if isinstance(row, UnreadableLine) else row[0] for row in read_rows(file)]
     filled = {number for number, line in enumerate(lines, 2) if line.strip(', "')}
     assert found == sorted(set(found))
     assert filled <= set(found) <= set(range(2, len(lines) + 2))
 
 
-def _rows(file: Path, lines: list[str]) -> list[Row | BadLine]:
+def _rows(file: Path, lines: list[str]) -> list[Row | UnreadableLine]:
     file.write_text("\n".join(lines))
     return list(read_rows(file))
 

@@ -118,7 +118,7 @@ def test_what_a_subscriber_writes_gives_the_terminal_no_orders(database_url: str
     db = Database(database_url)
     db.write(new_lane, "vnpt-1")
     write(db, VNPT, said(f"{ORDERS}\n9  2031-02-05 12:00  vnpt  forged"))
-    letter = directives.Letter("1/CV", date(2031, 1, 29), "CAT", f"x{ORDERS}\nissuer: forged")
+    letter = directives.DirectiveFields("1/CV", date(2031, 1, 29), "CAT", f"x{ORDERS}\nissuer: forged")
     db.write(directives.create, letter, "lan")
     db.close()
     shell = Shell(database_url, tmp_path)

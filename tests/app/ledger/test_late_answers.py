@@ -11,7 +11,7 @@ from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs, submissions, unknowns
 from app.dispatch import run_sweeps as sweeps
-from app.ledger.contract import Intention, Key, Lease, Outcome
+from app.ledger.contract import ChunkLease, DeliveryKey, Intention, SubmitOutcome
 from app.reports.verify import verify
 from carriers.contract import (
     Accepted,
@@ -34,13 +34,13 @@ Q, S, U, N = (
 NOT_TAKEN = Deferred("0x58", 1.0, throttled=True)
 
 
-def late(world: World, frozen: Lease, result: SubmitResult, first: int = 0, upto: int = 1) -> None:
+def late(world: World, frozen: ChunkLease, result: SubmitResult, first: int = 0, upto: int = 1) -> None:
     """The frozen holder comes back with this answer to some of its messages."""
-    outcomes = [Outcome(item, result) for item in frozen.items[first:upto]]
+    outcomes = [SubmitOutcome(item, result) for item in frozen.items[first:upto]]
     world.db.write(world.ledger.record, world.lane, frozen, outcomes, None, 30.0)
 
 
-def frozen_with(db: Database, declared: int, count: int = 2) -> tuple[World, Lease]:
+def frozen_with(db: Database, declared: int, count: int = 2) -> tuple[World, ChunkLease]:
     """A holder that declared the first `declared` messages, and then nothing was heard of it."""
     world = build(db, count)
     world.fan_out()
@@ -54,17 +54,17 @@ def run_state(db: Database) -> str:
     return str(db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
 
 
-def sent_again_and_lost(db: Database) -> tuple[World, Lease]:
+def sent_again_and_lost(db: Database) -> tuple[World, ChunkLease]:
     """A person had line 2 sent again after its holder froze, and the answer to that was lost as well."""
     world, frozen = frozen_with(db, 2)
     heir = world.claim("heir")
     assert heir
     db.write(world.ledger.release, heir, 0.0)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     again = world.claim("heir")
     assert again
     assert [item.seq for item in again.items] == [2]
-    outcomes = [Outcome(again.items[0], Unknown("no answer in 15 s"))]
+    outcomes = [SubmitOutcome(again.items[0], Unknown("no answer in 15 s"))]
     db.write(world.ledger.record, world.lane, again, outcomes, None, 30.0)
     db.write(world.ledger.release, again, 0.0)
     return world, frozen
@@ -110,7 +110,7 @@ def test_a_late_not_sent_that_is_said_twice_has_one_sending_more(db: Database) -
     assert world.states() == {Q: 2}
     again = world.claim("heir")
     assert again
-    lost = [Outcome(item, Unknown("no answer in 15 s")) for item in again.items]
+    lost = [SubmitOutcome(item, Unknown("no answer in 15 s")) for item in again.items]
     db.write(world.ledger.record, world.lane, again, lost, None, 30.0)
     db.write(world.ledger.release, again, 0.0)
     late(world, frozen, NOT_TAKEN, 0, 2)
@@ -124,9 +124,9 @@ def test_an_answer_whose_commit_is_repeated_leaves_alone_what_was_queued_again_s
     world.fan_out()
     lease = world.claim()
     assert lease
-    record, lost = world.ledger.record, [Outcome(lease.items[0], Unknown("no answer in 15 s"))]
+    record, lost = world.ledger.record, [SubmitOutcome(lease.items[0], Unknown("no answer in 15 s"))]
     db.write(record, world.lane, lease, lost, None, 30.0)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     db.write(record, world.lane, lease, lost, None, 30.0)
     assert world.states() == {Q: 3} == world.tallied()
     db.write(record, world.lane, lease, accepted(list(lease.items[1:])), None, 30.0)
@@ -146,7 +146,7 @@ def test_what_a_person_wrote_off_stays_so_and_its_run_stays_finished(db: Databas
     db.write(world.ledger.record, world.lane, heir, accepted(list(heir.items)), None, 30.0)
     db.write(world.ledger.release, heir, 0.0)
     db.write(world.ledger.apply, [receipt(world.lane, f"m{item.seq}") for item in heir.items])
-    keys = [Key(world.campaign, world.batch, seq) for seq in (2, 3)]
+    keys = [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]
     assert db.write(world.ledger.write_off, keys, "Lan") == 2
     for _ in range(2):
         db.write(sweeps.advance, world.ledger, 86_400_000)
@@ -208,10 +208,12 @@ def test_a_receipt_that_moves_a_queued_one_while_its_run_is_closed_is_counted_on
     world.fan_out()
     lease = world.claim()
     assert lease
-    lost = [Outcome(item, Unknown("lost", (f"k{item.seq}",))) for item in lease.items]
+    lost = [SubmitOutcome(item, Unknown("lost", (f"k{item.seq}",))) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, seq) for seq in (2, 3)]) == 2
+    assert (
+        db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)]) == 2
+    )
     applied, closing = threading.Event(), threading.Event()
 
     def receive() -> None:
@@ -240,10 +242,10 @@ def two_parts_of_which_one_has_failed(db: Database) -> World:
     db.write(world.ledger.fan_out, world.run, world.batch, {"": 2}, 100)
     lease = world.claim()
     assert lease
-    lost = [Outcome(item, Unknown("lost", (f"a{item.seq}", f"b{item.seq}"))) for item in lease.items]
+    lost = [SubmitOutcome(item, Unknown("lost", (f"a{item.seq}", f"b{item.seq}"))) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     db.write(world.ledger.apply, [receipt(world.lane, "a2", ReceiptStatus.UNDELIVERED, reason=Reason.OTHER)])
     return world
 
@@ -253,7 +255,7 @@ def test_the_answer_to_one_whose_first_sending_failed_in_part_is_written(db: Dat
     again = world.claim()
     assert again
     db.write(world.ledger.record, world.lane, again, [], Intention(2, 2), 30.0)
-    outcomes = [Outcome(again.items[0], Accepted(("c", "d")))]
+    outcomes = [SubmitOutcome(again.items[0], Accepted(("c", "d")))]
     db.write(world.ledger.record, world.lane, again, outcomes, None, 30.0)
     db.write(world.ledger.release, again, 0.0)
     assert world.states() == {S: 1, U: 1} == world.tallied()

@@ -9,7 +9,7 @@ from app.core import clock
 from app.core.states import DeliveryState, LaneState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import chunks, lanes, runs, submissions, unknowns
-from app.ledger.contract import Intention, Key, Outcome
+from app.ledger.contract import DeliveryKey, Intention, SubmitOutcome
 from carriers.contract import Accepted, Deferred, Halted, Unknown
 from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
 
@@ -121,7 +121,7 @@ def test_only_what_was_deferred_is_sent_in_the_next_pass(db: Database) -> None:
     lease = world.claim()
     assert lease
     outcomes = [
-        Outcome(item, Deferred("0x58") if item.seq % 10 == 0 else Accepted((str(item.seq),)))
+        SubmitOutcome(item, Deferred("0x58") if item.seq % 10 == 0 else Accepted((str(item.seq),)))
         for item in lease.items
     ]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
@@ -138,7 +138,7 @@ def test_back_off_holds_the_next_pass(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Deferred("0x58")) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Deferred("0x58")) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 60.0)
     assert world.claim() is None
@@ -150,7 +150,7 @@ def test_patience_ends_with_a_carriers_own_trouble_but_not_with_throttling(db: D
     for _ in range(5):
         lease = world.claim()
         assert lease
-        outcomes = [Outcome(item, Deferred("0x08", counts=item.seq == 2)) for item in lease.items]
+        outcomes = [SubmitOutcome(item, Deferred("0x08", counts=item.seq == 2)) for item in lease.items]
         db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     assert world.delivery(2)["state"] == DeliveryState.REJECTED
@@ -181,7 +181,7 @@ def test_a_deferred_one_of_a_dead_holder_is_not_unknown(db: Database) -> None:
     dead = world.claim(lease_s=0.0)
     assert dead
     db.write(world.ledger.record, world.lane, dead, [], Intention(21, 20), 0.0)
-    deferred = [Outcome(item, Deferred("0x58")) for item in dead.items[:5]]
+    deferred = [SubmitOutcome(item, Deferred("0x58")) for item in dead.items[:5]]
     db.write(world.ledger.record, world.lane, dead, deferred, None, -1.0)
     heir = world.claim("heir")
     assert heir
@@ -202,7 +202,10 @@ def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothin
     heir = world.claim("heir")
     assert heir
     assert not db.write(world.ledger.renew, frozen, 30.0)
-    late = [*accepted(frozen.items[:15]), *(Outcome(item, Deferred("0x58")) for item in frozen.items[15:20])]
+    late = [
+        *accepted(frozen.items[:15]),
+        *(SubmitOutcome(item, Deferred("0x58")) for item in frozen.items[15:20]),
+    ]
     grant = db.write(world.ledger.record, world.lane, frozen, late, Intention(31, 10), 30.0)
     assert not grant.held
     assert not grant.go
@@ -220,7 +223,7 @@ def test_late_results_of_what_a_person_has_sent_again_change_nothing(db: Databas
     assert frozen
     db.write(world.ledger.record, world.lane, frozen, [], Intention(11, 10), -1.0)
     assert world.claim("heir")
-    keys = [Key(world.campaign, world.batch, item.seq) for item in frozen.items]
+    keys = [DeliveryKey(world.campaign, world.batch, item.seq) for item in frozen.items]
     assert db.write(world.ledger.resend, keys) == 10
     db.write(world.ledger.apply, [receipt(world.lane, "m5")])
     db.write(world.ledger.record, world.lane, frozen, accepted(list(frozen.items)), None, 30.0)
@@ -253,7 +256,7 @@ def test_a_halted_result_stops_the_lane_with_its_reason(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(lease.items[0], Halted("0x0E", "the password is wrong"))]
+    outcomes = [SubmitOutcome(lease.items[0], Halted("0x0E", "the password is wrong"))]
     assert not db.write(world.ledger.record, world.lane, lease, outcomes, Intention(11, 9), 30.0).go
     row = db.read(lambda c: c.execute(select(lanes)).one())
     assert (row.state, row.code, row.reason) == (LaneState.HALTED, "0x0E", "the password is wrong")
@@ -344,7 +347,7 @@ def test_an_unknown_result_is_listed_with_its_reason(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(lease.items[0], Unknown("the bind broke"))]
+    outcomes = [SubmitOutcome(lease.items[0], Unknown("the bind broke"))]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     row = db.read(lambda c: c.execute(select(unknowns)).one())
     assert (row.seq, row.phone, row.why) == (2, FIRST_PHONE, "the bind broke")

@@ -21,7 +21,7 @@ from app.database.models import (
     submissions,
     unknowns,
 )
-from app.ledger.contract import Arrival, Item, Key, Outcome, ResultKind
+from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, ResultKind, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus, Rejected, SubmitResult, Unknown
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 
@@ -41,7 +41,7 @@ def answer(world: World, result: SubmitResult) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, result) for item in lease.items]
+    outcomes = [SubmitOutcome(item, result) for item in lease.items]
     world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     world.db.write(world.ledger.release, lease, 0.0)
 
@@ -71,7 +71,7 @@ def said(
     phone: int = FIRST_PHONE,
     reference: str | None = None,
     minutes: float | None = 0.0,
-    about: Key | None = None,
+    about: DeliveryKey | None = None,
 ) -> Arrival:
     """A receipt for the number, done so many minutes from now; None: it does not say when."""
     at = None if minutes is None else clock.now() + timedelta(minutes=minutes)
@@ -154,8 +154,10 @@ def test_a_link_with_one_receipt_for_a_message_expects_one_of_an_unknown_message
     lease = world.claim()
     assert lease
     db.write(lambda c: c.execute(update(deliveries).values(segments=4, parts=4)))
-    first = Item(*lease.items[0][:4], 4, *lease.items[0][5:])
-    db.write(world.ledger.record, world.lane, lease, [Outcome(first, Unknown("lost", ("r-1",)))], None, 30.0)
+    first = DeliveryToSend(*lease.items[0][:4], 4, *lease.items[0][5:])
+    db.write(
+        world.ledger.record, world.lane, lease, [SubmitOutcome(first, Unknown("lost", ("r-1",)))], None, 30.0
+    )
     assert world.delivery(2)["parts"] == 1
     # The other was declared, and its holder died.
     from app.ledger.contract import Intention
@@ -287,11 +289,11 @@ def test_a_receipt_costs_the_same_however_far_the_campaign_has_grown(new_postgre
         db.close()
 
 
-def answer_each(world: World) -> list[Item]:
+def answer_each(world: World) -> list[DeliveryToSend]:
     """A chunk whose deliveries are all taken, by the names of their own."""
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Accepted((str(item.seq),))) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Accepted((str(item.seq),))) for item in lease.items]
     world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     world.db.write(world.ledger.release, lease, 0.0)
     return list(lease.items)
@@ -324,10 +326,10 @@ def test_an_early_receipt_waits_until_its_message_is_recorded(db: Database) -> N
 def test_a_receipt_about_a_named_delivery_goes_there_whatever_else_fits(db: Database) -> None:
     world = sent(db, Accepted(("m",)))
     second = again(world, Accepted(("m",)))
-    arrival = said(world, about=Key(second.campaign, second.batch, 2))
+    arrival = said(world, about=DeliveryKey(second.campaign, second.batch, 2))
     assert apply(world, arrival, arrival) == (2, 1, 0)
     assert (state(world), state(second)) == (SUBMITTED, DELIVERED)
-    gone = said(world, about=Key(second.campaign, second.batch, 999))
+    gone = said(world, about=DeliveryKey(second.campaign, second.batch, 999))
     assert apply(world, gone) == (0, 0, 1)
 
 

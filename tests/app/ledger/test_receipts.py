@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import deliveries, quarantine, receipts, submissions, unknowns
-from app.ledger.contract import Arrival, Intention, Key, Outcome
+from app.ledger.contract import Arrival, DeliveryKey, Intention, SubmitOutcome
 from carriers.contract import (
     Accepted,
     Partial,
@@ -45,7 +45,7 @@ def parts(db: Database, refs: tuple[str | None, ...], **more: object) -> World:
     lease = world.claim()
     assert lease
     result = Partial(refs, **more) if more else Accepted(refs)  # type: ignore[arg-type]
-    db.write(world.ledger.record, world.lane, lease, [Outcome(lease.items[0], result)], None, 30.0)
+    db.write(world.ledger.record, world.lane, lease, [SubmitOutcome(lease.items[0], result)], None, 30.0)
     return world
 
 
@@ -191,7 +191,7 @@ def lost(db: Database, parts_: int = 1, refs: tuple[str | None, ...] = ()) -> Wo
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(lease.items[0], Unknown("no answer in 15 s", refs or (None,) * parts_))]
+    outcomes = [SubmitOutcome(lease.items[0], Unknown("no answer in 15 s", refs or (None,) * parts_))]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     return world
 
@@ -267,8 +267,8 @@ def test_an_operator_sends_an_unknown_again_and_only_that_one(db: Database) -> N
     assert lease
     db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 0
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 0
     again = world.claim("y")
     assert again
     assert [item.seq for item in again.items] == [2]
@@ -285,9 +285,9 @@ def test_an_unknown_of_a_chunk_at_work_is_sent_again_in_its_next_pass(db: Databa
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(lease.items[0], Unknown("no answer"))]
+    outcomes = [SubmitOutcome(lease.items[0], Unknown("no answer"))]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     db.write(world.ledger.record, world.lane, lease, accepted(lease.items[1:]), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     again = world.claim()
@@ -298,7 +298,7 @@ def test_an_unknown_of_a_chunk_at_work_is_sent_again_in_its_next_pass(db: Databa
 
 def test_a_written_off_unknown_stays_unknown_and_a_receipt_still_settles_it(db: Database) -> None:
     world = lost(db)
-    key = Key(world.campaign, world.batch, 2)
+    key = DeliveryKey(world.campaign, world.batch, 2)
     assert db.write(world.ledger.write_off, [key], "an officer") == 1
     assert db.write(world.ledger.write_off, [key], "an officer") == 0
     row = world.delivery(2)
@@ -312,7 +312,7 @@ def test_a_written_off_unknown_stays_unknown_and_a_receipt_still_settles_it(db: 
 
 def test_a_delivery_that_is_not_unknown_is_neither_sent_again_nor_written_off(db: Database) -> None:
     world = sent(db)
-    key = Key(world.campaign, world.batch, 2)
+    key = DeliveryKey(world.campaign, world.batch, 2)
     assert db.write(world.ledger.resend, [key]) == 0
     assert db.write(world.ledger.write_off, [key], "an officer") == 0
     assert world.states() == {int(DeliveryState.SUBMITTED): 10}
@@ -323,7 +323,7 @@ def test_a_rejected_message_needs_no_receipt(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Rejected("0x0B", Reason.NO_SUCH_NUMBER)) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Rejected("0x0B", Reason.NO_SUCH_NUMBER)) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     row = world.delivery(2)
     assert (row["state"], row["reason"]) == (DeliveryState.REJECTED, Reason.NO_SUCH_NUMBER)
@@ -346,7 +346,7 @@ def test_two_appliers_at_once_in_random_order_with_duplicates_end_in_the_right_s
     assert lease
     size = {item.seq: dice.randint(1, 4) for item in lease.items}
     outcomes = [
-        Outcome(item, Accepted(tuple(f"{item.seq}.{part}" for part in range(size[item.seq]))))
+        SubmitOutcome(item, Accepted(tuple(f"{item.seq}.{part}" for part in range(size[item.seq]))))
         for item in lease.items
     ]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)

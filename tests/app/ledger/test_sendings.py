@@ -10,8 +10,8 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
-from app.dispatch.link_store import LinkFacts, register
-from app.ledger.contract import Arrival, Key, Lane, Outcome
+from app.dispatch.link_store import LinkRecord, register
+from app.ledger.contract import Arrival, DeliveryKey, Lane, SubmitOutcome
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptLevel, ReceiptStatus, Unknown
 from tests.app.ledger.test_receipt_matching import again, count, sent, state
@@ -52,7 +52,7 @@ def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since
 ) -> None:
     world = sent(db, Unknown("no answer", ("first",)), count=1)
     passes(db, 0.01)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     lease = world.claim() if sent_again else None
     if lease:
         db.write(world.ledger.record, world.lane, lease, accepted(lease.items), None, 30.0)
@@ -106,7 +106,7 @@ def test_receipts_of_a_run_that_is_sent_long_since_are_looked_for_last(new_postg
 
 def link(db: Database, name: str, group: str | None = None, account: str | None = None) -> Lane:
     """The lane of a link as a worker that starts registers it."""
-    facts = LinkFacts(name, "viettel", group or name, 100.0, ReceiptLevel.HANDSET, account=account)
+    facts = LinkRecord(name, "viettel", group or name, 100.0, ReceiptLevel.HANDSET, account=account)
     return db.write(register, facts)
 
 
@@ -150,7 +150,7 @@ def test_an_unknown_message_of_the_old_name_is_settled_over_the_new_one(db: Data
     world.fan_out()
     lease = world.claim()
     assert lease
-    lost = [Outcome(lease.items[0], Unknown("no answer"))]
+    lost = [SubmitOutcome(lease.items[0], Unknown("no answer"))]
     db.write(world.ledger.record, old, lease, lost, None, 30.0)
     new = link(db, "viettel-main", account="smpp loa@smsc.viettel:2775")
     apply(world, by(new, world, "x1", 0))
@@ -167,7 +167,7 @@ def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: 
     world.fan_out()
     lease = world.claim()
     assert lease
-    same = [Outcome(item, Accepted(("0",))) for item in lease.items]
+    same = [SubmitOutcome(item, Accepted(("0",))) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, same, None, 30.0)
     rest = [said(world, "0", phone=FIRST_PHONE + n) for n in range(1, 300)]
     assert apply(world, said(world, "0")) == (1, 1, 0)

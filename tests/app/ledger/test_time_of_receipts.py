@@ -9,7 +9,7 @@ from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import erasures, quarantine, runs, submissions, unknowns
-from app.ledger.contract import Intention, Key, Outcome
+from app.ledger.contract import DeliveryKey, Intention, SubmitOutcome
 from app.receipts import receipt_log
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
@@ -41,7 +41,7 @@ def test_an_id_that_two_numbers_have_settles_neither_without_a_number(
     (first, *_), _ = db.read(
         lambda c: receipt_log.waiting(c, receipt_log.lanes_of(c, None), receipt_log.LATEST, 10)
     )
-    assert first.why is receipt_log.Why.SEVERAL_HAVE_IT
+    assert first.why is receipt_log.QuarantineReason.SEVERAL_HAVE_IT
     assert apply(world, said(world, "K1", phone=FIRST_PHONE + 1)) == (1, 1, 0)
     assert (state(world), second.delivery(3)["state"]) == (SUBMITTED, DELIVERED)
 
@@ -92,7 +92,12 @@ def test_a_receipt_from_before_the_sending_settles_no_unknown(
     lease = world.claim()
     assert lease
     db.write(
-        world.ledger.record, world.lane, lease, [Outcome(lease.items[0], Unknown("no answer"))], None, 30.0
+        world.ledger.record,
+        world.lane,
+        lease,
+        [SubmitOutcome(lease.items[0], Unknown("no answer"))],
+        None,
+        30.0,
     )
     look_again(world)
     assert (state(world), count(db, unknowns), count(db, quarantine)) == (UNKNOWN, 1, 1)
@@ -133,7 +138,7 @@ def test_the_copy_that_a_person_ordered_feeds_no_later_campaign(db: Database) ->
     """Killed, sent again, both copies delivered: the receipt that nobody knows stays, and settles nothing."""
     first = killed(db)
     notice(first)
-    key = Key(first.campaign, first.batch, 2)
+    key = DeliveryKey(first.campaign, first.batch, 2)
     assert db.write(first.ledger.resend, [key]) == 1
     lease = first.claim("y")
     assert lease
@@ -179,7 +184,7 @@ def test_parts_learnt_of_one_sending_are_not_those_of_the_next(db: Database) -> 
     look_again(world)
     assert (state(world), count(db, quarantine)) == (UNKNOWN, 0)
     passes(db, 0.5)
-    assert db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)]) == 1
+    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     dead = world.claim(lease_s=0.0)
     assert dead
     db.write(world.ledger.record, world.lane, dead, [], Intention(2, 2), -1.0)

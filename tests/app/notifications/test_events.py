@@ -115,7 +115,9 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
 
 
 def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Database) -> None:
-    notice = outbox.Notice("lane/1/halted/endpoint/x", "lane.halted", outbox.Channel.WEBHOOK, "x", {})
+    notice = outbox.Notice(
+        "lane/1/halted/endpoint/x", "lane.halted", outbox.NotificationChannel.WEBHOOK, "x", {}
+    )
     assert db.write(outbox.put, [notice]) == 1
     under_way = db.write(outbox.take, "one")
     assert under_way is not None

@@ -12,7 +12,7 @@ import pytest
 
 from app.core.config import MailSettings
 from app.notifications import mail
-from app.notifications.outbox import Channel, Later, Never, Notice, Sent
+from app.notifications.outbox import Later, Never, Notice, NotificationChannel, Sent
 from tests.app.notifications.servers import smtp_server
 from tests.certificates import self_signed, server_context
 from tests.ports import refusing
@@ -20,7 +20,7 @@ from tests.ports import refusing
 NOTICE = Notice(
     "directive/1/due/3/email/a",
     "directive.due",
-    Channel.EMAIL,
+    NotificationChannel.EMAIL,
     "vp@sotuphap.example",
     {
         "subject": "Nhắc báo cáo\r\nBcc: other@x.example",

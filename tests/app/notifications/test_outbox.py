@@ -14,7 +14,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import notices
 from app.notifications import outbox
-from app.notifications.outbox import Channel, Later, Never, Notice, NoticeState, Sent
+from app.notifications.outbox import Later, Never, Notice, NoticeState, NotificationChannel, Sent
 from app.notifications.sender import Sender
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import each_engine
@@ -25,7 +25,7 @@ SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode
 
 
 def notice(key: str = "a", **changes: Any) -> Notice:
-    values = {"kind": "directive.due", "channel": Channel.EMAIL, "target": "vp@x.example"}
+    values = {"kind": "directive.due", "channel": NotificationChannel.EMAIL, "target": "vp@x.example"}
     return Notice(key=key, **(values | {"payload": {"subject": "Nhắc", "text": "Thiếu"}} | changes))
 
 
@@ -95,7 +95,9 @@ async def test_the_sender_sends_by_both_ways(db: Database) -> None:
                 "private_endpoints": True,
             }
         )
-        hook = notice("b", channel=Channel.WEBHOOK, target="desk", payload={"type": "t", "data": {}})
+        hook = notice(
+            "b", channel=NotificationChannel.WEBHOOK, target="desk", payload={"type": "t", "data": {}}
+        )
         db.write(outbox.put, [notice(), hook])
         assert await Sender(db, settings, "one").sweep() == 2
         assert await Sender(db, settings, "one").sweep() == 0
@@ -118,7 +120,7 @@ async def test_two_senders_at_once_send_each_notice_once(db: Database) -> None:
     ("changes", "state", "words"),
     [
         ({}, NoticeState.WAITING, "no mail server"),
-        ({"channel": Channel.WEBHOOK, "target": "gone"}, NoticeState.FAILED, "no endpoint gone"),
+        ({"channel": NotificationChannel.WEBHOOK, "target": "gone"}, NoticeState.FAILED, "no endpoint gone"),
     ],
 )
 async def test_what_the_settings_lack_is_said(

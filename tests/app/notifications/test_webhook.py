@@ -11,8 +11,8 @@ from standardwebhooks.webhooks import Webhook
 
 from app.core.config import EndpointSettings
 from app.notifications import webhook
-from app.notifications.outbox import Channel, Later, Never, Notice, Outcome, Sent
-from app.notifications.ssrf_guard import Refused, is_open, resolve
+from app.notifications.outbox import Later, Never, Notice, NotificationChannel, Outcome, Sent
+from app.notifications.ssrf_guard import AddressRefused, is_open, resolve
 from tests.app.notifications.servers import endpoint
 from tests.ports import refusing
 
@@ -22,7 +22,9 @@ PAYLOAD = {
     "timestamp": "2024-02-21T17:00:00+07:00",
     "data": {"missing": ["Sở Tư pháp"]},
 }
-NOTICE = Notice("directive/1/due/3/endpoint/desk", "directive.due", Channel.WEBHOOK, "desk", PAYLOAD)
+NOTICE = Notice(
+    "directive/1/due/3/endpoint/desk", "directive.due", NotificationChannel.WEBHOOK, "desk", PAYLOAD
+)
 
 
 async def posted(url: str, *, private: bool = True) -> Outcome:
@@ -85,7 +87,7 @@ async def test_an_inner_address_gets_nothing() -> None:
 
 async def test_a_name_is_looked_up_and_judged() -> None:
     assert await resolve("localhost", 80, private=True) in ("127.0.0.1", "::1")
-    with pytest.raises(Refused):
+    with pytest.raises(AddressRefused):
         await resolve("localhost", 80, private=False)
 
 

@@ -182,7 +182,7 @@ def test_an_authority_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_name_that_is_none_is_a_server_that_is_away_and_ends_no_thread(tls: bool) -> None:
-    to = syslog.Syslog(syslog.Place("a..b", 601, tls))
+    to = syslog.Syslog(syslog.SyslogTarget("a..b", 601, tls))
     assert not to._sent(b"x")
     to.close()
 

@@ -9,11 +9,11 @@ from datetime import date
 
 from app.core import clock
 from app.database.connection import Database
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
 from app.receipts.poll import Poll
 from app.receipts.receipt_writer import Inbox
-from app.receipts.status_queries import Plan
+from app.receipts.status_queries import QueryPlan
 from carriers.contract import (
     Accepted,
     Question,
@@ -76,7 +76,7 @@ def sent(db: Database, results: Sequence[SubmitResult], *, chunk: int = 1000) ->
     world.fan_out()
     rest = list(results)
     while (lease := world.claim()) is not None:
-        outcomes = [Outcome(item, rest.pop(0)) for item in lease.items]
+        outcomes = [SubmitOutcome(item, rest.pop(0)) for item in lease.items]
         db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     return world
@@ -94,5 +94,5 @@ def taken(reference: str = "req-1") -> Accepted:
 def poll(world: World, oracle: Oracle, which: str = "unknown", **more: object) -> Poll:
     """The asking of the world's lane, impatient enough for a test."""
     inbox = Inbox(world.db, world.ledger, Metrics())
-    plan = Plan(which, int(str(more.get("sample", 200))), float(str(more.get("after_s", 0.05))))  # type: ignore[arg-type]
+    plan = QueryPlan(which, int(str(more.get("sample", 200))), float(str(more.get("after_s", 0.05))))  # type: ignore[arg-type]
     return Poll(world.lane, oracle, inbox, plan, float(str(more.get("lease_s", 2.0))))

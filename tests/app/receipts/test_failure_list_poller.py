@@ -17,10 +17,10 @@ from app.core.states import CampaignState, DeliveryState, LaneState, RunState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, errands, quarantine, receipts, runs
 from app.database.models import lanes as lanes_table
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
 from app.receipts import failure_list
-from app.receipts.failure_list import Listed
+from app.receipts.failure_list import FailureListCounts
 from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Halted, ReadError, Reason, Receipt, ReceiptLevel, ReceiptStatus
@@ -66,7 +66,7 @@ async def reading(world: World, oracle: Oracle, **more: float) -> AsyncIterator[
         await asyncio.wait_for(task, 20)
 
 
-async def tell(world: World, *found: Receipt, day: date | None = None) -> Listed:
+async def tell(world: World, *found: Receipt, day: date | None = None) -> FailureListCounts:
     inbox = Inbox(world.db, world.ledger, Metrics())
     return await failure_list.tell(inbox, world.lane, (SENDER, day or today()), found)
 
@@ -86,14 +86,14 @@ async def test_an_entry_becomes_a_receipt_once_however_often_the_list_is_read(db
 
 async def test_an_unknown_delivery_on_the_list_has_failed(db: Database) -> None:
     world = sent(db, [lost(), lost(None)])
-    assert await tell(world, entry(0), entry(1)) == Listed(entries=2, new=2)
+    assert await tell(world, entry(0), entry(1)) == FailureListCounts(entries=2, new=2)
     assert world.states() == {F: 2}
     world.check()
 
 
 async def test_who_is_not_on_the_list_stays_as_he_was(db: Database) -> None:
     world = sent(db, [taken("a"), lost()])
-    assert await tell(world) == Listed()
+    assert await tell(world) == FailureListCounts()
     assert world.states() == {S: 1, int(DeliveryState.UNKNOWN): 1}
 
 
@@ -101,13 +101,13 @@ async def test_a_handset_receipt_is_stronger_than_the_list(db: Database) -> None
     world = sent(db, [taken("a")])
     db.write(world.ledger.apply, [receipt(world.lane, "a")])
     assert (await tell(world, entry(0))).new == 1
-    assert (await tell(world, entry(0))) == Listed(entries=1, known=1)
+    assert (await tell(world, entry(0))) == FailureListCounts(entries=1, known=1)
     assert world.states() == {D: 1}
 
 
 async def test_others_messages_under_the_same_sender_are_counted_and_left_alone(db: Database) -> None:
     world = sent(db, [taken("a")])
-    assert await tell(world, entry(0), entry(7000)) == Listed(entries=2, new=1, foreign=1)
+    assert await tell(world, entry(0), entry(7000)) == FailureListCounts(entries=2, new=1, foreign=1)
     assert db.read(lambda c: c.execute(select(func.count()).select_from(quarantine)).scalar_one()) == 0
 
 
@@ -122,7 +122,7 @@ async def test_a_message_of_a_later_day_is_not_meant(db: Database) -> None:
 async def test_of_two_campaigns_the_one_of_that_day_is_meant_and_a_doubt_is_left_open(db: Database) -> None:
     world = sent(db, [taken("a")])
     _second_campaign(db, world)
-    assert await tell(world, entry(0)) == Listed(entries=1, unclear=1)
+    assert await tell(world, entry(0)) == FailureListCounts(entries=1, unclear=1)
     assert world.states() == {S: 3}
     older = update(deliveries).where(deliveries.c.campaign_id == world.campaign)
     db.write(lambda c: c.execute(older.values(submitted_at=clock.now_ms() - 2 * DAY_MS)))
@@ -147,7 +147,7 @@ def _second_campaign(db: Database, world: World) -> None:
     other.fan_out()
     lease = other.claim()
     assert lease
-    outcomes = [Outcome(item, taken(f"b{item.seq}")) for item in lease.items]
+    outcomes = [SubmitOutcome(item, taken(f"b{item.seq}")) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
 
 

@@ -12,7 +12,7 @@ from app.database.connection import Database
 from app.database.models import quarantine, receipts
 from app.ledger.factory import ledger_for
 from app.receipts import receipt_log
-from app.receipts.receipt_log import Before, Why
+from app.receipts.receipt_log import Before, QuarantineReason
 from tests.app.campaigns.rows import new_campaign, new_lane
 
 PHONE = 84_912_345_678
@@ -78,9 +78,9 @@ def test_what_is_in_quarantine_says_why(lanes: Database) -> None:
     first, further = lanes.read(receipt_log.waiting, of, receipt_log.LATEST, 2)
     rest, end = lanes.read(receipt_log.waiting, of, further, 2)
     assert [each.why for each in (*first, *rest)] == [
-        Why.NOTHING_NAMED,
-        Why.NO_MESSAGE,
-        Why.NO_SUCH_REFERENCE,
+        QuarantineReason.NOTHING_NAMED,
+        QuarantineReason.NO_MESSAGE,
+        QuarantineReason.NO_SUCH_REFERENCE,
     ]
     assert end is None
     assert rest[0].told.phone == "8491*****78"

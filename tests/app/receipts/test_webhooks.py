@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import lanes, receipts
-from app.ledger.contract import Applied, Arrival, Ledger, Outcome
+from app.ledger.contract import Applied, Arrival, Ledger, SubmitOutcome
 from carriers.contract import Accepted, ReceiptLevel
 from tests.app.receipts.hooks import (
     ACKNOWLEDGED,
@@ -262,7 +262,7 @@ async def test_where_the_link_has_no_references_the_phone_names_the_message(
     world.fan_out()
     lease = world.claim()
     assert lease
-    taken = [Outcome(item, Accepted()) for item in lease.items]
+    taken = [SubmitOutcome(item, Accepted()) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, taken, None, 30.0)
     async with door(db, world) as there:
         said = {"msisdn": f"0{FIRST_PHONE + 1 - 84_000_000_000}", "status": "DELIVRD"} | ids
@@ -290,7 +290,7 @@ def test_ids_match_in_whatever_form_the_carrier_calls_with_them(
     world.fan_out()
     lease = world.claim()
     assert lease
-    taken = [Outcome(lease.items[0], Accepted((kept,)))]
+    taken = [SubmitOutcome(lease.items[0], Accepted((kept,)))]
     db.write(world.ledger.record, world.lane, lease, taken, None, 30.0)
     settings = settings_of()
     settings.links[LINK] = settings.links[LINK].model_copy(update={"id_mode": mode})

@@ -8,7 +8,7 @@ from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, quarantine
-from app.ledger.contract import Intention, Outcome
+from app.ledger.contract import Intention, SubmitOutcome
 from app.runtime.clock_steps import ClockSteps
 from carriers.contract import Deferred
 from tests.app.ledger.times import apply, said
@@ -47,7 +47,7 @@ def put_off(db: Database) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    outcomes = [Outcome(item, Deferred("0x58", 0.5, throttled=True)) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Deferred("0x58", 0.5, throttled=True)) for item in lease.items]
     db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
     db.write(world.ledger.release, lease, 0.5)
     return world

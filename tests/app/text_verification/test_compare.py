@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.campaigns import texts
-from app.text_verification.compare import Change, Known, Texts, Use, Verdict
+from app.text_verification.compare import Known, Texts, TextUse, TextVerdict, WordChange
 from app.text_verification.tokens import words
 from carriers.text import unaccent
 
-USE = Use(date(2024, 1, 29), "CA SONLA", date(2024, 2, 9))
+USE = TextUse(date(2024, 1, 29), "CA SONLA", date(2024, 2, 9))
 ACCENTED = (
     "Công an tỉnh cảnh báo: kẻ gian gọi điện xưng công an, viện kiểm sát, dọa bắt để ép chuyển tiền. Công an "
     "KHÔNG làm vậy. Hãy tắt máy, báo công an gần nhất."
@@ -27,7 +27,7 @@ def known(*all_texts: str) -> Texts:
     return Texts([Known(tuple(words(text)), (USE,)) for text in all_texts])
 
 
-def verdict(pasted: str, *of: str) -> Verdict:
+def verdict(pasted: str, *of: str) -> TextVerdict:
     return known(*(of or (ACCENTED,))).look(pasted).verdict
 
 
@@ -56,13 +56,13 @@ COPIES = {
 @pytest.mark.parametrize("text", [ACCENTED, BARE])
 def test_a_copy_is_recognised(how: str, text: str) -> None:
     found = known(text).look(COPIES[how](text))
-    assert found.verdict is Verdict.GENUINE
+    assert found.verdict is TextVerdict.GENUINE
     assert found.uses == (USE,)
     assert found.parts == ()
 
 
 def test_a_text_that_was_sent_without_marks_is_recognised_with_them() -> None:
-    assert verdict(ACCENTED, BARE) is Verdict.GENUINE
+    assert verdict(ACCENTED, BARE) is TextVerdict.GENUINE
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,9 @@ def test_a_text_that_was_sent_without_marks_is_recognised_with_them() -> None:
 )
 def test_a_near_copy_is_probably_forged_and_shows_what_differs(altered: str) -> None:
     found = known(ACCENTED).look(altered)
-    assert found.verdict is Verdict.ALTERED
+    assert found.verdict is TextVerdict.ALTERED
     assert found.uses == (USE,)
-    assert {part.change for part in found.parts} & {Change.ADDED, Change.MISSING}
+    assert {part.change for part in found.parts} & {WordChange.ADDED, WordChange.MISSING}
 
 
 def test_what_differs_is_shown_in_its_place() -> None:
@@ -103,23 +103,23 @@ def test_what_differs_is_shown_in_its_place() -> None:
 
 @pytest.mark.parametrize("part", [ACCENTED[:100].rsplit(" ", 1)[0], ACCENTED[60:].split(" ", 1)[1]])
 def test_a_part_of_a_text_is_not_called_genuine_nor_forged(part: str) -> None:
-    assert verdict(part) is Verdict.INCOMPLETE
+    assert verdict(part) is TextVerdict.INCOMPLETE
 
 
 @pytest.mark.parametrize(
     "other", ["", "   ", "....", "Chúc mừng năm mới, an khang thịnh vượng!", "công an", "a" * 2000]
 )
 def test_anything_else_is_unknown(other: str) -> None:
-    assert verdict(other) is Verdict.UNKNOWN
+    assert verdict(other) is TextVerdict.UNKNOWN
 
 
 def test_nothing_is_like_anything_where_nothing_was_sent() -> None:
-    assert Texts([]).look(ACCENTED).verdict is Verdict.UNKNOWN
-    assert known("").look("").verdict is Verdict.UNKNOWN
+    assert Texts([]).look(ACCENTED).verdict is TextVerdict.UNKNOWN
+    assert known("").look("").verdict is TextVerdict.UNKNOWN
 
 
 def test_the_same_text_of_two_campaigns_has_the_days_of_both() -> None:
-    later = Use(date(2025, 1, 2), "CA SONLA", None)
+    later = TextUse(date(2025, 1, 2), "CA SONLA", None)
     both = Texts([Known(tuple(words(ACCENTED)), (USE,)), Known(tuple(words(BARE)), (later,))])
     assert both.look(BARE).uses == (USE, later)
     with_marks = both.look(ACCENTED)
@@ -138,7 +138,7 @@ def test_any_recopy_is_recognised(text: str, chance: Random) -> None:
     before, after = chance.choice(AROUND)
     form = chance.choice(["NFC", "NFD", "NFKC"])
     pasted = before + unicodedata.normalize(form, copied) + after
-    assert SENT.look(pasted).verdict is Verdict.GENUINE
+    assert SENT.look(pasted).verdict is TextVerdict.GENUINE
 
 
 def _copied(char: str, chance: Random) -> str:
@@ -158,9 +158,9 @@ def test_nothing_with_an_inserted_link_or_number_is_called_genuine(
     place = data.draw(st.integers(0, len(text)))
     gap = data.draw(st.sampled_from(["", " ", "\u200b", "\n"]))
     pasted = text[:place] + gap + inserted + gap + text[place:]
-    assert SENT.look(pasted).verdict is not Verdict.GENUINE
+    assert SENT.look(pasted).verdict is not TextVerdict.GENUINE
 
 
 @given(st.text(max_size=300))
 def test_any_text_at_all_gets_an_answer(pasted: str) -> None:
-    assert SENT.look(pasted).verdict in Verdict
+    assert SENT.look(pasted).verdict in TextVerdict

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from carriers.contract import Accepted, LinkOptions, OutboundSms, SubmitResult, Unknown
-from carriers.http import Answer, HttpCarrier, HttpSettings, failure_of
+from carriers.http import HttpAnswer, HttpCarrier, HttpSettings, failure_of
 from carriers.options import read_options
 
 # Well under a second where a test is of a deadline; no test of anything else may meet one on a busy machine.
@@ -145,7 +145,7 @@ class PlainCarrier(HttpCarrier):
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         said = {"to": [sms.phone for sms in some], "text": some[0].text}
         answer = await self.exchange("POST", "/send", json=said)
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpAnswer):
             return [answer] * len(some)
         failed = failure_of(answer)
         if failed is not None:

@@ -10,7 +10,7 @@ import zlib
 import pytest
 
 from carriers.contract import Accepted, Deferred, Halted, LinkError, OutboundSms, Unknown
-from carriers.http import Answer, failure_of, quoted
+from carriers.http import HttpAnswer, failure_of, quoted
 from tests.carriers.http.peer import OK, Peer, answering, letters, link, page
 
 GZIP = "Content-Encoding: gzip"
@@ -102,10 +102,10 @@ async def test_every_status_says_of_messages_what_it_says_everywhere(status: int
 
 
 def test_only_too_fast_slows_the_lane_and_only_trouble_uses_up_patience() -> None:
-    assert failure_of(Answer(429, b"")) == Deferred("http 429", 1.0, throttled=True)
-    assert failure_of(Answer(425, b"", retry_after_s=7.0)) == Deferred("http 425", 7.0, counts=True)
-    assert failure_of(Answer(429, b"", retry_after_s=1e9)) == Deferred("http 429", 3600.0, throttled=True)
-    assert failure_of(Answer(200, b"")) is None
+    assert failure_of(HttpAnswer(429, b"")) == Deferred("http 429", 1.0, throttled=True)
+    assert failure_of(HttpAnswer(425, b"", retry_after_s=7.0)) == Deferred("http 425", 7.0, counts=True)
+    assert failure_of(HttpAnswer(429, b"", retry_after_s=1e9)) == Deferred("http 429", 3600.0, throttled=True)
+    assert failure_of(HttpAnswer(200, b"")) is None
 
 
 @pytest.mark.parametrize("said", ["soon", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "\u0661"])

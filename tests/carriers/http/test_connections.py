@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carriers.contract import Accepted, Deferred, Halted, LinkError, Unknown
-from carriers.http import Answer
+from carriers.http import HttpAnswer
 from tests.carriers.http.peer import OK, QUICK, Peer, Request, Wire, answering, letters, link, page, silent
 from tests.carriers.smpp.peer import until
 from tests.certificates import HERE, self_signed, server_context
@@ -151,7 +151,7 @@ async def test_a_redirect_is_not_followed_and_stops_the_link_though_its_message_
 
 async def test_a_question_that_is_sent_elsewhere_stops_no_link_whose_messages_are_answered() -> None:
     async with Peer(answering(page(b"", status="302 Found"))) as peer, link(peer.url) as carrier:
-        assert isinstance(await carrier.exchange("GET", "/status"), Answer)
+        assert isinstance(await carrier.exchange("GET", "/status"), HttpAnswer)
         peer.handle = answering(OK)
         assert await carrier.submit(letters(3)) == [Accepted()] * 3
         assert carrier.halted() is None

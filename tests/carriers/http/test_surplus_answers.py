@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from carriers.contract import Accepted, Deferred, Halted, LinkOptions, OutboundSms, SubmitResult, Unknown
-from carriers.http import Answer
+from carriers.http import HttpAnswer
 from tests.carriers.http.peer import OK, PATIENT, Peer, PlainCarrier, Request, Wire, letters, link, page
 from tests.carriers.smpp.peer import until
 
@@ -80,7 +80,7 @@ class SaysInTheBody(PlainCarrier):
 
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         answer = await self.exchange("POST", "/send", json={"to": some[0].phone})
-        if not isinstance(answer, Answer):
+        if not isinstance(answer, HttpAnswer):
             return [answer]
         return [Accepted() if answer.text == "ok" else Deferred("busy", throttled=True)]
 

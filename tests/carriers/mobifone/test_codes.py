@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, LinkError, Reason, Rejected, SubmitResult, Unknown
-from carriers.http import Answer
+from carriers.http import HttpAnswer
 from carriers.mobifone import codes
 from carriers.mobifone.carrier import ENDED_TWICE, MobifoneCarrier
 from tests.carriers.mobifone.links import PASSWORD, letters, link, options
@@ -218,7 +218,7 @@ async def test_one_message_taken_ends_the_row() -> None:
 
 @given(st.integers(200, 599), st.binary(max_size=200) | st.text(max_size=80).map(str.encode))
 def test_no_answer_raises_and_only_status_200_is_taken(status: int, body: bytes) -> None:
-    answer = Answer(status, body)
+    answer = HttpAnswer(status, body)
     assert codes.verdict(answer, {}, (PASSWORD,)) != Accepted()
     codes.login_verdict(answer, (PASSWORD,))
 
@@ -230,7 +230,7 @@ def test_no_answer_raises_and_only_status_200_is_taken(status: int, body: bytes)
     )
 )
 def test_no_object_raises_and_only_status_200_is_taken(fields: dict[str, object]) -> None:
-    answer = Answer(200, httpx.Response(200, json=fields).content)
+    answer = HttpAnswer(200, httpx.Response(200, json=fields).content)
     taken = codes.verdict(answer, {}, ()) == Accepted()
     assert taken == (str(fields.get("status")).strip() == "200")
     assert not isinstance(codes.login_verdict(answer, ()), str) or taken

@@ -20,7 +20,7 @@ from carriers.contract import (
 )
 from carriers.mobifone.carrier import ENDED_TWICE
 from carriers.simulators.mobifone import Mobifone, MobifoneManners
-from carriers.simulators.web import Trouble
+from carriers.simulators.web import HttpTrouble
 from tests.carriers.http.peer import Peer, Request, Wire, page
 from tests.carriers.mobifone.links import ACCENTED, PASSWORD, letters, link
 from tests.carriers.smpp.peer import until
@@ -95,7 +95,7 @@ async def test_two_links_on_one_account_take_the_session_from_each_other_and_los
 
 async def test_a_lost_login_is_asked_for_again_and_no_message_is_unknown() -> None:
     async with mobifone(trouble_on="others") as carrier:
-        carrier.next(Trouble.BREAK_AFTER)
+        carrier.next(HttpTrouble.BREAK_AFTER)
         async with link(carrier.url) as mobi:
             assert await mobi.submit(letters(1)) == [Accepted()]
             assert carrier.logins == 2

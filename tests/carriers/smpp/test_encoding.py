@@ -8,7 +8,7 @@ import pytest
 
 from carriers.contract import LinkOptions, OutboundSms, Reason, Rejected
 from carriers.smpp import pdu
-from carriers.smpp.encoding import Wording, validity, word
+from carriers.smpp.encoding import EncodedText, validity, word
 from carriers.smpp.settings import SmppSettings, read_settings
 from carriers.text import ucs2, ungsm7
 
@@ -24,7 +24,7 @@ def settings(**options: object) -> SmppSettings:
 def sent(own: SmppSettings, text: str, validity_s: int | None = None) -> list[pdu.ShortMessage]:
     """The parts as the carrier reads them."""
     wording = word(own, OutboundSms("", text, "CONGAN", validity_s))
-    assert isinstance(wording, Wording)
+    assert isinstance(wording, EncodedText)
     templates = wording.templates(own.long_text, 0x1234)
     return [pdu.read_short_message(head + b"84912345601" + tail) for head, tail in templates]
 
@@ -98,5 +98,5 @@ def test_validity_is_written_as_relative_time(seconds: int | None, written: byte
 @pytest.mark.parametrize("mode", ["none", "relative"])
 def test_validity_is_sent_only_where_the_link_has_it(mode: str) -> None:
     wording = word(settings(validity=mode), OutboundSms("", "x", "CONGAN", 3600))
-    assert isinstance(wording, Wording)
+    assert isinstance(wording, EncodedText)
     assert (b"R\0" in wording.templates("udh", 1)[0][1]) is (mode == "relative")

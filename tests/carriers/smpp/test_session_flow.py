@@ -8,7 +8,7 @@ from carriers.contract import Acknowledge, Deferred, Halted, LinkOptions
 from carriers.smpp import pdu
 from carriers.smpp.interfaces import Counters
 from carriers.smpp.piece_queue import PieceQueue
-from carriers.smpp.session import UNREAD_LIMIT, Session, State
+from carriers.smpp.session import UNREAD_LIMIT, SmppSession, State
 from carriers.smpp.settings import read_settings
 
 
@@ -97,12 +97,12 @@ class Table:
     def look(self) -> None: ...
 
 
-def bound(window: int = 2, timeout_s: float = 60) -> tuple[Session, Pipe, Table]:
+def bound(window: int = 2, timeout_s: float = 60) -> tuple[SmppSession, Pipe, Table]:
     """A session whose bind has been answered, and whose window is open."""
     options = {"host": "smsc", "port": 1, "system_id": "loa", "password": "", "window": window}
     options["response_timeout_s"] = timeout_s
     table, pipe = Table(), Pipe()
-    session = Session(read_settings(LinkOptions("l", "vnpt", 10, options)), pdu.BIND_TRANSCEIVER, table)
+    session = SmppSession(read_settings(LinkOptions("l", "vnpt", 10, options)), pdu.BIND_TRANSCEIVER, table)
     session.connection_made(pipe)
     session.data_received(pdu.frame(pdu.BIND_TRANSCEIVER | pdu.RESPONSE, 1, b"peer\0"))
     session.window.answered(window, 0.0)
@@ -110,7 +110,7 @@ def bound(window: int = 2, timeout_s: float = 60) -> tuple[Session, Pipe, Table]
     return session, pipe, table
 
 
-def answer(session: Session, *sequences: int) -> None:
+def answer(session: SmppSession, *sequences: int) -> None:
     session.data_received(
         b"".join(pdu.frame(pdu.SUBMIT_SM_RESP, sequence, b"7f\0") for sequence in sequences)
     )

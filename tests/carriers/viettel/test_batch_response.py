@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from carriers.viettel.batch_response import ListAnswer
-from carriers.viettel.codes import Book
+from carriers.viettel.codes import CodeTable
 from carriers.xml import child_text, children, find, read_xml
 from tests.carriers.viettel.answers import TAKEN, TEXT, detail, link, listed, operation_of, sms
 
-BOOK = Book({}, [])
+BOOK = CodeTable({}, [])
 BAD = "Check ReceiverID: FORMAT_ERROR"
 REFUSED = Rejected("RECEIVER_ID FORMAT_ERROR", Reason.NO_SUCH_NUMBER)
 COUNT = 6

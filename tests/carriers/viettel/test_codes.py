@@ -13,7 +13,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.viettel.codes import TABLE, Book, bare
+from carriers.viettel.codes import TABLE, CodeTable, bare
 from tests.carriers.viettel.answers import PASSWORD, TAKEN, detail, link, listed, single, sms
 
 OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."
@@ -110,7 +110,7 @@ async def test_a_message_becomes_the_same_result_in_a_list_and_leaves_the_others
 
 
 def test_every_row_of_the_table_has_a_message_here_and_a_source() -> None:
-    book = Book({}, [])
+    book = CodeTable({}, [])
     assert all(row.source for row in TABLE)
     assert len({bare(row.words) for row in TABLE}) == len(TABLE)
     for row in TABLE:

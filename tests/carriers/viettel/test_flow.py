@@ -25,7 +25,7 @@ from carriers.contract import (
 )
 from carriers.options import VIETNAM
 from carriers.simulators.viettel import Viettel, ViettelManners
-from carriers.simulators.web import Trouble
+from carriers.simulators.web import HttpTrouble
 from carriers.viettel.carrier import QueriedViettel, ViettelCarrier, viettel
 from tests.carriers.viettel.answers import BASE, PASSWORD, SENDER, sms
 
@@ -90,9 +90,10 @@ async def test_an_unregistered_sender_halts_the_link_and_uses_up_nothing() -> No
 
 
 @pytest.mark.parametrize(
-    "trouble", [Trouble.HANG, Trouble.BREAK_AFTER, Trouble.CUT, Trouble.ERROR_502, Trouble.HUGE]
+    "trouble",
+    [HttpTrouble.HANG, HttpTrouble.BREAK_AFTER, HttpTrouble.CUT, HttpTrouble.ERROR_502, HttpTrouble.HUGE],
 )
-async def test_a_person_sends_an_unknown_message_again_and_nobody_gets_it_twice(trouble: Trouble) -> None:
+async def test_a_person_sends_an_unknown_message_again_and_nobody_gets_it_twice(trouble: HttpTrouble) -> None:
     message = sms(1, key="first")
     async with working(answer_timeout_s=0.5) as (carrier, service):
         service.next(trouble)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from carriers.contract import Deferred, Halted, LinkOptions, Rejected
-from carriers.viettel.codes import TABLE, Book, bare
+from carriers.viettel.codes import TABLE, CodeTable, bare
 from carriers.viettel.settings import DATES, HOURS, ViettelSettings, read_settings
 
 PAPER = (Path(__file__).parents[3] / "docs" / "carriers" / "viettel.md").read_text("utf-8")
@@ -66,5 +66,5 @@ def test_every_message_is_documented_with_its_word() -> None:
     for row in TABLE:
         assert documented[bare(row.words)].startswith(words[type(row.result)]), row.words
     own_network = "ALIAS_INVALID:TELCO=VT"
-    assert isinstance(Book({}, []).refusal(own_network), Halted)
+    assert isinstance(CodeTable({}, []).refusal(own_network), Halted)
     assert documented[bare(own_network)].startswith("*halted*")

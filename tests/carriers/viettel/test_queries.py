@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from carriers.contract import (
     Checked,
-    Finding,
+    CheckFinding,
     LinkOptions,
     OwnFigure,
     OwnFigures,
@@ -194,9 +194,11 @@ async def test_a_check_finds_address_balance_and_sender_ids() -> None:
     async with link(service, tax_code="5500123456") as carrier:
         assert isinstance(carrier, Checked)
         assert await carrier.check() == [
-            Finding(True, "The carrier sees us at 203.0.113.9: this address must be on its list."),
-            Finding(True, "User, password and CP code are taken. The balance is 1500000.5."),
-            Finding(True, "wsGetCpCode has CP code SLA_CA for our tax code, sender IDs: CA SONLA, CA SLA."),
+            CheckFinding(True, "The carrier sees us at 203.0.113.9: this address must be on its list."),
+            CheckFinding(True, "User, password and CP code are taken. The balance is 1500000.5."),
+            CheckFinding(
+                True, "wsGetCpCode has CP code SLA_CA for our tax code, sender IDs: CA SONLA, CA SLA."
+            ),
         ]
     assert [operation for operation, _ in service.asked] == ["getIp", "checkBalance", "wsGetCpCode"]
     assert service.asked[0][1] == {}

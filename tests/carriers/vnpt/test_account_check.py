@@ -11,7 +11,7 @@ import httpx
 import pytest
 import respx
 
-from carriers.contract import Checked, Finding
+from carriers.contract import Checked, CheckFinding
 from tests.carriers.vnpt.links import PASSWORD, URL, open_link
 
 CONTRACT = {
@@ -48,7 +48,7 @@ def account(router: respx.MockRouter, **changed: Any) -> Iterator[list[dict[str,
     yield asked
 
 
-async def findings(**more: object) -> list[Finding]:
+async def findings(**more: object) -> list[CheckFinding]:
     async with open_link(**more) as carrier:
         assert isinstance(carrier, Checked)
         return list(await carrier.check())
@@ -58,11 +58,11 @@ async def test_an_account_in_order_is_good_in_every_part(respx_mock: respx.MockR
     with account(respx_mock) as asked:
         found = await findings()
     assert found == [
-        Finding(True, "VNPT has one customer for this account: 500."),
-        Finding(True, "Contract 70001 is valid until 31-12-2024."),
-        Finding(True, "Label 900101 is CongAn."),
-        Finding(True, "Template 800123 reads as in the settings."),
-        Finding(True, "Package 7 has 1200 left."),
+        CheckFinding(True, "VNPT has one customer for this account: 500."),
+        CheckFinding(True, "Contract 70001 is valid until 31-12-2024."),
+        CheckFinding(True, "Label 900101 is CongAn."),
+        CheckFinding(True, "Template 800123 reads as in the settings."),
+        CheckFinding(True, "Package 7 has 1200 left."),
     ]
     assert [each["name"] for each in asked] == list(ANSWERS)
     assert [each.get("ADSERID") for each in asked] == [None, "500", "500", None, None]
@@ -159,7 +159,7 @@ async def test_what_is_not_as_it_should_be_is_said_and_the_rest_is_looked_at(
 ) -> None:
     with account(respx_mock, **{operation: changed}) as asked:
         found = await findings()
-    assert Finding(False, sentence) in found
+    assert CheckFinding(False, sentence) in found
     assert [each["name"] for each in asked] == list(ANSWERS)
 
 
@@ -168,20 +168,20 @@ async def test_an_account_that_is_refused_is_not_tried_again(respx_mock: respx.M
     with account(respx_mock, get_contract=refused) as asked:
         found = await findings(adser_id="500")
     sentence = "VNPT refuses get_contract with code 1: pass [redacted], ip=192.0.2.7."
-    assert found == [Finding(False, sentence)]
+    assert found == [CheckFinding(False, sentence)]
     assert len(asked) == 1
 
 
 async def test_a_contract_is_valid_on_its_first_and_on_its_last_day(respx_mock: respx.MockRouter) -> None:
     today = {**CONTRACT, "STARTVALIDDATE": "29-01-2024", "ENDVALIDDATED": "29-01-2024"}
     with account(respx_mock, get_contract={"CONTRACTDETAIL": today}):
-        assert Finding(True, "Contract 70001 is valid until 29-01-2024.") in await findings()
+        assert CheckFinding(True, "Contract 70001 is valid until 29-01-2024.") in await findings()
 
 
 async def test_an_account_that_pays_later_has_no_package(respx_mock: respx.MockRouter) -> None:
     with account(respx_mock, get_prepaid_orders={"DATA": []}):
         found = await findings()
-    assert found[-1] == Finding(True, "VNPT lists no package that is paid in advance.")
+    assert found[-1] == CheckFinding(True, "VNPT lists no package that is paid in advance.")
 
 
 async def test_a_carrier_that_is_away_is_a_finding_after_a_few_tries(respx_mock: respx.MockRouter) -> None:
@@ -206,6 +206,6 @@ async def test_rows_come_from_xml_as_well(respx_mock: respx.MockRouter) -> None:
     respx_mock.post(URL).mock(side_effect=reply)
     found = await findings(adser_id="500", format="xml")
     assert found[:2] == [
-        Finding(True, "Contract 70001 is valid until 31-12-2024."),
-        Finding(True, "Label 900101 is CONGAN."),
+        CheckFinding(True, "Contract 70001 is valid until 31-12-2024."),
+        CheckFinding(True, "Label 900101 is CONGAN."),
     ]

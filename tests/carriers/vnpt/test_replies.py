@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, Unknown
-from carriers.http import Answer
+from carriers.http import HttpAnswer
 from carriers.vnpt import codec
 from tests.carriers.vnpt.links import URL, open_link, send_one, sms
 
@@ -61,12 +61,12 @@ async def test_an_answer_without_a_verdict_is_unknown(body: bytes, respx_mock: r
 @given(body=st.binary(max_size=200))
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_never_a_verdict(body: bytes) -> None:
-    assert isinstance(codec.reply(Answer(200, body)), Unknown)
+    assert isinstance(codec.reply(HttpAnswer(200, body)), Unknown)
 
 
 @given(body=st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
 def test_an_answer_in_another_shape_is_never_a_verdict(body: object) -> None:
-    assert isinstance(codec.reply(Answer(200, codec.json.dumps(body).encode())), Unknown)
+    assert isinstance(codec.reply(HttpAnswer(200, codec.json.dumps(body).encode())), Unknown)
 
 
 async def test_words_of_any_kind_do_not_spoil_the_verdict(respx_mock: respx.MockRouter) -> None:

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.campaigns.runs import Verb
-from app.cli.client import Client, Refused
+from app.cli.client import ApiClient, RequestRefused
 from app.cli.client.client import Unreachable
 from app.core.states import BatchState, RunState
 from app.database.connection import Database
@@ -33,12 +33,12 @@ def address(application: FastAPI) -> Iterator[str]:
 
 
 @pytest.fixture
-def api(address: str, db: Database) -> Iterator[Client]:
-    with Client(address, db.write(create_key, "program")) as api:
+def api(address: str, db: Database) -> Iterator[ApiClient]:
+    with ApiClient(address, db.write(create_key, "program")) as api:
         yield api
 
 
-def test_a_file_becomes_a_batch(api: Client, tmp_path: Path) -> None:
+def test_a_file_becomes_a_batch(api: ApiClient, tmp_path: Path) -> None:
     file = tmp_path / "vnpt.csv"
     file.write_text("phone\n0912345678\n0912345679\nnonsense\n", encoding="utf-8")
     batch = api.imported(api.upload_batch(file, "vnpt", "Sơn La"), every_s=0.02)
@@ -49,30 +49,30 @@ def test_a_file_becomes_a_batch(api: Client, tmp_path: Path) -> None:
     assert list(api.batches(carrier="viettel")) == []
 
 
-def test_all_pages_are_read(api: Client, db: Database) -> None:
+def test_all_pages_are_read(api: ApiClient, db: Database) -> None:
     db.write(lambda c: [new_batch(c, sha256=str(n)) for n in range(1203)])
     assert [each.id for each in api.batches()] == list(range(1, 1204))
 
 
-def test_what_it_reads_is_what_the_service_has(api: Client, db: Database) -> None:
+def test_what_it_reads_is_what_the_service_has(api: ApiClient, db: Database) -> None:
     campaign_id, run_id = db.write(new_run)
     assert [each.name for each in api.campaigns(state="draft")] == ["Before Tet"]
     assert api.campaign(campaign_id).runs == [api.run(run_id)] == list(api.runs(campaign_id=campaign_id))
 
 
 def test_an_order_is_carried_out_and_a_refusal_is_said_in_the_server_s_words(
-    api: Client, db: Database
+    api: ApiClient, db: Database
 ) -> None:
     _, run_id = db.write(new_run)
-    with pytest.raises(Refused, match="approve") as refused:
+    with pytest.raises(RequestRefused, match="approve") as refused:
         api.order(Verb.START, run_id)
     assert refused.value.status == 409
     assert api.order(Verb.CANCEL, run_id).state is RunState.CANCELLING
-    with pytest.raises(Refused, match="There is no run 9"):
+    with pytest.raises(RequestRefused, match="There is no run 9"):
         api.run(9)
 
 
-def test_a_run_is_followed(api: Client, db: Database) -> None:
+def test_a_run_is_followed(api: ApiClient, db: Database) -> None:
     _, run_id = db.write(new_run)
     states = []
     for run in api.follow(run_id):
@@ -80,12 +80,12 @@ def test_a_run_is_followed(api: Client, db: Database) -> None:
         if len(states) == 1:
             db.write(lambda c: c.execute(update(runs).values(state=RunState.FINISHED.value)))
     assert states == [RunState.PLANNED, RunState.FINISHED]
-    with pytest.raises(Refused):
+    with pytest.raises(RequestRefused):
         next(api.follow(99))
 
 
 def test_a_wrong_key_is_refused_at_once(address: str) -> None:
-    with Client(address, "loa_0000_x") as api, pytest.raises(Refused) as refused:
+    with ApiClient(address, "loa_0000_x") as api, pytest.raises(RequestRefused) as refused:
         api.run(1)
     assert refused.value.status == 401
 
@@ -93,7 +93,7 @@ def test_a_wrong_key_is_refused_at_once(address: str) -> None:
 def test_a_server_that_is_not_there_is_waited_for_and_then_named() -> None:
     with refusing() as port:
         away = pytest.raises(Unreachable, match=f"127.0.0.1:{port} can't be reached")
-        with Client(f"http://127.0.0.1:{port}", "k", patience_s=0.3) as api, away:
+        with ApiClient(f"http://127.0.0.1:{port}", "k", patience_s=0.3) as api, away:
             api.run(1)
 
 
@@ -109,7 +109,7 @@ def test_an_answer_that_is_not_loa_s_is_named(db: Database) -> None:
 
         thread = threading.Thread(target=other)
         thread.start()
-        with Client(f"http://127.0.0.1:{door.getsockname()[1]}", "k", patience_s=0.1) as api:
+        with ApiClient(f"http://127.0.0.1:{door.getsockname()[1]}", "k", patience_s=0.1) as api:
             for ask in (api.run, api.batch):
                 with pytest.raises(Unreachable, match="does not answer as Loa does"):
                     ask(1)
@@ -139,7 +139,7 @@ def test_an_order_whose_answer_is_lost_is_repeated_under_its_key(
 
         thread = threading.Thread(target=between)
         thread.start()
-        with Client(f"http://127.0.0.1:{door.getsockname()[1]}", key) as api:
+        with ApiClient(f"http://127.0.0.1:{door.getsockname()[1]}", key) as api:
             assert api.order(Verb.CANCEL, run_id).state is RunState.CANCELLING
         thread.join()
     assert lost[0] == lost[1]

@@ -20,7 +20,7 @@ from openpyxl import load_workbook
 from rich.console import Console
 from sqlalchemy import insert
 
-from app.campaigns.queries import Count, Run
+from app.campaigns.queries import MessageCount, RunSummary
 from app.cli.verify import document
 from app.core import clock
 from app.core.config import LinkSettings
@@ -29,7 +29,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import directives
 from app.devtools.demo.folder import MARKER, claimed, tidy
-from app.devtools.demo.outcome import TOLD, Outcome, compare, figures
+from app.devtools.demo.outcome import TOLD, DemoOutcome, compare, figures
 from app.devtools.demo.output import tell_end, tell_outcome
 from app.devtools.demo.progress import Board
 from app.devtools.demo.scenario_smpp import cast
@@ -38,7 +38,7 @@ from app.devtools.demo.setup import approved_campaign, fresh_db, import_file, se
 from app.devtools.demo.simulator_processes import open_centres
 from app.ledger.factory import ledger_for
 from app.reports.figures import CampaignReport
-from app.reports.verify import Verdict, examine
+from app.reports.verify import Verification, examine
 
 SUBSCRIBERS = 600
 PATIENCE_S = 100
@@ -269,10 +269,12 @@ SEEN = {"distinct_numbers": 95, "copies_max": 1, "numbers_twice": 0, "messages_i
 PROGRESS = {"delivered": 80, "undelivered": 10, "submitted": 3, "unknown": 2, "rejected": 5}
 
 
-def run_of(carrier: str, states: dict[str, int]) -> Run:
-    progress = {name: Count(n, n) for name, n in states.items()}
+def run_of(carrier: str, states: dict[str, int]) -> RunSummary:
+    progress = {name: MessageCount(n, n) for name, n in states.items()}
     at = clock.now()
-    return Run(1, 1, carrier, RunState.SENT, 0, None, [1], sum(states.values()), 0, progress, at, at, at)
+    return RunSummary(
+        1, 1, carrier, RunState.SENT, 0, None, [1], sum(states.values()), 0, progress, at, at, at
+    )
 
 
 @pytest.mark.parametrize(
@@ -343,7 +345,9 @@ def test_long_lines_are_not_wrapped_nor_read_as_markup() -> None:
 
 def test_what_does_not_agree_is_said_and_not_called_verified(tmp_path: Path) -> None:
     shown, out = board(terminal=False)
-    outcome = Outcome(CampaignReport(1, "Warning", 0, ()), Verdict({}, ()), ("vnpt: 3 are missing.",))
+    outcome = DemoOutcome(
+        CampaignReport(1, "Warning", 0, ()), Verification({}, ()), ("vnpt: 3 are missing.",)
+    )
     found = figures(outcome, {"vnpt": {**dict.fromkeys(TOLD, 1), "messages": 2}})
     tell_outcome(shown, outcome, {})
     tell_end(shown, found, tmp_path, tmp_path / "demo.json")

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from app.devtools.drill import kill_points
-from app.devtools.drill.plan import Fault, Order, make_plan
+from app.devtools.drill.plan import DrillOrder, FaultKind, make_plan
 
-ORDER = Order(7, 20_000, 60, "postgresql", "short")
+ORDER = DrillOrder(7, 20_000, 60, "postgresql", "short")
 
 
 def test_the_same_seed_gives_the_same_plan_and_another_one_another() -> None:
@@ -34,13 +34,13 @@ def test_there_are_as_many_faults_as_were_ordered_each_while_messages_go_out(
 def test_no_fault_comes_twice_before_each_has_come() -> None:
     for seed in range(10):
         plan = make_plan(replace(ORDER, seed=seed))
-        assert {event.fault for event in plan.events} == set(Fault)
+        assert {event.fault for event in plan.events} == set(FaultKind)
     on_sqlite = make_plan(replace(ORDER, engine="sqlite"))
-    assert {event.fault for event in on_sqlite.events} == set(Fault) - {Fault.KILL_DATABASE}
+    assert {event.fault for event in on_sqlite.events} == set(FaultKind) - {FaultKind.KILL_DATABASE}
 
 
 def test_a_long_plan_kills_at_every_point_and_has_one_outage_of_five_minutes() -> None:
-    order = Order(1, 1_000_000, 300, "postgresql", "long")
+    order = DrillOrder(1, 1_000_000, 300, "postgresql", "long")
     plan = make_plan(order)
     killed = {event.point for event in plan.events}
     wanted = {
@@ -54,5 +54,5 @@ def test_a_long_plan_kills_at_every_point_and_has_one_outage_of_five_minutes() -
     seconds = Counter(event.seconds for event in plan.events)
     assert seconds[300.0] == 1
     assert len(plan.waves) == 20
-    begun = [event.at for event in plan.events if event.fault is Fault.START_50]
+    begun = [event.at for event in plan.events if event.fault is FaultKind.START_50]
     assert begun == [n * 50_000 for n in range(20)]

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row, insert, select
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import campaigns, receipt_files, receipt_lines, receipts, runs
-from app.file_import.upload import File
-from app.ledger.contract import Outcome
+from app.file_import.upload import UploadedFile
+from app.ledger.contract import SubmitOutcome
 from app.receipts.result_files.importer import import_file
-from app.receipts.result_files.register import Claim, Registered, register
+from app.receipts.result_files.register import FileClaim, RegisteredFile, register
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import OF_LINES
 from app.reports.verify import verify
@@ -77,7 +77,7 @@ def hand_over(world: World, results: Sequence[SubmitResult | None]) -> None:
     lease = world.claim()
     assert lease is not None
     pairs = zip(lease.items, results, strict=True)
-    outcomes = [Outcome(item, result) for item, result in pairs if result is not None]
+    outcomes = [SubmitOutcome(item, result) for item, result in pairs if result is not None]
     if outcomes:
         world.db.write(world.ledger.record, world.lane, lease, outcomes, None, 30.0)
 
@@ -96,13 +96,13 @@ def xlsx_file(path: Path, rows: Iterable[Sequence[Any]], header: Sequence[str] =
     return path
 
 
-def as_file(path: Path) -> File:
+def as_file(path: Path) -> UploadedFile:
     content = path.read_bytes()
-    return File(path.name, hashlib.sha256(content).hexdigest(), len(content))
+    return UploadedFile(path.name, hashlib.sha256(content).hexdigest(), len(content))
 
 
-def registered(db: Database, path: Path, claim: Claim | None = None) -> Registered:
-    return db.write(register, claim or Claim("viettel"), as_file(path), "tester")
+def registered(db: Database, path: Path, claim: FileClaim | None = None) -> RegisteredFile:
+    return db.write(register, claim or FileClaim("viettel"), as_file(path), "tester")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def journal(db: Database) -> list[tuple[int, int, bool]]:
     return [tuple(row) for row in db.read(lambda connection: connection.execute(query).all())]
 
 
-def load(world: World, path: Path, claim: Claim | None = None, words: StatusWords | None = None) -> Found:
+def load(world: World, path: Path, claim: FileClaim | None = None, words: StatusWords | None = None) -> Found:
     """Import the file and return what came of it; whatever the file says, the counts add up."""
     file_id = registered(world.db, path, claim).id
     import_file(world.db, world.ledger, file_id, path, words or StatusWords())

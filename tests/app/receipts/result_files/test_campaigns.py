@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import deliveries, runs
-from app.receipts.result_files.register import Claim
+from app.receipts.result_files.register import FileClaim
 from carriers.contract import Accepted
 from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import TAKEN, another, at, csv_file, load, phone, sent
@@ -53,7 +53,7 @@ def test_of_two_campaigns_of_the_same_days_none_is_guessed(db: Database, tmp_pat
     path = csv_file(tmp_path / "f.csv", rows)
     assert load(first, path).verdicts == ["ambiguous", "ambiguous", "settled"]
     named = csv_file(tmp_path / "named.csv", [*rows, ("",)])
-    found = load(first, named, Claim("viettel", second.campaign))
+    found = load(first, named, FileClaim("viettel", second.campaign))
     assert found.verdicts == ["settled", "settled", "unknown"]
     assert [(run["campaign_id"], run["sent"], run["named"]) for run in found.row.runs] == [
         (second.campaign, 2, 2)
@@ -86,7 +86,7 @@ def test_the_carriers_id_or_our_own_key_tells_two_campaigns_apart(db: Database, 
 def test_a_time_before_the_message_can_not_be_its_own(db: Database, tmp_path: Path) -> None:
     world = sent(db, [TAKEN])
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(-3 * DAY), "")])
-    assert load(world, path, Claim("viettel", world.campaign)).verdicts == ["unknown"]
+    assert load(world, path, FileClaim("viettel", world.campaign)).verdicts == ["unknown"]
 
 
 def test_another_carriers_messages_are_never_touched(db: Database, tmp_path: Path) -> None:
@@ -100,12 +100,12 @@ def test_another_carriers_messages_are_never_touched(db: Database, tmp_path: Pat
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        (Claim("mobifone"), "No campaign has a run at “mobifone”.* Name one of: viettel"),
-        (Claim("viettel", 99), "Campaign 99 has no run at viettel"),
+        (FileClaim("mobifone"), "No campaign has a run at “mobifone”.* Name one of: viettel"),
+        (FileClaim("viettel", 99), "Campaign 99 has no run at viettel"),
     ],
 )
 def test_a_file_of_no_carrier_or_campaign_is_refused(
-    db: Database, tmp_path: Path, claim: Claim, words: str
+    db: Database, tmp_path: Path, claim: FileClaim, words: str
 ) -> None:
     sent(db, [TAKEN])
     with pytest.raises(Invalid, match=words):
@@ -117,13 +117,13 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
 ) -> None:
     world = sent(db, [TAKEN])
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
-    found = load(world, path, Claim("viettel", world.campaign))
+    found = load(world, path, FileClaim("viettel", world.campaign))
     assert scene.registered(db, path).id == found.row.id
     another(world, [TAKEN] * 2)
     with pytest.raises(
         Conflict, match="receipt file 1, which was taken for campaign 1, the level of its link"
     ):
-        scene.registered(db, path, Claim("viettel", world.campaign + 1))
+        scene.registered(db, path, FileClaim("viettel", world.campaign + 1))
 
 
 def test_the_same_file_from_many_at_once_is_one_file_and_refused_to_none(

@@ -8,15 +8,15 @@ import pytest
 
 from app.core.errors import Invalid
 from app.file_import.reader import Reader
-from app.file_import.row_blocks import BadLine, Row
+from app.file_import.row_blocks import Row, UnreadableLine
 from app.receipts.result_files.columns import RESULTS
-from app.receipts.result_files.line_parser import COLUMNS, Sifter, Slice
+from app.receipts.result_files.line_parser import COLUMNS, LineParser, ParsedLines
 from app.receipts.result_files.status_words import StatusWords
 from tests.app.receipts.result_files.scene import at
 
 
-def sift(*rows: Row | BadLine) -> list[dict[str, object]]:
-    (done,) = Sifter(1, StatusWords()).slices(rows)
+def sift(*rows: Row | UnreadableLine) -> list[dict[str, object]]:
+    (done,) = LineParser(1, StatusWords()).slices(rows)
     return [dict(zip(COLUMNS, row, strict=True)) for row in done.rows]
 
 
@@ -47,10 +47,12 @@ def test_a_line_is_kept_with_all_that_it_says() -> None:
         ((2, "0912000001", " ", "29/01/2024", "", "", ""), "no_status", " "),
         ((2, "0912000001", "SENT", "31/02/2024", "", "", ""), "time", "31/02/**24"),
         ((2, "0912000001", "SENT", at(3 * 1440), "", "", ""), "time", None),
-        (BadLine(2, "quotes", '"0912000001'), "quotes", '"0912****01'),
+        (UnreadableLine(2, "quotes", '"0912000001'), "quotes", '"0912****01'),
     ],
 )
-def test_a_bad_line_is_kept_masked_with_its_reason(row: Row | BadLine, why: str, said: str | None) -> None:
+def test_a_bad_line_is_kept_masked_with_its_reason(
+    row: Row | UnreadableLine, why: str, said: str | None
+) -> None:
     (line,) = sift(row)
     assert (line["line"], line["phone"], line["why"], line["verdict"]) == (2, None, why, "bad")
     assert said is None or line["said"] == said
@@ -66,13 +68,13 @@ def test_slices_know_how_many_lines_are_bad_and_the_span_of_their_times() -> Non
         (n, f"09120000{n:02d}", "SENT", f"{n}/01/2024 10:00" if n % 3 else "", "", "", "")
         for n in range(10, 21)
     ]
-    found = list(Sifter(1, StatusWords()).slices([*rows, (21, "x", "SENT", "", "", "", "")], size=8))
+    found = list(LineParser(1, StatusWords()).slices([*rows, (21, "x", "SENT", "", "", "", "")], size=8))
     assert [(len(each.rows), each.bad) for each in found] == [(8, 0), (4, 1)]
     assert (found[0].first_at, found[0].last_at) == (1_704_855_600_000, 1_705_460_400_000)
 
 
 def test_blank_rows_are_no_lines() -> None:
-    assert list(Sifter(1, StatusWords()).slices([(2, "", " ", "", "", "", "")])) == list[Slice]()
+    assert list(LineParser(1, StatusWords()).slices([(2, "", " ", "", "", "", "")])) == list[ParsedLines]()
 
 
 HEADERS = [

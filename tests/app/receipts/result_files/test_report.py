@@ -10,7 +10,7 @@ from sqlalchemy import update
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import lanes
-from app.receipts.result_files.register import Claim
+from app.receipts.result_files.register import FileClaim
 from app.reports import carrier_report
 from app.reports.figures import CarrierReport
 from app.reports.verify import verify
@@ -57,7 +57,7 @@ def test_figures_that_a_file_proves_are_printed_at_its_level(
     world: World, tmp_path: Path, said: ReceiptLevel | None, proved: ReceiptLevel, counts: tuple[int, int]
 ) -> None:
     assert level(world) == ReceiptLevel.NONE
-    load(world, result_file(tmp_path), Claim("viettel", level=said))
+    load(world, result_file(tmp_path), FileClaim("viettel", level=said))
     general = reported(world).general
     assert level(world) == proved
     assert (general.delivered, general.relayed, general.failed, general.no_receipt) == (*counts, 1, 1)
@@ -65,14 +65,14 @@ def test_figures_that_a_file_proves_are_printed_at_its_level(
 
 def test_a_file_of_another_campaign_proves_nothing_of_this_one(world: World, tmp_path: Path) -> None:
     other = another(world, [TAKEN] * 4)
-    load(world, result_file(tmp_path), Claim("viettel", other.campaign, ReceiptLevel.HANDSET))
+    load(world, result_file(tmp_path), FileClaim("viettel", other.campaign, ReceiptLevel.HANDSET))
     assert level(world) == ReceiptLevel.NONE
     assert level(other) == ReceiptLevel.HANDSET
 
 
 def test_a_file_that_failed_proves_nothing_and_one_at_work_may(world: World, tmp_path: Path) -> None:
     path = result_file(tmp_path)
-    scene.registered(world.db, path, Claim("viettel", level=ReceiptLevel.HANDSET))
+    scene.registered(world.db, path, FileClaim("viettel", level=ReceiptLevel.HANDSET))
     assert level(world) == ReceiptLevel.HANDSET
     world.db.write(lambda c: c.exec_driver_sql("UPDATE receipt_files SET state = 'failed'"))
     assert level(world) == ReceiptLevel.NONE

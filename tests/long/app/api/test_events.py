@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
 from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
-from app.api.events import Hub, Pace
+from app.api.events import Hub, StreamTiming
 from app.campaigns import live_status
 from app.core.errors import Away
 from app.core.states import DeliveryState, RunState
@@ -44,7 +44,7 @@ def run_id(db: Database) -> int:
 
 @pytest.fixture
 def address(application: FastAPI, db: Database, run_id: int) -> Iterator[str]:
-    application.state.hub = Hub(db, live_status.look, Pace(every=0.1, at_least=0.02, heartbeat=0.3))
+    application.state.hub = Hub(db, live_status.look, StreamTiming(every=0.1, at_least=0.02, heartbeat=0.3))
     with served(application) as address:
         yield address
 
@@ -187,7 +187,7 @@ async def test_a_stream_for_pages_says_when_the_last_look_was_and_falls_silent_w
             raise Away("The database is away.")
         return live_status.look(connection, targets)
 
-    pace = Pace(every=0.1, at_least=0.02, heartbeat=0.3, stamped=True)
+    pace = StreamTiming(every=0.1, at_least=0.02, heartbeat=0.3, stamped=True)
     application.state.hub = Hub(db, look, pace)
     with served(application) as address:
         async with watcher(address, db, f"/v1/runs/{run_id}/events") as (_, lines):
@@ -215,7 +215,7 @@ async def _some(lines: AsyncIterator[str], n: int, wanted: str) -> AsyncIterator
 async def test_a_stream_ends_after_its_time_so_that_rights_are_looked_at_anew(
     application: FastAPI, db: Database, run_id: int
 ) -> None:
-    application.state.hub = Hub(db, live_status.look, Pace(longest=0.5))
+    application.state.hub = Hub(db, live_status.look, StreamTiming(longest=0.5))
     began = time.monotonic()
     with served(application) as address:
         async with watcher(address, db, f"/v1/runs/{run_id}/events") as (_, lines):
@@ -306,7 +306,7 @@ async def test_a_stream_tells_nothing_more_once_its_key_is_revoked(
 async def test_one_key_opens_only_so_many_streams(
     application: FastAPI, address: str, db: Database, run_id: int
 ) -> None:
-    application.state.hub.pace = Pace(heartbeat=0.3, most=3)
+    application.state.hub.pace = StreamTiming(heartbeat=0.3, most=3)
     key = {"Authorization": f"Bearer {db.write(create_key, 'greedy')}"}
     path = f"/v1/runs/{run_id}/events"
     async with AsyncExitStack() as stack, httpx.AsyncClient(base_url=address, headers=key) as http:

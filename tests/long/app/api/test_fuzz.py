@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.api.events import Hub, Pace
+from app.api.events import Hub, StreamTiming
 from app.campaigns import live_status
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
@@ -55,7 +55,7 @@ def address(sqlite_url: str, tmp_path: Any) -> Iterator[tuple[str, Database]]:
         ),
         db,
     )
-    app.state.hub = Hub(db, live_status.look, Pace(longest=0.05))
+    app.state.hub = Hub(db, live_status.look, StreamTiming(longest=0.05))
     for carrier in ("vnpt", "viettel"):
         db.write(whole_run, carrier)
     db.write(new_lane)

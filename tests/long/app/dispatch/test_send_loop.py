@@ -296,7 +296,7 @@ async def test_two_lanes_share_a_run_s_own_rate_by_their_rates(db: Database) -> 
     world = ready(db, 10, rate=300.0)
     db.write(
         link_store.register,
-        link_store.LinkFacts("viettel-2", "viettel", "viettel-1", 100.0, ReceiptLevel.NONE),
+        link_store.LinkRecord("viettel-2", "viettel", "viettel-1", 100.0, ReceiptLevel.NONE),
     )
     for own, share in ((None, 1.0), (100, 0.25), (1000, 1.0), (1, 0.1)):
         db.write(lambda c, own=own: c.execute(update(runs).values(segments_per_second=own)))
@@ -373,7 +373,7 @@ async def test_what_is_late_is_not_sent_after_a_pause_that_came_in_between(db: D
 async def test_two_lanes_of_one_carrier_share_the_work_without_a_copy(db: Database) -> None:
     world, carrier = ready(db, 400), PaperCarrier(delay_s=0.005)
     other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
-    facts = link_store.LinkFacts("viettel-2", "viettel", "viettel-1", 1_000_000.0, carrier.receipt_level)
+    facts = link_store.LinkRecord("viettel-2", "viettel", "viettel-1", 1_000_000.0, carrier.receipt_level)
     other.lane = db.write(link_store.register, facts)
     assert other.lane.group_id == world.lane.id
     await carrier.open()
@@ -388,7 +388,7 @@ async def test_what_a_slow_carrier_leaves_waits_for_it_and_another_one_never_tak
     """However slow it is taken to be: a herd that moves on a false alarm can't begin."""
     world, slow, idle = ready(db, 60), PaperCarrier(delay_s=0.25), PaperCarrier()
     other = World(db, world.ledger, world.campaign, world.run, world.batch, world.lane)
-    facts = link_store.LinkFacts("vnpt-1", "vnpt", "vnpt-1", 1_000_000.0, idle.receipt_level)
+    facts = link_store.LinkRecord("vnpt-1", "vnpt", "vnpt-1", 1_000_000.0, idle.receipt_level)
     other.lane = db.write(link_store.register, facts)
     await slow.open()
     await idle.open()

@@ -11,12 +11,12 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.privacy.erasable import Terms
+from app.privacy.erasable import RetentionTerms
 from app.privacy.eraser import Eraser
 from tests.long.app.reports.scene import DAY, T0, S, Scene
 
 DAYS = 90
-TERMS = Terms(DAYS, 1200)  # records stay, but for the tests of their own
+TERMS = RetentionTerms(DAYS, 1200)  # records stay, but for the tests of their own
 PERSONAL = (
     *(m.deliveries, m.submissions, m.receipts, m.unknowns, m.questions, m.turns, m.left_out),
     *(m.chunks, m.polled_chunks, m.subscribers, m.bad_lines, m.receipt_lines),

@@ -15,10 +15,10 @@ from app.core.errors import Away
 from app.core.states import DeliveryState
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import Intention, Lease, Outcome
+from app.ledger.contract import ChunkLease, Intention, SubmitOutcome
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
-from app.privacy.erasable import Kind
+from app.privacy.erasable import ErasureKind
 from app.reports.verify import verify
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build
 from tests.long.app.privacy.past import erase, eraser, rows
@@ -56,7 +56,7 @@ class Sender:
     async def run(self) -> None:
         db, ledger = self.world.db, self.world.ledger
         while not self.over and (lease := await db.awrite(self._claim)):
-            outcomes: list[Outcome] = []
+            outcomes: list[SubmitOutcome] = []
             for start in range(0, len(lease.items), 20):
                 half = list(lease.items[start : start + 20])
                 await db.awrite(self._record, lease, outcomes, Intention(half[-1].seq, len(half)))
@@ -64,10 +64,12 @@ class Sender:
             await db.awrite(ledger.record, self.world.lane, lease, outcomes, None, 30.0)
             await db.awrite(ledger.release, lease, 0.0)
 
-    def _claim(self, c: Connection) -> Lease | None:
+    def _claim(self, c: Connection) -> ChunkLease | None:
         return self.world.ledger.claim(c, self.world.lane, [self.world.run], "lane", 30.0)
 
-    def _record(self, c: Connection, lease: Lease, outcomes: list[Outcome], then: Intention) -> None:
+    def _record(
+        self, c: Connection, lease: ChunkLease, outcomes: list[SubmitOutcome], then: Intention
+    ) -> None:
         self.world.ledger.record(c, self.world.lane, lease, outcomes, then, 30.0)
         counts = c.execute(select(m.erasures.c.counts).where(m.erasures.c.kind == "campaign")).scalar() or {}
         self.slices.append(counts.get("chunks", 0))
@@ -96,8 +98,8 @@ def test_the_writer_is_shared_slice_by_slice(db: Database) -> None:
     assert world.states()[DeliveryState.SUBMITTED] > 0
     assert verify(db, world.ledger) == []
     made = {each.kind: each for each in db.read(certificates.page, 0, 10)}
-    assert made[Kind.CAMPAIGN].rows["deliveries"] == _OLD
-    assert made[Kind.BATCH].rows["subscribers"] == _OLD
+    assert made[ErasureKind.CAMPAIGN].rows["deliveries"] == _OLD
+    assert made[ErasureKind.BATCH].rows["subscribers"] == _OLD
 
 
 def test_a_campaign_that_sends_is_left_alone(db: Database) -> None:

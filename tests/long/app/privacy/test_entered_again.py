@@ -16,7 +16,7 @@ from app.core import clock
 from app.database import models as m
 from app.database.connection import Database
 from app.privacy import certificates
-from app.privacy.erasable import Kind
+from app.privacy.erasable import ErasureKind
 from app.reports.verify import verify
 from tests.app.world import World, accepted, receipt
 from tests.long.app.privacy.past import eraser, rows
@@ -83,7 +83,7 @@ def test_an_erasure_killed_between_any_two_statements_stops_nobody(world: World,
         assert kills < 150
     print(f"killed {kills} times")
     assert kills > 3, kills
-    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[Kind.CAMPAIGN]
+    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[ErasureKind.CAMPAIGN]
     assert made.rows["deliveries"] == made.totals[0][2] == 400
     assert made.intact
     assert rows(db, m.deliveries) == 200

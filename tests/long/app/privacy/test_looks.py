@@ -13,12 +13,12 @@ from app.core.states import CampaignState, RunState
 from app.database import models as m
 from app.database.connection import Database
 from app.privacy import retention_due
-from app.privacy.erasable import Kind, Terms
+from app.privacy.erasable import ErasureKind, RetentionTerms
 from tests.engines import each_engine
 
 database_url = each_engine
 NOW = 1_800_000_000_000
-TERMS = Terms(90, 12)
+TERMS = RetentionTerms(90, 12)
 _TEXTS: dict[str, Any] = {"name": "x", "purpose": "tuyen_truyen", "sender": "CA", "texts": {"": "x"}}
 _TEXTS |= {"created_by": "an", "day_starts": "00:00", "day_ends": "24:00"}
 
@@ -37,7 +37,7 @@ def campaign(connection: Connection, number: int, ended_at: int | None, **run: A
     connection.execute(insert(m.run_batches).values(link))
 
 
-def erased(connection: Connection, kind: Kind, number: int, due_at: int) -> None:
+def erased(connection: Connection, kind: ErasureKind, number: int, due_at: int) -> None:
     """The certificate of an erasure that is done."""
     said = {"kind": kind.value, "subject_id": number, "name": "x", "rule": "", "days": 90, "due_at": due_at}
     said |= {"counts": {}, "totals": [], "by": "retention", "started_at": due_at, "ended_at": due_at}
@@ -54,7 +54,7 @@ def some_past(connection: Connection, dice: random.Random) -> None:
         window = update(m.campaigns).where(m.campaigns.c.id == number)
         connection.execute(window.values(window_end=dice.choice([None, ended + 3 * DAY_MS])))
         if over and ended < NOW - 90 * DAY_MS and dice.random() < 0.6:
-            erased(connection, Kind.CAMPAIGN, number, ended + 90 * DAY_MS)
+            erased(connection, ErasureKind.CAMPAIGN, number, ended + 90 * DAY_MS)
         if dice.random() < 0.2:
             held = {"run_id": number, "areas": [], "area_basis": "x", "estimated": 1}
             connection.execute(insert(m.audiences).values(held))
@@ -69,9 +69,9 @@ def some_past(connection: Connection, dice: random.Random) -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(n, marks=pytest.mark.prove) for n in range(3, 12))])
 def test_a_look_finds_what_the_whole_list_has_as_the_first_that_is_due(db: Database, seed: int) -> None:
     db.write(some_past, random.Random(seed))
-    done: set[tuple[Kind, int | None]] = set()
+    done: set[tuple[ErasureKind, int | None]] = set()
 
-    def all_due(connection: Connection) -> list[tuple[Kind, int | None]]:
+    def all_due(connection: Connection) -> list[tuple[ErasureKind, int | None]]:
         every = retention_due.subjects(connection, TERMS)
         return [(s.kind, s.id) for s in every if s.due_at is not None and s.due_at <= NOW]
 
@@ -91,8 +91,8 @@ def test_a_look_asks_no_more_the_more_campaigns_there_were(db: Database) -> None
         for number in range(first, first + 10 * first):
             db.write(campaign, number, NOW - 20 * DAY_MS)
             if number % 2:
-                db.write(erased, Kind.CAMPAIGN, number, NOW - 10 * DAY_MS)
-                db.write(erased, Kind.BATCH, number, NOW - 10 * DAY_MS)
+                db.write(erased, ErasureKind.CAMPAIGN, number, NOW - 10 * DAY_MS)
+                db.write(erased, ErasureKind.BATCH, number, NOW - 10 * DAY_MS)
                 own = update(m.batches).where(m.batches.c.id == number)
                 db.write(lambda c, own=own: c.execute(own.values(state="erased")))
         asked.append(_statements(db))

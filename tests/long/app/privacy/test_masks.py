@@ -20,7 +20,7 @@ from app.database.connection import Database
 from app.observability import logs
 from app.privacy import do_not_send
 from app.security import audit, create_key, phone_disclosure
-from app.security.phone_disclosure import Place
+from app.security.phone_disclosure import DisclosurePlace
 from app.web import routers
 from tests.app.client import Client
 from tests.engines import sqlite_alone
@@ -31,8 +31,14 @@ database_url = sqlite_alone
 
 # Where whole numbers come out, who gets them, and what it takes; each use is an act of the audit.
 ALLOWED = {
-    Place.RECEIPT_LINES: ("GET /v1/receipt-files/{file_id}/lines.csv", "the operator of that carrier"),
-    Place.RECEIPT_LINES_COMMAND: ("loa receipts lines --whole-numbers", "who has the database at hand"),
+    DisclosurePlace.RECEIPT_LINES: (
+        "GET /v1/receipt-files/{file_id}/lines.csv",
+        "the operator of that carrier",
+    ),
+    DisclosurePlace.RECEIPT_LINES_COMMAND: (
+        "loa receipts lines --whole-numbers",
+        "who has the database at hand",
+    ),
 }
 STRAY = "84912345678"
 SLIPPED = "84987654321"  # what somebody types where it does not belong
@@ -200,4 +206,4 @@ def test_every_disclosure_is_an_act_that_names_who_what_and_how_many(
 
 
 def test_the_table_of_places_is_whole() -> None:
-    assert set(ALLOWED) == set(Place)
+    assert set(ALLOWED) == set(DisclosurePlace)

@@ -22,14 +22,14 @@ from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import unknown_outcomes
 from app.file_import.lease_owner import new_owner
-from app.file_import.upload import File
+from app.file_import.upload import UploadedFile
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
-from app.privacy.erasable import Kind
+from app.privacy.erasable import ErasureKind
 from app.reports import archive, carrier_report, verify_archive
-from app.reports.archive import Subject, SubjectKind
+from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
 from app.reports.render import json_file
@@ -67,10 +67,10 @@ def test_everything_that_speaks_of_a_number_is_erased_counted_and_certified(db: 
     assert counted(db) == {}
     found = db.read(certificates.page, 0, 100)
     assert [(each.kind, each.subject_id) for each in found] == [
-        (Kind.CAMPAIGN, 1),
-        (Kind.BATCH, 1),
-        (Kind.BATCH, 2),
-        (Kind.RECEIPT_FILE, 1),
+        (ErasureKind.CAMPAIGN, 1),
+        (ErasureKind.BATCH, 1),
+        (ErasureKind.BATCH, 2),
+        (ErasureKind.RECEIPT_FILE, 1),
     ]
     erased: dict[str, int] = {}
     for each in found:
@@ -116,7 +116,7 @@ def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Databa
 def test_a_frozen_report_survives_byte_for_byte_and_its_proof_says_why_no_more(db: Database) -> None:
     over(db)
     heads = Letterheads(())
-    frozen_, _ = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.RUN, 1))
+    frozen_, _ = Freezer(db, ledger_for(db), heads, "an").freeze(ReportSubject(SubjectKind.RUN, 1))
     db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=T0 + 5 * DAY)))
     erase(db)
     assert counted(db) == {}
@@ -125,9 +125,9 @@ def test_a_frozen_report_survives_byte_for_byte_and_its_proof_says_why_no_more(d
     assert proof.note
     assert "the rows behind it were erased" in proof.note
     assert db.read(archive.content, frozen_, "pdf")[1]
-    again, new = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.RUN, 1))
+    again, new = Freezer(db, ledger_for(db), heads, "an").freeze(ReportSubject(SubjectKind.RUN, 1))
     assert (again.id, new) == (frozen_.id, False)  # the same figures, so no new version
-    directive, new = Freezer(db, ledger_for(db), heads, "an").freeze(Subject(SubjectKind.DIRECTIVE, 1))
+    directive, new = Freezer(db, ledger_for(db), heads, "an").freeze(ReportSubject(SubjectKind.DIRECTIVE, 1))
     assert new
     assert verify_archive.prove(db, directive).sound
     assert verify_archive.prove(db, directive).note is None  # its cut-off came later: built from what stays
@@ -143,7 +143,7 @@ def test_days_count_from_the_report_or_else_from_the_end(
     now = clock.now_ms()
     over(db, now - ended_days_ago * DAY_MS)
     if reported_days_ago is not None:
-        Freezer(db, ledger_for(db), Letterheads(()), "an").freeze(Subject(SubjectKind.RUN, 1))
+        Freezer(db, ledger_for(db), Letterheads(()), "an").freeze(ReportSubject(SubjectKind.RUN, 1))
         at = now - reported_days_ago * DAY_MS
         db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=at)))
     erase(db)
@@ -192,7 +192,7 @@ def test_a_batch_that_nobody_used_is_erased_and_the_same_file_is_imported_anew(d
     assert erase(db) == 1
     state = select(m.batches.c.state).where(m.batches.c.id == 9)
     assert db.read(lambda c: c.execute(state).scalar_one()) == BatchState.ERASED
-    again = db.write(register, "vnpt", File("x", "9" * 64, 0), "an")
+    again = db.write(register, "vnpt", UploadedFile("x", "9" * 64, 0), "an")
     assert (again.id, again.created, again.waiting) == (9, False, True)
 
 
@@ -231,7 +231,7 @@ def test_receipts_for_a_campaign_under_erasure_move_nothing(db: Database) -> Non
     over(db)
     _refer(db, "now")
     ledger = ledger_for(db)
-    hand = certificates.Hand("x", "x", 60_000, TERMS)
+    hand = certificates.EraserIdentity("x", "x", 60_000, TERMS)
     assert db.write(certificates.begin, ledger, hand) == 1
     assert db.write(ledger.apply, [receipt(LANE, "now")]).quarantined == 1
 
@@ -355,6 +355,6 @@ def test_nothing_more_is_sent_or_decided_in_an_erased_campaign(db: Database) -> 
     erase(db)
     for decide in (unknown_outcomes.resend, unknown_outcomes.write_off):
         with pytest.raises(Conflict, match="numbers of this campaign are erased"):
-            decide(db, ledger_for(db), unknown_outcomes.Order(1, "an"))
+            decide(db, ledger_for(db), unknown_outcomes.UnknownOrder(1, "an"))
     with pytest.raises(Conflict, match="numbers of this campaign are erased"):
         db.write(runs.act, Verb.START, 1, "an")

@@ -20,9 +20,9 @@ from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
-from app.privacy.erasable import Kind, Subject, Terms
+from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.reports import archive, carrier_report, comparison, consolidated, verify_archive
-from app.reports.archive import Subject as Reported
+from app.reports.archive import ReportSubject as Reported
 from app.reports.archive import SubjectKind
 from app.reports.document.letterhead import Letterheads
 from app.reports.freeze import Freezer
@@ -35,15 +35,15 @@ from tests.long.app.reports.scene import DAY, T0
 
 database_url = sqlite_alone  # but for the two that erase everything, on each engine
 
-SOON = Terms(DAYS, 12)  # T0 is in 2024: both terms are over
+SOON = RetentionTerms(DAYS, 12)  # T0 is in 2024: both terms are over
 MONTH = 31 * DAY
 
 
-def certified(db: Database, kind: Kind) -> list[Certificate]:
+def certified(db: Database, kind: ErasureKind) -> list[Certificate]:
     return [each for each in db.read(certificates.page, 0, 100) if each.kind is kind]
 
 
-def waiting(db: Database, terms: Terms, kind: Kind) -> Subject:
+def waiting(db: Database, terms: RetentionTerms, kind: ErasureKind) -> Erasable:
     return next(
         each for each in db.read(lambda c: list(retention_due.subjects(c, terms))) if each.kind is kind
     )
@@ -88,12 +88,12 @@ def test_totals_go_after_their_months_and_all_that_is_left_agrees(each_engine: s
     db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=T0 + 5 * DAY)))
     assert erase(db, terms=SOON) == 5  # the four of the numbers, then the totals
     assert (rows(db, m.tallies), rows(db, m.kept_reports)) == (0, 0)
-    (totals,) = certified(db, Kind.TOTALS)
+    (totals,) = certified(db, ErasureKind.TOTALS)
     assert totals.intact
     assert (totals.rows["kept_reports"], totals.months) == (1, 12)
     assert clock.to_ms(totals.due_at) == clock.plus_months(T0 + 5 * DAY, 12)
     assert "CHỨNG NHẬN XÓA SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ" in certificates.text(totals)
-    (numbers,) = certified(db, Kind.CAMPAIGN)
+    (numbers,) = certified(db, ErasureKind.CAMPAIGN)
     assert numbers.intact  # with the totals and the hashes that it had
     assert numbers.totals
     assert set(numbers.kept_reports) == {"1"}
@@ -153,7 +153,7 @@ def test_totals_wait_for_the_last_campaign_of_the_same_directive(db: Database) -
     db.write(_second_campaign, clock.now_ms())
     assert erase(db, terms=SOON) > 0
     assert rows(db, m.tallies) > 0
-    held = waiting(db, SOON, Kind.TOTALS).held
+    held = waiting(db, SOON, ErasureKind.TOTALS).held
     assert held == "The numbers of campaign 2 of the same directive are still there."
 
 
@@ -169,10 +169,10 @@ def test_certificates_of_before_keep_the_hashes_that_they_spoke_of(sqlite_url: s
     db = Database(sqlite_url)
     over(db)
     erase(db)
-    before = certified(db, Kind.CAMPAIGN)
+    before = certified(db, ErasureKind.CAMPAIGN)
     db.write(lambda c: migrations.downgrade(schema._config(c), "0010"))
     schema.upgrade(db)
-    assert certified(db, Kind.CAMPAIGN) == before
+    assert certified(db, ErasureKind.CAMPAIGN) == before
     assert before[0].intact
     db.close()
 
@@ -184,7 +184,7 @@ def test_notices_go_with_the_addresses_to_which_they_went(db: Database) -> None:
         key = {"key": f"directive/{number}", "created_at": at}
         db.write(lambda c, key=key: c.execute(insert(m.notices).values(row | key)))
     assert erase(db, terms=SOON) == 1
-    (made,) = certified(db, Kind.NOTICES)
+    (made,) = certified(db, ErasureKind.NOTICES)
     assert (made.rows, made.months, made.intact) == ({"notices": 2}, 12, True)
     assert rows(db, m.notices) == 1
     assert erase(db, terms=SOON) == 0
@@ -207,7 +207,7 @@ def test_old_acts_go_and_the_chain_is_whole_from_its_anchor_on(each_engine: str)
     found = db.read(audit.verify)
     assert (found.rows, found.fault, found.erased, found.certificate) == (5, None, 2, 1)
     assert [act.id for act in db.read(audit.acts, 0, 10)] == [3, 4, 5]  # the fifth names the certificate
-    (made,) = certified(db, Kind.AUDIT)
+    (made,) = certified(db, ErasureKind.AUDIT)
     assert made.intact
     assert made.rows == {"audit": 2}
     assert (made.anchor or "").startswith("2:")
@@ -232,7 +232,7 @@ def test_more_cut_off_the_beginning_than_the_certificate_says_is_found(db: Datab
     db.write(lambda c: c.execute(delete(m.audit).where(m.audit.c.id == 3)))
     assert db.read(audit.verify).fault == "Row 3 is missing: the next one is 4."
     db.write(lambda c: c.execute(update(m.erasures).values(anchor=f"3:{third.hash}")))
-    assert not certified(db, Kind.AUDIT)[0].intact
+    assert not certified(db, ErasureKind.AUDIT)[0].intact
     db.write(lambda c: c.execute(update(m.erasures).values(sha256="0" * 64)))
     fault = db.read(audit.verify).fault
     assert fault == "No act names certificate 1, by which rows 1 to 3 were erased."
@@ -252,14 +252,14 @@ def test_acts_from_which_a_report_is_still_told_stay(db: Database) -> None:
     first = db.read(audit.acts, 0, 10)[0].id
     assert erase(db, terms=SOON) == 1  # the one of before the run
     assert [act.id - first for act in db.read(audit.acts, 0, 10)] == [1, 2, 3]
-    said = waiting(db, SOON, Kind.AUDIT)
+    said = waiting(db, SOON, ErasureKind.AUDIT)
     assert said.held == "Reports of a campaign whose numbers are still there are told from them."
 
 
 def test_the_audit_is_cut_once_a_month_at_the_most(db: Database) -> None:
     cut(db)
     db.write(lambda c: c.execute(update(m.erasures).values(ended_at=clock.now_ms() - 10 * DAY)))
-    again = waiting(db, Terms(DAYS, 0), Kind.AUDIT)
+    again = waiting(db, RetentionTerms(DAYS, 0), ErasureKind.AUDIT)
     assert again.due_at is not None
     assert clock.now_ms() + 19 * DAY < again.due_at < clock.now_ms() + 21 * DAY
 

@@ -16,9 +16,9 @@ from app.core.states import DeliveryState, LaneState
 from app.database.connection import Database
 from app.database.models import deliveries, errands, questions, receipts, unknowns
 from app.database.models import lanes as lanes_table
-from app.ledger.contract import Key, Outcome
+from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.receipts.poll import Poll
-from app.receipts.status_queries import LONGEST_MS, Plan
+from app.receipts.status_queries import LONGEST_MS, QueryPlan
 from carriers.contract import Halted, ReadError, ReceiptLevel, ReceiptStatus
 from tests.app.dispatch.paper import until
 from tests.app.receipts.oracle import Oracle, lost, poll, sent, taken
@@ -128,7 +128,7 @@ async def test_when_it_was_asked_is_kept_with_the_unknown(db: Database) -> None:
 
 async def test_without_a_reference_and_after_a_persons_decision_nothing_is_asked(db: Database) -> None:
     world, oracle = sent(db, [lost(None), lost(), taken()]), Oracle()
-    db.write(world.ledger.write_off, [Key(world.campaign, world.batch, 3)], "operator")
+    db.write(world.ledger.write_off, [DeliveryKey(world.campaign, world.batch, 3)], "operator")
     async with at_work(poll(world, oracle)):
         await asyncio.sleep(0.5)
     assert oracle.asked == []
@@ -224,12 +224,12 @@ async def test_one_that_was_sent_again_is_asked_about_by_its_new_reference(db: D
     oracle.says = lambda question: None if question.reference == "old" else ReceiptStatus.DELIVERED
     async with at_work(poll(world, oracle)):
         await until(lambda: len(oracle.asked) >= 1)
-        db.write(world.ledger.resend, [Key(world.campaign, world.batch, 2)])
+        db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)])
         lease = world.claim()
         assert lease
         await asyncio.sleep(0.2)
         assert {question.reference for _, question in oracle.asked} == {"old"}
-        again = [Outcome(lease.items[0], lost("new"))]
+        again = [SubmitOutcome(lease.items[0], lost("new"))]
         db.write(world.ledger.record, world.lane, lease, again, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
         await until(lambda: world.states() == {D: 1})
@@ -237,7 +237,7 @@ async def test_one_that_was_sent_again_is_asked_about_by_its_new_reference(db: D
 
 
 def test_pauses_double_up_to_an_hour() -> None:
-    plan = Plan("unknown", 1, 60.0)
+    plan = QueryPlan("unknown", 1, 60.0)
     assert [plan.pause_ms(tries) // 60_000 for tries in (0, 1, 2, 5, 6, 7, 5000)] == [1, 2, 4, 32, 60, 60, 60]
 
 

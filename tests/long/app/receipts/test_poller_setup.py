@@ -20,7 +20,7 @@ from app.runtime.worker import Worker
 from carriers.simulators.smsc import Manners, Smsc
 from carriers.simulators.viettel import Viettel, ViettelManners
 from carriers.simulators.vnpt import Vnpt, VnptManners
-from carriers.simulators.web import Trouble
+from carriers.simulators.web import HttpTrouble
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
 
@@ -104,7 +104,7 @@ async def test_a_status_service_that_is_away_is_asked_again(db: Database) -> Non
         async with working(world, vnpt=vnpt_link(vnpt, poll_after_s=1.0, read_tries=1)):
             await until(lambda: world.states() == {U: 10})
             vnpt.change(trouble_on="others")
-            vnpt.next(Trouble.ERROR_502, 15)
+            vnpt.next(HttpTrouble.ERROR_502, 15)
             await until(lambda: world.states() == {R: 10})
         assert {vnpt.copies(phone) for phone in vnpt.numbers()} == {1}
     world.check()

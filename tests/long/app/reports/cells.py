@@ -14,10 +14,10 @@ from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from app.reports.render.numbers import shown
-from app.reports.render.table_model import Form, Kind, Row, value
+from app.reports.render.table_model import CellKind, ReportTable, TableRow, value
 
 
-def words(form: Form, row: Row) -> list[str]:
+def words(form: ReportTable, row: TableRow) -> list[str]:
     """The row's cells as people read them."""
     return [shown(c.kind, value(cell)) for c, cell in zip(form.columns, row.cells, strict=True)]
 
@@ -42,10 +42,10 @@ def pdf_text(content: bytes) -> str:
     return unicodedata.normalize("NFC", re.sub(r"\s+", " ", " ".join(pages)))
 
 
-def numbers(form: Form, row: Row) -> list[str]:
+def numbers(form: ReportTable, row: TableRow) -> list[str]:
     """The row's counts as they follow one another in a PDF: one text for each run of columns with counts."""
     told = zip(form.columns, words(form, row), strict=True)
-    runs = groupby(told, key=lambda pair: pair[0].kind is Kind.COUNT)
+    runs = groupby(told, key=lambda pair: pair[0].kind is CellKind.COUNT)
     return [" ".join(said for _, said in run if said) for counts, run in runs if counts]
 
 

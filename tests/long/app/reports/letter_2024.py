@@ -17,10 +17,10 @@ from app.core.clock import VIETNAM, to_ms
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.file_import.upload import File
-from app.reports.addressees import Addressee, AddresseeKind, Channel, Item
-from app.reports.carrier_statement import Kind
-from app.reports.document_meta import Source
+from app.file_import.upload import UploadedFile
+from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, OutreachItem
+from app.reports.carrier_statement import FigureSource
+from app.reports.document_meta import EntrySource
 from app.reports.intake import (
     attachments,
     external_activity,
@@ -90,7 +90,7 @@ def _letter(c: Connection) -> None:
 def _viettel(db: Database) -> None:
     """By the workbook that Loa hands out, on 22 February."""
     head = db.read(workbook_writer.head, 2)
-    handed = workbook_reader.Handed(Kind.STATED, received_ms=at(22, hour=9))
+    handed = workbook_reader.Handed(FigureSource.STATED, received_ms=at(22, hour=9))
     around = Circumstances(at(22, hour=9), correcting=False)
     claim = workbook_reader.read(
         filled(base={**_VIETTEL, **_viettel_areas()}, head=head), head, handed, around
@@ -130,23 +130,23 @@ def _mobifone(db: Database, folder: Path) -> None:
     scan = folder / "bao-cao-mobifone.pdf"
     scan.write_bytes(PDF)
     sha256 = hashlib.sha256(PDF).hexdigest()
-    db.write(attachments.keep, scan, File(scan.name, sha256, len(PDF)), "officer")
+    db.write(attachments.keep, scan, UploadedFile(scan.name, sha256, len(PDF)), "officer")
     general = {"eligible": 121_000, "sent": 119_000, "segments": 238_000}
     body = {"kind": "manual", "level": "none", "general": general, "attachment": sha256}
     body |= {"number": "41/BC-MBF-SLA", "dated_on": "2024-02-23", "cutoff_at": "2024-02-22T17:00:00+07:00"}
     body |= {"began_at": "2024-02-06T08:00:00+07:00", "ended_at": "2024-02-06T20:00:00+07:00"}
     body |= {"received_at": "2024-02-23T15:00:00+07:00"}
-    claim = StatementBody.model_validate(body).claim(Source.API)
+    claim = StatementBody.model_validate(body).claim(EntrySource.API)
     db.write(statement_service.state, 3, claim, "officer")
 
 
 _REPORTED = (
-    (0, at(20), Item(Channel.WEBSITE, 14, 25_000, link="https://example.vn/canh-bao")),
-    (1, at(21), Item(Channel.LOUDSPEAKER, 310, 96_500, 1_240, "phổ thông, Thái, Mông")),
-    (3, at(22), Item(Channel.MEETING, 122, 7_420)),
-    (4, at(19), Item(Channel.PRINT, 9)),
-    (5, at(23), Item(Channel.RADIO, 24, None, 180, "phổ thông, Thái")),
-    (6, at(26), Item(Channel.COUNTER, 38, 11_300)),  # two days late
+    (0, at(20), OutreachItem(OutreachChannel.WEBSITE, 14, 25_000, link="https://example.vn/canh-bao")),
+    (1, at(21), OutreachItem(OutreachChannel.LOUDSPEAKER, 310, 96_500, 1_240, "phổ thông, Thái, Mông")),
+    (3, at(22), OutreachItem(OutreachChannel.MEETING, 122, 7_420)),
+    (4, at(19), OutreachItem(OutreachChannel.PRINT, 9)),
+    (5, at(23), OutreachItem(OutreachChannel.RADIO, 24, None, 180, "phổ thông, Thái")),
+    (6, at(26), OutreachItem(OutreachChannel.COUNTER, 38, 11_300)),  # two days late
 )
 
 
@@ -157,9 +157,11 @@ def _others(c: Connection) -> None:
         c, Addressee(None, 1, NAMES[2], AddresseeKind.LOCALITY, None, email), "officer"
     )
     for nth, came, item in _REPORTED:
-        paper = PaperClaim(Source.API, f"{10 + nth}/BC", None, came)
+        paper = PaperClaim(EntrySource.API, f"{10 + nth}/BC", None, came)
         items = (
-            (item,) if nth != 5 else (item, replace(item, channel=Channel.TELEVISION, pieces=6, minutes=90))
+            (item,)
+            if nth != 5
+            else (item, replace(item, channel=OutreachChannel.TELEVISION, pieces=6, minutes=90))
         )
         external_activity.report(c, 1, OutreachClaim(NAMES[nth], items, paper), "officer")
 

@@ -8,20 +8,20 @@ import pytest
 from PIL import Image
 
 from app.reports.document import charts
-from app.reports.render.table_model import Cell, Chart, Column, Form, Kind, Row
+from app.reports.render.table_model import Cell, CellKind, ReportTable, TableChart, TableColumn, TableRow
 
 _COLUMNS = (
-    Column("name", "Địa bàn", Kind.TEXT, 20),
-    Column("sent", "Đã gửi", Kind.COUNT, 10),
-    Column("delivered", "Đã nhận", Kind.COUNT, 10),
+    TableColumn("name", "Địa bàn", CellKind.TEXT, 20),
+    TableColumn("sent", "Đã gửi", CellKind.COUNT, 10),
+    TableColumn("delivered", "Đã nhận", CellKind.COUNT, 10),
 )
 
 
-def form(*rows: tuple[Cell, ...], across: bool = True) -> Form:
-    made = tuple(Row(f"r{n}", cells) for n, cells in enumerate(rows))
-    total = Row("total", ("Tổng cộng", 10**9, 10**9), strong=True)
-    chart = Chart("Kết quả", "name", ("sent", "delivered"), across)
-    return Form("Biểu", "Kết quả", _COLUMNS, (*made, total), "", chart)
+def form(*rows: tuple[Cell, ...], across: bool = True) -> ReportTable:
+    made = tuple(TableRow(f"r{n}", cells) for n, cells in enumerate(rows))
+    total = TableRow("total", ("Tổng cộng", 10**9, 10**9), strong=True)
+    chart = TableChart("Kết quả", "name", ("sent", "delivered"), across)
+    return ReportTable("Biểu", "Kết quả", _COLUMNS, (*made, total), "", chart)
 
 
 def colours(png: bytes) -> set[tuple[int, ...]]:
@@ -67,7 +67,7 @@ def test_a_rest_is_not_drawn_and_is_named() -> None:
 
 def test_bars_that_may_not_be_added_are_told_one_by_one_each_kind_on_its_own_scale() -> None:
     drawn = form(("A", 90, 70), ("B", 1_200_000, 30))
-    first = Chart("Đo", "name", ("sent", "delivered"), True, ("r0",), adds=False)
+    first = TableChart("Đo", "name", ("sent", "delivered"), True, ("r0",), adds=False)
     found = charts.draw_all(drawn._replace(chart=first, more=(first._replace(title="Báo", rows=("r1",)),)))
     assert [each.alt for each in found] == [
         "Đo. A: Đã gửi: 90; Đã nhận: 70.",

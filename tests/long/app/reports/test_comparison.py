@@ -13,9 +13,9 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.reports import comparison
-from app.reports.carrier_statement import Kind
-from app.reports.comparison import Verdict, judge
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import FigureSource
+from app.reports.comparison import NormVerdict, judge
+from app.reports.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.security import create_key
@@ -29,7 +29,7 @@ BIEN, CHIENG_SON, TO_HIEU = "03808", "03985", "03646"
 
 
 def told(db: Database, run: int, **changes: object) -> None:
-    claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
+    claim = StatementBody.model_validate(body(**changes)).claim(EntrySource.API)
     db.write(statement_service.state, run, claim, "desk")
 
 
@@ -57,18 +57,18 @@ def two_campaigns(db: Database) -> None:
 @pytest.mark.parametrize(
     ("level", "sent", "received", "waiting", "verdict"),
     [
-        (2, 100, 92, 0, Verdict.MET),
-        (2, 100, 91, 0, Verdict.MISSED),
-        (2, 100, 91, 1, Verdict.OPEN),
-        (2, 100, 80, 5, Verdict.MISSED),
-        (1, 100, 99, 0, Verdict.UNPROVED),
-        (0, 100, None, 100, Verdict.UNPROVED),
-        (None, 100, None, 0, Verdict.UNPROVED),
-        (2, 0, 0, 0, Verdict.OPEN),
+        (2, 100, 92, 0, NormVerdict.MET),
+        (2, 100, 91, 0, NormVerdict.MISSED),
+        (2, 100, 91, 1, NormVerdict.OPEN),
+        (2, 100, 80, 5, NormVerdict.MISSED),
+        (1, 100, 99, 0, NormVerdict.UNPROVED),
+        (0, 100, None, 100, NormVerdict.UNPROVED),
+        (None, 100, None, 0, NormVerdict.UNPROVED),
+        (2, 0, 0, 0, NormVerdict.OPEN),
     ],
 )
 def test_a_share_is_held_against_the_norm(
-    level: int | None, sent: int, received: int | None, waiting: int, verdict: Verdict
+    level: int | None, sent: int, received: int | None, waiting: int, verdict: NormVerdict
 ) -> None:
     assert judge(level, sent, received, waiting) is verdict
 
@@ -77,8 +77,8 @@ def test_carriers_stand_side_by_side_each_with_the_kind_of_its_figures(db: Datab
     two_campaigns(db)
     found = db.read(comparison.carriers, 1)
     assert [(s.carrier, s.kind, s.level, s.sent, s.received, s.verdict) for s in found.shares] == [
-        ("viettel", Kind.STATED, "handset", 970, 900, Verdict.MET),
-        ("vnpt", Kind.MEASURED, "handset", 5, 4, Verdict.MISSED),
+        ("viettel", FigureSource.STATED, "handset", 970, 900, NormVerdict.MET),
+        ("vnpt", FigureSource.MEASURED, "handset", 5, 4, NormVerdict.MISSED),
     ]
     assert found.norm_ratio == 0.92
 
@@ -87,7 +87,7 @@ def test_what_is_stated_of_a_measured_run_stands_beside_it(db: Database) -> None
     two_campaigns(db)
     told(db, 1, areas=[], days=[], reasons=[])
     kinds = [(share.run_id, share.kind) for share in db.read(comparison.carriers, 1).shares]
-    assert sorted(kinds) == [(1, Kind.MEASURED), (1, Kind.STATED), (2, Kind.STATED)]
+    assert sorted(kinds) == [(1, FigureSource.MEASURED), (1, FigureSource.STATED), (2, FigureSource.STATED)]
 
 
 def test_a_carrier_that_has_said_nothing_is_there_without_figures(db: Database) -> None:
@@ -96,7 +96,7 @@ def test_a_carrier_that_has_said_nothing_is_there_without_figures(db: Database) 
     scene.add(m.audiences, run_id=2, areas=[], area_basis="dia_chi_dang_ky", estimated=1000)
     scene.save(db)
     [_, silent] = db.read(comparison.carriers, 1).shares
-    assert (silent.kind, silent.received, silent.verdict) == (None, None, Verdict.OPEN)
+    assert (silent.kind, silent.received, silent.verdict) == (None, None, NormVerdict.OPEN)
 
 
 def test_receipts_of_the_centre_prove_no_telephone(db: Database) -> None:
@@ -105,7 +105,7 @@ def test_receipts_of_the_centre_prove_no_telephone(db: Database) -> None:
         scene.message(S.RELAYED)
     scene.save(db)
     [share] = db.read(comparison.carriers, 1).shares
-    assert (share.level, share.received, share.verdict) == ("operator", 3, Verdict.UNPROVED)
+    assert (share.level, share.received, share.verdict) == ("operator", 3, NormVerdict.UNPROVED)
 
 
 # ---- rounds ---------------------------------------------------------------------------------------------

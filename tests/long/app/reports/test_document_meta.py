@@ -18,11 +18,11 @@ from app.database.connection import Database
 from app.reports import consolidated
 from app.reports.carrier_report import build
 from app.reports.document import carrier_paper
-from app.reports.document.version import PREVIEW, Change, Version
+from app.reports.document.version import PREVIEW, FigureChange, Version
 from app.reports.figures import CarrierReport
 from app.reports.formats import Format, document, paper, render, tables_of
 from app.reports.render import carrier_tables
-from app.reports.render.table_model import Form, Kind, value
+from app.reports.render.table_model import CellKind, ReportTable, value
 from tests.engines import sqlite_alone
 from tests.long.app.reports import cells
 from tests.long.app.reports.conftest import sound_on_sqlite
@@ -35,7 +35,7 @@ sound = sound_on_sqlite
 CUTOFF = T0 + 3 * DAY
 
 
-def plain(form: Form, row: int) -> list[Any]:
+def plain(form: ReportTable, row: int) -> list[Any]:
     """The row as a workbook's results: no text for nothing."""
     return [None if value(cell) == "" else value(cell) for cell in form.rows[row].cells]
 
@@ -52,7 +52,7 @@ def check_all_formats(report: CarrierReport) -> None:
             assert result == pytest.approx(plain(form, nth)), (form.name, row.key)
         start = in_csv.index([form.title]) + 3
         for column, kind in enumerate(each.kind for each in form.columns):
-            if kind is Kind.COUNT:
+            if kind is CellKind.COUNT:
                 told = [line[column] for line in in_csv[start : start + len(form.rows)]]
                 assert told == [
                     "" if (n := value(row.cells[column])) is None else str(n) for row in form.rows
@@ -154,7 +154,7 @@ def test_the_annex_has_the_message_word_for_word_with_its_hash_and_parts(sound: 
 
 
 def test_a_later_version_prints_what_has_changed(sound: Database) -> None:
-    version = Version(3, (2, CUTOFF - DAY), (Change("Biểu 1, đã nhận", 7, 9),))
+    version = Version(3, (2, CUTOFF - DAY), (FigureChange("Biểu 1, đã nhận", 7, 9),))
     made = files(sound.read(build, 1, CUTOFF), version)
     assert ["Biểu 1, đã nhận", "7", "9", "2"] in cells.docx_tables(made[Format.DOCX])[
         "Số liệu thay đổi so với bản trước"

@@ -14,9 +14,9 @@ from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import Key, Lane, Outcome
+from app.ledger.contract import DeliveryKey, Lane, SubmitOutcome
 from app.reports import archive, verify_archive
-from app.reports.archive import Frozen, Spoilt, Subject, SubjectKind
+from app.reports.archive import Frozen, ReportSubject, Spoilt, SubjectKind
 from app.reports.carrier_report import build
 from app.reports.document import letterhead
 from app.reports.figures import Unbalanced
@@ -38,7 +38,7 @@ class Story:
 
     world: World
     freezer: Freezer
-    subject: Subject
+    subject: ReportSubject
     sent: list[int] = field(default_factory=list)
 
     def freeze(self, cutoff_ms: int | None = None) -> Frozen:
@@ -60,12 +60,12 @@ def story(db: Database) -> Story:
     w.fan_out()
     lease = w.claim()
     assert lease is not None
-    outcomes = [Outcome(item, Accepted((f"m{item.seq}",))) for item in lease.items[:-2]]
-    outcomes += [Outcome(item, Unknown("time-out")) for item in lease.items[-2:]]
+    outcomes = [SubmitOutcome(item, Accepted((f"m{item.seq}",))) for item in lease.items[:-2]]
+    outcomes += [SubmitOutcome(item, Unknown("time-out")) for item in lease.items[-2:]]
     db.write(w.ledger.record, w.lane, lease, outcomes, None, 30.0)
     db.write(w.ledger.release, lease, 0.0)
     freezer = Freezer(db, w.ledger, HEADS, "tester")
-    return Story(w, freezer, Subject(SubjectKind.RUN, w.run), [item.seq for item in lease.items])
+    return Story(w, freezer, ReportSubject(SubjectKind.RUN, w.run), [item.seq for item in lease.items])
 
 
 def test_a_frozen_report_has_hashes_and_every_file(story: Story, db: Database) -> None:
@@ -117,7 +117,7 @@ def test_an_older_version_is_built_again_byte_for_byte(story: Story, db: Databas
 
 def test_a_decision_of_a_person_after_the_freeze_is_set_back_too(story: Story, db: Database) -> None:
     first = story.freeze()
-    keys = db.read(lambda c: [Key(*row[:3]) for row in c.execute(m.unknowns.select())])
+    keys = db.read(lambda c: [DeliveryKey(*row[:3]) for row in c.execute(m.unknowns.select())])
     db.write(story.world.ledger.write_off, keys[:1], "an")
     db.write(story.world.ledger.resend, keys[1:])
     assert verify_archive.prove(db, first).sound
@@ -178,7 +178,7 @@ def test_a_run_that_is_still_being_queued_waits(story: Story, db: Database) -> N
 @pytest.mark.parametrize("kind", list(SubjectKind))
 def test_what_does_not_exist_is_not_frozen(story: Story, kind: SubjectKind) -> None:
     with pytest.raises(NotFound):
-        story.freezer.freeze(Subject(kind, 99))
+        story.freezer.freeze(ReportSubject(kind, 99))
 
 
 def test_an_order_of_receipts_does_not_matter_to_the_figures(story: Story, db: Database) -> None:

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.states import NotSent
 from app.database.connection import Database
 from app.database.models import quarantine, runs, submissions, unknowns
-from app.ledger.contract import Arrival, Intention, Item, Key, Outcome
+from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Intention, SubmitOutcome
 from app.reports.carrier_report import build as report
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.figures import CarrierReport
@@ -78,7 +78,7 @@ class History:
         if some:
             intention = Intention(some[-1].seq, 2 * len(some))
             self.db.write(self.ledger.record, w.lane, lease, [], intention, 30.0)
-        outcomes = [Outcome(item, self._result(item, lease.pass_no)) for item in some]
+        outcomes = [SubmitOutcome(item, self._result(item, lease.pass_no)) for item in some]
         if self.random.random() < 0.2:
             self.db.write(self.ledger.reclaim)
             if self.random.random() < 0.5:  # it was only frozen, and says later what it knows
@@ -88,7 +88,7 @@ class History:
         self.db.write(self.ledger.record, w.lane, lease, outcomes, None, 30.0)
         self.db.write(self.ledger.release, lease, 0.0)
 
-    def _result(self, item: Item, attempt: int) -> SubmitResult:
+    def _result(self, item: DeliveryToSend, attempt: int) -> SubmitResult:
         a, b = (f"{item.phone}.{attempt}.{part}" for part in range(2))
         return self.random.choice(
             (
@@ -133,7 +133,7 @@ class History:
         """A person sends some unknown messages again, and gives up others."""
         u = unknowns.c
         query = select(u.campaign_id, u.batch_id, u.seq)
-        keys = [Key(*row) for row in self.db.read(lambda c: c.execute(query).all())]
+        keys = [DeliveryKey(*row) for row in self.db.read(lambda c: c.execute(query).all())]
         self.db.write(self.ledger.resend, keys[:2])
         self.db.write(self.ledger.write_off, keys[2:3], "an")
 

@@ -12,10 +12,10 @@ from app.database.connection import Database
 from app.deadline.status import status
 from app.ledger.factory import ledger_for
 from app.reports import archive, carrier_statement, comparison, consolidated
-from app.reports.addressees import Channel
-from app.reports.archive import Frozen, Subject, SubjectKind
-from app.reports.carrier_statement import Kind
-from app.reports.comparison import Verdict
+from app.reports.addressees import OutreachChannel
+from app.reports.archive import Frozen, ReportSubject, SubjectKind
+from app.reports.carrier_statement import FigureSource
+from app.reports.comparison import NormVerdict
 from app.reports.document import consolidated_paper, letterhead
 from app.reports.document.model import Paragraph
 from app.reports.document.version import PREVIEW
@@ -24,15 +24,15 @@ from tests.long.app.reports.letter_2024 import AFTER, DEADLINE, NAMES, at
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import Scene
 
-DIRECTIVE = Subject(SubjectKind.DIRECTIVE, 1)
+DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
 
 
 def test_the_three_carriers_stand_each_with_its_kind_of_figures(replayed: Database) -> None:
     report = replayed.read(consolidated.build, 1, AFTER)
     assert [(line.carrier, line.kind) for line in report.lines] == [
-        ("vnpt", Kind.MEASURED),
-        ("viettel", Kind.STATED),
-        ("mobifone", Kind.MANUAL),
+        ("vnpt", FigureSource.MEASURED),
+        ("viettel", FigureSource.STATED),
+        ("mobifone", FigureSource.MANUAL),
     ]
     general = report.lines[0].report.general
     assert (general.eligible, general.sent, general.delivered, general.failed) == (51, 50, 46, 3)
@@ -49,7 +49,7 @@ def test_each_kind_is_summed_for_itself(replayed: Database) -> None:
     report = replayed.read(consolidated.build, 1, AFTER)
     total = carrier_statement.add(line.statement.figures.general for line in report.lines if line.statement)
     assert (total.sent, total.received) == (767_000, None)  # what one of them lacks, the sum lacks
-    assert [len(report.of(kind)) for kind in Kind] == [1, 1, 1]
+    assert [len(report.of(kind)) for kind in FigureSource] == [1, 1, 1]
 
 
 def test_the_other_addressees_are_there_late_or_missing(replayed: Database) -> None:
@@ -58,8 +58,8 @@ def test_the_other_addressees_are_there_late_or_missing(replayed: Database) -> N
     missing = {each.addressee.name for each in report.others if each.report is None}
     assert (late, missing) == ({NAMES[2], NAMES[6]}, {NAMES[2]})
     channels = {each.channel: (each.pieces, each.reach, each.minutes) for each in report.channels}
-    assert channels[Channel.LOUDSPEAKER] == (310, 96_500, 1_240)
-    assert channels[Channel.TELEVISION] == (6, 0, 90)
+    assert channels[OutreachChannel.LOUDSPEAKER] == (310, 96_500, 1_240)
+    assert channels[OutreachChannel.TELEVISION] == (6, 0, 90)
 
 
 def test_a_carrier_that_was_asked_and_never_sent_is_named(replayed: Database, db: Database) -> None:
@@ -104,9 +104,9 @@ def test_the_measured_areas_are_the_districts_of_then(replayed: Database) -> Non
 def test_the_carriers_are_held_against_the_norm(replayed: Database) -> None:
     found = replayed.read(comparison.carriers, 1)
     assert {share.carrier: share.verdict for share in found.shares} == {
-        "vnpt": Verdict.MET,
-        "viettel": Verdict.MET,
-        "mobifone": Verdict.UNPROVED,
+        "vnpt": NormVerdict.MET,
+        "viettel": NormVerdict.MET,
+        "mobifone": NormVerdict.UNPROVED,
     }
 
 
@@ -138,7 +138,7 @@ def test_every_format_has_the_carriers_and_the_others(
 def test_the_kinds_of_figures_are_named_in_the_papers(replayed: Database, papers: list[Frozen]) -> None:
     for form in ("docx", "pdf", "xlsx"):
         said = words(form, replayed.read(archive.content, papers[1], form)[1])
-        for kind in Kind:
+        for kind in FigureSource:
             assert carrier_statement.KINDS[kind].split(" (")[0] in said, (form, kind)
 
 

@@ -11,7 +11,7 @@ import pytest
 from app.core.errors import SetupError
 from app.reports.document import edoc_metadata, letterhead
 from app.reports.document.letterhead import POLICE
-from app.reports.document.model import Paper
+from app.reports.document.model import PaperDocument
 from app.reports.document.version import PREVIEW
 
 OWN = """
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 def test_the_document_systems_fields_keep_their_lengths() -> None:
     head = letterhead.load(None).of("vnpt", date(2024, 1, 29))
-    paper = Paper("T" * 900, "x", "DỰ THẢO", 0, ())
+    paper = PaperDocument("T" * 900, "x", "DỰ THẢO", 0, ())
     fields = json.loads(edoc_metadata.render(paper, head, PREVIEW, b"/Type /Pages /Type /Page\n/Type /Page "))
     assert (len(fields["Subject"]), fields["PageAmount"], fields["TypeName"]) == (500, 2, "Báo cáo")
     assert (fields["CodeNotation"], fields["CodeNumber"], fields["IssuedDate"]) == ("BC-VNPT-SLA", "", "")

@@ -21,7 +21,7 @@ from app.reports.carrier_report import build, build_batch, build_campaign
 from app.reports.figures import CampaignReport, CarrierReport
 from app.reports.formats import MEDIA_TYPES, Format, render
 from app.reports.render import carrier_tables, numbers
-from app.reports.render.table_model import Kind, value
+from app.reports.render.table_model import CellKind, value
 from tests.engines import sqlite_alone
 from tests.long.app.reports.conftest import sound_on_sqlite
 from tests.long.app.reports.scene import DAY, T0, S, Scene
@@ -235,22 +235,24 @@ def test_a_batch_says_that_resends_are_counted_by_run(sound: Database) -> None:
 @pytest.mark.parametrize(
     ("kind", "given", "shown"),
     [
-        (Kind.COUNT, 0, "0"),
-        (Kind.COUNT, 1_234_567, "1.234.567"),
-        (Kind.COUNT, None, ""),
-        (Kind.RATIO, 0.925, "92,5 %"),
-        (Kind.RATIO, 1.0, "100,0 %"),
-        (Kind.RATIO, 0.99999, "99,9 %"),
-        (Kind.RATIO, 0.00001, "0,1 %"),
-        (Kind.RATIO, 0.0, "0,0 %"),
-        (Kind.RATIO, None, "–"),
-        (Kind.RATE, 1234.56, "1.234,6"),
-        (Kind.RATE, None, "–"),
-        (Kind.TEXT, "a", "a"),
-        (Kind.RATIO, "", ""),
+        (CellKind.COUNT, 0, "0"),
+        (CellKind.COUNT, 1_234_567, "1.234.567"),
+        (CellKind.COUNT, None, ""),
+        (CellKind.RATIO, 0.925, "92,5 %"),
+        (CellKind.RATIO, 1.0, "100,0 %"),
+        (CellKind.RATIO, 0.99999, "99,9 %"),
+        (CellKind.RATIO, 0.00001, "0,1 %"),
+        (CellKind.RATIO, 0.0, "0,0 %"),
+        (CellKind.RATIO, None, "–"),
+        (CellKind.RATE, 1234.56, "1.234,6"),
+        (CellKind.RATE, None, "–"),
+        (CellKind.TEXT, "a", "a"),
+        (CellKind.RATIO, "", ""),
     ],
 )
-def test_numbers_are_written_the_vietnamese_way(kind: Kind, given: float | str | None, shown: str) -> None:
+def test_numbers_are_written_the_vietnamese_way(
+    kind: CellKind, given: float | str | None, shown: str
+) -> None:
     assert numbers.shown(kind, given) == shown
 
 

@@ -12,7 +12,7 @@ from app.core.errors import Conflict, NotFound
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
-from app.reports.archive import Subject, SubjectKind
+from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document import letterhead
 from app.reports.figures import Unbalanced
 from app.reports.freeze import Freezer
@@ -49,12 +49,12 @@ def test_what_drifted_is_put_right_and_then_a_report_is_frozen_again(db: Databas
     assert verify(db, ledger, 1)
     freezer = Freezer(db, ledger, letterhead.load(None), "an")
     with pytest.raises(Unbalanced):
-        freezer.freeze(Subject(SubjectKind.RUN, 1))
+        freezer.freeze(ReportSubject(SubjectKind.RUN, 1))
     done = repair(db, ledger, "an", 1)
     assert {each.batch_id for each in done} >= {1, 77}
     assert verify(db, ledger) == []
     assert acts(db) == [("an", "campaign/1")] * len(done)
-    assert freezer.freeze(Subject(SubjectKind.RUN, 1))[1]
+    assert freezer.freeze(ReportSubject(SubjectKind.RUN, 1))[1]
     assert repair(db, ledger, "an") == []
     assert len(acts(db)) == len(done)
 

@@ -17,9 +17,9 @@ from app.database.connection import Database
 from app.database.models import attachments
 from app.ledger.factory import ledger_for
 from app.reports import archive, carrier_report, consolidated, freeze, stated_report, verify
-from app.reports.archive import Subject, SubjectKind
+from app.reports.archive import ReportSubject, SubjectKind
 from app.reports.document import letterhead
-from app.reports.document_meta import Source
+from app.reports.document_meta import EntrySource
 from app.reports.formats import Format, render
 from app.reports.freeze import Freezer
 from app.reports.intake import statement_service
@@ -41,7 +41,7 @@ def freezer(db: Database) -> Freezer:
 
 
 def told(db: Database, **changes: object) -> None:
-    claim = StatementBody.model_validate(body(**changes)).claim(Source.API)
+    claim = StatementBody.model_validate(body(**changes)).claim(EntrySource.API)
     db.write(statement_service.state, 2, claim, "desk")
 
 
@@ -81,7 +81,7 @@ def test_before_anything_was_stated_there_is_no_report(replayed: Database) -> No
 def test_a_correction_gives_version_2_with_what_changed(db: Database) -> None:
     held(db)
     told(db)
-    subject = Subject(SubjectKind.RUN, 2)
+    subject = ReportSubject(SubjectKind.RUN, 2)
     first, _ = freezer(db).freeze(subject)
     again, new = freezer(db).freeze(subject)
     assert (again.id, new) == (first.id, False)
@@ -109,7 +109,7 @@ def test_the_campaigns_report_has_the_measured_runs_and_names_the_others(replaye
 def test_what_a_carrier_says_of_a_measured_run_stands_beside_and_in_no_sum(db: Database) -> None:
     held(db)
     told(db)
-    claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(Source.API)
+    claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(EntrySource.API)
     db.write(statement_service.state, 1, claim, "vnpt desk")
     form = comparison_tables.of_directive(db.read(consolidated.build, 1, clock.now_ms()))[0]
     source, sent = form.place("source"), form.place("sent")

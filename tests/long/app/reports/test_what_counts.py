@@ -18,8 +18,8 @@ from app.database.connection import Database
 from app.deadline.status import status
 from app.ledger.factory import ledger_for
 from app.reports import archive, comparison, consolidated
-from app.reports.archive import Subject, SubjectKind
-from app.reports.consolidated import Terms
+from app.reports.archive import ReportSubject, SubjectKind
+from app.reports.consolidated import ConsolidationTerms
 from app.reports.differences import differences
 from app.reports.document import letterhead
 from app.reports.formats import Format, document, render
@@ -28,7 +28,7 @@ from app.reports.verify_archive import prove
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 
-DIRECTIVE = Subject(SubjectKind.DIRECTIVE, 1)
+DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
 CARRIERS = {2: "viettel", 3: "vietnamobile", 4: "mobifone", 5: "gmobile"}
 BAIT = "Bấm vào đây để nhận tiền"
 
@@ -114,7 +114,7 @@ def test_a_draft_is_no_round(db: Database) -> None:
 def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> None:
     drafts(db)
     until = db.settle(None)
-    old = db.read(consolidated.build, 1, until, Terms(rules=1))
+    old = db.read(consolidated.build, 1, until, ConsolidationTerms(rules=1))
     assert len(old.lines) == 5
     first = freezer(db)._keep(old, DIRECTIVE, None, ())
     assert "rules" not in json.loads(db.read(archive.figures, first))
@@ -155,8 +155,8 @@ def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
 def test_nothing_is_frozen_of_a_time_before_it_began(db: Database) -> None:
     drafts(db)
     with pytest.raises(Conflict, match="Run 1 was started on 29/01/2024 09:00:00, after this cut-off"):
-        freezer(db).freeze(Subject(SubjectKind.RUN, 1), T0 - 1)
+        freezer(db).freeze(ReportSubject(SubjectKind.RUN, 1), T0 - 1)
     with pytest.raises(Conflict, match="Run 2 has not been started"):
-        freezer(db).freeze(Subject(SubjectKind.RUN, 2))
+        freezer(db).freeze(ReportSubject(SubjectKind.RUN, 2))
     with pytest.raises(Conflict, match="Directive 1 is of 2024-01-29, after this cut-off"):
         freezer(db).freeze(DIRECTIVE, T0 - DAY)

@@ -19,14 +19,14 @@ from app.database import models as m
 from app.database.connection import Database
 from app.reports import carrier_report, comparison, consolidated, erased_run_snapshot, freeze
 from app.reports.document import carrier_paper, charts, consolidated_paper, letterhead
-from app.reports.document.model import Heading, Paper, Paragraph, Picture, Table
+from app.reports.document.model import DocumentPicture, Heading, PaperDocument, Paragraph, Table
 from app.reports.document.version import PREVIEW
-from app.reports.document_meta import Source
+from app.reports.document_meta import EntrySource
 from app.reports.formats import Format, Report, render
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
 from app.reports.render import carrier_tables, comparison_tables, stated_forms
-from app.reports.render.table_model import Form, value
+from app.reports.render.table_model import ReportTable, value
 from app.reports.stated_report import StatedReport
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
@@ -60,25 +60,25 @@ def due(db: Database, deadline_ms: int) -> None:
     db.write(lambda c: c.execute(update(m.directives).values(report_deadline=deadline_ms)))
 
 
-def said(form: Form, key: str) -> dict[str, Any]:
+def said(form: ReportTable, key: str) -> dict[str, Any]:
     """The row of that key by its columns."""
     row = next(row for row in form.rows if row.key == key)
     return {c.key: value(cell) for c, cell in zip(form.columns, row.cells, strict=True)}
 
 
-def form_5(db: Database, at: int = NOW) -> Form:
+def form_5(db: Database, at: int = NOW) -> ReportTable:
     return comparison_tables.of_directive(db.read(consolidated.build, 1, at))[0]
 
 
-def paragraphs(paper: Paper) -> list[str]:
+def paragraphs(paper: PaperDocument) -> list[str]:
     return [b.text for section in paper.sections for b in section.blocks if isinstance(b, Paragraph)]
 
 
-def pictures(paper: Paper) -> list[Picture]:
-    return [b for section in paper.sections for b in section.blocks if isinstance(b, Picture)]
+def pictures(paper: PaperDocument) -> list[DocumentPicture]:
+    return [b for section in paper.sections for b in section.blocks if isinstance(b, DocumentPicture)]
 
 
-def form_b(db: Database, at: int = NOW) -> Paper:
+def form_b(db: Database, at: int = NOW) -> PaperDocument:
     report = db.read(consolidated.build, 1, at)
     return consolidated_paper.compose(report, HEADS.of(letterhead.POLICE, report.letter.issued_on), PREVIEW)
 
@@ -135,7 +135,7 @@ def test_areas_compare_what_telephones_prove(db: Database) -> None:
 
 def test_what_a_carriers_centre_took_is_not_called_received(db: Database) -> None:
     held(db)
-    claim = StatementBody.model_validate(body(level="operator")).claim(Source.API)
+    claim = StatementBody.model_validate(body(level="operator")).claim(EntrySource.API)
     db.write(statement_service.state, 2, claim, "viettel")
     report = db.read(freeze.of_run, 2, AFTER + 10**12)
     assert isinstance(report, StatedReport)
@@ -203,7 +203,7 @@ def test_no_zero_stands_where_receipts_of_telephones_include_it(db: Database) ->
 @pytest.mark.parametrize("which", ["form B", "stated"])
 def test_every_provisional_paper_says_so(db: Database, form: Format, which: str) -> None:
     held(db)
-    claim = StatementBody.model_validate(body()).claim(Source.API)
+    claim = StatementBody.model_validate(body()).claim(EntrySource.API)
     db.write(statement_service.state, 2, claim, "viettel")
     build: dict[str, Callable[[], Report]] = {
         "form B": lambda: db.read(consolidated.build, 1, db.settle(None)),
@@ -293,7 +293,7 @@ def test_areas_with_nobody_in_them_are_named(db: Database) -> None:
 
 def test_a_picture_in_the_workbook_skips_rows_of_another_kind(db: Database) -> None:
     mixed(db)
-    claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(Source.API)
+    claim = StatementBody.model_validate(body(areas=[], days=[], reasons=[])).claim(EntrySource.API)
     db.write(statement_service.state, 1, claim, "vnpt")
     content = render(db.read(consolidated.build, 1, db.settle(None)), Format.XLSX).content
     with zipfile.ZipFile(io.BytesIO(content)) as book:

@@ -19,7 +19,7 @@ from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
-from app.receipts.webhook_handler import Reception
+from app.receipts.webhook_handler import WebhookHandler
 from app.runtime.webhooks import reception
 from carriers.webhook import SHIPPED, Shape
 from tests.app.receipts.hooks import ACKNOWLEDGED, LINK, SECRET, sent, served, settings_of
@@ -28,7 +28,7 @@ from tests.long.test_papers import rows, text
 TOKEN = {"token": "path-token-0123456"}
 
 
-def put_together(db: Database, webhook: dict[str, Any] | None, **more: Any) -> Reception:
+def put_together(db: Database, webhook: dict[str, Any] | None, **more: Any) -> WebhookHandler:
     link = LinkSettings(carrier="vnpt", segments_per_second=1, webhook=webhook)
     settings = Settings(links={"vnpt_1": link}, **more)
     return reception(settings, db, Inbox(db, ledger_for(db), Metrics()))

@@ -12,7 +12,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import bad_lines, batches, deliveries
 from app.dispatch import deliveries as stage
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from carriers.contract import Accepted, Reason, ReceiptStatus, Rejected
 from tests.app import world
 from tests.app.world import World, receipt
@@ -30,8 +30,11 @@ def sent(pages_db: Database) -> World:
     lease = found.claim()
     assert lease is not None
     first, second, *others = lease.items
-    outcomes = [Outcome(first, Accepted(("a1",))), Outcome(second, Rejected("x9", Reason.BARRED, "barred"))]
-    outcomes += [Outcome(item, Accepted((f"a{item.seq}",))) for item in others]
+    outcomes = [
+        SubmitOutcome(first, Accepted(("a1",))),
+        SubmitOutcome(second, Rejected("x9", Reason.BARRED, "barred")),
+    ]
+    outcomes += [SubmitOutcome(item, Accepted((f"a{item.seq}",))) for item in others]
     pages_db.write(found.ledger.record, found.lane, lease, outcomes, None, 30.0)
     said = [
         receipt(found.lane, "a1"),

@@ -12,7 +12,7 @@ from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
 from app.reports import latency_sample
-from app.reports.latency_sample import Sample
+from app.reports.latency_sample import LatencySample
 from app.web.view_models.hints import hints
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
@@ -149,8 +149,8 @@ def test_a_sample_of_a_run_is_even_and_small(pages_db: Database) -> None:
 
 
 def test_quantiles_and_curves_of_nothing_and_of_little() -> None:
-    assert latency_sample.latency(Sample([(5, None)], True)) is None
-    waits = Sample([], True, [1000 * n for n in (1, 2, 3, 10)])
+    assert latency_sample.latency(LatencySample([(5, None)], True)) is None
+    waits = LatencySample([], True, [1000 * n for n in (1, 2, 3, 10)])
     found = latency_sample.latency(waits)
     assert found is not None
     assert (found.p50_s, found.p90_s, found.n) == (2.0, 3.0, 4)

@@ -141,7 +141,7 @@ def test_an_operator_sees_the_letter_behind_its_runs_and_no_addressee(
 
 def test_the_list_goes_on(pages_db: Database, signed_in: In) -> None:
     for n in range(ON_A_PAGE + 1):
-        letter = directives.Letter(f"{n}/CV", directives.date(2024, 1, 1), "CAT", "x")
+        letter = directives.DirectiveFields(f"{n}/CV", directives.date(2024, 1, 1), "CAT", "x")
         pages_db.write(directives.create, letter, "test")
     paper = signed_in()
     first = paper.get("/directives").text

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from app.database.connection import Database
 from app.database.models import notices
 from app.notifications import outbox
-from app.notifications.outbox import Channel, Notice
+from app.notifications.outbox import Notice, NotificationChannel
 from app.security import audit
 from tests.long.app.web.conftest import Paper, text
 
@@ -22,9 +22,13 @@ def written(pages_db: Database) -> Database:
     """One that was taken, and one that failed."""
     told = [
         Notice(
-            "a", "directive.due", Channel.EMAIL, "so.tu.phap@example.vn", {"subject": "x", "text": "SECRET"}
+            "a",
+            "directive.due",
+            NotificationChannel.EMAIL,
+            "so.tu.phap@example.vn",
+            {"subject": "x", "text": "SECRET"},
         ),
-        Notice("b", "run.finished", Channel.WEBHOOK, "dashboard", {}),
+        Notice("b", "run.finished", NotificationChannel.WEBHOOK, "dashboard", {}),
     ]
     pages_db.write(outbox.put, told)
     sent, failed = (

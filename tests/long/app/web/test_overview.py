@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.database.models import campaigns
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
-from app.reports.comparison import Verdict
+from app.reports.comparison import NormVerdict
 from app.web.view_models import charts, traffic_light
 from app.web.view_models import overview as overview_scene
 from app.web.view_models.overview import Watch
@@ -113,22 +113,22 @@ def test_a_letter_whose_deadline_has_passed_is_red_until_all_is_done(pages_db: D
 @pytest.mark.parametrize(
     ("state", "done", "deadline", "norm", "wanted"),
     [
-        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, Verdict.OPEN, traffic_light.IN_TIME),
-        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, Verdict.OPEN, traffic_light.LATE),
-        (RunState.RUNNING, None, NOW + DAY, Verdict.OPEN, traffic_light.NO_FORECAST),
-        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MISSED, traffic_light.MISSED),
-        (RunState.FINISHED, NOW, NOW + DAY, Verdict.MET, traffic_light.MET),
-        (RunState.SENT, NOW, None, Verdict.UNPROVED, traffic_light.UNPROVED),
-        (RunState.PLANNED, None, NOW + DAY, Verdict.OPEN, traffic_light.NOT_BEGUN),
-        (RunState.PLANNED, None, NOW - DAY, Verdict.OPEN, traffic_light.PASSED),
-        (RunState.CANCELLED, None, NOW - DAY, Verdict.MISSED, traffic_light.CANCELLED),
+        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.IN_TIME),
+        (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.LATE),
+        (RunState.RUNNING, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NO_FORECAST),
+        (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MISSED, traffic_light.MISSED),
+        (RunState.FINISHED, NOW, NOW + DAY, NormVerdict.MET, traffic_light.MET),
+        (RunState.SENT, NOW, None, NormVerdict.UNPROVED, traffic_light.UNPROVED),
+        (RunState.PLANNED, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NOT_BEGUN),
+        (RunState.PLANNED, None, NOW - DAY, NormVerdict.OPEN, traffic_light.PASSED),
+        (RunState.CANCELLED, None, NOW - DAY, NormVerdict.MISSED, traffic_light.CANCELLED),
     ],
 )
 def test_the_light_says_the_worst_that_is_true(
     state: RunState,
     done: datetime | None,
     deadline: datetime | None,
-    norm: Verdict,
+    norm: NormVerdict,
     wanted: traffic_light.Judged,
 ) -> None:
     assert traffic_light.judge(state, done, deadline, norm, NOW) == wanted

@@ -15,7 +15,7 @@ from app.core.areas import Basis
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements, unknowns
-from app.ledger.contract import Outcome
+from app.ledger.contract import SubmitOutcome
 from app.web.view_models import live_stream
 from app.web.view_models.live_stream import Follow, Followed
 from carriers.contract import Unknown
@@ -138,7 +138,7 @@ def lost(pages_db: Database) -> World:
     found.fan_out()
     lease = found.claim()
     assert lease is not None
-    outcomes = [Outcome(item, Unknown("no answer <in 30 s>")) for item in lease.items]
+    outcomes = [SubmitOutcome(item, Unknown("no answer <in 30 s>")) for item in lease.items]
     found.db.write(found.ledger.record, found.lane, lease, outcomes, None, 30.0)
     return found
 

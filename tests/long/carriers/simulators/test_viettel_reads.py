@@ -14,7 +14,7 @@ from defusedxml.ElementTree import fromstring
 
 from carriers.options import VIETNAM
 from carriers.simulators.viettel import ViettelManners
-from carriers.simulators.web import Trouble
+from carriers.simulators.web import HttpTrouble
 from tests.long.carriers.simulators.viettel_client import (
     ACCOUNT,
     LIST,
@@ -196,19 +196,19 @@ async def test_a_fault_of_the_server_comes_after_the_message_was_taken(code: str
         assert client.viettel.copies(PHONE) == taken
 
 
-@pytest.mark.parametrize("trouble", [Trouble.GZIP, Trouble.CHUNKED])
-async def test_answers_may_be_packed_or_in_chunks(trouble: Trouble) -> None:
+@pytest.mark.parametrize("trouble", [HttpTrouble.GZIP, HttpTrouble.CHUNKED])
+async def test_answers_may_be_packed_or_in_chunks(trouble: HttpTrouble) -> None:
     async with running() as client:
         client.viettel.next(trouble)
         response = await client.post(envelope("wsCpMt", ONE))
         assert TAKEN in response.text
-        assert ("gzip" in response.headers.get("content-encoding", "")) is (trouble is Trouble.GZIP)
-        assert ("transfer-encoding" in response.headers) is (trouble is Trouble.CHUNKED)
+        assert ("gzip" in response.headers.get("content-encoding", "")) is (trouble is HttpTrouble.GZIP)
+        assert ("transfer-encoding" in response.headers) is (trouble is HttpTrouble.CHUNKED)
 
 
 async def test_a_message_may_be_taken_and_never_answered() -> None:
     async with running() as client:
-        client.viettel.next(Trouble.HANG)
+        client.viettel.next(HttpTrouble.HANG)
         with pytest.raises(httpx.ReadTimeout):
             await client.http.post(client.viettel.url, content=envelope("wsCpMt", ONE), timeout=0.2)
         assert client.viettel.copies(PHONE) == 1

@@ -15,7 +15,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from carriers.simulators.vnpt import Vnpt, VnptManners
-from carriers.simulators.web import Trouble
+from carriers.simulators.web import HttpTrouble
 
 PHONE = "84912340001"
 CLOCK = "2024-01-29T09:30"
@@ -347,7 +347,7 @@ async def test_the_account_lists_what_the_manners_say() -> None:
 
 async def test_a_list_may_be_taken_and_never_answered() -> None:
     async with desk() as asked:
-        asked.vnpt.next(Trouble.HANG)
+        asked.vnpt.next(HttpTrouble.HANG)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await asked.send()
@@ -356,7 +356,7 @@ async def test_a_list_may_be_taken_and_never_answered() -> None:
 
 async def test_a_gateway_may_answer_502_with_a_page() -> None:
     async with desk() as asked:
-        asked.vnpt.next(Trouble.ERROR_502)
+        asked.vnpt.next(HttpTrouble.ERROR_502)
         response = await asked.raw(json.dumps({"RQST": LIST}), "application/json")
         assert response.status_code == 502
         assert response.text.startswith("<!DOCTYPE html>")

@@ -11,35 +11,35 @@ from pathlib import Path
 import httpx
 import pytest
 
-from carriers.simulators.web import Trouble, WebManners
+from carriers.simulators.web import HttpTrouble, WebManners
 from carriers.simulators.web.faults import UNTAKEN
 from tests.certificates import self_signed, server_context
 from tests.long.carriers.simulators.esme import until
 from tests.long.carriers.simulators.plain import PHONE, Plain, plain, send
 
 ANSWERS = [
-    (Trouble.NONE, 200, b"taken", "text/plain"),
-    (Trouble.ERROR_500, 500, b"<!DOCTYPE html>", "text/html"),
-    (Trouble.ERROR_502, 502, b"<!DOCTYPE html>", "text/html"),
-    (Trouble.UNAVAILABLE, 503, b"<!DOCTYPE html>", "text/html"),
-    (Trouble.TOO_MANY, 429, b"<!DOCTYPE html>", "text/html"),
-    (Trouble.REDIRECT, 302, b"", "text/html"),
-    (Trouble.GZIP, 200, b"taken", "text/plain"),
-    (Trouble.CHUNKED, 200, b"taken", "text/plain"),
-    (Trouble.WRONG_TYPE, 200, b"taken", "image/png"),
-    (Trouble.PAGE, 200, b"<!DOCTYPE html>", "text/html"),
-    (Trouble.EMPTY, 200, b"", "text/plain"),
-    (Trouble.HUGE, 200, b"taken", "text/plain"),
-    (Trouble.BOMB, 200, b"taken", "text/plain"),
+    (HttpTrouble.NONE, 200, b"taken", "text/plain"),
+    (HttpTrouble.ERROR_500, 500, b"<!DOCTYPE html>", "text/html"),
+    (HttpTrouble.ERROR_502, 502, b"<!DOCTYPE html>", "text/html"),
+    (HttpTrouble.UNAVAILABLE, 503, b"<!DOCTYPE html>", "text/html"),
+    (HttpTrouble.TOO_MANY, 429, b"<!DOCTYPE html>", "text/html"),
+    (HttpTrouble.REDIRECT, 302, b"", "text/html"),
+    (HttpTrouble.GZIP, 200, b"taken", "text/plain"),
+    (HttpTrouble.CHUNKED, 200, b"taken", "text/plain"),
+    (HttpTrouble.WRONG_TYPE, 200, b"taken", "image/png"),
+    (HttpTrouble.PAGE, 200, b"<!DOCTYPE html>", "text/html"),
+    (HttpTrouble.EMPTY, 200, b"", "text/plain"),
+    (HttpTrouble.HUGE, 200, b"taken", "text/plain"),
+    (HttpTrouble.BOMB, 200, b"taken", "text/plain"),
 ]
-BREAKS = [Trouble.BREAK_BEFORE, Trouble.BREAK_AFTER, Trouble.CUT, Trouble.NOISE]
+BREAKS = [HttpTrouble.BREAK_BEFORE, HttpTrouble.BREAK_AFTER, HttpTrouble.CUT, HttpTrouble.NOISE]
 
 
 @pytest.mark.parametrize(
     ("trouble", "status", "begin", "kind"), ANSWERS, ids=[row[0].value for row in ANSWERS]
 )
 async def test_an_answer_comes_in_the_guise_of_its_trouble(
-    trouble: Trouble, status: int, begin: bytes, kind: str
+    trouble: HttpTrouble, status: int, begin: bytes, kind: str
 ) -> None:
     async with plain() as (carrier, client):
         carrier.next(trouble)
@@ -47,18 +47,18 @@ async def test_an_answer_comes_in_the_guise_of_its_trouble(
         assert answer.status_code == status
         assert answer.content.startswith(begin)
         assert answer.headers["content-type"].startswith(kind)
-        assert (len(answer.content) > 10_000_000) == (trouble in (Trouble.HUGE, Trouble.BOMB))
+        assert (len(answer.content) > 10_000_000) == (trouble in (HttpTrouble.HUGE, HttpTrouble.BOMB))
         assert carrier.copies(PHONE) == (trouble not in UNTAKEN)
         assert await send(client) == "taken"  # and only this one met it
 
 
 @pytest.mark.parametrize("trouble", BREAKS, ids=lambda each: each.value)
-async def test_a_connection_is_broken_where_its_trouble_says(trouble: Trouble) -> None:
+async def test_a_connection_is_broken_where_its_trouble_says(trouble: HttpTrouble) -> None:
     async with plain() as (carrier, client):
         carrier.next(trouble)
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
             await send(client)
-        assert carrier.copies(PHONE) == (trouble is not Trouble.BREAK_BEFORE)
+        assert carrier.copies(PHONE) == (trouble is not HttpTrouble.BREAK_BEFORE)
         assert carrier.report()["never_answered"] == 1
         assert await send(client) == "taken"
 

@@ -13,15 +13,15 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, lanes
-from app.receipts.result_files.import_job import Job
-from app.receipts.result_files.register import Claim
+from app.receipts.result_files.import_job import ResultFileImport
+from app.receipts.result_files.register import FileClaim
 from app.receipts.result_files.status_words import StatusWords
 from carriers.contract import ReceiptLevel, ReceiptStatus
 from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import LOST, REFUSED, TAKEN, at, csv_file, load, look, phone, sent
 from tests.app.world import FIRST_PHONE, World, receipt
 
-HANDSET = Claim("viettel", level=ReceiptLevel.HANDSET)
+HANDSET = FileClaim("viettel", level=ReceiptLevel.HANDSET)
 WRITERS = pytest.mark.parametrize("write", [csv_file, scene.xlsx_file], ids=["csv", "xlsx"])
 
 
@@ -169,7 +169,7 @@ def test_a_file_proves_what_was_said_or_else_as_much_as_its_link(
     world = sent(db, [TAKEN])
     level(world, own)
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
-    load(world, path, Claim("viettel", level=said))
+    load(world, path, FileClaim("viettel", level=said))
     assert world.states() == {state: 1}
 
 
@@ -178,9 +178,9 @@ def test_a_file_of_handset_level_improves_what_an_operator_confirmed(db: Databas
     row = (phone(0), "DELIVRD", at(), "")
     for level_, verdict in ((ReceiptLevel.OPERATOR, "settled"), (ReceiptLevel.HANDSET, "settled")):
         path = csv_file(tmp_path / f"{level_}.csv", [row, ("",) * level_])
-        assert load(world, path, Claim("viettel", level=level_)).verdicts == [verdict]
+        assert load(world, path, FileClaim("viettel", level=level_)).verdicts == [verdict]
     lower = csv_file(tmp_path / "lower.csv", [row, ("",) * 4])
-    assert load(world, lower, Claim("viettel", level=ReceiptLevel.OPERATOR)).verdicts == ["agreed"]
+    assert load(world, lower, FileClaim("viettel", level=ReceiptLevel.OPERATOR)).verdicts == ["agreed"]
     assert world.states() == {DeliveryState.DELIVERED: 1}
 
 
@@ -241,7 +241,7 @@ def test_a_failed_file_may_be_tried_again_when_its_words_are_known(db: Database,
 def test_a_file_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> None:
     world = sent(db, [TAKEN])
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
-    Job(db, scene.registered(db, path).id).claim()
+    ResultFileImport(db, scene.registered(db, path).id).claim()
     with pytest.raises(Conflict, match="Receipt file 1 is being imported already"):
         load(world, path)
 

@@ -20,9 +20,9 @@ from app.database.models import receipt_files, receipt_lines
 from app.file_import.reader import Reader
 from app.ledger.contract import Applied, Arrival, Ledger
 from app.receipts.result_files.columns import RESULTS
-from app.receipts.result_files.import_job import Job, Progress
+from app.receipts.result_files.import_job import Progress, ResultFileImport
 from app.receipts.result_files.importer import import_file
-from app.receipts.result_files.line_parser import SLICE, Sifter
+from app.receipts.result_files.line_parser import SLICE, LineParser
 from app.receipts.result_files.status_words import StatusWords
 from carriers.contract import ReceiptStatus
 from tests.app.receipts.result_files.scene import (
@@ -67,10 +67,10 @@ def test_an_import_that_died_while_applying_goes_on_after_what_it_had_applied(
     db: Database, tmp_path: Path
 ) -> None:
     world, path, file_id = prepared(db, tmp_path)
-    dead = Job(db, file_id)
+    dead = ResultFileImport(db, file_id)
     dead.claim()
     reader, progress = Reader(path, RESULTS), Progress()
-    for done in Sifter(file_id, StatusWords()).slices(reader):
+    for done in LineParser(file_id, StatusWords()).slices(reader):
         after = Progress(progress.lines + len(done.rows), reader.position)
         dead.store(done, progress, after)
         dead.store(done, progress, after)  # the answer of the commit was lost
@@ -89,9 +89,9 @@ def test_an_import_that_died_while_applying_goes_on_after_what_it_had_applied(
 
 def test_an_import_that_died_while_reading_begins_again(db: Database, tmp_path: Path) -> None:
     world, path, file_id = prepared(db, tmp_path, SLICE + 100)
-    dead = Job(db, file_id)
+    dead = ResultFileImport(db, file_id)
     dead.claim()
-    done = next(Sifter(file_id, StatusWords()).slices(Reader(path, RESULTS)))
+    done = next(LineParser(file_id, StatusWords()).slices(Reader(path, RESULTS)))
     dead.store(done, Progress(), Progress(len(done.rows), 1))
     ran_out(db)
     import_file(db, world.ledger, file_id, path, StatusWords())

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database.connection import Database
-from app.receipts.result_files.register import Claim
+from app.receipts.result_files.register import FileClaim
 from carriers.contract import ReceiptLevel, ReceiptStatus
 from tests.app.receipts.result_files.scene import LOST, REFUSED, TAKEN, at, csv_file, load, phone, sent
 from tests.app.world import FIRST_PHONE, World, receipt
@@ -54,7 +54,7 @@ def test_counts_add_up_whatever_a_file_says_and_receipts_say_before(
     found = load(
         world,
         csv_file(file, [*rows, SANE, (phone(99), "SENT", "", "", file.name)]),
-        Claim("viettel", level=level),
+        FileClaim("viettel", level=level),
     )
     assert found.row.lines == len(rows) + 2
     assert found.counts.get("bad", 0) < found.row.lines

@@ -20,7 +20,7 @@ from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import audit, directives
 from app.reports import addressees
-from app.reports.addressees import Addressee, AddresseeKind, Channel, guessed
+from app.reports.addressees import Addressee, AddresseeKind, OutreachChannel, guessed
 from app.reports.intake import external_activity, external_activity_workbook
 from app.runtime.api_app import create_app
 from app.security import create_key
@@ -283,7 +283,7 @@ def test_reading_needs_no_database(directive: str, db: Database) -> None:
     assert external_activity_workbook.read(empty, asked) == []
     claims = external_activity_workbook.read(filled(empty, ROWS), asked)
     assert [(claim.addressee, len(claim.items)) for claim in claims] == [(NAMES[0], 2), (NAMES[1], 1)]
-    assert addressees.CHANNELS[Channel.SOCIAL] == "Mạng xã hội"
+    assert addressees.CHANNELS[OutreachChannel.SOCIAL] == "Mạng xã hội"
 
 
 def test_a_name_that_no_cell_can_hold_is_refused_at_the_door(client: Client, directive: str) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import insert, update
 from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.carrier_statement import Kind
-from app.reports.document_meta import Source
+from app.reports.carrier_statement import FigureSource
+from app.reports.document_meta import EntrySource
 from app.reports.intake import statement_service, workbook_reader, workbook_writer
 from app.reports.intake.schemas import StatementBody
 from tests.long.app.reports.intake.forms import NOW, filled
@@ -24,7 +24,7 @@ GENERAL = {"eligible": 1000, "sent": 1000, "received": 900, "failed": 100}
 
 
 def state(db: Database, **changes: Any) -> None:
-    claim = StatementBody.model_validate(body(**{**ALONE, **changes})).claim(Source.API)
+    claim = StatementBody.model_validate(body(**{**ALONE, **changes})).claim(EntrySource.API)
     db.write(statement_service.state, 2, claim, "viettel desk")
 
 
@@ -98,7 +98,10 @@ def test_the_workbook_names_the_cell_and_the_remedy(db: Database) -> None:
     around = db.read(statement_service.circumstances, 2)
     with pytest.raises(Invalid) as caught:
         workbook_reader.read(
-            filled(head=head), head, workbook_reader.Handed(Kind.STATED, received_ms=NOW.now_ms), around
+            filled(head=head),
+            head,
+            workbook_reader.Handed(FigureSource.STATED, received_ms=NOW.now_ms),
+            around,
         )
     assert "Trang “Biểu 1”, ô D4" in caught.value.detail
     assert "chênh lệch quá lớn so với số ước tính 1.000.000" in caught.value.detail
@@ -108,7 +111,7 @@ def test_forms_of_before_are_still_read(db: Database) -> None:
     held(db)
     head = db.read(workbook_writer.head, 2)
     former = {("Biểu 1", "B12"): "Đã nhận (có biên nhận)", ("Biểu 1", "B15"): "Tỷ lệ nhận = (4)/(3)"}
-    handed = workbook_reader.Handed(Kind.STATED, received_ms=NOW.now_ms)
+    handed = workbook_reader.Handed(FigureSource.STATED, received_ms=NOW.now_ms)
     claim = workbook_reader.read(filled(former, head=head), head, handed, NOW)
     assert claim.figures.general.received is not None
 

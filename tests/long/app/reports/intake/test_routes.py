@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 from app.database.connection import Database
 from app.database.models import attachments, audit, runs, statements
 from app.reports import carrier_statement
-from app.reports.carrier_statement import Kind
+from app.reports.carrier_statement import FigureSource
 from app.reports.intake import workbook_writer
 from app.security import create_key
 from tests.app.client import Client
@@ -137,7 +137,7 @@ def test_figures_by_hand_carry_their_scan(client: Client, operator: Client, db: 
     kept = db.read(carrier_statement.latest, 2)
     assert kept is not None
     assert kept.paper.attachment is not None
-    assert (kept.kind, kept.paper.attachment.name) == (Kind.MANUAL, "bao-cao.pdf")
+    assert (kept.kind, kept.paper.attachment.name) == (FigureSource.MANUAL, "bao-cao.pdf")
     assert client.get(f"/v1/attachments/{sha256}").content == PDF
     assert operator.get(f"/v1/attachments/{sha256}").status_code == 404
 

@@ -11,14 +11,14 @@ import pytest
 
 from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
-from app.reports.carrier_statement import Counts, Kind
+from app.reports.carrier_statement import FigureSource, StatedCounts
 from app.reports.intake import workbook_writer
 from app.reports.intake.workbook_reader import Handed, read
 from app.reports.intake.workbook_writer import FormHead
 from carriers.contract import ReceiptLevel
 from tests.long.app.reports.intake.forms import FILLED, HEAD, NOW, filled, without
 
-STATED = Handed(Kind.STATED)
+STATED = Handed(FigureSource.STATED)
 
 
 def test_a_right_form_is_read_as_it_was_filled_in() -> None:
@@ -27,7 +27,7 @@ def test_a_right_form_is_read_as_it_was_filled_in() -> None:
     assert claim.level is ReceiptLevel.HANDSET
     assert claim.began_ms == to_ms(datetime(2024, 2, 5, 8, tzinfo=VIETNAM))
     assert (claim.paper.number, claim.paper.dated_on) == ("125/BC-VTSL", "2024-02-22")
-    assert figures.general == Counts(1000, 30, 970, 900, 50, 20)
+    assert figures.general == StatedCounts(1000, 30, 970, 900, 50, 20)
     assert (figures.segments, figures.resent) == (1940, 0)
     assert [(cause.key, cause.n) for cause in figures.excluded] == [("repeated", 10), ("wrong_number", 20)]
     assert [(row.code, row.counts.sent, row.counts.no_receipt) for row in figures.areas] == [

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from app.core.errors import Invalid
-from app.reports.carrier_statement import Kind
+from app.reports.carrier_statement import FigureSource
 from app.reports.intake.statement_input import Circumstances
 from app.reports.intake.workbook_reader import Handed, read
 from tests.long.app.reports.intake.forms import HEAD, NOW, filled, naive
 
-STATED = Handed(Kind.STATED)
+STATED = Handed(FigureSource.STATED)
 GENERAL, AREAS, DAYS, CAUSES, CHUNG = "Biểu 1", "Biểu 2", "Biểu 3", "Biểu 4", "Chung"
 FUTURE = naive("2024-03-01T08:00")
 
@@ -128,5 +128,5 @@ def test_a_correction_needs_its_reason() -> None:
 
 def test_figures_by_hand_need_their_scan() -> None:
     with pytest.raises(Invalid, match="phải kèm bản quét"):
-        read(filled(), HEAD, Handed(Kind.MANUAL), NOW)
-    assert read(filled(), HEAD, Handed(Kind.MANUAL, "a" * 64), NOW).paper.attachment == "a" * 64
+        read(filled(), HEAD, Handed(FigureSource.MANUAL), NOW)
+    assert read(filled(), HEAD, Handed(FigureSource.MANUAL, "a" * 64), NOW).paper.attachment == "a" * 64
