@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StringConstraints
 
+from app.api.bodies import StrictBody
 from app.core.ids import Number
 from app.security.roles import Role
 
@@ -18,13 +19,7 @@ AnyCode = Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Fie
 Password = Annotated[SecretStr, Field(max_length=200, examples=["bốn từ chẳng liên quan"])]
 
 
-class Body(BaseModel):
-    """A field that nobody knows is a mistake of spelling, so it is refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class LoginBody(Body):
+class LoginBody(StrictBody):
     """Name and password; `code` of the second factor, or a recovery code, where one is set."""
 
     name: str = Field(max_length=200, examples=["lan"])
@@ -46,7 +41,7 @@ class Me(BaseModel):
     must_enrol: bool = Field(examples=[False])
 
 
-class PasswordBody(Body):
+class PasswordBody(StrictBody):
     """The present password and the new one; `code` where a second factor is set."""
 
     present: Password
@@ -54,13 +49,13 @@ class PasswordBody(Body):
     code: AnyCode = None
 
 
-class PresentBody(Body):
+class PresentBody(StrictBody):
     """The present password, once more."""
 
     password: Password
 
 
-class EndBody(Body):
+class EndBody(StrictBody):
     """The present password, `code` where a second factor is set; which sessions: unsaid, all but this one."""
 
     password: Password
@@ -75,7 +70,7 @@ class Enrolment(BaseModel):
     uri: str = Field(examples=["otpauth://totp/Loa:lan?secret=JBSWY3DPEHPK3PXP&issuer=Loa"])
 
 
-class CodeBody(Body):
+class CodeBody(StrictBody):
     """A code of the app."""
 
     code: Code = Field(examples=["123456"])
@@ -87,7 +82,7 @@ class RecoveryCodes(BaseModel):
     recovery_codes: list[str] = Field(examples=[["abcde-fghjk-mnpqr-stuvw-xyz23-45678"]])
 
 
-class PersonBody(Body):
+class PersonBody(StrictBody):
     """A person; `carrier` for an operator, and for nobody else."""
 
     name: Annotated[Name, Field(max_length=40, examples=["lan"])]
@@ -96,13 +91,13 @@ class PersonBody(Body):
     password: Password
 
 
-class NewPasswordBody(Body):
+class NewPasswordBody(StrictBody):
     """The new password of somebody who has lost the old one."""
 
     password: Password
 
 
-class KeyBody(Body):
+class KeyBody(StrictBody):
     """A key; `carrier` for an operator, and for nobody else."""
 
     name: Name = Field(examples=["phone room"])
@@ -111,7 +106,7 @@ class KeyBody(Body):
     expires_at: AwareDatetime | None = Field(None, examples=["2031-01-01T00:00:00+07:00"])
 
 
-class RotationBody(Body):
+class RotationBody(StrictBody):
     """How long the secret before stays good, so that nothing that uses it stops meanwhile."""
 
     overlap_hours: float = Field(24, ge=0, le=720, examples=[24])

@@ -63,13 +63,13 @@ def get_settings(request: Request) -> Settings:
     return cast(Settings, request.app.state.settings)
 
 
-def get_books(request: Request) -> Ledger:
+def get_ledger(request: Request) -> Ledger:
     """The ledger on that database."""
     return cast(Ledger, request.app.state.ledger)
 
 
 Db = Annotated[Database, Depends(get_db)]
-Books = Annotated[Ledger, Depends(get_books)]
+LedgerDep = Annotated[Ledger, Depends(get_ledger)]
 Config = Annotated[Settings, Depends(get_settings)]
 
 

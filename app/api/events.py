@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.core import clock
-from app.core.errors import AppError, Away
+from app.core.errors import AppError, DatabaseUnavailable
 from app.database.connection import Database
 from app.security.authorization import still_admitted
 
@@ -177,7 +177,9 @@ class Hub(Generic[Target]):
         self._listen(asyncio.get_running_loop())
         while self._watchers and not self._closed:
             self._due.clear()
-            with suppress(Away):  # watchers go on hearing signs of life; the next look tells them the rest
+            with suppress(
+                DatabaseUnavailable
+            ):  # watchers go on hearing signs of life; the next look tells them the rest
                 pictures = await self._db.aread(self._look, list(self._watchers))
                 self._looked_at = clock.now()
                 if pictures != self._pictures:

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.api.client_address import among, peer_of
 from app.api.dependencies import Config, Db, Routes
 from app.core import clock
-from app.core.errors import AppError, Away, NotFound
+from app.core.errors import AppError, DatabaseUnavailable, NotFound
 from app.database import schema
 from app.database.connection import Database
 from app.observability import faults
@@ -22,7 +22,7 @@ from app.observability.metrics import KEPT_S
 router = Routes(tags=["health"])
 
 
-class SchemaAway(Away):
+class SchemaAway(DatabaseUnavailable):
     """The database answers, but has not the schema that this program needs: run `loa migrate`."""
 
     slug, title = "schema-behind", "The database has another schema"

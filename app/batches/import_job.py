@@ -10,12 +10,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Column, Connection, Row, Table, delete, select
 
 from app.batches.row_parser import SLICE, ParsedRows
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import ImportLease, patiently
+from app.file_import.lease import ImportLease, retry_while_unavailable
 from app.security import audit
 
 P = ParamSpec("P")
@@ -102,11 +102,11 @@ class BatchImport:
 
     def release(self) -> None:
         """Let others take the batch, where this import has neither finished nor failed it."""
-        with suppress(Away):  # the lease ends by itself
+        with suppress(DatabaseUnavailable):  # the lease ends by itself
             self.db.write(self._lease.release)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return patiently(lambda: self.db.write(work, *args, **kwargs))
+        return retry_while_unavailable(lambda: self.db.write(work, *args, **kwargs))
 
     # ---- transactions ----------------------------------------------------------------------------------
 

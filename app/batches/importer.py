@@ -19,7 +19,7 @@ from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database, one_at_a_time
 from app.database.models import batches
-from app.file_import.isolated_reader import Ended, apart
+from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from app.file_import.lease import is_waiting, require_tries
 from app.file_import.upload import UploadedFile
 from app.security import audit
@@ -85,7 +85,7 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
         job.clear()
         job.fail(error.detail)
         raise
-    except Ended:
+    except ReaderEnded:
         job.put_off()
         raise
     finally:
@@ -95,7 +95,7 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
 def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> ImportCounts:
     job.clear()
     counts = ImportCounts()
-    read = apart(path, partial(sifted, path, job.batch_id, carrier, lines_at_once(job.db)))
+    read = read_isolated(path, partial(sifted, path, job.batch_id, carrier, lines_at_once(job.db)))
     # One slice is written while the next is read.
     with ThreadPoolExecutor(1, "loa-import-write") as writer, closing(read):
         writing = writer.submit(lambda: None)

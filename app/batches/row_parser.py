@@ -15,7 +15,7 @@ from app.batches.reasons import REPEATED
 from app.core.areas import normalise_area
 from app.core.phone import RANGE, normalise_all, ranges_of
 from app.file_import.cells import shown
-from app.file_import.phone_bitmap import Seen
+from app.file_import.phone_bitmap import PhoneBitmap
 from app.file_import.row_blocks import Block, UnreadableLine
 from app.ledger.approval_digest import row_bytes
 
@@ -91,7 +91,7 @@ class RowParser:
     def __init__(self, batch_id: int, carrier: str) -> None:
         self._batch_id = batch_id
         self._ranges = ranges_of(carrier)
-        self._seen = Seen()
+        self._seen = PhoneBitmap()
         self._rows = hashlib.sha256()
         self._kept = 0
         self._areas = _Column(normalise_area)

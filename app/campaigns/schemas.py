@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
+from app.api.bodies import StrictBody
 from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.drafts import Draft, TextForm
@@ -30,13 +31,7 @@ Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9
 Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
-class Body(BaseModel):
-    """A field that nobody knows is a mistake of spelling, so it is refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class DirectiveBody(Body):
+class DirectiveBody(StrictBody):
     """An official letter."""
 
     number: Annotated[Line, Field(max_length=60, examples=["303/CAT-PA05"])]
@@ -60,7 +55,7 @@ class DirectiveBody(Body):
         )
 
 
-class CampaignBody(Body):
+class CampaignBody(StrictBody):
     """One text, one sender, one purpose, one window. Give `text_key`, or your own wording as `text`."""
 
     name: Line = Field(examples=["Phòng lừa đảo trước Tết"])
@@ -89,14 +84,14 @@ class CampaignBody(Body):
         return Draft(**dict(self))
 
 
-class RunBody(Body):
+class RunBody(StrictBody):
     """The campaign's share at one carrier."""
 
     carrier: Carrier = Field(examples=["viettel"])
     batch_ids: list[Number] = Field(min_length=1, max_length=1000, examples=[[1, 2]])
 
 
-class HeldRunBody(Body):
+class HeldRunBody(StrictBody):
     """The campaign's share at a carrier that sends to its own subscribers; no number leaves it."""
 
     carrier: Carrier = Field(examples=["vnpt"])
@@ -111,13 +106,13 @@ class HeldRunBody(Body):
         return checked(tuple(self.areas), self.area_basis, self.estimated)
 
 
-class MomentBody(Body):
+class MomentBody(StrictBody):
     """When a carrier that sends by itself started or ended; now, when left out."""
 
     at: AwareDatetime | None = Field(None, examples=["2024-02-05T08:00:00+07:00"])
 
 
-class ApprovalBody(Body):
+class ApprovalBody(StrictBody):
     """`digest`, as the campaign shows it, approves exactly what was read; `reason`: why also at night."""
 
     digest: str = Field(
@@ -128,7 +123,7 @@ class ApprovalBody(Body):
     )
 
 
-class ReasonBody(Body):
+class ReasonBody(StrictBody):
     """Why."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
@@ -136,13 +131,13 @@ class ReasonBody(Body):
     )
 
 
-class PriorityBody(Body):
+class PriorityBody(StrictBody):
     """The run's turn among others at its carrier."""
 
     priority: int = Field(ge=-100, le=100, description="higher is sent first", examples=[10])
 
 
-class RateBody(Body):
+class RateBody(StrictBody):
     """The run's own rate; null: as fast as the carrier's links allow."""
 
     segments_per_second: int | None = Field(
@@ -150,7 +145,7 @@ class RateBody(Body):
     )
 
 
-class WordingBody(Body):
+class WordingBody(StrictBody):
     """A wording to be looked at."""
 
     text: Wording = Field(

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from app.core import gc_tuning
-from app.devtools.demo.progress import Board
-from app.devtools.demo.run import DemoOptions, play
+from app.devtools.demo.progress import ProgressBoard
+from app.devtools.demo.run import DemoOptions, run_demo
 
 
 class Over(StrEnum):
@@ -45,7 +45,7 @@ def demo(
     """
     gc_tuning.settle()
     with _terminable():
-        found = play(DemoOptions(subscribers, folder, seed, keep, carriers.value), Board())
+        found = run_demo(DemoOptions(subscribers, folder, seed, keep, carriers.value), ProgressBoard())
     if as_json:
         typer.echo(json.dumps(found, ensure_ascii=False))
     if not found["verified"]:

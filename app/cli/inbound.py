@@ -11,7 +11,7 @@ import typer
 from app.cli.common import open_db
 from app.cli.output import Json, listing
 from app.inbound import queries
-from app.inbound.queries import Inbound
+from app.inbound.queries import InboundMessageView
 
 app = typer.Typer(no_args_is_help=True, help="Messages to us: what subscribers have sent over the links.")
 
@@ -50,7 +50,7 @@ def list_(
     listing(found if as_json else [_line(each) for each in found], columns, as_json)
 
 
-def _line(of: Inbound) -> _Line:
+def _line(of: InboundMessageView) -> _Line:
     part = f"{of.part.number}/{of.part.total}" if of.part else None
     text = " ".join(of.text.split())
     return _Line(

@@ -114,7 +114,7 @@ class TooLarge(AppError):
     status, slug, title = 413, "too-large", "The body is too large"
 
 
-class Away(AppError):
+class DatabaseUnavailable(AppError):
     """The database can't be reached now; nothing was changed; try again."""
 
     status, slug, title = 503, "database-away", "The database is away"
@@ -123,7 +123,7 @@ class Away(AppError):
 
 def passes(error: BaseException) -> bool:
     """Whether this is trouble with the database whose end may be waited for."""
-    return isinstance(error, Away) and error.passes
+    return isinstance(error, DatabaseUnavailable) and error.passes
 
 
 class Damaged(AppError):

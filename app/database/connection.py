@@ -28,7 +28,7 @@ from tenacity import (
 )
 
 from app.core import clock
-from app.core.errors import Away, Damaged, passes
+from app.core.errors import Damaged, DatabaseUnavailable, passes
 from app.core.logger import get_logger
 from app.database import audit_memory, engines
 from app.database.audit_heads import AuditHead
@@ -142,7 +142,7 @@ class Database:
     def _note_outage(self, state: RetryCallState) -> None:
         """Say it once for each outage, however many wait; a statement that was stopped is no outage."""
         error = state.outcome.exception() if state.outcome else None
-        reason = error.said_here if isinstance(error, Away) else ""
+        reason = error.said_here if isinstance(error, DatabaseUnavailable) else ""
         if error is not None and getattr(_origin(error), "sqlstate", None) in _STOPPED:
             log.warning("the database stopped a statement; it is tried again", reason=reason)
         elif not self._away:
@@ -160,7 +160,9 @@ class Database:
             return
         told_at, seconds = self._ends
         if clock.monotonic() > max(told_at, min(lost)) + seconds:
-            gone = Away(f"The database did not come back within {seconds:g} s of the order to stop.")
+            gone = DatabaseUnavailable(
+                f"The database did not come back within {seconds:g} s of the order to stop."
+            )
             gone.passes = False
             raise gone
 
@@ -169,7 +171,7 @@ class Database:
         try:
             with self._transaction(writing=False) as connection:
                 return work(connection, *args, **kwargs)
-        except Away as error:
+        except DatabaseUnavailable as error:
             # The server may be long back: a lost connection takes all others with it, so the next one is new.
             if not _lost(error.__cause__):
                 raise
@@ -201,7 +203,7 @@ class Database:
         try:
             with self._connected(writing=writing) as connection:
                 yield connection
-        except Away:
+        except DatabaseUnavailable:
             self._lost.setdefault(writing, began)
             raise
         except Damaged as error:
@@ -241,7 +243,9 @@ class Database:
         ends = clock.monotonic() + _SETTLE_S
         while not self.read(self._settled, until):
             if clock.monotonic() > ends:
-                raise Away("Some writer has been at work for long; nothing was changed, try again.")
+                raise DatabaseUnavailable(
+                    "Some writer has been at work for long; nothing was changed, try again."
+                )
             time.sleep(0.005)
         return until
 
@@ -328,7 +332,10 @@ def connect_patiently(database: Database, seconds: float) -> None:
     """Wait up to `seconds` for a database that is still starting; Away when it does not come."""
     waits = wait_random_exponential(0.1, max=2.0)
     for attempt in Retrying(
-        retry=retry_if_exception_type(Away), wait=waits, stop=stop_after_delay(seconds), reraise=True
+        retry=retry_if_exception_type(DatabaseUnavailable),
+        wait=waits,
+        stop=stop_after_delay(seconds),
+        reraise=True,
     ):
         with attempt:
             database.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
@@ -349,7 +356,9 @@ def translated() -> Iterator[None]:
             raise _away(error.orig) from error
         raise
     except PoolTimeout as error:
-        raise Away("All connections to the database are in use; nothing was changed, try again.") from error
+        raise DatabaseUnavailable(
+            "All connections to the database are in use; nothing was changed, try again."
+        ) from error
     except _driver_errors() as error:
         if damaged := damage(error):
             raise damaged from error
@@ -385,10 +394,12 @@ def _passing(error: BaseException | None) -> bool:
     return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
-def _away(error: BaseException | None) -> Away:
+def _away(error: BaseException | None) -> DatabaseUnavailable:
     """One sentence for all callers: addresses, ports and accounts of the inside are no business of theirs."""
     first = str(error).strip().partition("\n")[0] or "it gives no reason"
-    return Away("The database can't be reached now; nothing was changed, try again.", cause=first)
+    return DatabaseUnavailable(
+        "The database can't be reached now; nothing was changed, try again.", cause=first
+    )
 
 
 def _begin(connection: Connection) -> None:

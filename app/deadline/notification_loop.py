@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from app.core import clock
 from app.core.config import Settings
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.deadline import reminders
 from app.deadline.risk import at_risk
@@ -22,7 +22,7 @@ _LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Herald:
+class NotificationLoop:
     """Says outside what is to be said; any number of processes may have one."""
 
     db: Database
@@ -46,7 +46,7 @@ class Herald:
 
     async def plan(self) -> None:
         """Put the reminders that are due now into the outbox: once, however often this is asked."""
-        with suppress(Away):  # the next minute asks again
+        with suppress(DatabaseUnavailable):  # the next minute asks again
             due = await self.db.aread(reminders.due, self.settings, clock.now())
             due += await self.db.aread(at_risk, self.settings, clock.now())
             if due:
@@ -54,7 +54,7 @@ class Herald:
 
     async def hear(self) -> None:
         """Put what has happened lately into the outbox, where it is not there already."""
-        with suppress(Away):
+        with suppress(DatabaseUnavailable):
             news = await self.db.aread(events.happened, self.settings, clock.now())
             if await self.db.aread(outbox.unknown, news):
                 await self.db.insist(outbox.put, news)

@@ -11,7 +11,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.states import RunState
 from app.database.models import campaigns, directives, runs
-from app.deadline.status import RunStanding, status
+from app.deadline.status import RunDeadlineStatus, status
 from app.notifications.events import AT_RISK, NotificationEvent, notices
 from app.notifications.outbox import Notice
 
@@ -37,7 +37,7 @@ def _events(connection: Connection, now: datetime) -> Iterator[NotificationEvent
                 yield _event(run, directive_id, deadline, now)
 
 
-def _event(run: RunStanding, directive_id: int, deadline: int, now: datetime) -> NotificationEvent:
+def _event(run: RunDeadlineStatus, directive_id: int, deadline: int, now: datetime) -> NotificationEvent:
     data = {
         "directive_id": directive_id,
         "report_deadline": clock.local(clock.from_ms(deadline)).isoformat(),

@@ -23,7 +23,7 @@ _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
-class RunStanding:
+class RunDeadlineStatus:
     """One carrier's share. basis: which kind of figures stands for it, None while there is none.
 
     done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
@@ -66,7 +66,7 @@ class Status:
     asked: int
     reported: int
     late: int
-    runs: list[RunStanding]
+    runs: list[RunDeadlineStatus]
     channels: list[ChannelTotal]
     missing: list[Missing]
 
@@ -106,7 +106,7 @@ def countdown(deadline: datetime | None, now: datetime) -> str:
 # ---- runs -----------------------------------------------------------------------------------------------
 
 
-def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[RunStanding]:
+def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[RunDeadlineStatus]:
     query = (
         select(runs, campaigns.c.name, audiences.c.run_id.label("held"))
         .join(campaigns, campaigns.c.id == runs.c.campaign_id)
@@ -118,13 +118,15 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
         yield _run(connection, row, letter.report_deadline, now)
 
 
-def _run(connection: Connection, row: Row[Any], deadline: datetime | None, now: datetime) -> RunStanding:
+def _run(
+    connection: Connection, row: Row[Any], deadline: datetime | None, now: datetime
+) -> RunDeadlineStatus:
     held, last = row.held is not None, carrier_statement.latest(connection, row.id)
     looked = None if row.ended_at else forecast.forecast(connection, row.id, now)
     ended = None if row.ended_at is None else clock.local(clock.from_ms(row.ended_at))
     done = looked.finishes_at if looked else ended
     reported = clock.local(clock.from_ms(last.first_ms)) if last else None
-    return RunStanding(
+    return RunDeadlineStatus(
         run_id=row.id,
         campaign_id=row.campaign_id,
         campaign=row.name,
@@ -175,7 +177,7 @@ def _missing(
     connection: Connection,
     letter: Directive,
     standings: Sequence[AddresseeStatus],
-    found: Sequence[RunStanding],
+    found: Sequence[RunDeadlineStatus],
     now: datetime,
 ) -> list[Missing]:
     deadline = None if letter.report_deadline is None else clock.to_ms(letter.report_deadline)
@@ -197,6 +199,6 @@ def _missing(
     return missing
 
 
-def _of_run(run: RunStanding, of: Addressee | None, late: bool) -> Missing:
+def _of_run(run: RunDeadlineStatus, of: Addressee | None, late: bool) -> Missing:
     what = f"{run.campaign} (đợt {run.run_id}): {run.missing}"
     return Missing(of.name if of else run.carrier, what, late, of.email if of else None)

@@ -20,7 +20,7 @@ from carriers.contract import OwnFigure, OwnFigures
 
 
 @dataclass(frozen=True, slots=True)
-class Ours:
+class OwnTotals:
     """What our ledger has in one state: messages, and the SMS parts of which they are made."""
 
     state: str
@@ -37,7 +37,7 @@ async def stated(name: str, link: LinkSettings, first: date, last: date) -> Sequ
         return await carrier.figures(first, last)
 
 
-def ours(connection: Connection, link: str, first: date, last: date) -> list[Ours]:
+def ours(connection: Connection, link: str, first: date, last: date) -> list[OwnTotals]:
     """What this link was handed on these days (local time), by what is known of it now."""
     begin, end = _midnight(first), _midnight(last + timedelta(days=1))
     r, d = runs.c, deliveries.c
@@ -58,7 +58,7 @@ def ours(connection: Connection, link: str, first: date, last: date) -> list[Our
             sums = counts.setdefault(state, [0, 0])
             sums[0] += messages
             sums[1] += int(segments)
-    return [Ours(DeliveryState(state).name.lower(), *sums) for state, sums in sorted(counts.items())]
+    return [OwnTotals(DeliveryState(state).name.lower(), *sums) for state, sums in sorted(counts.items())]
 
 
 def _midnight(day: date) -> int:

@@ -16,14 +16,14 @@ from app.runtime.transport_security import server_tls
 _ENDS_SOON = timedelta(days=30)
 
 
-class Worth(NamedTuple):
+class CertificateCheck(NamedTuple):
     """One thing about the certificate: `good`, or what is wrong and what to do."""
 
     good: bool
     what: str
 
 
-def judged(settings: Settings) -> Iterator[Worth]:
+def judged(settings: Settings) -> Iterator[CertificateCheck]:
     """Nothing where others speak TLS for us; SetupError for files that can't be used."""
     ours = server_tls(settings)
     if ours is None or settings.tls_certificate is None:
@@ -32,14 +32,14 @@ def judged(settings: Settings) -> Iterator[Worth]:
     for name in settings.public_hosts:
         refused = _refused(ours, name)
         why = f"Who asks for {name} does not believe the certificate: {refused}. Get one from an authority."
-        yield Worth(not refused, why if refused else f"The certificate is good for {name}.")
+        yield CertificateCheck(not refused, why if refused else f"The certificate is good for {name}.")
 
 
-def _end(certificate: x509.Certificate) -> Worth:
+def _end(certificate: x509.Certificate) -> CertificateCheck:
     end = certificate.not_valid_after_utc
     good = end - clock.now() > _ENDS_SOON
     what = f"The certificate ends on {clock.local(end):%d/%m/%Y}"
-    return Worth(good, f"{what}." if good else f"{what}: renew it, then restart Loa.")
+    return CertificateCheck(good, f"{what}." if good else f"{what}: renew it, then restart Loa.")
 
 
 def _refused(ours: ssl.SSLContext, name: str) -> str:

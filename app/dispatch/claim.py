@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import LaneState
 from app.database.connection import Database
 from app.dispatch import link_store
-from app.dispatch.run_content import Work, claim, running
+from app.dispatch.run_content import ClaimedChunk, claim, running
 from app.ledger.contract import ChunkLease, Lane, Ledger
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
@@ -34,14 +34,14 @@ class Claims:
         self._desk, self._lane, self._owner = desk, lane, owner
         self._aside = Aside(Faults(desk.db, desk.metrics), "sending", _LONGEST_REST_S)
 
-    async def next(self) -> Work | LaneState:
+    async def next(self) -> ClaimedChunk | LaneState:
         """The next chunk; or the lane's state, where it is halted or nothing is due."""
         desk, lane, resting = self._desk, self._lane, self._aside.resting()
         if not resting:
             found = await outcome(desk.db.insist(claim, desk.ledger, lane, self._owner, desk.lease_s))
-            if isinstance(found, Work | LaneState):
+            if isinstance(found, ClaimedChunk | LaneState):
                 return found
-            if isinstance(found, Away) or not isinstance(found, Exception):
+            if isinstance(found, DatabaseUnavailable) or not isinstance(found, Exception):
                 raise found
         for run_id in await desk.db.insist(running, lane.carrier):
             if run_id not in resting:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.dispatch import run_content, run_sweeps
 from app.ledger import approval_digest
@@ -12,7 +12,7 @@ from app.ledger.contract import Ledger
 from app.observability.faults import Aside
 
 
-class Queueing:
+class FanOutJob:
     """One for each process. It keeps the hashes of the batches that it has looked at, piece by piece."""
 
     def __init__(self, db: Database, ledger: Ledger, aside: Aside) -> None:
@@ -34,7 +34,7 @@ class Queueing:
             try:
                 # Beside the writer, since it takes seconds: once for each batch and process.
                 pieces = await self._db.aread(approval_digest.look, due.batch_id)
-            except Away:
+            except DatabaseUnavailable:
                 return False
             if pieces is None:
                 return await self._stop(due)

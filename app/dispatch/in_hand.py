@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.core import clock
-from app.dispatch.run_content import Script
+from app.dispatch.run_content import RunContent
 from app.ledger.contract import ChunkLease, DeliveryToSend, SubmitOutcome
 from carriers.contract import Permit
 
 
 @dataclass(slots=True)
-class Chunk:
+class HeldChunk:
     """A lease at work: its halves still to be sent, and until when these may be written to the wire.
 
     taken: when it was taken, on the clock that all processes share and in monotonic seconds.
     """
 
     lease: ChunkLease
-    script: Script
+    script: RunContent
     items: deque[DeliveryToSend]
     permit: Permit
     taken: tuple[datetime, float]
@@ -40,10 +40,10 @@ class Chunk:
 
 
 @dataclass(slots=True)
-class Flight:
+class HalfInFlight:
     """One half on the wire."""
 
-    chunk: Chunk
+    chunk: HeldChunk
     answers: asyncio.Task[list[SubmitOutcome]]
 
 

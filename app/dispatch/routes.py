@@ -10,7 +10,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Row
 
-from app.api.dependencies import Books, Db, Id, Limit, Routes, Who
+from app.api.dependencies import Db, Id, LedgerDep, Limit, Routes, Who
 from app.api.idempotent_route import Acts, in_slices
 from app.core import clock
 from app.core.errors import Invalid
@@ -129,7 +129,7 @@ def list_unknown(
 
 @router.post("/v1/runs/{run_id}/unknown/resend")
 @in_slices
-def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: Books, who: Who) -> Decided:
+def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
     """Send these again, knowing that a second copy may come of it. Recorded under the caller's name.
 
     Many are done in slices: broken off, what is done stays so; ask again, with the same key, for the rest.
@@ -141,7 +141,7 @@ def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: Books, who
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
-def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, books: Books, who: Who) -> Decided:
+def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
     """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
     db.read(unknown_outcomes.find_run, run_id, who.carrier)
     order = unknown_outcomes.UnknownOrder(run_id, who.name, _chosen(body))

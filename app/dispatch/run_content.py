@@ -31,7 +31,7 @@ _LONGEST_VALIDITY_S = 48 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class RunContent:
     """What a run says: wording by language ("" for the default), sender ID, and the end of its window.
 
     mark: a name of the campaign that no other ledger has either, for the keys of its messages. share: of each
@@ -58,13 +58,13 @@ class Script:
         return min(steps * _VALIDITY_STEP_S, _LONGEST_VALIDITY_S)
 
 
-def scripts(
+def run_contents(
     connection: Connection,
     carrier: str,
     now: datetime,
     says: str = "",
     among: Collection[int] | None = None,
-) -> list[Script]:
+) -> list[RunContent]:
     """The carrier's running runs (or those `among` them) whose sending hours are open, the most urgent first.
 
     A run whose campaign is not, to the byte, what was approved is paused instead: nothing of it goes out. So
@@ -86,7 +86,7 @@ def scripts(
             stop(connection, row.run_id, row.id, why=_OTHER_LINK)
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
-        found.append(Script(row.run_id, mark, row.sender, row.texts, window, _share(row)))
+        found.append(RunContent(row.run_id, mark, row.sender, row.texts, window, _share(row)))
     return found
 
 
@@ -140,11 +140,11 @@ def _base36(number: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ClaimedChunk:
     """A chunk, what to say for it, and when it was taken, by the clock that all processes share."""
 
     lease: ChunkLease
-    script: Script
+    script: RunContent
     at: datetime
 
 
@@ -158,7 +158,7 @@ def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) ->
 
 
 def message(
-    script: Script, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
+    script: RunContent, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
 ) -> OutboundSms:
     """One delivery as the carrier is to send it; its key names this pass over it, never used twice."""
     key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
@@ -180,7 +180,7 @@ def claim(
     owner: str,
     lease_s: float,
     among: Collection[int] | None = None,
-) -> Work | LaneState:
+) -> ClaimedChunk | LaneState:
     """The next chunk for this lane; or the lane's state, where it is halted or nothing is due.
 
     among: of these runs only.
@@ -192,7 +192,7 @@ def claim(
         link_store.halt(connection, lane.id, link_store.RESTORED)
         return LaneState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))
-    able = scripts(connection, lane.carrier, now, lane.says, among)
+    able = run_contents(connection, lane.carrier, now, lane.says, among)
     open_now = {script.run_id: script for script in able}
     lease = ledger.claim(connection, lane, list(open_now), owner, lease_s)
     if lease is None:
@@ -201,4 +201,4 @@ def claim(
         stop(connection, lease.run_id, lease.campaign_id, batch=lease.batch_id)
         ledger.release(connection, lease, 0.0)
         return state
-    return Work(lease, open_now[lease.run_id], now)
+    return ClaimedChunk(lease, open_now[lease.run_id], now)

@@ -18,16 +18,16 @@ from dataclasses import dataclass, field
 import structlog
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.sending_window import open_at
 from app.core.states import LaneState
 from app.dispatch import link_store
 from app.dispatch.claim import Claims, SendContext
-from app.dispatch.in_hand import Chunk, Flight, segments_of
+from app.dispatch.in_hand import HalfInFlight, HeldChunk, segments_of
 from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
-from app.dispatch.run_content import Work, message, still_going
-from app.ledger.contract import DeliveryToSend, Intention, Lane, SubmitOutcome
+from app.dispatch.run_content import ClaimedChunk, message, still_going
+from app.ledger.contract import DeliveryToSend, Lane, Reservation, SubmitOutcome
 from app.observability import faults
 from carriers.causes import cause_of
 from carriers.contract import (
@@ -48,7 +48,7 @@ _LOOK_EVERY_S = 1.0  # at what is on the wire: whether its lease stands, and whe
 
 
 @dataclass(slots=True)
-class LaneLoop:
+class SendLoop:
     """Sends for one link until stop(); then lets what is on the wire finish, and hands back the rest."""
 
     lane: Lane
@@ -60,9 +60,9 @@ class LaneLoop:
     _pace: ThrottleShare = field(init=False)
     _claims: Claims = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _wire: deque[Flight] = field(default_factory=deque)
+    _wire: deque[HalfInFlight] = field(default_factory=deque)
     _declared: int = 0  # segments of all that is on the wire
-    _chunk: Chunk | None = None
+    _chunk: HeldChunk | None = None
     _closed: bool = False
     _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
 
@@ -120,7 +120,7 @@ class LaneLoop:
         """Whether the link takes single messages only, to see whether answers come again."""
         return isinstance(self.carrier, ReportsHealth) and bool(self.carrier.health().held)
 
-    async def _next_chunk(self) -> Chunk | None:
+    async def _next_chunk(self) -> HeldChunk | None:
         halted = self.carrier.halted()
         if self._closed:
             await self._follow(await self.desk.db.insist(link_store.state, self.lane.id))
@@ -134,7 +134,7 @@ class LaneLoop:
         asked = clock.monotonic()
         desk = self.desk
         found = await self._claims.next()
-        if not isinstance(found, Work):
+        if not isinstance(found, ClaimedChunk):
             await self._follow(found)
             return None
         if found.lease.lost:
@@ -143,7 +143,7 @@ class LaneLoop:
         permit, taken = Permit(asked + desk.lease_s), (found.at, clock.monotonic())
         if self._stopping.is_set():
             permit.withdraw()
-        return Chunk(found.lease, found.script, deque(found.lease.items), permit, taken)
+        return HeldChunk(found.lease, found.script, deque(found.lease.items), permit, taken)
 
     async def _stand_aside(self) -> None:
         """Another process has the link up: this one, which is refused, tries again now and then."""
@@ -187,7 +187,7 @@ class LaneLoop:
 
     # ---- declare, send, record -------------------------------------------------------------------------
 
-    async def _declare(self, chunk: Chunk, outcomes: Sequence[SubmitOutcome]) -> None:
+    async def _declare(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         """Record outcomes of this chunk and, in the same commit, declare its next half; then send it."""
         half = self._next_half(chunk)
         if not half:
@@ -206,13 +206,13 @@ class LaneLoop:
         self._declared += segments_of(half)
         self._fly(chunk, self._send(chunk, half, start, rate))
 
-    def _intention(self, items: Sequence[DeliveryToSend], rate: float) -> Intention:
-        return Intention(items[-1].seq, segments_of(items), self._pace.segments_per_second / rate)
+    def _intention(self, items: Sequence[DeliveryToSend], rate: float) -> Reservation:
+        return Reservation(items[-1].seq, segments_of(items), self._pace.segments_per_second / rate)
 
-    def _fly(self, chunk: Chunk, work: Coroutine[None, None, list[SubmitOutcome]]) -> None:
-        self._wire.append(Flight(chunk, asyncio.create_task(work)))
+    def _fly(self, chunk: HeldChunk, work: Coroutine[None, None, list[SubmitOutcome]]) -> None:
+        self._wire.append(HalfInFlight(chunk, asyncio.create_task(work)))
 
-    def _next_half(self, chunk: Chunk) -> list[DeliveryToSend]:
+    def _next_half(self, chunk: HeldChunk) -> list[DeliveryToSend]:
         """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
         if not open_at(chunk.script.window, chunk.now()):
             chunk.permit.withdraw()
@@ -226,7 +226,7 @@ class LaneLoop:
         return half
 
     async def _record(
-        self, chunk: Chunk, outcomes: Sequence[SubmitOutcome], then: Intention | None
+        self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome], then: Reservation | None
     ) -> float | None:
         """Commit; when the declared half may go (monotonic seconds), or None where it may not."""
         desk = self.desk
@@ -251,7 +251,7 @@ class LaneLoop:
         return None
 
     async def _send(
-        self, chunk: Chunk, items: Sequence[DeliveryToSend], start: float, rate: float
+        self, chunk: HeldChunk, items: Sequence[DeliveryToSend], start: float, rate: float
     ) -> list[SubmitOutcome]:
         """Hand the half over in slices, each at its time, as long as the lease stands."""
         sending: list[tuple[Sequence[DeliveryToSend], asyncio.Task[Sequence[SubmitResult]]]] = []
@@ -291,7 +291,9 @@ class LaneLoop:
             await asyncio.sleep(0)  # its submit() begins
             await self.carrier.written()
 
-    async def _again(self, chunk: Chunk, items: Sequence[DeliveryToSend], rate: float) -> list[SubmitOutcome]:
+    async def _again(
+        self, chunk: HeldChunk, items: Sequence[DeliveryToSend], rate: float
+    ) -> list[SubmitOutcome]:
         """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""
         if not chunk.permit.stands:
             return [SubmitOutcome(item, NOT_SENT) for item in items]
@@ -313,7 +315,7 @@ class LaneLoop:
             return [Unknown("the adapter gave a wrong number of results")] * len(parcel)
         return results
 
-    async def _take_answers(self, current: Chunk) -> None:
+    async def _take_answers(self, current: HeldChunk) -> None:
         """Wait for the older half; record it, with the next declaration where both are of one chunk."""
         chunk, outcomes = await self._oldest()
         if chunk is current and self._room():
@@ -321,7 +323,7 @@ class LaneLoop:
         else:
             await self._record(chunk, outcomes, None)
 
-    async def _oldest(self) -> tuple[Chunk, Sequence[SubmitOutcome]]:
+    async def _oldest(self) -> tuple[HeldChunk, Sequence[SubmitOutcome]]:
         """The older half's chunk and answers; its lease is kept until they are in."""
         flight = self._wire[0]
         outcomes = await flight.answers
@@ -341,7 +343,7 @@ class LaneLoop:
         if chunk is not None and not chunk.on_wire:
             await self.desk.db.insist(self.desk.ledger.release, chunk.lease, chunk.retry_after_s)
 
-    def _hear(self, chunk: Chunk, outcomes: Sequence[SubmitOutcome]) -> None:
+    def _hear(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
         deferred = [o.result for o in outcomes if isinstance(o.result, Deferred)]
         throttled = sum(result.throttled for result in deferred)
         self._pace.heard(len(outcomes), throttled)
@@ -378,7 +380,7 @@ class LaneLoop:
             chunks = self._chunks()
             if chunks:
                 runs = {chunk.lease.run_id for chunk in chunks}
-                with suppress(Away):  # then the leases end
+                with suppress(DatabaseUnavailable):  # then the leases end
                     going = await self.desk.db.aread(still_going, self.lane, runs)
                     for chunk in [each for each in chunks if each.lease.run_id not in going]:
                         chunk.permit.withdraw()
@@ -390,6 +392,6 @@ class LaneLoop:
             for chunk in [each for each in self._chunks() if not each.permit.lasts]:
                 chunk.permit.withdraw()
 
-    def _chunks(self) -> list[Chunk]:
+    def _chunks(self) -> list[HeldChunk]:
         """Every chunk in hand, each once."""
         return list({id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values())

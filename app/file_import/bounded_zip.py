@@ -20,7 +20,7 @@ _TEXT = (b"<si", b":si")
 _END = (b"</sheetData", b":sheetData")
 
 
-class Archive(zipfile.ZipFile):
+class BoundedZip(zipfile.ZipFile):
     """A .zip whose members are looked at as they are read."""
 
     def open(self, name: Any, mode: Any = "r", *more: Any, **named: Any) -> IO[bytes]:

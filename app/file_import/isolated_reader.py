@@ -32,11 +32,11 @@ _MISTAKE = "The file can't be read, by a mistake of the program; it is in the lo
 T = TypeVar("T")
 
 
-class Ended(Conflict):
+class ReaderEnded(Conflict):
     """The process that read the file was ended from outside; the import may be tried again."""
 
 
-def apart(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
+def read_isolated(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
     """What `work` yields, which reads `path`: a function of a module or a partial of one, for pickle.
 
     Invalid as from `work`, and where the file takes too much memory or time; Ended where something else ended
@@ -93,11 +93,13 @@ def _heard(process: subprocess.Popen[bytes]) -> Iterator[Any]:
         yield value
 
 
-def _fault(status: int) -> Invalid | Ended:
+def _fault(status: int) -> Invalid | ReaderEnded:
     if -status == signal.SIGXCPU:
         return Invalid(_TOO_LONG)
     if status < 0:
-        return Ended(f"The process that reads the file was ended (signal {-status}); the import is put off.")
+        return ReaderEnded(
+            f"The process that reads the file was ended (signal {-status}); the import is put off."
+        )
     return Invalid(_MISTAKE)
 
 

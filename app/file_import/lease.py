@@ -37,7 +37,7 @@ def require_tries(row: Row[Any]) -> None:
         )
 
 
-def patiently(work: Callable[[], T]) -> T:
+def retry_while_unavailable(work: Callable[[], T]) -> T:
     """What `work` returns, repeated while the database is away; Away when that lasts too long."""
     repeated = Retrying(
         retry=retry_if_exception(passes),

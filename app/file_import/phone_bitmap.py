@@ -9,7 +9,7 @@ _FIRST = 84_000_000_000
 _NUMBERS = 1_000_000_000
 
 
-class Seen:
+class PhoneBitmap:
     """The numbers from 84000000000 to 84999999999 met so far, one bit each.
 
     The system has memory only for pages that are touched: 125 KB for a million numbers in a row, 15 MB for a

@@ -11,10 +11,10 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Row
 
 from app.core import clock
-from app.core.errors import AppError, Away, Conflict
+from app.core.errors import AppError, Conflict, DatabaseUnavailable
 from app.core.logger import get_logger
 from app.core.states import BatchState
-from app.file_import.isolated_reader import Ended
+from app.file_import.isolated_reader import ReaderEnded
 from app.file_import.lease import MOST_TRIES, is_waiting
 from app.file_import.upload import PART
 
@@ -46,7 +46,7 @@ def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> No
     """
     try:
         log.info("import finished", id=row_id, **_stubborn(work, row_id))
-    except (Away, Conflict) as error:
+    except (DatabaseUnavailable, Conflict) as error:
         log.warning("import put off", id=row_id, reason=error.detail)
         return
     except AppError as error:
@@ -73,7 +73,7 @@ def _stubborn(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping[str
     for _ in range(MOST_TRIES):
         try:
             return work()
-        except Ended as error:
+        except ReaderEnded as error:
             log.warning("import tried again", id=row_id, reason=error.detail)
     return work()
 

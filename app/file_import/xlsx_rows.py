@@ -15,7 +15,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
 from app.core.errors import Invalid
-from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Archive
+from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, BoundedZip
 from app.file_import.columns import HEAD_ROWS, Columns, Layout
 from app.file_import.row_blocks import Row, UnreadableLine
 
@@ -54,7 +54,7 @@ def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
     check_size(file, limit)
     reader = ExcelReader(file, read_only=True, data_only=data_only, keep_links=False)
     reader.archive.close()
-    reader.archive = Archive(file)
+    reader.archive = BoundedZip(file)
     reader.read()
     return reader.wb
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
-from app.inbound.store import Came, keep
+from app.inbound.store import IncomingMessage, keep
 from app.ledger.contract import Lane, Ledger
 from app.observability.metrics import Metrics
 from carriers.contract import Acknowledge
@@ -23,11 +23,11 @@ from carriers.inbound import InboundMessage, InboundSink
 log = structlog.get_logger(__name__)
 
 _WEIGHT = 1000  # bytes of memory that a message takes beside its content, and some more
-_Waiting = tuple[Came, Acknowledge]
+_Waiting = tuple[IncomingMessage, Acknowledge]
 
 
 @dataclass(slots=True)
-class InboundIntake:
+class InboundWriter:
     """Waits for `group` messages, or what comes within `wait_s`, and keeps up to `most` in one commit.
 
     While the database is away they wait unacknowledged; beyond `room` bytes the carrier is told to repeat
@@ -59,7 +59,7 @@ class InboundIntake:
                 self.metrics.inbound(lane.name, "refused", 1)
                 acknowledge(False)
                 return
-            came = Came(lane, message, f"{self._own}-{next(self._names):x}")
+            came = IncomingMessage(lane, message, f"{self._own}-{next(self._names):x}")
             self._waiting.append((came, acknowledge))
             self._weight += weight
             self._some.set()
@@ -102,7 +102,7 @@ class InboundIntake:
     async def _commit(self, taken: Sequence[_Waiting]) -> None:
         try:
             await self._keep(taken)
-        except Away:
+        except DatabaseUnavailable:
             self._give_back(taken)
             raise
         except DBAPIError as error:

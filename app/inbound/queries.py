@@ -27,7 +27,7 @@ class MessagePart:
 
 
 @dataclass(frozen=True, slots=True)
-class Inbound:
+class InboundMessageView:
     """One message to us, or one part of a long one; every number masked, in the text too.
 
     phone: who wrote it, or the address that no telephone has; destination: the number that it was sent to;
@@ -48,12 +48,16 @@ class Inbound:
     repeat_of: int | None
 
 
-def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[Inbound]:
+def page(
+    connection: Connection, after: int, limit: int, carrier: str | None = None
+) -> list[InboundMessageView]:
     """In the order in which they were kept: whoever goes on after the last one that it read misses none."""
     return _read(connection, _query(carrier).where(_M.id > after).order_by(_M.id).limit(limit))
 
 
-def newest(connection: Connection, below: int, limit: int, carrier: str | None = None) -> list[Inbound]:
+def newest(
+    connection: Connection, below: int, limit: int, carrier: str | None = None
+) -> list[InboundMessageView]:
     """Up to `limit` with an id under `below`, the newest first; otherwise as `page`."""
     return _read(connection, _query(carrier).where(_M.id < below).order_by(_M.id.desc()).limit(limit))
 
@@ -65,12 +69,12 @@ def _query(carrier: str | None) -> Select[Any]:
     return query if carrier is None else query.where(lanes.c.carrier == carrier)
 
 
-def _read(connection: Connection, query: Select[Any]) -> list[Inbound]:
+def _read(connection: Connection, query: Select[Any]) -> list[InboundMessageView]:
     return [_shown(row) for row in connection.execute(query)]
 
 
-def _shown(row: Row[Any]) -> Inbound:
-    return Inbound(
+def _shown(row: Row[Any]) -> InboundMessageView:
+    return InboundMessageView(
         id=row.id,
         received_at=clock.local(clock.from_ms(row.received_at)),
         lane=row.lane,

@@ -9,7 +9,7 @@ from fastapi import Query
 from app.api.dependencies import Db, Page, Paging, Routes, Who, page_of
 from app.core.errors import Forbidden
 from app.inbound import queries
-from app.inbound.queries import Inbound
+from app.inbound.queries import InboundMessageView
 
 router = Routes(prefix="/v1/inbound-messages", tags=["inbound messages"])
 
@@ -17,7 +17,9 @@ Carrier = Annotated[str | None, Query(description="only of this carrier", exampl
 
 
 @router.get("")
-def list_inbound_messages(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[Inbound]:
+def list_inbound_messages(
+    db: Db, who: Who, paging: Paging, carrier: Carrier = None
+) -> Page[InboundMessageView]:
     """What was sent to us over the links, numbers masked; an operator's own carrier only.
 
     Read on from the last `id`: none is ever put before one that was listed.

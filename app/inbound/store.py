@@ -36,7 +36,7 @@ _INSERT = text(
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class IncomingMessage:
     """One message as a process took it: over which lane, and the process's own name for it."""
 
     lane: Lane
@@ -44,7 +44,7 @@ class Came:
     arrival: str
 
 
-def keep(connection: Connection, ledger: Ledger, group: Sequence[Came]) -> Counter[str]:
+def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage]) -> Counter[str]:
     """Write them; lane name -> how many have the content of one that came shortly before.
 
     Whether that is the carrier's repetition of what was not acknowledged, or a person who wrote the same
@@ -77,7 +77,7 @@ def _write(connection: Connection, rows: Sequence[Row], now: int) -> None:
     connection.execute(_INSERT, rows)
 
 
-def _row(came: Came, now: int) -> Row:
+def _row(came: IncomingMessage, now: int) -> Row:
     message, phone = came.message, normalise(came.message.source)
     known = isinstance(phone, int)
     part = message.part
@@ -99,7 +99,7 @@ def _row(came: Came, now: int) -> Row:
     }
 
 
-def _digest(came: Came) -> int:
+def _digest(came: IncomingMessage) -> int:
     """The same for the same words of the same person to the same address, over whichever link of a group."""
     m = came.message
     said = (came.lane.group_id, m.source, m.destination, m.data_coding, m.octets, m.part)

@@ -38,7 +38,7 @@ class ResultKind(IntEnum):
     SETTLED = 6  # the reference was learnt later, from a receipt for an unknown delivery
 
 
-class Turn(IntEnum):
+class StateEvent(IntEnum):
     """What moves a delivery and stands in no submission and no receipt; numbers are stored."""
 
     LOST = 1  # its fate is not known: no answer came, or the process that was sending it stopped
@@ -111,7 +111,7 @@ class ChunkLease:
 
 
 @dataclass(frozen=True, slots=True)
-class Intention:
+class Reservation:
     """The next sub-batch: all up to `upto` is declared; `segments` are reserved from the link's rate.
 
     stretch: how much more time than the contract's rate each segment takes (2, 4 ... while throttled).
@@ -123,7 +123,7 @@ class Intention:
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ReservationResult:
     """The answer to an intention. Only with `go` was it declared, and may the sub-batch be sent.
 
     held: the lease still stands; start: when the first reserved segment may go (monotonic seconds), which no
@@ -245,9 +245,9 @@ class Ledger(Protocol):
         lane: Lane,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
-        then: Intention | None,
+        then: Reservation | None,
         lease_s: float,
-    ) -> Grant:
+    ) -> ReservationResult:
         """Write results, with submissions and tallies, and declare the next sub-batch, in one commit.
 
         Nothing is declared where the run or the lane no longer runs, nor after the database was put back or a

@@ -72,7 +72,7 @@ class ChunkClaim(NamedTuple):
     early: bool = False
 
 
-class Grip(NamedTuple):
+class LeaseCheck(NamedTuple):
     """Whether the lease stands, and whether run and lane still run; the time on the shared clock."""
 
     held: bool
@@ -80,7 +80,7 @@ class Grip(NamedTuple):
     now: int
 
 
-class Moment(NamedTuple):
+class Snapshot(NamedTuple):
     """The time on the shared clock, and the campaigns that are being erased: no receipt moves them.
 
     groups: the receipt group of each lane, as it is now; open: campaigns of which something was sent lately,
@@ -122,7 +122,7 @@ class Written(NamedTuple):
     early: bool
 
 
-class Company(NamedTuple):
+class SideWrites(NamedTuple):
     """Rows that are written together with deliveries, where all of these were in their old state."""
 
     submissions: Sequence[Row]
@@ -136,7 +136,7 @@ WHOLE = -1  # in place of a part: the receipt speaks of the whole message
 CROWD = 16
 
 
-class Hit(NamedTuple):
+class MatchedDelivery(NamedTuple):
     """The submission and the delivery that a receipt belongs to, the delivery locked."""
 
     nth: int  # which of the receipts asked for
@@ -174,7 +174,7 @@ class Hit(NamedTuple):
         return DeliveryStatus(self.state, self.reason, self.parts, *masks)
 
 
-class Store(ABC):
+class EngineBase(ABC):
     """The primitives; `connection` is always that of a write transaction."""
 
     def __init__(self, chunk_size: int = 1000) -> None:
@@ -219,7 +219,7 @@ class Store(ABC):
     @abstractmethod
     def grip(
         self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
-    ) -> Grip:
+    ) -> LeaseCheck:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
 
     @abstractmethod
@@ -233,7 +233,7 @@ class Store(ABC):
         where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
-        company: Company,
+        company: SideWrites,
     ) -> Written:
         """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were.
 
@@ -243,7 +243,7 @@ class Store(ABC):
     @abstractmethod
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
-    ) -> list[Hit]:
+    ) -> list[MatchedDelivery]:
         """Lock and read the deliveries of these submissions, in key order: of the phone, where one is stated.
 
         within: in these campaigns; None: in all there are.
@@ -253,12 +253,12 @@ class Store(ABC):
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
 
-    def moment(self, connection: Connection) -> Moment:
+    def moment(self, connection: Connection) -> Snapshot:
         """What a group of receipts begins with."""
         e = erasures.c
         closed = select(e.subject_id).where(e.kind == "campaign", e.ended_at.is_(None))
         groups = {row.id: row.group_id for row in connection.execute(select(lanes.c.id, lanes.c.group_id))}
-        return Moment(self.now_ms(connection), frozenset(connection.execute(closed).scalars()), groups)
+        return Snapshot(self.now_ms(connection), frozenset(connection.execute(closed).scalars()), groups)
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]

@@ -20,7 +20,7 @@ from app.database.models import (
     turns,
     unknowns,
 )
-from app.ledger.engine_base import Store
+from app.ledger.engine_base import EngineBase
 
 # What has its rows in one table for all campaigns on both engines.
 _SHARED = (unknowns, questions, turns)
@@ -28,7 +28,7 @@ _LARGE = (submissions, deliveries, receipts)
 _AT_ONCE = 1000
 
 
-class Erasing(Store):
+class EraseOperations(EngineBase):
     """detach and erase. Tallies stay: they hold no number, and reports and history are made of them."""
 
     sliced: Sequence[Table] = _LARGE  # the large tables whose rows are deleted chunk by chunk

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, func, select, update
 
 from app.core.states import DeliveryState
 from app.database.models import deliveries, submissions, turns, unknowns
-from app.ledger.contract import DeliveryKey, ResultKind, Turn
-from app.ledger.engine_base import SUBMISSION, Moment
-from app.ledger.receipt_matching import Matching, sent_after
+from app.ledger.contract import DeliveryKey, ResultKind, StateEvent
+from app.ledger.engine_base import SUBMISSION, Snapshot
+from app.ledger.receipt_matching import ReceiptMatching, sent_after
 from app.ledger.receipt_times import ReceiptRow
 from app.ledger.tallies import Changes
-from app.ledger.unknown_outcomes import strike
+from app.ledger.unknown_outcomes import remove_unknown
 
 
 class DeliveryPart(NamedTuple):
@@ -33,11 +33,11 @@ class _Sending(NamedTuple):
     named: frozenset[int]
 
 
-class Learning(Matching):
+class LateReferences(ReceiptMatching):
     """learn."""
 
     def learn(
-        self, connection: Connection, said: Sequence[ReceiptRow], moment: Moment
+        self, connection: Connection, said: Sequence[ReceiptRow], moment: Snapshot
     ) -> dict[int, DeliveryPart]:
         """Record the references of these receipts; whose deliveries they are, by their place in `said`.
 
@@ -89,7 +89,7 @@ class Learning(Matching):
         changes, where = Changes(), (row.campaign_id, row.run_id, row.batch_id, row.area)
         changes.move(where, (row.state, row.reason), (DeliveryState.SUBMITTED, 0), row.segments)
         changes.write(connection, self)
-        strike(connection, [key])
+        remove_unknown(connection, [key])
 
 
 def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any]]:
@@ -104,7 +104,7 @@ def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any
     return found
 
 
-def _meant(one: ReceiptRow, listed: Sequence[Any], moment: Moment) -> DeliveryKey | None:
+def _meant(one: ReceiptRow, listed: Sequence[Any], moment: Snapshot) -> DeliveryKey | None:
     """The only one of these that the receipt can be about: of its account, and of its time."""
     if one.reference is None:
         return None
@@ -121,7 +121,7 @@ def _meant(one: ReceiptRow, listed: Sequence[Any], moment: Moment) -> DeliveryKe
 def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
     s, t = submissions.c, turns.c
     own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
-    again = select(func.max(t.at), func.count()).where(*own, t.kind == int(Turn.REQUEUED))
+    again = select(func.max(t.at), func.count()).where(*own, t.kind == int(StateEvent.REQUEUED))
     since, number = connection.execute(again).one()
     mine = (s.campaign_id == key.campaign_id, s.batch_id == key.batch_id, s.seq == key.seq)
     named = select(s.reference, s.part).where(*mine, s.reference.is_not(None), s.at >= (since or 0))

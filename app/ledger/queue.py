@@ -19,9 +19,9 @@ from app.ledger.contract import (
     Lane,
     MarkedUnknown,
 )
-from app.ledger.engine_base import ChunkClaim, OpenChunk, Store
+from app.ledger.engine_base import ChunkClaim, EngineBase, OpenChunk
 from app.ledger.tallies import Changes
-from app.ledger.unknown_outcomes import NewUnknown, enlist
+from app.ledger.unknown_outcomes import NewUnknown, add_unknown
 from carriers.contract import Reason
 
 _DELIVERIES = """
@@ -88,7 +88,7 @@ _WENT_BACK = "the database was put back to a time before it may have been sent"
 _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
-class Queue(Store):
+class ChunkQueue(EngineBase):
     """fan_out, claim, renew, release, reclaim, close_unsent, doubt."""
 
     def fan_out(
@@ -188,7 +188,7 @@ class Queue(Store):
         changes.write(connection, self)
         own = chunk.campaign_id, chunk.batch_id
         lost = [NewUnknown(*own, row.seq, chunk.run_id, row.phone, attempt) for row in rows]
-        enlist(connection, self, lost, chunk.lane_id, why)
+        add_unknown(connection, self, lost, chunk.lane_id, why)
         return len(rows)
 
     def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:

@@ -10,8 +10,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 
 from app.core.states import RECEIVED, DeliveryState, RunState
 from app.database.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
-from app.ledger.contract import DeliveryKey, Turn
-from app.ledger.engine_base import WHOLE, Hit, Store
+from app.ledger.contract import DeliveryKey, StateEvent
+from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
 
 _AT_ONCE = 500
@@ -27,10 +27,10 @@ class MatchQuery(NamedTuple):
     said: ReceiptRow
 
 
-class Matching(Store):
+class ReceiptMatching(EngineBase):
     """find_whole."""
 
-    def find_whole(self, connection: Connection, wanted: Sequence[MatchQuery]) -> list[Hit]:
+    def find_whole(self, connection: Connection, wanted: Sequence[MatchQuery]) -> list[MatchedDelivery]:
         """Lock and read the deliveries that these receipts speak of: as wholes, or of the parts they name."""
         known = [(each.nth, each.about) for each in wanted if each.about is not None]
         found = list(_by_key(connection, known))
@@ -43,7 +43,7 @@ class Matching(Store):
         return found
 
 
-def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[Hit]:
+def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
     batches: defaultdict[tuple[int, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for nth, key in known:
         batches[key.campaign_id, key.batch_id][key.seq].append(nth)
@@ -55,7 +55,9 @@ def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) ->
                 yield from (_hit(nth, row) for nth in seqs[row.seq])
 
 
-def _by_phone(connection: Connection, group_id: int, wanted: Sequence[MatchQuery]) -> Iterable[Hit]:
+def _by_phone(
+    connection: Connection, group_id: int, wanted: Sequence[MatchQuery]
+) -> Iterable[MatchedDelivery]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
     d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
     links = select(lanes.c.id).where(lanes.c.group_id == group_id)
@@ -75,7 +77,7 @@ def _by_phone(connection: Connection, group_id: int, wanted: Sequence[MatchQuery
     yield from _parts(connection, doubted)
 
 
-def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) -> Iterable[Hit]:
+def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) -> Iterable[MatchedDelivery]:
     """The parts of these deliveries that bear the references of the receipts: too many others do as well."""
     s = submissions.c
     batches: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
@@ -143,7 +145,7 @@ def sent_after(of: Any) -> ColumnElement[int]:
     taken = holding.order_by(c.first_seq.desc()).limit(1).scalar_subquery()
     begun = select(runs.c.started_at).where(runs.c.id == of.run_id).scalar_subquery()
     own = (t.campaign_id == of.campaign_id, t.batch_id == of.batch_id, t.seq == of.seq)
-    again = select(func.max(t.at)).where(*own, t.kind == int(Turn.REQUEUED)).scalar_subquery()
+    again = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED)).scalar_subquery()
     return func.coalesce(again, taken, begun, 0)
 
 
@@ -166,8 +168,8 @@ def _fits(one: ReceiptRow, row: Any) -> bool:
     return one.made - VALIDITY_MS <= before <= one.sure
 
 
-def _hit(nth: int, row: Any) -> Hit:
-    return Hit(
+def _hit(nth: int, row: Any) -> MatchedDelivery:
+    return MatchedDelivery(
         nth,
         row.submitted_at or 0,
         WHOLE,

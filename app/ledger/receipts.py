@@ -12,14 +12,23 @@ from sqlalchemy import Connection, delete, func, select, update
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import quarantine, receipts, submissions, turns
-from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, Turn
-from app.ledger.engine_base import CROWD, SAID, SUBMISSION, WHOLE, Hit, Moment, Row, SubmissionQuery
+from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, StateEvent
+from app.ledger.engine_base import (
+    CROWD,
+    SAID,
+    SUBMISSION,
+    WHOLE,
+    MatchedDelivery,
+    Row,
+    Snapshot,
+    SubmissionQuery,
+)
 from app.ledger.foreign_receipts import told_by_id
-from app.ledger.late_references import DeliveryPart, Learning
+from app.ledger.late_references import DeliveryPart, LateReferences
 from app.ledger.receipt_matching import MatchQuery
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow, said, storable
 from app.ledger.tallies import Changes
-from app.ledger.unknown_outcomes import strike
+from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import ReceiptLevel, ReceiptStatus
 
 _FIRST_LOOK_MS = 1000
@@ -37,7 +46,7 @@ ONE_ID_MS = DAY_MS // 2
 class _Moving:
     """One delivery while a group of receipts is applied to it."""
 
-    hit: Hit
+    hit: MatchedDelivery
     standing: DeliveryStatus
     done_at: int | None
 
@@ -74,7 +83,7 @@ class _Outcome:
     applied: Applied = field(default_factory=Applied)
 
 
-class Receiving(Learning):
+class ReceiptOperations(LateReferences):
     """apply and rematch."""
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
@@ -112,7 +121,7 @@ class Receiving(Learning):
         if early:
             self._again(connection, early, self.moment(connection))
 
-    def _again(self, connection: Connection, waiting: Sequence[Row], moment: Moment) -> Applied:
+    def _again(self, connection: Connection, waiting: Sequence[Row], moment: Snapshot) -> Applied:
         """Apply what can be matched now; the rest waits longer each time."""
         told = [_today(ReceiptRow(*row[2:]), moment) for row in waiting]
         late = frozenset(index for index, row in enumerate(waiting) if row[1] >= _LATE_TRIES)
@@ -132,7 +141,7 @@ class Receiving(Learning):
         self,
         connection: Connection,
         told: Sequence[ReceiptRow],
-        moment: Moment,
+        moment: Snapshot,
         places: Mapping[int, DeliveryPart],
     ) -> set[int]:
         """Apply the receipts whose references have just been learnt; which were."""
@@ -166,7 +175,7 @@ class Receiving(Learning):
         self,
         connection: Connection,
         told: Sequence[ReceiptRow],
-        moment: Moment,
+        moment: Snapshot,
         about: Mapping[int, DeliveryKey | DeliveryPart | None] | None = None,
         matched_at: int | None = None,
         *,
@@ -192,10 +201,10 @@ class Receiving(Learning):
         self,
         connection: Connection,
         told: Sequence[ReceiptRow],
-        moment: Moment,
+        moment: Snapshot,
         known: Mapping[int, object],
         late: frozenset[int],
-    ) -> dict[int, list[Hit]]:
+    ) -> dict[int, list[MatchedDelivery]]:
         """The newest message of each reference that the receipt can be about: carriers give their ids again.
 
         Campaigns of these days are looked at first: each other one costs as much again, and has few receipts.
@@ -203,10 +212,10 @@ class Receiving(Learning):
         asked = {nth: _asked(one, nth in late) for nth, one in enumerate(told) if nth not in known}
         crowd = _repeated(told)
         left = [nth for nth, one in asked.items() if one is not None and one.reference not in crowd]
-        best: dict[int, list[Hit]] = {}
+        best: dict[int, list[MatchedDelivery]] = {}
         for within in (moment.open, None) if moment.open else (None,):
             wanted = [one for nth in left if (one := asked[nth]) is not None]
-            hits: defaultdict[int, list[Hit]] = defaultdict(list)
+            hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
             for hit in self.find(connection, wanted, within) if wanted else ():
                 hits[left[hit.nth]].append(hit)
             best |= {nth: found for nth, some in hits.items() if (found := _choose(told[nth], some))}
@@ -219,11 +228,11 @@ class Receiving(Learning):
         told: Sequence[ReceiptRow],
         known: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
-    ) -> dict[int, list[Hit]]:
+    ) -> dict[int, list[MatchedDelivery]]:
         """What is known to be about a delivery, and what is matched by its phone."""
         places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
         keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
-        found: defaultdict[int, list[Hit]] = defaultdict(list)
+        found: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
         for hit in self.find_whole(connection, [MatchQuery(nth, keys.get(nth), told[nth]) for nth in left]):
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
@@ -234,7 +243,10 @@ class Receiving(Learning):
         return {nth: hits for nth, hits in chosen.items() if hits}
 
     def _past(
-        self, connection: Connection, told: Sequence[ReceiptRow], hits: Mapping[int, Sequence[Hit]]
+        self,
+        connection: Connection,
+        told: Sequence[ReceiptRow],
+        hits: Mapping[int, Sequence[MatchedDelivery]],
     ) -> dict[DeliveryKey, _Past]:
         """What the journals tell of those few deliveries of which the receipts alone do not say enough."""
         found: dict[DeliveryKey, _Past] = {}
@@ -260,11 +272,11 @@ class Receiving(Learning):
             if hit.state == DeliveryState.UNKNOWN != new.state:
                 known.append(key)
         self.write_applied(connection, rows, changes.rows(), outcome.journal)
-        strike(connection, known)
+        remove_unknown(connection, known)
         self.add_missing(connection, submissions, SUBMISSION, outcome.learnt)
 
 
-def _today(one: ReceiptRow, moment: Moment) -> ReceiptRow:
+def _today(one: ReceiptRow, moment: Snapshot) -> ReceiptRow:
     """With the receipt group that its lane is in now: groups change, and links are renamed."""
     group = moment.groups.get(one.lane_id, one.group_id)
     return one if group == one.group_id else one._replace(group_id=group)
@@ -292,7 +304,7 @@ def _repeated(told: Sequence[ReceiptRow]) -> set[str]:
     return {reference for reference, some in phones.items() if len(some) > 1}
 
 
-def _choose(one: ReceiptRow, hits: Sequence[Hit]) -> list[Hit]:
+def _choose(one: ReceiptRow, hits: Sequence[MatchedDelivery]) -> list[MatchedDelivery]:
     """The parts of the newest message that was sent before; where but times in doubt fit, of the only one."""
     first = hits[0]
     if first.crowd >= CROWD:
@@ -309,7 +321,7 @@ def _choose(one: ReceiptRow, hits: Sequence[Hit]) -> list[Hit]:
     return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
 
 
-def _at_one_time(newest: Hit, hit: Hit) -> bool:
+def _at_one_time(newest: MatchedDelivery, hit: MatchedDelivery) -> bool:
     """Whether a carrier gave one id to two messages that it has at one time: only a number tells them apart.
 
     An id that is given again later is given when the message that had it is over, so the newest is meant.
@@ -317,12 +329,12 @@ def _at_one_time(newest: Hit, hit: Hit) -> bool:
     return hit.key != newest.key and newest.at - hit.at < ONE_ID_MS
 
 
-def _slack(hit: Hit) -> int:
+def _slack(hit: MatchedDelivery) -> int:
     """A reference that was learnt is recorded later than its message was sent."""
     return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
 
 
-def _waits(one: ReceiptRow, hit: Hit) -> bool:
+def _waits(one: ReceiptRow, hit: MatchedDelivery) -> bool:
     """Times of another zone are borne; one that comes weeks late moves only what still waits for it."""
     of_late = hit.at >= one.made - VALIDITY_MS
     return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
@@ -331,7 +343,7 @@ def _waits(one: ReceiptRow, hit: Hit) -> bool:
 def _requeued_at(connection: Connection, key: DeliveryKey) -> int:
     t = turns.c
     own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
-    query = select(func.max(t.at)).where(*own, t.kind == int(Turn.REQUEUED))
+    query = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED))
     return connection.execute(query).scalar() or 0
 
 
@@ -343,7 +355,7 @@ def _on_way(connection: Connection, key: DeliveryKey, since: int) -> int:
     return sum(1 << part for part in set(connection.execute(query).scalars()))
 
 
-def _weigh(outcome: _Outcome, one: ReceiptRow, hits: Sequence[Hit], past: _Past) -> None:
+def _weigh(outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDelivery], past: _Past) -> None:
     """Apply one receipt to its delivery, in memory."""
     hit = hits[0]
     moving = outcome.moving.get(hit.key)
@@ -367,7 +379,9 @@ def _weigh(outcome: _Outcome, one: ReceiptRow, hits: Sequence[Hit], past: _Past)
         outcome.learnt.append((*hit.key, 0, 0, *settled))
 
 
-def _note(applied: Applied, one: ReceiptRow, hit: Hit, moved: tuple[DeliveryStatus, DeliveryStatus]) -> None:
+def _note(
+    applied: Applied, one: ReceiptRow, hit: MatchedDelivery, moved: tuple[DeliveryStatus, DeliveryStatus]
+) -> None:
     """Count one receipt that was matched."""
     old, new = moved
     applied.matched += 1

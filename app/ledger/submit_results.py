@@ -12,17 +12,25 @@ from app.database.models import deliveries, lanes, submissions, tallies
 from app.ledger.contract import (
     ChunkLease,
     DeliveryKey,
-    Grant,
-    Intention,
     Lane,
+    Reservation,
+    ReservationResult,
     ResultKind,
+    StateEvent,
     SubmitOutcome,
-    Turn,
 )
-from app.ledger.engine_base import SUBMISSION, TALLY, Company, Grip, Recorded, Row
-from app.ledger.receipts import Receiving
+from app.ledger.engine_base import SUBMISSION, TALLY, LeaseCheck, Recorded, Row, SideWrites
+from app.ledger.receipts import ReceiptOperations
 from app.ledger.tallies import Changes
-from app.ledger.unknown_outcomes import Decisions, Mark, NewUnknown, enlist, own_unknown, strike, take_down
+from app.ledger.unknown_outcomes import (
+    Mark,
+    NewUnknown,
+    UnknownDecisions,
+    add_unknown,
+    own_unknown,
+    remove_unknown,
+    take_down,
+)
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -42,7 +50,7 @@ _Pairs = Sequence[tuple[SubmitOutcome, Recorded]]
 _Where = tuple[Lane, ChunkLease, int]  # and the time
 
 
-class Results(Receiving, Decisions):
+class SubmitResults(ReceiptOperations, UnknownDecisions):
     """record."""
 
     def record(
@@ -51,9 +59,9 @@ class Results(Receiving, Decisions):
         lane: Lane,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
-        then: Intention | None,
+        then: Reservation | None,
         lease_s: float,
-    ) -> Grant:
+    ) -> ReservationResult:
         """Write results, with submissions and tallies, and declare the next sub-batch, in one commit."""
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
         upto = then.upto if then is not None and halted is None else None
@@ -63,9 +71,9 @@ class Results(Receiving, Decisions):
         if halted is not None:
             _halt(connection, lane, halted, grip.now)
         if then is None or upto is None or not (grip.held and grip.goes_on):
-            return Grant(grip.held, go=False)
+            return ReservationResult(grip.held, go=False)
         wait_s = self.reserve(connection, lane.id, then.segments * then.stretch)
-        return Grant(grip.held, go=True, start=clock.monotonic() + wait_s)
+        return ReservationResult(grip.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(
         self,
@@ -73,7 +81,7 @@ class Results(Receiving, Decisions):
         lane: Lane,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
-        grip: Grip,
+        grip: LeaseCheck,
     ) -> None:
         """A lost lease's deliveries were declared unknown meanwhile; what we know of them still counts."""
         old = DeliveryState.QUEUED if grip.held else DeliveryState.UNKNOWN
@@ -85,9 +93,9 @@ class Results(Receiving, Decisions):
         self._list_unknowns(connection, lane, lease, pairs)
         for outcome, new in pairs:
             if isinstance(outcome.result, Partial):
-                take_down(connection, self, [_key(lease, outcome)], Mark(Turn.PARTLY, new.reason))
+                take_down(connection, self, [_key(lease, outcome)], Mark(StateEvent.PARTLY, new.reason))
         if not grip.held:
-            strike(connection, [_key(lease, outcome) for outcome, _ in pairs])
+            remove_unknown(connection, [_key(lease, outcome) for outcome, _ in pairs])
         if early and references:  # none is left where somebody has settled all meanwhile
             self.rematch_references(connection, references)
 
@@ -151,10 +159,10 @@ class Results(Receiving, Decisions):
                 item = outcome.item
                 own = (lease.campaign_id, lease.batch_id, item.seq, lease.run_id, item.phone)
                 lost = NewUnknown(*own, lease.attempt)
-                enlist(connection, self, [lost], lane.id, outcome.result.reason[:200])
+                add_unknown(connection, self, [lost], lane.id, outcome.result.reason[:200])
 
 
-def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> Company:
+def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> SideWrites:
     """The submissions of these deliveries, and what they change in the tallies."""
     lease, changes = where[1], Changes()
     for outcome, new in pairs:
@@ -162,7 +170,7 @@ def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> Company:
         own = (lease.campaign_id, lease.run_id, lease.batch_id, item.area)
         changes.move(own, (old, Reason.NONE), (new.state, new.reason), item.segments)
     rows = [row for outcome, new in pairs for row in _submissions(outcome, new, where)]
-    return Company(rows, changes.rows(), [row[9] for row in rows if row[9] is not None])
+    return SideWrites(rows, changes.rows(), [row[9] for row in rows if row[9] is not None])
 
 
 # The carrier's own word that it has nothing: sending these again is no guess.

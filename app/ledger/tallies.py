@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from app.core.states import DeliveryState, NotSent
 from app.database.models import tallies
 from app.ledger.contract import TallyCount
-from app.ledger.engine_base import TALLY, Row, Store
+from app.ledger.engine_base import TALLY, EngineBase, Row
 
 
 class Changes:
@@ -45,7 +45,7 @@ class Changes:
         """What has changed on balance."""
         return [(*key, n, segments) for key, (n, segments) in self._changes.items() if n or segments]
 
-    def write(self, connection: Connection, store: Store) -> None:
+    def write(self, connection: Connection, store: EngineBase) -> None:
         """Append what has changed on balance."""
         rows = self.rows()
         if rows:
@@ -89,7 +89,7 @@ def folds(new: str) -> tuple[str, str]:
     return with_area, _FOLD.format(new=new, which="NULL", key=_KEY, only=" AND area IS NULL")
 
 
-class Tallies(Store):
+class Tallies(EngineBase):
     """Counting anew, and adding up what has come."""
 
     def to_fold(self, connection: Connection) -> bool:

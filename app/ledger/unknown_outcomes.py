@@ -21,8 +21,8 @@ from sqlalchemy import (
 
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.models import chunks, deliveries, lanes, quarantine, runs, turns, unknowns
-from app.ledger.contract import ChunkLease, ChunkState, DeliveryKey, Turn
-from app.ledger.engine_base import Row, Store
+from app.ledger.contract import ChunkLease, ChunkState, DeliveryKey, StateEvent
+from app.ledger.engine_base import EngineBase, Row
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
 
@@ -52,8 +52,8 @@ class NewUnknown(NamedTuple):
     attempt: int | None
 
 
-def enlist(
-    connection: Connection, store: Store, lost: Sequence[NewUnknown], lane_id: int | None, why: str
+def add_unknown(
+    connection: Connection, store: EngineBase, lost: Sequence[NewUnknown], lane_id: int | None, why: str
 ) -> None:
     """Put deliveries on the list, and let quarantined receipts for their phones be looked at again now."""
     if not lost:
@@ -62,7 +62,7 @@ def enlist(
     group = connection.execute(select(lanes.c.group_id).where(lanes.c.id == lane_id)).scalar()
     rows = [(*item, lane_id, group, now, why) for item in lost]
     store.add_missing(connection, unknowns, _COLUMNS, rows)
-    take_down(connection, store, [DeliveryKey(*item[:3]) for item in lost], Mark(Turn.LOST))
+    take_down(connection, store, [DeliveryKey(*item[:3]) for item in lost], Mark(StateEvent.LOST))
     phones = [item.phone for item in lost]
     # Whoever looks at one of these has locked it, and may wait for a delivery that we hold: it is passed by.
     some = select(quarantine.c.id).where(quarantine.c.phone.in_(phones)).with_for_update(skip_locked=True)
@@ -72,24 +72,24 @@ def enlist(
 class Mark(NamedTuple):
     """A turn; reason: of a part that was refused; submitted_at: of the sending that a requeue takes back."""
 
-    turn: Turn
+    turn: StateEvent
     reason: int = 0
     submitted_at: int | None = None
 
 
-def take_down(connection: Connection, store: Store, keys: Sequence[DeliveryKey], mark: Mark) -> None:
+def take_down(connection: Connection, store: EngineBase, keys: Sequence[DeliveryKey], mark: Mark) -> None:
     """Journal a turn that no submission and no receipt tells of."""
     told = (store.now_ms(connection), int(mark.turn), int(mark.reason), mark.submitted_at)
     store.add_missing(connection, turns, _TURN, [(*key, *told) for key in keys])
 
 
-def strike(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
+def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
     """Take deliveries off the list."""
     for some in _by_batch(keys):
         connection.execute(delete(unknowns).where(_among(unknowns, some)))
 
 
-class Decisions(Store):
+class UnknownDecisions(EngineBase):
     """resend and write_off, each of so many keys as one short transaction can take."""
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
@@ -137,10 +137,10 @@ class Decisions(Store):
                 old, new = (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, Reason.NONE)
                 changes.move(where, old, new, row.segments)
                 done.append(DeliveryKey(*row[:3]))
-                told.append((*row[:3], now, int(Turn.REQUEUED), 0, row.submitted_at))
+                told.append((*row[:3], now, int(StateEvent.REQUEUED), 0, row.submitted_at))
         changes.write(connection, self)
         self.add_missing(connection, turns, _TURN, told)
-        strike(connection, done)
+        remove_unknown(connection, done)
         return done
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
@@ -157,7 +157,7 @@ class Decisions(Store):
                 where = (row.campaign_id, row.run_id, row.batch_id, row.area)
                 new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
                 changes.move(where, (row.state, row.reason), new, row.segments)
-            told = [(*key, now, int(Turn.WRITTEN_OFF), 0, None) for key in mine]
+            told = [(*key, now, int(StateEvent.WRITTEN_OFF), 0, None) for key in mine]
             self.add_missing(connection, turns, _TURN, told)
             done += len(mine)
         changes.write(connection, self)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.logger import get_logger
 from app.database.connection import Database, shared_ms
 from app.database.models import faults
@@ -115,7 +115,7 @@ class Supervisor:
             error = task.exception()
             if error is None:
                 return
-            if isinstance(error, Away) or self.stopping.is_set():
+            if isinstance(error, DatabaseUnavailable) or self.stopping.is_set():
                 raise error
             faulty = True
             await self.faults.note(name, error)
@@ -160,7 +160,7 @@ class Aside:
 
     async def failed(self, row: int, subject: str, error: BaseException) -> None:
         """Leave the row alone for a growing time, and show it; raises what is no fault of a row."""
-        if isinstance(error, Away) or not isinstance(error, Exception):
+        if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
             raise error
         times = self._rests.get(row, (0, 0.0))[0] + 1
         rest_s = min(2.0**times, self.longest_s)

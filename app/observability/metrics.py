@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Select, and_, func, select
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, LaneState, RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import lanes, link_health, quarantine, runs, tallies, unknowns
@@ -133,7 +133,7 @@ class DatabaseGauges(Collector):
         try:
             found = self._db.read(_gauges)
             up.add_metric([], 1)
-        except Away:
+        except DatabaseUnavailable:
             found = []
             up.add_metric([], 0)
         yield up

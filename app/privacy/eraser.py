@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Table, delete, exists, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import (
@@ -126,7 +126,9 @@ class _Work:
         while not stopping.is_set():
             try:
                 await self.eraser.db.awrite(self._detach)
-            except Away:  # the tables are in use, or the database is away: nothing waits for us meanwhile
+            except (
+                DatabaseUnavailable
+            ):  # the tables are in use, or the database is away: nothing waits for us meanwhile
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return True

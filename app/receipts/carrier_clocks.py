@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database, shared_ms
 from app.database.models import webhook_clocks
 
@@ -52,7 +52,7 @@ class Clocks:
             while lane_id in self._refused:
                 try:
                     await self._db.awrite(_wrong, lane_id, self._refused.pop(lane_id))
-                except Away:
+                except DatabaseUnavailable:
                     return  # the answer has said it; the next call says it again
                 await asyncio.sleep(_WRITE_EVERY_S)
         finally:

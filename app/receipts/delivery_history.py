@@ -14,7 +14,7 @@ from app.core.errors import NotFound
 from app.core.phone import mask
 from app.core.states import DeliveryState
 from app.database.models import deliveries, lanes, receipts, runs, submissions, turns, unknowns
-from app.ledger.contract import ResultKind, Turn
+from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
 _MOST = 500  # events of one delivery: a carrier that repeats itself without end fills no page
@@ -147,7 +147,9 @@ def _receipt(row: Row[Any], lanes_by_id: dict[int, str]) -> DeliveryEvent:
 
 
 def _turn(row: Row[Any], _lanes: dict[int, str]) -> DeliveryEvent:
-    return DeliveryEvent(at=_time(row.at), kind="turn", what=Turn(row.kind).name.lower(), reason=row.reason)
+    return DeliveryEvent(
+        at=_time(row.at), kind="turn", what=StateEvent(row.kind).name.lower(), reason=row.reason
+    )
 
 
 def _time(ms: int) -> datetime:

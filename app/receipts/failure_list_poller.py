@@ -10,7 +10,7 @@ from typing import Protocol
 
 import structlog
 
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.ledger.contract import Lane
 from app.receipts import failure_list
 from app.receipts.link_jobs import Errand, link_ready
@@ -72,7 +72,7 @@ class Reconciliation:
                 for sender, day in await self.inbox.db.aread(failure_list.due, self.lane):
                     if not (self._over or self._stopping.is_set()):
                         await self._read(sender, day)
-        except Away:
+        except DatabaseUnavailable:
             return
 
     async def _read(self, sender: str, day: date) -> None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.ledger.contract import Ledger
 from carriers.contract import Carrier
@@ -95,7 +95,7 @@ class Errand:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self.lease_s / 3)
-            with contextlib.suppress(Away):
+            with contextlib.suppress(DatabaseUnavailable):
                 await self.hold()
 
 

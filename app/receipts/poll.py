@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.ledger.contract import Arrival, DeliveryKey, Lane
 from app.receipts import status_queries, status_query_enqueue
 from app.receipts.link_jobs import Errand, link_ready
@@ -93,7 +93,7 @@ class Poll:
                 return False
             await self._take_up()
             return await self._refill()
-        except Away:  # the answers that were to be written down are asked for again
+        except DatabaseUnavailable:  # the answers that were to be written down are asked for again
             return False
 
     async def _pause(self) -> None:
@@ -106,7 +106,7 @@ class Poll:
         try:
             await self._write_down()
             await self._errand.leave()
-        except Away:
+        except DatabaseUnavailable:
             return
 
     # ---- what to ask

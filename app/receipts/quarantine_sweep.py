@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.database.models import quarantine
 from app.ledger.contract import Applied, Ledger
@@ -35,7 +35,7 @@ async def _slice(db: Database, ledger: Ledger, faults: Faults) -> Applied:
     applied = await outcome(db.insist(ledger.rematch, _AT_ONCE))
     if isinstance(applied, Applied):
         return applied
-    if isinstance(applied, Away) or not isinstance(applied, Exception):
+    if isinstance(applied, DatabaseUnavailable) or not isinstance(applied, Exception):
         raise applied
     return await _one_by_one(db, ledger, faults)
 
@@ -50,7 +50,7 @@ async def _one_by_one(db: Database, ledger: Ledger, faults: Faults) -> Applied:
             total.quarantined += applied.quarantined
             continue
         in_a_row += 1
-        if isinstance(applied, Away) or not isinstance(applied, Exception) or in_a_row == _ALL:
+        if isinstance(applied, DatabaseUnavailable) or not isinstance(applied, Exception) or in_a_row == _ALL:
             raise applied
         await db.insist(_postpone, ledger, receipt_id)
         await faults.note("quarantine", applied, f"receipt {receipt_id} in quarantine", 2 * ASIDE_MS)

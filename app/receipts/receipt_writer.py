@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database
 from app.ledger.contract import Applied, Arrival, Lane, Ledger
 from app.observability.faults import Faults, outcome
@@ -108,7 +108,7 @@ class Inbox:
         applied = await outcome(write(self.ledger.apply, arrivals))
         if isinstance(applied, Applied):
             return applied
-        if isinstance(applied, Away) or not isinstance(applied, Exception):
+        if isinstance(applied, DatabaseUnavailable) or not isinstance(applied, Exception):
             raise applied
         if len(arrivals) == 1:
             await write(self.ledger.set_aside, arrivals, ASIDE_MS)
@@ -155,7 +155,7 @@ class Inbox:
 
     async def _commit(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
         applied = await outcome(self._apply([arrival for arrival, _ in taken], self.db.insist))
-        if isinstance(applied, Away):
+        if isinstance(applied, DatabaseUnavailable):
             self._refuse(taken)
             raise applied
         if isinstance(applied, BaseException):  # not even set aside: their carriers bring them again

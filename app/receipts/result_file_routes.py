@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.api import uploads
-from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_by, page_of
+from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_by, page_of
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
@@ -60,7 +60,7 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 @router.post("", status_code=202, response_model=queries.ReceiptFile, openapi_extra=_BODY, responses=_KNOWN)
 async def upload_receipt_file(
-    request: Request, db: Db, books: Books, settings: Config, who: Who, taking: Taking
+    request: Request, db: Db, books: LedgerDep, settings: Config, who: Who, taking: Taking
 ) -> Response:
     """Take a carrier's result file. It is applied after this answer: follow `state` and `percent`."""
     folder = await run_in_threadpool(folder_of, settings.data)

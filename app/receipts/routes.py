@@ -12,7 +12,7 @@ from app.api.client_address import peer_of
 from app.api.dependencies import Routes
 from app.api.token_buckets import TooOften
 from app.core import clock
-from app.core.errors import Away, Encoded, Forbidden, Invalid, TooLarge
+from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge
 from app.observability.metrics import Metrics
 from app.receipts import webhook_openapi
 from app.receipts.webhook_handler import WebhookHandler, sound
@@ -31,7 +31,7 @@ class Stranger(Forbidden):
     slug, title = "webhook-refused", "These are not the credentials of this webhook"
 
 
-class WrongClock(Away):
+class WrongClock(DatabaseUnavailable):
     """A call that its carrier has signed, at a time that is not ours; nothing is lost if it is repeated."""
 
     slug, title = "webhook-clock", "The clocks differ too much"
@@ -43,7 +43,7 @@ class Unreadable(Invalid):
     slug, title = "webhook-unreadable", "Not everything can be read"
 
 
-class Busy(Away):
+class Busy(DatabaseUnavailable):
     """Receipts can't be committed now; none is lost if the carrier repeats them."""
 
     slug, title = "receipts-busy", "Receipts can't be taken now"

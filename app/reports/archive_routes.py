@@ -10,7 +10,7 @@ from fastapi import Depends, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from sqlalchemy import Connection, select
 
-from app.api.dependencies import Books, Config, Db, Id, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_of
 from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import get_claim, respond
 from app.core import clock
@@ -103,7 +103,7 @@ def _answer(report: Frozen, new: bool) -> StoredAnswer:
 
 def get_desk(
     db: Db,
-    books: Books,
+    books: LedgerDep,
     settings: Config,
     who: Who,
     claim: Annotated[IdempotencyClaim | None, Depends(get_claim)],

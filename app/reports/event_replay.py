@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from app.core.states import DeliveryState, DeliveryStatus, NotSent, apply_receipt
-from app.ledger.contract import ResultKind, Turn
+from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 
@@ -152,17 +152,17 @@ def _learn(story: _Story, rows: Sequence[Sub]) -> None:
 
 
 def _turn(story: _Story, turned: Turned) -> None:
-    match Turn(turned.kind):
-        case Turn.LOST if story.standing.state == DeliveryState.QUEUED:
+    match StateEvent(turned.kind):
+        case StateEvent.LOST if story.standing.state == DeliveryState.QUEUED:
             parts = 1 if story.lane_id in story.fixed.whole else story.fixed.segments
             story.standing = story.standing._replace(state=DeliveryState.UNKNOWN, parts=parts)
             story.submitted_at = turned.at
-        case Turn.REQUEUED:
+        case StateEvent.REQUEUED:
             story.standing = _fresh(story.fixed)
             story.submitted_at = story.done_at = None
-        case Turn.WRITTEN_OFF:
+        case StateEvent.WRITTEN_OFF:
             story.standing = story.standing._replace(reason=NotSent.WRITTEN_OFF)
-        case Turn.PARTLY:
+        case StateEvent.PARTLY:
             story.standing = story.standing._replace(reason=max(story.standing.reason, turned.reason))
 
 

@@ -116,7 +116,7 @@ def create_app(
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     app.state.genuine = VerificationService(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)
-    routers.furnish(app, db)
+    routers.register_hubs(app, db)
     _surround(app, settings)
     return app
 

@@ -17,7 +17,7 @@ from app.receipts.receipt_writer import Inbox
 from app.receipts.webhook_handler import WebhookHandler
 from carriers import registry
 from carriers.contract import Receipt, Told, WebhookAnswer, WebhookReceipts, WebhookRequest
-from carriers.webhook import Locks, MappedWebhook, shape_of
+from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
 from carriers.webhook.head import WebhookHead
 
 log = structlog.get_logger(__name__)
@@ -117,9 +117,9 @@ def _mapped(settings: Settings, name: str, webhook: WebhookSettings) -> MappedWe
     return MappedWebhook(locks, shape_of(name, webhook.format, webhook.map))
 
 
-def _locks(webhook: WebhookSettings) -> Locks:
+def _locks(webhook: WebhookSettings) -> WebhookCredentials:
     password = _plain(webhook.basic_password)
-    return Locks(
+    return WebhookCredentials(
         hmac_secret=_plain(webhook.hmac_secret),
         timestamp_header=webhook.timestamp_header.lower(),
         signature_header=webhook.signature_header.lower(),
@@ -136,5 +136,5 @@ def _plain(secret: SecretStr | None) -> str:
 
 def _nobody() -> MappedWebhook:
     """Stands in for links that are not there: looks at everything, with secrets that nobody has."""
-    locks = Locks(secrets.token_hex(), basic=secrets.token_hex(), token=secrets.token_hex())
+    locks = WebhookCredentials(secrets.token_hex(), basic=secrets.token_hex(), token=secrets.token_hex())
     return MappedWebhook(locks, shape_of("", "generic", {}))

@@ -14,17 +14,17 @@ import structlog
 from app.api import idempotency_store
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
-from app.core.errors import Away, SetupError
+from app.core.errors import DatabaseUnavailable, SetupError
 from app.database import audit_heads
 from app.database.connection import Database
-from app.deadline.notification_loop import Herald
+from app.deadline.notification_loop import NotificationLoop
 from app.dispatch import link_store, run_sweeps
 from app.dispatch.claim import SendContext
 from app.dispatch.closing import close_due
-from app.dispatch.fan_out_job import Queueing
+from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, Link
-from app.dispatch.send_loop import LaneLoop
-from app.inbound.inbound_writer import InboundIntake
+from app.dispatch.send_loop import SendLoop
+from app.inbound.inbound_writer import InboundWriter
 from app.ledger.contract import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
@@ -63,20 +63,20 @@ class Worker:
     settings: Settings
     metrics: Metrics
     only: str | None = None
-    loops: list[LaneLoop] = field(default_factory=list)
+    loops: list[SendLoop] = field(default_factory=list)
     askers: list[Poll | Reconciliation] = field(default_factory=list)
     inbox: Inbox = field(init=False)
     sweeps: list[Sweep] = field(init=False)
-    inbound: InboundIntake = field(init=False)
+    inbound: InboundWriter = field(init=False)
     _health: HealthSweep = field(init=False)
     faults: Faults = field(init=False)
-    _queueing: Queueing = field(init=False)
+    _queueing: FanOutJob = field(init=False)
     _closing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         s, self.faults = self.settings, Faults(self.db, self.metrics)
-        self._queueing = Queueing(self.db, self.ledger, Aside(self.faults, "queueing"))
+        self._queueing = FanOutJob(self.db, self.ledger, Aside(self.faults, "queueing"))
         self._closing = Aside(self.faults, "closing")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
         self.sweeps = [
@@ -91,7 +91,7 @@ class Worker:
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
         ]
         self._health = HealthSweep(self.db, self._links, list(s.links))
-        self.inbound = InboundIntake(self.db, self.ledger, self.metrics)
+        self.inbound = InboundWriter(self.db, self.ledger, self.metrics)
 
     def stop(self) -> None:
         """Send nothing more; run() returns when all that is under way is written down."""
@@ -129,7 +129,7 @@ class Worker:
         return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
 
     def _background(self) -> dict[str, Work]:
-        herald, s = Herald(self.db, self.settings), self.settings
+        herald, s = NotificationLoop(self.db, self.settings), self.settings
         retention = Retention(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
@@ -146,13 +146,13 @@ class Worker:
 
     def _own_up(self, ends: Sequence[object]) -> None:
         """Raise what kept a part from ending in order; Away says what the ledger does not know."""
-        if any(isinstance(end, Away) for end in ends):
+        if any(isinstance(end, DatabaseUnavailable) for end in ends):
             messages, receipts = (
                 sum(loop.unrecorded for loop in self.loops),
                 self.inbox.refused + self.inbound.refused,
             )
             log.error("stopped without the database", unrecorded=messages, receipts=receipts)
-            raise Away(_WITHOUT.format(self.settings.stop_patience_s, messages, receipts))
+            raise DatabaseUnavailable(_WITHOUT.format(self.settings.stop_patience_s, messages, receipts))
         for end in ends:
             if isinstance(end, Exception):
                 raise end
@@ -169,7 +169,7 @@ class Worker:
             if self.only in (None, link.carrier):
                 carrier = build(name, link)
                 lane = await self.db.insist(link_store.register, facts(name, link, carrier))
-                self.loops.append(LaneLoop(lane, carrier, desk))
+                self.loops.append(SendLoop(lane, carrier, desk))
                 self.askers += askers(lane, carrier, link, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
                     carrier.deliver_to(self.inbox.sink(lane))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.core.config import Settings
-from app.core.errors import Away, Conflict
+from app.core.errors import Conflict, DatabaseUnavailable
 
 if TYPE_CHECKING:  # a command that opens no secret does not wait for what opens them
     from cryptography.fernet import Fernet
@@ -19,7 +19,7 @@ NO_KEY = (
 _MARK = "sealed:"
 
 
-class KeyMissing(Away):
+class KeyMissing(DatabaseUnavailable):
     """A second factor was sealed with a key that this process does not have: set secret_key as it was."""
 
     slug, title = "secret-key-missing", "The key of sealed secrets is missing"

@@ -44,7 +44,7 @@ class Pattern(NamedTuple):
     sure: str
 
 
-def told(speaker: Speaker, sentence: str) -> Markup:
+def translate_error(speaker: Speaker, sentence: str) -> Markup:
     """The sentence in the speaker's language, or in English and marked as that."""
     if speaker.language == "en":
         return escape(sentence)

@@ -36,7 +36,7 @@ _LONGEST = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Visiting:
+class PageRequest:
     """A request for a page: the caller, None where nobody has signed in, and the language."""
 
     request: Request
@@ -79,27 +79,29 @@ class Visiting:
         return sessions.csrf_token(token) if token and self.caller else ""
 
 
-def visiting(request: Request, caller: Caller | None) -> Visiting:
+def visiting(request: Request, caller: Caller | None) -> PageRequest:
     """The visit of this caller, in the language that the switch has set."""
     settings = cast(Settings, request.app.state.settings)
-    return Visiting(request, caller, Speaker(request.cookies.get(cookie_name(settings, LANGUAGE), DEFAULT)))
+    return PageRequest(
+        request, caller, Speaker(request.cookies.get(cookie_name(settings, LANGUAGE), DEFAULT))
+    )
 
 
-def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> Visiting:
+def get_visit(request: Request, caller: Annotated[Caller | None, Depends(permit)]) -> PageRequest:
     """The visit of whom app/security/authorization.py has let in."""
     visit = visiting(request, caller)
     # Such a dependency runs in a thread, so that it may read.
     return visit if caller is None else replace(visit, counts=visit.db.read(nav.counts, caller))
 
 
-Visit = Annotated[Visiting, Depends(get_visit)]
+Visit = Annotated[PageRequest, Depends(get_visit)]
 
 
 # ---- what was entered -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FormData:
     """The fields of a form as they were sent."""
 
     lists: Mapping[str, list[str]] = field(default_factory=dict)
@@ -117,19 +119,19 @@ class Filled:
         return self.lists.get(name, [])
 
 
-async def get_fields(request: Request) -> Filled:
+async def get_fields(request: Request) -> FormData:
     """The form, which app/security/authorization.py has read already."""
     lists: dict[str, list[str]] = {}
     for name, value in (await request.form()).multi_items():
         lists.setdefault(name, []).append(str(value))
-    return Filled(lists)
+    return FormData(lists)
 
 
-Fields = Annotated[Filled, Depends(get_fields)]
+Fields = Annotated[FormData, Depends(get_fields)]
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class FormState:
     """What a form shows: values, the error of each field by its name, and in sentences what was refused."""
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -140,18 +142,18 @@ class Entered:
     retry_after_s: int | None = None
 
 
-def refused(error: AppError, fields: Filled, *secret: str) -> Entered:
+def refused(error: AppError, fields: FormData, *secret: str) -> FormState:
     """The form again, with the sentence at its field; values of `secret` fields are not repeated."""
     kept = {name: fields.raw(name) for name in fields.lists if name not in (*secret, CSRF_FIELD)}
     errors = {name.rpartition(".")[2]: sentence for name, sentence in error.faults}
     sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
-    return Entered(kept, errors, sentences, error.slug, error.status, error.retry_after_s)
+    return FormState(kept, errors, sentences, error.slug, error.status, error.retry_after_s)
 
 
 # ---- answers --------------------------------------------------------------------------------------------
 
 
-def render(visit: Visiting, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+def render(visit: PageRequest, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """The page; what was said by the answer before is shown once."""
     said = _said(visit)
     text = _templates(visit.speaker.language).get_template(template).render(visit=visit, said=said, **values)
@@ -161,7 +163,9 @@ def render(visit: Visiting, template: str, status: int = 200, **values: Any) -> 
     return answer
 
 
-def back(visit: Visiting, path: str, sentence: Said | None = None, **values: str | int) -> Response:
+def redirect_with_flash(
+    visit: PageRequest, path: str, sentence: Said | None = None, **values: str | int
+) -> Response:
     """Go there, after something was done, and say so there, once."""
     answer = RedirectResponse(path, 303)
     if sentence is not None:
@@ -183,7 +187,7 @@ def own_path(said: str) -> str:
     return said if own and said.isprintable() and "\\" not in said else "/"
 
 
-def _said(visit: Visiting) -> Markup | None:
+def _said(visit: PageRequest) -> Markup | None:
     """What the answer before left to be said; nothing where the cookie is not one of ours."""
     cookie = visit.request.cookies.get(cookie_name(visit.settings, SAID))
     if not cookie:
@@ -228,7 +232,7 @@ def _templates(language: str) -> Environment:
     made.filters |= {
         "iso": formatting.iso,
         "state": partial(_state, speaker),
-        "told": partial(error_translation.told, speaker),
+        "told": partial(error_translation.translate_error, speaker),
         "coded": partial(error_translation.coded, speaker),
     }
     return made

@@ -73,7 +73,7 @@ ROUTERS: list[Routes] = [
 ]
 
 
-def furnish(app: FastAPI, db: Database) -> None:
+def register_hubs(app: FastAPI, db: Database) -> None:
     """What the pages find in the application: the hubs of their streams, and how errors look."""
     app.state.watch = Watch()
     app.state.overview = Hub(db, app.state.watch, FOR_PAGES)

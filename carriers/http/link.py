@@ -39,7 +39,7 @@ from carriers.contract import (
 from carriers.health import HealthRecord
 from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answer, redirected
 from carriers.http.progress import PermitEndedError, Progress
-from carriers.http.request_slots import Room
+from carriers.http.request_slots import RequestSlots
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.http.surplus_answers import AnswerTimes, KeptConnection
 from carriers.http.waiting import Waiting
@@ -89,7 +89,7 @@ class HttpCarrier(ABC):
         self._http = settings
         self._tls = tls_context(link, settings)
         self._client: httpx.AsyncClient | None = None
-        self._room = Room(settings.in_flight)
+        self._room = RequestSlots(settings.in_flight)
         self._health = HealthRecord()
         self._times = AnswerTimes()
         self._waiting = Waiting(settings.answer_timeout_s)

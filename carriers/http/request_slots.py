@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from carriers.contract import Permit
 
 
-class Room:
+class RequestSlots:
     """So many places, given in the order in which they were asked for."""
 
     def __init__(self, places: int) -> None:

@@ -44,7 +44,7 @@ def add_flags(parser: argparse.ArgumentParser, port: int, out: Path, at: str) ->
     add("--tls-cert", metavar="FILE", help="certificate and key (PEM): speak TLS")
 
 
-def add_manners(parser: argparse.ArgumentParser, manners: type) -> None:
+def add_behaviour_flags(parser: argparse.ArgumentParser, manners: type) -> None:
     """One flag for each field of the manners."""
     for one in dataclasses.fields(manners):
         named, kind = "--" + one.name.replace("_", "-"), argparse.BooleanOptionalAction
@@ -55,7 +55,7 @@ def add_manners(parser: argparse.ArgumentParser, manners: type) -> None:
         )
 
 
-def given_manners(options: argparse.Namespace, manners: type) -> dict[str, Any]:
+def read_behaviour(options: argparse.Namespace, manners: type) -> dict[str, Any]:
     """The manners that flags name, by field; ValueError for a value that is none."""
     given = {one.name: getattr(options, one.name) for one in dataclasses.fields(manners)}
     return {

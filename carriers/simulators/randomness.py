@@ -42,7 +42,7 @@ def unit(*parts: int) -> float:
     return (mixed >> 32) / 2**32
 
 
-class Lot(Generic[T]):
+class Randomness(Generic[T]):
     """Draws one of several things by their shares; what is left of 1 is `usual`."""
 
     def __init__(self, name: str, usual: T, shares: Iterable[tuple[float, T]]) -> None:

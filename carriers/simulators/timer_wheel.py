@@ -11,7 +11,7 @@ T = TypeVar("T")
 TICK_S = 0.005
 
 
-class Wheel:
+class TimerWheel:
     """Calls are gathered by ticks of 5 ms, and run in the order in which they were asked for."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

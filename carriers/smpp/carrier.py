@@ -34,15 +34,15 @@ from carriers.health import HealthRecord
 from carriers.inbound import InboundSink
 from carriers.results import note_results
 from carriers.smpp import pdu
-from carriers.smpp.encoding import EncodedText, Template, word
+from carriers.smpp.encoding import EncodedText, Template, encode_text
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import read_inbound
 from carriers.smpp.interfaces import Counters, End
 from carriers.smpp.message_payload import one_text
-from carriers.smpp.pending import Inquiry, Letter, Parcel, id_reader
+from carriers.smpp.pending import MultipartMessage, PendingMessage, PendingQuery, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
-from carriers.smpp.reconnect import BINDS, Keeper, look_at, tls_context
+from carriers.smpp.reconnect import BINDS, Reconnector, look_at, tls_context
 from carriers.smpp.session import SmppSession
 from carriers.smpp.settings import read_settings
 from carriers.text import segments
@@ -71,13 +71,13 @@ class SmppCarrier:
         self.queue = PieceQueue()
         self.counters = Counters()
         self._tls = tls_context(link, own)
-        self._keepers: list[Keeper] = []
+        self._keepers: list[Reconnector] = []
         self._closing = False
         self._halted: Halted | None = None
         self._up = asyncio.Event()
         self._sink: ReceiptSink | None = None
         self._inbound: InboundSink | None = None
-        self._parked: dict[Letter, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
+        self._parked: dict[MultipartMessage, tuple[asyncio.TimerHandle, Sequence[int]]] = {}
         self._noticed: set[str] = set()
         self._down: dict[int, str] = {}  # why a bind is away, by its command
         self._news = asyncio.Event()  # a bind has come up, or has failed
@@ -102,7 +102,7 @@ class SmppCarrier:
         commands = [pdu.BIND_TRANSCEIVER]
         if own.bind == "transmitter_receiver":
             commands = [pdu.BIND_TRANSMITTER, pdu.BIND_RECEIVER]
-        self._keepers = [Keeper(own, command, self, self._tls) for command in commands * own.binds]
+        self._keepers = [Reconnector(own, command, self, self._tls) for command in commands * own.binds]
 
     async def close(self) -> None:
         """Defer what is not on the wire, wait for what is, unbind."""
@@ -143,7 +143,7 @@ class SmppCarrier:
         """One result for each message, in order; a cancelled or failed call leaves nothing in the queue."""
         if not parcel:
             return []
-        waiting = Parcel(len(parcel), self._read_id)
+        waiting = PendingMessage(len(parcel), self._read_id)
         down = self._why_not()
         try:
             with contextlib.ExitStack() as listening:
@@ -194,7 +194,7 @@ class SmppCarrier:
         for spelling in spellings(question.reference, own.id_mode):
             if not self._up.is_set():
                 return None
-            inquiry = Inquiry(pdu.query_body(spelling.encode("latin-1", "replace"), source))
+            inquiry = PendingQuery(pdu.query_body(spelling.encode("latin-1", "replace"), source))
             self.queue.append((inquiry, 0))
             self._pump()
             body = await inquiry.done
@@ -228,7 +228,7 @@ class SmppCarrier:
 
     # ---- the way out
 
-    def _enqueue(self, waiting: Parcel, index: int, sms: OutboundSms) -> None:
+    def _enqueue(self, waiting: PendingMessage, index: int, sms: OutboundSms) -> None:
         wording = self._word(sms.text, sms.sender, sms.validity_s)
         if isinstance(wording, Rejected):
             waiting.settle(index, wording)
@@ -243,11 +243,11 @@ class SmppCarrier:
             self.queue.append((waiting, index))
             return
         templates = self._templates(wording, next(self._references) % self._reference_limit)
-        letter = Letter(waiting, index, templates, self._read_id, self._retry)
+        letter = MultipartMessage(waiting, index, templates, self._read_id, self._retry)
         self.queue.extend((letter, part) for part in range(len(templates)))
 
     def _make_word(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
-        return word(self.settings, OutboundSms("", text, sender, validity_s))
+        return encode_text(self.settings, OutboundSms("", text, sender, validity_s))
 
     def _make_templates(self, wording: EncodedText, reference: int) -> tuple[Template, ...]:
         return wording.templates(self.settings.long_text, reference)
@@ -271,13 +271,13 @@ class SmppCarrier:
         for owner, index in self.queue.sift(lambda owner, index: owner.may_go(index)):
             owner.unsent(index, NOT_SENT)
 
-    def _forget(self, waiting: Parcel) -> None:
+    def _forget(self, waiting: PendingMessage) -> None:
         """Nobody waits for these any more: what is not on the wire must not go out later."""
         self.queue.sift(lambda owner, index: owner.parcel is not waiting)
         for letter in [letter for letter in self._parked if letter.parcel is waiting]:
             self._parked.pop(letter)[0].cancel()
 
-    def _retry(self, letter: Letter, parts: Sequence[int]) -> bool:
+    def _retry(self, letter: MultipartMessage, parts: Sequence[int]) -> bool:
         """Park parts of a long message outside the window; False when there is no use in it."""
         if self._closing or letter.tries >= self.settings.part_retries or letter.parcel.done.cancelled():
             return False
@@ -287,7 +287,7 @@ class SmppCarrier:
         self._parked[letter] = (timer, parts)
         return True
 
-    def _unpark(self, letter: Letter) -> None:
+    def _unpark(self, letter: MultipartMessage) -> None:
         _, parts = self._parked.pop(letter)
         if self._up.is_set():
             self.queue.extend((letter, part) for part in parts)

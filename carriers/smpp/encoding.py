@@ -56,7 +56,7 @@ class EncodedText:
         return pdu.short_message_template(self.envelope, content)
 
 
-def word(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejected:
+def encode_text(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejected:
     """The wording of a message, or why this link can't carry it."""
     if not _SENDER.fullmatch(sms.sender):
         return Rejected("sender: 1 to 20 plain characters", Reason.WRONG_REQUEST)

@@ -57,7 +57,7 @@ def nack(status: int) -> Refusal | Unknown:
     return refusal(status)
 
 
-class Parcel:
+class PendingMessage:
     """The messages of one submit(): results by index, one future for all."""
 
     __slots__ = ("_left", "_read_id", "done", "permits", "phones", "results", "templates")
@@ -72,7 +72,7 @@ class Parcel:
         self._read_id = read_id
 
     @property
-    def parcel(self) -> Parcel:
+    def parcel(self) -> PendingMessage:
         return self
 
     def settle(self, index: int, result: SubmitResult) -> None:
@@ -105,10 +105,10 @@ class Parcel:
 class Retry(Protocol):
     """Sends parts of a long message again after a while; False when the link is closing."""
 
-    def __call__(self, letter: Letter, parts: Sequence[int]) -> bool: ...
+    def __call__(self, letter: MultipartMessage, parts: Sequence[int]) -> bool: ...
 
 
-class Letter:
+class MultipartMessage:
     """One message of several parts: it has one result when all parts have theirs."""
 
     __slots__ = (
@@ -124,7 +124,7 @@ class Letter:
     )
 
     def __init__(
-        self, parcel: Parcel, index: int, templates: Sequence[Template], read_id: ReadId, retry: Retry
+        self, parcel: PendingMessage, index: int, templates: Sequence[Template], read_id: ReadId, retry: Retry
     ) -> None:
         self.parcel, self.index, self.templates = parcel, index, templates
         self.answers: list[PartAnswer | None] = [None] * len(templates)
@@ -200,7 +200,7 @@ def _rank(answer: Refusal) -> int:
     return 0 if isinstance(answer, Rejected) else 1
 
 
-class Inquiry:
+class PendingQuery:
     """One query_sm: `done` brings the body of the answer, or None; `refused` tells a refusal from silence."""
 
     parcel = None

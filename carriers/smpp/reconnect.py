@@ -26,7 +26,7 @@ BINDS = {
 }
 
 
-class KeepingDesk(BindOwner, Protocol):
+class ReconnectOwner(BindOwner, Protocol):
     """The link, as a keeper needs it."""
 
     def down(self, command: int, end: End, *, is_news: bool) -> None:
@@ -38,11 +38,11 @@ class KeepingDesk(BindOwner, Protocol):
         ...
 
 
-class Keeper:
+class Reconnector:
     """One bind of a link, from open to close; `session` is the present connection."""
 
     def __init__(
-        self, settings: SmppSettings, command: int, desk: KeepingDesk, tls: ssl.SSLContext | None
+        self, settings: SmppSettings, command: int, desk: ReconnectOwner, tls: ssl.SSLContext | None
     ) -> None:
         self.session: SmppSession | None = None
         self.command = command
@@ -117,7 +117,7 @@ class Pauses:
         return pause * _random.uniform(0.5, 1.0)
 
 
-async def look_at(own: SmppSettings, keeper: Keeper, why: str | None) -> CheckFinding:
+async def look_at(own: SmppSettings, keeper: Reconnector, why: str | None) -> CheckFinding:
     """Ask the bind whether it lives; why: for what it was last away."""
     where = f"The bind as {BINDS[keeper.command]} at {own.host}:{own.port}"
     session = keeper.session

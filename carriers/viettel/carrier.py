@@ -29,7 +29,7 @@ from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.viettel import soap
 from carriers.viettel.batch_response import BatchItem, ListAnswer, said
 from carriers.viettel.codes import TAKEN, CodeTable, bare
-from carriers.viettel.queries import Reads
+from carriers.viettel.queries import ViettelQueries
 from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
 from carriers.xml import Markup, XmlError, child, write
 
@@ -54,7 +54,7 @@ class ViettelCarrier(HttpCarrier):
         self._lists = own.operation == LIST
         account = (("User", own.user), ("Password", own.password), ("CPCode", own.cp_code))
         self._head = (*account, ("RequestID", own.request_id))
-        self.reads = Reads(self._call, own, self._book, link.name)
+        self.reads = ViettelQueries(self._call, own, self._book, link.name)
 
     # ---- sending
 

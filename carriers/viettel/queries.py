@@ -51,7 +51,7 @@ class _NotNow(ReadError):
     """Perhaps another try goes through."""
 
 
-class Reads:
+class ViettelQueries:
     """The questions of one link. They change nothing, so one that fails in passing is asked again."""
 
     def __init__(self, call: Call, own: ViettelSettings, book: CodeTable, link: str) -> None:

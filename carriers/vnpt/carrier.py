@@ -31,7 +31,7 @@ from carriers.vnpt.account_check import AccountCheck
 from carriers.vnpt.codes import OWN_NETWORK, Wait, network_in, plain_code, range_holder, row_of
 from carriers.vnpt.settings import read
 from carriers.vnpt.split_retry import Verdict
-from carriers.vnpt.status_queries import Asking
+from carriers.vnpt.status_queries import StatusQueries
 from carriers.vnpt.template import fit
 
 SEND = "send_sms_list"
@@ -65,7 +65,7 @@ class VnptCarrier(HttpCarrier):
         self.receipt_level = own.proves
         self._now = now
         self._word = lru_cache(maxsize=256)(self._make_word)
-        self._asking = Asking(self.exchange, own, self.log)
+        self._asking = StatusQueries(self.exchange, own, self.log)
 
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Lists of one network each; a list that is refused for one number's sake is split."""

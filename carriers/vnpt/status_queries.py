@@ -34,7 +34,7 @@ class _Lost(ReadError):
     """No answer, or none that can be read: asking again may bring one."""
 
 
-class Asking:
+class StatusQueries:
     """Asks over one link: each question has the account's fields and those of its operation."""
 
     def __init__(self, exchange: Exchange, own: VnptSettings, log: FilteringBoundLogger) -> None:

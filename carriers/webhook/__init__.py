@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from carriers.webhook.authentication import Locks
-from carriers.webhook.field_mapping import Shape, shape_of
+from carriers.webhook.authentication import WebhookCredentials
+from carriers.webhook.field_mapping import FieldMapping, shape_of
 from carriers.webhook.mapped import MappedWebhook
 from carriers.webhook.presets import SHIPPED
 
-__all__ = ["SHIPPED", "Locks", "MappedWebhook", "Shape", "shape_of"]
+__all__ = ["SHIPPED", "FieldMapping", "MappedWebhook", "WebhookCredentials", "shape_of"]

@@ -11,7 +11,7 @@ from carriers.signature import fresh, is_signature, same, seconds_of, signed
 
 
 @dataclass(frozen=True, slots=True)
-class Locks:
+class WebhookCredentials:
     """What a caller must show; what is empty is not asked for.
 
     basic: `user:password`; token: the last segment of the path; networks: where calls come from; headers in

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 from carriers.contract import WebhookRequest
-from carriers.webhook.field_mapping import Path, Shape
+from carriers.webhook.field_mapping import FieldMapping, Path
 
 _FORM = "application/x-www-form-urlencoded"
 # Far more than any carrier has: parse_qsl would take millions.
@@ -31,16 +31,16 @@ class Events:
         return "" if self.where is None else f"{self.where}[{nth}]."
 
 
-def payload(request: WebhookRequest, shape: Shape) -> bytes:
+def payload(request: WebhookRequest, shape: FieldMapping) -> bytes:
     """What is read, and therefore what is signed: the body, or the query where the shape has it there."""
     return request.query.encode("latin-1", "replace") if _in_query(request, shape) else request.body
 
 
-def _in_query(request: WebhookRequest, shape: Shape) -> bool:
+def _in_query(request: WebhookRequest, shape: FieldMapping) -> bool:
     return shape.source == "query" or (shape.source == "any" and not request.body)
 
 
-def events_of(request: WebhookRequest, shape: Shape) -> Events:
+def events_of(request: WebhookRequest, shape: FieldMapping) -> Events:
     """The events of a request, at most `most_events`; Unreadable in words."""
     content = payload(request, shape)
     if _in_query(request, shape):
@@ -84,7 +84,7 @@ def _array(document: object, way: Path) -> Events:
     raise Unreadable(f"{where} a JSON object, or an array of them.")
 
 
-def _limited(events: Events, shape: Shape) -> Events:
+def _limited(events: Events, shape: FieldMapping) -> Events:
     if len(events.items) > shape.most_events:
         raise Unreadable(
             f"The array has {len(events.items)} events; send at most {shape.most_events} at once."

@@ -62,7 +62,7 @@ def time_format(value: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class FieldMapping:
     """One carrier's events; every field is a setting of the table `map`, and "" says that there is none.
 
     source: where the fields are: the body, the query (which numbers then stand in, and which is written down
@@ -91,13 +91,13 @@ class Shape:
     most_events: int = field(default=5000, metadata=by(whole(1, 50_000)))
 
 
-def shape_of(link: str, name: str, own: Mapping[str, Any]) -> Shape:
+def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
     """The shipped shape of this name with the link's own settings over it; LinkError in words."""
     if name not in SHIPPED:
         raise LinkError(f"Link {link}: there is no webhook format {name!r}; there are: {', '.join(SHIPPED)}.")
     shipped = SHIPPED[name]
     options = {**shipped, **{key: _over(shipped.get(key), value) for key, value in own.items()}}
-    shape = read_options(LinkOptions(link, "", 0, options), Shape, "webhook.map")
+    shape = read_options(LinkOptions(link, "", 0, options), FieldMapping, "webhook.map")
     if not shape.statuses or not shape.status:
         raise LinkError(f"Link {link}: webhook.map needs status and statuses: the field and its words.")
     if not shape.reference and not shape.phone:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from carriers.contract import Told, WebhookAnswer, WebhookRequest
-from carriers.webhook.authentication import Locks
+from carriers.webhook.authentication import WebhookCredentials
 from carriers.webhook.events import payload
-from carriers.webhook.field_mapping import Shape
+from carriers.webhook.field_mapping import FieldMapping
 from carriers.webhook.receipt_parser import told
 
 
@@ -15,8 +15,8 @@ from carriers.webhook.receipt_parser import told
 class MappedWebhook:
     """contract.WebhookReceipts by configuration."""
 
-    locks: Locks
-    shape: Shape
+    locks: WebhookCredentials
+    shape: FieldMapping
     acknowledgement: WebhookAnswer = field(init=False)
 
     def __post_init__(self) -> None:

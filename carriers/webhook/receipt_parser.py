@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from carriers.contract import Misread, Reason, Receipt, ReceiptLevel, ReceiptStatus, Told, WebhookRequest
 from carriers.options import plain_code
 from carriers.webhook.events import Unreadable, events_of, take
-from carriers.webhook.field_mapping import Path, Shape
+from carriers.webhook.field_mapping import FieldMapping, Path
 
 ID_LIMIT = 128
 CODE_LIMIT = 80
@@ -32,7 +32,7 @@ class _Wrong(ValueError):
         self.field = field
 
 
-def told(request: WebhookRequest, shape: Shape) -> Told:
+def told(request: WebhookRequest, shape: FieldMapping) -> Told:
     """The receipts of a request. One event that can't be read keeps no other from being taken."""
     try:
         events = events_of(request, shape)
@@ -47,7 +47,7 @@ def told(request: WebhookRequest, shape: Shape) -> Told:
     return Told(receipts, misread)
 
 
-def receipt_of(event: object, shape: Shape) -> Receipt:
+def receipt_of(event: object, shape: FieldMapping) -> Receipt:
     """The receipt that this event is, of handset level: the link's own level caps it later."""
     word = _text(event, shape.status, _WORD_LIMIT)
     if not word:
@@ -70,7 +70,7 @@ def receipt_of(event: object, shape: Shape) -> Receipt:
     )
 
 
-def _borne_out(event: object, shape: Shape, status: ReceiptStatus, phone: str | None) -> ReceiptStatus:
+def _borne_out(event: object, shape: FieldMapping, status: ReceiptStatus, phone: str | None) -> ReceiptStatus:
     """The status, where all that the carrier says bears it out: never more."""
     if shape.needs_phone and phone is None:
         return ReceiptStatus.UNKNOWN  # a total over many messages
@@ -95,14 +95,14 @@ def _text(event: object, path: Path, longest: int) -> str:
     return text
 
 
-def _reference(event: object, shape: Shape) -> str | None:
+def _reference(event: object, shape: FieldMapping) -> str | None:
     for path in shape.reference:
         if found := _text(event, path, ID_LIMIT):
             return found
     return None
 
 
-def _names(shape: Shape) -> str:
+def _names(shape: FieldMapping) -> str:
     return " or ".join(".".join(path) for path in (*shape.reference, shape.phone) if path)
 
 
@@ -132,7 +132,7 @@ def _plain(value: object) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
-def _moment(value: object, shape: Shape) -> datetime | None:
+def _moment(value: object, shape: FieldMapping) -> datetime | None:
     """The carrier's time, aware; None where it can't be read: a receipt is worth more than its time."""
     read = _READERS.get(shape.time_format)
     try:

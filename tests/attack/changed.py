@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 
 from app.devtools.sample_data import write_sample
-from carriers.simulators.mobifone import Mobifone, MobifoneManners
-from carriers.simulators.smsc import Manners, Smsc
-from carriers.simulators.viettel import Viettel, ViettelManners
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.mobifone import Mobifone, MobifoneBehaviour
+from carriers.simulators.smsc import Smsc, SmscBehaviour
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from tests.attack.host import Attacked, host
 from tests.attack.outcome import Outcome
 from tests.faults.journey import Api
@@ -54,10 +54,10 @@ Taken = Callable[[], int]
 async def centres() -> AsyncIterator[dict[str, Any]]:
     """One of each kind, which take everything."""
     async with (
-        Viettel(ViettelManners()) as viettel,
-        Vnpt(VnptManners()) as vnpt,
-        Mobifone(MobifoneManners()) as mobifone,
-        Smsc(Manners()) as smsc,
+        Viettel(ViettelBehaviour()) as viettel,
+        Vnpt(VnptBehaviour()) as vnpt,
+        Mobifone(MobifoneBehaviour()) as mobifone,
+        Smsc(SmscBehaviour()) as smsc,
     ):
         yield {"viettel": viettel, "vnpt": vnpt, "mobifone": mobifone, "vietnamobile": smsc}
 

@@ -17,8 +17,8 @@ from app.core.config import Settings
 from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import api_keys, campaigns, people, runs
-from app.dispatch.fan_out_job import Queueing
-from app.dispatch.run_content import Work, claim
+from app.dispatch.fan_out_job import FanOutJob
+from app.dispatch.run_content import ClaimedChunk, claim
 from app.reports.verify import verify
 from app.security import account_stamps, audit
 from app.security.audit import KeptHeads
@@ -50,12 +50,12 @@ class Scene:
 
     def send(self, chunks: int = 1000) -> Sent:
         """What goes out: all that is queued and claimed, as the send loop does it, so many chunks of it."""
-        queueing, out = Queueing(self.db, self.world.ledger, aside(self.db)), Sent()
+        queueing, out = FanOutJob(self.db, self.world.ledger, aside(self.db)), Sent()
         while asyncio.run(queueing.next()):
             pass
         for _ in range(chunks):
             work = self.db.write(claim, self.world.ledger, self.world.lane, "lane", 8.0)
-            if not isinstance(work, Work):
+            if not isinstance(work, ClaimedChunk):
                 break
             items = list(work.lease.items)
             out += [(each.phone, work.script.text(each.lang), work.script.sender) for each in items]

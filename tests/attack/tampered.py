@@ -18,7 +18,7 @@ from app.core.states import CampaignState
 from app.database.models import campaigns, people, runs
 from app.ledger import approval_digest
 from app.security import audit
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import World
 from tests.attack import tamper
 from tests.attack.host import Attacked, host
@@ -112,7 +112,7 @@ async def attack(engine: str, short: bool) -> list[Outcome]:
 
 async def _tried(engine: str, when: str, way: str) -> tuple[str, bool]:
     with host(engine) as home:
-        async with Smsc(Manners()) as smsc:
+        async with Smsc(SmscBehaviour()) as smsc:
             link = smpp_link("viettel", smsc.port, segments_per_second=10, window=2)
             home.configure({"viettel-1": link}, chunk_size=10)
             under = _made(home, smsc, when, way)

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.database.connection import Database
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import build
 from tests.bench.machinery import fresh_home
 from tests.faults.processes import Home, smpp_link
 
 RATE = 200
 ROUND_TRIP_S = 0.1
-_MANNERS = Manners(answer_delay_s=ROUND_TRIP_S, receipt_delay_s=0.5, receipt_window=2000)
+_MANNERS = SmscBehaviour(answer_delay_s=ROUND_TRIP_S, receipt_delay_s=0.5, receipt_window=2000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import batches, lanes, runs
 from app.devtools.drill.ledger_probe import LedgerProbe
-from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Intention, SubmitOutcome
+from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Reservation, SubmitOutcome
 from carriers.contract import Accepted, Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 from tests.bench.machinery import (
@@ -207,7 +207,7 @@ async def _submit(world: World, reported: asyncio.Queue[list[Arrival] | None]) -
         outcomes: list[SubmitOutcome] = []
         for start in range(0, len(lease.items), _HALF):
             half = lease.items[start : start + _HALF]
-            intention = Intention(half[-1].seq, len(half))
+            intention = Reservation(half[-1].seq, len(half))
             await db.awrite(ledger.record, world.lane, lease, outcomes, intention, _LEASE_S)
             outcomes = [SubmitOutcome(item, Accepted((_reference(lease, item),))) for item in half]
         await db.awrite(ledger.record, world.lane, lease, outcomes, None, _LEASE_S)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from app.accounts.service import add_person
 from app.database.connection import Database
 from app.security.principal import at_keyboard
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.e2e import scene
 from tests.faults.processes import PATIENCE_S, Home, smpp_link
 
@@ -37,7 +37,7 @@ class Living:
 
 
 @contextmanager
-def living(home: Home, manners: Manners) -> Iterator[Living]:
+def living(home: Home, manners: SmscBehaviour) -> Iterator[Living]:
     """`loa up` with one link to a centre of these manners, and with the people of the scene."""
     _register(home.url)
     with centre(manners) as smsc:
@@ -57,7 +57,7 @@ def _register(url: str) -> None:
 
 
 @contextmanager
-def centre(manners: Manners) -> Iterator[Smsc]:
+def centre(manners: SmscBehaviour) -> Iterator[Smsc]:
     """A message centre in a thread with a loop of its own: in this one a browser's loop may stand still."""
     ready, stop = threading.Event(), threading.Event()
     smsc = Smsc(manners)

@@ -17,7 +17,7 @@ import docx
 import pytest
 from playwright.sync_api import Browser, Download, Locator, Page, expect
 
-from carriers.simulators.smsc import Manners
+from carriers.simulators.smsc import SmscBehaviour
 from tests.e2e.guide import picture
 from tests.e2e.living import Living, living
 from tests.e2e.look import People, reads
@@ -62,7 +62,7 @@ class Cast:
 def loa(sqlite_url: str, tmp_path: Path) -> Iterator[Living]:
     """Loa with its worker, beside a centre whose receipts take a moment."""
     home = Home(tmp_path, sqlite_url)
-    manners = Manners(by_number=True, receipt_delay_s=0.2, receipt_spread_s=1.0, out_of_order=True)
+    manners = SmscBehaviour(by_number=True, receipt_delay_s=0.2, receipt_spread_s=1.0, out_of_order=True)
     try:
         with living(home, manners) as found:
             yield found

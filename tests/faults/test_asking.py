@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from app.core.states import DeliveryState
 from app.database.models import errands, questions
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from tests.faults.ending import stopped, verified
 from tests.faults.processes import Home
 from tests.faults.view import View, queue
@@ -33,7 +33,7 @@ async def test_the_other_worker_asks_on_and_nothing_is_sent_twice(
     home, view = Home(tmp_path, new_postgresql_url), View(new_postgresql_url)
     queue(home.url, COUNT)
     try:
-        async with Vnpt(VnptManners(next_troubles="hang=1")) as vnpt:
+        async with Vnpt(VnptBehaviour(next_troubles="hang=1")) as vnpt:
             home.configure({"vnpt-1": vnpt_link(vnpt)}, lease_seconds=LEASE_S)
             workers = [home.start("worker"), home.start("worker")]
             await home.until(lambda: view.states().get(DeliveryState.RELAYED, 0) >= 10, "some are settled")

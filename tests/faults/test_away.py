@@ -17,7 +17,7 @@ from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
 from app.observability.metrics import KEPT_S
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.engines import other_by_hand
 from tests.faults.ending import all_delivered, sent_again, settled
 from tests.faults.processes import Home, smpp_link
@@ -27,7 +27,7 @@ from tests.faults.view import View, queue
 AWAY_S = float(os.environ.get("LOA_AWAY_SECONDS", "8"))
 COUNT = 4000
 RATE = 1500
-MANNERS = Manners(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 # ---- the database -----------------------------------------------------------------------------------------

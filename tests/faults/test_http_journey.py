@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from app.devtools.sample_data import write_sample
-from carriers.simulators.mobifone import Mobifone, MobifoneManners
-from carriers.simulators.smsc import Manners, Smsc
-from carriers.simulators.viettel import Viettel, ViettelManners
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.mobifone import Mobifone, MobifoneBehaviour
+from carriers.simulators.smsc import Smsc, SmscBehaviour
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from carriers.simulators.web import WebSimulator
 from carriers.simulators.web.webhook import Webhook
 from tests.faults.journey import Api, content, reported
@@ -35,10 +35,10 @@ VNPT_ACCOUNT |= {"label_id": "900101", "label": "CA SON LA", "traffic": "cskh"}
 async def carriers(home: Home) -> AsyncIterator[dict[str, WebSimulator | Smsc]]:
     """Every carrier with manners of its own; some answers are lost, some numbers are not theirs."""
     hook = Webhook(f"{home.base}/webhooks/viettel/viettel-1", SECRET)
-    viettel = ViettelManners(hang=0.01, early=0.1, twice=0.1, receipt_batch=20, gzip=0.3, **FAILS)
-    vnpt = VnptManners(hang=0.05, error_502=0.05, ported="07=3", refused="13", **FAILS)
-    mobifone = MobifoneManners(hang=0.01, session_age_s=1.0, refused="13", **FAILS)
-    smsc = Manners(receipt_delay_s=0.1, early=0.1, twice=0.1, **FAILS)
+    viettel = ViettelBehaviour(hang=0.01, early=0.1, twice=0.1, receipt_batch=20, gzip=0.3, **FAILS)
+    vnpt = VnptBehaviour(hang=0.05, error_502=0.05, ported="07=3", refused="13", **FAILS)
+    mobifone = MobifoneBehaviour(hang=0.01, session_age_s=1.0, refused="13", **FAILS)
+    smsc = SmscBehaviour(receipt_delay_s=0.1, early=0.1, twice=0.1, **FAILS)
     async with (
         Viettel(viettel, webhook=hook) as one,
         Vnpt(vnpt) as two,

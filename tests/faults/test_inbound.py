@@ -9,7 +9,7 @@ from collections import Counter
 from sqlalchemy import select
 
 from app.database.models import inbound_messages
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 from tests.faults.working import until
@@ -27,7 +27,7 @@ async def test_kills_in_the_middle_lose_no_message_to_us_and_say_which_came_twic
     home.measured = False  # who is killed could not say what it covered
     queue(home.url, 1)
     chance, view = random.Random(14), View(home.url)
-    async with Smsc(Manners(receipt_window=300)) as smsc:
+    async with Smsc(SmscBehaviour(receipt_window=300)) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, lease_seconds=1)
         for kill in range(KILLS):
             sender = home.sender()

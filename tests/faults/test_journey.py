@@ -11,16 +11,18 @@ import httpx
 
 from app.core.states import DeliveryState
 from app.devtools.sample_data import write_sample
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View
 
 SUBSCRIBERS = 600
 MANNERS = {
-    "viettel": Manners(receipt_delay_s=0.2, outcomes="UNDELIV/001=0.05,EXPIRED/027=0.03", out_of_order=True),
-    "vnpt": Manners(receipt_delay_s=0.1, early=0.5, twice=0.2, throttle=0.1),
-    "mobifone": Manners(unanswered=0.1, refusals="0x0B=0.05", receipt_delay_s=0.3),
+    "viettel": SmscBehaviour(
+        receipt_delay_s=0.2, outcomes="UNDELIV/001=0.05,EXPIRED/027=0.03", out_of_order=True
+    ),
+    "vnpt": SmscBehaviour(receipt_delay_s=0.1, early=0.5, twice=0.2, throttle=0.1),
+    "mobifone": SmscBehaviour(unanswered=0.1, refusals="0x0B=0.05", receipt_delay_s=0.3),
 }
 
 

@@ -9,7 +9,7 @@ import random
 import pytest
 
 from app.core.states import DeliveryState
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.engines import other_by_hand
 from tests.faults.ending import sent_again, settled
 from tests.faults.processes import Home, smpp_link
@@ -31,7 +31,7 @@ async def test_kills_double_nothing_and_leave_at_most_a_sub_batch_unknown_each(h
     count, home.measured = _count(home), False  # who is killed could not say what it covered
     queue(home.url, count)
     chance = random.Random(8)
-    async with Smsc(Manners(answer_delay_s=0.02, receipt_delay_s=1.0, receipt_window=2000)) as smsc:
+    async with Smsc(SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=1.0, receipt_window=2000)) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port)}, lease_seconds=1)
         doubtful: set[int] = set()
         for kill in range(1, KILLS + 1):

@@ -12,7 +12,7 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs
 from app.ledger.contract import ChunkState
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import World, build
 from tests.bench.machinery import cpu_of
 from tests.engines import by_default
@@ -43,7 +43,10 @@ def _leased(world: World) -> bool:
 async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_next(db: Database) -> None:
     """T24, and design.md: at most what was declared before the pause still goes out."""
     world = build(db, 3000)
-    async with Smsc(Manners(answer_delay_s=0.05)) as smsc, working(world, smsc, segments_per_second=1000):
+    async with (
+        Smsc(SmscBehaviour(answer_delay_s=0.05)) as smsc,
+        working(world, smsc, segments_per_second=1000),
+    ):
         await until(lambda: smsc.report()["submits"] >= 700, "700 are sent")
         _order(world, RunState.PAUSED)
         at_once = smsc.report()["submits"]
@@ -66,7 +69,7 @@ async def test_a_pause_stops_within_a_sub_batch_and_the_resume_goes_on_at_the_ne
 async def test_a_carrier_that_is_away_costs_no_processor_and_few_words(home: Home) -> None:
     """T10, T32: held in the ledger, without spinning; sending goes on by itself when the carrier is back."""
     queue(home.url, 5000)
-    async with Smsc(Manners(receipt_delay_s=0.1)) as smsc:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as smsc:
         link = smpp_link("viettel", smsc.port, segments_per_second=2000, reconnect_max_s=0.5)
         home.configure({"viettel-1": link}, lease_seconds=2)
         sender = home.sender()

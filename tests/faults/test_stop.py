@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from app.core.states import DeliveryState
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 
@@ -15,7 +15,7 @@ from tests.faults.view import View, queue
 async def test_sigterm_in_mid_run_leaves_no_claim_and_nothing_unknown(home: Home) -> None:
     queue(home.url, 3000)
     view = View(home.url)
-    async with Smsc(Manners(answer_delay_s=0.1, receipt_delay_s=0.2)) as smsc:
+    async with Smsc(SmscBehaviour(answer_delay_s=0.1, receipt_delay_s=0.2)) as smsc:
         home.configure({"viettel-1": smpp_link("viettel", smsc.port, segments_per_second=1000)})
         first = home.sender()
         await home.until(lambda: smsc.taken() >= 500, "500 are sent")
@@ -34,7 +34,7 @@ async def test_sigterm_beside_a_centre_that_answers_no_message_sends_nothing_mor
     """It ends within the time for an answer, whatever waits in the link's queue."""
     queue(home.url, 3000)
     view = View(home.url)
-    async with Smsc(Manners(answer_delay_s=0.01)) as smsc:
+    async with Smsc(SmscBehaviour(answer_delay_s=0.01)) as smsc:
         link = smpp_link("viettel", smsc.port, segments_per_second=1000, window=10, response_timeout_s=5)
         home.configure({"viettel-1": link})
         sender = home.sender()

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import all_delivered, sent_again, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import queue
 
 COUNT = 4000
 LEASE_S = 2
-MANNERS = Manners(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 @pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP], ids=lambda fault: fault.name)

@@ -22,7 +22,7 @@ from app.devtools.sample_data import write_sample
 from app.diagnostics.doctor import _rights
 from app.ledger.factory import ledger_for
 from app.privacy import totals_retention
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.conftest import NO_SERVER, SERVER, postgresql_url
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, smpp_link
@@ -77,7 +77,7 @@ async def test_one_account_migrates_and_another_without_rights_sends_a_campaign(
     files = write_sample(two.folder / "files", SUBSCRIBERS, seed=3)
     two.configure({}, migration_database_url=accounts.owner)
     assert "has the rights to work" in await two.command("migrate")
-    async with Smsc(Manners(receipt_delay_s=0.1)) as centre:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as centre:
         two.configure({"viettel": smpp_link("viettel", centre.port)})
         author = (await two.command("key", "add", "author")).splitlines()[-1]
         chief = (await two.command("key", "add", "chief", "--role", "approver")).splitlines()[-1]

@@ -20,7 +20,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import chunks, unknowns
 from app.ledger.contract import ChunkState
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import sent_again, settled
 from tests.faults.hosts import PRIVATE, WHY, Host, Network, own_network
 from tests.faults.processes import Home, Program, smpp_link
@@ -36,7 +36,7 @@ SUB_BATCH = 200
 LEASE_S = 2
 # Of a second: how long a busy machine may keep a sender between its turn and the wire.
 JITTER = 0.02
-MANNERS = Manners(
+MANNERS = SmscBehaviour(
     answer_delay_s=0.05, receipt_delay_s=0.3, receipt_window=500, receipts_on="any", receipt_timeout_s=1.0
 )
 

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from app.devtools.sample_data import write_sample
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.journey import Api, reported
 from tests.faults.processes import Home, Program, smpp_link
 
@@ -36,7 +36,8 @@ for package in (app, carriers, messages):
         if not each.name.endswith("__main__"):
             importlib.import_module(each.name)
 print(len(sys.modules))
-print(*[name for name in sys.modules if name.startswith(("app.devtools.demo", "app.devtools.drill", "carriers.simulators"))])
+aids = ("app.devtools.demo", "app.devtools.drill", "carriers.simulators")
+print(*[name for name in sys.modules if name.startswith(aids)])
 files = {name: str(getattr(module, "__file__", "")) for name, module in sys.modules.items()}
 print(*[name for name, file in files.items() if file.startswith(sys.argv[1])])
 """
@@ -102,7 +103,7 @@ async def test_a_rehearsal_is_refused_in_words(slim: Slim, name: str) -> None:
 
 async def test_a_campaign_goes_through_without_the_rehearsals(slim: Slim) -> None:
     files = write_sample(slim.folder / "files", SUBSCRIBERS, seed=3)
-    async with Smsc(Manners(receipt_delay_s=0.1)) as centre:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as centre:
         slim.configure({"viettel": smpp_link("viettel", centre.port)})
         author = (await slim.command("key", "add", "author")).splitlines()[-1]
         chief = (await slim.command("key", "add", "chief", "--role", "approver")).splitlines()[-1]

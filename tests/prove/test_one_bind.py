@@ -8,14 +8,14 @@ from sqlalchemy import select
 
 from app.core.states import DeliveryState, LaneState
 from app.database.models import lanes
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.processes import Home, smpp_link
 from tests.faults.view import View, queue
 
 COUNT = 4000
 RATE = 200
 SOME = 800  # four seconds' worth
-MANNERS = Manners(max_binds=1, answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
+MANNERS = SmscBehaviour(max_binds=1, answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
 
 
 async def test_the_first_worker_keeps_its_rate_and_the_second_takes_over(

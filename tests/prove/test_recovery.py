@@ -19,7 +19,7 @@ from app.core.states import DeliveryState, LaneState, RunState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import lanes, runs
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import stopped, verified
 from tests.faults.processes import Home, smpp_link
 from tests.faults.server import Server, own_server
@@ -27,7 +27,7 @@ from tests.faults.view import View, queue
 
 COUNT = 1500
 RATE = 200
-MANNERS = Manners(answer_delay_s=0.02, receipt_delay_s=0.2, receipt_window=500)
+MANNERS = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.2, receipt_window=500)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.devtools.sample_data import write_sample
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.journey import Api, reported
 from tests.faults.processes import smpp_link
 from tests.faults.sealed import ACCOUNT, SealedHome, folder, hindrance
@@ -35,7 +35,7 @@ def sealed(request: pytest.FixtureRequest) -> Iterator[SealedHome]:
 
 async def test_a_campaign_goes_through_and_nothing_is_written_but_data(sealed: SealedHome) -> None:
     files = write_sample(sealed.folder / "files", SUBSCRIBERS, seed=3)
-    async with Smsc(Manners(receipt_delay_s=0.1)) as centre:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as centre:
         sealed.configure({"viettel": smpp_link("viettel", centre.port)})
         author = (await sealed.command("key", "add", "author")).splitlines()[-1]
         chief = (await sealed.command("key", "add", "chief", "--role", "approver")).splitlines()[-1]

@@ -14,7 +14,7 @@ import pytest
 from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import settled
 from tests.faults.processes import Home, Program, smpp_link
 from tests.faults.server import own_server
@@ -24,7 +24,7 @@ COUNT = 1000
 ON_THE_WIRE = 200
 # Answers that let the window grow to its full size; then such as come when the wire is full, and nothing is
 # being written down.
-MANNERS = Manners(answer_delay_s=0.5, receipt_delay_s=0.5)
+MANNERS = SmscBehaviour(answer_delay_s=0.5, receipt_delay_s=0.5)
 SLOW_S = 4.0
 
 

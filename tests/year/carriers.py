@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.simulators.smsc.receipts import SmscMessage
-from carriers.simulators.viettel import Viettel, ViettelManners
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
 from carriers.simulators.web.webhook import Webhook
 from tests.faults.processes import Home, smpp_link
 
 SECRET = "year-0123456789abcdef"  # of these tests alone
 FIRST = {"vnpt": 84_912_000_000, "mobifone": 84_901_000_000, "viettel": 84_962_000_000}
-MANNERS = Manners(
+MANNERS = SmscBehaviour(
     answer_delay_s=0.01,
     receipt_delay_s=0.2,
     receipt_window=500,
@@ -44,7 +44,7 @@ class Carriers:
 
     async def __aenter__(self) -> Self:
         hook = Webhook(f"{self.home.base}/webhooks/viettel/viettel-1", SECRET)
-        web = ViettelManners(receipt_delay_s=0.2, receipt_batch=20, outcomes="UNDELIV/001=0.03")
+        web = ViettelBehaviour(receipt_delay_s=0.2, receipt_batch=20, outcomes="UNDELIV/001=0.03")
         self.viettel = await Viettel(replace(web, duplicate_min=0.0), webhook=hook).__aenter__()
         self.vnpt = await self._centre("vnpt", MANNERS)
         self.mobifone = await self._centre("mobifone", MANNERS)
@@ -54,7 +54,7 @@ class Carriers:
         for each in (self.viettel, self.vnpt, self.mobifone):
             await each.__aexit__()
 
-    async def _centre(self, name: str, manners: Manners, port: int = 0) -> Smsc:
+    async def _centre(self, name: str, manners: SmscBehaviour, port: int = 0) -> Smsc:
         found = await Smsc(manners, port).__aenter__()
         self._texts[name] = found.texts()
         return found

@@ -125,6 +125,6 @@ def _sweeps(db: Database, retention_days: int) -> dict[str, Callable[[], Any]]:
         "quarantine": lambda: db.write(ledger.rematch, 500),
         "tallies": lambda: db.read(ledger.to_fold),
         "answers": lambda: db.write(idempotency_store.sweep, DAY_MS),
-        "sending": lambda: db.read(run_content.scripts, "vnpt", clock.now()),
+        "sending": lambda: db.read(run_content.run_contents, "vnpt", clock.now()),
         "retention": lambda: db.read(certificates.waiting, hand),
     }

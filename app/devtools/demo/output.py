@@ -9,18 +9,18 @@ from typing import Any
 from app.batches.import_job import ImportCounts
 from app.campaigns.forecast import Forecast
 from app.devtools.demo.outcome import DemoOutcome, Seen
-from app.devtools.demo.progress import Board
+from app.devtools.demo.progress import ProgressBoard
 from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.reports.formats import Format, render
 
 
-def tell_roles(board: Board, roles: Mapping[str, DemoCarrier]) -> None:
+def tell_roles(board: ProgressBoard, roles: Mapping[str, DemoCarrier]) -> None:
     """How each carrier behaves."""
     for carrier, role in roles.items():
         board.say(f"{carrier} ({role.kind}): {role.words}. Receipts come {role.receipts}.")
 
 
-def tell_import(board: Board, counts: Mapping[str, ImportCounts]) -> None:
+def tell_import(board: ProgressBoard, counts: Mapping[str, ImportCounts]) -> None:
     """What became of each file's lines."""
     for name, each in counts.items():
         board.say(
@@ -29,7 +29,7 @@ def tell_import(board: Board, counts: Mapping[str, ImportCounts]) -> None:
         )
 
 
-def tell_forecast(board: Board, forecasts: Mapping[str, Forecast]) -> None:
+def tell_forecast(board: ProgressBoard, forecasts: Mapping[str, Forecast]) -> None:
     """How long each run will take at its links' rate."""
     board.say("\nForecast, at the rates of the links:")
     for carrier, found in forecasts.items():
@@ -42,7 +42,7 @@ def tell_forecast(board: Board, forecasts: Mapping[str, Forecast]) -> None:
     board.say()
 
 
-def tell_outcome(board: Board, outcome: DemoOutcome, seen: Seen) -> None:
+def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None:
     """The consolidated report, the simulators' view, and the recount's verdict."""
     board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
     for carrier, each in seen.items():
@@ -61,7 +61,7 @@ def tell_outcome(board: Board, outcome: DemoOutcome, seen: Seen) -> None:
         board.say(f"DIFFERENCE: {sentence}")
 
 
-def tell_end(board: Board, found: Mapping[str, Any], folder: Path, record: Path) -> None:
+def tell_end(board: ProgressBoard, found: Mapping[str, Any], folder: Path, record: Path) -> None:
     """Whether all agrees, and where the files are."""
     if found["verified"]:
         board.say(

@@ -16,7 +16,7 @@ _EVERY_S = 2.0
 Update = Callable[[str, int, str], None]  # name of the bar, how much is done, words beside it
 
 
-class Board:
+class ProgressBoard:
     """Where the demo speaks: stdout."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -61,7 +61,7 @@ class Board:
 class _Lines:
     """The newest state of every bar, printed now and then."""
 
-    def __init__(self, board: Board, what: str, totals: Mapping[str, int]) -> None:
+    def __init__(self, board: ProgressBoard, what: str, totals: Mapping[str, int]) -> None:
         self._board, self._what, self._totals = board, what, totals
         self._state: dict[str, tuple[int, str]] = {}
         self._printed = clock.monotonic()

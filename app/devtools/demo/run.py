@@ -22,7 +22,7 @@ from app.devtools.demo import scenario_http, scenario_smpp
 from app.devtools.demo.folder import claimed, tidy
 from app.devtools.demo.outcome import conclude, figures, write_reports
 from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
-from app.devtools.demo.progress import Board
+from app.devtools.demo.progress import ProgressBoard
 from app.devtools.demo.receipt_ingest import ReceiptIngest, link_of
 from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.devtools.demo.sending import send
@@ -34,7 +34,7 @@ from app.devtools.demo.setup import (
     register_links,
     settings_for,
 )
-from app.devtools.demo.simulator_processes import Centre, open_centres
+from app.devtools.demo.simulator_processes import SimulatorProcess, open_centres
 from app.devtools.sample_data import SHARES, write_sample
 from app.ledger.factory import ledger_for
 from app.observability import logs
@@ -58,7 +58,7 @@ class DemoOptions:
         return self.folder.with_name(f"{self.folder.name}.json")
 
 
-def play(options: DemoOptions, board: Board) -> dict[str, Any]:
+def run_demo(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
     """Give the demo; its figures, of which `verified` is the verdict. Nothing is left running."""
     started = clock.monotonic()
     with claimed(options.folder):
@@ -72,8 +72,10 @@ def play(options: DemoOptions, board: Board) -> dict[str, Any]:
     return found
 
 
-def _on_stage(options: DemoOptions, board: Board) -> dict[str, Any]:
-    roles = (scenario_http.cast if options.over == "http" else scenario_smpp.cast)(options.subscribers)
+def _on_stage(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
+    roles = (scenario_http.scenario if options.over == "http" else scenario_smpp.scenario)(
+        options.subscribers
+    )
     reception = ReceiptIngest(options.folder) if options.over == "http" else None
     more = {name: reception.flags(name, role) for name, role in roles.items()} if reception else {}
     with open_centres(roles, options.seed, options.folder / "simulators.log", more) as centres:
@@ -99,7 +101,7 @@ def _on_stage(options: DemoOptions, board: Board) -> dict[str, Any]:
 
 
 def _links(
-    roles: Mapping[str, DemoCarrier], centres: Mapping[str, Centre], reception: ReceiptIngest | None
+    roles: Mapping[str, DemoCarrier], centres: Mapping[str, SimulatorProcess], reception: ReceiptIngest | None
 ) -> dict[str, LinkSettings]:
     found = {}
     for name, role in roles.items():
@@ -120,7 +122,7 @@ def _logging(settings: Settings) -> Iterator[None]:
 
 
 def _import(
-    db: Database, options: DemoOptions, board: Board
+    db: Database, options: DemoOptions, board: ProgressBoard
 ) -> tuple[dict[str, int], dict[str, ImportCounts], float]:
     """Batches and counts by carrier, and the seconds that the import took."""
     board.say(f"\nWriting a sample of {options.subscribers:,} invented subscribers ...")
@@ -152,7 +154,7 @@ def _import_figures(counts: list[ImportCounts], seconds: float) -> dict[str, Any
     }
 
 
-def _forecast(db: Database, settings: Settings, plan: DemoPlan, board: Board) -> None:
+def _forecast(db: Database, settings: Settings, plan: DemoPlan, board: ProgressBoard) -> None:
     register_links(db, settings)
     now = clock.now()
     tell_forecast(board, {name: db.read(forecast, run_id, now) for name, run_id in plan.runs.items()})

@@ -20,7 +20,7 @@ _VNPT_ACCOUNT: dict[str, object] = {
 _PATIENCE: dict[str, object] = {"answer_timeout_s": 2.0, "in_flight": 20}
 
 
-def cast(subscribers: int) -> dict[str, DemoCarrier]:
+def scenario(subscribers: int) -> dict[str, DemoCarrier]:
     """Carrier -> role, for so many subscribers in all."""
     # Each lost answer costs a time-out, so a long demo gets a smaller share.
     lost = min(0.01, 20 / subscribers)
@@ -91,4 +91,4 @@ _VIETNAMOBILE = DemoCarrier(
     {},
 )
 
-__all__ = ["ANYTHING", "SHARES", "cast"]
+__all__ = ["ANYTHING", "SHARES", "scenario"]

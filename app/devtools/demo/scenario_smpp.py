@@ -63,7 +63,7 @@ def _placed(value: object, port: int) -> object:
     return value.format(port=port) if isinstance(value, str) else value
 
 
-def cast(subscribers: int) -> dict[str, DemoCarrier]:
+def scenario(subscribers: int) -> dict[str, DemoCarrier]:
     """Carrier -> role over SMPP, for so many subscribers in all."""
     # Each silence holds a lane up until the answer's time is over, so a long demo gets a smaller share.
     unanswered = min(0.002, 60 / subscribers)

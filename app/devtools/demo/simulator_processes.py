@@ -18,7 +18,7 @@ _PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Centre:
+class SimulatorProcess:
     """A running simulator, on this port of this machine."""
 
     carrier: str
@@ -38,7 +38,7 @@ class Centre:
 @contextmanager
 def open_centres(
     roles: Mapping[str, DemoCarrier], seed: int, log: Path, more: Mapping[str, Sequence[str]] | None = None
-) -> Iterator[dict[str, Centre]]:
+) -> Iterator[dict[str, SimulatorProcess]]:
     """Carrier -> its simulator, with flags of its own; all have ended when the block is left, anyhow."""
     with ExitStack() as stack:
         errors = stack.enter_context(log.open("w", encoding="utf-8"))
@@ -47,7 +47,10 @@ def open_centres(
             flags = [*role.flags(seed), *(more or {}).get(carrier, ())]
             processes[carrier] = _start(role.simulator, flags, errors)
             stack.callback(_end, processes[carrier])
-        yield {carrier: Centre(carrier, one, _port(one, carrier, log)) for carrier, one in processes.items()}
+        yield {
+            carrier: SimulatorProcess(carrier, one, _port(one, carrier, log))
+            for carrier, one in processes.items()
+        }
 
 
 def _start(simulator: str, flags: Sequence[str], errors: TextIO) -> subprocess.Popen[str]:

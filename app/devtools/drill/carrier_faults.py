@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.core import clock
-from app.devtools.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, FaultOutcome, Ground
+from app.devtools.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext, FaultOutcome
 from app.devtools.drill.plan import FaultKind, PlannedFault
 
 # How the carrier behaves during a fault, by the names of the simulator's manners.
@@ -33,12 +33,12 @@ class _Counted:
     garbage_sent: int
 
 
-def _count(ground: Ground) -> _Counted:
+def _count(ground: DrillContext) -> _Counted:
     report = ground.smsc.report()
     return _Counted(report["never_answered"], report["garbage_sent"])
 
 
-async def behave(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def behave(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The carrier behaves so for a while; what it leaves unanswered may be unknown."""
     before = _count(ground)
     ground.smsc.change(**MANNERS[event.fault])
@@ -54,14 +54,14 @@ async def behave(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(recovery)
 
 
-async def broken(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def broken(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Every connection breaks at once."""
     ground.allowed += SUB_BATCH * ground.smsc.binds()
     ground.smsc.drop_all()
     return FaultOutcome(await ground.recovered(clock.monotonic()))
 
 
-async def unbound(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def unbound(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The carrier asks every bind to leave, and lets nobody in for a while."""
     ground.allowed += SUB_BATCH * ground.smsc.binds()
     ground.smsc.stop_accepting()

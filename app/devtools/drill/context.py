@@ -11,8 +11,8 @@ from app.devtools.drill.client import DrillClient
 from app.devtools.drill.cluster import Cluster
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.devtools.drill.plan import PlannedFault
-from app.devtools.drill.processes import PATIENCE_S, Crew, Stuck
-from carriers.simulators.smsc import Manners, Smsc
+from app.devtools.drill.processes import PATIENCE_S, ProcessGroup, Stuck
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 
 SUB_BATCH = 200
 CARRIER = "viettel"
@@ -35,15 +35,15 @@ class FaultOutcome:
 
 
 @dataclass(slots=True)
-class Ground:
+class DrillContext:
     """The processes, the carrier, a look at the ledger, and what may be unknown so far."""
 
-    crew: Crew
+    crew: ProcessGroup
     smsc: Smsc
     look: LedgerProbe
     client: DrillClient
     cluster: Cluster | None
-    manners: Manners
+    manners: SmscBehaviour
     declared: set[int] = field(default_factory=set)
     allowed: int = 0
 
@@ -80,4 +80,4 @@ class Ground:
         self.smsc.manners = self.manners
 
 
-Act = Callable[[Ground, PlannedFault], Awaitable[FaultOutcome]]
+Act = Callable[[DrillContext, PlannedFault], Awaitable[FaultOutcome]]

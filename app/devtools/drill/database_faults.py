@@ -13,8 +13,8 @@ from pathlib import Path
 
 from app.core import clock
 from app.devtools.drill.cluster import Cluster
-from app.devtools.drill.context import FaultOutcome, Ground
-from app.devtools.drill.fault_injection import Charge
+from app.devtools.drill.context import DrillContext, FaultOutcome
+from app.devtools.drill.fault_injection import PlannedFailure
 from app.devtools.drill.plan import PlannedFault
 from app.devtools.drill.processes import comes
 
@@ -26,12 +26,12 @@ _STORM = {"receipt_delay_s": 0.0, "receipt_window": 2000, "twice": 1.0}
 _LOG_ROOM = 64 * 1024
 
 
-async def stopped(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def stopped(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The server stops when the sender is at a point of the code."""
     cluster, hand = ground.cluster, ground.crew.sender
     if cluster is None:
         return await _cut(ground)
-    hand.lay(Charge(event.point, event.turn, pid=cluster.pid, signal=signal.SIGQUIT))
+    hand.lay(PlannedFailure(event.point, event.turn, pid=cluster.pid, signal=signal.SIGQUIT))
     came = await comes(cluster.down, _COMES_UP_S)
     words = "" if came else "the point did not come up: stopped where it was"
     hand.clear()
@@ -41,7 +41,7 @@ async def stopped(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(await _back(ground, cluster), words=words)
 
 
-async def away(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def away(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Nothing can be written for a while, and receipts storm in."""
     ground.smsc.change(**_STORM)
     if ground.crew.sqlite:
@@ -58,13 +58,13 @@ async def away(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(recovery)
 
 
-async def _back(ground: Ground, cluster: Cluster) -> float:
+async def _back(ground: DrillContext, cluster: Cluster) -> float:
     began = clock.monotonic()
     await asyncio.to_thread(cluster.start)
     return max(await ground.recovered(began), await ground.serving(began))
 
 
-async def _cut(ground: Ground) -> FaultOutcome:
+async def _cut(ground: DrillContext) -> FaultOutcome:
     """The server is not ours to stop: every connection to it is ended instead."""
     await asyncio.to_thread(ground.look.cut)
     ground.plain()
@@ -80,15 +80,15 @@ def _held(file: Path) -> Iterator[None]:
         yield
 
 
-async def slow(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def slow(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Every commit of the sender takes longer, with its locks held."""
-    ground.crew.sender.lay(Charge(slow_s=_SLOW_S))
+    ground.crew.sender.lay(PlannedFailure(slow_s=_SLOW_S))
     await asyncio.sleep(event.seconds)
     ground.crew.sender.clear()
     return FaultOutcome(await ground.recovered(clock.monotonic()), words=f"{_SLOW_S:g} s a commit")
 
 
-async def full(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def full(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Nothing can be written for want of room: files by a limit, PostgreSQL's log on its own disk."""
     if ground.crew.sqlite:
         return await _no_growth(ground, event)
@@ -109,7 +109,7 @@ async def full(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(await ground.recovered(clock.monotonic()), words=words)
 
 
-async def _no_growth(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def _no_growth(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """No file of the process may grow: writes fail as on a full disk (with EFBIG for ENOSPC)."""
     hand = ground.crew.sender
     room = hand.log.stat().st_size + _LOG_ROOM
@@ -119,10 +119,10 @@ async def _no_growth(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(await ground.recovered(clock.monotonic()))
 
 
-async def jump(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def jump(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The sender's wall clock goes an hour ahead, then an hour behind, then right again."""
     for skew_s in (_SKEW_S, -_SKEW_S):
-        ground.crew.sender.lay(Charge(skew_s=skew_s))
+        ground.crew.sender.lay(PlannedFailure(skew_s=skew_s))
         await asyncio.sleep(event.seconds)
     ground.crew.sender.clear()
     return FaultOutcome(await ground.recovered(clock.monotonic()), words="app/core/clock set off by an hour")

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class PlannedFailure:
     """What the process shall do to itself.
 
     point: where to send the signal, at the `turn`th time ("": nowhere); pid: to whom (0: itself); slow_s:
@@ -48,7 +48,7 @@ class Charge:
         fresh.replace(file)
 
 
-class Fuse:
+class FaultInjector:
     """Reads the charge when its file changes, and counts how often its point was reached."""
 
     def __init__(self, file: Path) -> None:
@@ -56,18 +56,18 @@ class Fuse:
         self._seen = 0
         self._reached = 0
         self._lock = threading.Lock()
-        self.charge = Charge()
+        self.charge = PlannedFailure()
 
-    def look(self) -> Charge:
+    def look(self) -> PlannedFailure:
         """The charge as the file has it now."""
         with self._lock:
             try:
                 changed = self._file.stat().st_mtime_ns
                 if changed != self._seen:
-                    self.charge = Charge(**json.loads(self._file.read_text("utf-8")))
+                    self.charge = PlannedFailure(**json.loads(self._file.read_text("utf-8")))
                     self._seen, self._reached = changed, 0
             except FileNotFoundError:
-                self._seen, self.charge = 0, Charge()
+                self._seen, self.charge = 0, PlannedFailure()
         return self.charge
 
     def at(self, point: str) -> None:
@@ -90,7 +90,7 @@ class Armed(Database):
 
     def __init__(self, url: str, **more: Any) -> None:
         super().__init__(url, **more)
-        self._fuse = Fuse(Path(os.environ[FUSE]))
+        self._fuse = FaultInjector(Path(os.environ[FUSE]))
         skew(self._fuse)
 
     def _submit(
@@ -113,7 +113,7 @@ class Armed(Database):
         return future
 
 
-def skew(fuse: Fuse) -> None:
+def skew(fuse: FaultInjector) -> None:
     """Let this process's wall clock be as far off as the charge says; monotonic time goes on as it does."""
     now, now_ms = clock.now, clock.now_ms
     clock.now = lambda: now() + timedelta(seconds=fuse.charge.skew_s)

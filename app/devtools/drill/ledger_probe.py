@@ -22,7 +22,7 @@ from app.database.models import (
     tallies,
     turns,
 )
-from app.ledger.contract import ChunkState, Turn
+from app.ledger.contract import ChunkState, StateEvent
 
 _MANY = 10_000
 _SEGMENTS = 1000
@@ -101,7 +101,7 @@ class LedgerProbe:
         """Numbers whose fate was unknown at any time."""
         t, d = turns.c, deliveries.c
         own = (d.campaign_id == t.campaign_id) & (d.batch_id == t.batch_id) & (d.seq == t.seq)
-        return self._set(select(d.phone).join(turns, own).where(t.kind == Turn.LOST))
+        return self._set(select(d.phone).join(turns, own).where(t.kind == StateEvent.LOST))
 
     def reported(self) -> dict[int, int]:
         """Number -> how many different ids of receipts the journal and the quarantine have for it."""

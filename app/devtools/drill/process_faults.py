@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from app.core import clock
-from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, FaultOutcome, Ground
-from app.devtools.drill.fault_injection import Charge
+from app.devtools.drill.context import CARRIER, LEASE_S, SUB_BATCH, DrillContext, FaultOutcome
+from app.devtools.drill.fault_injection import PlannedFailure
 from app.devtools.drill.plan import PlannedFault
 from app.devtools.drill.processes import DrillProcess, Stuck, comes, until
 
@@ -19,7 +19,7 @@ _SIDE = 970_000_000  # numbers of batches that are never sent
 _SIDE_LINES = 3000
 
 
-async def _dies(ground: Ground, hand: DrillProcess) -> str:
+async def _dies(ground: DrillContext, hand: DrillProcess) -> str:
     """Wait until its charge has killed it; where the point does not come up it is killed, and said so."""
     if await comes(lambda: not hand.alive(), _COMES_UP_S):
         return ""
@@ -28,7 +28,7 @@ async def _dies(ground: Ground, hand: DrillProcess) -> str:
     return "the point did not come up: killed where it was"
 
 
-async def _after(ground: Ground, hand: DrillProcess, words: str) -> FaultOutcome:
+async def _after(ground: DrillContext, hand: DrillProcess, words: str) -> FaultOutcome:
     """It is dead: note what is in doubt, start it again as a supervisor would, and measure."""
     died = clock.monotonic()
     declared = await ground.doubt()
@@ -41,14 +41,14 @@ async def _after(ground: Ground, hand: DrillProcess, words: str) -> FaultOutcome
     return FaultOutcome(recovery, declared, words=words)
 
 
-async def sender(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def sender(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The sender, at a point of the code."""
     hand = ground.crew.sender
-    hand.lay(Charge(event.point, event.turn))
+    hand.lay(PlannedFailure(event.point, event.turn))
     return await _after(ground, hand, await _dies(ground, hand))
 
 
-async def on_wire(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def on_wire(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The sender, while the carrier has taken messages that it has not answered."""
     hand, before = ground.crew.sender, ground.smsc.taken()
     ground.smsc.change(silent=True)
@@ -58,17 +58,19 @@ async def on_wire(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return await _after(ground, hand, "")
 
 
-async def fan_out(ground: Ground, event: PlannedFault, starting: Coroutine[Any, Any, None]) -> FaultOutcome:
+async def fan_out(
+    ground: DrillContext, event: PlannedFault, starting: Coroutine[Any, Any, None]
+) -> FaultOutcome:
     """The process that makes the queue, while a run is started."""
     hand = ground.crew.sender
-    hand.lay(Charge(event.point, event.turn))
+    hand.lay(PlannedFailure(event.point, event.turn))
     started = asyncio.create_task(starting)
     outcome = await _after(ground, hand, await _dies(ground, hand))
     await started
     return outcome
 
 
-async def api_import(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def api_import(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The API in mid-import: the upload that it answered is imported whole after its next start."""
     first = _SIDE + event.at * 10 % 9_000_000
     content = "phone\n" + "".join(f"0{first + n}\n" for n in range(_SIDE_LINES))
@@ -81,15 +83,15 @@ async def api_import(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return outcome
 
 
-async def _lay_and(ground: Ground, event: PlannedFault, name: str, content: bytes) -> dict[str, Any]:
-    ground.crew.api.lay(Charge(event.point))
+async def _lay_and(ground: DrillContext, event: PlannedFault, name: str, content: bytes) -> dict[str, Any]:
+    ground.crew.api.lay(PlannedFailure(event.point))
     return await ground.client.upload(name, content, CARRIER)
 
 
-async def api_order(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def api_order(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """The API in an order: asked again under its key, it is obeyed once."""
     number = f"drill-{event.at}-{event.point.replace(' ', '-')}"
-    ground.crew.api.lay(Charge(event.point))
+    ground.crew.api.lay(PlannedFailure(event.point))
     asked = asyncio.create_task(ground.client.directive(number))
     outcome = await _api(ground)
     await asked
@@ -98,7 +100,7 @@ async def api_order(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return outcome
 
 
-async def _api(ground: Ground) -> FaultOutcome:
+async def _api(ground: DrillContext) -> FaultOutcome:
     hand = ground.crew.api
     words = await _dies(ground, hand)
     if hand is ground.crew.sender:
@@ -108,7 +110,7 @@ async def _api(ground: Ground) -> FaultOutcome:
     return FaultOutcome(await ground.serving(died), words=words)
 
 
-async def two_workers(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def two_workers(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """A second sender on the same lane; on SQLite it is refused, and nothing else happens."""
     extra = ground.crew.recruit(ground.crew.sender.name, 2)
     extra.start()
@@ -127,7 +129,7 @@ async def two_workers(ground: Ground, event: PlannedFault) -> FaultOutcome:
     return FaultOutcome(await ground.recovered(clock.monotonic()))
 
 
-async def frozen(ground: Ground, event: PlannedFault) -> FaultOutcome:
+async def frozen(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
     """Stopped for longer than its lease; on PostgreSQL another one takes over. Then it wakes up."""
     hand, extra = ground.crew.sender, ground.crew.recruit("worker", 3)
     hand.signal(signal.SIGSTOP)

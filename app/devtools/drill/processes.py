@@ -16,7 +16,7 @@ from pathlib import Path
 from app.core import clock
 from app.core.errors import SetupError
 from app.devtools.drill.cluster import free_port
-from app.devtools.drill.fault_injection import FUSE, Charge
+from app.devtools.drill.fault_injection import FUSE, PlannedFailure
 
 PATIENCE_S = 90.0
 _LOOK_S = 0.005
@@ -73,7 +73,7 @@ class DrillProcess:
         """Whether it runs."""
         return self.process is not None and self.process.poll() is None
 
-    def lay(self, charge: Charge) -> None:
+    def lay(self, charge: PlannedFailure) -> None:
         """Give it a charge."""
         charge.lay(self.fuse)
 
@@ -104,7 +104,7 @@ class DrillProcess:
 
 
 @dataclass(slots=True)
-class Crew:
+class ProcessGroup:
     """All of Loa's processes on one database: one on SQLite, API and worker on PostgreSQL."""
 
     folder: Path

@@ -22,7 +22,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class MessageRecord:
     """What the carrier counted: whole messages by number, and ids of acknowledged receipts by number."""
 
     copies: Mapping[int, int]
@@ -71,7 +71,9 @@ class ReconciliationResult:
         ]
 
 
-def compare(numbers: Set[int], book: Book, kept: LedgerRecord, excuses: Excuses) -> ReconciliationResult:
+def compare(
+    numbers: Set[int], book: MessageRecord, kept: LedgerRecord, excuses: Excuses
+) -> ReconciliationResult:
     """numbers: all that were uploaded. Everything that the two books see differently."""
     states, found = kept.states, ReconciliationResult()
     unknown = {phone for phone, state in states.items() if state == DeliveryState.UNKNOWN}

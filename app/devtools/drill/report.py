@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.devtools.drill.plan import DrillOrder
-from app.devtools.drill.verdict import Drilled, VerdictRow
+from app.devtools.drill.verdict import DrillResult, VerdictRow
 
 # Counts are of the messages that the carrier took while the fault lasted; recovery: median and worst.
 _COLUMNS = {
@@ -22,7 +22,7 @@ _COLUMNS = {
 }
 
 
-def document(order: DrillOrder, found: Drilled) -> dict[str, Any]:
+def document(order: DrillOrder, found: DrillResult) -> dict[str, Any]:
     """Everything for machines; `passed` is the verdict, names say the unit."""
     took = [each.outcome.recovery_s for each in found.done if not each.outcome.skipped]
     return {
@@ -49,7 +49,7 @@ def document(order: DrillOrder, found: Drilled) -> dict[str, Any]:
     }
 
 
-def tell(order: DrillOrder, found: Drilled) -> Iterator[str]:
+def tell(order: DrillOrder, found: DrillResult) -> Iterator[str]:
     """The table's lines, and below it the sums and the verdict."""
     yield f"{'fault':<42}" + "".join(f"{name:>{width}}" for name, width in _COLUMNS.items())
     for row in found.rows:

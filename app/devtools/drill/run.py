@@ -14,11 +14,11 @@ from app.core import clock
 from app.core.states import DeliveryState
 from app.devtools.drill import carrier_faults, database_faults, process_faults
 from app.devtools.drill.client import CLIENTS
-from app.devtools.drill.context import CARRIER, Act, FaultOutcome, Ground
+from app.devtools.drill.context import CARRIER, Act, DrillContext, FaultOutcome
 from app.devtools.drill.plan import DrillOrder, DrillPlan, FaultKind, PlannedFault, make_plan
 from app.devtools.drill.processes import Stuck
 from app.devtools.drill.setup import centre, engine, stage
-from app.devtools.drill.verdict import Done, Drilled, conclude, misnamed
+from app.devtools.drill.verdict import Done, DrillResult, conclude, misnamed
 
 FIRST = 84_960_000_000
 _PATIENCE_S = 120.0
@@ -58,7 +58,7 @@ class DrillOptions:
         return self.rate or min(4000.0, max(20.0, self.order.messages / (_FAULT_S * self.order.faults)))
 
 
-async def drill(options: DrillOptions, say: Say) -> Drilled:
+async def drill(options: DrillOptions, say: Say) -> DrillResult:
     """Run it; nothing is left running, and the folder goes when all is well."""
     began, order = clock.monotonic(), options.order
     plan = make_plan(order)
@@ -86,7 +86,7 @@ def _folder(parent: Path) -> Path:
 class _Performance:
     """Waves and faults, in the plan's order."""
 
-    ground: Ground
+    ground: DrillContext
     plan: DrillPlan
     say: Say
     done: list[Done] = field(default_factory=list)
@@ -170,7 +170,7 @@ def _line(done: Done) -> str:
     return " ".join([*said, *([f"({outcome.words})"] * bool(outcome.words))])
 
 
-async def _calm(ground: Ground, done: Sequence[Done]) -> None:
+async def _calm(ground: DrillContext, done: Sequence[Done]) -> None:
     """All is sent, every receipt is brought and matched, and what the carrier reported is known."""
     ends, strange = clock.monotonic() + _PATIENCE_S, misnamed(ground, done)
     while not await asyncio.to_thread(_is_calm, ground, strange):
@@ -179,7 +179,7 @@ async def _calm(ground: Ground, done: Sequence[Done]) -> None:
         await asyncio.sleep(0.2)
 
 
-def _is_calm(ground: Ground, strange: Set[int]) -> bool:
+def _is_calm(ground: DrillContext, strange: Set[int]) -> bool:
     look, smsc = ground.look, ground.smsc
     if look.open() or smsc.outstanding() or look.leases():
         return False

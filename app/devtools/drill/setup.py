@@ -17,12 +17,12 @@ from app.database import schema
 from app.database.connection import Database, connect_patiently
 from app.devtools.drill.client import CLIENTS, DrillClient
 from app.devtools.drill.cluster import Cluster, own_cluster
-from app.devtools.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, Ground
+from app.devtools.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.devtools.drill.plan import Engine
-from app.devtools.drill.processes import Crew
+from app.devtools.drill.processes import ProcessGroup
 from app.security.principal import at_keyboard
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 
 _CHUNK = 500
 _WHO = at_keyboard("root")
@@ -63,10 +63,10 @@ def _keys(url: str) -> tuple[str, str]:
 @asynccontextmanager
 async def stage(
     url: str, folder: Path, cluster: Cluster | None, carrier: Smsc, rate: float
-) -> AsyncIterator[Ground]:
+) -> AsyncIterator[DrillContext]:
     """Loa at work on the carrier's simulator; nothing of it is left running."""
     author, chief = _keys(url)
-    crew = Crew(folder, url)
+    crew = ProcessGroup(folder, url)
     limits = httpx.Limits(max_connections=2 * CLIENTS)
     try:
         async with carrier, httpx.AsyncClient(base_url=crew.base, timeout=30, limits=limits) as http:
@@ -78,7 +78,7 @@ async def stage(
                 requests_per_minute=1_000_000,
             )
             crew.start()
-            yield Ground(
+            yield DrillContext(
                 crew, carrier, LedgerProbe(url), DrillClient(http, author, chief), cluster, carrier.manners
             )
     finally:
@@ -87,7 +87,7 @@ async def stage(
 
 def centre(seed: int, port: int) -> Smsc:
     """The carrier's simulator: quick to answer, receipts come after a third of a second or two."""
-    manners = Manners(
+    manners = SmscBehaviour(
         seed=seed, answer_delay_s=0.01, receipt_delay_s=0.3, receipt_spread_s=0.3, receipt_window=500
     )
     return Smsc(manners, port)

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from app.core import clock
 from app.database.connection import Database
-from app.devtools.drill.context import CARRIER, Ground
+from app.devtools.drill.context import CARRIER, DrillContext
 from app.devtools.drill.plan import Engine
-from app.devtools.drill.processes import Crew, Stuck, comes
+from app.devtools.drill.processes import ProcessGroup, Stuck, comes
 from app.devtools.drill.run import FIRST
 from app.devtools.drill.setup import centre, engine, stage
 from app.ledger.factory import ledger_for
@@ -43,7 +43,7 @@ class ProcessSample(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Grown:
+class GrowingProcess:
     """One process over the measured time: its floor at the beginning, and by how much that rose."""
 
     name: str
@@ -55,13 +55,13 @@ class Grown:
 
 
 @dataclass(frozen=True, slots=True)
-class Soaked:
+class SoakResult:
     """All that was found; `objections`: the sentences that make the soak fail."""
 
     seconds: float
     messages: int
     copies_max: int
-    processes: tuple[Grown, ...]
+    processes: tuple[GrowingProcess, ...]
     objections: tuple[str, ...]
 
 
@@ -104,7 +104,7 @@ def look(pid: int) -> ProcessSample | None:
 class _Watch:
     """Looks at every process of the crew, again and again."""
 
-    crew: Crew
+    crew: ProcessGroup
     seen: dict[str, list[ProcessSample]] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -114,17 +114,17 @@ class _Watch:
                     self.seen.setdefault(f"loa {hand.name}", []).append(found)
             await asyncio.sleep(_EVERY_S)
 
-    def grown(self) -> tuple[Grown, ...]:
+    def grown(self) -> tuple[GrowingProcess, ...]:
         return tuple(_grown(name, samples) for name, samples in self.seen.items())
 
 
-def _grown(name: str, samples: Sequence[ProcessSample]) -> Grown:
+def _grown(name: str, samples: Sequence[ProcessSample]) -> GrowingProcess:
     memory = rise([each.memory_mb for each in samples])
     files = rise([float(each.files) for each in samples])
-    return Grown(name, len(samples), *memory, *files)
+    return GrowingProcess(name, len(samples), *memory, *files)
 
 
-async def soak(order: SoakPlan, say: Say) -> Soaked:
+async def soak(order: SoakPlan, say: Say) -> SoakResult:
     """Send campaign after campaign until the time is over; nothing is left running."""
     folder = _folder(order.parent)
     with engine(order.engine, folder) as (url, cluster):
@@ -148,7 +148,7 @@ def _folder(parent: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix="soak-", dir=parent)).resolve()
 
 
-async def _send(ground: Ground, order: SoakPlan, say: Say) -> int:
+async def _send(ground: DrillContext, order: SoakPlan, say: Say) -> int:
     """Campaigns one behind the other, the next one prepared while one is being sent; how many messages."""
     ends = clock.monotonic() + 60 * order.minutes
     size, messages, number = max(100, round(order.rate * _wave_s(order))), 0, 0
@@ -170,18 +170,18 @@ def _wave_s(order: SoakPlan) -> float:
     return min(max(60 * order.minutes / _WAVES, _SHORTEST_WAVE_S), _LONGEST_WAVE_S)
 
 
-async def _half_sent(ground: Ground, many: int, seconds: float) -> None:
+async def _half_sent(ground: DrillContext, many: int, seconds: float) -> None:
     """Until the carrier has so many messages, or the time is over."""
     await comes(lambda: ground.smsc.taken() >= many, seconds)
 
 
-def _alive(ground: Ground) -> None:
+def _alive(ground: DrillContext) -> None:
     for hand in ground.crew.hands:
         if not hand.alive():
             raise Stuck(f"`loa {hand.name}` has ended: {hand.last_words()}")
 
 
-async def _calm(ground: Ground, messages: int, seconds: float) -> None:
+async def _calm(ground: DrillContext, messages: int, seconds: float) -> None:
     """All that was started is sent and reported; the comparison says what is not."""
     ends = clock.monotonic() + seconds
     while ground.smsc.taken() < messages or await asyncio.to_thread(ground.look.delivered) < messages:
@@ -190,7 +190,7 @@ async def _calm(ground: Ground, messages: int, seconds: float) -> None:
         await asyncio.sleep(_EVERY_S)
 
 
-def _conclude(ground: Ground, watch: _Watch, messages: int, seconds: float) -> Soaked:
+def _conclude(ground: DrillContext, watch: _Watch, messages: int, seconds: float) -> SoakResult:
     seen, processes = ground.smsc.report(), watch.grown()
     objections = [sentence for each in processes for sentence in _too_much(each)]
     if (seen["distinct_numbers"], seen["copies_max"]) != (messages, 1):
@@ -205,10 +205,10 @@ def _conclude(ground: Ground, watch: _Watch, messages: int, seconds: float) -> S
         objections += [difference.sentence for difference in examine(db, ledger_for(db)).differences]
     finally:
         db.close()
-    return Soaked(seconds, messages, int(seen["copies_max"]), processes, tuple(objections))
+    return SoakResult(seconds, messages, int(seen["copies_max"]), processes, tuple(objections))
 
 
-def _too_much(grown: Grown) -> list[str]:
+def _too_much(grown: GrowingProcess) -> list[str]:
     found = []
     if grown.memory_grown_mb > _ROOM_MB:
         found.append(

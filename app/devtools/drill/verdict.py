@@ -8,9 +8,15 @@ from dataclasses import dataclass
 
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.devtools.drill.context import FaultOutcome, Ground
+from app.devtools.drill.context import DrillContext, FaultOutcome
 from app.devtools.drill.plan import FaultKind, PlannedFault
-from app.devtools.drill.reconciliation import Book, Excuses, LedgerRecord, ReconciliationResult, compare
+from app.devtools.drill.reconciliation import (
+    Excuses,
+    LedgerRecord,
+    MessageRecord,
+    ReconciliationResult,
+    compare,
+)
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 
@@ -42,7 +48,7 @@ class VerdictRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Drilled:
+class DrillResult:
     """All that was found; `objections`: the sentences that make the drill fail."""
 
     done: tuple[Done, ...]
@@ -52,10 +58,14 @@ class Drilled:
     seconds: float
 
 
-def conclude(ground: Ground, numbers: frozenset[int], done: tuple[Done, ...], seconds: float) -> Drilled:
+def conclude(
+    ground: DrillContext, numbers: frozenset[int], done: tuple[Done, ...], seconds: float
+) -> DrillResult:
     """Compare the two books, and recount the ledger. Nothing may be at work any more."""
     seen, look = ground.smsc, ground.look
-    book = Book({number: seen.copies(number) for number in seen.numbers()}, dict(seen.acknowledged()))
+    book = MessageRecord(
+        {number: seen.copies(number) for number in seen.numbers()}, dict(seen.acknowledged())
+    )
     kept = LedgerRecord(look.states(), look.reported(), look.waiting(), look.ever_unknown())
     excuses = Excuses(ground.declared, ground.allowed, misnamed(ground, done))
     finding = compare(numbers, book, kept, excuses)
@@ -63,10 +73,10 @@ def conclude(ground: Ground, numbers: frozenset[int], done: tuple[Done, ...], se
     objections = [*finding.sentences(), *_verified(str(look.url))]
     if open_ones := look.open():
         objections.append(f"{open_ones:,} deliveries were not sent in the end.")
-    return Drilled(done, rows, finding, tuple(objections), seconds)
+    return DrillResult(done, rows, finding, tuple(objections), seconds)
 
 
-def misnamed(ground: Ground, done: Iterable[Done]) -> set[int]:
+def misnamed(ground: DrillContext, done: Iterable[Done]) -> set[int]:
     """Numbers whose receipts may have had their id in the other base."""
     order, own = ground.smsc.in_order(), [each for each in done if each.event.fault is FaultKind.OTHER_BASE]
     return {number for each in own for number in order[each.first : each.last]}
@@ -81,7 +91,9 @@ def _verified(url: str) -> list[str]:
         db.close()
 
 
-def _rows(done: Sequence[Done], order: Sequence[int], book: Book, kept: LedgerRecord) -> Iterable[VerdictRow]:
+def _rows(
+    done: Sequence[Done], order: Sequence[int], book: MessageRecord, kept: LedgerRecord
+) -> Iterable[VerdictRow]:
     for fault in FaultKind:
         own = [each for each in done if each.event.fault is fault]
         if own:
@@ -92,7 +104,7 @@ def _rows(done: Sequence[Done], order: Sequence[int], book: Book, kept: LedgerRe
 class Whole:
     """Both books."""
 
-    book: Book
+    book: MessageRecord
     kept: LedgerRecord
 
     def lost(self, number: int) -> bool:

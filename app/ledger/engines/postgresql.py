@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from sqlalchemy import Connection, Table, select
 
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState
 from app.database.models import deliveries, receipts, run_batches, submissions, tallies
 from app.ledger.contract import ChunkLease, FanOutResult, Lane
@@ -18,21 +18,21 @@ from app.ledger.engine_base import (
     SUBMISSION,
     TALLY,
     ChunkClaim,
-    Company,
-    Grip,
-    Hit,
-    Moment,
+    LeaseCheck,
+    MatchedDelivery,
     OpenChunk,
     Recorded,
     Row,
+    SideWrites,
+    Snapshot,
     SubmissionQuery,
     Written,
 )
 from app.ledger.engines.pg_receipts import ASKED, EARLY, FIND, MOMENT, NOW, QUARANTINED, WHICH, moved
 from app.ledger.engines.pg_unnest import array, shape, spread
-from app.ledger.erase import Erasing
-from app.ledger.queue import Queue
-from app.ledger.submit_results import Results
+from app.ledger.erase import EraseOperations
+from app.ledger.queue import ChunkQueue
+from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds
 
 # Whoever waits for a lock on a whole table keeps all others waiting behind it.
@@ -127,7 +127,7 @@ _FOLD = f"""
 _COPY_FROM = 100
 
 
-class PostgresqlLedger(Queue, Results, Tallies, Erasing):
+class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     """The primitives on PostgreSQL; its clock is the one that all processes share."""
 
     sliced = ()
@@ -156,7 +156,9 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         """
         connection.exec_driver_sql(_SHORTLY)
         if connection.exec_driver_sql(_HELD_LONG).first() is not None:
-            raise Away("Somebody is reading the ledger for long; the erasure goes on after that.")
+            raise DatabaseUnavailable(
+                "Somebody is reading the ledger for long; the erasure goes on after that."
+            )
         connection.exec_driver_sql("LOCK TABLE ONLY submissions, ONLY deliveries, ONLY receipts")
         for table in _PARTITIONED:
             if connection.exec_driver_sql(_ATTACHED, {"name": f"{table}_c{campaign_id:d}"}).first():
@@ -250,12 +252,12 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def grip(
         self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
-    ) -> Grip:
+    ) -> LeaseCheck:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         values: dict[str, object] = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
         values |= {"owner": lease.owner}
-        return Grip(*_execute(connection, _GRIP, values)[0])
+        return LeaseCheck(*_execute(connection, _GRIP, values)[0])
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
         """Reserve time on the link; seconds from now until the first segment may go."""
@@ -268,7 +270,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
         where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
-        company: Company,
+        company: SideWrites,
     ) -> Written:
         """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
         if not rows:
@@ -293,7 +295,7 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
 
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
-    ) -> list[Hit]:
+    ) -> list[MatchedDelivery]:
         """Lock and read the deliveries of these submissions, in key order."""
         rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
         if within is None:
@@ -304,20 +306,22 @@ class PostgresqlLedger(Queue, Results, Tallies, Erasing):
             found = ", ".join(f"{name} AS ({query})" for name, query in each.items())
             sql = f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in each)}"
         try:
-            return [Hit(*row) for row in _execute(connection, sql, values)]
+            return [MatchedDelivery(*row) for row in _execute(connection, sql, values)]
         except psycopg.errors.UndefinedTable as error:
             # Erased since this transaction learnt which campaigns there are: the next one won't look there.
-            raise Away("A campaign was erased meanwhile; nothing was changed, try again.") from error
+            raise DatabaseUnavailable(
+                "A campaign was erased meanwhile; nothing was changed, try again."
+            ) from error
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
         for sql, values in moved(rows):
             _execute(connection, sql, values, rows=False)
 
-    def moment(self, connection: Connection) -> Moment:
+    def moment(self, connection: Connection) -> Snapshot:
         """What a group of receipts begins with."""
         now, closed, lanes, groups, lately = _execute(connection, MOMENT, {})[0]
-        return Moment(now, frozenset(closed), dict(zip(lanes, groups, strict=True)), tuple(lately))
+        return Snapshot(now, frozenset(closed), dict(zip(lanes, groups, strict=True)), tuple(lately))
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]

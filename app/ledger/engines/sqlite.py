@@ -17,19 +17,19 @@ from app.ledger.engine_base import (
     SUBMISSION,
     TALLY,
     ChunkClaim,
-    Company,
-    Grip,
-    Hit,
+    LeaseCheck,
+    MatchedDelivery,
     OpenChunk,
     Recorded,
     Row,
+    SideWrites,
     SubmissionQuery,
     Written,
 )
-from app.ledger.erase import Erasing
-from app.ledger.queue import Queue
+from app.ledger.erase import EraseOperations
+from app.ledger.queue import ChunkQueue
 from app.ledger.receipt_times import EARLY_MS, VALIDITY_MS
-from app.ledger.submit_results import Results
+from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds
 
 _TAKE = """
@@ -75,7 +75,7 @@ _FIND = f"""
        AND s.at <= ?4 + CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 0 END
      LIMIT {CROWD}
 """  # noqa: S608 - constants of ours; values are bound
-_PHONE = Hit._fields.index("phone") - 1
+_PHONE = MatchedDelivery._fields.index("phone") - 1
 _STANDING = """
     UPDATE deliveries SET state = ?, reason = ?, delivered = ?, relayed = ?, failed = ?, done_at = ?
      WHERE campaign_id = ? AND batch_id = ? AND seq = ?
@@ -89,7 +89,7 @@ _VARIABLES = 500
 _HOME = "sqlite"
 
 
-class SqliteLedger(Queue, Results, Tallies, Erasing):
+class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     """The primitives on SQLite; nothing is locked row by row, since there is one writer."""
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
@@ -148,11 +148,11 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
 
     def grip(
         self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
-    ) -> Grip:
+    ) -> LeaseCheck:
         """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         goes_on = upto is not None and _runs(connection, lane, lease) and _settled(connection)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
-        return Grip(held, goes_on, clock.now_ms())
+        return LeaseCheck(held, goes_on, clock.now_ms())
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
         """Reserve time on the link; seconds from now until the first segment may go."""
@@ -166,7 +166,7 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
         where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
-        company: Company,
+        company: SideWrites,
     ) -> Written:
         """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
         if not rows:
@@ -188,14 +188,14 @@ class SqliteLedger(Queue, Results, Tallies, Erasing):
 
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
-    ) -> list[Hit]:
+    ) -> list[MatchedDelivery]:
         """Read the deliveries of these submissions, which all lie in one place."""
         raw: Any = connection.connection.driver_connection
-        found: list[Hit] = []
+        found: list[MatchedDelivery] = []
         for nth, one in enumerate(asked):
             rows = raw.execute(_FIND, (one.reference, one.group_id, one.earliest, one.latest)).fetchall()
             own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)
-            found += [Hit(*(nth, *row, len(rows))) for row in own]
+            found += [MatchedDelivery(*(nth, *row, len(rows))) for row in own]
         return found
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, select
 
 from app.core import clock
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryStatus
 from app.database.models import lanes
 from app.ledger.contract import Applied, Arrival, DeliveryKey, Lane, Ledger
@@ -20,7 +20,7 @@ from app.receipts.result_files.verdicts import ResultVerdict
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
 
 
-class Moved(Away):
+class Moved(DatabaseUnavailable):
     """Somebody else's receipt came between our look at a delivery and its lock: look again."""
 
     def __init__(self) -> None:

@@ -10,13 +10,13 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from app.core import clock
-from app.core.errors import Away, Invalid
+from app.core.errors import DatabaseUnavailable, Invalid
 from app.core.phone import mask
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import ImportLease, patiently
+from app.file_import.lease import ImportLease, retry_while_unavailable
 from app.ledger.contract import Ledger
 from app.receipts.result_files.apply import LineVerdict, ResultFile, apply_lines, counted, links_of
 from app.receipts.result_files.line_parser import COLUMNS, SLICE, ParsedLines
@@ -121,11 +121,11 @@ class ResultFileImport:
 
     def release(self) -> None:
         """Let others take the file, where this import has neither finished nor failed it."""
-        with suppress(Away):  # the lease ends by itself
+        with suppress(DatabaseUnavailable):  # the lease ends by itself
             self.db.write(self._lease.release)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return patiently(lambda: self.db.write(work, *args, **kwargs))
+        return retry_while_unavailable(lambda: self.db.write(work, *args, **kwargs))
 
     # ---- transactions ----------------------------------------------------------------------------------
 

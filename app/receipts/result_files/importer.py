@@ -11,7 +11,7 @@ from pathlib import Path
 from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
-from app.file_import.isolated_reader import Ended, apart
+from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from app.file_import.lease import require_tries
 from app.ledger.contract import Ledger
 from app.receipts.result_files import missing
@@ -45,7 +45,7 @@ def import_file(
         job.clear()
         job.fail(error.detail)
         raise
-    except Ended:
+    except ReaderEnded:
         job.put_off()
         raise
     finally:
@@ -59,7 +59,7 @@ def _silent(progress: Progress) -> None:
 def _read(job: ResultFileImport, words: StatusWords, path: Path, tell: Tell) -> None:
     job.clear()
     progress = Progress()
-    with closing(apart(path, partial(sifted, path, job.file_id, words))) as read:
+    with closing(read_isolated(path, partial(sifted, path, job.file_id, words))) as read:
         for done, position in read:
             after = Progress(progress.lines + done.lines, position)
             job.store(done, progress, after)

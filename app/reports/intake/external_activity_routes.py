@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 from sqlalchemy import Connection
 
 from app.api import uploads
+from app.api.bodies import StrictBody
 from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.idempotent_route import Acts, get_if_match
@@ -36,7 +37,7 @@ from app.reports.document_meta import EntrySource
 from app.reports.intake import external_activity, external_activity_workbook, views
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.routes import FOLDER, XLSX, file_body, workbook
-from app.reports.intake.schemas import Body, N, PaperBody, Words
+from app.reports.intake.schemas import N, PaperBody, Words
 from app.security import tenant_scope
 
 Read = Annotated[str | None, Depends(get_if_match)]
@@ -49,7 +50,7 @@ Email = Annotated[str, StringConstraints(pattern=external_activity.EMAIL, max_le
 router = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
 
 
-class AddresseeBody(Body):
+class AddresseeBody(StrictBody):
     """What the letter's list of names does not say."""
 
     name: Name = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
@@ -58,7 +59,7 @@ class AddresseeBody(Body):
     email: Email | None = Field(None, description="where it is reminded")
 
 
-class ItemBody(Body):
+class ItemBody(StrictBody):
     """What was done through one channel."""
 
     channel: OutreachChannel = Field(examples=["loudspeaker"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
+from app.api.bodies import StrictBody
 from app.core import clock
 from app.reports import by_area
 from app.reports.carrier_statement import (
@@ -29,13 +30,7 @@ Code = Annotated[str, StringConstraints(pattern=r"^\d{3}(\d{2})?$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Body(BaseModel):
-    """A field that nobody knows is a mistake of spelling, so it is refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class PaperBody(Body):
+class PaperBody(StrictBody):
     """The paper behind what is reported."""
 
     number: Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)] | None = Field(
@@ -65,7 +60,7 @@ def ms(at: datetime | None) -> int | None:
     return None if at is None else clock.to_ms(at)
 
 
-class CountsBody(Body):
+class CountsBody(StrictBody):
     """(1) eligible, (3) sent, and what receipts say: (4) received, (5) failed, (6) no_receipt.
 
     excluded (2) and no_receipt are computed where they are left out.
@@ -102,7 +97,7 @@ class AreaBody(CountsBody):
     note: Words = ""
 
 
-class DayBody(Body):
+class DayBody(StrictBody):
     """One row of form 3."""
 
     day: date = Field(examples=["2024-02-05"])
@@ -112,7 +107,7 @@ class DayBody(Body):
     received: N | None = None
 
 
-class CauseBody(Body):
+class CauseBody(StrictBody):
     """One row of form 4."""
 
     key: Key = Field(examples=["expired"])

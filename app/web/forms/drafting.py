@@ -19,7 +19,7 @@ from app.database.models import batches, directives
 from app.web import query_params
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
-from app.web.rendering import Filled
+from app.web.rendering import FormData
 from app.web.translations import Said
 from app.web.view_models import estimate, file_verdict
 from app.web.view_models.estimate import Estimate, Sizes
@@ -65,7 +65,7 @@ def choices(connection: Connection) -> Choices:
     )
 
 
-def draft(fields: Filled, kept: Mapping[str, str] | None = None) -> Draft:
+def draft(fields: FormData, kept: Mapping[str, str] | None = None) -> Draft:
     """What the form asks for; Invalid at each field that can't be read. kept: wordings of other languages."""
     said: dict[str, Any] = {name: fields.get(name) for name in ("name", "purpose", "sender")}
     said |= {name: fields.get(name) or None for name in ("text_key", "day_starts", "day_ends")}
@@ -103,7 +103,7 @@ def further(of: queries.Campaign) -> dict[str, str]:
     return {language: text for language, text in of.texts.items() if language and known.get(language) != text}
 
 
-def require_known(connection: Connection, fields: Filled) -> None:
+def require_known(connection: Connection, fields: FormData) -> None:
     """Invalid where a chosen file is plainly wrong and nobody has ticked that this is known."""
     c, known = batches.c, fields.all("known")
     query = select(c.id, c.lines, c.accepted, c.rejected, c.other_range).where(
@@ -117,13 +117,13 @@ def require_known(connection: Connection, fields: Filled) -> None:
             )
 
 
-def chosen_batches(fields: Filled) -> list[int]:
+def chosen_batches(fields: FormData) -> list[int]:
     """The ticked boxes."""
     return [n for each in fields.all("batch") if (n := query_params.number(each))]
 
 
 def preview(
-    connection: Connection, fields: Filled, settings: Settings, sizes: Sizes | None = None
+    connection: Connection, fields: FormData, settings: Settings, sizes: Sizes | None = None
 ) -> Estimate | None:
     """Both forms of what is in the form, at the carriers of the chosen batches; None without a wording.
 
@@ -138,7 +138,7 @@ def preview(
     return estimate.estimate(connection, forms, sizes, due)
 
 
-def _forms(fields: Filled) -> tuple[str, str] | None:
+def _forms(fields: FormData) -> tuple[str, str] | None:
     own = fields.raw("text").strip().replace("\r\n", "\n")
     if own:
         return estimate.both(own[:2000])
@@ -146,7 +146,7 @@ def _forms(fields: Filled) -> tuple[str, str] | None:
     return (found.accented, found.unaccented) if found else None
 
 
-def _window(fields: Filled, settings: Settings) -> sending_window.Window:
+def _window(fields: FormData, settings: Settings) -> sending_window.Window:
     """The window as far as it can be read: who is still writing has not filled in everything."""
     starts, ends = fields.get("day_starts"), fields.get("day_ends")
     if not (clock.is_time(starts) and clock.is_time(ends) and starts < ends):
@@ -157,7 +157,7 @@ def _window(fields: Filled, settings: Settings) -> sending_window.Window:
     )
 
 
-def _moment(fields: Filled, name: str) -> int | None:
+def _moment(fields: FormData, name: str) -> int | None:
     try:
         at = read_fields.moment(fields, name)
     except AppError:

@@ -10,7 +10,7 @@ from app.reports.addressees import Outreach
 from app.reports.intake.external_activity_routes import OutreachBody
 from app.web.forms import read_fields
 from app.web.forms.bodies import filled
-from app.web.rendering import Entered, Filled
+from app.web.rendering import FormData, FormState
 from app.web.rendering import refused as as_entered
 
 MOST_ROWS = 20
@@ -18,7 +18,7 @@ _BLANK_ROWS = 3
 _NUMBERS, _WORDS = ("pieces", "reach", "minutes"), ("languages", "link", "note")
 
 
-def body(fields: Filled) -> OutreachBody:
+def body(fields: FormData) -> OutreachBody:
     """What the form says; Invalid at each field that can't be taken."""
     said: dict[str, Any] = {name: fields.get(name) or None for name in ("number", "dated_on", "reason")}
     said["note"] = fields.get("paper_note") or None
@@ -27,13 +27,13 @@ def body(fields: Filled) -> OutreachBody:
     return filled(OutreachBody, said | {"addressee": fields.get("addressee"), "items": items})
 
 
-def _item(fields: Filled, n: int) -> dict[str, Any]:
+def _item(fields: FormData, n: int) -> dict[str, Any]:
     numbers = {name: read_fields.number(fields, f"{name}-{n}") for name in _NUMBERS}
     words = {name: fields.get(f"{name}-{n}") for name in _WORDS}
     return {"channel": fields.get(f"channel-{n}")} | numbers | words
 
 
-def _used(fields: Filled) -> list[int]:
+def _used(fields: FormData) -> list[int]:
     """Rows in which something stands beside the channel."""
     return [n for n in range(MOST_ROWS) if any(fields.get(f"{each}-{n}") for each in (*_NUMBERS, *_WORDS))]
 
@@ -48,7 +48,7 @@ def begun(last: Outreach) -> dict[str, str]:
     return found
 
 
-def refused(error: AppError, fields: Filled) -> Entered:
+def refused(error: AppError, fields: FormData) -> FormState:
     """The form again; an error of an item stands at its row."""
     shown, used, errors = as_entered(error, fields), _used(fields), {}
     for name, sentence in error.faults:
@@ -57,10 +57,10 @@ def refused(error: AppError, fields: Filled) -> Entered:
         if row is not None and row < len(used):
             name = f"{steps[-1]}-{used[row]}"
         errors[name.rpartition(".")[2]] = sentence
-    return Entered(shown.values, errors, shown.sentences, shown.slug, shown.status)
+    return FormState(shown.values, errors, shown.sentences, shown.slug, shown.status)
 
 
-def rows(entered: Entered) -> int:
+def rows(entered: FormState) -> int:
     """How many rows the form has: those that are filled in, and some more."""
     taken = [n for n in range(MOST_ROWS) if any(entered.values.get(f"{each}-{n}") for each in _NUMBERS)]
     return min(MOST_ROWS, (taken[-1] + 1 if taken else 0) + _BLANK_ROWS)

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from app.core import clock, ids
 from app.core.errors import Invalid
-from app.web.rendering import Filled
+from app.web.rendering import FormData
 
 _BETWEEN = str.maketrans("", "", ". \u00a0")  # 412.310 and 412 310 are the same number
 
 
-def number(fields: Filled, name: str) -> int | None:
+def number(fields: FormData, name: str) -> int | None:
     """A whole number, None where the field is empty; Invalid for anything else."""
     said = fields.get(name)
     if not said:
@@ -22,7 +22,7 @@ def number(fields: Filled, name: str) -> int | None:
     return int(plain)
 
 
-def exact(fields: Filled, name: str) -> int:
+def exact(fields: FormData, name: str) -> int:
     """An id or a version, which the form was given by Loa and sends back as it was."""
     said = fields.raw(name)
     found = ids.read(said)
@@ -31,7 +31,7 @@ def exact(fields: Filled, name: str) -> int:
     return found
 
 
-def needed(fields: Filled, name: str) -> int:
+def needed(fields: FormData, name: str) -> int:
     """The same where there must be one."""
     found = number(fields, name)
     if found is None:
@@ -39,7 +39,7 @@ def needed(fields: Filled, name: str) -> int:
     return found
 
 
-def moment(fields: Filled, name: str) -> datetime | None:
+def moment(fields: FormData, name: str) -> datetime | None:
     """A time of Viet Nam, as `datetime-local` sends it; None where the field is empty."""
     said = fields.get(name)
     if not said:

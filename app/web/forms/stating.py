@@ -14,11 +14,11 @@ from app.reports.intake import statement_service
 from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security.principal import Caller
 from app.web.forms import read_fields
-from app.web.rendering import Filled
+from app.web.rendering import FormData
 from carriers.contract import ReceiptLevel
 
 
-def claim(fields: Filled) -> StatementInput:
+def claim(fields: FormData) -> StatementInput:
     """What the form says; Invalid at the field that can't be read."""
     cutoff = read_fields.moment(fields, "cutoff")
     if cutoff is None:
@@ -36,14 +36,14 @@ def claim(fields: Filled) -> StatementInput:
     )
 
 
-def _level(fields: Filled) -> ReceiptLevel:
+def _level(fields: FormData) -> ReceiptLevel:
     said = fields.get("level")
     if said not in ("none", "operator", "handset"):
         raise Invalid("The level is none, operator or handset.", field="level")
     return ReceiptLevel[said.upper()]
 
 
-def _counts(fields: Filled) -> StatedCounts:
+def _counts(fields: FormData) -> StatedCounts:
     eligible, sent = read_fields.needed(fields, "eligible"), read_fields.needed(fields, "sent")
     received, failed = read_fields.number(fields, "received"), read_fields.number(fields, "failed")
     rest = sent - received - failed if received is not None and failed is not None else None

@@ -17,7 +17,16 @@ from app.security.login import Login
 from app.security.login_throttle import TooManyAttempts
 from app.security.passwords import hash_password
 from app.security.secret_encryption import vault_of
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import say
 
 router = Routes(include_in_schema=False)
@@ -29,7 +38,7 @@ _NUMBER = re.compile("[0-9]{1,9}")
 @router.get("/account")
 def page_account(visit: Visit, person: Person, token: Token) -> Response:
     """The forms, and the sessions."""
-    return _page(visit, token, Entered())
+    return _page(visit, token, FormState())
 
 
 @router.post("/account/password")
@@ -43,7 +52,9 @@ def page_do_change_password(visit: Visit, person: Person, token: Token, fields: 
         return _page(visit, token, refused(error, fields, *_SECRETS), "password")
     visit.db.write(service.set_hashed, name, hashed, name)
     fresh = visit.db.write(sessions.open_for, name, lifetime_of(settings), person.address)
-    answer = back(visit, "/account", say("The password is changed; every other session is over."))
+    answer = redirect_with_flash(
+        visit, "/account", say("The password is changed; every other session is over.")
+    )
     set_cookie(answer, settings, fresh)
     return answer
 
@@ -60,7 +71,7 @@ def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fie
         return _page(visit, token, refused(error, fields, *_SECRETS), "sessions")
     only, keep = (None, token) if fields.get("all") else (ticked, "")
     visit.db.write(service.end_sessions, person.name, person.name, keep, only)
-    return back(visit, "/account", say("The sessions are over."))
+    return redirect_with_flash(visit, "/account", say("The sessions are over."))
 
 
 def _hashed(password: str, name: str, words: Sequence[str]) -> str:
@@ -71,16 +82,16 @@ def _hashed(password: str, name: str, words: Sequence[str]) -> str:
         raise Invalid(error.detail, field="new") from None
 
 
-def _again(visit: Visiting, fields: Filled, address: str, password: str, code: str) -> None:
+def _again(visit: PageRequest, fields: FormData, address: str, password: str, code: str) -> None:
     """The password and, where one is set, the second factor once more; password, code: their fields."""
     said = Login(visit.who.name, fields.raw(password), fields.get(code) or None)
     login.check_again(visit.db, said, address, vault_of(visit.settings))
 
 
-def _page(visit: Visiting, token: str, entered: Entered, of: str = "") -> Response:
+def _page(visit: PageRequest, token: str, entered: FormState, of: str = "") -> Response:
     """of: which of the two forms was refused."""
     found = visit.db.read(sessions.sessions_of, visit.who.name, token, lifetime_of(visit.settings))
-    nothing = Entered()
+    nothing = FormState()
     values = {
         "entered": entered,
         "password": entered if of == "password" else nothing,

@@ -15,7 +15,16 @@ from app.security import tenant_scope
 from app.web import query_params
 from app.web.forms import purposes
 from app.web.forms.bodies import filled
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import Said, say
 from app.web.view_models import approval_queue
 from app.web.view_models.approval_queue import CampaignToApprove, Case
@@ -26,7 +35,7 @@ router = Routes(include_in_schema=False)
 @router.get("/approvals")
 async def page_approvals(visit: Visit, campaign: str = "") -> Response:
     """What waits, and one of them in full."""
-    return await _page(visit, query_params.number(campaign), Entered())
+    return await _page(visit, query_params.number(campaign), FormState())
 
 
 @router.post("/campaigns/{campaign_id}/approve")
@@ -73,23 +82,23 @@ async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields)
 
 
 async def _decide(
-    visit: Visiting, campaign_id: int, fields: Filled, work: Callable[[Connection], None], told: Said
+    visit: PageRequest, campaign_id: int, fields: FormData, work: Callable[[Connection], None], told: Said
 ) -> Response:
     try:
         await visit.db.awrite(work)
     except (Conflict, Forbidden, Invalid) as error:
         return await _page(visit, campaign_id, refused(error, fields))
-    return back(visit, "/approvals", told)
+    return redirect_with_flash(visit, "/approvals", told)
 
 
-async def _page(visit: Visiting, campaign_id: int, entered: Entered) -> Response:
+async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Response:
     waiting, found = await visit.db.aread(_read, campaign_id, visit)
     values = {"waiting": waiting, "found": found, "purposes": purposes}
     return render(visit, "approvals.html", entered.status, entered=entered, **values)
 
 
 def _read(
-    connection: Connection, campaign_id: int, visit: Visiting
+    connection: Connection, campaign_id: int, visit: PageRequest
 ) -> tuple[list[CampaignToApprove], Case | None]:
     """The list, and the campaign that is asked for, or the first that is not the reader's own."""
     waiting = approval_queue.waiting(connection, visit.who.name)

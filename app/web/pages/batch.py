@@ -45,7 +45,7 @@ class BatchUse:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchScene:
+class BatchPageView:
     """A batch; use: the campaign whose deliveries are shown; counts: state of delivery -> how many."""
 
     batch: Batch
@@ -70,7 +70,7 @@ class DeliveryFilter:
     after: int
 
 
-def scene(connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter) -> BatchScene:
+def scene(connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter) -> BatchPageView:
     """The batch's page; NotFound."""
     batch = queries.get(connection, batch_id, carrier)
     uses = _uses(connection, batch_id)
@@ -80,7 +80,7 @@ def scene(connection: Connection, batch_id: int, carrier: str | None, asked: Del
         of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
         part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
     bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD)
-    return BatchScene(batch, bad, uses, use, _counts(connection, batch_id, use), part)
+    return BatchPageView(batch, bad, uses, use, _counts(connection, batch_id, use), part)
 
 
 def _uses(connection: Connection, batch_id: int) -> list[BatchUse]:

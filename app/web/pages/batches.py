@@ -18,7 +18,7 @@ from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
 from app.file_import.spool import spool_path
 from app.web import query_params
-from app.web.rendering import Entered, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 from app.web.view_models import file_verdict
 
@@ -45,7 +45,7 @@ async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: 
 @router.get("/batches/new")
 def page_new_batch(visit: Visit) -> Response:
     """The form to send a file by."""
-    return _form(visit, Entered())
+    return _form(visit, FormState())
 
 
 @router.post("/batches/new")
@@ -54,10 +54,10 @@ async def page_do_upload_batch(visit: Visit) -> Response:
     request, who = visit.request, visit.who
     limit = visit.settings.upload_limit_mb * 1_048_576
     folder = await run_in_threadpool(folder_of, visit.settings.data)
-    fields = Filled()
+    fields = FormData()
     try:
         async with uploads.taken(request, visit.settings, folder, limit) as upload:
-            fields = Filled({name: [value] for name, value in upload.fields.items()})
+            fields = FormData({name: [value] for name, value in upload.fields.items()})
             if not upload.file.size:
                 raise Invalid("Choose a file that is not empty.", field="file")
             carrier = await run_in_threadpool(check_carrier, visit.settings, carrier_of(who, upload))
@@ -68,9 +68,9 @@ async def page_do_upload_batch(visit: Visit) -> Response:
     told = (
         say("The file has come; it is being read.") if found.created else say("This file is known already.")
     )
-    return back(visit, f"/batches/{found.id}", told)
+    return redirect_with_flash(visit, f"/batches/{found.id}", told)
 
 
-def _form(visit: Visiting, entered: Entered) -> Response:
+def _form(visit: PageRequest, entered: FormState) -> Response:
     known, limit = query_params.carriers(visit.settings), visit.settings.upload_limit_mb
     return render(visit, "new_batch.html", entered.status, entered=entered, carriers=known, limit=limit)

@@ -24,7 +24,16 @@ from app.web import query_params
 from app.web.forms import drafting, purposes, read_fields
 from app.web.forms.bodies import Version, as_read, filled
 from app.web.forms.drafting import Choices
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import Said, say
 from app.web.view_models.estimate import Sizes
 
@@ -40,7 +49,7 @@ async def page_compose(visit: Visit, text: str = "", directive: str = "") -> Res
     """The form of a new campaign."""
     begun = {"text_key": text[:200], "directive_id": str(query_params.number(directive) or "")}
     begun |= {"day_starts": visit.settings.day_starts, "day_ends": visit.settings.day_ends}
-    return await _new(visit, Filled({name: [value] for name, value in begun.items()}), Entered(begun))
+    return await _new(visit, FormData({name: [value] for name, value in begun.items()}), FormState(begun))
 
 
 @router.post("/compose")
@@ -52,10 +61,10 @@ async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
         place = await visit.db.awrite(_create_once, fields, visit)
     except _REFUSALS as error:
         return await _new(visit, fields, refused(error, fields))
-    return back(visit, place, say("The draft is kept. Look at its runs, then submit it."))
+    return redirect_with_flash(visit, place, say("The draft is kept. Look at its runs, then submit it."))
 
 
-def _create_once(connection: Connection, fields: Filled, visit: Visiting) -> str:
+def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -> str:
     """Where the draft is edited; a form that is sent twice has made one."""
 
     def act(connection: Connection) -> StoredAnswer:
@@ -91,7 +100,7 @@ def _create(connection: Connection, draft: Draft, chosen: list[int], who: str, d
     return campaign_id
 
 
-async def _new(visit: Visiting, fields: Filled, entered: Entered) -> Response:
+async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Response:
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings)
     ticked = set(drafting.chosen_batches(fields))
@@ -122,7 +131,7 @@ async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -
     return _done(visit, campaign_id, say("The content is kept."))
 
 
-def _replace(connection: Connection, campaign_id: int, fields: Filled, who: str, default: DayHours) -> None:
+def _replace(connection: Connection, campaign_id: int, fields: FormData, who: str, default: DayHours) -> None:
     kept = drafting.further(queries.campaign(connection, campaign_id))
     draft, version = drafting.draft(fields, kept), read_fields.exact(fields, "version")
     lifecycle.edit(connection, campaign_id, version, draft, default, who)
@@ -199,19 +208,19 @@ async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Versio
         await visit.db.awrite(work)
     except _REFUSALS as error:
         return await _edit(visit, campaign_id, _above(error))
-    return back(
+    return redirect_with_flash(
         visit, f"/campaigns/{campaign_id}", say("The campaign is submitted; another person decides now.")
     )
 
 
 async def _edit(
-    visit: Visiting, campaign_id: int, entered: Entered | None = None, fields: Filled | None = None
+    visit: PageRequest, campaign_id: int, entered: FormState | None = None, fields: FormData | None = None
 ) -> Response:
     dossier = await visit.db.aread(queries.dossier, campaign_id)
     shown = drafting.values(dossier.campaign)
     # What was refused for another form of the page leaves the content as it is kept.
-    entered = Entered(shown) if entered is None else entered if entered.values else _with(entered, shown)
-    fields = fields or Filled({name: [value] for name, value in shown.items()})
+    entered = FormState(shown) if entered is None else entered if entered.values else _with(entered, shown)
+    fields = fields or FormData({name: [value] for name, value in shown.items()})
     choices = await visit.db.aread(drafting.choices)
     found = await visit.db.aread(drafting.preview, fields, visit.settings, _sizes(dossier))
     kept = drafting.further(dossier.campaign)
@@ -227,13 +236,13 @@ def _sizes(of: Dossier) -> Sizes:
 # ---- both -----------------------------------------------------------------------------------------------
 
 
-def _render(visit: Visiting, entered: Entered, **values: Any) -> Response:
+def _render(visit: PageRequest, entered: FormState, **values: Any) -> Response:
     carriers, dossier = query_params.carriers(visit.settings), values["dossier"]
     runs = dossier.runs if dossier else []
     taken = {run.carrier for run in runs}
     of = {
         "entered": entered,
-        "blank": Entered(),
+        "blank": FormState(),
         "once": entered.values.get(_ONCE) or secrets.token_urlsafe(16),
         "purposes": purposes,
         "offered": _offered(visit, values["choices"]),
@@ -244,7 +253,7 @@ def _render(visit: Visiting, entered: Entered, **values: Any) -> Response:
     return render(visit, "compose.html", entered.status, **of, **values)
 
 
-def _offered(visit: Visiting, of: Choices) -> dict[str, dict[str, str]]:
+def _offered(visit: PageRequest, of: Choices) -> dict[str, dict[str, str]]:
     """The form's lists, in the reader's language; a first line for nothing where that is possible."""
     tell = visit.speaker.say
     return {
@@ -257,22 +266,22 @@ def _offered(visit: Visiting, of: Choices) -> dict[str, dict[str, str]]:
     }
 
 
-def _as_entered(fields: Filled) -> Entered:
-    return Entered({name: fields.raw(name) for name in fields.lists})
+def _as_entered(fields: FormData) -> FormState:
+    return FormState({name: fields.raw(name) for name in fields.lists})
 
 
-def _above(error: AppError) -> Entered:
+def _above(error: AppError) -> FormState:
     """A refusal that belongs to no field of the content."""
-    return Entered(sentences=[error.detail], slug=error.slug, status=error.status)
+    return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
 
 
-def _with(entered: Entered, shown: dict[str, str]) -> Entered:
-    return Entered(shown, {}, entered.sentences, entered.slug, entered.status)
+def _with(entered: FormState, shown: dict[str, str]) -> FormState:
+    return FormState(shown, {}, entered.sentences, entered.slug, entered.status)
 
 
 def _hours(settings: Settings) -> DayHours:
     return DayHours(settings.day_starts, settings.day_ends)
 
 
-def _done(visit: Visiting, campaign_id: int, sentence: Said) -> Response:
-    return back(visit, f"/campaigns/{campaign_id}/edit", sentence)
+def _done(visit: PageRequest, campaign_id: int, sentence: Said) -> Response:
+    return redirect_with_flash(visit, f"/campaigns/{campaign_id}/edit", sentence)

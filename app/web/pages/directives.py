@@ -19,7 +19,16 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.bodies import filled
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import say
 from app.web.view_models import directive_view
 
@@ -37,7 +46,7 @@ async def page_directives(visit: Visit, after: str = "") -> Response:
 @router.get("/directives/new")
 def page_new_directive(visit: Visit) -> Response:
     """The form of a new letter."""
-    return _new(visit, Entered())
+    return _new(visit, FormState())
 
 
 @router.post("/directives/new")
@@ -48,14 +57,14 @@ async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
         directive_id = await visit.db.awrite(directives.create, letter, visit.who.name)
     except (Conflict, Invalid) as error:
         return _new(visit, refused(error, fields))
-    return back(visit, f"/directives/{directive_id}", say("The directive is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The directive is kept."))
 
 
 @router.get("/directives/{directive_id}")
 async def page_directive(directive_id: Id, visit: Visit) -> Response:
     """The letter, its countdown, its campaigns, and for the office who has reported and who is late."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
-    return await _one(visit, directive_id, Entered())
+    return await _one(visit, directive_id, FormState())
 
 
 @router.post("/directives/{directive_id}/addressees")
@@ -70,7 +79,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
         await visit.db.awrite(external_activity.register, of, visit.who.name)
     except (Conflict, Invalid) as error:
         return await _one(visit, directive_id, refused(error, fields))
-    return back(visit, f"/directives/{directive_id}", say("The addressee is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee is kept."))
 
 
 @router.get("/directives/{directive_id}/report")
@@ -78,10 +87,10 @@ async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> 
     """The form in which an addressee's report is entered; its last one is filled in already."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     if not addressee:
-        return back(visit, f"/directives/{directive_id}")
+        return redirect_with_flash(visit, f"/directives/{directive_id}")
     form = await visit.db.aread(directive_view.report_form, directive_id, addressee[:200])
     begun = outreach_fields.begun(form.last) if form.last else {}
-    return _report(visit, form, Entered(begun | {"addressee": addressee}))
+    return _report(visit, form, FormState(begun | {"addressee": addressee}))
 
 
 @router.post("/directives/{directive_id}/report")
@@ -96,22 +105,22 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
             raise
         form = await visit.db.aread(directive_view.report_form, directive_id, fields.get("addressee"))
         return _report(visit, form, outreach_fields.refused(error, fields))
-    return back(visit, f"/directives/{directive_id}", say("The report is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The report is kept."))
 
 
-def _letter(fields: Filled) -> dict[str, Any]:
+def _letter(fields: FormData) -> dict[str, Any]:
     lines = (line.strip() for line in fields.raw("addressees").splitlines())
     said: dict[str, Any] = {name: fields.get(name) for name in ("number", "issued_on", "issuer", "subject")}
     due = read_fields.moment(fields, "report_deadline")
     return said | {"report_deadline": due, "addressees": [line for line in lines if line]}
 
 
-def _new(visit: Visiting, entered: Entered) -> Response:
+def _new(visit: PageRequest, entered: FormState) -> Response:
     today = f"{clock.local(clock.now()).date():%Y-%m-%d}"
     return render(visit, "new_directive.html", entered.status, entered=entered, today=today)
 
 
-async def _one(visit: Visiting, directive_id: int, entered: Entered) -> Response:
+async def _one(visit: PageRequest, directive_id: int, entered: FormState) -> Response:
     office, writes = may(visit.who.role, "get_status"), may(visit.who.role, "set_addressee")
     found = await visit.db.aread(directive_view.letter, directive_id, office, visit.who.carrier)
     kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
@@ -119,7 +128,7 @@ async def _one(visit: Visiting, directive_id: int, entered: Entered) -> Response
     return render(visit, "directive.html", entered.status, entered=entered, **values)
 
 
-def _report(visit: Visiting, form: directive_view.ReportForm, entered: Entered) -> Response:
+def _report(visit: PageRequest, form: directive_view.ReportForm, entered: FormState) -> Response:
     rows = outreach_fields.rows(entered)
     channels = {key: visit.speaker.say(each) for key, each in purposes.CHANNELS.items()}
     values = {"form_of": form, "rows": rows, "channels": channels}

@@ -16,7 +16,7 @@ from app.security import keys
 from app.web import query_params
 from app.web.forms import read_fields
 from app.web.pages.people import carrier_of, name_of, role_of
-from app.web.rendering import Entered, Fields, Visit, Visiting, back, refused, render
+from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
 
 router = Routes(include_in_schema=False)
@@ -27,7 +27,7 @@ Name = Annotated[str, Path(max_length=80)]
 @router.get("/keys")
 def page_keys(visit: Visit) -> Response:
     """All keys, without their secrets."""
-    return _list(visit, Entered())
+    return _list(visit, FormState())
 
 
 @router.post("/keys")
@@ -47,7 +47,7 @@ def page_do_add_key(visit: Visit, fields: Fields) -> Response:
 @router.get("/keys/{name}")
 def page_key(name: Name, visit: Visit) -> Response:
     """One key, and what can be done."""
-    return _one(visit, name, Entered())
+    return _one(visit, name, FormState())
 
 
 @router.post("/keys/{name}/rotate")
@@ -65,13 +65,13 @@ def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
 def page_do_revoke_key(name: Name, visit: Visit) -> Response:
     """End a key at once."""
     visit.db.write(service.revoke_key, name, visit.who.name)
-    return back(visit, "/keys", say("The key {name} is over."), name=name)
+    return redirect_with_flash(visit, "/keys", say("The key {name} is over."), name=name)
 
 
-def _list(visit: Visiting, entered: Entered) -> Response:
+def _list(visit: PageRequest, entered: FormState) -> Response:
     found, carriers = visit.db.read(keys.list_keys), query_params.carriers(visit.settings)
     return render(visit, "keys.html", entered.status, entered=entered, keys=found, carriers=carriers)
 
 
-def _one(visit: Visiting, name: str, entered: Entered) -> Response:
+def _one(visit: PageRequest, name: str, entered: FormState) -> Response:
     return render(visit, "key.html", entered.status, entered=entered, key=visit.db.read(keys.get_key, name))

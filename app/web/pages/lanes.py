@@ -16,7 +16,7 @@ from app.dispatch import link_store
 from app.observability import link_status
 from app.observability.link_status import LinkState, LinkStatus
 from app.security.roles import may
-from app.web.rendering import Visit, back, render
+from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 from app.web.view_models import traffic_light
 from app.web.view_models.overview import links_shape
@@ -91,7 +91,9 @@ async def page_do_resume_lane(lane_id: Id, visit: Visit) -> Response:
         visit.db.wake(connection)
 
     await visit.db.awrite(work)
-    return back(visit, "/lanes", say("The lane is resumed. If the cause is not mended, it will halt again."))
+    return redirect_with_flash(
+        visit, "/lanes", say("The lane is resumed. If the cause is not mended, it will halt again.")
+    )
 
 
 def _look(connection: Connection, carrier: str | None) -> tuple[list[Row[Any]], dict[int, LinkStatus], str]:

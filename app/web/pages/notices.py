@@ -12,7 +12,7 @@ from app.notifications import outbox
 from app.notifications.outbox import NoticeState, NotificationChannel
 from app.security.roles import may
 from app.web import query_params
-from app.web.rendering import Visit, back, render
+from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -52,4 +52,4 @@ async def page_do_replay_notice(notice_id: Id, visit: Visit) -> Response:
         outbox.replay(connection, notice_id, visit.who.name)
 
     await visit.db.awrite(work)
-    return back(visit, "/notices", say("Notice {n} is sent once more."), n=notice_id)
+    return redirect_with_flash(visit, "/notices", say("Notice {n} is sent once more."), n=notice_id)

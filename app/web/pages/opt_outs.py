@@ -17,7 +17,16 @@ from app.privacy.routes import Numbers, named
 from app.security.roles import may
 from app.web import query_params
 from app.web.forms.bodies import filled
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -38,7 +47,7 @@ _REMOVED: tuple[Said, Said] = (
 @router.get("/do-not-send")
 async def page_opt_outs(visit: Visit, carrier: str = "", after: str = "") -> Response:
     """The newest first; an operator sees its own carrier's."""
-    return await _page(visit, visit.who.carrier or carrier[:40], query_params.number(after), Entered())
+    return await _page(visit, visit.who.carrier or carrier[:40], query_params.number(after), FormState())
 
 
 @router.post("/do-not-send/add")
@@ -54,7 +63,7 @@ async def page_do_remove_do_not_send(visit: Visit, fields: Fields) -> Response:
 
 
 async def _change(
-    visit: Visiting, fields: Filled, verb: Callable[..., Changed], told: tuple[Said, Said]
+    visit: PageRequest, fields: FormData, verb: Callable[..., Changed], told: tuple[Said, Said]
 ) -> Response:
     try:
         body = _body(fields)
@@ -67,10 +76,10 @@ async def _change(
     if done.refused:
         places = [str(each.place) for each in done.refused[:_SHOWN]]
         values["places"] = ", ".join(places) + (" …" if len(done.refused) > _SHOWN else "")
-    return back(visit, f"/do-not-send?carrier={carrier}", told[bool(done.refused)], **values)
+    return redirect_with_flash(visit, f"/do-not-send?carrier={carrier}", told[bool(done.refused)], **values)
 
 
-def _body(fields: Filled) -> Numbers:
+def _body(fields: FormData) -> Numbers:
     """One number a line, or between commas; what is none is named by its place and never repeated."""
     numbers = [each.strip() for each in _BETWEEN.split(fields.get("numbers")) if each.strip()]
     if not numbers:
@@ -83,7 +92,7 @@ def _body(fields: Filled) -> Numbers:
         raise Invalid(f"At most {do_not_send.MOST} numbers at once.", field="numbers") from error
 
 
-async def _page(visit: Visiting, carrier: str, after: int, entered: Entered) -> Response:
+async def _page(visit: PageRequest, carrier: str, after: int, entered: FormState) -> Response:
     below = after or query_params.LARGEST
     found = await visit.db.aread(do_not_send.newest, below, ON_A_PAGE, carrier or None)
     following = found[-1].id if len(found) == ON_A_PAGE else None

@@ -16,7 +16,16 @@ from app.security import users
 from app.security.passwords import hash_password
 from app.security.roles import Role
 from app.web import query_params
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import say
 
 router = Routes(include_in_schema=False)
@@ -29,7 +38,7 @@ _CARRIERS: TypeAdapter[str] = TypeAdapter(schemas.Carrier)
 @router.get("/people")
 def page_people(visit: Visit) -> Response:
     """Everybody who may sign in, or might once."""
-    return _list(visit, Entered())
+    return _list(visit, FormState())
 
 
 @router.post("/people")
@@ -43,13 +52,13 @@ def page_do_add_user(visit: Visit, fields: Fields) -> Response:
         visit.db.write(service.add_hashed, wanted, hashed, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields, "password"))
-    return back(visit, "/people", say("{name} may sign in now."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} may sign in now."), name=name)
 
 
 @router.get("/people/{name}")
 def page_person(name: Name, visit: Visit) -> Response:
     """One person, and what can be done."""
-    return _one(visit, name, Entered())
+    return _one(visit, name, FormState())
 
 
 @router.post("/people/{name}/disable")
@@ -58,8 +67,8 @@ def page_do_disable_user(name: Name, visit: Visit) -> Response:
     try:
         visit.db.write(service.disable_person, name, visit.who.name)
     except Conflict as error:
-        return _one(visit, name, refused(error, Filled()))
-    return back(visit, "/people", say("{name} is let in no more."), name=name)
+        return _one(visit, name, refused(error, FormData()))
+    return redirect_with_flash(visit, "/people", say("{name} is let in no more."), name=name)
 
 
 @router.post("/people/{name}/password")
@@ -71,17 +80,19 @@ def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Respo
         visit.db.write(service.set_hashed, name, hashed, visit.who.name)
     except Invalid as error:
         return _one(visit, name, refused(error, fields, "password"))
-    return back(visit, "/people", say("{name} has another password; every session is over."), name=name)
+    return redirect_with_flash(
+        visit, "/people", say("{name} has another password; every session is over."), name=name
+    )
 
 
 @router.post("/people/{name}/sign-out")
 def page_do_sign_out_user(name: Name, visit: Visit) -> Response:
     """End all sessions of a person."""
     visit.db.write(service.end_sessions, name, visit.who.name)
-    return back(visit, "/people", say("{name} is signed out everywhere."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} is signed out everywhere."), name=name)
 
 
-def name_of(fields: Filled) -> str:
+def name_of(fields: FormData) -> str:
     """The name of a person or a key, as the API would take it."""
     try:
         return _NAMES.validate_python(fields.get("name"))
@@ -91,7 +102,7 @@ def name_of(fields: Filled) -> str:
         ) from None
 
 
-def role_of(fields: Filled) -> str:
+def role_of(fields: FormData) -> str:
     """The role that was chosen."""
     said = fields.get("role")
     if said not in list(Role):
@@ -99,7 +110,7 @@ def role_of(fields: Filled) -> str:
     return said
 
 
-def carrier_of(fields: Filled) -> str | None:
+def carrier_of(fields: FormData) -> str | None:
     """The carrier, for an operator; the verb says where it is missing or too much."""
     if not fields.get("carrier"):
         return None
@@ -109,11 +120,11 @@ def carrier_of(fields: Filled) -> str | None:
         raise Invalid("A carrier is written small and in one word, such as vnpt.", field="carrier") from None
 
 
-def _list(visit: Visiting, entered: Entered) -> Response:
+def _list(visit: PageRequest, entered: FormState) -> Response:
     found, carriers = visit.db.read(users.everybody), query_params.carriers(visit.settings)
     return render(visit, "people.html", entered.status, entered=entered, people=found, carriers=carriers)
 
 
-def _one(visit: Visiting, name: str, entered: Entered) -> Response:
+def _one(visit: PageRequest, name: str, entered: FormState) -> Response:
     person = visit.db.read(users.get, name)
     return render(visit, "person.html", entered.status, entered=entered, person=person)

@@ -25,7 +25,7 @@ from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security.roles import may
 from app.web import query_params
-from app.web.rendering import Entered, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -65,7 +65,7 @@ async def page_receipt_files(visit: Visit, after: str = "") -> Response:
 @router.get("/receipt-files/new")
 def page_new_receipt_file(visit: Visit) -> Response:
     """The form to send a result file by."""
-    return _form(visit, Entered())
+    return _form(visit, FormState())
 
 
 @router.post("/receipt-files/new")
@@ -74,20 +74,20 @@ async def page_do_upload_receipt_file(visit: Visit) -> Response:
     request, settings = visit.request, visit.settings
     folder = await run_in_threadpool(folder_of, settings.data)
     limit = settings.upload_limit_mb * 1_048_576
-    entered = Filled()
+    entered = FormData()
     try:
         async with uploads.taken(request, settings, folder, limit) as upload:
-            entered = Filled({name: [value] for name, value in upload.fields.items()})
+            entered = FormData({name: [value] for name, value in upload.fields.items()})
             found = await _take(visit, upload)
     except (Conflict, Forbidden, Invalid, SetupError, TooLarge) as error:
         return await run_in_threadpool(_form, visit, refused(error, entered))
     told = (
         say("The file has come; it is being applied.") if found.created else say("This file has come before.")
     )
-    return back(visit, f"/receipt-files/{found.id}", told)
+    return redirect_with_flash(visit, f"/receipt-files/{found.id}", told)
 
 
-async def _take(visit: Visiting, upload: Upload) -> RegisteredFile:
+async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
     """Register the upload, and apply it beside everything else where it waits for that."""
     settings, who = visit.settings, visit.who
     if not upload.file.size:
@@ -121,7 +121,7 @@ async def page_receipt_file(file_id: Id, visit: Visit, verdict: str = "", after:
     return render(visit, "receipt_file.html", file=file, counts=counts, lines=lines, next=following, **values)
 
 
-def _form(visit: Visiting, entered: Entered) -> Response:
+def _form(visit: PageRequest, entered: FormState) -> Response:
     named = visit.db.read(_campaigns, visit.who.carrier)
     values = {"carriers": query_params.carriers(visit.settings), "campaigns": named, "levels": LEVELS}
     limit = visit.settings.upload_limit_mb

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import Query, Response
 from sqlalchemy import Connection
 
-from app.api.dependencies import Books, Id, Routes
+from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
@@ -28,7 +28,16 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web import labels
 from app.web.forms import read_fields
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import say
 from app.web.view_models.report_tables import sheets
 
@@ -78,7 +87,7 @@ def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
 
 
 @router.post("/reports/freeze")
-def page_do_freeze_report(visit: Visit, fields: Fields, books: Books) -> Response:
+def page_do_freeze_report(visit: Visit, fields: Fields, books: LedgerDep) -> Response:
     """Freeze, by the same verb as POST /v1/reports: the last version again while its figures hold."""
     subject = _subject(fields)
     visit.db.read(require_own, visit.who, subject)
@@ -89,7 +98,7 @@ def page_do_freeze_report(visit: Visit, fields: Fields, books: Books) -> Respons
     except (Conflict, Invalid) as error:
         return _of(visit, subject, fields, refused(error, fields))
     said = say("Version {n} is frozen.") if new else say("Version {n} is frozen already: its figures hold.")
-    return back(visit, f"/reports/{report.id}", said, n=report.version)
+    return redirect_with_flash(visit, f"/reports/{report.id}", said, n=report.version)
 
 
 @router.get("/reports/{report_id}")
@@ -121,25 +130,27 @@ class _Built:
     """
 
     report: Report | None
-    entered: Entered
+    entered: FormState
     missing: str = ""
     waiting: int = 0
 
 
-def _subject(fields: Filled) -> ReportSubject:
+def _subject(fields: FormData) -> ReportSubject:
     kind, number = fields.get("kind"), ids.read(fields.raw("id"))
     if kind not in list(SubjectKind) or not number:
         raise Invalid("Name a run or a directive.", field="kind")
     return ReportSubject(SubjectKind(kind), number)
 
 
-def _asked(visit: Visiting) -> Filled:
+def _asked(visit: PageRequest) -> FormData:
     """The cut-off that the address names; no field at all where it names none."""
     said = visit.request.query_params.get("at")
-    return Filled() if said is None else Filled({"at": [said[:40]]})
+    return FormData() if said is None else FormData({"at": [said[:40]]})
 
 
-def _of(visit: Visiting, subject: ReportSubject, asked: Filled, entered: Entered | None = None) -> Response:
+def _of(
+    visit: PageRequest, subject: ReportSubject, asked: FormData, entered: FormState | None = None
+) -> Response:
     """The report of a run or a directive, and its versions."""
 
     def build(connection: Connection, cutoff_ms: int) -> Report:
@@ -150,8 +161,8 @@ def _of(visit: Visiting, subject: ReportSubject, asked: Filled, entered: Entered
     return _page(visit, f"{subject.kind}s/{subject.id}", found, subject)
 
 
-def _build(visit: Visiting, build: _Building, asked: Filled, of: tuple[str, int]) -> _Built:
-    kept = Entered({"at": asked.get("at")})
+def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str, int]) -> _Built:
+    kept = FormState({"at": asked.get("at")})
     size = visit.db.read(index.messages, *of)
     if not asked.lists and size > AT_ONCE:
         return _Built(None, kept, waiting=size)
@@ -164,7 +175,7 @@ def _build(visit: Visiting, build: _Building, asked: Filled, of: tuple[str, int]
         return _Built(None, refused(error, asked))
 
 
-def _page(visit: Visiting, address: str, found: _Built, subject: ReportSubject | None) -> Response:
+def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubject | None) -> Response:
     versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
     source, level = _nature(found.report)
     shown: dict[str, Any] = {
@@ -185,7 +196,7 @@ def _page(visit: Visiting, address: str, found: _Built, subject: ReportSubject |
     return render(visit, "report.html", found.entered.status, **shown)
 
 
-def _doubts(visit: Visiting, report: Report | None) -> list[FraudSignal]:
+def _doubts(visit: PageRequest, report: Report | None) -> list[FraudSignal]:
     """For the office, beside the figures of one run."""
     if not isinstance(report, CarrierReport) or not may(visit.who.role, "list_doubts"):
         return []

@@ -15,7 +15,16 @@ from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import read_fields, stating
 from app.web.forms.bodies import Version, as_read
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import Said, say
 from app.web.view_models import live_stream
 from app.web.view_models.live_stream import Followed
@@ -36,7 +45,7 @@ DONE: dict[Verb, Said] = {
 @router.get("/runs/{run_id}")
 async def page_run(run_id: Id, visit: Visit) -> Response:
     """The run as it stands, and what can be asked of it."""
-    return await _page(visit, run_id, Entered())
+    return await _page(visit, run_id, FormState())
 
 
 @router.get("/runs/{run_id}/events")
@@ -47,7 +56,7 @@ async def page_run_events(run_id: Id, visit: Visit, last_id: LastId = "") -> Res
     return await live_stream.stream(visit.request, of, last_id)
 
 
-async def _page(visit: Visiting, run_id: int, entered: Entered) -> Response:
+async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response:
     scene = await visit.db.aread(run_scene, run_id, visit.who)
     return render(
         visit,
@@ -96,7 +105,9 @@ async def page_do_cancel_run(run_id: Id, visit: Visit, fields: Fields) -> Respon
     return await _order(visit, run_id, Verb.CANCEL, fields)
 
 
-async def _order(visit: Visiting, run_id: int, verb: Verb, fields: Filled, version: str = "") -> Response:
+async def _order(
+    visit: PageRequest, run_id: int, verb: Verb, fields: FormData, version: str = ""
+) -> Response:
     def work(connection: Connection) -> None:
         as_read(connection, queries.run(connection, run_id, visit.who.carrier).campaign_id, version)
         runs.act(connection, verb, run_id, visit.who.name, read_fields.moment(fields, "at"))
@@ -106,7 +117,7 @@ async def _order(visit: Visiting, run_id: int, verb: Verb, fields: Filled, versi
         await visit.db.awrite(work)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return back(visit, f"/runs/{run_id}", DONE[verb])
+    return redirect_with_flash(visit, f"/runs/{run_id}", DONE[verb])
 
 
 @router.post("/runs/{run_id}/priority")
@@ -121,7 +132,7 @@ async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Resp
         await visit.db.awrite(work)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return back(visit, f"/runs/{run_id}", say("The turn is changed."))
+    return redirect_with_flash(visit, f"/runs/{run_id}", say("The turn is changed."))
 
 
 @router.post("/runs/{run_id}/rate")
@@ -137,7 +148,7 @@ async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response
         await visit.db.awrite(work)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return back(
+    return redirect_with_flash(
         visit, f"/runs/{run_id}", say("The rate is changed. It holds from the next thousand messages on.")
     )
 
@@ -150,4 +161,4 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
         await visit.db.awrite(stating.keep, run_id, stating.claim(fields), visit.who)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return back(visit, f"/runs/{run_id}", say("The figures are kept."))
+    return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))

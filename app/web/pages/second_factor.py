@@ -15,7 +15,7 @@ from app.security import login, users
 from app.security.login import Login
 from app.security.login_throttle import TooManyAttempts
 from app.security.secret_encryption import vault_of
-from app.web.rendering import Entered, Fields, Visit, Visiting, refused, render
+from app.web.rendering import Fields, FormState, PageRequest, Visit, refused, render
 
 router = Routes(include_in_schema=False)
 
@@ -56,14 +56,14 @@ def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token, address: Ad
     return _page(visit, codes=codes)
 
 
-def _person(visit: Visiting) -> str:
+def _person(visit: PageRequest) -> str:
     if not visit.who.person:
         raise Forbidden("This is for people who have signed in, not for API keys.")
     return visit.who.name
 
 
-def _page(visit: Visiting, entered: Entered | None = None, **values: Any) -> Response:
-    entered = entered or Entered()
+def _page(visit: PageRequest, entered: FormState | None = None, **values: Any) -> Response:
+    entered = entered or FormState()
     person = visit.db.read(users.find_row, visit.who.name)
     known = {"person": person is not None, "enrolled": person is not None and person.totp_since is not None}
     shown = {"secret": "", "uri": "", "picture": None, "codes": [], "asked": False} | known | values

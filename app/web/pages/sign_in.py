@@ -17,14 +17,14 @@ from app.security.sessions import CsrfRefused
 from app.web.rendering import (
     LANGUAGE,
     LOST,
-    Entered,
     Fields,
-    Filled,
+    FormData,
+    FormState,
+    PageRequest,
     Visit,
-    Visiting,
-    back,
     leave,
     own_path,
+    redirect_with_flash,
     refused,
     render,
 )
@@ -38,7 +38,7 @@ _YEAR_S = 31_536_000
 @router.get("/sign-in")
 def page_sign_in(visit: Visit) -> Response:
     """The form to come in by."""
-    return _form(visit, visit.request.query_params.get("next", "/"), Entered())
+    return _form(visit, visit.request.query_params.get("next", "/"), FormState())
 
 
 @router.post("/sign-in")
@@ -56,7 +56,7 @@ def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
     visit.request.scope["caller"] = said.name
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(settings), ""))
     lost = say("You are signed in again. What you last ordered was NOT carried out: look, and order it anew.")
-    answer = back(visit, following, lost if fields.get(LOST) else None)
+    answer = redirect_with_flash(visit, following, lost if fields.get(LOST) else None)
     set_cookie(answer, settings, token)
     return answer
 
@@ -65,7 +65,7 @@ def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
 def page_do_log_out(visit: Visit) -> Response:
     """Go: the session is over at once."""
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(visit.settings), ""))
-    answer = back(visit, "/sign-in", say("You have signed out."))
+    answer = redirect_with_flash(visit, "/sign-in", say("You have signed out."))
     set_cookie(answer, visit.settings, "", max_age=0)
     answer.headers.update(FORGET)
     return answer
@@ -74,13 +74,13 @@ def page_do_log_out(visit: Visit) -> Response:
 @router.post("/language")
 def page_language(visit: Visit, fields: Fields) -> Response:
     """Read on in the other language."""
-    answer = back(visit, own_path(fields.get("next")))
+    answer = redirect_with_flash(visit, own_path(fields.get("next")))
     if (wanted := fields.get("language")) in LANGUAGES:
         leave(answer, visit.settings, LANGUAGE, wanted, _YEAR_S)
     return answer
 
 
-def _form(visit: Visiting, following: str, entered: Entered) -> Response:
+def _form(visit: PageRequest, following: str, entered: FormState) -> Response:
     lost = visit.request.query_params.get(LOST) or entered.values.get(LOST)
     answer = render(
         visit, "sign_in.html", entered.status, entered=entered, following=own_path(following), lost=lost
@@ -90,7 +90,7 @@ def _form(visit: Visiting, following: str, entered: Entered) -> Response:
     return answer
 
 
-def _require(fields: Filled, *wanted: str) -> None:
+def _require(fields: FormData, *wanted: str) -> None:
     """Invalid where one is empty: that is no attempt, and costs no waiting."""
     for name in wanted:
         if not fields.raw(name):

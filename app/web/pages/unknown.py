@@ -20,7 +20,16 @@ from app.core.phone import mask
 from app.dispatch import unknown_outcomes
 from app.ledger.contract import Ledger
 from app.security.roles import may
-from app.web.rendering import Entered, Fields, Filled, Visit, Visiting, back, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import say
 
 router = Routes(include_in_schema=False)
@@ -70,10 +79,10 @@ def _lost(row: Row[Any]) -> UnknownDeliveryView:
 @router.get("/runs/{run_id}/unknown")
 async def page_unknown(run_id: Id, visit: Visit, after: str = "") -> Response:
     """The list, with boxes to tick."""
-    return await _page(visit, run_id, Entered(), after)
+    return await _page(visit, run_id, FormState(), after)
 
 
-async def _page(visit: Visiting, run_id: int, entered: Entered, after: str = "") -> Response:
+async def _page(visit: PageRequest, run_id: int, entered: FormState, after: str = "") -> Response:
     found = await visit.db.aread(listing, run_id, visit.who.carrier, after)
     decides = may(visit.who.role, "resend_unknown")
     return render(visit, "unknown.html", entered.status, found=found, entered=entered, decides=decides)
@@ -88,7 +97,7 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
         done = await asyncio.to_thread(unknown_outcomes.resend, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return back(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
+    return redirect_with_flash(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
 
 
 @router.post("/runs/{run_id}/unknown/write-off")
@@ -100,15 +109,15 @@ async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) ->
         done = await asyncio.to_thread(unknown_outcomes.write_off, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return back(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)
+    return redirect_with_flash(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)
 
 
-def _books(visit: Visiting) -> Ledger:
+def _books(visit: PageRequest) -> Ledger:
     """The ledger that app/runtime/api_app.py has chosen."""
     return cast(Ledger, visit.request.app.state.ledger)
 
 
-def _chosen(fields: Filled) -> list[tuple[int, int]]:
+def _chosen(fields: FormData) -> list[tuple[int, int]]:
     """The ticked lines, none for all; an empty choice is a mistake, not everything."""
     if fields.get("all"):
         return []
@@ -118,7 +127,7 @@ def _chosen(fields: Filled) -> list[tuple[int, int]]:
     return [(int(place[1]), int(place[2])) for place in found]
 
 
-def _reason(fields: Filled) -> str:
+def _reason(fields: FormData) -> str:
     why = fields.get("reason")
     if not why or len(why) > _LONGEST:
         raise Invalid(f"Say why, in {_LONGEST} characters at most; it is kept in the audit.", field="reason")

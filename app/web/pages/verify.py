@@ -12,7 +12,7 @@ from app.core.errors import AppError, Invalid
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST
 from app.text_verification.compare import TextComparison, TextVerdict
-from app.web.rendering import Visit, Visiting, render
+from app.web.rendering import PageRequest, Visit, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -53,7 +53,7 @@ async def page_do_verify_text(visit: Visit) -> Response:
 
 
 def _page(
-    visit: Visiting, found: TextComparison | None = None, sentence: Said | None = None, status: int = 200
+    visit: PageRequest, found: TextComparison | None = None, sentence: Said | None = None, status: int = 200
 ) -> Response:
     values = {"advice": ADVICE, "tones": TONES, "longest": LONGEST, "sentence": sentence}
     return render(visit, "verify.html", status, found=found, **values)

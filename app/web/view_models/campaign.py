@@ -91,7 +91,7 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class CampaignScene:
+class CampaignPageView:
     """All of it, as this caller may see it."""
 
     dossier: Dossier
@@ -105,20 +105,20 @@ class CampaignScene:
     totals_erased: bool = False
 
 
-def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> CampaignScene:
+def campaign_scene(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
     """The campaign's page for this caller; NotFound."""
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
     views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
-    base = CampaignScene(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    base = CampaignPageView(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
     counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
     samples = _samples(connection, campaign_id, views)
-    return CampaignScene(
+    return CampaignPageView(
         dossier=dossier,
         letter=base.letter,
         words=words,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.core.states import DeliveryState, NotSent
-from app.ledger.contract import ResultKind, Turn
+from app.ledger.contract import ResultKind, StateEvent
 from app.web.translations import Said, say
 from carriers.contract import Reason, ReceiptStatus
 
@@ -63,10 +63,10 @@ RECEIPTS: dict[str, Said] = {
     ReceiptStatus.UNKNOWN.value: say("receipt: the carrier does not know"),
 }
 TURNS: dict[str, Said] = {
-    Turn.LOST.name.lower(): say("the answer was lost: the outcome is unknown"),
-    Turn.REQUEUED.name.lower(): say("queued again"),
-    Turn.WRITTEN_OFF.name.lower(): say("written off: it stays unknown"),
-    Turn.PARTLY.name.lower(): say("some parts were refused"),
+    StateEvent.LOST.name.lower(): say("the answer was lost: the outcome is unknown"),
+    StateEvent.REQUEUED.name.lower(): say("queued again"),
+    StateEvent.WRITTEN_OFF.name.lower(): say("written off: it stays unknown"),
+    StateEvent.PARTLY.name.lower(): say("some parts were refused"),
 }
 LEVELS: dict[str, Said] = {
     "none": say("of no level"),

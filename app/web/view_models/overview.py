@@ -101,7 +101,7 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class OverviewView:
     """All of it, as one carrier's operator or anybody else sees it; quarantine: MANY stands for more.
 
     more: campaigns under way or waiting that found no place on the page.
@@ -157,7 +157,7 @@ class Live:
 _LIVE = TypeAdapter(Live)
 
 
-def scene(connection: Connection, carrier: str | None) -> Scene:
+def scene(connection: Connection, carrier: str | None) -> OverviewView:
     """How everything stands that this operator's carrier, or with None anybody else, may see."""
     rows, more = _chosen(connection, carrier)
     members = select(runs).where(runs.c.campaign_id.in_([row.id for row in rows])).order_by(runs.c.id)
@@ -165,7 +165,7 @@ def scene(connection: Connection, carrier: str | None) -> Scene:
     found = run_status.views(connection, rows, queries.runs_of(connection, own))
     shown = [_campaign(row, found) for row in rows]
     own_lanes, known = link_store.all_lanes(connection, carrier), links.facts(connection)
-    return Scene(
+    return OverviewView(
         letters=letter_views(connection, carrier, _by_letter(shown)),
         campaigns=shown,
         faults=_faults(connection, carrier),
@@ -220,13 +220,13 @@ def _faults(connection: Connection, carrier: str | None) -> list[FaultView]:
     return [FaultView(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
 
 
-def live(of: Scene) -> Live:
+def live(of: OverviewView) -> Live:
     """The part that changes from second to second."""
     shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
     return Live(shape(of), of.links, of.quarantine, {each.run_id: each.n for each in of.unknown}, shown)
 
 
-def shape(of: Scene) -> str:
+def shape(of: OverviewView) -> str:
     """A hash of what is on the page, without its figures."""
     parts: list[Any] = [(each.id, each.judged) for each in of.letters]
     for campaign in of.campaigns:
@@ -250,7 +250,7 @@ class Watch:
         """Carrier, "" for everybody else, -> how it stands."""
         return {each: self._picture(scene(connection, each or None)) for each in carriers}
 
-    def _picture(self, of: Scene) -> StateSnapshot:
+    def _picture(self, of: OverviewView) -> StateSnapshot:
         body = _LIVE.dump_json(live(of))
         return StateSnapshot("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over=False)
 

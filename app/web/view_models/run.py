@@ -67,7 +67,7 @@ class ReasonCount:
 
 
 @dataclass(frozen=True, slots=True)
-class RunScene:
+class RunPageView:
     """All of it. verbs: what this caller may ask of the run as it stands; open_unknown: to be decided on."""
 
     run: RunSummary
@@ -84,14 +84,14 @@ class RunScene:
     stated_at: datetime | None
 
 
-def run_scene(connection: Connection, run_id: int, who: Caller) -> RunScene:
+def run_scene(connection: Connection, run_id: int, who: Caller) -> RunPageView:
     """The run's page for this caller; NotFound."""
     run = queries.run(connection, run_id, who.carrier)
     row = optimistic_lock.campaign(connection, run.campaign_id)
     counts = tally.of_run(connection, run_id)
     ids = run.batch_ids[:MOST_BATCHES]
     said = carrier_statement.latest(connection, run_id) if run.audience else None
-    return RunScene(
+    return RunPageView(
         run=run,
         campaign=queries.campaign(connection, run.campaign_id),
         view=run_status.views(connection, [row], [run])[0],

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from carriers.simulators.mobifone.server import Mobifone, MobifoneManners
+from carriers.simulators.mobifone.server import Mobifone, MobifoneBehaviour
 
-__all__ = ["Mobifone", "MobifoneManners"]
+__all__ = ["Mobifone", "MobifoneBehaviour"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from carriers.contract import Encoding
 from carriers.simulators.randomness import flag
-from carriers.simulators.web import Asked, Reply, WebManners, WebSimulator
+from carriers.simulators.web import SimulatedReply, SimulatedRequest, WebBehaviour, WebSimulator
 from carriers.text import encoding_of
 
 LOGIN, SEND, SEND_ACCENTED = "/smsg/login.jsp", "/smsg/send.jsp", "/smsg/send_2.jsp"
@@ -18,7 +18,7 @@ JSP = "text/html; charset=UTF-8"  # what JSP says of everything, JSON included
 
 
 @dataclass(frozen=True, slots=True)
-class MobifoneManners(WebManners):
+class MobifoneBehaviour(WebBehaviour):
     """The manners of all, and MobiFone's own."""
 
     session_age_s: float = flag(300.0, "seconds after which a session has expired")
@@ -36,7 +36,7 @@ class Mobifone(WebSimulator):
     name = "mobifone"
     port_by_default = 8083
     path = "/smsg"
-    manners_type = MobifoneManners
+    manners_type = MobifoneBehaviour
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -47,19 +47,19 @@ class Mobifone(WebSimulator):
         """Everything but the login."""
         return path != LOGIN
 
-    def handle(self, asked: Asked) -> Reply:
+    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
         """One of the three pages."""
         if asked.path == LOGIN:
             return self._login(asked)
         if asked.path in (SEND, SEND_ACCENTED):
             return self._send(asked)
-        return Reply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, JSP)
+        return SimulatedReply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, JSP)
 
     def expire_sessions(self) -> None:
         """Forget every session now."""
         self._sessions.clear()
 
-    def _login(self, asked: Asked) -> Reply:
+    def _login(self, asked: SimulatedRequest) -> SimulatedReply:
         fields = asked.fields
         if not self.desk.is_welcome(fields.get("userName", ""), fields.get("password", "")):
             return self._say("Invalid user or password", "401")
@@ -72,11 +72,11 @@ class Mobifone(WebSimulator):
         shown = sid + "\r\n" if self.manners.sid_tail else sid
         return self._json({"sid": shown, "status": self._status("200")}, "login")
 
-    def _send(self, asked: Asked) -> Reply:
+    def _send(self, asked: SimulatedRequest) -> SimulatedReply:
         fields = asked.fields
         problem = self._session_problem(fields.get("sid", ""))
         if problem:
-            return Reply(problem.encode(), problem, 401)
+            return SimulatedReply(problem.encode(), problem, 401)
         refusal = self._refusal(asked)
         if refusal is not None:
             self.desk.refuse()
@@ -98,7 +98,7 @@ class Mobifone(WebSimulator):
             return "SessionExpired"
         return ""
 
-    def _refusal(self, asked: Asked) -> tuple[str, str] | None:
+    def _refusal(self, asked: SimulatedRequest) -> tuple[str, str] | None:
         """Message and status of a refusal for good."""
         fields, manners = asked.fields, self.manners
         sender, phone, text = (fields.get(name, "") for name in ("sender", "recipient", "content"))
@@ -115,11 +115,11 @@ class Mobifone(WebSimulator):
             return "Content has characters that are not allowed", "400"
         return None
 
-    def _say(self, message: str, status: str) -> Reply:
+    def _say(self, message: str, status: str) -> SimulatedReply:
         return self._json({"message": message, "status": self._status(status)}, status)
 
     def _status(self, status: str) -> str | int:
         return int(status) if self.manners.status_as_number else status
 
-    def _json(self, what: dict[str, object], code: str) -> Reply:
-        return Reply(json.dumps(what, ensure_ascii=False).encode(), code, content_type=JSP)
+    def _json(self, what: dict[str, object], code: str) -> SimulatedReply:
+        return SimulatedReply(json.dumps(what, ensure_ascii=False).encode(), code, content_type=JSP)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.server import Smsc
 
-__all__ = ["Manners", "Smsc"]
+__all__ = ["Smsc", "SmscBehaviour"]

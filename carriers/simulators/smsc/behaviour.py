@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from carriers.simulators.randomness import Lot, flag, named_shares
+from carriers.simulators.randomness import Randomness, flag, named_shares
 from carriers.simulators.smsc import outcomes as fates
 from carriers.simulators.smsc.ids import FORMS
 
@@ -19,7 +19,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class SmscBehaviour:
     """Everything a centre does on purpose; a share is a part of 1, and one draw chooses among the shares
     of answers, one among outcomes and one among ways of reporting.
     """
@@ -85,7 +85,7 @@ class Manners:
         answers(self), outcomes(self), reportings(self)  # refused here, not at the first submit
 
 
-def answers(manners: Manners) -> Lot[fates.SubmitAnswer]:
+def answers(manners: SmscBehaviour) -> Randomness[fates.SubmitAnswer]:
     """What submits are answered."""
     trouble = fates.LinkTrouble(manners.garbage_kind)
     shares = [
@@ -99,20 +99,20 @@ def answers(manners: Manners) -> Lot[fates.SubmitAnswer]:
         (share, fates.SubmitAnswer(int(code, 0)))
         for code, share in named_shares("refusals", manners.refusals)
     ]
-    return Lot("answers", fates.TAKEN, shares + refused)
+    return Randomness("answers", fates.TAKEN, shares + refused)
 
 
-def outcomes(manners: Manners) -> Lot[fates.ReceiptOutcome]:
+def outcomes(manners: SmscBehaviour) -> Randomness[fates.ReceiptOutcome]:
     """What receipts say."""
     shares = []
     for key, share in named_shares("outcomes", manners.outcomes):
         stat, _, err = key.partition("/")
         shares.append((share, fates.outcome(stat, err or "000")))
     delivered = fates.outcome("DELIVRD", manners.receipt_err_text or "000")
-    return Lot("outcomes", delivered, shares)
+    return Randomness("outcomes", delivered, shares)
 
 
-def reportings(manners: Manners) -> Lot[fates.ReceiptPlan]:
+def reportings(manners: SmscBehaviour) -> Randomness[fates.ReceiptPlan]:
     """How receipts come."""
     shares = [
         (manners.unreported, fates.NEVER),
@@ -121,4 +121,4 @@ def reportings(manners: Manners) -> Lot[fates.ReceiptPlan]:
         (manners.other_base, fates.ReceiptPlan(other_base=True)),
         (manners.foreign, fates.ReceiptPlan(foreign=1)),
     ]
-    return Lot("reporting", fates.ONCE, shares)
+    return Randomness("reporting", fates.ONCE, shares)

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from carriers.simulators.randomness import unit
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import Inbound, body, contents
 from carriers.simulators.smsc.messages import Reader
-from carriers.simulators.smsc.outcome_picker import Chooser
+from carriers.simulators.smsc.outcome_picker import OutcomePicker
 from carriers.simulators.smsc.outcomes import LinkTrouble
 from carriers.simulators.smsc.receipts import SimulatedReceipt, SmscMessage
 from carriers.simulators.smsc.reporter import Reporter, SmscAccount
 from carriers.simulators.smsc.session import SmscSession
-from carriers.simulators.smsc.statistics import Pace, Seen, SmscCounters
-from carriers.simulators.timer_wheel import Wheel
+from carriers.simulators.smsc.statistics import Pace, SmscCounters, SmscStatistics
+from carriers.simulators.timer_wheel import TimerWheel
 from carriers.smpp import pdu
 
 SUBMIT_RESP = pdu.SUBMIT_SM | pdu.RESPONSE
@@ -28,9 +28,11 @@ OUT_OF_ORDER_S = 0.2
 class Centre:
     """The part of the simulator that decides; accounts are system_id -> password, None takes anybody."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, manners: Manners, accounts: Mapping[str, str] | None):
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, manners: SmscBehaviour, accounts: Mapping[str, str] | None
+    ):
         self.loop = loop
-        self.tally, self.seen, self.pace = SmscCounters(), Seen(), Pace()
+        self.tally, self.seen, self.pace = SmscCounters(), SmscStatistics(), Pace()
         self.arrivals: list[float] | None = None  # moments of submits, once somebody asks
         self.texts: list[tuple[int, bytes]] | None = None  # numbers and beginnings of texts, likewise
         self.kept_back: list[SmscMessage] | None = None  # messages whose receipts wait for a word
@@ -39,15 +41,15 @@ class Centre:
         self.first_submit_s = 0.0
         self._passwords = accounts
         self._accounts: dict[str, SmscAccount] = {}
-        self._ids, self._chooser = Ids(manners.seed), Chooser()
+        self._ids, self._chooser = Ids(manners.seed), OutcomePicker()
         self.reporter = Reporter(self.tally, self._ids, loop.time)
         self._in_second = Pace()
-        self._timers, self._receipt_timers = Wheel(loop), Wheel(loop)
+        self._timers, self._receipt_timers = TimerWheel(loop), TimerWheel(loop)
         self.behave(manners)
         self._inbound_owed = 0.0
         self._sweep(None)
 
-    def behave(self, manners: Manners) -> None:
+    def behave(self, manners: SmscBehaviour) -> None:
         """Behave so from now on; what was taken before keeps the fate it has."""
         self.manners = manners
         self._reader = Reader(manners)

@@ -11,7 +11,7 @@ from typing import Any
 from carriers.simulators import process
 from carriers.simulators.process import Step
 from carriers.simulators.smsc import Smsc
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.outcomes import BY_NUMBER
 
 ACTIONS = ("drop", "unbind", "close", "open")
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         smsc = _smsc(options)
-        steps = [process.read_step(text, Manners, ACTIONS) for text in options.at]
+        steps = [process.read_step(text, SmscBehaviour, ACTIONS) for text in options.at]
     except (OSError, ValueError) as error:
         parser.error(str(error))
     process.show(asyncio.run(_serve(smsc, steps, options)), options)
@@ -46,12 +46,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SYSTEM_ID:PASSWORD",
         help="without any, all may bind",
     )
-    process.add_manners(parser, Manners)
+    process.add_behaviour_flags(parser, SmscBehaviour)
     return parser
 
 
 def _smsc(options: argparse.Namespace) -> Smsc:
-    manners = Manners(**process.given_manners(options, Manners))
+    manners = SmscBehaviour(**process.read_behaviour(options, SmscBehaviour))
     accounts = dict(_account(text) for text in options.account) or None
     tls = process.tls_context(options)
     return Smsc(manners, options.port, host=options.host, accounts=accounts, tls=tls)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc.behaviour import Manners
+    from carriers.simulators.smsc.behaviour import SmscBehaviour
     from carriers.simulators.smsc.outcomes import ReceiptOutcome
 
 RINVDFTMSGID, RX_P_APPN, RINVSRCTON, RMISSINGTLV = 0x63, 0x65, 0x48, 0xC3
@@ -50,7 +50,7 @@ class Kind:
 class Reader:
     """Reads submits by the manners of the moment."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: SmscBehaviour) -> None:
         self._manners = manners
         self._kinds: dict[bytes, Kind] = {}
 

@@ -5,34 +5,34 @@ from __future__ import annotations
 from carriers.simulators.randomness import unit
 from carriers.simulators.smsc import behaviour as smsc_manners
 from carriers.simulators.smsc import outcomes
-from carriers.simulators.smsc.behaviour import Manners
-from carriers.simulators.smsc.outcomes import Fate
+from carriers.simulators.smsc.behaviour import SmscBehaviour
+from carriers.simulators.smsc.outcomes import SubmitOutcome
 
 
-class Chooser:
+class OutcomePicker:
     """Remembers how often a number with a fate of its own has tried; all else follows from the manners."""
 
     def __init__(self) -> None:
         self._tries: dict[tuple[int, int], int] = {}
-        self.behave(Manners())
+        self.behave(SmscBehaviour())
 
-    def behave(self, manners: Manners) -> None:
+    def behave(self, manners: SmscBehaviour) -> None:
         """Choose by these manners from now on."""
         self._seed = manners.seed
         self._by_number = outcomes.BY_NUMBER if manners.by_number else {}
         self._answers, self._outcomes = smsc_manners.answers(manners), smsc_manners.outcomes(manners)
         self._reportings = smsc_manners.reportings(manners)
         self._fated = bool(self._answers.bounds or self._outcomes.bounds or self._reportings.bounds)
-        self._usual = Fate(outcome=self._outcomes.draw(1.0))
+        self._usual = SubmitOutcome(outcome=self._outcomes.draw(1.0))
 
-    def choose(self, phone: bytes, part: int, turn: int) -> Fate:
+    def choose(self, phone: bytes, part: int, turn: int) -> SubmitOutcome:
         """The fate of the `turn`th submit, which carries part `part` (from 1) to the digits `phone`."""
         special = self._by_number.get(phone[-4:])
         if special is not None:
             return self._special(special, int(phone), part)
         if not self._fated:
             return self._usual
-        return Fate(
+        return SubmitOutcome(
             self._answers.draw(
                 unit(self._seed, 1, turn)
             ),  # by its turn, so that a second try has another fate
@@ -40,11 +40,11 @@ class Chooser:
             self._reportings.draw(unit(self._seed, 3, int(phone), part)),
         )
 
-    def _special(self, special: outcomes.Special, phone: int, part: int) -> Fate:
+    def _special(self, special: outcomes.Special, phone: int, part: int) -> SubmitOutcome:
         if part < special.from_part:
             return self._usual
         if special.tries:
             tries = self._tries[phone, part] = self._tries.get((phone, part), 0) + 1
             if tries > special.tries:
-                return Fate(outcomes.TAKEN, special.fate.outcome, special.fate.reporting)
+                return SubmitOutcome(outcomes.TAKEN, special.fate.outcome, special.fate.reporting)
         return special.fate

@@ -75,7 +75,7 @@ ONCE, NEVER = ReceiptPlan(), ReceiptPlan(times=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class SubmitOutcome:
     """All that becomes of one submit."""
 
     answer: SubmitAnswer = TAKEN
@@ -83,7 +83,7 @@ class Fate:
     reporting: ReceiptPlan = ONCE
 
 
-PLAIN = Fate()
+PLAIN = SubmitOutcome()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,21 +95,21 @@ class Special:
     """
 
     what: str
-    fate: Fate
+    fate: SubmitOutcome
     tries: int = 0
     from_part: int = 1
 
 
 def _answer(what: str, answer: SubmitAnswer, tries: int = 0, from_part: int = 1) -> Special:
-    return Special(what, Fate(answer=answer), tries, from_part)
+    return Special(what, SubmitOutcome(answer=answer), tries, from_part)
 
 
 def _reporting(what: str, reporting: ReceiptPlan) -> Special:
-    return Special(what, Fate(reporting=reporting))
+    return Special(what, SubmitOutcome(reporting=reporting))
 
 
 def _outcome(what: str, stat: str, err: str, from_part: int = 1) -> Special:
-    return Special(what, Fate(outcome=outcome(stat, err)), from_part=from_part)
+    return Special(what, SubmitOutcome(outcome=outcome(stat, err)), from_part=from_part)
 
 
 BY_NUMBER = {
@@ -127,7 +127,7 @@ BY_NUMBER = {
     b"9912": _reporting("reported, and a receipt with an unknown id besides", ReceiptPlan(foreign=1)),
     b"9913": _answer("refused 0x65: permanent application error", SubmitAnswer(0x65)),
     b"9914": _answer("system error (0x08) twice, then taken", SubmitAnswer(0x08), tries=2),
-    b"9915": Special("taken, never answered, never reported", Fate(SILENT, DELIVERED, NEVER)),
+    b"9915": Special("taken, never answered, never reported", SubmitOutcome(SILENT, DELIVERED, NEVER)),
     b"9916": _outcome("reported UNKNOWN", "UNKNOWN", "000"),
     b"9917": _reporting("reported ACCEPTD, then DELIVRD", ReceiptPlan(before=(outcome("ACCEPTD"),))),
     b"9918": _reporting("reported DELIVRD, then UNDELIV", ReceiptPlan(after=(UNDELIVERED,))),

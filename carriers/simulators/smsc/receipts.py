@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from carriers.smpp import pdu
 
 if TYPE_CHECKING:
-    from carriers.simulators.smsc.behaviour import Manners
+    from carriers.simulators.smsc.behaviour import SmscBehaviour
     from carriers.simulators.smsc.messages import Kind
-    from carriers.simulators.smsc.outcomes import Fate, ReceiptOutcome
+    from carriers.simulators.smsc.outcomes import ReceiptOutcome, SubmitOutcome
     from carriers.simulators.smsc.session import SmscSession
 
 # protocol_id to sm_default_msg_id are all empty or 0; esm_class says that this is a receipt.
@@ -28,7 +28,7 @@ class SmscMessage:
     index: int
     phone: bytes
     kind: Kind
-    fate: Fate
+    fate: SubmitOutcome
     submitted: bytes = b""
     answer_waits: bool = False
 
@@ -48,7 +48,7 @@ class SimulatedReceipt:
 class Writer:
     """Writes receipts; everything but number, id and dates is written once for a text and an outcome."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: SmscBehaviour) -> None:
         self._manners = manners
         self._second = -1
         self._date = b""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from carriers.simulators.smsc import outcomes
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import Inbound
 from carriers.simulators.smsc.receipts import SimulatedReceipt, SmscMessage, Writer
@@ -64,7 +64,7 @@ class Reporter:
         self.phones.append(int(message.phone) % 2**64)  # 20 digits may be more
         self._told.append(0)
 
-    def behave(self, manners: Manners) -> None:
+    def behave(self, manners: SmscBehaviour) -> None:
         """Report by these manners from now on."""
         self.manners, self.writer = manners, Writer(manners)
 

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.centre import Centre
 from carriers.simulators.smsc.inbound import Inbound
 from carriers.simulators.smsc.receipts import SmscMessage
@@ -21,7 +21,7 @@ class Smsc:
 
     def __init__(
         self,
-        manners: Manners | None = None,
+        manners: SmscBehaviour | None = None,
         port: int = 0,
         *,
         host: str = "127.0.0.1",
@@ -30,7 +30,7 @@ class Smsc:
     ) -> None:
         self.port = port
         self.host = host
-        self._first_manners = manners or Manners()
+        self._first_manners = manners or SmscBehaviour()
         self._accounts, self._tls = accounts, tls
         self._server: asyncio.Server | None = None
         self._centre: Centre
@@ -87,12 +87,12 @@ class Smsc:
             self._server = None
 
     @property
-    def manners(self) -> Manners:
+    def manners(self) -> SmscBehaviour:
         """How the centre behaves; may be replaced at any time."""
         return self._centre.manners
 
     @manners.setter
-    def manners(self, manners: Manners) -> None:
+    def manners(self, manners: SmscBehaviour) -> None:
         self._centre.behave(manners)
 
     def change(self, **manners: Any) -> None:

@@ -44,7 +44,7 @@ class SmscCounters:
     unknown_commands: int = 0
 
 
-class Seen:
+class SmscStatistics:
     """Counts what was taken. About 80 bytes a number, so that a million messages fit."""
 
     def __init__(self) -> None:

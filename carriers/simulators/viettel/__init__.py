@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from carriers.simulators.viettel.behaviour import ViettelManners
+from carriers.simulators.viettel.behaviour import ViettelBehaviour
 from carriers.simulators.viettel.server import Viettel
 
-__all__ = ["Viettel", "ViettelManners"]
+__all__ = ["Viettel", "ViettelBehaviour"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from carriers.simulators.randomness import flag
-from carriers.simulators.web import WebManners
+from carriers.simulators.web import WebBehaviour
 
 TELCOS = ("VT", "VN", "MB", "VM")
 DATES = {"dd/MM/yyyy": "%d/%m/%Y", "dd-MM-yyyy": "%d-%m-%Y", "yyyyMMdd": "%Y%m%d"}
@@ -19,7 +19,7 @@ CHOICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class ViettelManners(WebManners):
+class ViettelBehaviour(WebBehaviour):
     """The manners of all, and Viettel's own; one path serves all operations, so troubles meet them alike."""
 
     # The account
@@ -50,7 +50,7 @@ class ViettelManners(WebManners):
     pages_ignored: bool = flag(False, "getFailSub gives the same page whatever is asked for")
 
     def __post_init__(self) -> None:
-        WebManners.__post_init__(self)
+        WebBehaviour.__post_init__(self)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}: {getattr(self, name)!r} is none of {', '.join(choices)}")
@@ -58,7 +58,7 @@ class ViettelManners(WebManners):
 
 
 @lru_cache(maxsize=16)
-def ported_to(manners: ViettelManners) -> Mapping[str, str]:
+def ported_to(manners: ViettelBehaviour) -> Mapping[str, str]:
     """Ending of a ported number -> the network that serves it."""
     pairs = [item.partition("=") for item in filter(None, manners.ported.replace(" ", "").split(","))]
     if not all(ending.isdecimal() and telco in TELCOS for ending, _, telco in pairs):
@@ -67,7 +67,7 @@ def ported_to(manners: ViettelManners) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=16)
-def declared(manners: ViettelManners) -> Mapping[str, frozenset[str]]:
+def declared(manners: ViettelBehaviour) -> Mapping[str, frozenset[str]]:
     """Network -> the sender IDs that are declared there; empty where any is taken everywhere."""
     found = {}
     for item in filter(None, manners.senders.split(",")):

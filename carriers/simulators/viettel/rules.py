@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from carriers.simulators.randomness import unit
-from carriers.simulators.viettel.behaviour import ViettelManners, declared, ported_to
+from carriers.simulators.viettel.behaviour import ViettelBehaviour, declared, ported_to
 from carriers.simulators.viettel.soap import Call
 from carriers.simulators.web.state import CarrierState
 
@@ -44,8 +44,8 @@ class Rules:
         self._judged = 0
 
     @property
-    def _manners(self) -> ViettelManners:
-        return cast(ViettelManners, self._desk.manners)
+    def _manners(self) -> ViettelBehaviour:
+        return cast(ViettelBehaviour, self._desk.manners)
 
     def stranger(self, call: Call, names: tuple[str, str, str] = ("User", "Password", "CPCode")) -> str:
         """Why the caller is not let in; "" where it is."""

@@ -8,12 +8,12 @@ from typing import Self
 
 from carriers.options import VIETNAM
 from carriers.simulators.randomness import unit
-from carriers.simulators.viettel.behaviour import DATES, ViettelManners, declared
+from carriers.simulators.viettel.behaviour import DATES, ViettelBehaviour, declared
 from carriers.simulators.viettel.operations import OPERATIONS, wsdl
 from carriers.simulators.viettel.rules import Mt, Rules
 from carriers.simulators.viettel.soap import XML, Call, fault, read_call, respond, tags
 from carriers.simulators.viettel.totals import COUNTS, FAILED, Refusals, totals
-from carriers.simulators.web import Asked, Reply, WebMessage, WebSimulator
+from carriers.simulators.web import SimulatedReply, SimulatedRequest, WebMessage, WebSimulator
 from carriers.text import segments
 from carriers.xml import Markup, XmlError, child_text, children, write
 
@@ -23,7 +23,7 @@ STATUSES = {"": 0, "DELIVRD": 1, "UNDELIV": 2, "EXPIRED": 3, "REJECTD": 4, "SENT
 _FIRST_ID = 1_000_000
 _SPAN = ("startDate", "endDate")
 _BALANCE = {"xmlns:ns3": "http://smsbrand.viettel.com/"}
-Handle = Callable[[Asked, Call], Reply]
+Handle = Callable[[SimulatedRequest, Call], SimulatedReply]
 
 
 class Viettel(WebSimulator):
@@ -32,7 +32,7 @@ class Viettel(WebSimulator):
     name = "viettel"
     port_by_default = 8998
     path = "/bulkapi"
-    manners_type = ViettelManners
+    manners_type = ViettelBehaviour
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -58,12 +58,12 @@ class Viettel(WebSimulator):
         self._rules = Rules(self.desk)
         return self
 
-    def handle(self, asked: Asked) -> Reply:
+    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
         """One operation, whatever its SOAPAction; or the WSDL."""
         if asked.path != self.path:
-            return Reply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
+            return SimulatedReply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
         if asked.method == "GET":
-            return Reply(wsdl(self.url), "wsdl", content_type=XML)
+            return SimulatedReply(wsdl(self.url), "wsdl", content_type=XML)
         try:
             call = read_call(asked.body)
         except XmlError:
@@ -74,7 +74,7 @@ class Viettel(WebSimulator):
 
     # ---- messages
 
-    def _one(self, asked: Asked, call: Call) -> Reply:
+    def _one(self, asked: SimulatedRequest, call: Call) -> SimulatedReply:
         fields = ("RequestID", "UserID", "ReceiverID", "ServiceID", "CommandCode", "Content")
         mt = Mt(*(call[name] for name in fields))
         stopped = self._stopped(call, [mt])
@@ -86,7 +86,7 @@ class Viettel(WebSimulator):
             words, result = self._register(message)
         return self._faulty("S:Server") or self._say(call, words, result)
 
-    def _list(self, asked: Asked, call: Call) -> Reply:
+    def _list(self, asked: SimulatedRequest, call: Call) -> SimulatedReply:
         mts = list(_messages(call))
         stopped = self._stopped(call, mts)
         if stopped is not None:
@@ -94,7 +94,7 @@ class Viettel(WebSimulator):
         details = [detail for mt in mts if (detail := self._detail(mt, *self._submit(asked, mt)))]
         return self._faulty("S:Server") or self._say(call, TAKEN, 1, *details)
 
-    def _stopped(self, call: Call, mts: Sequence[Mt]) -> Reply | None:
+    def _stopped(self, call: Call, mts: Sequence[Mt]) -> SimulatedReply | None:
         """The answer to a call of which nothing is taken."""
         words = self._rules.stranger(call)
         if words:
@@ -107,14 +107,14 @@ class Viettel(WebSimulator):
         if self.manners.too_fast:
             return self._say(call, self.manners.too_fast, 0)
         later = (("retry-after", str(self.manners.retry_after_s)),)
-        return Reply(b"", "http 429", 429, headers=later)
+        return SimulatedReply(b"", "http 429", 429, headers=later)
 
-    def _faulty(self, code: str) -> Reply | None:
+    def _faulty(self, code: str) -> SimulatedReply | None:
         manners = self.manners
         drawn = unit(manners.seed, 9, self.desk.tally.requests) < manners.fault
         return fault(code, "java.lang.NullPointerException") if drawn and manners.fault_code == code else None
 
-    def _submit(self, asked: Asked, mt: Mt) -> tuple[str, WebMessage | None]:
+    def _submit(self, asked: SimulatedRequest, mt: Mt) -> tuple[str, WebMessage | None]:
         """What is said of a message, and the message where it was taken."""
         words = self._rules.refusal(mt)
         if not words and self._left() < segments(mt.content):
@@ -142,7 +142,7 @@ class Viettel(WebSimulator):
         said = (("message", words), ("msgId", mt.msg_id), ("receiver", mt.receiver))
         return write("details", *tags((*said, ("result", int(message is not None)))))
 
-    def _say(self, call: Call, words: str, result: int, *details: Markup) -> Reply:
+    def _say(self, call: Call, words: str, result: int, *details: Markup) -> SimulatedReply:
         said = tags((("message", words), ("result", result)))
         return respond(call, words, write("return", *details, *said))
 
@@ -151,7 +151,7 @@ class Viettel(WebSimulator):
 
     # ---- what is asked later
 
-    def _statuses(self, _: Asked, call: Call) -> Reply:
+    def _statuses(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
         words = self._rules.stranger(call)
         names = [] if words else [name.strip() for name in call["MessageIds"].split(",")]
         found = [(name, self._named[name]) for name in names if name in self._named]
@@ -161,7 +161,7 @@ class Viettel(WebSimulator):
         ]
         return self._say(call, words or "OK", int(not words), *details)
 
-    def _failures(self, _: Asked, call: Call) -> Reply:
+    def _failures(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
         words = self._rules.stranger(call, ("username", "password", "cpCode"))
         try:
             rows = [] if words else self._failed(call)
@@ -194,7 +194,7 @@ class Viettel(WebSimulator):
         ]
         return found[start : start + size]
 
-    def _report(self, _: Asked, call: Call) -> Reply:
+    def _report(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
         words = self._rules.stranger(call)
         if words:
             return self._say(call, words, 0)
@@ -218,13 +218,13 @@ class Viettel(WebSimulator):
 
     # ---- the account
 
-    def _balance(self, _: Asked, call: Call) -> Reply:
+    def _balance(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
         words = self._rules.stranger(call)
         said = (("ns3:balance", self._left()),) if not words else ()
         more = (("ns3:errCode", int(bool(words))), ("ns3:errDesc", words or "OK"))
         return respond(call, words or "balance", write("return", *tags((*said, *more)), attributes=_BALANCE))
 
-    def _names(self, _: Asked, call: Call) -> Reply:
+    def _names(self, _: SimulatedRequest, call: Call) -> SimulatedReply:
         if self._rules.stranger(call) or self.manners.tax_code not in ("", call["TaxCode"]):
             return respond(call, "no such tax code")
         names = {name for telco in declared(self.manners).values() for name in telco}

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from carriers.simulators.web import Reply
+from carriers.simulators.web import SimulatedReply
 from carriers.xml import Markup, child, child_text, document, local_name, read_xml, write
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -40,17 +40,17 @@ def tags(pairs: Iterable[tuple[str, object]]) -> list[Markup]:
     return [write(name, str(value)) for name, value in pairs]
 
 
-def respond(call: Call, code: str, *inside: Markup) -> Reply:
+def respond(call: Call, code: str, *inside: Markup) -> SimulatedReply:
     """The operation's response; `code` is what the report counts."""
     name = f"ns2:{call.operation}Response"
     response = write(name, *inside, attributes={"xmlns:ns2": SERVICE})
-    return Reply(_envelope(response), code, content_type=XML)
+    return SimulatedReply(_envelope(response), code, content_type=XML)
 
 
-def fault(code: str, words: str) -> Reply:
+def fault(code: str, words: str) -> SimulatedReply:
     """S:Fault, with HTTP 500 as SOAP 1.1 has it."""
     inside = write("S:Fault", *tags((("faultcode", code), ("faultstring", words))))
-    return Reply(_envelope(inside), f"fault {code}", 500, XML)
+    return SimulatedReply(_envelope(inside), f"fault {code}", 500, XML)
 
 
 def _envelope(inside: Markup) -> bytes:

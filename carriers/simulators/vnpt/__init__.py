@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from carriers.simulators.vnpt.behaviour import VnptManners
+from carriers.simulators.vnpt.behaviour import VnptBehaviour
 from carriers.simulators.vnpt.server import Vnpt
 
-__all__ = ["Vnpt", "VnptManners"]
+__all__ = ["Vnpt", "VnptBehaviour"]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from carriers.simulators.randomness import flag
-from carriers.simulators.web import WebManners
+from carriers.simulators.web import WebBehaviour
 
 DAYS = {"dd-MM-yyyy": "%d-%m-%Y", "dd/MM/yyyy": "%d/%m/%Y"}
 NETWORKS = ("1", "2", "3", "4", "5")
 
 
 @dataclass(frozen=True, slots=True)
-class VnptManners(WebManners):
+class VnptBehaviour(WebBehaviour):
     """The manners of all, and VNPT's own; an id that is "" lets any pass."""
 
     # The account
@@ -47,7 +47,7 @@ class VnptManners(WebManners):
     stage_s: float = flag(0.0, "seconds from one status to the next: 5, 2, then 3 for QC, then 0 or 1")
 
     def __post_init__(self) -> None:
-        WebManners.__post_init__(self)
+        WebBehaviour.__post_init__(self)
         if self.schedule_format not in DAYS:
             raise ValueError(f"schedule_format: {self.schedule_format!r} is none of {', '.join(DAYS)}")
         if self.clock:
@@ -55,7 +55,7 @@ class VnptManners(WebManners):
         networks(self)
 
 
-def networks(manners: VnptManners) -> Mapping[str, str]:
+def networks(manners: VnptBehaviour) -> Mapping[str, str]:
     """Ending of a ported number -> the id of its network."""
     pairs = [item.partition("=") for item in filter(None, manners.ported.replace(" ", "").split(","))]
     strange = next((item for item in pairs if item[2] not in NETWORKS), None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from carriers.simulators.web import Asked, Reply
+from carriers.simulators.web import SimulatedReply, SimulatedRequest
 from carriers.xml import Markup, child_text, children, document, local_name, read_xml, write
 
 JSON, XML = "application/json; charset=UTF-8", "text/xml;charset=UTF-8"
@@ -27,7 +27,7 @@ class Request:
         return self.fields.get(name, "")
 
 
-def kind_of(asked: Asked) -> str:
+def kind_of(asked: SimulatedRequest) -> str:
     """The kind in which to answer."""
     return (
         XML
@@ -36,7 +36,7 @@ def kind_of(asked: Asked) -> str:
     )
 
 
-def read(asked: Asked) -> Request | None:
+def read(asked: SimulatedRequest) -> Request | None:
     """The request; None for what can't be read, such as XML with a bare ampersand."""
     try:
         return (
@@ -68,13 +68,15 @@ def _read_json(whole: Any) -> Request | None:
     )
 
 
-def say(kind: str, operation: str, fields: Mapping[str, Value], code: str) -> Reply:
+def say(kind: str, operation: str, fields: Mapping[str, Value], code: str) -> SimulatedReply:
     """RPLY with these fields; `code` is what the report counts."""
     if kind == JSON:
         text = json.dumps({"RPLY": {"name": operation, **fields}}, ensure_ascii=False)
-        return Reply(text.encode(), code, content_type=JSON)
+        return SimulatedReply(text.encode(), code, content_type=JSON)
     inside = [write(name, each) for name, value in fields.items() for each in _elements(value)]
-    return Reply(document(write("RPLY", *inside, attributes={"name": operation})), code, content_type=XML)
+    return SimulatedReply(
+        document(write("RPLY", *inside, attributes={"name": operation})), code, content_type=XML
+    )
 
 
 def _elements(value: Value) -> Sequence[str]:

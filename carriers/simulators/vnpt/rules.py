@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from carriers.options import VIETNAM
-from carriers.simulators.vnpt.behaviour import DAYS, VnptManners, networks
+from carriers.simulators.vnpt.behaviour import DAYS, VnptBehaviour, networks
 from carriers.simulators.vnpt.codec import Request
 from carriers.simulators.web.state import CarrierState
 from carriers.text import segments
@@ -34,7 +34,7 @@ class Case:
     """One list as it is judged, with all that the carrier remembers."""
 
     request: Request
-    manners: VnptManners
+    manners: VnptBehaviour
     desk: CarrierState
     now: datetime
     caller: str

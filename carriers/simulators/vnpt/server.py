@@ -9,10 +9,10 @@ from datetime import date, datetime, timedelta
 
 from carriers.options import VIETNAM
 from carriers.simulators.vnpt import rules
-from carriers.simulators.vnpt.behaviour import DAYS, VnptManners
+from carriers.simulators.vnpt.behaviour import DAYS, VnptBehaviour
 from carriers.simulators.vnpt.codec import Request, Value, kind_of, read, say
 from carriers.simulators.vnpt.rules import Case, Refusal
-from carriers.simulators.web import Asked, Reply, WebMessage, WebSimulator
+from carriers.simulators.web import SimulatedReply, SimulatedRequest, WebMessage, WebSimulator
 from carriers.simulators.web.server import KEPT_REQUESTS
 
 PATHS = ("/smsbn/api", "/smsmarketing/api", "/smsbank/api")
@@ -38,7 +38,7 @@ class Vnpt(WebSimulator):
     name = "vnpt"
     port_by_default = 8888
     path = PATHS[0]
-    manners_type = VnptManners
+    manners_type = VnptBehaviour
 
     def __init__(self, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type]
@@ -73,10 +73,10 @@ class Vnpt(WebSimulator):
 
     # ---- requests
 
-    def handle(self, asked: Asked) -> Reply:
+    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
         """One operation, answered in the kind it was asked in."""
         if asked.path not in PATHS:
-            return Reply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
+            return SimulatedReply(b"<html><body>HTTP Status 404</body></html>", "http 404", 404, "text/html")
         kind, request = kind_of(asked), read(asked)
         if request is None:
             return self._say(kind, SEND, EXCEPTION)
@@ -86,7 +86,7 @@ class Vnpt(WebSimulator):
             return self._say(kind, SEND, self._send(asked, request) or ("0", self.manners.success))
         return self._list(kind, request)
 
-    def _say(self, kind: str, operation: str, answer: Refusal) -> Reply:
+    def _say(self, kind: str, operation: str, answer: Refusal) -> SimulatedReply:
         code, words = answer
         return say(kind, operation, {"ERROR": self._code(code), "ERROR_DESC": words}, code)
 
@@ -97,7 +97,7 @@ class Vnpt(WebSimulator):
         caller = "127.0.0.1"  # the servers of tests are on this machine
         return Case(request, self.manners, self.desk, self.now(), caller, self._used, self._today)
 
-    def _send(self, asked: Asked, request: Request) -> Refusal | None:
+    def _send(self, asked: SimulatedRequest, request: Request) -> Refusal | None:
         case = self._case(request)
         self.lists.append(case.phones)
         again = asked.path == BANK and request["REQID"] in self._names
@@ -108,7 +108,7 @@ class Vnpt(WebSimulator):
             self.desk.refuse(len(case.phones))
         return refusal
 
-    def _take(self, asked: Asked, case: Case) -> None:
+    def _take(self, asked: SimulatedRequest, case: Case) -> None:
         """Take every number, as often as it comes: copies are what tests look for."""
         request = case.request
         name = request["REQID"]
@@ -122,7 +122,7 @@ class Vnpt(WebSimulator):
 
     # ---- statuses
 
-    def _status(self, kind: str, request: Request) -> Reply:
+    def _status(self, kind: str, request: Request) -> SimulatedReply:
         refused = rules.account(self._case(request))
         found = None if refused else self._find(request)
         code = "10" if refused else self._stage(found)
@@ -157,7 +157,7 @@ class Vnpt(WebSimulator):
 
     # ---- what the account has
 
-    def _list(self, kind: str, request: Request) -> Reply:
+    def _list(self, kind: str, request: Request) -> SimulatedReply:
         refused = rules.account(self._case(request))
         if refused is not None:
             return self._say(kind, request.operation, refused)

@@ -11,10 +11,10 @@ A carrier's simulator inherits `WebSimulator` and writes `handle`, one request a
 
 from __future__ import annotations
 
-from carriers.simulators.web.behaviour import WebManners
-from carriers.simulators.web.exchange import Asked, Reply
+from carriers.simulators.web.behaviour import WebBehaviour
+from carriers.simulators.web.exchange import SimulatedReply, SimulatedRequest
 from carriers.simulators.web.faults import HttpTrouble
 from carriers.simulators.web.messages import WebMessage
 from carriers.simulators.web.server import WebSimulator
 
-__all__ = ["Asked", "HttpTrouble", "Reply", "WebManners", "WebMessage", "WebSimulator"]
+__all__ = ["HttpTrouble", "SimulatedReply", "SimulatedRequest", "WebBehaviour", "WebMessage", "WebSimulator"]

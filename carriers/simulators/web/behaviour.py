@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carriers.simulators.randomness import Lot, flag, named_shares
+from carriers.simulators.randomness import Randomness, flag, named_shares
 from carriers.simulators.web.faults import HttpTrouble
 
 STATUSES = ("DELIVRD", "UNDELIV", "EXPIRED", "REJECTD", "SENT", "UNKNOWN")
@@ -29,7 +29,7 @@ class WebReceiptPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class WebManners:
+class WebBehaviour:
     """Everything a carrier does on purpose; a share is a part of 1, and one draw chooses among the shares
     of troubles, one among outcomes and one among ways of reporting.
     """
@@ -92,13 +92,13 @@ class WebManners:
         troubles(self), outcomes(self), reportings(self), first_troubles(self)
 
 
-def troubles(manners: WebManners) -> Lot[HttpTrouble]:
+def troubles(manners: WebBehaviour) -> Randomness[HttpTrouble]:
     """What requests meet."""
     shares = [(getattr(manners, each.value), each) for each in HttpTrouble if each is not HttpTrouble.NONE]
-    return Lot("troubles", HttpTrouble.NONE, shares)
+    return Randomness("troubles", HttpTrouble.NONE, shares)
 
 
-def first_troubles(manners: WebManners) -> Sequence[HttpTrouble]:
+def first_troubles(manners: WebBehaviour) -> Sequence[HttpTrouble]:
     """What the first requests meet, one by one."""
     found: list[HttpTrouble] = []
     for name, count in named_shares("next_troubles", manners.next_troubles):
@@ -109,7 +109,7 @@ def first_troubles(manners: WebManners) -> Sequence[HttpTrouble]:
     return found
 
 
-def outcomes(manners: WebManners) -> Lot[WebOutcome]:
+def outcomes(manners: WebBehaviour) -> Randomness[WebOutcome]:
     """What becomes of messages."""
     shares = []
     for key, share in named_shares("outcomes", manners.outcomes):
@@ -117,14 +117,14 @@ def outcomes(manners: WebManners) -> Lot[WebOutcome]:
         if status not in STATUSES:
             raise ValueError(f"outcomes: {status!r} is no status; there are {', '.join(STATUSES)}")
         shares.append((share, WebOutcome(status, error or "001")))
-    return Lot("outcomes", WebOutcome(manners.delivered), shares)
+    return Randomness("outcomes", WebOutcome(manners.delivered), shares)
 
 
-def reportings(manners: WebManners) -> Lot[WebReceiptPlan]:
+def reportings(manners: WebBehaviour) -> Randomness[WebReceiptPlan]:
     """How receipts come."""
     shares = [
         (manners.unreported, WebReceiptPlan(0)),
         (manners.early, WebReceiptPlan(early=True)),
         (manners.twice, WebReceiptPlan(2)),
     ]
-    return Lot("reporting", WebReceiptPlan(), shares)
+    return Randomness("reporting", WebReceiptPlan(), shares)

@@ -50,12 +50,12 @@ def _parser(simulator: type[WebSimulator]) -> argparse.ArgumentParser:
         metavar="FILE",
         help="write what became of every message there (CSV), in the end and at SIGUSR1",
     )
-    process.add_manners(parser, simulator.manners_type)
+    process.add_behaviour_flags(parser, simulator.manners_type)
     return parser
 
 
 def _carrier(simulator: type[WebSimulator], options: argparse.Namespace) -> WebSimulator:
-    manners = simulator.manners_type(**process.given_manners(options, simulator.manners_type))
+    manners = simulator.manners_type(**process.read_behaviour(options, simulator.manners_type))
     webhook = Webhook(options.webhook, options.webhook_secret) if options.webhook else None
     tls = process.tls_context(options)
     return simulator(manners, options.port, host=options.host, tls=tls, webhook=webhook)

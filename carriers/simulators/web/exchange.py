@@ -11,7 +11,7 @@ from carriers.simulators.web.messages import WebMessage
 
 
 @dataclass(frozen=True)
-class Asked:
+class SimulatedRequest:
     """A whole request; `taken` fills with the messages that it hands over."""
 
     method: str
@@ -40,7 +40,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class SimulatedReply:
     """An answer; `code` is the carrier's own word for it, which the report counts."""
 
     body: bytes

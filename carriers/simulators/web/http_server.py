@@ -12,14 +12,14 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from carriers.simulators.web.exchange import Asked, Reply
+from carriers.simulators.web.exchange import SimulatedReply, SimulatedRequest
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Speak = Callable[["Line"], Awaitable[None]]
+Speak = Callable[["BreakableConnection"], Awaitable[None]]
 
 
-class Line:
+class BreakableConnection:
     """One request on its connection."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Line:
     def path(self) -> str:
         return str(self._scope["path"])
 
-    async def read(self) -> Asked:
+    async def read(self) -> SimulatedRequest:
         """The whole request."""
         body, more = bytearray(), True
         while more:
@@ -40,9 +40,9 @@ class Line:
             more = event.get("more_body", False)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self._scope["headers"]}
         query = self._scope["query_string"].decode("latin-1")
-        return Asked(self._scope["method"], self.path, query, headers, bytes(body))
+        return SimulatedRequest(self._scope["method"], self.path, query, headers, bytes(body))
 
-    async def answer(self, reply: Reply, pieces: int = 1) -> None:
+    async def answer(self, reply: SimulatedReply, pieces: int = 1) -> None:
         """Send the answer; in more pieces than one it goes without its length (chunked)."""
         length = [] if pieces > 1 else [("content-length", str(len(reply.body)))]
         await self._start(reply, length)
@@ -51,7 +51,7 @@ class Line:
             await self._send(_body(reply.body[start : start + step], more=True))
         await self._send(_body(b"", more=False))
 
-    async def cut(self, reply: Reply) -> None:
+    async def cut(self, reply: SimulatedReply) -> None:
         """Send half of the answer, and end the connection."""
         await self._start(reply, [("content-length", str(len(reply.body) or 1))])
         await self._send(_body(reply.body[: len(reply.body) // 2], more=True))
@@ -74,7 +74,7 @@ class Line:
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
-    async def _start(self, reply: Reply, more: list[tuple[str, str]]) -> None:
+    async def _start(self, reply: SimulatedReply, more: list[tuple[str, str]]) -> None:
         named = [("content-type", reply.content_type), *reply.headers, *more]
         headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]
         await self._send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -107,7 +107,7 @@ class Listener:
 
     def __init__(self, speak: Speak, connected: Callable[[], None], tls: ssl.SSLContext | None) -> None:
         async def app(scope: Any, receive: Receive, send: Send) -> None:
-            await speak(Line(scope, receive, send, scope["transport"]))
+            await speak(BreakableConnection(scope, receive, send, scope["transport"]))
 
         self._config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False, ws="none")
         self._config.load()

@@ -7,9 +7,9 @@ import gzip
 import random
 from dataclasses import replace
 
-from carriers.simulators.web.exchange import Reply
+from carriers.simulators.web.exchange import SimulatedReply
 from carriers.simulators.web.faults import ERRORS, HttpTrouble
-from carriers.simulators.web.http_server import Line
+from carriers.simulators.web.http_server import BreakableConnection
 from carriers.simulators.web.state import CarrierState
 
 HUGE = 10_000_000
@@ -20,7 +20,9 @@ PAGE = (
 )
 
 
-async def speak(line: Line, trouble: HttpTrouble, reply: Reply | None, desk: CarrierState) -> None:
+async def write_response(
+    line: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, desk: CarrierState
+) -> None:
     """Answer with `reply`, or with what the trouble makes of it (None: nothing was taken)."""
     delay_s = desk.answer_delay_s()
     if delay_s:
@@ -28,12 +30,14 @@ async def speak(line: Line, trouble: HttpTrouble, reply: Reply | None, desk: Car
     if await _is_broken_off(line, trouble, reply, desk):
         desk.tally.never_answered += 1
         return
-    said = _spoilt(trouble, reply or Reply(b"", ""), desk)
+    said = _spoilt(trouble, reply or SimulatedReply(b"", ""), desk)
     desk.tally.answer(said.code)
     await line.answer(said, 3 if trouble is HttpTrouble.CHUNKED else 1)
 
 
-async def _is_broken_off(line: Line, trouble: HttpTrouble, reply: Reply | None, desk: CarrierState) -> bool:
+async def _is_broken_off(
+    line: BreakableConnection, trouble: HttpTrouble, reply: SimulatedReply | None, desk: CarrierState
+) -> bool:
     match trouble:
         case HttpTrouble.HANG:
             await line.gone()
@@ -41,7 +45,7 @@ async def _is_broken_off(line: Line, trouble: HttpTrouble, reply: Reply | None, 
             desk.tally.connections_dropped += 1
             await line.drop()
         case HttpTrouble.CUT:
-            await line.cut(reply or Reply(PAGE, "cut"))
+            await line.cut(reply or SimulatedReply(PAGE, "cut"))
         case HttpTrouble.NOISE:
             await line.noise(desk.tally.requests)
         case _:
@@ -49,19 +53,19 @@ async def _is_broken_off(line: Line, trouble: HttpTrouble, reply: Reply | None, 
     return True
 
 
-def _spoilt(trouble: HttpTrouble, reply: Reply, desk: CarrierState) -> Reply:
+def _spoilt(trouble: HttpTrouble, reply: SimulatedReply, desk: CarrierState) -> SimulatedReply:
     """What another status, or another body, makes of the answer."""
     if trouble in ERRORS:
-        return Reply(PAGE, f"http {ERRORS[trouble]}", ERRORS[trouble], HTML)
+        return SimulatedReply(PAGE, f"http {ERRORS[trouble]}", ERRORS[trouble], HTML)
     match trouble:
         case HttpTrouble.UNAVAILABLE | HttpTrouble.TOO_MANY:
             status = 503 if trouble is HttpTrouble.UNAVAILABLE else 429
             later = (("retry-after", str(desk.manners.retry_after_s)),)
-            return Reply(PAGE, f"http {status}", status, HTML, later)
+            return SimulatedReply(PAGE, f"http {status}", status, HTML, later)
         case HttpTrouble.REDIRECT:
-            return Reply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
+            return SimulatedReply(b"", "http 302", 302, HTML, (("location", "/elsewhere"),))
         case HttpTrouble.PAGE:
-            return Reply(PAGE, "page", content_type=HTML)
+            return SimulatedReply(PAGE, "page", content_type=HTML)
         case HttpTrouble.EMPTY:
             return replace(reply, body=b"", code="empty")
         case HttpTrouble.GARBAGE:
@@ -70,7 +74,7 @@ def _spoilt(trouble: HttpTrouble, reply: Reply, desk: CarrierState) -> Reply:
     return _wrapped(trouble, reply)
 
 
-def _wrapped(trouble: HttpTrouble, reply: Reply) -> Reply:
+def _wrapped(trouble: HttpTrouble, reply: SimulatedReply) -> SimulatedReply:
     """The right answer, in another guise."""
     match trouble:
         case HttpTrouble.HUGE:
@@ -82,6 +86,6 @@ def _wrapped(trouble: HttpTrouble, reply: Reply) -> Reply:
     return reply
 
 
-def _packed(reply: Reply, blanks: int) -> Reply:
+def _packed(reply: SimulatedReply, blanks: int) -> SimulatedReply:
     body = gzip.compress(reply.body + b" " * blanks, 6)
     return replace(reply, body=body, headers=(*reply.headers, ("content-encoding", "gzip")))

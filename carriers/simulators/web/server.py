@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from carriers.options import VIETNAM
-from carriers.simulators.web.behaviour import WebManners
-from carriers.simulators.web.exchange import Asked, Reply
+from carriers.simulators.web.behaviour import WebBehaviour
+from carriers.simulators.web.exchange import SimulatedReply, SimulatedRequest
 from carriers.simulators.web.faults import BROKEN_OFF, ERRORS, UNTAKEN, HttpTrouble
-from carriers.simulators.web.http_server import Line, Listener
+from carriers.simulators.web.http_server import BreakableConnection, Listener
 from carriers.simulators.web.messages import WebMessage
-from carriers.simulators.web.response_writer import speak
+from carriers.simulators.web.response_writer import write_response
 from carriers.simulators.web.state import CarrierState
 from carriers.simulators.web.webhook import Webhook
 
@@ -30,11 +30,11 @@ class WebSimulator(ABC):
     name: ClassVar[str]
     port_by_default: ClassVar[int]
     path: ClassVar[str] = ""  # what a link's base_url has after host and port
-    manners_type: ClassVar[type[WebManners]] = WebManners
+    manners_type: ClassVar[type[WebBehaviour]] = WebBehaviour
 
     def __init__(
         self,
-        manners: WebManners | None = None,
+        manners: WebBehaviour | None = None,
         port: int = 0,
         *,
         host: str = "127.0.0.1",
@@ -46,12 +46,12 @@ class WebSimulator(ABC):
         self._tls, self._webhook = tls, webhook
         self._listener: Listener
         self.desk: CarrierState
-        self.requests: deque[Asked] = deque(maxlen=KEPT_REQUESTS)
+        self.requests: deque[SimulatedRequest] = deque(maxlen=KEPT_REQUESTS)
 
     # ---- what a carrier writes
 
     @abstractmethod
-    def handle(self, asked: Asked) -> Reply:
+    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
         """The carrier's own answer; messages are taken, refused and throttled through self.desk."""
 
     def is_submit(self, path: str) -> bool:
@@ -140,16 +140,16 @@ class WebSimulator(ABC):
     def _connected(self) -> None:
         self.desk.tally.connections += 1
 
-    async def _speak(self, line: Line) -> None:
+    async def _speak(self, line: BreakableConnection) -> None:
         trouble = self.desk.heard(self.is_submit(line.path))
         if not self._is_untaken(trouble):
             await self._hear(line, trouble)
             return
         if trouble is not HttpTrouble.BREAK_BEFORE:
             await line.read()
-        await speak(line, trouble, None, self.desk)
+        await write_response(line, trouble, None, self.desk)
 
-    async def _hear(self, line: Line, trouble: HttpTrouble) -> None:
+    async def _hear(self, line: BreakableConnection, trouble: HttpTrouble) -> None:
         """Read, handle and answer a request, and let the fates of its messages run from the answer on."""
         asked = await line.read()
         self.requests.append(asked)
@@ -157,9 +157,9 @@ class WebSimulator(ABC):
         await self.desk.report_early(asked.taken)
         if trouble in BROKEN_OFF:  # there is no answer to wait for
             self.desk.report_later(asked.taken)
-            await speak(line, trouble, reply, self.desk)
+            await write_response(line, trouble, reply, self.desk)
         else:
-            await speak(line, trouble, reply, self.desk)
+            await write_response(line, trouble, reply, self.desk)
             self.desk.report_later(asked.taken)
 
     def _is_untaken(self, trouble: HttpTrouble) -> bool:

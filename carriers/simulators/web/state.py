@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from carriers.simulators.randomness import unit
-from carriers.simulators.timer_wheel import Wheel
+from carriers.simulators.timer_wheel import TimerWheel
 from carriers.simulators.web import behaviour as web_manners
-from carriers.simulators.web.behaviour import WebManners
-from carriers.simulators.web.exchange import Asked
+from carriers.simulators.web.behaviour import WebBehaviour
+from carriers.simulators.web.exchange import SimulatedRequest
 from carriers.simulators.web.faults import HttpTrouble
 from carriers.simulators.web.messages import MessageStore, WebCounters, WebMessage
-from carriers.simulators.web.webhook import Poster, Webhook, receipt
+from carriers.simulators.web.webhook import Webhook, WebhookPoster, receipt
 from carriers.text import segments
 
 OUT_OF_ORDER_S = 0.2
@@ -25,18 +25,18 @@ OUT_OF_ORDER_S = 0.2
 class CarrierState:
     """All that the carrier knows; `handle` takes, refuses and throttles messages through it."""
 
-    def __init__(self, manners: WebManners, webhook: Webhook | None) -> None:
+    def __init__(self, manners: WebBehaviour, webhook: Webhook | None) -> None:
         self._loop = asyncio.get_running_loop()
         self.tally, self.book = WebCounters(), MessageStore()
         self.next_troubles = deque(web_manners.first_troubles(manners))
         self.last_heard_s = self._first_submit_s = self._last_done_s = self._loop.time()
         self._second, self._in_second, self._submits_in_second, self._peak = -1, 0, 0, 0
         self._pending = 0  # messages whose fate has not come about
-        self._timers = Wheel(self._loop)
-        self._poster = Poster(webhook, self.tally, manners) if webhook else None
+        self._timers = TimerWheel(self._loop)
+        self._poster = WebhookPoster(webhook, self.tally, manners) if webhook else None
         self.behave(manners)
 
-    def behave(self, manners: WebManners) -> None:
+    def behave(self, manners: WebBehaviour) -> None:
         """Behave so from now on; what was taken before keeps the fate it has."""
         self.manners = manners
         self._troubles = web_manners.troubles(manners)
@@ -102,7 +102,9 @@ class CarrierState:
         self._count(submits)
         self.tally.refused += submits
 
-    def take(self, asked: Asked, phone: str, text: str, sender: str, request_id: str = "") -> WebMessage:
+    def take(
+        self, asked: SimulatedRequest, phone: str, text: str, sender: str, request_id: str = ""
+    ) -> WebMessage:
         """Take one message; what becomes of it depends on the seed and the number alone."""
         self._count(1)
         seed, number = self.manners.seed, int(phone) if phone.isdecimal() else 0

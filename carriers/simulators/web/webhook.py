@@ -15,7 +15,7 @@ import httpx
 
 from carriers.options import VIETNAM
 from carriers.signature import sign
-from carriers.simulators.web.behaviour import WebManners
+from carriers.simulators.web.behaviour import WebBehaviour
 from carriers.simulators.web.messages import WebCounters, WebMessage
 
 PATIENCE_S = 10.0
@@ -45,10 +45,10 @@ def receipt(message: WebMessage) -> dict[str, Any]:
     }
 
 
-class Poster:
+class WebhookPoster:
     """A queue of receipts, and as many posts at once as the manners say."""
 
-    def __init__(self, webhook: Webhook, tally: WebCounters, manners: WebManners) -> None:
+    def __init__(self, webhook: Webhook, tally: WebCounters, manners: WebBehaviour) -> None:
         self._webhook, self._tally, self.manners = webhook, tally, manners
         self._queue: deque[dict[str, Any]] = deque()
         self._waiting = asyncio.Event()

@@ -23,7 +23,7 @@ from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch.closing import close_due
-from app.dispatch.fan_out_job import Queueing
+from app.dispatch.fan_out_job import FanOutJob
 from app.ledger.factory import ledger_for
 from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
@@ -51,7 +51,7 @@ def approved(db: Database, **draft: Any) -> int:
 
 def sweep(db: Database) -> None:
     ledger = ledger_for(db)
-    while asyncio.run(Queueing(db, ledger, aside(db)).next()):
+    while asyncio.run(FanOutJob(db, ledger, aside(db)).next()):
         pass
     while asyncio.run(close_due(db, ledger, aside(db))):
         pass

@@ -17,8 +17,8 @@ from app.database.connection import Database
 from app.database.models import lanes
 from carriers.simulators.mobifone import Mobifone
 from carriers.simulators.smsc import Smsc
-from carriers.simulators.viettel import Viettel, ViettelManners
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from tests.app.cli.served import served
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.receipts.oracle import sent, taken
@@ -87,7 +87,7 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
 
 
 def test_a_check_that_finds_all_well_ends_well(shell: Desk) -> None:
-    with served(Smsc()) as centre, served(Vnpt(VnptManners(adser_id="500"))) as simulated:
+    with served(Smsc()) as centre, served(Vnpt(VnptBehaviour(adser_id="500"))) as simulated:
         shell.links(smpp_1=smpp(centre), api_1=vnpt(simulated))
         assert shell(carrier.app, "check", "smpp-1").startswith("smpp-1: good  The bind as transceiver")
         found = json.loads(shell(carrier.app, "check", "vnpt", "--json"))
@@ -195,7 +195,7 @@ def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
     listed_failures(database_url)
     numbers = [str(FIRST_PHONE + nth) for nth in (1, 7)]
     words = ["failures", "soap-1", "--day", str(today()), "--sender", "CA SONLA"]
-    with served(Viettel(ViettelManners(outcomes="UNDELIV/001=1"))) as soap:
+    with served(Viettel(ViettelBehaviour(outcomes="UNDELIV/001=1"))) as soap:
         shell.links(soap_1=viettel(soap, test_numbers=numbers))
         for number in numbers:
             said = ["--sender", "CA SONLA", "--text", "Canh giac", "--wait", "0"]
@@ -235,7 +235,7 @@ def test_links_without_figures_or_lists_say_so(shell: Desk) -> None:
 
 
 def test_a_carrier_that_can_not_be_read_is_a_sentence(shell: Desk) -> None:
-    with served(Viettel(ViettelManners(account="other:password"))) as soap:
+    with served(Viettel(ViettelBehaviour(account="other:password"))) as soap:
         shell.links(soap_1=viettel(soap))
         words = ["failures", "soap-1", "--day", "2026-02-01", "--sender", "X"]
         assert refusal(shell, *words).startswith("Link soap-1: ")
@@ -245,7 +245,7 @@ def test_each_carriers_own_interface_can_be_checked_and_tried_out(shell: Desk) -
     with (
         served(Mobifone()) as pages,
         served(Viettel()) as soap,
-        served(Vnpt(VnptManners(label="CA SONLA"))) as api,
+        served(Vnpt(VnptBehaviour(label="CA SONLA"))) as api,
     ):
         numbers = {"test_numbers": ["84912345678"]}
         link: dict[str, object] = {"carrier": "mobifone", "kind": "mobifone", "base_url": pages.url}

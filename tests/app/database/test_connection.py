@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from structlog.testing import capture_logs
 
 from app.core import clock
-from app.core.errors import Away, SetupError
+from app.core.errors import DatabaseUnavailable, SetupError
 from app.database.connection import Database, connect_patiently, translated
 from app.database.models import audit as audit_table
 from app.database.models import lanes
@@ -46,7 +46,7 @@ def test_what_raises_is_rolled_back(db: Database) -> None:
 def test_a_mistake_in_a_statement_is_not_taken_for_a_database_that_is_away(db: Database) -> None:
     with pytest.raises((OperationalError, Exception)) as caught:
         db.write(lambda c: c.execute(text("SELECT nothing FROM nowhere")))
-    assert not isinstance(caught.value, Away)
+    assert not isinstance(caught.value, DatabaseUnavailable)
 
 
 def test_a_broken_constraint_is_no_outage(db: Database) -> None:
@@ -102,7 +102,7 @@ async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_los
     db = Database(sqlite_url)
     other = sqlite3.connect(tmp_path / "loa.sqlite3", isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Away) as caught:
+    with pytest.raises(DatabaseUnavailable) as caught:
         db.write(audit.note, "a", "b", "c")
     assert "locked" in caught.value.cause
     timer = threading.Timer(0.5, lambda: other.execute("ROLLBACK"))
@@ -117,12 +117,12 @@ async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_los
 
 
 def fail(_: Connection) -> None:
-    raise Away("The database is away.")
+    raise DatabaseUnavailable("The database is away.")
 
 
 @pytest.mark.parametrize("lost_by", ["read", "write"])
 def test_who_is_to_end_waits_for_no_database_that_has_answered_again(db: Database, lost_by: str) -> None:
-    with pytest.raises(Away):
+    with pytest.raises(DatabaseUnavailable):
         getattr(db, lost_by)(fail)
     getattr(db, lost_by)(count)
     db.end_within(0)
@@ -131,26 +131,26 @@ def test_who_is_to_end_waits_for_no_database_that_has_answered_again(db: Databas
 
 @pytest.mark.parametrize("lost_by", ["read", "write"])
 def test_a_database_that_is_away_is_given_up_by_who_is_to_end(db: Database, lost_by: str) -> None:
-    with pytest.raises(Away):
+    with pytest.raises(DatabaseUnavailable):
         getattr(db, lost_by)(fail)
     db.end_within(0)
     for work in (db.read, db.write):
-        with pytest.raises(Away, match="did not come back within 0 s"):
+        with pytest.raises(DatabaseUnavailable, match="did not come back within 0 s"):
             work(count)
 
 
 def test_that_it_can_still_be_read_does_not_hide_that_nothing_can_be_written(db: Database) -> None:
-    with pytest.raises(Away):
+    with pytest.raises(DatabaseUnavailable):
         db.write(fail)
     assert db.read(count) == 0
     db.end_within(0)
-    with pytest.raises(Away, match="did not come back"):
+    with pytest.raises(DatabaseUnavailable, match="did not come back"):
         db.write(count)
 
 
 def test_a_server_that_is_not_there_is_away_in_words() -> None:
     db = Database("postgresql+psycopg://root@127.0.0.1:1/none")
-    with pytest.raises(Away, match="can't be reached"):
+    with pytest.raises(DatabaseUnavailable, match="can't be reached"):
         connect_patiently(db, 0.3)
     db.close()
 
@@ -177,7 +177,7 @@ async def test_a_transaction_cut_in_the_middle_is_away_and_not_committed(new_pos
         db.read(lambda other: other.exec_driver_sql(f"SELECT pg_terminate_backend({pid})").all())
         audit.note(c, "a", "b", "d")
 
-    with pytest.raises(Away):
+    with pytest.raises(DatabaseUnavailable):
         db.write(cut)
     assert db.read(count) == 0
     db.close()
@@ -202,7 +202,7 @@ def test_a_writer_that_falls_silent_lets_others_go_on(new_postgresql_url: str) -
             threads.submit(other.write, lambda c: c.execute(rename)).result(timeout=40)
             assert not lost.done()
             go_on.set()
-            with pytest.raises(Away):
+            with pytest.raises(DatabaseUnavailable):
                 lost.result(timeout=40)
     finally:
         go_on.set()
@@ -211,11 +211,11 @@ def test_a_writer_that_falls_silent_lets_others_go_on(new_postgresql_url: str) -
 
 
 def test_an_error_of_the_driver_itself_is_away_as_well() -> None:
-    with pytest.raises(Away), translated():
+    with pytest.raises(DatabaseUnavailable), translated():
         raise psycopg.OperationalError("server closed the connection")
-    with pytest.raises(Away), translated():
+    with pytest.raises(DatabaseUnavailable), translated():
         raise psycopg.errors.DeadlockDetected("deadlock detected")
-    with pytest.raises(Away, match="in use"), translated():
+    with pytest.raises(DatabaseUnavailable, match="in use"), translated():
         raise PoolTimeout
 
 

@@ -16,7 +16,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.deadline import reminders
-from app.deadline.notification_loop import Herald
+from app.deadline.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
 from tests.app.deadline.scene import DEADLINE, letter
@@ -113,7 +113,7 @@ async def test_the_worker_tells_by_mail_and_webhook(db: Database) -> None:
     letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
     with smtp_server() as (post, port), endpoint() as told:
         stopping = asyncio.Event()
-        running = asyncio.create_task(Herald(db, settings(port, told.url)).run(stopping))
+        running = asyncio.create_task(NotificationLoop(db, settings(port, told.url)).run(stopping))
         async with asyncio.timeout(10):
             while len(post.messages) < 3 or not told.requests:  # noqa: ASYNC110 - other threads fill both
                 await asyncio.sleep(0.02)
@@ -136,15 +136,15 @@ async def test_the_worker_tells_by_mail_and_webhook(db: Database) -> None:
 
 async def test_planning_twice_says_it_once(db: Database) -> None:
     letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
-    herald = Herald(db, settings())
+    herald = NotificationLoop(db, settings())
     await herald.plan()
-    await Herald(db, settings()).plan()
+    await NotificationLoop(db, settings()).plan()
     assert len(db.read(outbox.page, 0, 100)) == 4
 
 
 async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> None:
     stopping = asyncio.Event()
-    running = asyncio.create_task(Herald(db, Settings()).run(stopping))
+    running = asyncio.create_task(NotificationLoop(db, Settings()).run(stopping))
     await asyncio.sleep(0)
     stopping.set()
     await asyncio.wait_for(running, 1)

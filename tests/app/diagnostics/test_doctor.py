@@ -32,7 +32,7 @@ from app.diagnostics.doctor import (
 from app.dispatch.run_content import stop
 from app.security import audit
 from app.security.secret_encryption import signing_keys
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.world import build
 from tests.faults.processes import smpp_link
 
@@ -203,7 +203,7 @@ def test_every_fault_of_the_links_is_said_at_once(tmp_path: Path) -> None:
 
 
 async def test_links_are_looked_at_over_the_network(tmp_path: Path) -> None:
-    async with Smsc(Manners()) as smsc:
+    async with Smsc(SmscBehaviour()) as smsc:
         link = LinkSettings.model_validate(smpp_link("viettel", smsc.port))
         found = await examine(Settings(data=tmp_path, links={"viettel-1": link}), {"viettel-1": link})
     assert any(each.about == "link viettel-1" and each.good for each in found)

@@ -32,8 +32,8 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
-from carriers.simulators.smsc import Manners, Smsc
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.smsc import Smsc, SmscBehaviour
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from tests.app.receipts.oracle import Oracle
 from tests.app.world import build
 from tests.long.app.receipts.test_poller_setup import smpp_link, vnpt_link
@@ -88,7 +88,7 @@ def test_nobody_else_is_written_to(number: str, sentence: str) -> None:
 
 
 async def test_a_receipt_is_waited_for_and_nothing_of_it_enters_the_ledger(db: Database) -> None:
-    async with Smsc(Manners(receipt_delay_s=0.1)) as centre:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as centre:
         told, said = await try_out(db, smpp_link(centre))
         assert centre.copies(NUMBER) == 1
         assert centre.report()["receipts_outstanding"] == 0
@@ -111,7 +111,7 @@ async def test_both_steps_are_on_the_record_without_the_number(db: Database) -> 
 
 
 async def test_a_receipt_that_comes_before_the_answer_is_its_own_all_the_same(db: Database) -> None:
-    async with Smsc(Manners(early=1.0, answer_delay_s=0.3)) as centre:
+    async with Smsc(SmscBehaviour(early=1.0, answer_delay_s=0.3)) as centre:
         told, _ = await try_out(db, smpp_link(centre))
         assert centre.report()["receipts_outstanding"] == 0
     assert [receipt.status for receipt in told.receipts] == [D]
@@ -121,7 +121,7 @@ async def test_a_receipt_that_comes_before_the_answer_is_its_own_all_the_same(db
 async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Database) -> None:
     world = build(db, 20)
     world.fan_out()
-    async with Smsc(Manners(receipt_delay_s=1.0)) as centre:
+    async with Smsc(SmscBehaviour(receipt_delay_s=1.0)) as centre:
         link = smpp_link(centre)
         from app.runtime.worker import build as build_link
 
@@ -143,7 +143,7 @@ async def test_receipts_of_other_messages_on_the_bind_go_to_the_ledger(db: Datab
 
 
 async def test_a_link_that_brings_nothing_is_asked(db: Database) -> None:
-    async with Vnpt(VnptManners(stage_s=0.1)) as vnpt:
+    async with Vnpt(VnptBehaviour(stage_s=0.1)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt))
         assert vnpt.copies(str(NUMBER)) == 1
     assert told.good
@@ -152,14 +152,14 @@ async def test_a_link_that_brings_nothing_is_asked(db: Database) -> None:
 
 
 async def test_the_time_to_wait_is_bounded_and_nothing_is_concluded_from_it(db: Database) -> None:
-    async with Vnpt(VnptManners(stage_s=60.0)) as vnpt:
+    async with Vnpt(VnptBehaviour(stage_s=60.0)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt), wait_s=2.0)
     assert told.good
     assert said[-1] == "Nothing final within 2 s; that says nothing of the message."
 
 
 async def test_a_lost_answer_is_perhaps_taken_and_asked_about(db: Database) -> None:
-    async with Vnpt(VnptManners(next_troubles="hang=1", stage_s=0.0)) as vnpt:
+    async with Vnpt(VnptBehaviour(next_troubles="hang=1", stage_s=0.0)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt))
         assert vnpt.copies(str(NUMBER)) == 1
     assert isinstance(told.result, Unknown)
@@ -169,7 +169,7 @@ async def test_a_lost_answer_is_perhaps_taken_and_asked_about(db: Database) -> N
 
 
 async def test_a_message_that_fails_later_is_not_good(db: Database) -> None:
-    async with Smsc(Manners(outcomes="UNDELIV/001=1")) as centre:
+    async with Smsc(SmscBehaviour(outcomes="UNDELIV/001=1")) as centre:
         told, said = await try_out(db, smpp_link(centre))
     assert isinstance(told.result, Accepted)
     assert not told.good

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from app.core import clock
 from app.dispatch.claim import SendContext
-from app.dispatch.send_loop import LaneLoop
+from app.dispatch.send_loop import SendLoop
 from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult
 from tests.app.world import World
@@ -82,9 +82,9 @@ class PaperCarrier:
         return results
 
 
-def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_s: float = 8.0) -> LaneLoop:
+def loop_for(world: World, carrier: PaperCarrier, *, sub_batch: int = 20, lease_s: float = 8.0) -> SendLoop:
     desk = SendContext(world.db, world.ledger, Metrics(), sub_batch, lease_s)
-    return LaneLoop(world.lane, carrier, desk)
+    return SendLoop(world.lane, carrier, desk)
 
 
 async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

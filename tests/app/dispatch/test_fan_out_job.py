@@ -16,7 +16,7 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, batches, campaigns, deliveries, run_batches, runs, subscribers
-from app.dispatch.fan_out_job import Queueing
+from app.dispatch.fan_out_job import FanOutJob
 from app.ledger import approval_digest
 from app.ledger.factory import ledger_for
 from app.reports.verify import verify
@@ -42,7 +42,7 @@ def started(db: Database, folder: Path) -> World:
 
 def queue(db: Database) -> None:
     async def work() -> None:
-        while await Queueing(db, ledger_for(db), aside(db)).next():
+        while await FanOutJob(db, ledger_for(db), aside(db)).next():
             pass
 
     asyncio.run(work())

@@ -17,11 +17,11 @@ from app.database.models import chunks, runs
 from app.database.models import lanes as lanes_table
 from app.dispatch import link_store
 from app.dispatch.claim import SendContext
-from app.dispatch.send_loop import LaneLoop
+from app.dispatch.send_loop import SendLoop
 from app.ledger.contract import ChunkState
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkOptions
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
@@ -33,7 +33,7 @@ WINDOW = 5
 
 
 @asynccontextmanager
-async def sending(db: Database, smsc: Smsc, lease_s: float = 8.0) -> AsyncIterator[tuple[World, LaneLoop]]:
+async def sending(db: Database, smsc: Smsc, lease_s: float = 8.0) -> AsyncIterator[tuple[World, SendLoop]]:
     """A lane over SMPP whose centre has just answered some messages, so that the whole window is open."""
     world = build(db, 300, chunk=300)
     world.fan_out()
@@ -41,7 +41,7 @@ async def sending(db: Database, smsc: Smsc, lease_s: float = 8.0) -> AsyncIterat
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     options |= {"window": WINDOW, "response_timeout_s": 2.0, "reconnect_min_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
-    loop = LaneLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, lease_s))
+    loop = SendLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, lease_s))
     await carrier.open()
     task = asyncio.create_task(loop.run())
     try:
@@ -63,15 +63,15 @@ async def until_stuck(smsc: Smsc) -> int:
     return before
 
 
-def stop(db: Database, loop: LaneLoop) -> None:
+def stop(db: Database, loop: SendLoop) -> None:
     loop.stop()
 
 
-def pause(db: Database, loop: LaneLoop) -> None:
+def pause(db: Database, loop: SendLoop) -> None:
     db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
 
 
-def halt(db: Database, loop: LaneLoop) -> None:
+def halt(db: Database, loop: SendLoop) -> None:
     db.write(link_store.halt, loop.lane.id, Halted("1", "by another host"))
 
 
@@ -82,9 +82,9 @@ def leased(db: Database) -> int:
 
 @pytest.mark.parametrize("order", [stop, pause, halt])
 async def test_what_waits_in_the_link_s_queue_is_never_sent_after_the_order(
-    db: Database, order: Callable[[Database, LaneLoop], None]
+    db: Database, order: Callable[[Database, SendLoop], None]
 ) -> None:
-    async with Smsc(Manners(answer_delay_s=0.01)) as smsc, sending(db, smsc) as (world, loop):
+    async with Smsc(SmscBehaviour(answer_delay_s=0.01)) as smsc, sending(db, smsc) as (world, loop):
         written = await until_stuck(smsc)
         order(db, loop)
         if order is not stop:
@@ -107,7 +107,7 @@ async def test_after_the_lease_s_end_nothing_goes_out_of_the_link_s_queue(db: Da
             connection.execute(text("LOCK TABLE chunks IN ACCESS EXCLUSIVE MODE"))
         release.wait(30)
 
-    async with Smsc(Manners(answer_delay_s=0.01)) as smsc, sending(db, smsc, lease_s=1.5) as (world, _):
+    async with Smsc(SmscBehaviour(answer_delay_s=0.01)) as smsc, sending(db, smsc, lease_s=1.5) as (world, _):
         await until(lambda: smsc.taken() >= 2 * WINDOW)
         smsc.change(answer_delay_s=0.4)
         await asyncio.sleep(0.1)

@@ -18,12 +18,12 @@ from app.database.models import link_health as table
 from app.dispatch import link_health, link_store
 from app.dispatch.claim import SendContext
 from app.dispatch.link_health import HealthSweep, say
-from app.dispatch.send_loop import LaneLoop
+from app.dispatch.send_loop import SendLoop
 from app.observability import link_status
 from app.observability.link_status import LinkState, LinkStatus, facts
 from app.observability.metrics import Metrics
 from carriers.contract import Halted, LinkHealth, LinkOptions, ReceiptLevel
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp.carrier import SmppCarrier
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, build
@@ -199,7 +199,7 @@ async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, Health
     options: dict[str, object] = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     options |= {"window": 10, "response_timeout_s": 0.5, "reconnect_min_s": 0.3, "probe_max_s": 1.0}
     carrier = SmppCarrier(LinkOptions("viettel-1", "viettel", 100_000.0, options))
-    loop = LaneLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, 8.0))
+    loop = SendLoop(world.lane, carrier, SendContext(db, world.ledger, Metrics(), 100, 8.0))
     await carrier.open()
     task = asyncio.create_task(loop.run())
     try:
@@ -213,7 +213,7 @@ async def sending(db: Database, smsc: Smsc) -> AsyncIterator[tuple[World, Health
 async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_and_is_seen(
     db: Database,
 ) -> None:
-    async with Smsc(Manners(answer_delay_s=0.01)) as smsc, sending(db, smsc) as (world, sweep):
+    async with Smsc(SmscBehaviour(answer_delay_s=0.01)) as smsc, sending(db, smsc) as (world, sweep):
         await until(lambda: smsc.taken() >= 50)
         smsc.change(unanswered=1.0)
         silent_since = clock.monotonic()
@@ -236,7 +236,7 @@ async def test_a_centre_that_answers_no_submit_costs_one_window_and_the_probes_a
 
 
 async def test_a_centre_that_throttles_everything_is_seen_though_it_answers(db: Database) -> None:
-    async with Smsc(Manners(throttle=1.0)) as smsc, sending(db, smsc) as (world, sweep):
+    async with Smsc(SmscBehaviour(throttle=1.0)) as smsc, sending(db, smsc) as (world, sweep):
         async with asyncio.timeout(20):
             while db.read(facts)[world.lane.id].refusing_since is None:
                 await sweep.step()

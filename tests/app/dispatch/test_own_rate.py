@@ -9,13 +9,13 @@ from app.database.connection import Database
 from app.database.models import runs
 from app.dispatch import link_store
 from app.dispatch.link_health import leave, say
-from app.dispatch.run_content import scripts
+from app.dispatch.run_content import run_contents
 from carriers.contract import LinkHealth, ReceiptLevel
 from tests.app.world import build
 
 
 def share(db: Database) -> float:
-    (script,) = db.read(scripts, "viettel", clock.now())
+    (script,) = db.read(run_contents, "viettel", clock.now())
     return script.share
 
 

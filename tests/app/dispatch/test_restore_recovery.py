@@ -19,7 +19,7 @@ from app.database.models import homes as kept
 from app.database.models import lanes as links
 from app.dispatch import link_store, restore_guard, restore_recovery, run_content
 from app.ledger.backup import back_up
-from app.ledger.contract import Intention
+from app.ledger.contract import Reservation
 from tests.app.world import World, accepted, build
 from tests.engines import each_engine
 
@@ -33,14 +33,14 @@ def world(db: Database) -> Iterator[World]:
     world = build(db, 30, chunk=10)
     world.fan_out()
     work = claimed(world)
-    assert isinstance(work, run_content.Work)
+    assert isinstance(work, run_content.ClaimedChunk)
     db.write(world.ledger.record, world.lane, work.lease, accepted(list(work.lease.items)), None, 30.0)
     db.write(world.ledger.release, work.lease, 0.0)
     yield world
     world.check()
 
 
-def claimed(world: World) -> run_content.Work | LaneState:
+def claimed(world: World) -> run_content.ClaimedChunk | LaneState:
     return world.db.write(run_content.claim, world.ledger, world.lane, "me", 30.0)
 
 
@@ -51,7 +51,7 @@ def put_back(world: World) -> None:
 
 def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -> None:
     assert world.db.read(restore_guard.moved, world.ledger) is False
-    assert isinstance(claimed(world), run_content.Work)
+    assert isinstance(claimed(world), run_content.ClaimedChunk)
     assert world.db.read(lambda c: c.execute(select(kept.c.by)).scalars().all()) == ["loa"]
 
 
@@ -68,12 +68,12 @@ def test_a_lane_of_a_ledger_that_was_put_back_is_halted_and_not_to_be_resumed_by
 def test_a_lane_in_mid_chunk_is_granted_nothing_more_before_a_person_has_spoken(world: World) -> None:
     """A replica took over while it was sending: its answers are written down, and nothing new goes out."""
     work = claimed(world)
-    assert isinstance(work, run_content.Work)
+    assert isinstance(work, run_content.ClaimedChunk)
     record, items = world.ledger.record, list(work.lease.items)
-    first = world.db.write(record, world.lane, work.lease, [], Intention(items[4].seq, 5), 30.0)
+    first = world.db.write(record, world.lane, work.lease, [], Reservation(items[4].seq, 5), 30.0)
     assert first.go
     put_back(world)
-    rest = Intention(items[9].seq, 5)
+    rest = Reservation(items[9].seq, 5)
     grant = world.db.write(record, world.lane, work.lease, accepted(items[:5]), rest, 30.0)
     assert (grant.held, grant.go) == (True, False)
     assert world.states() == {DeliveryState.SUBMITTED: 15, DeliveryState.QUEUED: 15}
@@ -92,8 +92,8 @@ def test_of_two_who_were_given_one_attempt_only_the_present_owner_holds_the_chun
     assert second
     assert (second.first_seq, second.attempt) == (first.first_seq, first.attempt)
     assert not world.db.write(world.ledger.renew, first, 30.0)
-    assert not world.db.write(record, world.lane, first, [], Intention(first.last_seq, 10), 30.0).held
-    assert world.db.write(record, world.lane, second, [], Intention(second.last_seq, 10), 30.0).go
+    assert not world.db.write(record, world.lane, first, [], Reservation(first.last_seq, 10), 30.0).held
+    assert world.db.write(record, world.lane, second, [], Reservation(second.last_seq, 10), 30.0).go
     world.db.write(record, world.lane, second, accepted(list(second.items)), None, 30.0)
 
 
@@ -143,7 +143,7 @@ def test_with_a_persons_word_that_nothing_is_lost_all_goes_on_where_it_stood(wor
     claimed(world)
     world.db.write(restore_recovery.trust, world.ledger, WHO)
     work = claimed(world)
-    assert isinstance(work, run_content.Work)
+    assert isinstance(work, run_content.ClaimedChunk)
     assert len(work.lease.items) == 10
     assert world.states() == {DeliveryState.SUBMITTED: 10, DeliveryState.QUEUED: 20}
 
@@ -163,7 +163,7 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
     copy.parent.mkdir()
     assert back_up(Path(str(db.url.database)), copy, WHO) == copy.stat().st_size
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert isinstance(claimed(world), run_content.Work), "the original goes on"
+    assert isinstance(claimed(world), run_content.ClaimedChunk), "the original goes on"
     with pytest.raises(SetupError, match="name a new file"):
         back_up(Path(str(db.url.database)), copy, WHO)
     db.close()

@@ -16,8 +16,8 @@ from app.database.models import campaigns, deliveries, run_batches, runs, tallie
 from app.dispatch import run_content
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch.closing import close_due
-from app.dispatch.fan_out_job import Queueing
-from app.ledger.contract import Intention, SubmitOutcome
+from app.dispatch.fan_out_job import FanOutJob
+from app.ledger.contract import Reservation, SubmitOutcome
 from app.reports import carrier_report
 from carriers.contract import Deferred, Reason, Rejected
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, aside, build, receipt
@@ -37,7 +37,7 @@ def set_run(db: Database, **values: object) -> None:
 
 def sweep(world: World) -> None:
     """All that the worker's sweep would do until it is idle."""
-    while asyncio.run(Queueing(world.db, world.ledger, aside(world.db)).next()):
+    while asyncio.run(FanOutJob(world.db, world.ledger, aside(world.db)).next()):
         pass
     while asyncio.run(close_due(world.db, world.ledger, aside(world.db))):
         pass
@@ -136,7 +136,7 @@ def test_what_a_holder_thought_dead_has_not_sent_is_not_forgotten(
     sweep(world)
     lease = world.claim(lease_s=0.0)
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Intention(lease.last_seq, 5), 0.0)
+    db.write(world.ledger.record, world.lane, lease, [], Reservation(lease.last_seq, 5), 0.0)
     time.sleep(0.02)
     other = world.claim("lane-2")
     assert other

@@ -16,7 +16,7 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audiences, audit, batches, campaigns, run_batches, runs
-from app.dispatch.run_content import claim, scripts
+from app.dispatch.run_content import claim, run_contents
 from app.ledger import approval_digest
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.app.world import World, add_batch, approve, build
@@ -184,7 +184,7 @@ async def test_a_lane_at_work_stops_at_the_next_chunk_with_nothing_of_the_new_te
 def test_what_is_not_tampered_with_is_sent(db: Database) -> None:
     world = build(db, 30)
     world.fan_out()
-    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    assert [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
 
 
 def test_a_run_that_its_carrier_sends_is_not_given_numbers_after_the_approval(db: Database) -> None:
@@ -192,9 +192,9 @@ def test_a_run_that_its_carrier_sends_is_not_given_numbers_after_the_approval(db
     db.write(lambda c: c.execute(delete(run_batches)))
     db.write(held_audience, world)
     db.write(approve, world.campaign)
-    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    assert [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
     db.write(link_added, world)
-    assert db.write(scripts, "viettel", clock.now()) == []
+    assert db.write(run_contents, "viettel", clock.now()) == []
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
     with pytest.raises(Conflict, match="differs from what was approved"):
         db.write(act, Verb.RESUME, world.run, "operator")
@@ -210,9 +210,9 @@ def test_an_approval_of_before_runs_stood_in_it_still_holds(db: Database) -> Non
         approval.write(c, row.id, "chief", digest=old, decision="approved")
 
     db.write(of_then)
-    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    assert [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
     db.write(held_audience, world)
-    assert db.write(scripts, "viettel", clock.now()) == []
+    assert db.write(run_contents, "viettel", clock.now()) == []
 
 
 @on_sqlite

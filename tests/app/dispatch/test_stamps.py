@@ -18,7 +18,7 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import approvals, audit, campaigns, chunks, deliveries, runs, subscribers
-from app.dispatch.run_content import claim, scripts, still_going
+from app.dispatch.run_content import claim, run_contents, still_going
 from app.ledger import approval_digest
 from app.security import audit as record
 from app.security.secret_encryption import signing_keys, vault_of
@@ -103,7 +103,7 @@ def test_a_forged_approval_sends_nothing(keyed: Callable[..., Database], how: st
     db = keyed(ONE)
     world = started(db)
     world.fan_out()
-    assert [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+    assert [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
     db.write(FORGED[how])
     assert not hasattr(db.write(claim, world.ledger, world.lane, "lane", 8.0), "lease")
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
@@ -116,7 +116,7 @@ def test_a_forged_approval_sends_nothing(keyed: Callable[..., Database], how: st
 def test_without_a_key_the_audit_is_still_asked(db: Database) -> None:
     world = build(db, 30)
     db.write(forged)
-    assert db.write(scripts, "viettel", clock.now()) == []
+    assert db.write(run_contents, "viettel", clock.now()) == []
     assert db.read(lambda c: c.execute(select(runs.c.state).where(runs.c.id == world.run)).scalar_one()) == (
         RunState.PAUSED
     )
@@ -127,11 +127,11 @@ def test_an_approval_that_was_taken_back_is_none_though_its_row_be_removed(
 ) -> None:
     db = keyed(ONE)
     world = started(db)
-    assert len(db.write(scripts, "viettel", clock.now())) == 1
+    assert len(db.write(run_contents, "viettel", clock.now())) == 1
     row = db.read(lambda c: c.execute(select(campaigns)).one())
     db.write(approval.void, row, "author")
     db.write(lambda c: c.execute(delete(approvals).where(approvals.c.decision == "voided")))
-    assert db.write(scripts, "viettel", clock.now()) == []
+    assert db.write(run_contents, "viettel", clock.now()) == []
     assert world.campaign == row.id
 
 
@@ -140,7 +140,7 @@ def test_the_key_is_changed_without_a_gap(keyed: Callable[..., Database]) -> Non
 
     def sends(db: Database) -> bool:
         db.write(lambda c: c.execute(update(runs).values(state="running")))
-        return [each.run_id for each in db.write(scripts, "viettel", clock.now())] == [world.run]
+        return [each.run_id for each in db.write(run_contents, "viettel", clock.now())] == [world.run]
 
     assert [sends(keyed(*each)) for each in ((ONE,), (TWO, ONE))] == [True, True]
     assert keyed(TWO, ONE).write(reseal, "host", vault_of(settings(TWO, ONE))) == 3  # and two acts
@@ -153,7 +153,7 @@ def test_an_approval_of_before_the_key_goes_on_once_somebody_on_the_host_has_sig
     first = keyed(ONE)
     world = build(first, 30)
     first.write(lambda c: c.execute(update(approvals).values(stamp=None)))
-    assert first.write(scripts, "viettel", clock.now()) == []
+    assert first.write(run_contents, "viettel", clock.now()) == []
     with pytest.raises(Conflict, match="loa campaign sign"):
         first.write(act, Verb.RESUME, world.run, "operator")
     digest = first.read(lambda c: c.execute(select(approvals.c.digest)).scalar_one())
@@ -161,7 +161,7 @@ def test_an_approval_of_before_the_key_goes_on_once_somebody_on_the_host_has_sig
         first.write(approval.sign, world.campaign, "0" * 64, "host")
     first.write(approval.sign, world.campaign, digest, "host")
     first.write(act, Verb.RESUME, world.run, "operator")
-    assert [each.run_id for each in first.write(scripts, "viettel", clock.now())] == [world.run]
+    assert [each.run_id for each in first.write(run_contents, "viettel", clock.now())] == [world.run]
     with pytest.raises(Conflict, match="no approval of this digest"):
         first.write(approval.sign, world.campaign, digest, "host")
 

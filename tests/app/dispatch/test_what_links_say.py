@@ -15,7 +15,7 @@ from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import approvals, runs
 from app.dispatch import link_store
-from app.dispatch.run_content import Work, claim
+from app.dispatch.run_content import ClaimedChunk, claim
 from app.ledger import approval_digest
 from app.runtime.worker import says
 from app.security import audit
@@ -42,7 +42,7 @@ def ready(db: Database) -> World:
 
 
 def sends(world: World) -> bool:
-    return isinstance(world.db.write(claim, world.ledger, world.lane, "lane", 8.0), Work)
+    return isinstance(world.db.write(claim, world.ledger, world.lane, "lane", 8.0), ClaimedChunk)
 
 
 def test_a_link_that_says_the_same_sends(db: Database) -> None:

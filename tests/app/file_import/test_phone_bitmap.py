@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.file_import.phone_bitmap import Seen
+from app.file_import.phone_bitmap import PhoneBitmap
 
 NUMBERS = st.lists(
     st.just(0) | st.integers(84_320_000_000, 84_320_000_100) | st.integers(84_300_000_000, 84_999_999_999)
@@ -14,7 +14,7 @@ NUMBERS = st.lists(
 
 @given(st.lists(NUMBERS))
 def test_seen_answers_as_a_set_would_and_takes_0_for_no_number(lists: list[list[int]]) -> None:
-    seen, known = Seen(), {0}
+    seen, known = PhoneBitmap(), {0}
     for numbers in lists:
         expected = []
         for number in numbers:

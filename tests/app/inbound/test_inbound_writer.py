@@ -11,15 +11,15 @@ from sqlalchemy import select
 
 from app.database.connection import Database
 from app.database.models import inbound_messages
-from app.inbound.inbound_writer import InboundIntake
-from app.inbound.store import Came, keep
+from app.inbound.inbound_writer import InboundWriter
+from app.inbound.store import IncomingMessage, keep
 from app.ledger.contract import Lane
 from app.observability.metrics import Metrics
 from carriers import registry
 from carriers.contract import LinkOptions
 from carriers.inbound import InboundMessage, InboundMessages, MessagePart
 from carriers.simulators.smsc import Smsc
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.inbound import body
 from carriers.smpp import pdu
 from tests.app.dispatch.paper import until
@@ -37,13 +37,13 @@ def message(text: str = "TU CHOI", source: str = PHONE, **more: Any) -> InboundM
 
 
 def write(world: World, *messages: InboundMessage, name: str = "a", lane: Lane | None = None) -> None:
-    came = [Came(lane or world.lane, each, f"{name}-{n}") for n, each in enumerate(messages)]
+    came = [IncomingMessage(lane or world.lane, each, f"{name}-{n}") for n, each in enumerate(messages)]
     world.db.write(keep, world.ledger, came)
 
 
 @asynccontextmanager
-async def taking(world: World, **more: Any) -> AsyncIterator[InboundIntake]:
-    intake = InboundIntake(world.db, world.ledger, Metrics(), **more)
+async def taking(world: World, **more: Any) -> AsyncIterator[InboundWriter]:
+    intake = InboundWriter(world.db, world.ledger, Metrics(), **more)
     running = asyncio.create_task(intake.run())
     yield intake
     intake.stop()
@@ -51,7 +51,7 @@ async def taking(world: World, **more: Any) -> AsyncIterator[InboundIntake]:
 
 
 @asynccontextmanager
-async def bound(smsc: Smsc, intake: InboundIntake, lane: Lane) -> AsyncIterator[None]:
+async def bound(smsc: Smsc, intake: InboundWriter, lane: Lane) -> AsyncIterator[None]:
     """A real link that brings what the centre has for it."""
     options = {"host": "127.0.0.1", "port": smsc.port, "system_id": "loa", "password": "x"}
     carrier = registry.build("smpp", LinkOptions(lane.name, lane.carrier, 50.0, options))
@@ -137,8 +137,8 @@ async def test_parts_over_a_real_link_are_kept_with_their_numbers_and_acknowledg
 
 async def test_what_was_not_acknowledged_before_the_end_comes_again_and_nothing_is_lost(db: Database) -> None:
     world = build(db, 1)
-    stuck = InboundIntake(db, world.ledger, Metrics())  # nobody commits: as if killed in the middle
-    async with Smsc(Manners(receipt_window=20)) as smsc:
+    stuck = InboundWriter(db, world.ledger, Metrics())  # nobody commits: as if killed in the middle
+    async with Smsc(SmscBehaviour(receipt_window=20)) as smsc:
         async with bound(smsc, stuck, world.lane):
             for n in range(50):
                 smsc.write(PHONE, "8088", f"tin {n}")
@@ -152,7 +152,7 @@ async def test_what_was_not_acknowledged_before_the_end_comes_again_and_nothing_
 
 async def test_a_flood_takes_no_more_memory_than_was_set_aside_for_it(db: Database) -> None:
     world, answers = build(db, 1), list[bool]()
-    intake = InboundIntake(db, world.ledger, Metrics(), room=500_000)
+    intake = InboundWriter(db, world.ledger, Metrics(), room=500_000)
     drop = intake.sink(world.lane)
     for n in range(200_000):
         drop(message(f"tin {n}"), answers.append)
@@ -172,7 +172,7 @@ async def test_a_flood_takes_no_more_memory_than_was_set_aside_for_it(db: Databa
 
 async def test_what_has_piled_up_is_kept_in_few_commits_so_that_a_flood_ends(db: Database) -> None:
     world, answers = build(db, 1), list[bool]()
-    intake = InboundIntake(db, world.ledger, Metrics())
+    intake = InboundWriter(db, world.ledger, Metrics())
     for n in range(1900):
         intake.sink(world.lane)(message(f"tin {n}"), answers.append)
     intake.stop()
@@ -185,8 +185,8 @@ async def test_a_shortage_is_answered_for_now_over_the_wire_and_the_centre_bring
     db: Database,
 ) -> None:
     world = build(db, 1)
-    async with Smsc(Manners(receipt_pause_s=0.2)) as smsc:
-        intake = InboundIntake(db, world.ledger, Metrics(), room=2500)
+    async with Smsc(SmscBehaviour(receipt_pause_s=0.2)) as smsc:
+        intake = InboundWriter(db, world.ledger, Metrics(), room=2500)
         async with bound(smsc, intake, world.lane):
             for n in range(10):
                 smsc.write(PHONE, "8088", f"tin {n}")

@@ -18,7 +18,7 @@ from app.core import clock
 from app.core.masking import CONTROL
 from app.database.connection import Database
 from app.database.models import inbound_messages
-from app.inbound.store import Came, keep
+from app.inbound.store import IncomingMessage, keep
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
@@ -39,7 +39,7 @@ def said(text: str, source: str = PHONE, **more: Any) -> InboundMessage:
 
 
 def write(db: Database, lane: Lane, *messages: InboundMessage, name: str = "a") -> None:
-    came = [Came(lane, each, f"{name}-{lane.id}-{n}") for n, each in enumerate(messages)]
+    came = [IncomingMessage(lane, each, f"{name}-{lane.id}-{n}") for n, each in enumerate(messages)]
     db.write(keep, ledger_for(db), came)
 
 

@@ -11,7 +11,7 @@ from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs, submissions, unknowns
 from app.dispatch import run_sweeps as sweeps
-from app.ledger.contract import ChunkLease, DeliveryKey, Intention, SubmitOutcome
+from app.ledger.contract import ChunkLease, DeliveryKey, Reservation, SubmitOutcome
 from app.reports.verify import verify
 from carriers.contract import (
     Accepted,
@@ -46,7 +46,7 @@ def frozen_with(db: Database, declared: int, count: int = 2) -> tuple[World, Chu
     world.fan_out()
     lease = world.claim("frozen", lease_s=0.0)
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Intention(declared + 1, declared), -1.0)
+    db.write(world.ledger.record, world.lane, lease, [], Reservation(declared + 1, declared), -1.0)
     return world, lease
 
 
@@ -177,7 +177,7 @@ def lost_commit(db: Database) -> World:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Intention(11, 10), 30.0)
+    db.write(world.ledger.record, world.lane, lease, [], Reservation(11, 10), 30.0)
     db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items[1:])), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     return world
@@ -188,7 +188,7 @@ def test_a_lost_answer_of_a_chunk_handed_back_is_unknown_and_the_run_goes_on(db:
     firsts = []
     while (lease := world.claim()) is not None and len(firsts) < 9:
         firsts.append(lease.first_seq)
-        db.write(world.ledger.record, world.lane, lease, [], Intention(lease.last_seq, 10), 30.0)
+        db.write(world.ledger.record, world.lane, lease, [], Reservation(lease.last_seq, 10), 30.0)
         db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items)), None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
     assert sorted(firsts) == [2, 12, 22]
@@ -254,7 +254,7 @@ def test_the_answer_to_one_whose_first_sending_failed_in_part_is_written(db: Dat
     world = two_parts_of_which_one_has_failed(db)
     again = world.claim()
     assert again
-    db.write(world.ledger.record, world.lane, again, [], Intention(2, 2), 30.0)
+    db.write(world.ledger.record, world.lane, again, [], Reservation(2, 2), 30.0)
     outcomes = [SubmitOutcome(again.items[0], Accepted(("c", "d")))]
     db.write(world.ledger.record, world.lane, again, outcomes, None, 30.0)
     db.write(world.ledger.release, again, 0.0)

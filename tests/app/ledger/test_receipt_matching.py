@@ -160,9 +160,9 @@ def test_a_link_with_one_receipt_for_a_message_expects_one_of_an_unknown_message
     )
     assert world.delivery(2)["parts"] == 1
     # The other was declared, and its holder died.
-    from app.ledger.contract import Intention
+    from app.ledger.contract import Reservation
 
-    db.write(world.ledger.record, world.lane, lease, [], Intention(3, 4), 0.0)
+    db.write(world.ledger.record, world.lane, lease, [], Reservation(3, 4), 0.0)
     db.write(world.ledger.reclaim)
     world.claim("other")
     assert (world.delivery(3)["state"], world.delivery(3)["parts"]) == (UNKNOWN, 1)

@@ -12,7 +12,7 @@ from app.core import clock
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import deliveries, quarantine, receipts, submissions, unknowns
-from app.ledger.contract import Arrival, DeliveryKey, Intention, SubmitOutcome
+from app.ledger.contract import Arrival, DeliveryKey, Reservation, SubmitOutcome
 from carriers.contract import (
     Accepted,
     Partial,
@@ -248,7 +248,7 @@ def test_a_receipt_that_came_before_the_crash_was_noticed_still_settles(db: Data
     world.fan_out()
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Intention(11, 10), -1.0)
+    db.write(world.ledger.record, world.lane, dead, [], Reservation(11, 10), -1.0)
     db.write(world.ledger.apply, [receipt(world.lane, "x1", phone=FIRST_PHONE)])
     look_again(world, times=3)
     assert count(db, quarantine) == 1

@@ -9,7 +9,7 @@ from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import erasures, quarantine, runs, submissions, unknowns
-from app.ledger.contract import DeliveryKey, Intention, SubmitOutcome
+from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
 from app.receipts import receipt_log
 from app.reports.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
@@ -187,7 +187,7 @@ def test_parts_learnt_of_one_sending_are_not_those_of_the_next(db: Database) -> 
     assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Intention(2, 2), -1.0)
+    db.write(world.ledger.record, world.lane, dead, [], Reservation(2, 2), -1.0)
     notice(world)
     apply(world, said(world, "r3"), said(world, "r4"))
     look_again(world)

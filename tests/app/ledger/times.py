@@ -11,7 +11,7 @@ from app.core.clock import DAY_MS
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, quarantine, receipts, runs, submissions, turns, unknowns
-from app.ledger.contract import Arrival, Intention
+from app.ledger.contract import Arrival, Reservation
 from carriers.contract import Receipt, ReceiptLevel, ReceiptStatus
 from tests.app.world import FIRST_PHONE, World, build
 
@@ -75,7 +75,7 @@ def killed(db: Database, parts: int = 1) -> World:
     db.write(world.ledger.fan_out, world.run, world.batch, {"": parts}, 100)
     dead = world.claim(lease_s=0.0)
     assert dead
-    db.write(world.ledger.record, world.lane, dead, [], Intention(2, parts), -1.0)
+    db.write(world.ledger.record, world.lane, dead, [], Reservation(2, parts), -1.0)
     return world
 
 

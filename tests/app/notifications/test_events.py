@@ -17,7 +17,7 @@ from app.core.errors import NotFound
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, lanes, notices, runs
-from app.deadline.notification_loop import Herald
+from app.deadline.notification_loop import NotificationLoop
 from app.deadline.risk import at_risk
 from app.dispatch import link_store as lane_rows
 from app.notifications import events, outbox
@@ -98,7 +98,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
     world = run_of(db, started_at=clock.now_ms())
     lane_rows_halt(db, world)
     with endpoint() as told:
-        heralds = [Herald(db, settings_for(told.url)), Herald(db, settings_for(told.url))]
+        heralds = [NotificationLoop(db, settings_for(told.url)), NotificationLoop(db, settings_for(told.url))]
         stopping = asyncio.Event()
         running = [asyncio.create_task(each.run(stopping)) for each in heralds]
         await until(lambda: len(told.requests) == 2)

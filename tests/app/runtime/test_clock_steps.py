@@ -8,7 +8,7 @@ from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, quarantine
-from app.ledger.contract import Intention, SubmitOutcome
+from app.ledger.contract import Reservation, SubmitOutcome
 from app.runtime.clock_steps import ClockSteps
 from carriers.contract import Deferred
 from tests.app.ledger.times import apply, said
@@ -79,7 +79,7 @@ async def test_a_lease_of_a_holder_that_is_gone_ends_and_a_new_one_stands(db: Da
     world.fan_out()
     gone = world.claim("gone")
     assert gone
-    db.write(world.ledger.record, world.lane, gone, [], Intention(gone.items[-1].seq, 2, 0.01), 30.0)
+    db.write(world.ledger.record, world.lane, gone, [], Reservation(gone.items[-1].seq, 2, 0.01), 30.0)
     later(db)
     hands.set_back()
     live = world.claim("live")  # after the step, before anybody has noticed it

@@ -19,7 +19,7 @@ from carriers.contract import (
     Unknown,
 )
 from carriers.mobifone.carrier import ENDED_TWICE
-from carriers.simulators.mobifone import Mobifone, MobifoneManners
+from carriers.simulators.mobifone import Mobifone, MobifoneBehaviour
 from carriers.simulators.web import HttpTrouble
 from tests.carriers.http.peer import Peer, Request, Wire, page
 from tests.carriers.mobifone.links import ACCENTED, PASSWORD, letters, link
@@ -29,7 +29,7 @@ ACCOUNT = f"loa:{PASSWORD}"
 
 
 def mobifone(**manners: object) -> Mobifone:
-    return Mobifone(MobifoneManners(account=ACCOUNT, **manners))  # type: ignore[arg-type]
+    return Mobifone(MobifoneBehaviour(account=ACCOUNT, **manners))  # type: ignore[arg-type]
 
 
 async def test_many_messages_at_once_cause_one_login() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from carriers.contract import LinkOptions, OutboundSms, Reason, Rejected
 from carriers.smpp import pdu
-from carriers.smpp.encoding import EncodedText, validity, word
+from carriers.smpp.encoding import EncodedText, encode_text, validity
 from carriers.smpp.settings import SmppSettings, read_settings
 from carriers.text import ucs2, ungsm7
 
@@ -23,7 +23,7 @@ def settings(**options: object) -> SmppSettings:
 
 def sent(own: SmppSettings, text: str, validity_s: int | None = None) -> list[pdu.ShortMessage]:
     """The parts as the carrier reads them."""
-    wording = word(own, OutboundSms("", text, "CONGAN", validity_s))
+    wording = encode_text(own, OutboundSms("", text, "CONGAN", validity_s))
     assert isinstance(wording, EncodedText)
     templates = wording.templates(own.long_text, 0x1234)
     return [pdu.read_short_message(head + b"84912345601" + tail) for head, tail in templates]
@@ -77,7 +77,7 @@ def test_a_payload_carries_the_whole_text_in_one_pdu() -> None:
 def test_a_link_may_read_octets_as_latin_1() -> None:
     own = settings(gsm_alphabet="latin1")
     assert sent(own, "@_$ [OTP]")[0].message == b"@_$ [OTP]"
-    refused = word(own, OutboundSms("", "\u0394", "CONGAN"))
+    refused = encode_text(own, OutboundSms("", "\u0394", "CONGAN"))
     assert refused == Rejected("text: a character that the link lacks", Reason.WRONG_REQUEST)
 
 
@@ -97,6 +97,6 @@ def test_validity_is_written_as_relative_time(seconds: int | None, written: byte
 
 @pytest.mark.parametrize("mode", ["none", "relative"])
 def test_validity_is_sent_only_where_the_link_has_it(mode: str) -> None:
-    wording = word(settings(validity=mode), OutboundSms("", "x", "CONGAN", 3600))
+    wording = encode_text(settings(validity=mode), OutboundSms("", "x", "CONGAN", 3600))
     assert isinstance(wording, EncodedText)
     assert (b"R\0" in wording.templates("udh", 1)[0][1]) is (mode == "relative")

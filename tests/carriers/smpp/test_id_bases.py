@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from structlog.testing import capture_logs
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp.id_bases import ENOUGH, REMEMBERED, SURE, IdBases
 from carriers.smpp.receipt import canonical
 from tests.carriers.smpp.peer import Inbox, Link, many, until
@@ -28,7 +28,7 @@ async def test_a_wrong_id_mode_is_named_and_a_right_one_is_not(
     mode: str, answer: str, receipt: str, right: str | None
 ) -> None:
     count = 1000 if answer == receipt == "hex" else 3 * ENOUGH  # few hexadecimal ids are digits only
-    inbox, manners = Inbox(), Manners(id_form=answer, receipt_id_form=receipt)
+    inbox, manners = Inbox(), SmscBehaviour(id_form=answer, receipt_id_form=receipt)
     async with Smsc(manners) as smsc, Link(smsc.port, id_mode=mode) as carrier:
         carrier.deliver_to(inbox)
         await carrier.ready()
@@ -47,7 +47,7 @@ async def test_a_wrong_id_mode_is_named_and_a_right_one_is_not(
 
 async def test_some_receipts_in_the_other_base_among_many_are_no_wrong_mode() -> None:
     inbox = Inbox()
-    async with Smsc(Manners(id_form="dec", other_base=0.3)) as smsc, Link(smsc.port) as carrier:
+    async with Smsc(SmscBehaviour(id_form="dec", other_base=0.3)) as smsc, Link(smsc.port) as carrier:
         carrier.deliver_to(inbox)
         await carrier.ready()
         await carrier.submit(many(100))

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from carriers.contract import Accepted, Deferred, LinkHealth, SubmitResult, Unknown
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp import pdu
 from tests.carriers.smpp.peer import (
     Handle,
@@ -40,7 +40,7 @@ def kinds(results: list[SubmitResult]) -> Counter[type[SubmitResult]]:
 
 
 async def test_a_stand_by_whose_bind_is_one_too_many_halts_nobody_and_takes_over() -> None:
-    async with Smsc(Manners(max_binds=1)) as smsc, Link(smsc.port) as first:
+    async with Smsc(SmscBehaviour(max_binds=1)) as smsc, Link(smsc.port) as first:
         await first.ready()
         async with Link(smsc.port) as second:
             await until(lambda: smsc.report()["binds_refused"] >= 3)
@@ -304,7 +304,7 @@ async def test_a_wide_window_need_not_be_full_for_its_silence_to_be_seen() -> No
 
 
 async def test_a_centre_that_throttles_everything_says_so_until_it_takes_a_message() -> None:
-    async with Smsc(Manners(throttle=1.0)) as smsc, Link(smsc.port) as carrier:
+    async with Smsc(SmscBehaviour(throttle=1.0)) as smsc, Link(smsc.port) as carrier:
         await carrier.ready()
         await carrier.submit(many(3))
         since = carrier.health().refusing_since

@@ -24,7 +24,7 @@ from carriers.contract import (
     Unknown,
 )
 from carriers.options import VIETNAM
-from carriers.simulators.viettel import Viettel, ViettelManners
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
 from carriers.simulators.web import HttpTrouble
 from carriers.viettel.carrier import QueriedViettel, ViettelCarrier, viettel
 from tests.carriers.viettel.answers import BASE, PASSWORD, SENDER, sms
@@ -37,7 +37,7 @@ DLR = {"1": "delivered", "2": "undelivered", "0": "in_transit"}
 async def working(
     manners: dict[str, Any] | None = None, **options: object
 ) -> AsyncIterator[tuple[ViettelCarrier, Viettel]]:
-    async with Viettel(ViettelManners(**{**MANNERS, **(manners or {})})) as service:
+    async with Viettel(ViettelBehaviour(**{**MANNERS, **(manners or {})})) as service:
         own = {**BASE, "base_url": service.url, **options}
         carrier = viettel(LinkOptions("viettel-1", "viettel", 1000, own))
         assert isinstance(carrier, ViettelCarrier)

@@ -25,7 +25,7 @@ from carriers.contract import (
 )
 from carriers.http import CLOSED
 from carriers.options import VIETNAM
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from carriers.vnpt.carrier import VnptCarrier
 from tests.carriers.vnpt.links import ACCENTED, MORNING, TEXT, open_link, sms
 
@@ -41,7 +41,7 @@ def question(message: OutboundSms, result: SubmitResult, at: datetime = MORNING)
 @pytest.mark.parametrize("form", ["json", "xml"])
 @pytest.mark.parametrize("as_number", [False, True])
 async def test_a_list_is_taken_once_with_the_text_as_written(form: str, as_number: bool) -> None:
-    manners = VnptManners(error_as_number=as_number, success="Success")
+    manners = VnptBehaviour(error_as_number=as_number, success="Success")
     async with Vnpt(manners) as vnpt, open_link(vnpt.url, format=form) as carrier:
         messages = [sms(n) for n in range(250)]
         results = await carrier.submit(messages)
@@ -58,7 +58,7 @@ async def test_every_good_number_is_sent_once_whoever_the_culprits_are(data: st.
     numbers = data.draw(st.lists(st.integers(0, 9999), min_size=1, max_size=60, unique=True))
     invalid = data.draw(st.sets(st.sampled_from(numbers), max_size=6))
     ported = data.draw(st.sets(st.sampled_from(numbers), max_size=6)) - invalid
-    manners = VnptManners(
+    manners = VnptBehaviour(
         refused=",".join(f"{n:04d}" for n in invalid), ported=",".join(f"{n:04d}=3" for n in ported)
     )
     async with Vnpt(manners) as vnpt, open_link(vnpt.url, per_submit=25) as carrier:
@@ -93,7 +93,7 @@ async def test_accents_arrive_as_written() -> None:
 
 
 async def test_a_package_that_ends_halts_the_lane_with_nothing_doubled() -> None:
-    async with Vnpt(VnptManners(quota=20)) as vnpt, open_link(vnpt.url, per_submit=10) as carrier:
+    async with Vnpt(VnptBehaviour(quota=20)) as vnpt, open_link(vnpt.url, per_submit=10) as carrier:
         results = [await carrier.submit([sms(n) for n in range(s, s + 10)]) for s in range(0, 40, 10)]
         kinds = [{type(result) for result in some} for some in results]
         assert kinds == [{Accepted}, {Accepted}, {Halted}, {Halted}]
@@ -106,7 +106,7 @@ async def test_a_package_that_ends_halts_the_lane_with_nothing_doubled() -> None
 
 
 async def test_a_link_that_is_closed_while_a_list_is_split_sends_no_more_of_it() -> None:
-    manners = VnptManners(ported="7=3", answer_delay_s=0.02)
+    manners = VnptBehaviour(ported="7=3", answer_delay_s=0.02)
     async with Vnpt(manners) as vnpt, open_link(vnpt.url) as carrier:
         messages = [sms(n) for n in range(100)]
         under_way = asyncio.create_task(carrier.submit(messages))
@@ -123,7 +123,7 @@ async def test_a_link_that_is_closed_while_a_list_is_split_sends_no_more_of_it()
 @pytest.mark.parametrize("traffic", ["cskh", "qc"])
 async def test_a_lost_answer_is_unknown_and_its_status_settles_it(trouble: str, traffic: str) -> None:
     level = ReceiptLevel.OPERATOR if traffic == "cskh" else ReceiptLevel.HANDSET
-    manners = VnptManners(next_troubles=f"{trouble}=1", clock=AT_SIMULATORS)
+    manners = VnptBehaviour(next_troubles=f"{trouble}=1", clock=AT_SIMULATORS)
     more = {"traffic": traffic, "answer_timeout_s": 1.5}
     async with Vnpt(manners) as vnpt, open_link(vnpt.url, **more) as carrier:
         messages = [sms(n) for n in range(3)]
@@ -138,7 +138,7 @@ async def test_a_lost_answer_is_unknown_and_its_status_settles_it(trouble: str, 
 
 
 async def test_a_message_that_was_never_taken_has_no_status() -> None:
-    manners = VnptManners(next_troubles="break_before=1", clock=AT_SIMULATORS)
+    manners = VnptBehaviour(next_troubles="break_before=1", clock=AT_SIMULATORS)
     async with Vnpt(manners) as vnpt, open_link(vnpt.url) as carrier:
         (result,) = await carrier.submit([sms()])
         assert isinstance(result, Unknown)
@@ -156,7 +156,7 @@ async def test_a_message_that_was_never_taken_has_no_status() -> None:
     ],
 )
 async def test_a_status_moves_as_the_message_does(traffic: str, outcomes: str, words: list[str]) -> None:
-    manners = VnptManners(outcomes=outcomes, stage_s=60, clock=AT_SIMULATORS)
+    manners = VnptBehaviour(outcomes=outcomes, stage_s=60, clock=AT_SIMULATORS)
     async with Vnpt(manners) as vnpt, open_link(vnpt.url, traffic=traffic) as carrier:
         (result,) = await carrier.submit([sms()])
         codes = []
@@ -168,7 +168,7 @@ async def test_a_status_moves_as_the_message_does(traffic: str, outcomes: str, w
 
 
 async def test_a_fourth_advertisement_waits_for_the_next_day_and_the_others_go() -> None:
-    manners = VnptManners(per_day=1, clock=AT_SIMULATORS)
+    manners = VnptBehaviour(per_day=1, clock=AT_SIMULATORS)
     async with Vnpt(manners) as vnpt, open_link(vnpt.url, traffic="qc") as carrier:
         await carrier.submit([sms(3), sms(8)])
         results = await carrier.submit([sms(n, TEXT + "!") for n in range(10)])
@@ -183,7 +183,7 @@ async def test_a_fourth_advertisement_waits_for_the_next_day_and_the_others_go()
 
 async def test_advertising_waits_for_the_hours_that_the_carrier_leaves_open() -> None:
     noon = datetime(2024, 1, 29, 12, 0, tzinfo=VIETNAM)
-    async with Vnpt(VnptManners(clock="2024-01-29T12:00")) as vnpt:
+    async with Vnpt(VnptBehaviour(clock="2024-01-29T12:00")) as vnpt:
         async with open_link(vnpt.url, now=noon, traffic="qc") as carrier:
             assert await carrier.submit([sms()]) == [Deferred("8", 3600)]
         async with open_link(vnpt.url, now=noon) as carrier:  # customer care goes at any time
@@ -191,13 +191,13 @@ async def test_advertising_waits_for_the_hours_that_the_carrier_leaves_open() ->
 
 
 async def test_the_check_reads_the_simulated_account() -> None:
-    manners = VnptManners(quota=500, template="{D,1000}")
+    manners = VnptBehaviour(quota=500, template="{D,1000}")
     for form in ("json", "xml"):
         async with Vnpt(manners) as vnpt, open_link(vnpt.url, format=form) as carrier:
             found = await carrier.check()
             assert [finding.good for finding in found] == [True] * 5, found
             assert not vnpt.messages
-    async with Vnpt(VnptManners(account="a:b")) as vnpt, open_link(vnpt.url) as carrier:
+    async with Vnpt(VnptBehaviour(account="a:b")) as vnpt, open_link(vnpt.url) as carrier:
         assert not any(finding.good for finding in await carrier.check())
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from carriers.contract import Receipt, Told, WebhookRequest
-from carriers.webhook import Locks, MappedWebhook, shape_of
+from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
 
 NOW = 1_706_500_000.0
 FORM = "application/x-www-form-urlencoded"
@@ -36,7 +36,7 @@ def filled_in(fields: dict[str, object]) -> WebhookRequest:
 
 def told(format_: str, request: WebhookRequest, **own: Any) -> Told:
     """What a link with this format makes of it."""
-    return MappedWebhook(Locks(), shape_of("x", format_, own)).parse_receipts(request)
+    return MappedWebhook(WebhookCredentials(), shape_of("x", format_, own)).parse_receipts(request)
 
 
 def read(format_: str, request: WebhookRequest, **own: Any) -> Receipt:

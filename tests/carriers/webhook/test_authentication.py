@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from carriers.contract import WebhookRequest
 from carriers.signature import sign
-from carriers.webhook import Locks, MappedWebhook, shape_of
+from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
 from tests.carriers.webhook.asking import NOW, asked
 
 SECRET, LOGIN, TOKEN = "hmac-secret-0123456", "carrier:basic-password-01", "path-token-0123456"
-ALL = Locks(SECRET, basic=LOGIN, token=TOKEN, networks=(ip_network("203.0.113.0/24"),))
+ALL = WebhookCredentials(SECRET, basic=LOGIN, token=TOKEN, networks=(ip_network("203.0.113.0/24"),))
 BODY = b'{"request_id":"a","status":"DELIVRD"}'
 
 
@@ -45,7 +45,7 @@ WRONG = {
 @pytest.mark.parametrize("asked_for", list(product([False, True], repeat=4)))
 def test_all_that_is_configured_must_be_right_and_nothing_else(asked_for: tuple[bool, ...]) -> None:
     names = [name for name, wanted in zip(WRONG, asked_for, strict=True) if wanted]
-    locks = replace(Locks(), **{name: getattr(ALL, name) for name in names})
+    locks = replace(WebhookCredentials(), **{name: getattr(ALL, name) for name in names})
     assert locks.any() is bool(names)
     assert locks.admit(right(), BODY)
     for name, wrong in WRONG.items():
@@ -82,7 +82,7 @@ def test_a_signature_is_good_for_the_replay_window(age_s: int, good: bool) -> No
 
 
 def test_the_names_of_the_headers_are_settings() -> None:
-    locks = Locks(SECRET, timestamp_header="x-time", signature_header="x-hub-signature-256")
+    locks = WebhookCredentials(SECRET, timestamp_header="x-time", signature_header="x-hub-signature-256")
     request = asked(
         body=BODY, x_time="1706500000", x_hub_signature_256="sha256=" + sign(SECRET, "1706500000", BODY)
     )
@@ -90,7 +90,7 @@ def test_the_names_of_the_headers_are_settings() -> None:
 
 
 def test_where_the_query_is_read_it_is_what_is_signed() -> None:
-    webhook = MappedWebhook(Locks(SECRET), shape_of("x", "esms", {}))
+    webhook = MappedWebhook(WebhookCredentials(SECRET), shape_of("x", "esms", {}))
     stamp, query = str(int(NOW)), "SMSID=e1&SendStatus=5"
     headers = {"x_loa_timestamp": stamp, "x_loa_signature": sign(SECRET, stamp, query.encode())}
     assert webhook.authenticate(asked("GET", query=query, **headers))

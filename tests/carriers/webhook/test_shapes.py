@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from carriers.contract import LinkError, Reason, ReceiptStatus, WebhookRequest
-from carriers.webhook import SHIPPED, Locks, MappedWebhook, shape_of
+from carriers.webhook import SHIPPED, MappedWebhook, WebhookCredentials, shape_of
 from tests.carriers.webhook.asking import filled_in, posted, queried, read, told
 
 DELIVERED, UNDELIVERED = ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED
@@ -205,7 +205,7 @@ def test_abenla_says_it_in_the_query_of_a_post(code: str, status: ReceiptStatus,
     ],
 )
 def test_each_hears_what_it_wants_to_hear(format_: str, body: bytes, kind: str) -> None:
-    answer = MappedWebhook(Locks(), shape_of("x", format_, {})).acknowledgement
+    answer = MappedWebhook(WebhookCredentials(), shape_of("x", format_, {})).acknowledgement
     assert (answer.body, answer.content_type) == (body, kind)
 
 
@@ -230,7 +230,7 @@ def test_a_carrier_of_ones_own_is_described_by_a_table() -> None:
         ("a", DELIVERED, Reason.NONE, "OK/0"),
         ("b", UNDELIVERED, Reason.BARRED, "ko/17"),
     ]
-    assert MappedWebhook(Locks(), shape_of("x", "generic", own)).acknowledgement.body == b"OK"
+    assert MappedWebhook(WebhookCredentials(), shape_of("x", "generic", own)).acknowledgement.body == b"OK"
 
 
 @pytest.mark.parametrize(

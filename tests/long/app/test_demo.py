@@ -31,8 +31,8 @@ from app.database.models import directives
 from app.devtools.demo.folder import MARKER, claimed, tidy
 from app.devtools.demo.outcome import TOLD, DemoOutcome, compare, figures
 from app.devtools.demo.output import tell_end, tell_outcome
-from app.devtools.demo.progress import Board
-from app.devtools.demo.scenario_smpp import cast
+from app.devtools.demo.progress import ProgressBoard
+from app.devtools.demo.scenario_smpp import scenario
 from app.devtools.demo.sending import send
 from app.devtools.demo.setup import approved_campaign, fresh_db, import_file, settings_for
 from app.devtools.demo.simulator_processes import open_centres
@@ -229,7 +229,7 @@ def test_the_links_of_the_installation_are_not_the_demos(
     (tmp_path / "loa.toml").write_text(real, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOA_LINKS__ALSO__CARRIER", "vnpt")
-    own = {"viettel-demo": cast(600)["viettel"].settings("viettel", 2775)}
+    own = {"viettel-demo": scenario(600)["viettel"].settings("viettel", 2775)}
     assert list(settings_for(tmp_path, own).links) == ["viettel-demo"]
 
 
@@ -248,7 +248,7 @@ def test_a_database_that_holds_data_is_refused(
 
 
 def test_a_centre_that_does_not_start_is_named(tmp_path: Path) -> None:
-    roles = {"viettel": cast(600)["viettel"]}
+    roles = {"viettel": scenario(600)["viettel"]}
     with (
         pytest.raises(SetupError, match="viettel did not start"),
         open_centres(roles, "no number", tmp_path / "log"),  # type: ignore[arg-type]
@@ -258,7 +258,7 @@ def test_a_centre_that_does_not_start_is_named(tmp_path: Path) -> None:
 
 
 def test_a_centre_that_is_killed_is_named(tmp_path: Path) -> None:
-    roles = {"vnpt": cast(600)["vnpt"]}
+    roles = {"vnpt": scenario(600)["vnpt"]}
     with open_centres(roles, 1, tmp_path / "log") as centres:
         centres["vnpt"].process.kill()
         with pytest.raises(SetupError, match="vnpt ended without its figures"):
@@ -313,9 +313,9 @@ async def test_a_demo_in_which_nothing_moves_ends_in_words(tmp_path: Path) -> No
 # ---- what is shown ----------------------------------------------------------------------------------------
 
 
-def board(terminal: bool) -> tuple[Board, io.StringIO]:
+def board(terminal: bool) -> tuple[ProgressBoard, io.StringIO]:
     out = io.StringIO()
-    return Board(Console(file=out, force_terminal=terminal, width=80, highlight=False)), out
+    return ProgressBoard(Console(file=out, force_terminal=terminal, width=80, highlight=False)), out
 
 
 def test_a_terminal_sees_a_bar_for_each_carrier() -> None:

@@ -21,7 +21,7 @@ from app.core.states import CampaignState
 from app.database import audit_heads
 from app.database.connection import Database
 from app.database.models import campaigns, people, runs
-from app.dispatch.fan_out_job import Queueing
+from app.dispatch.fan_out_job import FanOutJob
 from app.ledger import approval_digest
 from app.security import audit, keys, login, sessions
 from app.security.login import Login
@@ -103,7 +103,7 @@ def test_a_list_that_is_altered_between_two_slices(scene: Scene, monkeypatch: py
     """The first slice is queued; of the second nothing is, though deliveries would fit their subscribers."""
     monkeypatch.setattr(approval_digest, "SLICE", 20)
     scene.start()
-    queueing = Queueing(scene.db, scene.world.ledger, aside(scene.db))
+    queueing = FanOutJob(scene.db, scene.world.ledger, aside(scene.db))
     assert asyncio.run(queueing.next())
     scene.db.write(tamper._phone, scene.world, 35)
     while asyncio.run(queueing.next()):

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from app.core.states import DeliveryState as S
-from app.devtools.drill.reconciliation import Book, Excuses, LedgerRecord, compare
+from app.devtools.drill.reconciliation import Excuses, LedgerRecord, MessageRecord, compare
 
 A, B, C = 84_961_000_001, 84_961_000_002, 84_961_000_003
 NUMBERS = frozenset({A, B, C})
-BOOK = Book({A: 1, B: 1}, {A: 1, B: 1})
+BOOK = MessageRecord({A: 1, B: 1}, {A: 1, B: 1})
 KEPT = LedgerRecord({A: S.DELIVERED, B: S.UNDELIVERED, C: S.UNKNOWN}, {A: 1, B: 1}, set(), {B, C})
 EXCUSES = Excuses(frozenset({C}), 1)
 

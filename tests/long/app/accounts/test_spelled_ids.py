@@ -32,7 +32,7 @@ from app.runtime.api_app import ROUTERS, create_app
 from app.security import Caller
 from app.security.roles import PAGE_DOES, PERMISSIONS
 from app.security.tenant_scope import RULES
-from app.web.rendering import Filled, visiting
+from app.web.rendering import FormData, visiting
 from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
 from tests.long.app.accounts.scene import NOWHERE, OTHER, Asker, build
 
@@ -217,7 +217,7 @@ class Hall:
         known: dict[str, Any] = dict.fromkeys(RULES, number)
         known |= {"visit": visiting(request, self.caller), "who": self.caller, "db": self.db, "line": 1}
         known |= {"settings": self.settings, "request": request, "response": Response(), "taking": None}
-        known |= {"fields": Filled({name: [str(value)] for name, value in FORM.items()})}
+        known |= {"fields": FormData({name: [str(value)] for name, value in FORM.items()})}
         known |= {"books": ledger_for(self.db, 1000), "hub": self.app.state.hub, "read": None}
         known |= {"campaign": str(number) if "page" in route.name else number, "edited": Edition(number, 1)}
         known |= {"paging": Cursor(0, 10, request.url, MutableHeaders()), "form": "json", "addressee": "x"}

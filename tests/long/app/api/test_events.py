@@ -17,7 +17,7 @@ from sqlalchemy import Connection, event, insert, update
 from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
 from app.api.events import Hub, StreamTiming
 from app.campaigns import live_status
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import runs, tallies
@@ -184,7 +184,7 @@ async def test_a_stream_for_pages_says_when_the_last_look_was_and_falls_silent_w
 
     def look(connection: Connection, targets: Any) -> Any:
         if not looks[0]:
-            raise Away("The database is away.")
+            raise DatabaseUnavailable("The database is away.")
         return live_status.look(connection, targets)
 
     pace = StreamTiming(every=0.1, at_least=0.02, heartbeat=0.3, stamped=True)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, func, insert, select
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import campaigns, deliveries, runs
-from app.dispatch.send_loop import LaneLoop
+from app.dispatch.send_loop import SendLoop
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics
@@ -49,7 +49,7 @@ def sent(world: World) -> int:
 
 
 @asynccontextmanager
-async def kept_at_work(loop: LaneLoop) -> AsyncIterator[None]:
+async def kept_at_work(loop: SendLoop) -> AsyncIterator[None]:
     """The loop under its supervisor, as the worker has it."""
     stopping = asyncio.Event()
     supervisor = Supervisor(Faults(loop.desk.db, Metrics()), stopping)

@@ -17,9 +17,9 @@ from app.database.connection import Database
 from app.database.models import campaigns, chunks, runs, submissions, unknowns
 from app.database.models import lanes as lanes_table
 from app.dispatch import link_store
-from app.dispatch.run_content import scripts
-from app.dispatch.send_loop import LaneLoop
-from app.ledger.contract import ChunkState, Grant, ResultKind
+from app.dispatch.run_content import run_contents
+from app.dispatch.send_loop import SendLoop
+from app.ledger.contract import ChunkState, ReservationResult, ResultKind
 from carriers.contract import (
     Accepted,
     Deferred,
@@ -39,7 +39,7 @@ Q, S, U = int(DeliveryState.QUEUED), int(DeliveryState.SUBMITTED), int(DeliveryS
 
 
 @asynccontextmanager
-async def running(loop: LaneLoop) -> AsyncIterator[None]:
+async def running(loop: SendLoop) -> AsyncIterator[None]:
     """The loop at work; stopped in order at the end."""
     task = asyncio.create_task(loop.run())
     try:
@@ -300,7 +300,7 @@ async def test_two_lanes_share_a_run_s_own_rate_by_their_rates(db: Database) -> 
     )
     for own, share in ((None, 1.0), (100, 0.25), (1000, 1.0), (1, 0.1)):
         db.write(lambda c, own=own: c.execute(update(runs).values(segments_per_second=own)))
-        (script,) = db.read(scripts, "viettel", clock.now())
+        (script,) = db.read(run_contents, "viettel", clock.now())
         assert script.share == share
     assert world.states() == {Q: 10}
 
@@ -332,7 +332,7 @@ async def test_a_database_slower_than_a_half_s_time_holds_up_nothing_for_ever(
     world, carrier = ready(db, 60, rate=100.0), PaperCarrier(segments_per_second=100)
     record, commits = world.ledger.record, []
 
-    def slowly(*arguments: Any) -> Grant:
+    def slowly(*arguments: Any) -> ReservationResult:
         commits.append(record(*arguments))
         time.sleep(0.13)  # a half of ten takes a tenth of a second
         return commits[-1]

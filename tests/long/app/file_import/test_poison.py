@@ -18,7 +18,7 @@ import xlsxwriter
 from app.batches.row_parser import KEPT, sifted
 from app.core.errors import Invalid
 from app.file_import.form_reader import load
-from app.file_import.isolated_reader import Ended, apart
+from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from tests.app.readers import readers
 
 MB = 1024**2
@@ -72,7 +72,7 @@ QUICK = {"a row of 300 cells", "far columns that are blank", "one endless cell",
 
 
 def read(path: Path) -> Iterator[object]:
-    return apart(path, partial(sifted, path, 1, "vnpt", 10_000))
+    return read_isolated(path, partial(sifted, path, 1, "vnpt", 10_000))
 
 
 def watched(path: Path) -> Iterator[tuple[str, float]]:
@@ -95,7 +95,7 @@ def watched(path: Path) -> Iterator[tuple[str, float]]:
 def test_each_ends_with_a_sentence_and_within_bounds(tmp_path: Path, poison: str) -> None:
     path = tmp_path / "poison"
     path.write_bytes(POISON[poison]())
-    ((said, peak_mb),) = apart(path, partial(watched, path))
+    ((said, peak_mb),) = read_isolated(path, partial(watched, path))
     assert said.endswith(".")
     assert peak_mb < MOST_MB
 
@@ -163,7 +163,7 @@ def test_a_module_of_that_name_where_a_command_is_run_is_not_taken_for_ours(
     ):
         (tmp_path / name).write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
     monkeypatch.chdir(tmp_path)
-    assert list(apart(packed, partial(ends_itself, signal.SIGTERM))) == [1]
+    assert list(read_isolated(packed, partial(ends_itself, signal.SIGTERM))) == [1]
     assert not (tmp_path / "run").exists()
 
 
@@ -176,7 +176,7 @@ class Planted:
 
 def is_taken_over(what: str) -> Iterator[Any]:
     yield 1
-    yield {"function": Planted(), "imported": Path, "own": partial, "ours": apart}[what]
+    yield {"function": Planted(), "imported": Path, "own": partial, "ours": read_isolated}[what]
 
 
 @pytest.mark.parametrize("what", ["function", "imported", "own", "ours"])
@@ -184,7 +184,7 @@ def test_whoever_takes_over_the_process_apart_runs_nothing_here(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     monkeypatch.setenv("PLANTED", str(tmp_path / "planted"))
-    found = apart(packed, partial(is_taken_over, what))
+    found = read_isolated(packed, partial(is_taken_over, what))
     assert next(found) == 1
     with pytest.raises(Invalid, match="mistake"):
         next(found)
@@ -203,14 +203,14 @@ def packed(tmp_path: Path) -> Path:
     [
         (fills_memory, Invalid, "memory"),
         (partial(ends_itself, signal.SIGXCPU), Invalid, "too long"),
-        (partial(ends_itself, signal.SIGKILL), Ended, "signal 9"),
+        (partial(ends_itself, signal.SIGKILL), ReaderEnded, "signal 9"),
         (is_wrong, Invalid, "mistake"),
     ],
 )
 def test_what_comes_of_the_process_is_said(
     packed: Path, work: Callable[[], Iterator[int]], error: type[Exception], word: str
 ) -> None:
-    found = apart(packed, work)
+    found = read_isolated(packed, work)
     assert next(found) == 1
     with pytest.raises(error, match=word):
         next(found)
@@ -218,11 +218,11 @@ def test_what_comes_of_the_process_is_said(
 
 def test_signals_to_the_service_do_not_end_it(packed: Path) -> None:
     work = partial(ends_itself, signal.SIGTERM)
-    assert list(apart(packed, work)) == [1]
+    assert list(read_isolated(packed, work)) == [1]
 
 
 def test_nothing_of_it_is_left_when_nobody_wants_more(packed: Path) -> None:
-    found = apart(packed, fills_memory)
+    found = read_isolated(packed, fills_memory)
     next(found)
     found.close()
     assert readers() == []
@@ -230,7 +230,7 @@ def test_nothing_of_it_is_left_when_nobody_wants_more(packed: Path) -> None:
 
 def test_our_secrets_are_not_told_to_it(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOA_SECRET_KEY", "x")
-    assert list(apart(packed, ours)) == [[]]
+    assert list(read_isolated(packed, ours)) == [[]]
 
 
 def ours() -> Iterator[list[str]]:

@@ -15,7 +15,7 @@ from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs
 from app.dispatch.closing import close_due
-from app.dispatch.fan_out_job import Queueing
+from app.dispatch.fan_out_job import FanOutJob
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics
@@ -160,7 +160,7 @@ async def test_a_run_that_cannot_be_queued_or_closed_keeps_no_other_waiting(db: 
     poison(db, "INSERT", "deliveries", f"NEW.run_id = {first.run}")
     stand = aside(db)
     for _ in range(4):
-        await Queueing(db, first.ledger, stand).next()
+        await FanOutJob(db, first.ledger, stand).next()
     assert first.states() == {int(DeliveryState.QUEUED): 50}
     assert shown(db) == [("test", f"run {first.run}")]
     antidote(db, "deliveries")

@@ -11,11 +11,11 @@ from itertools import pairwise
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from app.core.errors import Away
+from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import ChunkLease, Intention, SubmitOutcome
+from app.ledger.contract import ChunkLease, Reservation, SubmitOutcome
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
@@ -59,7 +59,7 @@ class Sender:
             outcomes: list[SubmitOutcome] = []
             for start in range(0, len(lease.items), 20):
                 half = list(lease.items[start : start + 20])
-                await db.awrite(self._record, lease, outcomes, Intention(half[-1].seq, len(half)))
+                await db.awrite(self._record, lease, outcomes, Reservation(half[-1].seq, len(half)))
                 outcomes = accepted(half, f"{lease.first_seq}-")
             await db.awrite(ledger.record, self.world.lane, lease, outcomes, None, 30.0)
             await db.awrite(ledger.release, lease, 0.0)
@@ -68,7 +68,7 @@ class Sender:
         return self.world.ledger.claim(c, self.world.lane, [self.world.run], "lane", 30.0)
 
     def _record(
-        self, c: Connection, lease: ChunkLease, outcomes: list[SubmitOutcome], then: Intention
+        self, c: Connection, lease: ChunkLease, outcomes: list[SubmitOutcome], then: Reservation
     ) -> None:
         self.world.ledger.record(c, self.world.lane, lease, outcomes, then, 30.0)
         counts = c.execute(select(m.erasures.c.counts).where(m.erasures.c.kind == "campaign")).scalar() or {}
@@ -136,7 +136,7 @@ def test_a_long_reader_puts_an_erasure_off_and_keeps_no_sender_waiting(db: Datab
     others[1].start()
     time.sleep(0.3)
     try:
-        with pytest.raises(Away):
+        with pytest.raises(DatabaseUnavailable):
             db.write(ledger_for(db).detach, 1)
     finally:
         done.set()

@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.states import DeliveryState, NotSent
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.contract import Intention
+from app.ledger.contract import Reservation
 from app.privacy import do_not_send
 from app.reports import carrier_report
 from app.reports.verify import verify
@@ -88,7 +88,7 @@ def test_a_message_put_off_is_left_out_in_the_next_pass(db: Database) -> None:
     world.fan_out()
     lease = world.claim()
     assert lease
-    db.write(world.ledger.record, world.lane, lease, [], Intention(3, 2), 30.0)
+    db.write(world.ledger.record, world.lane, lease, [], Reservation(3, 2), 30.0)
     db.write(world.ledger.record, world.lane, lease, accepted(list(lease.items[:2])), None, 30.0)
     db.write(world.ledger.release, lease, 0.0)
     refuse(world, FIRST_PHONE + 2)

@@ -17,9 +17,9 @@ from app.database.connection import Database
 from app.database.models import deliveries, questions, runs, unknowns
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker
-from carriers.simulators.smsc import Manners, Smsc
-from carriers.simulators.viettel import Viettel, ViettelManners
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.smsc import Smsc, SmscBehaviour
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from carriers.simulators.web import HttpTrouble
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build
@@ -70,7 +70,7 @@ def total(db: Database, table: object) -> int:
 
 async def test_lists_that_vnpt_took_without_an_answer_are_settled_by_asking(db: Database) -> None:
     world = build(db, 60, chunk=30)
-    async with Vnpt(VnptManners(next_troubles="hang=2,cut=1", stage_s=0.1)) as vnpt:
+    async with Vnpt(VnptBehaviour(next_troubles="hang=2,cut=1", stage_s=0.1)) as vnpt:
         async with working(world, vnpt=vnpt_link(vnpt)):
             # Customer care traffic ends at SENT: the operator has it, and no more is proved.
             await until(lambda: set(world.states()) == {S, R})
@@ -85,7 +85,7 @@ async def test_lists_that_vnpt_took_without_an_answer_are_settled_by_asking(db: 
 
 async def test_with_poll_all_a_run_without_receipts_of_its_own_comes_to_its_end(db: Database) -> None:
     world = build(db, 60, chunk=30)
-    manners = VnptManners(traffic="2", outcomes="UNDELIV/001=0.2", blocked_hours="", stage_s=0.05)
+    manners = VnptBehaviour(traffic="2", outcomes="UNDELIV/001=0.2", blocked_hours="", stage_s=0.05)
     async with Vnpt(manners) as vnpt:
         qc = vnpt_link(vnpt, traffic="qc", blocked_hours="", poll="all")
         async with working(world, vnpt=qc) as worker:
@@ -100,7 +100,7 @@ async def test_with_poll_all_a_run_without_receipts_of_its_own_comes_to_its_end(
 
 async def test_a_status_service_that_is_away_is_asked_again(db: Database) -> None:
     world = build(db, 10)
-    async with Vnpt(VnptManners(next_troubles="hang=1")) as vnpt:
+    async with Vnpt(VnptBehaviour(next_troubles="hang=1")) as vnpt:
         async with working(world, vnpt=vnpt_link(vnpt, poll_after_s=1.0, read_tries=1)):
             await until(lambda: world.states() == {U: 10})
             vnpt.change(trouble_on="others")
@@ -113,7 +113,7 @@ async def test_a_status_service_that_is_away_is_asked_again(db: Database) -> Non
 async def test_a_message_centre_is_asked_for_each_part_by_query_sm(db: Database) -> None:
     world = build(db, 20)
     world.rewrite(texts={"": LONG})
-    async with Smsc(Manners(unreported=1.0)) as centre:
+    async with Smsc(SmscBehaviour(unreported=1.0)) as centre:
         async with working(world, viettel=smpp_link(centre, poll="all")):
             await until(lambda: world.states() == {D: 20})
         assert centre.report()["queries"] == 60
@@ -125,7 +125,7 @@ async def test_a_message_centre_is_asked_for_each_part_by_query_sm(db: Database)
 async def test_parts_whose_answers_came_are_asked_about_and_the_rest_stays_unknown(db: Database) -> None:
     world = build(db, 20)
     world.rewrite(texts={"": LONG})
-    async with Smsc(Manners(unreported=1.0, unanswered=0.2)) as centre:
+    async with Smsc(SmscBehaviour(unreported=1.0, unanswered=0.2)) as centre:
         async with working(world, viettel=smpp_link(centre, response_timeout_s=0.5)):
             await until(lambda: S in world.states() and world.states().get(DeliveryState.QUEUED) is None)
             known = select(func.count()).where(deliveries.c.state == U, deliveries.c.delivered > 0)
@@ -138,7 +138,7 @@ async def test_parts_whose_answers_came_are_asked_about_and_the_rest_stays_unkno
 async def test_the_subscribers_on_viettels_list_have_failed_and_nobody_else_is_told_of(db: Database) -> None:
     world = build(db, 40)
     db.write(lambda c: c.execute(update(runs).values(started_at=clock.now_ms())))
-    async with Viettel(ViettelManners(outcomes="UNDELIV/001=0.3", next_troubles="hang=1")) as viettel:
+    async with Viettel(ViettelBehaviour(outcomes="UNDELIV/001=0.3", next_troubles="hang=1")) as viettel:
         async with working(world, viettel=viettel_link(viettel, per_submit=10)):
             await until(lambda: world.states() == {S: 30, U: 10})
         failed = sum(message.outcome.status == "UNDELIV" for message in viettel.messages)

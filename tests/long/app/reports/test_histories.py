@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.states import NotSent
 from app.database.connection import Database
 from app.database.models import quarantine, runs, submissions, unknowns
-from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Intention, SubmitOutcome
+from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Reservation, SubmitOutcome
 from app.reports.carrier_report import build as report
 from app.reports.carrier_report import build_batch, build_campaign
 from app.reports.figures import CarrierReport
@@ -76,7 +76,7 @@ class History:
             return
         some = list(lease.items)[: self.random.randint(1, 10)]
         if some:
-            intention = Intention(some[-1].seq, 2 * len(some))
+            intention = Reservation(some[-1].seq, 2 * len(some))
             self.db.write(self.ledger.record, w.lane, lease, [], intention, 30.0)
         outcomes = [SubmitOutcome(item, self._result(item, lease.pass_no)) for item in some]
         if self.random.random() < 0.2:

@@ -15,7 +15,7 @@ from app.api import problems, uploads
 from app.api.dependencies import Db
 from app.api.uploads import BODY_LIMIT
 from app.core.config import Settings
-from app.core.errors import Away, Invalid
+from app.core.errors import DatabaseUnavailable, Invalid
 from app.database.connection import Database
 from app.database.models import api_keys, directives
 from app.observability.metrics import KEPT_S
@@ -37,7 +37,7 @@ def troubled() -> APIRouter:
 
     @router.get("/away")
     def away() -> None:
-        raise Away("The database can't be reached now.")
+        raise DatabaseUnavailable("The database can't be reached now.")
 
     @router.post("/body")
     def body(value: Body) -> int:

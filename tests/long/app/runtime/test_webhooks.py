@@ -21,7 +21,7 @@ from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from app.receipts.webhook_handler import WebhookHandler
 from app.runtime.webhooks import reception
-from carriers.webhook import SHIPPED, Shape
+from carriers.webhook import SHIPPED, FieldMapping
 from tests.app.receipts.hooks import ACKNOWLEDGED, LINK, SECRET, sent, served, settings_of
 from tests.long.test_papers import rows, text
 
@@ -132,9 +132,9 @@ def test_every_setting_is_documented_with_its_default() -> None:
 
 
 def test_every_setting_of_a_shape_is_documented_with_its_default() -> None:
-    told, plain = rows(section("A shape of one's own")), Shape()
-    assert set(told) == {field.name for field in fields(Shape)}
-    for field in fields(Shape):
+    told, plain = rows(section("A shape of one's own")), FieldMapping()
+    assert set(told) == {field.name for field in fields(FieldMapping)}
+    for field in fields(FieldMapping):
         match getattr(plain, field.name):
             case () | {}:
                 default = "none"

@@ -16,7 +16,7 @@ from app.ledger.contract import ChunkState
 from app.observability import faults
 from app.observability.metrics import Metrics
 from app.runtime.worker import Worker, build
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.app.dispatch.paper import until
 from tests.app.world import World
 from tests.app.world import build as build_world
@@ -41,7 +41,7 @@ def worker(world: World, only: str | None = None, **links: LinkSettings) -> Work
 
 async def test_a_run_goes_from_its_batch_to_finished(db: Database) -> None:
     world = build_world(db, 250)
-    async with Smsc(Manners(receipt_delay_s=0.05)) as smsc:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.05)) as smsc:
         work = worker(world, viettel=link(smsc.port, window=50))
         running = asyncio.create_task(work.run())
         await until(lambda: world.states() == {D: 250})
@@ -59,7 +59,7 @@ def _run_state(db: Database) -> str:
 
 async def test_a_stop_in_the_middle_drains_and_a_new_worker_goes_on(db: Database) -> None:
     world = build_world(db, 400)
-    async with Smsc(Manners(answer_delay_s=0.02, receipt_delay_s=0.05)) as smsc:
+    async with Smsc(SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.05)) as smsc:
         first = worker(world, viettel=link(smsc.port, window=10))
         running = asyncio.create_task(first.run())
         await until(lambda: int(str(smsc.report()["submits"])) >= 50)
@@ -107,7 +107,7 @@ async def test_only_the_named_carriers_links_are_opened(db: Database) -> None:
 async def test_parts_that_fail_are_shown_and_go_on_when_the_cause_is_gone(db: Database) -> None:
     world = build_world(db, 5)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.PAUSED.value)))
-    async with Smsc(Manners(receipt_delay_s=0.05)) as smsc:
+    async with Smsc(SmscBehaviour(receipt_delay_s=0.05)) as smsc:
         work = worker(world, viettel=link(smsc.port))
         running = asyncio.create_task(work.run())
         await until(lambda: work.loops != [])

@@ -16,7 +16,7 @@ from app.campaigns.drafts import Draft
 from app.database.connection import Database
 from app.database.models import campaigns, runs
 from app.web.forms.drafting import draft
-from app.web.rendering import Filled
+from app.web.rendering import FormData
 from tests.app.campaigns.rows import DRAFT, new_batch, new_campaign, new_lane, new_run
 from tests.app.client import Client
 from tests.long.app.web.conftest import Paper, text, token
@@ -273,7 +273,7 @@ def test_what_has_begun_is_not_changed(pages_db: Database, signed_in: In) -> Non
 
 
 def test_the_form_is_the_draft_that_the_api_would_make() -> None:
-    made = draft(Filled({name: [value] for name, value in FORM.items()}))
+    made = draft(FormData({name: [value] for name, value in FORM.items()}))
     assert made == Draft(
         name="Phòng lừa đảo",
         purpose="tuyen_truyen",

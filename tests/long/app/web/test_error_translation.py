@@ -131,7 +131,7 @@ def test_each_translation_is_there_with_places_of_the_sentence() -> None:
 def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
     for english, vietnamese in sentences().items():
         values = {name: f"«{name}»" for name in PLACE.findall(english)}
-        found = error_translation.told(Speaker("vi"), PLACE.sub(r"«\1»", english))
+        found = error_translation.translate_error(Speaker("vi"), PLACE.sub(r"«\1»", english))
         assert found == Markup.escape(vietnamese).format(**values), english
 
 
@@ -180,16 +180,16 @@ def test_each_sentence_is_known_by_its_own_pattern_and_no_other() -> None:
     ],
 )
 def test_values_are_said_in_the_reader_s_words_and_escaped(sentence: str, wanted: str) -> None:
-    assert error_translation.told(Speaker("vi"), sentence).startswith(wanted)
+    assert error_translation.translate_error(Speaker("vi"), sentence).startswith(wanted)
 
 
 def test_what_nobody_has_translated_is_shown_as_english() -> None:
     odd = "Something <quite> new: {x}."
     assert (
-        error_translation.told(Speaker("vi"), odd)
+        error_translation.translate_error(Speaker("vi"), odd)
         == '<span lang="en">Something &lt;quite&gt; new: {x}.</span>'
     )
-    assert error_translation.told(Speaker("en"), odd) == "Something &lt;quite&gt; new: {x}."
+    assert error_translation.translate_error(Speaker("en"), odd) == "Something &lt;quite&gt; new: {x}."
 
 
 def test_a_carrier_s_code_stays_as_it_came_and_one_of_ours_is_told() -> None:

@@ -80,7 +80,9 @@ def test_whatever_stands_in_a_form_is_refused_in_vietnamese(model: type[BaseMode
                 filled(model, {name: value})
             except Invalid as error:
                 for _, sentence in error.faults:
-                    assert 'lang="en"' not in error_translation.told(Speaker("vi"), sentence), sentence
+                    assert 'lang="en"' not in error_translation.translate_error(Speaker("vi"), sentence), (
+                        sentence
+                    )
                     refused += 1
     assert refused > 50
 
@@ -95,6 +97,6 @@ def test_a_kind_of_field_or_a_limit_that_nobody_has_thought_of_is_found() -> Non
 
 
 def test_the_name_of_a_field_is_said_as_people_call_it() -> None:
-    said = error_translation.told(Speaker("vi"), "window_end is missing.")
+    said = error_translation.translate_error(Speaker("vi"), "window_end is missing.")
     assert said == "Thiếu mục kết thúc thời gian gửi."
     assert not PLACE.search(said)

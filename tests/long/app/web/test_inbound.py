@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from app.database.connection import Database
-from app.inbound.store import Came, keep
+from app.inbound.store import IncomingMessage, keep
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for
 from app.web.pages.inbound import ON_A_PAGE
@@ -35,8 +35,8 @@ def kept(pages_db: Database) -> Database:
         many = [said(f"tin {n}") for n in range(ON_A_PAGE)]
         odd = [said("<b>TU CHOI</b>", part=MessagePart(9, 2, 3)), said("TU CHOI"), said("TU CHOI")]
         odd.append(InboundMessage("VIETTEL", "8088", "", 4, b"\0\xff", is_exact=False))
-        keep(c, ledger, [Came(VNPT, each, f"v{n}") for n, each in enumerate([*many, *odd])])
-        keep(c, ledger, [Came(VIETTEL, said("goi 0912345602"), "w")])
+        keep(c, ledger, [IncomingMessage(VNPT, each, f"v{n}") for n, each in enumerate([*many, *odd])])
+        keep(c, ledger, [IncomingMessage(VIETTEL, said("goi 0912345602"), "w")])
 
     pages_db.write(work)
     return pages_db

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from carriers.simulators.web import Asked, Reply, WebManners, WebSimulator
+from carriers.simulators.web import SimulatedReply, SimulatedRequest, WebBehaviour, WebSimulator
 from carriers.simulators.web.webhook import Webhook
 
 PHONE = "84901230001"
@@ -22,17 +22,17 @@ class Plain(WebSimulator):
     def is_submit(self, path: str) -> bool:
         return path == "/send"
 
-    def handle(self, asked: Asked) -> Reply:
+    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
         if asked.path != "/send":
-            return Reply(b"hello", "hello")
+            return SimulatedReply(b"hello", "hello")
         fields = asked.fields
         if self.desk.is_refused(fields["to"]):
             self.desk.refuse()
-            return Reply(b"refused", "refused")
+            return SimulatedReply(b"refused", "refused")
         if self.desk.is_too_fast():
-            return Reply(b"too fast", "too fast")
+            return SimulatedReply(b"too fast", "too fast")
         self.desk.take(asked, fields["to"], fields["text"], "LOA", fields.get("id", ""))
-        return Reply(b"taken", "taken")
+        return SimulatedReply(b"taken", "taken")
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def plain(
     webhook: Webhook | None = None, **manners: object
 ) -> AsyncIterator[tuple[Plain, httpx.AsyncClient]]:
     """A running carrier, and a client of it."""
-    carrier = Plain(WebManners(**manners), webhook=webhook)  # type: ignore[arg-type]
+    carrier = Plain(WebBehaviour(**manners), webhook=webhook)  # type: ignore[arg-type]
     async with carrier, httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False) as client:
         yield carrier, client
 

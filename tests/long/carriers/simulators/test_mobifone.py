@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from carriers.simulators.mobifone import Mobifone, MobifoneManners
+from carriers.simulators.mobifone import Mobifone, MobifoneBehaviour
 
 PHONE = "84901230001"
 LETTER = {"sender": "CONGAN", "recipient": PHONE, "content": "Canh bao lua dao"}
@@ -19,7 +19,7 @@ ACCENTED = {**LETTER, "content": "Cảnh báo lừa đảo", "enCoding": "ALPHA_
 
 @asynccontextmanager
 async def mobifone(**manners: object) -> AsyncIterator[tuple[Mobifone, httpx.AsyncClient]]:
-    carrier = Mobifone(MobifoneManners(account="loa:pw", **manners))  # type: ignore[arg-type]
+    carrier = Mobifone(MobifoneBehaviour(account="loa:pw", **manners))  # type: ignore[arg-type]
     async with carrier, httpx.AsyncClient(base_url=carrier.url, timeout=10, trust_env=False) as client:
         yield carrier, client
 

@@ -17,7 +17,7 @@ import typer.testing
 from app.cli.simulate import app
 from carriers.simulators import process
 from carriers.simulators.smsc import command as smsc_command
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.outcomes import BY_NUMBER
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import bound, connect, until
@@ -85,7 +85,7 @@ async def in_background(*argv: str) -> tuple[int, asyncio.Task[dict[str, object]
     parser = smsc_command._parser()
     options = parser.parse_args(["--port", "0", *argv])
     smsc = smsc_command._smsc(options)
-    steps = [process.read_step(text, Manners, smsc_command.ACTIONS) for text in options.at]
+    steps = [process.read_step(text, SmscBehaviour, smsc_command.ACTIONS) for text in options.at]
     task = asyncio.create_task(smsc_command._serve(smsc, steps, options))
     await until(lambda: smsc.port)
     return smsc.port, task

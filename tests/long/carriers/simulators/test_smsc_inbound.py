@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.simulators.smsc.inbound import body
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import bound, until
 
 
 async def test_a_text_comes_from_its_number_to_ours_and_once_it_is_acknowledged_no_more() -> None:
-    async with Smsc(Manners(receipt_timeout_s=0.05)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipt_timeout_s=0.05)) as smsc, bound(smsc.port) as esme:
         smsc.write("84912345601", "8088", "TU CHOI")
         brought = await esme.next()
         assert brought.command == pdu.DELIVER_SM
@@ -35,7 +35,7 @@ async def test_an_accented_text_is_cut_as_a_telephone_cuts_it() -> None:
 async def test_what_is_refused_for_now_or_lost_with_its_bind_comes_again_and_what_is_refused_does_not() -> (
     None
 ):
-    async with Smsc(Manners(receipt_pause_s=0.03)) as smsc:
+    async with Smsc(SmscBehaviour(receipt_pause_s=0.03)) as smsc:
         async with bound(smsc.port) as esme:
             smsc.write("84912345601", "8088", "mot")
             esme.acknowledge(await esme.next(), pdu.ESME_RMSGQFUL)
@@ -61,7 +61,7 @@ async def test_it_waits_for_its_own_account_and_another_gets_nothing() -> None:
 
 
 async def test_the_manner_sends_so_many_a_second_to_whoever_can_receive() -> None:
-    manners = Manners(inbound=40.0, inbound_text="STOP", inbound_to="9029")
+    manners = SmscBehaviour(inbound=40.0, inbound_text="STOP", inbound_to="9029")
     async with Smsc(manners) as smsc, bound(smsc.port) as esme:
         found = [each.short for each in await esme.take(5)]
         assert {(each.message, each.destination) for each in found} == {(b"STOP", b"9029")}

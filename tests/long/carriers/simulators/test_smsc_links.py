@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp import pdu
 from tests.certificates import self_signed
 from tests.long.carriers.simulators.esme import SUBMIT_RESP, Pdu, bound, connect, submit_body, until
@@ -38,7 +38,7 @@ async def test_a_bind_needs_an_account_and_its_password(system_id: str, password
 
 
 async def test_binds_are_refused_with_the_status_asked_for() -> None:
-    async with Smsc(Manners(refuse_binds=pdu.ESME_RBINDFAIL)) as smsc, connect(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(refuse_binds=pdu.ESME_RBINDFAIL)) as smsc, connect(smsc.port) as esme:
         assert (await esme.bind()).status == pdu.ESME_RBINDFAIL
         smsc.change(refuse_binds=0)
         assert (await esme.bind()).status == 0
@@ -84,7 +84,7 @@ async def test_enquire_link_is_answered_and_unbind_ends_the_connection() -> None
 
 
 async def test_the_centre_asks_whether_a_bind_lives() -> None:
-    async with Smsc(Manners(enquire_link_s=0.02)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(enquire_link_s=0.02)) as smsc, bound(smsc.port) as esme:
         for _ in range(2):
             asked = await esme.next()
             assert asked.command == pdu.ENQUIRE_LINK
@@ -128,7 +128,7 @@ async def test_an_unreadable_submit_is_refused_and_the_bind_goes_on() -> None:
 
 
 async def test_answers_cut_inside_a_pdu_arrive_whole() -> None:
-    async with Smsc(Manners(cut_writes=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(cut_writes=True)) as smsc, bound(smsc.port) as esme:
         for _ in range(5):
             esme.submit()
         answers = await esme.take(10)
@@ -150,7 +150,7 @@ async def test_a_silent_centre_takes_and_answers_when_its_silence_ends() -> None
 
 
 async def test_a_deaf_centre_holds_the_connection_without_reading() -> None:
-    async with Smsc(Manners(deaf=True)) as smsc, connect(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(deaf=True)) as smsc, connect(smsc.port) as esme:
         esme.send(pdu.BIND_TRANSCEIVER, pdu.Bind("loa", "x").body())
         assert await esme.quiet()
         assert smsc.report()["connections"] == 1
@@ -184,7 +184,7 @@ async def test_a_centre_that_stops_accepting_listens_again_on_its_port() -> None
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_connection_breaks_at_the_submit_asked_for_and_nothing_after_it_is_taken(count: int) -> None:
-    async with Smsc(Manners(drop_after_submits=count)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(drop_after_submits=count)) as smsc, bound(smsc.port) as esme:
         for index in range(6):
             esme.submit(b"849100000%02d" % index, registered=0)
         assert await esme.gone()
@@ -195,7 +195,7 @@ async def test_a_connection_breaks_at_the_submit_asked_for_and_nothing_after_it_
 async def test_a_reader_that_stops_is_sent_no_more_receipts_until_it_reads() -> None:
     text = b"%" * 140  # long, so that few receipts fill the system's buffers
     async with (
-        Smsc(Manners(receipt_window=10**6)) as smsc,
+        Smsc(SmscBehaviour(receipt_window=10**6)) as smsc,
         bound(smsc.port, pdu.BIND_RECEIVER) as reader,
         bound(smsc.port, pdu.BIND_TRANSMITTER) as sender,
     ):

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.simulators import randomness
-from carriers.simulators.randomness import Lot, unit
-from carriers.simulators.smsc.behaviour import Manners
+from carriers.simulators.randomness import Randomness, unit
+from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.ids import FORMS, Ids
 from carriers.simulators.smsc.messages import Part, read_header, read_sar
 from carriers.simulators.smsc.statistics import Pace
-from carriers.simulators.timer_wheel import Wheel
+from carriers.simulators.timer_wheel import TimerWheel
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import until
 
@@ -52,7 +52,7 @@ def test_the_other_base_is_the_same_number(index: int, form: str) -> None:
 )
 def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        Manners(**wrong)
+        SmscBehaviour(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sente
     ],
 )
 def test_a_manner_is_read_from_text(name: str, text: str, value: object) -> None:
-    assert randomness.parse(Manners, name, text) == value
+    assert randomness.parse(SmscBehaviour, name, text) == value
 
 
 @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ def test_a_manner_is_read_from_text(name: str, text: str, value: object) -> None
 )
 def test_a_manner_that_can_not_be_read_is_named(name: str, text: str, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        randomness.parse(Manners, name, text)
+        randomness.parse(SmscBehaviour, name, text)
 
 
 @pytest.mark.parametrize(
     ("at", "thing"), [(0.0, "a"), (0.0999, "a"), (0.1, "b"), (0.29, "b"), (0.31, "usual"), (1.0, "usual")]
 )
 def test_a_lot_gives_each_thing_its_share(at: float, thing: str) -> None:
-    assert Lot("x", "usual", [(0.1, "a"), (0.0, "never"), (0.2, "b")]).draw(at) == thing
+    assert Randomness("x", "usual", [(0.1, "a"), (0.0, "never"), (0.2, "b")]).draw(at) == thing
 
 
 def test_all_of_a_lot_is_drawn_when_the_share_is_one() -> None:
-    assert Lot("x", "usual", [(1.0, "a")]).draw(unit(1, 2, 3)) == "a"
+    assert Randomness("x", "usual", [(1.0, "a")]).draw(unit(1, 2, 3)) == "a"
 
 
 @pytest.mark.parametrize("salt", [1, 2, 3])
@@ -100,7 +100,7 @@ def test_draws_for_consecutive_numbers_are_even_and_independent(salt: int) -> No
 
 async def test_timers_run_in_order_and_never_early() -> None:
     loop = asyncio.get_running_loop()
-    wheel, ran = Wheel(loop), []
+    wheel, ran = TimerWheel(loop), []
     for delay in (0.03, 0.01, 0.02, 0.01):  # from now on, and a busy machine may have paused since the last
         wheel.call(delay, lambda due: ran.append((due, loop.time())), loop.time() + delay)
     await until(lambda: len(ran) == 4)
@@ -109,7 +109,7 @@ async def test_timers_run_in_order_and_never_early() -> None:
 
 
 async def test_a_timer_asked_for_by_a_timer_runs_too_and_none_after_the_close() -> None:
-    wheel, ran = Wheel(asyncio.get_running_loop()), []
+    wheel, ran = TimerWheel(asyncio.get_running_loop()), []
     wheel.call(0, lambda _: wheel.call(0, ran.append, "second"), None)
     await until(lambda: ran)
     wheel.call(0, ran.append, "never")
@@ -119,7 +119,7 @@ async def test_a_timer_asked_for_by_a_timer_runs_too_and_none_after_the_close() 
 
 
 async def test_the_newest_of_a_tick_may_run_first() -> None:
-    wheel, ran = Wheel(asyncio.get_running_loop()), []
+    wheel, ran = TimerWheel(asyncio.get_running_loop()), []
     wheel.newest_first = True
     for number in range(50):
         wheel.call(0.01, ran.append, number)

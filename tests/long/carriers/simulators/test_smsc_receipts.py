@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import PHONE, SUBMIT_RESP, Esme, Pdu, bound, part_body, until
 
@@ -63,13 +63,13 @@ async def test_a_receipt_follows_its_answer_and_says_what_appendix_b_says() -> N
     ("registered", "ending", "count"), [(0, b"0001", 0), (1, b"0001", 1), (2, b"0001", 0), (2, b"9907", 1)]
 )
 async def test_receipts_come_where_they_were_asked_for(registered: int, ending: bytes, count: int) -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         await submit(esme, b"8491000" + ending, registered=registered)
         assert smsc.report()["receipts_due"] == count
 
 
 async def test_outcomes_come_in_the_shares_and_with_the_codes_asked_for() -> None:
-    manners = Manners(outcomes="UNDELIV/001=0.2, EXPIRED/027=0.1,REJECTD=0.1", receipt_err_text="0")
+    manners = SmscBehaviour(outcomes="UNDELIV/001=0.2, EXPIRED/027=0.1,REJECTD=0.1", receipt_err_text="0")
     async with Smsc(manners) as smsc, bound(smsc.port) as esme:
         for number in range(1000):
             esme.submit(b"8491%07d" % number)
@@ -82,7 +82,7 @@ async def test_outcomes_come_in_the_shares_and_with_the_codes_asked_for() -> Non
 async def test_a_number_has_one_outcome_whatever_came_before_it() -> None:
     found = []
     for numbers in (range(100), reversed(range(100))):
-        async with Smsc(Manners(outcomes="UNDELIV=0.5")) as smsc, bound(smsc.port) as esme:
+        async with Smsc(SmscBehaviour(outcomes="UNDELIV=0.5")) as smsc, bound(smsc.port) as esme:
             for number in numbers:
                 esme.submit(b"8491%07d" % number)
             found.append({one.short.source: state(one) for one in await collect(esme, 100)})
@@ -107,7 +107,7 @@ async def test_a_number_has_one_outcome_whatever_came_before_it() -> None:
     ],
 )
 async def test_a_number_chooses_its_receipts(ending: bytes, states: list[int]) -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         esme.submit(b"8491000" + ending)
         assert [state(one) for one in await collect(esme, len(states))] == states
         answer = await esme.call(pdu.ENQUIRE_LINK)
@@ -121,7 +121,7 @@ async def test_a_number_chooses_its_receipts(ending: bytes, states: list[int]) -
 
 
 async def test_parts_of_one_message_may_end_differently() -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         for number in (1, 2, 3):
             esme.send(pdu.SUBMIT_SM, part_body(9, 3, number, b"84910009928", 1))
         assert [state(one) for one in await collect(esme, 3)] == [DELIVERED, UNDELIVERED, UNDELIVERED]
@@ -129,7 +129,7 @@ async def test_parts_of_one_message_may_end_differently() -> None:
 
 @pytest.mark.parametrize("window", [1, 50])
 async def test_an_early_receipt_comes_before_its_answer_even_when_the_window_is_full(window: int) -> None:
-    async with Smsc(Manners(early=1.0, receipt_window=window)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(early=1.0, receipt_window=window)) as smsc, bound(smsc.port) as esme:
         for number in range(20):
             esme.submit(b"8491%07d" % number)
         reported, answered = set(), set()
@@ -145,7 +145,7 @@ async def test_an_early_receipt_comes_before_its_answer_even_when_the_window_is_
 
 
 async def test_an_early_receipt_without_a_bind_to_bring_it_holds_no_answer_up() -> None:
-    async with Smsc(Manners(early=1.0)) as smsc, bound(smsc.port, pdu.BIND_TRANSMITTER) as sender:
+    async with Smsc(SmscBehaviour(early=1.0)) as smsc, bound(smsc.port, pdu.BIND_TRANSMITTER) as sender:
         await submit(sender)
         await submit(sender, registered=0)
         async with bound(smsc.port, pdu.BIND_RECEIVER) as receiver:
@@ -169,14 +169,14 @@ async def exchange(smsc: Smsc, esme: Esme, count: int) -> tuple[set[bytes], list
 
 
 async def test_a_share_is_reported_twice() -> None:
-    async with Smsc(Manners(twice=0.2)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(twice=0.2)) as smsc, bound(smsc.port) as esme:
         given, reported = await exchange(smsc, esme, 500)
         assert set(reported) == given
         assert 60 < len(reported) - len(given) < 140
 
 
 async def test_a_share_is_never_reported() -> None:
-    async with Smsc(Manners(unreported=0.2)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(unreported=0.2)) as smsc, bound(smsc.port) as esme:
         given, reported = await exchange(smsc, esme, 500)
         assert set(reported) < given
         assert smsc.report()["never_reported"] == len(given) - len(reported)
@@ -184,7 +184,7 @@ async def test_a_share_is_never_reported() -> None:
 
 
 async def test_a_share_of_receipts_is_followed_by_one_with_an_id_never_given_out() -> None:
-    async with Smsc(Manners(foreign=0.2)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(foreign=0.2)) as smsc, bound(smsc.port) as esme:
         given, reported = await exchange(smsc, esme, 500)
         strangers = set(reported) - given
         assert len(reported) == 500 + len(strangers)
@@ -193,7 +193,7 @@ async def test_a_share_of_receipts_is_followed_by_one_with_an_id_never_given_out
 
 
 async def test_a_share_of_receipts_has_its_id_in_the_other_base() -> None:
-    async with Smsc(Manners(other_base=0.2, id_form="dec")) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(other_base=0.2, id_form="dec")) as smsc, bound(smsc.port) as esme:
         given, reported = await exchange(smsc, esme, 500)
         wrong = [one for one in reported if one not in given]
         assert {b"%d" % int(one, 16) for one in wrong} | set(reported) >= given
@@ -213,7 +213,7 @@ async def test_a_share_of_receipts_has_its_id_in_the_other_base() -> None:
 async def test_receipts_write_the_same_id_in_their_own_form(
     form: str, receipt_form: str, convert: object
 ) -> None:
-    manners = Manners(id_form=form, receipt_id_form=receipt_form)
+    manners = SmscBehaviour(id_form=form, receipt_id_form=receipt_form)
     async with Smsc(manners) as smsc, bound(smsc.port) as esme:
         given = await submit(esme)
         receipt = await esme.next()
@@ -221,7 +221,7 @@ async def test_receipts_write_the_same_id_in_their_own_form(
 
 
 async def test_the_dialect_is_as_the_manners_say() -> None:
-    manners = Manners(
+    manners = SmscBehaviour(
         receipt_tlvs=False,
         receipt_swapped=True,
         receipt_date_digits=12,
@@ -238,7 +238,7 @@ async def test_the_dialect_is_as_the_manners_say() -> None:
 
 
 async def test_receipts_may_have_parameters_only() -> None:
-    async with Smsc(Manners(receipt_text=False)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipt_text=False)) as smsc, bound(smsc.port) as esme:
         given = await submit(esme)
         receipt = await esme.next()
         assert (receipt.short.message, ident(receipt), state(receipt)) == (b"", given, DELIVERED)
@@ -250,7 +250,7 @@ async def test_receipts_may_have_parameters_only() -> None:
 async def test_receipts_wait_for_their_delay_and_the_state_is_en_route_until_then(
     manners: dict[str, float],
 ) -> None:
-    async with Smsc(Manners(**manners)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
         given = await submit(esme)
         for expected in (1, DELIVERED):
             answer = await esme.call(pdu.QUERY_SM, given + b"\0\5\0CATINH\0")
@@ -267,7 +267,7 @@ async def test_a_query_for_a_message_that_is_not_there_is_refused(body: bytes) -
 
 
 async def test_receipts_out_of_order_all_come() -> None:
-    async with Smsc(Manners(out_of_order=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(out_of_order=True)) as smsc, bound(smsc.port) as esme:
         for number in range(100):
             esme.submit(b"8491%07d" % number)
         order = [one.short.source for one in await collect(esme, 100)]
@@ -275,7 +275,7 @@ async def test_receipts_out_of_order_all_come() -> None:
 
 
 async def test_no_more_receipts_than_the_window_are_unacknowledged() -> None:
-    async with Smsc(Manners(receipt_window=3)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipt_window=3)) as smsc, bound(smsc.port) as esme:
         for number in range(10):
             esme.submit(b"8491%07d" % number)
         found = [one for one in await esme.take(13) if one.command == pdu.DELIVER_SM]
@@ -313,7 +313,7 @@ async def test_another_account_gets_none_of_them() -> None:
 
 @pytest.mark.parametrize("status", [pdu.ESME_RMSGQFUL, pdu.ESME_RTHROTTLED])
 async def test_a_receipt_refused_for_now_comes_again_after_a_pause(status: int) -> None:
-    async with Smsc(Manners(receipt_pause_s=0.03)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipt_pause_s=0.03)) as smsc, bound(smsc.port) as esme:
         await submit(esme)
         receipt = await esme.next()
         esme.acknowledge(receipt, status)
@@ -325,7 +325,7 @@ async def test_a_receipt_refused_for_now_comes_again_after_a_pause(status: int) 
 
 
 async def test_a_receipt_that_nobody_acknowledges_comes_again() -> None:
-    async with Smsc(Manners(receipt_timeout_s=0.01)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipt_timeout_s=0.01)) as smsc, bound(smsc.port) as esme:
         await submit(esme)
         receipt, again = await esme.take(2)
         assert receipt.body == again.body
@@ -337,7 +337,7 @@ async def test_a_receipt_that_nobody_acknowledges_comes_again() -> None:
 
 @pytest.mark.parametrize("nack", [True, False])
 async def test_a_receipt_refused_for_good_is_not_repeated(nack: bool) -> None:
-    async with Smsc(Manners(receipt_timeout_s=0.01)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipt_timeout_s=0.01)) as smsc, bound(smsc.port) as esme:
         await submit(esme)
         receipt = await esme.next()
         esme.send(pdu.GENERIC_NACK, status=3, sequence=999)  # of nothing: passed over
@@ -361,7 +361,11 @@ async def test_receipts_go_to_the_receiver_of_a_transmitter() -> None:
 
 @pytest.mark.parametrize(("rule", "counts"), [("own", (10, 0)), ("other", (0, 10)), ("any", (5, 5))])
 async def test_receipts_go_to_the_bind_that_the_rule_names(rule: str, counts: tuple[int, int]) -> None:
-    async with Smsc(Manners(receipts_on=rule)) as smsc, bound(smsc.port) as one, bound(smsc.port) as two:
+    async with (
+        Smsc(SmscBehaviour(receipts_on=rule)) as smsc,
+        bound(smsc.port) as one,
+        bound(smsc.port) as two,
+    ):
         for number in range(10):
             one.submit(b"8491%07d" % number)
         got = await one.take(10 + counts[0])
@@ -370,13 +374,13 @@ async def test_receipts_go_to_the_bind_that_the_rule_names(rule: str, counts: tu
 
 
 async def test_receipts_for_another_bind_come_on_the_only_one_there_is() -> None:
-    async with Smsc(Manners(receipts_on="other")) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(receipts_on="other")) as smsc, bound(smsc.port) as esme:
         await submit(esme)
         assert len(await collect(esme, 1)) == 1
 
 
 async def test_a_message_taken_before_its_connection_broke_is_reported_on_the_next() -> None:
-    async with Smsc(Manners(drop_after_submits=1, answer_delay_s=0.01)) as smsc:
+    async with Smsc(SmscBehaviour(drop_after_submits=1, answer_delay_s=0.01)) as smsc:
         async with bound(smsc.port) as esme:
             esme.submit()
             assert await esme.gone()
@@ -386,7 +390,7 @@ async def test_a_message_taken_before_its_connection_broke_is_reported_on_the_ne
 
 
 async def test_a_second_bind_takes_over_what_the_first_left() -> None:
-    async with Smsc(Manners(receipt_window=1)) as smsc, bound(smsc.port) as survivor:
+    async with Smsc(SmscBehaviour(receipt_window=1)) as smsc, bound(smsc.port) as survivor:
         async with bound(smsc.port) as first:
             for number in range(5):
                 first.submit(b"8491%07d" % number)

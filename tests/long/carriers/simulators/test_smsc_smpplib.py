@@ -12,7 +12,7 @@ import smpplib.consts
 import smpplib.exceptions
 import smpplib.gsm
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 
 
 class Peer:
@@ -60,7 +60,7 @@ def smsc_port() -> Iterator[Callable[..., tuple[int, Smsc]]]:
     """Starts a centre in a thread of its own, as smpplib blocks."""
     ends: list[Callable[[], None]] = []
 
-    def start(manners: Manners | None = None) -> tuple[int, Smsc]:
+    def start(manners: SmscBehaviour | None = None) -> tuple[int, Smsc]:
         smsc, ready, done = Smsc(manners, accounts={"loa": "x"}), threading.Event(), asyncio.Event()
         loop = asyncio.new_event_loop()
 
@@ -118,7 +118,7 @@ def test_a_wrong_password_is_refused(smsc_port: Callable[..., tuple[int, Smsc]])
 
 
 def test_a_throttled_submit_is_an_error_of_its_own(smsc_port: Callable[..., tuple[int, Smsc]]) -> None:
-    port, smsc = smsc_port(Manners(by_number=True))
+    port, smsc = smsc_port(SmscBehaviour(by_number=True))
     peer = Peer(port)
     for _ in range(3):
         peer.send("84910009901", "Canh giac")

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from carriers.simulators.smsc import Manners, Smsc
+from carriers.simulators.smsc import Smsc, SmscBehaviour
 from carriers.smpp import pdu
 from tests.long.carriers.simulators.esme import SUBMIT_RESP, Esme, bound, part_body, submit_body
 
@@ -40,7 +40,7 @@ def phones(count: int) -> list[bytes]:
     ],
 )
 async def test_ids_have_the_form_asked_for_and_never_repeat(form: str, pattern: str) -> None:
-    async with Smsc(Manners(id_form=form)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(id_form=form)) as smsc, bound(smsc.port) as esme:
         for phone in phones(50):
             esme.submit(phone, registered=0)
         ids = [answer.id.decode() for answer in await esme.take(50)]
@@ -51,7 +51,7 @@ async def test_ids_have_the_form_asked_for_and_never_repeat(form: str, pattern: 
 async def test_two_centres_of_one_seed_give_out_equal_ids_and_of_another_seed_not() -> None:
     found = []
     for seed in (5, 5, 6):
-        async with Smsc(Manners(seed=seed)) as smsc, bound(smsc.port) as esme:
+        async with Smsc(SmscBehaviour(seed=seed)) as smsc, bound(smsc.port) as esme:
             esme.submit(registered=0)
             found.append((await esme.next()).id)
     assert found[0] == found[1] != found[2]
@@ -76,7 +76,7 @@ async def test_two_centres_of_one_seed_give_out_equal_ids_and_of_another_seed_no
 async def test_a_submit_earns_its_status_by_its_content(
     manners: dict[str, object], fields: dict[str, object], status: int
 ) -> None:
-    async with Smsc(Manners(**manners)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
         esme.submit(**{"registered": 0, **fields})
         assert (await esme.next()).status == status
         assert smsc.report()["refused"] == bool(status)
@@ -92,7 +92,7 @@ async def test_a_submit_earns_its_status_by_its_content(
     ],
 )
 async def test_a_share_of_submits_is_refused(manners: dict[str, object], status: int, counted: str) -> None:
-    async with Smsc(Manners(**manners)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
         for phone in phones(1000):
             esme.submit(phone, registered=0)
         found = [answer.status for answer in await esme.take(1000)]
@@ -106,20 +106,20 @@ async def test_a_share_of_submits_is_refused(manners: dict[str, object], status:
 async def test_the_same_seed_refuses_the_same_submits() -> None:
     found = []
     for _ in range(2):
-        async with Smsc(Manners(throttle=0.5)) as smsc, bound(smsc.port) as esme:
+        async with Smsc(SmscBehaviour(throttle=0.5)) as smsc, bound(smsc.port) as esme:
             found.append(await answers(esme, phones(50)))
     assert found[0] == found[1]
 
 
 async def test_manners_change_while_binds_stay() -> None:
-    async with Smsc(Manners(throttle=1.0)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(throttle=1.0)) as smsc, bound(smsc.port) as esme:
         assert await answers(esme, phones(3)) == [THROTTLED] * 3
         smsc.change(throttle=0.0)
         assert await answers(esme, phones(3)) == [OK] * 3
 
 
 async def test_more_segments_than_the_rate_are_throttled() -> None:
-    async with Smsc(Manners(rate_limit=20)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(rate_limit=20)) as smsc, bound(smsc.port) as esme:
         for phone in phones(200):
             esme.submit(phone, registered=0)
         found = [answer.status for answer in await esme.take(200)]
@@ -130,7 +130,7 @@ async def test_more_segments_than_the_rate_are_throttled() -> None:
 
 
 async def test_taken_and_never_answered_is_counted_as_taken() -> None:
-    async with Smsc(Manners(unanswered=1.0)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(unanswered=1.0)) as smsc, bound(smsc.port) as esme:
         esme.submit(registered=0)
         answer = await esme.call(pdu.ENQUIRE_LINK)
         assert answer.command == pdu.ENQUIRE_LINK | pdu.RESPONSE
@@ -140,7 +140,7 @@ async def test_taken_and_never_answered_is_counted_as_taken() -> None:
 
 @pytest.mark.parametrize("manners", [{"answer_delay_s": 0.2}, {"answer_delay_s": 0.2, "throttle": 1.0}])
 async def test_answers_wait_for_the_delay(manners: dict[str, float]) -> None:
-    async with Smsc(Manners(**manners)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(**manners)) as smsc, bound(smsc.port) as esme:
         esme.submit(registered=0)
         answer = await esme.call(pdu.ENQUIRE_LINK)
         assert answer.command == pdu.ENQUIRE_LINK | pdu.RESPONSE
@@ -148,14 +148,14 @@ async def test_answers_wait_for_the_delay(manners: dict[str, float]) -> None:
 
 
 async def test_a_spread_of_delays_lets_answers_overtake_each_other() -> None:
-    async with Smsc(Manners(answer_spread_s=0.1)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(answer_spread_s=0.1)) as smsc, bound(smsc.port) as esme:
         sent = [esme.submit(phone, registered=0) for phone in phones(30)]
         came = [answer.sequence for answer in await esme.take(30)]
         assert sorted(came) == sent != came
 
 
 async def test_a_share_of_connections_breaks_before_the_answer() -> None:
-    async with Smsc(Manners(drop=1.0)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(drop=1.0)) as smsc, bound(smsc.port) as esme:
         esme.submit()
         assert await esme.gone()
         assert smsc.report()["parts"] == smsc.report()["never_answered"] == 1
@@ -163,7 +163,7 @@ async def test_a_share_of_connections_breaks_before_the_answer() -> None:
 
 @pytest.mark.parametrize("kind", ["body", "command"])
 async def test_garbage_in_sound_frames_comes_before_the_answer(kind: str) -> None:
-    async with Smsc(Manners(garbage=1.0, garbage_kind=kind)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(garbage=1.0, garbage_kind=kind)) as smsc, bound(smsc.port) as esme:
         esme.submit(registered=0)
         noise, answer = await esme.take(2)
         assert (answer.command, answer.status) == (SUBMIT_RESP, OK)
@@ -174,7 +174,7 @@ async def test_garbage_in_sound_frames_comes_before_the_answer(kind: str) -> Non
 
 
 async def test_garbage_can_be_a_frame_of_impossible_length() -> None:
-    async with Smsc(Manners(garbage=1.0)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(garbage=1.0)) as smsc, bound(smsc.port) as esme:
         esme.submit(registered=0)
         assert await esme.reader.readexactly(4) == b"\xff" * 4
 
@@ -193,7 +193,7 @@ async def test_garbage_can_be_a_frame_of_impossible_length() -> None:
     ],
 )
 async def test_a_number_chooses_its_answers(ending: bytes, statuses: list[int]) -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         assert await answers(esme, [b"8491000" + ending] * len(statuses)) == statuses
         assert smsc.copies("8491000" + ending.decode()) == statuses.count(OK)
 
@@ -204,7 +204,7 @@ async def test_numbers_choose_nothing_unless_they_are_asked_to() -> None:
 
 
 async def test_a_number_is_answered_without_an_id() -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         esme.submit(b"84910009921", registered=0)
         answer = await esme.next()
         assert (answer.status, answer.body) == (OK, b"")
@@ -212,7 +212,7 @@ async def test_a_number_is_answered_without_an_id() -> None:
 
 @pytest.mark.parametrize(("ending", "parts"), [(b"9922", 1), (b"9923", 0)])
 async def test_a_number_breaks_the_connection_taken_or_not(ending: bytes, parts: int) -> None:
-    async with Smsc(Manners(by_number=True)) as smsc:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc:
         async with bound(smsc.port) as esme:
             esme.submit(b"8491000" + ending, registered=0)
             assert await esme.gone()
@@ -226,7 +226,7 @@ async def test_a_number_breaks_the_connection_taken_or_not(ending: bytes, parts:
     ("ending", "statuses"), [(b"9927", [OK, 0x0B, 0x0B]), (b"9929", [OK, THROTTLED, THROTTLED])]
 )
 async def test_a_number_has_later_parts_refused(ending: bytes, statuses: list[int]) -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         phone = b"8491000" + ending
         found = [(await esme.call(pdu.SUBMIT_SM, part_body(1, 3, n, phone))).status for n in (1, 2, 3)]
         assert found == statuses
@@ -273,7 +273,7 @@ async def test_copies_are_counted_for_each_number() -> None:
 
 
 async def test_what_has_become_of_all_parts_is_counted() -> None:
-    async with Smsc(Manners(by_number=True)) as smsc, bound(smsc.port) as esme:
+    async with Smsc(SmscBehaviour(by_number=True)) as smsc, bound(smsc.port) as esme:
         for phone in (b"84910009907", b"84910009908", b"84910000001", b"84910000002"):
             esme.submit(phone)
         await esme.take(8)

@@ -13,7 +13,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from carriers.options import VIETNAM
-from carriers.simulators.viettel import ViettelManners
+from carriers.simulators.viettel import ViettelBehaviour
 from carriers.simulators.web import HttpTrouble
 from tests.long.carriers.simulators.viettel_client import (
     ACCOUNT,
@@ -227,7 +227,7 @@ async def test_a_message_may_be_taken_and_never_answered() -> None:
 )
 def test_a_manner_that_is_none_is_refused(manners: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=next(iter(manners))):
-        ViettelManners(**manners)  # type: ignore[arg-type]
+        ViettelBehaviour(**manners)  # type: ignore[arg-type]
 
 
 def test_it_runs_as_a_process_of_its_own(tmp_path: Any) -> None:

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from carriers.simulators.vnpt import Vnpt, VnptManners
+from carriers.simulators.vnpt import Vnpt, VnptBehaviour
 from carriers.simulators.web import HttpTrouble
 
 PHONE = "84912340001"
@@ -91,7 +91,7 @@ class Desk:
 @asynccontextmanager
 async def desk(**changed: Any) -> AsyncIterator[Desk]:
     client = httpx.AsyncClient(trust_env=False, timeout=2)
-    async with Vnpt(VnptManners(**{**MANNERS, **changed})) as vnpt, client:
+    async with Vnpt(VnptBehaviour(**{**MANNERS, **changed})) as vnpt, client:
         yield Desk(vnpt, client)
 
 
@@ -372,7 +372,7 @@ async def test_a_gateway_may_answer_502_with_a_page() -> None:
 )
 def test_a_manner_that_can_not_be_is_refused_in_words(manners: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        VnptManners(**manners)
+        VnptBehaviour(**manners)
 
 
 def test_it_runs_as_a_process_of_its_own(tmp_path: Any) -> None:

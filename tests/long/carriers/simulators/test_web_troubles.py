@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from carriers.simulators.web import HttpTrouble, WebManners
+from carriers.simulators.web import HttpTrouble, WebBehaviour
 from carriers.simulators.web.faults import UNTAKEN
 from tests.certificates import self_signed, server_context
 from tests.long.carriers.simulators.esme import until
@@ -199,7 +199,7 @@ def certificate(tmp_path: Path) -> Path:
 async def test_it_speaks_tls(certificate: Path) -> None:
     tls = server_context(certificate)
     trusting = ssl.create_default_context(cafile=certificate / "cert.pem")
-    async with Plain(WebManners(), tls=tls) as carrier:
+    async with Plain(WebBehaviour(), tls=tls) as carrier:
         assert carrier.url.startswith("https://")
         async with httpx.AsyncClient(base_url=carrier.url, verify=trusting) as client:
             assert await send(client) == "taken"
@@ -219,5 +219,5 @@ async def test_it_speaks_tls(certificate: Path) -> None:
 )
 def test_wrong_manners_are_refused_in_a_sentence(wrong: dict[str, object], sentence: str) -> None:
     with pytest.raises(ValueError) as refused:  # noqa: PT011 - its words are compared
-        WebManners(**wrong)  # type: ignore[arg-type]
+        WebBehaviour(**wrong)  # type: ignore[arg-type]
     assert sentence in str(refused.value)

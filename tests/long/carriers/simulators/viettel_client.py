@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape
 import httpx
 from defusedxml.ElementTree import fromstring
 
-from carriers.simulators.viettel import Viettel, ViettelManners
+from carriers.simulators.viettel import Viettel, ViettelBehaviour
 
 PHONE = "84981230001"
 ACCOUNT = {"User": "loa", "Password": "p", "CPCode": "SLA_CA"}
@@ -88,5 +88,5 @@ def details(element: Element) -> list[tuple[str, str, str, str]]:
 
 @asynccontextmanager
 async def running(**manners: Any) -> AsyncIterator[Client]:
-    async with Viettel(ViettelManners(**{**MANNERS, **manners})) as viettel, httpx.AsyncClient() as http:
+    async with Viettel(ViettelBehaviour(**{**MANNERS, **manners})) as viettel, httpx.AsyncClient() as http:
         yield Client(viettel, http)
