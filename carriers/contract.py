@@ -268,7 +268,7 @@ class Misread:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class ReceiptsRead:
     """What a webhook says: the receipts that can be read, and what can't."""
 
     receipts: Sequence[Receipt]
@@ -296,7 +296,7 @@ class WebhookReceipts(Protocol):
         """Whether this is the carrier, by its credentials, in constant time; asked before it is read."""
         ...
 
-    def parse_receipts(self, request: WebhookRequest) -> Told:
+    def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
         """What it says. Whatever was sent is an answer, never an exception."""
         ...
 

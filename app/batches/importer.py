@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app.batches.import_job import BatchImport, ImportCounts, counts_of
-from app.batches.row_parser import LONG_SLICE, SLICE, Totals, sifted
+from app.batches.row_parser import LONG_SLICE, SLICE, Totals, parsed_rows
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.states import BatchState
@@ -95,7 +95,7 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
 def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> ImportCounts:
     job.clear()
     counts = ImportCounts()
-    read = read_isolated(path, partial(sifted, path, job.batch_id, carrier, lines_at_once(job.db)))
+    read = read_isolated(path, partial(parsed_rows, path, job.batch_id, carrier, lines_at_once(job.db)))
     # One slice is written while the next is read.
     with ThreadPoolExecutor(1, "loa-import-write") as writer, closing(read):
         writing = writer.submit(lambda: None)

@@ -175,7 +175,9 @@ class Totals:
     short_rows: int  # accepted with fewer cells than the header
 
 
-def sifted(path: Path, batch_id: int, carrier: str, size: int) -> Iterator[tuple[ParsedRows, int] | Totals]:
+def parsed_rows(
+    path: Path, batch_id: int, carrier: str, size: int
+) -> Iterator[tuple[ParsedRows, int] | Totals]:
     """The slices of a file, each with how many bytes have been read, and at last its totals.
 
     It needs no database, so that it can be done in a process of its own.

@@ -38,7 +38,7 @@ class _Row:
 def list_(directive_id: Number, as_json: Json = False) -> None:
     """Show who has reported and who is late."""
     with open_db(looks=True) as (db, _):
-        found = db.read(addressees.standings, directive_id, clock.now_ms())
+        found = db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
     rows = [_row(each) for each in found]
     listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)
 
@@ -55,7 +55,7 @@ def _row(of: AddresseeStatus) -> _Row:
 def channels(directive_id: Number, as_json: Json = False) -> None:
     """Show what all addressees did together, by channel."""
     with open_db() as (db, _):
-        found = addressees.totals(db.read(addressees.standings, directive_id, clock.now_ms()))
+        found = addressees.totals(db.read(addressees.addressee_statuses, directive_id, clock.now_ms()))
     listing(found, ("channel", "units", "pieces", "reach", "minutes"), as_json)
 
 

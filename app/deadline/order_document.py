@@ -8,7 +8,7 @@ from app.campaigns.carrier_orders import BASES, CarrierOrder, OrderedText, momen
 from app.core import clock
 from app.core.areas import Basis
 from app.reports import labels
-from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, letter
+from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, directive_name
 from app.reports.document.letterhead import POLICE, Letterhead, Letterheads
 from app.reports.document.model import (
     Block,
@@ -39,7 +39,7 @@ def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
 def _top(order: CarrierOrder, head: Letterhead, year: int) -> Iterator[Block]:
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
     yield PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}", dated)
-    notes = (f"(theo {letter(order.directive)})",) if order.directive else ()
+    notes = (f"(theo {directive_name(order.directive)})",) if order.directive else ()
     yield Title("YÊU CẦU", _SUBJECT, notes, f"Kính gửi: {labels.network(order.carrier)}")
 
 

@@ -75,7 +75,7 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
     """How the directive stands at `now` (aware); NotFound."""
     letter = directives.get(connection, directive_id)
     now_ms = clock.to_ms(now)
-    standings = addressees.standings(connection, directive_id, now_ms)
+    standings = addressees.addressee_statuses(connection, directive_id, now_ms)
     run_standings = list(_runs(connection, letter, now))
     left = None if letter.report_deadline is None else letter.report_deadline - now
     return Status(

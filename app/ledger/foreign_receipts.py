@@ -12,7 +12,7 @@ from carriers.contract import Receipt
 _SHORTEST = 3  # letters that are left of a sender ID where a centre cuts it
 
 
-def told_by_id(connection: Connection, receipts: Sequence[Receipt]) -> frozenset[int]:
+def matched_by_id_only(connection: Connection, receipts: Sequence[Receipt]) -> frozenset[int]:
     """The places of the receipts that are about a message of ours only where their id is."""
     foreign = {nth for nth, receipt in enumerate(receipts) if receipt.by_id_only}
     names = {receipt.sender for receipt in receipts} - {""}

@@ -23,7 +23,7 @@ from app.ledger.engine_base import (
     Snapshot,
     SubmissionQuery,
 )
-from app.ledger.foreign_receipts import told_by_id
+from app.ledger.foreign_receipts import matched_by_id_only
 from app.ledger.late_references import DeliveryPart, LateReferences
 from app.ledger.receipt_matching import MatchQuery
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow, said, storable
@@ -92,7 +92,7 @@ class ReceiptOperations(LateReferences):
         now = moment.now
         told = [_today(said(arrival, now), moment) for arrival in arrivals]
         about = {nth: arrival.about for nth, arrival in enumerate(arrivals)}
-        by_id = told_by_id(connection, [arrival.receipt for arrival in arrivals])
+        by_id = matched_by_id_only(connection, [arrival.receipt for arrival in arrivals])
         outcome = self._settle(connection, told, moment, about, some=_Some(by_id=by_id))
         outcome.applied.quarantined = len(outcome.left)
         # Without its phone it is not taken for the receipt of an unknown message at a later look either.

@@ -24,8 +24,8 @@ from carriers.contract import (
     Misread,
     Receipt,
     ReceiptLevel,
+    ReceiptsRead,
     ReceiptStatus,
-    Told,
     WebhookAnswer,
     WebhookReceipts,
     WebhookRequest,
@@ -64,9 +64,9 @@ class Nobody:
         """Never."""
         return False
 
-    def parse_receipts(self, _request: WebhookRequest) -> Told:
+    def parse_receipts(self, _request: WebhookRequest) -> ReceiptsRead:
         """Nothing."""
-        return Told(())
+        return ReceiptsRead(())
 
 
 class WebhookTarget(NamedTuple):
@@ -194,13 +194,13 @@ class WebhookHandler:
         return desk
 
 
-def sound(told: Told) -> Told:
+def sound(told: ReceiptsRead) -> ReceiptsRead:
     """What an adapter has understood, without the receipts that no database would store."""
     if all(map(_storable, told.receipts)):
         return told
     good = [receipt for receipt in told.receipts if _storable(receipt)]
     bad = [place for place, receipt in enumerate(told.receipts) if not _storable(receipt)]
-    return Told(good, [*told.misread, *(Misread(f"[{place}]", _UNSTORABLE) for place in bad)])
+    return ReceiptsRead(good, [*told.misread, *(Misread(f"[{place}]", _UNSTORABLE) for place in bad)])
 
 
 def _storable(receipt: Receipt) -> bool:

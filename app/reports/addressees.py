@@ -208,7 +208,7 @@ def _item(stored: Mapping[str, Any]) -> OutreachItem:
     return OutreachItem(**{**stored, "channel": OutreachChannel(stored["channel"])})
 
 
-def standings(
+def addressee_statuses(
     connection: Connection, directive_id: int, now_ms: int, until_ms: int | None = None
 ) -> list[AddresseeStatus]:
     """Every addressee but the carriers, whose part is told by their runs (app/reports/deadline.py)."""

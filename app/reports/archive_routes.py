@@ -101,7 +101,7 @@ def _answer(report: Frozen, new: bool) -> StoredAnswer:
     return StoredAnswer(201 if new else 200, headers, _FROZEN.dump_json(report))
 
 
-def get_desk(
+def get_freezing(
     db: Db,
     books: LedgerDep,
     settings: Config,
@@ -117,7 +117,7 @@ def get_desk(
     "", status_code=201, response_model=Frozen, responses={200: {"model": Frozen, "description": "As it was"}}
 )
 def freeze_report(
-    body: FreezeBody, db: Db, who: Who, desk: Annotated[FreezeOnce, Depends(get_desk)]
+    body: FreezeBody, db: Db, who: Who, desk: Annotated[FreezeOnce, Depends(get_freezing)]
 ) -> Response:
     """Freeze: 201 for a new version; 200 for the one of that cut-off, or whose figures still hold."""
     db.read(require_own, who, body.subject)

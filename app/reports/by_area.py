@@ -116,7 +116,7 @@ def rows_of(sources: Sources) -> tuple[MixedRow, ...]:
     return tuple(MixedRow(code, label(code, sources.on), mixed) for code, mixed in _sorted(found))
 
 
-def on_one_ground(first: Sources, second: Sources) -> tuple[Pair, ...]:
+def on_same_areas(first: Sources, second: Sources) -> tuple[Pair, ...]:
     """Two campaigns side by side: by the areas of their day where these agree, else by old districts."""
     same = areas.reported(first.on) == areas.reported(second.on)
     earlier = min(first.on, second.on)

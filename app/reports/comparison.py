@@ -125,7 +125,7 @@ def areas_of(connection: Connection, campaign_id: int, only: str | None = None) 
 def compare_areas(connection: Connection, first: int, second: int, only: str | None = None) -> AreasCompared:
     """Two campaigns side by side: by old districts where their areas differ."""
     left, right = _sources(connection, first, only), _sources(connection, second, only)
-    pairs = by_area.on_one_ground(left, right)
+    pairs = by_area.on_same_areas(left, right)
     return AreasCompared(first, second, list(pairs), by_area.footnotes(left.on, right.on))
 
 

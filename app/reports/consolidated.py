@@ -144,7 +144,7 @@ def build(
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
         raise no_such("directive", directive_id, field="directive_id")
-    others = tuple(addressees.standings(connection, directive_id, cutoff_ms, cutoff_ms))
+    others = tuple(addressees.addressee_statuses(connection, directive_id, cutoff_ms, cutoff_ms))
     lines = tuple(_lines(connection, directive_id, cutoff_ms, terms))
     return ConsolidatedReport(
         letter=_letter(row),

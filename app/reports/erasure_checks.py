@@ -27,7 +27,7 @@ from app.reports.archive import Frozen, SubjectKind
 _GONE = (deliveries, submissions, receipts, chunks, unknowns)
 
 
-def told(connection: Connection, campaign_ids: Sequence[int]) -> tuple[str, ...]:
+def erasure_notices(connection: Connection, campaign_ids: Sequence[int]) -> tuple[str, ...]:
     """A sentence for each of these campaigns whose rows are erased, or are being erased."""
     return tuple(_told(connection, campaign_ids))
 

@@ -57,7 +57,7 @@ class Group(NamedTuple):
     seq: int
 
 
-def standings(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
+def recount_states(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
     """A sentence for each group of the batch's deliveries whose row and journal disagree."""
     for row in connection.execute(_groups(campaign_id, batch_id)):
         group = Group(*(int(value) for value in row))

@@ -28,7 +28,7 @@ from app.reports import checks
 from app.reports import erasure_checks as erased
 from app.reports.file_checks import file_counts
 from app.reports.intake import kept_checks as papers
-from app.reports.state_recount import standings
+from app.reports.state_recount import recount_states
 
 _COUNTED = (deliveries, submissions, receipts, chunks, unknowns)
 
@@ -72,7 +72,9 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]
-    return Verification(db.read(_counted, campaign_id, ids), tuple(found), db.read(erased.told, ids))
+    return Verification(
+        db.read(_counted, campaign_id, ids), tuple(found), db.read(erased.erasure_notices, ids)
+    )
 
 
 def _campaigns(connection: Connection, campaign_id: int | None) -> list[int]:
@@ -127,7 +129,7 @@ def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterat
     yield from checks.reports_add_up(connection, campaign_id)
     yield from papers.statements_add_up(connection, campaign_id)
     for batch_id in _batch_ids(connection, campaign_id):
-        for sentence in standings(connection, campaign_id, batch_id):
+        for sentence in recount_states(connection, campaign_id, batch_id):
             yield f"Batch {batch_id}: {sentence}"
 
 

@@ -16,7 +16,7 @@ from app.database.connection import Database
 from app.receipts.receipt_writer import Inbox
 from app.receipts.webhook_handler import WebhookHandler
 from carriers import registry
-from carriers.contract import Receipt, Told, WebhookAnswer, WebhookReceipts, WebhookRequest
+from carriers.contract import Receipt, ReceiptsRead, WebhookAnswer, WebhookReceipts, WebhookRequest
 from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
 from carriers.webhook.head import WebhookHead
 
@@ -57,10 +57,10 @@ class Canonical:
         """How far the carrier's clock is ahead, where nothing but its time is wrong; else None."""
         return self.hook.clock_ahead_s(request)
 
-    def parse_receipts(self, request: WebhookRequest) -> Told:
+    def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
         """What it tells, each id in the link's one form."""
         told = self.hook.parse_receipts(request)
-        return Told([self._named(receipt) for receipt in told.receipts], told.misread)
+        return ReceiptsRead([self._named(receipt) for receipt in told.receipts], told.misread)
 
     def _named(self, receipt: Receipt) -> Receipt:
         reference = self.canonical(receipt.reference) if receipt.reference else None

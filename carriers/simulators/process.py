@@ -110,7 +110,7 @@ async def wait_to_stop(stop: asyncio.Event, idle_s: Callable[[], float], options
 
 
 @contextlib.contextmanager
-def told_to_stop() -> Iterator[asyncio.Event]:
+def stop_event() -> Iterator[asyncio.Event]:
     """An event that SIGINT and SIGTERM set."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for one in STOPPED_BY:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from carriers.contract import Told, WebhookAnswer, WebhookRequest
+from carriers.contract import ReceiptsRead, WebhookAnswer, WebhookRequest
 from carriers.webhook.authentication import WebhookCredentials
 from carriers.webhook.events import payload
 from carriers.webhook.field_mapping import FieldMapping
-from carriers.webhook.receipt_parser import told
+from carriers.webhook.receipt_parser import receipts_read
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ class MappedWebhook:
         """How far the caller's clock is ahead of ours, where nothing but its time is wrong; else None."""
         return self.locks.clock_ahead_s(request, payload(request, self.shape))
 
-    def parse_receipts(self, request: WebhookRequest) -> Told:
+    def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
         """What it says, by the link's shape."""
-        return told(request, self.shape)
+        return receipts_read(request, self.shape)

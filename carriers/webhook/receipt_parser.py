@@ -7,7 +7,15 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from carriers.contract import Misread, Reason, Receipt, ReceiptLevel, ReceiptStatus, Told, WebhookRequest
+from carriers.contract import (
+    Misread,
+    Reason,
+    Receipt,
+    ReceiptLevel,
+    ReceiptsRead,
+    ReceiptStatus,
+    WebhookRequest,
+)
 from carriers.options import plain_code
 from carriers.webhook.events import Unreadable, events_of, take
 from carriers.webhook.field_mapping import FieldMapping, Path
@@ -32,19 +40,19 @@ class _Wrong(ValueError):
         self.field = field
 
 
-def told(request: WebhookRequest, shape: FieldMapping) -> Told:
+def receipts_read(request: WebhookRequest, shape: FieldMapping) -> ReceiptsRead:
     """The receipts of a request. One event that can't be read keeps no other from being taken."""
     try:
         events = events_of(request, shape)
     except Unreadable as error:
-        return Told((), (Misread("", str(error)),))
+        return ReceiptsRead((), (Misread("", str(error)),))
     receipts, misread = [], []
     for nth, event in enumerate(events.items):
         try:
             receipts.append(receipt_of(event, shape))
         except _Wrong as error:
             misread.append(Misread(events.place(nth) + error.field, str(error)))
-    return Told(receipts, misread)
+    return ReceiptsRead(receipts, misread)
 
 
 def receipt_of(event: object, shape: FieldMapping) -> Receipt:

@@ -16,7 +16,7 @@ from app.file_import.lease import require_tries
 from app.ledger.contract import Ledger
 from app.receipts.result_files import missing
 from app.receipts.result_files.import_job import Progress, ResultFileImport
-from app.receipts.result_files.line_parser import sifted
+from app.receipts.result_files.line_parser import parsed_lines
 from app.receipts.result_files.status_words import StatusWords
 
 Tell = Callable[[Progress], None]
@@ -59,7 +59,7 @@ def _silent(progress: Progress) -> None:
 def _read(job: ResultFileImport, words: StatusWords, path: Path, tell: Tell) -> None:
     job.clear()
     progress = Progress()
-    with closing(read_isolated(path, partial(sifted, path, job.file_id, words))) as read:
+    with closing(read_isolated(path, partial(parsed_lines, path, job.file_id, words))) as read:
         for done, position in read:
             after = Progress(progress.lines + done.lines, position)
             job.store(done, progress, after)

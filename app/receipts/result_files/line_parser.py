@@ -111,7 +111,7 @@ def _cell(raw: str) -> str | None:
     return raw.strip()[:VALUE_LENGTH] or None
 
 
-def sifted(path: Path, file_id: int, words: StatusWords) -> Iterator[tuple[ParsedLines, int]]:
+def parsed_lines(path: Path, file_id: int, words: StatusWords) -> Iterator[tuple[ParsedLines, int]]:
     """The slices of a file, each with how many bytes have been read; it needs no database."""
     reader = Reader(path, RESULTS)
     for done in LineParser(file_id, words).slices(reader):

@@ -76,12 +76,12 @@ def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
 def _top(report: CarrierReport, head: Letterhead, version: Version) -> Iterator[Block]:
     yield top(head, report.cutoff_ms)
     directive = report.header.directive
-    notes = [f"(theo {letter(directive)})"] if directive else []
+    notes = [f"(theo {directive_name(directive)})"] if directive else []
     notes.append(f"({version.words(report.cutoff_ms)})")
     yield Title("BÁO CÁO", SUBJECT, tuple(notes), f"Kính gửi: {head.to}")
 
 
-def letter(directive: str) -> str:
+def directive_name(directive: str) -> str:
     """A directive as papers name it, from its number and, in brackets, its ISO date."""
     number, _, issued = directive.partition(" (")
     day = date.fromisoformat(issued.rstrip(")")).strftime("%d/%m/%Y")
@@ -96,7 +96,7 @@ def _scope(report: CarrierReport, head: Letterhead) -> Iterator[Block]:
     h = report.header
     yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
     yield Heading(2, "1. Căn cứ")
-    bases = [*([letter(h.directive)] if h.directive else []), *head.bases]
+    bases = [*([directive_name(h.directive)] if h.directive else []), *head.bases]
     yield Paragraph(f"Thực hiện {'; '.join(bases)}." if bases else f"Căn cứ: {DOTS}")
     yield Heading(2, "2. Nội dung tin nhắn đã duyệt")
     yield Paragraph("Toàn văn, mã băm, số ký tự và số bản tin quy đổi của mỗi tin: Phụ lục 2.")

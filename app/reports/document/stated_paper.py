@@ -8,7 +8,7 @@ from app.core import areas
 from app.reports import labels
 from app.reports.document import charts
 from app.reports.document.annexes import changes_annex, texts_annex
-from app.reports.document.carrier_paper import BLANK_NUMBER, DOTS, DRAFT, SUBJECT, letter, top
+from app.reports.document.carrier_paper import BLANK_NUMBER, DOTS, DRAFT, SUBJECT, directive_name, top
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
     Block,
@@ -62,7 +62,7 @@ def compose(report: StatedReport, head: Letterhead, version: Version) -> PaperDo
 def _top(report: StatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
     yield top(head, report.cutoff_ms)
     directive = report.header.directive
-    notes = [f"(theo {letter(directive)})"] if directive else []
+    notes = [f"(theo {directive_name(directive)})"] if directive else []
     notes.append(f"({version.words(report.cutoff_ms)})")
     yield Title("BÁO CÁO", SUBJECT, tuple(notes), f"Kính gửi: {head.to}")
 
@@ -70,7 +70,7 @@ def _top(report: StatedReport, head: Letterhead, version: Version) -> Iterator[B
 def _scope(report: StatedReport, head: Letterhead) -> Iterator[Block]:
     h, of = report.header, report.statement
     yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
-    bases = [*([letter(h.directive)] if h.directive else []), *head.bases]
+    bases = [*([directive_name(h.directive)] if h.directive else []), *head.bases]
     yield Paragraph(f"Thực hiện {'; '.join(bases)}." if bases else f"Căn cứ: {DOTS}")
     yield Paragraph(
         f"{head.name} tự gửi tin đến thuê bao của mình theo chiến dịch “{h.campaign}” (số {h.campaign_id}, "

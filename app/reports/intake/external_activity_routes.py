@@ -103,7 +103,7 @@ class StandingView:
 
 
 @dataclass(frozen=True, slots=True)
-class Standings:
+class AddresseeStatuses:
     """All addressees but the carriers, and what they did together, by channel."""
 
     addressees: list[StandingView]
@@ -111,12 +111,12 @@ class Standings:
 
 
 @router.get("/addressees")
-def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> Standings:
+def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> AddresseeStatuses:
     """Who has reported, who is late, and the totals of every channel."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     response.headers["ETag"] = f'"{db.read(addressees_version, directive_id)}"'
-    found = db.read(addressees.standings, directive_id, clock.now_ms())
-    return Standings([_standing(each) for each in found], addressees.totals(found))
+    found = db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
+    return AddresseeStatuses([_standing(each) for each in found], addressees.totals(found))
 
 
 @router.put("/addressees")

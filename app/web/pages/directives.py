@@ -122,7 +122,7 @@ def _new(visit: PageRequest, entered: FormState) -> Response:
 
 async def _one(visit: PageRequest, directive_id: int, entered: FormState) -> Response:
     office, writes = may(visit.who.role, "get_status"), may(visit.who.role, "set_addressee")
-    found = await visit.db.aread(directive_view.letter, directive_id, office, visit.who.carrier)
+    found = await visit.db.aread(directive_view.directive_page, directive_id, office, visit.who.carrier)
     kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
     values = {"found": found, "writes": writes, "kinds": kinds, "channels": purposes.CHANNELS}
     return render(visit, "directive.html", entered.status, entered=entered, **values)

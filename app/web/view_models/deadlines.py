@@ -21,7 +21,7 @@ SHOWN_MS = 7 * 86_400_000  # so long after its end a campaign, after its deadlin
 
 
 @dataclass(frozen=True, slots=True)
-class LetterView:
+class DirectiveDeadline:
     """A directive against its deadline; left: below zero once it is over."""
 
     id: int
@@ -33,9 +33,9 @@ class LetterView:
     judged: Judged
 
 
-def letter_views(
+def directive_deadlines(
     connection: Connection, carrier: str | None, of: Mapping[int, Sequence[Judged]]
-) -> list[LetterView]:
+) -> list[DirectiveDeadline]:
     """Letters of campaigns on the page, and whose deadline is not long past; the nearest first.
 
     of: letter -> how its approved campaigns on the page stand.
@@ -85,13 +85,13 @@ def _work(connection: Connection, ids: Collection[int], carrier: str | None) -> 
     return {row[0]: _Work(row[1], int(row[2]), row[3]) for row in connection.execute(query)}
 
 
-def _urgency(of: LetterView) -> tuple[bool, bool, float]:
+def _urgency(of: DirectiveDeadline) -> tuple[bool, bool, float]:
     """Deadlines to come before those that have passed, the nearest first."""
     left = 0.0 if of.left is None else of.left.total_seconds()
     return of.left is None, left < 0, abs(left)
 
 
-def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> LetterView:
+def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> DirectiveDeadline:
     deadline = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
     judged = traffic_light.worst(of)
     left = None if deadline is None else deadline - now
@@ -99,4 +99,4 @@ def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> 
         judged = traffic_light.LATE
     if left is not None and left < timedelta(0) and (work.open or not work.campaigns):
         judged = traffic_light.PASSED
-    return LetterView(row.id, row.number, row.subject, deadline, left, work.campaigns, judged)
+    return DirectiveDeadline(row.id, row.number, row.subject, deadline, left, work.campaigns, judged)

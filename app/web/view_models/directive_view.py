@@ -91,7 +91,9 @@ def listing(connection: Connection, after: str, operator: str | None) -> Directi
     return DirectiveList(items, rows[-1].id if len(rows) == ON_A_PAGE else None)
 
 
-def letter(connection: Connection, directive_id: int, office: bool, operator: str | None) -> DirectivePage:
+def directive_page(
+    connection: Connection, directive_id: int, office: bool, operator: str | None
+) -> DirectivePage:
     """One letter with what the reader may see of it."""
     found, now = directives.get(connection, directive_id), clock.now()
     query = select(campaigns.c.id, campaigns.c.name, campaigns.c.state).order_by(campaigns.c.id.desc())
@@ -101,7 +103,7 @@ def letter(connection: Connection, directive_id: int, office: bool, operator: st
         directive=found,
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,
-        standings=addressees.standings(connection, directive_id, clock.to_ms(now)) if office else (),
+        standings=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
         campaigns=[(row.id, row.name, CampaignState(row.state)) for row in connection.execute(query)],
     )
 

@@ -25,7 +25,7 @@ from app.security.tenant_scope import own_campaigns
 from app.web import nav
 from app.web.view_models import run_status, todo, traffic_light
 from app.web.view_models.charts import Span
-from app.web.view_models.deadlines import SHOWN_MS, LetterView, letter_views
+from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, directive_deadlines
 from app.web.view_models.run_status import RunView
 from app.web.view_models.traffic_light import Judged
 
@@ -107,7 +107,7 @@ class OverviewView:
     more: campaigns under way or waiting that found no place on the page.
     """
 
-    letters: list[LetterView]
+    letters: list[DirectiveDeadline]
     campaigns: list[CampaignView]
     faults: list[FaultView]
     halted: list[HaltedLane]
@@ -166,7 +166,7 @@ def scene(connection: Connection, carrier: str | None) -> OverviewView:
     shown = [_campaign(row, found) for row in rows]
     own_lanes, known = link_store.all_lanes(connection, carrier), links.facts(connection)
     return OverviewView(
-        letters=letter_views(connection, carrier, _by_letter(shown)),
+        letters=directive_deadlines(connection, carrier, _by_letter(shown)),
         campaigns=shown,
         faults=_faults(connection, carrier),
         halted=[

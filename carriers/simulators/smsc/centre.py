@@ -8,13 +8,13 @@ from dataclasses import asdict
 
 from carriers.simulators.randomness import unit
 from carriers.simulators.smsc.behaviour import SmscBehaviour
+from carriers.simulators.smsc.deliveries import Bind, Inbound, SimulatedReceipt, SmscAccount, SmscMessage
 from carriers.simulators.smsc.ids import Ids
-from carriers.simulators.smsc.inbound import Inbound, body, contents
+from carriers.simulators.smsc.inbound import body, contents
 from carriers.simulators.smsc.messages import Reader
 from carriers.simulators.smsc.outcome_picker import OutcomePicker
 from carriers.simulators.smsc.outcomes import LinkTrouble
-from carriers.simulators.smsc.receipts import SimulatedReceipt, SmscMessage
-from carriers.simulators.smsc.reporter import Reporter, SmscAccount
+from carriers.simulators.smsc.reporter import Reporter
 from carriers.simulators.smsc.session import SmscSession
 from carriers.simulators.smsc.statistics import Pace, SmscCounters, SmscStatistics
 from carriers.simulators.timer_wheel import TimerWheel
@@ -189,7 +189,7 @@ class Centre:
         else:
             session.send(refusal)
 
-    def _break(self, session: SmscSession) -> None:
+    def _break(self, session: Bind) -> None:
         self.tally.connections_dropped += 1
         session.drop()
 
@@ -214,7 +214,7 @@ class Centre:
         else:
             self._answer_later(message)
 
-    def _breaks_after(self, session: SmscSession) -> bool:
+    def _breaks_after(self, session: Bind) -> bool:
         return 0 < self.manners.drop_after_submits <= session.submits
 
     # Answers, and then receipts

@@ -67,7 +67,7 @@ def _account(text: str) -> tuple[str, str]:
 async def _serve(smsc: Smsc, steps: Sequence[Step], options: argparse.Namespace) -> dict[str, Any]:
     with (
         process.measured() as took,
-        process.told_to_stop() as stop,
+        process.stop_event() as stop,
     ):  # before the first line: a signal may follow it
         async with smsc:
             print(f"listening on {smsc.host}:{smsc.port}", flush=True)

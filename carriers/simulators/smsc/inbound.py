@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from carriers.contract import Encoding
 from carriers.smpp import pdu
 from carriers.text import gsm7, split, ucs2
 
-if TYPE_CHECKING:
-    from carriers.simulators.smsc.reporter import SmscAccount
-
 UCS2 = 8
 TON_NPI = (1, 1)
-
-
-@dataclass(slots=True, eq=False)
-class Inbound:
-    """One message, or a part of one, that an account has to be brought; `body` is that of its deliver_sm."""
-
-    account: SmscAccount
-    body: bytes
-    sent: bool = False
-    sent_at_s: float = 0.0
 
 
 def body(source: str, destination: str, content: pdu.Content) -> bytes:

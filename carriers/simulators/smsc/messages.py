@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from carriers.simulators.smsc.behaviour import SmscBehaviour
+from carriers.simulators.smsc.outcomes import ReceiptOutcome
 from carriers.smpp import pdu
-
-if TYPE_CHECKING:
-    from carriers.simulators.smsc.behaviour import SmscBehaviour
-    from carriers.simulators.smsc.outcomes import ReceiptOutcome
 
 RINVDFTMSGID, RX_P_APPN, RINVSRCTON, RMISSINGTLV = 0x63, 0x65, 0x48, 0xC3
 UCS2 = 8

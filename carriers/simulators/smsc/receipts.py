@@ -3,46 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from carriers.simulators.smsc.behaviour import SmscBehaviour
+from carriers.simulators.smsc.deliveries import SimulatedReceipt
+from carriers.simulators.smsc.messages import Kind
+from carriers.simulators.smsc.outcomes import ReceiptOutcome
 from carriers.smpp import pdu
-
-if TYPE_CHECKING:
-    from carriers.simulators.smsc.behaviour import SmscBehaviour
-    from carriers.simulators.smsc.messages import Kind
-    from carriers.simulators.smsc.outcomes import ReceiptOutcome, SubmitOutcome
-    from carriers.simulators.smsc.session import SmscSession
 
 # protocol_id to sm_default_msg_id are all empty or 0; esm_class says that this is a receipt.
 FIXED = bytes((pdu.ESM_RECEIPT, 0, 0, 0, 0, 0, 0, 0, 0))
 TAG_ID = pdu.TAG_RECEIPTED_MESSAGE_ID.to_bytes(2, "big")
-
-
-@dataclass(slots=True, eq=False)
-class SmscMessage:
-    """One submit that was taken; `answer` waits here where the receipt shall come first."""
-
-    session: SmscSession
-    sequence: int
-    index: int
-    phone: bytes
-    kind: Kind
-    fate: SubmitOutcome
-    submitted: bytes = b""
-    answer_waits: bool = False
-
-
-@dataclass(slots=True, eq=False)
-class SimulatedReceipt:
-    """One receipt that an account has to be brought; the id is as the receipt writes it."""
-
-    message: SmscMessage
-    outcome: ReceiptOutcome
-    identity: bytes
-    foreign: bool = False
-    sent: bool = False
-    sent_at_s: float = 0.0
 
 
 class Writer:

@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from carriers.simulators.smsc import outcomes
 from carriers.simulators.smsc.behaviour import SmscBehaviour
+from carriers.simulators.smsc.deliveries import Bind, Inbound, SimulatedReceipt, SmscMessage
 from carriers.simulators.smsc.ids import Ids
-from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.receipts import SimulatedReceipt, SmscMessage, Writer
+from carriers.simulators.smsc.receipts import Writer
 from carriers.simulators.smsc.statistics import SmscCounters
 from carriers.smpp import pdu
-
-if TYPE_CHECKING:
-    from carriers.simulators.smsc.session import SmscSession
 
 FAILURES_ONLY = 2  # of registered_delivery
 NEVER_GIVEN = 2**30  # added to an index, it makes an id that no answer has
 OWN, FOREIGN = 1, 2  # whose ids were acknowledged, as bits
-
-
-@dataclass(slots=True, eq=False)
-class SmscAccount:
-    """One system_id: its binds, and the receipts and messages that wait for one of them."""
-
-    sessions: list[SmscSession] = field(default_factory=list)
-    waiting: deque[SimulatedReceipt | Inbound] = field(default_factory=deque)
-    turn: int = 0
-
-    def any_bind(self) -> SmscSession | None:
-        """The next bind in turn that receives, or None while there is none."""
-        able = [one for one in self.sessions if one.receives]
-        self.turn += 1
-        return able[self.turn % len(able)] if able else None
-
-    def choose(self, own: SmscSession, rule: str) -> SmscSession | None:
-        """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
-        if rule == "own" and own.receives:
-            return own
-        able = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
-        if not able:
-            return own if own.receives else None
-        self.turn += 1
-        return able[self.turn % len(able)]
 
 
 class Reporter:
@@ -160,7 +129,7 @@ class Reporter:
         inbound = tally.inbound_due - tally.inbound_acknowledged - tally.inbound_refused
         return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
 
-    def repeat_overdue(self, sessions: Iterable[SmscSession]) -> None:
+    def repeat_overdue(self, sessions: Iterable[Bind]) -> None:
         """Send again what nobody acknowledged in time."""
         before_s = self._now() - self.manners.receipt_timeout_s
         for session in tuple(sessions):

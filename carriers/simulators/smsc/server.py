@@ -10,8 +10,7 @@ from typing import Any, Self
 
 from carriers.simulators.smsc.behaviour import SmscBehaviour
 from carriers.simulators.smsc.centre import Centre
-from carriers.simulators.smsc.inbound import Inbound
-from carriers.simulators.smsc.receipts import SmscMessage
+from carriers.simulators.smsc.deliveries import Inbound, SmscMessage
 from carriers.simulators.smsc.session import SmscSession
 from carriers.smpp import pdu
 

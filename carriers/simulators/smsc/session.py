@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from carriers.simulators.smsc.inbound import Inbound
+from carriers.simulators.smsc.behaviour import SmscBehaviour
+from carriers.simulators.smsc.deliveries import Inbound, SimulatedReceipt, SmscAccount, SmscMessage
 from carriers.simulators.smsc.outcomes import LinkTrouble
-from carriers.simulators.smsc.receipts import SimulatedReceipt
-from carriers.simulators.smsc.reporter import SmscAccount
+from carriers.simulators.smsc.reporter import Reporter
+from carriers.simulators.smsc.statistics import SmscCounters
 from carriers.smpp import pdu
-
-if TYPE_CHECKING:
-    from carriers.simulators.smsc.centre import Centre
 
 SUBMIT_MULTI, DATA_SM, REPLACE_SM, CANCEL_SM = 0x21, 0x103, 0x07, 0x08
 RSUBMITFAIL, RREPLACEFAIL, RCANCELFAIL, RQUERYFAIL, RALYBND = 0x45, 0x13, 0x11, 0x67, 0x05
@@ -31,10 +29,41 @@ BIND_ANSWER = b"loa-smsc\0" + pdu.tlv(0x0210, b"\x34")  # system_id, sc_interfac
 NOISE = bytes((i * 89 + 0xE9) % 255 + 1 for i in range(90))  # no zero: no string in it ever ends
 
 
+class SessionOwner(Protocol):
+    """What a session asks of its centre (centre.py has it)."""
+
+    manners: SmscBehaviour
+    tally: SmscCounters
+    reporter: Reporter
+    loop: asyncio.AbstractEventLoop
+    last_heard_s: float
+
+    def joined(self, session: SmscSession) -> None:
+        """It is connected."""
+
+    def left(self, session: SmscSession) -> None:
+        """Its connection has ended."""
+
+    def refuse_bind(self, system_id: str, password: str) -> int:
+        """The status with which a bind is refused; 0 where it is not."""
+
+    def bound(self, session: SmscSession, system_id: str) -> None:
+        """It is bound under this account."""
+
+    def submit(self, session: SmscSession, sequence: int, body: bytes) -> None:
+        """Take a submit_sm, or refuse it."""
+
+    def answer_waiting(self, message: SmscMessage) -> None:
+        """Answer a submit whose receipt was to come first."""
+
+    def refused_for_now(self, receipt: SimulatedReceipt | Inbound) -> None:
+        """Bring it again later."""
+
+
 class SmscSession(asyncio.Protocol):
     """One ESME's connection."""
 
-    def __init__(self, centre: Centre) -> None:
+    def __init__(self, centre: SessionOwner) -> None:
         self._centre = centre
         self._loop = centre.loop
         self._buffer = bytearray()

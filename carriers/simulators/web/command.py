@@ -63,7 +63,7 @@ def _carrier(simulator: type[WebSimulator], options: argparse.Namespace) -> WebS
 
 async def _serve(carrier: WebSimulator, steps: Sequence[Step], options: argparse.Namespace) -> dict[str, Any]:
     # The signals before the first line: whoever has read it may send one.
-    with process.measured() as took, process.told_to_stop() as stop:
+    with process.measured() as took, process.stop_event() as stop:
         async with carrier:
             _write_at_signal(carrier, options.result_file)
             print(f"listening on {carrier.host}:{carrier.port}", flush=True)

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import urlencode
 
-from carriers.contract import Receipt, Told, WebhookRequest
+from carriers.contract import Receipt, ReceiptsRead, WebhookRequest
 from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
 
 NOW = 1_706_500_000.0
@@ -34,7 +34,7 @@ def filled_in(fields: dict[str, object]) -> WebhookRequest:
     return asked(body=urlencode(fields).encode(), content_type=FORM)
 
 
-def told(format_: str, request: WebhookRequest, **own: Any) -> Told:
+def told(format_: str, request: WebhookRequest, **own: Any) -> ReceiptsRead:
     """What a link with this format makes of it."""
     return MappedWebhook(WebhookCredentials(), shape_of("x", format_, own)).parse_receipts(request)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.contract import Told
+from carriers.contract import ReceiptsRead
 from carriers.webhook import SHIPPED, shape_of
 from carriers.webhook.events import take
 from tests.carriers.webhook.asking import FORM, asked, posted, told
@@ -16,7 +16,7 @@ from tests.carriers.webhook.asking import FORM, asked, posted, told
 GOOD = {"request_id": "a", "status": "DELIVRD"}
 
 
-def faults(found: Told) -> list[tuple[str, str]]:
+def faults(found: ReceiptsRead) -> list[tuple[str, str]]:
     return [(one.field, one.what) for one in found.misread]
 
 
@@ -104,7 +104,7 @@ def test_an_array_beyond_the_limit_is_refused_whole() -> None:
 
 
 def test_an_empty_array_says_nothing_and_is_no_fault() -> None:
-    assert told("generic", posted([])) == Told([], [])
+    assert told("generic", posted([])) == ReceiptsRead([], [])
 
 
 def test_the_carriers_own_words_become_storable() -> None:
@@ -125,7 +125,7 @@ NAMES = st.sampled_from(
 EVENTS = st.dictionaries(NAMES, ANY)
 
 
-def storable(found: Told) -> None:
+def storable(found: ReceiptsRead) -> None:
     """What any database takes: nothing without a name, no NUL, no half character, bounded."""
     for receipt in found.receipts:
         assert receipt.reference or receipt.phone

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import xlsxwriter
 
-from app.batches.row_parser import KEPT, sifted
+from app.batches.row_parser import KEPT, parsed_rows
 from app.core.errors import Invalid
 from app.file_import.form_reader import load
 from app.file_import.isolated_reader import ReaderEnded, read_isolated
@@ -72,13 +72,13 @@ QUICK = {"a row of 300 cells", "far columns that are blank", "one endless cell",
 
 
 def read(path: Path) -> Iterator[object]:
-    return read_isolated(path, partial(sifted, path, 1, "vnpt", 10_000))
+    return read_isolated(path, partial(parsed_rows, path, 1, "vnpt", 10_000))
 
 
 def watched(path: Path) -> Iterator[tuple[str, float]]:
     """What reading it ends with, and the most memory in MB that it took; in the process apart."""
     try:
-        for _ in sifted(path, 1, "vnpt", 10_000):
+        for _ in parsed_rows(path, 1, "vnpt", 10_000):
             pass
         said = ""
     except Invalid as error:

@@ -1,0 +1,98 @@
+"""What the simulated centre holds: messages taken, what is to be brought, and to whose accounts."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from carriers.simulators.smsc.messages import Kind
+from carriers.simulators.smsc.outcomes import LinkTrouble, ReceiptOutcome, SubmitOutcome
+
+
+class Bind(Protocol):
+    """What is asked of a connection by whoever brings something over it (session.py has it)."""
+
+    account: SmscAccount
+    submits: int
+    closed: bool
+
+    @property
+    def receives(self) -> bool:
+        """Whether receipts may be sent on this bind."""
+
+    def send(self, data: bytes) -> None:
+        """Write a PDU."""
+
+    def garbage(self, kind: LinkTrouble) -> None:
+        """Write what is no PDU."""
+
+    def drop(self) -> None:
+        """End the connection without a word."""
+
+    def post(self, receipt: SimulatedReceipt | Inbound) -> None:
+        """Send it as soon as the window has a place."""
+
+    def take_overdue(self, before_s: float) -> list[SimulatedReceipt | Inbound]:
+        """Take back what was sent before this time and never acknowledged."""
+
+
+@dataclass(slots=True, eq=False)
+class SmscMessage:
+    """One submit that was taken; `answer` waits here where the receipt shall come first."""
+
+    session: Bind
+    sequence: int
+    index: int
+    phone: bytes
+    kind: Kind
+    fate: SubmitOutcome
+    submitted: bytes = b""
+    answer_waits: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class SimulatedReceipt:
+    """One receipt that an account has to be brought; the id is as the receipt writes it."""
+
+    message: SmscMessage
+    outcome: ReceiptOutcome
+    identity: bytes
+    foreign: bool = False
+    sent: bool = False
+    sent_at_s: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Inbound:
+    """One message, or a part of one, that an account has to be brought; `body` is that of its deliver_sm."""
+
+    account: SmscAccount
+    body: bytes
+    sent: bool = False
+    sent_at_s: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class SmscAccount:
+    """One system_id: its binds, and the receipts and messages that wait for one of them."""
+
+    sessions: list[Bind] = field(default_factory=list)
+    waiting: deque[SimulatedReceipt | Inbound] = field(default_factory=deque)
+    turn: int = 0
+
+    def any_bind(self) -> Bind | None:
+        """The next bind in turn that receives, or None while there is none."""
+        able = [one for one in self.sessions if one.receives]
+        self.turn += 1
+        return able[self.turn % len(able)] if able else None
+
+    def choose(self, own: Bind, rule: str) -> Bind | None:
+        """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
+        if rule == "own" and own.receives:
+            return own
+        able = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
+        if not able:
+            return own if own.receives else None
+        self.turn += 1
+        return able[self.turn % len(able)]

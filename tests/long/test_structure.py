@@ -1,0 +1,89 @@
+"""The house: few folders, no way back between them, and names that say what they are."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests import structure
+
+pytestmark = pytest.mark.unit("guards")
+
+# Words that say nothing to whoever does not know the authors: no module, class or function bears one.
+METAPHORS = frozenset(
+    {
+        "books",
+        "cast",
+        "crew",
+        "desk",
+        "desks",
+        "errands",
+        "fates",
+        "fuse",
+        "gate",
+        "ground",
+        "herald",
+        "homes",
+    }
+    | {
+        "insist",
+        "keeper",
+        "letter",
+        "lights",
+        "locks",
+        "manners",
+        "parcel",
+        "pulse",
+        "rooms",
+        "scenes",
+        "shipped",
+    }
+    | {"sift", "sifted", "sifter", "standings", "told", "uptake"}
+)
+
+
+def words(name: str) -> set[str]:
+    """The words of a name in either spelling: `SendLoop`, `send_loop`."""
+    return {each.lower() for each in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", name)}
+
+
+def test_app_has_few_rooms_and_few_arrows_between_them() -> None:
+    graph = structure.arrows("app")
+    assert len(graph) <= 24
+    assert sum(map(len, graph.values())) <= 165
+
+
+def test_app_has_no_module_beside_its_folders() -> None:
+    assert [path.name for path in (structure.ROOT / "app").glob("*.py")] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("package", structure.PACKAGES)
+def test_no_folder_and_no_file_leads_back_to_itself(package: str) -> None:
+    assert structure.cycle(structure.arrows(package)) == []
+    assert structure.cycle(structure.imports(package)) == []
+
+
+@pytest.mark.parametrize("package", structure.PACKAGES)
+def test_the_name_of_a_public_class_stands_once(package: str) -> None:
+    found = structure.public_names(package, (ast.ClassDef,))
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
+@pytest.mark.parametrize("package", structure.PACKAGES)
+def test_no_module_class_or_function_bears_a_metaphor(package: str) -> None:
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    names = {
+        f"{place}.{name}"
+        for name, places in structure.public_names(package, kinds).items()
+        for place in places
+    }
+    names |= set(structure.modules(package))
+    guilty = {name for name in names if words(name.rpartition(".")[2]) & METAPHORS}
+    assert guilty == set()
+
+
+def test_a_cycle_would_be_seen() -> None:
+    assert structure.cycle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) != []
+    assert words("SendLoop") == words("send_loop") == {"send", "loop"}
