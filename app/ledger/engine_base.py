@@ -169,7 +169,7 @@ class MatchedDelivery(NamedTuple):
         return DeliveryKey(self.campaign_id, self.batch_id, self.seq)
 
     def standing(self, on_way: int = 0) -> DeliveryStatus:
-        """The part that states.py reasons on."""
+        """The part that core/states.py reasons on."""
         masks = (self.delivered, self.relayed, self.failed, on_way)
         return DeliveryStatus(self.state, self.reason, self.parts, *masks)
 

@@ -119,7 +119,7 @@ deliveries = Table(
     ),  # receipts to expect: 1 with message_payload
     Column(
         "delivered", SmallInteger, nullable=False, server_default="0"
-    ),  # bit masks of parts, see states.py
+    ),  # bit masks of parts, see core/states.py
     Column("relayed", SmallInteger, nullable=False, server_default="0"),
     Column("failed", SmallInteger, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),  # passes in which it was deferred

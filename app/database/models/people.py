@@ -27,7 +27,9 @@ api_keys = Table(
     Column(
         "behind", JSON, nullable=False, server_default="[]"
     ),  # who has had a secret of it: app/security/credential_provenance.py
-    Column("stamp", String(64)),  # over what it may do, by a key outside the database: auth/stamped.py
+    Column(
+        "stamp", String(64)
+    ),  # over what it may do, by a key outside the database: security/account_stamps.py
 )
 
 people = Table(
@@ -46,7 +48,9 @@ people = Table(
     Column(
         "behind", JSON, nullable=False, server_default="[]"
     ),  # who gave the password: app/security/credential_provenance.py
-    Column("stamp", String(64)),  # over what it may do, by a key outside the database: auth/stamped.py
+    Column(
+        "stamp", String(64)
+    ),  # over what it may do, by a key outside the database: security/account_stamps.py
 )
 
 recovery_codes = Table(

@@ -59,7 +59,7 @@ class Candidate(NamedTuple):
 
     @property
     def standing(self) -> DeliveryStatus:
-        """What states.py reasons on."""
+        """What core/states.py reasons on."""
         return DeliveryStatus(self.state, self.reason, self.parts, self.delivered, self.relayed, self.failed)
 
 

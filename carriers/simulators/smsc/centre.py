@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from carriers.simulators.randomness import unit
 from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.deliveries import Bind, Inbound, SimulatedReceipt, SmscAccount, SmscMessage
+from carriers.simulators.smsc.deliveries import BindPort, Inbound, SimulatedReceipt, SmscAccount, SmscMessage
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.inbound import body, contents
 from carriers.simulators.smsc.messages import Reader
@@ -189,7 +189,7 @@ class Centre:
         else:
             session.send(refusal)
 
-    def _break(self, session: Bind) -> None:
+    def _break(self, session: BindPort) -> None:
         self.tally.connections_dropped += 1
         session.drop()
 
@@ -214,7 +214,7 @@ class Centre:
         else:
             self._answer_later(message)
 
-    def _breaks_after(self, session: Bind) -> bool:
+    def _breaks_after(self, session: BindPort) -> bool:
         return 0 < self.manners.drop_after_submits <= session.submits
 
     # Answers, and then receipts

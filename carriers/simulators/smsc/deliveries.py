@@ -10,7 +10,7 @@ from carriers.simulators.smsc.messages import Kind
 from carriers.simulators.smsc.outcomes import LinkTrouble, ReceiptOutcome, SubmitOutcome
 
 
-class Bind(Protocol):
+class BindPort(Protocol):
     """What is asked of a connection by whoever brings something over it (session.py has it)."""
 
     account: SmscAccount
@@ -41,7 +41,7 @@ class Bind(Protocol):
 class SmscMessage:
     """One submit that was taken; `answer` waits here where the receipt shall come first."""
 
-    session: Bind
+    session: BindPort
     sequence: int
     index: int
     phone: bytes
@@ -77,17 +77,17 @@ class Inbound:
 class SmscAccount:
     """One system_id: its binds, and the receipts and messages that wait for one of them."""
 
-    sessions: list[Bind] = field(default_factory=list)
+    sessions: list[BindPort] = field(default_factory=list)
     waiting: deque[SimulatedReceipt | Inbound] = field(default_factory=deque)
     turn: int = 0
 
-    def any_bind(self) -> Bind | None:
+    def any_bind(self) -> BindPort | None:
         """The next bind in turn that receives, or None while there is none."""
         able = [one for one in self.sessions if one.receives]
         self.turn += 1
         return able[self.turn % len(able)] if able else None
 
-    def choose(self, own: Bind, rule: str) -> Bind | None:
+    def choose(self, own: BindPort, rule: str) -> BindPort | None:
         """The bind that a receipt goes to (Manners.receipts_on), or None while there is none."""
         if rule == "own" and own.receives:
             return own

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from carriers.simulators.smsc import outcomes
 from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.deliveries import Bind, Inbound, SimulatedReceipt, SmscMessage
+from carriers.simulators.smsc.deliveries import BindPort, Inbound, SimulatedReceipt, SmscMessage
 from carriers.simulators.smsc.ids import Ids
 from carriers.simulators.smsc.receipts import Writer
 from carriers.simulators.smsc.statistics import SmscCounters
@@ -129,7 +129,7 @@ class Reporter:
         inbound = tally.inbound_due - tally.inbound_acknowledged - tally.inbound_refused
         return tally.receipts_due - tally.receipts_acknowledged - tally.receipts_refused + inbound
 
-    def repeat_overdue(self, sessions: Iterable[Bind]) -> None:
+    def repeat_overdue(self, sessions: Iterable[BindPort]) -> None:
         """Send again what nobody acknowledged in time."""
         before_s = self._now() - self.manners.receipt_timeout_s
         for session in tuple(sessions):
