@@ -5,31 +5,105 @@ The content that a key stands for is the file's hash and the fields.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, cast
 
+import structlog
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, case, func, select
 
-from app.api import virus_scan
 from app.api.dependencies import Config, Who
 from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import Key, respond
 from app.core.config import Settings
+from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import attachments, batches, receipt_files
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
 from app.security.authorization import CSRF_FIELD, OWED
+
+# ---- Has a program, such as an antivirus scanner, look at each file that comes in before it is used
+
+_CLEAN, _FOUND = 0, 1  # as clamscan and clamdscan have it, and whatever wraps another scanner
+_SAID = 300  # characters of its output that are logged
+_LONGEST = 4  # bytes of a character
+
+log = structlog.get_logger(__name__)
+
+
+class Harmful(Invalid):
+    """The scanner has found something in the file."""
+
+    slug, title = "harmful-file", "The file is refused by the scanner"
+
+
+class Unscanned(AppError):
+    """The scanner did not answer, so the file is not taken."""
+
+    status, slug, title = 503, "not-scanned", "The file can't be scanned now"
+
+
+async def require_clean(settings: Settings, path: Path) -> None:
+    """Harmful or Unscanned unless the program of `scan_command` passes the file, where there is one."""
+    if not settings.scan_command:
+        return
+    code, said = await _run(_command(settings, path), settings.scan_seconds)
+    if code == _CLEAN:
+        return
+    log.warning("an upload was refused by the scanner", exit_status=code, said=said.strip()[-_SAID:])
+    if code == _FOUND:
+        raise Harmful(
+            "The scanner has found harmful code in the file. Clean the computer that it comes from.",
+            field="file",
+        )
+    raise Unscanned("The file could not be scanned, so it is not taken. Tell the administrator.")
+
+
+def _command(settings: Settings, path: Path) -> tuple[str, ...]:
+    """A path from the root can't be taken for an option."""
+    return (*settings.scan_command, str(path.absolute()))
+
+
+async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, str]:
+    """Exit status and output of the command, by no shell; None where it does not start, or end in time."""
+    # A file, since a pipe ends only when everything that the command has left behind has ended.
+    with TemporaryFile() as output:
+        try:
+            program = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return None, str(error.strerror)
+        try:
+            await asyncio.wait_for(program.wait(), seconds)
+        except TimeoutError:
+            return None, f"no answer after {seconds:g} s"
+        finally:
+            if program.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(program.pid, signal.SIGKILL)  # with all that it has started
+                await program.wait()
+        output.seek(max(0, output.seek(0, os.SEEK_END) - _SAID * _LONGEST))
+        return program.returncode, output.read().decode("utf-8", "replace")
+
 
 BODY_LIMIT = 1_048_576  # bytes of a body that is no upload, and of what stands around an upload's file
 _LINE = 40  # bytes of a line in the ledger
@@ -45,7 +119,7 @@ async def taken(request: Request, settings: Settings, folder: Path, limit: int) 
     kind = request.headers.get("content-type", "")
     await _require_room(request, settings, folder)
     async with received(_body(request, limit), folder, kind, limit, _admit(request)) as upload:
-        await virus_scan.require_clean(settings, upload.path)
+        await require_clean(settings, upload.path)
         yield upload
 
 

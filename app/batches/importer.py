@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database, one_at_a_time
 from app.database.models import batches
+from app.file_import import spool
 from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from app.file_import.lease import is_waiting, require_tries
 from app.file_import.upload import UploadedFile
@@ -122,3 +123,30 @@ def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> I
 def lines_at_once(db: Database) -> int:
     """Of one transaction of an import."""
     return SLICE if db.sqlite else LONG_SLICE
+
+
+# ---- Uploaded files of subscribers, from their arrival to the end of their import
+
+
+def folder_of(data: Path) -> Path:
+    """Where they wait."""
+    return spool.folder_of(data, "uploads")
+
+
+def import_spooled(db: Database, batch_id: int, path: Path) -> None:
+    """Import an upload and delete it, unless it is needed again; what goes wrong is logged."""
+    spool.finish(path, batch_id, lambda: {"kind": "batch", **asdict(import_batch(db, batch_id, path))})
+
+
+def resume_imports(db: Database, folder: Path) -> int:
+    """Go on with the uploads that a stop or a crash has left, drop those nobody needs; how many went on."""
+    resumed = 0
+    for batch_id, path in spool.leftovers(folder, lambda *of: db.read(_batch_of, *of)):
+        import_spooled(db, batch_id, path)
+        resumed += 1
+    return resumed
+
+
+def _batch_of(connection: Connection, carrier: str, sha256: str) -> Row[Any] | None:
+    found = select(batches).where(batches.c.carrier == carrier, batches.c.sha256 == sha256)
+    return connection.execute(found).first()

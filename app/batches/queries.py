@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from app.batches.reasons import REASONS
+from app.batches.row_parser import KEPT, REASONS
 from app.core import clock
 from app.core.errors import no_such
 from app.core.states import BatchState
 from app.database.models import bad_lines, batches
+from app.file_import.cells import csv_pieces, safe
 
 _PAGE = 1000
 
@@ -146,3 +148,21 @@ def _percent(row: Row[Any]) -> int:
 def _bad_line(row: Row[Any]) -> BadLine:
     words = REASONS[row.reason]
     return BadLine(row.line, row.reason, words.en, words.vi, row.value)
+
+
+# ---- Bad lines as CSV for the people who mend the list: opens in Excel with its diacritics, and as text
+
+HEADER = ("line", "reason", "reason in words", "lý do", "value")
+
+
+def bad_lines_csv(lines: Iterable[BadLine], bad: int) -> Iterator[str]:
+    """The file in pieces; `bad`: how many bad lines there are, of which so many are kept one by one."""
+    rows = ([line.line, line.reason, line.reason_en, line.reason_vi, safe(line.value)] for line in lines)
+    return csv_pieces(HEADER, chain(rows, _rest(bad - KEPT)))
+
+
+def _rest(count: int) -> Iterator[list[str]]:
+    """Says what is not in the file."""
+    if count > 0:
+        english = f"{count} more bad lines are counted, and not kept one by one."
+        yield ["", "", english, f"Còn {count} dòng lỗi nữa chỉ được đếm, không lưu từng dòng.", ""]

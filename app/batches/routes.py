@@ -16,9 +16,8 @@ from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Wh
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.batches import queries
-from app.batches.export import bad_lines_csv
-from app.batches.importer import RegisteredBatch, register
-from app.batches.spool import folder_of, import_spooled
+from app.batches.importer import RegisteredBatch, folder_of, import_spooled, register
+from app.batches.queries import bad_lines_csv
 from app.core.errors import Forbidden, Invalid
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState

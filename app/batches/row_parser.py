@@ -3,21 +3,79 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from app.batches.languages import normalise_language
-from app.batches.reader import open_rows
-from app.batches.reasons import REPEATED
-from app.core.areas import normalise_area
-from app.core.phone import RANGE, normalise_all, ranges_of
+from app.core import phone
+from app.core.areas import fold, normalise_area
+from app.core.phone import RANGE, Sentence, normalise_all, ranges_of
+from app.file_import.bulk_insert import PhoneBitmap
 from app.file_import.cells import shown
-from app.file_import.phone_bitmap import PhoneBitmap
-from app.file_import.row_blocks import Block, UnreadableLine
+from app.file_import.columns import PHONE_NAMES, Columns, FileColumn, names
+from app.file_import.reader import Reader
+from app.file_import.row_blocks import LINE_REASONS, Block, UnreadableLine
 from app.ledger.approval_digest import row_bytes
+
+# ---- Why a line of a file gave no subscriber: the reasons of app/core/phone.py and those of the line
+
+REPEATED = "repeated"
+
+REASONS = (
+    phone.REASONS
+    | LINE_REASONS
+    | {REPEATED: Sentence("The number stands in an earlier line of the file.", "Số đã có ở dòng trước.")}
+)
+
+
+# ---- Rows of an uploaded file of subscribers: line number, then phone, area and language as they stand
+
+# ---- The columns of a file of subscribers: phone, area and language
+
+_AREA_NAMES = (
+    names(
+        "maxa maphuong maxaphuong maphuongxa communecode wardcode area areacode madiaban makhuvuc madvhc "
+        "madonvihanhchinh"
+    ),
+    names("xa phuong xaphuong phuongxa diaban khuvuc commune ward"),
+    names("mahuyen districtcode"),
+    names("huyen quanhuyen district"),
+)
+_LANG_NAMES = (names("ngonngu mangonngu tieng lang language langcode languagecode"),)
+
+SUBSCRIBERS = Columns(
+    (
+        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
+        FileColumn("areas", _AREA_NAMES),
+        FileColumn("languages", _LANG_NAMES),
+    ),
+    bare=True,
+)
+
+
+def open_rows(path: Path) -> Reader:
+    """A reader over the rows of the file."""
+    return Reader(path, SUBSCRIBERS)
+
+
+# ---- What stands in a language column, as a BCP 47 tag such as a campaign's texts have
+
+_TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,4})?")
+_NAMES = {
+    **dict.fromkeys(("vietnamese", "tiengviet", "viet", "kinh", "vn", "vie"), "vi"),
+    **dict.fromkeys(("hmong", "mong", "tiengmong", "tienghmong"), "hmn"),
+    **dict.fromkeys(("thai", "tiengthai", "thaiden", "taidam"), "blt"),  # the Thái of Sơn La, not of Thailand
+}
+
+
+def normalise_language(raw: str) -> str | None:
+    """The tag, or None for what names no language: that subscriber gets the default wording."""
+    tag = raw.strip().lower().replace("_", "-")
+    return _NAMES.get(fold(raw)) or (tag if _TAG.fullmatch(tag) else None)
+
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 # On PostgreSQL nobody waits, and each commit makes the batch's row one version longer to look for, which the

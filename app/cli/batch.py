@@ -10,14 +10,13 @@ import typer
 from pydantic_core import to_json
 
 from app.batches import queries
-from app.batches.export import bad_lines_csv
 from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
+from app.batches.queries import bad_lines_csv
 from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
-from app.cli.files import as_file, bar
-from app.cli.output import Json, listing, whoami, whole
+from app.cli.output import Json, as_file, bar, listing, whoami, whole
 from app.core.errors import Invalid
 from app.core.known_carriers import check_own
 from app.core.states import BatchState

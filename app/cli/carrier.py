@@ -18,11 +18,9 @@ from app.core import config
 from app.core.config import LinkSettings, Settings
 from app.core.errors import Invalid
 from app.core.phone import mask
+from app.diagnostics import carrier_totals, links, message
 from app.diagnostics import carrier_totals as own
-from app.diagnostics import check as probe
-from app.diagnostics import failure_list as lists
-from app.diagnostics import links, message
-from app.diagnostics.test_text import wording
+from app.diagnostics.message import wording
 from app.observability import logs
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
@@ -48,7 +46,7 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Ask whether a link works and the account is in order; sends nothing. Exit status 1 if not."""
-    found = asyncio.run(probe.check(links.chosen(_settings(), name)))
+    found = asyncio.run(links.check(links.chosen(_settings(), name)))
     if as_json:
         typer.echo(to_json(found, indent=2).decode())
     for finding in () if as_json else found:
@@ -122,7 +120,7 @@ def failures(
 ) -> None:
     """Show whom the carrier could not reach on a day. Who is not on the list is not thereby delivered."""
     settings = _settings()
-    found = asyncio.run(lists.read(link, _link(settings, link), day.date(), sender))
+    found = asyncio.run(carrier_totals.read(link, _link(settings, link), day.date(), sender))
     listing([_entry(receipt) for receipt in found], ("number", "code", "said"), as_json)
     if apply:
         _apply(link, (sender, day.date()), found)
@@ -142,7 +140,7 @@ def _entry(receipt: Receipt) -> _Entry:
 def _apply(link: str, what: tuple[str, date], found: Sequence[Receipt]) -> None:
     with open_db() as (db, settings):
         inbox = Inbox(db, ledger_for(db, settings.chunk_size), Metrics())
-        told = asyncio.run(lists.take_in(inbox, whoami(), link, _link(settings, link), what, found))
+        told = asyncio.run(carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, found))
     typer.echo(
         f"{told.entries} entries: {told.new} told to the ledger, {told.known} known already, "
         f"{told.foreign} not ours, {told.unclear} that could mean several messages.",

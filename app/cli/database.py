@@ -16,10 +16,9 @@ from app.core.errors import Invalid
 from app.core.setting_values import database_url, ledger_name
 from app.database import audit_heads
 from app.database.connection import Database
-from app.dispatch import restore_guard
+from app.dispatch import restore_recovery
 from app.dispatch import restore_recovery as dispatch
-from app.ledger.backup import back_up
-from app.ledger.transfer import copy_ledger
+from app.ledger.transfer import back_up, copy_ledger
 from app.security import audit
 
 app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
@@ -49,8 +48,8 @@ def copy(
         target = Database(normal_url(to))
         try:
             rows = copy_ledger(source, target, _say)
-            if not source.read(restore_guard.moved, ledger_for(source)):
-                target.write(restore_guard.settle, ledger_for(target), whoami())
+            if not source.read(restore_recovery.moved, ledger_for(source)):
+                target.write(restore_recovery.settle, ledger_for(target), whoami())
             head, name = target.read(audit.head), ledger_name(normal_url(to))
             audit_heads.keep(
                 settings.audit_heads, head, name

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import Connection
 
-from app.batches.reader import open_rows
+from app.batches.row_parser import open_rows
 from app.cli.common import open_db
 from app.cli.current_user import decider
 from app.cli.output import After, Json, listing, say

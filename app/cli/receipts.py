@@ -10,13 +10,11 @@ import typer
 from pydantic_core import to_json
 
 from app.cli.common import ledger_for, open_db
-from app.cli.files import as_file, bar
-from app.cli.output import Json, listing, whoami, whole
+from app.cli.output import Json, as_file, bar, listing, whoami, whole
 from app.receipts.result_files import queries
-from app.receipts.result_files.export import lines_csv, table_csv
 from app.receipts.result_files.import_job import Progress
 from app.receipts.result_files.importer import import_file
-from app.receipts.result_files.queries import ReceiptFile, RunMessages
+from app.receipts.result_files.queries import ReceiptFile, RunMessages, lines_csv, table_csv
 from app.receipts.result_files.register import FileClaim, read_level, register
 from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, ResultVerdict

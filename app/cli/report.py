@@ -19,7 +19,7 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database
 from app.database.models import campaigns, runs
-from app.reports import archive, counted_runs, stated_report, verify_archive
+from app.reports import archive, scope, stated_report, verify_archive
 from app.reports import fraud_signals as doubting
 from app.reports import freeze as freezing
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
@@ -262,7 +262,7 @@ def _of_campaign(
     if row is None:
         raise no_such("campaign", campaign_id, field="campaign")
     query = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
-    query = query if begun_by is None else query.where(counted_runs.begun(begun_by))
+    query = query if begun_by is None else query.where(scope.begun(begun_by))
     silent = stated_report.silent(connection, campaign_id)
     ids = [run_id for run_id in connection.execute(query).scalars() if run_id not in silent]
     found = [ReportSubject(SubjectKind.RUN, each) for each in ids]

@@ -17,8 +17,7 @@ from sqlalchemy import make_url
 from app.cli.common import adopt
 from app.core import config, gc_tuning
 from app.core.config import Settings
-from app.core.errors import Invalid, SetupError
-from app.core.nearest_name import meant
+from app.core.errors import Invalid, SetupError, meant
 from app.database import audit_heads, schema
 from app.database.connection import Database, connect_patiently
 from app.ledger.factory import ledger_for

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from app.batches.spool import folder_of, resume_imports
+from app.batches.importer import folder_of, resume_imports
 from app.core.config import Settings
 from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
-from app.receipts.result_files import spool as receipt_files
+from app.receipts.result_files import importer
 from app.runtime import transport_security, webhooks
 from app.runtime.api_app import create_app
 from app.runtime.http_server import Server, listen, server_of
@@ -29,6 +29,6 @@ def resume(settings: Settings, db: Database) -> asyncio.Future[int]:
 
     def go_on() -> int:
         batches = resume_imports(db, folder_of(settings.data))
-        return batches + receipt_files.resume_imports(db, ledger_for(db, settings.chunk_size), settings)
+        return batches + importer.resume_imports(db, ledger_for(db, settings.chunk_size), settings)
 
     return asyncio.get_running_loop().run_in_executor(None, go_on)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from app.core.config import Settings
-from app.core.errors import Invalid
-from app.core.nearest_name import meant
+from app.core.errors import Invalid, meant
 from app.core.phone import HOLDERS
 
 

@@ -11,8 +11,7 @@ from typing import Any
 
 from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
 
-from app.core.errors import SetupError
-from app.core.nearest_name import meant
+from app.core.errors import SetupError, meant
 
 _PREFIX = "LOA_"
 # Variables that are no settings: what commands ask for, and what tests and rehearsals of a clone read.

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 from pydantic import AfterValidator, BeforeValidator, SecretStr, StringConstraints
 
 from app.core import clock
-from app.core.nearest_name import meant
+from app.core.errors import meant
 from app.core.phone import REASONS, normalise
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]

@@ -17,7 +17,7 @@ from app.database.models import audiences, campaigns, runs
 from app.reports import addressees, carrier_statement
 from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
 from app.reports.carrier_statement import FigureSource, Statement
-from app.reports.counted_runs import counted
+from app.reports.scope import counted
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 

@@ -23,8 +23,8 @@ from app.database.models import audit as acts
 from app.database.models import lanes, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults
 from app.diagnostics import certificate
-from app.diagnostics.check import check
-from app.dispatch import restore_guard
+from app.diagnostics.links import check
+from app.dispatch import restore_recovery
 from app.dispatch.link_store import RESTORED, all_lanes
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
@@ -218,7 +218,7 @@ def _answers(db: Database) -> Symptom:
 
 def _home(connection: Connection, ledger: Ledger) -> Symptom:
     """Whether the database is the one that was last sent from."""
-    moved = restore_guard.moved(connection, ledger)
+    moved = restore_recovery.moved(connection, ledger)
     return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
 
 

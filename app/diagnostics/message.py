@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from app.campaigns import texts
+from app.campaigns.drafts import TextForm
 from app.core.config import LinkSettings
 from app.core.errors import Conflict, Invalid
 from app.core.phone import REASONS, mask, normalise
@@ -34,6 +36,24 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.text import nfc, unaccent
+
+# ---- What a test message says: a text of messages/ or the person's own words, in the form that would go
+
+
+def wording(key: str | None, own: str | None, form: TextForm) -> str:
+    """The wording; Invalid unless exactly one of the two is given and says something."""
+    if (key is None) == (own is None):
+        raise Invalid(
+            "Give either --text-key, a text of messages/, or --text, your own wording.", field="text"
+        )
+    if own is not None and not own.strip():
+        raise Invalid("--text is empty.", field="text")
+    if own is not None:
+        return nfc(unaccent(own) if form is TextForm.UNACCENTED else own)
+    found = texts.find(key or "")
+    return found.unaccented if form is TextForm.UNACCENTED else found.accented
+
 
 _FAILED = (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
 

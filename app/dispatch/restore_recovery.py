@@ -5,19 +5,45 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database
+from app.database.models import homes, runs
 from app.database.models import lanes as links
-from app.database.models import runs
-from app.dispatch import link_store, restore_guard
+from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.security import audit
+
+# ---- Where the ledger lives: one that was put back from a backup sends nothing until a person has spoken
+
+
+def moved(connection: Connection, ledger: Ledger) -> bool:
+    """Whether this is another database, or another life of it, than the one that was last agreed on."""
+    known = _newest(connection)
+    return known is not None and known != ledger.home(connection)
+
+
+def at_home(connection: Connection, ledger: Ledger) -> bool:
+    """Whether it may send; a ledger that has never sent is at home where it is."""
+    if _newest(connection) is None:
+        settle(connection, ledger, "loa")
+    return not moved(connection, ledger)
+
+
+def settle(connection: Connection, ledger: Ledger, who: str) -> None:
+    """The ledger lives here from now on."""
+    here = {"home": ledger.home(connection), "since": ledger.now_ms(connection), "by": who}
+    connection.execute(insert(homes).values(here))
+
+
+def _newest(connection: Connection) -> str | None:
+    return connection.execute(select(homes.c.home).order_by(homes.c.id.desc()).limit(1)).scalar()
+
 
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # each a thousand deliveries: webhooks may be taken meanwhile
@@ -90,5 +116,5 @@ def _note(connection: Connection, ledger: Ledger, who: str, found: list[Doubtful
 
 
 def _go_on(connection: Connection, ledger: Ledger, who: str) -> None:
-    restore_guard.settle(connection, ledger, who)
+    settle(connection, ledger, who)
     link_store.resettle(connection)

@@ -16,7 +16,7 @@ from app.core.states import CampaignState, LaneState, RunState
 from app.database.models import campaigns, link_health, runs
 from app.database.models import lanes as links
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
-from app.dispatch import link_store, restore_guard
+from app.dispatch import link_store, restore_recovery
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest
 from app.ledger.contract import SLOWEST, ChunkLease, DeliveryToSend, Lane, Ledger
@@ -188,7 +188,7 @@ def claim(
     state = link_store.state(connection, lane.id)
     if state is not LaneState.RUNNING:
         return state
-    if not restore_guard.at_home(connection, ledger):
+    if not restore_recovery.at_home(connection, ledger):
         link_store.halt(connection, lane.id, link_store.RESTORED)
         return LaneState.HALTED
     now = clock.from_ms(ledger.now_ms(connection))

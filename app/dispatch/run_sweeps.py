@@ -24,9 +24,11 @@ from sqlalchemy import (
 )
 
 from app.core.states import DeliveryState, NotSent, RunState, move_run
+from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
 from app.ledger import approval_digest
 from app.ledger.contract import ChunkState, Ledger
+from app.observability.faults import Aside
 from carriers.text import segments
 
 
@@ -213,3 +215,46 @@ def move(connection: Connection, run_id: int, old: str, new: RunState, **values:
     """Move the run, where it is still in state `old`."""
     own = update(runs).where(runs.c.id == run_id, runs.c.state == str(old))
     return bool(connection.execute(own.values(state=move_run(old, new).value, **values)).rowcount)
+
+
+# ---- Closes what will not be sent: of runs that were cancelled, or are past their window's end
+
+# So many chunks in one transaction: short, so that no other writer waits long.
+_CHUNKS_AT_ONCE = 20
+
+
+async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
+    """Close a slice of each run that is to be closed; whether there is more to do at once.
+
+    A run with a chunk in somebody's hands, or one that fails, keeps none of the others waiting.
+    """
+    more, resting = False, aside.resting()
+    for run_id in await db.insist_reading(to_close, ledger):
+        if run_id not in resting:
+            more |= await aside.attempt(run_id, f"run {run_id}", db.insist(close, ledger, run_id))
+    return more
+
+
+def to_close(connection: Connection, ledger: Ledger) -> list[int]:
+    """The runs that are to be closed, by the clock that all processes share, the oldest first."""
+    r = runs.c
+    living = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
+    past = and_(living, campaigns.c.window_end <= ledger.now_ms(connection), ~held())
+    closing = and_(r.state == RunState.CANCELLING.value, or_(left(), fanned_out()))
+    late = and_(r.state == RunState.CANCELLED.value, left())
+    query = select(r.id).join(campaigns, campaigns.c.id == r.campaign_id).where(or_(past, closing, late))
+    return list(connection.execute(query.order_by(r.id)).scalars())
+
+
+def close(connection: Connection, ledger: Ledger, run_id: int) -> bool:
+    """Close a slice of the run, and the run itself once nothing is left; whether to go on at once."""
+    if run_id not in to_close(connection, ledger):  # somebody was before us
+        return False
+    row = connection.execute(select(runs, fanned_out().label("whole")).where(runs.c.id == run_id)).one()
+    if row.state in (RunState.RUNNING, RunState.PAUSED):
+        return move(connection, run_id, row.state, RunState.CANCELLING, closing=NotSent.WINDOW_CLOSED)
+    closed = ledger.close_unsent(connection, run_id, row.closing, _CHUNKS_AT_ONCE)
+    if closed.left or row.state != RunState.CANCELLING or not row.whole:
+        return closed.chunks > 0
+    end = RunState.CANCELLED if row.closing == NotSent.CANCELLED else RunState.SENT
+    return move(connection, run_id, RunState.CANCELLING, end, ended_at=ledger.now_ms(connection))

@@ -9,10 +9,38 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select, tuple_
 
 from app.core.states import RECEIVED, DeliveryState, RunState
-from app.database.models import chunks, deliveries, lanes, runs, submissions, turns, unknowns
+from app.database.models import campaigns, chunks, deliveries, lanes, runs, submissions, turns, unknowns
 from app.ledger.contract import DeliveryKey, StateEvent
 from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
+from carriers.contract import Receipt
+
+# ---- Receipts of other programs on one account, and of subscribers' making: no phone makes them ours
+
+_SHORTEST = 3  # letters that are left of a sender ID where a centre cuts it
+
+
+def matched_by_id_only(connection: Connection, receipts: Sequence[Receipt]) -> frozenset[int]:
+    """The places of the receipts that are about a message of ours only where their id is."""
+    foreign = {nth for nth, receipt in enumerate(receipts) if receipt.by_id_only}
+    names = {receipt.sender for receipt in receipts} - {""}
+    if names:
+        own = {_plain(name) for name in connection.execute(select(campaigns.c.sender).distinct()).scalars()}
+        others = {name for name in names if not any(_alike(_plain(name), each) for each in own)}
+        foreign |= {nth for nth, receipt in enumerate(receipts) if receipt.sender in others}
+    return frozenset(foreign)
+
+
+def _plain(name: str) -> str:
+    """Letters and digits alone: centres change the case of a sender ID and drop its blanks."""
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether they are one sender ID, as a whole or cut at its end."""
+    short, long = sorted((one, other), key=len)
+    return short == long or (len(short) >= _SHORTEST and long.startswith(short))
+
 
 _AT_ONCE = 500
 _OPEN = (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)

@@ -23,9 +23,8 @@ from app.ledger.engine_base import (
     Snapshot,
     SubmissionQuery,
 )
-from app.ledger.foreign_receipts import matched_by_id_only
 from app.ledger.late_references import DeliveryPart, LateReferences
-from app.ledger.receipt_matching import MatchQuery
+from app.ledger.receipt_matching import MatchQuery, matched_by_id_only
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow, said, storable
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import remove_unknown

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from psycopg.types.json import Json
@@ -22,11 +26,37 @@ from sqlalchemy import (
     select,
 )
 
+from app.core import clock
 from app.core.errors import SetupError
 from app.database import schema
-from app.database.connection import Database
+from app.database.connection import Database, translated
 from app.database.models import campaigns, deliveries, metadata, tallies
 from app.ledger.engines.postgresql import PostgresqlLedger
+
+# ---- A copy of the SQLite ledger, taken while Loa works, that knows that it is a copy
+
+_MARK = "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)"
+
+
+def back_up(source: Path, target: Path, who: str) -> int:
+    """Write the copy, which is of one moment; its bytes. Nobody at work waits for it.
+
+    SetupError where there is no ledger, or something is in the copy's place.
+    """
+    if not source.is_file():
+        raise SetupError(f"There is no ledger at {source}: name its folder in LOA_DATA.")
+    try:
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise SetupError(f"{target} can't be made ({error.strerror}): name a new file.") from None
+    with translated(), closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as ledger:
+        ledger.isolation_level = None
+        ledger.execute("VACUUM INTO ?", (str(target),))
+    with translated(), closing(sqlite3.connect(target)) as copy:
+        copy.isolation_level = None
+        copy.execute(_MARK, (clock.now_ms(), who))
+    return target.stat().st_size
+
 
 Progress = Callable[[str, int], None]
 Sums = dict[str, object]

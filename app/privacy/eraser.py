@@ -27,7 +27,7 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.file_import.lease_owner import new_owner
+from app.file_import.lease import new_owner
 from app.ledger.contract import Ledger
 from app.privacy import certificates, totals_retention
 from app.privacy.certificates import EraserIdentity

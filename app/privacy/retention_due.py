@@ -24,7 +24,7 @@ from app.database.models import (
     run_batches,
     runs,
 )
-from app.file_import.lease_owner import is_free
+from app.file_import.lease import is_free
 from app.privacy import rules, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased
 

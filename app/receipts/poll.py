@@ -15,14 +15,24 @@ from typing import Protocol
 import structlog
 
 from app.core import clock
-from app.core.errors import DatabaseUnavailable
+from app.core.config import LinkSettings
+from app.core.errors import DatabaseUnavailable, SetupError
 from app.ledger.contract import Arrival, DeliveryKey, Lane
 from app.receipts import status_queries, status_query_enqueue
+from app.receipts.failure_list_poller import Reconciliation
 from app.receipts.link_jobs import Errand, link_ready
 from app.receipts.receipt_writer import Inbox
 from app.receipts.status_queries import Pending, QueryPlan
 from carriers.causes import cause_of
-from carriers.contract import Carrier, QueriedReceipts, Question, ReadError, Receipt, ReceiptStatus
+from carriers.contract import (
+    Carrier,
+    ListedFailures,
+    QueriedReceipts,
+    Question,
+    ReadError,
+    Receipt,
+    ReceiptStatus,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -221,3 +231,29 @@ def _settled(pending: Pending, answers: Sequence[Receipt | None]) -> bool:
     """Whether every part that was open has its final answer."""
     final = sum(1 for answer in answers if answer is not None and answer.status in FINAL)
     return bool(pending.questions) and final == len(pending.questions)
+
+
+# ---- Which links are asked, and for what: as the settings say, and as far as the link can be asked
+
+
+def askers(
+    lane: Lane, carrier: Carrier, link: LinkSettings, inbox: Inbox, lease_s: float
+) -> list[Poll | Reconciliation]:
+    """What is to run for this link; SetupError where the settings want what it can't do."""
+    found: list[Poll | Reconciliation] = []
+    if isinstance(carrier, QueriedReceipts) and link.poll != "none":
+        plan = QueryPlan(link.poll, link.poll_sample, link.poll_after_s)
+        found.append(Poll(lane, carrier, inbox, plan, lease_s))
+    elif link.poll in ("sample", "all"):
+        raise SetupError(
+            f"Link {lane.name}: poll is {link.poll!r}, but a link of kind {link.kind} can't be asked about "
+            "messages; leave poll out, or set it to 'none'."
+        )
+    if isinstance(carrier, ListedFailures) and link.reconcile:
+        found.append(Reconciliation(lane, carrier, inbox, lease_s))
+    elif link.reconcile:
+        raise SetupError(
+            f"Link {lane.name}: reconcile is on, but a link of kind {link.kind} has no list of failures; "
+            "leave reconcile out."
+        )
+    return found

@@ -6,29 +6,123 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection, and_, func, or_, select
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
-from app.core.states import FAILED, SENT, DeliveryState, NotSent
-from app.database.models import bad_lines, campaigns, runs, subscribers, tallies
-from app.ledger.contract import TallyCount
-from app.reports import (
-    as_of,
-    by_area,
-    carrier_statement,
-    erased_run_snapshot,
-    labels,
-    progress,
-    row_counts,
-    scope,
-    tally,
-    timeline,
+from app.core.states import FAILED, RECEIVED, SENT, DeliveryState, NotSent, RunState
+from app.database.models import (
+    audit,
+    bad_lines,
+    campaigns,
+    deliveries,
+    runs,
+    submissions,
+    subscribers,
+    tallies,
 )
+from app.ledger.contract import ResultKind, TallyCount
+from app.reports import as_of, by_area, carrier_statement, erased_run_snapshot, labels, scope, tally, timeline
 from app.reports.as_of import Past
-from app.reports.figures import AreaRow, CampaignReport, CarrierReport, Cause, Figures, NamedArea, agree
+from app.reports.figures import (
+    AreaRow,
+    CampaignReport,
+    CarrierReport,
+    Cause,
+    Extra,
+    Figures,
+    Header,
+    NamedArea,
+    agree,
+)
 from app.reports.scope import Scope
+from carriers.contract import Reason
+
+# ---- What only the rows themselves can tell: deferrals, messages sent again, partly delivered or ported
+
+RESENT = "unknown sent again"  # the audit's word for a person's decision, whose detail has their number `n`
+
+
+def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
+    """The figures beside the identities, but for what the tallies tell."""
+    d = deliveries.c
+    some_part = (d.state.not_in(RECEIVED), d.delivered + d.relayed > 0)
+    partly = select(func.count()).where(*scope.within(deliveries), *some_part)
+    return Extra(
+        deferred=connection.execute(_deferred(scope, cutoff_ms)).scalar_one(),
+        resent=_resent(connection, scope.run.id, cutoff_ms) if scope.whole else None,
+        partly=connection.execute(partly).scalar_one() + back.partly,
+        oldest_ms=as_of.oldest(connection, scope, cutoff_ms, back),
+    )
+
+
+def _deferred(scope: Scope, cutoff_ms: int) -> Any:
+    s = submissions.c
+    where = (*scope.within(submissions), s.result == ResultKind.DEFERRED, s.at <= cutoff_ms)
+    # A message is put off as a whole, however many of its parts were answered so.
+    whole = select(s.batch_id, s.seq, s.attempt).where(*where).distinct().subquery()
+    return select(func.count()).select_from(whole)
+
+
+def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Cause, ...]:
+    """Messages refused since another network serves the number, by the network that the refusal names."""
+    d, s = deliveries.c, submissions.c
+    own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    ported = (d.state == DeliveryState.REJECTED, d.reason == Reason.OTHER_NETWORK)
+    query = select(s.network, func.count()).select_from(deliveries).join(submissions, own)
+    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None), s.at <= cutoff_ms)
+    found = connection.execute(query.group_by(s.network).order_by(s.network)).all()
+    return tuple(Cause(network, labels.network(network), n) for network, n in found)
+
+
+def _resent(connection: Connection, run_id: int, cutoff_ms: int) -> int:
+    """Messages sent again by a person's decision, as the audit has it: a crash leaves no submission."""
+    query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run {run_id}")
+    query = query.where(audit.c.at <= cutoff_ms)
+    return sum(int(detail["n"]) for detail in connection.execute(query).scalars())
+
+
+# ---- How far a run had come at the cut-off, told by its figures: the run's own row knows only the present
+
+_CANCELLED = NotSent.CANCELLED.name.lower()
+_ORDERS = ("run.start", "run.pause", "run.resume")  # the audit's words for what people do with a run
+
+
+def header(connection: Connection, report: CarrierReport, of: Scope) -> Header:
+    """The report's head with state, start and end of the run as of its cut-off."""
+    head = report.header
+    state = _state(connection, report, of)
+    started = head.started_ms if head.started_ms is not None and head.started_ms <= head.cutoff_ms else None
+    last = max((day.last_ms for day in report.days if day.last_ms is not None), default=None)
+    return replace(head, run_state=state, started_ms=started, ended_ms=None if _open(state) else last)
+
+
+def _open(state: RunState) -> bool:
+    return state in (RunState.PLANNED, RunState.RUNNING, RunState.PAUSED)
+
+
+def _state(connection: Connection, report: CarrierReport, of: Scope) -> RunState:
+    g = report.general
+    if not of.begun(report.cutoff_ms):
+        return RunState.PLANNED
+    if g.waiting:
+        return RunState.PAUSED if _paused(connection, of, report.cutoff_ms) else RunState.RUNNING
+    if any(cause.key == _CANCELLED for cause in report.excluded):
+        return RunState.CANCELLED
+    unsettled = g.no_receipt + g.unknown - report.extra.written_off
+    finished_at = of.run.finished_at  # some time after its end it is, whatever is open
+    over = finished_at is not None and finished_at <= report.cutoff_ms
+    return RunState.FINISHED if over or not unsettled else RunState.SENT
+
+
+def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:
+    a = audit.c
+    own = (a.subject == f"run/{of.run.id}", a.action.in_(_ORDERS), a.at <= cutoff_ms)
+    last = connection.execute(select(a.action).where(*own).order_by(a.id.desc()).limit(1)).scalar()
+    return last == "run.pause"
+
 
 REPEATED = "repeated"  # the reason of a bad line that is a repeat within its batch
 
@@ -94,7 +188,7 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
         header=scope.header(connection, of, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
         excluded=(*_excluded_lines(connection, of), *_not_sent(counts)),
-        extra=replace(row_counts.beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
+        extra=replace(beside(connection, of, cutoff_ms, back), written_off=_written_off(counts)),
         areas=areas,
         places=by_area.measured(areas, on),
         empty=_empty(of, areas, on),
@@ -102,10 +196,10 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
         days=timeline.days(sent),
         steps=timeline.steps(sent),
         reasons=_reasons(counts),
-        networks=row_counts.networks(connection, of, cutoff_ms),
+        networks=networks(connection, of, cutoff_ms),
     )
     _check(of, report)
-    return replace(report, header=progress.header(connection, report, of))
+    return replace(report, header=header(connection, report, of))
 
 
 def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:

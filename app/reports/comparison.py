@@ -17,8 +17,7 @@ from app.ledger import erasure_state
 from app.reports import by_area, carrier_report, carrier_statement, tally
 from app.reports.by_area import MixedRow, Pair, Sources
 from app.reports.carrier_statement import AreaCounts, FigureSource, Statement
-from app.reports.counted_runs import counted
-from app.reports.receipt_level import proved
+from app.reports.scope import counted, proved
 from app.security import tenant_scope
 from carriers.contract import ReceiptLevel
 

@@ -13,8 +13,8 @@ from app.database.models import campaigns, directives, frozen_reports, runs
 from app.reports import addressees, carrier_report, carrier_statement
 from app.reports.addressees import AddresseeStatus, ChannelTotal
 from app.reports.carrier_statement import FigureSource, Statement
-from app.reports.counted_runs import counted
 from app.reports.figures import CarrierReport
+from app.reports.scope import counted
 
 # How a consolidated report is put together. A frozen one is built again by the rules that it was frozen by:
 # 1: every campaign under the directive, drafts and rejected ones too; 2: those that `counted` names, with the

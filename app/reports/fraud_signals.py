@@ -17,8 +17,7 @@ from app.core.states import SENT, DeliveryState
 from app.database.models import deliveries
 from app.reports import scope
 from app.reports.figures import OVER
-from app.reports.receipt_level import proved
-from app.reports.scope import Scope
+from app.reports.scope import Scope, proved
 from carriers.contract import ReceiptLevel
 
 _ENOUGH = 1000  # below that an even result may be chance

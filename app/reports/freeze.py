@@ -18,15 +18,7 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.contract import Ledger
-from app.reports import (
-    archive,
-    carrier_report,
-    consolidated,
-    counted_runs,
-    differences,
-    stated_report,
-    verify,
-)
+from app.reports import archive, carrier_report, consolidated, differences, scope, stated_report, verify
 from app.reports.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.document import edoc_metadata
@@ -172,7 +164,7 @@ def _require_begun(connection: Connection, subject: ReportSubject, cutoff_ms: in
 
 def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> None:
     r = runs.c
-    query = select(r.started_at, counted_runs.begun(cutoff_ms).label("begun")).where(r.id == run_id)
+    query = select(r.started_at, scope.begun(cutoff_ms).label("begun")).where(r.id == run_id)
     found = connection.execute(query).first()
     if found is None or found.begun:
         return

@@ -6,13 +6,68 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, or_, select
 
 from app.core.errors import NotFound, no_such
-from app.core.states import RunState
-from app.database.models import batches, campaigns, directives, run_batches, runs
+from app.core.states import BatchState, RunState
+from app.database.models import (
+    approvals,
+    batches,
+    campaigns,
+    directives,
+    lanes,
+    receipt_files,
+    run_batches,
+    runs,
+)
 from app.reports.figures import OVER, Header
-from app.reports.receipt_level import proved
+from carriers.contract import ReceiptLevel
+
+# ---- What a run's figures can prove: as much as its links' receipts, or the carrier's result files
+
+
+def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
+    """The highest level of the run's receipts by then; None while its carrier has no link."""
+    query = select(func.max(lanes.c.receipt_level)).where(lanes.c.carrier == run.carrier)
+    links: int | None = connection.execute(query).scalar()
+    if links is None:
+        return None
+    c = receipt_files.c
+    came = (c.carrier == run.carrier, c.state != BatchState.FAILED, c.created_at <= cutoff_ms)
+    files = connection.execute(select(c.level, c.campaign_id, c.runs).where(*came))
+    told = [level for level, campaign_id, runs in files if _tells(campaign_id, runs, run)]
+    # A file without a level of its own proves as much as the link, or that the operator has it.
+    return max([links, *(level or links or ReceiptLevel.OPERATOR for level in told)])
+
+
+def _tells(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:
+    """Whether a file names messages of the run; while it is being applied, whether it may."""
+    if runs is None:
+        return campaign_id in (None, run.campaign_id)
+    return any(each["run_id"] == run.id and each["named"] for each in runs)
+
+
+# ---- Which runs a report counts: those that were started, and those of campaigns that are approved
+
+# A run that was started before its hour was written down.
+_GONE_OUT = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING, RunState.SENT, RunState.FINISHED)
+
+
+def begun(until_ms: int) -> ColumnElement[bool]:
+    """The condition that a run had been started by then (ms since 1970)."""
+    r = runs.c
+    return or_(r.started_at <= until_ms, and_(r.started_at.is_(None), r.state.in_(_GONE_OUT)))
+
+
+def counted(until_ms: int) -> ColumnElement[bool]:
+    """The condition that a run had been started by then, or that its campaign was approved as it stood then.
+
+    Drafts, campaigns that wait for a decision, and rejected ones have nothing to report.
+    """
+    a = approvals.c
+    decided = select(a.decision).where(a.campaign_id == runs.c.campaign_id, a.at <= until_ms)
+    last = decided.order_by(a.id.desc()).limit(1).correlate(runs).scalar_subquery()
+    return or_(begun(until_ms), last == "approved")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,117 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
+from app.core import clock
 from app.core.errors import no_such
+from app.core.states import BatchState
 from app.database.connection import Database, keys_of
 from app.database.models import (
+    attachments,
     bad_lines,
     batches,
     campaigns,
     chunks,
     deliveries,
     quarantine,
+    receipt_files,
+    receipt_lines,
     receipts,
     run_batches,
+    runs,
     submissions,
     subscribers,
     unknowns,
 )
 from app.ledger import erasure_state
 from app.ledger.contract import Ledger
-from app.reports import checks
+from app.reports import carrier_statement, checks
 from app.reports import erasure_checks as erased
-from app.reports.file_checks import file_counts
-from app.reports.intake import kept_checks as papers
+from app.reports.carrier_statement import Statement
+from app.reports.intake import rules
+from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.state_recount import recount_states
+
+# ---- What was kept is looked at again: statements still add up, and attachments are the bytes that came
+
+
+def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
+    """Every version of every statement of a campaign, against the rules by which it was taken."""
+    own = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
+    for run_id in connection.execute(own).scalars().all():
+        for each in carrier_statement.versions(connection, run_id):
+            around = Circumstances(clock.now_ms(), correcting=each.paper.version > 1)
+            for fault in rules.faults(_claim(each), around):
+                place = ".".join(str(step) for step in fault.place)
+                yield f"Run {run_id}, statement {each.paper.version}: {place}: {fault.sentence.en}"
+
+
+def _claim(of: Statement) -> StatementInput:
+    paper = of.paper
+    said = PaperClaim(
+        source=paper.source,
+        number=paper.number,
+        dated_on=paper.dated_on,
+        received_ms=paper.received_ms,
+        note=paper.note,
+        reason=paper.reason,
+        attachment=paper.attachment.sha256 if paper.attachment else None,
+    )
+    return StatementInput(of.kind, of.level, of.figures, of.cutoff_ms, said, of.began_ms, of.ended_ms)
+
+
+def attachments_kept(connection: Connection) -> list[str]:
+    """Attachments whose bytes are no longer those that came; one is held in memory at a time."""
+    a = attachments.c
+    found = []
+    for number, sha256 in connection.execute(select(a.id, a.sha256).order_by(a.id)).all():
+        content = connection.execute(select(a.content).where(a.id == number)).scalar_one()
+        if hashlib.sha256(content).hexdigest() != sha256:
+            found.append(f"Attachment {number} ({sha256[:16]}…) is no longer the file that came.")
+    return found
+
+
+# ---- Recount of result files: the counters of each against its lines, one verdict for each line
+
+_VERDICTS = (
+    *("agreed", "settled", "says_delivered", "says_undelivered", "open"),
+    *("repeated", "unsent", "unknown", "ambiguous", "bad"),
+)
+
+
+def file_counts(connection: Connection) -> Iterator[str]:
+    """A sentence for each counter of a result file that its lines do not bear out."""
+    verdicts = _verdicts(connection)
+    ready = receipt_files.c.state == BatchState.READY
+    for file in connection.execute(select(receipt_files).where(ready).order_by(receipt_files.c.id)):
+        for what, counter, rows in _pairs(file, verdicts[file.id]):
+            if counter != rows:
+                yield f"Receipt file {file.id}: its counter of {what} is {counter}, its rows give {rows}."
+
+
+def _verdicts(connection: Connection) -> defaultdict[int, Counter[str | None]]:
+    c, found = receipt_lines.c, defaultdict[int, Counter[str | None]](Counter)
+    query = select(c.file_id, c.verdict, func.count()).group_by(c.file_id, c.verdict)
+    for file_id, verdict, n in connection.execute(query):
+        found[file_id][verdict] = n
+    return found
+
+
+def _pairs(file: Row[Any], verdicts: Counter[str | None]) -> Iterator[tuple[str, int, int]]:
+    yield "lines", file.lines, sum(verdicts.values())
+    for name in _VERDICTS:
+        yield f"{name} lines", getattr(file, name), verdicts[name]
+    for run in file.runs or ():
+        parts = sum(run[part] for part in ("rejected", "named", "missing", "later"))
+        yield f"messages sent by run {run['run_id']}", run["sent"], parts
+
 
 _COUNTED = (deliveries, submissions, receipts, chunks, unknowns)
 
@@ -66,7 +150,7 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
     """
     ids = db.read(_campaigns, campaign_id)
     found = [Difference(None, sentence) for sentence in db.read(batch_differences, campaign_id)]
-    found += [Difference(None, sentence) for sentence in db.read(papers.attachments_kept)]
+    found += [Difference(None, sentence) for sentence in db.read(attachments_kept)]
     if campaign_id is None:  # a result file may speak of several
         found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
     for number in ids:
@@ -127,7 +211,7 @@ def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterat
     yield from checks.chunks_cover(connection, campaign_id)
     yield from checks.runs_complete(connection, campaign_id)
     yield from checks.reports_add_up(connection, campaign_id)
-    yield from papers.statements_add_up(connection, campaign_id)
+    yield from statements_add_up(connection, campaign_id)
     for batch_id in _batch_ids(connection, campaign_id):
         for sentence in recount_states(connection, campaign_id, batch_id):
             yield f"Batch {batch_id}: {sentence}"

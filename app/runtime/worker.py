@@ -20,9 +20,9 @@ from app.database.connection import Database
 from app.deadline.notification_loop import NotificationLoop
 from app.dispatch import link_store, run_sweeps
 from app.dispatch.claim import SendContext
-from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, Link
+from app.dispatch.run_sweeps import close_due
 from app.dispatch.send_loop import SendLoop
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger.contract import Ledger
@@ -32,16 +32,48 @@ from app.observability.send_rate import EVERY_MS, count, is_due
 from app.privacy.erasable import RetentionTerms
 from app.privacy.retention import Retention
 from app.receipts.failure_list_poller import Reconciliation
-from app.receipts.poll import Poll
-from app.receipts.poller_setup import askers
+from app.receipts.poll import Poll, askers
 from app.receipts.quarantine_sweep import settle
 from app.receipts.receipt_writer import Inbox
 from app.runtime.clock_steps import ClockSteps
-from app.runtime.sweep import Sweep
 from app.security import audit
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
 from carriers.inbound import InboundMessages
+
+# ---- A small recurring work of the worker: at once while there is more to do, else now and then
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Does `step` over and over until stop(); step: whether there is more to do at once.
+
+    Each sweep has a task of its own, so that a long one keeps none of the others waiting. Every step is safe
+    to do twice, and in several processes at once.
+    """
+
+    name: str
+    step: Callable[[], Awaitable[bool]]
+    every_s: float = 1.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _stopping: bool = False
+
+    async def run(self) -> None:
+        """Ends only after stop()."""
+        while not self._stopping:
+            self.wake.clear()
+            if self._stopping or await self.step():
+                continue
+            try:
+                await asyncio.wait_for(self.wake.wait(), self.every_s)
+            except TimeoutError:
+                continue
+
+    def stop(self) -> None:
+        """Begin no further step."""
+        self._stopping = True
+        self.wake.set()
+
 
 log = structlog.get_logger(__name__)
 

@@ -15,17 +15,17 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from app.batches import reasons as bad_lines
+from app.batches import row_parser
 from app.core.phone import Sentence
 from app.privacy import rules
-from app.receipts.result_files import reasons as file_lines
+from app.receipts.result_files import line_parser
 from app.web import labels
 from app.web.translations import Speaker, read
 
 FOLDER = Path(__file__).with_name("refusals")
 PLACE = re.compile(r"\{(\w+)\}")
 # Sentences that stand in the code in both languages.
-BOTH: tuple[Sentence, ...] = (*bad_lines.REASONS.values(), *file_lines.REASONS.values(), *rules.ALL)
+BOTH: tuple[Sentence, ...] = (*row_parser.REASONS.values(), *line_parser.REASONS.values(), *rules.ALL)
 _BETWEEN = re.compile(r"(,\s|\sor\s|\sand\s)")  # what stands between several states or columns
 _PATH = re.compile(r"[a-z]\w*(\.\w+)*\.(?P<last>[a-z]\w*)")  # body.items.0.reach
 # A value ends where the sentence's next part begins; only what fits nothing so may hold anything.

@@ -38,11 +38,9 @@ from carriers.contract import (
 )
 from carriers.health import HealthRecord
 from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answer, redirected
-from carriers.http.progress import PermitEndedError, Progress
-from carriers.http.request_slots import RequestSlots
+from carriers.http.request_slots import RequestSlots, Waiting
 from carriers.http.settings import HttpSettings, tls_context
-from carriers.http.surplus_answers import AnswerTimes, KeptConnection
-from carriers.http.waiting import Waiting
+from carriers.http.surplus_answers import AnswerTimes, KeptConnection, PermitEndedError, Progress
 from carriers.permit import since_boot
 from carriers.results import note_results
 from carriers.text import segments

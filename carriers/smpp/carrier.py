@@ -36,9 +36,8 @@ from carriers.results import note_results
 from carriers.smpp import pdu
 from carriers.smpp.encoding import EncodedText, Template, encode_text
 from carriers.smpp.id_bases import IdBases, wrong_mode
-from carriers.smpp.inbound import read_inbound
+from carriers.smpp.inbound import one_text, read_inbound
 from carriers.smpp.interfaces import Counters, End
-from carriers.smpp.message_payload import one_text
 from carriers.smpp.pending import MultipartMessage, PendingMessage, PendingQuery, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids

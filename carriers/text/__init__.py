@@ -11,8 +11,7 @@ from carriers.text.alphabet import (
     ungsm7,
 )
 from carriers.text.checks import Severity, TextFinding, lint
-from carriers.text.parts import STANDARD, Segments, Table, Tables, segments, split
-from carriers.text.preview import Preview, preview
+from carriers.text.parts import STANDARD, Preview, Segments, Table, Tables, preview, segments, split
 from carriers.text.substitutions import Fix, apply_fixes, fixes
 
 __all__ = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -26,13 +27,55 @@ from carriers.contract import (
 from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.options import VIETNAM
 from carriers.text import nfc
-from carriers.vnpt import codec, split_retry
+from carriers.vnpt import codec
 from carriers.vnpt.account_check import AccountCheck
 from carriers.vnpt.codes import OWN_NETWORK, Wait, network_in, plain_code, range_holder, row_of
 from carriers.vnpt.settings import read
-from carriers.vnpt.split_retry import Verdict
 from carriers.vnpt.status_queries import StatusQueries
 from carriers.vnpt.template import fit
+
+# ---- One verdict for a whole list: where it speaks of one number, halves find whose, and the others are
+
+NOT_SENT = Deferred("not sent after a lost answer", retry_after_s=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to one list. of_one_number: some number in it, nobody says which, had the list refused."""
+
+    result: SubmitResult
+    of_one_number: bool = False
+
+    def for_the_rest(self) -> SubmitResult | None:
+        """What it means for lists that are not sent yet; None where they may go."""
+        if self.of_one_number or isinstance(self.result, Accepted | Rejected):
+            return None
+        return self.result if isinstance(self.result, Deferred | Halted) else NOT_SENT
+
+
+Send = Callable[[Sequence[int]], Awaitable[Verdict]]
+
+
+async def settle(lists: Iterable[Sequence[int]], send: Send) -> dict[int, SubmitResult]:
+    """One result for each index of the lists.
+
+    A half is sent only after its whole was refused for certain, so no number goes out twice. A list of n
+    takes 2n - 1 requests at the most, and about 2 log2(n) where one number is at fault.
+    """
+    waiting = deque(lists)
+    results: dict[int, SubmitResult] = {}
+    stop: SubmitResult | None = None
+    while waiting:
+        some = waiting.popleft()
+        verdict = await send(some) if stop is None else Verdict(stop)
+        if verdict.of_one_number and len(some) > 1:
+            middle = len(some) // 2
+            waiting.extendleft((some[middle:], some[:middle]))
+            continue
+        results.update(dict.fromkeys(some, verdict.result))
+        stop = stop or verdict.for_the_rest()
+    return results
+
 
 SEND = "send_sms_list"
 PLAIN, ACCENTED = "0", "8"
@@ -82,7 +125,7 @@ class VnptCarrier(HttpCarrier):
             name = key if requests == 1 else f"{key}-{requests}"
             return await self._send(wording, [some[index].phone for index in indices], name)
 
-        results |= await split_retry.settle(lists, send)
+        results |= await settle(lists, send)
         return [results[index] for index in range(len(some))]
 
     # ---- contract.QueriedReceipts and Checked

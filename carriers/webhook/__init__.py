@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from carriers.webhook.authentication import WebhookCredentials
 from carriers.webhook.field_mapping import FieldMapping, shape_of
-from carriers.webhook.mapped import MappedWebhook
+from carriers.webhook.head import MappedWebhook
 from carriers.webhook.presets import SHIPPED
 
 __all__ = ["SHIPPED", "FieldMapping", "MappedWebhook", "WebhookCredentials", "shape_of"]

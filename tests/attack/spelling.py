@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select
 from starlette.routing import BaseRoute
 
-from app.api.openapi_examples import sample
+from app.api.openapi import sample
 from app.core import ids
 from app.database.connection import Database
 from app.database.models import metadata

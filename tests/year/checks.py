@@ -22,7 +22,7 @@ from app.database.models import (
     quarantine,
     runs,
 )
-from app.dispatch import closing
+from app.dispatch import run_sweeps
 from app.dispatch import run_sweeps as sweeps
 from app.ledger import erasure_state
 from app.ledger.contract import ChunkState, Ledger
@@ -81,7 +81,7 @@ def _undone(connection: Connection, ledger: Ledger, retention_days: int) -> Iter
     yield from (
         f"run {step.run_id} is to be {step.new}" for step in sweeps.due_steps(connection, ledger, patience)
     )
-    yield from (f"run {run} is to be closed" for run in closing.to_close(connection, ledger))
+    yield from (f"run {run} is to be closed" for run in run_sweeps.to_close(connection, ledger))
     if next_one := sweeps.next_due(connection):
         yield f"batch {next_one.batch_id} is to be queued"
     if ledger.to_fold(connection):

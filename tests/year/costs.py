@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import RunState
 from app.database.connection import Database
-from app.dispatch import closing, run_content
+from app.dispatch import run_content, run_sweeps
 from app.dispatch import run_sweeps as runs_of
 from app.ledger.factory import ledger_for
 from app.privacy import certificates
@@ -120,7 +120,7 @@ def _sweeps(db: Database, retention_days: int) -> dict[str, Callable[[], Any]]:
     hand = EraserIdentity("year", "retention", 60_000, RetentionTerms(retention_days, MONTHS))
     return {
         "queueing": lambda: db.read(runs_of.next_due),
-        "closing": lambda: db.read(closing.to_close, ledger),
+        "closing": lambda: db.read(run_sweeps.to_close, ledger),
         "runs": lambda: db.read(runs_of.due_steps, ledger, patience),
         "quarantine": lambda: db.write(ledger.rematch, 500),
         "tallies": lambda: db.read(ledger.to_fold),

@@ -155,7 +155,7 @@ receipt_lines = Table(
     Column("said", String(80), nullable=False),  # the carrier's word; of a bad line what stood there, masked
     Column("code", String(80)),
     Column("reference", String(80)),  # the carrier's id of the message, or ours
-    Column("why", String(40)),  # of a bad line: a key of app/receipts/result_files/reasons.py
+    Column("why", String(40)),  # of a bad line: a key of app/receipts/result_files/line_parser.py
     Column("verdict", String(16)),
     Column("campaign_id", Integer),
     Column("batch_id", Integer),

@@ -19,7 +19,6 @@ from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.devtools.demo import scenario_http, scenario_smpp
-from app.devtools.demo.folder import claimed, tidy
 from app.devtools.demo.outcome import conclude, figures, write_reports
 from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
 from app.devtools.demo.progress import ProgressBoard
@@ -29,10 +28,12 @@ from app.devtools.demo.sending import send
 from app.devtools.demo.setup import (
     DemoPlan,
     approved_campaign,
+    claimed,
     fresh_db,
     import_file,
     register_links,
     settings_for,
+    tidy,
 )
 from app.devtools.demo.simulator_processes import SimulatorProcess, open_centres
 from app.devtools.sample_data import SHARES, write_sample

@@ -9,14 +9,79 @@ import resource
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from app.core import clock
 from app.devtools.drill.cluster import Cluster
-from app.devtools.drill.context import DrillContext, FaultOutcome
+from app.devtools.drill.context import RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext, FaultOutcome
 from app.devtools.drill.fault_injection import PlannedFailure
-from app.devtools.drill.plan import PlannedFault
+from app.devtools.drill.plan import FaultKind, PlannedFault
 from app.devtools.drill.processes import comes
+
+# ---- The carrier misbehaves: binds, answers, throttling, receipts
+
+# How the carrier behaves during a fault, by the names of the simulator's manners.
+MANNERS: dict[FaultKind, dict[str, Any]] = {
+    FaultKind.SILENT: {"silent": True},
+    FaultKind.LOST_ANSWERS: {"unanswered": 0.01},
+    FaultKind.GARBAGE: {"garbage": 0.001},
+    FaultKind.CUT: {"cut_writes": True},
+    FaultKind.THROTTLE: {"throttle": 0.9},
+    FaultKind.EARLY: {"early": 1.0},
+    FaultKind.LATE: {"receipt_delay_s": 4.0},
+    FaultKind.TWICE: {"twice": 1.0},
+    FaultKind.SHUFFLED: {"out_of_order": True, "receipt_spread_s": 2.0},
+    FaultKind.FOREIGN: {"foreign": 0.05},
+    FaultKind.OTHER_BASE: {"other_base": 0.02},
+    FaultKind.CARRIER_CLOCK: {"utc_offset_h": -17.0},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    never_answered: int
+    garbage_sent: int
+
+
+def _count(ground: DrillContext) -> _Counted:
+    report = ground.smsc.report()
+    return _Counted(report["never_answered"], report["garbage_sent"])
+
+
+async def behave(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """The carrier behaves so for a while; what it leaves unanswered may be unknown."""
+    before = _count(ground)
+    ground.smsc.change(**MANNERS[event.fault])
+    seconds = event.seconds + (RESPONSE_TIMEOUT_S if event.fault is FaultKind.SILENT else 0)
+    await asyncio.sleep(seconds)
+    ground.plain()
+    recovery = await ground.recovered(clock.monotonic())
+    after = _count(ground)
+    ground.allowed += after.never_answered - before.never_answered
+    ground.allowed += SUB_BATCH * (after.garbage_sent - before.garbage_sent)
+    if event.fault is FaultKind.SILENT:
+        ground.allowed += SUB_BATCH * (1 + round(seconds / RESPONSE_TIMEOUT_S))
+    return FaultOutcome(recovery)
+
+
+async def broken(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """Every connection breaks at once."""
+    ground.allowed += SUB_BATCH * ground.smsc.binds()
+    ground.smsc.drop_all()
+    return FaultOutcome(await ground.recovered(clock.monotonic()))
+
+
+async def unbound(ground: DrillContext, event: PlannedFault) -> FaultOutcome:
+    """The carrier asks every bind to leave, and lets nobody in for a while."""
+    ground.allowed += SUB_BATCH * ground.smsc.binds()
+    ground.smsc.stop_accepting()
+    ground.smsc.unbind_all()
+    await asyncio.sleep(event.seconds)
+    await ground.smsc.start_accepting()
+    return FaultOutcome(await ground.recovered(clock.monotonic()))
+
 
 _SLOW_S = 0.3
 _SKEW_S = 3600.0

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeVar
 
-from app.devtools.drill import kill_points
+from app.devtools.drill import fault_injection
 
 Engine = Literal["sqlite", "postgresql"]
 Length = Literal["short", "long"]
@@ -57,11 +57,11 @@ _POSTGRESQL_ONLY = (FaultKind.KILL_DATABASE,)
 # Faults at named points are drawn more often: there are many points.
 _OFTEN = {FaultKind.KILL_SENDER: 6, FaultKind.KILL_API_IMPORT: 2, FaultKind.KILL_DATABASE: 3}
 _POINTS = {
-    FaultKind.KILL_SENDER: kill_points.SENDER,
-    FaultKind.KILL_FAN_OUT: kill_points.FAN_OUT,
-    FaultKind.KILL_API_IMPORT: kill_points.IMPORT,
-    FaultKind.KILL_API_ORDER: kill_points.ORDER,
-    FaultKind.KILL_DATABASE: kill_points.SERVER,
+    FaultKind.KILL_SENDER: fault_injection.SENDER,
+    FaultKind.KILL_FAN_OUT: fault_injection.FAN_OUT,
+    FaultKind.KILL_API_IMPORT: fault_injection.IMPORT,
+    FaultKind.KILL_API_ORDER: fault_injection.ORDER,
+    FaultKind.KILL_DATABASE: fault_injection.SERVER,
 }
 # Points that come up once in a while only: the first time has to do.
 _RARE = ("claim", "release", "settling", "tallies", "fan-out", "import", "order", "advance")
@@ -117,7 +117,7 @@ def make_plan(order: DrillOrder) -> DrillPlan:
 
 def _beginnings(chance: random.Random, waves: list[int]) -> Iterator[PlannedFault]:
     """What happens before anything of a wave is sent."""
-    fan_out, at = _shuffled(chance, kill_points.FAN_OUT), 0
+    fan_out, at = _shuffled(chance, fault_injection.FAN_OUT), 0
     for size in waves:
         yield PlannedFault(at, FaultKind.UPLOAD_50)
         yield PlannedFault(at, FaultKind.START_50)

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.core import clock
 from app.core.states import DeliveryState
-from app.devtools.drill import carrier_faults, database_faults, process_faults
+from app.devtools.drill import database_faults, process_faults
 from app.devtools.drill.client import CLIENTS
 from app.devtools.drill.context import CARRIER, Act, DrillContext, FaultOutcome
 from app.devtools.drill.plan import DrillOrder, DrillPlan, FaultKind, PlannedFault, make_plan
@@ -24,9 +24,9 @@ FIRST = 84_960_000_000
 _PATIENCE_S = 120.0
 _FAULT_S = 3.5  # one fault and what follows, about
 _ACTS: dict[FaultKind, Act] = {
-    **dict.fromkeys(carrier_faults.MANNERS, carrier_faults.behave),
-    FaultKind.BROKEN_BINDS: carrier_faults.broken,
-    FaultKind.UNBIND: carrier_faults.unbound,
+    **dict.fromkeys(database_faults.MANNERS, database_faults.behave),
+    FaultKind.BROKEN_BINDS: database_faults.broken,
+    FaultKind.UNBIND: database_faults.unbound,
     FaultKind.KILL_SENDER: process_faults.sender,
     FaultKind.KILL_ON_WIRE: process_faults.on_wire,
     FaultKind.KILL_API_IMPORT: process_faults.api_import,

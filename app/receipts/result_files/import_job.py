@@ -19,9 +19,8 @@ from app.file_import.bulk_insert import by_column, store
 from app.file_import.lease import ImportLease, retry_while_unavailable
 from app.ledger.contract import Ledger
 from app.receipts.result_files.apply import LineVerdict, ResultFile, apply_lines, counted, links_of
-from app.receipts.result_files.line_parser import COLUMNS, SLICE, ParsedLines
+from app.receipts.result_files.line_parser import COLUMNS, REASONS, SLICE, ParsedLines
 from app.receipts.result_files.match_deliveries import ResultLine, runs_of
-from app.receipts.result_files.reasons import REASONS
 from app.receipts.result_files.verdicts import OF_LINES
 from app.security import audit
 from carriers.contract import ReceiptLevel

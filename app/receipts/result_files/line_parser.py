@@ -2,21 +2,130 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.core import clock
-from app.core.phone import normalise
+from app.core import clock, phone
+from app.core.phone import Sentence, normalise
 from app.file_import.cells import VALUE_LENGTH, shown
+from app.file_import.columns import PHONE_NAMES, Columns, FileColumn, names
 from app.file_import.reader import Reader
-from app.file_import.row_blocks import Row, UnreadableLine
-from app.receipts.result_files.columns import RESULTS
-from app.receipts.result_files.parse_time import read_time
-from app.receipts.result_files.reasons import NO_STATUS, STATUS_WORD, TIME
+from app.file_import.row_blocks import LINE_REASONS, Row, UnreadableLine
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import ResultVerdict
+
+# ---- Why a line of a result file can't be read: reasons of number (app/core/phone.py), line, status, time
+
+STATUS_WORD = "status_word"
+NO_STATUS = "no_status"
+TIME = "time"
+
+REASONS = (
+    phone.REASONS
+    | LINE_REASONS
+    | {
+        STATUS_WORD: Sentence(
+            "Nobody knows this status word: say what it means in status_words of the carrier's link.",
+            "Chưa biết từ trạng thái này: khai báo nghĩa của nó trong status_words của kết nối.",
+        ),
+        NO_STATUS: Sentence("There is no status.", "Không có trạng thái."),
+        TIME: Sentence(
+            "This is no time of the past, such as 29/01/2024 10:05 or 2024-01-29T10:05+07:00.",
+            "Thời gian không đúng, ví dụ đúng: 29/01/2024 10:05 hoặc 2024-01-29T10:05+07:00.",
+        ),
+    }
+)
+
+
+# ---- When a line of a result file says that it happened, in the spellings that people and programs use
+
+# 29/01/2024 10:05[:09], also with dashes or dots, or the time before the date.
+_DAY = r"(?P<day>[0-9]{1,2})[/.-](?P<month>[0-9]{1,2})[/.-](?P<year>20[0-9]{2})"
+_HOUR = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?"
+_USUAL = re.compile(rf"{_DAY}(?:[ T,]+{_HOUR})?")
+_TURNED = re.compile(rf"{_HOUR}[ ,]+{_DAY}")
+_DIGITS = re.compile(r"(20[0-9]{12})(?:[0-9]{3})?")  # yyyyMMddHHmmss, perhaps with milliseconds
+_SERIAL = re.compile(r"[34567][0-9]{4}(?:[.,][0-9]+)?")  # days since the end of 1899, as Excel counts
+_ISO = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")  # fromisoformat takes more than anybody means
+_EXCEL_EPOCH = datetime(1899, 12, 30, tzinfo=clock.VIETNAM)
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def read_time(raw: str) -> int | None:
+    """Milliseconds since 1970 (UTC), by the clock of Viet Nam where no zone is named; None: no such time.
+
+    Days come before months. A date alone is its midnight.
+    """
+    text = raw.strip()
+    try:
+        at = _read(text)
+        return clock.to_ms(at) if at is not None and at >= _EARLIEST else None
+    except (ValueError, OverflowError):  # the 31st of February, the hour 25
+        return None
+
+
+def _read(text: str) -> datetime | None:
+    usual = _USUAL.fullmatch(text) or _TURNED.fullmatch(text)
+    if usual:
+        parts = {name: int(value or 0) for name, value in usual.groupdict().items()}
+        return datetime(**parts, tzinfo=clock.VIETNAM)
+    digits = _DIGITS.fullmatch(text)
+    if digits:
+        return datetime.strptime(digits[1], "%Y%m%d%H%M%S").replace(tzinfo=clock.VIETNAM)
+    if _SERIAL.fullmatch(text):
+        # Whole seconds: a serial number has been through binary fractions.
+        return _EXCEL_EPOCH + timedelta(seconds=round(float(text.replace(",", ".")) * 86_400))
+    if not _ISO.fullmatch(text):
+        return None
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=clock.VIETNAM)
+
+
+# ---- The columns of a carrier's result file: number, status and time, and what may stand beside them
+
+_STATUS_NAMES = (
+    names(
+        "trangthai trangthaitin trangthainhan trangthaigui trangthaibantin tinhtrang ketqua ketquagui "
+        "ketquanhan ketquanhantin status state deliverystatus messagestatus msgstatus smsstatus dlrstatus "
+        "finalstatus sendstatus"
+    ),
+    names("result stat"),
+)
+_TIME_NAMES = (
+    names(
+        "thoigiannhan thoidiemnhan ngaynhan gionhan thoigianketthuc thoigianbaocao thoigiancapnhat donedate "
+        "doneat donetime deliverytime deliveredat deliverydate receivedat receivedtime statustime reporttime"
+    ),
+    names("thoigian thoidiem ngaygio time datetime timestamp date ngay at"),
+    names("thoigiangui thoidiemgui ngaygui giogui senttime sentat sendtime senddate submittime submitdate"),
+)
+_CODE_NAMES = (
+    names("maloi maketqua matrangthai errorcode errcode resultcode statuscode code error err loi"),
+    names("lydo nguyennhan lydoloi motaloi mota ghichu reason description errordesc errordescription"),
+)
+_REASON_NAMES = (_CODE_NAMES[1],)
+_REFERENCE_NAMES = (
+    names(
+        "matin matinnhan idtin idtinnhan messageid msgid smsid mtid reference refid dlrid "
+        "mayeucau requestid reqid clientid clientmsgid clientref"
+    ),
+)
+
+RESULTS = Columns(
+    (
+        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
+        FileColumn("statuses", _STATUS_NAMES, "“Trạng thái” or “status”", needed=True),
+        FileColumn("times", _TIME_NAMES, "“Thời gian” or “time”", needed=True),
+        FileColumn("codes", _CODE_NAMES),
+        FileColumn("reasons", _REASON_NAMES),
+        FileColumn("references", _REFERENCE_NAMES),
+    )
+)
+
 
 SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
 KEPT = 100_000  # bad lines of a file that are kept one by one; the rest is counted

@@ -18,10 +18,10 @@ from app.core.states import BatchState
 from app.database.models import batches, directives
 from app.web import query_params
 from app.web.forms import read_fields
-from app.web.forms.bodies import filled
+from app.web.forms.read_fields import filled
 from app.web.rendering import FormData
 from app.web.translations import Said
-from app.web.view_models import estimate, file_verdict
+from app.web.view_models import estimate, traffic_light
 from app.web.view_models.estimate import Estimate, Sizes
 from carriers import text as sms
 
@@ -56,7 +56,7 @@ def choices(connection: Connection) -> Choices:
     offered: dict[str, list[Offered]] = {}
     for row in connection.execute(query.order_by(c.id.desc()).limit(MANY)):
         offered.setdefault(row.carrier, []).append(
-            Offered(row.id, row.carrier, row.name, row.accepted, file_verdict.of_file(*row[3:]))
+            Offered(row.id, row.carrier, row.name, row.accepted, traffic_light.of_file(*row[3:]))
         )
     letters = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(MANY)
     known = {text.key: text.title for text in texts.all_texts()}
@@ -110,7 +110,7 @@ def require_known(connection: Connection, fields: FormData) -> None:
         c.id.in_(chosen_batches(fields))
     )
     for row in connection.execute(query.order_by(c.id)):
-        if file_verdict.of_file(*row[1:]) and str(row.id) not in known:
+        if traffic_light.of_file(*row[1:]) and str(row.id) not in known:
             raise Invalid(
                 f"Batch {row.id} seems to be the wrong file: look at it, then tick that you know this.",
                 field="batch",

@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Forbidden, Invalid
 from app.security import tenant_scope
 from app.web import query_params
 from app.web.forms import purposes
-from app.web.forms.bodies import filled
+from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

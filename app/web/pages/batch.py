@@ -20,7 +20,7 @@ from app.reports import tally
 from app.web import query_params
 from app.web.rendering import Visit, render
 from app.web.translations import Said, say
-from app.web.view_models import delivery_labels, file_verdict
+from app.web.view_models import delivery_labels, traffic_light
 
 router = Routes(include_in_schema=False)
 FIRST_BAD = 20
@@ -112,7 +112,7 @@ async def page_batch(
     )
     found = await visit.db.aread(scene, batch_id, visit.who.carrier, asked)
     of = found.batch
-    wrong = file_verdict.of_file(of.lines, of.accepted, of.rejected, of.other_range)
+    wrong = traffic_light.of_file(of.lines, of.accepted, of.rejected, of.other_range)
     words = {key: said for key, (said, _) in FILTERS.items()}
     return render(
         visit, "batch.html", scene=found, wrong=wrong, asked=asked, filters=words, fates=delivery_labels

@@ -10,9 +10,8 @@ from fastapi.concurrency import run_in_threadpool
 from app.api import uploads
 from app.api.dependencies import Routes
 from app.batches import queries
-from app.batches.importer import register
+from app.batches.importer import folder_of, register
 from app.batches.routes import begin, carrier_of
-from app.batches.spool import folder_of
 from app.core.errors import Forbidden, Invalid, TooLarge
 from app.core.known_carriers import check_carrier
 from app.core.states import BatchState
@@ -20,7 +19,7 @@ from app.file_import.spool import spool_path
 from app.web import query_params
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import say
-from app.web.view_models import file_verdict
+from app.web.view_models import traffic_light
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
@@ -39,7 +38,7 @@ async def page_batches(visit: Visit, state: str = "", carrier: str = "", after: 
     following = found[-1].id if len(found) == ON_A_PAGE else None
     known = {} if own else query_params.carriers(visit.settings)
     values: dict[str, Any] = {"asked": asked, "states": list(BatchState), "carriers": known}
-    return render(visit, "batches.html", batches=found, verdict=file_verdict, next=following, **values)
+    return render(visit, "batches.html", batches=found, verdict=traffic_light, next=following, **values)
 
 
 @router.get("/batches/new")

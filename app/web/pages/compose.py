@@ -22,8 +22,8 @@ from app.database.models import batches
 from app.security import tenant_scope
 from app.web import query_params
 from app.web.forms import drafting, purposes, read_fields
-from app.web.forms.bodies import Version, as_read, filled
 from app.web.forms.drafting import Choices
+from app.web.forms.read_fields import Version, as_read, filled
 from app.web.rendering import (
     Fields,
     FormData,

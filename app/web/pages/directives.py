@@ -18,7 +18,7 @@ from app.reports.intake.external_activity_routes import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import outreach_fields, purposes, read_fields
-from app.web.forms.bodies import filled
+from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

@@ -16,7 +16,7 @@ from app.privacy.do_not_send import Changed
 from app.privacy.routes import Numbers, named
 from app.security.roles import may
 from app.web import query_params
-from app.web.forms.bodies import filled
+from app.web.forms.read_fields import filled
 from app.web.rendering import (
     Fields,
     FormData,

@@ -14,7 +14,7 @@ from app.core.errors import AppError
 from app.security import tenant_scope
 from app.security.roles import may
 from app.web.forms import read_fields, stating
-from app.web.forms.bodies import Version, as_read
+from app.web.forms.read_fields import Version, as_read
 from app.web.rendering import (
     Fields,
     FormData,

@@ -20,7 +20,7 @@ from app.database.models import audit, batches, campaigns, directives
 from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
 from app.web.translations import Said, say
-from app.web.view_models.hints import Hint, hints
+from app.web.view_models.estimate import Hint, hints
 from carriers.text import nfc
 
 MANY = 100

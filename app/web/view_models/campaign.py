@@ -25,7 +25,7 @@ from app.web.translations import say
 from app.web.view_models import charts, run_status
 from app.web.view_models import run as run_scene
 from app.web.view_models.charts import SvgChart
-from app.web.view_models.hints import Hint, hints
+from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.run import ReasonCount
 from app.web.view_models.run_status import RunView
 from app.web.view_models.traffic_light import MISSED, Judged, Light

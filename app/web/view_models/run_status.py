@@ -22,7 +22,7 @@ from app.observability.send_rate import NOTHING, Measured, measured
 from app.reports import carrier_statement, comparison
 from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
-from app.reports.receipt_level import proved
+from app.reports.scope import proved
 from app.web.translations import Said
 from app.web.view_models import charts, traffic_light
 from app.web.view_models.charts import Span

@@ -8,9 +8,16 @@ from dataclasses import asdict
 
 from carriers.simulators.randomness import unit
 from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.deliveries import BindPort, Inbound, SimulatedReceipt, SmscAccount, SmscMessage
+from carriers.simulators.smsc.deliveries import (
+    BindPort,
+    Inbound,
+    SimulatedReceipt,
+    SmscAccount,
+    SmscMessage,
+    body,
+    contents,
+)
 from carriers.simulators.smsc.ids import Ids
-from carriers.simulators.smsc.inbound import body, contents
 from carriers.simulators.smsc.messages import Reader
 from carriers.simulators.smsc.outcome_picker import OutcomePicker
 from carriers.simulators.smsc.outcomes import LinkTrouble

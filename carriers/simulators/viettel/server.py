@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -12,10 +13,69 @@ from carriers.simulators.viettel.behaviour import DATES, ViettelBehaviour, decla
 from carriers.simulators.viettel.operations import OPERATIONS, wsdl
 from carriers.simulators.viettel.rules import Mt, Rules
 from carriers.simulators.viettel.soap import XML, Call, fault, read_call, respond, tags
-from carriers.simulators.viettel.totals import COUNTS, FAILED, Refusals, totals
 from carriers.simulators.web import SimulatedReply, SimulatedRequest, WebMessage, WebSimulator
 from carriers.text import segments
 from carriers.xml import Markup, XmlError, child_text, children, write
+
+# ---- The simulated Viettel's own totals by brand and hour or day, counted from what it took and refused
+
+FAILED = ("UNDELIV", "EXPIRED", "REJECTD")
+COUNTS = (
+    "sumMT",
+    "mtSent",
+    "mtSentVt",
+    "mtSentOut",
+    "mtError",
+    "mtErrorAlias",
+    "mtFailure",
+    "smsSent",
+    "smsSentVt",
+    "smsSentOut",
+)
+Period = tuple[str, str]  # brand, and the day or the hour as it is written
+
+
+class Refusals:
+    """What was refused, by brand and time."""
+
+    def __init__(self) -> None:
+        self._each: list[tuple[str, datetime, bool]] = []
+
+    def add(self, sender: str, words: str) -> None:
+        """Count one refusal now."""
+        self._each.append((sender, datetime.now(VIETNAM), "ALIAS_INVALID" in words))
+
+    def counts(self, written: str) -> Iterator[tuple[Period, Mapping[str, int]]]:
+        """What each adds to its period; `written` is the period's format of strftime."""
+        for sender, at, is_alias in self._each:
+            yield (sender, at.strftime(written)), {"sumMT": 1, "mtError": 1, "mtErrorAlias": int(is_alias)}
+
+
+def totals(
+    messages: Iterable[tuple[WebMessage, str]], refusals: Refusals, written: str
+) -> Mapping[Period, Mapping[str, int]]:
+    """Brand and period -> its counts. `messages` come with their networks: Vt is on-net, Out off-net."""
+    found: dict[Period, Counter[str]] = {}
+    for period, counts in [*_taken(messages, written), *refusals.counts(written)]:
+        found.setdefault(period, Counter()).update(counts)
+    return found
+
+
+def _taken(
+    messages: Iterable[tuple[WebMessage, str]], written: str
+) -> Iterator[tuple[Period, Mapping[str, int]]]:
+    for message, telco in messages:
+        where = "Vt" if telco == "VT" else "Out"
+        counts = {
+            "sumMT": 1,
+            "mtSent": 1,
+            f"mtSent{where}": 1,
+            "mtFailure": int(message.status in FAILED),
+            "smsSent": message.segments,
+            f"smsSent{where}": message.segments,
+        }
+        yield (message.sender, message.taken_at.astimezone(VIETNAM).strftime(written)), counts
+
 
 TAKEN = "Insert MT_QUEUE: OK"
 # No dlrStatus is evidenced; these are this simulator's.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batches.reader import open_rows
+from app.batches.row_parser import open_rows
 
 
 @pytest.mark.parametrize("name", ["Mã xã", "ma_xa", "Area", "commune code", "Mã phường/xã", "Xã", "Mã huyện"])

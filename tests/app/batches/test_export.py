@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from app.batches.export import HEADER, bad_lines_csv
-from app.batches.queries import BadLine
+from app.batches.queries import HEADER, BadLine, bad_lines_csv
 from app.batches.row_parser import KEPT
 
 

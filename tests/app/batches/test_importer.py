@@ -13,8 +13,7 @@ from sqlalchemy import Connection, select, update
 
 from app.batches.import_job import BatchImport, ImportCounts, counts_of
 from app.batches.importer import import_batch, lines_at_once, register
-from app.batches.reader import open_rows
-from app.batches.row_parser import LONG_SLICE, RowParser
+from app.batches.row_parser import LONG_SLICE, RowParser, open_rows
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.batches.languages import normalise_language
-from app.batches.row_parser import RowParser
+from app.batches.row_parser import RowParser, normalise_language
 from app.file_import.row_blocks import Block, UnreadableLine
 
 Row = tuple[int, str, str, str]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.batches.import_job import BatchImport
-from app.batches.spool import folder_of, import_spooled, resume_imports
+from app.batches.importer import folder_of, import_spooled, resume_imports
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART

@@ -22,8 +22,8 @@ from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, runs, statements
 from app.dispatch import run_sweeps as sweeps
-from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import FanOutJob
+from app.dispatch.run_sweeps import close_due
 from app.ledger.factory import ledger_for
 from app.security import Caller, create_key
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_run

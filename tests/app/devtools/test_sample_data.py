@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.batches.reader import open_rows
-from app.batches.row_parser import ParsedRows, RowParser
+from app.batches.row_parser import ParsedRows, RowParser, open_rows
 from app.core.phone import REASONS
 from app.devtools.sample_data import SHARES, write_sample
 

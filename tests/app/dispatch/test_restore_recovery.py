@@ -17,9 +17,9 @@ from app.database.connection import Database
 from app.database.models import audit, batches, chunks, run_batches, runs, subscribers, unknowns
 from app.database.models import homes as kept
 from app.database.models import lanes as links
-from app.dispatch import link_store, restore_guard, restore_recovery, run_content
-from app.ledger.backup import back_up
+from app.dispatch import link_store, restore_recovery, run_content
 from app.ledger.contract import Reservation
+from app.ledger.transfer import back_up
 from tests.app.world import World, accepted, build
 from tests.engines import each_engine
 
@@ -50,7 +50,7 @@ def put_back(world: World) -> None:
 
 
 def test_a_ledger_that_has_never_sent_is_at_home_and_stays_there(world: World) -> None:
-    assert world.db.read(restore_guard.moved, world.ledger) is False
+    assert world.db.read(restore_recovery.moved, world.ledger) is False
     assert isinstance(claimed(world), run_content.ClaimedChunk)
     assert world.db.read(lambda c: c.execute(select(kept.c.by)).scalars().all()) == ["loa"]
 
@@ -171,7 +171,7 @@ def test_a_copy_of_a_sqlite_ledger_knows_that_it_is_one(sqlite_url: str, tmp_pat
         assert raw.execute("SELECT count(*) FROM deliveries").fetchone() == (3,)
     other = Database(f"sqlite:///{copy}")
     try:
-        assert other.read(restore_guard.moved, world.ledger)
+        assert other.read(restore_recovery.moved, world.ledger)
     finally:
         other.close()
 

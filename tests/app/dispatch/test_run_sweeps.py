@@ -15,8 +15,8 @@ from app.database.connection import Database
 from app.database.models import campaigns, deliveries, run_batches, runs, tallies
 from app.dispatch import run_content
 from app.dispatch import run_sweeps as sweeps
-from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import FanOutJob
+from app.dispatch.run_sweeps import close_due
 from app.ledger.contract import Reservation, SubmitOutcome
 from app.reports import carrier_report
 from carriers.contract import Deferred, Reason, Rejected

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.file_import.phone_bitmap import PhoneBitmap
+from app.file_import.bulk_insert import PhoneBitmap
 
 NUMBERS = st.lists(
     st.just(0) | st.integers(84_320_000_000, 84_320_000_100) | st.integers(84_300_000_000, 84_999_999_999)

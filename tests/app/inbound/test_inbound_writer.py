@@ -11,8 +11,7 @@ from sqlalchemy import select
 
 from app.database.connection import Database
 from app.database.models import inbound_messages
-from app.inbound.inbound_writer import InboundWriter
-from app.inbound.store import IncomingMessage, keep
+from app.inbound.inbound_writer import InboundWriter, IncomingMessage, keep
 from app.ledger.contract import Lane
 from app.observability.metrics import Metrics
 from carriers import registry
@@ -20,7 +19,7 @@ from carriers.contract import LinkOptions
 from carriers.inbound import InboundMessage, InboundMessages, MessagePart
 from carriers.simulators.smsc import Smsc
 from carriers.simulators.smsc.behaviour import SmscBehaviour
-from carriers.simulators.smsc.inbound import body
+from carriers.simulators.smsc.deliveries import body
 from carriers.smpp import pdu
 from tests.app.dispatch.paper import until
 from tests.app.world import World, build

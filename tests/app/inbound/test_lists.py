@@ -18,7 +18,7 @@ from app.core import clock
 from app.core.masking import CONTROL
 from app.database.connection import Database
 from app.database.models import inbound_messages
-from app.inbound.store import IncomingMessage, keep
+from app.inbound.inbound_writer import IncomingMessage, keep
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for
 from app.privacy import certificates

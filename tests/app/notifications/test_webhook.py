@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 from app.core.config import EndpointSettings
 from app.notifications import webhook
 from app.notifications.outbox import Later, Never, Notice, NotificationChannel, Outcome, Sent
-from app.notifications.ssrf_guard import AddressRefused, is_open, resolve
+from app.notifications.webhook import AddressRefused, is_open, resolve
 from tests.app.notifications.servers import endpoint
 from tests.ports import refusing
 

@@ -8,19 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from carriers.contract import Encoding
-from carriers.text import (
-    STANDARD,
-    Table,
-    Tables,
-    encoding_of,
-    gsm7,
-    nfc,
-    preview,
-    segments,
-    split,
-    ucs2,
-    unaccent,
-)
+from carriers.text import STANDARD, Table, Tables, encoding_of, gsm7, nfc, segments, split, ucs2, unaccent
+from carriers.text import parts as preview
 from tests.carriers.text import alphabets
 
 LABELLED = Tables(Table(123, 153, reserved=38), Table(70, 67))

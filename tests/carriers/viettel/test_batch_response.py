@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
-from carriers.viettel.batch_response import ListAnswer
+from carriers.viettel.carrier import ListAnswer
 from carriers.viettel.codes import CodeTable
 from carriers.xml import child_text, children, find, read_xml
 from tests.carriers.viettel.answers import TAKEN, TEXT, detail, link, listed, operation_of, sms

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
-from carriers.vnpt.split_retry import NOT_SENT, Verdict, settle
+from carriers.vnpt.carrier import NOT_SENT, Verdict, settle
 
 INVALID = Rejected("23", Reason.NO_SUCH_NUMBER)
 PORTED = Rejected("25", Reason.OTHER_NETWORK, "viettel")

@@ -28,13 +28,20 @@ from app.core.errors import SetupError
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import directives
-from app.devtools.demo.folder import MARKER, claimed, tidy
 from app.devtools.demo.outcome import TOLD, DemoOutcome, compare, figures
 from app.devtools.demo.output import tell_end, tell_outcome
 from app.devtools.demo.progress import ProgressBoard
 from app.devtools.demo.scenario_smpp import scenario
 from app.devtools.demo.sending import send
-from app.devtools.demo.setup import approved_campaign, fresh_db, import_file, settings_for
+from app.devtools.demo.setup import (
+    MARKER,
+    approved_campaign,
+    claimed,
+    fresh_db,
+    import_file,
+    settings_for,
+    tidy,
+)
 from app.devtools.demo.simulator_processes import open_centres
 from app.ledger.factory import ledger_for
 from app.reports.figures import CampaignReport

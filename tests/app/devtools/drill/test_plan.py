@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.devtools.drill import kill_points
+from app.devtools.drill import fault_injection
 from app.devtools.drill.plan import DrillOrder, FaultKind, make_plan
 
 ORDER = DrillOrder(7, 20_000, 60, "postgresql", "short")
@@ -44,11 +44,11 @@ def test_a_long_plan_kills_at_every_point_and_has_one_outage_of_five_minutes() -
     plan = make_plan(order)
     killed = {event.point for event in plan.events}
     wanted = {
-        *kill_points.SENDER,
-        *kill_points.FAN_OUT,
-        *kill_points.IMPORT,
-        *kill_points.ORDER,
-        *kill_points.SERVER,
+        *fault_injection.SENDER,
+        *fault_injection.FAN_OUT,
+        *fault_injection.IMPORT,
+        *fault_injection.ORDER,
+        *fault_injection.SERVER,
     }
     assert killed == wanted | {""}
     seconds = Counter(event.seconds for event in plan.events)

@@ -9,8 +9,7 @@ import pytest
 from app.core.errors import Invalid
 from app.file_import.reader import Reader
 from app.file_import.row_blocks import Row, UnreadableLine
-from app.receipts.result_files.columns import RESULTS
-from app.receipts.result_files.line_parser import COLUMNS, LineParser, ParsedLines
+from app.receipts.result_files.line_parser import COLUMNS, RESULTS, LineParser, ParsedLines
 from app.receipts.result_files.status_words import StatusWords
 from tests.app.receipts.result_files.scene import at
 

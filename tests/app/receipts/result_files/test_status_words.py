@@ -7,7 +7,7 @@ import pytest
 from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import SetupError
-from app.receipts.result_files.parse_time import read_time
+from app.receipts.result_files.line_parser import read_time
 from app.receipts.result_files.status_words import StatusWords, words_of
 from carriers.contract import Reason, ReceiptStatus
 

@@ -18,7 +18,7 @@ from starlette.datastructures import MutableHeaders
 from typer.testing import CliRunner
 
 from app.api.dependencies import Cursor
-from app.api.openapi_examples import sample
+from app.api.openapi import sample
 from app.campaigns.routes import Edition
 from app.cli import app as commands
 from app.cli import lazy

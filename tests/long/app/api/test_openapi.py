@@ -8,8 +8,7 @@ import jsonschema_rs
 import pytest
 from fastapi import FastAPI
 
-from app.api.openapi import operations
-from app.api.openapi_examples import sample
+from app.api.openapi import operations, sample
 from tests.app.client import Client
 
 BINARY = ("application/pdf", "application/vnd.", "*/*", "application/octet-stream", "application/zip")

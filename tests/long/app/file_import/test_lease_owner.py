@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from app.core import clock
-from app.file_import.lease_owner import is_free, new_owner
+from app.file_import.lease import is_free, new_owner
 
 HOST = socket.gethostname()[:40]
 HOUR_MS = 3_600_000

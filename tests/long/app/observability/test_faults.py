@@ -14,8 +14,8 @@ from app.core.config import Settings
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs
-from app.dispatch.closing import close_due
 from app.dispatch.fan_out_job import FanOutJob
+from app.dispatch.run_sweeps import close_due
 from app.observability import faults as kept
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import KEPT_S, Metrics

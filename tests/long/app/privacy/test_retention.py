@@ -21,7 +21,7 @@ from app.core.states import BatchState
 from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import unknown_outcomes
-from app.file_import.lease_owner import new_owner
+from app.file_import.lease import new_owner
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for

@@ -13,7 +13,7 @@ from app.database.connection import Database
 from app.database.models import approvals, campaigns, deliveries, erasures, receipts, run_batches, runs
 from app.reports import latency_sample
 from app.reports.latency_sample import LatencySample
-from app.web.view_models.hints import hints
+from app.web.view_models.estimate import hints
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 

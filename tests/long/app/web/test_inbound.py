@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from app.database.connection import Database
-from app.inbound.store import IncomingMessage, keep
+from app.inbound.inbound_writer import IncomingMessage, keep
 from app.ledger.contract import Lane
 from app.ledger.factory import ledger_for
 from app.web.pages.inbound import ON_A_PAGE
