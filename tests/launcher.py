@@ -157,7 +157,7 @@ def _import_all() -> None:
     for noun in ("batch", "campaign", "run", "unknown", "lane", "receipts", "report", "database", "verify"):
         import_module(f"app.cli.{noun}")
     for engine in ("sqlite", "postgresql"):
-        import_module(f"app.ledger.{engine}")
+        import_module(f"app.ledger.engines.{engine}")
     gc.collect()
     gc.freeze()
 

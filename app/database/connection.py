@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,8 +13,6 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, event, make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -33,7 +29,8 @@ from app.core.logger import get_logger
 from app.database import audit_memory, engines
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import ChainMemory
-from app.database.sqlite_file import Soundness, damage, lock_folder
+from app.database.driver_errors import STOPPED, driver_error, is_lost, translated
+from app.database.sqlite_file import Soundness, lock_folder
 
 log = get_logger(__name__)
 
@@ -47,11 +44,6 @@ _WRITERS = f"""
        AND xact_start <= to_timestamp(%(until)s / 1000.0) + interval '1 ms'
 """  # noqa: S608 - a constant of ours; the moment is bound
 _SETTLE_S = 30.0
-# The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
-_STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
-_SQLITE_PASSING = tuple(
-    getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN")
-)
 
 
 class Database:
@@ -89,8 +81,8 @@ class Database:
         self._readers = ThreadPoolExecutor(threads, "loa-read")
         self._wakers: list[Callable[[], None]] = []
         self._listener: engines.NotifyListener | None = None
-        self._away = False
-        self._lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
+        self.unavailable = False
+        self.is_lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
         self._on_head = on_head
         self._ends: tuple[float, float] | None = None  # when the process was told to end, and its patience
 
@@ -129,24 +121,24 @@ class Database:
         ):
             with attempt:
                 done = await once()
-        if self._away:
-            self._away = False
+        if self.unavailable:
+            self.unavailable = False
             log.warning("the database is back")
         return done
 
     @property
     def away(self) -> bool:
         """Whether some work is waiting for the database to come back."""
-        return self._away
+        return self.unavailable
 
     def _note_outage(self, state: RetryCallState) -> None:
         """Say it once for each outage, however many wait; a statement that was stopped is no outage."""
         error = state.outcome.exception() if state.outcome else None
         reason = error.said_here if isinstance(error, DatabaseUnavailable) else ""
-        if error is not None and getattr(_origin(error), "sqlstate", None) in _STOPPED:
+        if error is not None and getattr(driver_error(error), "sqlstate", None) in STOPPED:
             log.warning("the database stopped a statement; it is tried again", reason=reason)
-        elif not self._away:
-            self._away = True
+        elif not self.unavailable:
+            self.unavailable = True
             log.error("the database is away", reason=reason)
 
     def end_within(self, seconds: float) -> None:
@@ -155,7 +147,7 @@ class Database:
 
     def _expect(self) -> None:
         """Away for good, where the process is to end and has waited long enough."""
-        lost = [*self._lost.values()]
+        lost = [*self.is_lost.values()]
         if self._ends is None or not lost:
             return
         told_at, seconds = self._ends
@@ -173,7 +165,7 @@ class Database:
                 return work(connection, *args, **kwargs)
         except DatabaseUnavailable as error:
             # The server may be long back: a lost connection takes all others with it, so the next one is new.
-            if not _lost(error.__cause__):
+            if not is_lost(error.__cause__):
                 raise
         with self._transaction(writing=False) as connection:
             return work(connection, *args, **kwargs)
@@ -204,15 +196,15 @@ class Database:
             with self._connected(writing=writing) as connection:
                 yield connection
         except DatabaseUnavailable:
-            self._lost.setdefault(writing, began)
+            self.is_lost.setdefault(writing, began)
             raise
         except Damaged as error:
             self.soundness.note(error)
             raise
         # What is written can be read as well; a full disk, or another's lock, lets reading alone go on.
-        self._lost.pop(False, None)
+        self.is_lost.pop(False, None)
         if writing:
-            self._lost.pop(True, None)
+            self.is_lost.pop(True, None)
 
     @contextmanager
     def _connected(self, *, writing: bool) -> Iterator[Connection]:
@@ -339,67 +331,6 @@ def connect_patiently(database: Database, seconds: float) -> None:
     ):
         with attempt:
             database.read(lambda connection: connection.exec_driver_sql("SELECT 1"))
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """A lost connection, a locked or full disk or a deadlock becomes Away: nothing was changed, try again.
-
-    A page of the SQLite file that can't be read becomes Damaged, which does not pass.
-    """
-    try:
-        yield
-    except DBAPIError as error:
-        if damaged := damage(error.orig):
-            raise damaged from error
-        if _lost(error) or _passing(error.orig):
-            raise _away(error.orig) from error
-        raise
-    except PoolTimeout as error:
-        raise DatabaseUnavailable(
-            "All connections to the database are in use; nothing was changed, try again."
-        ) from error
-    except _driver_errors() as error:
-        if damaged := damage(error):
-            raise damaged from error
-        if _passing(error):
-            raise _away(error) from error
-        raise
-
-
-def _origin(error: BaseException) -> BaseException | None:
-    """What the driver said, behind an Away."""
-    cause = error.__cause__
-    return cause.orig if isinstance(cause, DBAPIError) else cause
-
-
-def _lost(error: BaseException | None) -> bool:
-    """Whether a connection that stood has broken."""
-    return isinstance(error, DBAPIError) and error.connection_invalidated
-
-
-def _driver_errors() -> tuple[type[Exception], ...]:
-    """What the loaded drivers raise: on SQLite nobody waits for the other one."""
-    psycopg = sys.modules.get("psycopg")
-    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
-
-
-def _passing(error: BaseException | None) -> bool:
-    """Whether this is trouble that passes, not a mistake of ours."""
-    if isinstance(error, sqlite3.OperationalError):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
-    psycopg = sys.modules.get("psycopg")
-    if psycopg is None:
-        return False
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-
-
-def _away(error: BaseException | None) -> DatabaseUnavailable:
-    """One sentence for all callers: addresses, ports and accounts of the inside are no business of theirs."""
-    first = str(error).strip().partition("\n")[0] or "it gives no reason"
-    return DatabaseUnavailable(
-        "The database can't be reached now; nothing was changed, try again.", cause=first
-    )
 
 
 def _begin(connection: Connection) -> None:

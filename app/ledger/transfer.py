@@ -29,7 +29,8 @@ from sqlalchemy import (
 from app.core import clock
 from app.core.errors import SetupError
 from app.database import schema
-from app.database.connection import Database, translated
+from app.database.connection import Database
+from app.database.driver_errors import translated
 from app.database.models import campaigns, deliveries, metadata, tallies
 from app.ledger.engines.postgresql import PostgresqlLedger
 

@@ -219,7 +219,7 @@ def test_every_place_of_the_readmes_map_exists() -> None:
     assert plan is not None
     top = ""
     for line in plan[1].splitlines():
-        for place in re.findall(r"(?:^| {2,}|(?<=/) )([a-z]+)/", line):
+        for place in re.findall(r"(?:^| {2,}|(?<=/) )([a-z_]+)/", line):
             top = place if line.startswith(place) else top
             assert (ROOT / top / ("" if place == top else place)).is_dir(), f"{top}/{place}"
 

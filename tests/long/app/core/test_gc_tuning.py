@@ -8,9 +8,9 @@ import sys
 
 _SETTLED = """
 import gc, json, sys
-from app import interpreter
+from app.core import gc_tuning
 made = [[] for _ in range(1000)]
-interpreter.settle()
+gc_tuning.settle()
 left = [*made]
 del made
 print(json.dumps([gc.get_freeze_count(), gc.isenabled(), gc.get_threshold()[0], sys.getswitchinterval()]))

@@ -150,9 +150,8 @@ def test_a_module_of_that_name_where_a_command_is_run_is_not_taken_for_ours(
     packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other accounts of the host may write to the folder in which somebody imports a file, such as /tmp."""
-    planted = tmp_path / "app" / "tables"
-    planted.mkdir(parents=True)
-    for name in ("app", "app/file_import"):
+    for name in ("app", "app/core", "app/file_import"):
+        (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").touch()
     for name in (
         "app/file_import/isolated_reader.py",

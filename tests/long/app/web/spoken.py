@@ -21,7 +21,7 @@ _APART = {"say", "cast", "NewType", "compile", "DDL", "Routes", "note", "lock", 
 # Both languages stand in it.
 _APART |= {"Sentence"}
 # What is wrong with settings, and what reading an answer raises within an adapter: both end in the log.
-_APART |= {"ValueError", "LinkError", "ReadError", "PduError", "FrameError", "Finding"}
+_APART |= {"ValueError", "LinkError", "ReadError", "PduError", "FrameError", "CheckFinding", "TextFinding"}
 _LOGS = {"log", "_log", "structlog"}
 # So are these arguments: the description of the API, and headers.
 _ABOUT = {
@@ -102,7 +102,10 @@ def _of_call(call: ast.Call) -> Iterator[ast.AST]:
     match call:
         case _ if _is_apart(call):
             yield from ast.walk(call)
-        case ast.Call(func=ast.Name(id="Row" | "StatusRow"), args=[code, _, source, *_]):
+        case ast.Call(
+            func=ast.Name(id="StatusCode" | "MessageCode" | "ReplyCode" | "StatusRow"),
+            args=[code, _, source, *_],
+        ):
             yield from (code, source)
         case ast.Call(func=ast.Attribute(value=ast.Constant() as names, attr="split")):
             yield names

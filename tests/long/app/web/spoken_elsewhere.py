@@ -99,7 +99,6 @@ WORDS = {
     "The bind as {} at {}:{}": _HOST,
     "nothing was heard of it": _HOST,
     "Try again in a moment.": _HOST,
-    "Attachment {} ({}…) is no longer the file that came.": _HOST,
     "The key “{}” was {} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if it "
     "never reached you, rotate the key (POST /v1/keys/{{}}/rotate) under a new Idempotency-Key.": _PROGRAMS,
 }

@@ -91,7 +91,10 @@ def test_what_is_said_elsewhere_is_still_said_there() -> None:
     [
         ('raise Conflict("Not so.")', ["Not so."]),
         ('raise Invalid(f"{a} is no name of {b}.", field="x")', ["{} is no name of {}."]),
-        ('TABLE = (Row("1", Halted("1", "The quota is used up."), "V1 of it"),)', ["The quota is used up."]),
+        (
+            'TABLE = (StatusCode("1", Halted("1", "The quota is used up."), "V1 of it"),)',
+            ["The quota is used up."],
+        ),
         ('def f() -> Iterator[str]:\n    yield "a part of it"', ["a part of it"]),
         ('x = "some word" if y else "the other one"', ["some word", "the other one"]),
         ('_WHY = {1: "why it is so"}\nraise Conflict(_WHY[n])', ["why it is so"]),

@@ -1,0 +1,81 @@
+"""What drivers raise, as our errors: trouble that passes, a lost connection, a damaged file."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.core.errors import DatabaseUnavailable
+from app.database.sqlite_file import damage
+
+# The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
+STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
+_SQLITE_PASSING = tuple(
+    getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN")
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """A lost connection, a locked or full disk or a deadlock becomes Away: nothing was changed, try again.
+
+    A page of the SQLite file that can't be read becomes Damaged, which does not pass.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        if damaged := damage(error.orig):
+            raise damaged from error
+        if is_lost(error) or _passing(error.orig):
+            raise unavailable(error.orig) from error
+        raise
+    except PoolTimeout as error:
+        raise DatabaseUnavailable(
+            "All connections to the database are in use; nothing was changed, try again."
+        ) from error
+    except _driver_errors() as error:
+        if damaged := damage(error):
+            raise damaged from error
+        if _passing(error):
+            raise unavailable(error) from error
+        raise
+
+
+def driver_error(error: BaseException) -> BaseException | None:
+    """What the driver said, behind an Away."""
+    cause = error.__cause__
+    return cause.orig if isinstance(cause, DBAPIError) else cause
+
+
+def is_lost(error: BaseException | None) -> bool:
+    """Whether a connection that stood has broken."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """What the loaded drivers raise: on SQLite nobody waits for the other one."""
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
+
+
+def _passing(error: BaseException | None) -> bool:
+    """Whether this is trouble that passes, not a mistake of ours."""
+    if isinstance(error, sqlite3.OperationalError):
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None:
+        return False
+    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
+
+
+def unavailable(error: BaseException | None) -> DatabaseUnavailable:
+    """One sentence for all callers: addresses, ports and accounts of the inside are no business of theirs."""
+    first = str(error).strip().partition("\n")[0] or "it gives no reason"
+    return DatabaseUnavailable(
+        "The database can't be reached now; nothing was changed, try again.", cause=first
+    )
