@@ -78,7 +78,7 @@ def try_out(  # noqa: PLR0913 - every option of the command line is a parameter
         own_link = _link(settings, link)
         phone = message.may_be_written_to(link, own_link, number)
         ledger = ledger_for(db, settings.chunk_size)
-        desk = message.TestMessageContext(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
+        desk = message.MessageContext(db, ledger, whoami(), (lambda _: None) if as_json else typer.echo)
         told = asyncio.run(message.send(desk, link, own_link, OutboundSms(phone, said, sender), wait))
     if as_json:
         typer.echo(to_json(told.record(link, number), indent=2).decode())

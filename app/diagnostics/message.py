@@ -59,7 +59,7 @@ _FAILED = (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
 
 
 @dataclass(frozen=True, slots=True)
-class TestMessageContext:
+class MessageContext:
     """What a test message needs: the ledger for others' receipts and the record, and who sends it."""
 
     db: Database
@@ -69,7 +69,7 @@ class TestMessageContext:
 
 
 @dataclass(frozen=True, slots=True)
-class TestMessageLog:
+class SentTestMessage:
     """What was said of one test message: the answer, and later receipts in the order in which they came."""
 
     key: str
@@ -121,8 +121,8 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
 
 
 async def send(
-    desk: TestMessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
-) -> TestMessageLog:
+    desk: MessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
+) -> SentTestMessage:
     """Write one message and follow it for `wait_s` seconds at the most; Conflict where the link is not up."""
     carrier = build(name, link)
     lane = await desk.db.awrite(link_store.register, facts(name, link, carrier))
@@ -144,10 +144,10 @@ async def send(
     finally:
         inbox.stop()
         await taking
-    return TestMessageLog(sms.key, result, following.receipts)
+    return SentTestMessage(sms.key, result, following.receipts)
 
 
-async def _submit(desk: TestMessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
+async def _submit(desk: MessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     """Hand it over, on the record before and after."""
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}

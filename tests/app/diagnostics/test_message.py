@@ -15,7 +15,7 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, quarantine, receipts, submissions
 from app.diagnostics import result_text, test_receipts
-from app.diagnostics.message import TestMessageContext, TestMessageLog, may_be_written_to, send
+from app.diagnostics.message import MessageContext, SentTestMessage, may_be_written_to, send
 from app.ledger.contract import SubmitOutcome
 from app.ledger.factory import ledger_for
 from carriers.contract import (
@@ -45,9 +45,11 @@ SMS = OutboundSms(str(NUMBER), "Canh giac lua dao", "CA SONLA")
 D = ReceiptStatus.DELIVERED
 
 
-async def try_out(db: Database, link: LinkSettings, wait_s: float = 10.0) -> tuple[TestMessageLog, list[str]]:
+async def try_out(
+    db: Database, link: LinkSettings, wait_s: float = 10.0
+) -> tuple[SentTestMessage, list[str]]:
     said: list[str] = []
-    desk = TestMessageContext(db, ledger_for(db), "an (command line)", said.append)
+    desk = MessageContext(db, ledger_for(db), "an (command line)", said.append)
     return await asyncio.wait_for(send(desk, "viettel-1", link, SMS, wait_s), 30), said
 
 
