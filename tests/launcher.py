@@ -147,15 +147,16 @@ def _import_all() -> None:
 
     for module in (
         "app.runtime.api_app",
-        "app.cli.serve",
+        "app.cli.serve_command",
+        "app.cli.verify_command",
         "app.cli.web",
-        "app.cli.simulate",
+        "app.cli.simulate_commands",
         "app.database.schema",
         "alembic.command",
     ):
         import_module(module)
-    for noun in ("batch", "campaign", "run", "unknown", "lane", "receipts", "report", "database", "verify"):
-        import_module(f"app.cli.{noun}")
+    for noun in ("batch", "campaign", "run", "unknown", "lane", "receipts", "report", "database"):
+        import_module(f"app.cli.{noun}_commands")
     for engine in ("sqlite", "postgresql"):
         import_module(f"app.ledger.engines.{engine}")
     gc.collect()

@@ -7,9 +7,9 @@ from typing import Annotated, Any, cast
 from fastapi import Depends, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from app.api import events
+from app.api import event_streams
 from app.api.dependencies import Id, Routes, Who
-from app.api.events import Hub
+from app.api.event_streams import Hub
 from app.campaigns.live_status import Watched
 from app.core.errors import no_such
 
@@ -32,7 +32,7 @@ _EVENT = {
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "`progress` with the figures, `state` when it changes, `end` when it is over",
-        "content": {events.MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
+        "content": {event_streams.MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     },
     204: {"description": "It is over, and you have its last event"},
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, or_, select
 
-from app.api.events import StateSnapshot
+from app.api.event_streams import StateSnapshot
 from app.campaigns import queries
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs

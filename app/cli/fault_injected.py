@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from app.cli.serve import MAINS, run
+from app.cli.serve_command import MAINS, run
 from app.core.errors import AppError
 from app.devtools.drill.fault_injection import Armed
 from app.observability.logs import mask_text

@@ -106,7 +106,7 @@ def _said(name: str) -> str:
 
 def _is_here(name: str) -> bool:
     """Whether this installation has the command, if it is one that may be left out."""
-    return name not in _REHEARSALS or find_spec(f"app.cli.{name}") is not None
+    return name not in _REHEARSALS or find_spec(_module_of(name)) is not None
 
 
 def _left_out(name: str) -> Any:
@@ -126,15 +126,18 @@ def _left_out(name: str) -> Any:
 
 def _verb(name: str) -> Any:
     one = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    one.command(name)(getattr(_module(_VERBS[name][0]), name))
+    one.command(name)(getattr(import_module(_module_of(name)), name))
     return typer.main.get_command(one)
 
 
 def _noun(name: str) -> Any:
-    group = typer.main.get_group(_module(name).app)
+    group = typer.main.get_group(import_module(_module_of(name)).app)
     group.name = name
     return group
 
 
-def _module(name: str) -> Any:
-    return import_module(f"app.cli.{name.replace('-', '_')}")
+def _module_of(name: str) -> str:
+    """The module of a noun, `x_commands`, or of a verb, `x_command`."""
+    if name in _VERBS:
+        return f"app.cli.{_VERBS[name][0]}_command"
+    return f"app.cli.{name.replace('-', '_')}_commands"

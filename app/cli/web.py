@@ -10,7 +10,7 @@ from app.database.connection import Database
 from app.ledger.factory import ledger_for
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
-from app.receipts.result_files import importer
+from app.receipts.result_files import result_importer
 from app.runtime import transport_security, webhooks
 from app.runtime.api_app import create_app
 from app.runtime.http_server import Server, listen, server_of
@@ -29,6 +29,6 @@ def resume(settings: Settings, db: Database) -> asyncio.Future[int]:
 
     def go_on() -> int:
         batches = resume_imports(db, folder_of(settings.data))
-        return batches + importer.resume_imports(db, ledger_for(db, settings.chunk_size), settings)
+        return batches + result_importer.resume_imports(db, ledger_for(db, settings.chunk_size), settings)
 
     return asyncio.get_running_loop().run_in_executor(None, go_on)

@@ -16,7 +16,7 @@ from app.core import clock
 from app.core.errors import Invalid
 from app.core.ids import Number, Position
 from app.core.phone import mask
-from app.dispatch import link_store, unknown_outcomes
+from app.dispatch import link_store, unknown_decisions
 from app.observability import link_status
 
 router = Routes(tags=["dispatch"], route_class=Acts)
@@ -121,8 +121,8 @@ def list_unknown(
 ) -> UnknownPage:
     """Deliveries of the run whose answer was lost and that no receipt has settled yet."""
     batch, line = after.split("-")
-    db.read(unknown_outcomes.find_run, run_id, who.carrier)
-    rows = db.read(unknown_outcomes.listed, run_id, (int(batch), int(line)), limit)
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
+    rows = db.read(unknown_decisions.listed, run_id, (int(batch), int(line)), limit)
     items = [_unknown(row) for row in rows]
     return UnknownPage(items, f"{items[-1].batch}-{items[-1].line}" if len(items) == limit else None)
 
@@ -134,18 +134,18 @@ def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep,
 
     Many are done in slices: broken off, what is done stays so; ask again, with the same key, for the rest.
     """
-    db.read(unknown_outcomes.find_run, run_id, who.carrier)
-    order = unknown_outcomes.UnknownOrder(run_id, who.name, _chosen(body))
-    return Decided(deliveries=unknown_outcomes.resend(db, books, order))
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
+    order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
+    return Decided(deliveries=unknown_decisions.resend(db, books, order))
 
 
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
 def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
     """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
-    db.read(unknown_outcomes.find_run, run_id, who.carrier)
-    order = unknown_outcomes.UnknownOrder(run_id, who.name, _chosen(body))
-    return Decided(deliveries=unknown_outcomes.write_off(db, books, order))
+    db.read(unknown_decisions.find_run, run_id, who.carrier)
+    order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
+    return Decided(deliveries=unknown_decisions.write_off(db, books, order))
 
 
 def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:

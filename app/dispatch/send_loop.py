@@ -22,8 +22,8 @@ from app.core.errors import DatabaseUnavailable
 from app.core.sending_window import open_at
 from app.core.states import LaneState
 from app.dispatch import link_store
-from app.dispatch.claim import Claims, SendContext
-from app.dispatch.in_hand import HalfInFlight, HeldChunk, segments_of
+from app.dispatch.claims import Claims, SendContext
+from app.dispatch.held_chunks import HalfInFlight, HeldChunk, segments_of
 from app.dispatch.link_health import halt_alone, own_host
 from app.dispatch.rate_limiter import Slot, ThrottleShare, pause_s
 from app.dispatch.run_content import ClaimedChunk, message, still_going

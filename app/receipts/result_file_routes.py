@@ -21,9 +21,9 @@ from app.core.states import BatchState
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.receipts.result_files import queries
-from app.receipts.result_files.importer import folder_of, import_spooled
 from app.receipts.result_files.queries import lines_csv, table_csv
 from app.receipts.result_files.register import FileClaim, RegisteredFile, read_level, register
+from app.receipts.result_files.result_importer import folder_of, import_spooled
 from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import ResultVerdict
 from app.security import Caller, phone_disclosure

@@ -36,7 +36,7 @@ from app.ledger.contract import Ledger
 from app.reports import carrier_statement, checks
 from app.reports import erasure_checks as erased
 from app.reports.carrier_statement import Statement
-from app.reports.intake import rules
+from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.state_recount import recount_states
 
@@ -49,7 +49,7 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
     for run_id in connection.execute(own).scalars().all():
         for each in carrier_statement.versions(connection, run_id):
             around = Circumstances(clock.now_ms(), correcting=each.paper.version > 1)
-            for fault in rules.faults(_claim(each), around):
+            for fault in statement_rules.faults(_claim(each), around):
                 place = ".".join(str(step) for step in fault.place)
                 yield f"Run {run_id}, statement {each.paper.version}: {place}: {fault.sentence.en}"
 

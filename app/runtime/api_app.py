@@ -14,7 +14,7 @@ from app.api.allowed_hosts import Hosts
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
 from app.api.etag import Tags
-from app.api.events import Hub
+from app.api.event_streams import Hub
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates

@@ -19,7 +19,7 @@ from app.database import audit_heads
 from app.database.connection import Database
 from app.deadline.notification_loop import NotificationLoop
 from app.dispatch import link_store, run_sweeps
-from app.dispatch.claim import SendContext
+from app.dispatch.claims import SendContext
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_health import HealthSweep, Link
 from app.dispatch.run_sweeps import close_due

@@ -19,7 +19,7 @@ from app.batches import row_parser
 from app.core.phone import Sentence
 from app.privacy import rules
 from app.receipts.result_files import line_parser
-from app.web import labels
+from app.web import display_names
 from app.web.translations import Speaker, read
 
 FOLDER = Path(__file__).with_name("refusals")
@@ -116,5 +116,5 @@ def _word(language: str, word: str) -> Markup | None:
     name = path["last"] if path else word
     if found := _found(language, name):
         return found
-    said = labels.STATES.get(name) or labels.ROLES.get(name)
+    said = display_names.STATES.get(name) or display_names.ROLES.get(name)
     return None if said is None else Speaker(language).say(said)

@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Match
 from app.api.problems import Problem
 from app.security.roles import OPEN, PAGE
 from app.security.totp import FactorWanted
-from app.web import labels
+from app.web import display_names
 from app.web.rendering import LOST, render, visiting
 
 _MACHINES = ("/v1/", "/webhooks/")
@@ -31,7 +31,7 @@ def problem_page(request: Request, problem: Problem) -> Response | None:
     slug = problem.type.rpartition("#")[2]
     if slug == FactorWanted.slug:
         return RedirectResponse("/second-factor", 303)
-    heading, advice = labels.problem(slug, problem.status)
+    heading, advice = display_names.problem(slug, problem.status)
     return render(visit, "problem.html", problem.status, heading=heading, advice=advice, problem=problem)
 
 

@@ -6,7 +6,7 @@ from app.core import ids
 from app.core.config import Settings
 from app.core.ids import LARGEST
 from app.core.phone import HOLDERS
-from app.web import labels
+from app.web import display_names
 
 __all__ = ["LARGEST", "carriers", "number"]
 
@@ -19,4 +19,4 @@ def number(said: str) -> int:
 def carriers(settings: Settings) -> dict[str, str]:
     """Every carrier for which there may be batches, with its name; those with a link here first."""
     linked = {link.carrier for link in settings.links.values()}
-    return {each: labels.network(each) for each in [*sorted(linked), *sorted(HOLDERS - linked)]}
+    return {each: display_names.network(each) for each in [*sorted(linked), *sorted(HOLDERS - linked)]}

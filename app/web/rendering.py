@@ -24,7 +24,7 @@ from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
 from app.security.roles import may
-from app.web import assets, error_translation, formatting, labels, nav
+from app.web import assets, display_names, error_translation, formatting, nav
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 FOLDER = Path(__file__).with_name("templates")
@@ -214,7 +214,7 @@ def _templates(language: str) -> Environment:
         "languages": LANGUAGES,
         "asset": assets.address,
         "whole": formatting.whole,
-        "names": labels,
+        "names": display_names,
         "nav": nav.entries,
         "may": may,
         "now": clock.now,
@@ -240,4 +240,4 @@ def _templates(language: str) -> Environment:
 
 def _state(speaker: Speaker, state: str) -> Markup:
     """A state as people call it; one that nobody has named as it is."""
-    return speaker.say(labels.STATES[state]) if state in labels.STATES else Markup.escape(state)
+    return speaker.say(display_names.STATES[state]) if state in display_names.STATES else Markup.escape(state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from app.api.dependencies import Routes
-from app.api.events import FOR_PAGES, Hub
+from app.api.event_streams import FOR_PAGES, Hub
 from app.database.connection import Database
 from app.web import assets
 from app.web.pages import (
@@ -39,7 +39,7 @@ from app.web.pages import (
 )
 from app.web.problem_page import problem_page
 from app.web.view_models.live_stream import Follow
-from app.web.view_models.overview import Watch
+from app.web.view_models.overview_page import Watch
 
 ROUTERS: list[Routes] = [
     assets.router,

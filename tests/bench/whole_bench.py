@@ -13,7 +13,7 @@ import httpx
 
 from app.accounts.service import NewKey, add_key
 from app.database.connection import Database
-from app.devtools.drill.client import DrillClient
+from app.devtools.drill.drill_client import DrillClient
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.security.principal import at_keyboard
 from tests.bench.import_bench import CARRIER, write_messy

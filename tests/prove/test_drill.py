@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.devtools.drill.cluster import programs
-from app.devtools.drill.run import FIRST
+from app.devtools.drill.run_drill import FIRST
 from carriers.smpp import pdu
 from tests.faults.processes import free_port
 from tests.long.carriers.simulators.esme import bound

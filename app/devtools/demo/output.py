@@ -9,7 +9,7 @@ from typing import Any
 from app.batches.import_job import ImportCounts
 from app.campaigns.forecast import Forecast
 from app.devtools.demo.outcome import DemoOutcome, Seen
-from app.devtools.demo.progress import ProgressBoard
+from app.devtools.demo.progress_board import ProgressBoard
 from app.devtools.demo.scenario_smpp import DemoCarrier
 from app.reports.formats import Format, render
 

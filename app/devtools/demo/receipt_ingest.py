@@ -19,8 +19,8 @@ from app.database.connection import Database
 from app.devtools.demo.scenario_smpp import DemoCarrier, Receipts
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Ledger
-from app.receipts.result_files.importer import import_file
 from app.receipts.result_files.register import FileClaim, register
+from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import words_of
 from app.runtime.api_app import create_app
 from app.runtime.http_server import listen, server_of

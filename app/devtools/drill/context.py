@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from app.core import clock
-from app.devtools.drill.client import DrillClient
 from app.devtools.drill.cluster import Cluster
+from app.devtools.drill.drill_client import DrillClient
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.devtools.drill.plan import PlannedFault
 from app.devtools.drill.processes import PATIENCE_S, ProcessGroup, Stuck

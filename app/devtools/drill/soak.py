@@ -15,10 +15,10 @@ from typing import NamedTuple
 from app.core import clock
 from app.database.connection import Database
 from app.devtools.drill.context import CARRIER, DrillContext
+from app.devtools.drill.drill_setup import centre, engine, stage
 from app.devtools.drill.plan import Engine
 from app.devtools.drill.processes import ProcessGroup, Stuck, comes
-from app.devtools.drill.run import FIRST
-from app.devtools.drill.setup import centre, engine, stage
+from app.devtools.drill.run_drill import FIRST
 from app.ledger.factory import ledger_for
 from app.reports.verify import examine
 

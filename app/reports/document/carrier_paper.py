@@ -7,7 +7,7 @@ from datetime import date
 
 from app.core import clock
 from app.reports import labels
-from app.reports.document import charts
+from app.reports.document import chart_images
 from app.reports.document.annexes import changes_annex, texts_annex
 from app.reports.document.letterhead import Letterhead
 from app.reports.document.model import (
@@ -168,7 +168,7 @@ def _source(form: ReportTable, cutoff_ms: int) -> str:
 
 
 def _picture(form: ReportTable) -> tuple[DocumentPicture, ...]:
-    found = charts.draw(form)
+    found = chart_images.draw(form)
     return (found,) if found else ()
 
 

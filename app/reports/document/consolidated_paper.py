@@ -10,7 +10,7 @@ from app.reports.addressees import KINDS, AddresseeKind, AddresseeStatus
 from app.reports.carrier_statement import KINDS as SOURCES
 from app.reports.carrier_statement import FigureSource
 from app.reports.consolidated import ConsolidatedReport, RunLine
-from app.reports.document import charts
+from app.reports.document import chart_images
 from app.reports.document.annexes import changes_annex, texts_annex
 from app.reports.document.carrier_paper import BLANK_NUMBER, DRAFT, top
 from app.reports.document.letterhead import Letterhead
@@ -175,7 +175,7 @@ def _carriers(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> 
     source = f"{form.source} Chốt lúc {moment(report.cutoff_ms)}."
     blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", (kept_with,))]
     blocks.append(Table(form, source, size=8.5))
-    return Section((*blocks, *charts.draw_all(form)), landscape=True)
+    return Section((*blocks, *chart_images.draw_all(form)), landscape=True)
 
 
 def _units(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> Section:

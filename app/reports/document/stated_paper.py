@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from app.core import areas
 from app.reports import labels
-from app.reports.document import charts
+from app.reports.document import chart_images
 from app.reports.document.annexes import changes_annex, texts_annex
 from app.reports.document.carrier_paper import BLANK_NUMBER, DOTS, DRAFT, SUBJECT, directive_name, top
 from app.reports.document.letterhead import Letterhead
@@ -109,7 +109,7 @@ def _lower(words: str) -> str:
 def _areas(form: ReportTable, kept_with: str) -> Section:
     blocks: list[Block] = [Title("Phụ lục 1", "KẾT QUẢ THEO ĐỊA BÀN", (kept_with,))]
     blocks.append(Table(form, form.source, size=9.5))
-    picture = charts.draw(form)
+    picture = chart_images.draw(form)
     return Section((*blocks, picture) if picture else tuple(blocks), landscape=True)
 
 

@@ -13,7 +13,7 @@ from app.core.states import RunState
 from app.database.models import approvals, audiences, campaigns, runs, statements
 from app.reports import carrier_statement
 from app.reports.carrier_statement import FigureSource, Statement
-from app.reports.intake import attachments, rules
+from app.reports.intake import attachments, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
 from app.security import audit
 from carriers import text as sms
@@ -49,7 +49,7 @@ def state(
     if run.state == RunState.PLANNED:
         raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
     version = _next_version(connection, run_id)
-    found = rules.faults(claim, circumstances(connection, run_id))
+    found = statement_rules.faults(claim, circumstances(connection, run_id))
     if found:
         raise refusal(found)
     row = {

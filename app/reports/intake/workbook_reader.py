@@ -18,7 +18,7 @@ from app.reports.carrier_statement import (
 )
 from app.reports.document_meta import EntrySource
 from app.reports.figures import Cause
-from app.reports.intake import rules
+from app.reports.intake import statement_rules
 from app.reports.intake import workbook_layout as at
 from app.reports.intake.statement_input import (
     EXCLUDED,
@@ -81,7 +81,7 @@ def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) 
     claim = _claim(reading, handed)
     if reading.cells.faults:
         raise refusal(reading.cells.faults)
-    found = rules.faults(claim, around)
+    found = statement_rules.faults(claim, around)
     nowhere = [fault.sentence.vi for fault in found if fault.place == ("attachment",)]
     if wrong := [
         CellFault(*_cell(reading, f.place), f.sentence.vi) for f in found if f.place != ("attachment",)

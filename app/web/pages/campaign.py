@@ -8,10 +8,10 @@ from fastapi import Header, Response
 
 from app.api.dependencies import Id, Routes
 from app.security import tenant_scope
-from app.web import labels
+from app.web import display_names
 from app.web.rendering import Visit, render
 from app.web.view_models import live_stream
-from app.web.view_models.campaign import campaign_scene
+from app.web.view_models.campaign_page import campaign_scene
 from app.web.view_models.live_stream import Followed
 
 router = Routes(include_in_schema=False)
@@ -25,7 +25,7 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
     scene = await visit.db.aread(campaign_scene, campaign_id, visit.who)
     shape = live_stream.shape(scene.dossier.campaign.state, scene.runs)
     drawn = scene.curve.points[0][1] if scene.curve else ()
-    carriers = {carrier: labels.network(carrier) for carrier in drawn}
+    carriers = {carrier: display_names.network(carrier) for carrier in drawn}
     return render(visit, "campaign.html", scene=scene, shape=shape, carriers=carriers)
 
 

@@ -14,7 +14,7 @@ from app.campaigns import queries
 from app.campaigns.queries import WantedCampaigns
 from app.core.states import CampaignState
 from app.database.models import directives, lanes, runs
-from app.web import labels, query_params
+from app.web import display_names, query_params
 from app.web.rendering import Visit, render
 
 router = Routes(include_in_schema=False)
@@ -89,7 +89,7 @@ def _letters(connection: Connection) -> dict[int, str]:
 
 def _carriers(connection: Connection) -> dict[str, str]:
     query = select(lanes.c.carrier).union(select(runs.c.carrier))
-    return {name: labels.network(name) for name in sorted(connection.execute(query).scalars())}
+    return {name: display_names.network(name) for name in sorted(connection.execute(query).scalars())}
 
 
 @router.get("/campaigns")

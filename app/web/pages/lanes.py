@@ -19,7 +19,7 @@ from app.security.roles import may
 from app.web.rendering import Visit, redirect_with_flash, render
 from app.web.translations import Said, say
 from app.web.view_models import traffic_light
-from app.web.view_models.overview import links_shape
+from app.web.view_models.overview_page import links_shape
 from app.web.view_models.run_status import STANDS as STOPS
 from carriers.contract import ReceiptLevel
 

@@ -7,9 +7,9 @@ from typing import Annotated, cast
 from fastapi import Depends, Header, Request, Response
 
 from app.api.dependencies import Routes
-from app.api.events import Hub
+from app.api.event_streams import Hub
 from app.web.rendering import Visit, render
-from app.web.view_models import overview as overview_scene
+from app.web.view_models import overview_page as overview_scene
 from app.web.view_models import traffic_light
 
 router = Routes(include_in_schema=False)

@@ -19,8 +19,8 @@ from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.receipts.result_file_routes import claim_of
 from app.receipts.result_files import queries
-from app.receipts.result_files.importer import folder_of, import_spooled
 from app.receipts.result_files.register import RegisteredFile, register
+from app.receipts.result_files.result_importer import folder_of, import_spooled
 from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security.roles import may

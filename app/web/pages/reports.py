@@ -26,7 +26,7 @@ from app.reports.freeze import Freezer
 from app.reports.stated_report import StatedReport
 from app.security import tenant_scope
 from app.security.roles import may
-from app.web import labels
+from app.web import display_names
 from app.web.forms import read_fields
 from app.web.rendering import (
     Fields,
@@ -188,8 +188,8 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "waiting": found.waiting,
         "sheets": sheets(found.report) if found.report else [],
         "doubts": _doubts(visit, found.report),
-        "source": labels.SOURCES[source] if source else None,
-        "level": labels.LEVELS[level] if source else None,
+        "source": display_names.SOURCES[source] if source else None,
+        "level": display_names.LEVELS[level] if source else None,
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
     }

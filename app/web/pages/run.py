@@ -28,7 +28,7 @@ from app.web.rendering import (
 from app.web.translations import Said, say
 from app.web.view_models import live_stream
 from app.web.view_models.live_stream import Followed
-from app.web.view_models.run import run_scene
+from app.web.view_models.run_page import run_scene
 
 router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]

@@ -17,7 +17,7 @@ from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.core.errors import AppError, Invalid
 from app.core.phone import mask
-from app.dispatch import unknown_outcomes
+from app.dispatch import unknown_decisions
 from app.ledger.contract import Ledger
 from app.security.roles import may
 from app.web.rendering import (
@@ -64,7 +64,7 @@ def listing(connection: Connection, run_id: int, carrier: str | None, after: str
     """The run's unknown messages behind `after`, which is <batch>-<line>; NotFound."""
     run, place = queries.run(connection, run_id, carrier), _LINE.fullmatch(after)
     begin = (int(place[1]), int(place[2])) if place else (0, 0)
-    items = [_lost(row) for row in unknown_outcomes.listed(connection, run_id, begin, ON_A_PAGE)]
+    items = [_lost(row) for row in unknown_decisions.listed(connection, run_id, begin, ON_A_PAGE)]
     more = len(items) == ON_A_PAGE
     return UnknownList(run, items, f"{items[-1].batch_id}-{items[-1].line}" if more else None)
 
@@ -93,8 +93,8 @@ async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Re
     """Queue the chosen ones again, knowing that a second copy may come of it."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown_outcomes.UnknownOrder(run_id, visit.who.name, _chosen(fields))
-        done = await asyncio.to_thread(unknown_outcomes.resend, visit.db, _books(visit), order)
+        order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields))
+        done = await asyncio.to_thread(unknown_decisions.resend, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
@@ -105,8 +105,8 @@ async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) ->
     """Leave the chosen ones unknown for good, for a reason."""
     try:
         await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown_outcomes.UnknownOrder(run_id, visit.who.name, _chosen(fields), _reason(fields))
-        done = await asyncio.to_thread(unknown_outcomes.write_off, visit.db, _books(visit), order)
+        order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields), _reason(fields))
+        done = await asyncio.to_thread(unknown_decisions.write_off, visit.db, _books(visit), order)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)

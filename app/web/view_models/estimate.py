@@ -14,7 +14,7 @@ from app.campaigns.forecast import Deadlines, Load, Rate
 from app.campaigns.text_cost import Preview
 from app.core import clock, sending_window
 from app.database.models import batches, directives
-from app.web import labels
+from app.web import display_names
 from app.web.translations import Said, say
 from carriers import text as sms
 
@@ -127,7 +127,7 @@ def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: 
     parts = {form: shown.segments for form, shown in previews.items()}
     shares = [
         _share(carrier, n, parts, (forecast.rate_at(connection, carrier), due))
-        for carrier, n in sorted(sizes.batches.items(), key=lambda each: labels.network(each[0]))
+        for carrier, n in sorted(sizes.batches.items(), key=lambda each: display_names.network(each[0]))
     ]
     shares += [_by_itself(carrier, n, parts) for carrier, n in sorted(sizes.held.items())]
     totals = {form: sum(share.costs[form].segments for share in shares) for form in parts}

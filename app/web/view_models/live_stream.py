@@ -11,12 +11,12 @@ from fastapi import Request, Response
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, select
 
-from app.api.events import Hub, StateSnapshot
+from app.api.event_streams import Hub, StateSnapshot
 from app.campaigns import queries
 from app.core.states import RunState
 from app.database.models import campaigns, runs
 from app.web.view_models import run_status
-from app.web.view_models.overview import LiveRun, live_run
+from app.web.view_models.overview_page import LiveRun, live_run
 from app.web.view_models.run_status import RunView
 
 _TAG = 16

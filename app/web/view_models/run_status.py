@@ -24,8 +24,8 @@ from app.reports.carrier_report import figures_of
 from app.reports.figures import Figures
 from app.reports.scope import proved
 from app.web.translations import Said
-from app.web.view_models import charts, traffic_light
-from app.web.view_models.charts import Span
+from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged, Light
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
@@ -210,7 +210,7 @@ def _made(
         finishes_at=done,
         light=judged.light,
         said=judged.said,
-        bar=charts.stacked(bar_of(figures)),
+        bar=svg_charts.stacked(bar_of(figures)),
     )
 
 

@@ -13,7 +13,8 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from app.campaigns.approval import FourEyes
-from app.cli import campaign, directive, key, run
+from app.cli import campaign_commands, directive_commands, key_commands
+from app.cli import run_commands as run
 from app.cli.output import instant, whoami
 from app.core.errors import AppError, Conflict, Invalid
 from app.database.connection import Database
@@ -74,34 +75,44 @@ def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url
         "Tuyên truyền",
     ]
     due = ["--report-deadline", "2031-02-24T17:00+07:00", "--to", "VNPT", "--to", "Viettel"]
-    assert shell(directive.app, "create", *letter, *due) == "Directive 1"
+    assert shell(directive_commands.app, "create", *letter, *due) == "Directive 1"
     text = ["--text-key", "gia-danh-cong-an", "--directive", "1"]
-    assert shell(campaign.app, "create", "Before Tet", *SENDER, *text, *WINDOW) == "Campaign 1"
+    assert shell(campaign_commands.app, "create", "Before Tet", *SENDER, *text, *WINDOW) == "Campaign 1"
     batch_id = str(batch(database_url))
-    assert shell(campaign.app, "add-run", "1", "--carrier", "vnpt", "--batch", batch_id) == "Run 1"
-    assert shell(campaign.app, "submit", "1") == "Campaign 1 is submitted."
+    assert shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", batch_id) == "Run 1"
+    assert shell(campaign_commands.app, "submit", "1") == "Campaign 1 is submitted."
     with pytest.raises(FourEyes, match="somebody else must decide"):
-        shell(campaign.app, "approve", "1", "--digest", "0" * 64)
+        shell(campaign_commands.app, "approve", "1", "--digest", "0" * 64)
     written_by(database_url, "author")
-    digest = json.loads(shell(campaign.app, "show", "1", "--json"))["digest"]
-    assert shell(campaign.app, "approve", "1", "--digest", digest) == "Campaign 1 is approved."
+    digest = json.loads(shell(campaign_commands.app, "show", "1", "--json"))["digest"]
+    assert shell(campaign_commands.app, "approve", "1", "--digest", digest) == "Campaign 1 is approved."
     said = [shell(run.app, verb, "1") for verb in ("start", "pause", "resume", "cancel")]
     assert said == ["Run 1 is running.", "Run 1 is paused.", "Run 1 is running.", "Run 1 is cancelling."]
-    decision = json.loads(shell(campaign.app, "show", "1", "--json"))["decisions"][0]
+    decision = json.loads(shell(campaign_commands.app, "show", "1", "--json"))["decisions"][0]
     assert (decision["decision"], decision["by"]) == ("approved", whoami())
 
 
 def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, database_url: str) -> None:
-    shell(campaign.app, "create", "Before Tet", *SENDER, "--text", "Cảnh giác", "--form", "accented")
-    shell(campaign.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
-    shell(directive.app, "create", "1/CAT", "--issued-on", "2024-01-29", "--issuer", "CAT", "--subject", "x")
-    table = shell(campaign.app, "list").splitlines()
+    shell(campaign_commands.app, "create", "Before Tet", *SENDER, "--text", "Cảnh giác", "--form", "accented")
+    shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    shell(
+        directive_commands.app,
+        "create",
+        "1/CAT",
+        "--issued-on",
+        "2024-01-29",
+        "--issuer",
+        "CAT",
+        "--subject",
+        "x",
+    )
+    table = shell(campaign_commands.app, "list").splitlines()
     assert table[0].split() == ["ID", "NAME", "PURPOSE", "SENDER", "STATE", "WINDOW_START", "WINDOW_END"]
     assert table[1].split() == ["1", "Before", "Tet", "tuyen_truyen", "CA", "SON", "LA", "draft", "-", "-"]
-    assert json.loads(shell(campaign.app, "list", "--json"))[0]["texts"] == {"": "Cảnh giác"}
+    assert json.loads(shell(campaign_commands.app, "list", "--json"))[0]["texts"] == {"": "Cảnh giác"}
     assert json.loads(shell(run.app, "list", "--json"))[0]["subscribers"] == 1000
-    assert "1/CAT" in shell(directive.app, "list")
-    assert "issuer: CAT" in shell(directive.app, "show", "1")
+    assert "1/CAT" in shell(directive_commands.app, "list")
+    assert "issuer: CAT" in shell(directive_commands.app, "show", "1")
     assert "batch_ids:\n  1: 1" in shell(run.app, "show", "1")
     assert "The carrier has no link" in shell(run.app, "forecast", "1")
     assert shell(run.app, "priority", "1", "5") == "Run 1 has priority 5."
@@ -110,12 +121,12 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, databas
 
 
 def test_a_rejection_keeps_its_reason(shell: Shell, database_url: str) -> None:
-    shell(campaign.app, "create", "Before Tet", *SENDER, "--text", "x")
-    shell(campaign.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
-    shell(campaign.app, "submit", "1")
+    shell(campaign_commands.app, "create", "Before Tet", *SENDER, "--text", "x")
+    shell(campaign_commands.app, "add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url)))
+    shell(campaign_commands.app, "submit", "1")
     written_by(database_url, "author")
-    assert shell(campaign.app, "reject", "1", "--reason", "wrong name") == "Campaign 1 is rejected."
-    assert "reason: wrong name" in shell(campaign.app, "show", "1")
+    assert shell(campaign_commands.app, "reject", "1", "--reason", "wrong name") == "Campaign 1 is rejected."
+    assert "reason: wrong name" in shell(campaign_commands.app, "show", "1")
 
 
 @pytest.mark.parametrize(
@@ -135,24 +146,34 @@ def test_a_rejection_keeps_its_reason(shell: Shell, database_url: str) -> None:
 )
 def test_mistakes_are_sentences(shell: Shell, words: list[str], sentence: str) -> None:
     with pytest.raises(AppError, match=sentence):
-        shell(campaign.app, *words)
+        shell(campaign_commands.app, *words)
 
 
 def test_a_letter_needs_a_real_date(shell: Shell) -> None:
     with pytest.raises(Invalid, match="--issued-on needs a date"):
-        shell(directive.app, "create", "1", "--issued-on", "29/1/2024", "--issuer", "x", "--subject", "x")
+        shell(
+            directive_commands.app,
+            "create",
+            "1",
+            "--issued-on",
+            "29/1/2024",
+            "--issuer",
+            "x",
+            "--subject",
+            "x",
+        )
 
 
 def test_a_key_is_printed_once_and_can_be_revoked(shell: Shell) -> None:
-    secret = shell(key.app, "add", "phone room")
+    secret = shell(key_commands.app, "add", "phone room")
     assert secret.startswith("loa_")
     with pytest.raises(Conflict, match="exists already"):
-        shell(key.app, "add", "phone room")
-    listed = shell(key.app, "list", "--json")
+        shell(key_commands.app, "add", "phone room")
+    listed = shell(key_commands.app, "list", "--json")
     assert secret.split("_", 2)[2] not in listed
     assert json.loads(listed)[0]["revoked_at"] is None
-    assert shell(key.app, "revoke", "phone room") == "The key of phone room is revoked."
-    assert json.loads(shell(key.app, "list", "--json"))[0]["revoked_at"]
+    assert shell(key_commands.app, "revoke", "phone room") == "The key of phone room is revoked."
+    assert json.loads(shell(key_commands.app, "list", "--json"))[0]["revoked_at"]
 
 
 def test_an_instant_may_be_left_out() -> None:

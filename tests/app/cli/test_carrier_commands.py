@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import update
 
 from app.cli import app as loa
-from app.cli import carrier
+from app.cli import carrier_commands
 from app.core import clock
 from app.core.errors import AppError
 from app.database.connection import Database
@@ -66,7 +66,7 @@ def viettel(simulated: Viettel, **more: object) -> dict[str, object]:
 
 def refusal(shell: Desk, *words: str) -> str:
     """What a refused command says."""
-    result = shell.run(carrier.app, *words)
+    result = shell.run(carrier_commands.app, *words)
     assert isinstance(result.exception, AppError), result.output
     return result.exception.detail
 
@@ -78,8 +78,8 @@ def test_the_command_is_one_of_loas(shell: Desk) -> None:
 def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
     with served(Smsc()) as centre, served(Viettel()) as soap:
         shell.links(smpp_1=smpp(centre, poll="all"), soap_1=viettel(soap))
-        table = shell(carrier.app, "list").splitlines()
-        first = json.loads(shell(carrier.app, "list", "--json"))[0]
+        table = shell(carrier_commands.app, "list").splitlines()
+        first = json.loads(shell(carrier_commands.app, "list", "--json"))[0]
     assert "brings receipts, can be asked about a message, can be checked" in table[1]
     assert "lists failures, states its own figures, can be checked" in table[2]
     assert (first["receipts"], first["poll"], first["test_numbers"]) == ("handset", "all", 1)
@@ -89,8 +89,10 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
 def test_a_check_that_finds_all_well_ends_well(shell: Desk) -> None:
     with served(Smsc()) as centre, served(Vnpt(VnptBehaviour(adser_id="500"))) as simulated:
         shell.links(smpp_1=smpp(centre), api_1=vnpt(simulated))
-        assert shell(carrier.app, "check", "smpp-1").startswith("smpp-1: good  The bind as transceiver")
-        found = json.loads(shell(carrier.app, "check", "vnpt", "--json"))
+        assert shell(carrier_commands.app, "check", "smpp-1").startswith(
+            "smpp-1: good  The bind as transceiver"
+        )
+        found = json.loads(shell(carrier_commands.app, "check", "vnpt", "--json"))
         assert centre.report()["submits"] == 0
         assert list(simulated.numbers()) == []
     assert {each["link"] for each in found} == {"api-1"}
@@ -100,7 +102,7 @@ def test_a_check_that_finds_all_well_ends_well(shell: Desk) -> None:
 def test_a_check_by_the_carriers_name_looks_at_all_its_links_and_fails_with_one(shell: Desk) -> None:
     with served(Smsc(accounts={"loa": "another"})) as one, served(Smsc()) as other:
         shell.links(first=smpp(one), second=smpp(other))
-        result = shell.run(carrier.app, "check", "viettel")
+        result = shell.run(carrier_commands.app, "check", "viettel")
     lines = result.stdout.splitlines()
     assert result.exit_code == 1
     assert lines[0].startswith("first: BAD   The bind is refused (0x0E)")
@@ -111,7 +113,7 @@ def test_a_check_by_the_carriers_name_looks_at_all_its_links_and_fails_with_one(
 def test_a_link_that_can_not_be_built_is_a_finding(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(first=smpp(centre, windw=3), second=smpp(centre))
-        result = shell.run(carrier.app, "check", "viettel")
+        result = shell.run(carrier_commands.app, "check", "viettel")
     assert result.exit_code == 1
     assert "has no setting windw" in result.stdout
 
@@ -126,7 +128,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(shell: Desk) -> None:
 def test_a_test_message_is_sent_and_followed(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
-        lines = shell(carrier.app, *SEND).splitlines()
+        lines = shell(carrier_commands.app, *SEND).splitlines()
         assert centre.copies(84912345678) == 1
     assert lines[0].startswith("One message of 1 SMS part(s) goes over smpp-1 as CA SONLA, key test-")
     assert lines[1].startswith("The carrier accepted the message")
@@ -136,7 +138,7 @@ def test_a_test_message_is_sent_and_followed(shell: Desk) -> None:
 def test_programs_get_all_of_it_as_json(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
-        told = json.loads(shell(carrier.app, *SEND, "--json"))
+        told = json.loads(shell(carrier_commands.app, *SEND, "--json"))
     assert (told["number"], told["result"], told["good"]) == (NUMBER, "accepted", True)
     assert told["receipts"][0]["status"] == "delivered"
 
@@ -145,7 +147,7 @@ def test_a_message_that_is_refused_ends_with_a_bad_status(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
         centre.change(refusals="0x0A=1")
-        result = shell.run(carrier.app, *SEND)
+        result = shell.run(carrier_commands.app, *SEND)
     assert result.exit_code == 1
     assert "refused the message for good (0x0A: filtered)" in result.stdout
 
@@ -171,8 +173,8 @@ def test_a_text_of_messages_goes_out_in_the_form_that_is_asked_for(shell: Desk) 
     key = [*SEND[:5], "--text-key", "gia-danh-cong-an", "--wait", "5"]
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
-        plain = shell(carrier.app, *key).splitlines()[0]
-        accented = shell(carrier.app, *key, "--form", "accented").splitlines()[0]
+        plain = shell(carrier_commands.app, *key).splitlines()[0]
+        accented = shell(carrier_commands.app, *key, "--form", "accented").splitlines()[0]
     assert plain.split("SMS")[0] < accented.split("SMS")[0]  # more parts
 
 
@@ -199,10 +201,10 @@ def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
         shell.links(soap_1=viettel(soap, test_numbers=numbers))
         for number in numbers:
             said = ["--sender", "CA SONLA", "--text", "Canh giac", "--wait", "0"]
-            shell(carrier.app, "test-send", "soap-1", number, *said)
-        shown = shell(carrier.app, *words)
-        result = shell.run(carrier.app, *words, "--apply")
-        again = shell.run(carrier.app, *words, "--apply")
+            shell(carrier_commands.app, "test-send", "soap-1", number, *said)
+        shown = shell(carrier_commands.app, *words)
+        result = shell.run(carrier_commands.app, *words, "--apply")
+        again = shell.run(carrier_commands.app, *words, "--apply")
     assert shown.count("8491*****0") == 2
     assert not any(number in shown for number in numbers)
     assert "2 entries: 1 told to the ledger, 0 known already, 1 not ours" in result.stderr
@@ -214,9 +216,9 @@ def test_the_carriers_own_figures_stand_beside_ours(shell: Desk, database_url: s
     days = ["--from", str(today()), "--to", str(today())]
     with served(Viettel()) as soap:
         shell.links(soap_1=viettel(soap, test_numbers=["84912345678"]))
-        shell(carrier.app, "test-send", "soap-1", NUMBER, *SEND[3:])
-        told = json.loads(shell(carrier.app, "figures", "soap-1", *days, "--json"))
-        shown = shell(carrier.app, "figures", "soap-1", *days)
+        shell(carrier_commands.app, "test-send", "soap-1", NUMBER, *SEND[3:])
+        told = json.loads(shell(carrier_commands.app, "figures", "soap-1", *days, "--json"))
+        shown = shell(carrier_commands.app, "figures", "soap-1", *days)
     ours = {each["state"]: each["messages"] for each in told["our_ledger"]}
     assert ours == {"submitted": 2, "delivered": 1}  # the test message is in no ledger
     assert any(each["count"] == 1 for each in told["the_carriers_own"])
@@ -253,8 +255,8 @@ def test_each_carriers_own_interface_can_be_checked_and_tried_out(shell: Desk) -
         named = {"pages": link, "soap": viettel(soap), "api": vnpt(api, label="CA SONLA")}
         shell.links(**{name: each | numbers for name, each in named.items()})
         for name in named:
-            checked = shell.run(carrier.app, "check", name)
+            checked = shell.run(carrier_commands.app, "check", name)
             assert checked.exit_code == 0, checked.output
-            told = shell.run(carrier.app, "test-send", name, *SEND[2:-1], "1").stdout.splitlines()
+            told = shell.run(carrier_commands.app, "test-send", name, *SEND[2:-1], "1").stdout.splitlines()
             assert told[1].startswith("The carrier accepted the message"), told
         assert [each.copies("84912345678") for each in (pages, soap, api)] == [1, 1, 1]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import app as loa
-from app.cli import lane, unknown
+from app.cli import lane_commands, unknown_commands
 from app.core.errors import Invalid, SetupError
 from app.core.states import DeliveryState
 from app.database.connection import Database
@@ -52,30 +52,33 @@ def states(url: str) -> dict[int, int]:
 
 
 def test_a_halted_lane_is_shown_and_resumed(shell: Shell) -> None:
-    assert "the password is wrong" in shell(lane.app, "list")
-    assert json.loads(shell(lane.app, "list", "--json"))[0]["state"] == "halted"
-    assert shell(lane.app, "resume", "1") == "Lane 1 is running."
+    assert "the password is wrong" in shell(lane_commands.app, "list")
+    assert json.loads(shell(lane_commands.app, "list", "--json"))[0]["state"] == "halted"
+    assert shell(lane_commands.app, "resume", "1") == "Lane 1 is running."
 
 
 def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, database_url: str) -> None:
-    listed = shell(unknown.app, "list", "1")
+    listed = shell(unknown_commands.app, "list", "1")
     assert "8491*****00" in listed
     assert "84912000000" not in listed
-    assert shell(unknown.app, "resend", "1", "--line", "1:2") == "1 deliveries of run 1 are queued again."
-    assert shell(unknown.app, "write-off", "1", "--all") == "1 deliveries of run 1 are written off."
+    assert (
+        shell(unknown_commands.app, "resend", "1", "--line", "1:2")
+        == "1 deliveries of run 1 are queued again."
+    )
+    assert shell(unknown_commands.app, "write-off", "1", "--all") == "1 deliveries of run 1 are written off."
     assert states(database_url) == {int(DeliveryState.QUEUED): 1, int(DeliveryState.UNKNOWN): 1}
 
 
 @pytest.mark.parametrize("words", [[], ["--all", "--line", "1:2"], ["--line", "x"], ["--line", "1"]])
 def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -> None:
     with pytest.raises(Invalid, match="BATCH:LINE"):
-        shell(unknown.app, "resend", "1", *words)
+        shell(unknown_commands.app, "resend", "1", *words)
 
 
 @pytest.mark.parametrize("order", ["resend", "write-off"])
 def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> None:
     with pytest.raises(Invalid, match="Nothing of 4:4, 4:999999 is unknown in run 1"):
-        shell(unknown.app, order, "1", "--line", "4:999999", "--line", "4:4")
+        shell(unknown_commands.app, order, "1", "--line", "4:999999", "--line", "4:4")
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])

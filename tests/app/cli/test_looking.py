@@ -8,7 +8,7 @@ import pytest
 from typer import Typer
 
 from app.cli import app as loa
-from app.cli import batch, key, run
+from app.cli import batch_commands, key_commands, run_commands
 from app.core.errors import NotFound, SetupError
 from app.database import schema
 from app.database.connection import Database
@@ -19,7 +19,7 @@ from tests.app.cli.test_campaign_commands import Shell
 def shell(tmp_path: Path) -> Shell:
     """Over a SQLite ledger that one command has made."""
     found = Shell(f"sqlite:///{tmp_path / 'loa.sqlite3'}", tmp_path)
-    found(key.app, "add", "lan")
+    found(key_commands.app, "add", "lan")
     return found
 
 
@@ -36,7 +36,12 @@ def stamp(shell: Shell, revision: str | None = None) -> str:
 
 @pytest.mark.parametrize(
     ("app", "words"),
-    [(run.app, ["list"]), (batch.app, ["list"]), (key.app, ["list"]), (batch.app, ["bad-lines", "1"])],
+    [
+        (run_commands.app, ["list"]),
+        (batch_commands.app, ["list"]),
+        (key_commands.app, ["list"]),
+        (batch_commands.app, ["bad-lines", "1"]),
+    ],
 )
 def test_looking_at_an_older_ledger_leaves_it_as_it_is(shell: Shell, app: Typer, words: list[str]) -> None:
     stamp(shell, "0001")
@@ -48,7 +53,7 @@ def test_looking_at_an_older_ledger_leaves_it_as_it_is(shell: Shell, app: Typer,
 def test_looking_where_no_ledger_is_makes_none(tmp_path: Path) -> None:
     shell = Shell(f"sqlite:///{tmp_path / 'far' / 'loa.sqlite3'}", tmp_path)
     with pytest.raises(NotFound, match="There is no ledger in the folder"):
-        shell(run.app, "list")
+        shell(run_commands.app, "list")
     assert not (tmp_path / "far").exists()
 
 
@@ -61,4 +66,4 @@ def test_a_ledger_of_a_newer_program_is_not_touched(shell: Shell, words: list[st
 
 
 def test_who_looks_sees_a_ledger_of_this_program(shell: Shell) -> None:
-    assert "lan" in shell(key.app, "list")
+    assert "lan" in shell(key_commands.app, "list")

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import addressee, campaign, directive, run, statement
+from app.cli import (
+    addressee_commands,
+    campaign_commands,
+    directive_commands,
+    run_commands,
+    statement_commands,
+)
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database
 from tests.app.cli.test_campaign_commands import SENDER, Shell, written_by
@@ -40,35 +46,46 @@ def scene(database_url: str) -> None:
 
 
 def test_a_held_run_from_draft_to_its_end(shell: Shell, database_url: str) -> None:
-    shell(campaign.app, "create", "Tet", *SENDER, "--text", "Canh giac.")
+    shell(campaign_commands.app, "create", "Tet", *SENDER, "--text", "Canh giac.")
     made = shell(
-        campaign.app, "add-held-run", "1", "--carrier", "vnpt", "--estimated", "1000", "--area", "116"
+        campaign_commands.app,
+        "add-held-run",
+        "1",
+        "--carrier",
+        "vnpt",
+        "--estimated",
+        "1000",
+        "--area",
+        "116",
     )
     assert made == "Run 1"
     with pytest.raises(Conflict):
-        shell(run.app, "order", "1")
-    shell(campaign.app, "submit", "1")
+        shell(run_commands.app, "order", "1")
+    shell(campaign_commands.app, "submit", "1")
     written_by(database_url, "somebody else")
-    digest = json.loads(shell(campaign.app, "show", "1", "--json"))["digest"]
-    shell(campaign.app, "approve", "1", "--digest", digest)
-    assert "Thành phố Sơn La (116)" in shell(run.app, "order", "1")
-    assert shell(run.app, "start", "1", "--at", "2024-02-05T08:00+07:00") == "Run 1 is running."
-    assert shell(run.app, "end", "1", "--at", "2024-02-07T17:00+07:00") == "Run 1 is sent."
-    assert "2024-02-07T17:00:00+07:00" in shell(run.app, "show", "1")
+    digest = json.loads(shell(campaign_commands.app, "show", "1", "--json"))["digest"]
+    shell(campaign_commands.app, "approve", "1", "--digest", digest)
+    assert "Thành phố Sơn La (116)" in shell(run_commands.app, "order", "1")
+    assert shell(run_commands.app, "start", "1", "--at", "2024-02-05T08:00+07:00") == "Run 1 is running."
+    assert shell(run_commands.app, "end", "1", "--at", "2024-02-07T17:00+07:00") == "Run 1 is sent."
+    assert "2024-02-07T17:00:00+07:00" in shell(run_commands.app, "show", "1")
 
 
 def test_a_statement_by_the_workbook(shell: Shell, scene: None, tmp_path: Path) -> None:
     form = tmp_path / "form.xlsx"
-    shell(statement.app, "form", "2", "--out", str(form))
+    shell(statement_commands.app, "form", "2", "--out", str(form))
     assert form.read_bytes()[:2] == b"PK"
     form.write_bytes(filled({("Biểu 1", "D4"): "x"}))
     with pytest.raises(Invalid, match="Trang “Biểu 1”, ô D4"):
-        shell(statement.app, "add", "2", str(form))
+        shell(statement_commands.app, "add", "2", str(form))
     form.write_bytes(filled(FILLED))
-    assert shell(statement.app, "add", "2", str(form)) == "Run 2: version 1 is kept (stated)."
-    listed = shell(statement.app, "list", "2")
+    assert shell(statement_commands.app, "add", "2", str(form)) == "Run 2: version 1 is kept (stated)."
+    listed = shell(statement_commands.app, "list", "2")
     assert "handset" in listed
-    assert json.loads(shell(statement.app, "list", "2", "--json"))[0]["figures"]["general"]["sent"] == 970
+    assert (
+        json.loads(shell(statement_commands.app, "list", "2", "--json"))[0]["figures"]["general"]["sent"]
+        == 970
+    )
 
 
 def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Path) -> None:
@@ -76,10 +93,10 @@ def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Pa
     figures.write_text(json.dumps(body()))
     scan.write_bytes(PDF)
     with pytest.raises(Invalid, match="need the scan"):
-        shell(statement.app, "add", "2", str(figures), "--manual")
-    said = shell(statement.app, "add", "2", str(figures), "--manual", "--scan", str(scan))
+        shell(statement_commands.app, "add", "2", str(figures), "--manual")
+    said = shell(statement_commands.app, "add", "2", str(figures), "--manual", "--scan", str(scan))
     assert said == "Run 2: version 1 is kept (manual)."
-    [kept] = json.loads(shell(statement.app, "list", "2", "--json"))
+    [kept] = json.loads(shell(statement_commands.app, "list", "2", "--json"))
     assert kept["paper"]["attachment"]["name"] == "scan.pdf"
 
 
@@ -89,27 +106,31 @@ def test_a_file_that_is_no_statement_is_refused_in_sentences(
     figures = tmp_path / "figures.json"
     figures.write_text(json.dumps({"level": "handset"}))
     with pytest.raises(Invalid, match=r"figures\.json: .*cutoff_at is missing"):
-        shell(statement.app, "add", "2", str(figures))
+        shell(statement_commands.app, "add", "2", str(figures))
 
 
 def test_addressees_are_described_report_and_are_listed(shell: Shell, tmp_path: Path) -> None:
-    shell(directive.app, "create", *LETTER)
+    shell(directive_commands.app, "create", *LETTER)
     email = ["--email", "vp@x.example"]
-    assert "department" in shell(addressee.app, "set", "1", "Sở Tư pháp", "--kind", "department", *email)
+    assert "department" in shell(
+        addressee_commands.app, "set", "1", "Sở Tư pháp", "--kind", "department", *email
+    )
     what = ["--channel", "radio", "--pieces", "3", "--minutes", "20", "--received", "2024-02-20T08:00+07:00"]
-    assert shell(addressee.app, "report", "1", "Sở Tư pháp", *what) == "Sở Tư pháp: version 1 is kept."
-    listed = shell(addressee.app, "list", "1")
+    assert (
+        shell(addressee_commands.app, "report", "1", "Sở Tư pháp", *what) == "Sở Tư pháp: version 1 is kept."
+    )
+    listed = shell(addressee_commands.app, "list", "1")
     assert "2024-02-20 08:00+07:00" in listed
     assert "late" not in listed.splitlines()[1]
-    assert "radio" in shell(addressee.app, "channels", "1")
+    assert "radio" in shell(addressee_commands.app, "channels", "1")
     form = tmp_path / "form.xlsx"
-    shell(addressee.app, "form", "1", "--out", str(form))
-    assert shell(addressee.app, "import", "1", str(form)) == "0 reports are kept."
+    shell(addressee_commands.app, "form", "1", "--out", str(form))
+    assert shell(addressee_commands.app, "import", "1", str(form)) == "0 reports are kept."
     with pytest.raises(NotFound):
-        shell(addressee.app, "report", "1", "Sở lạ", *what)
+        shell(addressee_commands.app, "report", "1", "Sở lạ", *what)
 
 
 def test_there_is_nothing_of_a_run_that_is_not_there(shell: Shell) -> None:
     for words in (("list", "9"), ("form", "9", "--out", "x.xlsx")):
         with pytest.raises(AppError):
-            shell(statement.app, *words)
+            shell(statement_commands.app, *words)

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.campaigns import carrier_orders
-from app.cli import run
+from app.cli import run_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.deadline import order_document
@@ -52,8 +52,8 @@ def test_the_paper_on_the_command_line(db: Database, database_url: str, tmp_path
     run_id = approved(db)
     db.close()
     shell = Shell(database_url, tmp_path)
-    assert "YÊU CẦU NHẮN TIN" in shell(run.app, "order", str(run_id))
-    shell(run.app, "order", str(run_id), "--out", str(tmp_path / "order.docx"))
+    assert "YÊU CẦU NHẮN TIN" in shell(run_commands.app, "order", str(run_id))
+    shell(run_commands.app, "order", str(run_id), "--out", str(tmp_path / "order.docx"))
     assert zipfile.is_zipfile(tmp_path / "order.docx")
     with pytest.raises(Invalid, match=r"\.docx or a \.pdf"):
-        shell(run.app, "order", str(run_id), "--out", str(tmp_path / "order.odt"))
+        shell(run_commands.app, "order", str(run_id), "--out", str(tmp_path / "order.odt"))

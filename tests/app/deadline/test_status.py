@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, insert, update
 
-from app.cli import directive
+from app.cli import directive_commands
 from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import lanes, runs, tallies
@@ -135,6 +135,6 @@ def test_the_status_over_http_is_for_officers(client: Client, application: FastA
 def test_the_status_on_the_command_line(db: Database, database_url: str, tmp_path: Path) -> None:
     letter(db)
     db.close()
-    said = Shell(database_url, tmp_path)(directive.app, "status", "1")
+    said = Shell(database_url, tmp_path)(directive_commands.app, "status", "1")
     assert said.startswith("303/CAT-PA05: đã quá hạn")
     assert "- Sở Tư pháp: chưa báo cáo (quá hạn)" in said

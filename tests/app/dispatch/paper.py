@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.core import clock
-from app.dispatch.claim import SendContext
+from app.dispatch.claims import SendContext
 from app.dispatch.send_loop import SendLoop
 from app.observability.metrics import Metrics
 from carriers.contract import Accepted, Halted, Limits, OutboundSms, ReceiptLevel, SubmitResult

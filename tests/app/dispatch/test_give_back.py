@@ -16,7 +16,7 @@ from app.database.connection import Database
 from app.database.models import chunks, runs
 from app.database.models import lanes as lanes_table
 from app.dispatch import link_store
-from app.dispatch.claim import SendContext
+from app.dispatch.claims import SendContext
 from app.dispatch.send_loop import SendLoop
 from app.ledger.contract import ChunkState
 from app.observability.metrics import Metrics

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, runs, submissions
-from app.dispatch import unknown_outcomes
+from app.dispatch import unknown_decisions
 from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult, Unknown
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.long.app.dispatch.test_send_loop import ready, running
@@ -53,8 +53,8 @@ async def test_a_message_that_a_person_sends_again_says_so_and_has_another_name(
         await until(lambda: world.states() == {U: 3})
         await until(lambda: db.read(lambda c: c.execute(select(chunks.c.state)).scalar_one()) == 2)
         db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
-        unknown_outcomes.resend(
-            db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan", [(world.batch, 2)])
+        unknown_decisions.resend(
+            db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan", [(world.batch, 2)])
         )
         await until(lambda: world.states() == {U: 2, S: 1})
     again = heard.messages[3:]

@@ -16,7 +16,7 @@ from app.database.connection import Database, shared_ms
 from app.database.models import lanes as lanes_table
 from app.database.models import link_health as table
 from app.dispatch import link_health, link_store
-from app.dispatch.claim import SendContext
+from app.dispatch.claims import SendContext
 from app.dispatch.link_health import HealthSweep, say
 from app.dispatch.send_loop import SendLoop
 from app.observability import link_status

@@ -12,8 +12,8 @@ from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, runs, unknowns
 from app.dispatch import run_sweeps as sweeps
-from app.dispatch import unknown_outcomes
-from app.dispatch.unknown_outcomes import SLICE, UnknownOrder
+from app.dispatch import unknown_decisions
+from app.dispatch.unknown_decisions import SLICE, UnknownOrder
 from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.reports.verify import verify
 from carriers.contract import Unknown
@@ -47,7 +47,7 @@ def run_state(db: Database) -> str:
 def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) -> None:
     world, said = all_lost(db), list[tuple[int, int]]()
     order = UnknownOrder(world.run, "Lan")
-    assert unknown_outcomes.resend(db, world.ledger, order, lambda n, of: said.append((n, of))) == MANY
+    assert unknown_decisions.resend(db, world.ledger, order, lambda n, of: said.append((n, of))) == MANY
     assert decided(db, "unknown sent again") == [SLICE, SLICE, 50]
     assert said == [(SLICE, MANY), (2 * SLICE, MANY), (MANY, MANY)]
     assert world.states() == {Q: MANY} == world.tallied()
@@ -59,20 +59,20 @@ def test_all_are_sent_again_in_slices_that_say_how_far_they_are(db: Database) ->
 def test_all_are_written_off_in_slices(db: Database) -> None:
     world = all_lost(db)
     assert (
-        unknown_outcomes.write_off(db, world.ledger, UnknownOrder(world.run, "Lan", reason="asked")) == MANY
+        unknown_decisions.write_off(db, world.ledger, UnknownOrder(world.run, "Lan", reason="asked")) == MANY
     )
     assert decided(db, "unknown written off") == [SLICE, SLICE, 50]
     assert world.states() == {U: MANY} == world.tallied()
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert run_state(db) == RunState.FINISHED
-    assert unknown_outcomes.write_off(db, world.ledger, UnknownOrder(world.run, "Lan")) == 0
+    assert unknown_decisions.write_off(db, world.ledger, UnknownOrder(world.run, "Lan")) == 0
     assert verify(db, world.ledger, world.campaign) == []
 
 
 def test_named_lines_are_decided_on_and_no_others(db: Database) -> None:
     world = all_lost(db, 40)
     lines = [(world.batch, 41), (world.batch, 2), (world.batch, 2), (world.batch, 99_999), (77, 3)]
-    assert unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan", lines)) == 2
+    assert unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan", lines)) == 2
     assert {world.delivery(seq)["state"] for seq in (2, 41)} == {Q}
     assert world.states() == {Q: 2, U: 38} == world.tallied()
 
@@ -88,7 +88,7 @@ def test_what_is_lost_again_meanwhile_is_not_sent_again_by_the_same_order(db: Da
         db.write(world.ledger.record, world.lane, lease, lost, None, 30.0)
         db.write(world.ledger.release, lease, 0.0)
 
-    unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), lose)
+    unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), lose)
     resends = db.read(lambda c: c.execute(select(deliveries.c.resends).distinct()).scalars().all())
     assert resends == [1]
     assert world.states()[U] > 0
@@ -102,10 +102,10 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
         db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
 
     with pytest.raises(Conflict, match=rf"^{SLICE} messages are decided.*cancelling.*Say it again"):
-        unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), cancel)
+        unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), cancel)
     assert world.states() == {Q: SLICE, U: MANY - SLICE} == world.tallied()
     db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
-    assert unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == MANY - SLICE
+    assert unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == MANY - SLICE
     world.check()
 
 
@@ -125,7 +125,7 @@ def test_a_run_that_a_sweep_is_just_ending_goes_on_where_something_of_it_is_queu
     assert ended.wait(10)
     if db.sqlite:
         sent.set()  # one writer: the other waits for its turn
-    assert unknown_outcomes.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == 4
+    assert unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan")) == 4
     sweeper.join()
     assert run_state(db) == RunState.RUNNING
     assert verify(db, world.ledger, world.campaign) == []

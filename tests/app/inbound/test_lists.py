@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.campaigns import directives
-from app.cli import directive as letters
-from app.cli import inbound as command
+from app.cli import directive_commands as letters
+from app.cli import inbound_commands as command
 from app.core import clock
 from app.core.masking import CONTROL
 from app.database.connection import Database

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.cli.serve import up
+from app.cli.serve_command import up
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database

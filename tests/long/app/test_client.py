@@ -13,7 +13,7 @@ from sqlalchemy import update
 
 from app.campaigns.runs import Verb
 from app.cli.client import ApiClient, RequestRefused
-from app.cli.client.client import Unreachable
+from app.cli.client.api_client import Unreachable
 from app.core.states import BatchState, RunState
 from app.database.connection import Database
 from app.database.models import runs

@@ -21,19 +21,14 @@ from rich.console import Console
 from sqlalchemy import insert
 
 from app.campaigns.queries import MessageCount, RunSummary
-from app.cli.verify import document
+from app.cli.verify_command import document
 from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import SetupError
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import directives
-from app.devtools.demo.outcome import TOLD, DemoOutcome, compare, figures
-from app.devtools.demo.output import tell_end, tell_outcome
-from app.devtools.demo.progress import ProgressBoard
-from app.devtools.demo.scenario_smpp import scenario
-from app.devtools.demo.sending import send
-from app.devtools.demo.setup import (
+from app.devtools.demo.demo_setup import (
     MARKER,
     approved_campaign,
     claimed,
@@ -42,6 +37,11 @@ from app.devtools.demo.setup import (
     settings_for,
     tidy,
 )
+from app.devtools.demo.outcome import TOLD, DemoOutcome, compare, figures
+from app.devtools.demo.output import tell_end, tell_outcome
+from app.devtools.demo.progress_board import ProgressBoard
+from app.devtools.demo.scenario_smpp import scenario
+from app.devtools.demo.sending import send
 from app.devtools.demo.simulator_processes import open_centres
 from app.ledger.factory import ledger_for
 from app.reports.figures import CampaignReport

@@ -17,8 +17,8 @@ from app.database.connection import Database
 from app.database.models import campaigns, receipt_files, receipt_lines, receipts, runs
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import SubmitOutcome
-from app.receipts.result_files.importer import import_file
 from app.receipts.result_files.register import FileClaim, RegisteredFile, register
+from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import OF_LINES
 from app.reports.verify import verify

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.receipts import app
+from app.cli.receipts_commands import app
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database
 from tests.app.receipts.result_files.scene import TAKEN, at, csv_file, phone, sent

@@ -18,8 +18,8 @@ from typer.testing import CliRunner
 from app.accounts.service import NewPerson, add_person, disable_person
 from app.campaigns import lifecycle
 from app.campaigns.approval import FourEyes
-from app.cli import campaign, key, user
-from app.cli.key import span
+from app.cli import campaign_commands, key_commands, user_commands
+from app.cli.key_commands import span
 from app.cli.output import account, whoami
 from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Forbidden, Invalid, NotFound
@@ -178,99 +178,101 @@ def test_a_password_that_is_refused_is_not_repeated(client: Client) -> None:
 
 
 def test_people_at_the_command_line_with_passwords_by_stdin(shell: Shell, database_url: str) -> None:
-    said = shell(user.app, "add", "lan", "--role", "admin", stdin=f"{PASSWORD}\n")
+    said = shell(user_commands.app, "add", "lan", "--role", "admin", stdin=f"{PASSWORD}\n")
     assert said == "lan may sign in, as admin."
-    shell(user.app, "add", "mai", "--role", "operator", "--carrier", "vnpt", stdin=f"{PASSWORD}\n")
+    shell(user_commands.app, "add", "mai", "--role", "operator", "--carrier", "vnpt", stdin=f"{PASSWORD}\n")
     with pytest.raises(Invalid, match="stdin"):
-        shell(user.app, "add", "hoa", "--role", "auditor")
-    shell(user.app, "password", "mai", stdin="nam tu khac chang lien quan\n")
-    shell(user.app, "disable", "mai")
-    listed = shell(user.app, "list", "--json")
+        shell(user_commands.app, "add", "hoa", "--role", "auditor")
+    shell(user_commands.app, "password", "mai", stdin="nam tu khac chang lien quan\n")
+    shell(user_commands.app, "disable", "mai")
+    listed = shell(user_commands.app, "list", "--json")
     assert [(each["name"], each["disabled_at"] is None) for each in json.loads(listed)] == [
         ("lan", True),
         ("mai", False),
     ]
     assert "argon2" not in listed
     with pytest.raises(Conflict, match="only admin"):
-        shell(user.app, "disable", "lan")
+        shell(user_commands.app, "disable", "lan")
     with pytest.raises(NotFound, match="no person named nobody"):
-        shell(user.app, "password", "nobody", stdin=f"{PASSWORD}\n")
+        shell(user_commands.app, "password", "nobody", stdin=f"{PASSWORD}\n")
 
 
 def test_a_password_is_no_argument(shell: Shell) -> None:
     for command in (["add", "lan", "--role", "admin", PASSWORD], ["password", "lan", PASSWORD]):
         with pytest.raises(SystemExit):
-            shell(user.app, *command)
+            shell(user_commands.app, *command)
 
 
 def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) -> None:
     added(database_url, "lan", "approver")
     shell.env["LOA_SECRET_KEY"] = KEY
     with pytest.raises(Conflict, match="`loa user sign lan`"):
-        shell(user.app, "totp", "lan", stdin="nothing\n")
-    assert shell(user.app, "sign") == "Stamped: person lan, approver."
-    assert shell(user.app, "sign") == "Every account is stamped already."
+        shell(user_commands.app, "totp", "lan", stdin="nothing\n")
+    assert shell(user_commands.app, "sign") == "Stamped: person lan, approver."
+    assert shell(user_commands.app, "sign") == "Every account is stamped already."
     with pytest.raises(Invalid, match="not that of the app now"):
-        shell(user.app, "totp", "lan", stdin="nothing\n")
+        shell(user_commands.app, "totp", "lan", stdin="nothing\n")
     db = Database(database_url)
     row = db.read(users.row_of, "lan")
     secret = vault_of(Settings(secret_key=SecretStr(KEY))).open(row.id, row.totp_secret)
     db.close()
     assert pyotp.TOTP(secret).now().isdecimal()
     with pytest.raises(Invalid, match="how you know that lan itself asks"):
-        shell(user.app, "totp", "lan", "--off")
+        shell(user_commands.app, "totp", "lan", "--off")
     words = ["totp", "lan", "--off", "--recognised", "came in person, service card shown"]
-    assert shell(user.app, *words) == "lan signs in without a second factor."
+    assert shell(user_commands.app, *words) == "lan signs in without a second factor."
     added(database_url, "mai", "admin")
     with pytest.raises(Invalid, match="second person"):
-        shell(user.app, *words)
-    assert shell(user.app, *words, "--witness", "mai") == "lan signs in without a second factor."
+        shell(user_commands.app, *words)
+    assert shell(user_commands.app, *words, "--witness", "mai") == "lan signs in without a second factor."
 
 
 def test_who_is_added_before_there_is_a_key_is_told_so(shell: Shell) -> None:
     words = ["add", "lan", "--role", "admin"]
-    result = CliRunner().invoke(user.app, words, env=shell.env, input=f"{PASSWORD}\n")
+    result = CliRunner().invoke(user_commands.app, words, env=shell.env, input=f"{PASSWORD}\n")
     assert "openssl rand" in result.stderr
     words[1] = "mai"
     keyed = shell.env | {"LOA_SECRET_KEY": KEY}
-    assert CliRunner().invoke(user.app, words, env=keyed, input=f"{PASSWORD}\n").stderr == ""
+    assert CliRunner().invoke(user_commands.app, words, env=keyed, input=f"{PASSWORD}\n").stderr == ""
 
 
 def test_secrets_are_sealed_anew_at_the_command_line(shell: Shell, database_url: str) -> None:
     added(database_url, "lan", "approver")
     with pytest.raises(Conflict, match="openssl rand"):
-        shell(user.app, "totp", "lan")
+        shell(user_commands.app, "totp", "lan")
     db = Database(database_url)
     before = base64.b64encode(b"\1" * 32).decode()
     stored = Vault([before]).seal(1, "JBSWY3DPEHPK3PXP")
     db.write(lambda c: c.execute(update(people_table).values(totp_secret=stored, totp_since=1)))
     db.close()
     shell.env |= {"LOA_SECRET_KEY": KEY, "LOA_PREVIOUS_SECRET_KEY": before}
-    assert shell(user.app, "reseal").startswith("1 secrets were sealed anew")
+    assert shell(user_commands.app, "reseal").startswith("1 secrets were sealed anew")
     db = Database(database_url)
     assert db.read(users.row_of, "lan").totp_secret.startswith("sealed:")
     db.close()
 
 
 def test_keys_at_the_command_line(shell: Shell) -> None:
-    made = shell(key.app, "add", "desk", "--role", "operator", "--carrier", "vnpt", "--expires", "90d")
-    rotated = shell(key.app, "rotate", "desk", "--overlap", "12h")
+    made = shell(
+        key_commands.app, "add", "desk", "--role", "operator", "--carrier", "vnpt", "--expires", "90d"
+    )
+    rotated = shell(key_commands.app, "rotate", "desk", "--overlap", "12h")
     assert made.startswith("loa_")
     assert rotated.startswith("loa_")
     assert rotated != made
-    [listed] = json.loads(shell(key.app, "list", "--json"))
+    [listed] = json.loads(shell(key_commands.app, "list", "--json"))
     assert (listed["role"], listed["carrier"], listed["made_by"]) == ("operator", "vnpt", whoami())
     assert listed["expires_at"]
     assert listed["previous_until"]
-    assert shell(key.app, "add", "boss").startswith("loa_")
+    assert shell(key_commands.app, "add", "boss").startswith("loa_")
     with pytest.raises(Invalid, match="needs its carrier"):
-        shell(key.app, "add", "other", "--role", "operator")
+        shell(key_commands.app, "add", "other", "--role", "operator")
     with pytest.raises(Invalid, match="--overlap is a number of hours or days"):
         span("overlap", "1 week")
 
 
 def digest(shell: Shell, number: str = "1") -> str:
-    return str(json.loads(shell(campaign.app, "show", number, "--json"))["digest"])
+    return str(json.loads(shell(campaign_commands.app, "show", number, "--json"))["digest"])
 
 
 def test_before_there_are_people_the_account_decides_but_not_on_its_own(
@@ -278,20 +280,22 @@ def test_before_there_are_people_the_account_decides_but_not_on_its_own(
 ) -> None:
     submitted(database_url)
     with pytest.raises(Conflict, match="no longer the one"):
-        shell(campaign.app, "approve", "1", "--digest", "0" * 64)
-    assert shell(campaign.app, "approve", "1", "--digest", digest(shell)) == "Campaign 1 is approved."
+        shell(campaign_commands.app, "approve", "1", "--digest", "0" * 64)
+    assert (
+        shell(campaign_commands.app, "approve", "1", "--digest", digest(shell)) == "Campaign 1 is approved."
+    )
     submitted(database_url, whoami())
     with pytest.raises(FourEyes):
-        shell(campaign.app, "approve", "2", "--digest", digest(shell, "2"))
+        shell(campaign_commands.app, "approve", "2", "--digest", digest(shell, "2"))
     with pytest.raises(FourEyes):
-        shell(campaign.app, "return", "2", "--reason", "x")
+        shell(campaign_commands.app, "return", "2", "--reason", "x")
 
 
 def test_over_the_api_and_at_the_keyboard_an_account_is_one_person(shell: Shell, database_url: str) -> None:
     submitted(database_url, account())
     added(database_url, account(), "admin")
     with pytest.raises(FourEyes):
-        shell(campaign.app, "approve", "1", "--digest", digest(shell))
+        shell(campaign_commands.app, "approve", "1", "--digest", digest(shell))
 
 
 @pytest.mark.parametrize(
@@ -315,15 +319,15 @@ def test_once_people_exist_only_a_known_one_with_the_role_decides_at_the_keyboar
     added(database_url, account() if who == "me" else who, role, disabled)
     verb = [*verb, "--digest", digest(shell)] if verb[0] == "approve" else verb
     if may:
-        shell(campaign.app, *verb)
+        shell(campaign_commands.app, *verb)
     else:
         with pytest.raises(Forbidden, match="is no person of Loa who may do this"):
-            shell(campaign.app, *verb)
+            shell(campaign_commands.app, *verb)
 
 
 def test_errors_of_people_are_sentences(shell: Shell) -> None:
     with pytest.raises(AppError, match="needs its carrier"):
-        shell(user.app, "add", "lan", "--role", "operator", stdin=f"{PASSWORD}\n")
+        shell(user_commands.app, "add", "lan", "--role", "operator", stdin=f"{PASSWORD}\n")
 
 
 @pytest.mark.parametrize("other", [str.upper, str.title, str.strip, lambda it: it[:64], lambda it: it[:-1]])

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from app.api.events import Hub, StreamTiming
+from app.api.event_streams import Hub, StreamTiming
 from app.campaigns import live_status
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.batch import app
+from app.cli.batch_commands import app
 from app.core.errors import AppError, Invalid
 from tests.app.batches.files import MESSY, put
 

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from app.cli import app as loa
-from app.cli import do_not_send, receipts, retention, unknown
+from app.cli import do_not_send_commands, receipts_commands, retention_commands, unknown_commands
 from app.core.errors import Invalid, NotFound
 from app.database import models as m
 from app.database.connection import Database
@@ -28,35 +28,38 @@ def shell(database_url: str, tmp_path: Path) -> Shell:
 
 
 def test_what_is_due_is_listed_erased_and_certified(shell: Shell) -> None:
-    listed = {(each["kind"], each["id"]): each for each in json.loads(shell(retention.app, "list", "--json"))}
+    listed = {
+        (each["kind"], each["id"]): each
+        for each in json.loads(shell(retention_commands.app, "list", "--json"))
+    }
     assert listed["campaign", 1]["said"] == "90 days after its end, since no report was frozen"
     assert listed["batch", 2]["said"] == "Campaign 1 uses it."
-    said = shell(retention.app, "run")
+    said = shell(retention_commands.app, "run")
     assert said.count("CHỨNG NHẬN XÓA DỮ LIỆU CÁ NHÂN") == 4
     assert "11  deliveries (tin nhắn gửi từng thuê bao)" in said
-    assert shell(retention.app, "run") == "Nothing is due."
-    assert "erased: certificate 1" in shell(retention.app, "list")
-    assert shell(retention.app, "certificate", "1") in said
-    assert json.loads(shell(retention.app, "certificate", "1", "--json"))["intact"] is True
+    assert shell(retention_commands.app, "run") == "Nothing is due."
+    assert "erased: certificate 1" in shell(retention_commands.app, "list")
+    assert shell(retention_commands.app, "certificate", "1") in said
+    assert json.loads(shell(retention_commands.app, "certificate", "1", "--json"))["intact"] is True
     with pytest.raises(NotFound, match="There is no erasure 7"):
-        shell(retention.app, "certificate", "7")
+        shell(retention_commands.app, "certificate", "7")
 
 
 def test_an_altered_certificate_ends_in_status_1(shell: Shell, database_url: str) -> None:
-    shell(retention.app, "run")
+    shell(retention_commands.app, "run")
     db = Database(database_url)
     db.write(lambda c: c.execute(update(m.erasures).where(m.erasures.c.id == 1).values(rule="at will")))
     db.close()
-    result = shell.run(retention.app, "certificate", "1")
+    result = shell.run(retention_commands.app, "certificate", "1")
     assert result.exit_code == 1
     assert "KHÔNG KHỚP" in result.stdout
 
 
 def test_numbers_come_by_argument_by_stdin_and_by_file(shell: Shell, tmp_path: Path) -> None:
     carrier = ("--carrier", "vnpt")
-    assert "changed: 1" in shell(do_not_send.app, "add", *carrier, "0912 345 678")
+    assert "changed: 1" in shell(do_not_send_commands.app, "add", *carrier, "0912 345 678")
     typed = CliRunner().invoke(
-        do_not_send.app, ["add", *carrier, "--json"], "0912345679\n\nx\n", env=shell.env
+        do_not_send_commands.app, ["add", *carrier, "--json"], "0912345679\n\nx\n", env=shell.env
     )
     assert json.loads(typed.stdout) == {
         "changed": 1,
@@ -65,23 +68,23 @@ def test_numbers_come_by_argument_by_stdin_and_by_file(shell: Shell, tmp_path: P
     }
     file = tmp_path / "list.csv"
     file.write_text("SĐT\n0912345678\n0912345680\nabc\n", encoding="utf-8")
-    done = json.loads(shell(do_not_send.app, "import", str(file), *carrier, "--json"))
+    done = json.loads(shell(do_not_send_commands.app, "import", str(file), *carrier, "--json"))
     assert (done["changed"], done["unchanged"], [each["place"] for each in done["refused"]]) == (1, 1, [4])
-    listed = shell(do_not_send.app, "list", *carrier)
+    listed = shell(do_not_send_commands.app, "list", *carrier)
     assert "8491*****78" in listed
     assert "345678" not in listed
-    assert "changed: 1" in shell(do_not_send.app, "remove", *carrier, "0912345680")
+    assert "changed: 1" in shell(do_not_send_commands.app, "remove", *carrier, "0912345680")
     with pytest.raises(Invalid, match="There is no carrier"):
-        shell(do_not_send.app, "add", "--carrier", "nobody", "0912345678")
+        shell(do_not_send_commands.app, "add", "--carrier", "nobody", "0912345678")
 
 
 def test_commands_mask_numbers_but_for_one_option_that_is_on_the_record(
     shell: Shell, tmp_path: Path, database_url: str
 ) -> None:
     out = tmp_path / "lines.csv"
-    shell(receipts.app, "lines", "1", "--out", str(out))
-    assert "910100003" not in out.read_text("utf-8") + shell(unknown.app, "list", "1")
-    shell(receipts.app, "lines", "1", "--out", str(out), "--whole-numbers")
+    shell(receipts_commands.app, "lines", "1", "--out", str(out))
+    assert "910100003" not in out.read_text("utf-8") + shell(unknown_commands.app, "list", "1")
+    shell(receipts_commands.app, "lines", "1", "--out", str(out), "--whole-numbers")
     assert "84910100003" in out.read_text("utf-8")
     db = Database(database_url)
     sql = f"SELECT detail FROM audit WHERE action = '{ACTION}'"

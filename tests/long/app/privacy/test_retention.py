@@ -20,7 +20,7 @@ from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database import models as m
 from app.database.connection import Database
-from app.dispatch import unknown_outcomes
+from app.dispatch import unknown_decisions
 from app.file_import.lease import new_owner
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Lane
@@ -353,8 +353,8 @@ def test_nothing_more_is_sent_or_decided_in_an_erased_campaign(db: Database) -> 
     db.write(lambda c: c.execute(update(m.campaigns).values(window_end=T0 + DAY)))
     db.write(lambda c: c.execute(delete(m.left_out)))
     erase(db)
-    for decide in (unknown_outcomes.resend, unknown_outcomes.write_off):
+    for decide in (unknown_decisions.resend, unknown_decisions.write_off):
         with pytest.raises(Conflict, match="numbers of this campaign are erased"):
-            decide(db, ledger_for(db), unknown_outcomes.UnknownOrder(1, "an"))
+            decide(db, ledger_for(db), unknown_decisions.UnknownOrder(1, "an"))
     with pytest.raises(Conflict, match="numbers of this campaign are erased"):
         db.write(runs.act, Verb.START, 1, "an")

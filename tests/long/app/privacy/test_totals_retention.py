@@ -10,7 +10,7 @@ from alembic import command as migrations
 from sqlalchemy import Connection, delete, insert, select, text, update
 from typer.testing import CliRunner
 
-from app.cli import audit as command
+from app.cli import audit_commands as command
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from app.reports.document import charts
+from app.reports.document import chart_images
 from app.reports.render.table_model import Cell, CellKind, ReportTable, TableChart, TableColumn, TableRow
 
 _COLUMNS = (
@@ -31,7 +31,7 @@ def colours(png: bytes) -> set[tuple[int, ...]]:
 
 @pytest.mark.parametrize("across", [True, False])
 def test_a_picture_has_a_colour_for_each_column_of_numbers(across: bool) -> None:
-    picture = charts.draw(form(("A 08:00", 90, 70), ("B 09:00", 40, 30), across=across))
+    picture = chart_images.draw(form(("A 08:00", 90, 70), ("B 09:00", 40, 30), across=across))
     assert picture is not None
     assert {(143, 168, 200), (46, 125, 79)} <= colours(picture.png)
     assert picture.alt == "Kết quả. Tổng cộng: Đã gửi: 1.000.000.000; Đã nhận: 1.000.000.000."
@@ -40,15 +40,15 @@ def test_a_picture_has_a_colour_for_each_column_of_numbers(across: bool) -> None
 
 
 def test_what_no_receipt_proves_is_no_bar() -> None:
-    picture = charts.draw(form(("A", 90, "không có biên nhận"), ("B", 40, "không có biên nhận")))
+    picture = chart_images.draw(form(("A", 90, "không có biên nhận"), ("B", 40, "không có biên nhận")))
     assert picture is not None
     assert (46, 125, 79) not in colours(picture.png)
     assert "Đã nhận" not in picture.alt
 
 
 def test_of_very_many_areas_the_largest_are_shown() -> None:
-    many = charts.draw(form(*((f"Xã {n}", n, n) for n in range(1, 300))))
-    few = charts.draw(form(*((f"Xã {n}", n, n) for n in range(1, 21))))
+    many = chart_images.draw(form(*((f"Xã {n}", n, n) for n in range(1, 300))))
+    few = chart_images.draw(form(*((f"Xã {n}", n, n) for n in range(1, 21))))
     assert many is not None
     assert few is not None
     assert many.height_mm == few.height_mm
@@ -60,7 +60,7 @@ def test_of_very_many_areas_the_largest_are_shown() -> None:
 def test_a_rest_is_not_drawn_and_is_named() -> None:
     drawn = form(("A", 90, 70), ("Không xác định", 500, 30))
     rest = drawn.rows[1]._replace(aside=True)
-    picture = charts.draw(drawn._replace(rows=(drawn.rows[0], rest, drawn.rows[2])))
+    picture = chart_images.draw(drawn._replace(rows=(drawn.rows[0], rest, drawn.rows[2])))
     assert picture is not None
     assert picture.title == "Kết quả (không vẽ: không xác định)"
 
@@ -68,7 +68,9 @@ def test_a_rest_is_not_drawn_and_is_named() -> None:
 def test_bars_that_may_not_be_added_are_told_one_by_one_each_kind_on_its_own_scale() -> None:
     drawn = form(("A", 90, 70), ("B", 1_200_000, 30))
     first = TableChart("Đo", "name", ("sent", "delivered"), True, ("r0",), adds=False)
-    found = charts.draw_all(drawn._replace(chart=first, more=(first._replace(title="Báo", rows=("r1",)),)))
+    found = chart_images.draw_all(
+        drawn._replace(chart=first, more=(first._replace(title="Báo", rows=("r1",)),))
+    )
     assert [each.alt for each in found] == [
         "Đo. A: Đã gửi: 90; Đã nhận: 70.",
         "Báo. B: Đã gửi: 1.200.000; Đã nhận: 30.",
@@ -77,19 +79,19 @@ def test_bars_that_may_not_be_added_are_told_one_by_one_each_kind_on_its_own_sca
 
 def test_the_same_form_is_the_same_picture() -> None:
     first, second = (
-        charts.draw(form(("Một địa bàn có tên rất dài, dài hơn chỗ dành cho nó", 3, 2))) for _ in "12"
+        chart_images.draw(form(("Một địa bàn có tên rất dài, dài hơn chỗ dành cho nó", 3, 2))) for _ in "12"
     )
     assert first == second
 
 
 @pytest.mark.parametrize("rows", [(), (("A", 0, 0),), (("A", None, None),)])
 def test_nothing_to_show_is_no_picture(rows: tuple[tuple[Cell, ...], ...]) -> None:
-    assert charts.draw(form(*rows)) is None
-    assert charts.draw(form(*rows)._replace(chart=None)) is None
+    assert chart_images.draw(form(*rows)) is None
+    assert chart_images.draw(form(*rows)._replace(chart=None)) is None
 
 
 @pytest.mark.parametrize(
     ("most", "steps"), [(1, [0, 1]), (7, [0, 2, 4, 6, 8]), (1742, [0, 500, 1000, 1500, 2000])]
 )
 def test_scales_have_round_steps(most: int, steps: list[int]) -> None:
-    assert charts._scale(most) == steps
+    assert chart_images._scale(most) == steps

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from app.cli import compare
+from app.cli import compare_commands
 from app.core.errors import NotFound
 from app.core.states import DeliveryState as S
 from app.database import models as m
@@ -195,9 +195,9 @@ def test_comparisons_on_the_command_line(db: Database, database_url: str, tmp_pa
     two_campaigns(db)
     db.close()
     shell = Shell(database_url, tmp_path)
-    assert "1. Phòng, chống lừa đảo (campaign 1)" in shell(compare.app, "rounds", "1")
-    assert "met" in shell(compare.app, "carriers", "1")
-    assert "Thành phố Sơn La" in shell(compare.app, "areas", "1")
-    said = shell(compare.app, "areas", "1", "--beside", "2")
+    assert "1. Phòng, chống lừa đảo (campaign 1)" in shell(compare_commands.app, "rounds", "1")
+    assert "met" in shell(compare_commands.app, "carriers", "1")
+    assert "Thành phố Sơn La" in shell(compare_commands.app, "areas", "1")
+    said = shell(compare_commands.app, "areas", "1", "--beside", "2")
     assert "Huyện Mường La" in said
     assert "Xã Chiềng Sơn (03985)" in said

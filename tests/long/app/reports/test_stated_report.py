@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, insert
 
-from app.cli.report import _of_campaign
+from app.cli.report_commands import _of_campaign
 from app.core import clock
 from app.core.errors import Conflict
 from app.database.connection import Database

@@ -18,7 +18,7 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.reports import carrier_report, comparison, consolidated, erased_run_snapshot, freeze
-from app.reports.document import carrier_paper, charts, consolidated_paper, letterhead
+from app.reports.document import carrier_paper, chart_images, consolidated_paper, letterhead
 from app.reports.document.model import DocumentPicture, Heading, PaperDocument, Paragraph, Table
 from app.reports.document.version import PREVIEW
 from app.reports.document_meta import EntrySource
@@ -258,7 +258,7 @@ def test_a_picture_of_areas_says_what_it_leaves_out(db: Database) -> None:
     form = next(
         f for f in carrier_tables.of_run(db.read(carrier_report.build, 1, TODAY + DAY)) if f.name == "Biểu 2"
     )
-    picture = charts.draw(form)
+    picture = chart_images.draw(form)
     assert picture is not None
     assert "20 địa bàn có số đã gửi nhiều nhất trong 30 địa bàn" in picture.title
     assert "không vẽ: không xác định địa bàn" in picture.title

@@ -16,9 +16,9 @@ from app.database.models import campaigns
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.reports.comparison import NormVerdict
-from app.web.view_models import charts, traffic_light
-from app.web.view_models import overview as overview_scene
-from app.web.view_models.overview import Watch
+from app.web.view_models import overview_page as overview_scene
+from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models.overview_page import Watch
 from app.web.view_models.traffic_light import Light
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
@@ -135,15 +135,15 @@ def test_the_light_says_the_worst_that_is_true(
 
 
 def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:
-    found = charts.stacked({"a": 1_000_000, "b": 1, "c": 0, "d": 500_000})
+    found = svg_charts.stacked({"a": 1_000_000, "b": 1, "c": 0, "d": 500_000})
     assert [span.width for span in found.values()][1:3] == [4, 0]
-    assert sum(span.width for span in found.values()) == charts.WIDTH
+    assert sum(span.width for span in found.values()) == svg_charts.WIDTH
     assert found["d"].x == found["a"].width + 4
-    assert all(span.width == 0 for span in charts.stacked({"a": 0, "b": 0}).values())
+    assert all(span.width == 0 for span in svg_charts.stacked({"a": 0, "b": 0}).values())
 
 
 def test_a_course_of_time_has_a_round_scale() -> None:
-    found = charts.course({"sent": [0, 3, 7]}, 100, 50)
+    found = svg_charts.course({"sent": [0, 3, 7]}, 100, 50)
     assert found.ticks[-1] == (0, 10)
     assert found.lines[0].points == "0.0,50.0 50.0,35.0 100.0,15.0"
-    assert charts.course({"sent": []}).lines == []
+    assert svg_charts.course({"sent": []}).lines == []

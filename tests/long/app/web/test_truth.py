@@ -147,7 +147,7 @@ def test_a_page_of_links_hears_of_a_change(province: Database, signed_in: In) ->
 
 
 def _watch() -> Any:
-    from app.web.view_models.overview import Watch
+    from app.web.view_models.overview_page import Watch
 
     return Watch()
 

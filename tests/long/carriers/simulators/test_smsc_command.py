@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer.testing
 
-from app.cli.simulate import app
+from app.cli.simulate_commands import app
 from carriers.simulators import process
 from carriers.simulators.smsc import command as smsc_command
 from carriers.simulators.smsc.behaviour import SmscBehaviour

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import typer.testing
 
-from app.cli.simulate import WEB, app
+from app.cli.simulate_commands import WEB, app
 from carriers.simulators.mobifone import Mobifone
 from carriers.simulators.web.command import run
 

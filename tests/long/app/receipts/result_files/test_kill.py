@@ -19,9 +19,9 @@ from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
 from app.file_import.reader import Reader
 from app.ledger.contract import Applied, Arrival, Ledger
-from app.receipts.result_files.import_job import Progress, ResultFileImport
-from app.receipts.result_files.importer import import_file
 from app.receipts.result_files.line_parser import RESULTS, SLICE, LineParser
+from app.receipts.result_files.result_import_job import Progress, ResultFileImport
+from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import StatusWords
 from carriers.contract import ReceiptStatus
 from tests.app.receipts.result_files.scene import (

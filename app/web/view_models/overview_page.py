@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from sqlalchemy import ColumnElement, Connection, Row, case, exists, func, select
 
-from app.api.events import StateSnapshot
+from app.api.event_streams import StateSnapshot
 from app.campaigns import queries
 from app.core import clock
 from app.core.states import CampaignState, LaneState, RunState
@@ -24,9 +24,9 @@ from app.observability.link_status import LinkStatus
 from app.security.tenant_scope import own_campaigns
 from app.web import nav
 from app.web.view_models import run_status, todo, traffic_light
-from app.web.view_models.charts import Span
 from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, directive_deadlines
 from app.web.view_models.run_status import RunView
+from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged
 
 MOST = 20  # campaigns on the page beside those that are under way

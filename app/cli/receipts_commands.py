@@ -12,10 +12,10 @@ from pydantic_core import to_json
 from app.cli.common import ledger_for, open_db
 from app.cli.output import Json, as_file, bar, listing, whoami, whole
 from app.receipts.result_files import queries
-from app.receipts.result_files.import_job import Progress
-from app.receipts.result_files.importer import import_file
 from app.receipts.result_files.queries import ReceiptFile, RunMessages, lines_csv, table_csv
 from app.receipts.result_files.register import FileClaim, read_level, register
+from app.receipts.result_files.result_import_job import Progress
+from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security import phone_disclosure

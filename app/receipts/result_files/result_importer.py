@@ -21,8 +21,8 @@ from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from app.file_import.lease import require_tries
 from app.ledger.contract import Ledger
 from app.receipts.result_files import missing, queries
-from app.receipts.result_files.import_job import Progress, ResultFileImport
 from app.receipts.result_files.line_parser import parsed_lines
+from app.receipts.result_files.result_import_job import Progress, ResultFileImport
 from app.receipts.result_files.status_words import StatusWords, words_of
 
 Tell = Callable[[Progress], None]

@@ -14,7 +14,7 @@ from app.cli.output import Json, Number, listing, whoami
 from app.core import clock, ids
 from app.core.errors import Invalid
 from app.core.phone import mask
-from app.dispatch import unknown_outcomes
+from app.dispatch import unknown_decisions
 
 app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
 
@@ -37,7 +37,7 @@ class _Shown:
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
     with open_db(looks=True) as (db, _):
-        rows = db.read(unknown_outcomes.listed, run_id)
+        rows = db.read(unknown_decisions.listed, run_id)
     shown = [_shown(row) for row in rows]
     listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)
 
@@ -48,8 +48,8 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = unknown_outcomes.resend(
-            db, ledger, unknown_outcomes.UnknownOrder(run_id, whoami(), chosen), _say
+        done = unknown_decisions.resend(
+            db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say
         )
     typer.echo(f"{done} deliveries of run {run_id} are queued again.")
 
@@ -60,8 +60,8 @@ def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> N
     chosen = _chosen(lines, everything)
     with open_db() as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
-        done = unknown_outcomes.write_off(
-            db, ledger, unknown_outcomes.UnknownOrder(run_id, whoami(), chosen), _say
+        done = unknown_decisions.write_off(
+            db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say
         )
     typer.echo(f"{done} deliveries of run {run_id} are written off.")
 

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from app.core import gc_tuning
-from app.devtools.demo.progress import ProgressBoard
-from app.devtools.demo.run import DemoOptions, run_demo
+from app.devtools.demo.progress_board import ProgressBoard
+from app.devtools.demo.run_demo import DemoOptions, run_demo
 
 
 class Over(StrEnum):

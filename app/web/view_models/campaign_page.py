@@ -22,12 +22,12 @@ from app.reports.figures import Figures
 from app.reports.latency_sample import Latency, LatencySample
 from app.security.principal import Caller
 from app.web.translations import say
-from app.web.view_models import charts, run_status
-from app.web.view_models import run as run_scene
-from app.web.view_models.charts import SvgChart
+from app.web.view_models import run_page as run_scene
+from app.web.view_models import run_status, svg_charts
 from app.web.view_models.estimate import Hint, hints
-from app.web.view_models.run import ReasonCount
+from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import RunView
+from app.web.view_models.svg_charts import SvgChart
 from app.web.view_models.traffic_light import MISSED, Judged, Light
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
@@ -190,7 +190,7 @@ def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Cu
     ends = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
     totals = {run.carrier: run.figures.delivered + run.figures.relayed for run in views}
     lines = {carrier: latency_sample.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
-    chart = charts.course(lines)
+    chart = svg_charts.course(lines)
     points = [
         (clock.from_ms(end), {carrier: line[n] for carrier, line in lines.items()})
         for n, end in enumerate(ends)

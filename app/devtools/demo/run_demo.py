@@ -19,13 +19,7 @@ from app.core import clock
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.devtools.demo import scenario_http, scenario_smpp
-from app.devtools.demo.outcome import conclude, figures, write_reports
-from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
-from app.devtools.demo.progress import ProgressBoard
-from app.devtools.demo.receipt_ingest import ReceiptIngest, link_of
-from app.devtools.demo.scenario_smpp import DemoCarrier
-from app.devtools.demo.sending import send
-from app.devtools.demo.setup import (
+from app.devtools.demo.demo_setup import (
     DemoPlan,
     approved_campaign,
     claimed,
@@ -35,6 +29,12 @@ from app.devtools.demo.setup import (
     settings_for,
     tidy,
 )
+from app.devtools.demo.outcome import conclude, figures, write_reports
+from app.devtools.demo.output import tell_end, tell_forecast, tell_import, tell_outcome, tell_roles
+from app.devtools.demo.progress_board import ProgressBoard
+from app.devtools.demo.receipt_ingest import ReceiptIngest, link_of
+from app.devtools.demo.scenario_smpp import DemoCarrier
+from app.devtools.demo.sending import send
 from app.devtools.demo.simulator_processes import SimulatorProcess, open_centres
 from app.devtools.sample_data import SHARES, write_sample
 from app.ledger.factory import ledger_for

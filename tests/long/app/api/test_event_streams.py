@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
 from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
-from app.api.events import Hub, StreamTiming
+from app.api.event_streams import Hub, StreamTiming
 from app.campaigns import live_status
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, RunState

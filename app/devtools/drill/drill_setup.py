@@ -15,9 +15,9 @@ from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database, connect_patiently
-from app.devtools.drill.client import CLIENTS, DrillClient
 from app.devtools.drill.cluster import Cluster, own_cluster
 from app.devtools.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext
+from app.devtools.drill.drill_client import CLIENTS, DrillClient
 from app.devtools.drill.ledger_probe import LedgerProbe
 from app.devtools.drill.plan import Engine
 from app.devtools.drill.processes import ProcessGroup

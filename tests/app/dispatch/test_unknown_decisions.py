@@ -11,7 +11,7 @@ from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import audit, runs
 from app.dispatch import run_sweeps as sweeps
-from app.dispatch import unknown_outcomes
+from app.dispatch import unknown_decisions
 from app.ledger.contract import SubmitOutcome
 from carriers.contract import Unknown
 from tests.app.world import World, build
@@ -33,17 +33,17 @@ def lost(db: Database, count: int = 4) -> World:
 
 def test_the_list_goes_page_by_page_in_order(db: Database) -> None:
     world = lost(db)
-    first = db.read(unknown_outcomes.listed, world.run, (0, 0), 3)
+    first = db.read(unknown_decisions.listed, world.run, (0, 0), 3)
     assert [row.seq for row in first] == [2, 3, 4]
-    rest = db.read(unknown_outcomes.listed, world.run, (world.batch, 4), 3)
+    rest = db.read(unknown_decisions.listed, world.run, (world.batch, 4), 3)
     assert [row.seq for row in rest] == [5]
 
 
 def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
     world = lost(db)
     assert (
-        unknown_outcomes.resend(
-            db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan", [(world.batch, 3)])
+        unknown_decisions.resend(
+            db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan", [(world.batch, 3)])
         )
         == 1
     )
@@ -56,22 +56,24 @@ def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
 
 def test_an_empty_choice_is_all_of_them(db: Database) -> None:
     world = lost(db)
-    assert unknown_outcomes.write_off(db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan")) == 4
+    assert (
+        unknown_decisions.write_off(db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan")) == 4
+    )
     assert world.delivery(2)["reason"] == NotSent.WRITTEN_OFF
-    assert len(db.read(unknown_outcomes.listed, world.run)) == 4
+    assert len(db.read(unknown_decisions.listed, world.run)) == 4
 
 
 def test_a_cancelled_run_sends_nothing_again(db: Database) -> None:
     world = lost(db)
     db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLED.value)))
     with pytest.raises(Conflict, match="cancelled"):
-        unknown_outcomes.resend(db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan"))
+        unknown_decisions.resend(db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan"))
 
 
 def test_a_run_that_is_not_there_is_named(db: Database) -> None:
     world = lost(db)
     with pytest.raises(NotFound, match="run 99"):
-        db.read(unknown_outcomes.listed, 99)
+        db.read(unknown_decisions.listed, 99)
     assert world.run
 
 
@@ -79,6 +81,6 @@ def test_a_run_whose_unknown_ones_are_written_off_is_finished(db: Database) -> N
     world = lost(db)
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.SENT
-    unknown_outcomes.write_off(db, world.ledger, unknown_outcomes.UnknownOrder(world.run, "Lan"))
+    unknown_decisions.write_off(db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan"))
     db.write(sweeps.advance, world.ledger, DAY_MS)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.FINISHED

@@ -13,8 +13,8 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, lanes
-from app.receipts.result_files.import_job import ResultFileImport
 from app.receipts.result_files.register import FileClaim
+from app.receipts.result_files.result_import_job import ResultFileImport
 from app.receipts.result_files.status_words import StatusWords
 from carriers.contract import ReceiptLevel, ReceiptStatus
 from tests.app.receipts.result_files import scene

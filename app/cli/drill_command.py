@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from app.devtools.drill.plan import DrillOrder
-from app.devtools.drill.run import DrillOptions
-from app.devtools.drill.run import drill as play
+from app.devtools.drill.run_drill import DrillOptions
+from app.devtools.drill.run_drill import drill as play
 from app.devtools.drill.verdict import document, tell
 
 app = typer.Typer(add_completion=False)

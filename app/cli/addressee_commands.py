@@ -11,7 +11,7 @@ import typer
 
 from app.cli.common import open_db
 from app.cli.output import Json, Number, instant, listing, say, whoami
-from app.cli.statement import attach
+from app.cli.statement_commands import attach
 from app.core import clock
 from app.reports import addressees
 from app.reports.addressees import Addressee, AddresseeKind, AddresseeStatus, OutreachChannel, OutreachItem
