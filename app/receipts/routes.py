@@ -11,7 +11,7 @@ from fastapi import Request, Response
 
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
-from app.api.rate_limit import TooOften
+from app.api.token_buckets import TooOften
 from app.core import clock
 from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge
 from app.observability.metrics import Metrics

@@ -10,7 +10,7 @@ from datetime import date
 
 from sqlalchemy import Connection, Subquery, and_, case, exists, func, or_, select
 
-from app.api.rate_limit import Buckets, TooOften, subscriber
+from app.api.token_buckets import Buckets, TooOften, subscriber
 from app.core import clock
 from app.core.states import SENT, NotSent, RunState
 from app.database.connection import Database

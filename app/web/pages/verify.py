@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from fastapi import Response
 
 from app.api.dependencies import Routes
-from app.api.rate_limit import TooOften
+from app.api.token_buckets import TooOften
 from app.core.errors import AppError, Invalid
 from app.text_verification import routes as genuine
 from app.text_verification.advice import ADVICE, LONGEST

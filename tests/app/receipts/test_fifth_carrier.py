@@ -25,7 +25,7 @@ ADAPTER = '''
 """Pigeons: each takes one message, and the pigeon house calls back."""
 
 from carriers.contract import (
-    Accepted, Limits, Receipt, ReceiptLevel, ReceiptStatus, Told, WebhookAnswer,
+    Accepted, Limits, Receipt, ReceiptLevel, ReceiptStatus, ReceiptsRead, WebhookAnswer,
 )
 
 
@@ -53,7 +53,8 @@ class PigeonCarrier:
 
     def parse_receipts(self, request):
         lines = request.body.decode("ascii", "replace").split()
-        return Told([Receipt(one, None, ReceiptStatus.DELIVERED, self.receipt_level) for one in lines])
+        level = self.receipt_level
+        return ReceiptsRead([Receipt(one, None, ReceiptStatus.DELIVERED, level) for one in lines])
 '''
 DOOR = "/webhooks/viettel/pigeon_1"
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from carriers.contract import Encoding
 from carriers.text import STANDARD, Table, Tables, encoding_of, gsm7, nfc, segments, split, ucs2, unaccent
-from carriers.text import parts as preview
+from carriers.text.parts import preview
 from tests.carriers.text import alphabets
 
 LABELLED = Tables(Table(123, 153, reserved=38), Table(70, 67))
