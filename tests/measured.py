@@ -13,31 +13,31 @@ from pathlib import Path
 import pytest
 
 _HERE = Path(__file__).parent
-_WITHOUT = {
+WITHOUT = {
     "app/batches/test_every_line.py",
     "app/batches/test_routes.py",
     "app/campaigns/test_runs.py",
     "app/cli/test_looking.py",
-    "app/dispatch/test_queueing.py",
-    "app/dispatch/test_runs.py",
+    "app/dispatch/test_fan_out_job.py",
+    "app/dispatch/test_run_sweeps.py",
     "app/dispatch/test_seal.py",
     "app/dispatch/test_stamps.py",
     "app/text_verification/test_compare.py",
     "app/api/test_attacks.py",
     "app/api/test_lists.py",
-    "app/api/test_rates.py",
+    "app/api/test_rate_limit.py",
     "app/api/test_times.py",
-    "app/ledger/test_foreign.py",
-    "app/ledger/test_matching.py",
-    "app/ledger/test_receiving.py",
+    "app/ledger/test_foreign_receipts.py",
+    "app/ledger/test_receipt_matching.py",
+    "app/ledger/test_receipts.py",
     "app/ledger/test_sendings.py",
     "app/receipts/result_files/test_report.py",
     "app/receipts/test_webhooks.py",
-    "app/test_masking.py",
+    "app/core/test_masking.py",
     "app/test_no_such.py",
     "carriers/mobifone/test_contract.py",
     "carriers/viettel/test_contract.py",
-    "carriers/viettel/test_words.py",
+    "carriers/viettel/test_codes.py",
     "carriers/vnpt/test_codes.py",
     "carriers/vnpt/test_contract.py",
     "carriers/vnpt/test_replies.py",
@@ -48,10 +48,10 @@ _WITHOUT = {
     "long/app/accounts/test_shared.py",
     "long/app/accounts/test_spelled_ids.py",
     "long/app/accounts/test_tenants.py",
-    "long/app/dispatch/test_lane.py",
+    "long/app/dispatch/test_send_loop.py",
     "long/app/dispatch/test_poisoned_run.py",
-    "long/app/api/test_description.py",
-    "long/app/api/test_events.py",
+    "long/app/api/test_openapi.py",
+    "long/app/api/test_event_streams.py",
     "long/app/api/test_fuzz.py",
     "long/app/api/test_once.py",
     "long/app/ledger/test_transfer.py",
@@ -63,30 +63,30 @@ _WITHOUT = {
     "long/app/receipts/result_files/test_property.py",
     "long/app/receipts/result_files/test_routes.py",
     "long/app/receipts/test_webhook_fuzz.py",
-    "long/app/reports/intake/test_outreach.py",
+    "long/app/reports/intake/test_external_activity.py",
     "long/app/reports/test_carrier_report.py",
     "long/app/reports/test_freeze.py",
-    "long/app/reports/test_frozen_routes.py",
+    "long/app/reports/test_archive_routes.py",
     "long/app/reports/test_histories.py",
     "long/app/reports/test_letter_2024.py",
     "long/app/reports/test_paper_look.py",
-    "long/app/reports/test_papers.py",
+    "long/app/reports/test_document_meta.py",
     "long/app/reports/test_render.py",
     "long/app/reports/test_repair.py",
     "long/app/reports/test_routes.py",
     "long/app/reports/test_what_tables_claim.py",
     "long/app/file_import/test_poison.py",
-    "long/app/test_worker.py",
+    "long/app/runtime/test_worker.py",
     "long/app/web/test_erasures.py",
     "long/app/web/test_fields.py",
     "long/app/web/test_forms.py",
     "long/app/web/test_pages.py",
     "long/app/web/test_sign_in.py",
     "long/app/web/test_strange.py",
-    "long/app/web/test_told.py",
+    "long/app/web/test_error_translation.py",
     "long/app/web/test_truth.py",
     "long/app/web/test_vietnamese.py",
-    "long/app/web/test_words.py",
+    "long/app/web/test_translations.py",
     "long/carriers/simulators/test_web_messages.py",
     "long/test_forked.py",
     "long/test_guards.py",
@@ -94,12 +94,12 @@ _WITHOUT = {
     "long/test_papers.py",
 }
 # What has lines of PostgreSQL's own; elsewhere its half of a test runs the lines of the half on SQLite.
-_POSTGRESQL = {
+POSTGRESQL = {
     "app/batches/test_spool.py",
     "app/batches/test_waiting.py",
     "app/ledger/test_impossible_times.py",
-    "app/ledger/test_matching.py",
-    "app/test_db.py",
+    "app/ledger/test_receipt_matching.py",
+    "app/database/test_connection.py",
     "long/app/privacy/test_entered_again.py",
 }
 
@@ -109,8 +109,8 @@ def _is_measured(item: pytest.Item) -> bool:
         return True
     path = item.path.relative_to(_HERE)
     if "[postgresql" in item.name:
-        return path.as_posix() in _POSTGRESQL
-    return _WITHOUT.isdisjoint({path.parts[0], path.as_posix()})
+        return path.as_posix() in POSTGRESQL
+    return WITHOUT.isdisjoint({path.parts[0], path.as_posix()})
 
 
 def choose(items: list[pytest.Item]) -> None:
