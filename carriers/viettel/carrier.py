@@ -30,7 +30,7 @@ from carriers.viettel import soap
 from carriers.viettel.lists import ListAnswer, Said, said
 from carriers.viettel.reads import Reads
 from carriers.viettel.settings import LIST, WITH_RECEIPT, read_settings
-from carriers.viettel.words import TAKEN, Book, bare
+from carriers.viettel.words import DUPLICATE, TAKEN, Book, bare
 from carriers.xml import Markup, XmlError, child, write
 
 STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."
@@ -43,6 +43,9 @@ def viettel(link: LinkOptions) -> Carrier:
 
 class ViettelCarrier(HttpCarrier):
     """contract.Carrier, ListedFailures, OwnFigures and Checked over CcApi."""
+
+    strange = STRANGE
+    of_one_number = frozenset({DUPLICATE.code})  # taken before, as its number tells
 
     def __init__(self, link: LinkOptions) -> None:
         own = self.settings = read_settings(link)
@@ -64,10 +67,9 @@ class ViettelCarrier(HttpCarrier):
         if refused is not None:
             return [refused] * len(some)
         try:
-            results = await self._send_list(some) if self._lists else [await self._send_one(some[0])]
+            return await self._send_list(some) if self._lists else [await self._send_one(some[0])]
         except XmlError as error:
             return [Rejected(str(error)[:80], Reason.WRONG_REQUEST)] * len(some)
-        return [self.bear(result, self.settings.strange_in_a_row, STRANGE) for result in results]
 
     def _too_much(self, text: str) -> Rejected | None:
         """What this link can't carry, before the carrier has to say so."""
