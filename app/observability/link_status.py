@@ -106,7 +106,8 @@ def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
     up = [row for row in here if row.connected_since is not None]
     lost = [row.lost_since for row in here if row.lost_since is not None]
-    answering = [row for row in up if not row.held]
+    # Held for being put off, a link has its answers.
+    answering = [row for row in up if not row.held or row.refusing_since is not None]
     going = [row for row in answering if row.refusing_since is None]
     refusing = [row.refusing_since for row in answering if row.refusing_since is not None]
     since = None if going else max(refusing, default=None)

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import httpx
@@ -30,7 +31,6 @@ from carriers.contract import (
     OutboundSms,
     Partial,
     Permit,
-    Reason,
     ReceiptLevel,
     Rejected,
     SubmitResult,
@@ -41,8 +41,8 @@ from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answe
 from carriers.http.request_slots import RequestSlots, Waiting
 from carriers.http.settings import HttpSettings, tls_context
 from carriers.http.surplus_answers import AnswerTimes, KeptConnection, PermitEndedError, Progress
+from carriers.in_a_row import InARow
 from carriers.permit import since_boot
-from carriers.results import note_results
 from carriers.text import segments
 
 # httpx writes every URL to its log, and some carriers want the password in it.
@@ -68,6 +68,8 @@ class HttpCarrier(ABC):
     """
 
     receipt_level: ReceiptLevel = ReceiptLevel.NONE
+    strange: ClassVar[str] = ""  # what refusals in words of no table may be about
+    of_one_number: ClassVar[frozenset[str]] = frozenset()  # codes that speak of one message alone
     encodings: ClassVar[frozenset[Encoding]] = frozenset(Encoding)
     per_submit = 1
 
@@ -94,8 +96,8 @@ class HttpCarrier(ABC):
         self._under_way: set[asyncio.Task[Sequence[SubmitResult]]] = set()
         self._halted: Halted | None = None
         self._not_before = 0.0  # on the event loop's clock
-        self._unclear_in_a_row = self._strange_in_a_row = 0
-        self._lost_probes = 0
+        self._in_a_row = InARow(settings.strange_in_a_row, self._health, self.strange, self.of_one_number)
+        self._unclear_in_a_row = self._lost_probes = 0
         self._probing = False  # one message is out alone to see whether answers come again
         self._redirect: Halted | None = None
 
@@ -105,7 +107,7 @@ class HttpCarrier(ABC):
         """Take messages from now on; a halted link tries again."""
         self._halted = self._redirect = None
         self._not_before = 0.0
-        self._strange_in_a_row = 0
+        self._in_a_row.reopened()
         self._client = self._client or self._new_client()
 
     def _new_client(self) -> httpx.AsyncClient:
@@ -147,7 +149,8 @@ class HttpCarrier(ABC):
 
     def health(self) -> LinkHealth:
         """How the link stands; before the first request nobody knows."""
-        return self._waiting.beside(self._health.facts())
+        found = self._waiting.beside(self._health.facts())
+        return replace(found, held=found.held or self._in_a_row.why_paused)
 
     def halted(self) -> Halted | None:
         """Why the link needs a person, or None."""
@@ -203,12 +206,14 @@ class HttpCarrier(ABC):
         return results
 
     async def _hand_over_or_probe(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        probes = self._probing = self._too_unclear() >= 0
+        probes = self._probing = self._too_unclear() >= 0 or bool(self._in_a_row.why_paused)
         try:
-            results = await self._own_answers(some)
+            answers = await self._own_answers(some)
         finally:
             self._probing = self._probing and not probes
-        self._weigh(results, probes)
+        self._weigh(answers, probes)
+        results = self._in_a_row.weigh(some, answers)
+        self.hold_back(self._in_a_row.pause_left_s)
         return results
 
     async def _own_answers(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
@@ -257,7 +262,6 @@ class HttpCarrier(ABC):
         Fewer than twice as many become unknown before the link pauses; afterwards one goes alone after each
         pause, until a verdict comes.
         """
-        note_results(self._health, results)
         if any(isinstance(result, Accepted | Partial | Rejected) for result in results):
             self._unclear_in_a_row = self._lost_probes = 0
             self._health.held = ""
@@ -273,7 +277,7 @@ class HttpCarrier(ABC):
         why = f"{self._unclear_in_a_row} requests in a row without a clear answer"
         if not self._health.held:
             self.log.error("link is held", why=why)
-        self._health.held = why
+        self._health.held, self._health.refusing_since = why, None
 
     def refusal(self) -> Halted | Deferred | None:
         """Why nothing may be sent at this moment; None where it may."""
@@ -294,20 +298,6 @@ class HttpCarrier(ABC):
     @abstractmethod
     async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send these (one text, one sender, `per_submit` at the most) and read the answer."""
-
-    def bear(self, result: SubmitResult, most: int, why: str) -> SubmitResult:
-        """The result; or a halt after more than `most` refusals in a row whose reason nobody knows.
-
-        Such a refusal (Reason.OTHER) may speak of the account and not of the message: left alone it would use
-        up a whole batch.
-        """
-        if not isinstance(result, Rejected) or result.reason is not Reason.OTHER:
-            self._strange_in_a_row = 0
-            return result
-        self._strange_in_a_row += 1
-        if self._strange_in_a_row <= most:
-            return result
-        return Halted(result.code[:40], f"{why} The last one: {result.code}")
 
     async def doubt(self) -> Unknown | None:
         """Why the newest answer may not be the message's own: to be asked before it is sent once more."""

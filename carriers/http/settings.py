@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from carriers import in_a_row
 from carriers.contract import LinkError, LinkOptions
 from carriers.http.answer import STATUS_WORDS
 from carriers.options import by, number, seconds, string, whole
@@ -73,6 +74,8 @@ class HttpSettings:
     proxy: str = field(default="", repr=False, metadata=by(proxy))
     max_segments: int = field(default=4, metadata=by(whole(1, 15)))
     queries_per_second: float = field(default=1.0, metadata=by(number(0.01, 1000)))
+    # Refusals in a row for a reason of ours: then the lane halts. As many "in trouble": then the link pauses.
+    strange_in_a_row: int = field(default=in_a_row.DEFAULT, metadata=by(whole(1, 1_000_000)))
 
 
 def tls_context(link: LinkOptions, settings: HttpSettings) -> ssl.SSLContext:

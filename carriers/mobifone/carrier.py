@@ -86,6 +86,8 @@ _ALL_UCS2 = Tables(gsm7=Table(70, 67))
 class MobifoneCarrier(HttpCarrier):
     """contract.Carrier and Checked over "smsg"; no reference, so receipts (by file, say) go by phone."""
 
+    strange = STRANGE
+
     def __init__(self, link: LinkOptions) -> None:
         own = self.settings = read_settings(link)
         super().__init__(link, own)
@@ -124,7 +126,7 @@ class MobifoneCarrier(HttpCarrier):
             result = await self.doubt() or await self._send(sms)
         if isinstance(result, codes.SessionState):
             return [ENDED_TWICE]
-        return [self.bear(result, self.settings.strange_in_a_row, STRANGE)]
+        return [result]
 
     async def _send(self, sms: OutboundSms) -> SubmitResult | codes.SessionState:
         sid = await self._session.sid()

@@ -47,8 +47,6 @@ class MobifoneSettings(HttpSettings):
     session_s: float = field(default=300.0, metadata=by(seconds(0.05, 86_400)))
     ucs2: bool = field(default=True, metadata=by(flag, says=True))
     statuses: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_statuses))
-    # An empty account and a sender ID not registered have no known status: not a whole batch for them.
-    strange_in_a_row: int = field(default=20, metadata=by(whole(1, 1_000_000)))
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.NONE, metadata=by(level))
     login_tries: int = field(default=2, metadata=by(whole(1, 10)))
     login_pause_s: float = field(default=1.0, metadata=by(seconds(0.001, 60)))

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import lru_cache
+from dataclasses import asdict, replace
 
 import structlog
 
@@ -17,9 +14,7 @@ from carriers.contract import (
     Acknowledge,
     CheckFinding,
     Deferred,
-    Encoding,
     Halted,
-    Limits,
     LinkHealth,
     LinkOptions,
     OutboundSms,
@@ -31,23 +26,24 @@ from carriers.contract import (
     SubmitResult,
 )
 from carriers.health import HealthRecord
+from carriers.in_a_row import InARow
 from carriers.inbound import InboundSink
-from carriers.results import note_results
 from carriers.smpp import pdu
-from carriers.smpp.encoding import EncodedText, Template, encode_text
+from carriers.smpp.encoding import Wordings
 from carriers.smpp.id_bases import IdBases, wrong_mode
 from carriers.smpp.inbound import one_text, read_inbound
 from carriers.smpp.interfaces import Counters, End
 from carriers.smpp.pending import MultipartMessage, PendingMessage, PendingQuery, id_reader
 from carriers.smpp.piece_queue import PieceQueue
 from carriers.smpp.receipt import is_receipt, read_answer, read_receipt, spellings, written_ids
-from carriers.smpp.reconnect import BINDS, Reconnector, look_at, tls_context
+from carriers.smpp.reconnect import BINDS, Reconnector, look_at, tls_context, wait_while
 from carriers.smpp.session import SmppSession
-from carriers.smpp.settings import read_settings
+from carriers.smpp.settings import limits, read_settings
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
 NO_ANSWERS = Deferred("held: no answers come", retry_after_s=1.0)
+PAUSED = Deferred("held: every message is put off", retry_after_s=1.0)
 BAD_PHONE = Rejected("phone: digits only", Reason.WRONG_REQUEST)
 
 
@@ -59,14 +55,7 @@ class SmppCarrier:
         self.name = link.name
         self.queries_per_second = own.queries_per_second
         self.receipt_level = own.receipt_level
-        encodings = frozenset(Encoding) if own.ucs2 else frozenset({Encoding.GSM7})
-        self.limits = Limits(
-            link.segments_per_second,
-            own.window * own.binds,
-            encodings=encodings,
-            max_segments=own.max_segments,
-            one_receipt=own.long_text == "payload",
-        )
+        self.limits = limits(link, own)
         self.queue = PieceQueue()
         self.counters = Counters()
         self._tls = tls_context(link, own)
@@ -84,10 +73,9 @@ class SmppCarrier:
         self._health = HealthRecord()
         self._bases = IdBases(own.id_mode)
         self._read_id = id_reader(own.id_mode, self._bases.answered)
-        self._references = itertools.count(secrets.randbelow(0x10000))
-        self._reference_limit = 0x10000 if own.long_text == "sar" else 0x100
-        self._word = lru_cache(maxsize=256)(self._make_word)
-        self._templates = lru_cache(maxsize=2048)(self._make_templates)
+        self._wordings = Wordings(own)
+        self._in_a_row = InARow(own.strange_in_a_row, self._health, longest_s=own.probe_max_s)
+        self._probing = False  # a single message asks whether the carrier's trouble is over
 
     # ---- contract.Carrier
 
@@ -97,6 +85,7 @@ class SmppCarrier:
             return
         await self._leave()
         self._closing, self._halted = False, None
+        self._in_a_row.reopened()
         own = self.settings
         commands = [pdu.BIND_TRANSCEIVER]
         if own.bind == "transmitter_receiver":
@@ -132,7 +121,8 @@ class SmppCarrier:
     def health(self) -> LinkHealth:
         """How the link stands: held where every bind that could send is."""
         goes = any(session.sends() and not session.is_held for session in self._sessions())
-        return self._health.facts(is_held=not goes)
+        found = self._health.facts(is_held=not goes)
+        return replace(found, held=found.held or self._in_a_row.why_paused)
 
     def segments(self, text: str) -> int:
         """SMS parts of the text. With long_text = "payload" a longer text still has one reference only."""
@@ -142,8 +132,8 @@ class SmppCarrier:
         """One result for each message, in order; a cancelled or failed call leaves nothing in the queue."""
         if not parcel:
             return []
-        waiting = PendingMessage(len(parcel), self._read_id)
-        down = self._why_not()
+        waiting, down = PendingMessage(len(parcel), self._read_id), self._why_not()
+        probes = down is None and bool(self._in_a_row.why_paused)
         try:
             with contextlib.ExitStack() as listening:
                 for permit in {sms.permit for sms in parcel if sms.permit}:
@@ -151,15 +141,30 @@ class SmppCarrier:
                 for index, sms in enumerate(parcel):
                     if down is not None:
                         waiting.settle(index, down)
-                    else:
-                        self._enqueue(waiting, index, sms)
+                        continue
+                    self._enqueue(waiting, index, sms)
+                    if probes:
+                        down, self._probing = PAUSED, True
+                        self._up.clear()
                 self._pump()
                 await waiting.done
         finally:
             if not waiting.done.done() or waiting.done.cancelled():
                 self._forget(waiting)
-        results = [result for result in waiting.results if result is not None]
-        note_results(self._health, results)
+            self._probing = self._probing and not probes
+        return self._weigh(parcel, [result for result in waiting.results if result is not None], probes)
+
+    def _weigh(
+        self, parcel: Sequence[OutboundSms], answers: Sequence[SubmitResult], probes: bool
+    ) -> Sequence[SubmitResult]:
+        """The results; with too many refusals in a row the link halts, or pauses."""
+        results = self._in_a_row.weigh(parcel, answers)
+        halted = next((result for result in results if isinstance(result, Halted)), None)
+        if halted is not None and self._halted is None:
+            self._stop(halted)
+        elif probes or self._in_a_row.why_paused:
+            asyncio.get_running_loop().call_later(self._in_a_row.pause_left_s, self.look)
+            self.look()
         return results
 
     async def written(self) -> None:
@@ -203,22 +208,15 @@ class SmppCarrier:
 
     async def check(self) -> Sequence[CheckFinding]:
         """Wait until every bind of the open link is up or has failed, and ask each whether it lives."""
-        patience_s = 2.5 * self.settings.response_timeout_s  # for the connection, and for the bind
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience_s):
-                while self._waits_for_binds():
-                    self._news.clear()
-                    await self._news.wait()
+
+        def waits() -> bool:
+            return self._halted is None and any(each.is_untried(self._down) for each in self._keepers)
+
+        # For the connection, and for the bind.
+        await wait_while(waits, self._news, 2.5 * self.settings.response_timeout_s)
         if self._halted is not None:
             return [CheckFinding(False, f"The bind is refused ({self._halted.code}): {self._halted.reason}.")]
         return [await look_at(self.settings, each, self._down.get(each.command)) for each in self._keepers]
-
-    def _waits_for_binds(self) -> bool:
-        """Whether a bind is neither up nor has failed yet."""
-        return self._halted is None and any(
-            keeper.command not in self._down and not (keeper.session and keeper.session.bound_at)
-            for keeper in self._keepers
-        )
 
     def stats(self) -> dict[str, int]:
         """Figures for metrics: counters since the start, and the messages in flight and in the queue."""
@@ -228,28 +226,20 @@ class SmppCarrier:
     # ---- the way out
 
     def _enqueue(self, waiting: PendingMessage, index: int, sms: OutboundSms) -> None:
-        wording = self._word(sms.text, sms.sender, sms.validity_s)
-        if isinstance(wording, Rejected):
-            waiting.settle(index, wording)
+        templates, phone = self._wordings.templates(sms), sms.phone
+        if isinstance(templates, Rejected):
+            waiting.settle(index, templates)
             return
-        phone = sms.phone
         if not (phone.isascii() and phone.isdigit() and len(phone) <= 20):
             waiting.settle(index, BAD_PHONE)
             return
         waiting.phones[index], waiting.permits[index] = phone.encode(), sms.permit
-        if len(wording.contents) == 1:
-            waiting.templates[index] = self._templates(wording, 0)[0]
+        if len(templates) == 1:
+            waiting.templates[index] = templates[0]
             self.queue.append((waiting, index))
             return
-        templates = self._templates(wording, next(self._references) % self._reference_limit)
         letter = MultipartMessage(waiting, index, templates, self._read_id, self._retry)
         self.queue.extend((letter, part) for part in range(len(templates)))
-
-    def _make_word(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
-        return encode_text(self.settings, OutboundSms("", text, sender, validity_s))
-
-    def _make_templates(self, wording: EncodedText, reference: int) -> tuple[Template, ...]:
-        return wording.templates(self.settings.long_text, reference)
 
     def _pump(self) -> None:
         """Let the binds take from the queue, the one with most room first."""
@@ -309,7 +299,7 @@ class SmppCarrier:
 
     def held(self, command: int, why: str, unanswered: int) -> None:
         self._log.error("bind is held", link=self.name, bind=BINDS[command], why=why, unanswered=unanswered)
-        self._health.held = why
+        self._health.held, self._health.refusing_since = why, None
         self.look()
 
     def answered(self) -> None:
@@ -332,12 +322,16 @@ class SmppCarrier:
         """Not while another bind is up: then the account is in order, and this refusal may pass."""
         if any(each.bound_at is not None and not each.end.done() for each in self._sessions()):
             return False
+        self._stop(why)
+        return True
+
+    def _stop(self, why: Halted) -> None:
+        """Nothing goes any more until a person has acted."""
         self._log.error("link is halted", link=self.name, code=why.code, why=why.reason)
         self._halted = why
         self._health.refused(f"{why.code}: {why.reason}")
         self._news.set()
         self.look()
-        return True
 
     def deliver(self, message: pdu.ShortMessage, acknowledge: Acknowledge) -> None:
         message = one_text(message, self.odd)
@@ -378,7 +372,8 @@ class SmppCarrier:
 
     def look(self) -> None:
         """Whether the link can send now; if not, the queue goes back."""
-        if not (self._closing or self._halted) and any(session.takes() for session in self._sessions()):
+        stands = self._closing or self._halted or self._probing or self._in_a_row.pause_left_s > 0
+        if not stands and any(session.takes() for session in self._sessions()):
             self._up.set()
             self._health.connected()
         else:
@@ -395,4 +390,6 @@ class SmppCarrier:
         """Why nothing may be sent now; None where it may."""
         if self._halted is not None or self._up.is_set():
             return self._halted
-        return NO_ANSWERS if any(session.sends() for session in self._sessions()) else LINK_DOWN
+        if not any(session.sends() for session in self._sessions()):
+            return LINK_DOWN
+        return PAUSED if self._in_a_row.why_paused else NO_ANSWERS

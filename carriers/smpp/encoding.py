@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import secrets
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from carriers.contract import Encoding, OutboundSms, Reason, ReceiptLevel, Rejected
 from carriers.smpp import pdu
@@ -73,6 +77,32 @@ def encode_text(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejec
         return Rejected("text: a character that the link lacks", Reason.WRONG_REQUEST)
     coding = UCS2_DATA_CODING if cut.encoding is Encoding.UCS2 else settings.gsm_data_coding
     return EncodedText(_envelope(settings, sms), coding, contents)
+
+
+class Wordings:
+    """The wordings of a link, and their templates, each made once while it is in use."""
+
+    def __init__(self, settings: SmppSettings) -> None:
+        self._settings = settings
+        self._references = itertools.count(secrets.randbelow(0x10000))
+        self._most = 0x10000 if settings.long_text == "sar" else 0x100
+        self._word = lru_cache(maxsize=256)(self._make_word)
+        self._templates = lru_cache(maxsize=2048)(self._make_templates)
+
+    def templates(self, sms: OutboundSms) -> Sequence[Template] | Rejected:
+        """One template for each PDU of the message, or why this link can't carry it."""
+        wording = self._word(sms.text, sms.sender, sms.validity_s)
+        if isinstance(wording, Rejected):
+            return wording
+        if len(wording.contents) == 1:
+            return self._templates(wording, 0)
+        return self._templates(wording, next(self._references) % self._most)
+
+    def _make_word(self, text: str, sender: str, validity_s: int | None) -> EncodedText | Rejected:
+        return encode_text(self._settings, OutboundSms("", text, sender, validity_s))
+
+    def _make_templates(self, wording: EncodedText, reference: int) -> tuple[Template, ...]:
+        return wording.templates(self._settings.long_text, reference)
 
 
 def _octets(settings: SmppSettings, cut: Segments) -> tuple[bytes, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import ssl
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from carriers.causes import cause_of
@@ -49,6 +51,10 @@ class Reconnector:
         self._settings, self._desk, self._tls = settings, desk, tls
         self._leaving = False
         self._task = asyncio.create_task(self._run())
+
+    def is_untried(self, down: Collection[int]) -> bool:
+        """Whether its bind is neither up nor among those that have failed."""
+        return self.command not in down and not (self.session and self.session.bound_at)
 
     async def leave(self) -> None:
         """Unbind in order where there is a bind, and stop."""
@@ -115,6 +121,15 @@ class Pauses:
         pause = min(self._next, longest)
         self._next = max(own.reconnect_min_s, 2 * pause)
         return pause * _random.uniform(0.5, 1.0)
+
+
+async def wait_while(true: Callable[[], bool], news: asyncio.Event, most_s: float) -> None:
+    """Look again at each news, until it is not true any more or the time is over."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(most_s):
+            while true():
+                news.clear()
+                await news.wait()
 
 
 async def look_at(own: SmppSettings, keeper: Reconnector, why: str | None) -> CheckFinding:

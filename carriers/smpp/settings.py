@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
 
-from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
+from carriers import in_a_row
+from carriers.contract import Encoding, Limits, LinkError, LinkOptions, Reason, ReceiptLevel
 from carriers.options import (
     VIETNAM,
     by,
@@ -85,6 +86,8 @@ class SmppSettings:
     # Questions (query_sm) a second: each takes a place in the window.
     queries_per_second: float = field(default=5.0, metadata=by(number(0.01, 1000)))
     part_retry_s: float = field(default=0.5, metadata=by(seconds(0.001, 60)))
+    # Refusals in a row for a reason of ours: then the lane halts. As many "in trouble": then the link pauses.
+    strange_in_a_row: int = field(default=in_a_row.DEFAULT, metadata=by(whole(1, 1_000_000)))
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.HANDSET, metadata=by(level))
     receipt_zone: timezone = field(default=VIETNAM, metadata=by(utc_offset))
     id_mode: str = field(default="same", metadata=by(id_mode))
@@ -97,3 +100,14 @@ def read_settings(link: LinkOptions) -> SmppSettings:
     if settings.reconnect_min_s > settings.reconnect_max_s:
         raise LinkError(f"Link {link.name}: reconnect_min_s must not be above reconnect_max_s.")
     return settings
+
+
+def limits(link: LinkOptions, own: SmppSettings) -> Limits:
+    """What the link may carry."""
+    return Limits(
+        link.segments_per_second,
+        own.window * own.binds,
+        encodings=frozenset(Encoding) if own.ucs2 else frozenset({Encoding.GSM7}),
+        max_segments=own.max_segments,
+        one_receipt=own.long_text == "payload",
+    )

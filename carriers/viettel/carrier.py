@@ -113,6 +113,9 @@ def viettel(link: LinkOptions) -> Carrier:
 class ViettelCarrier(HttpCarrier):
     """contract.Carrier, ListedFailures, OwnFigures and Checked over CcApi."""
 
+    strange = STRANGE
+    of_one_number = frozenset({DUPLICATE.code})  # taken before, as its number tells
+
     def __init__(self, link: LinkOptions) -> None:
         own = self.settings = read_settings(link)
         super().__init__(link, own, own.list_size)
@@ -133,10 +136,9 @@ class ViettelCarrier(HttpCarrier):
         if refused is not None:
             return [refused] * len(some)
         try:
-            results = await self._send_list(some) if self._lists else [await self._send_one(some[0])]
+            return await self._send_list(some) if self._lists else [await self._send_one(some[0])]
         except XmlError as error:
             return [Rejected(str(error)[:80], Reason.WRONG_REQUEST)] * len(some)
-        return [self.bear(result, self.settings.strange_in_a_row, STRANGE) for result in results]
 
     def _too_much(self, text: str) -> Rejected | None:
         """What this link can't carry, before the carrier has to say so."""

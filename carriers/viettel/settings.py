@@ -91,8 +91,6 @@ class ViettelSettings(HttpSettings):
     accented: bool = field(default=True, metadata=by(flag, says=True))
     plain_type: str = field(default="0", metadata=by(one_of("0", "F"), says=True))
     messages: Mapping[str, Refusal] = field(default_factory=dict, metadata=by(_messages))
-    # An empty account and throttling have no known message: they must not use up a whole batch.
-    strange_in_a_row: int = field(default=20, metadata=by(whole(1, 1_000_000)))
     # What the carrier can say later. None of it is evidenced, so a contract has to name it.
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.NONE, metadata=by(level))
     dlr_statuses: Mapping[str, ReceiptStatus] = field(default_factory=dict, metadata=by(_statuses))

@@ -174,6 +174,31 @@ async def test_refusal_after_refusal_in_unlisted_words_halts_the_lane() -> None:
         assert isinstance((await carrier.submit([sms()]))[0], Rejected)
 
 
+@pytest.mark.parametrize(
+    "words", ["CONTENT_NOT_MATCH_TEMPLATE", "MSG_ERROR_CONTAIN_BLACKLIST", "Content: NULL_OR_BLANK"]
+)
+async def test_refusal_after_refusal_of_the_text_halts_the_lane_as_well(words: str) -> None:
+    async with link(
+        single(f"Check {words}", 0), operation="wsCpMt", strange_in_a_row=3, in_flight=1
+    ) as carrier:
+        results = await carrier.submit([sms(number) for number in range(5)])
+        assert [type(result) for result in results] == [Rejected] * 3 + [Halted] * 2
+        assert carrier.halted() is not None
+
+
+async def test_a_carrier_in_trouble_is_asked_by_single_messages_and_gives_none_up() -> None:
+    answer = single("Check information error", 0)
+    async with link(answer, operation="wsCpMt", strange_in_a_row=3, in_flight=1) as carrier:
+        results = await carrier.submit([sms(number) for number in range(6)])
+        borne = Deferred("CHECK_INFORMATION_ERROR", 10.0, counts=True)
+        assert results[:3] == [borne] * 3
+        assert results[3] == Deferred("CHECK_INFORMATION_ERROR", 10.0)
+        assert [type(each) for each in results[4:]] == [Deferred] * 2
+        assert all(each.code == "link held back" for each in results[4:] if isinstance(each, Deferred))
+        assert carrier.halted() is None
+        assert carrier.health().held == "every message is put off (CHECK_INFORMATION_ERROR)"
+
+
 async def test_a_listed_answer_in_between_starts_the_count_anew() -> None:
     strange, listed_words = single("Khong du so du", 0), single("Check ReceiverID: FORMAT_ERROR", 0)
     answers = [strange, listed_words, strange, strange]

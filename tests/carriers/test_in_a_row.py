@@ -1,0 +1,125 @@
+"""What a link makes of refusals in a row: a halt, a pause, or nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carriers.contract import Accepted, Deferred, Halted, OutboundSms, Reason, Rejected, SubmitResult, Unknown
+from carriers.health import HealthRecord
+from carriers.in_a_row import InARow
+
+MOST = 20
+TAKEN, LOST = Accepted(("1",)), Unknown("no answer")
+TROUBLE, TOO_FAST = Deferred("0x08", 5.0, counts=True), Deferred("0x58", 0.1, throttled=True)
+SENDER, DEAD = Rejected("0x0A", Reason.FILTERED), Rejected("0x0B", Reason.NO_SUCH_NUMBER)
+OURS = [Reason.OTHER, Reason.FILTERED, Reason.WRONG_REQUEST]
+
+
+def counting(**more: object) -> InARow:
+    return InARow(MOST, HealthRecord(), **more)  # type: ignore[arg-type]
+
+
+def weigh(row: InARow, *results: SubmitResult, text: str = "a") -> list[SubmitResult]:
+    return row.weigh([OutboundSms("84912000001", text, "LOA")] * len(results), results)
+
+
+def kinds(results: list[SubmitResult]) -> Counter[type[SubmitResult]]:
+    return Counter(type(each) for each in results)
+
+
+@pytest.mark.parametrize("reason", OURS)
+def test_refusals_for_a_reason_of_ours_halt_after_so_many(reason: Reason) -> None:
+    results = weigh(counting(), *[Rejected("0x0A", reason)] * 50)
+    assert kinds(results) == {Rejected: MOST, Halted: 30}
+    halted = results[-1]
+    assert isinstance(halted, Halted)
+    assert halted.code == "0x0A"
+    assert halted.reason.endswith("The last one: 0x0A")
+
+
+@pytest.mark.parametrize("reason", [each for each in Reason if each not in OURS])
+def test_refusals_for_a_numbers_sake_halt_after_ten_times_as_many(reason: Reason) -> None:
+    row = counting()
+    assert kinds(weigh(row, *[Rejected("0x0B", reason)] * 300)) == {Rejected: 200, Halted: 100}
+    row.reopened()  # a person says that the list is what it is
+    assert kinds(weigh(row, *[Rejected("0x0B", reason)] * 1000)) == {Rejected: 1000}
+
+
+def test_one_that_is_taken_says_that_the_text_is_in_order() -> None:
+    row = counting()
+    for _ in range(50):
+        assert kinds(weigh(row, *[SENDER] * MOST, TAKEN))[Halted] == 0
+
+
+def test_a_text_that_is_taken_says_nothing_for_another_one() -> None:
+    """Two campaigns share a link, and the sender ID of one is not registered."""
+    row, refused = counting(), list[SubmitResult]()
+    for _ in range(60):
+        weigh(row, TAKEN, text="good")
+        refused += weigh(row, SENDER, text="bad")
+    assert kinds(refused) == {Rejected: MOST, Halted: 40}
+
+
+@pytest.mark.parametrize("dead", [0.0, 0.1, 0.3, 0.4])
+def test_dead_numbers_in_between_put_the_halt_off_and_do_not_prevent_it(dead: float) -> None:
+    row, results = counting(), list[SubmitResult]()
+    for n in range(400):
+        results += weigh(row, DEAD if n % 10 < dead * 10 else SENDER)
+    assert kinds(results)[Halted] > 0
+    refused = [each for each in results[:150] if each == SENDER]
+    assert len(refused) < 100
+
+
+def test_a_duplicate_is_of_its_number_whatever_its_reason() -> None:
+    row = counting(of_one_number=frozenset({"DUPLICATE"}))
+    assert kinds(weigh(row, *[Rejected("DUPLICATE", Reason.FILTERED)] * 1000)) == {Rejected: 1000}
+
+
+def test_after_a_resume_few_more_are_refused_before_it_halts_again() -> None:
+    row = counting()
+    weigh(row, *[SENDER] * 30)
+    row.reopened()
+    assert kinds(weigh(row, *[SENDER] * 30)) == {Rejected: 3, Halted: 27}
+    row.reopened()
+    weigh(row, TAKEN)
+    assert kinds(weigh(row, *[SENDER] * 30)) == {Rejected: MOST, Halted: 10}
+
+
+def test_the_carriers_own_trouble_uses_up_no_patience_of_messages_once_it_is_everybodys() -> None:
+    row = counting()
+    results = weigh(row, *[TROUBLE] * 50)
+    assert [each.counts for each in results if isinstance(each, Deferred)] == [True] * MOST + [False] * 30
+    assert row.why_paused == "every message is put off (0x08)"
+    assert 4.0 < row.pause_left_s <= 5.0
+    weigh(row, TAKEN)
+    assert (row.why_paused, row.pause_left_s) == ("", 0.0)
+    assert weigh(row, TROUBLE) == [TROUBLE]
+
+
+@pytest.mark.parametrize("other", [TOO_FAST, LOST, Deferred("link down")])
+def test_what_says_nothing_of_the_trouble_does_not_end_it(other: SubmitResult) -> None:
+    row = counting()
+    weigh(row, *[TROUBLE] * 50, other)
+    assert row.why_paused
+
+
+@given(st.lists(st.sampled_from([TAKEN, LOST, TROUBLE, TOO_FAST, SENDER, DEAD]), max_size=400))
+def test_nothing_that_was_or_may_have_been_taken_is_called_otherwise(results: list[SubmitResult]) -> None:
+    """And of what was certainly not taken, only a refusal becomes a halt, which is sent again."""
+    for before, after in zip(results, weigh(counting(), *results), strict=True):
+        if isinstance(before, Rejected):
+            assert after == before or isinstance(after, Halted)
+        elif before == TROUBLE:
+            assert isinstance(after, Deferred)
+            assert (after.code, after.retry_after_s) == ("0x08", 5.0)
+        else:
+            assert after is before
+
+
+@given(st.lists(st.sampled_from([SENDER, TROUBLE, TOO_FAST, LOST]), max_size=400))
+def test_without_one_that_is_taken_no_more_than_so_many_are_refused(results: list[SubmitResult]) -> None:
+    assert kinds(weigh(counting(), *results))[Rejected] <= MOST
