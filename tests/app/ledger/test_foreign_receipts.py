@@ -7,8 +7,8 @@ import pytest
 from app.database.connection import Database
 from app.ledger.contract import Arrival
 from carriers.contract import Accepted, ReceiptStatus, Unknown
-from tests.app.ledger.test_time_of_receipts import sent, state
 from tests.app.ledger.times import BAD, DELIVERED, SUBMITTED, UNKNOWN, apply, look_again, passes, said
+from tests.long.app.ledger.test_time_of_receipts import sent, state
 
 
 def named(arrival: Arrival, sender: str, *, by_id_only: bool = False) -> Arrival:
