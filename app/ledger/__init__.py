@@ -1,1 +1,1 @@
-"""Deliveries, submissions, receipts, chunks and tallies: the few hot operations, on two engines."""
+"""Hot operations on deliveries, submissions, receipts, chunks and tallies, on SQLite and PostgreSQL."""

@@ -1,6 +1,6 @@
-"""What an approval signs: a digest of all that decides who gets which text, and whether it still holds.
+"""The digest that an approval signs, covering all that decides who gets which text, and checks against it.
 
-Stage campaigns approves and starts by it; stage dispatch looks again before each chunk is sent.
+Campaigns are approved and started by it; dispatch checks it again before each chunk is sent.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from app.security.row_stamps import canonical
 
 Record = Row[Any]
 Pieces = dict[int, bytes]
-SLICE = 10_000  # subscribers that are looked at, and queued, at a time
+SLICE = 10_000  # subscribers checked, and queued, at a time
 _SIGNED = ("campaign_id", "digest", "decision", "reason", "at", "by")
 _DECISIONS = ("approved", "rejected", "returned", "voided")
 _GOING = ("run.start", "run.resume")  # orders after which a run sends
-STOPPED = "run.stopped"  # by Loa, since it was not what was approved or ordered
+STOPPED = "run.stopped"  # by Loa, because something differs from what was approved or ordered
 _ORDERS = (*_GOING, "run.pause", "run.cancel", STOPPED)
-# Of a batch from before its rows were bound: the file's hash alone, so that approvals of then still hold.
+# Batches from before rows were bound have the file's hash only, so that older approvals still hold.
 _MARK = (batches.c.sha256 + func.coalesce("+" + batches.c.rows_sha256, "")).label("mark")
 
 
 def digest(connection: Connection, campaign: Record, algorithm: str = hashing.FIRST) -> str:
-    """Over the canonical JSON of text, sender, purpose, window, hours, runs and their audiences."""
+    """Hash the canonical JSON of text, sender, purpose, window, hours, runs and their audiences."""
     return _digest(campaign, _by_run(connection, campaign.id), algorithm)
 
 
@@ -61,7 +61,7 @@ def _digest(campaign: Record, audience: dict[str, list[str]], algorithm: str) ->
 
 
 def holds(connection: Connection, campaign: Record, signed: str) -> bool:
-    """Whether exactly this content was signed, by the algorithm of the signed digest."""
+    """Return whether exactly this content was signed, using the algorithm of the signed digest."""
     algorithm = hashing.algorithm_of(signed)
     if hashing.rank(algorithm) < 0:
         return False
@@ -70,7 +70,7 @@ def holds(connection: Connection, campaign: Record, signed: str) -> bool:
 
 
 def approved(connection: Connection, campaign: Record) -> Record | None:
-    """The decision by which exactly this content is approved, if there is one and it is the last one."""
+    """Return the approval of exactly this content, if it is the last decision on the campaign."""
     last = last_decision(connection, campaign.id)
     if last is None or last.decision != "approved" or campaign.state != CampaignState.APPROVED:
         return None
@@ -80,17 +80,17 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
 
 
 def stamp(connection: Connection, decision: Mapping[str, Any]) -> str | None:
-    """What only a process with the secret_key can write beside a decision; None where this one has no key."""
+    """Return a MAC that only a process with the secret_key can write; None if this one has no key."""
     return row_stamps.make(connection, _signed(decision))
 
 
 def is_stamped(connection: Connection, decision: Record) -> bool:
-    """Whether a decision was written by a process with the key, or this one has none and can't tell."""
+    """Return whether a process with the key wrote the decision; True if this one has no key to check."""
     return row_stamps.holds(connection, _signed(decision._asdict()), decision.stamp)
 
 
 def restamp(connection: Connection) -> int:
-    """Stamp by the present key what the one before has stamped, after a change of keys; how many were."""
+    """Renew stamps after a change of keys; return how many were renewed."""
     rows = connection.execute(select(approvals).where(approvals.c.stamp.is_not(None))).all()
     count = 0
     for row in rows:
@@ -101,12 +101,12 @@ def restamp(connection: Connection) -> int:
 
 
 def _signed(decision: Mapping[str, Any]) -> bytes:
-    links = {"links": decision["links"]} if decision.get("links") else {}  # none in approvals of before
+    links = {"links": decision["links"]} if decision.get("links") else {}  # absent in older approvals
     return canonical({name: decision[name] for name in _SIGNED} | links)
 
 
 def links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
-    """Carrier -> what its links make of a text, as far as any was ever open; None where none was."""
+    """Return what each carrier's links make of a text, as far as any was ever open; None if none was."""
     own = select(runs.c.carrier).where(runs.c.campaign_id == campaign_id)
     query = select(lanes.c.carrier, lanes.c.says).where(lanes.c.carrier.in_(own), lanes.c.says.is_not(None))
     found: dict[str, list[str]] = {}
@@ -116,13 +116,13 @@ def links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | No
 
 
 def covers(decision: Record, carrier: str, says: str) -> bool:
-    """Whether a link of this carrier makes of the text what some link did when it was approved."""
+    """Return whether this link makes of the text what some link of its carrier did at the approval."""
     then = (decision.links or {}).get(carrier)
     return not says or not then or says in then
 
 
 def _on_record(connection: Connection, decision: Record) -> bool:
-    """Whether the audit's last word on the campaign is this decision; its rows are gone after some years."""
+    """Check that it is the audit's last decision on the campaign; audit rows are erased after some years."""
     actions = [f"campaign.{each}" for each in _DECISIONS]
     about = f"campaign/{decision.campaign_id}"
 
@@ -130,7 +130,7 @@ def _on_record(connection: Connection, decision: Record) -> bool:
         row = _last_act(connection, about, actions)
         if row is not None:
             return row
-        # Its beginning was erased, and with it this act.
+        # The audit's beginning was erased, and this act with it.
         oldest = connection.execute(select(*ACT).order_by(audit.c.id).limit(1)).first()
         return None if oldest is None or oldest.id == 1 else oldest
 
@@ -144,7 +144,7 @@ def _on_record(connection: Connection, decision: Record) -> bool:
 
 
 def is_ordered(connection: Connection, run_id: int) -> bool:
-    """Whether the last order on the run is one after which it sends, sealed; True where we have no key."""
+    """Return whether the last sealed order on the run lets it send; True if this process has no key."""
     if not keys_of(connection):
         return True
 
@@ -155,12 +155,12 @@ def is_ordered(connection: Connection, run_id: int) -> bool:
 
 
 def last_order(connection: Connection, run_id: int) -> Record | None:
-    """The audit's last word on whether a run sends: an order, or that it was stopped."""
+    """Return the last audit row on whether a run sends: an order, or that Loa stopped it."""
     return _last_act(connection, f"run/{run_id}", _ORDERS)
 
 
 def authors(connection: Connection, campaign_id: int) -> set[str]:
-    """Who has written, changed or last submitted it by the audit's sealed acts, whatever its row says now."""
+    """Return who wrote, changed or last submitted it by sealed audit rows; its own row may be altered."""
     subject, actions = f"campaign/{campaign_id}", ("campaign.create", "campaign.edit")
     query = select(*ACT).where(audit.c.subject == subject, audit.c.action.in_(actions))
     submitted = _last_act(connection, subject, ("campaign.submit",))
@@ -169,7 +169,7 @@ def authors(connection: Connection, campaign_id: int) -> set[str]:
 
 
 def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
-    """Whether it is still what was approved; of one that is over, an approval may be of before the key."""
+    """Return whether it is still what was approved; approvals of finished campaigns may lack a stamp."""
     last = last_decision(connection, campaign.id)
     if alive or last is None or last.stamp is not None:
         return approved(connection, campaign) is not None
@@ -177,7 +177,7 @@ def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
 
 
 def altered_chunks(connection: Connection, campaign_id: int) -> Iterator[Record]:
-    """Chunks that are still to be sent, and do not hold what was queued."""
+    """Yield chunks that are still to be sent and differ from what was queued."""
     open_ = select(chunks).where(chunks.c.campaign_id == campaign_id, chunks.c.state < 2)
     for chunk in connection.execute(open_.order_by(chunks.c.batch_id, chunks.c.first_seq)).all():
         if is_altered(connection, chunk):
@@ -191,15 +191,15 @@ def _last_act(connection: Connection, subject: str, actions: Sequence[str]) -> R
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:
-    """What was decided last on a campaign, or None."""
+    """Return the last decision on a campaign, or None."""
     query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id.desc())
     return connection.execute(query.limit(1)).first()
 
 
 def _by_run(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
-    """Run and carrier -> hashes of the files and their rows, and what the carrier is asked to send to itself.
+    """Return the hashes of files, rows and carrier audiences by "run carrier".
 
-    A run with batches that was given an audience of its carrier has both: neither takes the other's place.
+    A run with batches may be given a carrier's audience as well; it then has both.
     """
     query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id)
     found: dict[str, list[str]] = {f"{run} {carrier}": [] for run, carrier in connection.execute(query)}
@@ -209,7 +209,7 @@ def _by_run(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
 
 
 def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
-    """The same as approvals signed it that were given before runs stood in it by their number."""
+    """Return the same by carrier only, as approvals signed it before they named runs."""
     found: dict[str, list[str]] = {}
     for _, carrier, mark in _marks(connection, campaign_id):
         found.setdefault(carrier, []).append(mark)
@@ -222,7 +222,7 @@ def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str,
 
 
 def _batches(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    """A link that says another campaign than its run does is one that nobody has approved."""
+    """Mark links whose campaign differs from their run's; nobody has approved such a link."""
     named = or_(runs.c.campaign_id == campaign_id, run_batches.c.campaign_id == campaign_id)
     query = (
         select(runs.c.id, runs.c.carrier, _MARK, runs.c.campaign_id, run_batches.c.campaign_id)
@@ -246,11 +246,11 @@ def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, 
         yield run, carrier, f"held:{hashlib.sha256(canonical(said)).hexdigest()}"
 
 
-# ---- the rows of a chunk ----------------------------------------------------------------------------------
+# ---- rows of a chunk
 
 
 def _strays(connection: Connection, chunk: Any) -> int:
-    """How many deliveries of a chunk are not to the batch's own subscribers: 0, unless altered."""
+    """Count deliveries of a chunk that are not to the batch's own subscribers; 0 unless altered."""
     d, s = deliveries.c, subscribers.c
     own = (s.batch_id == d.batch_id) & (s.seq == d.seq)
     same = (s.phone == d.phone) & (func.coalesce(s.lang, "") == func.coalesce(d.lang, ""))
@@ -261,14 +261,14 @@ def _strays(connection: Connection, chunk: Any) -> int:
 
 
 def bind(connection: Connection, campaign_id: int, batch_id: int, after: int, upto: int) -> None:
-    """Stamp the chunks of these lines with what they are to send, as soon as they are queued."""
+    """Stamp the chunks of these lines with what they will send, right after queueing."""
     c = chunks.c
     those = (c.campaign_id == campaign_id, c.batch_id == batch_id, c.first_seq > after, c.last_seq <= upto)
     _bind(connection, connection.execute(select(chunks).where(*those)).all() if keys_of(connection) else ())
 
 
 def bind_open(connection: Connection, campaign_id: int | None = None) -> int:
-    """Stamp chunks of before there was a key, if they are still to be sent and as they were queued."""
+    """Stamp unsent chunks from before there was a key, unless they were altered since."""
     c = chunks.c
     query = select(chunks).where(c.stamp.is_(None), c.state < 2)
     if campaign_id is not None:
@@ -285,7 +285,7 @@ def _bind(connection: Connection, found: Sequence[Any]) -> int:
 
 
 def is_altered(connection: Connection, chunk: Any) -> bool:
-    """Whether what a chunk (or its lease) sends is not what was queued: one aggregate over its own rows."""
+    """Return whether a chunk (or its lease) differs from what was queued: one aggregate over its own rows."""
     if not keys_of(connection):
         return _strays(connection, chunk) > 0
     stamp = connection.execute(select(chunks.c.stamp).where(*_this(chunk))).scalar()
@@ -312,13 +312,13 @@ _LINES = {
 
 
 def _to_send(connection: Connection, chunk: Any) -> bytes:
-    """For which run a chunk sends, and its lines: number, telephone, language."""
+    """Return what a chunk sends: its run, and for each line number, phone and language."""
     place = (chunk.campaign_id, chunk.batch_id, chunk.first_seq, chunk.last_seq)
     lines = connection.exec_driver_sql(_LINES[connection.dialect.name], place).scalar()
     return "\n".join(map(str, ("chunk", chunk.run_id, *place, lines))).encode()
 
 
-# ---- the rows of a batch ----------------------------------------------------------------------------------
+# ---- rows of a batch
 
 
 def row_bytes(
@@ -327,23 +327,23 @@ def row_bytes(
     areas: Sequence[str | None],
     languages: Sequence[str | None],
 ) -> bytes:
-    """Subscribers column by column in their order, as their hash is over them: a line of text for each."""
+    """Return subscribers, given column by column, as the bytes that are hashed: a line of text for each."""
     values: list[Any] = [None] * 4 * len(lines)
     values[0::4], values[1::4] = lines, phones
     values[2::4] = [area or "" for area in areas]
     values[3::4] = [language or "" for language in languages]
-    # One text filled in at once costs half of one for each row. %s, not %d: who alters a row in SQLite can
-    # put a fraction there, or no number.
+    # Formatting all rows at once costs half as much as row by row. %s, not %d: someone altering a row in
+    # SQLite can put a fraction or text there.
     return ("%s %s %s %s\n" * len(lines) % tuple(values)).encode()
 
 
 def rows_altered(connection: Connection, batch_id: int) -> bool:
-    """Whether its subscribers are not those that were imported: two seconds for a million of them."""
+    """Return whether subscribers differ from those imported; takes two seconds for a million."""
     return look(connection, batch_id) is None
 
 
 def look(connection: Connection, batch_id: int) -> Pieces | None:
-    """The hash of each piece of a batch's subscribers, by the line before it; None where they are altered."""
+    """Hash a batch's subscribers piece by piece, keyed by the line before each; None if they are altered."""
     wanted = connection.execute(select(batches.c.rows_sha256).where(batches.c.id == batch_id)).scalar()
     found, pieces, after = hashlib.sha256(), Pieces(), 0
     while rows := _piece(connection, batch_id, after):
@@ -356,7 +356,7 @@ def look(connection: Connection, batch_id: int) -> Pieces | None:
 
 
 def is_piece(connection: Connection, batch_id: int, after: int, pieces: Pieces) -> bool:
-    """Whether the subscribers behind this line are still those that were looked at, SLICE of them."""
+    """Return whether the next SLICE subscribers after this line are still those that were hashed."""
     rows = _piece(connection, batch_id, after)
     if not rows:
         return after not in pieces

@@ -1,7 +1,7 @@
-"""The ledger's words and its hot operations: the second seam of Loa, as carriers/contract.py is the first.
+"""The ledger's types and operations: the contract that both database engines implement.
 
-Every operation takes the connection of a transaction that app/database/connection.py has begun, and is safe
-to run again when the answer of its commit was lost.
+Every operation runs in a transaction that app/database/connection.py has begun, and may safely be repeated
+when the outcome of its commit is unknown.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from carriers.contract import Receipt, SubmitResult
 
-# A lane sends at a tenth of its link's rate at the slowest: what is reserved on its row is bounded by that.
+# The send loop goes no slower than a tenth of its link's rate; this bounds what a lane's row can reserve.
 SLOWEST = 0.1
 
 
 class ChunkState(IntEnum):
-    """Numbers are stored: never renumber."""
+    """State of a chunk. Values are stored: never renumber."""
 
     READY = 0
     LEASED = 1
@@ -28,31 +28,31 @@ class ChunkState(IntEnum):
 
 
 class ResultKind(IntEnum):
-    """What a submission row records; numbers are stored."""
+    """What a submission row records. Values are stored: never renumber."""
 
     ACCEPTED = 1
     REJECTED = 2
     DEFERRED = 3
     HALTED = 4
     UNKNOWN = 5
-    SETTLED = 6  # the reference was learnt later, from a receipt for an unknown delivery
+    SETTLED = 6  # the reference came later, in a receipt for a delivery that was unknown
 
 
 class StateEvent(IntEnum):
-    """What moves a delivery and stands in no submission and no receipt; numbers are stored."""
+    """Changes of a delivery that no submission or receipt records. Values are stored: never renumber."""
 
-    LOST = 1  # its fate is not known: no answer came, or the process that was sending it stopped
-    REQUEUED = 2  # unknown before; a person, or a late answer that it was not taken, has it sent again
-    WRITTEN_OFF = 3  # unknown, and a person leaves it so
-    PARTLY = 4  # some parts were refused; the only one with a reason
+    LOST = 1  # became unknown: no answer came, or the sending process stopped
+    REQUEUED = 2  # was unknown; sent again by a person's decision or a late "not accepted"
+    WRITTEN_OFF = 3  # unknown, and a person decided to leave it so
+    PARTLY = 4  # some parts were refused; the only event with a reason
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One link as the ledger knows it: `group_id` is shared by links whose receipts may cross.
+    """A link as the ledger knows it. Links whose receipts may arrive on each other share a `group_id`.
 
-    one_receipt: it gives one reference and one receipt for a message, however many parts that has. says: what
-    it makes of a text by its settings, hashed; nothing where nobody has said so.
+    one_receipt: the carrier gives one reference and one receipt per message, whatever its number of parts.
+    says: hash of what the link's settings make of a text; empty if unknown.
     """
 
     id: int
@@ -65,9 +65,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class FanOutResult:
-    """What one fan_out did: deliveries made, subscribers left out, and whether more is to do.
+    """Result of one fan_out: deliveries made, subscribers left out, and whether more remain.
 
-    repeated: left out since the campaign has the number already, or since it is on the do-not-send list.
+    repeated: left out because the campaign already has the number or the do-not-send list contains it.
     """
 
     queued: int
@@ -78,8 +78,7 @@ class FanOutResult:
 class DeliveryToSend(NamedTuple):
     """One delivery to send.
 
-    faults: the carrier's own troubles with it so far; resends: how often a person had it sent again while it
-    was unknown.
+    faults: failures on the carrier's side so far; resends: times a person had it sent again while unknown.
     """
 
     seq: int
@@ -93,9 +92,10 @@ class DeliveryToSend(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChunkLease:
-    """A chunk in the hands of one lane: `items` are still to be sent.
+    """A chunk leased to one send loop; `items` are still to be sent.
 
-    attempt is the fencing number; with its owner, since a failover that lost a claim gives the number again.
+    `attempt` is the fencing number. It is compared together with `owner`, because a failover that loses a
+    claim gives the same number out again.
     """
 
     campaign_id: int
@@ -106,15 +106,15 @@ class ChunkLease:
     pass_no: int
     attempt: int
     items: Sequence[DeliveryToSend]
-    lost: int = 0  # deliveries that a dead holder had declared and never recorded: now unknown
+    lost: int = 0  # deliveries that a dead holder had reserved and never recorded: now unknown
     owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The next sub-batch: all up to `upto` is declared; `segments` are reserved from the link's rate.
+    """The next sub-batch: deliveries up to `upto`, and `segments` of the link's rate.
 
-    stretch: how much more time than the contract's rate each segment takes (2, 4 ... while throttled).
+    stretch: factor on the time that each segment takes at the contract's rate (2, 4 ... while throttled).
     """
 
     upto: int
@@ -124,10 +124,10 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class ReservationResult:
-    """The answer to an intention. Only with `go` was it declared, and may the sub-batch be sent.
+    """Answer to a reservation. The sub-batch may be sent only if `go` is true.
 
-    held: the lease still stands; start: when the first reserved segment may go (monotonic seconds), which no
-    slow commit puts off.
+    held: the lease still stands; start: monotonic seconds at which the first reserved segment may go, fixed
+    before the commit so that a slow one does not delay it.
     """
 
     held: bool
@@ -136,31 +136,31 @@ class ReservationResult:
 
 
 class MarkedUnknown(NamedTuple):
-    """How many deliveries have become unknown, and how many chunks of the run are still open."""
+    """How many deliveries became unknown, and how many chunks of the run are still open."""
 
     unknown: int
     left: int
 
 
 class Closed(NamedTuple):
-    """How many chunks were closed, and how many of the run are still open: in others' hands, or to come."""
+    """How many chunks were closed, and how many of the run are still open, leased or not."""
 
     chunks: int
     left: int
 
 
 class SubmitOutcome(NamedTuple):
-    """One delivery and what the carrier answered."""
+    """One delivery and the carrier's answer."""
 
     item: DeliveryToSend
     result: SubmitResult
 
 
 class Arrival(NamedTuple):
-    """One receipt, and the lane that it came by.
+    """One receipt and the lane it arrived on.
 
-    about: the delivery that it is known to speak of, as a whole; else it is matched by its reference or,
-    where it has none, by its phone.
+    about: the delivery it refers to as a whole, if known; otherwise it is matched by its reference or,
+    without one, by its phone.
     """
 
     lane: Lane
@@ -181,7 +181,7 @@ class Applied:
 
 
 class DeliveryKey(NamedTuple):
-    """The name of a delivery."""
+    """Primary key of a delivery."""
 
     campaign_id: int
     batch_id: int
@@ -189,7 +189,7 @@ class DeliveryKey(NamedTuple):
 
 
 class TallyCount(NamedTuple):
-    """One line of the tallies: `n` deliveries of `segments` SMS parts in all."""
+    """One row of the tallies: `n` deliveries with `segments` SMS parts in total."""
 
     run_id: int
     batch_id: int
@@ -201,22 +201,22 @@ class TallyCount(NamedTuple):
 
 
 class Ledger(Protocol):
-    """The hot operations. Implemented by engines/sqlite.py and engines/postgresql.py."""
+    """The hot operations, implemented by engines/sqlite.py and engines/postgresql.py."""
 
     def now_ms(self, connection: Connection) -> int:
-        """The clock that all processes share, for whatever they lease."""
+        """Return the time of the clock that all processes share; every lease uses it."""
         ...
 
     def home(self, connection: Connection) -> str:
-        """Which life of which database this is: another one once it was put back from a backup.
+        """Identify this database, so that one restored from a backup is recognized as another.
 
-        A replica that became the primary is another one as well. SQLite's copies are marked when they are
-        made (ledger/backup.py); a file that was copied by other means can't be told from the one before.
+        A replica promoted to primary is another one as well. Copies of SQLite are marked when they are made
+        (app/ledger/transfer.py); a file copied by other means can't be told from its original.
         """
         ...
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
-        """Make room for a campaign's deliveries (a partition, where the engine has them)."""
+        """Make room for a campaign's deliveries: a partition, if the engine has them."""
         ...
 
     def fan_out(
@@ -232,10 +232,10 @@ class Ledger(Protocol):
     def claim(
         self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
     ) -> ChunkLease | None:
-        """Take one chunk of these runs, in their order; None when nothing is due.
+        """Lease one chunk of these runs, trying them in order; None when nothing is due.
 
-        Of a chunk whose holder is gone, what was declared and not recorded becomes unknown. A phone that has
-        come on the do-not-send list since it was queued is not sent.
+        If the previous holder is gone, what it reserved and did not record becomes unknown. Phones put on the
+        do-not-send list since they were queued are not sent.
         """
         ...
 
@@ -248,53 +248,52 @@ class Ledger(Protocol):
         then: Reservation | None,
         lease_s: float,
     ) -> ReservationResult:
-        """Write results, with submissions and tallies, and declare the next sub-batch, in one commit.
+        """Write results, submissions and tallies, and reserve the next sub-batch, in one commit.
 
-        Nothing is declared where the run or the lane no longer runs, nor after the database was put back or a
-        replica took over, until a person has spoken. Results of a lost lease are still
-        written where they settle an unknown.
+        Reserve nothing if the run or the lane has stopped, or if the database was restored or failed over
+        and no person has confirmed it yet. Results of a lost lease are written if they settle an unknown.
         """
         ...
 
     def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
-        """Hand the chunk back: done, or onward from the watermark, or another pass over what was deferred."""
+        """Give the chunk back: done, to go on from its watermark, or for another pass over the deferred."""
         ...
 
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
-        """Prolong the lease; False when it is lost."""
+        """Extend the lease; False if it is lost."""
         ...
 
     def reclaim(self, connection: Connection) -> int:
-        """End every lease at once. Only where no other process can hold one (SQLite at the start)."""
+        """End every lease at once. Only if no other process can hold one (SQLite at start-up)."""
         ...
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         """Write receipts: matched ones to the journal and their deliveries, others to quarantine.
 
-        Matched by reference (and phone, where both are there); without a reference, by the phone, where
-        exactly one delivery can be meant: such a receipt speaks of the whole message.
+        Match by reference (and phone, if both are given). Without a reference, match by phone if exactly one
+        delivery is possible; such a receipt covers the whole message.
         """
         ...
 
     def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
-        """Keep receipts that can't be applied in quarantine; they are looked at again after so long."""
+        """Quarantine receipts that can't be applied; they are tried again after `pause_ms`."""
         ...
 
     def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
-        """Look again at quarantined receipts that are due: by reference, then by phone of an unknown.
+        """Try quarantined receipts that are due again: by reference, then by phone among the unknown.
 
-        only: those of these ids, due or not.
+        only: try the receipts with these ids instead, due or not.
         """
         ...
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
-        """Close what is queued in up to `limit` idle chunks as not sent."""
+        """Close the queued deliveries of up to `limit` idle chunks as not sent."""
         ...
 
     def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
-        """All that is queued in up to `limit` idle chunks of the run may have been sent: unknown.
+        """Mark the queued deliveries of up to `limit` idle chunks as unknown, since they may have been sent.
 
-        lane_id: by which lane, where the chunk itself does not say.
+        lane_id: the lane to blame when the chunk names none.
         """
         ...
 
@@ -303,41 +302,41 @@ class Ledger(Protocol):
         ...
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
-        """Leave unknown deliveries so: a person's recorded decision."""
+        """Leave deliveries unknown for good: a person's recorded decision."""
         ...
 
     def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Begin the erasure of a campaign: take its partitions away from those who send and receive.
+        """Begin a campaign's erasure by detaching its partitions, if the engine has them.
 
-        Nothing where the engine has none. Away where the tables are in use: try again soon.
+        Raises DatabaseUnavailable while the tables are in use: try again soon.
         """
         ...
 
     def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
-        """Erase for good what belongs to up to `limit` chunks of a campaign; rows by table.
+        """Erase what belongs to up to `limit` chunks of a campaign; return the rows erased by table.
 
-        Repeat it until it returns nothing. Tallies stay. What was erased matches no receipt any more.
+        Repeat until the result is empty. Tallies stay. Receipts no longer match what was erased.
         """
         ...
 
     def forget_for_good(self, connection: Connection) -> None:
-        """See to it that what this transaction deletes can't be read in the database's file any more."""
+        """Make sure that data deleted in this transaction can't be recovered from the database file."""
         ...
 
     def to_fold(self, connection: Connection) -> bool:
-        """Whether tally changes have come since the last fold."""
+        """Return whether tally changes have been appended since the last fold."""
         ...
 
     def fold_tallies(self, connection: Connection) -> None:
-        """Add the tally changes that have come to the one row of each key; all other rows are left alone."""
+        """Add appended tally changes to the single row of each key."""
         ...
 
     def recount(
         self, connection: Connection, campaign_id: int, batch_id: int | None = None
     ) -> list[TallyCount]:
-        """Tallies counted anew from the rows, of one batch or of all."""
+        """Count the tallies afresh from the rows, for one batch or all."""
         ...
 
     def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
-        """Add to the tallies what a recount has found them off by: a person's recorded decision."""
+        """Add the corrections found by a recount: a person's recorded decision."""
         ...

@@ -1,4 +1,4 @@
-"""What the two engines do differently: a handful of primitives under the one set of ledger rules."""
+"""Primitives that differ between the two database engines; the ledger's rules are built on them once."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ SUBMISSION = (
     "code",
     "network",
 )
-# Twice what one process has reserved at the most: two halves of a sub-batch, each half a second or one
-# message of 15 parts, ten times as slow while throttled. What is reserved beyond this was so by a clock that
-# has been set back since: the lane goes on after half of it, when all that is on the wire has surely gone.
+# Twice the most that one process can have reserved: two halves of a sub-batch, each half a second or one
+# message of 15 parts, ten times slower while throttled. A reservation beyond this was made by a clock that
+# was set back since; the lane then goes on after half of it, when everything on the wire has surely left.
 FURTHEST_US = "(4000000 + 600000000 / segments_per_second)"
 
 
 class OpenChunk(NamedTuple):
-    """A chunk just taken: `dead` when a former holder's lease ran out."""
+    """A chunk just claimed; `dead`: the previous holder's lease ran out."""
 
     campaign_id: int
     batch_id: int
@@ -64,7 +64,7 @@ class OpenChunk(NamedTuple):
 
 
 class ChunkClaim(NamedTuple):
-    """Who takes a chunk, and for how long; `early` takes those whose back-off still runs as well."""
+    """Who claims a chunk, and for how long; `early` includes chunks whose back-off still runs."""
 
     owner: str
     lane_id: int | None
@@ -73,7 +73,7 @@ class ChunkClaim(NamedTuple):
 
 
 class LeaseCheck(NamedTuple):
-    """Whether the lease stands, and whether run and lane still run; the time on the shared clock."""
+    """Whether the lease stands, whether run and lane still run, and the time on the shared clock."""
 
     held: bool
     goes_on: bool
@@ -81,10 +81,10 @@ class LeaseCheck(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The time on the shared clock, and the campaigns that are being erased: no receipt moves them.
+    """What receipts need to know at the start: the shared clock's time, and state of campaigns and lanes.
 
-    groups: the receipt group of each lane, as it is now; open: campaigns of which something was sent lately,
-    which nearly all receipts are about, None where all lie in one place.
+    closed: campaigns being erased, which no receipt changes; groups: the current receipt group of each lane;
+    open: recently sent campaigns, which nearly all receipts concern; None if one table holds all campaigns.
     """
 
     now: int
@@ -94,7 +94,7 @@ class Snapshot(NamedTuple):
 
 
 class SubmissionQuery(NamedTuple):
-    """What a submission is looked for by: of a lane of the group, recorded between these two times."""
+    """Search for submissions of a lane of the group, recorded between the two times."""
 
     group_id: int
     reference: str
@@ -104,7 +104,7 @@ class SubmissionQuery(NamedTuple):
 
 
 class Recorded(NamedTuple):
-    """The new values of one delivery after a submit."""
+    """New values of one delivery after a submit."""
 
     seq: int
     state: int
@@ -116,30 +116,30 @@ class Recorded(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Which deliveries were set; early: a receipt with one of their references waits in quarantine."""
+    """Which deliveries were updated; early: a receipt with one of their references waits in quarantine."""
 
     seqs: set[int]
     early: bool
 
 
 class SideWrites(NamedTuple):
-    """Rows that are written together with deliveries, where all of these were in their old state."""
+    """Rows written together with deliveries if all of these were in their old state."""
 
     submissions: Sequence[Row]
     tallies: Sequence[Row]
     references: Sequence[str]
 
 
-WHOLE = -1  # in place of a part: the receipt speaks of the whole message
-# So many submissions of one reference are looked at: more than a message has parts. Where there are more, the
-# reference says nothing, and the phone is asked for instead.
+WHOLE = -1  # instead of a part: the receipt is about the whole message
+# Submissions read per reference: more than a message has parts. At this number the reference proves nothing,
+# and the phone decides instead.
 CROWD = 16
 
 
 class MatchedDelivery(NamedTuple):
-    """The submission and the delivery that a receipt belongs to, the delivery locked."""
+    """The submission and the delivery that a receipt refers to; the delivery is locked."""
 
-    nth: int  # which of the receipts asked for
+    nth: int  # index of the receipt
     at: int
     part: int  # or WHOLE
     campaign_id: int
@@ -160,22 +160,25 @@ class MatchedDelivery(NamedTuple):
     resends: int = 0
     attempt: int = 0  # of the submission
     result: int = 0  # of the submission, see ResultKind
-    crowd: int = 1  # how many submissions of the reference were found, of CROWD
-    submitted: bool = True  # some submission of it is written down
+    crowd: int = 1  # submissions found with this reference, at most CROWD
+    submitted: bool = True  # a submission of it is recorded
 
     @property
     def key(self) -> DeliveryKey:
-        """The delivery's name."""
         return DeliveryKey(self.campaign_id, self.batch_id, self.seq)
 
     def standing(self, on_way: int = 0) -> DeliveryStatus:
-        """The part that core/states.py reasons on."""
+        """Return the fields that core/states.py computes with."""
         masks = (self.delivered, self.relayed, self.failed, on_way)
         return DeliveryStatus(self.state, self.reason, self.parts, *masks)
 
 
 class EngineBase(ABC):
-    """The primitives; `connection` is always that of a write transaction."""
+    """Primitives; `connection` always belongs to a write transaction.
+
+    Lock order of all operations: chunk, run, deliveries in key order, unknowns, lane. Quarantined receipts
+    are locked before their deliveries, always with SKIP LOCKED.
+    """
 
     def __init__(self, chunk_size: int = 1000) -> None:
         self.chunk_size = chunk_size
@@ -186,45 +189,45 @@ class EngineBase(ABC):
 
     @abstractmethod
     def now_ms(self, connection: Connection) -> int:
-        """The clock that all processes share."""
+        """Return the time of the clock that all processes share."""
 
     @abstractmethod
     def home(self, connection: Connection) -> str:
-        """Which life of which database this is."""
+        """Identify this database; see Ledger.home."""
 
     @abstractmethod
     def append(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
     ) -> None:
-        """Add many rows, the quickest way."""
+        """Insert many rows the fastest way."""
 
     @abstractmethod
     def add_missing(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        """Add many rows, and pass over those whose primary key is there already."""
+        """Insert many rows, skipping those whose primary key exists."""
 
     @abstractmethod
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
-        """(campaign_id, fanned_upto, fanned_all) of the run's batch, locked; None where there is none."""
+        """Lock and return (campaign_id, fanned_upto, fanned_all) of the run's batch, or None."""
 
     @abstractmethod
     def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
-        """Lease the first chunk of the run that is due; on to the next where another holds it."""
+        """Lease the first due chunk of the run, skipping chunks that others hold."""
 
     @abstractmethod
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
-        """Prolong a lease that stands, and raise its watermark; False where it is lost."""
+        """Extend a lease and raise its watermark; False if the lease is lost."""
 
     @abstractmethod
-    def grip(
+    def check_lease(
         self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
+        """Extend the lease and, if run and lane still run, raise its watermark to `upto`."""
 
     @abstractmethod
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
-        """Reserve time on the link for so many segments; seconds from now until the first may go."""
+        """Reserve the link for `segments`; return the seconds from now until the first may go."""
 
     @abstractmethod
     def write_outcomes(
@@ -233,28 +236,28 @@ class EngineBase(ABC):
         where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
-        company: SideWrites,
+        side_writes: SideWrites,
     ) -> Written:
-        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were.
+        """Update deliveries of (lease, lane_id) that are in state `old`; write `side_writes` if all were.
 
-        Of queued ones only what this pass has still to answer: what was queued again since is not its own.
+        Queued deliveries count only if this pass has still to answer them, not if they were requeued since.
         """
 
     @abstractmethod
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
-        """Lock and read the deliveries of these submissions, in key order: of the phone, where one is stated.
+        """Lock and return the deliveries of these submissions in key order, filtered by phone if given.
 
-        within: in these campaigns; None: in all there are.
+        within: campaigns to search; None for all.
         """
 
     @abstractmethod
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
         """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
 
-    def moment(self, connection: Connection) -> Snapshot:
-        """What a group of receipts begins with."""
+    def snapshot(self, connection: Connection) -> Snapshot:
+        """Read the snapshot that a group of receipts starts from."""
         e = erasures.c
         closed = select(e.subject_id).where(e.kind == "campaign", e.ended_at.is_(None))
         groups = {row.id: row.group_id for row in connection.execute(select(lanes.c.id, lanes.c.group_id))}
@@ -263,7 +266,7 @@ class EngineBase(ABC):
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
-        """What a group of receipts has moved: deliveries, tallies, and the receipts themselves."""
+        """Write what a group of receipts changed: deliveries, tallies, and the receipts themselves."""
         if standings:
             self.write_standings(connection, standings)
         if changes:
@@ -275,4 +278,4 @@ class EngineBase(ABC):
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
-        """Lock and read quarantined receipts: those due (column try_at), or with these values in a column."""
+        """Lock and return quarantined receipts: due ones (column try_at), or those with these values."""

@@ -1,4 +1,4 @@
-"""Erasing a campaign's rows for good: the chunk table is the work list here too, so a kill loses nothing."""
+"""Erase a campaign's rows. The chunk table serves as the work list, so a killed process loses nothing."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ from app.database.models import (
 )
 from app.ledger.engine_base import EngineBase
 
-# What has its rows in one table for all campaigns on both engines.
+# Tables that hold the rows of all campaigns on both engines.
 _SHARED = (unknowns, questions, turns)
 _LARGE = (submissions, deliveries, receipts)
 _AT_ONCE = 1000
 
 
 class EraseOperations(EngineBase):
-    """detach and erase. Tallies stay: they hold no number, and reports and history are made of them."""
+    """Implements `detach` and `erase`. Tallies stay: they hold no number, and reports are built from them."""
 
-    sliced: Sequence[Table] = _LARGE  # the large tables whose rows are deleted chunk by chunk
+    sliced: Sequence[Table] = _LARGE  # large tables whose rows are deleted chunk by chunk
 
     @abstractmethod
     def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Take the campaign's large tables away from those who send and receive, where they can be."""
+        """Detach the campaign's large tables, if the engine can."""
 
     def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
-        """Erase what belongs to up to `limit` chunks; rows by table. Nothing in it: nothing is left."""
         self.forget_for_good(connection)
         c = chunks.c
         query = select(chunks).where(c.campaign_id == campaign_id).order_by(c.batch_id, c.first_seq)
@@ -48,7 +47,7 @@ class EraseOperations(EngineBase):
         return dict(counts or self._erase_rest(connection, campaign_id))
 
     def forget_for_good(self, connection: Connection) -> None:
-        """See to it that what this transaction deletes can't be read in the file any more."""
+        """Make sure that deleted rows can't be recovered from the file; nothing to do by default."""
 
     def _erase_chunk(self, connection: Connection, chunk: Any) -> dict[str, int]:
         counts = {}
@@ -61,7 +60,7 @@ class EraseOperations(EngineBase):
         return counts
 
     def _erase_rest(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """What is in no chunk, a slice of one table at a time; then what was detached."""
+        """Delete rows that belong to no chunk, one slice of one table per call; then drop detached tables."""
         for table in (left_out, *_SHARED):
             c = table.c
             key = tuple_(c.batch_id, c.seq)
@@ -72,7 +71,7 @@ class EraseOperations(EngineBase):
         return self.drop_detached(connection, campaign_id)
 
     def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Count what was detached, and drop it; rows by table, nothing where there is none."""
+        """Count the rows of the detached tables and drop them; rows by table, empty if there are none."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Whether the rows of a campaign are erased, or are being erased: its figures are closed from then on."""
+"""Whether a campaign's rows or totals are erased or being erased; from then on its figures are final."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from app.database.models import erasures
 
 
 def of_campaign(connection: Connection, campaign_id: int) -> Row[Any] | None:
-    """The row of `erasures` of a campaign whose erasure has begun, or None."""
+    """Return the row of `erasures` of a campaign whose erasure has begun, or None."""
     e = erasures.c
     query = select(erasures).where(e.kind == "campaign", e.subject_id == campaign_id)
     return connection.execute(query.order_by(e.id).limit(1)).first()
 
 
 def of_totals(connection: Connection, campaign_id: int) -> Row[Any] | None:
-    """The row of `erasures` of a campaign whose totals are erased, or are being erased, or None."""
+    """Return the row of `erasures` of a campaign whose totals are erased or being erased, or None."""
     e = erasures.c
     query = select(erasures).where(e.kind == "totals", e.subject_id == campaign_id)
     return connection.execute(query.limit(1)).first()
 
 
 def without_totals(connection: Connection, campaign_ids: Collection[int]) -> set[int]:
-    """Those of the campaigns whose totals are erased, or are being erased."""
+    """Return the campaigns among these whose totals are erased or being erased."""
     e = erasures.c
     query = select(e.subject_id).where(e.kind == "totals", e.subject_id.in_(campaign_ids))
     return set(connection.execute(query).scalars())
 
 
 def require_totals(connection: Connection, campaign_id: int) -> None:
-    """Conflict once the erasure of its totals has begun: nothing measured of it can be told any more."""
+    """Raise Conflict once the erasure of the campaign's totals has begun: no figure can be given any more."""
     row = of_totals(connection, campaign_id)
     if row is not None:
         raise Conflict(
@@ -43,7 +43,7 @@ def require_totals(connection: Connection, campaign_id: int) -> None:
 
 
 def require_rows(connection: Connection, campaign_id: int) -> None:
-    """Conflict once the erasure of the campaign has begun."""
+    """Raise Conflict once the erasure of the campaign's rows has begun."""
     if of_campaign(connection, campaign_id) is not None:
         raise Conflict(
             "The numbers of this campaign are erased, so nothing can be sent or decided in it any more; "

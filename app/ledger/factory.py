@@ -1,4 +1,4 @@
-"""Which engine a database has."""
+"""Choose the ledger implementation for a database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from app.ledger.contract import Ledger
 
 
 def ledger_for(db: Database, chunk_size: int = 1000) -> Ledger:
-    """The ledger on this database; the other engine's code is not loaded."""
+    """Return the ledger for this database, importing only the engine that it needs."""
     if db.sqlite:
         from app.ledger.engines.sqlite import SqliteLedger
 

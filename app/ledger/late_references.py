@@ -1,4 +1,4 @@
-"""References that nobody knew, learnt from receipts: of an unknown delivery, where one alone can be meant."""
+"""Learn references from receipts for unknown deliveries, if only one delivery is possible."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from app.ledger.unknown_outcomes import remove_unknown
 
 
 class DeliveryPart(NamedTuple):
-    """The part of a delivery that a receipt speaks of."""
+    """The part of a delivery that a receipt refers to."""
 
     key: DeliveryKey
     part: int
 
 
 class _Sending(NamedTuple):
-    """A delivery's present sending: after how many others, its known references, the parts that have one."""
+    """A delivery's current sending: requeues before it, its references by part, and the parts having one."""
 
     number: int
     references: dict[str, int]
@@ -34,30 +34,30 @@ class _Sending(NamedTuple):
 
 
 class LateReferences(ReceiptMatching):
-    """learn."""
+    """Implements `learn`."""
 
     def learn(
-        self, connection: Connection, said: Sequence[ReceiptRow], moment: Snapshot
+        self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
     ) -> dict[int, DeliveryPart]:
-        """Record the references of these receipts; whose deliveries they are, by their place in `said`.
+        """Record the references of these receipts; return their delivery parts by index in `said`.
 
-        A receipt that comes twice names one part, not two; a delivery learns none where each of its parts has
-        a reference of its own.
+        A receipt that arrives twice names one part, not two. A delivery whose parts all have references
+        learns no further one.
         """
         found: dict[int, DeliveryPart] = {}
         listed = _listed(connection, [one.phone for one in said if one.phone is not None])
         for index, one in enumerate(said):
-            key = _meant(one, listed.get(one.phone or 0, ()), moment)
+            key = _meant(one, listed.get(one.phone or 0, ()), snapshot)
             place = self._learn(connection, key, one) if key is not None else None
             if place is not None:
                 found[index] = place
         return found
 
     def _learn(self, connection: Connection, key: DeliveryKey, one: ReceiptRow) -> DeliveryPart | None:
-        """Record the reference as the first part that has none; taken once all parts have theirs."""
+        """Record the reference for the first part without one; a message with all of them was accepted."""
         d = deliveries.c
         own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
-        # Locked first: another look may be learning from the same receipts.
+        # Lock first: another process may be learning from the same receipts.
         locked = select(deliveries).where(*own, d.state.in_((DeliveryState.UNKNOWN, DeliveryState.SUBMITTED)))
         row = connection.execute(locked.with_for_update(key_share=True)).first()
         if row is None or one.reference is None:
@@ -76,7 +76,7 @@ class LateReferences(ReceiptMatching):
     def _record(
         self, connection: Connection, place: DeliveryPart, one: ReceiptRow, sending: _Sending
     ) -> None:
-        # Carriers' own answers are numbered from 1 up; what is learnt has a number below for each sending.
+        # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
         head = (*place.key, -sending.number, place.part)
         taken = (self.now_ms(connection), one.lane_id, one.group_id, int(ResultKind.SETTLED))
         self.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
@@ -93,7 +93,7 @@ class LateReferences(ReceiptMatching):
 
 
 def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any]]:
-    """The unknown deliveries to these numbers, and since when each may have been sent."""
+    """Return the unknown deliveries to these numbers, with the earliest time each can have been sent."""
     u = unknowns.c
     found: defaultdict[int, list[Any]] = defaultdict(list)
     for start in range(0, len(phones), 500):
@@ -104,16 +104,16 @@ def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any
     return found
 
 
-def _meant(one: ReceiptRow, listed: Sequence[Any], moment: Snapshot) -> DeliveryKey | None:
-    """The only one of these that the receipt can be about: of its account, and of its time."""
+def _meant(one: ReceiptRow, listed: Sequence[Any], snapshot: Snapshot) -> DeliveryKey | None:
+    """Return the only delivery that the receipt can mean, judging by account and time."""
     if one.reference is None:
         return None
     near = [
         row
         for row in listed
-        if moment.groups.get(row.lane_id) == one.group_id and one.about(row.sent_after, row.since)
+        if snapshot.groups.get(row.lane_id) == one.group_id and one.about(row.sent_after, row.since)
     ]
-    if len(near) != 1 or near[0].campaign_id in moment.closed:
+    if len(near) != 1 or near[0].campaign_id in snapshot.closed:
         return None
     return DeliveryKey(near[0].campaign_id, near[0].batch_id, near[0].seq)
 

@@ -1,4 +1,4 @@
-"""The queue: subscribers become deliveries in chunks, and chunks pass from lane to lane under lease."""
+"""The send queue: subscribers become deliveries in chunks, which lanes lease one after another."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _QUEUED = text(
      WHERE campaign_id = :campaign AND batch_id = :batch AND seq > :after AND seq <= :upto GROUP BY area
     """
 )
-# Of those without a delivery; the list may have changed when the figures are recounted.
+# Only those without a delivery. Stored, since the list may have changed by the time figures are recounted.
 _LEFT_OUT = text(
     """
     INSERT INTO left_out (campaign_id, batch_id, seq, reason)
@@ -89,12 +89,11 @@ _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
 class ChunkQueue(EngineBase):
-    """fan_out, claim, renew, release, reclaim, close_unsent, doubt."""
+    """Implements `fan_out`, `claim`, `renew`, `release`, `reclaim`, `close_unsent` and `doubt`."""
 
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
     ) -> FanOutResult:
-        """Turn the next `limit` subscribers of a run's batch into deliveries, chunks and tallies."""
         locked = self.lock_fan_out(connection, run_id, batch_id)
         if locked is None or locked[2]:
             return FanOutResult(0, 0, more=False)
@@ -121,25 +120,24 @@ class ChunkQueue(EngineBase):
     def claim(
         self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
     ) -> ChunkLease | None:
-        """Take one chunk of these runs, in their order; None when nothing is due."""
         taker = ChunkClaim(owner, lane.id, round(lease_s * 1000))
         for run_id in runs:
             chunk = self.take_chunk(connection, run_id, taker)
             if chunk is not None:
-                lost = self._give_up_declared(connection, chunk)
+                lost = self._mark_reserved_unknown(connection, chunk)
                 self._leave_out(connection, chunk, lane.carrier)
-                return _lease(chunk, self._untried(connection, chunk), lost, owner)
+                return _lease(chunk, self._still_to_send(connection, chunk), lost, owner)
         return None
 
     def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
-        """Who has asked for nothing since the queueing gets nothing; what was queued before is not."""
+        """End deliveries to phones that were put on the do-not-send list after they were queued."""
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
             asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
             self._end_queued(connection, chunk, NotSent.DO_NOT_SEND, asked)
 
-    def _untried(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
-        """What this pass has still to send, in order."""
+    def _still_to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
+        """Return what this pass has still to send, in order."""
         d = deliveries.c
         query = (
             select(d.seq, d.phone, d.lang, d.area, d.segments, d.faults, d.resends)
@@ -149,17 +147,19 @@ class ChunkQueue(EngineBase):
         )
         return [DeliveryToSend(*row) for row in connection.execute(query)]
 
-    def _give_up_declared(self, connection: Connection, chunk: OpenChunk) -> int:
-        """What was declared in this pass and has no recorded answer may have been sent: unknown; how many.
+    def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
+        """Mark as unknown what was reserved in this pass without a recorded answer; return how many.
 
-        Its holder died; or it handed the chunk back, and a commit of its was lost in between.
+        Either the holder died, or it gave the chunk back and one of its commits was lost.
         """
         if chunk.watermark < chunk.first_seq:
             return 0
-        sender = chunk.attempt - 1  # whoever held it before this one
-        return self._give_up(connection, chunk, sender, _DIED if chunk.dead else _LOST, *_declared(chunk))
+        sender = chunk.attempt - 1  # the previous holder
+        return self._mark_unknown(
+            connection, chunk, sender, _DIED if chunk.dead else _LOST, *_reserved_unrecorded(chunk)
+        )
 
-    def _give_up(
+    def _mark_unknown(
         self,
         connection: Connection,
         chunk: OpenChunk,
@@ -167,7 +167,7 @@ class ChunkQueue(EngineBase):
         why: str,
         *only: ColumnElement[bool],
     ) -> int:
-        """What is queued in the chunk (or those of `only`) may have been sent: unknown; how many."""
+        """Mark the chunk's queued deliveries, or those of `only`, as unknown; return how many."""
         d = deliveries.c
         now = self.now_ms(connection)
         one = select(lanes.c.id).where(lanes.c.id == chunk.lane_id, lanes.c.one_receipt)
@@ -192,23 +192,20 @@ class ChunkQueue(EngineBase):
         return len(rows)
 
     def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
-        """All that is queued in up to `limit` idle chunks of the run may have been sent: unknown."""
         unknown = 0
         for _ in range(limit):
             chunk = self.take_chunk(connection, run_id, _CLOSER)
             if chunk is None:
                 break
             by = lane_id if chunk.lane_id is None else chunk.lane_id
-            unknown += self._give_up(connection, chunk._replace(lane_id=by), None, _WENT_BACK)
+            unknown += self._mark_unknown(connection, chunk._replace(lane_id=by), None, _WENT_BACK)
             self._end(connection, chunk)
         return MarkedUnknown(unknown, self._still_open(connection, run_id))
 
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
-        """Prolong the lease; False when it is lost."""
         return self.hold(connection, lease, round(lease_s * 1000), None)
 
     def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
-        """Hand the chunk back: done, or onward from the watermark, or another pass over what was deferred."""
         if not self.hold(connection, lease, 1000, None):
             return
         d = deliveries.c
@@ -226,18 +223,16 @@ class ChunkQueue(EngineBase):
         connection.execute(update(chunks).where(*_this(lease)).values(values))
 
     def reclaim(self, connection: Connection) -> int:
-        """End every lease at once. Only where no other process can hold one (SQLite at the start)."""
         leased = update(chunks).where(chunks.c.state == ChunkState.LEASED)
         return connection.execute(leased.values(lease_until=0)).rowcount
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
-        """Close what is queued in up to `limit` idle chunks as not sent."""
         closed = 0
         for _ in range(limit):
             chunk = self.take_chunk(connection, run_id, _CLOSER)
             if chunk is None:
                 break
-            self._give_up_declared(connection, chunk)
+            self._mark_reserved_unknown(connection, chunk)
             self._end_queued(connection, chunk, reason)
             self._end(connection, chunk)
             closed += 1
@@ -250,16 +245,16 @@ class ChunkQueue(EngineBase):
     def _end_queued(
         self, connection: Connection, chunk: OpenChunk, reason: int, *only: ColumnElement[bool]
     ) -> None:
-        """The chunk's queued deliveries, or those of `only`, are not sent.
+        """Close the chunk's queued deliveries, or those of `only`, as not sent.
 
-        Each is read and moved under one lock: a receipt of an earlier sending may come at any moment.
+        Each is read and changed under one lock: a receipt for an earlier sending may come at any moment.
         """
         d, changes = deliveries.c, Changes()
         ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.now_ms(connection)}
         queued = (*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
         plain = update(deliveries).where(*queued, d.reason == Reason.NONE).values(ended)
         rows = connection.execute(plain.returning(d.area, d.segments, literal(0))).all()
-        # An earlier sending of these has failed in part.
+        # Deliveries of which an earlier sending failed in part.
         read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
         others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:
@@ -272,7 +267,6 @@ class ChunkQueue(EngineBase):
         changes.write(connection, self)
 
     def _end(self, connection: Connection, chunk: OpenChunk) -> None:
-        """Nothing is left to do in the chunk."""
         closed = {"state": ChunkState.DONE, "owner": None, "lease_until": None}
         connection.execute(update(chunks).where(*_this(chunk)).values(closed))
 
@@ -302,8 +296,8 @@ def _inside(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     ]
 
 
-def _declared(chunk: OpenChunk) -> list[ColumnElement[bool]]:
-    """What a dead holder had declared and not recorded in this pass."""
+def _reserved_unrecorded(chunk: OpenChunk) -> list[ColumnElement[bool]]:
+    """Select what the previous holder reserved and did not record in this pass."""
     return [deliveries.c.seq <= chunk.watermark, deliveries.c.attempts < chunk.pass_no]
 
 
@@ -318,7 +312,7 @@ def _this(chunk: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
 
 
 def _insert_deliveries(segments: dict[str, int], values: dict[str, object]) -> TextClause:
-    """The INSERT with a CASE for the languages that have a wording of their own; adds to `values`."""
+    """Return the INSERT, with a CASE for languages that have their own text; adds to `values`."""
     cases = ""
     for number, (lang, count) in enumerate(sorted(segments.items())):
         if lang:

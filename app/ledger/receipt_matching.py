@@ -1,4 +1,4 @@
-"""Whose delivery a receipt speaks of whose reference does not say so, where that leaves no doubt."""
+"""Match receipts without a usable reference to deliveries by key or phone, if only one is possible."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from app.ledger.engine_base import WHOLE, EngineBase, MatchedDelivery
 from app.ledger.receipt_times import VALIDITY_MS, ReceiptRow
 from carriers.contract import Receipt
 
-# ---- Receipts of other programs on one account, and of subscribers' making: no phone makes them ours
+# An account may be shared with other programs, and subscribers can write texts that look like receipts. Such
+# a receipt is ours only by its id; a phone number proves nothing.
 
-_SHORTEST = 3  # letters that are left of a sender ID where a centre cuts it
+_SHORTEST = 3  # letters of a sender ID that a truncating centre leaves at least
 
 
 def matched_by_id_only(connection: Connection, receipts: Sequence[Receipt]) -> frozenset[int]:
-    """The places of the receipts that are about a message of ours only where their id is."""
+    """Return the indexes of receipts that may be matched by id only, never by phone."""
     foreign = {nth for nth, receipt in enumerate(receipts) if receipt.by_id_only}
     names = {receipt.sender for receipt in receipts} - {""}
     if names:
@@ -32,12 +33,12 @@ def matched_by_id_only(connection: Connection, receipts: Sequence[Receipt]) -> f
 
 
 def _plain(name: str) -> str:
-    """Letters and digits alone: centres change the case of a sender ID and drop its blanks."""
+    """Keep letters and digits only: centres change the case of a sender ID and drop its blanks."""
     return "".join(filter(str.isalnum, name.casefold()))
 
 
 def _alike(one: str, other: str) -> bool:
-    """Whether they are one sender ID, as a whole or cut at its end."""
+    """Compare two sender IDs, of which one may be cut at its end."""
     short, long = sorted((one, other), key=len)
     return short == long or (len(short) >= _SHORTEST and long.startswith(short))
 
@@ -48,7 +49,7 @@ _TAKEN = (*_OPEN, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, *RECEIVED)
 
 
 class MatchQuery(NamedTuple):
-    """A receipt whose delivery is looked for: the one it is known to be about, or by group and phone."""
+    """A receipt to match: by the delivery it is known to be about, or by group and phone."""
 
     nth: int
     about: DeliveryKey | None
@@ -56,10 +57,10 @@ class MatchQuery(NamedTuple):
 
 
 class ReceiptMatching(EngineBase):
-    """find_whole."""
+    """Implements `find_whole`."""
 
     def find_whole(self, connection: Connection, wanted: Sequence[MatchQuery]) -> list[MatchedDelivery]:
-        """Lock and read the deliveries that these receipts speak of: as wholes, or of the parts they name."""
+        """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name."""
         known = [(each.nth, each.about) for each in wanted if each.about is not None]
         found = list(_by_key(connection, known))
         groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
@@ -106,7 +107,7 @@ def _by_phone(
 
 
 def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) -> Iterable[MatchedDelivery]:
-    """The parts of these deliveries that bear the references of the receipts: too many others do as well."""
+    """Yield the parts that bear the receipts' references; too many other messages share those references."""
     s = submissions.c
     batches: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     for _, row in doubted:
@@ -129,16 +130,16 @@ def _parts(connection: Connection, doubted: Sequence[tuple[MatchQuery, Any]]) ->
 
 
 def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) -> ColumnElement[bool]:
-    """These numbers of the campaign, by the unique index on both."""
+    """Restrict to these numbers of the campaign, in the form that uses the unique index on both."""
     d = deliveries.c
     if connection.dialect.name == "sqlite":
-        # Without statistics SQLite would walk the primary key through the whole campaign.
+        # Without statistics SQLite would scan the primary key through the whole campaign.
         return tuple_(d.campaign_id, d.phone).in_([(campaign_id, phone) for phone in phones])
     return and_(d.campaign_id == campaign_id, d.phone.in_(phones))
 
 
 def _campaigns(connection: Connection, group_id: int, said: Sequence[ReceiptRow]) -> Sequence[int]:
-    """The campaigns that went over these links, were begun by then and not over for long."""
+    """Return campaigns sent over these links that had begun by then and had not ended long before."""
     earliest, latest = min(each.made for each in said), max(each.sure for each in said)
     r = runs.c
     lately = or_(r.ended_at.is_(None), r.ended_at >= earliest - VALIDITY_MS)
@@ -149,7 +150,7 @@ def _campaigns(connection: Connection, group_id: int, said: Sequence[ReceiptRow]
 
 
 def _locked(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    """Deliveries that carriers have, or may have; those of one statement are locked in key order."""
+    """Select deliveries that carriers have or may have. Each statement locks its rows in key order."""
     d, s, u = deliveries.c, submissions.c, unknowns.c
     own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     named = exists().where(own, s.reference.is_not(None)).label("named")
@@ -163,9 +164,9 @@ def _locked(*where: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 
 
 def sent_after(of: Any) -> ColumnElement[int]:
-    """When a delivery of these columns can have been sent at the earliest.
+    """Return an expression for the earliest time a delivery can have been sent.
 
-    Not before it was last queued again, nor before its chunk was taken first, nor before its run began.
+    That is when it was last requeued, else when its chunk was first claimed, else when its run started.
     """
     c, t = chunks.c, turns.c
     mine = (c.campaign_id == of.campaign_id, c.batch_id == of.batch_id)
@@ -178,7 +179,7 @@ def sent_after(of: Any) -> ColumnElement[int]:
 
 
 def _only(one: ReceiptRow, rows: Sequence[Any]) -> Any:
-    """The one delivery that can be meant: of several, the only one that waits, where the time is stated."""
+    """Return the only possible delivery. If the receipt states its time, those still open go first."""
     near = [row for row in rows if _fits(one, row)]
     if len(near) > 1 and one.stated:
         near = [row for row in near if row.state in _OPEN]
@@ -188,8 +189,8 @@ def _only(one: ReceiptRow, rows: Sequence[Any]) -> Any:
 def _fits(one: ReceiptRow, row: Any) -> bool:
     unknown = row.state == DeliveryState.UNKNOWN
     if one.reference is not None and (row.named or unknown):
-        return False  # receipts for the unknown with a reference are settled at a later look
-    if unknown:  # noticed later than it was sent
+        return False  # a receipt with a reference settles an unknown delivery on a later try (LateReferences)
+    if unknown:  # it became unknown later than it was sent
         noticed = row.since or row.submitted_at or one.received_at
         return one.about(row.sent_after, noticed)
     before = row.submitted_at or one.made

@@ -1,7 +1,7 @@
-"""What a receipt says, and when a message must have been sent for the receipt to be about it.
+"""Receipts as rows, and the span of time in which a receipt's message must have been sent.
 
-Times are those of the database's clock, but for `done_at`, which the carrier states. So every bound has some
-slack: for two clocks that disagree, and for the moments between a message on the wire and its row.
+All times come from the database's clock except `done_at`, which the carrier states. Every bound therefore
+allows for clocks that disagree and for the delay between a message on the wire and its row.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.ledger.contract import Arrival
 
-# So far may a carrier's clock be from ours, and so long may a message's row come after its receipt.
+# How far a carrier's clock may differ from ours, and how long after its receipt a message may be recorded.
 CLOCKS_MS = 600_000
 RECORDED_MS = 120_000
-# So long before its message's row a receipt may have come that looks for it; others have no message yet.
+# How long before its message's row an early receipt may have come.
 EARLY_MS = 600_000
-# By so much a host's clock may have been set back since: then the message seems to be sent after its receipt.
-# An id and its number together say enough.
+# How far a host's clock may have been set back, so that a message seems to be sent after its receipt.
+# Accepted if both id and number match.
 SET_BACK_MS = 2 * 3_600_000
-# A carrier tries for two days at the most, and a phone's number stays with an id for no longer.
+# Carriers try for two days at most, and an id stays with a phone's number for no longer.
 VALIDITY_MS = 5 * DAY_MS
-# A link whose receipt_zone is wrong states times that are off by hours, and some centre's clock is a day off;
-# ids and phones are right all the same.
+# A wrong receipt_zone shifts times by hours, and some centres' clocks are a day off; ids and phones are right
+# all the same.
 _ZONES_MS = 26 * 3_600_000
-# Nothing is kept for longer than that: a time from before it is none.
+# Nothing is kept for longer, so an earlier time is invalid.
 _EVER_MS = 400 * DAY_MS
 
 
@@ -46,41 +46,41 @@ class ReceiptRow(NamedTuple):
 
     @property
     def stated(self) -> bool:
-        """Whether it says when it was made; a time to come, or before anything that is kept, is none."""
+        """Whether the carrier states a plausible time: neither in the future nor older than any data."""
         at = self.done_at
         return at is not None and -CLOCKS_MS <= self.received_at - at <= _EVER_MS
 
     @property
     def made(self) -> int:
-        """When what it tells of happened, as far as it says so."""
+        """The stated time of the event, or the time of arrival."""
         at = self.done_at
         return at if at is not None and self.stated else self.received_at
 
     @property
     def sure(self) -> int:
-        """The latest moment at which its message can have been recorded, if all clocks agree."""
+        """The latest time at which its message can have been recorded if all clocks agree."""
         return min(self.received_at + RECORDED_MS, self.made + CLOCKS_MS)
 
     @property
     def window(self) -> tuple[int, int]:
-        """The earliest and the latest moment at which the message of its reference can have been recorded."""
+        """The earliest and latest time at which the message with its reference can have been recorded."""
         named = self.phone is not None
         known, recorded = (_ZONES_MS, SET_BACK_MS) if named else (CLOCKS_MS, RECORDED_MS)
         return self.made - VALIDITY_MS, min(self.received_at + recorded, self.made + known)
 
     @property
     def any_age(self) -> tuple[int, int]:
-        """The same for a receipt that comes weeks late and states the time of its own making."""
+        """The window for a receipt that arrives weeks late and states its own time."""
         return self.made - _EVER_MS, self.window[1]
 
     def about(self, sent_after: int, noticed: int) -> bool:
-        """Whether it can be about an unknown message: sent after the one moment, noticed at the other."""
+        """Return whether it fits an unknown message sent after `sent_after` and noticed at `noticed`."""
         late_enough = min(self.received_at + RECORDED_MS, self.made + CLOCKS_MS) >= sent_after
         return late_enough and self.made <= noticed + VALIDITY_MS
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:
-    """An arrival as it is written down."""
+    """Convert an arrival to a row."""
     receipt, lane = arrival.receipt, arrival.lane
     return ReceiptRow(
         now,
@@ -98,7 +98,7 @@ def said(arrival: Arrival, now: int) -> ReceiptRow:
 
 
 def storable(arrival: Arrival, now: int) -> ReceiptRow:
-    """What of an arrival any database takes, whatever is in it."""
+    """Convert an arrival to a row that any database accepts, whatever it contains."""
     receipt = arrival.receipt
     digits = receipt.phone if (receipt.phone or "").isdecimal() and len(receipt.phone or "") < 16 else None
     plain = receipt._replace(

@@ -1,4 +1,4 @@
-"""Results of submits: one commit writes them with submissions and tallies, and declares what comes next."""
+"""Record submit results and reserve the next sub-batch in one commit, with submissions and tallies."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from app.ledger.engine_base import SUBMISSION, TALLY, LeaseCheck, Recorded, Row,
 from app.ledger.receipts import ReceiptOperations
 from app.ledger.tallies import Changes
 from app.ledger.unknown_outcomes import (
-    Mark,
+    JournalEvent,
     NewUnknown,
     UnknownDecisions,
     add_unknown,
     own_unknown,
+    record_event,
     remove_unknown,
-    take_down,
 )
 from carriers.contract import (
     Accepted,
@@ -42,16 +42,16 @@ from carriers.contract import (
     Unknown,
 )
 
-# How often a carrier's own trouble (Deferred with `counts`) is borne with one message.
+# How many failures on the carrier's side (Deferred with `counts`) one message survives.
 MAX_FAULTS = 5
 
 
 _Pairs = Sequence[tuple[SubmitOutcome, Recorded]]
-_Where = tuple[Lane, ChunkLease, int]  # and the time
+_Context = tuple[Lane, ChunkLease, int]  # and the time
 
 
 class SubmitResults(ReceiptOperations, UnknownDecisions):
-    """record."""
+    """Implements `record`."""
 
     def record(
         self,
@@ -62,18 +62,17 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         then: Reservation | None,
         lease_s: float,
     ) -> ReservationResult:
-        """Write results, with submissions and tallies, and declare the next sub-batch, in one commit."""
         halted = next((o.result for o in outcomes if isinstance(o.result, Halted)), None)
         upto = then.upto if then is not None and halted is None else None
-        grip = self.grip(connection, lane, lease, round(lease_s * 1000), upto)
+        lease_check = self.check_lease(connection, lane, lease, round(lease_s * 1000), upto)
         if outcomes:
-            self._write_results(connection, lane, lease, outcomes, grip)
+            self._write_results(connection, lane, lease, outcomes, lease_check)
         if halted is not None:
-            _halt(connection, lane, halted, grip.now)
-        if then is None or upto is None or not (grip.held and grip.goes_on):
-            return ReservationResult(grip.held, go=False)
+            _halt(connection, lane, halted, lease_check.now)
+        if then is None or upto is None or not (lease_check.held and lease_check.goes_on):
+            return ReservationResult(lease_check.held, go=False)
         wait_s = self.reserve(connection, lane.id, then.segments * then.stretch)
-        return ReservationResult(grip.held, go=True, start=clock.monotonic() + wait_s)
+        return ReservationResult(lease_check.held, go=True, start=clock.monotonic() + wait_s)
 
     def _write_results(
         self,
@@ -81,31 +80,33 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         lane: Lane,
         lease: ChunkLease,
         outcomes: Sequence[SubmitOutcome],
-        grip: LeaseCheck,
+        lease_check: LeaseCheck,
     ) -> None:
-        """A lost lease's deliveries were declared unknown meanwhile; what we know of them still counts."""
-        old = DeliveryState.QUEUED if grip.held else DeliveryState.UNKNOWN
-        if not grip.held:
-            outcomes = self._late(connection, lease, outcomes)
-        where = (lane, lease, grip.now)
+        """Write results. Those of a lost lease still count; its deliveries were marked unknown meanwhile."""
+        old = DeliveryState.QUEUED if lease_check.held else DeliveryState.UNKNOWN
+        if not lease_check.held:
+            outcomes = self._still_settling(connection, lease, outcomes)
+        where = (lane, lease, lease_check.now)
         given = [(outcome, _recorded(outcome, lease.pass_no, lane.one_receipt)) for outcome in outcomes]
         pairs, early, references = self._write_pairs(connection, where, old, given)
         self._list_unknowns(connection, lane, lease, pairs)
         for outcome, new in pairs:
             if isinstance(outcome.result, Partial):
-                take_down(connection, self, [_key(lease, outcome)], Mark(StateEvent.PARTLY, new.reason))
-        if not grip.held:
+                record_event(
+                    connection, self, [_key(lease, outcome)], JournalEvent(StateEvent.PARTLY, new.reason)
+                )
+        if not lease_check.held:
             remove_unknown(connection, [_key(lease, outcome) for outcome, _ in pairs])
-        if early and references:  # none is left where somebody has settled all meanwhile
+        if early and references:  # empty if everything was settled by others meanwhile
             self.rematch_references(connection, references)
 
-    def _late(
+    def _still_settling(
         self, connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
     ) -> list[SubmitOutcome]:
-        """Those of a lost lease that still settle an unknown; what it has not sent is queued again.
+        """Return those results of a lost lease that still settle an unknown; requeue what was not sent.
 
-        That a message was taken is true whatever came later. Anything else speaks of this lease's own sending
-        alone: a person may have sent it again since, and that sending may be the unknown one now.
+        An acceptance is true whatever happened later. Any other result concerns this lease's own sending
+        only: a person may have sent the message again, and that sending may be the unknown one now.
         """
         others = [o for o in outcomes if not isinstance(o.result, Accepted)]
         self.take_back(
@@ -116,26 +117,26 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
         return [o for o in outcomes if isinstance(o.result, Accepted) or _key(lease, o) in own]
 
     def _write_pairs(
-        self, connection: Connection, where: _Where, old: DeliveryState, pairs: _Pairs
+        self, connection: Connection, where: _Context, old: DeliveryState, pairs: _Pairs
     ) -> tuple[_Pairs, bool, Sequence[str]]:
-        """Those that were in state `old` and are written now, and whether receipts wait for them."""
+        """Write results of deliveries in state `old`; return those written, and whether receipts wait."""
         lane, lease, _ = where
-        company = _company(where, old, pairs)
+        side_writes = _side_writes(where, old, pairs)
         values = [new for _, new in pairs]
-        written = self.write_outcomes(connection, (lease, lane.id), old, values, company)
+        written = self.write_outcomes(connection, (lease, lane.id), old, values, side_writes)
         if len(written.seqs) < len(pairs):
             missed = [pair for pair in pairs if pair[1].seq not in written.seqs]
             pairs = [pair for pair in pairs if pair[1].seq in written.seqs]
-            company = _company(where, old, pairs)
-            self.append(connection, tallies, TALLY, company.tallies)
-            self.add_missing(connection, submissions, SUBMISSION, company.submissions)
+            side_writes = _side_writes(where, old, pairs)
+            self.append(connection, tallies, TALLY, side_writes.tallies)
+            self.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
             if old == DeliveryState.QUEUED and (failed := self._failed_before(connection, lease, missed)):
                 more, early, references = self._write_pairs(connection, where, old, failed)
-                return [*pairs, *more], early or written.early, [*company.references, *references]
-        return pairs, written.early, company.references
+                return [*pairs, *more], early or written.early, [*side_writes.references, *references]
+        return pairs, written.early, side_writes.references
 
     def _failed_before(self, connection: Connection, lease: ChunkLease, pairs: _Pairs) -> _Pairs:
-        """Those whose earlier sending has failed in part while they were queued; that reason is over now."""
+        """Clear the reason of deliveries whose earlier sending failed in part; return them to be retried."""
         d, changes = deliveries.c, Changes()
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])
@@ -162,8 +163,8 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
                 add_unknown(connection, self, [lost], lane.id, outcome.result.reason[:200])
 
 
-def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> SideWrites:
-    """The submissions of these deliveries, and what they change in the tallies."""
+def _side_writes(where: _Context, old: DeliveryState, pairs: _Pairs) -> SideWrites:
+    """Build the submission rows and tally changes that go with these deliveries."""
     lease, changes = where[1], Changes()
     for outcome, new in pairs:
         item = outcome.item
@@ -173,7 +174,7 @@ def _company(where: _Where, old: DeliveryState, pairs: _Pairs) -> SideWrites:
     return SideWrites(rows, changes.rows(), [row[9] for row in rows if row[9] is not None])
 
 
-# The carrier's own word that it has nothing: sending these again is no guess.
+# The carrier itself says that it has not taken them, so sending again is safe.
 _NOT_TAKEN = Deferred | Halted
 
 
@@ -192,7 +193,7 @@ def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
 
 
 def _recorded(outcome: SubmitOutcome, pass_no: int, one_receipt: bool) -> Recorded:
-    """The delivery's new values: state, reason, parts, failed parts, attempts, faults."""
+    """Return the delivery's new column values for this result."""
     item, result = outcome.item, outcome.result
     seq, faults = item.seq, item.faults
     match result:
@@ -224,8 +225,8 @@ _KIND: dict[type[SubmitResult], ResultKind] = {
 }
 
 
-def _submissions(outcome: SubmitOutcome, new: Recorded, where: _Where) -> list[Row]:
-    """One row for each part; one for a message whose parts the carrier does not name."""
+def _submissions(outcome: SubmitOutcome, new: Recorded, where: _Context) -> list[Row]:
+    """Return one row per part, or a single row if the carrier does not name the parts."""
     lane, lease, now = where
     result = outcome.result
     kind = ResultKind.REJECTED if new.state == DeliveryState.REJECTED else _KIND[type(result)]

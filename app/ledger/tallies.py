@@ -1,4 +1,4 @@
-"""Counts per batch, area, state and reason: every move of a delivery passes through `Changes`."""
+"""Counts per batch, area, state and reason. Every change of a delivery's state passes through `Changes`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.ledger.engine_base import TALLY, EngineBase, Row
 
 
 class Changes:
-    """The tally changes of one transaction, gathered and written once."""
+    """Tally changes of one transaction, collected and written once."""
 
     def __init__(self) -> None:
         self._changes: defaultdict[tuple[int, int, int, str | None, int, int], list[int]]
@@ -29,9 +29,9 @@ class Changes:
         segments: int,
         n: int = 1,
     ) -> None:
-        """`n` deliveries of (campaign, run, batch, area) go from (state, reason) `old` to `new`.
+        """Count `n` deliveries of (campaign, run, batch, area) moving from (state, reason) `old` to `new`.
 
-        segments: of each of them.
+        segments: per delivery.
         """
         if old is not None:
             change = self._changes[where + old]
@@ -42,11 +42,11 @@ class Changes:
         change[1] += n * segments
 
     def rows(self) -> list[Row]:
-        """What has changed on balance."""
+        """Return the net changes."""
         return [(*key, n, segments) for key, (n, segments) in self._changes.items() if n or segments]
 
     def write(self, connection: Connection, store: EngineBase) -> None:
-        """Append what has changed on balance."""
+        """Append the net changes."""
         rows = self.rows()
         if rows:
             store.append(connection, tallies, TALLY, rows)
@@ -71,7 +71,7 @@ _BATCH = text(_RECOUNT.format(own=" AND batch_id = :batch", of=" AND b.batch_id 
 
 
 _NEW = "SELECT DISTINCT run_id FROM tallies WHERE NOT folded"
-# Who counts a key that has come to nothing would count it for years.
+# Without this, keys whose count has come down to zero would be read for years.
 _NOTHING = text("DELETE FROM tallies WHERE folded AND run_id = :run AND n = 0 AND segments = 0")
 _FOLD = """
     INSERT INTO tallies AS t (campaign_id, run_id, batch_id, area, state, reason, n, segments, folded)
@@ -84,20 +84,18 @@ _KEY = "run_id, state, reason, batch_id, campaign_id"
 
 
 def folds(new: str) -> tuple[str, str]:
-    """The statements that add up the changes in `new` into the one row of each key: with an area, without."""
+    """Return the statements that fold the changes in `new`: for keys with an area, and without one."""
     with_area = _FOLD.format(new=new, which="NOT NULL", key=f"{_KEY}, area", only="")
     return with_area, _FOLD.format(new=new, which="NULL", key=_KEY, only=" AND area IS NULL")
 
 
 class Tallies(EngineBase):
-    """Counting anew, and adding up what has come."""
+    """Implements `to_fold`, `fold_tallies`, `recount` and `correct`."""
 
     def to_fold(self, connection: Connection) -> bool:
-        """Whether tally changes have come since the last fold."""
         return connection.exec_driver_sql(f"{_NEW} LIMIT 1").first() is not None
 
     def fold_tallies(self, connection: Connection) -> None:
-        """Add the tally changes that have come to the one row of each key; all other rows are left alone."""
         if not self.alone(connection):
             return
         run_ids = connection.exec_driver_sql(_NEW).scalars().all()
@@ -108,16 +106,15 @@ class Tallies(EngineBase):
 
     @abstractmethod
     def alone(self, connection: Connection) -> bool:
-        """Whether nobody else folds at this moment; until the end of the transaction nobody will."""
+        """Return whether no other process is folding; if so, keep others out until the transaction ends."""
 
     @abstractmethod
     def fold_new(self, connection: Connection) -> None:
-        """Add the changes to the one row of each key, and delete them."""
+        """Add the changes to the single row of each key, and delete them."""
 
     def recount(
         self, connection: Connection, campaign_id: int, batch_id: int | None = None
     ) -> list[TallyCount]:
-        """Tallies counted anew from the rows, of one batch or of all."""
         values: dict[str, int] = {
             "campaign": campaign_id,
             "excluded": int(DeliveryState.EXCLUDED),
@@ -128,6 +125,5 @@ class Tallies(EngineBase):
         return [TallyCount(*row) for row in connection.execute(_BATCH, values | {"batch": batch_id})]
 
     def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
-        """Add to the tallies what a recount has found them off by: a person's recorded decision."""
         rows = [(campaign_id, *count) for count in counts]
         self.append(connection, tallies, TALLY, rows)

@@ -1,4 +1,4 @@
-"""Moving a SQLite ledger to an empty PostgreSQL database: one transaction, verified before its commit."""
+"""Back up a SQLite ledger, or move it to an empty PostgreSQL database in one verified transaction."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ from app.database.driver_errors import translated
 from app.database.models import campaigns, deliveries, metadata, tallies
 from app.ledger.engines.postgresql import PostgresqlLedger
 
-# ---- A copy of the SQLite ledger, taken while Loa works, that knows that it is a copy
-
+# Marks a file as a copy, so that it does not send before a person confirms.
 _MARK = "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)"
 
 
 def back_up(source: Path, target: Path, who: str) -> int:
-    """Write the copy, which is of one moment; its bytes. Nobody at work waits for it.
+    """Write a consistent copy of a SQLite ledger in use, without blocking it; return its size in bytes.
 
-    SetupError where there is no ledger, or something is in the copy's place.
+    Raises SetupError if there is no ledger or the target exists.
     """
     if not source.is_file():
         raise SetupError(f"There is no ledger at {source}: name its folder in LOA_DATA.")
@@ -63,14 +62,14 @@ Progress = Callable[[str, int], None]
 Sums = dict[str, object]
 
 _SLICE = 10_000
-_FILES_AT_ONCE = 10  # of tables that hold whole files
-_PRIME = 1_000_003  # keeps the sums of any number of rows within 8 bytes
+_FILES_AT_ONCE = 10  # rows, for tables that hold whole files
+_PRIME = 1_000_003  # keeps the checksum of any number of rows within 8 bytes
 
 
 def copy_ledger(source: Database, target: Database, progress: Progress = lambda *_: None) -> dict[str, int]:
-    """Copy every table and compare; rows by table. `progress` is called with a table and its rows so far.
+    """Copy every table and compare; return rows by table. `progress` gets a table and its rows so far.
 
-    SetupError, with nothing left behind, when source or target is not fit, or when the copy differs.
+    Raises SetupError, leaving nothing behind, if source or target is unfit or the copy differs.
     """
     if not source.sqlite or target.sqlite:
         raise SetupError("Only a SQLite ledger is copied, and only to PostgreSQL; name the server with --to.")
@@ -83,8 +82,8 @@ def copy_ledger(source: Database, target: Database, progress: Progress = lambda 
 
 
 def _copy(new: Connection, old: Connection, progress: Progress) -> dict[str, int]:
-    # Reading and adding up SQLite's side can take minutes, in which the server hears nothing of us. It may
-    # wait: a dead host is noticed by TCP, and nobody else works on an empty database.
+    # Reading and summing SQLite's side can take minutes in which the server hears nothing from us. It may
+    # wait: TCP notices a dead host, and nobody else works on an empty database.
     new.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
     _refuse_rows(new)
     ledger, rows = PostgresqlLedger(), {}
@@ -124,7 +123,7 @@ def _copy_table(
 
 
 def _rows(old: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
-    """The rows as COPY takes them, in constant memory."""
+    """Yield rows as COPY takes them, in constant memory."""
     jsons = [number for number, column in enumerate(table.columns) if isinstance(column.type, JSON)]
     found = old.execute(select(table), execution_options={"yield_per": _slice(table)})
     for row in found:
@@ -135,13 +134,13 @@ def _rows(old: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
 
 
 def _slice(table: Table) -> int:
-    """How many rows are held in memory at once."""
+    """Return how many rows to hold in memory at once."""
     has_files = any(isinstance(column.type, LargeBinary) for column in table.columns)
     return _FILES_AT_ONCE if has_files else _SLICE
 
 
 def _set_sequence(new: Connection, table: Table) -> None:
-    """The next id goes on after the highest that was copied."""
+    """Continue ids after the highest that was copied."""
     column = table.autoincrement_column
     if column is None:
         return
@@ -164,7 +163,7 @@ def _compare(old: Connection, new: Connection) -> None:
 
 
 def _sums(connection: Connection, table: Table) -> Sums:
-    """Rows, and for each column a sum that changes when a value is lost, cut or altered."""
+    """Count rows, and compute a checksum per column that changes if a value is lost, cut or altered."""
     sums = [(column.name, _sum(column)) for column in table.columns if _summable(column)]
     row = connection.execute(select(func.count(), *(total for _, total in sums)).select_from(table)).one()
     names = ["number of rows", *(f"column {name}" for name, _ in sums)]

@@ -1,4 +1,4 @@
-"""The list of deliveries whose fate we do not know, and the two decisions that a person may take on them."""
+"""The list of deliveries with unknown outcome, and the two decisions that a person may take on them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _TURN = ("campaign_id", "batch_id", "seq", "at", "kind", "reason", "submitted_at
 
 
 class NewUnknown(NamedTuple):
-    """A delivery that has just become unknown; attempt: of the lease that sent it, None: nobody can say."""
+    """A delivery that just became unknown; attempt: of the lease that sent it, None if nobody can say."""
 
     campaign_id: int
     batch_id: int
@@ -55,61 +55,62 @@ class NewUnknown(NamedTuple):
 def add_unknown(
     connection: Connection, store: EngineBase, lost: Sequence[NewUnknown], lane_id: int | None, why: str
 ) -> None:
-    """Put deliveries on the list, and let quarantined receipts for their phones be looked at again now."""
+    """List deliveries as unknown, and make quarantined receipts for their phones due now."""
     if not lost:
         return
     now = store.now_ms(connection)
     group = connection.execute(select(lanes.c.group_id).where(lanes.c.id == lane_id)).scalar()
     rows = [(*item, lane_id, group, now, why) for item in lost]
     store.add_missing(connection, unknowns, _COLUMNS, rows)
-    take_down(connection, store, [DeliveryKey(*item[:3]) for item in lost], Mark(StateEvent.LOST))
+    record_event(connection, store, [DeliveryKey(*item[:3]) for item in lost], JournalEvent(StateEvent.LOST))
     phones = [item.phone for item in lost]
-    # Whoever looks at one of these has locked it, and may wait for a delivery that we hold: it is passed by.
+    # A process working on one of these has it locked and may wait for a delivery we hold: skip, don't wait.
     some = select(quarantine.c.id).where(quarantine.c.phone.in_(phones)).with_for_update(skip_locked=True)
     connection.execute(update(quarantine).where(quarantine.c.id.in_(some)).values(try_at=now))
 
 
-class Mark(NamedTuple):
-    """A turn; reason: of a part that was refused; submitted_at: of the sending that a requeue takes back."""
+class JournalEvent(NamedTuple):
+    """An event; reason: of a refused part; submitted_at: of the sending that a requeue takes back."""
 
-    turn: StateEvent
+    event: StateEvent
     reason: int = 0
     submitted_at: int | None = None
 
 
-def take_down(connection: Connection, store: EngineBase, keys: Sequence[DeliveryKey], mark: Mark) -> None:
-    """Journal a turn that no submission and no receipt tells of."""
-    told = (store.now_ms(connection), int(mark.turn), int(mark.reason), mark.submitted_at)
+def record_event(
+    connection: Connection, store: EngineBase, keys: Sequence[DeliveryKey], event: JournalEvent
+) -> None:
+    """Write events that no submission or receipt records to the journal."""
+    told = (store.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
     store.add_missing(connection, turns, _TURN, [(*key, *told) for key in keys])
 
 
 def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
-    """Take deliveries off the list."""
+    """Remove deliveries from the list."""
     for some in _by_batch(keys):
         connection.execute(delete(unknowns).where(_among(unknowns, some)))
 
 
 class UnknownDecisions(EngineBase):
-    """resend and write_off, each of so many keys as one short transaction can take."""
+    """Implements `resend` and `write_off`; the keys must fit into one short transaction."""
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
         return len(self._requeue(connection, keys, {"resends": deliveries.c.resends + 1}))
 
     def take_back(
         self, connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]
     ) -> list[DeliveryKey]:
-        """Queue again what this lease, lost meanwhile, has certainly not sent; which were.
+        """Requeue what this lease, lost meanwhile, has certainly not sent; return what was requeued.
 
-        Only what its own sending made unknown and nobody has decided on since; nothing once the run is
-        finished, since a finished run sends nothing more.
+        Only what its own sending made unknown and nobody has decided on since, and only while the run is not
+        finished, because a finished run sends nothing more.
         """
         if not keys or not self._may_go_on(connection, lease):
             return []
         return self._requeue(connection, keys, {}, made_by(lease))
 
     def _may_go_on(self, connection: Connection, lease: ChunkLease) -> bool:
-        """With the chunk and the run locked, in the order of everybody: no sweep ends the run meanwhile."""
+        """Lock the chunk, then the run, in the usual order, so that no sweep ends the run meanwhile."""
         c = chunks.c
         own = (c.campaign_id == lease.campaign_id, c.batch_id == lease.batch_id)
         chunk = select(c.first_seq).where(*own, c.first_seq == lease.first_seq)
@@ -124,7 +125,7 @@ class UnknownDecisions(EngineBase):
         more: dict[str, Any],
         *only: ColumnElement[bool],
     ) -> list[DeliveryKey]:
-        """Set unknown deliveries (or those of `only`) back in their chunks; which were."""
+        """Set unknown deliveries that satisfy `only` back to queued in their chunks; return them."""
         changes, done, told = Changes(), list[DeliveryKey](), list[Row]()
         now = self.now_ms(connection)
         for chunk, some in _by_chunk(connection, keys):
@@ -144,10 +145,10 @@ class UnknownDecisions(EngineBase):
         return done
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
-        """Leave unknown deliveries so: a person's recorded decision. A later receipt still settles them."""
+        """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""
         changes, now, done = Changes(), self.now_ms(connection), 0
         for some in _by_batch(keys):
-            # The deliveries first, as everybody does.
+            # Lock order everywhere: deliveries before the list of unknowns.
             rows = _unknown(connection, some, deliveries.c.reason != NotSent.WRITTEN_OFF)
             mine = [DeliveryKey(*row[:3]) for row in rows]
             reason = {"reason": int(NotSent.WRITTEN_OFF)}
@@ -165,12 +166,12 @@ class UnknownDecisions(EngineBase):
 
 
 def own_unknown(connection: Connection, lease: ChunkLease, keys: Sequence[DeliveryKey]) -> set[DeliveryKey]:
-    """Which of these are unknown by this lease's own sending, locked, and nobody has decided on since."""
+    """Lock and return the keys that this lease's own sending made unknown and nobody decided on since."""
     return {DeliveryKey(*row[:3]) for row in _unknown(connection, keys, made_by(lease))}
 
 
 def made_by(lease: ChunkLease) -> ColumnElement[bool]:
-    """The delivery is unknown by this lease's own sending, and nobody has decided on it since."""
+    """Select deliveries that this lease's own sending made unknown and nobody has decided on since."""
     u, d = unknowns.c, deliveries.c
     same = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
     return exists().where(*same, u.attempt == lease.attempt, u.written_off_by.is_(None))
@@ -179,7 +180,7 @@ def made_by(lease: ChunkLease) -> ColumnElement[bool]:
 def _unknown(
     connection: Connection, keys: Sequence[DeliveryKey], *only: ColumnElement[bool]
 ) -> Sequence[Any]:
-    """The unknown deliveries among these of one batch, locked, in order."""
+    """Lock and return the unknown deliveries among these keys of one batch, in order."""
     if not keys:
         return []
     d = deliveries.c
@@ -190,7 +191,7 @@ def _unknown(
 
 
 def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], more: dict[str, Any]) -> None:
-    """Behind the chunk's present pass; the chunk is open again if it was done."""
+    """Queue them for the pass after the chunk's current one; reopen the chunk if it was done."""
     d = deliveries.c
     queued: dict[str, Any] = {"state": DeliveryState.QUEUED, "reason": 0, "attempts": chunk.pass_no}
     clean = {"delivered": 0, "relayed": 0, "failed": 0, "done_at": None, "submitted_at": None}
@@ -206,12 +207,12 @@ def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], mo
 
 
 def _by_chunk(connection: Connection, keys: Sequence[DeliveryKey]) -> Iterator[tuple[Any, list[DeliveryKey]]]:
-    """The chunks that hold these, each locked, with its keys: a lane may be about to release it."""
+    """Yield each chunk with its keys, locked first, as everywhere: a lane may be about to release it."""
     c, left = chunks.c, sorted(keys)
     while left:
         first = left[0]
         own = (c.campaign_id == first.campaign_id, c.batch_id == first.batch_id)
-        # By the index from behind: a batch has thousands of chunks before this one.
+        # Search the index from its end: a batch can have thousands of chunks before this one.
         start = select(func.max(c.first_seq)).where(*own, c.first_seq <= first.seq).scalar_subquery()
         held = select(chunks).where(*own, c.first_seq == start).with_for_update()
         chunk = connection.execute(held).first()
@@ -227,7 +228,7 @@ def _by_batch(keys: Sequence[DeliveryKey]) -> list[list[DeliveryKey]]:
 
 
 def _among(table: Table, keys: Sequence[DeliveryKey]) -> ColumnElement[bool]:
-    """These of one batch."""
+    """Match these keys, which are all of one batch."""
     if not keys:
         return false()
     c, first, seqs = table.c, keys[0], [key.seq for key in keys]

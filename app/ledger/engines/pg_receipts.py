@@ -1,4 +1,4 @@
-"""PostgreSQL's statements for receipts: find what they speak of, move it, look at quarantine again."""
+"""PostgreSQL statements for receipts: match them, update deliveries, read quarantine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FIND = f"""
            AND d.phone = coalesce(v.phone, d.phone)
      ORDER BY d.campaign_id, d.batch_id, d.seq FOR NO KEY UPDATE OF d
 """  # noqa: S608 - constants of ours; values are bound
-# Each campaign's table by name: by a condition the server would open those of all campaigns there ever were.
+# Name each campaign's partition: with a condition the server would open those of all campaigns ever.
 _STANDING = """
     UPDATE deliveries_c{campaign} d
        SET state = v.state, reason = v.reason, done_at = v.done_at,
@@ -41,7 +41,7 @@ _STANDING = """
       FROM ({rows}) AS v
      WHERE d.campaign_id = v.campaign_id AND d.batch_id = v.batch_id AND d.seq = v.seq
 """
-# No message is tried by a carrier for longer, so nearly all receipts are about runs that ended since.
+# No carrier tries a message for longer, so nearly all receipts concern runs that ended since.
 _LATELY_MS = VALIDITY_MS + DAY_MS
 MOMENT = f"""
     WITH closed AS (SELECT subject_id AS id FROM erasures WHERE kind = 'campaign' AND ended_at IS NULL)
@@ -78,7 +78,7 @@ _STANDINGS = (
 
 
 def moved(rows: Sequence[Row]) -> list[tuple[str, dict[str, object]]]:
-    """The UPDATE of each campaign among these rows, and its parameters."""
+    """Return one UPDATE with its parameters for each campaign among these rows."""
     of: defaultdict[int, list[Row]] = defaultdict(list)
     for row in rows:
         of[row[0]].append(row)

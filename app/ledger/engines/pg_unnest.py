@@ -1,4 +1,4 @@
-"""Many rows as parameters of one PostgreSQL statement: an array for each column whose values differ."""
+"""Pass many rows to one PostgreSQL statement: an array for each column whose values differ."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy l
 
 
 def shape(table: Table, columns: Iterable[str]) -> Shape:
-    """The named columns with their types."""
     return _shape(table.name, tuple(columns))
 
 
@@ -32,9 +31,9 @@ def _shape(table: str, columns: tuple[str, ...]) -> Shape:
 
 
 def spread(prefix: str, shape: Shape, rows: Sequence[Row]) -> tuple[str, dict[str, object]]:
-    """A SELECT that gives these rows, and its parameters, named after the prefix.
+    """Return a SELECT that yields these rows, and its parameters, whose names begin with `prefix`.
 
-    Most rows of a statement agree in most columns, and a value costs each side less than an array of it.
+    Most rows agree in most columns, and a single value costs both sides less than an array of it.
     """
     columns = list(zip(*rows, strict=True)) or [()] * len(shape)
     several = tuple(number == 0 or len(set(column)) > 1 for number, column in enumerate(columns))
@@ -54,15 +53,15 @@ def _select(prefix: str, shape: Shape, several: tuple[bool, ...]) -> str:
             names.append(name)
         chosen.append(name if many else f"%({prefix}{number})s::{kind} AS {name}")
     rows = f"unnest({', '.join(arrays)}) AS {prefix}({', '.join(names)})"
-    # OFFSET keeps constants from the planner, which would look for what all rows share before what each is.
+    # OFFSET hides constants from the planner, which would filter by the shared values before the keys.
     return f"SELECT {', '.join(chosen)} FROM {rows} OFFSET 0"  # noqa: S608 - constants of ours; values are bound
 
 
 def array(column: Sequence[Any]) -> object:
-    """One parameter.
+    """Convert a column to one parameter.
 
-    psycopg writes an array value by value in Python. Numbers and plain texts are written at once: between its
-    brackets a JSON list of them is what PostgreSQL reads. Texts with control characters are left to psycopg.
+    psycopg writes arrays value by value in Python. Numbers and plain texts go faster: the items of a JSON
+    list are valid in an array literal. Texts with control characters are left to psycopg.
     """
     if str in set(map(type, column)):
         texts = [value for value in column if value is not None]

@@ -1,4 +1,4 @@
-"""The ledger on PostgreSQL: COPY, unnest, SKIP LOCKED and a partition for each campaign."""
+"""The ledger on PostgreSQL: COPY, unnest, SKIP LOCKED and one partition per campaign."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from app.ledger.queue import ChunkQueue
 from app.ledger.submit_results import SubmitResults
 from app.ledger.tallies import Tallies, folds
 
-# Whoever waits for a lock on a whole table keeps all others waiting behind it.
+# A session waiting for a lock on a whole table blocks all sessions that come after it.
 _SHORTLY = "SET LOCAL lock_timeout = '200ms'"
-# Who reads or writes them for longer than a sender does; another account's times can't be seen.
+# Sessions that hold the tables longer than a send loop does; start times of other accounts are not visible.
 _HELD_LONG = """
     SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid AND a.pid <> pg_backend_pid()
      WHERE l.locktype = 'relation' AND l.granted
@@ -72,8 +72,8 @@ _HOLD = f"""
        AND owner = %(owner)s
 """  # noqa: S608 - constants of ours; values are bound
 _COST = "(%(n)s * 1e6 / segments_per_second)::bigint"
-_FURTHEST = f"(16 * {FURTHEST_US})::bigint"  # so many processes may share a lane
-# What the answer counts from is the moment when the row was ours: others may have held it for a commit.
+_FURTHEST = f"(16 * {FURTHEST_US})::bigint"  # up to 16 processes may share a lane
+# The wait counts from the moment we got the row's lock: others may have held it for a commit.
 _RESERVE = f"""
     WITH now AS (SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS us)
     UPDATE lanes SET next_free_us = {_COST} + CASE
@@ -97,7 +97,7 @@ _GRIP = f"""
       RETURNING 1)
     SELECT EXISTS (SELECT 1 FROM held), EXISTS (SELECT 1 FROM going), {NOW}
 """  # noqa: S608 - constants of ours; values are bound
-# The work is bounded by low and high, whatever plan is chosen without statistics.
+# low and high bound the work, whatever plan is chosen without statistics.
 _OUTCOME = f"""
     WITH written AS (
       UPDATE deliveries d
@@ -123,17 +123,17 @@ _FOLD = f"""
     WITH came AS (DELETE FROM tallies WHERE NOT folded RETURNING *), nowhere AS ({_WITHOUT_AREA})
     {_WITH_AREA}
 """  # noqa: S608 - constants of ours
-# As many receipts at once are written by COPY: one more round trip, and less of a log.
+# From this many receipts COPY is used: one more round trip, but a smaller log.
 _COPY_FROM = 100
 
 
 class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
-    """The primitives on PostgreSQL; its clock is the one that all processes share."""
+    """The primitives on PostgreSQL, with the server's clock as the shared one."""
 
     sliced = ()
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
-        """A partition of each large table; ATTACH does not stop those who read and write the others."""
+        """Create one partition per large table; ATTACH does not block use of the other partitions."""
         found = connection.exec_driver_sql(f"SELECT to_regclass('receipts_c{campaign_id:d}')").scalar()
         if found is not None:
             return
@@ -148,11 +148,11 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
                 connection.exec_driver_sql(attach)
 
     def detach(self, connection: Connection, campaign_id: int) -> None:
-        """All partitions of the campaign at once, or Away where that would keep anybody waiting for long.
+        """Detach all partitions of the campaign, or raise DatabaseUnavailable instead of blocking others.
 
-        Whoever holds these tables is waited for so briefly that no sender notices, and not at all while
-        somebody reads for long: all others would wait behind us. The tables are asked for in the order in
-        which receipts take them.
+        The lock is waited for so briefly that no send loop notices, and not at all while a long reader holds
+        the tables, because everybody else would queue up behind us. Tables are locked in the order in which
+        receipts take them.
         """
         connection.exec_driver_sql(_SHORTLY)
         if connection.exec_driver_sql(_HELD_LONG).first() is not None:
@@ -165,16 +165,16 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
                 connection.exec_driver_sql(f"ALTER TABLE {table} DETACH PARTITION {table}_c{campaign_id:d}")
 
     def drop_detached(self, connection: Connection, campaign_id: int) -> dict[str, int]:
-        """Count the tables that were detached, and drop them all at once: files that go, no row is deleted.
+        """Count and drop the detached tables together; this removes files and deletes no rows.
 
-        All or none, or receipts would meet a campaign that has its submissions and not its deliveries.
+        All or none: otherwise receipts could meet a campaign that has submissions but no deliveries.
         """
         counts: dict[str, int] = {}
         for table in _PARTITIONED:
             name = f"{table}_c{campaign_id:d}"
             there = connection.exec_driver_sql("SELECT to_regclass(%(name)s)", {"name": name}).scalar()
             if there and not connection.exec_driver_sql(_ATTACHED, {"name": name}).first():
-                # The name is put together from constants and a number.
+                # The name consists of constants and a number.
                 counts[table] = connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar_one()  # noqa: S608
         if counts:
             gone = ", ".join(f"{table}_c{campaign_id:d}" for table in counts)
@@ -183,17 +183,15 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return counts
 
     def now_ms(self, connection: Connection) -> int:
-        """The server's clock."""
         return int(connection.exec_driver_sql(f"SELECT {NOW}").scalar_one())
 
     def home(self, connection: Connection) -> str:
-        """The cluster, and the timeline of its log: each recovery from an archive begins a new one."""
+        """Return the cluster id and WAL timeline; each recovery from an archive begins a new timeline."""
         return str(connection.exec_driver_sql(_HOME).scalar_one())
 
     def append(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
     ) -> None:
-        """Add many rows by COPY."""
         raw: Any = connection.connection.driver_connection
         with (
             raw.cursor() as cursor,
@@ -205,13 +203,11 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def add_missing(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        """Add many rows, and pass over those whose primary key is there already."""
         if rows:
             sql, values = _insert(table, columns, rows, "m")
             _execute(connection, f"{sql} ON CONFLICT DO NOTHING", values, rows=False)
 
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
-        """(campaign_id, fanned_upto, fanned_all) of the run's batch, locked."""
         sql = (
             "SELECT campaign_id, fanned_upto, fanned_all FROM run_batches "
             "WHERE run_id = %(run)s AND batch_id = %(batch)s FOR UPDATE"
@@ -222,7 +218,7 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
     ) -> FanOutResult:
-        """The same as everywhere; a partition's first rows and its last give the planner its statistics."""
+        """Extend the base method: ANALYZE a partition after its first and last rows, for the planner."""
         done = super().fan_out(connection, run_id, batch_id, segments, limit)
         campaign = select(run_batches.c.campaign_id, run_batches.c.fanned_upto).where(
             run_batches.c.run_id == run_id, run_batches.c.batch_id == batch_id
@@ -233,14 +229,12 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return done
 
     def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
-        """Lease the first chunk of the run that is due; on to the next where another is taking it."""
         values = {"run": run_id, "owner": claim.owner, "lane": claim.lane_id}
         values |= {"lease": claim.lease_ms, "early": claim.early}
         row = connection.exec_driver_sql(_TAKE, values).first()
         return None if row is None else OpenChunk(*row)
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
-        """Prolong a lease that stands, and raise its watermark; False where it is lost."""
         values: dict[str, object] = {
             "lease": lease_ms,
             "watermark": watermark,
@@ -250,17 +244,15 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         values |= {"f": lease.first_seq, "a": lease.attempt, "owner": lease.owner}
         return connection.exec_driver_sql(_HOLD, values).rowcount == 1
 
-    def grip(
+    def check_lease(
         self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         values: dict[str, object] = {"run": lease.run_id, "lane": lane.id, "lease": lease_ms, "upto": upto}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
         values |= {"owner": lease.owner}
         return LeaseCheck(*_execute(connection, _GRIP, values)[0])
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
-        """Reserve time on the link; seconds from now until the first segment may go."""
         values = {"n": segments, "lane": lane_id}
         return max(0.0, float(connection.exec_driver_sql(_RESERVE, values).scalar_one()))
 
@@ -270,9 +262,8 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
-        company: SideWrites,
+        side_writes: SideWrites,
     ) -> Written:
-        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
         if not rows:
             return Written(set(), early=False)
         lease, lane_id = where
@@ -285,10 +276,10 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
             "n": len(rows),
             "pass": lease.pass_no,
         }
-        values |= {"references": array(company.references)}
+        values |= {"references": array(side_writes.references)}
         outcomes, more = spread("v", shape(deliveries, Recorded._fields), rows)
-        submitted, names = spread("s", shape(submissions, SUBMISSION), company.submissions)
-        tallied, counts = spread("t", shape(tallies, TALLY), company.tallies)
+        submitted, names = spread("s", shape(submissions, SUBMISSION), side_writes.submissions)
+        tallied, counts = spread("t", shape(tallies, TALLY), side_writes.tallies)
         sql = _OUTCOME.format(outcomes=outcomes, submissions=submitted, tallies=tallied)
         written, early = _execute(connection, sql, values | more | names | counts)[0]
         return Written(set(seqs if written is None else written), early)
@@ -296,37 +287,34 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
-        """Lock and read the deliveries of these submissions, in key order."""
         rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
         if within is None:
             sql = FIND.format(asked=rows, own="")
         else:
-            # Partitions by name: by a condition the planner could walk through a whole campaign instead.
+            # Name the partitions: with a condition the planner could scan a whole campaign.
             each = {f"c{campaign:d}": FIND.format(asked=rows, own=f"_c{campaign:d}") for campaign in within}
             found = ", ".join(f"{name} AS ({query})" for name, query in each.items())
             sql = f"WITH {found} {' UNION ALL '.join(f'TABLE {name}' for name in each)}"
         try:
             return [MatchedDelivery(*row) for row in _execute(connection, sql, values)]
         except psycopg.errors.UndefinedTable as error:
-            # Erased since this transaction learnt which campaigns there are: the next one won't look there.
+            # Erased after this transaction read the list of campaigns; the next one won't look there.
             raise DatabaseUnavailable(
                 "A campaign was erased meanwhile; nothing was changed, try again."
             ) from error
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
         for sql, values in moved(rows):
             _execute(connection, sql, values, rows=False)
 
-    def moment(self, connection: Connection) -> Snapshot:
-        """What a group of receipts begins with."""
+    def snapshot(self, connection: Connection) -> Snapshot:
         now, closed, lanes, groups, lately = _execute(connection, MOMENT, {})[0]
         return Snapshot(now, frozenset(closed), dict(zip(lanes, groups, strict=True)), tuple(lately))
 
     def write_applied(
         self, connection: Connection, standings: Sequence[Row], changes: Sequence[Row], journal: Sequence[Row]
     ) -> None:
-        """What a group of receipts has moved, in one statement."""
+        """Write deliveries, tallies and receipts in one statement."""
         parts: list[tuple[str, dict[str, object]]] = []
         parts += moved(standings)
         if changes:
@@ -343,22 +331,21 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
-        """Lock and read quarantined receipts: those due (column try_at, one value) or of these references."""
         sql = QUARANTINED.format(which=WHICH[column])
         given = {"one": values[0], "all": list(values), "limit": limit}
         return [tuple(row) for row in connection.exec_driver_sql(sql, given)]
 
     def alone(self, connection: Connection) -> bool:
-        """Another process that folds is not waited for."""
+        """Take the fold lock, without waiting for another process that has it."""
         return bool(connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(4931)").scalar())
 
     def fold_new(self, connection: Connection) -> None:
-        """Add the changes to the one row of each key, and delete them, in one statement."""
+        """Fold in one statement."""
         connection.exec_driver_sql(_FOLD)
 
 
 def _execute(connection: Connection, sql: str, values: Mapping[str, object], rows: bool = True) -> list[Row]:
-    """Run a statement of the hot path by the driver itself: SQLAlchemy takes as long as the server."""
+    """Run a hot statement through the driver: SQLAlchemy would take as long as the server does."""
     raw: Any = connection.connection.driver_connection
     cursor = raw.execute(sql, values)
     return list(cursor.fetchall()) if rows else []
@@ -367,6 +354,6 @@ def _execute(connection: Connection, sql: str, values: Mapping[str, object], row
 def _insert(
     table: Table, columns: Sequence[str], rows: Sequence[Row], prefix: str
 ) -> tuple[str, dict[str, object]]:
-    """The INSERT of these rows, and its parameters."""
+    """Return an INSERT for these rows and its parameters."""
     select_, values = spread(prefix, shape(table, columns), rows)
     return f"INSERT INTO {table.name} ({', '.join(columns)}) {select_}", values

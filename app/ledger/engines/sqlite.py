@@ -90,30 +90,28 @@ _HOME = "sqlite"
 
 
 class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
-    """The primitives on SQLite; nothing is locked row by row, since there is one writer."""
+    """The primitives on SQLite. One writer means that no row needs a lock."""
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
-        """Nothing to do: one table holds every campaign."""
+        """Do nothing: one table holds every campaign."""
 
     def detach(self, connection: Connection, campaign_id: int) -> None:
-        """Nothing to do: one table holds every campaign."""
+        """Do nothing: one table holds every campaign."""
 
     def forget_for_good(self, connection: Connection) -> None:
-        """Without this SQLite leaves what was deleted on pages that are free now."""
+        """Overwrite deleted rows; by default SQLite leaves them readable on free pages."""
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
 
     def now_ms(self, connection: Connection) -> int:
-        """The clock of the one process."""
         return clock.now_ms()
 
     def home(self, connection: Connection) -> str:
-        """The file has but one; see ledger/backup.py."""
+        """Return a constant, since the file is one database; a copy is marked by app/ledger/transfer.py."""
         return _HOME
 
     def append(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Iterable[Row]
     ) -> None:
-        """Add many rows."""
         values = list(rows)
         if values:
             connection.exec_driver_sql(_insert("INSERT", table, columns), values)
@@ -121,18 +119,15 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
     def add_missing(
         self, connection: Connection, table: Table, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
-        """Add many rows, and pass over those whose primary key is there already."""
         if rows:
             connection.exec_driver_sql(_insert("INSERT OR IGNORE", table, columns), list(rows))
 
     def lock_fan_out(self, connection: Connection, run_id: int, batch_id: int) -> Row | None:
-        """(campaign_id, fanned_upto, fanned_all) of the run's batch."""
         sql = "SELECT campaign_id, fanned_upto, fanned_all FROM run_batches WHERE run_id = ? AND batch_id = ?"
         row = connection.exec_driver_sql(sql, (run_id, batch_id)).first()
         return None if row is None else tuple(row)
 
     def take_chunk(self, connection: Connection, run_id: int, claim: ChunkClaim) -> OpenChunk | None:
-        """Lease the first chunk of the run that is due."""
         now = clock.now_ms()
         due = connection.exec_driver_sql(_DUE, (run_id, now, claim.early, now)).first()
         if due is None:
@@ -142,20 +137,17 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return OpenChunk._make((*taken, due.lane_id, due.state == 1))
 
     def hold(self, connection: Connection, lease: ChunkLease, lease_ms: int, watermark: int | None) -> bool:
-        """Prolong a lease that stands, and raise its watermark; False where it is lost."""
         key = (lease.campaign_id, lease.batch_id, lease.first_seq, lease.attempt, lease.owner)
         return connection.exec_driver_sql(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1
 
-    def grip(
+    def check_lease(
         self, connection: Connection, lane: Lane, lease: ChunkLease, lease_ms: int, upto: int | None
     ) -> LeaseCheck:
-        """Hold the lease and, where run and lane still run, raise its watermark to `upto`."""
         goes_on = upto is not None and _runs(connection, lane, lease) and _settled(connection)
         held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
         return LeaseCheck(held, goes_on, clock.now_ms())
 
     def reserve(self, connection: Connection, lane_id: int, segments: float) -> float:
-        """Reserve time on the link; seconds from now until the first segment may go."""
         now = clock.now_ms() * 1000
         starts: int = connection.exec_driver_sql(_RESERVE, (now, segments, lane_id)).scalar_one()
         return max(0.0, (starts - now) / 1e6)
@@ -166,9 +158,8 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         where: tuple[ChunkLease, int],
         old: DeliveryState,
         rows: Sequence[Recorded],
-        company: SideWrites,
+        side_writes: SideWrites,
     ) -> Written:
-        """Set the deliveries of (lease, lane_id) that are in state `old`, with their company if all were."""
         if not rows:
             return Written(set(), early=False)
         lease, lane_id = where
@@ -182,14 +173,13 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         if values:
             connection.exec_driver_sql(_OUTCOME, values)
         if len(there) == len(rows):
-            self.append(connection, tallies, TALLY, company.tallies)
-            self.add_missing(connection, submissions, SUBMISSION, company.submissions)
-        return Written(there, early=bool(company.references))
+            self.append(connection, tallies, TALLY, side_writes.tallies)
+            self.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
+        return Written(there, early=bool(side_writes.references))
 
     def find(
         self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
-        """Read the deliveries of these submissions, which all lie in one place."""
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
         for nth, one in enumerate(asked):
@@ -199,13 +189,11 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return found
 
     def write_standings(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """Set (campaign_id, batch_id, seq, state, reason, delivered, relayed, failed, done_at) by key."""
         connection.exec_driver_sql(_STANDING, [(*row[3:], *row[:3]) for row in rows])
 
     def take_quarantined(
         self, connection: Connection, column: str, values: Sequence[Any], limit: int
     ) -> list[Row]:
-        """Read quarantined receipts: those due (column try_at, one value) or of these references."""
         if column == "try_at":
             sql = _QUARANTINED.format(column="try_at <= ? ORDER BY try_at")
             return [tuple(row) for row in connection.exec_driver_sql(sql, (values[0], limit))]
@@ -220,18 +208,17 @@ class SqliteLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return found
 
     def alone(self, connection: Connection) -> bool:
-        """There is one writer."""
+        """Return True: there is one writer."""
         return True
 
     def fold_new(self, connection: Connection) -> None:
-        """Add the changes to the one row of each key, and delete them."""
         for statement in folds("tallies"):
             connection.exec_driver_sql(statement)
         connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
 
 
 def _runs(connection: Connection, lane: Lane, lease: ChunkLease) -> bool:
-    """Whether lane and run still run, and the campaign is still approved, as committed."""
+    """Return whether lane and run still run and the campaign is still approved, as committed."""
     query = (
         select(lanes.c.id)
         .select_from(lanes)
@@ -244,7 +231,7 @@ def _runs(connection: Connection, lane: Lane, lease: ChunkLease) -> bool:
 
 
 def _settled(connection: Connection) -> bool:
-    """Whether this is the ledger's file, and no copy of it on which nobody has spoken yet."""
+    """Return whether this is the ledger's own file, not a copy that no person has confirmed yet."""
     last = select(homes.c.home).order_by(homes.c.id.desc()).limit(1)
     return connection.execute(last).scalar() in (None, _HOME)
 
