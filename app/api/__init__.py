@@ -1,1 +1,1 @@
-"""How the API behaves as HTTP: acts done once, versions, limits, events, and its own description."""
+"""Shared parts of the HTTP API: idempotency, versions, limits, events, errors and the OpenAPI document."""

@@ -1,4 +1,4 @@
-"""The names by which Loa may be asked for: under any other it answers nothing."""
+"""Allowed Host headers; a request for any other host gets 421."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.rate_limit import Refuse
 from app.core.errors import AppError
 
-# Whoever can ask this way is on the machine itself: its checks of health, its proxy.
+# Only callers on the machine itself can use these names: health checks and a local proxy.
 _HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -22,9 +22,9 @@ class WrongHost(AppError):
 
 
 class Hosts:
-    """Refuses whoever asks for another host than ours, so that no other name shares our pages and cookies.
+    """Refuse requests for foreign hosts, so that no other name shares our pages and cookies.
 
-    names: host names and addresses, without ports; refuse: makes the answer.
+    names: host names and addresses without ports; refuse: builds the response.
     """
 
     def __init__(self, app: ASGIApp, names: Collection[str], refuse: Refuse) -> None:
@@ -33,7 +33,7 @@ class Hosts:
         self.refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI: streams pass through untouched."""
+        """Pass allowed requests on unchanged; pure ASGI, so that streams are not buffered."""
         if scope["type"] != "http" or self._is_ours(Headers(scope=scope).getlist("host")):
             await self.app(scope, receive, send)
             return
@@ -50,5 +50,5 @@ def _without_port(host: str) -> str:
 
 
 def _bracketed(name: str) -> str:
-    """An address of IPv6 as it stands in a header."""
+    """Write an IPv6 address as in a Host header."""
     return f"[{name}]" if ":" in name else name

@@ -1,4 +1,4 @@
-"""The description as a page for people: made here, with no script and nothing from another host."""
+"""API documentation as one HTML page, without scripts or files from other hosts."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _HEAD = (
 
 @router.get("/docs", include_in_schema=False)
 def docs_page(request: Request) -> HTMLResponse:
-    """Every operation with its parameters, examples and answers."""
+    """List every operation with its parameters, examples and responses."""
     return page("Loa: the API", _made(request.app.openapi))
 
 
 @router.get("/docs/style.css", include_in_schema=False)
 def docs_style() -> Response:
-    """How the pages look."""
+    """Serve the style sheet of the documentation pages."""
     return Response(_STYLE.read_bytes(), media_type="text/css")
 
 
 def page(title: str, body: str) -> HTMLResponse:
-    """A page with our style sheet; body: HTML."""
+    """Wrap HTML in a page with our style sheet."""
     content = f"{_HEAD.format(title=escape(title))}<h1>{escape(title)}</h1>{body}</body></html>"
     return HTMLResponse(content, headers={"Content-Security-Policy": PAGE_POLICY})
 

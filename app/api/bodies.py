@@ -1,4 +1,4 @@
-"""The base of every JSON body; apart from FastAPI, since commands read the same bodies from files."""
+"""Base class of JSON bodies. Free of FastAPI, because commands read the same bodies from files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StrictBody(BaseModel):
-    """Refuse a field that nobody knows: it is a mistake of spelling."""
+    """Refuse unknown fields, which are usually misspelt."""
 
     model_config = ConfigDict(extra="forbid")

@@ -1,4 +1,4 @@
-"""Whose address a call comes from: the connection's, or what a trusted proxy says of it."""
+"""Client address, honouring X-Forwarded-For of trusted proxies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ Networks = Sequence[IPv4Network | IPv6Network]
 
 
 def peer_of(connected: str, forwarded: str, trusted: Networks) -> str:
-    """The caller's address; forwarded: all X-Forwarded-For, joined by commas.
+    """Return the client's address. forwarded: all X-Forwarded-For headers, joined by commas.
 
-    Each proxy adds on the right the address that it was called from, so the first from the right that is no
-    trusted proxy is the caller; what stands to its left anybody may have written. "" where a trusted proxy
-    says nothing.
+    Each proxy appends the address it was called from, so the rightmost hop that is no trusted proxy is the
+    client; anything left of it may be forged. Return "" if a trusted proxy gives no address.
     """
     if not trusted or not among(connected, trusted):
         return _plain(connected)
@@ -23,7 +22,7 @@ def peer_of(connected: str, forwarded: str, trusted: Networks) -> str:
 
 
 def among(address: str, networks: Networks) -> bool:
-    """Whether the address is in one of the networks."""
+    """Return whether the address is in one of the networks."""
     try:
         found = ip_address(_plain(address))
     except ValueError:
@@ -31,12 +30,12 @@ def among(address: str, networks: Networks) -> bool:
     return any(found in network for network in networks)
 
 
-# As some proxies write it: 203.0.113.7:51234, [2001:db8::7]:51234, [2001:db8::7].
+# Forms that some proxies write: 203.0.113.7:51234, [2001:db8::7]:51234, [2001:db8::7].
 _WITH_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::[0-9]{1,5})?")
 
 
 def _plain(address: str) -> str:
-    """Without a port; an IPv4 address that came by an IPv6 socket, as itself; anything else as it is."""
+    """Remove a port, and unwrap an IPv4 address mapped into IPv6; leave anything else as it is."""
     found = _WITH_PORT.fullmatch(address)
     address = (found[1] or found[2]) if found else address
     if not address.lower().startswith("::ffff:"):

@@ -1,7 +1,6 @@
-"""Connections of callers, bounded: how many, how long a head or a body may take, how much is on its way.
+"""Limits on client connections: their number, their time for headers and body, and unread body bytes.
 
-Nobody is kept out by others who only hold on: where a bound is reached, whoever has kept us waiting longest
-is cut off, not whoever comes.
+Idle connections never lock out new ones: at a limit, the one that has kept us waiting longest is closed.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 
 def _refusal(status: bytes, words: bytes) -> bytes:
-    """An answer of our own to what never became a request, as closed to browsers as all others."""
+    """Build a response to bytes that never became a request, with the security headers of all others."""
     head = {**security_headers.HEADERS, "Content-Type": "text/plain; charset=utf-8", "Connection": "close"}
     lines = [f"{name}: {value}\r\n".encode() for name, value in head.items()]
     return b"HTTP/1.1 %s\r\n%sContent-Length: %d\r\n\r\n%s" % (status, b"".join(lines), len(words), words)
@@ -40,11 +39,11 @@ _SAY_EVERY_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What all callers of a process may hold together.
+    """Limits on all connections of one process.
 
-    connections: open ones; bodies: requests of which a part is missing, and the bytes of theirs that have
-    come; request_s: for a head, and for a body; stalled_s: for an answer that nobody takes. An upload whose
-    caller was let in counts as a connection alone, and may take as long as it keeps coming.
+    connections: open ones; bodies, body_bytes: incomplete request bodies and their bytes received so far;
+    request_s: time for the headers, and again for the body; stalled_s: time for a client to read a response.
+    An upload by an admitted caller counts as a connection only, and may last as long as data keeps coming.
     """
 
     connections: int = 1000
@@ -57,61 +56,60 @@ class Bounds:
 class Stage(Enum):
     """What a connection is waiting for."""
 
-    HANDSHAKE = auto()  # TLS is being agreed on
-    HEAD = auto()  # the caller has not yet said what it wants
-    BODY = auto()  # a part of the body is missing
-    UPLOAD = auto()  # a part of an upload is missing, of a caller who may send it
-    REST = auto()  # it is answered, and the caller is still sending
-    ANSWER = auto()  # the answer is ours to make, or the caller's to take
+    HANDSHAKE = auto()  # TLS
+    HEAD = auto()  # the request line and headers
+    BODY = auto()  # the rest of a body
+    UPLOAD = auto()  # the rest of an upload by a caller who may send it
+    REST = auto()  # the rest of a body that was answered early
+    ANSWER = auto()  # our response, or the client reading it
 
 
 _WAITS = (Stage.HANDSHAKE, Stage.HEAD, Stage.BODY, Stage.REST)
 
 
 class Callers:
-    """All connections of one server, the one that has been quiet longest first."""
+    """All connections of one server, the longest quiet one first."""
 
     def __init__(self, bounds: Bounds) -> None:
         self.bounds = bounds
         self.held: OrderedDict[Connection, None] = OrderedDict()
-        self.ending: set[Connection] = set()  # cut off, and not closed yet
+        self.ending: set[Connection] = set()  # being closed, but not closed yet
         self._bodies: OrderedDict[Connection, int] = OrderedDict()
         self._bytes = 0
         self._said_at = -_SAY_EVERY_S
 
     def make_room(self) -> bool:
-        """Whether one more may come: for it another is cut off that has kept us waiting."""
+        """Return whether another connection fits, closing one that keeps us waiting if necessary."""
         if len(self.held) < self.bounds.connections:
             return True
         self.say("connections are at their limit", limit=self.bounds.connections)
         return self.cut_longest()
 
     def cut_longest(self) -> bool:
-        """Cut off who has kept us waiting longest; whether there was anybody."""
+        """Close the connection that has kept us waiting longest; return whether there was one."""
         found = next((each for each in self.held if each.stage in _WAITS), None)
         if found is not None:
             found.cut()
         return found is not None
 
     def say(self, what: str, **more: object) -> None:
-        """One line of log, however often it happens."""
+        """Log a warning, at most once a minute."""
         now = clock.monotonic()
         if now - self._said_at >= _SAY_EVERY_S:
             self._said_at = now
             log.warning(what, **more)
 
     def drop(self, connection: Connection) -> None:
-        """It is closed."""
         self.held.pop(connection, None)
         self.ending.discard(connection)
         self.forget_body(connection)
 
     def forget_body(self, connection: Connection) -> None:
-        """Its body is whole, or is none that counts."""
+        """Stop counting a body that is complete or exempt."""
         self._bytes -= self._bodies.pop(connection, 0)
 
     def count_body(self, connection: Connection, size: int) -> None:
-        """So many bytes of its body are here and the rest is not; the oldest is cut off if it is too much."""
+        """Count `size` bytes of an incomplete body; close the oldest ones while a limit is exceeded."""
         self._bytes += size - self._bodies.get(connection, 0)
         self._bodies[connection] = size
         while len(self._bodies) > self.bounds.bodies or self._bytes > self.bounds.body_bytes:
@@ -122,7 +120,7 @@ class Callers:
                 oldest.cut()
 
     def look(self) -> None:
-        """Cut off whoever has had its time, and end for good who was cut off and does not let go."""
+        """Close connections that are out of time, and abort those that were closed and linger."""
         now = clock.monotonic()
         for connection in list(self.ending):
             connection.transport.abort()
@@ -131,7 +129,7 @@ class Callers:
 
 
 class Connection(H11Protocol):
-    """uvicorn's protocol with limits of time, which has none of its own but for idling between requests."""
+    """uvicorn's protocol with time limits; uvicorn itself only limits idling between requests."""
 
     def __init__(
         self,
@@ -143,9 +141,9 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, state, app_state)
         self.callers = callers
-        self._line = line  # the only hold on it until TLS is agreed on
+        self._line = line  # there is no transport to close until TLS is established
         self._requests = 0
-        self._came = 0  # bytes, since the last answer
+        self._came = 0  # bytes received since the last response
         self._seen: tuple[Stage, int, int] = (Stage.HANDSHAKE, 0, 0)
         self._since = clock.monotonic()
         self._stalled: float | None = None
@@ -153,7 +151,6 @@ class Connection(H11Protocol):
 
     @property
     def stage(self) -> Stage:
-        """What is being waited for."""
         if self.transport is None:
             return Stage.HANDSHAKE
         coming = self.conn.their_state is h11.SEND_BODY
@@ -165,13 +162,13 @@ class Connection(H11Protocol):
 
     @property
     def owes_body(self) -> bool:
-        """Whether a part of a body that counts is missing, also while we pause to read what has come."""
+        """Whether part of a counted body is missing, even while reading is paused."""
         if self.cycle is None or self.cycle.response_complete or LIMIT in self.scope:
             return False
         return self.conn.their_state is h11.SEND_BODY
 
     def data_received(self, data: bytes) -> None:
-        """Count what has come of a body that is not whole."""
+        """Count the bytes of an incomplete body."""
         self._came += len(data)
         super().data_received(data)
         if self.owes_body:
@@ -180,12 +177,12 @@ class Connection(H11Protocol):
             self.callers.forget_body(self)
 
     def send_400_response(self, msg: str) -> None:
-        """What came is no request."""
+        """Answer bytes that are not a request."""
         self.transport.write(_NO_HTTP)
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        """It is quiet from now on."""
+        """Mark the connection as quiet from now on."""
         self._requests, self._came = self._requests + 1, 0
         self.callers.forget_body(self)
         if self in self.callers.held:
@@ -193,22 +190,20 @@ class Connection(H11Protocol):
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """It holds nothing any more."""
         self.callers.drop(self)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """The caller does not take what we answer."""
+        """Note since when the client has not read our response."""
         self._stalled = clock.monotonic()
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        """It takes it again."""
         self._stalled = None
         super().resume_writing()
 
     def look(self, now: float) -> None:
-        """Cut it off if it has had its time."""
+        """Close the connection if it is out of time."""
         if self._stalled is not None and now - self._stalled > self.callers.bounds.stalled_s:
             self.transport.abort()
             return
@@ -221,7 +216,7 @@ class Connection(H11Protocol):
             self.cut()
 
     def cut(self) -> None:
-        """End it; who is in the middle of a request hears why."""
+        """Close the connection, explaining why if a request is under way."""
         waited = self.stage is Stage.HEAD or self.owes_body
         self.callers.drop(self)
         if self.transport is None:

@@ -1,4 +1,4 @@
-"""What every route needs: the database, the settings, the caller, and pages of a list."""
+"""FastAPI dependencies shared by all routes: database, settings, caller and paging."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.ledger.contract import Ledger
 from app.security import Caller
 from app.security.authorization import permit
 
-# For the description alone: app/security/authorization.py reads both.
+# For the OpenAPI document only; app/security/authorization.py reads both.
 _bearer = HTTPBearer(auto_error=False, description="An API key: loa_<prefix>_<secret>")
 _cookie = APIKeyCookie(
     name="__Host-loa_session",
@@ -42,10 +42,10 @@ def _name(route: APIRoute) -> str:
 
 
 class Routes(APIRouter):
-    """Routes as all of Loa's are: behind the gate, named like their functions, with the shape of errors.
+    """Router whose routes all require permission, are named like their functions and share error schemas.
 
-    app/runtime/api_app.py takes them as they are: a router that is included has each of its routes made
-    twice, and matches each request twice.
+    app/runtime/api_app.py adds its routes directly, because FastAPI builds each route of an included router
+    twice and matches every request twice.
     """
 
     def __init__(self, **more: Any) -> None:
@@ -54,17 +54,14 @@ class Routes(APIRouter):
 
 
 def get_db(request: Request) -> Database:
-    """The database that app/runtime/api_app.py opened."""
     return cast(Database, request.app.state.db)
 
 
 def get_settings(request: Request) -> Settings:
-    """The settings that app/runtime/api_app.py loaded."""
     return cast(Settings, request.app.state.settings)
 
 
 def get_ledger(request: Request) -> Ledger:
-    """The ledger on that database."""
     return cast(Ledger, request.app.state.ledger)
 
 
@@ -78,7 +75,7 @@ def get_caller(
     _by_key: Annotated[object, Depends(_bearer)],
     _by_session: Annotated[object, Depends(_cookie)],
 ) -> Caller:
-    """The caller, whom app/security/authorization.py has let in; Unauthorised where it lets in anybody."""
+    """Return the caller that app/security/authorization.py admitted; Unauthorised on a public operation."""
     if found is None:
         raise Unauthorised("This needs credentials.")
     return found
@@ -111,7 +108,7 @@ Listed = TypeVar("Listed", bound=Identified)
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Which part of a list is wanted; here: the address of this part; headers: those of the answer."""
+    """The requested part of a list. here: its URL; headers: those of the response."""
 
     after: int
     limit: int
@@ -128,7 +125,6 @@ class Page(Generic[Item]):
 
 
 def get_paging(request: Request, response: Response, after: After = 0, limit: Limit = 100) -> Cursor:
-    """The part of a list that the caller wants."""
     return Cursor(after, limit, request.url, response.headers)
 
 
@@ -136,12 +132,12 @@ Paging = Annotated[Cursor, Depends(get_paging)]
 
 
 def page_of(items: Sequence[Listed], paging: Cursor) -> Page[Listed]:
-    """The page; a full one may have a following page."""
+    """Build the page of a list in order of id. A full page may have a following one."""
     return page_by(items, paging, lambda item: item.id)
 
 
 def page_by(items: Sequence[Item], paging: Cursor, number: Callable[[Item], int]) -> Page[Item]:
-    """The same for a list in the order of another number; a header Link names the next page too."""
+    """Build the page of a list in order of another number; a Link header also names the next page."""
     if len(items) < paging.limit:
         return Page(items, None)
     following = number(items[-1])

@@ -1,4 +1,4 @@
-"""ETags of what is read, and 304 for who has it already."""
+"""ETags for JSON responses, and 304 for clients that have the current one."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _PLACE = "/v1/"
 _JSON = "application/json"
-_HASH = 16  # hexadecimal digits: enough to tell two states of one thing apart
-# What a route has set itself is a version, unless it is as long as a hash of a file.
+_HASH = 16  # hexadecimal digits: enough to tell two states of one resource apart
+# An ETag that a route has set is a version, unless it is as long as a file's hash.
 _VERSION = re.compile(r'"[A-Za-z0-9._]{1,60}"')
 _STRIPPED = ("content-length", "content-type")
 
 
 class Tags:
-    """Gives every JSON document an ETag, the version and a hash of it, and answers If-None-Match.
+    """Give every JSON document an ETag of version and content hash, and answer If-None-Match.
 
-    Only whole answers: what is streamed passes through.
+    Applies to complete responses only; streams pass through.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI: the head of the answer waits for its body."""
+        """Hold the response head back until the body is known; pure ASGI."""
         if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].startswith(_PLACE):
             await self.app(scope, receive, send)
             return
@@ -49,7 +49,7 @@ class Tags:
 
 
 def _tag(head: Message, body: bytes) -> bool:
-    """Whether the answer has an ETag, now that JSON has got one."""
+    """Add an ETag to JSON; return whether the response has one."""
     headers = MutableHeaders(scope=head)
     own = headers.get("etag", "")
     if headers.get("content-type", "").startswith(_JSON) and (not own or _VERSION.fullmatch(own)):
@@ -59,7 +59,7 @@ def _tag(head: Message, body: bytes) -> bool:
 
 
 def _unless_known(head: Message, message: Message, known: str) -> Message:
-    """The body, or none and status 304 where If-None-Match names it."""
+    """Return the body, or turn the response into an empty 304 if If-None-Match names its ETag."""
     headers = MutableHeaders(scope=head)
     tags = [each.strip().removeprefix("W/") for each in known.split(",")]
     if headers["etag"] not in tags:

@@ -1,4 +1,4 @@
-"""Server-sent events: one look at the database for all who watch, whoever and however many they are."""
+"""Server-sent events: one database query per interval serves all subscribers."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from app.database.connection import Database
 from app.security.authorization import still_admitted
 
 MEDIA_TYPE = "text/event-stream"
-# Proxies that gather answers before they pass them on are asked not to (nginx reads X-Accel-Buffering).
+# Ask proxies not to buffer (nginx reads X-Accel-Buffering).
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
-_OLD_S = 5.0  # a look before that is no sign of life
-_LOOK_S = 1.0  # between two looks whether those who watch may still
+_OLD_S = 5.0  # a query older than this is no sign of life
+_LOOK_S = 1.0  # between two checks of a subscriber's credentials
 
 Target = TypeVar("Target")
 
 
 @dataclass(frozen=True, slots=True)
 class StateSnapshot:
-    """How a watched thing stands: its state, its JSON, a hash of that as `tag`, and whether it is over."""
+    """State of a watched object: its state, its JSON, a hash of that as `tag`, and whether it is final."""
 
     state: str
     body: bytes
@@ -41,21 +41,21 @@ class StateSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class StreamTiming:
-    """In seconds: between two looks, between two signs of life, and how long one stream goes on.
+    """Intervals in seconds: between queries, between heartbeats, and the longest life of a stream.
 
-    A stream ends after `longest`, and the client comes again: then its rights are looked at anew.
-    stamped: its signs of life are events that say when the last look was; none while no look succeeds.
+    A stream ends after `longest`; the client reconnects, and its rights are checked again. stamped: send
+    heartbeats as events with the time of the last query, and none while queries fail.
     """
 
     every: float = 1.0
     at_least: float = 0.2
     heartbeat: float = 15.0
     longest: float = 300.0
-    most: int = 250  # streams of one caller, in one process
+    most: int = 250  # streams per caller and process
     stamped: bool = False
 
 
-# What people look at: a page that hears nothing for ten seconds says so.
+# Pages warn their reader when nothing has arrived for ten seconds.
 FOR_PAGES = StreamTiming(heartbeat=3.0, stamped=True)
 
 
@@ -69,9 +69,9 @@ Look = Callable[[Connection, Collection[Target]], Mapping[Target, StateSnapshot]
 
 
 class Hub(Generic[Target]):
-    """Looks at all that is watched, in one read for all, and tells every watcher of what has changed.
+    """Query the state of everything watched and send changes to all watchers.
 
-    It looks only while somebody watches; at once when some process says that there is something to do.
+    The hub queries only while somebody watches, and at once when another process signals work.
     """
 
     def __init__(self, db: Database, look: Look[Target], pace: StreamTiming = StreamTiming()) -> None:
@@ -83,21 +83,21 @@ class Hub(Generic[Target]):
         self._due = asyncio.Event()
         self._closed = False
         self._listening = False
-        self._open: Counter[str] = Counter()  # by the name of who has opened them
+        self._open: Counter[str] = Counter()  # by name of the caller
         self._looked_at: datetime | None = None
-        self._good: dict[tuple[str, str], float] = {}  # credentials -> when they were last looked at
+        self._good: dict[tuple[str, str], float] = {}  # credentials -> time of their last check
 
     def close(self) -> None:
-        """End every stream: the server is about to stop."""
+        """End every stream, because the server is stopping."""
         self._closed = True
         self._tell()
 
     async def now(self, target: Target) -> StateSnapshot | None:
-        """How it stands, by a look of its own."""
+        """Query the current state of one target, or None."""
         return (await self._db.aread(self._look, [target])).get(target)
 
     def opened(self, request: Request, target: Target, known: str) -> Response:
-        """The stream, as long as the key or session that has opened it is good; TooManyStreams."""
+        """Open a stream that lasts while its key or session is valid; TooManyStreams at the limit."""
         name = str(request.scope.get("caller", ""))
         if self._open[name] >= self.pace.most:
             raise TooManyStreams(f"You have {self.pace.most} streams open; close some.", retry_after_s=60)
@@ -115,24 +115,24 @@ class Hub(Generic[Target]):
                 yield piece
         finally:
             self._open[name] -= 1
-            self._open += Counter()  # forgets who has none
+            self._open += Counter()  # drops callers without streams
             if not self._open:
                 self._good.clear()
 
     async def _is_good(self, request: Request) -> bool:
-        """Whether its credentials are; asked once a second for all streams of the same ones."""
+        """Check the request's credentials, once a second for all streams that share them."""
         said = (request.headers.get("authorization", ""), request.headers.get("cookie", ""))
         now = asyncio.get_running_loop().time()
         if now - self._good.get(said, 0.0) < _LOOK_S:
             return True
-        self._good[said] = now  # before the look, so that one asks for all
+        self._good[said] = now  # set before the check, so that one check serves all
         good = await still_admitted(request)
         if not good:
             self._good.pop(said, None)
         return good
 
     async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
-        """The events of one watcher, ready to be sent; known: the tag of what it has already, or ""."""
+        """Yield encoded events for one watcher. known: the tag of what it already has, or ""."""
         time, before = asyncio.get_running_loop().time, ""
         ends = time() + self.pace.longest
         yield b": here it comes\n\n"
@@ -152,7 +152,7 @@ class Hub(Generic[Target]):
                 await _wait(news, min(spoken + self.pace.heartbeat, ends) - time())
 
     def _stamp(self) -> bytes:
-        """When the last look was, unless that is too long ago to be called a sign of life."""
+        """Return a heartbeat event with the time of the last query, or nothing if that is too old."""
         at = self._looked_at
         if not self.pace.stamped or at is None or clock.now() - at > timedelta(seconds=_OLD_S):
             return b""
@@ -179,7 +179,7 @@ class Hub(Generic[Target]):
             self._due.clear()
             with suppress(
                 DatabaseUnavailable
-            ):  # watchers go on hearing signs of life; the next look tells them the rest
+            ):  # watchers keep getting heartbeats; the next query brings the changes
                 pictures = await self._db.aread(self._look, list(self._watchers))
                 self._looked_at = clock.now()
                 if pictures != self._pictures:
@@ -194,7 +194,7 @@ class Hub(Generic[Target]):
         told.set()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at once when a process says that something has happened."""
+        """Subscribe once to wake-ups, which trigger a query at once."""
         if self._listening:
             return
         self._listening = True
@@ -219,7 +219,7 @@ def _event(name: str, tag: str, data: bytes) -> bytes:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Whether it was set in that time."""
+    """Return whether the event was set in time."""
     try:
         async with asyncio.timeout(max(0.0, seconds)):
             return await event.wait()

@@ -1,4 +1,4 @@
-"""Is the process alive, can it work, and what does it count: for load balancers and Prometheus."""
+"""Health checks for load balancers and metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ class Faulty(AppError):
 
 @router.get("/healthz", summary="The process is alive")
 def healthz() -> dict[str, str]:
-    """Say so, and touch nothing: a database that is away is no reason to restart the process."""
+    """Report that the process runs. Touches nothing: an unreachable database is no reason to restart."""
     return {"status": "alive"}
 
 
 @dataclass(slots=True)
 class Ready:
-    """How it stood when it was last looked at, which is once a second, however many ask."""
+    """Readiness, checked once a second however many ask."""
 
     until: float = 0.0
     schema: str = ""
@@ -50,7 +50,7 @@ class Ready:
     asking: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self, db: Database) -> str:
-        """The schema that the database has; 503 when it is away, has another one, or a part of Loa fails."""
+        """Return the database's schema; a 503 if it is unreachable, differs, or a part of Loa fails."""
         with self.asking:
             if clock.monotonic() >= self.until:
                 self._ask(db)
@@ -79,7 +79,7 @@ def _require(db: Database) -> str:
 
 
 def _monitor(request: Request, settings: Config) -> None:
-    """NotFound for who is no monitor, where it is said from where those come."""
+    """Raise NotFound for callers outside `monitor_networks`, if that is set."""
     own = settings.monitor_networks
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
     connected = request.client.host if request.client else ""
@@ -103,5 +103,5 @@ def _needed() -> str:
     "/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[Depends(_monitor)]
 )
 def metrics(request: Request) -> Response:
-    """Counters of this process, and gauges read from the database, a second old at most."""
+    """Return counters of this process, and gauges read from the database at most a second ago."""
     return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE_LATEST)

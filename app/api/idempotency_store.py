@@ -1,4 +1,4 @@
-"""What was answered under an Idempotency-Key, kept in the transaction of the act that it answers."""
+"""Responses stored by Idempotency-Key, written in the same transaction as the action."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from app.core.errors import AppError
 from app.database.connection import one_at_a_time
 from app.database.models import answers
 
-_UNSTORED = 0  # instead of a status: the body is a sentence on what was made, and the answer is kept nowhere
-_SWEPT = 1000  # rows at a time, so that no sweep holds the writer for long
+_UNSTORED = 0  # instead of a status: the response was not stored, and the body is a sentence that says why
+_SWEPT = 1000  # rows per transaction, so that the sweep never blocks the writer for long
 
 
 class KeyReused(AppError):
@@ -31,7 +31,7 @@ class DoneBefore(AppError):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyClaim:
-    """Who asks under which key; request: SHA-256 of method, address and body in hexadecimal."""
+    """A caller's use of a key; request: SHA-256 of method, address and body in hexadecimal."""
 
     caller: str
     key: str
@@ -40,7 +40,7 @@ class IdempotencyClaim:
 
 @dataclass(frozen=True, slots=True)
 class StoredAnswer:
-    """An answer as it goes out; headers: those that belong to the act, such as Location."""
+    """A response; headers: those that belong to the action, such as Location."""
 
     status: int
     headers: dict[str, str]
@@ -54,16 +54,16 @@ def once(
     act: Callable[[Connection], StoredAnswer],
     secret: str | None = None,
 ) -> tuple[StoredAnswer, bool]:
-    """The answer of this claim, and whether it is one of before: the act is carried out the first time only.
+    """Carry out the action unless its response is stored; return the response and whether it was stored.
 
-    An act that raises leaves nothing behind, so it may be asked again. KeyReused where the key stands for
-    another request. keep_ms: how long an answer stands; after that the key is new. secret: the answer holds
-    one, so this sentence is kept in its place; asked again it is DoneBefore.
+    An action that raises leaves nothing behind and may be repeated. KeyReused if the key was used for another
+    request. keep_ms: lifetime of a stored response. secret: for a response that holds a secret, the sentence
+    to store instead; a repeated request then raises DoneBefore.
     """
     one_at_a_time(connection, _lock(claim))
     if found := find(connection, claim, keep_ms):
         return found, True
-    connection.execute(delete(answers).where(*_own(claim)))  # one whose time is over
+    connection.execute(delete(answers).where(*_own(claim)))  # an expired one
     answer = act(connection)
     _store(connection, claim, answer if secret is None else StoredAnswer(_UNSTORED, {}, secret.encode()))
     return answer, False
@@ -84,7 +84,7 @@ def _store(connection: Connection, claim: IdempotencyClaim, answer: StoredAnswer
 
 
 def sweep(connection: Connection, keep_ms: int) -> int:
-    """Forget answers that no longer stand, the oldest first; how many, at most _SWEPT."""
+    """Delete expired responses, oldest first; return how many, at most _SWEPT."""
     old = select(answers.c.caller, answers.c.key).where(answers.c.at < clock.now_ms() - keep_ms)
     rows = connection.execute(old.order_by(answers.c.at).limit(_SWEPT)).all()
     for row in rows:
@@ -93,8 +93,9 @@ def sweep(connection: Connection, keep_ms: int) -> int:
 
 
 def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> StoredAnswer | None:
-    """The answer that stands for this claim; KeyReused where the key stands for another request, DoneBefore
-    where the answer held a secret.
+    """Return the stored response, or None.
+
+    KeyReused if the key was used for another request, DoneBefore if the response held a secret.
     """
     row = connection.execute(select(answers).where(*_own(claim))).first()
     if row is None or row.at < clock.now_ms() - keep_ms:
@@ -111,6 +112,6 @@ def _own(claim: IdempotencyClaim) -> tuple[ColumnElement[bool], ...]:
 
 
 def _lock(claim: IdempotencyClaim) -> int:
-    """One number for each key of a caller, as advisory locks have them: 8 bytes with a sign."""
+    """Return the advisory lock number of a caller's key: 8 bytes, signed."""
     digest = hashlib.sha256(f"{claim.caller}\n{claim.key}".encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -1,4 +1,4 @@
-"""Routes whose acts are carried out once for each Idempotency-Key, and only on what If-Match names."""
+"""Route class that enforces Idempotency-Key and If-Match."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ Said = Callable[[dict[str, Any]], str]
 
 
 def shows_secret(made: Said) -> Callable[[E], E]:
-    """For an endpoint whose answer holds a secret and is never stored: under the same key again it is 409.
+    """Mark an endpoint whose response holds a secret and is never stored; a repeated key gets 409.
 
-    made: the sentence of that, from the endpoint's arguments: what was made, and how to go on.
+    made: builds the sentence of that 409 from the endpoint's arguments: what was made, and how to go on.
     """
 
     def marked(endpoint: E) -> E:
@@ -63,18 +63,18 @@ def shows_secret(made: Said) -> Callable[[E], E]:
 
 
 def unkeyed(endpoint: E) -> E:
-    """For an act whose body holds a password: not even a hash of it is kept, so it takes no key.
+    """Mark an endpoint whose body holds a password: it takes no key, since not even a hash may be stored.
 
-    Nor If-Match: judging and hashing a password is long for a transaction, and no version tells of one.
+    It takes no If-Match either: hashing a password is too slow for a transaction, and no version covers it.
     """
     setattr(endpoint, _UNKEYED, True)
     return endpoint
 
 
 def in_slices(endpoint: E) -> E:
-    """For an act on very many rows: in transactions of its own, with the answer stored after the last.
+    """Mark an action on very many rows: it uses its own transactions, and its response is stored at the end.
 
-    It can be broken off, and then goes on when it is asked again; so it has to be one that may be.
+    It may be interrupted and continues when repeated, so it must be safe to repeat.
     """
     setattr(endpoint, _SLICED, True)
     return endpoint
@@ -82,7 +82,7 @@ def in_slices(endpoint: E) -> E:
 
 @dataclass(frozen=True, slots=True)
 class ActConditions:
-    """How a request wants its act: once for its key (`claim`), only on what was read (`if_match`)."""
+    """Conditions of a request: once per key (`claim`), only on the version that was read (`if_match`)."""
 
     db: Database
     response: Response
@@ -92,12 +92,12 @@ class ActConditions:
 
 
 async def get_asked(response: Response, db: Db, settings: Config) -> ActConditions:
-    """What every act has; `response` is where its endpoint puts headers and status."""
+    """Return what every action has; `response` receives the endpoint's headers and status."""
     return ActConditions(db, response, settings.idempotency_ms)
 
 
 async def get_claim(request: Request, who: Who, key: Key = None) -> IdempotencyClaim | None:
-    """The claim of a POST with a key: of this caller, on exactly this request."""
+    """Return the claim of a POST with a key: this caller and exactly this request."""
     if key is None:
         return None
     asked = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
@@ -105,15 +105,14 @@ async def get_claim(request: Request, who: Who, key: Key = None) -> IdempotencyC
 
 
 def get_if_match(if_match: IfMatch = None) -> str | None:
-    """What the caller has read."""
     return if_match
 
 
 class Acts(APIRoute):
-    """A route that changes things: it knows Idempotency-Key (POST) and If-Match (app/api/if_match.py).
+    """A route that changes something: it honours Idempotency-Key (POST) and If-Match (app/api/if_match.py).
 
-    Both make the endpoint part of one transaction, with the stored answer and the look at the version: what
-    it gets as `db` is that transaction. Those that stream uploads have their own way (app/api/uploads.py).
+    With either header the endpoint becomes part of one transaction with the version check and the stored
+    response: its `db` is that transaction. Streamed uploads have their own way (app/api/uploads.py).
     """
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
@@ -127,7 +126,7 @@ class Acts(APIRoute):
 def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint:
     signature = inspect.signature(endpoint)
     if "db" not in signature.parameters:
-        return endpoint  # it changes nothing
+        return endpoint  # it has no database, so it changes nothing
     target = versions.target_of(path, signature.parameters)
     wants: dict[str, Endpoint] = {"http_asked": get_asked}
     wants |= {"http_claim": get_claim} if keyed else {}
@@ -147,7 +146,7 @@ def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint
 
 
 def _signature(of: inspect.Signature, wants: dict[str, Endpoint]) -> inspect.Signature:
-    """The same with the parameters that FastAPI is to fill for us."""
+    """Add the parameters that FastAPI is to inject for us."""
     kind = inspect.Parameter.KEYWORD_ONLY
     plain = [each.replace(kind=kind) for each in of.parameters.values()]
     more = [inspect.Parameter(name, kind, default=Depends(get)) for name, get in wants.items()]
@@ -156,7 +155,7 @@ def _signature(of: inspect.Signature, wants: dict[str, Endpoint]) -> inspect.Sig
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """An endpoint, its arguments, the status of its answer where it sets none, and what If-Match is of."""
+    """An endpoint, its arguments, its default status, and what If-Match applies to."""
 
     endpoint: Endpoint
     given: dict[str, Any]
@@ -165,23 +164,23 @@ class _Work:
 
     @property
     def secret(self) -> str | None:
-        """What is said instead of its answer, if that holds a secret."""
+        """The sentence to store instead of the response, if that holds a secret."""
         made: Said | None = getattr(self.endpoint, _MADE, None)
         return None if made is None else made(self.given)
 
     def look(self, connection: Connection, asked: ActConditions) -> None:
-        """VersionChanged where the caller has read another version."""
+        """Raise VersionChanged if the caller has read another version."""
         if asked.if_match is not None and self.target is not None:
             now = self.target.version(connection, self.given[self.target.parameter])
             versions.require(connection, asked.if_match, now)
 
     def within(self, connection: Connection, asked: ActConditions) -> StoredAnswer:
-        """The answer, made wholly in this transaction."""
+        """Produce the response entirely in this transaction."""
         self.look(connection, asked)
         return self.by(Joined(asked.db, connection), asked)
 
     def by(self, db: Database, asked: ActConditions) -> StoredAnswer:
-        """The answer, made by way of this database."""
+        """Produce the response using this database."""
         found = self.endpoint(**self.given | {"db": db})
         headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
         body = b"" if found is None else _adapter(self.endpoint).dump_json(found)
@@ -189,7 +188,7 @@ class _Work:
 
 
 def _carry_out(work: _Work, asked: ActConditions) -> Response:
-    """Everything in one transaction, and the answer only after its commit."""
+    """Do everything in one transaction, and respond only after its commit."""
 
     def act(connection: Connection) -> StoredAnswer:
         return work.within(connection, asked)
@@ -202,7 +201,7 @@ def _carry_out(work: _Work, asked: ActConditions) -> Response:
 
 
 def _carry_on(work: _Work, asked: ActConditions) -> Response:
-    """In transactions of the act's own; the answer is stored when all is done."""
+    """Let the action use its own transactions, and store the response when all are done."""
     claim = asked.claim
     if claim is not None and (found := asked.db.read(find, claim, asked.keep_ms)):
         return respond(found, replayed=True)
@@ -214,12 +213,12 @@ def _carry_on(work: _Work, asked: ActConditions) -> Response:
 
 
 def respond(answer: StoredAnswer, replayed: bool) -> Response:
-    """The answer as it goes out."""
+    """Convert a stored response."""
     headers = answer.headers | ({REPLAYED: "true"} if replayed else {})
     return Response(answer.body, answer.status, headers, _JSON if answer.body else None)
 
 
 @cache
 def _adapter(endpoint: Endpoint) -> TypeAdapter[Any]:
-    """Writes what the endpoint returns, as FastAPI does by its annotation."""
+    """Return a serializer for the endpoint's return annotation, as FastAPI uses it."""
     return TypeAdapter(get_type_hints(endpoint)["return"])

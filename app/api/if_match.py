@@ -1,4 +1,4 @@
-"""ETag and If-Match: an edit or an order is carried out only on what its author has read."""
+"""ETag versions and If-Match: an edit or order applies only to the version that its author has read."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _TAG = re.compile(r'"([A-Za-z0-9._]{1,60})(?:-[0-9a-f]{1,64})?"')
 
 
 def versions_of(if_match: str) -> set[str]:
-    """The versions that a header If-Match names; Invalid where one is no ETag of ours.
+    """Return the versions that an If-Match header names; Invalid if one is not an ETag of ours.
 
-    An ETag is "VERSION-HASH": the hash tells any difference apart, the version what a person decides on, so
-    that figures that move while somebody thinks are no obstacle.
+    An ETag is "VERSION-HASH". The hash identifies any difference, the version only what a person decides on,
+    so that figures changing in the meantime do not prevent an edit.
     """
     found = [_TAG.fullmatch(each.strip()) for each in if_match.split(",")]
     if None in found:
@@ -31,7 +31,7 @@ def versions_of(if_match: str) -> set[str]:
 
 
 def require(connection: Connection, if_match: str, now: str) -> None:
-    """VersionChanged unless `now`, the version that there is, is one that If-Match names; `*` is any."""
+    """Raise VersionChanged unless If-Match names `now`, the current version; `*` matches any."""
     wanted = {now} - {""} if if_match.strip() == "*" else versions_of(if_match)
     if now not in wanted:
         raise VersionChanged(
@@ -40,17 +40,17 @@ def require(connection: Connection, if_match: str, now: str) -> None:
 
 
 def campaign_version(connection: Connection, campaign_id: int) -> str:
-    """The number that each edit of a campaign moves on; "" where there is none."""
+    """Return the number that each edit of a campaign increments; "" if there is no campaign."""
     version = connection.execute(select(campaigns.c.version).where(campaigns.c.id == campaign_id)).scalar()
     return "" if version is None else str(version)
 
 
 def run_version(connection: Connection, run_id: int) -> str:
-    """What orders to a run depend on: state, turn, rate, the campaign's version; "" where there is none."""
+    """Return what orders to a run depend on: state, priority, rate, campaign version; "" if no run."""
     query = select(runs.c.state, runs.c.priority, runs.c.segments_per_second, campaigns.c.version)
     query = query.join(campaigns, campaigns.c.id == runs.c.campaign_id).where(runs.c.id == run_id)
     row = connection.execute(query).first()
-    # A sign has no place in a tag's version part, so priorities count from their least.
+    # The version part of a tag has no minus sign, so priorities count from their minimum, -100.
     return (
         ""
         if row is None
@@ -60,23 +60,23 @@ def run_version(connection: Connection, run_id: int) -> str:
     )
 
 
-# ---- lists whose entries are edited: the version is that of the whole list ---------------------------------
+# Lists whose entries are edited: the version covers the whole list.
 
 
 def addressees_version(connection: Connection, directive_id: int) -> str:
-    """Of all that is registered on a directive's addressees."""
+    """Return a hash of all that is registered on a directive's addressees."""
     a = addressees.c
     return _of(connection, (a.id, a.name, a.kind, a.carrier, a.email), a.directive_id == directive_id)
 
 
 def people_version(connection: Connection, _name: str = "") -> str:
-    """Of who may sign in; passwords and factors are no part of it."""
+    """Return a hash of who may sign in; excludes passwords and second factors."""
     p = people.c
     return _of(connection, (p.id, p.name, p.role, p.carrier, p.disabled_at))
 
 
 def keys_version(connection: Connection, _name: str = "") -> str:
-    """Of the keys as they are listed, but for when they were last used."""
+    """Return a hash of the keys as listed, without the time of their last use."""
     k = api_keys.c
     return _of(connection, (k.id, k.name, k.prefix, k.role, k.carrier, k.expires_at, k.revoked_at))
 
@@ -89,7 +89,7 @@ def _of(connection: Connection, columns: Collection[Column[Any]], *where: Any) -
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an edit is made of: `version` of what its address names by `parameter`, below `place`."""
+    """Where If-Match applies: paths with `place`, whose `parameter` identifies what `version` reads."""
 
     place: str
     parameter: str
@@ -106,6 +106,6 @@ _TARGETS = (
 
 
 def target_of(path: str, parameters: Collection[str]) -> Target | None:
-    """What If-Match speaks of on this path, where its endpoint takes that parameter."""
+    """Return what If-Match refers to on this path, if its endpoint takes that parameter."""
     found = (each for each in _TARGETS if each.place in path and each.parameter in parameters)
     return next(found, None)

@@ -1,4 +1,4 @@
-"""Around every request: its id, its line in the log, a limit on its body, and headers for browsers."""
+"""ASGI middleware for every request: its id, its log line, a body size limit and response headers."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from app.observability.logs import REDACTED
 from app.security import audit
 
 WEBHOOKS = "/webhooks/"
-_LINK = 3  # the place of the link's name in the path of a webhook
-_TOKEN = 16  # no path token is shorter
+_LINK = 3  # position of the link's name in a webhook's path
+_TOKEN = 16  # minimum length of a path token
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger()
 
 
 class RequestContext:
-    """Gives each request an id (the caller's own X-Request-Id where it has one) and logs what came of it.
+    """Give each request an id (the client's X-Request-Id if valid) and log its result.
 
-    names: words that may stand in the path of a webhook, which may also hold a secret. headers: for every
-    answer that does not set them itself. address: whose a call is, by (peer, X-Forwarded-For).
+    names: words that may appear in logged webhook paths, which may also hold a secret. headers: defaults for
+    all responses. address: returns the client's address for (peer, X-Forwarded-For).
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class RequestContext:
         self.address = address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI: streams pass through untouched."""
+        """Handle one request; pure ASGI, so that streams are not buffered."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -77,7 +77,7 @@ class RequestContext:
 
 
 def _shown(path: str, status: int, names: Collection[str]) -> str:
-    """The path without the secret that a webhook's may hold, be it in the wrong place or misspelt."""
+    """Return the path without a webhook's secret, even if that is misplaced or the path misspelt."""
     webhook = path.startswith(WEBHOOKS)
     if not webhook and status != 404:
         return path
@@ -89,13 +89,13 @@ def _shown(path: str, status: int, names: Collection[str]) -> str:
 
 
 class BodyLimit:
-    """Refuses bodies over BODY_LIMIT as they come in, so that none fills memory or disk."""
+    """Refuse bodies over BODY_LIMIT while they arrive, so that none fills memory or disk."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what is received; webhooks are counted by who reads them, uploads have more room there."""
+        """Count received bytes. Webhooks have their own limit; uploads set a higher one in the scope."""
         if scope["type"] != "http" or scope["path"].startswith(WEBHOOKS):
             await self.app(scope, receive, send)
             return

@@ -1,23 +1,23 @@
-"""What /openapi.json says beyond what FastAPI knows: every status, examples, and summaries in words."""
+"""Complete FastAPI's OpenAPI document: all statuses, an example everywhere, and readable summaries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-# ---- Examples made from schemas, so that every operation has one and none is ever out of date
+# Examples are made from schemas, so that every operation has one and none is outdated.
 
 Schema = Mapping[str, Any]
 
 _REF = "#/components/schemas/"
-_DEEP = 50  # schemas here are no trees; a loop would be a mistake, and must not hang the description
+_DEEP = 50  # recursion limit: schemas are not recursive here, and a mistake must not hang the document
 _FORMATS = {
     "date-time": "2024-02-09T07:00:00+07:00",
     "date": "2024-01-29",
     "time": "07:00:00",
     "binary": "(the bytes of the file)",
 }
-# What people would put into fields of these names, where the schema has no example of its own.
+# Realistic values for fields of these names whose schema has no example.
 _NAMES: dict[str, Any] = {
     "area_basis": "dia_chi_dang_ky",
     "attachment": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -47,7 +47,7 @@ _NAMES: dict[str, Any] = {
 
 
 def sample(schema: Schema, schemas: Mapping[str, Schema], name: str = "", depth: int = _DEEP) -> Any:
-    """A value that the schema allows; schemas: those that `$ref` may name. name: of the field it is for."""
+    """Return a value that the schema allows. schemas: targets of `$ref`; name: of the field it is for."""
     if depth == 0:
         return None
     if "$ref" in schema:
@@ -64,7 +64,7 @@ def _stated(schema: Schema, *words: str) -> list[Any]:
 
 
 def _one_of(choices: list[Schema], schemas: Mapping[str, Schema], name: str, depth: int) -> Any:
-    """Of the first choice; None only where nothing else is allowed, or where the name says so."""
+    """Return a sample of the first choice; None only if nothing else is allowed or _NAMES says so."""
     some = [each for each in choices if each.get("type") != "null"]
     if len(some) < len(choices) and _NAMES.get(name, "") is None:
         return None
@@ -115,7 +115,7 @@ _MULTIPART = "multipart/form-data"
 _TEXTS = {"text/csv": "line,reason\n4,not a mobile number\n", "text/plain": "YÊU CẦU NHẮN TIN ...\n"}
 _BYTES = {"type": "string", "format": "binary"}
 
-# Status -> its name among the components, when it comes, and the kind of problem of its example.
+# Status -> component name, description, and problem kind of its example.
 _REFUSALS: dict[str, tuple[str, str, str]] = {
     "400": ("BadRequest", "The body can't be read", "bad-request"),
     "401": ("Unauthorised", "No credentials, or wrong ones", "unauthorised"),
@@ -144,7 +144,7 @@ _IF_NONE_MATCH = {
 
 
 def describe(document: Document, titles: dict[str, str]) -> None:
-    """Complete the document in place. titles: kind of problem -> its title, of all there are."""
+    """Complete the document in place. titles: title of every problem kind."""
     components = document.setdefault("components", {})
     components["responses"] = {
         name: _refusal(status, words, kind, titles[kind]) for status, (name, words, kind) in _REFUSALS.items()
@@ -157,7 +157,7 @@ def describe(document: Document, titles: dict[str, str]) -> None:
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
-    """Path, method and operation of each."""
+    """Yield path, method and operation of each."""
     for path, methods in document["paths"].items():
         for method in _METHODS:
             if method in methods:
@@ -177,7 +177,7 @@ def _refusal(status: str, words: str, kind: str, title: str) -> dict[str, Any]:
 
 
 def _summarise(operation: Operation) -> None:
-    """The first clause of the description, where FastAPI has only spelt out the function's name."""
+    """Replace FastAPI's default summary, the function's name, by the first clause of the description."""
     spelt = operation["operationId"].replace("_", " ").title()
     if operation.get("summary", spelt).lower() == spelt.lower() and operation.get("description"):
         sentence = operation["description"].split("\n")[0]
@@ -187,7 +187,7 @@ def _summarise(operation: Operation) -> None:
 
 
 def _answers(path: str, method: str, operation: Operation) -> None:
-    """Every status by itself: none may come that is not here."""
+    """List every possible status explicitly instead of the ranges."""
     responses = operation["responses"]
     for each in _RANGES:
         responses.pop(each, None)
@@ -216,7 +216,7 @@ def _statuses(path: str, method: str, operation: Operation) -> set[str]:
 
 
 def _contents(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Media type and content of the request and of every answer that stands in the operation itself."""
+    """Yield media type and content of the request body and of every response in the operation itself."""
     places = [operation.get("requestBody", {}), *operation["responses"].values()]
     for place in places:
         yield from place.get("content", {}).items()

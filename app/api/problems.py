@@ -1,4 +1,4 @@
-"""Errors on the wire: RFC 9457 problem+json, in sentences, never with what the caller had sent."""
+"""Error responses as RFC 9457 problem+json, in full sentences, never repeating the caller's input."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.core.errors import AppError, Conflict, Invalid
 from app.observability.logs import mask_text
 
 TYPE = "/docs/errors#"
-# Long enough for a database to come back from a restart, short enough for a person who waits.
+# Long enough for a database restart, short enough for a waiting person.
 RETRY_AFTER_S = "2"
 
 log = structlog.get_logger()
@@ -48,9 +48,9 @@ class Problem(BaseModel):
 
 
 def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> Response:
-    """The response that says this error: a page for who has asked for a page, else problem+json."""
+    """Build the response for an error: a page if a page was asked for, otherwise problem+json."""
     errors = errors or [FieldError(field=field, detail=detail) for field, detail in error.faults]
-    # A sentence may repeat a word of the request, and any word may be a number that slipped into a field.
+    # A sentence may quote the request, and any quoted word may be a phone number in the wrong field.
     errors = [FieldError(field=mask_text(each.field), detail=mask_text(each.detail)) for each in errors]
     problem = Problem(
         type=TYPE + error.slug,
@@ -77,7 +77,7 @@ def _headers(error: AppError) -> dict[str, str]:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of this application a problem."""
+    """Turn every error of this application into a problem."""
     app.add_exception_handler(AppError, _refused)
     app.add_exception_handler(RequestValidationError, _wrong_input)
     app.add_exception_handler(HTTPException, _http)
@@ -101,7 +101,7 @@ def _wrong_input(request: Request, error: Exception) -> Response:
 
 
 def field_error(item: Mapping[str, Any]) -> FieldError:
-    """One finding of pydantic as a sentence. Its input is left out: it may be a phone number."""
+    """Convert a pydantic error to a sentence, leaving out its input, which may be a phone number."""
     field = ".".join(str(step) for step in item["loc"])
     match item["type"]:
         case "missing":
@@ -128,7 +128,7 @@ def _http(request: Request, error: Exception) -> Response:
 
 
 def _clash(request: Request, _error: Exception) -> Response:
-    # The stages check before they write; only two callers at the same instant come here.
+    # Services check before they write, so only two simultaneous callers get here.
     return respond(request, Conflict("Somebody else has just changed the same thing; look again and repeat."))
 
 
@@ -141,7 +141,7 @@ def _unreal(request: Request, error: Exception) -> Response:
 
 
 def _gone(request: Request, _error: Exception) -> Response:
-    # Nobody hears it; the line in the log says 400, and no traceback fills it.
+    # Nobody receives this; it makes the log say 400 instead of showing a traceback.
     return respond(request, AppError("The connection ended before the body did."))
 
 
@@ -154,7 +154,7 @@ def _bug(request: Request, error: Exception) -> Response:
 
 
 def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
-    """Every kind of error that the program knows."""
+    """Yield every kind of error that the program defines."""
     yield base
     for kind in base.__subclasses__():
         yield from kinds(kind)
@@ -162,7 +162,7 @@ def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
 
 @router.get("/docs/errors", include_in_schema=False)
 def explain() -> HTMLResponse:
-    """The page that a problem's `type` points to."""
+    """Explain all kinds of errors; a problem's `type` links here."""
     parts = [
         f'<h2 id="{kind.slug}">{escape(kind.title)} ({kind.status})</h2><p>{escape(kind.__doc__ or "")}</p>'
         for kind in kinds()

@@ -1,4 +1,4 @@
-"""What browsers are told: to guess and load nothing, to show no answer in a frame, and who else may ask."""
+"""Security headers, Content-Security-Policies and CORS."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 HSTS = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
-# For pages that are served from here with a style sheet of their own; still no script.
+# Documentation pages: a style sheet of our own, no script.
 PAGE_POLICY = _NOTHING.replace(";", "; style-src 'self';", 1)
-# For the pages of app/web: script, style and icon are files of ours, and forms and streams come here alone.
+# Pages of app/web: scripts, styles and images from here, and forms and streams to here only.
 PAPER_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'"
 )
-# With the end of a session: what browsers keep of its pages goes with it.
+# Sent when a session ends, so that browsers drop cached pages.
 FORGET = {"Clear-Site-Data": '"cache"'}
 
-# Pages of other origins come with a key; a session's cookie is never sent from there.
+# Pages of other origins must use a key; the session cookie is never sent from there.
 CORS: dict[str, Any] = {
     "allow_methods": ["GET", "POST", "PUT", "DELETE"],
     "allow_headers": [

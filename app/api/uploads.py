@@ -1,7 +1,4 @@
-"""Uploads: whose form sends them, what a scanner says of them, and once for each Idempotency-Key.
-
-The content that a key stands for is the file's hash and the fields.
-"""
+"""File uploads: CSRF token, storage limit, virus scan, and Idempotency-Key over file hash and fields."""
 
 from __future__ import annotations
 
@@ -36,9 +33,7 @@ from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
 from app.security.authorization import CSRF_FIELD, OWED
 
-# ---- Has a program, such as an antivirus scanner, look at each file that comes in before it is used
-
-_CLEAN, _FOUND = 0, 1  # as clamscan and clamdscan have it, and whatever wraps another scanner
+_CLEAN, _FOUND = 0, 1  # exit status of clamscan and clamdscan; wrappers of other scanners return the same
 _SAID = 300  # characters of its output that are logged
 _LONGEST = 4  # bytes of a character
 
@@ -58,7 +53,7 @@ class Unscanned(AppError):
 
 
 async def require_clean(settings: Settings, path: Path) -> None:
-    """Harmful or Unscanned unless the program of `scan_command` passes the file, where there is one."""
+    """Raise Harmful or Unscanned unless the program of `scan_command`, if set, passes the file."""
     if not settings.scan_command:
         return
     code, said = await _run(_command(settings, path), settings.scan_seconds)
@@ -74,13 +69,13 @@ async def require_clean(settings: Settings, path: Path) -> None:
 
 
 def _command(settings: Settings, path: Path) -> tuple[str, ...]:
-    """A path from the root can't be taken for an option."""
+    """Use an absolute path, which can't be taken for an option."""
     return (*settings.scan_command, str(path.absolute()))
 
 
 async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, str]:
-    """Exit status and output of the command, by no shell; None where it does not start, or end in time."""
-    # A file, since a pipe ends only when everything that the command has left behind has ended.
+    """Run the command without a shell; return exit status and output, or None if it fails to start or end."""
+    # A file, because a pipe stays open until every process that the command left behind has ended.
     with TemporaryFile() as output:
         try:
             program = await asyncio.create_subprocess_exec(
@@ -99,22 +94,22 @@ async def _run(command: tuple[str, ...], seconds: float) -> tuple[int | None, st
         finally:
             if program.returncode is None:
                 with suppress(ProcessLookupError):
-                    os.killpg(program.pid, signal.SIGKILL)  # with all that it has started
+                    os.killpg(program.pid, signal.SIGKILL)  # includes its children
                 await program.wait()
         output.seek(max(0, output.seek(0, os.SEEK_END) - _SAID * _LONGEST))
         return program.returncode, output.read().decode("utf-8", "replace")
 
 
-BODY_LIMIT = 1_048_576  # bytes of a body that is no upload, and of what stands around an upload's file
+BODY_LIMIT = 1_048_576  # bytes of an ordinary body, and of everything around an upload's file
 _LINE = 40  # bytes of a line in the ledger
-LIMIT = "loa_body_limit"  # where a request's scope says that more may come
+LIMIT = "loa_body_limit"  # key in a request's scope that raises the limit
 
 
 @asynccontextmanager
 async def taken(request: Request, settings: Settings, folder: Path, limit: int) -> AsyncIterator[Upload]:
-    """The upload in this request, in `folder` until the end of the block; `limit`: bytes of its file.
+    """Receive the request's upload into `folder`, deleted after the block; `limit`: bytes of its file.
 
-    Before a byte of it is kept, a page's form has shown its token; when it is whole, a scanner has passed it.
+    A page's form must show its CSRF token before any byte is stored; a complete file must pass the scanner.
     """
     kind = request.headers.get("content-type", "")
     await _require_room(request, settings, folder)
@@ -124,7 +119,7 @@ async def taken(request: Request, settings: Settings, folder: Path, limit: int) 
 
 
 async def _require_room(request: Request, settings: Settings, folder: Path) -> None:
-    """NoRoom before a byte is kept: for a disk that is full, or an account that has stored its share."""
+    """Raise NoRoom before a byte is stored if the disk is full or the account has used its share."""
     length = request.headers.get("content-length", "")
     await run_in_threadpool(require_room, folder, int(length[:18]) if length.isdecimal() else 0)
     db, caller = cast(Database, request.app.state.db), cast(Caller, request.scope["admitted"])
@@ -137,7 +132,7 @@ async def _require_room(request: Request, settings: Settings, folder: Path) -> N
 
 
 def stored_by(connection: Connection, who: str) -> int:
-    """Bytes of what this account has sent in and is still kept: files as their lines, and scans."""
+    """Return the bytes that this account's stored uploads take: files as their lines, and scans."""
     total = 0
     for table in (batches, receipt_files):
         size = case((table.c.bytes > _LINE * table.c.lines, table.c.bytes), else_=_LINE * table.c.lines)
@@ -148,7 +143,7 @@ def stored_by(connection: Connection, who: str) -> int:
 
 
 def _admit(request: Request) -> Admit | None:
-    """Who asks a page's form for its token, among the fields before the file; None where the gate has."""
+    """Return a check of a page form's CSRF token, read from the fields before the file, if still due."""
     token = request.scope.pop(OWED, None)
     if token is None:
         return None
@@ -156,10 +151,9 @@ def _admit(request: Request) -> Admit | None:
 
 
 def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
-    """The body of an upload whose file may have `limit` bytes.
+    """Return the body of an upload whose file may have `limit` bytes.
 
-    Only here may more than BODY_LIMIT come, after the caller was let in: what a request says of its own kind
-    lifts no limit.
+    Only here, after admission, may a body exceed BODY_LIMIT; nothing in the request itself raises it.
     """
     request.scope[LIMIT] = limit + BODY_LIMIT
     return request.stream()
@@ -167,7 +161,7 @@ def _body(request: Request, limit: int) -> AsyncIterator[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How one upload wants to be taken: once for its key, where it has one. place: method and address."""
+    """How to process one upload: once per key, if there is one. place: method and address."""
 
     caller: str
     place: str
@@ -177,17 +171,17 @@ class Intake:
     def take(
         self, connection: Connection, upload: Upload, act: Callable[[Connection], StoredAnswer]
     ) -> tuple[StoredAnswer, bool]:
-        """The answer, and whether it is one of before; act and stored answer are this transaction."""
+        """Return the response and whether it was stored before; the action runs in this transaction."""
         claim = self._claim(upload)
         return (act(connection), False) if claim is None else once(connection, claim, self.keep_ms, act)
 
     def found(self, connection: Connection, upload: Upload) -> StoredAnswer | None:
-        """The answer of before, for who has much to do before the transaction."""
+        """Return a stored response, for callers with much work before the transaction."""
         claim = self._claim(upload)
         return None if claim is None else find(connection, claim, self.keep_ms)
 
     def _claim(self, upload: Upload) -> IdempotencyClaim | None:
-        """On what is handed in; neither the file's name nor how the body is cut into parts belongs to it."""
+        """Claim the content; the file's name and the boundaries of the multipart body do not count."""
         if self.key is None:
             return None
         said = json.dumps([self.place, upload.file.sha256, sorted(upload.fields.items())])
@@ -195,7 +189,7 @@ class Intake:
 
 
 async def get_intake(request: Request, who: Who, settings: Config, key: Key = None) -> Intake:
-    """The intake of this request; its body is not read here."""
+    """Return the intake of this request without reading its body."""
     place = f"{request.method} {request.url.path}?{request.url.query}"
     return Intake(who.name, place, key, settings.idempotency_ms)
 
@@ -204,13 +198,12 @@ Taking = Annotated[Intake, Depends(get_intake)]
 
 
 def answer(status: int, kind: Any, found: Any, location: str | None = None) -> StoredAnswer:
-    """What FastAPI would make of it: `found` as JSON of this type."""
+    """Build the response FastAPI would build: `found` as JSON of this type."""
     headers = {"location": location} if location else {}
     return StoredAnswer(status, headers, _adapter(kind).dump_json(found))
 
 
 def sent(taken: tuple[StoredAnswer, bool]) -> Response:
-    """The answer as it goes out."""
     return respond(*taken)
 
 
