@@ -1,4 +1,4 @@
-"""Who calls, and what that caller may do: keys, people with passwords and sessions, roles, ownership."""
+"""Authentication and authorization: API keys, users, passwords, sessions, roles and tenant scope."""
 
 from app.security.keys import ApiKeyView, create_key, find_caller, list_keys, revoke_key, rotate_key
 from app.security.principal import Caller

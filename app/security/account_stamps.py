@@ -1,6 +1,6 @@
-"""Accounts bear a stamp over what they may do and how they are let in: a row that was put there is nobody's.
+"""Stamps on accounts, covering permissions and credentials, so that an inserted or altered row admits nobody.
 
-Not over what changes with each use: when a key or a session was last seen, the step of the last code.
+They leave out what every use changes: when a key or session was last seen, and the step of the last code.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _USED = {"stamp", "last_used_at", "seen_at", "totp_step", "address"}
 TABLES = (people, api_keys, recovery_codes, sessions)
 
 
-# The act by which an account ends; its row from before bears a good stamp, and its name is never given again.
+# Action that ends an account. A row restored from before has a valid stamp, but names are never reused.
 _ENDS = {"people": ("person", "person.disable"), "api_keys": ("key", "key.revoke")}
 
 
 class BadStamp(NamedTuple):
-    """A row that no process with the key has left so; bare: it bears no stamp at all; over: it was ended."""
+    """A row that no process with the key left so; bare: without a stamp; over: of an ended account."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class BadStamp(NamedTuple):
 
 
 def write(connection: Connection, table: Table, *where: ColumnElement[bool]) -> None:
-    """Stamp these rows as they are now, in the transaction that has changed them."""
+    """Stamp these rows as they are now, in the transaction that changed them."""
     if keys_of(connection):
         for row in connection.execute(select(table).where(*where)).all():
             stamp = row_stamps.make(connection, _content(table, row))
@@ -43,12 +43,12 @@ def write(connection: Connection, table: Table, *where: ColumnElement[bool]) -> 
 
 
 def holds(connection: Connection, table: Table, row: Row[Any]) -> bool:
-    """Whether a whole row of the table is one that Loa wrote; True where this process has no key."""
+    """Return whether Loa wrote this row as it is; True if this process has no key."""
     return row_stamps.holds(connection, _content(table, row), row.stamp)
 
 
 def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
-    """The same, with a line of log where somebody would come in by a row that was put there."""
+    """Return whether the row may sign in; logs an error if it was altered or restored."""
     genuine = holds(connection, table, row) and not _is_over(connection, table, row)
     if not genuine:
         log.error("a row was changed behind Loa's back", table=table.name, id=row.id)
@@ -56,7 +56,7 @@ def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
 
 
 def doubted(connection: Connection) -> Iterator[BadStamp]:
-    """Accounts whose row is not one that Loa wrote; of codes and sessions, whose they are."""
+    """Yield accounts whose row Loa did not write; codes and sessions bear their person's name."""
     names = {row.id: row.name for row in connection.execute(select(people.c.id, people.c.name))}
     for table in TABLES:
         for row in connection.execute(select(table).order_by(table.c.id)).all():
@@ -68,7 +68,7 @@ def doubted(connection: Connection) -> Iterator[BadStamp]:
 
 
 def _is_over(connection: Connection, table: Table, row: Row[Any]) -> bool:
-    """Whether an account that has no end was ended by an act: then its row was put back from before."""
+    """Return whether an active account was ended by an audited action: its row was restored from before."""
     if table.name not in _ENDS or not keys_of(connection):
         return False
     if row.revoked_at if table is api_keys else row.disabled_at:
@@ -83,9 +83,9 @@ _KINDS = {"people": "person", "api_keys": "key", "recovery_codes": "code", "sess
 
 
 def adopt(connection: Connection, name: str | None = None) -> list[str]:
-    """Stamp the accounts that bear none, or that of this name whatever it bears; their names."""
+    """Stamp accounts that have no stamp, or the account of this name whatever it has; return their names."""
     found = []
-    if name is None:  # whose people sign in again
+    if name is None:  # their people sign in again
         connection.execute(delete(sessions).where(sessions.c.stamp.is_(None)))
     for table in (people, api_keys):
         c = table.c
@@ -99,7 +99,7 @@ def adopt(connection: Connection, name: str | None = None) -> list[str]:
 
 
 def renew(connection: Connection) -> int:
-    """Stamp by the present key what the one before has stamped; how many were."""
+    """Renew stamps made with the previous key; return how many were renewed."""
     count = 0
     for table in TABLES:
         for row in connection.execute(select(table)).all():

@@ -1,8 +1,8 @@
-"""The record of what people did: rows that are only added, each chained to the one before by its hash.
+"""The audit log: append-only rows, each chained to the previous one by its hash.
 
-With a secret_key each row bears a seal as well, over its hash and its content: whoever has only the database
-can compute the chain again, and not the seals. What no chain shows is an end cut off: heads of it are kept in
-a file outside (app/database/audit_heads.py), and compared.
+With a secret_key each row also has a seal over its hash and content. Someone with the database alone can
+recompute the chain, but not the seals. A chain does not show that its end was cut off, so its heads are also
+kept in a file (app/database/audit_heads.py) and compared.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from app.security.audit_chain import SAID, START, content, is_sealed, sealed_con
 from app.security.audit_chain import head as head
 from app.security.audit_chain import link as link
 
-_CHAIN = 4917  # the advisory lock of whoever adds a link
-# Acts after which the chain's head is kept elsewhere at once: who may do what, and what may be sent.
+_CHAIN = 4917  # advisory lock for appending a row
+# After these actions the chain's head is kept outside at once: permissions, approvals and orders.
 _DECIDED = tuple(f"campaign.{each}" for each in ("approved", "rejected", "returned", "voided"))
 _ORDERED = tuple(f"run.{each}" for each in ("start", "resume", "pause", "cancel", "stopped"))
 _KEPT = (*_DECIDED, *_ORDERED, "approval.", "person.", "key.", "audit.", "ledger.")
@@ -40,13 +40,13 @@ _UNSEALED = (
     "--head ROWS:HASH`."
 )
 
-# Where the person is: the address of the caller, or the host of the command line.
+# Where the person is: the client's address, or the host of the command line.
 origin: ContextVar[str] = ContextVar("origin", default="")
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One row; `hash` is over everything else in it and the hash of the row before."""
+    """One audit row; `hash` covers all other fields and the hash of the previous row."""
 
     id: int
     at: datetime
@@ -60,10 +60,10 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a verification found: so many rows, the last one's hash, and a sentence for the first fault.
+    """Result of a verification: number of rows, hash of the last one, and a sentence on the first fault.
 
-    erased: how many of the rows, from the first, are gone by the rules of retention, by certificate. sealed:
-    whether each row was held against the secret_key. compared: with so many heads that were kept elsewhere.
+    erased: rows from the first on that retention erased, with their certificate. sealed: rows were checked
+    against the secret_key. compared: number of heads from outside that were compared.
     """
 
     rows: int
@@ -77,7 +77,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class KeptHeads:
-    """Heads that were kept outside the database, and after how many months acts are erased."""
+    """Heads kept outside the database, and the months after which audit rows are erased."""
 
     heads: Sequence[AuditHead] = ()
     months: int = 0
@@ -85,7 +85,7 @@ class KeptHeads:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """Where the chain begins since its oldest rows were erased: the last of them, and by which certificate.
+    """Where the chain begins after its oldest rows were erased: the last erased row and the certificate.
 
     sha256: of the certificate, None while it is being made.
     """
@@ -97,15 +97,15 @@ class Anchor:
 
 
 def note(connection: Connection, who: str, action: str, subject: str, **detail: Any) -> None:
-    """Write down one act, in the transaction of the act itself. No phone number belongs in `detail`.
+    """Record an action, in the transaction that carries it out. `detail` must not contain phone numbers.
 
-    `before` and `after` in the detail are what a change found and what it left.
+    `before` and `after` in the detail hold what a change found and what it left.
     """
     _add(connection, None, (who, action, subject), detail)
 
 
 def go_over(connection: Connection, who: str, algorithm: str) -> None:
-    """From the act that says so on, the chain and new approvals go by another algorithm; old rows stay."""
+    """Switch the chain and new approvals to another algorithm, recorded as an action; old rows stay."""
     if algorithm not in hashing.ALGORITHMS:
         raise Invalid(f"There is no algorithm {algorithm}; there are: {', '.join(hashing.ALGORITHMS)}.")
     now = present(connection)
@@ -116,7 +116,7 @@ def go_over(connection: Connection, who: str, algorithm: str) -> None:
 
 
 def present(connection: Connection) -> str:
-    """The algorithm by which the chain goes on: that of its last row."""
+    """Return the chain's current algorithm, that of its last row."""
     last = connection.execute(select(audit.c.hash).order_by(audit.c.id.desc()).limit(1)).scalar()
     return hashing.algorithm_of(last or START)
 
@@ -124,14 +124,14 @@ def present(connection: Connection) -> str:
 def _add(
     connection: Connection, algorithm: str | None, act: tuple[str, str, str], detail: dict[str, Any]
 ) -> None:
-    """algorithm: that of the last row where it is None; act: who, action, subject."""
+    """Append a row. algorithm: None for that of the last row; act: who, action, subject."""
     one_at_a_time(connection, _CHAIN)
     last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
     number = last.id + 1 if last else 1
     who, action, subject = act
     said = (number, clock.now_ms(), who[:80], origin.get()[:120], action, subject)
     row = dict(zip(SAID, said, strict=True)) | {"detail": detail}
-    # The text of the detail is hashed as the column's own type writes it, so that every byte of it counts.
+    # Hash the detail as the column stores it, so that every byte of it counts.
     before = last.hash if last else START
     stored = json.dumps(detail)
     digest = link(before, (*said, stored), algorithm or hashing.algorithm_of(before))
@@ -142,7 +142,7 @@ def _add(
 
 
 def kept(settings: Settings) -> KeptHeads:
-    """What there is outside the database to compare with."""
+    """Return the heads outside the database to compare with; SetupError if they can't be read."""
     file = settings.audit_heads
     try:
         return KeptHeads(heads.kept(file, settings.ledger_name), settings.records_months)
@@ -154,7 +154,7 @@ def kept(settings: Settings) -> KeptHeads:
 
 
 def agreed(connection: Connection, known: Sequence[AuditHead]) -> AuditHead:
-    """The newest of these heads that the chain still has, after the database was put back."""
+    """Return the newest of these heads that the chain still contains, after a restore."""
     for each in sorted(known, reverse=True):
         if connection.execute(select(audit.c.hash).where(audit.c.id == each.row)).scalar() == each.hash:
             return each
@@ -162,16 +162,16 @@ def agreed(connection: Connection, known: Sequence[AuditHead]) -> AuditHead:
 
 
 def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
-    """Recompute the whole chain from where it begins; the first row that does not fit is named.
+    """Recompute the whole chain and name the first row that does not fit.
 
-    kept: read before this transaction began, or the newest heads could be of rows that it does not see.
+    kept: must be read before this transaction began, or heads could be newer than the rows it sees.
     """
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
     fault = _erased_early(begin, kept)
     then: dict[
         int, list[AuditHead]
-    ] = {}  # more than one of a row, where its end was cut off and written anew
+    ] = {}  # several for one row if the chain's end was cut off and written anew
     for each in kept.heads:
         then.setdefault(each.row, []).append(each)
     for row in audit_chain.rows(connection, 0) if fault is None else ():
@@ -189,7 +189,7 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
 
 
 def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
-    """Why this row was not written by a process with the key; None where it was, or we have no key."""
+    """Return why a process with the key did not write this row; None if it did or we have no key."""
     if is_sealed(connection, row):
         return None
     if row.seal is None:
@@ -201,7 +201,7 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
 
 
 def _other(then: Sequence[AuditHead], digest: str) -> str | None:
-    """Why the row is another one than when its head was kept elsewhere."""
+    """Return why the row differs from when its head was kept outside, or None."""
     for each in then:
         if each.hash != digest:
             day = _day(each.at)
@@ -220,7 +220,7 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
 
 
 def _erased_early(begin: Anchor, kept: KeptHeads) -> str | None:
-    """Rows that were erased though their months were not over."""
+    """Return why rows were erased before their months were over, or None."""
     for each in kept.heads:
         if each.row <= begin.row and kept.months and clock.plus_months(each.at, kept.months) > clock.now_ms():
             return (
@@ -235,9 +235,9 @@ def _day(ms: int) -> str:
 
 
 def seal_all(connection: Connection, who: str, said: str) -> int:
-    """Seal what bears no seal, on the word of whoever has compared the head; how many rows were sealed.
+    """Seal rows without a seal, on the word of someone who has compared the head; return how many.
 
-    Conflict unless `said` is the head of the chain as it is, or where anything but seals is missing.
+    Conflict unless `said` is the chain's current head and nothing but seals is missing.
     """
     if not keys_of(connection):
         raise Conflict("There is no key to seal with: set secret_key.")
@@ -257,12 +257,12 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
 
 
 def reseal(connection: Connection) -> int:
-    """Seal by the present key what the one before has sealed, after a change of keys; how many were."""
+    """Renew seals made with the previous key; return how many were renewed."""
     return _write_seals(connection, lambda row: row_stamps.renewed(connection, sealed_content(row), row.seal))
 
 
 def adopt(connection: Connection) -> int:
-    """Seal all rows of a database that had no seals until this moment, at its migration."""
+    """Seal all rows when the database is migrated to have seals; return how many were sealed."""
     return _write_seals(connection, lambda row: _make_seal(connection, row) if row.seal is None else None)
 
 
@@ -280,7 +280,7 @@ def _write_seals(connection: Connection, fresh: Callable[[Row[Any]], str | None]
 
 
 def anchor(connection: Connection) -> Anchor:
-    """Where the chain begins: at START, or at the last row that retention has erased."""
+    """Return where the chain begins: at START, or at the last row that retention erased."""
     e = erasures.c
     cuts = select(e.id, e.anchor, e.sha256).where(e.kind == "audit", e.anchor.is_not(None))
     last = connection.execute(cuts.order_by(e.id.desc()).limit(1)).first()
@@ -291,7 +291,7 @@ def anchor(connection: Connection) -> Anchor:
 
 
 def _names(row: Row[Any], begin: Anchor) -> bool:
-    """The row is the act by which that certificate was made."""
+    """Return whether the row records the making of that certificate."""
     if row.action != "erasure":
         return False
     said = json.loads(row.stored)
@@ -299,14 +299,14 @@ def _names(row: Row[Any], begin: Anchor) -> bool:
 
 
 def acts(connection: Connection, after: int, limit: int) -> list[Act]:
-    """The rows after this id, in order."""
+    """Return rows after this id, oldest first."""
     query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
     return [_act(row) for row in connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which acts are looked for: by whom; actions and subjects that begin like this. "" for any."""
+    """Audit rows to find: by exact person, and by prefix of action and subject. "" for any."""
 
     who: str = ""
     action: str = ""
@@ -314,7 +314,7 @@ class AuditFilter:
 
 
 def newest(connection: Connection, before: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
-    """The rows below the id `before` (0: from the last), the newest first."""
+    """Return rows below the id `before` (0: from the end), newest first."""
     c = audit.c
     query = select(audit).where(c.id < before) if before else select(audit)
     query = query.where(c.who == wanted.who) if wanted.who else query

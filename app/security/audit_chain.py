@@ -1,7 +1,7 @@
-"""The audit's rows as a chain: what each hash and each seal is over, and whether it goes on as it was seen.
+"""The audit log's hash chain: what hashes and seals cover, and whether the chain continues as it was seen.
 
-A process remembers the end of the chain that it has seen or added to. Whoever has only the database can cut
-acts off, or put rows back that bear good seals; not so that it fits what a process has seen.
+Each process remembers the end of the chain that it last saw or wrote. Someone with the database alone can cut
+rows off or restore rows with valid seals, but not so that they fit what a process remembers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.security import row_stamps
 
 START = "0" * 64
 SAID = ("id", "at", "who", "origin", "action", "subject")
-# An act of the audit with its detail as the text that is stored, as hashes and seals are over it.
+# An audit row with its detail as stored text, which is what hashes and seals cover.
 _STORED = cast(audit.c.detail, Text).label("stored")
 ACT = (*(audit.c[name] for name in SAID), _STORED, audit.c.hash, audit.c.seal)
 _PIECE = 1000
@@ -28,27 +28,27 @@ Record = Row[Any]
 
 
 def is_sealed(connection: Connection, act: Record) -> bool:
-    """Whether an act is one of a process with the key; True where this one has none and can't tell."""
+    """Return whether a process with the key wrote the row; True if this one has no key to check."""
     return row_stamps.holds(connection, sealed_content(act), act.seal)
 
 
 def sealed_content(act: Record) -> bytes:
-    """What an act's seal is over."""
+    """Return the bytes that a row's seal covers."""
     return content(act.hash, [*(getattr(act, name) for name in SAID), act.stored])
 
 
 def content(digest: str, said: Sequence[int | str]) -> bytes:
-    """An act's content behind a hash: that of the one before for the chain, its own for the seal."""
+    """Encode a row with a hash: the previous row's for the chain, its own for the seal."""
     return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
 
 
 def link(before: str, said: Sequence[int | str], algorithm: str = hashing.FIRST) -> str:
-    """The digest over the hash of the row before and this row, its detail as the text that is stored."""
+    """Return the row's hash, over the previous row's hash and this row with its detail as stored text."""
     return hashing.digest(content(before, said), algorithm)
 
 
 def fault(rows: int, head: str, row: Record) -> str | None:
-    """Why this is not the row that follows; None where it is."""
+    """Return why this row does not follow the previous one, or None if it does."""
     if row.id != rows + 1:
         return f"Row {rows + 1} is missing: the next one is {row.id}."
     algorithm = hashing.algorithm_of(row.hash)
@@ -60,7 +60,7 @@ def fault(rows: int, head: str, row: Record) -> str | None:
 
 
 def head(connection: Connection) -> AuditHead:
-    """The chain's end, for keeping where nobody who can change the database can."""
+    """Return the chain's end, to be kept where someone who can change the database can't."""
     a = audit.c
     last = connection.execute(select(a.id, a.hash, a.at).order_by(a.id.desc()).limit(1)).first()
     return AuditHead(*last) if last else AuditHead(0, START, 0)
@@ -76,7 +76,7 @@ def rows(connection: Connection, after: int) -> Iterator[Record]:
         after = piece[-1].id
 
 
-# ---- what this process has seen ---------------------------------------------------------------------------
+# ---- what this process has seen
 
 
 def bears(
@@ -85,36 +85,36 @@ def bears(
     find: Callable[[], Record | None],
     judge: Callable[[Record], bool],
 ) -> bool:
-    """Whether the last act about something says so, and the chain goes on from it as it was seen to.
+    """Return whether the last row on a subject satisfies `judge` and the chain continues from it as seen.
 
-    find: that act; judge: whether it says so. What has said so once does, however the rows read by now, until
-    there is a newer act. A transaction that only reads may see an earlier moment: there the act alone counts.
+    find: returns that row. A positive verdict holds, whatever the rows say later, until there is a newer row.
+    A read-only transaction may see an earlier state; there only the row itself counts.
     """
     memory, act = chain_memory_of(connection), None
     if memory is None:
         act = find()
         return act is not None and judge(act)
-    last = memory.last  # before the look at the end: others follow it meanwhile
+    last = memory.last  # read before the end, because other rows may follow meanwhile
     newest, known = head(connection), memory.verdict(about)
     if known is not None and known[0].said == newest.said and last is not None and last.said == newest.said:
         return known[1]
     act = find()
-    held = known[0] if known is not None and known[1] else None  # what was not is looked at from its act on
+    held = known[0] if known is not None and known[1] else None  # a negative verdict is judged afresh
     since = held or (None if act is None else AuditHead(act.id, act.hash, 0))
     if since is None or not _goes_on(connection, [since, *([last] if last else [])], newest):
         return False
     is_new = act is not None and (held is None or act.id > held.row)
     found = judge(act) if act is not None and is_new else held is not None
-    if not has_noted(connection):  # an act of a transaction that may be undone is not to be remembered
+    if not has_noted(connection):  # don't remember a row of our own that may be rolled back
         memory.remember(about, newest, found)
     return found
 
 
 def _goes_on(connection: Connection, seen: Sequence[AuditHead], end: AuditHead) -> bool:
-    """Whether each row from the first of these on follows on the one before, and all of these are there.
+    """Return whether the rows from the first of these on form an unbroken chain that contains all of these.
 
-    The last sealed row must be so by our key: its seal is over its hash, so over all before it. Commands
-    without the key may have added others.
+    The last sealed row must bear our key's seal, which covers its hash and so all rows before it. Commands
+    without the key may have added rows.
     """
     start = min(seen)
     hashes, sealed = {start.row: start.hash}, None

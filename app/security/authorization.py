@@ -1,4 +1,4 @@
-"""The one door of the API: who calls, whether the role may do this operation, and whether it is its own."""
+"""Authorization of every request: identify the caller, then check role, second factor and tenant scope."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from app.security.tenant_scope import require_named
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
-OWED = "loa_csrf_owed"  # where a request's scope has the session whose token its upload must repeat
-# Forms with a file: the verb reads them, and app/api/uploads.py asks for the token before the file.
+OWED = "loa_csrf_owed"  # key in a request's scope: the session whose token the upload must still repeat
+# Forms with a file. app/api/uploads.py checks their token before it reads the file.
 _STREAMED = ("page_do_upload_batch", "page_do_upload_receipt_file")
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _NONE = "Send an API key as `Authorization: Bearer loa_...`, or sign in with POST /v1/session."
@@ -32,7 +32,7 @@ _NONE = "Send an API key as `Authorization: Bearer loa_...`, or sign in with POS
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """What is asked for and with what: a key, or a session's token and, for a change, its CSRF token."""
+    """The operation and the credentials: a key, or a session token and, for a change, its CSRF token."""
 
     operation: str
     numbers: dict[str, str]
@@ -44,17 +44,16 @@ class AccessRequest:
 
 
 def cookie_name(settings: Settings, name: str = "loa_session") -> str:
-    """A cookie of ours. __Host-: browsers take it from this very host over TLS only, for no other."""
+    """Return a cookie's name. Browsers accept __Host- cookies for this exact host over TLS only."""
     return name if settings.environment == "development" else f"__Host-{name}"
 
 
 def lifetime_of(settings: Settings) -> Lifetime:
-    """How long a session lives."""
     return Lifetime(timedelta(minutes=settings.session_idle_minutes), timedelta(hours=settings.session_hours))
 
 
 async def permit(request: Request) -> Caller | None:
-    """The caller, who may do this; None for an operation that is open. Every route of Loa depends on this."""
+    """Return the permitted caller, or None for a public operation. Every route of Loa depends on this."""
     operation = str(request.scope["route"].name)
     if operation in OPEN:
         return None
@@ -67,13 +66,13 @@ async def permit(request: Request) -> Caller | None:
         touch = keys.touch if asked.key is not None else sessions.touch
         await db.awrite(touch, due)
     if operation.startswith(PAGE) and request.method not in _SAFE and asked.key is None:
-        # A form is read after its sender is known to be allowed to send it.
+        # Read the form only once its sender is known to be allowed to send it.
         await _require_token(request, operation, asked.token or "")
     return caller
 
 
 async def still_admitted(request: Request) -> bool:
-    """Whether the key or session that a long answer was opened with is still good; it is not used by this."""
+    """Return whether the credentials that opened a stream are still valid; does not count as a use."""
     asked = replace(_asked(request, ""), csrf=None)
     db = cast(Database, request.app.state.db)
     try:
@@ -84,7 +83,7 @@ async def still_admitted(request: Request) -> bool:
 
 
 async def _require_token(request: Request, operation: str, token: str) -> None:
-    """CsrfRefused unless the form repeats the session's token; that of a streamed form is asked for later."""
+    """Raise CsrfRefused unless the form repeats the session's token; streamed forms are checked later."""
     if operation in _STREAMED and request.headers.get("content-type", "").startswith("multipart/"):
         request.scope[OWED] = token
         return
@@ -108,9 +107,9 @@ def _asked(request: Request, operation: str) -> AccessRequest:
 
 
 def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[Caller, int | None]:
-    """The caller, and the key or session whose use should be written down; refused in words.
+    """Return the caller, and the key or session whose use is to be recorded; raises if refused.
 
-    scope: is told who it is, for the log and the page of errors, before anything is refused.
+    scope: receives the caller before anything is refused, for the log and the error page.
     """
     caller, due = _identify(connection, asked)
     scope["caller"], scope["admitted"] = caller.name, caller
@@ -122,7 +121,7 @@ def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[
 
 
 def _identify(connection: Connection, asked: AccessRequest) -> tuple[Caller, int | None]:
-    """By the key where there is one, else by the session."""
+    """Identify the caller by key if there is one, otherwise by session."""
     if asked.key is not None:
         found = keys.find(connection, asked.key)
         return found.caller, found.key_id if found.due else None

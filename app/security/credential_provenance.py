@@ -1,7 +1,6 @@
-"""Who stands behind an account: whoever has given its key or password could act in its name.
+"""Who stands behind an account: anyone who handed out its key or password could act in its name.
 
-It is written down when it happens, with who stood behind the giver at that moment: what is given anew later
-does not wash it off.
+This is recorded at the time, along with who stood behind the giver, and later credentials do not erase it.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from app.security.principal import AT_KEYBOARD, base_name
 
 
 def behind(connection: Connection, who: str) -> set[str]:
-    """Through whose hands the account's present credentials have gone; none at the keyboard."""
+    """Return through whose hands the account's current credentials went; nobody for the command line."""
     if who.endswith(AT_KEYBOARD):
         return set()
     found: set[str] = set()
-    for table in (api_keys, people):  # a name is in one of them
+    for table in (api_keys, people):  # the name is in one of them
         row = connection.execute(select(table).where(table.c.name == who)).first()
         if row is not None and not account_stamps.holds(connection, table, row):
             raise Conflict(
@@ -30,15 +29,15 @@ def behind(connection: Connection, who: str) -> set[str]:
 
 
 def givers(connection: Connection, who: str) -> set[str]:
-    """Who stands behind what `who` gives; nobody where nobody is named."""
+    """Return who stands behind what `who` hands out; nobody if `who` is empty."""
     return {who} | behind(connection, who) if who else set()
 
 
 def shared(some: set[str], others: set[str]) -> set[str]:
-    """Who is on both sides, as bare names.
+    """Return names on both sides.
 
-    Not somebody who has only given credentials at the command line on both: that is how the host hands them
-    out, and whoever is there has the database itself.
+    Someone who handed out both sides' credentials only at the command line does not count: every account
+    begins on the host, and whoever works there has the database itself.
     """
     alike = {base_name(name) for name in some} & {base_name(name) for name in others}
     return {name for name in alike if name in some | others}

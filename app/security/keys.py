@@ -1,4 +1,4 @@
-"""API keys: random, shown once, stored hashed; they expire, rotate with an overlap, and end at once."""
+"""API keys: random, shown once, stored hashed; with expiry, rotation with an overlap, and revocation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.security import account_stamps
 from app.security.credential_provenance import givers
 from app.security.principal import Caller, check_name, check_role
 
-TOUCH_MS = 60_000  # when a key or a session was last seen is kept to the minute: no commit for each request
+TOUCH_MS = 60_000  # last use of keys and sessions is recorded to the minute, to save a commit per request
 LONGEST_OVERLAP = timedelta(days=30)
 _PREFIX_LENGTH = 8
 MARK = "loa_"
@@ -27,7 +27,7 @@ _UNKNOWN = "This API key is not known. Send a valid one as `Authorization: Beare
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyView:
-    """A key as it may be shown: never its secret. previous_until: how long its older secret is still good."""
+    """A key without its secret. previous_until: how long its previous secret remains valid."""
 
     name: str
     prefix: str
@@ -42,12 +42,12 @@ class ApiKeyView:
 
     @property
     def begins(self) -> str:
-        """What the whole key begins with, by which its owner finds it."""
+        """The part of the key before its secret, by which its owner recognizes it."""
         return f"{MARK}{self.prefix}_"
 
 
 class KeyMatch(NamedTuple):
-    """A caller, and whether it should be written down that it was here."""
+    """A caller; due: its last use should be recorded."""
 
     caller: Caller
     key_id: int
@@ -63,7 +63,7 @@ def create_key(
     expires_at: datetime | None = None,
     made_by: str = "",
 ) -> str:
-    """A new key `loa_<prefix>_<secret>`, to be shown this once; Conflict where the name is taken."""
+    """Create a key and return `loa_<prefix>_<secret>`, to be shown once; Conflict if the name is taken."""
     check_name(connection, name, "key")
     check_role(role, carrier)
     expires = _expiry(expires_at)
@@ -77,10 +77,10 @@ def create_key(
 
 
 def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: str = "") -> str:
-    """A new secret for the key, to be shown this once; the one before is good for `overlap` more.
+    """Give the key a new secret and return it, to be shown once; the previous one lasts for `overlap`.
 
-    A secret from before that one ends now. NotFound, or Conflict where the key is revoked or expired.
-    given_by: who sees it, and so stands behind the key, beside those who have a secret that stays good.
+    Older secrets end now. NotFound, or Conflict if the key is revoked or expired. given_by: who sees the
+    secret and so stands behind the key, along with those whose secret remains valid.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid(f"The overlap is between 0 hours and {LONGEST_OVERLAP.days} days.", field="overlap")
@@ -102,15 +102,14 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
 
 
 def find_caller(connection: Connection, key: str) -> Caller:
-    """The holder of this key, or Unauthorised; the same answer for every kind of wrong key."""
     return find(connection, key).caller
 
 
 def find(connection: Connection, key: str) -> KeyMatch:
-    """The holder of this key, or Unauthorised; the same answer for every kind of wrong key."""
+    """Return the holder of this key. Raises the same Unauthorised for every kind of wrong key."""
     prefix, _, secret = key.removeprefix(MARK).partition("_")
     if not key.startswith(MARK) or not prefix.isascii() or not prefix.isalnum() or not secret.isascii():
-        raise Unauthorised(_UNKNOWN)  # PostgreSQL takes no NUL, and a hash no half characters
+        raise Unauthorised(_UNKNOWN)  # PostgreSQL accepts no NUL, and hashing no surrogates
     c, now = api_keys.c, clock.now_ms()
     query = select(api_keys).where(
         or_(c.prefix == prefix, c.previous_prefix == prefix), c.revoked_at.is_(None)
@@ -125,7 +124,7 @@ def find(connection: Connection, key: str) -> KeyMatch:
 
 
 def _good_hash(row: Row[Any], prefix: str, now: int) -> bytes:
-    """What the secret must hash to; for one that is over, nothing does."""
+    """Return what the secret must hash to; empty if it has expired."""
     if row.expires_at is not None and row.expires_at <= now:
         return b""
     if row.prefix == prefix:
@@ -134,22 +133,21 @@ def _good_hash(row: Row[Any], prefix: str, now: int) -> bytes:
 
 
 def touch(connection: Connection, key_id: int) -> None:
-    """Write down that the key was used."""
     connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=clock.now_ms()))
 
 
 def list_keys(connection: Connection) -> list[ApiKeyView]:
-    """All keys, the revoked ones too, in the order in which they were made."""
+    """Return all keys, revoked ones included, in order of creation."""
     return [_key(row) for row in connection.execute(select(api_keys).order_by(api_keys.c.id))]
 
 
 def get_key(connection: Connection, name: str) -> ApiKeyView:
-    """One key, or NotFound."""
+    """Return one key, or raise NotFound."""
     return _key(_named(connection, name))
 
 
 def revoke_key(connection: Connection, name: str) -> None:
-    """End a key at once; again does nothing. NotFound where there is none of this name."""
+    """Revoke a key at once; repeating does nothing. NotFound if there is none of this name."""
     _named(connection, name)
     valid = (api_keys.c.name == name, api_keys.c.revoked_at.is_(None))
     if connection.execute(update(api_keys).where(*valid).values(revoked_at=clock.now_ms())).rowcount:
@@ -195,5 +193,5 @@ def _new_secret() -> tuple[str, str]:
 
 
 def _hash(secret: str) -> bytes:
-    # The secret has 256 random bits, so a fast hash is enough: there is nothing to guess.
+    # The secret has 256 random bits, so a fast hash is safe.
     return hashlib.sha256(secret.encode()).digest()

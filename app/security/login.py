@@ -1,4 +1,4 @@
-"""Signing in: name, password and second factor under a throttle, with one answer for all that is wrong."""
+"""Sign-in with name, password and second factor, throttled, with one answer for everything wrong."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WRONG = "The name, the password or the code of the second factor is wrong."
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a person says to come in; never logged, and no repr shows it."""
+    """What a person enters to sign in; never logged or shown by repr."""
 
     name: str
     password: str
@@ -37,16 +37,16 @@ class Login:
 
 
 def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: Vault) -> str:
-    """The token of a new session; Unauthorised, or TooManyAttempts, alike for every name there is or not."""
+    """Return the token of a new session; Unauthorised or TooManyAttempts, whether or not the name exists."""
     attempt = Attempt(login.name, address)
     _begin(db, attempt)
     row = db.read(users.find_row, login.name)
-    # The hashing is outside any transaction: it takes long on purpose.
+    # Hash outside any transaction: it is slow by design.
     known = row is not None and row.disabled_at is None
     right = is_password(row.password_hash if row is not None and known else None, login.password)
     token = db.write(_enter, login, attempt, lifetime, vault) if right else None
     if token is None:
-        log.warning("a sign-in was refused", address=address)  # without the name: people type passwords there
+        log.warning("a sign-in was refused", address=address)  # no name: people type passwords there
         raise Unauthorised(_WRONG)
     if row is not None and is_outdated(row.password_hash):
         db.write(users.renew_hash, login.name, row.password_hash, hash_again(login.password))
@@ -64,7 +64,7 @@ def _begin(db: Database, attempt: Attempt) -> None:
 def _enter(
     connection: Connection, login: Login, attempt: Attempt, lifetime: Lifetime, vault: Vault
 ) -> str | None:
-    """The session, where the second factor passes too."""
+    """Check the second factor and open a session, or return None."""
     row = users.row_of(connection, login.name)
     if row.disabled_at is not None or not account_stamps.admits(connection, table, row):
         return None
@@ -75,7 +75,7 @@ def _enter(
 
 
 def check_again(db: Database, login: Login, address: str, vault: Vault) -> None:
-    """Unauthorised without password and second factor: for changes that a found session must not make."""
+    """Check password and second factor again, for changes that a stolen session must not make."""
     attempt = Attempt(login.name, address)
     _begin(db, attempt)
     right = is_password(db.read(users.row_of, login.name).password_hash, login.password)
@@ -84,7 +84,7 @@ def check_again(db: Database, login: Login, address: str, vault: Vault) -> None:
 
 
 def confirm_factor(db: Database, name: str, address: str, confirm: Callable[[Connection], T]) -> T:
-    """What `confirm` gives, where its code is right; wrong ones count as failed sign-ins and are slowed."""
+    """Return the result of `confirm`, which checks a code; wrong codes are throttled like failed sign-ins."""
     attempt = Attempt(name, address)
     _begin(db, attempt)
 

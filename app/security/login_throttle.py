@@ -1,8 +1,8 @@
-"""Growing pauses between failed logins, by name and by address, counted where every process sees them.
+"""Growing pauses between failed sign-ins, by name and by address, counted in the database.
 
-An attempt is counted before its password is looked at, and taken back when it was right: however many
-processes are asked at once, none gets a free guess. The pause of a name is short, and does not hold for an
-address from which that person has come in before: nobody can lock somebody out by failing on purpose.
+An attempt counts as failed before its password is checked and is taken back on success, so that parallel
+attempts gain no free guesses. A name's pause is short and does not apply to addresses from which the person
+has signed in before, so nobody can lock a person out by failing on purpose.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from app.database.connection import one_at_a_time
 from app.database.models import login_attempts
 
 _LOCK = 4918
-_FORGOTTEN_MS = 3_600_000  # failures so old count no more
+_FORGOTTEN_MS = 3_600_000  # older failures no longer count
 _KNOWN_MS = 90 * 86_400_000
 _KNOWN = "known"
 
@@ -33,13 +33,13 @@ class TooManyAttempts(AppError):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """So many failures are free; then pauses of 1 s, 2 s, 4 s ... up to `longest_s`."""
+    """`free` failures cost nothing; then pauses of 1 s, 2 s, 4 s ... up to `longest_s`."""
 
     free: int
     longest_s: int
 
     def pause_ms(self, failures: int) -> int:
-        """How long after the last of so many failures the next attempt may come."""
+        """Return the pause after the last of so many failures, in milliseconds."""
         over = failures - self.free
         return 0 if over <= 0 else 1000 * min(2 ** min(over - 1, 20), self.longest_s)
 
@@ -49,20 +49,20 @@ RULES = {"name": Rule(5, 60), "address": Rule(20, 300)}
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who tries to come in, and from where."""
+    """Name and address of a sign-in attempt."""
 
     name: str
     address: str
 
     def key(self, kind: str) -> str:
-        """The row's key. Hashed, since what people type as a name is often their password."""
+        """Return the row's key, hashed because people often type their password as a name."""
         said = {"name": self.name, "address": _network(self.address)}.get(kind, "")
         said = said or f"{self.name}\n{_network(self.address)}"
         return f"{kind}:{hashlib.sha256(said.casefold().encode('utf-8', 'surrogatepass')).hexdigest()[:48]}"
 
 
 def begin(connection: Connection, attempt: Attempt) -> int:
-    """Count the attempt as failed, before anybody knows; seconds to wait instead where it comes too soon."""
+    """Count the attempt as failed for now; or return the seconds to wait if it comes too early."""
     one_at_a_time(connection, _LOCK)
     now = clock.now_ms()
     _forget(connection, now)
@@ -76,7 +76,7 @@ def begin(connection: Connection, attempt: Attempt) -> int:
 
 
 def succeed(connection: Connection, attempt: Attempt) -> None:
-    """Take the attempt back, and remember that this person comes from there."""
+    """Take the failed attempt back, and remember that this person signs in from there."""
     one_at_a_time(connection, _LOCK)
     now, c = clock.now_ms(), login_attempts.c
     kinds = ["address"] if _is_known(connection, attempt) else ["name", "address"]
@@ -115,7 +115,7 @@ def _forget(connection: Connection, now: int) -> None:
 
 
 def _network(address: str) -> str:
-    """The address; of IPv6 its network, since a caller has 2**64 addresses there."""
+    """Return an IPv4 address itself, or the /64 network of an IPv6 address."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Passwords: argon2id hashes, a check that takes the same time where there is nobody, and what is refused."""
+"""Passwords: strength rules, argon2id hashes, and a check that takes as long for unknown names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from app.core.errors import Invalid
 from carriers.text import unaccent
 
 SHORTEST, LONGEST = 12, 200
-HARDEST = 10**10  # guesses that a password must stand: years of argon2id on a core
-_READ = 32  # characters that are judged: a quarter of a second at the worst, and more show nothing new
-# Passwords that people here take and no list of the English-speaking Internet ranks high.
+HARDEST = 10**10  # guesses a password must withstand: years of argon2id on one core
+_READ = 32  # characters judged: a quarter of a second at worst, and more would show nothing new
+# Local passwords that English lists rank too low.
 _LOCAL = (
     *("anhyeuem", "emyeuanh", "yeuem", "yeuanh", "congan", "matkhau", "taikhoan", "dangnhap", "khongbiet"),
     *(
@@ -32,16 +32,16 @@ _LOCAL = (
         "tinhyeu",
     ),
 )
-# OWASP's choice for a server: 19 MiB and two passes are some 20 ms, and a stolen table stays dear to guess.
+# OWASP's parameters for a server: 19 MiB and two passes take some 20 ms.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-# However many sign in at once, so many hashes are made at a time: strangers can't take the memory.
+# Limits parallel hashing, so that a crowd of sign-ins can't exhaust memory.
 _AT_ONCE = threading.BoundedSemaphore(4)
 
 
 def hash_password(password: str, name: str, words: Iterable[str] = ()) -> str:
-    """The hash to store; Invalid for a password that is short, endless, or easy to guess.
+    """Return the hash to store; Invalid for a password that is too short, too long or easy to guess.
 
-    words: what may stand in it but counts for nothing, as the name: what is left must be as long and as hard.
+    words: count for nothing in a password, like the name; the rest must be long and hard enough.
     """
     if not SHORTEST <= len(password) <= LONGEST:
         raise Invalid(f"A password has {SHORTEST} to {LONGEST} characters.", field="password")
@@ -56,7 +56,7 @@ def hash_password(password: str, name: str, words: Iterable[str] = ()) -> str:
 
 
 def _without(password: str, words: Iterable[str]) -> str:
-    """What is left of it without these words, however they are spelt or spaced."""
+    """Remove these words, however they are spelled or spaced."""
     for word in words:
         letters = [re.escape(each) for each in unaccent(word).casefold() if each.isalnum()]
         if letters:
@@ -65,25 +65,25 @@ def _without(password: str, words: Iterable[str]) -> str:
 
 
 def _guesses(password: str, name: str) -> int:
-    """How many guesses it stands, by 30,000 stolen passwords, words, keyboards, dates, and their changes."""
-    from zxcvbn import zxcvbn  # its lists take 13 MB, which only a new password is worth
+    """Estimate the guesses needed, by 30,000 leaked passwords, words, keyboard patterns, dates, variants."""
+    from zxcvbn import zxcvbn  # its lists take 13 MB, needed only for new passwords
 
     return int(zxcvbn(password[:_READ], user_inputs=[name, *_LOCAL])["guesses"])
 
 
 def is_outdated(stored: str) -> bool:
-    """Whether it was made with other parameters than those of today."""
+    """Return whether the hash was made with other parameters than the current ones."""
     return _HASHER.check_needs_rehash(stored)
 
 
 def hash_again(password: str) -> str:
-    """A right password's hash with the parameters of today; whatever it is, it was taken once."""
+    """Hash a password that was accepted before with the current parameters, without judging it."""
     with _AT_ONCE:
         return _HASHER.hash(_bytes(password))
 
 
 def is_password(stored: str | None, password: str) -> bool:
-    """Whether it is this password. stored None: nobody's; false after the same work."""
+    """Return whether the password matches. stored None: no such person; False after the same work."""
     with _AT_ONCE:
         try:
             right = _HASHER.verify(stored or _nobody(), _bytes(password[: LONGEST + 1]))

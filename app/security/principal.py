@@ -1,4 +1,4 @@
-"""The caller of an operation, whatever credentials it came with, and what names callers may have."""
+"""The caller of an operation, independent of credentials, and the rules for callers' names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AT_KEYBOARD = " (command line)"
 class Caller:
     """The holder of a key or a person; `carrier` is set for an operator of one carrier.
 
-    person: signed in by password, or at the command line. factor: not a person who has no second factor yet.
+    person: signed in by password, or at the command line. factor: False for a person without a second one.
     """
 
     name: str
@@ -31,17 +31,17 @@ class Caller:
 
 
 def base_name(name: str) -> str:
-    """The account behind a name: at the keyboard and over the API, `an` is the same person."""
+    """Return the account's name: `an` at the command line and `an` over the API are the same person."""
     return name.removesuffix(AT_KEYBOARD)
 
 
 def at_keyboard(account: str) -> str:
-    """How an account of the operating system is written where it has acted at the command line."""
+    """Return how the audit names an operating system account that acts at the command line."""
     return account + AT_KEYBOARD
 
 
 def check_role(role: str, carrier: str | None) -> None:
-    """Invalid where the role is none, or where an operator's carrier is missing or another role has one."""
+    """Raise Invalid for an unknown role, an operator without a carrier, or another role with one."""
     if role not in list(Role):
         raise Invalid(f"There is no role “{role[:20]}”; there are: {', '.join(Role)}.", field="role")
     if (role == Role.OPERATOR) != (carrier is not None):
@@ -49,13 +49,13 @@ def check_role(role: str, carrier: str | None) -> None:
 
 
 def check_name(connection: Connection, name: str, kind: str) -> None:
-    """Invalid for what is no name; Conflict where a key or a person has it: a name is one caller for good."""
+    """Raise Invalid for a bad name, Conflict if a key or person ever had it: names are never reused."""
     if not _NAME.fullmatch(name) or name != name.strip():
         raise Invalid("A name begins with a letter or digit, and goes on with these, blanks or . , ' @ -")
     if not all(each.isascii() or unicodedata.name(each, "").startswith("LATIN") for each in name):
         raise Invalid("A name has Latin letters: those of other scripts look like them in the audit.")
     for table, what in ((api_keys, "key"), (people, "person")):
-        # All of them, which are few: nobody is to be taken for another by capitals or blanks.
+        # Compare with all of them, which are few: nobody may pass for another by case or blanks.
         for known in connection.execute(select(table.c.name)).scalars():
             if _folded(known) == _folded(name):
                 raise Conflict(

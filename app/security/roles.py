@@ -1,4 +1,4 @@
-"""The one table of permissions: which role may do which operation; what is not in it nobody may do."""
+"""The table of permissions: which role may do which operation. Operations not listed are forbidden to all."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a caller is."""
+    """Role of a caller."""
 
     ADMIN = "admin"
     APPROVER = "approver"
-    OPERATOR = "operator"  # of one carrier: sees and triggers only what is its own
-    AUDITOR = "auditor"  # reads all, changes nothing
+    OPERATOR = "operator"  # of one carrier: sees and starts only its own
+    AUDITOR = "auditor"  # reads everything, changes nothing
 
 
 _EVERYBODY = frozenset(Role)
@@ -21,9 +21,9 @@ _SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
 _WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 _ADMIN = frozenset({Role.ADMIN})
 
-# Operations by the name that they have in /openapi.json (operationId).
+# Operations by their operationId in /openapi.json.
 _MAY: tuple[tuple[frozenset[Role], str], ...] = (
-    # Reading: an operator finds its own carrier's only (app/security/tenant_scope.py, and each list).
+    # Reading. Operators see their own carrier's only (app/security/tenant_scope.py, and each list).
     (
         _EVERYBODY,
         """list_batches get_batch list_bad_lines download_bad_lines batch_report
@@ -41,13 +41,13 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         "directive_report list_doubts get_status list_notices list_addressees list_outreach get_report_form",
     ),
     (_OFFICE, "list_erasures get_erasure print_erasure"),
-    # Writing a campaign, deciding on it (not on the own one: app/campaigns/approval.py), and around it.
+    # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         _AUTHORS,
         """create_directive create_campaign edit_campaign submit_campaign add_run add_held_run remove_run
         approve_campaign reject_campaign return_campaign set_addressee report_outreach return_report_form""",
     ),
-    # What a carrier's operator does itself, and the office for it.
+    # Work of a carrier's operator, which the office may do for it.
     (
         _WORKERS,
         """upload_batch upload_receipt_file keep_attachment state_figures return_statement_form
@@ -58,7 +58,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         """start_run end_run resume_run set_priority set_rate resume_lane resend_unknown write_off_unknown
         add_do_not_send remove_do_not_send""",
     ),
-    # What citizens wrote is for whom they wrote to, and nobody else.
+    # Citizens' messages are for the addressee only.
     (_SENDERS, "list_inbound_messages page_inbound"),
     (
         _ADMIN,
@@ -66,7 +66,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         revoke_key replay_notice""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
-    # Pages that read. One that does something, page_do_<operation>, is for the roles of that operation.
+    # Pages that read. page_do_<operation> is for the roles of that operation.
     (_EVERYBODY, "page_overview page_overview_events page_second_factor"),
     (_EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_lanes"),
     (_EVERYBODY, "page_run page_run_events page_unknown"),
@@ -88,7 +88,7 @@ PERMISSIONS: dict[str, frozenset[Role]] = {
     operation: roles for roles, operations in _MAY for operation in operations.split()
 }
 
-# Without credentials, or with credentials of their own kind (carriers' webhooks).
+# Operations without credentials, or with their own kind (carriers' webhooks).
 OPEN = frozenset(
     {
         *("page_verify", "page_do_verify_text", "verify_text"),
@@ -100,5 +100,5 @@ OPEN = frozenset(
 
 
 def may(role: str, operation: str) -> bool:
-    """Whether this role may do this operation; an operation that nobody has entered is nobody's."""
+    """Return whether the role may do the operation; unlisted operations are forbidden."""
     return role in PERMISSIONS.get(operation.removeprefix(PAGE_DOES), ())

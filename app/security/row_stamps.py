@@ -1,4 +1,4 @@
-"""Stamps: what only a process with the secret_key can write beside a row of the database."""
+"""Row stamps: MACs that only a process with the secret_key can write beside a database row."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from app.database.connection import keys_of
 
 
 def make(connection: Connection, content: bytes) -> str | None:
-    """The stamp over some bytes by the present key; None where this process has no key."""
+    """Return the MAC with the current key; None if this process has no key."""
     keys = keys_of(connection)
     return _by(keys[0], content) if keys else None
 
 
 def holds(connection: Connection, content: bytes, stamp: str | None) -> bool:
-    """Whether a process with the present key or the one before made it; True where this one has no key."""
+    """Return whether the current or previous key made the stamp; True if this process has no key."""
     keys = keys_of(connection)
     return not keys or any(hmac.compare_digest(_by(key, content), stamp or "") for key in keys)
 
 
 def renewed(connection: Connection, content: bytes, stamp: str | None) -> str | None:
-    """The stamp by the present key in place of one by the key before; None where it is to stay as it is."""
+    """Return a stamp with the current key to replace one by the previous key; None if none is needed."""
     fresh = make(connection, content)
     return fresh if fresh != stamp and holds(connection, content, stamp) else None
 
 
 def canonical(content: Mapping[str, Any]) -> bytes:
-    """One spelling for the same content."""
+    """Encode content so that equal content gives equal bytes."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -1,4 +1,4 @@
-"""Secrets of second factors at rest, sealed with a key that is not in the database; how long codes live."""
+"""Encryption of second-factor secrets at rest, with a key outside the database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.core.config import Settings
 from app.core.errors import Conflict, DatabaseUnavailable
 
-if TYPE_CHECKING:  # a command that opens no secret does not wait for what opens them
+if TYPE_CHECKING:  # imported late, because most commands decrypt nothing
     from cryptography.fernet import Fernet
 
 NO_KEY = (
@@ -26,11 +26,10 @@ class KeyMissing(DatabaseUnavailable):
 
 
 class Vault:
-    """Seals a secret for one person: copied to another person's row it opens for nobody.
+    """Encrypt secrets for one person each; copied to another person's row they do not decrypt.
 
-    keys: the present one first; a secret sealed with any of them opens. open_air: without a key secrets are
-    kept as they are, and what is not sealed opens, for development. late_steps: how many half minutes after
-    its own a code of a secret is still good.
+    keys: the current one first; secrets made with any of them decrypt. open_air: for development, accept
+    plain secrets, and store them if there is no key. late_steps: half minutes that a code stays valid late.
     """
 
     def __init__(self, keys: Sequence[str] = (), open_air: bool = False, late_steps: int = 1) -> None:
@@ -39,7 +38,7 @@ class Vault:
         self._open_air = open_air
 
     def seal(self, person_id: int, secret: str) -> str:
-        """What is stored; Conflict where there is no key to seal with."""
+        """Return what to store; Conflict if there is no key."""
         if self._keys:
             return _MARK + self._keys[0].encrypt(f"{person_id}:{secret}".encode()).decode()
         if self._open_air:
@@ -47,9 +46,9 @@ class Vault:
         raise Conflict(NO_KEY)
 
     def open(self, person_id: int, stored: str) -> str:
-        """The secret; KeyMissing where it was sealed with another key, for another person, or not at all.
+        """Return the secret; KeyMissing if it was made with another key, for another person, or is plain.
 
-        One that is not sealed could have been put there by whoever writes the database.
+        A plain one could have been inserted by someone with write access to the database.
         """
         if self._open_air and not stored.startswith(_MARK):
             return stored
@@ -69,7 +68,7 @@ class Vault:
         return secret
 
     def is_sealed(self, stored: str) -> bool:
-        """Whether it is sealed with the present key; Conflict where there is none."""
+        """Return whether it is encrypted with the current key; Conflict if there is none."""
         if not self._keys:
             raise Conflict(NO_KEY)
         from cryptography.fernet import InvalidToken
@@ -88,12 +87,11 @@ def _fernet(key: str) -> Fernet:
 
 
 def vault_of(settings: Settings) -> Vault:
-    """The vault by the settings' keys."""
     keys = [key.get_secret_value() for key in (settings.secret_key, settings.previous_secret_key) if key]
     return Vault(keys, open_air=settings.environment == "development", late_steps=settings.totp_late_steps)
 
 
 def signing_keys(settings: Settings) -> tuple[bytes, ...]:
-    """What approvals are stamped with: by the present secret_key, and by the one before it."""
+    """Return the keys for row stamps, derived from the current secret_key and the previous one."""
     found = [key.get_secret_value() for key in (settings.secret_key, settings.previous_secret_key) if key]
     return tuple(hmac.digest(key.encode(), b"loa approvals 1", "sha256") for key in found)

@@ -1,4 +1,4 @@
-"""Sessions of people: a random token in a cookie, stored hashed, that ends by idling, by age, or at once."""
+"""Sessions of people: a random token in a cookie, stored hashed, ended by idling, age or revocation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.security import account_stamps
 from app.security.keys import TOUCH_MS
 from app.security.principal import Caller
 
-_ADDRESS = 45  # as long as an IPv6 address can be written
+_ADDRESS = 45  # longest written IPv6 address
 _OVER = "The session is over; sign in again."
 
 
@@ -31,7 +31,7 @@ class CsrfRefused(Forbidden):
 
 @dataclass(frozen=True, slots=True)
 class Lifetime:
-    """How long a session lives: without a request, and at the most."""
+    """How long a session lives: without a request, and at most."""
 
     idle: timedelta
     longest: timedelta
@@ -39,7 +39,7 @@ class Lifetime:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session that is good now. due: it should be written down that it was here."""
+    """A valid session. due: its last use should be recorded."""
 
     id: int
     caller: Caller
@@ -49,7 +49,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
-    """A session as its person sees it. address: of the sign-in; current: it is the one that asks."""
+    """A session as shown to its person. address: of the sign-in; current: the one making the request."""
 
     id: int
     address: str
@@ -59,7 +59,7 @@ class OpenSession:
 
 
 def open_session(connection: Connection, person_id: int, lifetime: Lifetime, address: str = "") -> str:
-    """A new session; its token `loas_...`, to be handed over this once. What is over is dropped."""
+    """Open a session and return its token `loas_...`, to be handed out once; deletes expired sessions."""
     now, token = clock.now_ms(), f"loas_{secrets.token_urlsafe(32)}"
     idle, oldest = _limits(lifetime, now)
     connection.execute(
@@ -73,13 +73,13 @@ def open_session(connection: Connection, person_id: int, lifetime: Lifetime, add
 
 
 def open_for(connection: Connection, name: str, lifetime: Lifetime, address: str = "") -> str:
-    """A new session of the person of that name."""
+    """Open a session for the person of that name."""
     query = select(people.c.id).where(people.c.name == name)
     return open_session(connection, connection.execute(query).scalar_one(), lifetime, address)
 
 
 def find_session(connection: Connection, token: str, lifetime: Lifetime) -> Session:
-    """The session of this token; Unauthorised for every other one, with one and the same answer."""
+    """Return the session of this token. Raises the same Unauthorised for every invalid token."""
     now, s, p = clock.now_ms(), sessions.c, people.c
     idle, oldest = _limits(lifetime, now)
     query = select(sessions).where(s.token_hash == _hash(token), s.seen_at > idle, s.created_at > oldest)
@@ -95,24 +95,22 @@ def find_session(connection: Connection, token: str, lifetime: Lifetime) -> Sess
 
 
 def _genuine(connection: Connection, row: Row[Any], person: Row[Any]) -> bool:
-    """Nobody has put the session there, or given its person another role, behind Loa's back."""
+    """Return whether Loa wrote both rows: nobody inserted the session or changed the person's role."""
     return account_stamps.admits(connection, sessions, row) and account_stamps.admits(
         connection, people, person
     )
 
 
 def touch(connection: Connection, session_id: int) -> None:
-    """Write down that the session was used."""
     connection.execute(update(sessions).where(sessions.c.id == session_id).values(seen_at=clock.now_ms()))
 
 
 def end_session(connection: Connection, token: str) -> None:
-    """Sign out."""
     connection.execute(delete(sessions).where(sessions.c.token_hash == _hash(token)))
 
 
 def sessions_of(connection: Connection, name: str, token: str, lifetime: Lifetime) -> list[OpenSession]:
-    """A person's sessions that are good now, the newest first; token: that of the one who asks."""
+    """Return a person's valid sessions, newest first; token: the one making the request."""
     s, (idle, oldest) = sessions.c, _limits(lifetime, clock.now_ms())
     query = select(s.id, s.address, s.created_at, s.seen_at, s.token_hash).join(
         people, s.person_id == people.c.id
@@ -134,7 +132,7 @@ def sessions_of(connection: Connection, name: str, token: str, lifetime: Lifetim
 def end_all(
     connection: Connection, person_id: int, keep: str = "", only: Collection[int] | None = None
 ) -> int:
-    """Sign a person out everywhere, or of these sessions; how many ended. keep: a token that stays good."""
+    """End a person's sessions, all or only these; return how many ended. keep: a token to spare."""
     ending = delete(sessions).where(sessions.c.person_id == person_id, sessions.c.token_hash != _hash(keep))
     if only is not None:
         ending = ending.where(sessions.c.id.in_(only))
@@ -142,12 +140,12 @@ def end_all(
 
 
 def csrf_token(token: str) -> str:
-    """What a page must repeat in X-CSRF-Token; a foreign page, which sees no answer, can't know it."""
+    """Return the X-CSRF-Token of a session; a foreign page can't know it, since it can't read responses."""
     return f"loac_{hashlib.sha256(f'csrf:{token}'.encode()).hexdigest()}"
 
 
 def require_csrf(token: str, said: str) -> None:
-    """CsrfRefused where the header is not the session's."""
+    """Raise CsrfRefused unless `said` is the session's CSRF token."""
     if not hmac.compare_digest(csrf_token(token).encode(), said.encode()):
         raise CsrfRefused("Repeat the csrf_token of the sign-in (or of GET /v1/me) as X-CSRF-Token.")
 
@@ -158,5 +156,5 @@ def _limits(lifetime: Lifetime, now: int) -> tuple[int, int]:
 
 
 def _hash(token: str) -> bytes:
-    # 256 random bits: a fast hash is enough.
+    # The token has 256 random bits, so a fast hash is safe.
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

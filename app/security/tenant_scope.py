@@ -1,8 +1,7 @@
-"""What belongs to the operator of one carrier: anything else is, for it, not there at all.
+"""Tenant scope: an operator gets 404 for other carriers' objects.
 
-One look for each id of a path at the gate, before the operation itself: what is unknown and what is another's
-take the same time and get the same answer. And a second one by the operation (`require`), or by what it
-reads: a way past the gate is not yet a way to another carrier's things.
+Authorization checks every id in a path before the operation runs: unknown and foreign objects take the
+same time and get the same answer. Operations check again (`require`, or in their queries).
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from app.database.models import (
 )
 from app.security.principal import Caller
 
-# Parameter of a path -> what it is called, and the table in which it must be the carrier's own.
+# Path parameter -> what it is called in errors, and the table in which it must be the carrier's own.
 RULES: Mapping[str, tuple[str, Table]] = {
     "run_id": ("run", runs),
     "batch_id": ("batch", batches),
@@ -41,17 +40,17 @@ RULES: Mapping[str, tuple[str, Table]] = {
 
 
 def own_campaigns(carrier: str) -> ColumnElement[bool]:
-    """The campaigns in which this carrier has a run."""
+    """Match campaigns in which this carrier has a run."""
     return exists().where(runs.c.campaign_id == campaigns.c.id, runs.c.carrier == carrier)
 
 
 def own_directives(carrier: str) -> ColumnElement[bool]:
-    """The letters behind these campaigns."""
+    """Match directives behind these campaigns."""
     return exists().where(campaigns.c.directive_id == directives.c.id, own_campaigns(carrier))
 
 
 def own_attachments(carrier: str) -> ColumnElement[bool]:
-    """The scans that an account of this carrier has handed in: these it may read, and name as evidence."""
+    """Match scans that an account of this carrier uploaded, which it may read and cite as evidence."""
     handed_in_by = attachments.c.created_by
     keys = select(api_keys.c.name).where(api_keys.c.carrier == carrier)
     persons = select(people.c.name).where(people.c.carrier == carrier)
@@ -59,9 +58,9 @@ def own_attachments(carrier: str) -> ColumnElement[bool]:
 
 
 def require_named(connection: Connection, caller: Caller, said: Mapping[str, str]) -> None:
-    """The gate's look. said: the parameters of a path as they were written.
+    """Check the ids of a path. said: path parameters as written.
 
-    NotFound, for anybody, where an id is not spelled in digits: it names nothing.
+    NotFound, whoever asks, for an id that is not written in digits.
     """
     numbers: dict[str, int] = {}
     for name, value in said.items():
@@ -74,7 +73,7 @@ def require_named(connection: Connection, caller: Caller, said: Mapping[str, str
 
 
 def require(connection: Connection, caller: Caller, /, **numbers: int) -> None:
-    """NotFound where one of these is not of the operator's carrier; they are named as in RULES."""
+    """Raise NotFound if one of these is not of the operator's carrier; names as in RULES."""
     for name, number in numbers.items():
         what, table = RULES[name]
         if caller.carrier is None:

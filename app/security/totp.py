@@ -1,4 +1,4 @@
-"""The second factor: codes of an app (TOTP, RFC 6238), each good once, and codes for a lost telephone."""
+"""Second factor: TOTP codes (RFC 6238), each accepted once, and recovery codes for a lost phone."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from app.security.secret_encryption import Vault
 
 ISSUER = "Loa"
 RECOVERY_CODES = 10
-# What somebody may do whose role wants a second factor, until it is set: set it, go, and no more.
+# All that somebody without a required second factor may do: set it up, or leave.
 WITHOUT = frozenset(
     {"get_me", "enrol_totp", "confirm_totp", "change_password", "log_out", "page_second_factor"}
 )
 _STEP_S = 30
-_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without what is read amiss
+_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without look-alikes
 
 
 class FactorWanted(Forbidden):
@@ -34,7 +34,7 @@ class FactorWanted(Forbidden):
 
 
 def require(caller: Caller, operation: str, roles: Collection[str]) -> None:
-    """FactorWanted for a person without one, whose role is among these, for all but what sets one."""
+    """Raise FactorWanted for a person who needs a second factor and has none, except to set one up."""
     if caller.factor or caller.role not in roles or operation in WITHOUT:
         return
     raise FactorWanted(
@@ -44,7 +44,7 @@ def require(caller: Caller, operation: str, roles: Collection[str]) -> None:
 
 
 def enrol(connection: Connection, person: Row[Any], vault: Vault) -> str:
-    """A new secret, shown this once, that counts after a code has confirmed it; Conflict where one counts."""
+    """Return a new secret, to be shown once and confirmed by a code; Conflict if one is active."""
     check_none(person)
     secret = pyotp.random_base32()
     _set(connection, person.id, totp_secret=vault.seal(person.id, secret))
@@ -52,18 +52,18 @@ def enrol(connection: Connection, person: Row[Any], vault: Vault) -> str:
 
 
 def check_none(person: Row[Any]) -> None:
-    """Conflict where a second factor counts."""
+    """Raise Conflict if a second factor is active."""
     if person.totp_since is not None:
         raise Conflict("A second factor is set already; have it removed first (`loa user totp NAME --off`).")
 
 
 def uri(secret: str, name: str) -> str:
-    """What an authenticator app reads, as a QR code or by hand."""
+    """Return the URI that authenticator apps read."""
     return str(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER))
 
 
 def confirm(connection: Connection, person: Row[Any], code: str, vault: Vault) -> list[str]:
-    """Make the secret count, after a code of it; recovery codes, to be shown this once."""
+    """Activate the secret after checking a code of it; return recovery codes, to be shown once."""
     if person.totp_since is not None or person.totp_secret is None:
         raise Conflict("There is no second factor to be confirmed; ask for one first.")
     if not _use_code(connection, person, code, vault):
@@ -78,50 +78,49 @@ def confirm(connection: Connection, person: Row[Any], code: str, vault: Vault) -
 
 
 def remove(connection: Connection, person_id: int) -> None:
-    """No second factor any more."""
     connection.execute(delete(recovery_codes).where(recovery_codes.c.person_id == person_id))
     _set(connection, person_id, totp_secret=None, totp_since=None)
 
 
 def passes(connection: Connection, person: Row[Any], code: str | None, vault: Vault) -> bool:
-    """Whether the second factor is given, or none is set; a code that passes is used up."""
+    """Return whether the second factor is correct or none is active; uses the code up."""
     if person.totp_since is None:
         return True
     if not code:
         return False
-    # Recovery codes are good though the key be lost that the app's secret is sealed with.
+    # Recovery codes work even if the key that encrypts the app's secret is lost.
     return _use_recovery(connection, person.id, code) or _use_code(connection, person, code, vault)
 
 
 def unsealed(connection: Connection, vault: Vault) -> list[tuple[int, str]]:
-    """People whose secret is not sealed with the present key; Conflict where there is none."""
+    """Return people whose secret is not encrypted with the current key; Conflict if there is none."""
     c = people.c
     query = select(c.id, c.totp_secret).where(c.totp_secret.is_not(None))
     return [(number, stored) for number, stored in connection.execute(query) if not vault.is_sealed(stored)]
 
 
 def reseal(connection: Connection, vault: Vault) -> int:
-    """Seal with the present key what is not yet; how many were."""
+    """Encrypt the rest with the current key; return how many were."""
     old = unsealed(connection, vault)
     for person_id, stored in old:
         row = connection.execute(select(people).where(people.c.id == person_id)).one()
         secret = vault.seal(person_id, vault.open(person_id, stored))
         if account_stamps.holds(connection, people, row):
             _set(connection, person_id, totp_secret=secret)
-        else:  # it must not get a stamp by that
+        else:  # an altered row must not gain a valid stamp by this
             own = update(people).where(people.c.id == person_id)
             connection.execute(own.values(totp_secret=secret))
     return len(old)
 
 
 def _use_code(connection: Connection, person: Row[Any], code: str, vault: Vault) -> bool:
-    """A code of now or of as many steps before as may be late, later than the last one used."""
+    """Accept a code of the current step or of the `late_steps` before it, later than the last one used."""
     said, now = code.replace(" ", ""), int(clock.now().timestamp()) // _STEP_S
     totp, right = pyotp.TOTP(vault.open(person.id, person.totp_secret)), 0
     for step in range(now - vault.late_steps, now + 1):
         if secrets.compare_digest(totp.generate_otp(step).encode(), said.encode("utf-8", "replace")):
             right = step
-    # In the update, so that of two who use a code at once one comes in.
+    # Compared in the UPDATE, so that only one of two simultaneous uses succeeds.
     later = (people.c.id == person.id, people.c.totp_step < right)
     return connection.execute(update(people).where(*later).values(totp_step=right)).rowcount == 1
 
@@ -145,6 +144,6 @@ def _letters(count: int) -> str:
 
 
 def _hash(code: str) -> bytes:
-    # 148 random bits: nothing to guess, so a fast hash is enough.
+    # 148 random bits, so a fast hash is safe.
     plain = code.strip().lower().replace("-", "").replace(" ", "")
     return hashlib.sha256(plain.encode("utf-8", "surrogatepass")).digest()

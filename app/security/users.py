@@ -1,4 +1,4 @@
-"""People: who may sign in, with which role; added, disabled, given another password."""
+"""People who may sign in: adding them, disabling them, and setting their passwords."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LONGEST_NAME = 40
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person as it may be shown: neither hash nor secret."""
+    """A person without password hash and secret."""
 
     name: str
     role: str
@@ -34,7 +34,7 @@ class Person:
 def add(
     connection: Connection, name: str, role: str, carrier: str | None, hashed: str, given_by: str = ""
 ) -> Person:
-    """A new person; Conflict where the name is taken. hashed: the password; given_by: who knows it."""
+    """Add a person; Conflict if the name is taken. hashed: the password; given_by: who knows it."""
     if len(name) > _LONGEST_NAME:
         raise Invalid(f"A person's name has {_LONGEST_NAME} characters at the most.", field="name")
     check_name(connection, name, "person")
@@ -47,22 +47,22 @@ def add(
 
 
 def get(connection: Connection, name: str) -> Person:
-    """One person, or NotFound."""
+    """Return one person, or raise NotFound."""
     return _person(row_of(connection, name))
 
 
 def everybody(connection: Connection) -> list[Person]:
-    """All people, the disabled ones too, in the order in which they were added."""
+    """Return all people, disabled ones included, in order of creation."""
     return [_person(row) for row in connection.execute(select(people).order_by(people.c.id))]
 
 
 def any_known(connection: Connection) -> bool:
-    """Whether people exist at all."""
+    """Return whether there are any people."""
     return connection.execute(select(people.c.id).limit(1)).first() is not None
 
 
 def row_of(connection: Connection, name: str) -> Row[Any]:
-    """The person's row, or NotFound."""
+    """Return the person's row, or raise NotFound."""
     row = find_row(connection, name)
     if row is None:
         raise no_such("person", f"named {name[:_LONGEST_NAME]}", field="name")
@@ -70,14 +70,13 @@ def row_of(connection: Connection, name: str) -> Row[Any]:
 
 
 def find_row(connection: Connection, name: str) -> Row[Any] | None:
-    """The person's row, or None."""
     if "\x00" in name or not name.isprintable():
-        return None  # PostgreSQL would refuse the question
+        return None  # PostgreSQL would reject the query
     return connection.execute(select(people).where(people.c.name == name)).first()
 
 
 def genuine(connection: Connection, row: Row[Any]) -> Row[Any]:
-    """The row; Conflict where it was changed behind Loa's back: no change of ours lends it a stamp."""
+    """Return the row; Conflict if it was altered, so that no change of ours gives it a valid stamp."""
     if not account_stamps.holds(connection, people, row):
         raise Conflict(
             f"The account {row.name} was changed behind Loa's back, or is of before there was a secret_key. "
@@ -88,9 +87,9 @@ def genuine(connection: Connection, row: Row[Any]) -> Row[Any]:
 
 
 def set_password(connection: Connection, name: str, hashed: str, given_by: str) -> None:
-    """Another password, which ends every session of the person. given_by: who knows it.
+    """Set a password and end all of the person's sessions. given_by: who knows it.
 
-    By the person itself it changes nothing in who stands behind it: that one could have done the same.
+    Set by the person, it does not change who stands behind the account, who could have done the same.
     """
     row = genuine(connection, row_of(connection, name))
     values: dict[str, Any] = {"password_hash": hashed}
@@ -102,7 +101,7 @@ def set_password(connection: Connection, name: str, hashed: str, given_by: str) 
 
 
 def renew_hash(connection: Connection, name: str, old: str, hashed: str) -> None:
-    """Another hash of the same password, if nobody has given another one meanwhile."""
+    """Store a new hash of the same password, unless the password was changed meanwhile."""
     genuine(connection, row_of(connection, name))
     same = (people.c.name == name, people.c.password_hash == old)
     if connection.execute(update(people).where(*same).values(password_hash=hashed)).rowcount:
@@ -110,7 +109,7 @@ def renew_hash(connection: Connection, name: str, old: str, hashed: str) -> None
 
 
 def disable(connection: Connection, name: str) -> None:
-    """Let a person in no more, and end its sessions; again does nothing. Conflict for the last admin."""
+    """Disable a person and end their sessions; repeating does nothing. Conflict for the last admin."""
     row = row_of(connection, name)
     c = people.c
     others = select(c.id).where(c.role == "admin", c.disabled_at.is_(None), c.id != row.id)
@@ -123,7 +122,7 @@ def disable(connection: Connection, name: str) -> None:
 
 
 def _behind(connection: Connection, given_by: str) -> list[str]:
-    """Who knows the password. What was given at the host is a person's own: that is where accounts begin."""
+    """Return who knows the password. One given on the host is the person's own: accounts begin there."""
     return [] if given_by.endswith(AT_KEYBOARD) else sorted(givers(connection, given_by))
 
 
