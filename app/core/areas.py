@@ -1,4 +1,4 @@
-"""Administrative areas: dated codes, kept as text with their zeros, and the names that lead to them."""
+"""Administrative areas: dated codes, kept as text with their leading zeros, and names that identify them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Basis(StrEnum):
 
     REGISTERED = "dia_chi_dang_ky"
     SERVING = "tram_phuc_vu"
-    UNDIVIDED = "khong_phan_dia_ban"  # it can't tell: the province as a whole
+    UNDIVIDED = "khong_phan_dia_ban"  # unknown: the province as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,11 @@ class Area:
     until: date
 
     def valid(self, on: date) -> bool:
-        """Whether it existed on that day."""
         return self.since <= on < self.until
 
 
 def fold(text: str) -> str:
-    """Letters and digits only, small, without diacritics: for comparing names and header words."""
+    """Reduce to lower-case ASCII letters and digits, for comparing names and header words."""
     plain = unicodedata.normalize("NFD", text.casefold()).replace("đ", "d")
     return "".join(char for char in plain if char.isascii() and char.isalnum())
 
@@ -54,7 +53,7 @@ _MAP = "sonla_map_200_to_75.csv"
 
 
 def _load() -> list[Area]:
-    found: dict[Area, None] = {}  # a dict for a set that keeps the order
+    found: dict[Area, None] = {}  # a set that keeps its order
     for row in _rows("sonla_2024_204.csv"):
         district, span = row["district_code"], (date.min, _MERGED_2025_02)
         found[Area(district, row["district"], None, *span)] = None
@@ -78,7 +77,7 @@ def _by_code() -> dict[str, list[Area]]:
 
 
 def _by_name() -> dict[str, str]:
-    """Folded names that have meant one code only, at any time."""
+    """Map folded names to codes, leaving out names that ever meant more than one code."""
     table: defaultdict[str, set[str]] = defaultdict(set)
     for area in AREAS:
         table[fold(area.name)].add(area.code)
@@ -86,12 +85,12 @@ def _by_name() -> dict[str, str]:
 
 
 def _successors() -> dict[str, str]:
-    """Commune before 07-2025 -> the one commune that it has become part of."""
+    """Map communes before 07-2025 to the commune that each became part of."""
     return {row["old_commune_code"]: row["new_commune_code"] for row in _rows(_MAP)}
 
 
 def _origins() -> dict[str, tuple[str, ...]]:
-    """Commune since 07-2025 -> the districts that it came from, the one with the most of it first."""
+    """Map communes since 07-2025 to the districts they came from, the largest contributor first."""
     parts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for row in _rows(_MAP):
         parts[row["new_commune_code"]][row["old_district_code"]] += 1
@@ -105,7 +104,7 @@ def _origins() -> dict[str, tuple[str, ...]]:
 
 
 def _keeps_name(row: dict[str, str]) -> bool:
-    """Whether it goes on under its own code: the commune that others were joined to has its home there."""
+    """Return whether the commune kept its own code: its district is the home of the merged commune."""
     return row["old_commune_code"] == row["new_commune_code"]
 
 
@@ -116,29 +115,29 @@ _ORIGINS = _origins()
 
 
 def find(code: str, on: date) -> Area | None:
-    """The area of that code on that day: the same code has had several names."""
+    """Return the area with this code on that day; a code may have had several names."""
     return next((area for area in _BY_CODE.get(code, ()) if area.valid(on)), None)
 
 
 def current(on: date) -> list[Area]:
-    """All communes of that day, by code."""
+    """Return all communes of that day, by code."""
     return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 5), key=lambda area: area.code)
 
 
 def districts(on: date) -> list[Area]:
-    """The districts of that day, by code; none since 07-2025."""
+    """Return the districts of that day, by code; none since 07-2025."""
     return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 3), key=lambda area: area.code)
 
 
 def reported(on: date) -> list[Area]:
-    """The areas that a report of that day has its rows by: districts while there were any, then communes."""
+    """Return the areas that a report of that day lists: districts while they existed, then communes."""
     return districts(on) or current(on)
 
 
 def place(code: str, on: date) -> str | None:
-    """The code of the row that an area belongs to in a report of that day; None where it can't be told.
+    """Return the code of the report row that an area belongs to on that day, or None if ambiguous.
 
-    An old code in a list of today goes where the map puts it.
+    Old codes in a current list are mapped to their successors.
     """
     found = find(code, on)
     if found is not None:
@@ -149,8 +148,9 @@ def place(code: str, on: date) -> str | None:
 
 
 def old_districts(code: str, on: date) -> tuple[str, ...]:
-    """The districts of before 07-2025 that an area of that day belongs to, its home first: one, but for a
-    commune put together across a boundary. Empty for an unknown one.
+    """Return the districts before 07-2025 that an area belongs to, its home first; empty if unknown.
+
+    More than one only for communes merged across a district boundary.
     """
     found = find(code, on)
     if found is not None and on < _MERGED_2025_07:
@@ -159,28 +159,28 @@ def old_districts(code: str, on: date) -> tuple[str, ...]:
 
 
 def rows_of(code: str, on: date) -> tuple[str, ...]:
-    """The rows of a report of that day that an area is in: one, or the communes that a district became."""
+    """Return the report rows that an area is in: one, or the communes that its district became."""
     every = [area.code for area in reported(on)]
     row = place(code, on)
     return (row,) if row in every else tuple(each for each in every if code in old_districts(each, on))
 
 
 def crossing() -> list[Area]:
-    """The communes since 07-2025 that came from more than one district: they need a footnote."""
+    """Return communes since 07-2025 that came from several districts; reports footnote them."""
     return [area for area in current(_MERGED_2025_07) if len(_ORIGINS[area.code]) > 1]
 
 
 def name(code: str, on: date) -> str:
-    """What the area was called on that day, or at any other time; the code where nobody knows it."""
+    """Return the area's name on that day, or at any other time; its code if unknown."""
     found = find(code, on) or next(iter(_BY_CODE.get(code, ())), None)
     return found.name if found else code
 
 
 def normalise_area(raw: str) -> str | None:
-    """The code that `raw` means, known at any time; None for an unknown one.
+    """Return the code that `raw` means at any time, or None.
 
-    Takes codes, codes that a spreadsheet robbed of their zeros (3646, 3646.0), and full names such as
-    "Phường Chiềng An" where only one code ever had that name.
+    Accepts codes, codes that a spreadsheet stripped of zeros (3646, 3646.0), and full names such as
+    "Phường Chiềng An" if only one code ever had that name.
     """
     text = _ZERO_TAIL.sub("", raw.strip().lstrip("'"))
     if text.isascii() and text.isdigit():

@@ -1,4 +1,4 @@
-"""The only place that asks the time: aware UTC inside, Asia/Ho_Chi_Minh at the edge."""
+"""The only module that reads the clock: aware UTC inside, Asia/Ho_Chi_Minh at the edge."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from datetime import time as time_of_day
 
 from carriers.permit import since_boot
 
-# Viet Nam has one zone, UTC+7, and no summer time: a fixed offset needs no zone files on the host.
+# Viet Nam has one zone, UTC+7, without summer time, so a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 DAY_MS = 86_400_000
 VIETNAM_OFFSET_MS = 7 * 3_600_000
 _TIME_OF_DAY = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
-_END_MS = 7_258_118_400_000  # 2200: years later and in any zone, a time is still one that can be shown
+_END_MS = 7_258_118_400_000  # 2200: still displayable some years later and in any zone
 
 
 class Unreal(ValueError):
-    """A time before 1970 or after 2199: whoever wrote it has mistyped it, or wants to break something."""
+    """A time before 1970 or after 2199: mistyped, or an attempt to break something."""
 
     def __init__(self) -> None:
         super().__init__("A time lies between 1970 and 2199; look at the year.")
 
 
 def is_time(value: str) -> bool:
-    """Whether this is a time of the day as HH:MM, 00:00 to 24:00."""
+    """Return whether this is a time of day as HH:MM, 00:00 to 24:00."""
     return _TIME_OF_DAY.fullmatch(value) is not None
 
 
 def now() -> datetime:
-    """The present instant, aware, UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def now_ms() -> int:
-    """The present instant as milliseconds since 1970, the form in which the ledger keeps times."""
+    """Return the current time in milliseconds since 1970, the ledger's representation."""
     return time.time_ns() // 1_000_000
 
 
 def monotonic() -> float:
-    """Seconds on a clock that never jumps: for deadlines, leases and rates.
+    """Return seconds on a clock that never jumps, for deadlines, leases and rates.
 
-    It goes on while the machine is suspended, for leases run out meanwhile; the same clock as that of Permit.
+    It runs on while the machine is suspended, as leases expire meanwhile; Permit uses the same clock.
     """
     return since_boot()
 
 
 def to_ms(at: datetime) -> int:
-    """Milliseconds since 1970 of an aware instant; Unreal for one that none of ours can be."""
+    """Convert an aware time to milliseconds since 1970; Unreal if out of range."""
     ms = round(at.timestamp() * 1000)
     if not 0 <= ms < _END_MS:
         raise Unreal
@@ -56,7 +56,7 @@ def to_ms(at: datetime) -> int:
 
 
 def to_ms_or_none(at: datetime | None) -> int | None:
-    """The same of what others have written down: an impossible time is none."""
+    """Convert a time given by others; None if it is out of range."""
     try:
         return None if at is None else to_ms(at)
     except Unreal:
@@ -64,17 +64,17 @@ def to_ms_or_none(at: datetime | None) -> int | None:
 
 
 def from_ms(ms: int) -> datetime:
-    """The aware instant of a ledger time."""
+    """Convert milliseconds since 1970 to an aware time in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def local(at: datetime) -> datetime:
-    """The same instant on the wall clock of Viet Nam."""
+    """Convert to Viet Nam's time zone."""
     return at.astimezone(VIETNAM)
 
 
 def plus_months(ms: int, months: int) -> int:
-    """So many months later on the calendar of Viet Nam; where that day is missing, the first day after."""
+    """Add months on Viet Nam's calendar; if that day does not exist, use the first day after it."""
     at = local(from_ms(ms))
     year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
     days = timedelta(days=at.day - 1)
@@ -82,5 +82,5 @@ def plus_months(ms: int, months: int) -> int:
 
 
 def midnight(day: date) -> datetime:
-    """The instant at which a day begins in Viet Nam."""
+    """Return the time at which a day begins in Viet Nam."""
     return datetime.combine(day, time_of_day(), VIETNAM)

@@ -1,4 +1,4 @@
-"""Settings: from loa.toml, the environment (LOA_...) and secret files, checked once at the start."""
+"""Settings from loa.toml, environment variables (LOA_...) and secret files, validated at start-up."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ from carriers.contract import LinkOptions, ReceiptStatus
 
 
 class WebhookSettings(BaseModel):
-    """How a link takes receipts by webhook: what they look like, and who may bring them."""
+    """How a link takes receipts by webhook: their format, and who may send them."""
 
     model_config = ConfigDict(extra="forbid")
 
     format: str = "generic"
-    # What differs from that format: fields, words, the answer; read by carriers/webhook.
+    # Deviations from that format: fields, words, the response; read by carriers/webhook.
     map: dict[str, Any] = Field(default_factory=dict)
-    # Who calls must pass all of these that are set.
+    # Callers must pass all of these that are set.
     hmac_secret: Secret | None = None
     timestamp_header: Header = "X-Loa-Timestamp"
     signature_header: Header = "X-Loa-Signature"
@@ -75,34 +75,34 @@ class WebhookSettings(BaseModel):
 
 
 class LinkSettings(BaseModel):
-    """One link to a carrier; what is not named here belongs to the adapter and is checked by it."""
+    """One link to a carrier. Fields not named here belong to the adapter, which validates them."""
 
     model_config = ConfigDict(extra="allow")
 
     carrier: Name
     kind: Name = "smpp"
-    # The contract's rate in SMS parts. No default: a guessed pace is either harmful or useless.
+    # The contract's rate in SMS parts. No default: a guessed rate would do harm or waste capacity.
     segments_per_second: float = Field(gt=0)
-    # Links whose receipts may come over one another share a group; alone by default.
+    # Links whose receipts may arrive on each other share a group; by default each has its own.
     receipt_group: Name | None = None
-    # What the carrier is asked about, where the link can be asked: nothing, deliveries whose fate is unknown,
-    # a sample of each run as well, or everything that has no final receipt.
+    # What to ask the carrier about, if the link can be asked: nothing, unknown deliveries, also a sample of
+    # each run, or everything without a final receipt.
     poll: Literal["none", "unknown", "sample", "all"] = "unknown"
     poll_sample: int = Field(default=200, ge=1, le=1_000_000)
-    # The first question comes so long after the message; each further pause is twice the one before.
+    # Delay of the first question after the message; each further pause doubles.
     poll_after_s: float = Field(default=60.0, ge=0.05, le=86_400)
-    # Read the carrier's list of failures, where it has one, every hour.
+    # Read the carrier's list of failures every hour, if it has one.
     reconcile: bool = False
-    # What the carrier's own result files say: its words, beside those that all use, and what they mean.
+    # Words of the carrier's own result files, in addition to the common ones, and what they mean.
     status_words: dict[str, ReceiptStatus] = Field(default_factory=dict)
-    # The only numbers that `loa carrier test-send` may write to.
+    # The only numbers that `loa carrier test-send` may send to.
     test_numbers: tuple[TestNumber, ...] = ()
     password: SecretStr | None = None
     webhook: WebhookSettings | None = None
     private_line: Why | None = None
 
     def options(self, name: str) -> LinkOptions:
-        """The link in the words of carriers/contract.py, the secret included."""
+        """Return the link as carriers/contract.py defines it, including the secret."""
         own: dict[str, Any] = dict(self.model_extra or {})
         if self.password is not None:
             own["password"] = self.password.get_secret_value()
@@ -110,7 +110,7 @@ class LinkSettings(BaseModel):
 
 
 class MailSettings(BaseModel):
-    """The SMTP server through which Loa writes to people; `to`: who is always told, beside the addressees."""
+    """SMTP server for notifications; `to`: recipients of everything, besides the addressees."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,123 +126,123 @@ class MailSettings(BaseModel):
 
 
 class EndpointSettings(BaseModel):
-    """A program of somebody else that is told of events, by the Standard Webhooks specification."""
+    """A third party's program that receives events as Standard Webhooks."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Url
     secret: WebhookSecret
-    # Kinds of events, such as directive.due; * is all of them.
+    # Kinds of events, such as directive.due; * for all.
     events: tuple[EventKind, ...] = ("*",)
     private_line: Why | None = None
 
 
 class Settings(BaseSettings):
-    """All of Loa's settings. Environment wins over secret files, and both over loa.toml."""
+    """All settings of Loa. The environment overrides secret files, and both override loa.toml."""
 
     model_config = SettingsConfigDict(env_prefix="LOA_", env_nested_delimiter="__", extra="forbid")
 
-    # In development a webhook may be open to anybody; in production Loa does not start with such a one.
+    # In development a webhook may be open to anybody; in production Loa refuses to start with such a link.
     environment: Literal["production", "development"] = "production"
     data: Path = Path("data")
     database_url: DatabaseUrl | None = None
-    # PostgreSQL: the account that owns the tables and migrates, if the one of database_url is only to work.
+    # PostgreSQL: the account that owns the tables and migrates, if database_url has lesser rights.
     migration_database_url: DatabaseUrl | None = None
     host: str = "127.0.0.1"
     port: int = 8600
-    # TLS of our own for the API and for metrics_port; else a proxy speaks it: behind_tls.
+    # TLS for the API and metrics_port; without it, a proxy must provide it: behind_tls.
     tls_certificate: Path | None = None
     tls_key: Path | None = None
-    # The only names and addresses that callers may ask for, and this machine's own; any where none is said.
+    # The only Host names and addresses that are served, besides this machine's own; any if empty.
     public_hosts: tuple[Host, ...] = ()
-    # Why a connection may be plain that leaves the machine; links, mail and endpoints say it by themselves.
+    # Why connections that leave the machine may be unencrypted; links, mail and endpoints have their own.
     private_lines: dict[Literal["api", "database", "logs", "metrics"], Why] = Field(default={})
-    # Where `loa worker` answers Prometheus (0: nowhere); `up` and `serve` do so at /metrics of the API.
+    # Where `loa worker` serves Prometheus metrics (0: nowhere); `up` and `serve` do so at /metrics.
     metrics_port: int = Field(default=0, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "text"] = "json"
-    # Where each line of log goes as well, by syslog: tls://host:6514 or tcp://host:601.
+    # Syslog server that also receives every log line: tls://host:6514 or tcp://host:601.
     log_to: LogUrl | None = None
     log_ca_file: Path | None = None
-    # How often the head of the audit's chain is logged; 0: never.
+    # How often the head of the audit's hash chain is logged; 0: never.
     audit_head_minutes: int = Field(default=60, ge=0, le=1440)
-    # Where heads of the audit's chain are kept; audit-heads in the data folder, where nothing is said.
+    # File that keeps heads of the audit's hash chain; by default audit-heads in the data folder.
     audit_head_file: Path | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)
-    # Messages that a lane may have on the wire without a recorded result: the most a crash leaves unknown.
+    # Messages that a lane may have on the wire without a recorded result, which a crash makes unknown.
     sub_batch: int = Field(default=200, ge=2, le=1000)
     chunk_size: int = Field(default=1000, ge=10, le=10_000)
     lease_seconds: float = Field(default=8.0, ge=1, le=300)
-    # A process that is told to stop waits so long for a database that is away, less than supervisors do.
+    # How long a stopping process waits for an unreachable database; less than supervisors wait.
     stop_patience_s: float = Field(default=30.0, ge=0, le=3600)
-    # A run is finished so long after it was all sent; a receipt that comes later still counts.
+    # When a run finishes after everything was sent; later receipts still count.
     receipt_days: int = Field(default=5, ge=3, le=60)
-    # Sending hours of the day when a campaign states none (local time of Viet Nam).
+    # Daily sending hours of campaigns that state none (Viet Nam time).
     day_starts: DayTime = "07:00"
     day_ends: DayTime = "21:00"
-    # A person who has signed in is signed out after so long without a request, and so long at the most.
+    # People are signed out after so long without a request, and after so long in any case.
     session_idle_minutes: int = Field(default=30, ge=1, le=1440)
     session_hours: int = Field(default=12, ge=1, le=168)
-    # What secrets of second factors are sealed with, and what they were sealed with before a change of keys.
+    # Key that encrypts second-factor secrets, and the previous key after a change.
     secret_key: SealingKey | None = None
     previous_secret_key: SealingKey | None = None
-    # Roles of people that do nothing without a second factor; in production all, where nothing is said.
+    # Roles whose people must use a second factor; by default all in production.
     second_factor_roles: tuple[Literal["admin", "approver", "operator", "auditor"], ...] | None = None
-    # How many half minutes after its own a code of an app is still good: one for who types it late, as RFC
-    # 6238 recommends; with 0 a code lives 30 seconds.
+    # How many half minutes a code is accepted late: 1 for slow typists, as RFC 6238 recommends; with 0 a
+    # code lasts 30 seconds.
     totp_late_steps: int = Field(default=1, ge=0, le=1)
-    # Words that count for nothing in a password, with or without marks and blanks: yours and the product's.
+    # Words that count for nothing in a password, with or without accents and blanks: yours and the product's.
     password_words: tuple[Word, ...] = (
         *("loa", "công an", "cảnh sát", "an ninh", "sms", "tin nhắn", "brandname", "tuyên truyền"),
         *("cảnh báo", "lừa đảo", "vnpt", "vinaphone", "viettel", "mobifone", "việt nam", "mật khẩu"),
     )
     upload_limit_mb: int = Field(default=512, ge=1)
-    # A scan behind figures that nobody measured; it is kept in the database.
+    # Scans that support unmeasured figures; they are stored in the database.
     attachment_limit_mb: int = Field(default=10, ge=1, le=100)
-    # What one account may have stored of files and scans before it can send no more.
+    # Total of files and scans that one account may have stored.
     account_limit_mb: int = Field(default=20_480, ge=1)
-    # A program that looks at each file that comes in, its path behind the arguments: 0 clean, 1 refused.
+    # Program that checks each uploaded file, whose path is appended to the arguments: 0 clean, 1 refused.
     scan_command: tuple[str, ...] = ()
     scan_seconds: float = Field(default=60, ge=0.1, le=3600)
     mail: MailSettings | None = None
     endpoints: dict[Name, EndpointSettings] = Field(default={})
-    # Endpoints at private and loopback addresses: only where you run them yourself.
+    # Allow endpoints at private and loopback addresses, if you run them yourself.
     private_endpoints: bool = False
-    # Who has not reported is reminded so many days before the deadline; below zero: after it.
+    # Days before the deadline on which a missing report is called for; negative: after it.
     reminder_days: tuple[int, ...] = (7, 3, 1, 0, -1, -3)
-    # Telephones of ours that are off, and stand in carriers' lists: a receipt that one has it was made up.
+    # Our own phones that are switched off and in carriers' lists: a receipt from one proves fabrication.
     switched_off: tuple[TestNumber, ...] = ()
-    # Names, symbols and addressees on papers, in the form of app/data/letterheads.toml; else those there.
+    # Names, symbols and addressees on documents, in the format of app/data/letterheads.toml, the default.
     letterheads: Path | None = None
     receipts_group: int = Field(default=200, ge=1, le=2000)
     receipts_wait_ms: int = Field(default=20, ge=1, le=1000)
-    # Whose X-Forwarded-For is believed; without any, the address of the connection counts.
+    # Proxies whose X-Forwarded-For is trusted; without any, the connection's address counts.
     trusted_proxies: Networks = ()
-    # Where /readyz and /metrics may be asked from; anywhere where none is said.
+    # Where /readyz and /metrics may be requested from; anywhere if empty.
     monitor_networks: Networks = ()
     webhook_limit_kb: int = Field(default=4096, ge=1, le=65_536)
-    # Connections of callers that may be open at once (never more than half of the process's descriptors).
+    # Open client connections (never more than half of the process's descriptors).
     connection_limit: int = Field(default=1000, ge=8, le=30_000)
-    # A head, and a body that is no upload of a caller who was let in, must come within so long.
+    # Time limit for headers, and for a body that is not an admitted caller's upload.
     request_seconds: float = Field(default=10.0, ge=0.1, le=120)
-    # Requests in a minute: of one key or session, and of an address without a good one.
+    # Requests per minute: of one key or session, and of an address without a valid one.
     requests_per_minute: int = Field(default=3000, ge=1, le=1_000_000)
     stranger_requests_per_minute: int = Field(default=600, ge=1, le=1_000_000)
-    # How many `loa serve` stand behind one address: each counts by itself and gives out its part of limits.
+    # Number of `loa serve` processes behind one address: each grants its part of the limits.
     api_processes: int = Field(default=1, ge=1, le=100)
-    # Web pages of these origins may call the API from a browser; none by default.
+    # Origins whose web pages may call the API from a browser.
     cors_origins: tuple[Origin, ...] = ()
-    # A proxy before us speaks TLS to all callers; browsers are told to come by https only, for a year.
+    # A proxy in front of Loa provides TLS to all callers; browsers are told to use https only, for a year.
     behind_tls: bool = False
-    # An Idempotency-Key stands for its request so long.
+    # How long an Idempotency-Key is remembered.
     idempotency_hours: float = Field(default=24, ge=1, le=720)
-    # Numbers are erased so long after the report of their campaign, or after its end where there is none.
+    # When numbers are erased: days after the campaign's report, or after its end if it has none.
     retention_days: int = Field(default=90, ge=1, le=3650)
-    # Totals and acts of the audit: months from the report, the end or the act; logs must be kept a year.
+    # When totals and audit rows are erased: months after the report, end or action; logs must last a year.
     records_months: int = Field(default=24, ge=12, le=1200)
-    # How often one address may ask in a minute whether a text is genuine; no key is needed for that.
+    # How often per minute one address may check whether a text is genuine; needs no key.
     verify_per_minute: int = Field(default=30, ge=1, le=10_000)
-    # A webhook that is not committed by then is answered 503, and comes again.
+    # A webhook call not committed by then gets 503, and is repeated by the carrier.
     webhook_patience_s: float = Field(default=10.0, ge=0.1, le=300)
 
     @classmethod
@@ -262,7 +262,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _remember(cls, values: Any) -> Any:
-        """Keep what was read, so that what is right in it can be looked at beside what is wrong."""
+        """Keep the raw values, so that the valid ones can be used even if others are wrong."""
         _READ.set(values)
         return values
 
@@ -280,45 +280,42 @@ class Settings(BaseSettings):
 
     @property
     def factor_roles(self) -> tuple[str, ...]:
-        """Roles of people that do nothing without a second factor."""
         if self.second_factor_roles is not None:
             return self.second_factor_roles
         return ("admin", "approver", "operator", "auditor") if self.environment == "production" else ()
 
     @property
     def idempotency_ms(self) -> int:
-        """How long an Idempotency-Key stands, in ms."""
         return int(self.idempotency_hours * 3_600_000)
 
     def share(self, per_minute: int) -> int:
-        """What this process gives out of a limit on requests: an equal part, one request at the least."""
+        """Return this process's part of a request limit, at least one request."""
         return max(1, per_minute // self.api_processes)
 
     @property
     def url(self) -> str:
-        """SQLAlchemy's URL: the PostgreSQL server that was named, or the SQLite file in the data folder."""
+        """SQLAlchemy URL of the PostgreSQL server, or of the SQLite file in the data folder."""
         if self.database_url:
             return normal_url(self.database_url)
         return f"sqlite:///{self.data / 'loa.sqlite3'}"
 
     @property
     def audit_heads(self) -> Path:
-        """The file in which heads of the audit's chain are kept."""
         return self.audit_head_file or self.data / "audit-heads"
 
     @property
     def ledger_name(self) -> str:
-        """Which database it is, whoever opens it: heads of the audit are kept by it."""
+        """Name of the database that is the same whoever opens it; audit heads are kept under it."""
         return values.ledger_name(self.url)
 
     @property
     def migration_url(self) -> str:
-        """The same for `loa migrate`, by the account that owns the tables."""
+        """SQLAlchemy URL for `loa migrate`, with the account that owns the tables."""
         return normal_url(self.migration_database_url) if self.migration_database_url else self.url
 
 
 def normal_url(url: str) -> str:
-    """Any usual spelling of a PostgreSQL URL, with psycopg 3 as the driver; others as they are."""
+    """Normalize a PostgreSQL URL in any usual form to use psycopg 3; leave others as they are."""
     for prefix in ("postgresql://", "postgres://", "postgresql+psycopg2://"):
         if url.startswith(prefix):
             return "postgresql+psycopg://" + url.removeprefix(prefix)
@@ -326,7 +323,7 @@ def normal_url(url: str) -> str:
 
 
 class WrongSettings(SetupError):
-    """Settings that can't be used: a sentence for each, and what is right about the rest."""
+    """Invalid settings: a sentence for each, and the valid rest."""
 
     def __init__(self, faults: Sequence[str], rest: Settings | None = None) -> None:
         self.lines = list(dict.fromkeys(faults))
@@ -339,7 +336,7 @@ _READ: ContextVar[dict[str, Any]] = ContextVar("read")
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings, or WrongSettings with a sentence for each thing that is wrong, and no value of it."""
+    """Return the settings, or raise WrongSettings with a sentence per fault, none repeating a value."""
     faults = [*absent(), *strangers(Settings)]
     secrets = os.environ.get("LOA_SECRETS_DIR")
     folder = secrets if secrets and Path(secrets).is_dir() else None
@@ -349,7 +346,7 @@ def load(**overrides: Any) -> Settings:
         wrong = error.errors()
         faults += [sentence(item, _names(item["loc"])) for item in wrong]
         raise WrongSettings(faults, _without(_READ.get({}), [item["loc"] for item in wrong])) from None
-    except SettingsError as error:  # names the field, and not what stands in it
+    except SettingsError as error:  # names the field, not its value
         raise WrongSettings([*faults, f"{error}: a list or a table in a secret file is JSON"]) from None
     if faults:
         raise WrongSettings(faults, settings)
@@ -357,7 +354,7 @@ def load(**overrides: Any) -> Settings:
 
 
 def _names(place: Sequence[int | str]) -> Iterable[str]:
-    """Settings beside the one at this place."""
+    """Return the names of settings next to the one at this place."""
     model: Any = Settings
     for step in place[:-1]:
         found = getattr(model, "model_fields", {}).get(step)
@@ -367,7 +364,7 @@ def _names(place: Sequence[int | str]) -> Iterable[str]:
 
 
 def _models(annotation: Any) -> Iterator[Any]:
-    """The models within an annotation such as dict[Name, LinkSettings] or MailSettings | None."""
+    """Yield the models in an annotation such as dict[Name, LinkSettings] or MailSettings | None."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -375,7 +372,7 @@ def _models(annotation: Any) -> Iterator[Any]:
 
 
 def _without(read: Mapping[str, Any], places: Iterable[Sequence[int | str]]) -> Settings | None:
-    """What is right in the settings that were read, as far as it can stand alone."""
+    """Return settings from the valid values, if those suffice."""
     left: dict[str, Any] = {
         name: dict(value) if isinstance(value, dict) else value for name, value in read.items()
     }

@@ -1,25 +1,23 @@
-"""Errors for people: a sentence that names the field and the remedy, with an HTTP status."""
+"""Errors shown to people: a sentence that names the field and the remedy, with an HTTP status."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-# ---- The name that somebody meant who has written another
-
 
 def meant(word: str, names: Iterable[str]) -> str | None:
-    """The nearest of these names, None where none is near."""
+    """Return the closest of these names, or None if none is close."""
     by_folded = {name.lower(): name for name in names}
     found = get_close_matches(word.lower(), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None
 
 
 class AppError(Exception):
-    """A refusal in words. `slug` names its page in docs/errors.md; `field` the input it speaks of.
+    """An error in words. `slug` names its page in docs/errors.md; `field` the input it is about.
 
-    faults: (field, sentence) of each, where several are wrong. retry_after_s: when it may be tried again.
-    cause: what of the inside is behind it, for the log and whoever is at the host, never for callers.
+    faults: (field, sentence) of each, if several are wrong. retry_after_s: when to try again. cause: internal
+    reason for the log and for people at the host, never for callers.
     """
 
     status = 400
@@ -44,7 +42,7 @@ class AppError(Exception):
 
     @property
     def said_here(self) -> str:
-        """The sentence for whoever is at the host, or reads the log: with its cause."""
+        """The sentence with its cause, for the log and for people at the host."""
         return f"{self.detail} ({self.cause})" if self.cause else self.detail
 
 
@@ -60,7 +58,7 @@ class NotFound(AppError):
     status, slug, title = 404, "not-found", "Not found"
 
 
-# Where people and programs look up what there is.
+# Where people and programs find existing objects.
 _SHOWN = {
     "attachment": "hand it in first: POST /v1/attachments",
     "batch": "GET /v1/batches and `loa batch list` show those there are",
@@ -78,7 +76,7 @@ _SHOWN = {
 
 
 def no_such(what: str, which: object, field: str | None = None) -> NotFound:
-    """There is no such `what`, in its own word (run, batch ...), and where those are shown that there are."""
+    """Return the error for a missing `what` (run, batch ...), with a hint where to find existing ones."""
     return NotFound(f"There is no {what} {which}; {_SHOWN[what]}.", field=field)
 
 
@@ -128,11 +126,11 @@ class DatabaseUnavailable(AppError):
     """The database can't be reached now; nothing was changed; try again."""
 
     status, slug, title = 503, "database-away", "The database is away"
-    passes = True  # False once a process that is to end has waited long enough
+    passes = True  # False once a stopping process has waited long enough
 
 
 def passes(error: BaseException) -> bool:
-    """Whether this is trouble with the database whose end may be waited for."""
+    """Return whether this is a database error worth waiting for."""
     return isinstance(error, DatabaseUnavailable) and error.passes
 
 

@@ -1,4 +1,4 @@
-"""How Python works in a process that stays: measured, and the same for API, worker and all in one."""
+"""Interpreter and garbage collector settings, by measurement, for all long-running processes."""
 
 from __future__ import annotations
 
@@ -6,32 +6,32 @@ import gc
 import resource
 import sys
 
-# The loop and the threads of the database hand the interpreter to each other at each statement. Who waits for
-# it gets it after this time; the usual 5 ms are longer than most statements take.
+# The event loop and the database threads hand the interpreter to each other at each statement. A waiting
+# thread gets it after this time; the default of 5 ms is longer than most statements take.
 _SWITCH_S = 0.0005
-# Objects that are made before the youngest are looked at. With 700 a third of the time of a webhook with one
-# receipt goes into looking at what is still in use.
+# New objects before a collection of the youngest generation. With the default of 700, a webhook with one
+# receipt spends a third of its time there.
 _YOUNGEST = 10_000
-# More than this no process of Loa needs, and some systems allow a thousand million.
+# No process of Loa needs more, and some systems allow a thousand million.
 _DESCRIPTORS = 65_536
-# While modules are loaded hardly anything becomes garbage.
+# Loading modules creates hardly any garbage.
 _LOADING = 50_000
 
 
 def load() -> None:
-    """Call before much is imported: a fifth of that time would go into looking for garbage."""
+    """Call before large imports, which would otherwise spend a fifth of their time collecting garbage."""
     gc.set_threshold(_LOADING)
 
 
 def settle() -> None:
-    """Call once all modules are there: what exists now stays, and is not looked at again for garbage."""
+    """Call when all modules are loaded: exempts existing objects from garbage collection."""
     sys.setswitchinterval(_SWITCH_S)
     gc.set_threshold(_YOUNGEST, 20, 20)
     gc.freeze()
 
 
 def raise_descriptors() -> None:
-    """Allow this process as many descriptors as the system lets it have; the usual 1,024 are soon gone."""
+    """Raise the limit on file descriptors as far as the system allows; the usual 1,024 are too few."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -39,6 +39,6 @@ def raise_descriptors() -> None:
 
 
 def descriptors() -> int:
-    """How many this process may have open."""
+    """Return how many file descriptors this process may have open."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _DESCRIPTORS if soft == resource.RLIM_INFINITY else soft

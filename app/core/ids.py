@@ -1,7 +1,7 @@
-"""What names a thing by its number: ASCII digits and nothing else, wherever it stands.
+"""Strict reading of numeric ids: ASCII digits and nothing else.
 
-Python's and pydantic's own readers also take `+2`, ` 2`, `2.0`, `2_0` and the digits of other scripts. A
-check of one spelling and an act on another is how a check is passed by, so there is one reader for all.
+Python and pydantic also accept `+2`, ` 2`, `2.0`, `2_0` and digits of other scripts. If a check read one
+spelling and the operation another, the check could be bypassed, so everything uses this reader.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
-LARGEST = 2**31 - 1  # of a column of ids
+LARGEST = 2**31 - 1  # limit of an id column
 _DIGITS = re.compile("0|[1-9][0-9]{0,9}")
 _ODD = re.compile(r"[^0-9A-Za-z+_.-]")
 _SHOWN = 20
 
 
 def read(said: str) -> int | None:
-    """The number; None for any other spelling and for one that no id can have."""
+    """Return the number; None for any other spelling or a number out of range."""
     number = int(said) if _DIGITS.fullmatch(said) else None
     return None if number is None or number > LARGEST else number
 
 
 def shown(said: str) -> str:
-    """What was written in place of an id, as an error may repeat it."""
+    """Return the rejected text as an error may quote it."""
     return _ODD.sub("?", said[:_SHOWN])
 
 
 def exact(said: object) -> int:
-    """For pydantic: a whole number of JSON, or digits of an address or a form."""
+    """Validate for pydantic: an integer in JSON, or digits in a path or form."""
     if isinstance(said, int) and not isinstance(said, bool):
         return said
     number = read(said) if isinstance(said, str) else None
@@ -41,4 +41,4 @@ def exact(said: object) -> int:
 
 Exact = BeforeValidator(exact)
 Number = Annotated[int, Field(ge=1, le=LARGEST), Exact]
-Position = Annotated[int, Field(ge=0, le=LARGEST), Exact]  # a line of a file, or where a list goes on
+Position = Annotated[int, Field(ge=0, le=LARGEST), Exact]  # a line of a file, or a cursor of a list

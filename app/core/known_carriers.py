@@ -1,4 +1,4 @@
-"""For which carriers there may be batches, so that a slip of the pen makes no batch that nobody can send."""
+"""Reject unknown carriers, so that a typo cannot create a batch that nobody can send."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from app.core.phone import HOLDERS
 
 
 def check_own(settings: Settings, carrier: str | None) -> None:
-    """Invalid for an account of a carrier that there is not; most accounts have none."""
+    """Raise Invalid for an account of an unknown carrier; most accounts have no carrier."""
     if carrier is not None:
         check_carrier(settings, carrier)
 
 
 def check_carrier(settings: Settings, carrier: str) -> str:
-    """The carrier, when it holds ranges or has a link here; Invalid otherwise."""
+    """Return the carrier if it holds number ranges or has a link here; raise Invalid otherwise."""
     known = HOLDERS | {link.carrier for link in settings.links.values()}
     if carrier in known:
         return carrier

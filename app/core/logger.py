@@ -1,4 +1,4 @@
-"""Loggers that load structlog at their first line: commands that write none do not wait 0.1 s for it."""
+"""Loggers that import structlog on first use, which saves commands that log nothing 0.1 s."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class _Late:
-    """A logger that becomes structlog's when it is first asked for anything."""
+    """Proxy of a structlog logger."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -21,5 +21,5 @@ class _Late:
 
 
 def get_logger(name: str) -> BoundLogger:
-    """structlog's logger of a module, `name` being its `__name__`."""
+    """Return a logger for the module `name`."""
     return cast("BoundLogger", _Late(name))

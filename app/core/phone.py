@@ -1,4 +1,4 @@
-"""Vietnamese mobile numbers: one spelling (84 and nine digits), reasons for refusing one, masks, ranges."""
+"""Vietnamese mobile numbers: normalization to 84 and nine digits, reasons for rejection, masking, ranges."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Sentence(NamedTuple):
-    """One thing said to people, in both languages."""
+    """A sentence in both languages."""
 
     en: str
     vi: str
@@ -38,26 +38,26 @@ REASONS = {
     "too_long": Sentence("It has too many digits.", "Thừa chữ số."),
 }
 
-RANGE = 1_000_000  # numbers that share their first five digits, and with them their holder
-_LONGEST = 15  # digits of a number that is told by its digits alone, and a 1 before them
+RANGE = 1_000_000  # numbers that share their first five digits and therefore their holder
+_LONGEST = 15  # digits in the fast path, including the 1 put before them
 
-# What may stand before the national number; the 0 after 84 is an often seen slip.
+# What may stand before the national number; 0 after 84 is a frequent mistake.
 _LEADS = ("", "0", "84", "840", "0084", "00840")
 _LEAD = r"(?:\+?840?|00840?|0)?"
 _NEW = re.compile(_LEAD + "([35789][0-9]{8})")
 _OLD = re.compile(_LEAD + "(1[0-9]{2})([0-9]{7})")
-# A spreadsheet's float: its ".0" would otherwise pass for a digit.
+# A number that a spreadsheet made a float: the 0 of ".0" must not count as a digit.
 _FLOAT = re.compile(r"\s*([0-9]{9,13})\.0+\s*")
-# In a column of lines: the ".0" of one that is digits before it, and of any other.
+# The same in a column of lines: ".0" behind digits only, and behind anything else.
 _DIGITS = "|".join(rf"(?<=\n[0-9]{{{count}}}\.0)" for count in range(9, 14))
 _FLOATS = re.compile(rf"\.0(?:{_DIGITS})0*(?=\n)")
 _OTHER_FLOATS = re.compile(r"\.0+[ \u00a0]*(?=\n)")
-_USUAL = b" .-()\xa0"  # the separators that most files have, in Latin-1
-# Nobody's digits: what is not ASCII, and what int() would take between digits and behind them.
+_USUAL = b" .-()\xa0"  # the usual separators, in Latin-1
+# Invalid in a number: non-ASCII characters, and what int() would accept between or after digits.
 _ODD = bytes(ord("?") if mark in b"_\t\v\f\r\x1c\x1d\x1e\x1f" or mark > 0x7F else mark for mark in range(256))
 _SEPARATORS = re.compile("[\\s.()'\\-\u2010-\u2015\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]+")
 
-# First match wins. Separators are gone by then, the decimal point with them.
+# The first match wins. Separators, including decimal points, are removed by then.
 _REFUSALS = [
     (reason, re.compile(pattern))
     for reason, pattern in (
@@ -79,7 +79,7 @@ def _ranges() -> list[dict[str, str]]:
 
 
 def _holders() -> dict[int, str]:
-    """Holder by the first five digits of 84xxxxxxxxx."""
+    """Map the first five digits of 84xxxxxxxxx to the holder."""
     holders: dict[int, str] = {}
     for row in _ranges():
         width = 10 ** (4 - len(row["prefix"]))
@@ -90,14 +90,14 @@ def _holders() -> dict[int, str]:
 
 _HOLDERS = _holders()
 HOLDERS = frozenset(_HOLDERS.values())
-# The conversion of 15-09-2018: eleven digits became ten, the last seven stayed.
+# The conversion of 15-09-2018: eleven digits became ten, keeping the last seven.
 _CONVERTED = {row["was"][1:]: row["prefix"][1:] for row in _ranges() if row["was"]}
 
 
 def _distances() -> dict[int, int]:
-    """How far digits are from 84xxxxxxxxx, by what stands before the last six of them.
+    """Return what to add to a number as written to get 84xxxxxxxxx, by its digits before the last six.
 
-    They are read behind a 1, so that their zeros and their length count.
+    Digits are read behind a 1, so that leading zeros and the length count.
     """
     found: dict[int, int] = {}
     for first in _HOLDERS:
@@ -109,11 +109,11 @@ def _distances() -> dict[int, int]:
     return found
 
 
-_DISTANCES = _distances()  # by these most lines are told, without a pattern
+_DISTANCES = _distances()  # the fast path: resolves most lines without a pattern
 
 
 def normalise(raw: str) -> int | str:
-    """The number as 84xxxxxxxxx, or the key of REASONS that says why it is refused."""
+    """Return the number as 84xxxxxxxxx, or the key of REASONS for rejecting it."""
     if len(raw) < _LONGEST and raw.isascii() and raw.isdecimal():
         digits = int(f"1{raw}")
         if digits // RANGE in _DISTANCES:
@@ -122,9 +122,9 @@ def normalise(raw: str) -> int | str:
 
 
 def normalise_all(cells: Sequence[str]) -> tuple[list[int], dict[int, str]]:
-    """What normalise says of each, several times faster: numbers, 0 for a refused one; why, by its place.
+    """Normalize many at once, several times faster: numbers, 0 if rejected, and the reasons by index.
 
-    Separators are taken out of all of them in one text; only what that leaves is looked at one by one.
+    Separators are removed from all of them as one text; only the remaining cases are handled one by one.
     """
     found, distance = _integers(_behind_ones(cells)), _DISTANCES.get
     numbers = [digits + distance(digits // RANGE, -digits) for digits in found]
@@ -139,30 +139,30 @@ def normalise_all(cells: Sequence[str]) -> tuple[list[int], dict[int, str]]:
 
 
 def _integers(texts: Sequence[str]) -> list[int]:
-    """Each as a number; 0 for one that is too long for a phone number, or holds anything but digits."""
+    """Parse each; 0 if it is too long for a phone number or contains anything but digits."""
     if max(map(len, texts), default=0) > _LONGEST:
         texts = [text if len(text) <= _LONGEST else "" for text in texts]
     found, rest = list[int](), map(int, texts)
     while len(found) < len(texts):
         try:
             found.extend(rest)
-        except ValueError:  # what came before it has been taken
+        except ValueError:  # everything before this one has been added
             found.append(0)
     return found
 
 
 def _behind_ones(cells: Sequence[str]) -> list[str]:
-    """Each behind a 1 and without the usual separators; no digits where that might be misunderstood."""
+    """Put a 1 before each and remove the usual separators; return no digits if that could mislead."""
     text = "\n".join(("", *cells, ""))
     if ".0" in text:
         text = _OTHER_FLOATS.sub("?", _FLOATS.sub("", text))
     marks = text.encode("latin-1", "replace").translate(_ODD, _USUAL)
     texts = marks.replace(b"\n+84", b"\n0084").replace(b"\n", b"\n1").decode("ascii").split("\n")[1:-1]
-    return texts if len(texts) == len(cells) else [""] * len(cells)  # some cell has a line end in it
+    return texts if len(texts) == len(cells) else [""] * len(cells)  # some cell contains a line end
 
 
 def _normalise_rare(raw: str) -> int | str:
-    """The spellings that need cleaning, the numbers of before 2018, and the refusals."""
+    """Handle spellings that need cleaning, numbers from before 2018, and rejections."""
     text = _cleaned(raw)
     match = _NEW.fullmatch(text)
     if match:
@@ -175,30 +175,30 @@ def _normalise_rare(raw: str) -> int | str:
 
 
 def _cleaned(raw: str) -> str:
-    """The text without what people and spreadsheets put between and around digits."""
+    """Remove what people and spreadsheets put between and around digits."""
     whole = _FLOAT.fullmatch(raw) if ".0" in raw else None
     if whole:
         return whole[1]
-    # Plain replacements are several times faster than the pattern, and nearly always enough.
+    # Plain replacements are several times faster than the pattern, and usually enough.
     text = raw.replace(" ", "").replace(".", "").replace("-", "").replace("\u00a0", "")
     return text if text.isdecimal() else _SEPARATORS.sub("", text)
 
 
 def range_holder(phone: int) -> str:
-    """Who holds the range of a normalised number, "" for nobody.
+    """Return the holder of a normalized number's range, "" if none.
 
-    Not who serves it: numbers are ported since 2018, and only the carrier knows its own subscribers.
+    The serving carrier may differ: numbers are portable since 2018, and only carriers know their subscribers.
     """
     return _HOLDERS.get(phone // RANGE, "")
 
 
 def ranges_of(holder: str) -> frozenset[int]:
-    """The first five digits of the holder's numbers."""
+    """Return the first five digits of the holder's numbers."""
     return frozenset(first for first, each in _HOLDERS.items() if each == holder)
 
 
 def mask(phone: int | str) -> str:
-    """A number, or any text that may hold one, with all but its first four and last two digits hidden."""
+    """Hide all digits of a number, or of any text, except the first four and the last two."""
     text = str(phone)
     places = [place for place, char in enumerate(text) if char.isdigit()]
     chars = list(text)

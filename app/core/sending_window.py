@@ -1,4 +1,4 @@
-"""Sending hours: when a campaign's window is open, when that changes, and when a given work will be done."""
+"""Sending hours: when a campaign's window is open, when that changes, and when work will be finished."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` (included) to `end` (not included), and within it the hours of each day in Viet Nam.
+    """From `start` (inclusive) to `end` (exclusive), and within it daily hours in Viet Nam.
 
-    start, end: aware; None is open-ended. day_starts, day_ends: HH:MM, 00:00 to 24:00 is the whole day.
+    start, end: aware; None is open-ended. day_starts, day_ends: HH:MM; 00:00 to 24:00 is the whole day.
     """
 
     start: datetime | None
@@ -24,12 +24,12 @@ class Window:
 
     @classmethod
     def of(cls, start_ms: int | None, end_ms: int | None, day_starts: str, day_ends: str) -> Window:
-        """The window as the campaigns table keeps it."""
+        """Build the window from the columns of the campaigns table."""
         return cls(_instant(start_ms), _instant(end_ms), day_starts, day_ends)
 
 
 def open_at(window: Window, now: datetime) -> bool:
-    """Whether the campaign may send at this instant."""
+    """Return whether the campaign may send at this time."""
     if window.start is not None and now < window.start:
         return False
     if window.end is not None and now >= window.end:
@@ -39,14 +39,14 @@ def open_at(window: Window, now: datetime) -> bool:
 
 
 def next_change(window: Window, now: datetime) -> datetime | None:
-    """The first instant after `now` at which open_at answers otherwise; None when it never will."""
+    """Return the first time after `now` at which open_at changes; None if it never does."""
     return _closing(window, now) if open_at(window, now) else _opening(window, now)
 
 
 def finish(window: Window, start: datetime, seconds: float) -> datetime | None:
-    """When work of so many seconds, begun at `start`, is done if only open hours count.
+    """Return when work of `seconds` begun at `start` is done if only open hours count.
 
-    None when the window ends before, or when the date is beyond the calendar.
+    None if the window ends before, or if the date is beyond the calendar.
     """
     if seconds <= 0:
         return start
@@ -63,9 +63,9 @@ def finish(window: Window, start: datetime, seconds: float) -> datetime | None:
 
 
 def _later(opens: datetime, seconds: float, a_day: float) -> datetime:
-    """`seconds` of open time, counted from the opening on the day after `opens`."""
+    """Add `seconds` of open time, counted from the opening on the day after `opens`."""
     days, rest = divmod(seconds, a_day)
-    if rest == 0:  # the work ends as the day before closes, not as the next one opens
+    if rest == 0:  # finishes when the previous day closes, not when the next one opens
         days, rest = days - 1, a_day
     return opens + _DAY * (1 + int(days)) + timedelta(seconds=rest)
 
@@ -87,7 +87,7 @@ def _opening(window: Window, now: datetime) -> datetime | None:
 
 
 def _hours(window: Window, at: datetime) -> tuple[datetime, datetime]:
-    """When sending opens and closes on the day of `at` in Viet Nam."""
+    """Return when sending opens and closes on the day of `at` in Viet Nam."""
     midnight = clock.local(at).replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + _since_midnight(window.day_starts), midnight + _since_midnight(window.day_ends)
 

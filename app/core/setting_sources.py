@@ -1,4 +1,4 @@
-"""Where settings are read: loa.toml, variables and secret files; what is in them that is no setting."""
+"""Sources of settings: loa.toml, environment variables and secret files, and what is unknown in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSetting
 from app.core.errors import SetupError, meant
 
 _PREFIX = "LOA_"
-# Variables that are no settings: what commands ask for, and what tests and rehearsals of a clone read.
+# Variables that are not settings: arguments of commands, and variables of tests and rehearsals in a clone.
 _COMMANDS = ("CONFIG", "SECRETS_DIR", "SERVER", "KEY", "KEY_FILE", "COPY_TO")
 _REHEARSED = re.compile(r"LOA_(TEST|FUZZ|KILL|KILLS|BUDGET|AWAY|SOAK|DRILL|GUIDE)(_.*)?")
 _SHOULD = re.compile(r"^(Input|String|Value|Tuple|List|Dictionary|Set|Number) should ")
@@ -44,22 +44,22 @@ _KINDS = {
 
 
 class Variables(EnvSettingsSource):
-    """LOA_...; a list may be written with commas, and what can't be read is refused with everything else."""
+    """LOA_... variables. Lists may use commas; unreadable values are reported with all other faults."""
 
     def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
-        """JSON, or a list with commas; else the text as it is, which no table or list is."""
+        """Decode JSON or a list with commas; otherwise return the text, which validation will reject."""
         try:
             found = super().decode_complex_value(field_name, field, value)
         except ValueError:
             found = value
-        kind = str(getattr(field, "annotation", "")).lower()  # a name that nothing has comes without a field
+        kind = str(getattr(field, "annotation", "")).lower()  # an unknown name comes without a field
         if "tuple[" in kind and not isinstance(found, list | dict):
             return [part.strip() for part in str(value).split(",") if part.strip()]
         return found
 
 
 class SettingsFile(TomlConfigSettingsSource):
-    """loa.toml in UTF-8, with or without a mark at its beginning."""
+    """loa.toml in UTF-8, with or without a byte order mark."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         try:
@@ -79,12 +79,12 @@ class SettingsFile(TomlConfigSettingsSource):
 
 
 def file() -> str:
-    """The file of settings: LOA_CONFIG, or loa.toml here; none where LOA_CONFIG is empty."""
+    """Return the settings file: LOA_CONFIG, or loa.toml here; "" if LOA_CONFIG is empty."""
     return os.environ.get("LOA_CONFIG", "loa.toml")
 
 
 def absent() -> Iterator[str]:
-    """What variables name that is not there: settings would be left out without a word."""
+    """Yield variables that name a missing file or folder; settings would silently be ignored."""
     named = os.environ.get("LOA_CONFIG")
     if named and not Path(named).exists():
         yield f"LOA_CONFIG: there is no file {named}; write it, or unset LOA_CONFIG"
@@ -94,7 +94,7 @@ def absent() -> Iterator[str]:
 
 
 def strangers(settings: type[BaseSettings]) -> Iterator[str]:
-    """Variables and secret files that are meant for Loa and are no setting of it."""
+    """Yield LOA_ variables and secret files that are not settings."""
     fields = [f"{_PREFIX}{name.upper()}" for name in settings.model_fields]
     known = [*fields, *(_PREFIX + name for name in _COMMANDS)]
     for name in sorted(os.environ):
@@ -116,9 +116,9 @@ def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
 
 
 def sentence(item: Mapping[str, Any], names: Iterable[str]) -> str:
-    """One finding of pydantic: the setting, what is wrong and the remedy, never the value.
+    """Convert a pydantic error to a sentence: the setting, the fault and the remedy, never the value.
 
-    names: what might have been meant where the setting is none.
+    names: candidates for a misspelt setting.
     """
     place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
     if item["type"] == "extra_forbidden":

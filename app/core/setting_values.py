@@ -1,4 +1,4 @@
-"""Values of settings, each checked where it is read: names, keys, networks, addresses."""
+"""Types of setting values, each validated when read: names, keys, networks, addresses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 def _test_number(value: object) -> int:
-    """A test number in any usual spelling."""
+    """Accept a test number in any usual spelling."""
     found = normalise(str(value))
     if isinstance(found, str):
         raise ValueError(f"must be mobile numbers of Viet Nam; for one of these: {REASONS[found].en}")
@@ -29,14 +29,14 @@ TestNumber = Annotated[int, BeforeValidator(_test_number)]
 
 
 def _long_enough(secret: SecretStr) -> SecretStr:
-    """A secret that nobody guesses and that fits into a URL."""
+    """Require a secret that can't be guessed and fits into a URL."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret.get_secret_value()):
         raise ValueError("must be 16 to 200 letters, digits, - or _, as `openssl rand -hex 24` makes them")
     return secret
 
 
 def _key(secret: SecretStr) -> SecretStr:
-    """A key of 256 bits, in either alphabet of base64."""
+    """Require a key of 256 bits, in either alphabet of base64."""
     text = secret.get_secret_value().strip().translate(str.maketrans("+/", "-_"))
     try:
         size = len(urlsafe_b64decode(text))
@@ -52,7 +52,7 @@ _MOST = 1 / 64  # of all addresses
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
-    """An address or a network that is not the whole world."""
+    """Require an address or a network other than the whole Internet."""
     try:
         network = ip_network(str(value))
     except ValueError:
@@ -63,12 +63,12 @@ def _network(value: object) -> IPv4Network | IPv6Network:
 
 
 def _is_inner(network: IPv4Network | IPv6Network) -> bool:
-    """Whether all of it is in a network of our own, of which there may be any share."""
+    """Return whether it lies within private networks, of which any share is allowed."""
     return any(network[0] in inner and network[-1] in inner for inner in _INNER)
 
 
 def _few(networks: tuple[IPv4Network | IPv6Network, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Networks that are not, all together, a large part of the world: two halves are every address."""
+    """Require that networks together are not a large part of the Internet: two halves would be all of it."""
     for version in (4, 6):
         of = {each for each in networks if each.version == version and not _is_inner(each)}
         if sum(2.0**-each.prefixlen for each in of) > _MOST:
@@ -83,12 +83,12 @@ Networks = Annotated[
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 SealingKey = Annotated[SecretStr, AfterValidator(_key)]
 Header = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,80}$")]
-# Why a connection may be plain although it leaves the machine, in words: a leased line, a VPN.
+# Justification of an unencrypted connection that leaves the machine: a leased line, a VPN.
 Why = Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=300)]
 
 
 def webhook_secret(secret: SecretStr) -> SecretStr:
-    """A secret of the Standard Webhooks specification: whsec_ and 24 to 64 bytes in base64."""
+    """Require a Standard Webhooks secret: whsec_ and 24 to 64 bytes in base64."""
     prefix, _, text = secret.get_secret_value().rpartition("_")
     try:
         size = len(b64decode(text, validate=True)) if prefix == "whsec" else 0
@@ -102,12 +102,12 @@ def webhook_secret(secret: SecretStr) -> SecretStr:
 
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-# Its last label is not all digits: 10.0.0.300 is no name either.
+# The last label is not all digits, so 10.0.0.300 is not a name either.
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?![0-9]+$){_LABEL}")
 
 
 def _host(text: str) -> str:
-    """An address as it is usually written, or a name that can be looked up; nothing beside it."""
+    """Require an IP address in its usual form or a host name, and nothing else."""
     try:
         return str(ip_address(text))
     except ValueError:
@@ -119,7 +119,7 @@ def _host(text: str) -> str:
 
 
 def _log_url(text: str) -> str:
-    """Where a syslog server listens."""
+    """Require the address of a syslog server."""
     try:
         parts = urlsplit(text)
         _host(parts.hostname or "")
@@ -134,12 +134,12 @@ def _log_url(text: str) -> str:
     return text
 
 
-_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:?]*)(:\d{1,5})?(\?.*)?")  # and how to go there
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:?]*)(:\d{1,5})?(\?.*)?")  # host, port and options
 _SERVERS = ("postgresql", "postgres", "postgresql+psycopg", "postgresql+psycopg2")
 
 
 def database_url(text: str) -> str:
-    """An address of PostgreSQL or of a SQLite file, whose parts can be told; it is never repeated."""
+    """Require an unambiguous URL of PostgreSQL or a SQLite file; errors never repeat it."""
     scheme, _, rest = text.partition("://")
     if scheme == "sqlite":
         return text
@@ -155,14 +155,12 @@ def database_url(text: str) -> str:
 
 
 def _day_time(text: str) -> str:
-    """A time of the day."""
     if not clock.is_time(text):
         raise ValueError("must be a time of the day as HH:MM, 00:00 to 24:00")
     return text
 
 
 def _event_kind(text: str) -> str:
-    """A kind of event that endpoints are told of."""
     if text != "*" and text not in EVENT_KINDS:
         near = meant(text, EVENT_KINDS)
         hint = f"do you mean {near}?" if near else f"write * or of {', '.join(EVENT_KINDS)}"
@@ -170,7 +168,7 @@ def _event_kind(text: str) -> str:
     return text
 
 
-# Kinds of events that endpoints are told of; * is all of them.
+# Kinds of events that endpoints may subscribe to; * is all of them.
 EVENT_KINDS = (
     *("run.started", "run.paused", "run.resumed", "run.finished", "lane.halted"),
     *("report.frozen", "deadline.at_risk", "directive.due", "audit.head"),
@@ -189,7 +187,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(webhook_secret)]
 
 
 def ledger_name(url: str) -> str:
-    """The database of this URL in one word, without who opens it and how: host:port/name, or its file."""
+    """Return the database of this URL without account or options: host:port/name, or the file's name."""
     said = urlsplit(url)
     name = said.path.rpartition("/")[2]
     if said.scheme.startswith("sqlite"):

@@ -1,4 +1,4 @@
-"""The states of everything, the only moves between them, and what receipts make of a delivery."""
+"""All states, the only allowed transitions between them, and the effect of receipts on a delivery."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import NamedTuple
 from app.core.errors import Conflict
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
-MAX_PARTS = 15  # a part is a bit of a 16-bit number
+MAX_PARTS = 15  # parts are bits of a 16-bit number
 
 
 class DeliveryState(IntEnum):
-    """Where one text to one subscriber stands. Numbers are stored: never renumber."""
+    """State of one text to one subscriber. Values are stored: never renumber."""
 
     QUEUED = 0
-    SUBMITTED = 1  # taken by the carrier, no final receipt yet
-    UNKNOWN = 2  # perhaps taken; never sent again by code
+    SUBMITTED = 1  # accepted by the carrier, no final receipt yet
+    UNKNOWN = 2  # possibly accepted; code never sends it again
     REJECTED = 3  # refused by the carrier at once
-    UNDELIVERED = 4  # a receipt says so
-    EXPIRED = 5  # a receipt says that the validity ran out
-    RELAYED = 6  # a receipt of operator level: the carrier's centre delivered it, the handset is not proved
-    DELIVERED = 7  # a receipt of handset level
-    NOT_SENT = 8  # cancelled, or the window closed before its turn
+    UNDELIVERED = 4  # by a receipt
+    EXPIRED = 5  # by a receipt: the validity ran out
+    RELAYED = 6  # by a receipt of operator level: delivered to the carrier's centre, unproved for the handset
+    DELIVERED = 7  # by a receipt of handset level
+    NOT_SENT = 8  # cancelled, or the window closed first
     EXCLUDED = 9  # never queued: repeated in the campaign (counted in tallies, no delivery row)
 
 
 class NotSent(IntEnum):
-    """Why a subscriber got nothing; kept in the reason column beside carriers.contract.Reason, from 20 up."""
+    """Why a subscriber got nothing; shares the reason column with carriers.contract.Reason, from 20 up."""
 
     CANCELLED = 20
     WINDOW_CLOSED = 21
     REPEATED = 22  # the same number in another batch of the campaign
-    WRITTEN_OFF = 23  # unknown, and an operator has decided to leave it so
-    DO_NOT_SEND = 24  # the holder of the number has asked the carrier for nothing of this kind
+    WRITTEN_OFF = 23  # unknown, and an operator decided to leave it so
+    DO_NOT_SEND = 24  # the number's holder asked the carrier not to send such messages
 
 
 FAILED = (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
@@ -45,7 +45,7 @@ class BatchState(StrEnum):
     IMPORTING = "importing"
     READY = "ready"
     FAILED = "failed"
-    ERASED = "erased"  # its numbers were due for erasure; the same file again is imported anew
+    ERASED = "erased"  # its numbers are erased; uploading the same file imports it anew
 
 
 class CampaignState(StrEnum):
@@ -59,15 +59,15 @@ class RunState(StrEnum):
     PLANNED = "planned"
     RUNNING = "running"
     PAUSED = "paused"
-    CANCELLING = "cancelling"  # what is still queued is being closed; `closing` says why
-    SENT = "sent"  # every delivery handed over, refused or closed; receipts may still come
-    FINISHED = "finished"  # every delivery has its final state, or has waited long enough for a receipt
+    CANCELLING = "cancelling"  # queued deliveries are being closed; `closing` says why
+    SENT = "sent"  # every delivery submitted, refused or closed; receipts may still come
+    FINISHED = "finished"  # every delivery is final or has waited long enough for a receipt
     CANCELLED = "cancelled"
 
 
 class LaneState(StrEnum):
     RUNNING = "running"
-    HALTED = "halted"  # the carrier refuses all; a person resumes
+    HALTED = "halted"  # the carrier refuses everything; a person must resume
 
 
 _CAMPAIGN_MOVES = {
@@ -80,32 +80,32 @@ _RUN_MOVES = {
     RunState.PLANNED: {RunState.RUNNING, RunState.CANCELLING},
     RunState.RUNNING: {RunState.PAUSED, RunState.CANCELLING, RunState.SENT},
     RunState.PAUSED: {RunState.RUNNING, RunState.CANCELLING},
-    RunState.CANCELLING: {RunState.CANCELLED, RunState.SENT},  # sent: closed at its window's end
+    RunState.CANCELLING: {RunState.CANCELLED, RunState.SENT},  # sent: closed at the end of its window
     RunState.SENT: {
         RunState.FINISHED,
         RunState.RUNNING,
-    },  # running again: an operator sends unknown ones again
+    },  # running again: an operator resends unknown deliveries
     RunState.FINISHED: {RunState.RUNNING},
     RunState.CANCELLED: set[RunState](),
 }
 
 
 def move_campaign(old: str, new: CampaignState) -> CampaignState:
-    """`new`, where the move is allowed; else Conflict."""
+    """Return `new` if the transition is allowed; raise Conflict otherwise."""
     if new not in _CAMPAIGN_MOVES[CampaignState(old)]:
         raise Conflict(f"The campaign is {old}; it can't become {new}.")
     return new
 
 
 def move_run(old: str, new: RunState) -> RunState:
-    """`new`, where the move is allowed; else Conflict."""
+    """Return `new` if the transition is allowed; raise Conflict otherwise."""
     if new not in _RUN_MOVES[RunState(old)]:
         raise Conflict(f"The run is {old}; it can't become {new}.")
     return new
 
 
 class DeliveryStatus(NamedTuple):
-    """What is known of one delivery's parts. Masks have bit i for part i; they only ever gain bits."""
+    """What is known of a delivery's parts. Bit i of a mask is part i; bits are only ever added."""
 
     state: int
     reason: int
@@ -113,17 +113,17 @@ class DeliveryStatus(NamedTuple):
     delivered: int = 0  # parts with a receipt of handset level
     relayed: int = 0  # parts with a receipt of operator level
     failed: int = 0  # parts refused, undelivered or expired
-    on_way: int = 0  # of an unknown message, parts that the carrier has; kept in the journal alone
+    on_way: int = 0  # parts of an unknown message that the carrier has; kept in the journal only
 
 
 def apply_receipt(
     standing: DeliveryStatus, part: int, status: ReceiptStatus, level: ReceiptLevel, reason: int
 ) -> DeliveryStatus:
-    """The standing after one receipt: only bits are added, so any order and any repetition end the same.
+    """Return the status after one receipt. Only bits are added, so order and repetition do not matter.
 
-    A part with any delivered receipt is delivered, whatever else was said of it; a message is delivered when
-    all its parts are, and has failed when every part is settled and at least one is not delivered. An unknown
-    message of which every part is on its way, or settled, was taken.
+    A part with any delivered receipt is delivered, whatever else was reported. A message is delivered when
+    all parts are, and failed when every part is settled and at least one is not delivered. An unknown message
+    was accepted if every part is in transit or settled.
     """
     delivered, relayed, failed = standing.delivered, standing.relayed, standing.failed
     worst = standing.reason
@@ -145,7 +145,7 @@ def apply_receipt(
 
 
 def _on_way(standing: DeliveryStatus) -> DeliveryStatus:
-    """An unknown message one more part of which the carrier has: taken once it has all of them."""
+    """Mark an unknown message as submitted once the carrier has all of its parts."""
     everything = (1 << standing.parts) - 1
     had = standing.on_way | standing.delivered | standing.relayed | standing.failed
     if had & everything != everything:
@@ -156,7 +156,7 @@ def _on_way(standing: DeliveryStatus) -> DeliveryStatus:
 def conclude(
     standing: DeliveryStatus, delivered: int, relayed: int, failed: int, reason: int
 ) -> DeliveryStatus:
-    """The state that the masks make: a pure function of masks and reason, so independent of the order."""
+    """Derive the state from masks and reason only, so that the order of receipts does not matter."""
     everything = (1 << standing.parts) - 1
     state = standing.state
     if delivered & everything == everything:
@@ -170,5 +170,5 @@ def conclude(
 
 
 def _kept(reason: int, otherwise: int = Reason.NONE) -> int:
-    """A written-off delivery bears that reason until now; what its parts failed of was not kept apart."""
+    """Drop the reason of a written-off delivery; the reasons of its failed parts were not stored."""
     return reason if reason < NotSent.CANCELLED else otherwise
