@@ -1,7 +1,7 @@
-"""Heads of the audit's chain in a file outside the database: an end that was cut off shows by them.
+"""Heads of the audit's chain in a file outside the database, which reveal that the chain was cut off.
 
-Databases may share a file: a line names its own, by where the settings say that it is, which nobody changes
-who has the database alone. One without a name, of before there were any, holds for each.
+Several databases may share a file: each line names its database by its place in the settings, which someone
+with the database alone can't change. Older lines without a name count for every database.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MS = re.compile("[0-9]{1,13}")
 
 
 class AuditHead(NamedTuple):
-    """The chain's end at some time: its last row, that row's hash and when it was written (ms since 1970)."""
+    """The chain's end at some time: id and hash of its last row, written `at` ms since 1970."""
 
     row: int
     hash: str
@@ -31,12 +31,12 @@ class AuditHead(NamedTuple):
 
     @property
     def said(self) -> str:
-        """As people keep it."""
+        """The form in which people keep it, ROW:HASH."""
         return f"{self.row}:{self.hash}"
 
 
 def keep(file: Path, head: AuditHead, of: str = "") -> None:
-    """Add the head to the file; a file that can't be written is a line of log, and keeps nobody from work.
+    """Append the head to the file; if that fails, log it and carry on.
 
     of: the database's name.
     """
@@ -44,13 +44,13 @@ def keep(file: Path, head: AuditHead, of: str = "") -> None:
 
 
 def say(file: Path, head: AuditHead, of: str = "") -> None:
-    """The same, and a line of the log, which may go to another host."""
+    """Log the head, since logs may go to another host, and append it to the file."""
     log.info("the head of the audit", head=head.said)
     keep(file, head, of)
 
 
 def branch(file: Path, head: AuditHead, of: str = "") -> None:
-    """The database was put back: what was kept of rows after this one holds no longer."""
+    """Record a restore: heads of rows after this one no longer hold."""
     _append(file, f"{_line(head, of)} {_RESTORED}")
 
 
@@ -64,7 +64,7 @@ def _append(file: Path, line: str) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         number = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
-            os.write(number, f"{line}\n".encode())  # one call: several processes may write
+            os.write(number, f"{line}\n".encode())  # a single call, because several processes may write
         finally:
             os.close(number)
     except OSError as error:
@@ -72,7 +72,7 @@ def _append(file: Path, line: str) -> None:
 
 
 def newest(file: Path, of: str) -> AuditHead | None:
-    """The last head of this database by its name; lines without a name may be another's."""
+    """Return the last head under this database's name, ignoring lines without a name."""
     try:
         each = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
     except OSError:
@@ -82,9 +82,9 @@ def newest(file: Path, of: str) -> AuditHead | None:
 
 
 def kept(file: Path | None, of: str = "") -> tuple[AuditHead, ...]:
-    """Every head in the file that still holds, in order; none where there is no file. OSError.
+    """Return every head in the file that still holds, in order; () if there is no file. Raises OSError.
 
-    of: those of the database of this name; all, when not given.
+    of: only those of the database of this name.
     """
     try:
         lines = file.read_text("utf-8", "replace").splitlines() if file else []
@@ -95,7 +95,7 @@ def kept(file: Path | None, of: str = "") -> tuple[AuditHead, ...]:
 
 
 def _name(words: list[str]) -> str:
-    """The database that a line is of; "" where it does not say."""
+    """Return the database that a line names, or ""."""
     return next((word.removeprefix(_OF) for word in words[3:] if word.startswith(_OF)), "")
 
 
@@ -104,7 +104,7 @@ def _holding(lines: Iterable[list[str]]) -> tuple[AuditHead, ...]:
     for words in lines:
         head = _read(words)
         if head is None:
-            continue  # a line that was half written when the disk was full
+            continue  # a line cut off by a full disk
         if _RESTORED in words[3:]:
             found = [each for each in found if each.row <= head.row]
         found.append(head)

@@ -1,4 +1,4 @@
-"""What one process has seen of the audit's chain, and what a transaction has added to it."""
+"""What one process has seen of the audit's chain, and what a transaction adds to it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 from app.database.audit_heads import AuditHead
 
 _HEAD, _NOTED = "loa_head", "loa_noted"
-_MOST = 10_000  # runs and approvals that are remembered
+_MOST = 10_000  # verdicts on runs and approvals
 
 
 class ChainMemory:
-    """Up to which act a process has seen the audit's chain, and what it has found said there, about what."""
+    """The last row of the audit's chain that the process has seen, and its verdicts by subject."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -22,23 +22,23 @@ class ChainMemory:
         self.last: AuditHead | None = None
 
     def start_at(self, head: AuditHead) -> None:
-        """The chain was seen up to here before; nothing that was there then may be gone."""
+        """Set the head seen before this process started; nothing up to it may be missing."""
         with self._lock:
             self.last = head
 
     def noted(self, before: AuditHead, head: AuditHead) -> None:
-        """An act of our own was added; where it is not behind what was seen, the next look tells."""
+        """Note a row of our own; if it does not follow what was seen, the next check will show that."""
         with self._lock:
             if self.last is None or self.last.said == before.said:
                 self.last = head
 
     def verdict(self, about: str) -> tuple[AuditHead, bool] | None:
-        """What was found last, and which act was the newest then; None where nobody has looked."""
+        """Return the last verdict and the head at that time, or None."""
         with self._lock:
             return self._verdicts.get(about)
 
     def remember(self, about: str, newest: AuditHead, verdict: bool) -> None:
-        """What was found; up to this act the chain was whole."""
+        """Store a verdict; the chain was intact up to `newest`."""
         with self._lock:
             if len(self._verdicts) >= _MOST:
                 self._verdicts.clear()
@@ -48,9 +48,9 @@ class ChainMemory:
 
 
 def note_after_commit(connection: Connection, before: AuditHead, head: AuditHead, *, keep: bool) -> None:
-    """Once the row is committed: this process has seen it follow on the one before.
+    """Note, for after the commit, that this process has seen the row follow the previous one.
 
-    keep: tell whoever keeps heads of the audit's chain elsewhere.
+    keep: also pass it to `on_head`, which keeps heads outside the database.
     """
     begin = connection.info.get(_NOTED, (before, head))[0]
     connection.info[_NOTED] = begin, head
@@ -59,12 +59,12 @@ def note_after_commit(connection: Connection, before: AuditHead, head: AuditHead
 
 
 def has_noted(connection: Connection) -> bool:
-    """Whether this transaction has added to the audit."""
+    """Return whether this transaction has added to the audit."""
     return _NOTED in connection.info
 
 
 def chain_memory_of(connection: Connection) -> ChainMemory | None:
-    """What the process has seen of the audit; None without a secret_key, and in a transaction that reads."""
+    """Return the process's memory of the audit; None without a secret_key and in a read transaction."""
     options = connection.get_execution_options()
     if not (options.get("loa_keys") and options.get("loa_writing")):
         return None
@@ -73,13 +73,13 @@ def chain_memory_of(connection: Connection) -> ChainMemory | None:
 
 
 def forget(connection: Connection) -> None:
-    """A transaction begins; what one before it has added, and has not committed, is nothing."""
+    """Drop notes of an earlier transaction that was not committed."""
     connection.info.pop(_HEAD, None)
     connection.info.pop(_NOTED, None)
 
 
 def tell(connection: Connection, memory: ChainMemory, on_head: Callable[[AuditHead], None] | None) -> None:
-    """A transaction is committed: what it has added is seen, and told to whoever keeps heads."""
+    """Apply the notes of a committed transaction, and pass on a head to be kept."""
     if noted := connection.info.pop(_NOTED, None):
         memory.noted(*noted)
     if (head := connection.info.pop(_HEAD, None)) and on_head:

@@ -1,4 +1,4 @@
-"""The connection to SQLite or PostgreSQL: the only place that begins, commits and waits for a database."""
+"""Database access: the only module that begins and commits transactions and waits for the database."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ _SETTLE_S = 30.0
 
 
 class Database:
-    """One database. Writes on SQLite pass through one thread; PostgreSQL has a few.
+    """One database. Writes go through one thread on SQLite, through several on PostgreSQL.
 
-    `write` and `read` take a function whose first argument is the connection, and run it in one
-    transaction: committed when it returns, rolled back when it raises.
+    `write` and `read` run a function, whose first argument is the connection, in one transaction: committed
+    when it returns, rolled back when it raises.
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class Database:
         keys: Sequence[bytes] = (),
         on_head: Callable[[AuditHead], None] | None = None,
     ) -> None:
-        """keys: what signs rows that nobody may forge (app/security/row_stamps.py), the present key first.
+        """keys: sign rows that nobody may forge (app/security/row_stamps.py), the current key first.
 
-        on_head: is told the end of the audit's chain after commits whose acts want it kept elsewhere.
+        on_head: called with the head of the audit's chain after commits that want it kept outside.
         """
         self.url = make_url(url)
         self.sqlite = self.url.get_backend_name() == "sqlite"
@@ -82,36 +82,33 @@ class Database:
         self._wakers: list[Callable[[], None]] = []
         self._listener: engines.NotifyListener | None = None
         self.unavailable = False
-        self.is_lost: dict[bool, float] = {}  # since when reading (False) and writing (True) fail, monotonic
+        self.is_lost: dict[bool, float] = {}  # since when reading (False) or writing (True) fails, monotonic
         self._on_head = on_head
-        self._ends: tuple[float, float] | None = None  # when the process was told to end, and its patience
-
-    # ---- one transaction -------------------------------------------------------------------------------
+        self._ends: tuple[float, float] | None = None  # when the process was told to stop, and its patience
 
     def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` in one write transaction and return what it returned, after the commit."""
+        """Run `work` in one write transaction and return its result after the commit."""
         return self._submit(work, *args, **kwargs).result()
 
     async def awrite(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The same from the event loop."""
         return await asyncio.wrap_future(self._submit(work, *args, **kwargs))
 
     async def insist(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`awrite`, repeated with growing pauses for as long as the database is away.
+        """Do `awrite`, repeated with growing pauses while the database is unreachable.
 
-        Only for work that may run twice: a commit whose answer was lost is repeated. Raises Away only where
-        the process is to end and has waited long enough.
+        Only for work that may run twice, since a commit whose answer was lost is repeated. Raises
+        DatabaseUnavailable only if the process is stopping and has waited long enough.
         """
         return await self._insisting(lambda: self.awrite(work, *args, **kwargs))
 
     async def insist_reading(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """`aread`, repeated in the same way."""
+        """Do `aread`, repeated in the same way."""
         return await self._insisting(lambda: self.aread(work, *args, **kwargs))
 
     async def _insisting(self, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -128,11 +125,10 @@ class Database:
 
     @property
     def away(self) -> bool:
-        """Whether some work is waiting for the database to come back."""
         return self.unavailable
 
     def _note_outage(self, state: RetryCallState) -> None:
-        """Say it once for each outage, however many wait; a statement that was stopped is no outage."""
+        """Log each outage once, however many wait; a statement that the server stopped is not an outage."""
         error = state.outcome.exception() if state.outcome else None
         reason = error.said_here if isinstance(error, DatabaseUnavailable) else ""
         if error is not None and getattr(driver_error(error), "sqlstate", None) in STOPPED:
@@ -142,11 +138,11 @@ class Database:
             log.error("the database is away", reason=reason)
 
     def end_within(self, seconds: float) -> None:
-        """The process is to end: wait so long for a database that is away, then all work is Away at once."""
+        """Stop waiting for an unreachable database after `seconds`, because the process is stopping."""
         self._ends = self._ends or (clock.monotonic(), seconds)
 
     def _expect(self) -> None:
-        """Away for good, where the process is to end and has waited long enough."""
+        """Raise DatabaseUnavailable for good if the process is stopping and has waited long enough."""
         lost = [*self.is_lost.values()]
         if self._ends is None or not lost:
             return
@@ -159,12 +155,12 @@ class Database:
             raise gone
 
     def read(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` on a consistent view, without any lock; once more where its connection was lost."""
+        """Run `work` on a consistent view without locks, and once more if its connection was lost."""
         try:
             with self._transaction(writing=False) as connection:
                 return work(connection, *args, **kwargs)
         except DatabaseUnavailable as error:
-            # The server may be long back: a lost connection takes all others with it, so the next one is new.
+            # The server may be back already; a lost connection invalidates the pool, so the next one is new.
             if not is_lost(error.__cause__):
                 raise
         with self._transaction(writing=False) as connection:
@@ -173,7 +169,6 @@ class Database:
     async def aread(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """The same from the event loop."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self.read(work, *args, **kwargs))
 
@@ -201,7 +196,7 @@ class Database:
         except Damaged as error:
             self.soundness.note(error)
             raise
-        # What is written can be read as well; a full disk, or another's lock, lets reading alone go on.
+        # A database that can be written can be read; a full disk or a foreign lock only prevents writing.
         self.is_lost.pop(False, None)
         if writing:
             self.is_lost.pop(True, None)
@@ -210,7 +205,7 @@ class Database:
     def _connected(self, *, writing: bool) -> Iterator[Connection]:
         with translated(), (self._hot if writing else self.engine).connect() as connection:
             connection = connection.execution_options(loa_writing=writing, postgresql_readonly=not writing)
-            if not (writing or self.sqlite):  # statements of one read see one moment, as on SQLite
+            if not (writing or self.sqlite):  # all statements of a read see one snapshot, as on SQLite
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             connection.info.pop("loa_wake", None)
             audit_memory.forget(connection)
@@ -220,15 +215,13 @@ class Database:
                 self._wake()
             audit_memory.tell(connection, self.chain_memory, self._on_head)
 
-    # ---- a moment that is over ---------------------------------------------------------------------------
-
     def settle(self, until_ms: int | None) -> int:
-        """Wait until everything that bears a time up to `until_ms` is committed; that time.
+        """Wait until everything with a time up to `until_ms` is committed; return that time.
 
-        Times are those of the ledger's clock, ms since 1970; None: now. ValueError for one yet to come, Away
-        where a writer does not end.
+        Times are in ms since 1970 by the ledger's clock; None means now. Raises ValueError for a future time,
+        DatabaseUnavailable if a writer does not finish.
         """
-        now = self.write(self.clock_ms)  # on SQLite no other write is open beside this one
+        now = self.write(self.clock_ms)  # on SQLite no other write runs at the same time
         until = now if until_ms is None else until_ms
         if until > now:
             raise ValueError("the moment has not come yet")
@@ -242,7 +235,6 @@ class Database:
         return until
 
     def clock_ms(self, connection: Connection) -> int:
-        """What the clock says that all processes share, ms since 1970."""
         return shared_ms(connection)
 
     def _settled(self, connection: Connection, until_ms: int) -> bool:
@@ -250,10 +242,8 @@ class Database:
             return False
         return self.sqlite or connection.exec_driver_sql(_WRITERS, {"until": until_ms}).first() is None
 
-    # ---- waking ----------------------------------------------------------------------------------------
-
     def on_wake(self, waker: Callable[[], None]) -> None:
-        """Call `waker` (from any thread) whenever some process says that there is something to do."""
+        """Call `waker` (from any thread) whenever a process signals that there is work."""
         self._wakers.append(waker)
         if not self.sqlite and self._listener is None:
             self._listener = engines.NotifyListener(
@@ -261,7 +251,7 @@ class Database:
             )
 
     def wake(self, connection: Connection) -> None:
-        """Say, at this transaction's commit, that there is something to do: once per change of state."""
+        """Signal, when this transaction commits, that there is work: once per change of state."""
         if self.sqlite:
             connection.info["loa_wake"] = True
         else:
@@ -272,7 +262,7 @@ class Database:
             waker()
 
     def close(self) -> None:
-        """Finish what is under way and let the database go."""
+        """Finish running work and close all connections."""
         if self._listener:
             self._listener.stop()
         self._writers.shutdown()
@@ -285,7 +275,7 @@ class Database:
 
 
 class Joined(Database):
-    """The database as seen from within one of its write transactions: all that is done becomes part of it.
+    """The database inside one of its write transactions, of which everything done becomes part.
 
     Not for work that waits for other writers, such as `settle`.
     """
@@ -295,33 +285,33 @@ class Joined(Database):
         self._connection = connection
 
     def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do the work now; it is committed, or not, with everything else."""
+        """Run the work now; it is committed or rolled back with everything else."""
         return work(self._connection, *args, **kwargs)
 
     read = write
 
 
 def shared_ms(connection: Connection) -> int:
-    """What the clock says that all processes share, ms since 1970: the server's, or on SQLite our own."""
+    """Return the time all processes share, ms since 1970: the server's, or our own on SQLite."""
     if connection.dialect.name == "sqlite":
         return clock.now_ms()
     return int(connection.exec_driver_sql(_SERVER_MS).scalar_one())
 
 
 def keys_of(connection: Connection) -> tuple[bytes, ...]:
-    """What this process signs rows with; nothing where it was given no secret_key."""
+    """Return the keys that this process signs rows with; empty without a secret_key."""
     keys: tuple[bytes, ...] = connection.get_execution_options().get("loa_keys", ())
     return keys
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:
-    """Until this transaction ends, no other one goes past this line with the same key."""
+    """Wait until no other transaction holds `key`, and hold it until this one ends."""
     if connection.dialect.name == "postgresql":  # SQLite has one writer anyway
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (key,))
 
 
 def connect_patiently(database: Database, seconds: float) -> None:
-    """Wait up to `seconds` for a database that is still starting; Away when it does not come."""
+    """Wait up to `seconds` for a database that is starting; DatabaseUnavailable if it does not."""
     waits = wait_random_exponential(0.1, max=2.0)
     for attempt in Retrying(
         retry=retry_if_exception_type(DatabaseUnavailable),
@@ -334,6 +324,6 @@ def connect_patiently(database: Database, seconds: float) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """SQLite's transactions: a writer's has the file to itself from the first."""
+    """Begin a SQLite transaction; a writer locks the file at once."""
     writing = connection.get_execution_options().get("loa_writing", True)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -1,4 +1,4 @@
-"""What drivers raise, as our errors: trouble that passes, a lost connection, a damaged file."""
+"""Translate driver exceptions into our errors: temporary trouble, a lost connection, a damaged file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.core.errors import DatabaseUnavailable
 from app.database.sqlite_file import damage
 
-# The server answers, and has undone one transaction: statement_timeout, pg_cancel_backend, a deadlock.
+# The server works but has rolled back one transaction: statement_timeout, pg_cancel_backend, a deadlock.
 STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no lock, serialization
 _SQLITE_PASSING = tuple(
     getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN")
@@ -22,9 +22,9 @@ _SQLITE_PASSING = tuple(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """A lost connection, a locked or full disk or a deadlock becomes Away: nothing was changed, try again.
+    """Turn a lost connection, lock, full disk or deadlock into DatabaseUnavailable: nothing was changed.
 
-    A page of the SQLite file that can't be read becomes Damaged, which does not pass.
+    An unreadable page of the SQLite file becomes Damaged, which is permanent.
     """
     try:
         yield
@@ -47,24 +47,24 @@ def translated() -> Iterator[None]:
 
 
 def driver_error(error: BaseException) -> BaseException | None:
-    """What the driver said, behind an Away."""
+    """Return the driver's exception behind a DatabaseUnavailable."""
     cause = error.__cause__
     return cause.orig if isinstance(cause, DBAPIError) else cause
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Whether a connection that stood has broken."""
+    """Return whether an established connection broke."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def _driver_errors() -> tuple[type[Exception], ...]:
-    """What the loaded drivers raise: on SQLite nobody waits for the other one."""
+    """Return the base exceptions of the loaded drivers; on SQLite psycopg is never imported."""
     psycopg = sys.modules.get("psycopg")
     return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
 
 
 def _passing(error: BaseException | None) -> bool:
-    """Whether this is trouble that passes, not a mistake of ours."""
+    """Return whether this is temporary trouble rather than a programming error."""
     if isinstance(error, sqlite3.OperationalError):
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
     psycopg = sys.modules.get("psycopg")
@@ -74,7 +74,7 @@ def _passing(error: BaseException | None) -> bool:
 
 
 def unavailable(error: BaseException | None) -> DatabaseUnavailable:
-    """One sentence for all callers: addresses, ports and accounts of the inside are no business of theirs."""
+    """Build the one error for all callers, who must not learn internal addresses, ports and accounts."""
     first = str(error).strip().partition("\n")[0] or "it gives no reason"
     return DatabaseUnavailable(
         "The database can't be reached now; nothing was changed, try again.", cause=first

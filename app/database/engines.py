@@ -1,4 +1,4 @@
-"""How connections are made: what each engine is told at first, and whether one that rested still stands."""
+"""SQLAlchemy engines for SQLite and PostgreSQL: session settings, and a check of pooled connections."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _PRAGMAS = (
     "PRAGMA cache_size=-65536",
     "PRAGMA wal_autocheckpoint=10000",
 )
-# Every hot statement goes by key. A new partition has no statistics yet, and a plan made while it was empty
-# is kept while it grows to a million rows: the writers' planner is not left the choice (40 times slower).
+# Every hot statement goes by key. A new partition has no statistics, and a plan made while it was empty is
+# kept while it grows to a million rows, so writers' planners get no choice (it would be 40 times slower).
 _BY_KEY = " ".join(f"-c enable_{way}=off" for way in ("hashjoin", "mergejoin", "seqscan", "material"))
-# A network that goes dead says nothing: without these a writer would wait for it for a quarter of an hour.
+# A dead network reports nothing: without these settings a writer would wait a quarter of an hour.
 _DEAD_PEER = {
     "connect_timeout": 5,
     "keepalives_idle": 10,
@@ -38,23 +38,23 @@ _DEAD_PEER = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-# A host without power or cable in mid-transaction leaves its rows locked with the server, and for the lane's
-# row all others wait: shorter than a lease. Whoever only reads holds up nobody.
+# A host that loses power or network in mid-transaction keeps its rows locked on the server, and the lane's
+# row blocks everyone, so the limit is shorter than a lease. Readers block nobody.
 _SILENT_WRITER_MS = 5_000
 _SILENT_READER_MS = 60_000
-# A connection that rests is asked for a sign of life before a write: never one of a lane at work.
+# A connection idle for longer is tested before a write, which never happens to a busy lane.
 _ASK_AFTER_S = 1.0
-WRITER = "loa-write"  # what the writers' connections are called, so that others can wait for their end
+WRITER = "loa-write"  # application_name of writers, so that others can wait for their transactions
 
 
 def sqlite_engine(url: str) -> Engine:
-    """Connections to the file of this URL, whose transactions begin when it is said."""
+    """Create an engine for the file of this URL, with explicitly begun transactions."""
     Path(make_url(url).database or ".").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(url, pool_size=16, max_overflow=16, connect_args={"check_same_thread": False})
 
     @event.listens_for(engine, "connect")
     def _connected(raw: Any, _: Any) -> None:
-        raw.isolation_level = None  # by app/database/connection.py, not by the driver
+        raw.isolation_level = None  # app/database/connection.py begins transactions, not the driver
         for pragma in _PRAGMAS:
             raw.execute(pragma)
 
@@ -62,7 +62,7 @@ def sqlite_engine(url: str) -> Engine:
 
 
 def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
-    """Connections for so many threads; by_key: those of the writers, whose every statement goes by key."""
+    """Create an engine for so many threads. by_key: for writers, whose statements all go by key."""
     silent, more = (_SILENT_WRITER_MS, _BY_KEY) if by_key else (_SILENT_READER_MS, "")
     options = f"-c timezone=UTC -c jit=off -c idle_in_transaction_session_timeout={silent} {more}"
     engine = create_engine(
@@ -79,7 +79,7 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def _taken(raw: Any, record: ConnectionPoolEntry, _: Any) -> None:
-        # A read that meets a dead connection is done again; a write must not, so it asks beforehand.
+        # A read on a dead connection is repeated; a write must not be, so the connection is tested first.
         rested = clock.monotonic() - record.info.get("loa_rests_since", math.inf)
         if _hung_up(raw) or (by_key and rested > _ASK_AFTER_S and not _answers(raw)):
             raise InvalidatePoolError("the server has closed the connection")
@@ -88,16 +88,16 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
 
 
 def _answers(raw: psycopg.Connection) -> bool:
-    """Whether the server still knows this connection: one that came back after a power cut says nothing."""
-    from psycopg.pq import ExecStatus  # on SQLite nobody waits for this driver
+    """Return whether the server still knows this connection; after a power cut it would stay silent."""
+    from psycopg.pq import ExecStatus  # imported late, to save SQLite users the time
 
     return raw.pgconn.exec_(b"").status == ExecStatus.EMPTY_QUERY
 
 
 def _hung_up(raw: psycopg.Connection) -> bool:
-    """Whether the server has ended this idle connection: seen at the socket, without asking the server.
+    """Return whether the server has closed this idle connection, by its socket and without asking the server.
 
-    Whatever it says unasked is taken for that: its parting words come before the end itself.
+    Any unsolicited data counts, because a closing message precedes the end itself.
     """
     if raw.closed:
         return True
@@ -107,7 +107,7 @@ def _hung_up(raw: psycopg.Connection) -> bool:
 
 
 class NotifyListener(threading.Thread):
-    """Waits for NOTIFY on a connection of its own; the one-second poll covers it while it is away."""
+    """Wait for NOTIFY on a separate connection; while that is lost, the one-second poll suffices."""
 
     def __init__(self, url: str, wake: Callable[[], None]) -> None:
         super().__init__(name="loa-listen", daemon=True)
@@ -140,9 +140,9 @@ class NotifyListener(threading.Thread):
 
 
 def insert_new(connection: Connection, table: Table) -> Any:
-    """An INSERT that leaves out a row whose key another process has written meanwhile."""
+    """Return an INSERT that skips rows whose key another process has inserted."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
-    from sqlalchemy.dialects import postgresql  # on SQLite nobody waits for it
+    from sqlalchemy.dialects import postgresql  # imported late, to save SQLite users the time
 
     return postgresql.insert(table).on_conflict_do_nothing()

@@ -1,4 +1,4 @@
-"""The schema's state: bring it up to date, say whether it is, and compare it with the models."""
+"""Database schema: migrate it, check its revision, and compare it with the models."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from app.core.errors import SetupError
 from app.database.connection import Database
 from app.database.models import metadata
 
-if TYPE_CHECKING:  # whoever has nothing to migrate does not wait for what migrates
+if TYPE_CHECKING:  # imported late, because most commands migrate nothing
     from alembic.config import Config
 
 _FOLDER = Path(__file__).parents[2] / "migrations"
+_STAMPED = "0025"  # the first revision with stamps on the audit and accounts
 # Long enough for a busy table's turn, short enough that senders do not queue up behind a migration.
-_STAMPED = "0025"  # the first revision in which the audit and accounts bear stamps
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '5s'"
 PARTITIONED = {"deliveries", "submissions", "receipts"}
 _ACCOUNT = text(
     "SELECT pg_has_role(current_user, rolname, 'MEMBER') AS member FROM pg_roles WHERE rolname = :account"
 )
-# With the owner's rights, and names of pg_catalog alone: the account that works makes others in the schema.
-# The last act stays, since the next one is chained to it.
+# Runs with the owner's rights and only names of pg_catalog, because the working account may create objects in
+# the schema. The last row stays, since the next one is chained to it.
 _ERASE_ACTS = """
     CREATE OR REPLACE FUNCTION {schema}.loa_erase_acts(upto bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $erase$
@@ -42,7 +42,7 @@ _ERASE_ACTS = """
         RETURN erased;
     END $erase$
 """
-# They and their partitions, also one that is on its way out, as far as they are somebody else's yet.
+# These tables and their partitions, also detached ones, that another account still owns.
 _LARGE = text(
     """
     SELECT relname FROM pg_class
@@ -66,12 +66,12 @@ def _config(connection: Connection | None = None) -> Config:
 
 @cache
 def newest() -> str:
-    """The revision that this program needs: the number of the last migration."""
+    """Return the revision that this program needs, the number of the last migration."""
     return max(file.name for file in (_FOLDER / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def current(connection: Connection) -> str | None:
-    """The revision that the database has."""
+    """Return the database's revision, None if it has no schema."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -79,9 +79,9 @@ def current(connection: Connection) -> str | None:
 
 
 def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> None:
-    """Bring the schema to the newest revision, in one transaction.
+    """Migrate the schema to the newest revision in one transaction.
 
-    adopt: stamps what is there where rows had no stamps until this moment (app/security/row_stamps.py).
+    adopt: stamps existing rows when they get stamps for the first time (app/security/row_stamps.py).
     """
     before = db.read(current)
     if before == newest():
@@ -92,7 +92,7 @@ def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(_LOCK_TIMEOUT)
-            # Two hosts that start together: the second waits and then finds nothing to do.
+            # If two hosts start together, the second waits and finds nothing to do.
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(4915)")
         command.upgrade(_config(connection), "head")
         if adopt and before is not None and before < _STAMPED:
@@ -102,11 +102,11 @@ def upgrade(db: Database, adopt: Callable[[Connection], None] | None = None) -> 
 
 
 def hand_over(connection: Connection, account: str, months: int = 24) -> None:
-    """Give the account that works all that work needs, and no more; run by the account that migrates.
+    """Give the working account the rights it needs and no more; run by the migrating account.
 
-    It owns the partitioned tables, or it could neither open nor erase a campaign, and may add to the schema
-    for that; everywhere else it reads and writes rows. To the audit it adds, and puts seals on it; what is
-    older than `months` it can have erased by a function of the owner's, and nothing younger.
+    It owns the partitioned tables and may create objects in the schema, to open and erase campaigns; in other
+    tables it reads and writes rows. To the audit it may add rows and write seals, and erase rows older than
+    `months` through a function of the owner.
     """
     _may_hand_over(connection, account)
     to = connection.dialect.identifier_preparer.quote(account)
@@ -127,7 +127,7 @@ def hand_over(connection: Connection, account: str, months: int = 24) -> None:
 
 
 def _may_hand_over(connection: Connection, account: str) -> None:
-    """SetupError where there is no such account, or where the one that migrates can't give it tables."""
+    """Raise SetupError if the account does not exist or the migrating account can't give it tables."""
     own = connection.exec_driver_sql("SELECT current_user").scalar_one()
     found = connection.execute(_ACCOUNT, {"account": account}).first()
     if found is None:
@@ -139,7 +139,7 @@ def _may_hand_over(connection: Connection, account: str) -> None:
 
 
 def _refuse_newer(found: str | None) -> None:
-    """SetupError for a schema that a newer program has made; revisions are numbers."""
+    """Raise SetupError if a newer program made the schema; revisions are numbers."""
     if found is not None and found > newest():
         raise SetupError(
             f"The database has schema {found}, this program knows those up to {newest()}: a newer Loa has "
@@ -148,7 +148,7 @@ def _refuse_newer(found: str | None) -> None:
 
 
 def require(db: Database) -> None:
-    """SetupError with the remedy, unless the schema is the one that this program needs."""
+    """Raise SetupError, with the remedy, unless the schema is the one this program needs."""
     found, needed = db.read(current), newest()
     _refuse_newer(found)
     if found != needed:
@@ -158,7 +158,7 @@ def require(db: Database) -> None:
 
 
 def differences(db: Database) -> list[object]:
-    """What `alembic check` would say: how the migrated database and the models differ."""
+    """Return how the migrated database and the models differ, as `alembic check` does."""
     from alembic.autogenerate import compare_metadata
     from alembic.runtime.migration import MigrationContext
 
@@ -170,6 +170,6 @@ def differences(db: Database) -> list[object]:
 
 
 def ours(_object: object, name: str | None, kind: str, reflected: bool, _compare_to: object) -> bool:
-    """Partitions are made by the ledger as campaigns open; they are no part of the models."""
+    """Exclude partitions, which the ledger creates as campaigns open, from the comparison."""
     tail = (name or "").rpartition("_c")[2]
     return not (kind == "table" and reflected and tail.isdigit())

@@ -1,4 +1,4 @@
-"""The file of a SQLite ledger: held by one process, and nothing is sent from it once it is damaged."""
+"""The SQLite file: locked by one process, and never written again once it is damaged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from app.core.errors import Damaged, SetupError
 
 _CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_FAULTS = 3  # so many are named
+_FAULTS = 3  # how many are reported
 _WORDS = (
     "The ledger's file is damaged ({}): nothing more is sent or taken. Stop Loa, keep the file, look at the "
     "disk, put the newest backup in its place and say `loa database restored` (docs/operations.md)."
@@ -22,7 +22,7 @@ _WORDS = (
 
 
 def damage(error: BaseException | None) -> Damaged | None:
-    """The error in words, where SQLite met a page that it can't read as one of its own."""
+    """Return the error as Damaged if SQLite met a page that it can't read."""
     is_it = (
         isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _CODES
     )
@@ -30,39 +30,38 @@ def damage(error: BaseException | None) -> Damaged | None:
 
 
 def damaged(why: str) -> Damaged:
-    """In words, with what is to be done."""
     return Damaged(_WORDS.format(why))
 
 
 def faults(connection: Connection) -> list[str]:
-    """What SQLite itself finds wrong with the pages of the file, a few of it; it reads all of it."""
+    """Return the first faults that SQLite finds in the file's pages; reads the whole file."""
     found = connection.exec_driver_sql(f"PRAGMA quick_check({_FAULTS:d})").scalars().all()
     return [] if found == ["ok"] else [line for each in found for line in str(each).splitlines() if line]
 
 
 class Soundness:
-    """Whether damage was met, in this process or in one before: a mark beside the file keeps it."""
+    """Whether damage was found, by this process or an earlier one; a mark beside the file persists it."""
 
     def __init__(self, file: Path | None) -> None:
         self._mark = file and file.with_suffix(".damaged")
         self._seen: Damaged | None = None
 
     def note(self, error: Damaged) -> None:
-        """Damage was met."""
+        """Remember the damage."""
         self._seen = self._seen or error
         if self._mark is not None:
-            with contextlib.suppress(OSError):  # the disk may be what is broken
+            with contextlib.suppress(OSError):  # the disk itself may be broken
                 self._mark.write_text(error.detail + "\n", encoding="utf-8")
 
     def require(self) -> None:
-        """Damaged once it was met: this process writes nothing more."""
+        """Raise Damaged once damage was found: this process writes nothing more."""
         if self._seen is not None:
             raise Damaged(self._seen.detail)
 
     def look(self, read: Callable[[Callable[[Connection], list[str]]], list[str]]) -> None:
-        """Damaged where damage was met before and is still there; read: of the database.
+        """Raise Damaged if damage found earlier is still there. read: runs a function on the database.
 
-        A file that was put in its place is looked through once, and then the mark is gone.
+        A replacement file is checked once, and then the mark is removed.
         """
         if self._mark is None or not self._mark.exists():
             return
@@ -72,7 +71,7 @@ class Soundness:
 
 
 def lock_folder(file: Path) -> int:
-    """Hold the SQLite folder for this process; a second Loa is refused in words."""
+    """Lock the SQLite folder for this process; SetupError if another Loa uses it. Returns the descriptor."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

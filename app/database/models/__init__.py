@@ -1,7 +1,7 @@
-"""Every table of Loa, by stage: the stages hand over through these and never call each other.
+"""All tables, by stage. Stages hand over work through tables and never call each other.
 
-Times are whole milliseconds since 1970 (UTC) in 8 bytes on both engines; phones are the digits 84xxxxxxxxx
-as a number. On PostgreSQL the three large tables are partitioned by campaign, so that retention is a DROP.
+Times are milliseconds since 1970 (UTC) in 8 bytes on both engines; phones are the digits 84xxxxxxxxx as a
+number. On PostgreSQL the three large tables are partitioned by campaign, so that retention is a DROP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every table is made of: one metadata, names for constraints, times and ids."""
+"""Common parts of all tables: metadata, constraint names, and column types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Reference = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def on_postgresql(**options: str) -> dict[str, object]:
-    """What the migrations tell PostgreSQL alone about a table or an index, for its `info`.
+    """Return `info` of a table or index with options that migrations apply on PostgreSQL only.
 
     SQLAlchemy's own `postgresql_...` arguments would load that dialect, 0.1 s, in every command on SQLite.
     """
@@ -26,5 +26,4 @@ def on_postgresql(**options: str) -> dict[str, object]:
 
 
 def new_id() -> Column[int]:
-    """The column `id` that counts itself."""
     return Column("id", Integer, primary_key=True, autoincrement=True)

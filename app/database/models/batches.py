@@ -1,4 +1,4 @@
-"""Stage 1: batches, their subscribers and the lines that gave none."""
+"""Tables of batches: their subscribers, and lines that gave none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ batches = Table(
     Column("sha256", String(64), nullable=False),
     Column(
         "rows_sha256", String(64)
-    ),  # of the subscribers as imported: app/ledger/approval_digest.py; none: from before
+    ),  # of the subscribers as imported: app/ledger/approval_digest.py; NULL: older row
     Column("state", String(12), nullable=False),
     Column("error", Text),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
@@ -25,11 +25,11 @@ batches = Table(
     Column("rejected", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
     Column("other_range", Integer, nullable=False, server_default="0"),  # numbers of another carrier's ranges
-    Column("owner", String(80)),  # the import at work, and until when it is thought alive
+    Column("owner", String(80)),  # import at work; its lease ends at lease_until
     Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
-    # Others who have handed the same file in since: app/campaigns/approval.py.
+    # Other accounts that uploaded the same file since: app/campaigns/approval.py.
     Column("again_by", JSON, nullable=False, server_default="[]"),
     UniqueConstraint("carrier", "sha256"),
 )
@@ -51,6 +51,6 @@ bad_lines = Table(
     Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
     Column("line", Integer, primary_key=True, autoincrement=False),
     Column("reason", String(40), nullable=False),  # a key of app/core/phone.py REASONS or app/batches
-    Column("value", String(80), nullable=False),  # what stood there, masked
+    Column("value", String(80), nullable=False),  # content of the line, masked
     sqlite_with_rowid=False,
 )

@@ -1,4 +1,4 @@
-"""Stage 2: directives, campaigns, their approvals and runs."""
+"""Tables of campaigns: directives, campaigns, approvals, runs and their audiences."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ campaigns = Table(
     Column("purpose", String(20), nullable=False),
     Column("sender", String(11), nullable=False),
     Column("text_key", String(60)),
-    Column("texts", JSON, nullable=False),  # language -> the exact wording that goes out, pinned, NFC
+    Column("texts", JSON, nullable=False),  # language -> exact text to send, pinned, NFC
     Column("window_start", Ms),
     Column("window_end", Ms),
     Column("day_starts", String(5), nullable=False),
@@ -51,8 +51,8 @@ campaigns = Table(
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     Column("submitted_by", String(80)),
-    Column("editors", JSON, nullable=False, server_default="[]"),  # who changed it: none may approve it
-    Column("behind", JSON, nullable=False, server_default="[]"),  # nor who stood behind these at that time
+    Column("editors", JSON, nullable=False, server_default="[]"),  # who changed it and so may not approve it
+    Column("behind", JSON, nullable=False, server_default="[]"),  # who stood behind them then; likewise
 )
 
 approvals = Table(
@@ -67,10 +67,10 @@ approvals = Table(
     Column("by", String(80), nullable=False),
     Column(
         "stamp", String(64)
-    ),  # over all the rest, by a key outside the database: app/ledger/approval_digest.py
+    ),  # MAC over all other columns, by a key outside the database: app/ledger/approval_digest.py
     Column(
         "links", JSON
-    ),  # carrier -> what its links make of a text: app/dispatch/manners.py; none: from before
+    ),  # carrier -> what its links make of a text: app/ledger/approval_digest.py; NULL: older row
 )
 
 runs = Table(
@@ -81,11 +81,11 @@ runs = Table(
     Column("carrier", String(40), nullable=False),
     Column("state", String(12), nullable=False),
     Column("priority", SmallInteger, nullable=False, server_default="0"),
-    Column("segments_per_second", Integer),  # as fast at the most; none: as fast as the carrier's links
-    Column("closing", SmallInteger),  # states.NotSent: why what is still queued will not be sent
+    Column("segments_per_second", Integer),  # maximum rate; NULL: that of the carrier's links
+    Column("closing", SmallInteger),  # states.NotSent: why the rest of the queue will not be sent
     Column("started_at", Ms),
     Column("ended_at", Ms),
-    Column("finished_at", Ms),  # when it was finished for the first time
+    Column("finished_at", Ms),  # when it was first finished
     Column("created_at", Ms, nullable=False),
     UniqueConstraint("campaign_id", "carrier"),
 )
@@ -96,18 +96,16 @@ run_batches = Table(
     Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
     Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True),
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
-    Column(
-        "fanned_upto", Integer, nullable=False, server_default="0"
-    ),  # last subscriber seq turned to deliveries
+    Column("fanned_upto", Integer, nullable=False, server_default="0"),  # last subscriber seq made a delivery
     Column("fanned_all", Boolean, nullable=False, server_default=text("false")),
 )
 
-# The audience of a run that the carrier holds itself: no number ever comes here, only figures come back.
+# Audience held by the carrier itself: its numbers never come here, only figures come back.
 audiences = Table(
     "audiences",
     metadata,
     Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True, autoincrement=False),
-    Column("areas", JSON, nullable=False),  # codes; none: the whole province
+    Column("areas", JSON, nullable=False),  # codes; empty: the whole province
     Column("area_basis", String(24), nullable=False),  # areas.Basis
-    Column("estimated", Integer, nullable=False),  # subscribers, as far as anybody knows beforehand
+    Column("estimated", Integer, nullable=False),  # estimated number of subscribers
 )

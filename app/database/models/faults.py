@@ -1,4 +1,4 @@
-"""What nobody foresaw: one row for each part and row that failed, shown until `red_until`."""
+"""Unexpected errors: one row per part and affected row, shown until `red_until`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from app.database.models.base import Ms, metadata
 faults = Table(
     "faults",
     metadata,
-    Column("source", String(80), primary_key=True),  # the part of Loa that met it
-    Column("subject", String(120), primary_key=True),  # the row that it met; "": the part itself
+    Column("source", String(80), primary_key=True),  # the affected part of Loa
+    Column("subject", String(120), primary_key=True),  # the affected row; "": the part itself
     Column("reason", String(300), nullable=False),
     Column("first_at", Ms, nullable=False),
     Column("last_at", Ms, nullable=False),

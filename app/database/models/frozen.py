@@ -1,4 +1,4 @@
-"""Stage 5: reports as they were frozen, with their files; inserted and never changed."""
+"""Frozen reports and their files; inserted and never changed."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ frozen_reports = Table(
     metadata,
     new_id(),
     Column("kind", String(12), nullable=False),  # run | directive
-    Column("subject_id", Integer, nullable=False),  # of the run or the directive
-    Column("carrier", String(40)),  # whose figures they are; none: several carriers'
+    Column("subject_id", Integer, nullable=False),  # run or directive
+    Column("carrier", String(40)),  # NULL: of several carriers
     Column("version", Integer, nullable=False),
     Column("cutoff_at", Ms, nullable=False),
     Column("interim", Integer, nullable=False),  # 1: figures could still change at the cut-off
-    Column("figures", Text, nullable=False),  # JSON, as it was hashed
+    Column("figures", Text, nullable=False),  # JSON as hashed
     Column("sha256", String(64), nullable=False),  # of the figures
-    Column("changes", JSON, nullable=False),  # what differs from the version before
+    Column("changes", JSON, nullable=False),  # differences from the previous version
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     UniqueConstraint("kind", "subject_id", "version"),
     UniqueConstraint("kind", "subject_id", "cutoff_at"),
 )
 
-# In the database and not in a folder: one backup has ledger and papers, and every host finds them.
+# In the database rather than a folder: one backup has ledger and documents, and every host finds them.
 report_files = Table(
     "report_files",
     metadata,

@@ -1,4 +1,4 @@
-"""People and keys, and what they did."""
+"""Tables of people, API keys, sessions and the audit log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ api_keys = Table(
     Column("made_by", String(80), nullable=False, server_default=""),
     Column("expires_at", Ms),
     Column("last_used_at", Ms),  # to the minute
-    # What the key was before its rotation, good until `previous_until`.
+    # The key before its rotation, valid until `previous_until`.
     Column("previous_prefix", String(12), unique=True),
     Column("previous_hash", LargeBinary),
     Column("previous_until", Ms),
@@ -29,7 +29,7 @@ api_keys = Table(
     ),  # who has had a secret of it: app/security/credential_provenance.py
     Column(
         "stamp", String(64)
-    ),  # over what it may do, by a key outside the database: security/account_stamps.py
+    ),  # MAC over its permissions, by a key outside the database: security/account_stamps.py
 )
 
 people = Table(
@@ -40,9 +40,9 @@ people = Table(
     Column("role", String(12), nullable=False),
     Column("carrier", String(40)),
     Column("password_hash", String(200), nullable=False),
-    Column("totp_secret", String(400)),  # sealed, where there is a key for it
-    Column("totp_since", Ms),  # none: handed out, and not yet confirmed by a code
-    Column("totp_step", Integer, nullable=False, server_default="0"),  # of the last code: none works twice
+    Column("totp_secret", String(400)),  # encrypted if there is a key
+    Column("totp_since", Ms),  # NULL: handed out, but not yet confirmed by a code
+    Column("totp_step", Integer, nullable=False, server_default="0"),  # of the last code used
     Column("created_at", Ms, nullable=False),
     Column("disabled_at", Ms),
     Column(
@@ -50,7 +50,7 @@ people = Table(
     ),  # who gave the password: app/security/credential_provenance.py
     Column(
         "stamp", String(64)
-    ),  # over what it may do, by a key outside the database: security/account_stamps.py
+    ),  # MAC over its permissions, by a key outside the database: security/account_stamps.py
 )
 
 recovery_codes = Table(
@@ -74,8 +74,8 @@ sessions = Table(
     Column("stamp", String(64)),
 )
 
-# Failed logins by name, by address, and from where a name has come in before; hashed, so names typed amiss
-# (often a password) stand nowhere.
+# Failed sign-ins by name and by address, and addresses a name has signed in from. Keys are hashed, because
+# people often type their password as a name.
 login_attempts = Table(
     "login_attempts",
     metadata,
@@ -85,7 +85,7 @@ login_attempts = Table(
     Column("at", Ms, nullable=False),
 )
 
-# Append-only: ids without gaps; each row's hash is over its content and the hash before
+# Append-only, with ids without gaps; each row's hash covers its content and the previous row's hash
 # (app/security/audit.py).
 audit = Table(
     "audit",
@@ -93,10 +93,10 @@ audit = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("at", Ms, nullable=False),
     Column("who", String(80), nullable=False),
-    Column("origin", String(120), nullable=False, server_default=""),  # address, or the host of the command
+    Column("origin", String(120), nullable=False, server_default=""),  # address, or host of the command line
     Column("action", String(60), nullable=False),
     Column("subject", String(120), nullable=False, index=True),
     Column("detail", JSON, nullable=False),
     Column("hash", String(64), nullable=False),
-    Column("seal", String(64)),  # over hash and content, by a key outside the database; none: had no key
+    Column("seal", String(64)),  # MAC over hash and content, by a key outside the database; NULL: no key
 )

@@ -1,4 +1,4 @@
-"""Who asked not to be written to, what that left out, and the certificates of what was erased."""
+"""Do-not-send list, what it left out, and erasures with their certificates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from app.database.models.base import Ms, metadata, new_id, on_postgresql
 
-# Numbers that one carrier's runs leave out. Whole numbers, since the statement that queues has to join them.
+# Numbers that one carrier's runs leave out; stored whole, because the queueing statement joins them.
 do_not_send = Table(
     "do_not_send",
     metadata,
@@ -30,7 +30,7 @@ do_not_send = Table(
     UniqueConstraint("carrier", "phone"),
 )
 
-# Subscribers that were not queued for a reason which can't be found in the rows later on: lists change.
+# Subscribers that were not queued for a reason that can change later and so must be stored.
 left_out = Table(
     "left_out",
     metadata,
@@ -41,32 +41,32 @@ left_out = Table(
     sqlite_with_rowid=False,
 )
 
-# One row for each erasure: while it is under way its work list, from its end its certificate.
+# One row per erasure: its work list while it runs, its certificate when it is done.
 erasures = Table(
     "erasures",
     metadata,
     new_id(),
     Column("kind", String(12), nullable=False),  # app/privacy/erasable.py: Kind
     Column("subject_id", Integer),  # of the campaign, batch or file
-    Column("name", String(200), nullable=False),  # what people call it
-    Column("rule", Text, nullable=False),  # in words: why it was due
-    Column("days", Integer, nullable=False),  # the setting that was applied
-    Column("months", Integer),  # the same of what goes after months
+    Column("name", String(200), nullable=False),  # name for people
+    Column("rule", Text, nullable=False),  # why it was due, in words
+    Column("days", Integer, nullable=False),  # the setting applied
+    Column("months", Integer),  # the same, if the setting is in months
     Column("due_at", Ms, nullable=False),
-    Column("first_at", Ms),  # the time that the erased rows speak of
+    Column("first_at", Ms),  # earliest and latest time of the erased rows
     Column("last_at", Ms),
     Column("counts", JSON, nullable=False),  # table -> rows erased so far
-    Column("totals", JSON, nullable=False),  # of a campaign: [state, reason, messages, segments], which stay
+    Column("totals", JSON, nullable=False),  # of a campaign: [state, reason, messages, segments], kept
     Column("kept", JSON, nullable=False, server_default="{}"),  # run -> hash of its kept report
-    Column("anchor", String(80)),  # ROWS:HASH of the last act of the audit that is erased
+    Column("anchor", String(80)),  # ROW:HASH of the last audit row erased
     Column("by", String(80), nullable=False),
     Column("started_at", Ms, nullable=False),
     Column("ended_at", Ms),
-    Column("sha256", String(64)),  # over all of this, from its end on
-    Column("owner", String(80)),  # who is at work on it, and until when it is thought alive
+    Column("sha256", String(64)),  # over all of this, once it has ended
+    Column("owner", String(80)),  # process at work; its lease ends at lease_until
     Column("lease_until", Ms),
     Index("ix_erasures_kind_subject_id", "kind", "subject_id"),
-    # Asked with every group of receipts: which campaigns are closed to them.
+    # Read with every group of receipts: which campaigns are closed to them.
     Index(
         "ix_erasures_open",
         "kind",
@@ -75,7 +75,7 @@ erasures = Table(
     ),
 )
 
-# The measured report of a run as it was when its rows were erased: all later ones are printed from it.
+# A run's measured report at the time its rows were erased; later reports are printed from it.
 kept_reports = Table(
     "kept_reports",
     metadata,

@@ -1,4 +1,4 @@
-"""Stage 5: tallies, and figures that no receipt measured."""
+"""Tables of reports: tallies, and figures that no receipt measured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from app.database.models.base import Ms, metadata, new_id, on_postgresql
 
-# Append-only changes, summed by whoever reads and folded together by a sweep: writers never wait for a row.
+# Append-only changes, summed by readers and folded by a sweep, so that writers never wait for a row.
 tallies = Table(
     "tallies",
     metadata,
@@ -34,7 +34,7 @@ tallies = Table(
     Column("state", SmallInteger, nullable=False),
     Column("reason", SmallInteger, nullable=False),
     Column("area", String(5)),
-    # The one row of its key that the fold keeps; a change that has come since is a row of its own.
+    # True for the single folded row of a key; newer changes are separate rows.
     Column("folded", Boolean, nullable=False, server_default=text("false")),
     Index("ix_tallies_run", "run_id"),
     Index(
@@ -59,10 +59,8 @@ tallies = Table(
     ),
 )
 
-# ---- figures that no receipt measured, and what the other addressees report ------------------------------
-
-# Scans and papers behind such figures, in the database, so that one backup has both. One row for each account
-# that has handed a file in, with its own name for it: nobody is told what another calls the same bytes.
+# Scans that support unmeasured figures, in the database so that one backup has both. One row per account and
+# file, with that account's name for it: nobody learns what another account calls the same bytes.
 attachments = Table(
     "attachments",
     metadata,
@@ -79,10 +77,10 @@ attachments = Table(
 
 
 def _paper() -> list[Column[Any]]:
-    """What belongs to every paper that came in: its number and date, when it came, why it was corrected."""
+    """Columns of every incoming document: its number and date, arrival, and the reason for a correction."""
     return [
-        Column("version", Integer, nullable=False),  # a correction is a new version; nothing is overwritten
-        Column("reason", Text),  # why this version corrects the one before
+        Column("version", Integer, nullable=False),  # a correction is a new version, nothing is overwritten
+        Column("reason", Text),  # why this version corrects the previous one
         Column("source", String(12), nullable=False),  # api | command | workbook
         Column("number", String(60)),
         Column("dated_on", String(10)),
@@ -94,14 +92,14 @@ def _paper() -> list[Column[Any]]:
     ]
 
 
-# What a carrier says of its run, or what was copied from its paper by hand.
+# A carrier's statement on its run, entered by the carrier or copied from its document.
 statements = Table(
     "statements",
     metadata,
     new_id(),
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
     Column("kind", String(8), nullable=False),  # stated | manual; measured figures are in the tallies
-    Column("level", SmallInteger, nullable=False),  # the most that the carrier's receipts prove, by its word
+    Column("level", SmallInteger, nullable=False),  # the most its receipts prove, by the carrier's word
     Column("figures", JSON, nullable=False),  # app/reports/carrier_statement.py: Figures of forms 1 to 4
     Column("began_at", Ms),
     Column("ended_at", Ms),
@@ -110,7 +108,7 @@ statements = Table(
     UniqueConstraint("run_id", "version"),
 )
 
-# Whom a directive addresses, with what its list of names does not say.
+# Addressees of a directive, with details that its list of names lacks.
 addressees = Table(
     "addressees",
     metadata,
@@ -118,12 +116,12 @@ addressees = Table(
     Column("directive_id", Integer, ForeignKey("directives.id"), nullable=False),
     Column("name", String(200), nullable=False),
     Column("kind", String(12), nullable=False),  # app/reports/addressees.py: AddresseeKind
-    Column("carrier", String(40)),  # whose runs are its part in the work
-    Column("email", String(254)),  # where it is reminded
+    Column("carrier", String(40)),  # carrier whose runs are its contribution
+    Column("email", String(254)),  # for reminders
     UniqueConstraint("directive_id", "name"),
 )
 
-# What an addressee says it did: rows of channel, pieces, reach, link.
+# Activities that an addressee reports: rows of channel, pieces, reach, link.
 outreach = Table(
     "outreach",
     metadata,

@@ -1,4 +1,4 @@
-"""What was answered to requests that name an Idempotency-Key."""
+"""Stored responses of requests with an Idempotency-Key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import JSON, Column, Index, LargeBinary, SmallInteger, String, T
 
 from app.database.models.base import Ms, metadata
 
-# Written in the transaction of the act itself, so that there is never one without the other.
+# Written in the same transaction as the action, so that neither exists without the other.
 answers = Table(
     "answers",
     metadata,

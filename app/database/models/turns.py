@@ -1,4 +1,4 @@
-"""Stage 3's journal of what moves a delivery and stands in no submission and no receipt."""
+"""Journal of changes to deliveries that no submission and no receipt records."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Column, Integer, SmallInteger, Table
 
 from app.database.models.base import Ms, metadata
 
-# Append-only and short by nature: it lets a report be built anew as it was at an earlier moment.
+# Append-only and short; it makes it possible to rebuild a report as of an earlier time.
 turns = Table(
     "turns",
     metadata,
@@ -14,7 +14,7 @@ turns = Table(
     Column("batch_id", Integer, primary_key=True, autoincrement=False),
     Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("at", Ms, primary_key=True, autoincrement=False),
-    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # ledger.contract.Turn
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),  # ledger.contract.StateEvent
     Column("reason", SmallInteger, nullable=False, server_default="0"),
     Column("submitted_at", Ms),  # of the sending that a requeue takes back
     sqlite_with_rowid=False,
