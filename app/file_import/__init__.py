@@ -1,1 +1,1 @@
-"""Tables that people send: CSV and XLSX files received, read row by row, and answered; of any kind."""
+"""Import of uploaded tables: receive CSV and XLSX files, read them row by row, and write forms and CSV."""

@@ -1,4 +1,4 @@
-"""The parts of a workbook as they are unpacked, with bounds that an honest one never comes near."""
+"""Limits on the parts of a workbook while they are unpacked, far above what real workbooks need."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ EXCEL_ROWS = 1_048_576
 TOO_LARGE = "The workbook is too large to be read. Save it as “CSV UTF-8” and upload that."
 TOO_MANY_ROWS = f"The sheet has more than {EXCEL_ROWS} rows. Save it as “CSV UTF-8”."
 LONG_ROW = "A row or a cell of the workbook is longer than any table's. Save it as “CSV UTF-8”."
-# Bytes from one row to the next, and of what stands around the rows.
+# Bytes between rows, and of what surrounds the rows.
 _ROW_LIMIT = 1024**2
 _REST_LIMIT = 8 * 1024**2
-_WHOLE_LIMIT = 16 * 1024**2  # of a part that is read at once: styles, the list of sheets
+_WHOLE_LIMIT = 16 * 1024**2  # of a part that is read in one go: styles, the list of sheets
 _ROW = (b"<row", b":row")
 _TEXT = (b"<si", b":si")
 _END = (b"</sheetData", b":sheetData")
 
 
 class BoundedZip(zipfile.ZipFile):
-    """A .zip whose members are looked at as they are read."""
+    """A zip archive that checks its members while they are read."""
 
     def open(self, name: Any, mode: Any = "r", *more: Any, **named: Any) -> IO[bytes]:
-        """As of any archive; what is read of it may raise Invalid."""
+        """Open a member; reading it may raise Invalid."""
         size = self.getinfo(name).file_size if isinstance(name, str) else name.file_size
         return cast(IO[bytes], _Part(super().open(name, mode, *more, **named), size))
 
 
 class _Part:
-    """One member: how many rows have begun, counted before anybody makes cells of them, and how far apart."""
+    """A member that counts rows before cells are made of them, and measures the distance between rows."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
         self._file = file
@@ -47,7 +47,7 @@ class _Part:
         self.close()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, or all of a part that is small."""
+        """Read the next bytes, or all of a small part."""
         if size < 0 and self._size > _WHOLE_LIMIT:
             raise Invalid(TOO_LARGE)
         found = self._file.read(size)
@@ -56,7 +56,7 @@ class _Part:
         return found
 
     def _look(self, found: bytes) -> None:
-        """Count what has begun here; a mark that is cut in two by a border is missed, which does no harm."""
+        """Count rows that begin here; a tag split between reads is missed, which does no harm."""
         self._rows += sum(map(found.count, _ROW))
         if self._rows > EXCEL_ROWS:
             raise Invalid(TOO_MANY_ROWS)

@@ -1,4 +1,4 @@
-"""Puts rows into a table in bulk: COPY on PostgreSQL, many rows a statement on SQLite."""
+"""Bulk inserts: COPY on PostgreSQL, multi-row statements on SQLite; and a bitmap of numbers seen."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from typing import Any
 
 from sqlalchemy import Connection, Table
 
-# ---- Which numbers have been met: one bit each
-
 _FIRST = 84_000_000_000
 _NUMBERS = 1_000_000_000
 
 
 class PhoneBitmap:
-    """The numbers from 84000000000 to 84999999999 met so far, one bit each.
+    """A set of the numbers from 84000000000 to 84999999999, one bit each.
 
-    The system has memory only for pages that are touched: 125 KB for a million numbers in a row, 15 MB for a
-    million from anywhere in the ranges of a large carrier, 125 MB at the most.
+    Only touched pages use memory: 125 KB for a million consecutive numbers, 15 MB for a million scattered
+    over a large carrier's ranges, 125 MB at most.
     """
 
     def __init__(self) -> None:
         self._bits = mmap.mmap(-1, _NUMBERS // 8, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
     def add_all(self, phones: Iterable[int]) -> list[bool]:
-        """Of each whether it is new; they are known from now on. 0 stands for no number, and never is."""
+        """Add numbers and return whether each is new. 0 stands for no number and is never new."""
         bits, found = self._bits, list[bool]()
         for phone in phones:
             if not phone:
@@ -40,24 +38,24 @@ class PhoneBitmap:
         return found
 
 
-# A statement of many rows costs two thirds of as many statements; and sqlite3 lets go of the interpreter's
-# lock once for each, so that another thread can read the next rows meanwhile.
+# A multi-row statement costs two thirds of single ones, and sqlite3 releases the interpreter lock once per
+# statement, so that another thread can read the next rows.
 _MOST_AT_ONCE = 4096
-_FEWER = 4  # so many times fewer in the next statement, for the rows that are left
-# sqlite3 takes six times as long over None as over any other value, since it asks first whether it is one of
-# an unknown kind: a value that no column has stands for it on the way.
+_FEWER = 4  # divisor of the statement size for the remaining rows
+# sqlite3 takes six times as long for None as for other values, because it first checks for adapters, so a
+# value that no column contains stands in for it.
 _NULL = -0.5
 
 Columns = Sequence[Sequence[Any]]
 
 
 def by_column(rows: Iterable[Sequence[Any]]) -> Columns:
-    """Rows as store takes them."""
+    """Transpose rows into the form that store takes."""
     return tuple(zip(*rows, strict=True))
 
 
 def store(connection: Connection, table: Table, columns: Columns, names: Sequence[str] = ()) -> None:
-    """Insert what the columns hold; they are in the order of `names`, or are all columns of the table."""
+    """Insert columns, in the order of `names` or of all columns of the table."""
     if not columns or not columns[0]:
         return
     driver: Any = connection.connection.driver_connection

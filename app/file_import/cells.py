@@ -1,4 +1,4 @@
-"""What stood in a file, fit to be stored, to be seen and to be written to another file."""
+"""Make cell contents safe to store, to display, and to write to other files."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from app.core.phone import mask
 
 VALUE_LENGTH = 80
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-# Where lists are separated by semicolons, as in Viet Nam, programs cut our cells there and at ends of lines.
+# Where the list separator is a semicolon, as in Viet Nam, programs split our cells there and at line ends.
 _BEGINS_ANEW = re.compile('(?<=[;\t\r\n])("*)(?=[=+@-])')
-# What XML has no place for, in whose files papers and workbooks are.
+# Characters that XML can't represent, and so neither documents nor workbooks.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 _ROWS = 500
 
 
 def shown(raw: str) -> str:
-    """What a bad line says, fit to be stored and seen: digits masked, on one line, cut."""
+    """Prepare a bad line for storage and display: mask digits, put it on one line, shorten it."""
     text = mask(raw[: 4 * VALUE_LENGTH])[:VALUE_LENGTH]
     return "".join(char if char.isprintable() else " " for char in text)
 
 
 def printable(text: str) -> str:
-    """Without control characters and half characters, which no paper can hold; line ends and tabs stay."""
+    """Remove control characters and surrogates, which documents can't hold; keep line ends and tabs."""
     return _CONTROLS.sub("", text)
 
 
 def safe(cell: str) -> str:
-    """The cell as text even to a program that would read a formula in it."""
+    """Prevent spreadsheets from reading the cell as a formula."""
     inner = _BEGINS_ANEW.sub(r"\1'", cell)
     return f"'{inner}" if cell.startswith(_FORMULA_STARTS) else inner
 
 
 def csv_pieces(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """A CSV file in pieces, the first with the mark by which Excel knows UTF-8."""
+    """Yield a CSV file in pieces, starting with the byte order mark by which Excel recognizes UTF-8."""
     buffer = io.StringIO()
     writer = csv.writer(buffer)
     buffer.write("\ufeff")

@@ -1,4 +1,4 @@
-"""Which column of a file is which: header names in Vietnamese or English, or one column of bare numbers."""
+"""Identify a file's columns by header names in Vietnamese or English, or by one column of bare numbers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from app.core.areas import fold
 from app.core.errors import Invalid
 from app.core.phone import mask
 
-HEAD_ROWS = 20  # a header stands in the first rows, perhaps under a title
+HEAD_ROWS = 20  # rows searched for a header, which may follow a title
 ABSENT = -1
 
 _BARE_NUMBER = re.compile(r"[\s+'(]*[0-9][0-9\s.()\-\u00a0]{6,}")
 
 
 def names(text: str) -> frozenset[str]:
-    """Folded header names, written with spaces between them."""
+    """Split a string of folded header names."""
     return frozenset(text.split())
 
 
-# Folded names, the surest first: "Thuê bao" may head a column of names where "SĐT" stands beside it.
+# Folded names, the most certain first: "Thuê bao" may head a column of names next to one headed "SĐT".
 PHONE_NAMES = (
     names(
         "sodienthoai sodienthoaididong sodienthoaithuebao dienthoai dienthoaididong sdt dtdd didong sodidong "
@@ -35,9 +35,9 @@ PHONE_NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class FileColumn:
-    """One column that a kind of file has: `what` stands in it, in the plural; `remedy`: how to name it.
+    """A column of a kind of file. what: its content, in the plural; remedy: how to name it.
 
-    names: folded header names by tiers, the surest first. needed: no file without it, and only one of them.
+    names: folded header names in tiers, the most certain first. needed: every file must have exactly one.
     """
 
     what: str
@@ -46,15 +46,15 @@ class FileColumn:
     needed: bool = False
 
     def places(self, row: Sequence[str]) -> list[int]:
-        """Where the surest names of the column stand in a folded row."""
+        """Return the indexes in a folded row of the column's most certain names."""
         found = ([place for place, name in enumerate(row) if name in tier] for tier in self.names)
         return next((places for places in found if places), [])
 
 
 class Layout(NamedTuple):
-    """Places of the columns, ABSENT for one that is not there; `data`: index of the first row below them.
+    """Indexes of the columns, ABSENT for missing ones; `data`: index of the first row below the header.
 
-    width: cells of the header up to its last name; 0 where there is none.
+    width: cells of the header up to its last name; 0 if there is no header.
     """
 
     places: tuple[int, ...]
@@ -70,9 +70,9 @@ class Columns:
     bare: bool = False
 
     def find(self, rows: Sequence[Sequence[str]]) -> Layout | None:
-        """The layout that the first rows of a file show, or None.
+        """Return the layout shown by the first rows of a file, or None.
 
-        Invalid where two columns may both be one that is needed.
+        Invalid if two columns qualify as the same needed one.
         """
         filled = _filled(rows)
         for place, row in filled:
@@ -82,7 +82,7 @@ class Columns:
         return self._without_header(*filled[0]) if filled and self.bare else None
 
     def missing(self, rows: Sequence[Sequence[str]]) -> Invalid:
-        """The refusal of a file whose needed columns can't be told."""
+        """Return the error for a file that lacks a needed column."""
         filled = [row for _, row in _filled(rows)]
         if not filled:
             return Invalid(f"The file is empty. It needs a header with a column {self.columns[0].remedy}.")

@@ -1,4 +1,4 @@
-"""The rows of a text whose cells stand between delimiters: whole blocks at once where lines are alike."""
+"""Read delimited text, converting whole blocks at once where the lines are uniform."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from app.file_import.row_blocks import Block, Row, UnreadableLine, gathered
 from app.file_import.text_lines import LINE_LIMIT, TextBlock, no_text
 
 _DELIMITERS = ",;\t|"
-# Lines with a NUL character that cost themselves only: so many, or of a long file one in so many.
+# Tolerated lines with a NUL character: this many, or one in _NULS_SHARE of a long file.
 _NULS, _NULS_SHARE = 10, 100
-_QUOTED_LIMIT = 32_768  # characters of a row that goes over several lines: Excel lets a cell have as many
+_QUOTED_LIMIT = 32_768  # characters of a row that spans several lines, as Excel allows in a cell
 
 
 class Delimited:
-    """Go once over the rows of a text; blank lines are numbered and left out.
+    """Read the rows of a text once; blank lines are counted but not returned.
 
-    `short`: rows so far that have fewer cells than the header, and a number all the same.
+    `short`: rows so far with fewer cells than the header, but with a number.
     """
 
     def __init__(self, lines: Iterator[TextBlock], columns: Columns) -> None:
@@ -32,7 +32,7 @@ class Delimited:
         self._columns = columns
 
     def blocks(self) -> Iterator[Block | UnreadableLine]:
-        """The rows in their order; Invalid for a text without the columns."""
+        """Yield the rows in order; Invalid if the text lacks the columns."""
         found = (block for block in self._lines if any(line.strip() for line in block.lines))
         head = next(found, TextBlock(1, []))
         self._delimiter, layout = _layout(head, self._columns)
@@ -50,15 +50,13 @@ class Delimited:
         self._layout, self._first = layout, places[0]
         self._others = [each for each in _DELIMITERS if each != self._delimiter]
         self._least = max(*places, layout.width - 1, 0) + 1
-        # Takes the number and the columns from a row that ends in an empty cell and the number.
+        # Extracts line number and columns from a row followed by an empty cell and its number.
         self._pick = itemgetter(-1, *(place if place >= 0 else -2 for place in places))
 
-    # ---- all at once -----------------------------------------------------------------------------------
-
     def _even(self, block: TextBlock) -> Block | None:
-        """The columns of lines that are plainly alike: all of one width, nothing quoted; None for others."""
+        """Split uniform lines, of one width and without quotes, in one go; return None for others."""
         delimiter, count = self._delimiter, len(block.lines)
-        text = f"{delimiter}\n{delimiter}".join(block.lines)  # each end of a line becomes a cell of its own
+        text = f"{delimiter}\n{delimiter}".join(block.lines)  # each line end becomes a cell
         cells = text.split(delimiter)
         width, rest = divmod(len(cells) - (count - 1), count) if count else (0, 1)
         if (
@@ -78,12 +76,12 @@ class Delimited:
         return found
 
     def _may_be_cut(self, width: int, text: str) -> bool:
-        """Whether lines of this width may lack more than empty cells at their ends."""
+        """Return whether lines of this width may lack more than empty cells at their ends."""
         short = width < self._layout.width
         return width <= self._first or (short and any(other in text for other in self._others))
 
     def _columns_of(self, block: TextBlock, cells: list[str], width: int) -> Block:
-        """Of all rows but the blank ones; every row is followed by a cell that is its line's end."""
+        """Pick the columns of all rows except blank ones; after each row comes its line-end cell."""
         count, blank = len(block.lines), [""] * len(block.lines)
         places = self._layout.places
         found = [cells[at :: width + 1] if 0 <= at < width else blank for at in places]
@@ -98,23 +96,21 @@ class Delimited:
             found = [list(compress(column, filled)) for column in found]
         return Block(numbers, tuple(found))
 
-    # ---- line by line ----------------------------------------------------------------------------------
-
     def _rows(self, block: TextBlock) -> Iterator[Row | UnreadableLine]:
-        """The rows of a block at full speed, up to the first line that csv can't take; the rest with care."""
+        """Parse a block at full speed up to the first line that csv can't handle, then line by line."""
         lines, done = block.lines, 0
         if max(map(len, lines), default=0) <= LINE_LIMIT and not any("\0" in line for line in lines):
             reader = csv.reader(lines, delimiter=self._delimiter, strict=True, skipinitialspace=True)
             with suppress(csv.Error):
                 for row in reader:
                     if reader.line_num != done + 1:
-                        break  # an open quotation mark has swallowed the end of its line
+                        break  # an open quotation mark swallowed the line end
                     done += 1
                     yield from self._row(row, lines[done - 1], block.first + done - 1)
         yield from self._careful(block.first + done, deque(lines[done:]))
 
     def _careful(self, number: int, lines: deque[str]) -> Iterator[Row | UnreadableLine]:
-        """Line by line: a stray quotation mark or an endless line costs itself only."""
+        """Parse line by line, so that a stray quotation mark or an endless line spoils only itself."""
         while lines:
             line, used = lines[0], 1
             if "\0" in line:
@@ -135,14 +131,14 @@ class Delimited:
             number += used
 
     def _nul(self, number: int, line: str) -> UnreadableLine:
-        """A line with a NUL character; Invalid once there are as many as no text has by mishap."""
+        """Report a line with a NUL character; Invalid once there are too many for a text."""
         self._nuls += 1
         if self._nuls > max(_NULS, number // _NULS_SHARE):
             raise no_text(number)
         return UnreadableLine(number, "nul", line)
 
     def _record(self, lines: deque[str]) -> tuple[list[str] | None, int]:
-        """The row that begins in the first line, and over how many it goes; None for a stray mark."""
+        """Parse the row that starts in the first line; return it, or None if invalid, and its line count."""
         reader = csv.reader(self._ahead(lines), delimiter=self._delimiter, strict=True, skipinitialspace=True)
         try:
             return next(reader), reader.line_num
@@ -150,7 +146,7 @@ class Delimited:
             return None, 1
 
     def _ahead(self, lines: deque[str]) -> Iterator[str]:
-        """These lines and what comes after them, as far as a row may go."""
+        """Yield these lines and the following ones, as far as a row may extend."""
         place, room = 0, _QUOTED_LIMIT
         while True:
             if place == len(lines):
@@ -162,7 +158,7 @@ class Delimited:
             place += 1
 
     def _row(self, row: list[str], line: str, number: int) -> Iterator[Row | UnreadableLine]:
-        """One row as it is read, or why it is none; nothing for a blank one."""
+        """Yield the row, or the reason why it is unreadable; nothing for a blank row."""
         if len(row) < self._least or not row[self._first].strip():
             if not any(map(str.strip, row)):
                 return
@@ -175,7 +171,7 @@ class Delimited:
         yield self._pick((*row, "", number))
 
     def _cut(self, row: list[str], line: str) -> str | None:
-        """Why a row with fewer cells than the header can't be used, where it can't."""
+        """Return why a row shorter than the header can't be used, or None if it can."""
         commas = self._layout.width - 1
         if len(row) == 1 and commas > 0 and any(line.strip().count(each) >= commas for each in self._others):
             return "separator"
@@ -183,10 +179,10 @@ class Delimited:
 
 
 def _layout(block: TextBlock, columns: Columns) -> tuple[str, Layout]:
-    """The delimiter under which the head of the file makes sense, and its columns."""
+    """Return the delimiter with which the file's first lines contain the columns, and the layout."""
     head = [line[:LINE_LIMIT] for line in block.lines[:HEAD_ROWS]]
     nul = next((place for place, line in enumerate(head) if "\0" in line), len(head))
-    if head and head[0][:4].lower() == "sep=":  # a hint that Excel writes and reads
+    if head and head[0][:4].lower() == "sep=":  # a hint that Excel writes and understands
         head[0] = ""
     for delimiter in _DELIMITERS:
         layout = columns.find([_cells(line, delimiter) for line in head])
@@ -199,7 +195,7 @@ def _layout(block: TextBlock, columns: Columns) -> tuple[str, Layout]:
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
-    """The cells of one line; none where its quotation marks don't match."""
+    """Split one line; return nothing if its quotation marks don't match."""
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True, skipinitialspace=True), [])
     except csv.Error:

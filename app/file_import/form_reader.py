@@ -1,4 +1,4 @@
-"""A workbook that Loa handed out as a form, read back cell by cell: each wrong cell with its remedy."""
+"""Read a form workbook that Loa issued, cell by cell, collecting wrong cells with their remedies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.file_import.xlsx_rows import DAMAGED, bounded, limited
 
 SIZE_LIMIT = 4 * 1024**2  # bytes of the file
 _UNPACKED_LIMIT = 8 * 1024**2
-_CELLS_LIMIT = 100_000  # that hold something; the largest form has some thousands
+_CELLS_LIMIT = 100_000  # non-empty cells; the largest form has some thousands
 _NO_FORM = "Tệp không phải là biểu mẫu .xlsx đọc được. Hãy điền vào biểu mẫu do Loa cấp rồi gửi lại."
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+")
 _UNITS = re.compile(r"[\d.,]+\s*(nghìn|ngàn|triệu|tỷ|k|tr|người|lượt|tin|thuê bao)\b", re.IGNORECASE)
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class CellFault(NamedTuple):
-    """One wrong cell: its sheet, its address, and what is wrong with the remedy, in Vietnamese."""
+    """A wrong cell: its sheet, its address, and the fault with its remedy in Vietnamese."""
 
     sheet: str
     cell: str
@@ -37,19 +37,19 @@ class CellFault(NamedTuple):
 
     @property
     def words(self) -> str:
-        """The whole sentence."""
+        """The whole sentence, in Vietnamese."""
         return f"Trang “{self.sheet}”, ô {self.cell}: {self.sentence}"
 
 
 def refusal(faults: list[CellFault]) -> Invalid:
-    """All wrong cells as one answer: the first ones in the sentence, every one in `faults`."""
+    """Build one error from all wrong cells: the first ones in the sentence, all in `faults`."""
     first = " ".join(fault.words for fault in faults[:10])
     more = f" Và {len(faults) - 10} ô khác." if len(faults) > 10 else ""
     return Invalid(first + more, faults=[(f"{fault.sheet}!{fault.cell}", fault.words) for fault in faults])
 
 
 class Cell(NamedTuple):
-    """What stands in a cell, and openpyxl's letter for its kind."""
+    """A cell's value, and openpyxl's letter for its type."""
 
     value: Any
     data_type: str
@@ -57,12 +57,12 @@ class Cell(NamedTuple):
 
 _BLANK = Cell(None, "n")
 _ONE_AT_A_TIME = threading.Lock()
-# Sheet -> address -> what stands there.
+# Sheet -> address -> cell.
 Form = dict[str, dict[str, Cell]]
 
 
 def load(content: bytes) -> Form:
-    """The form, with formulas as they are written; Invalid for what is none, or too large to be one."""
+    """Load a form with its formulas as written; Invalid if it is not a form or too large."""
     if len(content) > SIZE_LIMIT:
         raise Invalid(
             f"Tệp lớn hơn {SIZE_LIMIT // 1024**2} MB, không phải biểu mẫu do Loa cấp.", field="file"
@@ -75,7 +75,7 @@ def load(content: bytes) -> Form:
 
 
 def _cells(workbook: Any) -> Form:
-    """All cells that hold something, gathered row by row."""
+    """Collect all non-empty cells, row by row."""
     form: Form = {}
     left = _CELLS_LIMIT
     for sheet in workbook.worksheets:
@@ -94,14 +94,14 @@ def _holds(cell: Any) -> bool:
 
 
 class FormReader:
-    """Reads the cells of a form; what is wrong is collected in `faults`, and the value is then None."""
+    """Reader of a form's cells; faults are collected in `faults`, and the value is then None."""
 
     def __init__(self, form: Form) -> None:
         self._form = form
         self.faults: list[CellFault] = []
 
     def need_sheets(self, *names: str) -> None:
-        """Every sheet must be there; Invalid at once, since nothing can be read without them."""
+        """Raise Invalid at once if a sheet is missing, since nothing can be read without it."""
         absent = [name for name in names if name not in self._form]
         if absent:
             raise refusal(
@@ -112,11 +112,10 @@ class FormReader:
             )
 
     def fault(self, sheet: str, cell: str, sentence: str) -> None:
-        """Note a wrong cell."""
         self.faults.append(CellFault(sheet, cell, sentence))
 
     def raw(self, sheet: str, cell: str) -> Any:
-        """What stands there; blanks are None."""
+        """Return the cell's value, None if it is blank."""
         value = self._form[sheet].get(cell, _BLANK).value
         if isinstance(value, str):
             value = value.replace("\u00a0", " ").strip()
@@ -124,11 +123,10 @@ class FormReader:
         return value
 
     def blank(self, sheet: str, *cells: str) -> bool:
-        """Whether nothing stands in any of these cells."""
         return all(self.raw(sheet, cell) is None for cell in cells)
 
     def _input(self, sheet: str, cell: str) -> Any:
-        """What a person has put there; formulas and errors are noted and read as None."""
+        """Return what a person entered; report formulas and errors, and return None for them."""
         value, kind = self.raw(sheet, cell), self._form[sheet].get(cell, _BLANK).data_type
         if kind == "f":
             self.fault(sheet, cell, "không nhận công thức ở ô nhập; hãy dán giá trị (Paste Special, Values).")
@@ -139,7 +137,7 @@ class FormReader:
         return value
 
     def count(self, sheet: str, cell: str, *, needed: bool = False) -> int | None:
-        """A whole number from 0 up."""
+        """Read a whole number from 0 up."""
         before = len(self.faults)
         value = self._input(sheet, cell)
         if value is None:
@@ -153,7 +151,7 @@ class FormReader:
         return found
 
     def words(self, sheet: str, cell: str) -> str:
-        """Text; numbers and dates as they read."""
+        """Read text; numbers and dates as displayed."""
         value = self._input(sheet, cell)
         if isinstance(value, datetime | date):
             return value.strftime("%d/%m/%Y")
@@ -162,7 +160,7 @@ class FormReader:
         return "" if value is None else str(value)
 
     def choice(self, sheet: str, cell: str, options: Mapping[str, T], *, needed: bool = False) -> T | None:
-        """One of the words of a list."""
+        """Read one of the options of a list."""
         value = self.words(sheet, cell)
         listed = "; ".join(options)
         if value:
@@ -177,7 +175,7 @@ class FormReader:
         return any((fault.sheet, fault.cell) == (sheet, cell) for fault in self.faults)
 
     def day(self, sheet: str, cell: str) -> date | None:
-        """A date, as Excel keeps it or as text."""
+        """Read a date, stored as such or as text."""
         value = self._input(sheet, cell)
         if isinstance(value, datetime):
             return value.date()
@@ -189,7 +187,7 @@ class FormReader:
         return found.date() if found else None
 
     def moment(self, sheet: str, cell: str, *, needed: bool = False) -> datetime | None:
-        """A date with its time on the clock of Viet Nam; aware."""
+        """Read a date with time in Viet Nam; aware."""
         value = self._input(sheet, cell)
         if value is None:
             if needed and not self._noted(sheet, cell):
@@ -202,14 +200,14 @@ class FormReader:
         return found.replace(tzinfo=clock.VIETNAM)
 
     def fixed(self, sheet: str, cell: str, expected: str) -> None:
-        """A cell that the form came with."""
+        """Check that a cell of the form itself is unchanged."""
         if str(self.raw(sheet, cell) or "") != expected:
             self.fault(
                 sheet, cell, f"nội dung của biểu mẫu đã bị đổi; ở đây phải là “{expected}”, hãy khôi phục."
             )
 
     def computed(self, sheet: str, cell: str, formula: str, value: int | None) -> None:
-        """A cell that the form computes: the formula it came with, or the number that it gives."""
+        """Check a computed cell: it must hold the form's formula, or the number that it yields."""
         found = self.raw(sheet, cell)
         if found == value or (isinstance(found, str) and _bare(found) == _bare(formula)):
             return
@@ -218,7 +216,7 @@ class FormReader:
 
 
 def _whole(value: object) -> int | str:
-    """The number, or what is wrong with it."""
+    """Return the number, or a sentence on what is wrong."""
     if isinstance(value, bool):
         return f"TRUE/FALSE không phải là số; {_WHOLE}."
     if isinstance(value, datetime | date | time):
@@ -233,7 +231,7 @@ def _whole(value: object) -> int | str:
 
 
 def _spelled(text: str) -> int | str:
-    """A number that was typed as text, with dots for thousands as in 1.234.567."""
+    """Parse a number typed as text, with dots for thousands as in 1.234.567."""
     if text.isascii() and text.isdigit():
         return int(text[:18])
     if _THOUSANDS.fullmatch(text):
@@ -255,5 +253,5 @@ def _parsed(value: object, forms: tuple[str, ...]) -> datetime | None:
 
 
 def _bare(formula: str) -> str:
-    """A formula as programs may write it anew: without blanks and signs of fixed addresses."""
+    """Normalize a formula that a program rewrote: no blanks and no signs of absolute addresses."""
     return re.sub(r"[\s$]", "", formula).upper()

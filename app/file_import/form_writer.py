@@ -1,4 +1,4 @@
-"""Makes the workbook of a form: protected but for its cells to fill in, with lists and limits on them."""
+"""Write form workbooks: protected except for input cells, which have lists and limits."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _BOX = Border(left=_THIN, right=_THIN, top=_THIN, bottom=_THIN)
 _TO_FILL = PatternFill("solid", fgColor="FFF8DC")
 _HEAD = PatternFill("solid", fgColor="E8E8E8")
 _FONT = "Times New Roman"
-# Made once: a style costs much to make and little to share.
+# Shared, because creating a style is slow.
 _PLAIN, _BOLD = Font(name=_FONT, size=12), Font(name=_FONT, size=12, bold=True)
 _OPEN = Protection(locked=False)
 
 
 class FormSheet:
-    """One sheet of a form: what is written is locked, what is asked for is open and light yellow."""
+    """One sheet of a form: text is locked, input cells are open and light yellow."""
 
     def __init__(self, sheet: Worksheet, widths: Sequence[int]) -> None:
         self.sheet = sheet
@@ -35,30 +35,30 @@ class FormSheet:
             sheet.column_dimensions[chr(ord("A") + number)].width = width
 
     def title(self, cell: str, words: str) -> None:
-        """A line above a table."""
+        """Write a title above a table."""
         self.sheet[cell] = words
         self.sheet[cell].font = Font(name=_FONT, size=14, bold=True)
 
     def head(self, row: int, words: Sequence[str]) -> None:
-        """The head of a table."""
+        """Write the head of a table."""
         for number, word in enumerate(words):
             cell = self._boxed(f"{chr(ord('A') + number)}{row}", word, bold=True)
             cell.fill = _HEAD
             cell.alignment = Alignment(wrap_text=True, horizontal="center", vertical="center")
 
     def label(self, cell: str, value: str | int) -> None:
-        """What the form says."""
+        """Write a locked text or number."""
         found = self._boxed(cell, value)
         found.alignment = Alignment(wrap_text=True, vertical="top")
         if isinstance(value, str):
-            found.data_type = "s"  # a name that begins with = is no formula
+            found.data_type = "s"  # text that begins with = is not a formula
 
     def formula(self, cell: str, text: str, number_format: str = "#,##0") -> None:
-        """What the form computes."""
+        """Write a locked formula."""
         self._boxed(cell, text, bold=True).number_format = number_format
 
     def ask(self, cells: Iterable[str], number_format: str = "General") -> None:
-        """Cells to fill in."""
+        """Open cells for input."""
         for cell in cells:
             asked = self._boxed(cell, None)
             asked.protection = _OPEN
@@ -66,15 +66,16 @@ class FormSheet:
             asked.number_format = number_format
 
     def counts(self, cells: Sequence[str]) -> None:
-        """Cells to fill in with whole numbers."""
+        """Open cells for whole numbers."""
         self.ask(cells, "#,##0")
         rule = DataValidation("whole", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
         rule.error, rule.errorTitle = "Nhập số nguyên từ 0 trở lên.", "Số không hợp lệ"
         self._limit(rule, cells)
 
     def choices(self, cells: Sequence[str], options: Sequence[str] | str) -> None:
-        """Cells to fill in from a list: a range such as 'Sheet'!$A$1:$A$9, or options without a comma and of
-        255 characters together.
+        """Open cells for a choice: from a range such as 'Sheet'!$A$1:$A$9, or from options.
+
+        Options must not contain commas, and have 255 characters together.
         """
         self.ask(cells)
         listed = options if isinstance(options, str) else f'"{",".join(options)}"'
@@ -83,7 +84,7 @@ class FormSheet:
         self._limit(rule, cells)
 
     def days(self, cells: Sequence[str], *, hours: bool = False) -> None:
-        """Cells to fill in with dates, or with dates and times."""
+        """Open cells for dates, or dates with times."""
         self.ask(cells, "dd/mm/yyyy hh:mm" if hours else "dd/mm/yyyy")
         rule = DataValidation("date", operator="greaterThan", formula1="DATE(2000,1,1)", allow_blank=True)
         rule.error, rule.errorTitle = "Nhập ngày dạng 05/02/2024.", "Ngày không hợp lệ"
@@ -91,7 +92,7 @@ class FormSheet:
 
     def _limit(self, rule: DataValidation, cells: Sequence[str]) -> None:
         rule.showErrorMessage = True
-        rule.sqref = MultiCellRange(" ".join(cells))  # rule.add() looks at every cell before
+        rule.sqref = MultiCellRange(" ".join(cells))  # rule.add() would compare with every earlier cell
         self.sheet.add_data_validation(rule)
 
     def _boxed(self, cell: str, value: str | int | None, *, bold: bool = False) -> Any:
@@ -103,7 +104,7 @@ class FormSheet:
 
 
 def new_workbook() -> Workbook:
-    """A workbook whose sheets can't be added, removed or renamed by accident."""
+    """Create a workbook whose sheets can't be added, removed or renamed by accident."""
     workbook = Workbook()
     workbook.remove(workbook.active)
     workbook.security.lockStructure = True
@@ -111,7 +112,6 @@ def new_workbook() -> Workbook:
 
 
 def saved(workbook: Workbook) -> bytes:
-    """The file."""
     buffer = io.BytesIO()
     workbook.save(buffer)
     return buffer.getvalue()

@@ -1,6 +1,6 @@
-"""Reads a file that somebody sent in a process of its own, with bounds: poison ends that one, not Loa.
+"""Read an uploaded file in a separate, limited process: a malicious file can kill only that process.
 
-A small file in plain text is read here: it can hold nothing that is larger than itself.
+Small plain text files are read in this process, because they can't expand.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import IO, Any, TypeVar
 
 from app.core.errors import Conflict, Invalid
 
-_ROOT = str(Path(__file__).parents[2])  # where our own modules are
+_ROOT = str(Path(__file__).parents[2])  # root of our own modules
 _SMALL = 1024**2  # bytes
 _PACKED = (b"PK", b"\x1f\x8b")
-# Beside what the program itself takes; the numbers that a batch has met are 125 MB of it, mostly untouched.
+# Beyond what the program itself takes. The numbers seen of a batch are 125 MB of it, mostly untouched.
 _MEMORY = 384 * 1024**2
-_CPU_S = 120  # and two seconds for each megabyte
-_NICE = 5  # what sends goes first
+_CPU_S = 120  # plus two seconds per megabyte
+_NICE = 5  # sending has priority
 _TOO_LARGE = "The file takes too much memory to be read. Save it as “CSV UTF-8”, or split it."
 _TOO_LONG = "The file takes too long to be read. Save it as “CSV UTF-8”, or split it."
 _MISTAKE = "The file can't be read, by a mistake of the program; it is in the log."
@@ -33,14 +33,14 @@ T = TypeVar("T")
 
 
 class ReaderEnded(Conflict):
-    """The process that read the file was ended from outside; the import may be tried again."""
+    """The process that reads the file was ended from outside; the import may be tried again."""
 
 
 def read_isolated(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
-    """What `work` yields, which reads `path`: a function of a module or a partial of one, for pickle.
+    """Yield what `work` yields while reading `path`; it must be a picklable function or partial.
 
-    Invalid as from `work`, and where the file takes too much memory or time; Ended where something else ended
-    the process.
+    Invalid as raised by `work`, and if the file takes too much memory or time; ReaderEnded if something else
+    ended the process.
     """
     if not _needs_bounds(path):
         yield from work()
@@ -63,10 +63,10 @@ def _needs_bounds(path: Path) -> bool:
 
 
 def _start() -> subprocess.Popen[bytes]:
-    """Without our secrets, and out of reach of signals to our group."""
+    """Start the reader without our secrets, and out of reach of signals to our process group."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LOA_")}
     own["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, own.get("PYTHONPATH"))))
-    # -P: not from the folder in which the command is run, to which others may write.
+    # -P: don't import from the current folder, to which others may write.
     command = [sys.executable, "-P", "-m", "app.file_import.isolated_reader"]
     return subprocess.Popen(  # noqa: S603 - ourselves
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=own, start_new_session=True
@@ -104,14 +104,14 @@ def _fault(status: int) -> Invalid | ReaderEnded:
 
 
 class _Answers(pickle.Unpickler):
-    """Plain values and data classes of ours alone: whoever takes over the process apart runs nothing here."""
+    """Unpickle plain values and our data classes only, so that a hijacked reader can't run code here."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """A data class, in the module that defines it; Invalid for a function or what a module imports."""
+        """Return a data class from the module that defines it; Invalid for anything else."""
         found = super().find_class(module, name) if module.startswith("app.") and "." not in name else None
         if isinstance(found, type) and dataclasses.is_dataclass(found) and found.__module__ == module:
             return found
-        import structlog  # commands that read no file do not wait for it
+        import structlog  # imported late, because most commands read no file
 
         log = structlog.get_logger(__name__)
         log.error("the process that reads a file answered with something else", what=f"{module}.{name}")
@@ -119,13 +119,13 @@ class _Answers(pickle.Unpickler):
 
 
 def main() -> None:
-    """In the process apart: read, and tell what came of it on standard output."""
-    for name in (signal.SIGTERM, signal.SIGINT):  # supervisors tell all of a service; who asked ends us
+    """Read the file in the separate process, and write results to standard output."""
+    for name in (signal.SIGTERM, signal.SIGINT):  # supervisors signal all processes; the parent ends this one
         signal.signal(name, signal.SIG_IGN)
     os.nice(_NICE)
     answers = os.fdopen(os.dup(1), "wb", buffering=1024**2)
-    os.dup2(2, 1)  # what a library might print is no answer
-    work, seconds = pickle.load(sys.stdin.buffer)  # of our own program  # noqa: S301  # nosec B301
+    os.dup2(2, 1)  # keeps output of libraries out of the results
+    work, seconds = pickle.load(sys.stdin.buffer)  # from our own program  # noqa: S301  # nosec B301
     _bound(seconds)
     with answers:
         for answer in _answers(work):

@@ -1,4 +1,4 @@
-"""An import at work on the row of its file: it takes the row, keeps it by a lease, and lets it go."""
+"""Lease of an import on its file's row: take it, extend it, release it."""
 
 from __future__ import annotations
 
@@ -18,32 +18,30 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such, passes
 from app.core.states import BatchState
 
-# ---- Who is at work on an import, and whether it still lives
-
 
 def new_owner() -> str:
-    """A token of one import in this process: host, process number, process, import."""
+    """Return a token for one import of this process: host, process number, process, import."""
     return f"{_host()}:{os.getpid()}:{_process()}:{secrets.token_hex(4)}"
 
 
 def nth(owner: str, tries: int) -> str:
-    """The token of an import that is the nth try at its row."""
+    """Return the owner's token for its nth try."""
     return f"{owner.partition('/')[0]}/{tries}"
 
 
 def tries_of(owner: str | None) -> int:
-    """How many tries there have been with the one whose token this is; 0 where the last one let go."""
+    """Return the number of tries up to this owner's; 0 if the row was released."""
     said = (owner or "").rpartition("/")[2]
     return int(said) if said.isdecimal() else 0
 
 
 def is_free(owner: str | None, lease_until: int | None) -> bool:
-    """Whether no living import is at work under this lease."""
+    """Return whether no living import holds this lease."""
     return owner is None or (lease_until or 0) <= clock.now_ms() or _has_died(owner)
 
 
 def _has_died(owner: str) -> bool:
-    """Whether the owner was a process of this host that is gone: then nobody need wait for its lease."""
+    """Return whether the owner was a process of this host that is gone, so that nobody must wait for it."""
     host, number, process, _ = owner.rsplit(":", 3)
     if host != _host() or process == _process():
         return False
@@ -62,7 +60,7 @@ def _is_running(number: int) -> bool:
 
 @cache
 def _process() -> str:
-    """This process: after a restart another one may have the same name and number, as in a container."""
+    """Identify this process, as another one may get the same pid after a restart, e.g. in a container."""
     return secrets.token_hex(4)
 
 
@@ -70,20 +68,20 @@ def _host() -> str:
     return socket.gethostname()[:40]
 
 
-LEASE_MS = 60_000  # a slice takes well under a second: only a dead import goes without one so long
-MOST_TRIES = 3  # of an import whose process died at it: the first, and two by which it was taken up again
-_PATIENCE_S = 120.0  # a database may restart in mid-import
+LEASE_MS = 60_000  # a slice takes well under a second, so only a dead import exceeds this
+MOST_TRIES = 3  # for an import whose process keeps dying
+_PATIENCE_S = 120.0  # a database may restart during an import
 
 T = TypeVar("T")
 
 
 def is_waiting(row: Row[Any]) -> bool:
-    """Whether the file of this row is not ready and no living import is at work on it."""
+    """Return whether this row's file is not imported and no living import is at work."""
     return row.state != BatchState.READY and is_free(row.owner, row.lease_until)
 
 
 def require_tries(row: Row[Any]) -> None:
-    """Invalid where imports of this row, as it was when it was taken, have died too often for one more."""
+    """Raise Invalid if imports of this row, as it was before it was taken, have died too often."""
     tries = tries_of(row.owner)
     if row.state == BatchState.IMPORTING and tries >= MOST_TRIES:
         raise Invalid(
@@ -93,7 +91,7 @@ def require_tries(row: Row[Any]) -> None:
 
 
 def retry_while_unavailable(work: Callable[[], T]) -> T:
-    """What `work` returns, repeated while the database is away; Away when that lasts too long."""
+    """Run `work`, repeated while the database is unreachable; DatabaseUnavailable if that lasts too long."""
     repeated = Retrying(
         retry=retry_if_exception(passes),
         wait=wait_random_exponential(0.1, max=2.0),
@@ -106,10 +104,10 @@ def retry_while_unavailable(work: Callable[[], T]) -> T:
 
 @dataclass(slots=True)
 class ImportLease:
-    """The hold of one import on row `id` of `table`, which has state, error, owner and lease_until.
+    """An import's lease on row `id` of `table`, which has columns state, error, owner and lease_until.
 
-    noun: what people call such a row; owner: the fencing token: an import that lost its row writes
-    nothing; it tells its tries.
+    noun: what people call such a row; owner: fencing token with the number of tries; an import that lost its
+    row writes nothing.
     """
 
     table: Table
@@ -118,16 +116,16 @@ class ImportLease:
     owner: str = field(default_factory=new_owner)
 
     def row(self, connection: Connection) -> Row[Any]:
-        """The row as it stands, or NotFound."""
+        """Return the current row, or raise NotFound."""
         row = connection.execute(select(self.table).where(self.table.c.id == self.id)).first()
         if row is None:
             raise no_such(self.noun, self.id)
         return row
 
     def take(self, connection: Connection, /, **fresh: Any) -> Row[Any]:
-        """Take the row, which becomes `importing` with the values `fresh`, or find it ready; as it was.
+        """Take the row and set it to `importing` with the values `fresh`, unless it is ready.
 
-        Conflict while a living import holds it.
+        Return the row as it was before. Conflict while a living import holds it.
         """
         c, row = self.table.c, self.row(connection)
         if row.state == BatchState.READY:
@@ -149,7 +147,7 @@ class ImportLease:
         return row
 
     def keep(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
-        """Prolong the lease and write the values, if `also` holds; Conflict when the row is lost."""
+        """Extend the lease and write the values if `also` holds; Conflict if the row is lost."""
         held = update(self.table).where(*self._own(), *also)
         if connection.execute(held.values(lease_until=clock.now_ms() + LEASE_MS, **values)).rowcount:
             return True
@@ -158,17 +156,17 @@ class ImportLease:
         return False
 
     def end(self, connection: Connection, /, **values: Any) -> bool:
-        """Let the row go, with these values; False where it is not held any more."""
+        """Release the row with these values; False if it is no longer held."""
         ended = update(self.table).where(*self._own())
         return bool(connection.execute(ended.values(owner=None, lease_until=None, **values)).rowcount)
 
     def release(self, connection: Connection) -> None:
-        """Let the row go, unless it was ended or put off."""
+        """Release the row, unless it was ended or put off."""
         held = update(self.table).where(*self._own(), self.table.c.lease_until > 0)
         connection.execute(held.values(owner=None, lease_until=None))
 
     def put_off(self, connection: Connection) -> None:
-        """Let others take the row, of whom the last one gives it up: this try was one that died."""
+        """Let others take the row at once; this try counts as one that died."""
         connection.execute(update(self.table).where(*self._own()).values(lease_until=0))
 
     def _own(self) -> tuple[ColumnElement[bool], ...]:

@@ -1,4 +1,4 @@
-"""Rows of a table that somebody sent, CSV or XLSX, streamed in constant memory."""
+"""Stream the rows of an uploaded CSV or XLSX table in constant memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OLE = b"\xd0\xcf\x11\xe0"
 
 
 class Reader:
-    """Go once over the rows or the blocks of one file; `position`: how many of its bytes have been read.
+    """Read the rows or blocks of one file once.
 
-    Blank lines are no lines: they are numbered and left out; a line with anything in it is a row or a
-    BadLine. Invalid for a file that can't be used.
+    Blank lines are counted but not returned; any other line is a row or an UnreadableLine. Invalid if the
+    file can't be used.
     """
 
     def __init__(self, path: Path, columns: Columns, limit: int = UNPACKED_LIMIT) -> None:
@@ -33,14 +33,14 @@ class Reader:
 
     @property
     def position(self) -> int:
-        """Bytes of the file (not of what it unpacks to) read so far."""
+        """Bytes read so far, of the file itself and not of what it unpacks to."""
         if self._file and not self._file.closed:
             self._position = self._file.tell()
         return self._position
 
     @property
     def short(self) -> int:
-        """Rows so far with fewer cells than the header, and a number all the same."""
+        """Rows so far with fewer cells than the header, but with a number."""
         return self._text.short if self._text else 0
 
     def __iter__(self) -> Iterator[Row | UnreadableLine]:
@@ -51,7 +51,7 @@ class Reader:
                 yield from zip(block.numbers, *block.cells, strict=True)
 
     def blocks(self) -> Iterator[Block | UnreadableLine]:
-        """The rows in their order, in blocks as large as they were read."""
+        """Yield the rows in order, in blocks as they were read."""
         with readable(), self._path.open("rb") as self._file:
             magic = self._file.read(4)
             self._file.seek(0)
@@ -62,7 +62,7 @@ class Reader:
                 )
             if magic == _ZIP:
                 from app.file_import.xlsx_rows import (
-                    sheet_rows,  # openpyxl takes longer to load than most files
+                    sheet_rows,  # openpyxl takes longer to import than most files to read
                 )
 
                 yield from gathered(sheet_rows(self._file, self._columns, self._limit))

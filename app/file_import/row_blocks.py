@@ -1,4 +1,4 @@
-"""What a table's file is read into: rows column by column, and lines that give no cells, with the reason."""
+"""Results of reading a table: rows column by column, and unreadable lines with reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.core.phone import Sentence
 
 _AT_ONCE = 1000
 
-# Line number in the file, then the cells of the columns in their order, as they stand there.
+# Line number in the file, then the columns' cells in order, as written.
 Row = tuple[Any, ...]
 
 LINE_REASONS = {
@@ -46,18 +46,17 @@ LINE_REASONS = {
 
 
 class Block(NamedTuple):
-    """Rows column by column, which is several times faster where there are many: `cells` of each column."""
+    """Rows stored by column, which is several times faster for many rows: `cells` of each column."""
 
     numbers: Sequence[int]
     cells: tuple[Sequence[str], ...]
 
     def part(self, start: int, upto: int) -> Block:
-        """Rows from one place up to another."""
         return Block(self.numbers[start:upto], tuple(column[start:upto] for column in self.cells))
 
 
 class UnreadableLine(NamedTuple):
-    """A line that gives no cells: `reason` is a key of LINE_REASONS."""
+    """A line that gives no cells; `reason` is a key of LINE_REASONS."""
 
     line: int
     reason: str
@@ -65,7 +64,7 @@ class UnreadableLine(NamedTuple):
 
 
 def gathered(rows: Iterable[Row | UnreadableLine]) -> Iterator[Block | UnreadableLine]:
-    """Rows as blocks, in their order and without reading far ahead."""
+    """Group rows into blocks, keeping their order and without reading far ahead."""
     for is_bad, some in groupby(rows, lambda row: isinstance(row, UnreadableLine)):
         if is_bad:
             yield from (row for row in some if isinstance(row, UnreadableLine))

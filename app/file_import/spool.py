@@ -1,4 +1,4 @@
-"""Uploads on disk from their arrival to the end of their import, so that a restart can go on with them."""
+"""Uploads on disk until they are imported, so that imports can continue after a restart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.file_import.lease import MOST_TRIES, is_waiting
 from app.file_import.upload import PART
 
 _PART_AGE_S = 86_400
-# Imports of one process at the same time: each may take a processor and some hundred megabytes.
+# Parallel imports per process; each may use a CPU and some hundred megabytes.
 _AT_ONCE = 2
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _at_work: set[asyncio.Task[None]] = set()
@@ -28,21 +28,21 @@ log = get_logger(__name__)
 
 
 def folder_of(data: Path, name: str) -> Path:
-    """Where uploads of one kind wait, under the data folder; made when missing, closed to other accounts."""
+    """Return the folder for uploads of one kind, created if missing and closed to other accounts."""
     folder = data / name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
 
 
 def spool_path(folder: Path, carrier: str, sha256: str) -> Path:
-    """Where one file waits: its name says whose it is."""
+    """Return where a file waits; its name tells whose it is."""
     return folder / f"{carrier}-{sha256}"
 
 
 def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> None:
-    """Import an upload and delete it, unless it is needed again; what goes wrong is logged.
+    """Import an upload, log errors, and delete the file unless it is needed again.
 
-    work: imports it as row `row_id`, and returns what is logged of it.
+    work: imports the file as row `row_id` and returns what to log.
     """
     try:
         log.info("import finished", id=row_id, **_stubborn(work, row_id))
@@ -55,7 +55,7 @@ def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> No
 
 
 def in_turn(work: Callable[[], object]) -> None:
-    """Do this in a thread, beside everything else, when its turn comes; who waits holds no thread."""
+    """Run work in a thread when a slot is free; while waiting it holds no thread."""
     loop = asyncio.get_running_loop()
     turn = _turns.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
 
@@ -69,7 +69,7 @@ def in_turn(work: Callable[[], object]) -> None:
 
 
 def _stubborn(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping[str, Any]:
-    """Again where the process that reads was ended from outside; the row counts that and fails in the end."""
+    """Retry if the reading process was killed; the row counts tries and finally fails."""
     for _ in range(MOST_TRIES):
         try:
             return work()
@@ -79,9 +79,9 @@ def _stubborn(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping[str
 
 
 def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iterator[tuple[int, Path]]:
-    """What a stop or a crash has left to be imported, as id and file; what nobody needs is dropped.
+    """Yield id and path of imports that a stop or crash left unfinished; delete files nobody needs.
 
-    find: the row of a carrier's file with that SHA-256.
+    find: returns the row of a carrier's file with that SHA-256.
     """
     for path in sorted(folder.glob("*")):
         carrier, _, sha256 = path.name.rpartition("-")
@@ -94,5 +94,5 @@ def leftovers(folder: Path, find: Callable[[str, str], Row[Any] | None]) -> Iter
 
 
 def _is_old(path: Path) -> bool:
-    # Another process may be receiving an upload at this moment.
+    # Another process may be receiving this upload right now.
     return clock.now().timestamp() - path.stat().st_mtime > _PART_AGE_S

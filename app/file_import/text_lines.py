@@ -1,4 +1,4 @@
-"""The lines of an uploaded text file: plain or .gz, in whatever encoding, bounded in length and in size."""
+"""Lines of an uploaded text file, plain or .gz, in any supported encoding, with limits on length and size."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import BinaryIO, NamedTuple
 from app.core.errors import Invalid
 from app.file_import.columns import HEAD_ROWS, Columns
 
-UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that grows beyond it is no table
+UNPACKED_LIMIT = 4 * 1024**3  # bytes; a .gz or .xlsx that unpacks to more is not a table
 LINE_LIMIT = 4096  # characters
-_UNPACKED = 16 * 1024**2  # bytes that a small .gz may unpack to, and how many times its size a large one
+_UNPACKED = 16 * 1024**2  # bytes that any .gz may unpack to; large ones up to _RATIO times their size
 _RATIO = 200
-_HEAD = 1 << 18  # bytes by which the encoding is told
-_BLOCK = 1 << 15  # read at once: what is made of it stays in the processor's own memory
+_HEAD = 1 << 18  # bytes examined to detect the encoding
+_BLOCK = 1 << 15  # bytes per read, so that derived data stays in the CPU cache
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _SAVE_AS = "Save it as “CSV UTF-8” (or as .xlsx) and upload it again."
 
 
 class TextBlock(NamedTuple):
-    """Some lines of a file, numbered from `first`. One that is too long may be cut, but stays so."""
+    """Lines of a file, numbered from `first`. A line over the limit may be cut, but remains over it."""
 
     first: int
     lines: list[str]
@@ -32,7 +32,7 @@ class TextBlock(NamedTuple):
 
 @contextmanager
 def readable() -> Iterator[None]:
-    """What goes wrong in reading a file, as a sentence."""
+    """Turn errors of reading a file into sentences."""
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile):
@@ -44,11 +44,11 @@ def readable() -> Iterator[None]:
 
 
 def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -> Iterator[TextBlock]:
-    """The lines of a text file, block by block, whatever their ends; Invalid for what can't be decoded."""
+    """Yield the lines of a text file in blocks, with any line ends; Invalid if it can't be decoded."""
     number, carry = 1, ""
     for block in _texts(file, columns, limit):
         lines = (carry + block).split("\n")
-        # Cut what has no end in sight: the line stays too long, and the memory small.
+        # Cut an endless line: it stays over the limit, and memory stays small.
         carry = lines.pop()[: LINE_LIMIT + 1]
         yield TextBlock(number, lines)
         number += len(lines)
@@ -57,7 +57,7 @@ def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -
 
 
 def no_text(line: int) -> Invalid:
-    """A NUL character where no text has one, or too many of them: the file is a binary one."""
+    """Build the error for NUL characters, which mean that the file is binary."""
     return Invalid(f"Line {line} holds a NUL character, so this is no CSV text. {_SAVE_AS}")
 
 
@@ -68,7 +68,7 @@ def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
 
 
 def _texts(raw: BinaryIO, columns: Columns, limit: int) -> Iterator[str]:
-    """The decoded text in blocks, every line end as \\n."""
+    """Yield the decoded text in blocks, with every line end as \\n."""
     file = _unpacked(raw)
     head = file.read(_HEAD)
     encoding = _encoding(head, columns)
@@ -94,7 +94,7 @@ def _texts(raw: BinaryIO, columns: Columns, limit: int) -> Iterator[str]:
 
 
 def _encoding(head: bytes, columns: Columns) -> str:
-    """UTF-8 and UTF-16 by their marks, UTF-8 by trial, CP1258 where its header can be read with it."""
+    """Detect UTF-8 and UTF-16 by byte order mark, UTF-8 by trial, CP1258 if it makes the header readable."""
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name

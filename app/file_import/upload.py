@@ -1,4 +1,4 @@
-"""Receives a multipart upload: one file streamed to disk and hashed on the way, and a few short fields."""
+"""Receive a multipart upload: stream one file to disk while hashing it, and read a few short fields."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from app.core.errors import AppError, Invalid, TooLarge
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-# Looks at the fields that came before the file and refuses all by an error; may take some of them away.
+# Checks the fields before the file and raises to refuse the upload; may remove some of them.
 Admit = Callable[[dict[str, bytes]], None]
-PART = ".part"  # how the name of an upload ends while it is received
+PART = ".part"  # suffix of an upload that is being received
 _FIELD_LIMIT = 1000  # bytes
-_ROOM = 256 * 1024**2  # bytes that stay free
+_ROOM = 256 * 1024**2  # bytes to keep free
 _MALFORMED = "The body is no well-formed multipart/form-data. Send the file in the field “file”."
 
 
@@ -40,14 +40,14 @@ _DISK_FULL = (
 
 
 def require_room(folder: Path, size: int) -> None:
-    """NoRoom unless the disk takes so many bytes and leaves what the ledger needs meanwhile."""
+    """Raise NoRoom unless the disk can take `size` bytes and still has room for the ledger."""
     if shutil.disk_usage(folder).free < size + _ROOM:
         raise NoRoom(_DISK_FULL)
 
 
 @contextmanager
 def _on_disk() -> Iterator[None]:
-    """A disk that is full in the middle of it is NoRoom as well."""
+    """Raise NoRoom if the disk becomes full while writing."""
     try:
         yield
     except OSError as error:
@@ -58,21 +58,21 @@ def _on_disk() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """A file as it came: `sha256` in hexadecimal, `size` in bytes."""
+    """A received file; `sha256` in hexadecimal, `size` in bytes."""
 
     name: str
     sha256: str
     size: int
 
     def lock(self, whose: str) -> int:
-        """One number for this content and whose it is, as advisory locks have them: 8 bytes with a sign."""
+        """Return the advisory lock number for this content and its owner: 8 bytes, signed."""
         digest = hashlib.sha256(f"{whose} {self.sha256}".encode()).digest()
         return int.from_bytes(digest[:8], "big", signed=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file that has arrived whole, at `path`, and the fields beside it."""
+    """A completely received file at `path`, and the fields sent with it."""
 
     path: Path
     file: UploadedFile
@@ -80,7 +80,7 @@ class Upload:
 
     @property
     def named(self) -> UploadedFile:
-        """The file by the name that the sender gives it."""
+        """The file under the name that the sender gives it."""
         return replace(self.file, name=self.fields.get("name") or self.file.name)
 
 
@@ -88,12 +88,12 @@ class Upload:
 async def received(
     body: AsyncIterable[bytes], folder: Path, content_type: str, limit: int, admit: Admit | None = None
 ) -> AsyncIterator[Upload]:
-    """The upload in a request's body; its file is deleted at the end, unless it has been moved to its place.
+    """Receive the upload in a request body; its file is deleted at the end unless it was moved.
 
-    limit: bytes of the file; admit: asked once, before a byte of the file is kept. Invalid or TooLarge for a
-    body that can't be taken.
+    limit: bytes of the file; admit: called once, before any byte of the file is stored. Invalid or TooLarge
+    if the body can't be accepted.
     """
-    from starlette.concurrency import run_in_threadpool  # the command line has no use for it
+    from starlette.concurrency import run_in_threadpool  # imported late; the command line does not use it
 
     receiver = await run_in_threadpool(Receiver, folder, content_type, limit, admit)
     try:
@@ -105,7 +105,7 @@ async def received(
 
 
 class Receiver:
-    """Takes the body piece by piece; `limit`: bytes of the file. Blocking: call it off the event loop."""
+    """Parse the body piece by piece; `limit`: bytes of the file. Blocking: call it off the event loop."""
 
     def __init__(self, folder: Path, content_type: str, limit: int, admit: Admit | None = None) -> None:
         kind, options = parse_options_header(content_type)
@@ -124,7 +124,7 @@ class Receiver:
         self._parser = MultipartParser(options[b"boundary"], self._callbacks())
 
     def feed(self, piece: bytes) -> None:
-        """The next piece of the body; TooLarge or Invalid end the upload."""
+        """Process the next piece of the body; TooLarge or Invalid end the upload."""
         try:
             self._parser.write(piece)
         except MultipartParseError:
@@ -132,7 +132,7 @@ class Receiver:
             raise Invalid(_MALFORMED) from None
 
     def finish(self) -> Upload:
-        """The upload, when the body has ended; Invalid when it is not whole."""
+        """Return the upload after the end of the body; Invalid if it is incomplete."""
         with _on_disk():
             self._spool.close()
         self._let_in()
@@ -145,8 +145,8 @@ class Receiver:
         return Upload(Path(self._spool.name), UploadedFile(name, self._hash.hexdigest(), self._size), fields)
 
     def discard(self) -> None:
-        """Delete what has arrived, unless it has been moved to its place."""
-        with suppress(OSError):  # of what could not be written
+        """Delete the received file unless it was moved."""
+        with suppress(OSError):  # data that could not be written
             self._spool.close()
         Path(self._spool.name).unlink(missing_ok=True)
 
@@ -155,7 +155,7 @@ class Receiver:
             admit, self._admit = self._admit, None
             admit(self._fields)
 
-    # ---- what the parser finds -------------------------------------------------------------------------
+    # ---- parser callbacks
 
     def _callbacks(self) -> MultipartCallbacks:
         return {

@@ -1,4 +1,4 @@
-"""Rows of an XLSX workbook: the one sheet that has the columns."""
+"""Read rows of an XLSX workbook from the one sheet that has the required columns."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, Bo
 from app.file_import.columns import HEAD_ROWS, Columns, Layout
 from app.file_import.row_blocks import Row, UnreadableLine
 
-CELLS_LIMIT = 256  # of a row
-_BLANK_ROWS = 1000  # rows with more cells than that, of which those on the right are only coloured
-_UNPACKED = 64 * 1024**2  # bytes that a small file may unpack to, and how many times its size a large one
+CELLS_LIMIT = 256  # per row
+_BLANK_ROWS = 1000  # rows that may be wider if the extra cells are only formatted
+_UNPACKED = 64 * 1024**2  # bytes that any file may unpack to; large ones up to _RATIO times their size
 _RATIO = 120
-_STRINGS_LIMIT = 160 * 1024**2  # bytes of the table of texts, which is held in memory
-_DIRECTORY_LIMIT = 1024**2  # bytes of an archive's directory: at least 46 for each member
+_STRINGS_LIMIT = 160 * 1024**2  # bytes of the shared strings, which are held in memory
+_DIRECTORY_LIMIT = 1024**2  # bytes of the archive's directory, at least 46 per member
 _MEMBERS_LIMIT = 10_000
-# All that zipfile and openpyxl were seen to raise at files with a few bytes changed.
+# All exceptions that zipfile and openpyxl were seen to raise for files with a few changed bytes.
 DAMAGED = (
     *(zipfile.BadZipFile, InvalidFileException, ParseError, zlib.error, EOFError, OSError),
     *(LookupError, ValueError, TypeError, RuntimeError),
@@ -35,7 +35,7 @@ _NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save
 
 
 def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | UnreadableLine]:
-    """Line number and the cells of the columns, as text; Invalid for what is no workbook."""
+    """Yield line number and the columns' cells as text; Invalid if the file is not a workbook."""
     try:
         workbook = bounded(file, limit, data_only=True)
         try:
@@ -47,9 +47,9 @@ def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | U
 
 
 def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
-    """The workbook of a file that is no bomb, its sheets to be read row by row; DAMAGED for what is none.
+    """Open a workbook with protection against zip bombs, for reading row by row; raises DAMAGED exceptions.
 
-    data_only: what formulas gave when it was saved, in place of the formulas.
+    data_only: read the saved results of formulas instead of the formulas.
     """
     check_size(file, limit)
     reader = ExcelReader(file, read_only=True, data_only=data_only, keep_links=False)
@@ -60,10 +60,9 @@ def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
 
 
 class _Sips:
-    """A file of which nobody reads more than a directory's worth at once.
+    """A file that refuses to read more than a directory's worth at once.
 
-    zipfile reads an archive's whole directory in one go and makes an object of each entry, before anybody can
-    count them.
+    zipfile reads an archive's directory in one go and creates an object per entry before we can count them.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -71,7 +70,7 @@ class _Sips:
         self.seek, self.tell = file.seek, file.tell
 
     def read(self, size: int = -1) -> bytes:
-        """As of any file; Invalid where it is more."""
+        """Read like any file; Invalid if there is more."""
         if size > _DIRECTORY_LIMIT:
             raise Invalid(TOO_LARGE)
         found = self._file.read(size if size >= 0 else _DIRECTORY_LIMIT + 1)
@@ -81,7 +80,7 @@ class _Sips:
 
 
 def check_size(file: BinaryIO, limit: int) -> None:
-    """Refuse what would fill disk or memory; zipfile never unpacks more than these declared sizes."""
+    """Refuse files that would fill disk or memory; zipfile never unpacks more than the declared sizes."""
     with zipfile.ZipFile(cast(IO[bytes], _Sips(file))) as archive:
         members = archive.infolist()
     strings = max((each.file_size for each in members if "sharedStrings" in each.filename), default=0)
@@ -93,7 +92,7 @@ def check_size(file: BinaryIO, limit: int) -> None:
 
 
 def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
-    """The one sheet with the columns, and its layout."""
+    """Return the one sheet with the columns, and its layout."""
     heads = [(sheet, _head(sheet)) for sheet in workbook.worksheets]
     found = [(sheet, layout) for sheet, head in heads if (layout := columns.find(head))]
     if len(found) > 1:
@@ -105,31 +104,30 @@ def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
 
 
 def _head(sheet: Any) -> list[list[str]]:
-    sheet.reset_dimensions()  # some programs write wrong ones
+    sheet.reset_dimensions()  # some programs store wrong ones
     rows = limited(sheet.iter_rows(values_only=True))
     return [[_text(cell) for cell in row] for row in islice(rows, HEAD_ROWS)]
 
 
 class _Hidden(tuple[Any, ...]):
-    """The cells of a row that a filter or a person has hidden."""
+    """Cells of a row that is hidden by a filter or by hand."""
 
 
 class _NoResult:
-    """In place of what a formula gave, where the program that wrote it has not worked it out."""
+    """Placeholder for a formula whose result is not stored in the file."""
 
 
 _NO_RESULT = _NoResult()
 
 
 class _Parser(WorkSheetParser):  # type: ignore[misc]
-    """Reads also what a row hides; openpyxl's own drops that, and formulas without a result with it."""
+    """Parser that also yields hidden rows and formulas without a result, which openpyxl drops."""
 
     hidden = False
 
     def parse_row(self, row: Any) -> tuple[int, list[dict[str, Any]]]:
-        """The row's number and its cells."""
         number, cells = super().parse_row(row)
-        self.row_dimensions.clear()  # it would keep the height of each row
+        self.row_dimensions.clear()  # would otherwise keep every row's height
         self.hidden = row.get("hidden") in ("1", "true")
         for cell, element in zip(cells, row, strict=True):
             if cell["value"] is None and element.find(FORMULA_TAG) is not None:
@@ -138,7 +136,7 @@ class _Parser(WorkSheetParser):  # type: ignore[misc]
 
 
 def _all_rows(sheet: Any) -> Iterator[tuple[Any, ...]]:
-    """The cells of each row in turn, a row that the file leaves out as an empty one."""
+    """Yield the cells of each row, and empty ones for rows missing in the file."""
     book, reached = sheet.parent, 0
     with sheet._get_source() as source:
         parser = _Parser(
@@ -163,7 +161,7 @@ def _rows(sheet: Any, layout: Layout) -> Iterator[Row | UnreadableLine]:
     for number, cells in enumerate(limited(_all_rows(sheet)), 1):
         if number <= data or not any(cell is not None and str(cell).strip() for cell in cells):
             continue
-        row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT finds the last one
+        row = [*cells, *[None] * (max(places) + 2 - len(cells)), None]  # ABSENT is the last index
         first = row[places[0]]
         if isinstance(cells, _Hidden):
             yield UnreadableLine(number, "hidden", _text(first))
@@ -174,7 +172,7 @@ def _rows(sheet: Any, layout: Layout) -> Iterator[Row | UnreadableLine]:
 
 
 def limited(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a sheet; Invalid where they are too many or too wide for a table."""
+    """Yield a sheet's rows; Invalid if there are too many or they are too wide."""
     wide = 0
     for number, cells in enumerate(rows, 1):
         if number > EXCEL_ROWS:
@@ -191,7 +189,7 @@ def limited(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
 
 
 def _text(cell: object) -> str:
-    """A cell as a person sees it: Excel keeps numbers as floats."""
+    """Return a cell as people see it; Excel stores integers as floats."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     return "" if cell is None or isinstance(cell, _NoResult) else str(cell)
