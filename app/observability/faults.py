@@ -1,4 +1,4 @@
-"""Faults that nobody foresaw: each ends only what met it, is logged, counted, and shown until it is over."""
+"""Unexpected errors: each ends only the work it hit, and is logged, counted and shown until it is over."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 _HERE = Path(__file__).parents[2]
-_RED_MS = 300_000  # what is tried again each minute at the least is over when nothing was heard for so long
+_RED_MS = 300_000  # work is retried every minute or more often; after this much silence a fault is over
 _KEPT_MS = 90 * clock.DAY_MS
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
-_WELL_S = 60.0  # so long without a fault, and the next one begins with the first pause again
+_WELL_S = 60.0  # after so long without a fault the pauses start over
 _LONGEST_REST_S = 600.0
 
 
 @dataclass(slots=True)
 class Faults:
-    """Where the parts of a process bring what they could not handle."""
+    """Where the parts of a process report unexpected errors."""
 
     db: Database
     metrics: Metrics
 
     async def note(self, source: str, error: BaseException, subject: str = "", red_ms: int = _RED_MS) -> None:
-        """Write it down. source: the part, subject: the row that it met; red_ms: so long it is shown."""
+        """Record a fault. source: the part; subject: the row it hit; red_ms: how long it is shown."""
         reason = described(error)
         log.error("fault", source=source, subject=subject, reason=reason, exc_info=error)
         self.metrics.fault(source)
         await outcome(self.db.awrite(_note, source, subject, (reason, red_ms)))
 
     async def over(self, source: str, subject: str = "") -> None:
-        """The part works again, or the row was handled."""
+        """Record that the part works again, or that the row was handled."""
         log.info("fault is over", source=source, subject=subject)
         await outcome(self.db.awrite(_over, source, subject))
 
 
 def described(error: BaseException) -> str:
-    """What it is and where, without what it says: that may hold a number or a secret."""
+    """Describe an error by type and place only, since its message may hold a number or a secret."""
     names = [type(error).__name__]
     if isinstance(error, DBAPIError):
         names.append(type(error.orig).__name__)
@@ -63,7 +63,7 @@ def described(error: BaseException) -> str:
 
 
 async def outcome(work: Awaitable[T]) -> T | BaseException:
-    """What the work gave, or the error that ended it."""
+    """Return the result of the work, or the error that ended it."""
     (end,) = await asyncio.gather(work, return_exceptions=True)
     return end
 
@@ -86,7 +86,7 @@ def _over(connection: Connection, source: str, subject: str) -> None:
 
 
 def present(connection: Connection) -> list[Row[Any]]:
-    """The faults that are not over, the newest first."""
+    """Return the faults that are not over, newest first."""
     f = faults.c
     query = select(faults).where(f.red_until > shared_ms(connection))
     return list(connection.execute(query.order_by(f.last_at.desc(), f.source, f.subject).limit(100)))
@@ -94,13 +94,13 @@ def present(connection: Connection) -> list[Row[Any]]:
 
 @dataclass(slots=True)
 class Supervisor:
-    """Keeps the parts of a process at work: one that ends by a fault is begun again, after growing pauses."""
+    """Keep the parts of a process running: restart one that fails, after growing pauses."""
 
     faults: Faults
     stopping: asyncio.Event
 
     async def keep(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Ends as the work does in order; with Away, or a fault of the last moment, where it is to stop."""
+        """Run until the work ends normally. Raises DatabaseUnavailable, and any error while stopping."""
         pause_s, faulty = _FIRST_PAUSE_S, False
         while True:
             task = asyncio.create_task(work())
@@ -131,25 +131,25 @@ class Supervisor:
 
 @dataclass(slots=True)
 class Aside:
-    """Rows that one part could not handle: each is left alone for a growing time, and the others go on."""
+    """Rows that one part could not handle: each rests for a growing time while the others go on."""
 
     faults: Faults
     source: str
     longest_s: float = _LONGEST_REST_S
-    _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # times, and until when (monotonic)
+    _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # failures, and end (monotonic)
 
     def resting(self) -> list[int]:
-        """The rows that are left alone now."""
+        """Return the rows to leave alone now."""
         now = clock.monotonic()
         return [row for row, (_, until) in self._rests.items() if until > now]
 
     async def attempt(self, row: int, subject: str, work: Awaitable[bool]) -> bool:
-        """What the work says; True where it failed: there may be others."""
+        """Return the result of the work; True if it failed, since other rows may be waiting."""
         end = await self.result(row, subject, work)
         return True if end is None else end
 
     async def result(self, row: int, subject: str, work: Awaitable[T]) -> T | None:
-        """What the work gives; None where it failed, and the row is left alone for now."""
+        """Return the result of the work; None if it failed and the row is left alone for now."""
         end = await outcome(work)
         if not isinstance(end, BaseException):
             if self._rests.pop(row, None):
@@ -159,7 +159,7 @@ class Aside:
         return None
 
     async def failed(self, row: int, subject: str, error: BaseException) -> None:
-        """Leave the row alone for a growing time, and show it; raises what is no fault of a row."""
+        """Leave the row alone for a growing time, and show the fault; re-raise errors not due to a row."""
         if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
             raise error
         times = self._rests.get(row, (0, 0.0))[0] + 1

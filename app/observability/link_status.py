@@ -1,4 +1,4 @@
-"""How links stand, over all processes that have them open, as these have written it down."""
+"""State of each link, combined from what all processes that have it open recorded."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from app.database.models.dispatch import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 
 
 class LinkState(StrEnum):
-    """How a link stands, over all processes that have it open."""
+    """State of a link over all processes that have it open."""
 
     CONNECTED = "connected"
-    HELD = "held"  # no answers come; single messages ask whether they do again
+    HELD = "held"  # no answers arrive; single messages test whether they do again
     REFUSING = "refusing"  # every answer is "not now": throttled, or in trouble
     LOST = "lost"
-    UNTRIED = "untried"  # open, and nothing has been sent yet (HTTP)
+    UNTRIED = "untried"  # open, but nothing has been sent yet (HTTP)
     CLOSED = "closed"  # no process has it open
-    LEFT = "left"  # the settings no longer name it, and no process has it open
+    LEFT = "left"  # removed from the settings, and no process has it open
 
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """A link over all its processes; times in ms since 1970 by the shared clock.
+    """A link over all processes; times in ms since 1970 by the shared clock.
 
-    lost_since: since when none can send; where no process has it open: since one was last heard of;
-    refusing_since: since when every answer puts off what was sent.
+    lost_since: since when no process can send; if none has it open: when one was last seen. refusing_since:
+    since when every answer defers what was sent.
     """
 
     state: LinkState = LinkState.CLOSED
@@ -48,19 +48,19 @@ class LinkStatus:
     remark_since: int | None = None
 
 
-# By these nothing goes, though a person has halted nothing.
+# In these states nothing is sent, although no person has halted the lane.
 AWAY = (LinkState.HELD, LinkState.REFUSING, LinkState.LOST, LinkState.CLOSED)
-# A carrier that puts off all that it is sent for so long takes nothing; a pace that is found takes less.
+# A carrier that defers everything for so long accepts nothing; rate adaptation takes less.
 REFUSES_AFTER_MS = 15_000
-# Of several hosts of a carrier one may be right and another wrong.
+# A carrier may have several hosts, of which only some have a wrong clock.
 CLOCK_SAID_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
-    """Why nothing goes through any link of a carrier: of its first link, or that it has none.
+    """Why nothing goes through any link of a carrier: state of its first link, if it has one.
 
-    state: None where the lane is halted; since: ms since 1970, None where nobody knows.
+    state: None if the lane is halted; since: ms since 1970, None if unknown.
     """
 
     link: str
@@ -69,7 +69,7 @@ class Standstill:
 
 
 def facts(connection: Connection) -> dict[int, LinkStatus]:
-    """How every lane's link stands."""
+    """Return the status of every lane's link."""
     now = shared_ms(connection)
     by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):
@@ -89,7 +89,7 @@ def facts(connection: Connection) -> dict[int, LinkStatus]:
 
 
 def receipts_refused(times: int, ahead_s: int) -> str:
-    """The sentence for calls that are refused since the carrier's clock is wrong, or ours."""
+    """Return the sentence for calls refused because the carrier's clock or ours is wrong."""
     n = f"{abs(ahead_s) / 60:.0f}"
     if ahead_s > 0:
         return (
@@ -143,20 +143,20 @@ def _state(here: int, up: int, lost: int, going: int) -> LinkState:
 
 
 def is_away(of: LinkStatus) -> bool:
-    """Nothing goes by it. A link of which no process has ever said anything is only not tried yet."""
+    """Return whether nothing is sent by it. A link that no process ever reported is only untried."""
     never_said = of.state is LinkState.CLOSED and of.lost_since is None
     return of.state in AWAY and not never_said
 
 
 def since(of: LinkStatus) -> int | None:
-    """When nothing went by it any more: lost, or, of one that is up and gets no answers, the last answer."""
+    """Return since when nothing is sent: loss, or the last answer of a link that is up without answers."""
     if of.state is LinkState.REFUSING:
         return of.refusing_since
     return of.answered_at or of.connected_since if of.state is LinkState.HELD else of.lost_since
 
 
 def standstills(connection: Connection) -> dict[str, Standstill]:
-    """Carrier -> why nothing goes, for those all of whose links are halted or away."""
+    """Map each carrier whose links are all halted or away to the reason."""
     known, going = facts(connection), set[str]()
     found: dict[str, Standstill] = {}
     for lane in connection.execute(select(lanes_table).order_by(lanes_table.c.id)):
@@ -165,7 +165,7 @@ def standstills(connection: Connection) -> dict[str, Standstill]:
             continue
         if halted:
             found.setdefault(lane.carrier, Standstill(lane.name, None, lane.changed_at))
-        elif link.state in AWAY:  # also where no process has ever opened it: nothing goes by it either
+        elif link.state in AWAY:  # includes links that no process has ever opened
             found.setdefault(lane.carrier, Standstill(lane.name, link.state, since(link)))
         else:
             going.add(lane.carrier)

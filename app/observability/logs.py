@@ -1,4 +1,4 @@
-"""Logs: one line for each event, fixed words and fields, with phones masked and secrets left out."""
+"""Logging: one line per event with fixed words and fields, phones masked and secrets removed."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _SECRET_KEY = re.compile(
     r"passw|secret|authori[sz]ation|token|cookie|api_?key|api_?pass|csrf|otp|recovery|^session$|^sid$",
     re.IGNORECASE,
 )
-# Begins with a set of characters, case and all: such a pattern is searched for several times faster.
+# Begins with a character set of both cases: such a pattern is searched for several times faster.
 _SECRET_VALUE = re.compile(
     r"(?P<before>[lLsSbB:](?i:(?<=l)oa_[0-9a-f]{8}_|(?<=l)oa[sc]_|(?<=\bs)ecret="
     r"|(?<=\bb)(?:earer|asic) (?!loa_\.\.\.)|(?<=:)//[^\s:/@]*:(?=[^\s/@]*@)))(?P<secret>[^\s'\"@,;]+)"
 )
-# The head of the audit's chain: digits of a hash are no number, and a head that is masked proves nothing.
+# The head of the audit's hash chain: a masked head would prove nothing, and its digits are not a number.
 _HEAD = re.compile(rf"\d{{1,9}}:{hashing.PATTERN.strip('^$')}")
 _PHONE_NUMBERS = range(84_100_000_000, 84_999_999_999 + 1)
-# A national number without 0 or 84 before it, by which app/core/masking.py knows one.
+# A national number without the 0 or 84 by which app/core/masking.py recognizes one.
 _BARE = re.compile(r"(?<![0-9A-Za-z.])[35789][0-9]{8}(?![0-9A-Za-z])")
-# What ends a line for one reader or another, beside what JSON escapes by itself.
+# Line ends of some readers that JSON does not escape.
 _UNICODE_END = re.compile("[\x7f-\x9f\u2028\u2029]")
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access")
-# httpx would write down every address that is asked, and an address may hold a number or a session.
+# httpx would log every URL, which may contain a number or a session.
 _CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "httpcore")
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send the logs of Loa and of the libraries to `stream` (stderr: stdout belongs to commands' answers).
+    """Send logs of Loa and its libraries to `stream` (default stderr), and to a syslog server if set.
 
-    And to the syslog server of the settings, if there is one; SetupError where its authority can't be read.
+    Raises SetupError if that server's CA file can't be read.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -86,12 +86,12 @@ def _renderer(settings: Settings) -> Processor:
 
 
 def _as_json(event: Any, **options: Any) -> str:
-    """One line for every reader: json itself leaves line ends of Unicode as they are."""
+    """Write one line; json itself leaves Unicode line ends as they are."""
     return escaped(json.dumps(event, **options), _UNICODE_END)
 
 
 def _in_lines(event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """For people: what was handed to us begins no line and moves no cursor; tracebacks are set in."""
+    """Escape values so that they start no line and move no cursor, and indent tracebacks."""
     event["event"] = escaped(str(event.get("event", "")))
     if found := event.get("exception"):
         lines = str(found).split("\n")
@@ -112,14 +112,14 @@ def _take_over(handlers: list[logging.Handler], level: str) -> None:
         logger.propagate = True
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Loa writes a line for each request by itself, with its id.
+    # Loa logs each request itself, with its id.
     logging.getLogger("uvicorn.access").disabled = True
 
 
 def clean(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The event without secrets and with every phone number masked; the last processor but the renderer."""
+    """Remove secrets and mask phone numbers; must be the last processor before the renderer."""
     for key, value in event.items():
-        # structlog's own, dropped before rendering
+        # structlog's own keys are dropped before rendering
         if not key.startswith("_"):
             event[key] = REDACTED if _SECRET_KEY.search(key) else _clean(value)
     return event
@@ -145,19 +145,19 @@ def _clean(value: Any) -> Any:
 
 
 def mask_text(text: str) -> str:
-    """The text with its phone numbers as 8491*****01 and without the secrets that have a known shape."""
+    """Mask phone numbers as 8491*****01 and remove secrets of known forms."""
     return mask_numbers(_SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))
 
 
 def masked(text: str, phone: int | None) -> str:
-    """The text with every number masked: those that look like one, and the receipt's own, however written."""
+    """Mask every number: any that looks like one, and the receipt's own in any spelling."""
     for found in _own(text, phone):
         text = text.replace(found, mask(phone or ""))
     return _BARE.sub(lambda bare: mask(f"84{bare[0]}"), mask_text(text))
 
 
 def _own(text: str, phone: int | None) -> Iterator[str]:
-    """Where the receipt's own number stands, its digits spaced in any way."""
+    """Yield occurrences of the receipt's own number, however its digits are spaced."""
     if phone is not None:
         tail = r"[^0-9A-Za-z]{0,3}".join(str(phone)[-9:])
         yield from {found[0] for found in re.finditer(rf"(?:\+?(?:00)?84|0)?[^0-9A-Za-z]?{tail}", text)}

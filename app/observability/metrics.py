@@ -1,4 +1,4 @@
-"""What Prometheus reads: counters that the process keeps, and gauges asked of the database at each scrape."""
+"""Prometheus metrics: counters kept by the process, and gauges read from the database at each scrape."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from app.database.connection import Database, shared_ms
 from app.database.models import lanes, link_health, quarantine, runs, tallies, unknowns
 from app.database.models.dispatch import LINK_GONE_AFTER_MS
 
-# Receipts come within seconds, or days later when a telephone is switched on again.
-KEPT_S = 1.0  # so long what the database said is told to others
+KEPT_S = 1.0  # how long a database reading is reused
+# Receipts come within seconds, or days later when a phone is switched on again.
 _LATENCY_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 86_400, 3 * 86_400)
 
 
 class Metrics:
-    """One registry for each application, so that several can live in one process."""
+    """One registry per application, so that several can run in one process."""
 
     def __init__(self, db: Database | None = None) -> None:
         self.registry = CollectorRegistry()
@@ -68,7 +68,7 @@ class Metrics:
             self.registry.register(DatabaseGauges(db))
 
     def submitted(self, lane: str, kind: str, n: int) -> None:
-        """Count `n` messages that got one kind of result: accepted, partial, rejected, deferred ..."""
+        """Count `n` messages by result: accepted, partial, rejected, deferred ..."""
         self._results.labels(lane, kind).inc(n)
 
     def receipts(self, kind: str, n: int) -> None:
@@ -76,11 +76,11 @@ class Metrics:
         self._receipts.labels(kind).inc(n)
 
     def inbound(self, lane: str, outcome: str, n: int) -> None:
-        """Count messages to us: kept; repeated, with the content of an earlier one; refused for now."""
+        """Count inbound messages: kept, repeated (same content as an earlier one) or refused for now."""
         self._inbound.labels(lane, outcome).inc(n)
 
     def webhook(self, answer: str) -> None:
-        """Count a carrier's call: taken, refused (not its credentials), unreadable or busy (to repeat)."""
+        """Count a carrier's call: taken, refused (credentials), unreadable or busy (to be repeated)."""
         self._webhooks.labels(answer).inc()
 
     def question(self, lane: str, answer: str) -> None:
@@ -88,24 +88,23 @@ class Metrics:
         self._questions.labels(lane, answer).inc()
 
     def fault(self, source: str) -> None:
-        """Count a fault that nobody foresaw."""
         self._faults.labels(source).inc()
 
     def latency(self, seconds: float) -> None:
-        """Note the time between one submission and its receipt."""
+        """Record the time between a submission and its receipt."""
         self._latency.observe(seconds)
 
     def in_flight(self, lane: str, n: int) -> None:
-        """Say how many messages of a lane wait for their answer now."""
+        """Set how many messages of a lane await their answer."""
         self._in_flight.labels(lane).set(n)
 
     def text(self) -> bytes:
-        """All of it in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class DatabaseGauges(Collector):
-    """Reads the database when it is asked; says so when the database is away, and gives the rest."""
+    """Gauges from the database; while it is unreachable, report that and the remaining metrics."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -114,13 +113,13 @@ class DatabaseGauges(Collector):
         self._asking = threading.Lock()
 
     def describe(self) -> list[Metric]:
-        """Nothing: registering must not ask the database."""
+        """Return nothing, because registering must not query the database."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """One consistent view of queue, runs, lanes, unknown deliveries and quarantine, a second old at most.
+        """Return a consistent view of queue, runs, lanes, unknown deliveries and quarantine.
 
-        However many ask, the database is asked once a second.
+        It is at most a second old, and queried at most once a second.
         """
         with self._asking:
             if clock.monotonic() >= self._until:
@@ -193,7 +192,7 @@ def _lanes(connection: Connection) -> Iterator[Metric]:
 
 
 def _links(connection: Connection) -> Iterator[Metric]:
-    """How links stand: an alarm on 0 processes connected, or on a held one, needs no other figure."""
+    """Yield link gauges: alarms need only 0 connected processes, or a held one."""
     labels = ["lane", "carrier"]
     connected = GaugeMetricFamily("loa_link_connected", "Processes that can send by the link", labels=labels)
     held = GaugeMetricFamily("loa_link_held", "Processes to which no answers come", labels=labels)

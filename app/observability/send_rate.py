@@ -1,4 +1,4 @@
-"""How fast runs send, measured: the worker counts what has gone out every few seconds, and pages divide."""
+"""Measured send rate: the worker counts sent segments every few seconds; pages compute the rate."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from app.database.models import run_counts, runs, tallies
 
 EVERY_MS = 5_000
 SPAN_MS = 60_000  # what "now" means
-_STALE_MS = 30_000  # without a count for so long nobody measures
+_STALE_MS = 30_000  # older counts mean that nobody is measuring
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What went out lately. segments_per_second: None before two counts; over_ms: how long was looked at."""
+    """Recent output. segments_per_second: None before the second count; over_ms: period measured."""
 
     segments_per_second: float | None
     over_ms: int
 
     @property
     def still(self) -> bool:
-        """Nothing has gone out for as long as is looked at."""
+        """Whether nothing was sent during the whole period."""
         return self.segments_per_second == 0 and self.over_ms >= SPAN_MS - EVERY_MS
 
 
@@ -33,7 +33,7 @@ NOTHING = Measured(None, 0)
 
 
 def is_due(connection: Connection) -> bool:
-    """Whether runs are under way, or counts left of runs that are not, and nobody has counted just now."""
+    """Return whether a count is due: runs are active or old counts remain, and nobody counted just now."""
     running = select(runs.c.id).where(runs.c.state == RunState.RUNNING).limit(1)
     if connection.execute(running).first() is None:
         return connection.execute(select(run_counts.c.id).limit(1)).first() is not None
@@ -42,7 +42,7 @@ def is_due(connection: Connection) -> bool:
 
 
 def count(connection: Connection) -> None:
-    """Count what running runs have sent, and forget what is too old to be looked at and who runs no more."""
+    """Count what active runs have sent; delete counts that are too old or of inactive runs."""
     now, c = shared_ms(connection), run_counts.c
     running = select(runs.c.id).where(runs.c.state == RunState.RUNNING)
     connection.execute(delete(run_counts).where((c.at < now - SPAN_MS - EVERY_MS) | (c.at > now)))
@@ -59,7 +59,7 @@ def count(connection: Connection) -> None:
 
 
 def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Measured]:
-    """Run -> how fast it sends; only those that somebody measures."""
+    """Return the send rate of each run that is being measured."""
     now, c = shared_ms(connection), run_counts.c
     looks: dict[int, list[tuple[int, int]]] = {}
     query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= now - SPAN_MS - EVERY_MS)
@@ -71,5 +71,5 @@ def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Meas
 def _speed(looks: list[tuple[int, int]]) -> Measured:
     (begun, before), (ended, after) = looks[0], looks[-1]
     over = ended - begun
-    # Less than before: what was unknown is sent again, and that is no rate.
+    # A decrease means that unknown messages were requeued; that is not a rate.
     return Measured(max(after - before, 0) * 1000 / over, over) if over > 0 else NOTHING

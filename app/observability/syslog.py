@@ -1,4 +1,4 @@
-"""Sends each line of log to a syslog server as well (RFC 5424, over TCP or TLS), and never waits for it."""
+"""Log handler that also sends each line to a syslog server (RFC 5424, TCP or TLS) without ever blocking."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-_KEPT = 10_000  # lines, while the server is away
+_KEPT = 10_000  # lines buffered while the server is unreachable
 _TIMEOUT_S = 10.0
 _LONGEST_PAUSE_S = 30.0
 _LAST_WORDS_S = 3.0
@@ -24,7 +24,7 @@ _END = b""
 
 
 class SyslogTarget(NamedTuple):
-    """Where lines go. authority: a file with whom we trust, beside nobody else; None: the system's."""
+    """Where to send. authority: CA file, trusted exclusively; None for the system's CAs."""
 
     host: str
     port: int
@@ -33,15 +33,15 @@ class SyslogTarget(NamedTuple):
 
 
 def place_of(url: str, authority: Path | None = None) -> SyslogTarget:
-    """`tls://host:6514` or `tcp://host:601`."""
+    """Parse `tls://host:6514` or `tcp://host:601`."""
     parts = urlsplit(url)
     return SyslogTarget(parts.hostname or "", parts.port or 0, parts.scheme == "tls", authority)
 
 
 class Syslog(logging.Handler):
-    """Frames lines and keeps them for a thread of its own; what is too much is dropped and counted.
+    """Frame and queue lines for a background thread; what does not fit is dropped and counted.
 
-    ssl.SSLError or OSError where the authority can't be read.
+    Raises ssl.SSLError or OSError if the CA file can't be read.
     """
 
     def __init__(self, place: SyslogTarget) -> None:
@@ -56,14 +56,14 @@ class Syslog(logging.Handler):
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the line for the thread; called with the handler's lock held, so the count is exact."""
+        """Queue the line; the handler's lock is held, so the count of dropped lines is exact."""
         try:
             self._frames.put_nowait(frame(self.format(record), record.levelno, record.created))
         except queue.Full:
             self._dropped += 1
 
     def close(self) -> None:
-        """Give what is left some seconds to go, then end."""
+        """Give queued lines a few seconds to be sent, then stop."""
         if not self._closing.is_set():
             self._closing.set()
             try:
@@ -73,7 +73,7 @@ class Syslog(logging.Handler):
             self._thread.join(_LAST_WORDS_S)
         super().close()
 
-    # ---- in the thread ----------------------------------------------------------------------------------
+    # ---- background thread
 
     def _ship(self) -> None:
         while (one := self._frames.get()) is not _END:
@@ -86,13 +86,13 @@ class Syslog(logging.Handler):
             self._line.close()
 
     def _sent(self, one: bytes) -> bool:
-        """Whether it went out; else there is no connection any more."""
+        """Send one frame; False if that failed and the connection was closed."""
         try:
             if self._line is None or _is_over(self._line):
                 self._line = self._connect()
             self._own_up(self._line)
             self._line.sendall(one)
-        except (OSError, UnicodeError):  # ssl.SSLError is an OSError; a name that is none is no text for DNS
+        except (OSError, UnicodeError):  # ssl.SSLError is an OSError; an invalid host name is a UnicodeError
             self._hang_up()
             return False
         return True
@@ -109,7 +109,7 @@ class Syslog(logging.Handler):
             raise
 
     def _own_up(self, line: socket.socket) -> None:
-        """Say how many lines were dropped, before any that come after them."""
+        """Report how many lines were dropped, before any that follow them."""
         if dropped := self._dropped:
             now = logging.makeLogRecord({}).created
             text = f'{{"event": "lines of log were dropped", "count": {dropped}, "level": "warning"}}'
@@ -125,7 +125,7 @@ class Syslog(logging.Handler):
 
 
 def frame(text: str, level: int, created: float) -> bytes:
-    """One message with its length in octets before it; `created` in seconds since 1970."""
+    """Return one message preceded by its length in octets; `created` in seconds since 1970."""
     severity = next((number for least, number in _SEVERITIES if level >= least), _DEBUG)
     at = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     host = socket.gethostname()[:255] or "-"
@@ -135,7 +135,7 @@ def frame(text: str, level: int, created: float) -> bytes:
 
 
 def _is_over(line: socket.socket) -> bool:
-    """Whether the server has ended the connection: it has nothing else to tell us."""
+    """Return whether the server closed the connection; it never sends anything else."""
     line.setblocking(False)
     try:
         return line.recv(4096) == b""
