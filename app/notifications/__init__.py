@@ -1,1 +1,1 @@
-"""What is said outside: an outbox in the database, e-mail by SMTP, and signed webhooks."""
+"""Notifications: an outbox in the database, e-mail by SMTP, and signed webhooks."""

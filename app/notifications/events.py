@@ -1,4 +1,4 @@
-"""What endpoints are told of: runs, lanes and reports, seen in the tables, each once in any process."""
+"""Events for webhook endpoints, found in the tables: runs, lanes, reports and the audit's head."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ STARTED, PAUSED, RESUMED, FINISHED = "run.started", "run.paused", "run.resumed",
 HALTED, FROZEN, AT_RISK, HEAD = "lane.halted", "report.frozen", "deadline.at_risk", "audit.head"
 KINDS = (STARTED, PAUSED, RESUMED, FINISHED, HALTED, FROZEN, AT_RISK, HEAD)
 
-# What is older when it is first seen is no news: an endpoint may have been added just now.
+# Older events are no news: the endpoint may have been added just now.
 _NEWS = timedelta(hours=1)
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
-# A person's orders, by their word in the audit; the newest acts are enough, since each sweep looks.
+# People's orders, by their audit action. The newest rows suffice, because every sweep looks.
 _ORDERS = {"run.pause": PAUSED, "run.resume": RESUMED}
 _ACTS = 500
 _HOUR_MS = 3_600_000
 
 
 class NotificationEvent(NamedTuple):
-    """Something that happened: `key` names it for good; at: milliseconds since 1970."""
+    """An event. key: unique for good; at: milliseconds since 1970."""
 
     kind: str
     key: str
@@ -37,7 +37,7 @@ class NotificationEvent(NamedTuple):
 
 
 def happened(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
-    """Notices of what has happened lately for every endpoint that wants them; the outbox knows the old."""
+    """Return notices of recent events for all subscribed endpoints; the outbox drops known ones."""
     if not settings.endpoints:
         return []
     since = clock.to_ms(now - _NEWS)
@@ -49,7 +49,7 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
 
 
 def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator[Notice]:
-    """One notice for each event and each endpoint that wants its kind."""
+    """Yield one notice for each event and subscribed endpoint."""
     for event in events:
         at = clock.local(clock.from_ms(event.at)).isoformat()
         payload = {"type": event.kind, "timestamp": at, "data": event.data}
@@ -65,12 +65,12 @@ def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator
 
 
 def wants(events: Sequence[str], kind: str) -> bool:
-    """Whether an endpoint with these `events` is told; heads of the audit only where it says so by name."""
+    """Return whether an endpoint wants this kind; audit heads must be subscribed to by name."""
     return kind in events or (kind != HEAD and "*" in events)
 
 
 def _heads(connection: Connection, since: int) -> Iterator[NotificationEvent]:
-    """Where the audit's chain stood after each approval, and at the newest act of each hour."""
+    """Yield the head of the audit's chain after each approval, and at the last row of each full hour."""
     newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
     acts = [act for act in connection.execute(newest) if act.at >= since]
     approvals = [act for act in acts if act.action in ("campaign.approved", "approval.signed")]
@@ -91,7 +91,7 @@ def _of_runs(connection: Connection, since: int) -> Iterator[NotificationEvent]:
 
 
 def _orders(connection: Connection, since: int) -> Iterator[NotificationEvent]:
-    """Pauses and resumptions stand in the audit alone."""
+    """Yield pauses and resumptions, which only the audit records."""
     newest = select(audit).order_by(audit.c.id.desc()).limit(_ACTS)
     acts = [act for act in connection.execute(newest) if act.action in _ORDERS and act.at >= since]
     for act in acts:

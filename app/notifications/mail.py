@@ -1,4 +1,4 @@
-"""E-mail by SMTP, whatever the server: one message to one address, and what became of it as a value."""
+"""E-mail by SMTP: one message to one address, with the outcome as a value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from carriers.causes import cause_of
 
 
 def compose(notice: Notice, sender: str) -> EmailMessage:
-    """The message. Its Message-ID follows from the key, so that a copy after a crash is known as a copy."""
+    """Build the message, with a Message-ID from the key by which a copy sent after a crash is recognized."""
     message = EmailMessage()
     message["From"] = sender
     message["To"] = notice.target
@@ -31,10 +31,10 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
 
 
 def send(settings: MailSettings, notice: Notice) -> Outcome:
-    """Hand the message to the server; blocking, up to `timeout_s` for each of its answers."""
+    """Send by SMTP; blocks for up to `timeout_s` per server response."""
     try:
         message = compose(notice, settings.sender)
-    except (ValueError, IndexError, HeaderParseError):  # of one that was stored before addresses were checked
+    except (ValueError, IndexError, HeaderParseError):  # an address stored before addresses were checked
         return Never("No message can bear this address; correct it with `loa addressee set`.")
     try:
         with _connected(settings) as server:
@@ -45,7 +45,7 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
     except smtplib.SMTPDataError as error:
         return _refused(error.smtp_code, error.smtp_error)
     except (smtplib.SMTPException, OSError) as error:
-        # A wrong password or sender is ours to mend, so it is tried again.
+        # A wrong password or sender is for us to correct, so it is tried again.
         return Later(f"The mail server {settings.host} did not take it: {_words(error)}")
     return Sent()
 
@@ -75,7 +75,7 @@ def _refused(code: int, answer: bytes | str) -> Outcome:
 
 
 def _words(error: Exception) -> str:
-    """The error for people."""
+    """Describe the error for people."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return f"it refuses the login ({error.smtp_code})"
@@ -87,6 +87,6 @@ def _words(error: Exception) -> str:
 
 
 def _said(words: bytes | str) -> str:
-    """What the server says may hold anything, so numbers are masked and it is cut."""
+    """Mask numbers in the server's words, which may contain anything, and shorten them."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return mask_text(text)[:300]

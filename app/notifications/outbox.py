@@ -1,4 +1,4 @@
-"""The outbox: put in within the transaction of the matter itself, taken under a lease, settled once."""
+"""Transactional outbox: enqueued in the caller's transaction, claimed under a lease, sent once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.database.engines import insert_new
 from app.database.models import notices
 from app.security import audit
 
-# Pauses after each failure, in seconds: about four days in all, then a person must look.
+# Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
 LEASE_MS = 600_000  # longer than any server is waited for
 _AT_ONCE = 10
@@ -24,7 +24,7 @@ _ERROR_LENGTH = 500
 
 
 class NotificationChannel(StrEnum):
-    """By which way a notice goes."""
+    """How a notice is sent."""
 
     EMAIL = "email"  # target: an address; payload: subject and text
     WEBHOOK = "webhook"  # target: the endpoint's name in the settings; payload: type, timestamp and data
@@ -38,7 +38,7 @@ class NoticeState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One message. key: what is said to whom, in 200 characters; a second one of the same key is none."""
+    """One message. key: content and recipient in 200 characters; duplicates of a key are dropped."""
 
     key: str
     kind: str
@@ -49,7 +49,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class DueNotice:
-    """A notice taken by `owner`, to be sent now; tries: failures before."""
+    """A notice claimed by `owner`, to be sent now; tries: previous failures."""
 
     id: int
     owner: str
@@ -59,12 +59,12 @@ class DueNotice:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The other side has taken it."""
+    """Accepted by the other side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Not taken now; `after_s`: not before, where the other side says so."""
+    """Not accepted now; `after_s`: earliest retry, if the other side states one."""
 
     reason: str
     after_s: float = 0.0
@@ -82,7 +82,7 @@ Outcome = Sent | Later | Never
 
 @dataclass(frozen=True, slots=True)
 class NoticeView:
-    """A notice as a list shows it: not its content."""
+    """A notice as listed, without its content."""
 
     id: int
     kind: str
@@ -97,7 +97,7 @@ class NoticeView:
 
 
 def put(connection: Connection, new: Iterable[Notice]) -> int:
-    """Put notices in, those whose key is known already left out; how many are new."""
+    """Enqueue notices, dropping those with a known key; return how many are new."""
     now = clock.now_ms()
     rows = [
         {
@@ -117,16 +117,16 @@ def put(connection: Connection, new: Iterable[Notice]) -> int:
 
 
 def unknown(connection: Connection, new: Sequence[Notice]) -> bool:
-    """Whether any of these is not in the outbox yet: a look that writes nothing."""
+    """Return whether any of these is not in the outbox yet, without writing."""
     keys = {each.key for each in new}
     known = select(func.count()).where(notices.c.key.in_(keys))
     return bool(keys) and connection.execute(known).scalar_one() < len(keys)
 
 
 def replay(connection: Connection, notice_id: int, who: str) -> None:
-    """Send a notice once more: it bears the same id, so the receiver knows it again. NotFound.
+    """Send a notice again under the same id, by which the receiver recognizes it; NotFound.
 
-    Whoever is sending it just now loses it: what came of that must not take the order back.
+    A process sending it right now loses its lease, so that its outcome can't undo this order.
     """
     again = {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
     again |= {"owner": None, "lease_until": None}
@@ -138,7 +138,7 @@ def replay(connection: Connection, notice_id: int, who: str) -> None:
 
 
 def take(connection: Connection, owner: str) -> DueNotice | None:
-    """A notice that is due, leased to `owner`; None where there is none, or others were faster."""
+    """Claim a due notice for `owner`; None if there is none or others were faster."""
     now = clock.now_ms()
     query = select(notices).where(*_free(now)).order_by(notices.c.due_at).limit(_AT_ONCE)
     for row in connection.execute(query).all():
@@ -154,7 +154,7 @@ def _free(now: int) -> tuple[ColumnElement[bool], ...]:
 
 
 def _lease(connection: Connection, notice_id: int, owner: str, now: int) -> bool:
-    """Whether it became ours: the condition is looked at again by the update itself."""
+    """Try to lease the notice; the UPDATE checks again that it is free."""
     taken = update(notices).where(notices.c.id == notice_id, *_free(now))
     return bool(connection.execute(taken.values(owner=owner, lease_until=now + LEASE_MS)).rowcount)
 
@@ -164,7 +164,7 @@ def _notice(row: Any) -> Notice:
 
 
 def settle(connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS) -> None:
-    """Write down what came of it; nothing, where the lease has passed to somebody else."""
+    """Record the outcome, unless the lease has passed to another owner."""
     now = clock.now_ms()
     own = and_(
         notices.c.id == due.id, notices.c.owner == due.owner, notices.c.state == NoticeState.WAITING.value
@@ -192,7 +192,7 @@ def settle(connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequ
 def page(
     connection: Connection, after: int, limit: int, state: NoticeState | None = None
 ) -> Sequence[NoticeView]:
-    """Up to `limit` notices with an id above `after`, in their order."""
+    """Return up to `limit` notices with ids above `after`, in order."""
     query = select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(limit)
     if state is not None:
         query = query.where(notices.c.state == state.value)
@@ -202,7 +202,7 @@ def page(
 def newest(
     connection: Connection, below: int, limit: int, state: NoticeState | None = None
 ) -> Sequence[NoticeView]:
-    """Up to `limit` notices with an id under `below`, the newest first."""
+    """Return up to `limit` notices with ids below `below`, newest first."""
     query = select(notices).where(notices.c.id < below).order_by(notices.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(notices.c.state == state.value)

@@ -1,4 +1,4 @@
-"""Sends what is in the outbox; safe in several processes, by due times and leases."""
+"""Send notices from the outbox; due times and leases make several senders safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends for one process; owner: who holds the leases, another for every process."""
+    """Sender of one process; owner: lease holder, different in every process."""
 
     db: Database
     settings: Settings
@@ -26,7 +26,7 @@ class Sender:
     waits: Sequence[float] = outbox.WAITS
 
     async def sweep(self) -> int:
-        """Send what is due now, one after the other; how many were tried."""
+        """Send due notices one after the other; return how many were tried."""
         tried = 0
         while due := await self.db.insist(outbox.take, self.owner):
             outcome = await self._send(due)

@@ -19,21 +19,19 @@ from app.core.config import EndpointSettings
 from app.notifications.outbox import Later, Never, Notice, Outcome, Sent
 from carriers.causes import cause_of
 
-# ---- Where a webhook may go: the host is looked up once, and only an address of the open Internet is taken
-
 _NAT64 = IPv6Network("64:ff9b::/96")
-# Ways to write an IPv4 address, or an inner one, that Python's is_global does not know in all its versions.
+# Notations of IPv4 or internal addresses that is_global misses in some Python versions.
 _ODD = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")))
 
 
 class AddressRefused(Exception):
-    """The host leads to an address that is not open to endpoints; the message says which."""
+    """The host resolves to an address that endpoints may not have; the message says which."""
 
 
 async def resolve(host: str, port: int, *, private: bool) -> str:
-    """An address of the host, to which the connection must go: looked up again, it might be another.
+    """Resolve the host to the address to connect to; resolving it again could give another one.
 
-    Refused for private, loopback and other inner addresses unless `private`; OSError where it has none.
+    Raises AddressRefused for internal addresses unless `private`, OSError if there is no address.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(each[4][0]).partition("%")[0] for each in found]
@@ -46,7 +44,7 @@ async def resolve(host: str, port: int, *, private: bool) -> str:
 
 
 def is_open(address: IPv4Address | IPv6Address) -> bool:
-    """Whether this is an address of the open Internet; one within another counts as the inner one."""
+    """Return whether the address is public; an IPv4 address embedded in IPv6 is judged itself."""
     if isinstance(address, IPv6Address):
         within = address.ipv4_mapped or address.sixtofour
         if address in _NAT64:
@@ -63,24 +61,24 @@ _MOST_AFTER_S = 86_400.0
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The signature `v1,...` over id, time (s since 1970) and body; secret: whsec_ and base64."""
+    """Return the signature `v1,...` of id, time (s since 1970) and body; secret: whsec_ and base64."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     signed = f"{message_id}.{timestamp}.".encode() + body
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def message_id(notice: Notice) -> str:
-    """The same at every attempt, by which the receiver knows a repetition."""
+    """Return an id that stays the same for every attempt, so that receivers recognize repetitions."""
     return f"msg_{hashlib.sha256(notice.key.encode()).hexdigest()[:32]}"
 
 
 def body_of(notice: Notice) -> bytes:
-    """The bytes that are signed and sent: type, timestamp and data."""
+    """Return the bytes to sign and send: type, timestamp and data."""
     return json.dumps(notice.payload, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
 async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> Outcome:
-    """One attempt; any answer of 200 to 299 is a yes, 410 a no for good."""
+    """Try once. 200 to 299 is accepted, 410 is refused for good, anything else is retried."""
     try:
         answer = await _answer(endpoint, notice, private)
     except AddressRefused as error:
@@ -99,13 +97,13 @@ async def _answer(endpoint: EndpointSettings, notice: Notice, private: bool) -> 
     address = await resolve(host, port, private=private)
     url = httpx.URL(endpoint.url).copy_with(host=address)
     headers = _headers(endpoint, notice, body) | {"Host": parts.netloc}
-    # The certificate is checked against the host's name although the connection goes to its address.
+    # The certificate is checked against the host name although the connection uses the pinned address.
     extensions: dict[str, Any] = {"sni_hostname": host}
     async with (
         httpx.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client,
         client.stream("POST", url, content=body, headers=headers, extensions=extensions) as answer,
     ):
-        return answer  # the status is all that counts: a body may be endless, so it is not read
+        return answer  # only the status counts; the body may be endless and is not read
 
 
 def _headers(endpoint: EndpointSettings, notice: Notice, body: bytes) -> dict[str, str]:
@@ -120,6 +118,6 @@ def _headers(endpoint: EndpointSettings, notice: Notice, body: bytes) -> dict[st
 
 
 def _retry_after(answer: httpx.Response) -> float:
-    """Seconds that the endpoint asks for, a day at the most; 0 where it says nothing."""
+    """Return the seconds that the endpoint asks to wait, at most a day; 0 if it does not."""
     said = answer.headers.get("Retry-After", "")
     return min(float(said), _MOST_AFTER_S) if said.isascii() and said.isdigit() else 0.0
