@@ -1,4 +1,4 @@
-"""The table of permissions: which role may do which operation. Operations not listed are forbidden to all."""
+"""The permission table: which role may do which operation. Operations not listed are forbidden to all."""
 
 from __future__ import annotations
 
