@@ -33,7 +33,6 @@ class Hosts:
         self.refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass allowed requests on unchanged; pure ASGI, so that streams are not buffered."""
         if scope["type"] != "http" or self._is_ours(Headers(scope=scope).getlist("host")):
             await self.app(scope, receive, send)
             return

@@ -22,7 +22,6 @@ def peer_of(connected: str, forwarded: str, trusted: Networks) -> str:
 
 
 def among(address: str, networks: Networks) -> bool:
-    """Return whether the address is in one of the networks."""
     try:
         found = ip_address(_plain(address))
     except ValueError:

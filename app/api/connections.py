@@ -168,7 +168,6 @@ class Connection(H11Protocol):
         return self.conn.their_state is h11.SEND_BODY
 
     def data_received(self, data: bytes) -> None:
-        """Count the bytes of an incomplete body."""
         self._came += len(data)
         super().data_received(data)
         if self.owes_body:
@@ -177,7 +176,6 @@ class Connection(H11Protocol):
             self.callers.forget_body(self)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer bytes that are not a request."""
         self.transport.write(_NO_HTTP)
         self.transport.close()
 
@@ -203,7 +201,6 @@ class Connection(H11Protocol):
         super().resume_writing()
 
     def look(self, now: float) -> None:
-        """Close the connection if it is out of time."""
         if self._stalled is not None and now - self._stalled > self.callers.bounds.stalled_s:
             self.transport.abort()
             return

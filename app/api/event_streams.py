@@ -219,7 +219,6 @@ def _event(name: str, tag: str, data: bytes) -> bytes:
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Return whether the event was set in time."""
     try:
         async with asyncio.timeout(max(0.0, seconds)):
             return await event.wait()

@@ -146,7 +146,6 @@ def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint
 
 
 def _signature(of: inspect.Signature, wants: dict[str, Endpoint]) -> inspect.Signature:
-    """Add the parameters that FastAPI is to inject for us."""
     kind = inspect.Parameter.KEYWORD_ONLY
     plain = [each.replace(kind=kind) for each in of.parameters.values()]
     more = [inspect.Parameter(name, kind, default=Depends(get)) for name, get in wants.items()]
@@ -175,7 +174,6 @@ class _Work:
             versions.require(connection, asked.if_match, now)
 
     def within(self, connection: Connection, asked: ActConditions) -> StoredAnswer:
-        """Produce the response entirely in this transaction."""
         self.look(connection, asked)
         return self.by(Joined(asked.db, connection), asked)
 
@@ -213,7 +211,6 @@ def _carry_on(work: _Work, asked: ActConditions) -> Response:
 
 
 def respond(answer: StoredAnswer, replayed: bool) -> Response:
-    """Convert a stored response."""
     headers = answer.headers | ({REPLAYED: "true"} if replayed else {})
     return Response(answer.body, answer.status, headers, _JSON if answer.body else None)
 

@@ -157,7 +157,6 @@ def describe(document: Document, titles: dict[str, str]) -> None:
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Operation]]:
-    """Yield path, method and operation of each."""
     for path, methods in document["paths"].items():
         for method in _METHODS:
             if method in methods:
@@ -216,7 +215,6 @@ def _statuses(path: str, method: str, operation: Operation) -> set[str]:
 
 
 def _contents(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield media type and content of the request body and of every response in the operation itself."""
     places = [operation.get("requestBody", {}), *operation["responses"].values()]
     for place in places:
         yield from place.get("content", {}).items()

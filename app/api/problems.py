@@ -154,7 +154,6 @@ def _bug(request: Request, error: Exception) -> Response:
 
 
 def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:
-    """Yield every kind of error that the program defines."""
     yield base
     for kind in base.__subclasses__():
         yield from kinds(kind)

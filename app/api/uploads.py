@@ -189,7 +189,6 @@ class Intake:
 
 
 async def get_intake(request: Request, who: Who, settings: Config, key: Key = None) -> Intake:
-    """Return the intake of this request without reading its body."""
     place = f"{request.method} {request.url.path}?{request.url.query}"
     return Intake(who.name, place, key, settings.idempotency_ms)
 

@@ -102,7 +102,6 @@ class LinkSettings(BaseModel):
     private_line: Why | None = None
 
     def options(self, name: str) -> LinkOptions:
-        """Return the link as carriers/contract.py defines it, including the secret."""
         own: dict[str, Any] = dict(self.model_extra or {})
         if self.password is not None:
             own["password"] = self.password.get_secret_value()

@@ -39,6 +39,5 @@ def raise_descriptors() -> None:
 
 
 def descriptors() -> int:
-    """Return how many file descriptors this process may have open."""
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _DESCRIPTORS if soft == resource.RLIM_INFINITY else soft

@@ -25,7 +25,6 @@ def read(said: str) -> int | None:
 
 
 def shown(said: str) -> str:
-    """Return the rejected text as an error may quote it."""
     return _ODD.sub("?", said[:_SHOWN])
 
 

@@ -21,5 +21,4 @@ class _Late:
 
 
 def get_logger(name: str) -> BoundLogger:
-    """Return a logger for the module `name`."""
     return cast("BoundLogger", _Late(name))

@@ -84,7 +84,6 @@ def mask_numbers(text: str) -> str:
 
 
 def holds_number(text: str) -> bool:
-    """Return whether the text contains a phone number."""
     return next(_numbers(_NUMBER_CODED.search(_in_plain_digits(text))), None) is not None
 
 

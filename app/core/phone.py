@@ -193,7 +193,6 @@ def range_holder(phone: int) -> str:
 
 
 def ranges_of(holder: str) -> frozenset[int]:
-    """Return the first five digits of the holder's numbers."""
     return frozenset(first for first, each in _HOLDERS.items() if each == holder)
 
 

@@ -29,7 +29,6 @@ class Window:
 
 
 def open_at(window: Window, now: datetime) -> bool:
-    """Return whether the campaign may send at this time."""
     if window.start is not None and now < window.start:
         return False
     if window.end is not None and now >= window.end:

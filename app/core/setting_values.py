@@ -18,7 +18,6 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 
 
 def _test_number(value: object) -> int:
-    """Accept a test number in any usual spelling."""
     found = normalise(str(value))
     if isinstance(found, str):
         raise ValueError(f"must be mobile numbers of Viet Nam; for one of these: {REASONS[found].en}")
@@ -52,7 +51,6 @@ _MOST = 1 / 64  # of all addresses
 
 
 def _network(value: object) -> IPv4Network | IPv6Network:
-    """Require an address or a network other than the whole Internet."""
     try:
         network = ip_network(str(value))
     except ValueError:
@@ -119,7 +117,6 @@ def _host(text: str) -> str:
 
 
 def _log_url(text: str) -> str:
-    """Require the address of a syslog server."""
     try:
         parts = urlsplit(text)
         _host(parts.hostname or "")

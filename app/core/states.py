@@ -98,7 +98,6 @@ def move_campaign(old: str, new: CampaignState) -> CampaignState:
 
 
 def move_run(old: str, new: RunState) -> RunState:
-    """Return `new` if the transition is allowed; raise Conflict otherwise."""
     if new not in _RUN_MOVES[RunState(old)]:
         raise Conflict(f"The run is {old}; it can't become {new}.")
     return new

@@ -95,7 +95,6 @@ def kept(file: Path | None, of: str = "") -> tuple[AuditHead, ...]:
 
 
 def _name(words: list[str]) -> str:
-    """Return the database that a line names, or ""."""
     return next((word.removeprefix(_OF) for word in words[3:] if word.startswith(_OF)), "")
 
 

@@ -59,7 +59,6 @@ def note_after_commit(connection: Connection, before: AuditHead, head: AuditHead
 
 
 def has_noted(connection: Connection) -> bool:
-    """Return whether this transaction has added to the audit."""
     return _NOTED in connection.info
 
 

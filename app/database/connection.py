@@ -108,7 +108,6 @@ class Database:
     async def insist_reading(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Do `aread`, repeated in the same way."""
         return await self._insisting(lambda: self.aread(work, *args, **kwargs))
 
     async def _insisting(self, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -262,7 +261,6 @@ class Database:
             waker()
 
     def close(self) -> None:
-        """Finish running work and close all connections."""
         if self._listener:
             self._listener.stop()
         self._writers.shutdown()

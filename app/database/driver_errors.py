@@ -53,7 +53,6 @@ def driver_error(error: BaseException) -> BaseException | None:
 
 
 def is_lost(error: BaseException | None) -> bool:
-    """Return whether an established connection broke."""
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 

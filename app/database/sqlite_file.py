@@ -47,7 +47,6 @@ class Soundness:
         self._seen: Damaged | None = None
 
     def note(self, error: Damaged) -> None:
-        """Remember the damage."""
         self._seen = self._seen or error
         if self._mark is not None:
             with contextlib.suppress(OSError):  # the disk itself may be broken

@@ -18,7 +18,6 @@ _BARE_NUMBER = re.compile(r"[\s+'(]*[0-9][0-9\s.()\-\u00a0]{6,}")
 
 
 def names(text: str) -> frozenset[str]:
-    """Split a string of folded header names."""
     return frozenset(text.split())
 
 
@@ -82,7 +81,6 @@ class Columns:
         return self._without_header(*filled[0]) if filled and self.bare else None
 
     def missing(self, rows: Sequence[Sequence[str]]) -> Invalid:
-        """Return the error for a file that lacks a needed column."""
         filled = [row for _, row in _filled(rows)]
         if not filled:
             return Invalid(f"The file is empty. It needs a header with a column {self.columns[0].remedy}.")

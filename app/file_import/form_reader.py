@@ -75,7 +75,6 @@ def load(content: bytes) -> Form:
 
 
 def _cells(workbook: Any) -> Form:
-    """Collect all non-empty cells, row by row."""
     form: Form = {}
     left = _CELLS_LIMIT
     for sheet in workbook.worksheets:

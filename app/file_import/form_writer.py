@@ -35,12 +35,10 @@ class FormSheet:
             sheet.column_dimensions[chr(ord("A") + number)].width = width
 
     def title(self, cell: str, words: str) -> None:
-        """Write a title above a table."""
         self.sheet[cell] = words
         self.sheet[cell].font = Font(name=_FONT, size=14, bold=True)
 
     def head(self, row: int, words: Sequence[str]) -> None:
-        """Write the head of a table."""
         for number, word in enumerate(words):
             cell = self._boxed(f"{chr(ord('A') + number)}{row}", word, bold=True)
             cell.fill = _HEAD
@@ -58,7 +56,6 @@ class FormSheet:
         self._boxed(cell, text, bold=True).number_format = number_format
 
     def ask(self, cells: Iterable[str], number_format: str = "General") -> None:
-        """Open cells for input."""
         for cell in cells:
             asked = self._boxed(cell, None)
             asked.protection = _OPEN

@@ -116,7 +116,6 @@ class ImportLease:
     owner: str = field(default_factory=new_owner)
 
     def row(self, connection: Connection) -> Row[Any]:
-        """Return the current row, or raise NotFound."""
         row = connection.execute(select(self.table).where(self.table.c.id == self.id)).first()
         if row is None:
             raise no_such(self.noun, self.id)

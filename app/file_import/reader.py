@@ -51,7 +51,6 @@ class Reader:
                 yield from zip(block.numbers, *block.cells, strict=True)
 
     def blocks(self) -> Iterator[Block | UnreadableLine]:
-        """Yield the rows in order, in blocks as they were read."""
         with readable(), self._path.open("rb") as self._file:
             magic = self._file.read(4)
             self._file.seek(0)

@@ -145,7 +145,6 @@ class Receiver:
         return Upload(Path(self._spool.name), UploadedFile(name, self._hash.hexdigest(), self._size), fields)
 
     def discard(self) -> None:
-        """Delete the received file unless it was moved."""
         with suppress(OSError):  # data that could not be written
             self._spool.close()
         Path(self._spool.name).unlink(missing_ok=True)

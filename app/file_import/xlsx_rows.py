@@ -92,7 +92,6 @@ def check_size(file: BinaryIO, limit: int) -> None:
 
 
 def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
-    """Return the one sheet with the columns, and its layout."""
     heads = [(sheet, _head(sheet)) for sheet in workbook.worksheets]
     found = [(sheet, layout) for sheet, head in heads if (layout := columns.find(head))]
     if len(found) > 1:

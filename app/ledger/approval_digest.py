@@ -191,7 +191,6 @@ def _last_act(connection: Connection, subject: str, actions: Sequence[str]) -> R
 
 
 def last_decision(connection: Connection, campaign_id: int) -> Record | None:
-    """Return the last decision on a campaign, or None."""
     query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id.desc())
     return connection.execute(query.limit(1)).first()
 

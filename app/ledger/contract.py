@@ -205,7 +205,6 @@ class Ledger(Protocol):
 
     def now_ms(self, connection: Connection) -> int:
         """Return the time of the clock that all processes share; every lease uses it."""
-        ...
 
     def home(self, connection: Connection) -> str:
         """Identify this database, so that one restored from a backup is recognized as another.
@@ -213,11 +212,9 @@ class Ledger(Protocol):
         A replica promoted to primary is another one as well. Copies of SQLite are marked when they are made
         (app/ledger/transfer.py); a file copied by other means can't be told from its original.
         """
-        ...
 
     def open_campaign(self, connection: Connection, campaign_id: int) -> None:
         """Make room for a campaign's deliveries: a partition, if the engine has them."""
-        ...
 
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
@@ -227,7 +224,6 @@ class Ledger(Protocol):
         segments: SMS parts by language, "" for the default. A phone that the campaign already has, or that is
         on the do-not-send list of the run's carrier, is left out and counted.
         """
-        ...
 
     def claim(
         self, connection: Connection, lane: Lane, runs: Sequence[int], owner: str, lease_s: float
@@ -237,7 +233,6 @@ class Ledger(Protocol):
         If the previous holder is gone, what it reserved and did not record becomes unknown. Phones put on the
         do-not-send list since they were queued are not sent.
         """
-        ...
 
     def record(
         self,
@@ -253,19 +248,15 @@ class Ledger(Protocol):
         Reserve nothing if the run or the lane has stopped, or if the database was restored or failed over
         and no person has confirmed it yet. Results of a lost lease are written if they settle an unknown.
         """
-        ...
 
     def release(self, connection: Connection, lease: ChunkLease, retry_after_s: float) -> None:
         """Give the chunk back: done, to go on from its watermark, or for another pass over the deferred."""
-        ...
 
     def renew(self, connection: Connection, lease: ChunkLease, lease_s: float) -> bool:
         """Extend the lease; False if it is lost."""
-        ...
 
     def reclaim(self, connection: Connection) -> int:
         """End every lease at once. Only if no other process can hold one (SQLite at start-up)."""
-        ...
 
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         """Write receipts: matched ones to the journal and their deliveries, others to quarantine.
@@ -273,70 +264,56 @@ class Ledger(Protocol):
         Match by reference (and phone, if both are given). Without a reference, match by phone if exactly one
         delivery is possible; such a receipt covers the whole message.
         """
-        ...
 
     def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
         """Quarantine receipts that can't be applied; they are tried again after `pause_ms`."""
-        ...
 
     def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
         """Try quarantined receipts that are due again: by reference, then by phone among the unknown.
 
         only: try the receipts with these ids instead, due or not.
         """
-        ...
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
         """Close the queued deliveries of up to `limit` idle chunks as not sent."""
-        ...
 
     def doubt(self, connection: Connection, run_id: int, lane_id: int | None, limit: int) -> MarkedUnknown:
         """Mark the queued deliveries of up to `limit` idle chunks as unknown, since they may have been sent.
 
         lane_id: the lane to blame when the chunk names none.
         """
-        ...
 
     def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         """Queue unknown deliveries again: a person's recorded decision, never called by a sweep."""
-        ...
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
-        """Leave deliveries unknown for good: a person's recorded decision."""
-        ...
+        """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""
 
     def detach(self, connection: Connection, campaign_id: int) -> None:
         """Begin a campaign's erasure by detaching its partitions, if the engine has them.
 
         Raises DatabaseUnavailable while the tables are in use: try again soon.
         """
-        ...
 
     def erase(self, connection: Connection, campaign_id: int, limit: int) -> dict[str, int]:
         """Erase what belongs to up to `limit` chunks of a campaign; return the rows erased by table.
 
         Repeat until the result is empty. Tallies stay. Receipts no longer match what was erased.
         """
-        ...
 
     def forget_for_good(self, connection: Connection) -> None:
         """Make sure that data deleted in this transaction can't be recovered from the database file."""
-        ...
 
     def to_fold(self, connection: Connection) -> bool:
         """Return whether tally changes have been appended since the last fold."""
-        ...
 
     def fold_tallies(self, connection: Connection) -> None:
         """Add appended tally changes to the single row of each key."""
-        ...
 
     def recount(
         self, connection: Connection, campaign_id: int, batch_id: int | None = None
     ) -> list[TallyCount]:
         """Count the tallies afresh from the rows, for one batch or all."""
-        ...
 
     def correct(self, connection: Connection, campaign_id: int, counts: Sequence[TallyCount]) -> None:
         """Add the corrections found by a recount: a person's recorded decision."""
-        ...

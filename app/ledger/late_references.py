@@ -34,8 +34,6 @@ class _Sending(NamedTuple):
 
 
 class LateReferences(ReceiptMatching):
-    """Implements `learn`."""
-
     def learn(
         self, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
     ) -> dict[int, DeliveryPart]:

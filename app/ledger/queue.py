@@ -89,8 +89,6 @@ _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
 class ChunkQueue(EngineBase):
-    """Implements `fan_out`, `claim`, `renew`, `release`, `reclaim`, `close_unsent` and `doubt`."""
-
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
     ) -> FanOutResult:
@@ -137,7 +135,6 @@ class ChunkQueue(EngineBase):
             self._end_queued(connection, chunk, NotSent.DO_NOT_SEND, asked)
 
     def _still_to_send(self, connection: Connection, chunk: OpenChunk) -> list[DeliveryToSend]:
-        """Return what this pass has still to send, in order."""
         d = deliveries.c
         query = (
             select(d.seq, d.phone, d.lang, d.area, d.segments, d.faults, d.resends)

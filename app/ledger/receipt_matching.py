@@ -57,8 +57,6 @@ class MatchQuery(NamedTuple):
 
 
 class ReceiptMatching(EngineBase):
-    """Implements `find_whole`."""
-
     def find_whole(self, connection: Connection, wanted: Sequence[MatchQuery]) -> list[MatchedDelivery]:
         """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name."""
         known = [(each.nth, each.about) for each in wanted if each.about is not None]

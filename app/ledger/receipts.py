@@ -83,8 +83,6 @@ class _Outcome:
 
 
 class ReceiptOperations(LateReferences):
-    """Implements `apply`, `set_aside` and `rematch`."""
-
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         snapshot = self.snapshot(connection)
         now = snapshot.now
@@ -144,7 +142,6 @@ class ReceiptOperations(LateReferences):
         snapshot: Snapshot,
         places: Mapping[int, DeliveryPart],
     ) -> set[int]:
-        """Apply receipts whose references have just been learnt; return the indexes of those applied."""
         if not places:
             return set()
         some = sorted(places)
@@ -227,7 +224,6 @@ class ReceiptOperations(LateReferences):
         known: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
     ) -> dict[int, list[MatchedDelivery]]:
-        """Find deliveries that are known already or can be matched by phone."""
         places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
         keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
         found: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
@@ -357,7 +353,6 @@ def _on_way(connection: Connection, key: DeliveryKey, since: int) -> int:
 
 
 def _apply_one(outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDelivery], past: _History) -> None:
-    """Apply one receipt to its delivery in memory."""
     hit = hits[0]
     moving = outcome.moving.get(hit.key)
     if moving is None:

@@ -51,8 +51,6 @@ _Context = tuple[Lane, ChunkLease, int]  # and the time
 
 
 class SubmitResults(ReceiptOperations, UnknownDecisions):
-    """Implements `record`."""
-
     def record(
         self,
         connection: Connection,
@@ -164,7 +162,6 @@ class SubmitResults(ReceiptOperations, UnknownDecisions):
 
 
 def _side_writes(where: _Context, old: DeliveryState, pairs: _Pairs) -> SideWrites:
-    """Build the submission rows and tally changes that go with these deliveries."""
     lease, changes = where[1], Changes()
     for outcome, new in pairs:
         item = outcome.item
@@ -193,7 +190,6 @@ def _halt(connection: Connection, lane: Lane, halted: Halted, now: int) -> None:
 
 
 def _recorded(outcome: SubmitOutcome, pass_no: int, one_receipt: bool) -> Recorded:
-    """Return the delivery's new column values for this result."""
     item, result = outcome.item, outcome.result
     seq, faults = item.seq, item.faults
     match result:

@@ -42,11 +42,9 @@ class Changes:
         change[1] += n * segments
 
     def rows(self) -> list[Row]:
-        """Return the net changes."""
         return [(*key, n, segments) for key, (n, segments) in self._changes.items() if n or segments]
 
     def write(self, connection: Connection, store: EngineBase) -> None:
-        """Append the net changes."""
         rows = self.rows()
         if rows:
             store.append(connection, tallies, TALLY, rows)
@@ -90,8 +88,6 @@ def folds(new: str) -> tuple[str, str]:
 
 
 class Tallies(EngineBase):
-    """Implements `to_fold`, `fold_tallies`, `recount` and `correct`."""
-
     def to_fold(self, connection: Connection) -> bool:
         return connection.exec_driver_sql(f"{_NEW} LIMIT 1").first() is not None
 

@@ -134,13 +134,11 @@ def _rows(old: Connection, table: Table) -> Iterator[tuple[Any, ...]]:
 
 
 def _slice(table: Table) -> int:
-    """Return how many rows to hold in memory at once."""
     has_files = any(isinstance(column.type, LargeBinary) for column in table.columns)
     return _FILES_AT_ONCE if has_files else _SLICE
 
 
 def _set_sequence(new: Connection, table: Table) -> None:
-    """Continue ids after the highest that was copied."""
     column = table.autoincrement_column
     if column is None:
         return

@@ -86,7 +86,6 @@ def record_event(
 
 
 def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
-    """Remove deliveries from the list."""
     for some in _by_batch(keys):
         connection.execute(delete(unknowns).where(_among(unknowns, some)))
 
@@ -145,7 +144,6 @@ class UnknownDecisions(EngineBase):
         return done
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
-        """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""
         changes, now, done = Changes(), self.now_ms(connection), 0
         for some in _by_batch(keys):
             # Lock order everywhere: deliveries before the list of unknowns.
@@ -228,7 +226,6 @@ def _by_batch(keys: Sequence[DeliveryKey]) -> list[list[DeliveryKey]]:
 
 
 def _among(table: Table, keys: Sequence[DeliveryKey]) -> ColumnElement[bool]:
-    """Match these keys, which are all of one batch."""
     if not keys:
         return false()
     c, first, seqs = table.c, keys[0], [key.seq for key in keys]

@@ -49,7 +49,6 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
 
 
 def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator[Notice]:
-    """Yield one notice for each event and subscribed endpoint."""
     for event in events:
         at = clock.local(clock.from_ms(event.at)).isoformat()
         payload = {"type": event.kind, "timestamp": at, "data": event.data}

@@ -75,7 +75,6 @@ def _refused(code: int, answer: bytes | str) -> Outcome:
 
 
 def _words(error: Exception) -> str:
-    """Describe the error for people."""
     match error:
         case smtplib.SMTPAuthenticationError():
             return f"it refuses the login ({error.smtp_code})"

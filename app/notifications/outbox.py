@@ -192,7 +192,6 @@ def settle(connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequ
 def page(
     connection: Connection, after: int, limit: int, state: NoticeState | None = None
 ) -> Sequence[NoticeView]:
-    """Return up to `limit` notices with ids above `after`, in order."""
     query = select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(limit)
     if state is not None:
         query = query.where(notices.c.state == state.value)
@@ -202,7 +201,6 @@ def page(
 def newest(
     connection: Connection, below: int, limit: int, state: NoticeState | None = None
 ) -> Sequence[NoticeView]:
-    """Return up to `limit` notices with ids below `below`, newest first."""
     query = select(notices).where(notices.c.id < below).order_by(notices.c.id.desc()).limit(limit)
     if state is not None:
         query = query.where(notices.c.state == state.value)

@@ -63,7 +63,6 @@ def described(error: BaseException) -> str:
 
 
 async def outcome(work: Awaitable[T]) -> T | BaseException:
-    """Return the result of the work, or the error that ended it."""
     (end,) = await asyncio.gather(work, return_exceptions=True)
     return end
 
@@ -139,7 +138,6 @@ class Aside:
     _rests: dict[int, tuple[int, float]] = field(default_factory=dict)  # failures, and end (monotonic)
 
     def resting(self) -> list[int]:
-        """Return the rows to leave alone now."""
         now = clock.monotonic()
         return [row for row, (_, until) in self._rests.items() if until > now]
 

@@ -69,7 +69,6 @@ class Standstill:
 
 
 def facts(connection: Connection) -> dict[int, LinkStatus]:
-    """Return the status of every lane's link."""
     now = shared_ms(connection)
     by_lane: dict[int, list[Row[tuple[object, ...]]]] = {}
     for row in connection.execute(select(link_health).order_by(link_health.c.seen_at)):

@@ -91,7 +91,6 @@ class Metrics:
         self._faults.labels(source).inc()
 
     def latency(self, seconds: float) -> None:
-        """Record the time between a submission and its receipt."""
         self._latency.observe(seconds)
 
     def in_flight(self, lane: str, n: int) -> None:
@@ -99,7 +98,6 @@ class Metrics:
         self._in_flight.labels(lane).set(n)
 
     def text(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 

@@ -59,7 +59,6 @@ def count(connection: Connection) -> None:
 
 
 def measured(connection: Connection, run_ids: Collection[int]) -> dict[int, Measured]:
-    """Return the send rate of each run that is being measured."""
     now, c = shared_ms(connection), run_counts.c
     looks: dict[int, list[tuple[int, int]]] = {}
     query = select(c.run_id, c.at, c.segments).where(c.run_id.in_(run_ids), c.at >= now - SPAN_MS - EVERY_MS)

@@ -201,7 +201,6 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
 
 
 def _other(then: Sequence[AuditHead], digest: str) -> str | None:
-    """Return why the row differs from when its head was kept outside, or None."""
     for each in then:
         if each.hash != digest:
             day = _day(each.at)
@@ -220,7 +219,6 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
 
 
 def _erased_early(begin: Anchor, kept: KeptHeads) -> str | None:
-    """Return why rows were erased before their months were over, or None."""
     for each in kept.heads:
         if each.row <= begin.row and kept.months and clock.plus_months(each.at, kept.months) > clock.now_ms():
             return (
@@ -299,7 +297,6 @@ def _names(row: Row[Any], begin: Anchor) -> bool:
 
 
 def acts(connection: Connection, after: int, limit: int) -> list[Act]:
-    """Return rows after this id, oldest first."""
     query = select(audit).where(audit.c.id > after).order_by(audit.c.id).limit(limit)
     return [_act(row) for row in connection.execute(query)]
 

@@ -33,7 +33,6 @@ def is_sealed(connection: Connection, act: Record) -> bool:
 
 
 def sealed_content(act: Record) -> bytes:
-    """Return the bytes that a row's seal covers."""
     return content(act.hash, [*(getattr(act, name) for name in SAID), act.stored])
 
 

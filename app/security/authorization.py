@@ -121,7 +121,6 @@ def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[
 
 
 def _identify(connection: Connection, asked: AccessRequest) -> tuple[Caller, int | None]:
-    """Identify the caller by key if there is one, otherwise by session."""
     if asked.key is not None:
         found = keys.find(connection, asked.key)
         return found.caller, found.key_id if found.due else None

@@ -142,7 +142,6 @@ def list_keys(connection: Connection) -> list[ApiKeyView]:
 
 
 def get_key(connection: Connection, name: str) -> ApiKeyView:
-    """Return one key, or raise NotFound."""
     return _key(_named(connection, name))
 
 

@@ -39,7 +39,6 @@ class Rule:
     longest_s: int
 
     def pause_ms(self, failures: int) -> int:
-        """Return the pause after the last of so many failures, in milliseconds."""
         over = failures - self.free
         return 0 if over <= 0 else 1000 * min(2 ** min(over - 1, 20), self.longest_s)
 

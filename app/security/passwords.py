@@ -72,7 +72,6 @@ def _guesses(password: str, name: str) -> int:
 
 
 def is_outdated(stored: str) -> bool:
-    """Return whether the hash was made with other parameters than the current ones."""
     return _HASHER.check_needs_rehash(stored)
 
 

@@ -100,5 +100,4 @@ OPEN = frozenset(
 
 
 def may(role: str, operation: str) -> bool:
-    """Return whether the role may do the operation; unlisted operations are forbidden."""
     return role in PERMISSIONS.get(operation.removeprefix(PAGE_DOES), ())

@@ -73,7 +73,6 @@ def open_session(connection: Connection, person_id: int, lifetime: Lifetime, add
 
 
 def open_for(connection: Connection, name: str, lifetime: Lifetime, address: str = "") -> str:
-    """Open a session for the person of that name."""
     query = select(people.c.id).where(people.c.name == name)
     return open_session(connection, connection.execute(query).scalar_one(), lifetime, address)
 
@@ -145,7 +144,6 @@ def csrf_token(token: str) -> str:
 
 
 def require_csrf(token: str, said: str) -> None:
-    """Raise CsrfRefused unless `said` is the session's CSRF token."""
     if not hmac.compare_digest(csrf_token(token).encode(), said.encode()):
         raise CsrfRefused("Repeat the csrf_token of the sign-in (or of GET /v1/me) as X-CSRF-Token.")
 

@@ -52,13 +52,11 @@ def enrol(connection: Connection, person: Row[Any], vault: Vault) -> str:
 
 
 def check_none(person: Row[Any]) -> None:
-    """Raise Conflict if a second factor is active."""
     if person.totp_since is not None:
         raise Conflict("A second factor is set already; have it removed first (`loa user totp NAME --off`).")
 
 
 def uri(secret: str, name: str) -> str:
-    """Return the URI that authenticator apps read."""
     return str(pyotp.TOTP(secret).provisioning_uri(name=name, issuer_name=ISSUER))
 
 

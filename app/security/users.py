@@ -47,7 +47,6 @@ def add(
 
 
 def get(connection: Connection, name: str) -> Person:
-    """Return one person, or raise NotFound."""
     return _person(row_of(connection, name))
 
 
@@ -57,12 +56,10 @@ def everybody(connection: Connection) -> list[Person]:
 
 
 def any_known(connection: Connection) -> bool:
-    """Return whether there are any people."""
     return connection.execute(select(people.c.id).limit(1)).first() is not None
 
 
 def row_of(connection: Connection, name: str) -> Row[Any]:
-    """Return the person's row, or raise NotFound."""
     row = find_row(connection, name)
     if row is None:
         raise no_such("person", f"named {name[:_LONGEST_NAME]}", field="name")

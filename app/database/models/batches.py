@@ -13,9 +13,7 @@ batches = Table(
     Column("carrier", String(40), nullable=False),
     Column("name", String(200), nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column(
-        "rows_sha256", String(64)
-    ),  # of the subscribers as imported: app/ledger/approval_digest.py; NULL: older row
+    Column("rows_sha256", String(64)),  # of the subscribers as imported; NULL: older row
     Column("state", String(12), nullable=False),
     Column("error", Text),
     Column("bytes", BigInteger, nullable=False, server_default="0"),

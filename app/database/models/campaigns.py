@@ -65,12 +65,9 @@ approvals = Table(
     Column("reason", Text),
     Column("at", Ms, nullable=False),
     Column("by", String(80), nullable=False),
-    Column(
-        "stamp", String(64)
-    ),  # MAC over all other columns, by a key outside the database: app/ledger/approval_digest.py
-    Column(
-        "links", JSON
-    ),  # carrier -> what its links make of a text: app/ledger/approval_digest.py; NULL: older row
+    # MAC over the other columns, by a key outside the database: app/ledger/approval_digest.py
+    Column("stamp", String(64)),
+    Column("links", JSON),  # carrier -> what its links make of a text; NULL: older row
 )
 
 runs = Table(

@@ -42,9 +42,8 @@ lanes = Table(
     Column("changed_at", Ms, nullable=False),
     # Since when the settings of its host no longer name the link.
     Column("left_at", Ms),
-    Column(
-        "next_free_us", BigInteger, nullable=False, server_default="0"
-    ),  # pace: when the next segment may go
+    # Pace: when the next segment may go
+    Column("next_free_us", BigInteger, nullable=False, server_default="0"),
 )
 
 # A process that has not reported its link for so long no longer has it open.
@@ -114,18 +113,15 @@ deliveries = Table(
     Column("state", SmallInteger, nullable=False, server_default="0"),
     Column("reason", SmallInteger, nullable=False, server_default="0"),
     Column("segments", SmallInteger, nullable=False, server_default="1"),  # billed SMS parts
-    Column(
-        "parts", SmallInteger, nullable=False, server_default="1"
-    ),  # expected receipts: 1 with message_payload
-    Column(
-        "delivered", SmallInteger, nullable=False, server_default="0"
-    ),  # bit masks of parts, see core/states.py
+    # Expected receipts: 1 with message_payload
+    Column("parts", SmallInteger, nullable=False, server_default="1"),
+    # Bit masks of parts, see core/states.py
+    Column("delivered", SmallInteger, nullable=False, server_default="0"),
     Column("relayed", SmallInteger, nullable=False, server_default="0"),
     Column("failed", SmallInteger, nullable=False, server_default="0"),
     Column("attempts", Integer, nullable=False, server_default="0"),  # last pass that deferred it
-    Column(
-        "faults", SmallInteger, nullable=False, server_default="0"
-    ),  # deferrals that count towards MAX_FAULTS
+    # Deferrals that count towards MAX_FAULTS
+    Column("faults", SmallInteger, nullable=False, server_default="0"),
     Column("lane_id", SmallInteger),
     Column("area", String(5)),
     Column("lang", String(8)),

@@ -24,12 +24,10 @@ api_keys = Table(
     Column("previous_prefix", String(12), unique=True),
     Column("previous_hash", LargeBinary),
     Column("previous_until", Ms),
-    Column(
-        "behind", JSON, nullable=False, server_default="[]"
-    ),  # who has had a secret of it: app/security/credential_provenance.py
-    Column(
-        "stamp", String(64)
-    ),  # MAC over its permissions, by a key outside the database: security/account_stamps.py
+    # Who has had a secret of it: security/credential_provenance.py
+    Column("behind", JSON, nullable=False, server_default="[]"),
+    # MAC over its permissions, by a key outside the database: security/account_stamps.py
+    Column("stamp", String(64)),
 )
 
 people = Table(
@@ -45,12 +43,10 @@ people = Table(
     Column("totp_step", Integer, nullable=False, server_default="0"),  # of the last code used
     Column("created_at", Ms, nullable=False),
     Column("disabled_at", Ms),
-    Column(
-        "behind", JSON, nullable=False, server_default="[]"
-    ),  # who gave the password: app/security/credential_provenance.py
-    Column(
-        "stamp", String(64)
-    ),  # MAC over its permissions, by a key outside the database: security/account_stamps.py
+    # Who gave the password: security/credential_provenance.py
+    Column("behind", JSON, nullable=False, server_default="[]"),
+    # MAC over its permissions, by a key outside the database: security/account_stamps.py
+    Column("stamp", String(64)),
 )
 
 recovery_codes = Table(

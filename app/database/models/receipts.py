@@ -23,7 +23,6 @@ from app.database.models.base import Ms, Reference, metadata, new_id, on_postgre
 
 
 def _said() -> list[Column[Any]]:
-    """Columns of a receipt, as in carriers.contract.Receipt."""
     return [
         Column("received_at", Ms, nullable=False),
         Column("done_at", Ms),

@@ -340,7 +340,6 @@ class PostgresqlLedger(ChunkQueue, SubmitResults, Tallies, EraseOperations):
         return bool(connection.exec_driver_sql("SELECT pg_try_advisory_xact_lock(4931)").scalar())
 
     def fold_new(self, connection: Connection) -> None:
-        """Fold in one statement."""
         connection.exec_driver_sql(_FOLD)
 
 
@@ -354,6 +353,5 @@ def _execute(connection: Connection, sql: str, values: Mapping[str, object], row
 def _insert(
     table: Table, columns: Sequence[str], rows: Sequence[Row], prefix: str
 ) -> tuple[str, dict[str, object]]:
-    """Return an INSERT for these rows and its parameters."""
     select_, values = spread(prefix, shape(table, columns), rows)
     return f"INSERT INTO {table.name} ({', '.join(columns)}) {select_}", values
