@@ -34,7 +34,7 @@ def _refusal(status: bytes, words: bytes) -> bytes:
 
 _TOO_SLOW = _refusal(b"408 Request Timeout", b"The request did not come in time.")
 _NO_HTTP = _refusal(b"400 Bad Request", b"The request is no HTTP that can be read.")
-_SAY_EVERY_S = 60.0
+_LOG_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Stage(Enum):
     ANSWER = auto()  # our response, or the client reading it
 
 
-_WAITS = (Stage.HANDSHAKE, Stage.HEAD, Stage.BODY, Stage.REST)
+_KEEPS_US_WAITING = (Stage.HANDSHAKE, Stage.HEAD, Stage.BODY, Stage.REST)
 
 
 class Callers:
@@ -76,7 +76,7 @@ class Callers:
         self.ending: set[Connection] = set()  # being closed, but not closed yet
         self._bodies: OrderedDict[Connection, int] = OrderedDict()
         self._bytes = 0
-        self._said_at = -_SAY_EVERY_S
+        self._logged_at = -_LOG_EVERY_S
 
     def make_room(self) -> bool:
         """Return whether another connection fits, closing one that keeps us waiting if necessary."""
@@ -87,7 +87,7 @@ class Callers:
 
     def cut_longest(self) -> bool:
         """Close the connection that has kept us waiting longest; return whether there was one."""
-        found = next((each for each in self.held if each.stage in _WAITS), None)
+        found = next((each for each in self.held if each.stage in _KEEPS_US_WAITING), None)
         if found is not None:
             found.cut()
         return found is not None
@@ -95,8 +95,8 @@ class Callers:
     def say(self, what: str, **more: object) -> None:
         """Log a warning, at most once a minute."""
         now = clock.monotonic()
-        if now - self._said_at >= _SAY_EVERY_S:
-            self._said_at = now
+        if now - self._logged_at >= _LOG_EVERY_S:
+            self._logged_at = now
             log.warning(what, **more)
 
     def drop(self, connection: Connection) -> None:
@@ -141,9 +141,9 @@ class Connection(H11Protocol):
     ) -> None:
         super().__init__(config, state, app_state)
         self.callers = callers
-        self._line = line  # there is no transport to close until TLS is established
+        self._socket = line  # there is no transport to close until TLS is established
         self._requests = 0
-        self._came = 0  # bytes received since the last response
+        self._received = 0  # bytes received since the last response
         self._seen: tuple[Stage, int, int] = (Stage.HANDSHAKE, 0, 0)
         self._since = clock.monotonic()
         self._stalled: float | None = None
@@ -168,10 +168,10 @@ class Connection(H11Protocol):
         return self.conn.their_state is h11.SEND_BODY
 
     def data_received(self, data: bytes) -> None:
-        self._came += len(data)
+        self._received += len(data)
         super().data_received(data)
         if self.owes_body:
-            self.callers.count_body(self, self._came)
+            self.callers.count_body(self, self._received)
         else:
             self.callers.forget_body(self)
 
@@ -181,7 +181,7 @@ class Connection(H11Protocol):
 
     def on_response_complete(self) -> None:
         """Mark the connection as quiet from now on."""
-        self._requests, self._came = self._requests + 1, 0
+        self._requests, self._received = self._requests + 1, 0
         self.callers.forget_body(self)
         if self in self.callers.held:
             self.callers.held.move_to_end(self)
@@ -205,7 +205,7 @@ class Connection(H11Protocol):
             self.transport.abort()
             return
         stage = self.stage
-        moved = self._came if stage in (Stage.UPLOAD, Stage.REST) and LIMIT in self.scope else 0
+        moved = self._received if stage in (Stage.UPLOAD, Stage.REST) and LIMIT in self.scope else 0
         seen = (stage, self._requests, moved)
         if seen != self._seen:
             self._seen, self._since = seen, now
@@ -218,11 +218,11 @@ class Connection(H11Protocol):
         self.callers.drop(self)
         if self.transport is None:
             with suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
             return
         self.callers.ending.add(self)
         begun = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
-        if waited and self._came and not begun:
+        if waited and self._received and not begun:
             self.transport.write(_TOO_SLOW)
         if self.transport.get_write_buffer_size():
             self.transport.abort()

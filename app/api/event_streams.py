@@ -24,7 +24,7 @@ MEDIA_TYPE = "text/event-stream"
 HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 _OLD_S = 5.0  # a query older than this is no sign of life
-_LOOK_S = 1.0  # between two checks of a subscriber's credentials
+_CHECK_S = 1.0  # between two checks of a subscriber's credentials
 
 Target = TypeVar("Target")
 
@@ -77,20 +77,20 @@ class Hub(Generic[Target]):
     def __init__(self, db: Database, look: Look[Target], pace: StreamTiming = StreamTiming()) -> None:
         self._db, self._look, self.pace = db, look, pace
         self._watchers: Counter[Target] = Counter()
-        self._pictures: Mapping[Target, StateSnapshot] = {}
+        self._snapshots: Mapping[Target, StateSnapshot] = {}
         self._task: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._due = asyncio.Event()
         self._closed = False
         self._listening = False
         self._open: Counter[str] = Counter()  # by name of the caller
-        self._looked_at: datetime | None = None
-        self._good: dict[tuple[str, str], float] = {}  # credentials -> time of their last check
+        self._polled_at: datetime | None = None
+        self._valid_at: dict[tuple[str, str], float] = {}  # credentials -> time of their last check
 
     def close(self) -> None:
         """End every stream, because the server is stopping."""
         self._closed = True
-        self._tell()
+        self._notify()
 
     async def now(self, target: Target) -> StateSnapshot | None:
         """Query the current state of one target, or None."""
@@ -101,35 +101,35 @@ class Hub(Generic[Target]):
         name = str(request.scope.get("caller", ""))
         if self._open[name] >= self.pace.most:
             raise TooManyStreams(f"You have {self.pace.most} streams open; close some.", retry_after_s=60)
-        pieces = self._guarded(request, name, self.stream(target, known))
+        pieces = self._while_valid(request, name, self.stream(target, known))
         return StreamingResponse(pieces, headers=HEADERS, media_type=MEDIA_TYPE)
 
-    async def _guarded(
+    async def _while_valid(
         self, request: Request, name: str, pieces: AsyncIterator[bytes]
     ) -> AsyncIterator[bytes]:
         self._open[name] += 1
         try:
             async for piece in pieces:
-                if not await self._is_good(request):
+                if not await self._is_valid(request):
                     return
                 yield piece
         finally:
             self._open[name] -= 1
             self._open += Counter()  # drops callers without streams
             if not self._open:
-                self._good.clear()
+                self._valid_at.clear()
 
-    async def _is_good(self, request: Request) -> bool:
+    async def _is_valid(self, request: Request) -> bool:
         """Check the request's credentials, once a second for all streams that share them."""
         said = (request.headers.get("authorization", ""), request.headers.get("cookie", ""))
         now = asyncio.get_running_loop().time()
-        if now - self._good.get(said, 0.0) < _LOOK_S:
+        if now - self._valid_at.get(said, 0.0) < _CHECK_S:
             return True
-        self._good[said] = now  # set before the check, so that one check serves all
-        good = await still_admitted(request)
-        if not good:
-            self._good.pop(said, None)
-        return good
+        self._valid_at[said] = now  # set before the check, so that one check serves all
+        valid = await still_admitted(request)
+        if not valid:
+            self._valid_at.pop(said, None)
+        return valid
 
     async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
         """Yield encoded events for one watcher. known: the tag of what it already has, or ""."""
@@ -137,23 +137,23 @@ class Hub(Generic[Target]):
         ends = time() + self.pace.longest
         yield b": here it comes\n\n"
         with self._watching(target):
-            spoken = time()
+            sent_at = time()
             while not self._closed and time() < ends:
-                news, picture = self._news, self._pictures.get(target)
-                if picture is not None and picture.tag != known:
-                    pieces = b"".join(_events(picture, before))
+                changed, snapshot = self._changed, self._snapshots.get(target)
+                if snapshot is not None and snapshot.tag != known:
+                    pieces = b"".join(_events(snapshot, before))
                     yield (b"" if before else b"retry: 2000\n") + pieces + self._stamp()
-                    known, before, spoken = picture.tag, picture.state, time()
-                if picture is not None and picture.over:
+                    known, before, sent_at = snapshot.tag, snapshot.state, time()
+                if snapshot is not None and snapshot.over:
                     return
-                if time() - spoken >= self.pace.heartbeat:
+                if time() - sent_at >= self.pace.heartbeat:
                     yield self._stamp() or b": still here\n\n"
-                    spoken = time()
-                await _wait(news, min(spoken + self.pace.heartbeat, ends) - time())
+                    sent_at = time()
+                await _wait(changed, min(sent_at + self.pace.heartbeat, ends) - time())
 
     def _stamp(self) -> bytes:
         """Return a heartbeat event with the time of the last query, or nothing if that is too old."""
-        at = self._looked_at
+        at = self._polled_at
         if not self.pace.stamped or at is None or clock.now() - at > timedelta(seconds=_OLD_S):
             return b""
         said = clock.local(at).isoformat(timespec="seconds")
@@ -162,10 +162,10 @@ class Hub(Generic[Target]):
     @contextmanager
     def _watching(self, target: Target) -> Iterator[None]:
         self._watchers[target] += 1
-        if target not in self._pictures:
+        if target not in self._snapshots:
             self._due.set()
         if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._looking())
+            self._task = asyncio.create_task(self._poll())
         try:
             yield
         finally:
@@ -173,25 +173,24 @@ class Hub(Generic[Target]):
             if not self._watchers[target]:
                 del self._watchers[target]
 
-    async def _looking(self) -> None:
+    async def _poll(self) -> None:
         self._listen(asyncio.get_running_loop())
         while self._watchers and not self._closed:
             self._due.clear()
-            with suppress(
-                DatabaseUnavailable
-            ):  # watchers keep getting heartbeats; the next query brings the changes
-                pictures = await self._db.aread(self._look, list(self._watchers))
-                self._looked_at = clock.now()
-                if pictures != self._pictures:
-                    self._pictures = pictures
-                    self._tell()
+            # While the database is unreachable, watchers keep getting heartbeats.
+            with suppress(DatabaseUnavailable):
+                snapshots = await self._db.aread(self._look, list(self._watchers))
+                self._polled_at = clock.now()
+                if snapshots != self._snapshots:
+                    self._snapshots = snapshots
+                    self._notify()
             await asyncio.sleep(self.pace.at_least)
             await _wait(self._due, self.pace.every - self.pace.at_least)
-        self._pictures = {}
+        self._snapshots = {}
 
-    def _tell(self) -> None:
-        told, self._news = self._news, asyncio.Event()
-        told.set()
+    def _notify(self) -> None:
+        waiting, self._changed = self._changed, asyncio.Event()
+        waiting.set()
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Subscribe once to wake-ups, which trigger a query at once."""
@@ -206,12 +205,12 @@ class Hub(Generic[Target]):
         self._db.on_wake(wake)
 
 
-def _events(picture: StateSnapshot, before: str) -> Iterator[bytes]:
-    if before not in ("", picture.state):
-        yield _event("state", picture.tag, b'{"state":"%s"}' % picture.state.encode())
-    yield _event("progress", picture.tag, picture.body)
-    if picture.over:
-        yield _event("end", picture.tag, b'{"state":"%s"}' % picture.state.encode())
+def _events(snapshot: StateSnapshot, before: str) -> Iterator[bytes]:
+    if before not in ("", snapshot.state):
+        yield _event("state", snapshot.tag, b'{"state":"%s"}' % snapshot.state.encode())
+    yield _event("progress", snapshot.tag, snapshot.body)
+    if snapshot.over:
+        yield _event("end", snapshot.tag, b'{"state":"%s"}' % snapshot.state.encode())
 
 
 def _event(name: str, tag: str, data: bytes) -> bytes:

@@ -139,7 +139,11 @@ def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint
         if asked.claim is None and asked.if_match is None:
             return endpoint(**given)
         work = _Work(endpoint, given, status, target)
-        return _carry_on(work, asked) if hasattr(endpoint, _SLICED) else _carry_out(work, asked)
+        return (
+            _in_own_transactions(work, asked)
+            if hasattr(endpoint, _SLICED)
+            else _in_one_transaction(work, asked)
+        )
 
     acted.__signature__ = _signature(signature, wants)  # type: ignore[attr-defined]
     return acted
@@ -185,7 +189,7 @@ class _Work:
         return StoredAnswer(asked.response.status_code or self.status, headers, body)
 
 
-def _carry_out(work: _Work, asked: ActConditions) -> Response:
+def _in_one_transaction(work: _Work, asked: ActConditions) -> Response:
     """Do everything in one transaction, and respond only after its commit."""
 
     def act(connection: Connection) -> StoredAnswer:
@@ -198,7 +202,7 @@ def _carry_out(work: _Work, asked: ActConditions) -> Response:
     return respond(answer, replayed)
 
 
-def _carry_on(work: _Work, asked: ActConditions) -> Response:
+def _in_own_transactions(work: _Work, asked: ActConditions) -> Response:
     """Let the action use its own transactions, and store the response when all are done."""
     claim = asked.claim
     if claim is not None and (found := asked.db.read(find, claim, asked.keep_ms)):

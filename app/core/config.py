@@ -343,8 +343,8 @@ def load(**overrides: Any) -> Settings:
         settings = Settings(_secrets_dir=folder, **overrides)
     except ValidationError as error:
         wrong = error.errors()
-        faults += [sentence(item, _names(item["loc"])) for item in wrong]
-        raise WrongSettings(faults, _without(_READ.get({}), [item["loc"] for item in wrong])) from None
+        faults += [sentence(item, _sibling_names(item["loc"])) for item in wrong]
+        raise WrongSettings(faults, _valid_part(_READ.get({}), [item["loc"] for item in wrong])) from None
     except SettingsError as error:  # names the field, not its value
         raise WrongSettings([*faults, f"{error}: a list or a table in a secret file is JSON"]) from None
     if faults:
@@ -352,7 +352,7 @@ def load(**overrides: Any) -> Settings:
     return settings
 
 
-def _names(place: Sequence[int | str]) -> Iterable[str]:
+def _sibling_names(place: Sequence[int | str]) -> Iterable[str]:
     """Return the names of settings next to the one at this place."""
     model: Any = Settings
     for step in place[:-1]:
@@ -370,7 +370,7 @@ def _models(annotation: Any) -> Iterator[Any]:
         yield from _models(part)
 
 
-def _without(read: Mapping[str, Any], places: Iterable[Sequence[int | str]]) -> Settings | None:
+def _valid_part(read: Mapping[str, Any], places: Iterable[Sequence[int | str]]) -> Settings | None:
     """Return settings from the valid values, if those suffice."""
     left: dict[str, Any] = {
         name: dict(value) if isinstance(value, dict) else value for name, value in read.items()

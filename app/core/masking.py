@@ -95,13 +95,13 @@ def _in_plain_digits(text: str) -> str:
 def _numbers(found: re.Match[str] | None) -> Iterator[re.Match[str]]:
     """Yield the matches that are numbers, from this one on; a rejected match may contain another's start."""
     while found:
-        stands = _stands(found)
-        if stands:
+        is_number = _is_number(found)
+        if is_number:
             yield found
-        found = found.re.search(found.string, found.end() if stands else found.start() + 1)
+        found = found.re.search(found.string, found.end() if is_number else found.start() + 1)
 
 
-def _stands(found: re.Match[str]) -> bool:
+def _is_number(found: re.Match[str]) -> bool:
     text, start, end = found.string, found.start(), found.end()
     before = text[max(0, start - _LONGEST_BEFORE) : start]
     joined = before[-1:].isascii() and before[-1:].isalnum() and text[start] not in "+\uff0b"

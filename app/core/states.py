@@ -81,10 +81,8 @@ _RUN_MOVES = {
     RunState.RUNNING: {RunState.PAUSED, RunState.CANCELLING, RunState.SENT},
     RunState.PAUSED: {RunState.RUNNING, RunState.CANCELLING},
     RunState.CANCELLING: {RunState.CANCELLED, RunState.SENT},  # sent: closed at the end of its window
-    RunState.SENT: {
-        RunState.FINISHED,
-        RunState.RUNNING,
-    },  # running again: an operator resends unknown deliveries
+    # Running again: an operator resends unknown deliveries.
+    RunState.SENT: {RunState.FINISHED, RunState.RUNNING},
     RunState.FINISHED: {RunState.RUNNING},
     RunState.CANCELLED: set[RunState](),
 }

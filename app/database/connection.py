@@ -84,7 +84,9 @@ class Database:
         self.unavailable = False
         self.is_lost: dict[bool, float] = {}  # since when reading (False) or writing (True) fails, monotonic
         self._on_head = on_head
-        self._ends: tuple[float, float] | None = None  # when the process was told to stop, and its patience
+        self._stop_order: tuple[float, float] | None = (
+            None  # when the process was told to stop, patience in s
+        )
 
     def write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` in one write transaction and return its result after the commit."""
@@ -103,14 +105,14 @@ class Database:
         Only for work that may run twice, since a commit whose answer was lost is repeated. Raises
         DatabaseUnavailable only if the process is stopping and has waited long enough.
         """
-        return await self._insisting(lambda: self.awrite(work, *args, **kwargs))
+        return await self._retrying(lambda: self.awrite(work, *args, **kwargs))
 
     async def insist_reading(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        return await self._insisting(lambda: self.aread(work, *args, **kwargs))
+        return await self._retrying(lambda: self.aread(work, *args, **kwargs))
 
-    async def _insisting(self, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _retrying(self, once: Callable[[], Coroutine[Any, Any, T]]) -> T:
         waits = wait_random_exponential(0.05, max=2.0)
         async for attempt in AsyncRetrying(
             retry=retry_if_exception(passes), wait=waits, before_sleep=self._note_outage, reraise=True
@@ -138,14 +140,14 @@ class Database:
 
     def end_within(self, seconds: float) -> None:
         """Stop waiting for an unreachable database after `seconds`, because the process is stopping."""
-        self._ends = self._ends or (clock.monotonic(), seconds)
+        self._stop_order = self._stop_order or (clock.monotonic(), seconds)
 
-    def _expect(self) -> None:
+    def _check_patience(self) -> None:
         """Raise DatabaseUnavailable for good if the process is stopping and has waited long enough."""
         lost = [*self.is_lost.values()]
-        if self._ends is None or not lost:
+        if self._stop_order is None or not lost:
             return
-        told_at, seconds = self._ends
+        told_at, seconds = self._stop_order
         if clock.monotonic() > max(told_at, min(lost)) + seconds:
             gone = DatabaseUnavailable(
                 f"The database did not come back within {seconds:g} s of the order to stop."
@@ -182,7 +184,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writing: bool) -> Iterator[Connection]:
-        self._expect()
+        self._check_patience()
         if writing:
             self.soundness.require()
         began = clock.monotonic()

@@ -43,7 +43,7 @@ _DEAD_PEER = {
 _SILENT_WRITER_MS = 5_000
 _SILENT_READER_MS = 60_000
 # A connection idle for longer is tested before a write, which never happens to a busy lane.
-_ASK_AFTER_S = 1.0
+_TEST_AFTER_S = 1.0
 WRITER = "loa-write"  # application_name of writers, so that others can wait for their transactions
 
 
@@ -81,20 +81,20 @@ def postgresql_engine(url: str, threads: int, by_key: bool = False) -> Engine:
     def _taken(raw: Any, record: ConnectionPoolEntry, _: Any) -> None:
         # A read on a dead connection is repeated; a write must not be, so the connection is tested first.
         rested = clock.monotonic() - record.info.get("loa_rests_since", math.inf)
-        if _hung_up(raw) or (by_key and rested > _ASK_AFTER_S and not _answers(raw)):
+        if _was_closed(raw) or (by_key and rested > _TEST_AFTER_S and not _is_alive(raw)):
             raise InvalidatePoolError("the server has closed the connection")
 
     return engine
 
 
-def _answers(raw: psycopg.Connection) -> bool:
+def _is_alive(raw: psycopg.Connection) -> bool:
     """Return whether the server still knows this connection; after a power cut it would stay silent."""
     from psycopg.pq import ExecStatus  # imported late, to save SQLite users the time
 
     return raw.pgconn.exec_(b"").status == ExecStatus.EMPTY_QUERY
 
 
-def _hung_up(raw: psycopg.Connection) -> bool:
+def _was_closed(raw: psycopg.Connection) -> bool:
     """Return whether the server has closed this idle connection, by its socket and without asking the server.
 
     Any unsolicited data counts, because a closing message precedes the end itself.

@@ -42,21 +42,21 @@ def read_isolated(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
     Invalid as raised by `work`, and if the file takes too much memory or time; ReaderEnded if something else
     ended the process.
     """
-    if not _needs_bounds(path):
+    if not _needs_isolation(path):
         yield from work()
         return
     process = _start()
     try:
-        with _said(process.stdin) as asked:
+        with _open_pipe(process.stdin) as asked:
             pickle.dump((work, _CPU_S + 2 * path.stat().st_size // 1024**2), asked)
-        yield from _heard(process)
+        yield from _results(process)
     finally:
         process.kill()
         process.wait()
-        _said(process.stdout).close()
+        _open_pipe(process.stdout).close()
 
 
-def _needs_bounds(path: Path) -> bool:
+def _needs_isolation(path: Path) -> bool:
     with path.open("rb") as file:
         packed = file.read(4).startswith(_PACKED)
     return packed or path.stat().st_size > _SMALL
@@ -73,19 +73,19 @@ def _start() -> subprocess.Popen[bytes]:
     )
 
 
-def _said(pipe: IO[bytes] | None) -> IO[bytes]:
+def _open_pipe(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise ValueError("a process without pipes")
     return pipe
 
 
-def _heard(process: subprocess.Popen[bytes]) -> Iterator[Any]:
-    answers = _said(process.stdout)
+def _results(process: subprocess.Popen[bytes]) -> Iterator[Any]:
+    answers = _open_pipe(process.stdout)
     while True:
         try:
-            kind, value = _Answers(answers).load()
+            kind, value = _ResultUnpickler(answers).load()
         except (EOFError, pickle.UnpicklingError):
-            raise _fault(process.wait()) from None
+            raise _exit_error(process.wait()) from None
         if kind == "refused":
             raise Invalid(value)
         if kind == "end":
@@ -93,7 +93,7 @@ def _heard(process: subprocess.Popen[bytes]) -> Iterator[Any]:
         yield value
 
 
-def _fault(status: int) -> Invalid | ReaderEnded:
+def _exit_error(status: int) -> Invalid | ReaderEnded:
     if -status == signal.SIGXCPU:
         return Invalid(_TOO_LONG)
     if status < 0:
@@ -103,7 +103,7 @@ def _fault(status: int) -> Invalid | ReaderEnded:
     return Invalid(_MISTAKE)
 
 
-class _Answers(pickle.Unpickler):
+class _ResultUnpickler(pickle.Unpickler):
     """Unpickle plain values and our data classes only, so that a hijacked reader can't run code here."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -126,14 +126,14 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb", buffering=1024**2)
     os.dup2(2, 1)  # keeps output of libraries out of the results
     work, seconds = pickle.load(sys.stdin.buffer)  # from our own program  # noqa: S301  # nosec B301
-    _bound(seconds)
+    _limit_resources(seconds)
     with answers:
-        for answer in _answers(work):
+        for answer in _run_work(work):
             pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
             answers.flush()
 
 
-def _answers(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
+def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
     try:
         for item in work():
             yield "item", item
@@ -144,7 +144,7 @@ def _answers(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
         yield "refused", _TOO_LARGE
 
 
-def _bound(seconds: int) -> None:
+def _limit_resources(seconds: int) -> None:
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
     memory = pages * resource.getpagesize() + _MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))

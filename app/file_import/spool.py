@@ -45,7 +45,7 @@ def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> No
     work: imports the file as row `row_id` and returns what to log.
     """
     try:
-        log.info("import finished", id=row_id, **_stubborn(work, row_id))
+        log.info("import finished", id=row_id, **_with_retries(work, row_id))
     except (DatabaseUnavailable, Conflict) as error:
         log.warning("import put off", id=row_id, reason=error.detail)
         return
@@ -68,7 +68,7 @@ def in_turn(work: Callable[[], object]) -> None:
     task.add_done_callback(_at_work.discard)
 
 
-def _stubborn(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping[str, Any]:
+def _with_retries(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping[str, Any]:
     """Retry if the reading process was killed; the row counts tries and finally fails."""
     for _ in range(MOST_TRIES):
         try:

@@ -59,7 +59,7 @@ def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
     return reader.wb
 
 
-class _Sips:
+class _LimitedReads:
     """A file that refuses to read more than a directory's worth at once.
 
     zipfile reads an archive's directory in one go and creates an object per entry before we can count them.
@@ -81,7 +81,7 @@ class _Sips:
 
 def check_size(file: BinaryIO, limit: int) -> None:
     """Refuse files that would fill disk or memory; zipfile never unpacks more than the declared sizes."""
-    with zipfile.ZipFile(cast(IO[bytes], _Sips(file))) as archive:
+    with zipfile.ZipFile(cast(IO[bytes], _LimitedReads(file))) as archive:
         members = archive.infolist()
     strings = max((each.file_size for each in members if "sharedStrings" in each.filename), default=0)
     unpacked = sum(each.file_size for each in members)

@@ -74,7 +74,7 @@ def approved(connection: Connection, campaign: Record) -> Record | None:
     last = last_decision(connection, campaign.id)
     if last is None or last.decision != "approved" or campaign.state != CampaignState.APPROVED:
         return None
-    if not is_stamped(connection, last) or not _on_record(connection, last):
+    if not is_stamped(connection, last) or not _is_last_in_audit(connection, last):
         return None
     return last if holds(connection, campaign, last.digest) else None
 
@@ -121,7 +121,7 @@ def covers(decision: Record, carrier: str, says: str) -> bool:
     return not says or not then or says in then
 
 
-def _on_record(connection: Connection, decision: Record) -> bool:
+def _is_last_in_audit(connection: Connection, decision: Record) -> bool:
     """Check that it is the audit's last decision on the campaign; audit rows are erased after some years."""
     actions = [f"campaign.{each}" for each in _DECISIONS]
     about = f"campaign/{decision.campaign_id}"
@@ -216,11 +216,11 @@ def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]
 
 
 def _marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
-    yield from _batches(connection, campaign_id)
-    yield from _held(connection, campaign_id)
+    yield from _batch_marks(connection, campaign_id)
+    yield from _audience_marks(connection, campaign_id)
 
 
-def _batches(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
+def _batch_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     """Mark links whose campaign differs from their run's; nobody has approved such a link."""
     named = or_(runs.c.campaign_id == campaign_id, run_batches.c.campaign_id == campaign_id)
     query = (
@@ -234,7 +234,7 @@ def _batches(connection: Connection, campaign_id: int) -> Iterator[tuple[int, st
         yield run, carrier, sha256 if of_run == of_link else f"{sha256} {of_run} {of_link}"
 
 
-def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
+def _audience_marks(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, str]]:
     query = (
         select(runs.c.id, runs.c.carrier, audiences.c.areas, audiences.c.area_basis, audiences.c.estimated)
         .join(audiences, audiences.c.run_id == runs.c.id)
@@ -248,7 +248,7 @@ def _held(connection: Connection, campaign_id: int) -> Iterator[tuple[int, str, 
 # ---- rows of a chunk
 
 
-def _strays(connection: Connection, chunk: Any) -> int:
+def _count_strays(connection: Connection, chunk: Any) -> int:
     """Count deliveries of a chunk that are not to the batch's own subscribers; 0 unless altered."""
     d, s = deliveries.c, subscribers.c
     own = (s.batch_id == d.batch_id) & (s.seq == d.seq)
@@ -272,26 +272,26 @@ def bind_open(connection: Connection, campaign_id: int | None = None) -> int:
     query = select(chunks).where(c.stamp.is_(None), c.state < 2)
     if campaign_id is not None:
         query = query.where(c.campaign_id == campaign_id)
-    found = [each for each in connection.execute(query).all() if not _strays(connection, each)]
+    found = [each for each in connection.execute(query).all() if not _count_strays(connection, each)]
     return _bind(connection, found if keys_of(connection) else ())
 
 
 def _bind(connection: Connection, found: Sequence[Any]) -> int:
     for chunk in found:
         stamp = row_stamps.make(connection, _to_send(connection, chunk))
-        connection.execute(update(chunks).where(*_this(chunk)).values(stamp=stamp))
+        connection.execute(update(chunks).where(*_chunk_key(chunk)).values(stamp=stamp))
     return len(found)
 
 
 def is_altered(connection: Connection, chunk: Any) -> bool:
     """Return whether a chunk (or its lease) differs from what was queued: one aggregate over its own rows."""
     if not keys_of(connection):
-        return _strays(connection, chunk) > 0
-    stamp = connection.execute(select(chunks.c.stamp).where(*_this(chunk))).scalar()
+        return _count_strays(connection, chunk) > 0
+    stamp = connection.execute(select(chunks.c.stamp).where(*_chunk_key(chunk))).scalar()
     return not row_stamps.holds(connection, _to_send(connection, chunk), stamp)
 
 
-def _this(chunk: Any) -> tuple[ColumnElement[bool], ...]:
+def _chunk_key(chunk: Any) -> tuple[ColumnElement[bool], ...]:
     c = chunks.c
     own = (c.campaign_id == chunk.campaign_id, c.batch_id == chunk.batch_id)
     return *own, c.first_seq == chunk.first_seq

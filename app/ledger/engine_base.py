@@ -14,7 +14,7 @@ from app.ledger.contract import ChunkLease, DeliveryKey, Lane
 
 Row = tuple[Any, ...]
 TALLY = ("campaign_id", "run_id", "batch_id", "area", "state", "reason", "n", "segments")
-SAID = (
+RECEIPT_COLUMNS = (
     "received_at",
     "done_at",
     "phone",
@@ -27,7 +27,7 @@ SAID = (
     "code",
     "raw",
 )
-JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *SAID, "matched_at")
+JOURNAL = ("campaign_id", "batch_id", "seq", "part", "changed", *RECEIPT_COLUMNS, "matched_at")
 SUBMISSION = (
     "campaign_id",
     "batch_id",

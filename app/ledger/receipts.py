@@ -15,7 +15,7 @@ from app.database.models import quarantine, receipts, submissions, turns
 from app.ledger.contract import Applied, Arrival, DeliveryKey, ResultKind, StateEvent
 from app.ledger.engine_base import (
     CROWD,
-    SAID,
+    RECEIPT_COLUMNS,
     SUBMISSION,
     WHOLE,
     MatchedDelivery,
@@ -86,22 +86,22 @@ class ReceiptOperations(LateReferences):
     def apply(self, connection: Connection, arrivals: Sequence[Arrival]) -> Applied:
         snapshot = self.snapshot(connection)
         now = snapshot.now
-        told = [_with_current_group(said(arrival, now), snapshot) for arrival in arrivals]
+        items = [_with_current_group(said(arrival, now), snapshot) for arrival in arrivals]
         about = {nth: arrival.about for nth, arrival in enumerate(arrivals)}
         by_id = matched_by_id_only(connection, [arrival.receipt for arrival in arrivals])
-        outcome = self._match_and_apply(connection, told, snapshot, about, some=_Flags(by_id=by_id))
+        outcome = self._match_and_apply(connection, items, snapshot, about, some=_Flags(by_id=by_id))
         outcome.applied.quarantined = len(outcome.left)
         # Stored without its phone, so that no later try matches it to an unknown message either.
-        kept = [told[nth]._replace(phone=None) if nth in by_id else told[nth] for nth in outcome.left]
+        kept = [items[nth]._replace(phone=None) if nth in by_id else items[nth] for nth in outcome.left]
         rows = [(0, now + _FIRST_LOOK_MS, *one) for one in kept]
         if rows:
-            self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
+            self.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
         return outcome.applied
 
     def set_aside(self, connection: Connection, arrivals: Sequence[Arrival], pause_ms: int) -> None:
         now = self.now_ms(connection)
         rows = [(1, now + pause_ms, *storable(arrival, now)) for arrival in arrivals]
-        self.append(connection, quarantine, ("tries", "try_at", *SAID), rows)
+        self.append(connection, quarantine, ("tries", "try_at", *RECEIPT_COLUMNS), rows)
 
     def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
         snapshot = self.snapshot(connection)
@@ -117,15 +117,15 @@ class ReceiptOperations(LateReferences):
 
     def _retry(self, connection: Connection, waiting: Sequence[Row], snapshot: Snapshot) -> Applied:
         """Apply what can be matched now; each failed try doubles the pause before the next."""
-        told = [_with_current_group(ReceiptRow(*row[2:]), snapshot) for row in waiting]
+        items = [_with_current_group(ReceiptRow(*row[2:]), snapshot) for row in waiting]
         late = frozenset(index for index, row in enumerate(waiting) if row[1] >= _LATE_TRIES)
         outcome = self._match_and_apply(
-            connection, told, snapshot, matched_at=snapshot.now, some=_Flags(late)
+            connection, items, snapshot, matched_at=snapshot.now, some=_Flags(late)
         )
         # Only after one failed try: the submission of an early receipt may be about to be recorded.
         by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
-        learnt = self.learn(connection, [told[index] for index in by_phone], snapshot)
-        found = self._apply_learnt(connection, told, snapshot, {by_phone[n]: at for n, at in learnt.items()})
+        learnt = self.learn(connection, [items[index] for index in by_phone], snapshot)
+        found = self._apply_learnt(connection, items, snapshot, {by_phone[n]: at for n, at in learnt.items()})
         left = [index for index in outcome.left if index not in found]
         self._delete_quarantined(
             connection, [waiting[index][0] for index in set(range(len(waiting))).difference(left)]
@@ -138,7 +138,7 @@ class ReceiptOperations(LateReferences):
     def _apply_learnt(
         self,
         connection: Connection,
-        told: Sequence[ReceiptRow],
+        items: Sequence[ReceiptRow],
         snapshot: Snapshot,
         places: Mapping[int, DeliveryPart],
     ) -> set[int]:
@@ -147,7 +147,7 @@ class ReceiptOperations(LateReferences):
         some = sorted(places)
         own = {nth: places[index] for nth, index in enumerate(some)}
         outcome = self._match_and_apply(
-            connection, [told[index] for index in some], snapshot, own, self.now_ms(connection)
+            connection, [items[index] for index in some], snapshot, own, self.now_ms(connection)
         )
         return {index for nth, index in enumerate(some) if nth not in outcome.left}
 
@@ -169,7 +169,7 @@ class ReceiptOperations(LateReferences):
     def _match_and_apply(
         self,
         connection: Connection,
-        told: Sequence[ReceiptRow],
+        items: Sequence[ReceiptRow],
         snapshot: Snapshot,
         about: Mapping[int, DeliveryKey | DeliveryPart | None] | None = None,
         matched_at: int | None = None,
@@ -178,12 +178,12 @@ class ReceiptOperations(LateReferences):
     ) -> _Outcome:
         """Match receipts, by reference first, compute the new delivery states, and write them."""
         known = {nth: one for nth, one in (about or {}).items() if one is not None}
-        hits = self._by_reference(connection, told, snapshot, known, some.late)
-        left = [nth for nth in range(len(told)) if nth not in hits and nth not in some.by_id - known.keys()]
-        hits |= self._by_delivery_or_phone(connection, told, known, left)
-        past = self._read_history(connection, told, hits)
+        hits = self._by_reference(connection, items, snapshot, known, some.late)
+        left = [nth for nth in range(len(items)) if nth not in hits and nth not in some.by_id - known.keys()]
+        hits |= self._by_delivery_or_phone(connection, items, known, left)
+        past = self._read_history(connection, items, hits)
         outcome = _Outcome(matched_at=matched_at)
-        for index, one in enumerate(told):
+        for index, one in enumerate(items):
             found = hits.get(index)
             if not found or found[0].campaign_id in snapshot.closed:
                 outcome.left.append(index)
@@ -195,7 +195,7 @@ class ReceiptOperations(LateReferences):
     def _by_reference(
         self,
         connection: Connection,
-        told: Sequence[ReceiptRow],
+        items: Sequence[ReceiptRow],
         snapshot: Snapshot,
         known: Mapping[int, object],
         late: frozenset[int],
@@ -204,8 +204,10 @@ class ReceiptOperations(LateReferences):
 
         Recent campaigns are searched first: nearly all receipts are theirs, and each other one costs as much.
         """
-        asked = {nth: _submission_query(one, nth in late) for nth, one in enumerate(told) if nth not in known}
-        crowd = _repeated(told)
+        asked = {
+            nth: _submission_query(one, nth in late) for nth, one in enumerate(items) if nth not in known
+        }
+        crowd = _repeated(items)
         left = [nth for nth, one in asked.items() if one is not None and one.reference not in crowd]
         best: dict[int, list[MatchedDelivery]] = {}
         for within in (snapshot.open, None) if snapshot.open else (None,):
@@ -213,25 +215,25 @@ class ReceiptOperations(LateReferences):
             hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
             for hit in self.find(connection, wanted, within) if wanted else ():
                 hits[left[hit.nth]].append(hit)
-            best |= {nth: found for nth, some in hits.items() if (found := _choose(told[nth], some))}
+            best |= {nth: found for nth, some in hits.items() if (found := _choose(items[nth], some))}
             left = [nth for nth in left if nth not in best]
         return best
 
     def _by_delivery_or_phone(
         self,
         connection: Connection,
-        told: Sequence[ReceiptRow],
+        items: Sequence[ReceiptRow],
         known: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
     ) -> dict[int, list[MatchedDelivery]]:
         places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
         keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
         found: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
-        for hit in self.find_whole(connection, [MatchQuery(nth, keys.get(nth), told[nth]) for nth in left]):
+        for hit in self.find_whole(connection, [MatchQuery(nth, keys.get(nth), items[nth]) for nth in left]):
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
         chosen = {
-            nth: hits if hits[0].part == WHOLE or nth in known else _choose(told[nth], hits)
+            nth: hits if hits[0].part == WHOLE or nth in known else _choose(items[nth], hits)
             for nth, hits in found.items()
         }
         return {nth: hits for nth, hits in chosen.items() if hits}
@@ -239,14 +241,14 @@ class ReceiptOperations(LateReferences):
     def _read_history(
         self,
         connection: Connection,
-        told: Sequence[ReceiptRow],
+        items: Sequence[ReceiptRow],
         hits: Mapping[int, Sequence[MatchedDelivery]],
     ) -> dict[DeliveryKey, _History]:
         """Read the journals for those few deliveries that need more than their receipts say."""
         found: dict[DeliveryKey, _History] = {}
         for nth, (hit, *_) in hits.items():
-            again = told[nth].status != ReceiptStatus.DELIVERED.value and (hit.resends or hit.state == 0)
-            partly = told[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
+            again = items[nth].status != ReceiptStatus.DELIVERED.value and (hit.resends or hit.state == 0)
+            partly = items[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
             if (again or partly) and hit.key not in found:
                 requeued_at = _requeued_at(connection, hit.key)
                 found[hit.key] = _History(requeued_at, _on_way(connection, hit.key, requeued_at))
@@ -289,10 +291,10 @@ def _submission_query(one: ReceiptRow, late: bool) -> SubmissionQuery | None:
     return SubmissionQuery(one.group_id, one.reference, one.phone, *(one.any_age if late else one.window))
 
 
-def _repeated(told: Sequence[ReceiptRow]) -> set[str]:
+def _repeated(items: Sequence[ReceiptRow]) -> set[str]:
     """Return references that receipts for several numbers bear; there the phone identifies the message."""
     phones: defaultdict[str, set[int]] = defaultdict(set)
-    for one in told:
+    for one in items:
         if one.reference is not None and one.phone is not None:
             phones[one.reference].add(one.phone)
     return {reference for reference, some in phones.items() if len(some) > 1}

@@ -81,8 +81,8 @@ def record_event(
     connection: Connection, store: EngineBase, keys: Sequence[DeliveryKey], event: JournalEvent
 ) -> None:
     """Write events that no submission or receipt records to the journal."""
-    told = (store.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
-    store.add_missing(connection, turns, _TURN, [(*key, *told) for key in keys])
+    values = (store.now_ms(connection), int(event.event), int(event.reason), event.submitted_at)
+    store.add_missing(connection, turns, _TURN, [(*key, *values) for key in keys])
 
 
 def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
@@ -125,7 +125,7 @@ class UnknownDecisions(EngineBase):
         *only: ColumnElement[bool],
     ) -> list[DeliveryKey]:
         """Set unknown deliveries that satisfy `only` back to queued in their chunks; return them."""
-        changes, done, told = Changes(), list[DeliveryKey](), list[Row]()
+        changes, done, events = Changes(), list[DeliveryKey](), list[Row]()
         now = self.now_ms(connection)
         for chunk, some in _by_chunk(connection, keys):
             rows = _unknown(connection, some, *only)
@@ -137,9 +137,9 @@ class UnknownDecisions(EngineBase):
                 old, new = (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, Reason.NONE)
                 changes.move(where, old, new, row.segments)
                 done.append(DeliveryKey(*row[:3]))
-                told.append((*row[:3], now, int(StateEvent.REQUEUED), 0, row.submitted_at))
+                events.append((*row[:3], now, int(StateEvent.REQUEUED), 0, row.submitted_at))
         changes.write(connection, self)
-        self.add_missing(connection, turns, _TURN, told)
+        self.add_missing(connection, turns, _TURN, events)
         remove_unknown(connection, done)
         return done
 
@@ -156,8 +156,8 @@ class UnknownDecisions(EngineBase):
                 where = (row.campaign_id, row.run_id, row.batch_id, row.area)
                 new = (DeliveryState.UNKNOWN, int(NotSent.WRITTEN_OFF))
                 changes.move(where, (row.state, row.reason), new, row.segments)
-            told = [(*key, now, int(StateEvent.WRITTEN_OFF), 0, None) for key in mine]
-            self.add_missing(connection, turns, _TURN, told)
+            events = [(*key, now, int(StateEvent.WRITTEN_OFF), 0, None) for key in mine]
+            self.add_missing(connection, turns, _TURN, events)
             done += len(mine)
         changes.write(connection, self)
         return done

@@ -46,7 +46,7 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
         return _refused(error.smtp_code, error.smtp_error)
     except (smtplib.SMTPException, OSError) as error:
         # A wrong password or sender is for us to correct, so it is tried again.
-        return Later(f"The mail server {settings.host} did not take it: {_words(error)}")
+        return Later(f"The mail server {settings.host} did not take it: {_describe(error)}")
     return Sent()
 
 
@@ -70,22 +70,22 @@ def _connected(settings: MailSettings) -> smtplib.SMTP:
 
 
 def _refused(code: int, answer: bytes | str) -> Outcome:
-    sentence = f"The mail server answers {code} {_said(answer)}"
+    sentence = f"The mail server answers {code} {_server_words(answer)}"
     return Never(sentence) if 500 <= code < 600 else Later(sentence)
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     match error:
         case smtplib.SMTPAuthenticationError():
             return f"it refuses the login ({error.smtp_code})"
         case smtplib.SMTPResponseException():
-            return f"it answers {error.smtp_code} {_said(error.smtp_error)}"
+            return f"it answers {error.smtp_code} {_server_words(error.smtp_error)}"
         case smtplib.SMTPException():
-            return _said(str(error)) or "it gives no reason"
+            return _server_words(str(error)) or "it gives no reason"
     return cause_of(error)
 
 
-def _said(words: bytes | str) -> str:
+def _server_words(words: bytes | str) -> str:
     """Mask numbers in the server's words, which may contain anything, and shorten them."""
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
     return mask_text(text)[:300]

@@ -118,10 +118,10 @@ class Supervisor:
                 raise error
             faulty = True
             await self.faults.note(name, error)
-            await self._rest(pause_s)
+            await self._pause(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
-    async def _rest(self, seconds: float) -> None:
+    async def _pause(self, seconds: float) -> None:
         try:
             await asyncio.wait_for(self.stopping.wait(), seconds)
         except TimeoutError:

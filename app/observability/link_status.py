@@ -80,7 +80,7 @@ def facts(connection: Connection) -> dict[int, LinkStatus]:
     for lane in connection.execute(
         select(lanes_table.c.id, lanes_table.c.left_at, *told).select_from(joined)
     ):
-        known[lane.id] = _together(by_lane.get(lane.id, []), now, lane.left_at)
+        known[lane.id] = _combined(by_lane.get(lane.id, []), now, lane.left_at)
         if lane.times is not None:
             remark = receipts_refused(lane.times, lane.ahead_s)
             known[lane.id] = replace(known[lane.id], remark=remark, remark_since=lane.first_at)
@@ -101,7 +101,7 @@ def receipts_refused(times: int, ahead_s: int) -> str:
     )
 
 
-def _together(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | None) -> LinkStatus:
+def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | None) -> LinkStatus:
     here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
     up = [row for row in here if row.connected_since is not None]
     lost = [row.lost_since for row in here if row.lost_since is not None]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 _KEPT = 10_000  # lines buffered while the server is unreachable
 _TIMEOUT_S = 10.0
 _LONGEST_PAUSE_S = 30.0
-_LAST_WORDS_S = 3.0
+_CLOSE_TIMEOUT_S = 3.0
 _LOCAL0 = 16 * 8
 _SEVERITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG = 7
@@ -52,7 +52,7 @@ class Syslog(logging.Handler):
         self._dropped = 0
         self._line: socket.socket | None = None
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._ship, name="syslog", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="syslog", daemon=True)
         self._thread.start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,12 +70,12 @@ class Syslog(logging.Handler):
                 self._frames.put_nowait(_END)
             except queue.Full:
                 self._dropped += 1
-            self._thread.join(_LAST_WORDS_S)
+            self._thread.join(_CLOSE_TIMEOUT_S)
         super().close()
 
     # ---- background thread
 
-    def _ship(self) -> None:
+    def _run(self) -> None:
         while (one := self._frames.get()) is not _END:
             pause_s = 1.0
             while not self._sent(one):
@@ -90,15 +90,15 @@ class Syslog(logging.Handler):
         try:
             if self._line is None or _is_over(self._line):
                 self._line = self._connect()
-            self._own_up(self._line)
+            self._report_dropped(self._line)
             self._line.sendall(one)
         except (OSError, UnicodeError):  # ssl.SSLError is an OSError; an invalid host name is a UnicodeError
-            self._hang_up()
+            self._disconnect()
             return False
         return True
 
     def _connect(self) -> socket.socket:
-        self._hang_up()
+        self._disconnect()
         line = socket.create_connection(self._place[:2], _TIMEOUT_S)
         if self._tls is None:
             return line
@@ -108,7 +108,7 @@ class Syslog(logging.Handler):
             line.close()
             raise
 
-    def _own_up(self, line: socket.socket) -> None:
+    def _report_dropped(self, line: socket.socket) -> None:
         """Report how many lines were dropped, before any that follow them."""
         if dropped := self._dropped:
             now = logging.makeLogRecord({}).created
@@ -118,7 +118,7 @@ class Syslog(logging.Handler):
             self._dropped -= dropped
             self.release()
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         if self._line is not None:
             self._line.close()
             self._line = None

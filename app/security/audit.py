@@ -169,18 +169,17 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
     fault = _erased_early(begin, kept)
-    then: dict[
-        int, list[AuditHead]
-    ] = {}  # several for one row if the chain's end was cut off and written anew
+    # A row has several heads if the chain's end was cut off and written anew.
+    then: dict[int, list[AuditHead]] = {}
     for each in kept.heads:
         then.setdefault(each.row, []).append(each)
     for row in audit_chain.rows(connection, 0) if fault is None else ():
         fault = audit_chain.fault(rows, head, row) or _unsealed(connection, row)
-        fault = fault or _other(then.get(row.id, ()), row.hash)
+        fault = fault or _differs(then.get(row.id, ()), row.hash)
         if fault:
             break
         rows, head = row.id, row.hash
-        certified = certified or _names(row, begin)
+        certified = certified or _records_certificate(row, begin)
     if fault is None and not certified:
         fault = f"No act names certificate {begin.certificate}, by which rows 1 to {begin.row} were erased."
     fault = fault or _cut_off(rows, then)
@@ -200,7 +199,7 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
     )
 
 
-def _other(then: Sequence[AuditHead], digest: str) -> str | None:
+def _differs(then: Sequence[AuditHead], digest: str) -> str | None:
     for each in then:
         if each.hash != digest:
             day = _day(each.at)
@@ -288,7 +287,7 @@ def anchor(connection: Connection) -> Anchor:
     return Anchor(int(row), digest, last.id, last.sha256)
 
 
-def _names(row: Row[Any], begin: Anchor) -> bool:
+def _records_certificate(row: Row[Any], begin: Anchor) -> bool:
     """Return whether the row records the making of that certificate."""
     if row.action != "erasure":
         return False

@@ -44,7 +44,7 @@ def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: 
     # Hash outside any transaction: it is slow by design.
     known = row is not None and row.disabled_at is None
     right = is_password(row.password_hash if row is not None and known else None, login.password)
-    token = db.write(_enter, login, attempt, lifetime, vault) if right else None
+    token = db.write(_check_and_open, login, attempt, lifetime, vault) if right else None
     if token is None:
         log.warning("a sign-in was refused", address=address)  # no name: people type passwords there
         raise Unauthorised(_WRONG)
@@ -61,7 +61,7 @@ def _begin(db: Database, attempt: Attempt) -> None:
         raise TooManyAttempts(f"Too many failed attempts; wait {wait_s} seconds.", retry_after_s=wait_s)
 
 
-def _enter(
+def _check_and_open(
     connection: Connection, login: Login, attempt: Attempt, lifetime: Lifetime, vault: Vault
 ) -> str | None:
     """Check the second factor and open a session, or return None."""

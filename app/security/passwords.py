@@ -15,7 +15,7 @@ from carriers.text import unaccent
 
 SHORTEST, LONGEST = 12, 200
 HARDEST = 10**10  # guesses a password must withstand: years of argon2id on one core
-_READ = 32  # characters judged: a quarter of a second at worst, and more would show nothing new
+_JUDGED = 32  # characters judged: a quarter of a second at worst, and more would show nothing new
 # Local passwords that English lists rank too low.
 _LOCAL = (
     *("anhyeuem", "emyeuanh", "yeuem", "yeuanh", "congan", "matkhau", "taikhoan", "dangnhap", "khongbiet"),
@@ -68,7 +68,7 @@ def _guesses(password: str, name: str) -> int:
     """Estimate the guesses needed, by 30,000 leaked passwords, words, keyboard patterns, dates, variants."""
     from zxcvbn import zxcvbn  # its lists take 13 MB, needed only for new passwords
 
-    return int(zxcvbn(password[:_READ], user_inputs=[name, *_LOCAL])["guesses"])
+    return int(zxcvbn(password[:_JUDGED], user_inputs=[name, *_LOCAL])["guesses"])
 
 
 def is_outdated(stored: str) -> bool:

@@ -55,10 +55,10 @@ class Vault:
         from cryptography.fernet import InvalidToken, MultiFernet
 
         try:
-            told = MultiFernet(self._keys).decrypt(stored.removeprefix(_MARK)).decode() if self._keys else ""
+            plain = MultiFernet(self._keys).decrypt(stored.removeprefix(_MARK)).decode() if self._keys else ""
         except InvalidToken:
-            told = ""
-        whose, _, secret = told.partition(":")
+            plain = ""
+        whose, _, secret = plain.partition(":")
         if whose != str(person_id):
             raise KeyMissing(
                 "The secret of the second factor can't be opened: set secret_key (after a change also "

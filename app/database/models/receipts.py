@@ -22,7 +22,7 @@ from sqlalchemy import (
 from app.database.models.base import Ms, Reference, metadata, new_id, on_postgresql
 
 
-def _said() -> list[Column[Any]]:
+def _receipt_columns() -> list[Column[Any]]:
     return [
         Column("received_at", Ms, nullable=False),
         Column("done_at", Ms),
@@ -47,7 +47,7 @@ receipts = Table(
     Column("seq", Integer, nullable=False),
     Column("part", SmallInteger, nullable=False),
     Column("changed", Boolean, nullable=False),  # False: repeated or intermediate, without effect
-    *_said(),
+    *_receipt_columns(),
     Column("matched_at", Ms),  # when it left the quarantine, if it waited there
     Index("ix_receipts_delivery", "batch_id", "seq"),
     Index("ix_receipts_lane_id_received_at", "lane_id", "received_at"),  # for the log: newest of each lane
@@ -61,7 +61,7 @@ quarantine = Table(
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("try_at", Ms, nullable=False),  # when the sweep tries again
-    *_said(),
+    *_receipt_columns(),
     Index("ix_quarantine_reference", "reference", "group_id"),
     Index("ix_quarantine_phone", "phone"),
     Index("ix_quarantine_try_at", "try_at"),

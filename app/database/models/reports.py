@@ -76,7 +76,7 @@ attachments = Table(
 )
 
 
-def _paper() -> list[Column[Any]]:
+def _document_columns() -> list[Column[Any]]:
     """Columns of every incoming document: its number and date, arrival, and the reason for a correction."""
     return [
         Column("version", Integer, nullable=False),  # a correction is a new version, nothing is overwritten
@@ -104,7 +104,7 @@ statements = Table(
     Column("began_at", Ms),
     Column("ended_at", Ms),
     Column("cutoff_at", Ms, nullable=False),
-    *_paper(),
+    *_document_columns(),
     UniqueConstraint("run_id", "version"),
 )
 
@@ -128,6 +128,6 @@ outreach = Table(
     new_id(),
     Column("addressee_id", Integer, ForeignKey("addressees.id"), nullable=False),
     Column("items", JSON, nullable=False),
-    *_paper(),
+    *_document_columns(),
     UniqueConstraint("addressee_id", "version"),
 )
