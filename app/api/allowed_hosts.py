@@ -22,10 +22,7 @@ class WrongHost(AppError):
 
 
 class Hosts:
-    """Refuse requests for foreign hosts, so that no other name shares our pages and cookies.
-
-    names: host names and addresses without ports; refuse: builds the response.
-    """
+    """Refuse foreign hosts, so that no other name shares our pages and cookies. names: without ports."""
 
     def __init__(self, app: ASGIApp, names: Collection[str], refuse: Refuse) -> None:
         self.app = app

@@ -30,13 +30,11 @@ _HEAD = (
 
 @router.get("/docs", include_in_schema=False)
 def docs_page(request: Request) -> HTMLResponse:
-    """List every operation with its parameters, examples and responses."""
     return page("Loa: the API", _made(request.app.openapi))
 
 
 @router.get("/docs/style.css", include_in_schema=False)
 def docs_style() -> Response:
-    """Serve the style sheet of the documentation pages."""
     return Response(_STYLE.read_bytes(), media_type="text/css")
 
 

@@ -86,7 +86,6 @@ class Callers:
         return self.cut_longest()
 
     def cut_longest(self) -> bool:
-        """Close the connection that has kept us waiting longest; return whether there was one."""
         found = next((each for each in self.held if each.stage in _KEEPS_US_WAITING), None)
         if found is not None:
             found.cut()
@@ -180,7 +179,6 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        """Mark the connection as quiet from now on."""
         self._requests, self._received = self._requests + 1, 0
         self.callers.forget_body(self)
         if self in self.callers.held:
@@ -192,7 +190,6 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Note since when the client has not read our response."""
         self._stalled = clock.monotonic()
         super().pause_writing()
 

@@ -17,10 +17,7 @@ _STRIPPED = ("content-length", "content-type")
 
 
 class Tags:
-    """Give every JSON document an ETag of version and content hash, and answer If-None-Match.
-
-    Applies to complete responses only; streams pass through.
-    """
+    """Give every complete JSON response an ETag of version and content hash, and answer If-None-Match."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -69,10 +69,7 @@ Look = Callable[[Connection, Collection[Target]], Mapping[Target, StateSnapshot]
 
 
 class Hub(Generic[Target]):
-    """Query the state of everything watched and send changes to all watchers.
-
-    The hub queries only while somebody watches, and at once when another process signals work.
-    """
+    """Poll everything watched, while somebody watches, and send changes to all watchers."""
 
     def __init__(self, db: Database, look: Look[Target], pace: StreamTiming = StreamTiming()) -> None:
         self._db, self._look, self.pace = db, look, pace
@@ -88,12 +85,10 @@ class Hub(Generic[Target]):
         self._valid_at: dict[tuple[str, str], float] = {}  # credentials -> time of their last check
 
     def close(self) -> None:
-        """End every stream, because the server is stopping."""
         self._closed = True
         self._notify()
 
     async def now(self, target: Target) -> StateSnapshot | None:
-        """Query the current state of one target, or None."""
         return (await self._db.aread(self._look, [target])).get(target)
 
     def opened(self, request: Request, target: Target, known: str) -> Response:

@@ -93,10 +93,7 @@ def sweep(connection: Connection, keep_ms: int) -> int:
 
 
 def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> StoredAnswer | None:
-    """Return the stored response, or None.
-
-    KeyReused if the key was used for another request, DoneBefore if the response held a secret.
-    """
+    """Return the stored response or None; KeyReused for another request, DoneBefore if it held a secret."""
     row = connection.execute(select(answers).where(*_own(claim))).first()
     if row is None or row.at < clock.now_ms() - keep_ms:
         return None

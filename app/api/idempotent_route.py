@@ -182,7 +182,6 @@ class _Work:
         return self.by(Joined(asked.db, connection), asked)
 
     def by(self, db: Database, asked: ActConditions) -> StoredAnswer:
-        """Produce the response using this database."""
         found = self.endpoint(**self.given | {"db": db})
         headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
         body = b"" if found is None else _adapter(self.endpoint).dump_json(found)

@@ -77,7 +77,6 @@ def _headers(error: AppError) -> dict[str, str]:
 
 
 def install(app: FastAPI) -> None:
-    """Turn every error of this application into a problem."""
     app.add_exception_handler(AppError, _refused)
     app.add_exception_handler(RequestValidationError, _wrong_input)
     app.add_exception_handler(HTTPException, _http)

@@ -120,7 +120,6 @@ def find(code: str, on: date) -> Area | None:
 
 
 def current(on: date) -> list[Area]:
-    """Return all communes of that day, by code."""
     return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 5), key=lambda area: area.code)
 
 
@@ -135,10 +134,7 @@ def reported(on: date) -> list[Area]:
 
 
 def place(code: str, on: date) -> str | None:
-    """Return the code of the report row that an area belongs to on that day, or None if ambiguous.
-
-    Old codes in a current list are mapped to their successors.
-    """
+    """Return the report row of an area on that day, or None; old codes in a current list are mapped."""
     found = find(code, on)
     if found is not None:
         return found.district or found.code
@@ -148,10 +144,7 @@ def place(code: str, on: date) -> str | None:
 
 
 def old_districts(code: str, on: date) -> tuple[str, ...]:
-    """Return the districts before 07-2025 that an area belongs to, its home first; empty if unknown.
-
-    More than one only for communes merged across a district boundary.
-    """
+    """Return an area's districts before 07-2025, home first: several if merged across them, () if unknown."""
     found = find(code, on)
     if found is not None and on < _MERGED_2025_07:
         return (found.district or found.code,)

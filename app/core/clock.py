@@ -30,7 +30,6 @@ def is_time(value: str) -> bool:
 
 
 def now() -> datetime:
-    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
@@ -64,7 +63,6 @@ def to_ms_or_none(at: datetime | None) -> int | None:
 
 
 def from_ms(ms: int) -> datetime:
-    """Convert milliseconds since 1970 to an aware time in UTC."""
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 

@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     # Daily sending hours of campaigns that state none (Viet Nam time).
     day_starts: DayTime = "07:00"
     day_ends: DayTime = "21:00"
-    # People are signed out after so long without a request, and after so long in any case.
+    # People are signed out after this time without a request, and after this time in any case.
     session_idle_minutes: int = Field(default=30, ge=1, le=1440)
     session_hours: int = Field(default=12, ge=1, le=168)
     # Key that encrypts second-factor secrets, and the previous key after a change.

@@ -95,10 +95,7 @@ _CONVERTED = {row["was"][1:]: row["prefix"][1:] for row in _ranges() if row["was
 
 
 def _distances() -> dict[int, int]:
-    """Return what to add to a number as written to get 84xxxxxxxxx, by its digits before the last six.
-
-    Digits are read behind a 1, so that leading zeros and the length count.
-    """
+    """Map digits, read behind a 1 and without the last six, to their distance from 84xxxxxxxxx."""
     found: dict[int, int] = {}
     for first in _HOLDERS:
         now = str(first)[2:]

@@ -24,7 +24,6 @@ class Window:
 
     @classmethod
     def of(cls, start_ms: int | None, end_ms: int | None, day_starts: str, day_ends: str) -> Window:
-        """Build the window from the columns of the campaigns table."""
         return cls(_instant(start_ms), _instant(end_ms), day_starts, day_ends)
 
 
@@ -43,10 +42,7 @@ def next_change(window: Window, now: datetime) -> datetime | None:
 
 
 def finish(window: Window, start: datetime, seconds: float) -> datetime | None:
-    """Return when work of `seconds` begun at `start` is done if only open hours count.
-
-    None if the window ends before, or if the date is beyond the calendar.
-    """
+    """Return when `seconds` of open time after `start` end; None if past the window's end or the calendar."""
     if seconds <= 0:
         return start
     opens, closes = _hours(window, max(start, window.start or start))

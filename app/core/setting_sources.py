@@ -116,10 +116,7 @@ def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
 
 
 def sentence(item: Mapping[str, Any], names: Iterable[str]) -> str:
-    """Convert a pydantic error to a sentence: the setting, the fault and the remedy, never the value.
-
-    names: candidates for a misspelt setting.
-    """
+    """Convert a pydantic error to a sentence without the value. names: candidates for a misspelt setting."""
     place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
     if item["type"] == "extra_forbidden":
         near = meant(str(item["loc"][-1]), names)

@@ -36,10 +36,7 @@ class AuditHead(NamedTuple):
 
 
 def keep(file: Path, head: AuditHead, of: str = "") -> None:
-    """Append the head to the file; if that fails, log it and carry on.
-
-    of: the database's name.
-    """
+    """Append the head of the database named `of` to the file; if that fails, log it and carry on."""
     _append(file, _line(head, of))
 
 

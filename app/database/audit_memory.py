@@ -48,10 +48,7 @@ class ChainMemory:
 
 
 def note_after_commit(connection: Connection, before: AuditHead, head: AuditHead, *, keep: bool) -> None:
-    """Note, for after the commit, that this process has seen the row follow the previous one.
-
-    keep: also pass it to `on_head`, which keeps heads outside the database.
-    """
+    """Note a new head for after the commit; keep: also pass it to `on_head`, which keeps it outside."""
     begin = connection.info.get(_NOTED, (before, head))[0]
     connection.info[_NOTED] = begin, head
     if keep:

@@ -275,10 +275,7 @@ class Database:
 
 
 class Joined(Database):
-    """The database inside one of its write transactions, of which everything done becomes part.
-
-    Not for work that waits for other writers, such as `settle`.
-    """
+    """The database in one of its write transactions; not for work that waits for others, like `settle`."""
 
     def __init__(self, whole: Database, connection: Connection) -> None:
         self.url, self.sqlite, self.engine = whole.url, whole.sqlite, whole.engine

@@ -69,10 +69,7 @@ class Columns:
     bare: bool = False
 
     def find(self, rows: Sequence[Sequence[str]]) -> Layout | None:
-        """Return the layout shown by the first rows of a file, or None.
-
-        Invalid if two columns qualify as the same needed one.
-        """
+        """Return the layout that the first rows show, or None; Invalid if a needed column is ambiguous."""
         filled = _filled(rows)
         for place, row in filled:
             layout = self._header(row, place + 1)

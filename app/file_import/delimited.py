@@ -20,10 +20,7 @@ _QUOTED_LIMIT = 32_768  # characters of a row that spans several lines, as Excel
 
 
 class Delimited:
-    """Read the rows of a text once; blank lines are counted but not returned.
-
-    `short`: rows so far with fewer cells than the header, but with a number.
-    """
+    """Read a text's rows once. short: rows so far with fewer cells than the header, but with a number."""
 
     def __init__(self, lines: Iterator[TextBlock], columns: Columns) -> None:
         self.short = 0

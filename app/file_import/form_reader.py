@@ -136,7 +136,6 @@ class FormReader:
         return value
 
     def count(self, sheet: str, cell: str, *, needed: bool = False) -> int | None:
-        """Read a whole number from 0 up."""
         before = len(self.faults)
         value = self._input(sheet, cell)
         if value is None:
@@ -159,7 +158,6 @@ class FormReader:
         return "" if value is None else str(value)
 
     def choice(self, sheet: str, cell: str, options: Mapping[str, T], *, needed: bool = False) -> T | None:
-        """Read one of the options of a list."""
         value = self.words(sheet, cell)
         listed = "; ".join(options)
         if value:

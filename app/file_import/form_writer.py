@@ -52,7 +52,6 @@ class FormSheet:
             found.data_type = "s"  # text that begins with = is not a formula
 
     def formula(self, cell: str, text: str, number_format: str = "#,##0") -> None:
-        """Write a locked formula."""
         self._boxed(cell, text, bold=True).number_format = number_format
 
     def ask(self, cells: Iterable[str], number_format: str = "General") -> None:
@@ -63,7 +62,6 @@ class FormSheet:
             asked.number_format = number_format
 
     def counts(self, cells: Sequence[str]) -> None:
-        """Open cells for whole numbers."""
         self.ask(cells, "#,##0")
         rule = DataValidation("whole", operator="greaterThanOrEqual", formula1="0", allow_blank=True)
         rule.error, rule.errorTitle = "Nhập số nguyên từ 0 trở lên.", "Số không hợp lệ"
@@ -81,7 +79,6 @@ class FormSheet:
         self._limit(rule, cells)
 
     def days(self, cells: Sequence[str], *, hours: bool = False) -> None:
-        """Open cells for dates, or dates with times."""
         self.ask(cells, "dd/mm/yyyy hh:mm" if hours else "dd/mm/yyyy")
         rule = DataValidation("date", operator="greaterThan", formula1="DATE(2000,1,1)", allow_blank=True)
         rule.error, rule.errorTitle = "Nhập ngày dạng 05/02/2024.", "Ngày không hợp lệ"

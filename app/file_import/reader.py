@@ -40,7 +40,6 @@ class Reader:
 
     @property
     def short(self) -> int:
-        """Rows so far with fewer cells than the header, but with a number."""
         return self._text.short if self._text else 0
 
     def __iter__(self) -> Iterator[Row | UnreadableLine]:

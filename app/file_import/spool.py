@@ -35,15 +35,11 @@ def folder_of(data: Path, name: str) -> Path:
 
 
 def spool_path(folder: Path, carrier: str, sha256: str) -> Path:
-    """Return where a file waits; its name tells whose it is."""
     return folder / f"{carrier}-{sha256}"
 
 
 def finish(path: Path, row_id: int, work: Callable[[], Mapping[str, Any]]) -> None:
-    """Import an upload, log errors, and delete the file unless it is needed again.
-
-    work: imports the file as row `row_id` and returns what to log.
-    """
+    """Import by `work`, which returns what to log; log errors; delete the file unless it is needed again."""
     try:
         log.info("import finished", id=row_id, **_with_retries(work, row_id))
     except (DatabaseUnavailable, Conflict) as error:

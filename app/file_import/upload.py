@@ -80,7 +80,6 @@ class Upload:
 
     @property
     def named(self) -> UploadedFile:
-        """The file under the name that the sender gives it."""
         return replace(self.file, name=self.fields.get("name") or self.file.name)
 
 

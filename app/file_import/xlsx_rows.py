@@ -47,10 +47,7 @@ def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | U
 
 
 def bounded(file: BinaryIO, limit: int, *, data_only: bool) -> Any:
-    """Open a workbook with protection against zip bombs, for reading row by row; raises DAMAGED exceptions.
-
-    data_only: read the saved results of formulas instead of the formulas.
-    """
+    """Open a workbook row by row, safe from zip bombs; DAMAGED. data_only: results instead of formulas."""
     check_size(file, limit)
     reader = ExcelReader(file, read_only=True, data_only=data_only, keep_links=False)
     reader.archive.close()

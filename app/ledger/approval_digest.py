@@ -196,10 +196,7 @@ def last_decision(connection: Connection, campaign_id: int) -> Record | None:
 
 
 def _by_run(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
-    """Return the hashes of files, rows and carrier audiences by "run carrier".
-
-    A run with batches may be given a carrier's audience as well; it then has both.
-    """
+    """Return hashes of files, rows and carrier audiences by "run carrier"; a run may have both kinds."""
     query = select(runs.c.id, runs.c.carrier).where(runs.c.campaign_id == campaign_id)
     found: dict[str, list[str]] = {f"{run} {carrier}": [] for run, carrier in connection.execute(query)}
     for run, carrier, mark in _marks(connection, campaign_id):

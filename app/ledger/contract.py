@@ -269,10 +269,7 @@ class Ledger(Protocol):
         """Quarantine receipts that can't be applied; they are tried again after `pause_ms`."""
 
     def rematch(self, connection: Connection, limit: int, only: Sequence[int] = ()) -> Applied:
-        """Try quarantined receipts that are due again: by reference, then by phone among the unknown.
-
-        only: try the receipts with these ids instead, due or not.
-        """
+        """Retry quarantined receipts, due ones or `only` these ids: by reference or an unknown's phone."""
 
     def close_unsent(self, connection: Connection, run_id: int, reason: int, limit: int) -> Closed:
         """Close the queued deliveries of up to `limit` idle chunks as not sent."""

@@ -26,7 +26,6 @@ def of_totals(connection: Connection, campaign_id: int) -> Row[Any] | None:
 
 
 def without_totals(connection: Connection, campaign_ids: Collection[int]) -> set[int]:
-    """Return the campaigns among these whose totals are erased or being erased."""
     e = erasures.c
     query = select(e.subject_id).where(e.kind == "totals", e.subject_id.in_(campaign_ids))
     return set(connection.execute(query).scalars())

@@ -88,6 +88,9 @@ _WENT_BACK = "the database was put back to a time before it may have been sent"
 _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
+# A chunk is READY, LEASED by a claim (attempt + 1), then READY again for its rest or for another pass (pass_no
+# + 1, watermark back to the start), or DONE. Deliveries up to the watermark were reserved in this pass; those
+# of them whose `attempts` is below pass_no have no recorded answer.
 class ChunkQueue(EngineBase):
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
@@ -145,10 +148,7 @@ class ChunkQueue(EngineBase):
         return [DeliveryToSend(*row) for row in connection.execute(query)]
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
-        """Mark as unknown what was reserved in this pass without a recorded answer; return how many.
-
-        Either the holder died, or it gave the chunk back and one of its commits was lost.
-        """
+        """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""
         if chunk.watermark < chunk.first_seq:
             return 0
         sender = chunk.attempt - 1  # the previous holder

@@ -80,7 +80,6 @@ class ReceiptRow(NamedTuple):
 
 
 def said(arrival: Arrival, now: int) -> ReceiptRow:
-    """Convert an arrival to a row."""
     receipt, lane = arrival.receipt, arrival.lane
     return ReceiptRow(
         now,

@@ -1,4 +1,9 @@
-"""Apply receipts, in any order. Matched receipts update their delivery; the others wait in quarantine."""
+"""Apply receipts, in any order. Matched receipts update their delivery; the others wait in quarantine.
+
+A receipt is matched to the delivery it is known to be about, else by its reference (the newest message that
+fits its time), else by its phone if only one delivery is possible (receipt_matching.py). Later tries may also
+learn its reference for an unknown delivery (late_references.py).
+"""
 
 from __future__ import annotations
 

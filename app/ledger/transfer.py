@@ -39,10 +39,7 @@ _MARK = "INSERT INTO homes (home, since, by) VALUES ('a copy', ?, ?)"
 
 
 def back_up(source: Path, target: Path, who: str) -> int:
-    """Write a consistent copy of a SQLite ledger in use, without blocking it; return its size in bytes.
-
-    Raises SetupError if there is no ledger or the target exists.
-    """
+    """Copy a SQLite ledger in use without blocking it; return the size in bytes. SetupError if impossible."""
     if not source.is_file():
         raise SetupError(f"There is no ledger at {source}: name its folder in LOA_DATA.")
     try:

@@ -27,7 +27,7 @@ _HERE = Path(__file__).parents[2]
 _RED_MS = 300_000  # work is retried every minute or more often; after this much silence a fault is over
 _KEPT_MS = 90 * clock.DAY_MS
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
-_WELL_S = 60.0  # after so long without a fault the pauses start over
+_WELL_S = 60.0  # after this long without a fault the pauses start over
 _LONGEST_REST_S = 600.0
 
 

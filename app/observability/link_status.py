@@ -50,7 +50,7 @@ class LinkStatus:
 
 # In these states nothing is sent, although no person has halted the lane.
 AWAY = (LinkState.HELD, LinkState.REFUSING, LinkState.LOST, LinkState.CLOSED)
-# A carrier that defers everything for so long accepts nothing; rate adaptation takes less.
+# A carrier that defers everything for this long accepts nothing; rate adaptation takes less.
 REFUSES_AFTER_MS = 15_000
 # A carrier may have several hosts, of which only some have a wrong clock.
 CLOCK_SAID_MS = 60_000

@@ -42,10 +42,7 @@ _CHATTY = ("sqlalchemy", "alembic", "asyncio", "python_multipart", "httpx", "htt
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Send logs of Loa and its libraries to `stream` (default stderr), and to a syslog server if set.
-
-    Raises SetupError if that server's CA file can't be read.
-    """
+    """Log to `stream` (default stderr) and the syslog server, if set; SetupError if its CA can't be read."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,

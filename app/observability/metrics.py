@@ -115,10 +115,7 @@ class DatabaseGauges(Collector):
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Return a consistent view of queue, runs, lanes, unknown deliveries and quarantine.
-
-        It is at most a second old, and queried at most once a second.
-        """
+        """Return a consistent view of queue, runs, lanes, unknowns and quarantine, at most a second old."""
         with self._asking:
             if clock.monotonic() >= self._until:
                 self._kept = list(self._look())

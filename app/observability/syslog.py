@@ -39,10 +39,7 @@ def place_of(url: str, authority: Path | None = None) -> SyslogTarget:
 
 
 class Syslog(logging.Handler):
-    """Frame and queue lines for a background thread; what does not fit is dropped and counted.
-
-    Raises ssl.SSLError or OSError if the CA file can't be read.
-    """
+    """Queue lines for a background thread, dropping and counting excess; OSError if the CA is unreadable."""
 
     def __init__(self, place: SyslogTarget) -> None:
         super().__init__()

@@ -232,7 +232,7 @@ def _day(ms: int) -> str:
 
 
 def seal_all(connection: Connection, who: str, said: str) -> int:
-    """Seal rows without a seal, on the word of someone who has compared the head; return how many.
+    """Seal rows without a seal, trusting a person who has compared the head; return how many.
 
     Conflict unless `said` is the chain's current head and nothing but seals is missing.
     """

@@ -58,10 +58,7 @@ def own_attachments(carrier: str) -> ColumnElement[bool]:
 
 
 def require_named(connection: Connection, caller: Caller, said: Mapping[str, str]) -> None:
-    """Check the ids of a path. said: path parameters as written.
-
-    NotFound, whoever asks, for an id that is not written in digits.
-    """
+    """Raise NotFound for path ids (`said`) that are not digits, or not of the operator's carrier."""
     numbers: dict[str, int] = {}
     for name, value in said.items():
         if name in RULES:

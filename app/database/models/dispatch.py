@@ -46,7 +46,7 @@ lanes = Table(
     Column("next_free_us", BigInteger, nullable=False, server_default="0"),
 )
 
-# A process that has not reported its link for so long no longer has it open.
+# A process that has not reported its link for this long no longer has it open.
 LINK_GONE_AFTER_MS = 30_000
 # State of each link in each process that has it open; a row that is not renewed belongs to a dead process.
 link_health = Table(
