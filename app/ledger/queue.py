@@ -88,9 +88,9 @@ _WENT_BACK = "the database was put back to a time before it may have been sent"
 _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
 
 
-# A chunk is READY, LEASED by a claim (attempt + 1), then READY again for its rest or for another pass (pass_no
-# + 1, watermark back to the start), or DONE. Deliveries up to the watermark were reserved in this pass; those
-# of them whose `attempts` is below pass_no have no recorded answer.
+# A chunk is READY, LEASED by a claim (attempt + 1), then READY again for its rest or for another pass
+# (pass_no + 1, watermark back to the start), or DONE. Deliveries up to the watermark were reserved in this
+# pass; those of them whose `attempts` is below pass_no have no recorded answer.
 class ChunkQueue(EngineBase):
     def fan_out(
         self, connection: Connection, run_id: int, batch_id: int, segments: dict[str, int], limit: int
