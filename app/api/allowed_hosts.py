@@ -16,7 +16,7 @@ _HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class WrongHost(AppError):
-    """Asked for by a name that is not Loa's own."""
+    """The request is for a host name that is not Loa's."""
 
     status, slug, title = 421, "wrong-host", "This is not the name of this service"
 

@@ -60,7 +60,7 @@ FOR_PAGES = StreamTiming(heartbeat=3.0, stamped=True)
 
 
 class TooManyStreams(AppError):
-    """One key or person has as many streams open as it may have; close some, or wait for Retry-After."""
+    """A key or person has reached its limit of open streams; close some, or wait for Retry-After."""
 
     status, slug, title = 429, "too-many-streams", "Too many streams"
 

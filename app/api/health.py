@@ -23,13 +23,13 @@ router = Routes(tags=["health"])
 
 
 class SchemaAway(DatabaseUnavailable):
-    """The database answers, but has not the schema that this program needs: run `loa migrate`."""
+    """The database does not have the schema that this program needs: run `loa migrate`."""
 
     slug, title = "schema-behind", "The database has another schema"
 
 
 class Faulty(AppError):
-    """A part of Loa has failed lately and is tried again: see the overview and the log."""
+    """A part of Loa failed recently and is being retried; see the overview and the log."""
 
     status, slug, title = 503, "faulty", "A part of Loa fails"
 

@@ -18,13 +18,13 @@ _SWEPT = 1000  # rows per transaction, so that the sweep never blocks the writer
 
 
 class KeyReused(AppError):
-    """The Idempotency-Key stands for another request: take a new key for each act."""
+    """The Idempotency-Key was used for another request; use a new key for each action."""
 
     status, slug, title = 422, "key-reused", "The key stands for another request"
 
 
 class DoneBefore(AppError):
-    """The act was carried out under this key; its answer held a secret, so it was never stored."""
+    """The action was carried out under this key; its response held a secret, so it was never stored."""
 
     status, slug, title = 409, "done-before", "Carried out before; the secret was shown once"
 

@@ -41,13 +41,13 @@ log = structlog.get_logger(__name__)
 
 
 class Harmful(Invalid):
-    """The scanner has found something in the file."""
+    """The scanner found something harmful in the file."""
 
     slug, title = "harmful-file", "The file is refused by the scanner"
 
 
 class Unscanned(AppError):
-    """The scanner did not answer, so the file is not taken."""
+    """The scanner did not answer, so the file is not accepted."""
 
     status, slug, title = 503, "not-scanned", "The file can't be scanned now"
 

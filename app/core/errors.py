@@ -47,13 +47,13 @@ class AppError(Exception):
 
 
 class Invalid(AppError):
-    """Input that can't be taken as it is."""
+    """The input can't be accepted as it is."""
 
     status, slug, title = 422, "invalid", "The input is not valid"
 
 
 class NotFound(AppError):
-    """Nothing of that name that this caller may see."""
+    """There is nothing with that name or number that this caller may see."""
 
     status, slug, title = 404, "not-found", "Not found"
 
@@ -81,7 +81,7 @@ def no_such(what: str, which: object, field: str | None = None) -> NotFound:
 
 
 class Conflict(AppError):
-    """The thing is in a state that does not allow it."""
+    """The current state does not allow it."""
 
     status, slug, title = 409, "conflict", "Not possible in the present state"
 
@@ -93,7 +93,7 @@ class VersionChanged(AppError):
 
 
 class VersionWanted(AppError):
-    """An edit that does not say what it was made from could overwrite another's; send If-Match."""
+    """An edit that does not name the version it is based on could overwrite another one; send If-Match."""
 
     status, slug, title = 428, "version-wanted", "If-Match is needed"
 
@@ -105,19 +105,19 @@ class Unauthorised(AppError):
 
 
 class Forbidden(AppError):
-    """Known, but not allowed."""
+    """The caller is known, but not allowed to do this."""
 
     status, slug, title = 403, "forbidden", "Not allowed"
 
 
 class Encoded(AppError):
-    """A compressed body: how large it really is can't be seen before it fills the memory."""
+    """The body is compressed, so its real size can't be seen before it fills memory."""
 
     status, slug, title = 415, "encoded", "The body is compressed"
 
 
 class TooLarge(AppError):
-    """More than the limit."""
+    """The body exceeds the limit."""
 
     status, slug, title = 413, "too-large", "The body is too large"
 
@@ -135,7 +135,7 @@ def passes(error: BaseException) -> bool:
 
 
 class Damaged(AppError):
-    """A page of the SQLite file can't be read: nothing more is written to it, however often it is tried."""
+    """A page of the SQLite file can't be read; nothing more is written to the file."""
 
     status, slug, title = 500, "database-damaged", "The ledger's file is damaged"
 

@@ -29,7 +29,7 @@ _MALFORMED = "The body is no well-formed multipart/form-data. Send the file in t
 
 
 class NoRoom(AppError):
-    """There is no room for it: on the disk, or among what one account may store."""
+    """There is no room for the upload, on the disk or within the account's share."""
 
     status, slug, title = 507, "no-room", "There is no room for it"
 

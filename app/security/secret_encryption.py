@@ -20,7 +20,7 @@ _MARK = "sealed:"
 
 
 class KeyMissing(DatabaseUnavailable):
-    """A second factor was sealed with a key that this process does not have: set secret_key as it was."""
+    """A second factor was encrypted with a key that this process lacks: set secret_key as it was."""
 
     slug, title = "secret-key-missing", "The key of sealed secrets is missing"
 

@@ -24,7 +24,7 @@ _OVER = "The session is over; sign in again."
 
 
 class CsrfRefused(Forbidden):
-    """A change asked for by a session's cookie without its X-CSRF-Token: a foreign page could do that."""
+    """A change requested with a session cookie but without its X-CSRF-Token could come from a foreign page."""
 
     slug, title = "csrf", "The X-CSRF-Token is missing or wrong"
 

@@ -28,7 +28,7 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without look-alikes
 
 
 class FactorWanted(Forbidden):
-    """The role works with a second factor only (`second_factor_roles`), and this person has none yet."""
+    """The role requires a second factor (`second_factor_roles`), and this person has none yet."""
 
     slug, title = "second-factor-wanted", "A second factor is wanted"
 
