@@ -24,7 +24,7 @@ _OVER = "The session is over; sign in again."
 
 
 class CsrfRefused(Forbidden):
-    """A change requested with a session cookie but without its X-CSRF-Token could come from a foreign page."""
+    """A change with a session cookie but without its X-CSRF-Token could come from a foreign page."""
 
     slug, title = "csrf", "The X-CSRF-Token is missing or wrong"
 
