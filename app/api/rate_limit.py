@@ -1,4 +1,4 @@
-"""How often one caller may ask: a bucket for each key, and for each address that shows none."""
+"""Rate limits: one token bucket per key, and one per address for requests without a valid key."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.token_buckets import RETRY, Buckets, TooOften, subscriber
 from app.core.errors import AppError
 
-# What has a limit of its own, and what costs nothing.
-_FREE = ("/webhooks/", "/healthz", "/verify", "/static/")
+# Paths with a limit of their own, or that cost nothing.
+_EXEMPT = ("/webhooks/", "/healthz", "/verify", "/static/")
 
 Address = Callable[[str, str], str]
 Refuse = Callable[[Request, AppError], Response]
@@ -24,18 +24,19 @@ Refuse = Callable[[Request, AppError], Response]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Requests in a minute: of a key or session that is known to be good, and of an address without one."""
+    """Requests per minute: for a valid key or session, and for an address without one."""
 
     caller: int
     stranger: int
 
 
 class Rates:
-    """Refuses with 429 whoever asks too often, for a page as for an answer of the API.
+    """Refuse callers over their limit with 429, on pages and in the API.
 
-    A key or session has a share of its own once somebody was let in by it; until then it counts for the
-    address that shows it, so that guessing is slow and nobody makes shares by making keys up.
-    address: whose a call is, by (peer, X-Forwarded-For); refuse: makes the answer; cookie: the session's.
+    A key or session gets its own bucket once it was admitted. Until then it counts against its address, so
+    that guessing is slow and invented keys gain nothing.
+    address: returns the client's address for (peer, X-Forwarded-For); refuse: builds the response; cookie:
+    name of the session cookie.
     """
 
     def __init__(self, app: ASGIApp, limits: Limits, address: Address, refuse: Refuse, cookie: str) -> None:
@@ -47,8 +48,7 @@ class Rates:
         self.strangers = Buckets(limits.stranger)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI: streams pass through untouched."""
-        if scope["type"] != "http" or str(scope["path"]).startswith(_FREE):
+        if scope["type"] != "http" or str(scope["path"]).startswith(_EXEMPT):
             await self.app(scope, receive, send)
             return
         shown = _credentials(Request(scope), self.cookie)
@@ -56,7 +56,7 @@ class Rates:
         buckets = self.callers if known else self.strangers
         headers = buckets.take(shown if known else f"address {subscriber(peer(scope, self.address))}")
 
-        async def told(message: Message) -> None:
+        async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(headers)
                 if not known and "admitted" in scope:  # by app/security/authorization.py
@@ -64,22 +64,21 @@ class Rates:
             await send(message)
 
         app = self.app if RETRY not in headers else self._refusal(scope, headers[RETRY])
-        await app(scope, receive, told)
+        await app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope, seconds: str) -> Response:
         return self.refuse(Request(scope), TooOften(f"Too many requests; wait {seconds} seconds."))
 
 
 def peer(scope: Scope, address: Address) -> str:
-    """The caller's address, as far as proxies can be believed."""
     connected = scope["client"][0] if scope.get("client") else ""
     return address(connected, ", ".join(Headers(scope=scope).getlist("x-forwarded-for")))
 
 
 def _credentials(request: Request, cookie: str) -> str:
-    """Hash the key, or the session's token, as app/security/authorization.py reads them; "" without either.
+    """Hash the key or session token as app/security/authorization.py reads it; "" if there is neither.
 
-    Of nothing else: whoever writes the same key in many ways still has one share.
+    Nothing else is hashed, so writing the same key in different ways gains no second bucket.
     """
     scheme, key = get_authorization_scheme_param(request.headers.get("authorization"))
     shown = key if scheme.lower() == "bearer" and key else request.cookies.get(cookie, "")

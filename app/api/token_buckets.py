@@ -1,4 +1,4 @@
-"""Shares of requests: a bucket for each caller, and who counts as one caller."""
+"""Token buckets, one per caller, and what counts as one caller."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from ipaddress import ip_address, ip_network
 from app.core import clock
 from app.core.errors import AppError
 
-_CALLERS = 10_000  # who has not asked for longest is forgotten first: that share is whole again anyway
+_CALLERS = 10_000  # above this the least recent caller is dropped, whose bucket is full again anyway
 RETRY = "Retry-After"
 
 
 class TooOften(AppError):
-    """More requests than one caller may send; wait as long as Retry-After says."""
+    """The caller sent too many requests; wait as long as Retry-After says."""
 
     status, slug, title = 429, "too-often", "Too many requests"
 
 
 @dataclass(slots=True)
 class Bucket:
-    """What is left of a caller's share; it fills up again by the second."""
+    """What is left of a caller's share; refilled continuously."""
 
     left: float
     at: float
 
 
 class Buckets:
-    """One share for each caller: `per_minute` requests at once, and as many again in a minute.
+    """One bucket per caller: a burst of `per_minute` requests, refilled within a minute.
 
-    Of this process: where several serve, each is given its part of the limit (setting api_processes).
+    Buckets are per process; the setting api_processes divides the limit among several.
     """
 
     def __init__(self, per_minute: int) -> None:
@@ -39,11 +39,10 @@ class Buckets:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
 
     def known(self, who: str) -> bool:
-        """Whether this caller has a bucket."""
         return who in self._buckets
 
     def wait(self, who: str) -> int:
-        """In how many seconds this caller may ask again; 0: now. Takes nothing."""
+        """Return the seconds until this caller may send a request, 0 for now, without taking one."""
         bucket, rate = self._buckets.get(who), self.per_minute / 60
         if bucket is None:
             return 0
@@ -51,10 +50,9 @@ class Buckets:
         return 0 if left >= 1 else math.ceil((1 - left) / rate)
 
     def take(self, who: str) -> dict[str, str]:
-        """Take one request out of the caller's share, if it is there; the headers that say how it stands.
+        """Take one request from the caller's share if possible; return the headers to send.
 
-        RateLimit-*: the share, what is left of it, in how many seconds it is whole again. Retry-After: none
-        was left.
+        RateLimit-*: the share, the rest, and the seconds until it is full. Retry-After: if none was left.
         """
         now, rate = clock.monotonic(), self.per_minute / 60
         bucket = self._buckets.setdefault(who, Bucket(self.per_minute, now))
@@ -72,7 +70,7 @@ class Buckets:
 
 
 def subscriber(address: str) -> str:
-    """What one subscriber of a network has: an IPv4 address, or 64 bits of IPv6, however many are used."""
+    """Return what identifies one subscriber of a network: the IPv4 address, or the IPv6 /64 prefix."""
     try:
         found = ip_address(address)
     except ValueError:

@@ -105,7 +105,7 @@ def _combined(rows: Sequence[Row[tuple[object, ...]]], now: int, left_at: int | 
     here = [row for row in rows if row.seen_at > now - GONE_AFTER_MS]
     up = [row for row in here if row.connected_since is not None]
     lost = [row.lost_since for row in here if row.lost_since is not None]
-    # Held for being put off, a link has its answers.
+    # A link held because the carrier defers everything does get answers.
     answering = [row for row in up if not row.held or row.refusing_since is not None]
     going = [row for row in answering if row.refusing_since is None]
     refusing = [row.refusing_since for row in answering if row.refusing_since is not None]
