@@ -1,1 +1,1 @@
-"""Stage 3: queued deliveries go to the carrier, at the link's pace, once."""
+"""Stage 3: send queued deliveries to the carrier, at the link's pace, each once."""

@@ -1,4 +1,4 @@
-"""Claim the next chunk of a link; a run that can't be claimed from is left alone, and the others go on."""
+"""Claim the next chunk of a link; a run whose claim fails rests for a while, and the others go on."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.ledger.contract import ChunkLease, Lane, Ledger
 from app.observability.faults import Aside, Faults, outcome
 from app.observability.metrics import Metrics
 
-_LONGEST_REST_S = 60.0  # once the cause is gone, a run that is due waits no longer
+_LONGEST_REST_S = 60.0  # the longest a run waits after the cause is gone
 
 
 @dataclass(frozen=True, slots=True)
 class SendContext:
-    """What every lane works with."""
+    """What every send loop of a process shares."""
 
     db: Database
     ledger: Ledger
@@ -35,7 +35,7 @@ class Claims:
         self._aside = Aside(Faults(desk.db, desk.metrics), "sending", _LONGEST_REST_S)
 
     async def next(self) -> ClaimedChunk | LaneState:
-        """The next chunk; or the lane's state, where it is halted or nothing is due."""
+        """Claim the next chunk; return the lane's state if it is halted or nothing is due."""
         desk, lane, resting = self._desk, self._lane, self._aside.resting()
         if not resting:
             found = await outcome(desk.db.insist(claim, desk.ledger, lane, self._owner, desk.lease_s))
@@ -52,7 +52,7 @@ class Claims:
         return await desk.db.insist(link_store.state, lane.id)
 
     async def failed(self, lease: ChunkLease, error: BaseException) -> None:
-        """A chunk's record failed: its run is left alone for a while, so that others have their turn."""
+        """Let the run of a chunk whose record failed rest for a while, so that others have their turn."""
         await self._aside.failed(lease.run_id, _name(lease.run_id), error)
 
 

@@ -1,4 +1,4 @@
-"""Deliveries of one batch in one campaign as people look through them: a page at a time, numbers masked."""
+"""List the deliveries of one batch in one campaign by page, numbers masked."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from app.core.phone import mask
 from app.core.states import DeliveryState
 from app.database.models import deliveries
 
-# A state that few have is looked for in so many lines at once: the answer is quick in a batch of any size.
+# How many lines one page searches for a rare state, so that it is quick in a batch of any size.
 STRETCH = 50_000
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryView:
-    """One delivery in a list; line: its subscriber's in the batch's file."""
+    """One delivery in a list. line: the subscriber's line in the batch's file."""
 
     line: int
     phone: str
@@ -33,7 +33,7 @@ class DeliveryView:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
-    """A part of the list; next: after which line the list goes on, None at its end."""
+    """One page. next: the line after which the list continues, None at its end."""
 
     items: Sequence[DeliveryView]
     next: int | None
@@ -46,7 +46,7 @@ def listed(
     limit: int,
     states: Sequence[DeliveryState] = (),
 ) -> DeliveryPage:
-    """Up to `limit` deliveries of (campaign, batch) behind line `after`; `states`: only those, if any."""
+    """Return up to `limit` deliveries of (campaign, batch) after line `after`, only in `states` if any."""
     d = deliveries.c
     own = (d.campaign_id == of[0], d.batch_id == of[1])
     query = select(deliveries).where(*own, d.seq > after).order_by(d.seq).limit(limit)

@@ -1,4 +1,4 @@
-"""Queues what has been started, after a look whether a batch's rows are those that were approved."""
+"""Queue started runs, after checking that the rows of a batch are those that were approved."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from app.observability.faults import Aside
 
 
 class FanOutJob:
-    """One for each process. It keeps the hashes of the batches that it has looked at, piece by piece."""
+    """Fan out in one process; caches the piece hashes of the batches checked so far."""
 
     def __init__(self, db: Database, ledger: Ledger, aside: Aside) -> None:
         self._db, self._ledger, self._aside = db, ledger, aside
         self._looked: dict[int, approval_digest.Pieces] = {}
 
     async def next(self) -> bool:
-        """Queue one slice of one started run; whether there may be more to do. One that fails stands back."""
+        """Queue one slice of one run; return whether there may be more. A run that fails rests."""
         resting = self._aside.resting()
         due = await self._db.insist_reading(run_sweeps.next_due, but=resting)
         if due is None:
@@ -29,10 +29,10 @@ class FanOutJob:
         return await self._aside.attempt(due.run_id, f"run {due.run_id}", self._queue(due, resting))
 
     async def _queue(self, due: run_sweeps.DueBatch, but: Sequence[int]) -> bool:
-        """A run of which a batch was altered after its import is stopped: nothing of that batch goes out."""
+        """Queue a slice, or stop the run if the batch was altered since its import."""
         if due.sent and due.batch_id not in self._looked:
             try:
-                # Beside the writer, since it takes seconds: once for each batch and process.
+                # By a reader, since it takes seconds: once per batch and process.
                 pieces = await self._db.aread(approval_digest.look, due.batch_id)
             except DatabaseUnavailable:
                 return False

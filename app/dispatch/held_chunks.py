@@ -1,4 +1,4 @@
-"""What a send loop has in hand: chunks under lease, and their halves on the wire."""
+"""What a send loop holds: leased chunks and their halves on the wire."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from carriers.contract import Permit
 
 @dataclass(slots=True)
 class HeldChunk:
-    """A lease at work: its halves still to be sent, and until when these may be written to the wire.
+    """A leased chunk: what is still to be sent, and the permit that limits writing it to the wire.
 
-    taken: when it was taken, on the clock that all processes share and in monotonic seconds.
+    taken: the time of the claim, by the database's clock and in monotonic seconds.
     """
 
     lease: ChunkLease
@@ -34,19 +34,18 @@ class HeldChunk:
         return not self.items and not self.on_wire
 
     def now(self) -> datetime:
-        """The time on the shared clock: that of this machine may be wrong, and sends at night then."""
+        """Return the database's time: this machine's clock may be wrong, and would then send at night."""
         at, then = self.taken
         return at + timedelta(seconds=clock.monotonic() - then)
 
 
 @dataclass(slots=True)
 class HalfInFlight:
-    """One half on the wire."""
+    """One half on the wire, with the task that collects its results."""
 
     chunk: HeldChunk
     answers: asyncio.Task[list[SubmitOutcome]]
 
 
 def segments_of(items: Sequence[DeliveryToSend]) -> int:
-    """SMS parts of all these."""
     return sum(item.segments for item in items)

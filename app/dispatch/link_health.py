@@ -1,4 +1,4 @@
-"""How the links stand: each process says it of its own in short transactions, and everybody may read it."""
+"""Link health: each process writes the state of its own links in short transactions; all may read it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from app.observability import link_status as links
 from app.observability.link_status import LinkStatus, facts
 from carriers.contract import Carrier, Halted, LinkHealth, ReportsHealth
 
-SAY_EVERY_MS = 10_000  # without news; with news within a step of the sweep
+SAY_EVERY_MS = 10_000  # without news; news is written at the next step
 _FORGOTTEN_AFTER_MS = 7 * 86_400_000
-Link = tuple[int, str, Carrier]  # the lane, the send loop's name for itself, the adapter
+Link = tuple[int, str, Carrier]  # lane ID, the send loop's owner name, adapter
 _MOMENTS = ("connected_since", "lost_since", "answered_at", "refused_at", "refusing_since")
 
 
 class HealthSweep:
-    """Says how this process's links stand: what changed at once, and every ten seconds that it still does."""
+    """Report this process's links: changes at once, otherwise every ten seconds."""
 
     def __init__(
         self, db: Database, links: Callable[[], Iterable[Link]], named: Collection[str] | None = None
     ) -> None:
-        """named: all links of the settings, where this process is to say which are no longer among them."""
+        """named: all links of the settings, if this process is to mark those no longer among them."""
         self._db, self._links, self._named = db, links, named
         self._said: dict[str, tuple[LinkHealth, int]] = {}
 
     async def step(self) -> bool:
-        """One look at every link; always done until the next."""
+        """Look at every link once; return False, since there is never more to do at once."""
         due = []
         for lane_id, owner, carrier in self._links():
             if isinstance(carrier, ReportsHealth):
@@ -66,17 +66,16 @@ class HealthSweep:
         return news or not 0 <= clock.now_ms() - at < SAY_EVERY_MS
 
     async def leave(self) -> None:
-        """This process has the links no more."""
         await self._db.insist(leave, [owner for _, owner, _ in self._links()])
 
 
 def own_host() -> str:
-    """How send loops name this host."""
+    """Return this host's name as send loops use it, at most 30 characters."""
     return socket.gethostname()[:30]
 
 
 def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
-    """Write down how these links stand: (lane, holder, facts)."""
+    """Store these links' health, as (lane ID, holder, health)."""
     now, c = shared_ms(connection), link_health.c
     for lane_id, holder, health in found:
         values = _values(health, now)
@@ -87,7 +86,7 @@ def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) ->
 
 
 def _values(health: LinkHealth, now: int) -> dict[str, object]:
-    """Moments of this process's own clock as those of the shared one."""
+    """Return the row's values, with this process's monotonic moments converted to the database's clock."""
     here = clock.monotonic()
     values: dict[str, object] = {"seen_at": now}
     for each in fields(health):
@@ -100,19 +99,18 @@ def _values(health: LinkHealth, now: int) -> dict[str, object]:
 
 
 def leave(connection: Connection, holders: Sequence[str]) -> None:
-    """These send loops have ended."""
     row = update(link_health).where(link_health.c.holder.in_(holders))
     gone = shared_ms(connection) - GONE_AFTER_MS
     nothing: dict[str, None] = dict.fromkeys(("connected_since", "lost_since", "held", "refusing_since"))
     connection.execute(row.values(seen_at=gone, **nothing))
 
 
-# What lists show of a link, beside its lane.
+# Fields that lists show of a link, beside its lane's.
 SHOWN = ("link", "since", "last_answer", "last_refusal", "remark")
 
 
 def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[str, object]]:
-    """Every lane's row, and how its link stands in the fields of SHOWN; the refusal with its moment."""
+    """Return every lane's row with its link's fields of SHOWN."""
     known = facts(connection)
     return [
         {**row._mapping, **_shown(known[cast(int, row.id)])}
@@ -135,7 +133,7 @@ def _said(ms: int | None) -> str:
 def halt_alone(connection: Connection, lane_id: int, holder: str, halted: Halted) -> bool:
     """Halt the lane for all, unless another process has the link up: then only this one may not send.
 
-    A password that is wrong on one host stops no other; False where the lane goes on elsewhere.
+    So a wrong password on one host stops no other. Return False if the lane goes on elsewhere.
     """
     c, now = link_health.c, shared_ms(connection)
     others = select(c.holder).where(c.lane_id == lane_id, c.holder != holder)

@@ -1,4 +1,4 @@
-"""The lanes' rows: one for each configured link, its state, and the person's resume."""
+"""Store the lanes: one row per configured link, its state, and halting and resuming it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class LinkRecord:
     segments_per_second: float
     receipt_level: ReceiptLevel
     one_receipt: bool = False
-    account: str | None = None  # where it connects and as whom, whatever it is called
-    says: str | None = None  # what it makes of a text by its settings, hashed
+    account: str | None = None  # where it connects and as whom, independent of its name
+    says: str | None = None  # hash of what its settings make of a text
 
 
 def register(connection: Connection, link: LinkRecord) -> Lane:
-    """The link's lane, made or brought up to date; links of one receipt group or account share a group."""
+    """Create or update the link's lane; links with one receipt group or one account share a group."""
     c = lanes.c
     values = {
         "carrier": link.carrier,
@@ -57,7 +57,7 @@ def register(connection: Connection, link: LinkRecord) -> Lane:
     own = update(lanes).where(c.name == link.name).values(values).returning(c.id)
     known = connection.execute(own).scalar()
     if known is None:
-        # Workers that start at one moment all find none.
+        # Workers that start at the same moment all find none.
         connection.execute(insert_new(connection, lanes).values(values | new))
         known = connection.execute(own).scalar_one()
     group = _regroup(connection, link.carrier)[known]
@@ -65,9 +65,9 @@ def register(connection: Connection, link: LinkRecord) -> Lane:
 
 
 def leave(connection: Connection, named: Collection[str], host: str) -> None:
-    """Say that this host's settings no longer name the links that it had open last, and that nobody has now.
+    """Mark the links that this host had open last and its settings no longer name, if nobody has them open.
 
-    What another host has had open may be in that host's settings; so may what nobody has ever opened.
+    What another host opened last, or nobody ever, may be in another host's settings.
     """
     now, h, c = shared_ms(connection), link_health.c, lanes.c
     newest: dict[int, tuple[int, str]] = {}
@@ -80,9 +80,9 @@ def leave(connection: Connection, named: Collection[str], host: str) -> None:
 
 
 def _regroup(connection: Connection, carrier: str) -> dict[int, int]:
-    """The group of each lane of the carrier: the first lane that has its receipt group or its account.
+    """Return the group of each lane of the carrier: the first lane with its receipt group or its account.
 
-    Also of lanes that the settings do not name any more: receipts of what they sent come over others now.
+    Lanes that the settings no longer name count too: receipts for what they sent now come over others.
     """
     c, groups = lanes.c, dict[int, int]()
     rows = connection.execute(select(lanes).where(c.carrier == carrier).order_by(c.id)).all()
@@ -112,27 +112,26 @@ def halt(connection: Connection, lane_id: int, halted: Halted) -> None:
 
 
 def resettle(connection: Connection) -> None:
-    """Lanes that stood since the database was put back go on."""
+    """Resume the lanes that were halted because the database had been restored."""
     own = update(lanes).where(lanes.c.state == LaneState.HALTED.value, lanes.c.code == RESTORED.code)
     values = {"state": LaneState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     connection.execute(own.values(values))
 
 
 def state(connection: Connection, lane_id: int) -> LaneState:
-    """Whether the lane may send."""
     return LaneState(connection.execute(select(lanes.c.state).where(lanes.c.id == lane_id)).scalar_one())
 
 
 def all_lanes(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
-    """Every lane's row, of one carrier where it is named."""
+    """Return all lanes by id, or those of one carrier."""
     query = select(lanes).order_by(lanes.c.id)
     return list(connection.execute(query.where(lanes.c.carrier == carrier) if carrier else query))
 
 
 def resume(connection: Connection, lane_id: int, who: str, carrier: str | None = None) -> None:
-    """A person says that the cause is mended; NotFound, or Conflict where the lane is not halted.
+    """Resume a lane whose cause a person says is mended. Raises Conflict if it is not halted.
 
-    Another carrier's lanes are not there for an operator of `carrier`.
+    An operator of `carrier` gets NotFound for other carriers' lanes.
     """
     row = connection.execute(select(lanes).where(lanes.c.id == lane_id)).first()
     if row is None or carrier not in (None, row.carrier):

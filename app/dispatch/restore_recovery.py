@@ -1,4 +1,4 @@
-"""After the database was put back: what may have been sent since is unknown, and then sending may go on."""
+"""Detect a restored database, which sends nothing until a person decides; mark what may have been sent."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from app.ledger import approval_digest
 from app.ledger.contract import Ledger
 from app.security import audit
 
-# ---- Where the ledger lives: one that was put back from a backup sends nothing until a person has spoken
+# ---- Identity of the database
 
 
 def moved(connection: Connection, ledger: Ledger) -> bool:
-    """Whether this is another database, or another life of it, than the one that was last agreed on."""
+    """Return whether this is another database, or another life of it, than the one last confirmed."""
     known = _newest(connection)
     return known is not None and known != ledger.home(connection)
 
 
 def at_home(connection: Connection, ledger: Ledger) -> bool:
-    """Whether it may send; a ledger that has never sent is at home where it is."""
+    """Return whether it may send; a ledger that has never sent is confirmed where it is."""
     if _newest(connection) is None:
         settle(connection, ledger, "loa")
     return not moved(connection, ledger)
 
 
 def settle(connection: Connection, ledger: Ledger, who: str) -> None:
-    """The ledger lives here from now on."""
     here = {"home": ledger.home(connection), "since": ledger.now_ms(connection), "by": who}
     connection.execute(insert(homes).values(here))
 
@@ -45,14 +44,16 @@ def _newest(connection: Connection) -> str | None:
     return connection.execute(select(homes.c.home).order_by(homes.c.id.desc()).limit(1)).scalar()
 
 
+# ---- Decisions after a restore
+
 _ALIVE = (RunState.RUNNING, RunState.PAUSED)
-_CHUNKS_AT_ONCE = 2  # each a thousand deliveries: webhooks may be taken meanwhile
+_CHUNKS_AT_ONCE = 2  # a thousand deliveries each: short, so that webhooks can be stored in between
 _PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulRun:
-    """One run that was alive in the backup, and how many of its deliveries are unknown now."""
+    """A run that was alive in the backup, and how many of its deliveries became unknown."""
 
     run_id: int
     carrier: str
@@ -60,10 +61,10 @@ class DoubtfulRun:
 
 
 def doubt(db: Database, ledger: Ledger, who: str) -> list[DoubtfulRun]:
-    """Whatever runs that were alive had still to send is unknown from now on; what that made of each run.
+    """Mark as unknown all that live runs still had to send; return the count for each run.
 
-    What was not even queued is queued for it first: it may have been queued and sent as well. Nothing may be
-    at work on the database meanwhile; safe to begin again after it was broken off.
+    What was not yet queued is queued first, since it may have been queued and sent as well. No worker may run
+    meanwhile. Safe to repeat after an interruption. Raises Conflict for an altered batch or a busy run.
     """
     if db.sqlite:
         db.write(ledger.reclaim)
@@ -84,7 +85,7 @@ def _alive(connection: Connection) -> list[tuple[int, str]]:
 
 
 def planned(connection: Connection) -> list[int]:
-    """Runs that were not started yet in the backup: whether they were since, it can't know."""
+    """Return runs not yet started in the backup: it cannot know whether they were started since."""
     query = select(runs.c.id).where(runs.c.state == RunState.PLANNED.value).order_by(runs.c.id)
     return list(connection.execute(query).scalars())
 
@@ -100,11 +101,11 @@ def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> Doubt
             return DoubtfulRun(run_id, carrier, unknown)
         if clock.monotonic() > ends:
             raise Conflict(f"Somebody is at work on run {run_id}: stop every worker, and say it again.")
-        time.sleep(0.0 if step.unknown else 0.5)  # a lease of before the backup is soon over
+        time.sleep(0.0 if step.unknown else 0.5)  # leases from before the backup expire soon
 
 
 def trust(connection: Connection, ledger: Ledger, who: str) -> None:
-    """Nothing was sent that this database does not know: a person's word."""
+    """Record a person's word that nothing was sent that this database does not know, and resume sending."""
     audit.note(connection, who, "database.trusted", "database", home=ledger.home(connection))
     _go_on(connection, ledger, who)
 

@@ -1,4 +1,4 @@
-"""The API of lanes and of unknown deliveries: what stands still, and a person's decisions about it."""
+"""API routes for lanes and unknown deliveries: what has stopped, and a person's decisions about it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ router = Routes(tags=["dispatch"], route_class=Acts)
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One lane: running, or halted with the carrier's code and reason; and how its link stands.
+    """One lane: running, or halted with the carrier's code and reason; and the state of its link.
 
     link: connected, held (no answers come), refusing (every answer is "not now"), lost, untried, closed (no
     process has it open) or left (the settings no longer name it); lost_since: also since when no process has
@@ -54,7 +54,7 @@ class LaneView:
 
 @dataclass(frozen=True, slots=True)
 class UnknownView:
-    """One delivery whose fate is not known; the phone is masked."""
+    """One delivery whose outcome is unknown; the phone is masked."""
 
     batch: int
     line: int
@@ -66,14 +66,14 @@ class UnknownView:
 
 @dataclass(frozen=True, slots=True)
 class UnknownPage:
-    """A part of the list; `next` is the `after` of the following page, null on the last."""
+    """One page; `next` is the `after` of the following page, null on the last."""
 
     items: list[UnknownView]
     next: str | None
 
 
 class UnknownSelection(BaseModel):
-    """Which unknown deliveries are meant: [batch, line] pairs, or `all`."""
+    """The unknown deliveries to decide on: [batch, line] pairs, or `all`."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"lines": [[3, 1042]]}]})
 
@@ -82,14 +82,14 @@ class UnknownSelection(BaseModel):
 
 
 class Decided(BaseModel):
-    """How many deliveries the decision touched; those that were settled meanwhile are not among them."""
+    """How many deliveries the decision changed, without those that were settled meanwhile."""
 
     deliveries: int
 
 
 @router.get("/v1/lanes")
 def list_lanes(db: Db, who: Who) -> list[LaneView]:
-    """Every lane; an operator sees those of its carrier."""
+    """List all lanes; an operator sees those of its carrier."""
 
     def look(connection: Connection) -> list[LaneView]:
         known = link_status.facts(connection)
@@ -100,7 +100,7 @@ def list_lanes(db: Db, who: Who) -> list[LaneView]:
 
 @router.post("/v1/lanes/{lane_id}/resume", status_code=204)
 def resume_lane(lane_id: Id, db: Db, who: Who) -> None:
-    """Say that the cause is mended: the lane takes up its link again."""
+    """Resume a halted lane whose cause is mended: it opens its link again."""
 
     def work(connection: Connection) -> None:
         link_store.resume(connection, lane_id, who.name, who.carrier)
@@ -119,7 +119,7 @@ def list_unknown(
     ] = "0-0",
     limit: Limit = 100,
 ) -> UnknownPage:
-    """Deliveries of the run whose answer was lost and that no receipt has settled yet."""
+    """List the run's deliveries whose answer was lost and that no receipt has settled yet."""
     batch, line = after.split("-")
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     rows = db.read(unknown_decisions.listed, run_id, (int(batch), int(line)), limit)
@@ -130,9 +130,10 @@ def list_unknown(
 @router.post("/v1/runs/{run_id}/unknown/resend")
 @in_slices
 def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
-    """Send these again, knowing that a second copy may come of it. Recorded under the caller's name.
+    """Send these again, accepting that some may arrive twice. Recorded under the caller's name.
 
-    Many are done in slices: broken off, what is done stays so; ask again, with the same key, for the rest.
+    Many are done in slices. After an interruption, what is done stays done: repeat the request with the same
+    key for the rest.
     """
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
@@ -142,14 +143,14 @@ def resend_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep,
 @router.post("/v1/runs/{run_id}/unknown/write-off")
 @in_slices
 def write_off_unknown(run_id: Id, body: UnknownSelection, db: Db, books: LedgerDep, who: Who) -> Decided:
-    """Leave these unknown for good: counted under their own heading. Recorded under the caller's name."""
+    """Leave these unknown for good, counted under their own heading. Recorded under the caller's name."""
     db.read(unknown_decisions.find_run, run_id, who.carrier)
     order = unknown_decisions.UnknownOrder(run_id, who.name, _chosen(body))
     return Decided(deliveries=unknown_decisions.write_off(db, books, order))
 
 
 def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:
-    """An empty choice is a mistake, not everything; a choice of both could make copies."""
+    """Require exactly one of the two: an empty choice is a mistake, and both could make copies."""
     if body.lines and body.all:
         raise Invalid("Say either `lines` or `all`, not both: `all` means more than these.", field="all")
     if not body.lines and not body.all:

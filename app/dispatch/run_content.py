@@ -1,4 +1,4 @@
-"""Which runs a lane may send for at this moment, and what it says for them."""
+"""Decide which runs a lane may send for now, and with which content."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from carriers.contract import OutboundSms, Permit
 
 log = structlog.get_logger(__name__)
 
-_OTHER_LINK = "link"  # its settings make something else of the text than when it was approved
-_VALIDITY_STEP_S = 900  # coarse, so that a whole quarter of an hour shares one prepared message
+_OTHER_LINK = "link"  # the link's settings would now change the text differently than when it was approved
+_VALIDITY_STEP_S = 900  # coarse, so that one prepared message serves a quarter of an hour
 _LONGEST_VALIDITY_S = 48 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run says: wording by language ("" for the default), sender ID, and the end of its window.
+    """What a run sends: text by language ("" is the default), sender ID, and its window.
 
-    mark: a name of the campaign that no other ledger has either, for the keys of its messages. share: of each
-    link's rate, so that all links of the carrier together send the run at its own rate.
+    mark: a name of the campaign that is unique across ledgers, for message keys. share: the part of each
+    link's rate at which all links of the carrier together keep to the run's own rate.
     """
 
     run_id: int
@@ -46,11 +46,10 @@ class RunContent:
     share: float = 1.0
 
     def text(self, lang: str | None) -> str:
-        """The wording for one subscriber."""
         return self.texts.get(lang or "", self.texts[""])
 
     def validity_s(self, now: datetime) -> int | None:
-        """How long the carrier may go on trying: to the window's end, in quarters of an hour."""
+        """Return how long the carrier may try: until the window's end, in quarters of an hour."""
         if self.window.end is None:
             return None
         left = int((self.window.end - now).total_seconds())
@@ -65,10 +64,11 @@ def run_contents(
     says: str = "",
     among: Collection[int] | None = None,
 ) -> list[RunContent]:
-    """The carrier's running runs (or those `among` them) whose sending hours are open, the most urgent first.
+    """Return the carrier's running runs within their sending hours, most urgent first; only `among`, if
+    given.
 
-    A run whose campaign is not, to the byte, what was approved is paused instead: nothing of it goes out. So
-    is one of which this link, by its settings, makes something else than any did then (`says`).
+    Pauses a run whose campaign differs by a byte from what was approved, and one of whose text this link's
+    settings (`says`) make something else than at approval.
     """
     found = []
     at_work = _running(carrier, clock.to_ms(now))
@@ -91,10 +91,10 @@ def run_contents(
 
 
 def _running(carrier: str, now_ms: int = 0) -> Select[Any]:
-    """Running runs of approved campaigns, with all of the campaign, and the rate of the links at work.
+    """Select running runs of approved campaigns, with the campaign and the summed rate of the links at work.
 
-    Links that were renamed or left keep their rows; only those count of which a process has spoken lately, or
-    all while none has spoken yet.
+    Renamed or removed links keep their rows, so only links that a process reported lately count; all, if none
+    has.
     """
     r, h, at_work = (
         runs.c,
@@ -114,7 +114,6 @@ def _running(carrier: str, now_ms: int = 0) -> Select[Any]:
 
 
 def _share(row: Row[Any]) -> float:
-    """What the run may have of each link's rate, by its own rate."""
     if row.segments_per_second is None or not row.rate:
         return 1.0
     return max(SLOWEST, min(1.0, float(row.segments_per_second / row.rate)))
@@ -123,7 +122,10 @@ def _share(row: Row[Any]) -> float:
 def stop(
     connection: Connection, /, run_id: int, campaign_id: int, why: str = "tampering", **what: int
 ) -> None:
-    """Resumed it can only be once the approved content is back. what: that differs, for the record."""
+    """Pause a run that differs from its approval; it can be resumed only with the approved content.
+
+    what: the part that differs, for the log and the audit.
+    """
     if move(connection, run_id, RunState.RUNNING, RunState.PAUSED):
         log.error("a run is stopped: it differs from what was approved", run=run_id, why=why, **what)
         said = {"campaign": campaign_id, "why": why, **what}
@@ -131,7 +133,6 @@ def stop(
 
 
 def _base36(number: int) -> str:
-    """A short spelling."""
     digits = ""
     while number:
         number, digit = divmod(number, 36)
@@ -141,7 +142,7 @@ def _base36(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedChunk:
-    """A chunk, what to say for it, and when it was taken, by the clock that all processes share."""
+    """A leased chunk, its content, and the time of the claim by the database's clock."""
 
     lease: ChunkLease
     script: RunContent
@@ -149,7 +150,7 @@ class ClaimedChunk:
 
 
 def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) -> set[int]:
-    """Those of the runs of which the lane may go on sending what it has in hand."""
+    """Return those of the runs for which the lane may go on sending what it holds."""
     if link_store.state(connection, lane.id) is not LaneState.RUNNING:
         return set()
     running = _running(lane.carrier).where(runs.c.id.in_(run_ids)).with_only_columns(runs.c.id)
@@ -160,7 +161,7 @@ def still_going(connection: Connection, lane: Lane, run_ids: Collection[int]) ->
 def message(
     script: RunContent, lease: ChunkLease, item: DeliveryToSend, now: datetime, permit: Permit
 ) -> OutboundSms:
-    """One delivery as the carrier is to send it; its key names this pass over it, never used twice."""
+    """Build the carrier's message for one delivery; its key is unique to this pass and never used twice."""
     key = f"{script.mark}-{lease.batch_id}-{item.seq}-{lease.pass_no}"
     validity = script.validity_s(now)
     return OutboundSms(
@@ -169,7 +170,6 @@ def message(
 
 
 def running(connection: Connection, carrier: str) -> list[int]:
-    """The carrier's running runs, the most urgent first."""
     return list(connection.execute(_running(carrier).with_only_columns(runs.c.id)).scalars())
 
 
@@ -181,10 +181,7 @@ def claim(
     lease_s: float,
     among: Collection[int] | None = None,
 ) -> ClaimedChunk | LaneState:
-    """The next chunk for this lane; or the lane's state, where it is halted or nothing is due.
-
-    among: of these runs only.
-    """
+    """Claim a chunk of `among`, or of any run; return the lane's state if it is halted or nothing is due."""
     state = link_store.state(connection, lane.id)
     if state is not LaneState.RUNNING:
         return state

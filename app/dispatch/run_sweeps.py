@@ -1,4 +1,4 @@
-"""Sweeps over runs: subscribers become queued deliveries, and runs reach their next state by themselves."""
+"""Sweeps over runs: queue deliveries of started runs, move runs to their next state, close ended ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from carriers.text import segments
 
 @dataclass(frozen=True, slots=True)
 class DueBatch:
-    """A batch that is to be queued for a run, from behind a line; sent: it is not only counted."""
+    """A batch to fan out for a run, from after a line. `sent`: it is to be sent, not only counted."""
 
     run_id: int
     campaign_id: int
@@ -45,7 +45,7 @@ class DueBatch:
 
     @property
     def first(self) -> bool:
-        """Nothing of it is queued yet, and it will be sent."""
+        """Whether it will be sent and none of it is queued yet."""
         return self.sent and self.after == 0
 
 
@@ -55,9 +55,9 @@ def fan_out_next(
     looked: Mapping[int, approval_digest.Pieces],
     but: Sequence[int] = (),
 ) -> DueBatch | None:
-    """Queue one slice of one started run: the batch that was altered since it was looked at, or None.
+    """Queue one slice of one started run; return its batch if that was altered since it was checked.
 
-    Nothing is queued of a batch that is to be sent before it was looked at (app/dispatch/fan_out_job.py).
+    Queues nothing of a batch to be sent that is not in `looked` yet (app/dispatch/fan_out_job.py).
     """
     due = next_due(connection, but=but)
     if due is None or (due.sent and due.batch_id not in looked):
@@ -69,7 +69,6 @@ def fan_out_next(
 
 
 def fan_out(connection: Connection, ledger: Ledger, due: DueBatch) -> None:
-    """Queue one slice of the batch."""
     ledger.open_campaign(connection, due.campaign_id)
     ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, approval_digest.SLICE)
 
@@ -79,10 +78,7 @@ def next_due(
     states: Sequence[RunState] = (RunState.RUNNING, RunState.CANCELLING),
     but: Sequence[int] = (),
 ) -> DueBatch | None:
-    """A batch of a started run that is not fanned out whole; a cancelled run's too: all are counted.
-
-    but: not of these runs.
-    """
+    """Return a batch to fan out, skipping runs in `but`; of cancelled runs too, so that all are counted."""
     b, r, c = run_batches.c, runs.c, campaigns.c
     query = (
         select(r.id, r.state, b.campaign_id, b.batch_id, b.fanned_upto, c.texts)
@@ -101,7 +97,7 @@ def next_due(
 
 
 class RunMove(NamedTuple):
-    """A run that has come to its next state by itself."""
+    """A state change of a run by itself."""
 
     run_id: int
     old: RunState
@@ -109,12 +105,12 @@ class RunMove(NamedTuple):
 
 
 def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[RunMove]:
-    """The runs that have come to their next state.
+    """Return the state changes that are due.
 
-    Running ones with nothing left to send are sent, and running again where a holder that was thought dead
-    said what it had not sent. Sent ones with nothing open are finished; so are those that ended longer than
-    `patience_ms` ago: what has no receipt by then has none, and one that comes later still counts. A run
-    whose carrier sends has nothing here: its operator says when it ends, and its figures finish it.
+    A running run with nothing left to send becomes sent, and running again if a lease holder that was thought
+    dead reports what it had not sent. A sent run finishes once nothing is open, or `patience_ms` after it
+    ended: by then no receipt is expected, but a later one still counts. A run whose carrier holds the
+    audience is not moved here: its operator says when it ends, and its figures finish it.
     """
     idle, again, settling = _watched()
     steps = [
@@ -131,7 +127,7 @@ def due_steps(connection: Connection, ledger: Ledger, patience_ms: int) -> list[
 
 
 def advance(connection: Connection, ledger: Ledger, patience_ms: int) -> int:
-    """Move runs on until none has a next step; how many moves that took."""
+    """Move runs until none has a next state; return how many moves that took."""
     moved = 0
     while steps := due_steps(connection, ledger, patience_ms):
         for step in steps:
@@ -147,26 +143,23 @@ def _times(connection: Connection, ledger: Ledger, new: RunState) -> dict[str, A
     return {"ended_at": now if new is RunState.SENT else None}
 
 
-# Final states are still to come for these.
+# Deliveries in these states still wait for a final one.
 _OPEN = (DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
 @cache
 def _watched() -> tuple[Select[Any], Select[Any], Select[Any]]:
-    """Running runs with nothing left, sent ones with something to send, sent ones that may be finished.
-
-    They are asked for each second, and made once: that takes longer than the answers.
-    """
+    """Build once the queries for idle, reopened and perhaps finished runs; building them is the slow part."""
     r = runs.c
     idle = select(r.id).where(r.state == RunState.RUNNING.value, ~left(), fanned_out(), ~held())
     return idle, select(r.id).where(r.state == RunState.SENT.value, left()), _settling()
 
 
 def _settling() -> Select[Any]:
-    """Sent runs that may be finished: for the most part found without adding anything up.
+    """Select sent runs that may be finished, mostly without summing tallies.
 
-    A run with folded rows of an open state, and none that has come since, waits; nobody counts these. Whether
-    a row is folded is asked in the words of the indexes: SQLite would not see that they fit.
+    A run that has folded rows of an open state, and none added since, waits and is not counted. The `folded`
+    conditions are literal SQL as in the partial indexes; otherwise SQLite would not use these.
     """
     r, t = runs.c, tallies.c
     came = _any(tallies, t.run_id == r.id, text("NOT tallies.folded"))
@@ -184,8 +177,7 @@ def _settling() -> Select[Any]:
 
 
 def _any(table: Table, *where: ColumnElement[bool] | TextClause) -> ColumnElement[bool]:
-    """Whether there is such a row. As a scalar it is asked once for each run, by its index: an EXISTS may be
-    turned into a walk through all that there is."""
+    """Whether such a row exists. A scalar keeps to each run's index; an EXISTS may become a full scan."""
     return select(1).select_from(table).where(*where).limit(1).scalar_subquery().is_not(None)
 
 
@@ -195,39 +187,35 @@ def held() -> ColumnElement[bool]:
 
 
 def left() -> ColumnElement[bool]:
-    """There are chunks of the run still to be sent or closed."""
+    """The run has chunks still to be sent or closed."""
     return _any(chunks, chunks.c.run_id == runs.c.id, chunks.c.state < ChunkState.DONE)
 
 
 def fanned_out() -> ColumnElement[bool]:
-    """Every batch of the run has been turned to deliveries."""
+    """Every batch of the run is fanned out."""
     return ~exists().where(run_batches.c.run_id == runs.c.id, run_batches.c.fanned_all.is_(False))
 
 
 def _count(connection: Connection, run_id: int, states: Sequence[DeliveryState]) -> int:
-    """Deliveries of the run in these states; what was written off is not waited for."""
+    """Count the run's deliveries in these states, without those written off."""
     t = tallies.c
     query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(states))
     return int(connection.execute(query.where(t.reason != NotSent.WRITTEN_OFF)).scalar_one())
 
 
 def move(connection: Connection, run_id: int, old: str, new: RunState, **values: Any) -> bool:
-    """Move the run, where it is still in state `old`."""
+    """Move the run if it is still in state `old`; return whether it was."""
     own = update(runs).where(runs.c.id == run_id, runs.c.state == str(old))
     return bool(connection.execute(own.values(state=move_run(old, new).value, **values)).rowcount)
 
 
-# ---- Closes what will not be sent: of runs that were cancelled, or are past their window's end
+# ---- Close cancelled runs and those past their window
 
-# So many chunks in one transaction: short, so that no other writer waits long.
-_CHUNKS_AT_ONCE = 20
+_CHUNKS_AT_ONCE = 20  # in one transaction: short, so that no other writer waits long
 
 
 async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
-    """Close a slice of each run that is to be closed; whether there is more to do at once.
-
-    A run with a chunk in somebody's hands, or one that fails, keeps none of the others waiting.
-    """
+    """Close a slice of each run to be closed, whatever fails in another; return whether to go on at once."""
     more, resting = False, aside.resting()
     for run_id in await db.insist_reading(to_close, ledger):
         if run_id not in resting:
@@ -236,7 +224,7 @@ async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
 
 
 def to_close(connection: Connection, ledger: Ledger) -> list[int]:
-    """The runs that are to be closed, by the clock that all processes share, the oldest first."""
+    """Return the runs to close by the database's clock, oldest first."""
     r = runs.c
     living = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value])
     past = and_(living, campaigns.c.window_end <= ledger.now_ms(connection), ~held())
@@ -247,8 +235,8 @@ def to_close(connection: Connection, ledger: Ledger) -> list[int]:
 
 
 def close(connection: Connection, ledger: Ledger, run_id: int) -> bool:
-    """Close a slice of the run, and the run itself once nothing is left; whether to go on at once."""
-    if run_id not in to_close(connection, ledger):  # somebody was before us
+    """Close a slice of the run, and the run itself once nothing is left; return whether to go on at once."""
+    if run_id not in to_close(connection, ledger):  # another process closed it meanwhile
         return False
     row = connection.execute(select(runs, fanned_out().label("whole")).where(runs.c.id == run_id)).one()
     if row.state in (RunState.RUNNING, RunState.PAUSED):

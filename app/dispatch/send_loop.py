@@ -1,8 +1,15 @@
-"""The send loop of one carrier link: claim, pace, intend, submit, record. Read this file second.
+"""The send loop of one carrier link: claim, reserve, submit, record. Read this file second.
 
-Two halves of a sub-batch are on the wire at a time: while one is being sent, the results of the other are
-recorded in the commit that declares the next. So the window stays full, and a crash leaves at most one
-sub-batch unknown. What a half could not send within its reserved time goes on as a small one of its own.
+Two halves of a sub-batch, A and B, then C and D, are in flight at a time. While one is on the wire, a single
+commit records the results of the other and reserves the next:
+
+    commit  claim  reserve A  reserve B      record A + reserve C   record B + reserve D   ...  release
+    wire                   A: submit ... results ^       C: submit ... results
+                                      B: submit .......... results ^       D: submit ... results
+
+So the carrier's window stays full, and a crash leaves at most one sub-batch (both halves) unknown: nothing is
+submitted before its reservation is committed. What a half cannot send within its reserved time is reserved
+again and sent as a small half of its own (`_again`).
 """
 
 from __future__ import annotations
@@ -44,24 +51,24 @@ from carriers.contract import (
 log = structlog.get_logger(__name__)
 
 _TRY_AGAIN_S = 300.0
-_LOOK_EVERY_S = 1.0  # at what is on the wire: whether its lease stands, and whether it may still go
+_LOOK_EVERY_S = 1.0  # how often leases and orders of what is on the wire are checked
 
 
 @dataclass(slots=True)
 class SendLoop:
-    """Sends for one link until stop(); then lets what is on the wire finish, and hands back the rest."""
+    """Send for one link until stop(); then let what is on the wire finish and release the rest."""
 
     lane: Lane
     carrier: Carrier
     desk: SendContext
     owner: str = ""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    unrecorded: int = 0  # messages that are declared and have no recorded answer
+    unrecorded: int = 0  # messages reserved, without a recorded result
     _pace: ThrottleShare = field(init=False)
     _claims: Claims = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _wire: deque[HalfInFlight] = field(default_factory=deque)
-    _declared: int = 0  # segments of all that is on the wire
+    _declared: int = 0  # segments on the wire
     _chunk: HeldChunk | None = None
     _closed: bool = False
     _tried_at: float = field(default_factory=clock.monotonic)  # when this process last opened a refused link
@@ -74,15 +81,15 @@ class SendLoop:
         self._pace = ThrottleShare(limits.segments_per_second, per_submit=limits.per_submit)
 
     def stop(self) -> None:
-        """Claim nothing more, and have back what was not written; run() returns when the rest is recorded."""
+        """Stop claiming and withdraw what is not yet written; run() returns once the rest is recorded."""
         self._stopping.set()
         for chunk in self._chunks():
             chunk.permit.withdraw()
         self.wake.set()
 
     async def run(self) -> None:
-        """The loop. Ends only after stop(); with Away where the database was waited for in vain."""
-        self._wire, self._chunk, self._declared, self.unrecorded = deque(), None, 0, 0  # anew after a fault
+        """Send until stop(). Raises DatabaseUnavailable if the database does not come back in time."""
+        self._wire, self._chunk, self._declared, self.unrecorded = deque(), None, 0, 0  # rerun after a fault
         beside = [self._keep_leases(), self._watch_orders(), self._watch_deadlines()]
         watching = [asyncio.create_task(each) for each in beside]
         try:
@@ -96,11 +103,10 @@ class SendLoop:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _step(self) -> None:
-        """Send one half, or wait until there is one to send."""
         if self._chunk is None:
             self._chunk = await self._next_chunk()
         elif self._stopping.is_set() or not await self._link_ready():
-            return  # what has no link does not go through the adapter only to be put off
+            return  # without a link the adapter would only defer it
         if self._chunk is None:
             await self._land()
             await self._idle()
@@ -111,13 +117,13 @@ class SendLoop:
             await self._take_answers(self._chunk)
 
     def _room(self) -> int:
-        """How many segments the next half may have; 0 while what is on the wire leaves too little."""
+        """Return how many segments the next half may have; 0 while too many are on the wire."""
         half = 1 if self._is_held() else self._pace.sub_batch(self.desk.sub_batch // 2)
         room = min(half, 2 * half - self._declared)
         return room if 2 * room >= half or not self._wire else 0
 
     def _is_held(self) -> bool:
-        """Whether the link takes single messages only, to see whether answers come again."""
+        """Return whether the link takes single messages only, to test whether it answers again."""
         return isinstance(self.carrier, ReportsHealth) and bool(self.carrier.health().held)
 
     async def _next_chunk(self) -> HeldChunk | None:
@@ -146,13 +152,13 @@ class SendLoop:
         return HeldChunk(found.lease, found.script, deque(found.lease.items), permit, taken)
 
     async def _stand_aside(self) -> None:
-        """Another process has the link up: this one, which is refused, tries again now and then."""
+        """Retry the link now and then: this process is refused while another one has it up."""
         if clock.monotonic() - self._tried_at >= _TRY_AGAIN_S:
             self._tried_at = clock.monotonic()
             await self.carrier.open()
 
     async def _link_ready(self) -> bool:
-        """Whether the link can take a message; while it can't, what is on the wire is recorded first."""
+        """Return whether the link can take a message; if not, first record what is on the wire."""
         ready = asyncio.ensure_future(self.carrier.ready())
         done, _ = await asyncio.wait({ready}, timeout=0)
         if not done:
@@ -164,7 +170,7 @@ class SendLoop:
         return True
 
     async def _follow(self, state: LaneState) -> None:
-        """A halted lane leaves the link; one that a person has resumed takes it up again."""
+        """Close the link when its lane is halted; open it again when a person has resumed the lane."""
         if state is LaneState.HALTED and not self._closed:
             await self._land()
             log.error("lane halted", lane=self.lane.name)
@@ -176,7 +182,6 @@ class SendLoop:
             self._closed = False
 
     async def _idle(self) -> None:
-        """Wait for a change of state, one second at most."""
         if self._stopping.is_set():
             return
         self.wake.clear()
@@ -185,10 +190,10 @@ class SendLoop:
         except TimeoutError:
             return
 
-    # ---- declare, send, record -------------------------------------------------------------------------
+    # ---- Reserve, submit, record
 
     async def _declare(self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome]) -> None:
-        """Record outcomes of this chunk and, in the same commit, declare its next half; then send it."""
+        """Record outcomes of this chunk and reserve its next half in one commit, then send the half."""
         half = self._next_half(chunk)
         if not half:
             self._chunk = None
@@ -213,7 +218,7 @@ class SendLoop:
         self._wire.append(HalfInFlight(chunk, asyncio.create_task(work)))
 
     def _next_half(self, chunk: HeldChunk) -> list[DeliveryToSend]:
-        """What is declared next; nothing once the sending hours are over: the rest goes back to the queue."""
+        """Take the next half to reserve; none after the sending hours, so the rest is queued again."""
         if not open_at(chunk.script.window, chunk.now()):
             chunk.permit.withdraw()
         if chunk.permit.withdrawn:
@@ -228,7 +233,7 @@ class SendLoop:
     async def _record(
         self, chunk: HeldChunk, outcomes: Sequence[SubmitOutcome], then: Reservation | None
     ) -> float | None:
-        """Commit; when the declared half may go (monotonic seconds), or None where it may not."""
+        """Commit; return when the reserved half may start (monotonic seconds), None if it may not."""
         desk = self.desk
         asked = clock.monotonic()
         work = desk.db.insist(desk.ledger.record, self.lane, chunk.lease, outcomes, then, desk.lease_s)
@@ -253,11 +258,11 @@ class SendLoop:
     async def _send(
         self, chunk: HeldChunk, items: Sequence[DeliveryToSend], start: float, rate: float
     ) -> list[SubmitOutcome]:
-        """Hand the half over in slices, each at its time, as long as the lease stands."""
+        """Submit the half in slices, each at its time, while the lease is valid."""
         sending: list[tuple[Sequence[DeliveryToSend], asyncio.Task[Sequence[SubmitResult]]]] = []
         outcomes: list[SubmitOutcome] = []
         slot, handed = Slot.of(start, segments_of(items), rate), 0
-        if clock.monotonic() > slot.end:  # the commit took longer: so might that of any other slot
+        if clock.monotonic() > slot.end:  # the commit outlasted the slot, and a new reservation could as well
             slot = Slot.of(clock.monotonic(), segments_of(items), rate)
         try:
             for after, some in self._pace.slices(items, self.carrier.limits.per_submit, rate):
@@ -286,15 +291,15 @@ class SendLoop:
         return outcomes
 
     async def _written(self, slot: Slot) -> None:
-        """Wait until the slice before is on the wire: what waits for a window would go in one burst later."""
+        """Wait for the last slice to be written: behind a full window, slices would go in a burst later."""
         if slot.is_long:
-            await asyncio.sleep(0)  # its submit() begins
+            await asyncio.sleep(0)  # let its submit() begin
             await self.carrier.written()
 
     async def _again(
         self, chunk: HeldChunk, items: Sequence[DeliveryToSend], rate: float
     ) -> list[SubmitOutcome]:
-        """Send in new time what a busy machine has not sent in its own; not what was stopped meanwhile."""
+        """Reserve new time for what a busy machine did not send in its own; not for what was stopped."""
         if not chunk.permit.stands:
             return [SubmitOutcome(item, NOT_SENT) for item in items]
         desk, intention = self.desk, self._intention(items, rate)
@@ -304,10 +309,10 @@ class SendLoop:
         return await self._send(chunk, items, grant.start, rate)
 
     async def _submit(self, parcel: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        """The carrier's results; whatever goes wrong inside an adapter may have sent the parcel: unknown."""
+        """Return the results; Unknown after any fault of an adapter, since it may have sent the messages."""
         try:
             results = await self.carrier.submit(parcel)
-        except Exception as error:  # the one place: an adapter's fault must not lose the parcel
+        except Exception as error:  # caught only here: an adapter's fault must not lose messages
             log.exception("the adapter failed", lane=self.lane.name, why=cause_of(error))
             return [Unknown(f"the adapter failed: {cause_of(error)}")] * len(parcel)
         if len(results) != len(parcel):
@@ -316,7 +321,7 @@ class SendLoop:
         return results
 
     async def _take_answers(self, current: HeldChunk) -> None:
-        """Wait for the older half; record it, with the next declaration where both are of one chunk."""
+        """Record the older half; if it is of this chunk, reserve the next one in that commit."""
         chunk, outcomes = await self._oldest()
         if chunk is current and self._room():
             await self._declare(current, outcomes)
@@ -324,7 +329,6 @@ class SendLoop:
             await self._record(chunk, outcomes, None)
 
     async def _oldest(self) -> tuple[HeldChunk, Sequence[SubmitOutcome]]:
-        """The older half's chunk and answers; its lease is kept until they are in."""
         flight = self._wire[0]
         outcomes = await flight.answers
         self._wire.popleft()
@@ -333,7 +337,7 @@ class SendLoop:
         return flight.chunk, outcomes
 
     async def _land(self) -> None:
-        """Record all that is on the wire, and hand back the chunk at its watermark."""
+        """Record everything on the wire and release the current chunk at its watermark."""
         chunk, self._chunk = self._chunk, None
         if chunk is not None:
             chunk.items.clear()
@@ -362,7 +366,7 @@ class SendLoop:
         self.desk.metrics.in_flight(self.lane.name, self.unrecorded)
 
     async def _keep_leases(self) -> None:
-        """Prolong what is held while a carrier is slow to answer."""
+        """Renew leases while a carrier is slow to answer."""
         desk = self.desk
         while True:
             await asyncio.sleep(desk.lease_s / 3)
@@ -374,24 +378,23 @@ class SendLoop:
                     chunk.permit.withdraw()
 
     async def _watch_orders(self) -> None:
-        """Have back what waits in the adapter of a run that was paused or ended, and of a halted lane."""
+        """Withdraw what waits in the adapter once its run is paused or ended, or its lane halted."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             chunks = self._chunks()
             if chunks:
                 runs = {chunk.lease.run_id for chunk in chunks}
-                with suppress(DatabaseUnavailable):  # then the leases end
+                with suppress(DatabaseUnavailable):  # without it the leases expire
                     going = await self.desk.db.aread(still_going, self.lane, runs)
                     for chunk in [each for each in chunks if each.lease.run_id not in going]:
                         chunk.permit.withdraw()
 
     async def _watch_deadlines(self) -> None:
-        """Have back what waits in the adapter when a lease is over; the database may be away."""
+        """Withdraw what waits in the adapter once its lease is over, even without the database."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S / 2)
             for chunk in [each for each in self._chunks() if not each.permit.lasts]:
                 chunk.permit.withdraw()
 
     def _chunks(self) -> list[HeldChunk]:
-        """Every chunk in hand, each once."""
         return list({id(c): c for c in [self._chunk, *(f.chunk for f in self._wire)] if c}.values())

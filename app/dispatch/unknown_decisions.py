@@ -1,4 +1,4 @@
-"""Unknown deliveries for their operator: the list, and two recorded decisions, send again or write off."""
+"""Unknown deliveries for their operator: the list, and two audited decisions, send again or write off."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from app.ledger.contract import DeliveryKey, Ledger
 from app.security import audit
 
 SLICE = 300  # deliveries decided on in one transaction
-_REST = 2.0  # so many times as long as a slice took, others have the writer to themselves
+_REST = 2.0  # pause between slices, in times of the last one, that leaves the writer to others
 _KEY = (unknowns.c.campaign_id, unknowns.c.batch_id, unknowns.c.seq)
 
 
 def find_run(connection: Connection, run_id: int, carrier: str | None = None) -> Row[tuple[object, ...]]:
-    """The run's row, or NotFound; another carrier's runs are not there for an operator of `carrier`."""
+    """Return the run's row. Raises NotFound, also to an operator of `carrier` for other carriers' runs."""
     row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
     if row is None or carrier not in (None, row.carrier):
         raise no_such("run", run_id)
@@ -36,16 +36,16 @@ def find_run(connection: Connection, run_id: int, carrier: str | None = None) ->
 def listed(
     connection: Connection, run_id: int, after: Sequence[int] = (0, 0), limit: int = 1000
 ) -> list[Row[tuple[object, ...]]]:
-    """The run's unknown deliveries by (batch, line), those after `after`; written-off ones too."""
+    """Return the run's unknown deliveries after (batch, line), in that order, written-off ones included."""
     run = find_run(connection, run_id)
     return list(connection.execute(_of_run(select(unknowns), run).where(_behind(after)).limit(limit)))
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownOrder:
-    """A person's decision on unknown deliveries of one run: these (batch, line), or all where none is named.
+    """A person's decision on unknown deliveries of one run: these (batch, line), or all if none is named.
 
-    All are those that were on the list when it was given. reason: of a write-off, kept in the audit.
+    "All" are those on the list when the order was given. reason: of a write-off, kept in the audit.
     """
 
     run_id: int
@@ -59,10 +59,10 @@ _Step = Callable[[Connection, Sequence[DeliveryKey]], int]
 
 
 def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
-    """Send unknown deliveries of the run again, knowing that a second copy may come of it; how many.
+    """Send unknown deliveries of the run again, which may make second copies; return how many.
 
-    In slices, each its own transaction, so that nobody else waits for long. `say` is called with how many are
-    done, of how many. Broken off, what is done stays done; said again, it goes on with the rest.
+    Works in slices of one transaction each, so that nobody else waits long, and calls `say(done, total)`
+    after each. After an interruption what is done stays done; repeat the order for the rest.
     """
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
@@ -77,7 +77,7 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
 
 
 def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
-    """Leave unknown deliveries of the run unknown for good; how many. In slices, as `resend`."""
+    """Leave unknown deliveries of the run unknown for good; return how many. In slices, as `resend`."""
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         erasure_state.require_rows(connection, find_run(connection, order.run_id).campaign_id)
@@ -90,7 +90,7 @@ def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress =
 
 
 def _set_going(connection: Connection, run_id: int, queued: int) -> None:
-    """The run sends again; locked behind its chunks, as everywhere, so that no sweep ends it meanwhile."""
+    """Set the run sending again; locked after its chunks, as everywhere, so that no sweep ends it."""
     held = update(runs).where(runs.c.id == run_id).values(state=runs.c.state).returning(runs.c.state)
     state = connection.execute(held).scalar_one()
     if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
@@ -120,7 +120,6 @@ def _in_slices(db: Database, ledger: Ledger, order: UnknownOrder, step: _Step, s
 
 
 def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple[int, int]:
-    """The time on the shared clock, and how many deliveries the order is about."""
     run = find_run(connection, order.run_id)
     if order.lines:
         _require_some(connection, order)
@@ -130,7 +129,7 @@ def _begin(connection: Connection, ledger: Ledger, order: UnknownOrder) -> tuple
 
 
 def _require_some(connection: Connection, order: UnknownOrder) -> None:
-    """Invalid where none of the named deliveries is on the list: the order would move nothing."""
+    """Raise Invalid if none of the named deliveries is on the list: the order would change nothing."""
     lines = sorted(set(order.lines))
     if not any(_among(connection, order, lines[at : at + SLICE]) for at in range(0, len(lines), SLICE)):
         named = ", ".join(f"{batch}:{seq}" for batch, seq in lines[:5])
@@ -142,7 +141,7 @@ def _require_some(connection: Connection, order: UnknownOrder) -> None:
 
 
 def _slices(db: Database, order: UnknownOrder, given_at: int) -> Iterator[Sequence[DeliveryKey]]:
-    """The keys of the order; each once, so that what is lost again meanwhile is not decided on twice."""
+    """Yield the order's keys, each once: what becomes unknown again meanwhile is not decided twice."""
     if order.lines:
         lines = iter(sorted(set(order.lines)))
         while some := list(islice(lines, SLICE)):
@@ -151,7 +150,7 @@ def _slices(db: Database, order: UnknownOrder, given_at: int) -> Iterator[Sequen
     after: Sequence[int] = (0, 0)
     while True:
         keys = db.read(_next, order, after, given_at)
-        if keys or not any(after):  # an order about nothing is written down as well
+        if keys or not any(after):  # an empty order is audited as well
             yield keys
         if len(keys) < SLICE:
             return
@@ -161,7 +160,6 @@ def _slices(db: Database, order: UnknownOrder, given_at: int) -> Iterator[Sequen
 def _next(
     connection: Connection, order: UnknownOrder, after: Sequence[int], given_at: int
 ) -> list[DeliveryKey]:
-    """The next on the list that were there when the order was given."""
     run = find_run(connection, order.run_id)
     query = _of_run(select(*_KEY), run).where(_behind(after), unknowns.c.since <= given_at)
     return [DeliveryKey(*row) for row in connection.execute(query.limit(SLICE))]
@@ -170,7 +168,6 @@ def _next(
 def _among(
     connection: Connection, order: UnknownOrder, lines: Sequence[tuple[int, int]]
 ) -> list[DeliveryKey]:
-    """Those of (batch, line) that are on the run's list."""
     u = unknowns.c
     these = tuple_(u.batch_id, u.seq).in_(lines)
     query = _of_run(select(*_KEY), find_run(connection, order.run_id)).where(these)
@@ -178,7 +175,7 @@ def _among(
 
 
 def _of_run(query: Select[Any], run: Row[Any], ordered: bool = True) -> Select[Any]:
-    """By the list's own key, whose order it has: no part of it is sorted, however long it is."""
+    """Select by the list's own key, so that its order needs no sort however long the list is."""
     u = unknowns.c
     query = query.where(u.campaign_id == run.campaign_id, u.run_id == run.id)
     return query.order_by(u.batch_id, u.seq) if ordered else query

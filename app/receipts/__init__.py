@@ -1,1 +1,1 @@
-"""Stage 4: what the carriers say later is kept, and moves each delivery once."""
+"""Stage 4: store what carriers report later, and move each delivery once."""

@@ -1,4 +1,4 @@
-"""Carriers whose clock differs too much from ours: their signed calls are refused, and it is written down."""
+"""Record carriers whose clock differs too much from ours, so that their signed calls are refused."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from app.database.models import webhook_clocks
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY_S = 30.0  # whether another process has written something of a link whose calls are right here
+_LOOK_EVERY_S = 30.0  # how often to look for a fault that another process recorded
 _WRITE_EVERY_S = 1.0
-_ANEW_MS = 600_000  # after so long without one the next is a new fault
+_ANEW_MS = 600_000  # after this long without a refusal the next one is a new fault
 
 
 class Clocks:
@@ -25,15 +25,15 @@ class Clocks:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._looked: dict[str, float] = {}
-        self._refused: dict[int, tuple[int, int]] = {}  # lane -> calls not written yet, the newest difference
+        self._refused: dict[int, tuple[int, int]] = {}  # lane -> unwritten calls, latest difference in s
         self._writing: dict[int, asyncio.Task[None]] = {}
 
     def is_due(self, link: str) -> bool:
-        """Whether it is time to see that nothing is on record against a link whose call was right."""
+        """Return whether to check again that no fault is recorded for a link whose call was right."""
         return clock.monotonic() - self._looked.get(link, -_LOOK_EVERY_S) >= _LOOK_EVERY_S
 
     async def note(self, lane_id: int, link: str, ahead_s: int | None) -> None:
-        """A call was refused for its time; None: one was right. A burst makes one write a second."""
+        """Record a call refused for its time, or a right one (None). A burst is written once a second."""
         if ahead_s is None:
             self._looked[link] = clock.monotonic()
             if await self._db.aread(_is_wrong, lane_id):
@@ -53,7 +53,7 @@ class Clocks:
                 try:
                     await self._db.awrite(_wrong, lane_id, self._refused.pop(lane_id))
                 except DatabaseUnavailable:
-                    return  # the answer has said it; the next call says it again
+                    return  # the caller was told, and its next call is recorded
                 await asyncio.sleep(_WRITE_EVERY_S)
         finally:
             del self._writing[lane_id]

@@ -1,4 +1,4 @@
-"""One delivery with all that became of it: submissions, receipts and decisions, in the order of time."""
+"""One delivery with its submissions, receipts and decisions, in order of time."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from app.database.models import deliveries, lanes, receipts, runs, submissions, 
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import ReceiptLevel
 
-_MOST = 500  # events of one delivery: a carrier that repeats itself without end fills no page
+_MOST = 500  # events of one delivery, however often a carrier repeats itself
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvent:
-    """What happened at a moment. kind: submission, receipt or turn; what: the word of that kind.
+    """One event. kind: submission, receipt or turn; what: the word of that kind.
 
-    part: of the message, from 0; level: what a receipt proves; changed: False for one that said nothing new.
-    done_at: when the carrier says that it came to be; code: its own word.
+    part: of the message, from 0; level: what a receipt proves; changed: False if it reported nothing new.
+    done_at: when it happened, by the carrier; code: the carrier's own.
     """
 
     at: datetime
@@ -43,10 +43,7 @@ class DeliveryEvent:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """A delivery, its number masked, and its events; cut: there are more than are told.
-
-    why: what is known of an unknown one.
-    """
+    """A delivery, its number masked, with its events. cut: there are more; why: it is unknown."""
 
     campaign_id: int
     batch_id: int
@@ -70,7 +67,7 @@ class Story:
 
 
 def story(connection: Connection, campaign_id: int, batch_id: int, line: int) -> Story:
-    """The delivery of that line of the batch in the campaign, or NotFound."""
+    """Return the delivery of that line of the batch in the campaign. Raises NotFound."""
     key = (campaign_id, batch_id, line)
     row = connection.execute(_own(deliveries, key)).first()
     if row is None:

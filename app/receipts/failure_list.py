@@ -1,6 +1,6 @@
-"""Entries of a carrier's list of failures: whose they are, and each told to the ledger once as a receipt.
+"""Match a carrier's failure list to deliveries and pass each new entry to the ledger once, as a receipt.
 
-Who is not on a list is not thereby delivered, so a list never says anything good of anybody.
+A number that is not on the list is not thereby delivered, so a list never proves a success.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.ledger.contract import Arrival, DeliveryKey, Lane
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Receipt, ReceiptStatus
 
-# A list may still grow while the carrier goes on trying.
+# A list may still grow while the carrier retries.
 _DAYS = timedelta(days=3)
 _AT_ONCE = 500
 _FAILURES = (ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value)
@@ -29,7 +29,7 @@ _FAILURES = (ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value)
 
 @dataclass(frozen=True, slots=True)
 class FailureListCounts:
-    """What came of one list: entries, those that are new to the ledger, known already, not ours, unclear."""
+    """Entries of one list: all, new to the ledger, known already, not ours, ambiguous."""
 
     entries: int = 0
     new: int = 0
@@ -39,7 +39,7 @@ class FailureListCounts:
 
 
 def due(connection: Connection, lane: Lane) -> list[tuple[str, date]]:
-    """(sender ID, day) of the lists that may still grow: days of the carrier's runs, three days long."""
+    """Return (sender ID, day) of the lists that may still grow: of each day of a run, for three days."""
     state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
     if state != LaneState.RUNNING:
         return []
@@ -53,7 +53,7 @@ def due(connection: Connection, lane: Lane) -> list[tuple[str, date]]:
 
 
 def _runs(connection: Connection, carrier: str) -> list[tuple[str, int, int | None]]:
-    """(sender ID, when started, when the last message went) of the runs that are not over for long."""
+    """Return (sender ID, start, end) of runs that ended at most four days ago; times in ms."""
     oldest = clock.now_ms() - 4 * DAY_MS
     query = (
         select(campaigns.c.sender, runs.c.started_at, runs.c.ended_at)
@@ -71,7 +71,7 @@ def _day(ms: int) -> date:
 async def tell(
     inbox: Inbox, lane: Lane, what: tuple[str, date], found: Sequence[Receipt]
 ) -> FailureListCounts:
-    """Put the entries of one list (sender ID, day) through the door, those that are ours and new."""
+    """Store those entries of the list of (sender ID, day) that are ours and new."""
     by_phone = {receipt.phone: receipt for receipt in found if receipt.phone}
     arrivals: list[Arrival] = []
     known = foreign = unclear = 0
@@ -94,7 +94,9 @@ async def tell(
 def _owners(
     connection: Connection, lane: Lane, what: tuple[str, date], phones: Sequence[str]
 ) -> dict[int, list[Row[Any]]]:
-    """The deliveries that an entry may mean, by phone: sent over these links by the end of the day."""
+    """Return by phone the deliveries that an entry may mean: sent over the group's links up to three days
+    before.
+    """
     sender, day = what
     d, r = deliveries.c, receipts.c
     told = exists().where(
@@ -116,7 +118,6 @@ def _owners(
 
 
 def _nearest(rows: Sequence[Row[Any]], day: date) -> list[Row[Any]]:
-    """Those of the day itself, where there are any."""
     same = [row for row in rows if _day(row.submitted_at) == day]
     return same or list(rows)
 

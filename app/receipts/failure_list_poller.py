@@ -1,4 +1,4 @@
-"""Carriers' lists of failures: read every hour, by one process at a time for each list."""
+"""Read carriers' failure lists every hour, each list by one process at a time."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Lists(Carrier, ListedFailures, Protocol):
 
 @dataclass(slots=True)
 class Reconciliation:
-    """Reads the lists of one link until stop(), each in one process at a time."""
+    """Read the failure lists of one link until stop(), each in one process at a time."""
 
     lane: Lane
     carrier: Lists
@@ -37,14 +37,13 @@ class Reconciliation:
     every_s: float = 3600.0
     look_s: float = 60.0
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _over: bool = False  # this run of it: a fault ends it, and it is begun again
+    _over: bool = False  # this call of run() has ended; a fault ends it, and run() is called again
 
     def stop(self) -> None:
-        """Read nothing more."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Read what is due, again and again. Ends only after stop()."""
+        """Read whatever is due, until stop()."""
         self._over = False
         reading = asyncio.create_task(self._read_again_and_again())
         stopped = asyncio.create_task(self._stopping.wait())
@@ -53,8 +52,8 @@ class Reconciliation:
             if reading.done():
                 reading.result()
         finally:
-            # A list that was not read to its end is read again. Clients of HTTP are known to swallow a
-            # cancellation now and then, so the flag is what counts.
+            # A list that was not read to its end is read again. HTTP clients sometimes swallow a
+            # cancellation, so the flag decides.
             self._over = True
             reading.cancel()
             stopped.cancel()
@@ -76,7 +75,7 @@ class Reconciliation:
             return
 
     async def _read(self, sender: str, day: date) -> None:
-        """One list, where it is nobody else's and due."""
+        """Read one list if it is due and no other process reads it."""
         box = self.inbox
         errand = Errand(box.db, box.ledger, self.lane.id, f"failures {sender} {day}", self.lease_s)
         if not await errand.hold():

@@ -1,4 +1,4 @@
-"""Works that one process at a time does for a lane: taken under a lease, so that a dead holder's go on."""
+"""Per-lane jobs, leased so that one process runs each; another takes over if it dies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LEAVE = text(
 
 
 def take(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], lease_ms: int) -> bool:
-    """Lease the errand (lane, name, owner), or prolong it; False while it is another's or not due again."""
+    """Take or renew the lease of (lane, name, owner); False while another holds it or it is not due again."""
     lane_id, name, owner = errand
     now = ledger.now_ms(connection)
     values = {"lane": lane_id, "name": name, "owner": owner, "now": now, "until": now + lease_ms}
@@ -42,7 +42,7 @@ def take(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], l
 
 
 def leave(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], again_ms: int) -> None:
-    """Hand back what is still ours; nobody takes it again before so many milliseconds are over."""
+    """Release the lease if it is still ours; nobody takes it again for `again_ms`."""
     lane_id, name, owner = errand
     until = ledger.now_ms(connection) + again_ms
     connection.execute(_LEAVE, {"lane": lane_id, "name": name, "owner": owner, "until": until})
@@ -50,7 +50,7 @@ def leave(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], 
 
 @dataclass(slots=True)
 class Errand:
-    """One process's hold on one errand; believed only until its deadline on the monotonic clock."""
+    """One process's lease of one job, trusted only until its deadline on the monotonic clock."""
 
     db: Database
     ledger: Ledger
@@ -67,7 +67,7 @@ class Errand:
         return self.lane_id, self.name, self.owner
 
     async def hold(self) -> bool:
-        """Take the errand, or prolong it once a third of the lease is over; whether it is ours now."""
+        """Take the lease, or renew it once a third is over; return whether it is ours."""
         asked = clock.monotonic()
         if asked < self._deadline - self.lease_s * 2 / 3:
             return True
@@ -76,16 +76,15 @@ class Errand:
         return held
 
     def stands(self) -> bool:
-        """Whether it is certainly still ours: a process that was frozen must not go on."""
+        """Return whether it is certainly still ours: a process that was frozen must not go on."""
         return clock.monotonic() < self._deadline
 
     async def leave(self, again_s: float = 0.0) -> None:
-        """Hand it back, not to be taken again for so long."""
         self._deadline = 0.0
         await self.db.awrite(leave, self.ledger, self._names, round(again_s * 1000))
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work`, and keep the lease meanwhile."""
+        """Await `work`, renewing the lease meanwhile."""
         keeping = asyncio.create_task(self._keep())
         try:
             return await work
@@ -100,7 +99,7 @@ class Errand:
 
 
 async def link_ready(carrier: Carrier, within_s: float) -> bool:
-    """Whether the link may be asked now: one that is halted, closed or down is left alone."""
+    """Return whether the link can be asked now; not if it is halted, closed or down."""
     if carrier.halted() is not None:
         return False
     try:

@@ -1,7 +1,7 @@
-"""Asking one link's carrier what became of messages: at its pace, in one process at a time, never sending.
+"""Query one link's carrier about messages, at its pace, in one process at a time; never sends.
 
-An answer goes through the one door as any receipt does. What is not answered, or not finally, is asked again
-later; a process that dies leaves its questions on the list.
+Answers are stored like any receipt. What gets no final answer is asked again later; the queries of a process
+that dies stay on the list.
 """
 
 from __future__ import annotations
@@ -43,13 +43,12 @@ _SLICES = 10
 _BUSY = 100
 
 
-class PollableCarrier(Carrier, QueriedReceipts, Protocol):
-    """A link that can be asked."""
+class PollableCarrier(Carrier, QueriedReceipts, Protocol): ...
 
 
 @dataclass(slots=True)
 class Poll:
-    """Asks for one lane until stop(). Several processes may run it: the errand's lease lets one ask."""
+    """Query for one lane until stop(). Several processes may run it; the job's lease lets one ask."""
 
     lane: Lane
     carrier: PollableCarrier
@@ -63,10 +62,10 @@ class Poll:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _queue: asyncio.Queue[Pending] = field(default_factory=asyncio.Queue)
     _answers: list[tuple[Pending, list[Receipt | None]]] = field(default_factory=list)
-    _out: set[DeliveryKey] = field(default_factory=set)  # in the queue, being asked, or not yet written down
+    _out: set[DeliveryKey] = field(default_factory=set)  # queued, being asked, or not yet stored
     _failing: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    _over: bool = False  # this run of it: a fault ends it, and it is begun again
+    _over: bool = False  # this call of run() has ended; a fault ends it, and run() is called again
 
     def __post_init__(self) -> None:
         box = self.inbox
@@ -74,11 +73,10 @@ class Poll:
         self._tick_s = max(0.01, min(_LONGEST_TICK_S, self.lease_s / 4, self.plan.after_s / 4))
 
     def stop(self) -> None:
-        """Ask nothing more; run() returns when what was answered is written down."""
+        """Stop asking; run() returns once all answers are stored."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Take up, ask, write down. Ends only after stop()."""
         self._over = False
         at_once = max(1, self.carrier.limits.in_flight // 4)
         async with asyncio.TaskGroup() as group:
@@ -88,14 +86,14 @@ class Poll:
                     if not await self._tick():
                         await self._pause()
             finally:
-                # Clients of HTTP are known to swallow a cancellation now and then: the flag is what counts.
+                # HTTP clients sometimes swallow a cancellation, so the flag decides.
                 self._over = True
                 for asker in askers:
                     asker.cancel()
         await self._finish()
 
     async def _tick(self) -> bool:
-        """Whether there is more to look through at once."""
+        """Return whether there is more to look through at once."""
         try:
             held = await self._errand.hold()
             await self._write_down()
@@ -103,7 +101,7 @@ class Poll:
                 return False
             await self._take_up()
             return await self._refill()
-        except DatabaseUnavailable:  # the answers that were to be written down are asked for again
+        except DatabaseUnavailable:  # answers that could not be stored are asked for again
             return False
 
     async def _pause(self) -> None:
@@ -119,10 +117,10 @@ class Poll:
         except DatabaseUnavailable:
             return
 
-    # ---- what to ask
+    # ---- Choose what to ask
 
     async def _take_up(self) -> None:
-        """Put on the list what has become unknown or was handed over since the last look."""
+        """Enqueue what became unknown or was handed over since the last look."""
         box, now = self.inbox, clock.monotonic()
         if now - self._taken_up_at < min(_UPTAKE_S, self._tick_s * 4):
             return
@@ -131,7 +129,7 @@ class Poll:
             self._taken_up_at = now
 
     async def _take_up_sent(self) -> bool:
-        """Whether chunks are left for the next tick."""
+        """Return whether chunks are left for the next tick."""
         db = self.inbox.db
         for _ in range(_SLICES):
             chunks = await db.aread(status_query_enqueue.handed_over, self.lane)
@@ -141,7 +139,7 @@ class Poll:
         return True
 
     async def _refill(self) -> bool:
-        """Queue what is due, for two ticks at the most: what waits longer may be settled meanwhile."""
+        """Queue what is due, for two ticks at most: what waits longer may be settled meanwhile."""
         most = max(1, math.ceil(2 * self._tick_s * self.carrier.queries_per_second)) - self._queue.qsize()
         if most <= 0:
             return False
@@ -152,10 +150,10 @@ class Poll:
             self._queue.put_nowait(pending)
         return due.gone >= _BUSY
 
-    # ---- asking
+    # ---- Ask the carrier
 
     async def _asking(self) -> None:
-        """One of those who ask: a quarter of what the link takes at once, the rest is for messages."""
+        """Ask, as one of the tasks that use a quarter of the link's capacity; the rest is for messages."""
         while not (self._over or self._stopping.is_set()):
             pending = await self._queue.get()
             answers: list[Receipt | None] = []
@@ -166,7 +164,7 @@ class Poll:
             self._answers.append((pending, answers))
 
     async def _may_ask(self) -> bool:
-        """Wait for the next question's time; whether it may be asked then."""
+        """Wait for the next query's time; return whether it may be asked then."""
         async with self._turn:
             delay = self._next_free - clock.monotonic()
             if delay > 0:
@@ -176,7 +174,7 @@ class Poll:
         return asks and self.carrier.halted() is None
 
     async def _ask(self, question: Question) -> Receipt | None:
-        """The carrier's answer, made fit for the door; an adapter's fault is no answer, and is told."""
+        """Return the carrier's answer as a receipt; None, logged, after a fault of the adapter."""
         (answer,) = await asyncio.gather(self.carrier.query(question), return_exceptions=True)
         if isinstance(answer, BaseException):
             self._tell(answer)
@@ -189,17 +187,17 @@ class Poll:
         return answer._replace(reference=question.reference, phone=question.phone)
 
     def _tell(self, error: BaseException) -> None:
-        """Once, until the carrier answers again."""
+        """Log a failure once, until the carrier answers again."""
         if not self._failing:
             self._failing = True
             words = str(error) if isinstance(error, ReadError) else cause_of(error)
             fault = None if isinstance(error, ReadError) else error
             log.warning("the carrier can't be asked", lane=self.lane.name, why=words, exc_info=fault)
 
-    # ---- writing down
+    # ---- Store the answers
 
     async def _write_down(self) -> None:
-        """Put the answers through the door, then put off or cross off their questions."""
+        """Store the answers, then postpone or remove their queries."""
         done, self._answers = self._answers, []
         asked = [(pending, answers) for pending, answers in done if answers or not pending.questions]
         arrivals = [Arrival(self.lane, each) for pending, some in asked for each in _telling(pending, some)]
@@ -222,24 +220,23 @@ def _kind(answer: Receipt | None) -> str:
 
 
 def _telling(pending: Pending, answers: Sequence[Receipt | None]) -> list[Receipt]:
-    """The answers that change something: final ones, and the word that an unknown message was taken."""
+    """Return the answers that change something: final ones, and IN_TRANSIT for an unknown message."""
     telling = [*FINAL, ReceiptStatus.IN_TRANSIT] if pending.taken_if_known else FINAL
     return [answer for answer in answers if answer is not None and answer.status in telling]
 
 
 def _settled(pending: Pending, answers: Sequence[Receipt | None]) -> bool:
-    """Whether every part that was open has its final answer."""
     final = sum(1 for answer in answers if answer is not None and answer.status in FINAL)
     return bool(pending.questions) and final == len(pending.questions)
 
 
-# ---- Which links are asked, and for what: as the settings say, and as far as the link can be asked
+# ---- Pollers by settings
 
 
 def askers(
     lane: Lane, carrier: Carrier, link: LinkSettings, inbox: Inbox, lease_s: float
 ) -> list[Poll | Reconciliation]:
-    """What is to run for this link; SetupError where the settings want what it can't do."""
+    """Return the pollers of this link. Raises SetupError if the settings want what it can't do."""
     found: list[Poll | Reconciliation] = []
     if isinstance(carrier, QueriedReceipts) and link.poll != "none":
         plan = QueryPlan(link.poll, link.poll_sample, link.poll_after_s)

@@ -1,4 +1,4 @@
-"""The sweep over quarantine: receipts are matched again, and settle the unknown deliveries they speak of."""
+"""Quarantine sweep: match waiting receipts again and settle the unknown deliveries they are about."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from app.ledger.contract import Applied, Ledger
 from app.observability.faults import Faults, outcome
 
 _AT_ONCE = 500
-# A flood of foreign receipts must not keep the writer, on SQLite, for long.
-_MOST_S = 0.5
-# A receipt that can't be handled is looked at again after so long.
-ASIDE_MS = 3_600_000
-# So many in a row that can't be, and it is no matter of single receipts.
-_ALL = 20
+_MOST_S = 0.5  # a flood of foreign receipts must not hold SQLite's writer for long
+ASIDE_MS = 3_600_000  # before a receipt that failed is tried again
+_ALL = 20  # failures in a row that cannot be the fault of single receipts
 
 
 async def settle(db: Database, ledger: Ledger, faults: Faults) -> int:
-    """Look again at the quarantined receipts that are due, slice by slice; how many were matched."""
+    """Match the quarantined receipts that are due, slice by slice; return how many matched."""
     matched, ends = 0, clock.monotonic() + _MOST_S
     while clock.monotonic() < ends:
         applied = await _slice(db, ledger, faults)
@@ -41,7 +38,6 @@ async def _slice(db: Database, ledger: Ledger, faults: Faults) -> Applied:
 
 
 async def _one_by_one(db: Database, ledger: Ledger, faults: Faults) -> Applied:
-    """Look at each that is due by itself, and set aside those that can't be handled."""
     total, in_a_row = Applied(), 0
     for receipt_id in await db.insist_reading(_due, ledger):
         applied = await outcome(db.insist(ledger.rematch, 1, [receipt_id]))

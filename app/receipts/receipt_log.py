@@ -1,4 +1,4 @@
-"""The log of receipts: what carriers told, the newest first, as it came but for the numbers in it."""
+"""The receipt log: what carriers reported, newest first, unchanged but for masked numbers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.database.models import lanes, quarantine, receipts, submissions
 from app.observability.logs import masked
 from carriers.contract import ReceiptLevel
 
-LATEST = 2**53  # ms since 1970 that no receipt has yet, and a number that none in quarantine has
+LATEST = 2**53  # later than any receipt (ms since 1970), and above any quarantine ID
 _R, _Q = receipts.c, quarantine.c
 _COUNTED = 10_000
 
@@ -26,14 +26,14 @@ _COUNTED = 10_000
 class QuarantineReason(StrEnum):
     """Why a receipt waits in quarantine."""
 
-    NO_SUCH_REFERENCE = "no_such_reference"  # no submission has it, nor does a message wait without one
-    SEVERAL_HAVE_IT = "several_have_it"  # several messages have the reference, and it names no number
-    NO_MESSAGE = "no_message"  # without a reference, and no message of these links to its number, or several
+    NO_SUCH_REFERENCE = "no_such_reference"  # no submission has it, and no message waits without one
+    SEVERAL_HAVE_IT = "several_have_it"  # several messages have the reference, and it has no number
+    NO_MESSAGE = "no_message"  # no reference, and none or several messages of these links to its number
     NOTHING_NAMED = "nothing_named"  # neither a reference nor a number
 
 
 class Before(NamedTuple):
-    """Where the log goes on: receipts of `at` or earlier, without the first `skip` of that very ms."""
+    """Where the log continues: receipts at `at` or earlier, without the first `skip` of that very ms."""
 
     at: int = LATEST
     skip: int = 0
@@ -41,7 +41,7 @@ class Before(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptView:
-    """One receipt, numbers masked in every part. status: in our words; raw: as the carrier wrote it."""
+    """One receipt, numbers masked in every field. status: in our words; raw: as the carrier wrote it."""
 
     received_at: datetime
     done_at: datetime | None
@@ -58,7 +58,7 @@ class ReceiptView:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """One that spoke of a message. changed: it told something new; matched_at: when it left quarantine."""
+    """A matched receipt. changed: it reported something new; matched_at: when it left quarantine."""
 
     told: ReceiptView
     campaign_id: int
@@ -71,7 +71,7 @@ class Matched:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedReceipt:
-    """One in quarantine: how often it was looked at again in vain, and when it will be next."""
+    """A receipt in quarantine. tries: matches attempted in vain; try_at: the next attempt."""
 
     id: int
     told: ReceiptView
@@ -84,7 +84,6 @@ Names = dict[int, Row[Any]]
 
 
 def lanes_of(connection: Connection, carrier: str | None) -> Names:
-    """Lane by its number: those of a carrier, or all."""
     query = select(lanes).order_by(lanes.c.id)
     own = query if carrier is None else query.where(lanes.c.carrier == carrier)
     return {row.id: row for row in connection.execute(own).all()}
@@ -93,7 +92,7 @@ def lanes_of(connection: Connection, carrier: str | None) -> Names:
 def matched(
     connection: Connection, of: Names, before: Before, limit: int
 ) -> tuple[list[Matched], Before | None]:
-    """Receipts of these lanes that spoke of messages, and where to go on; None: there are no more."""
+    """Return matched receipts of these lanes, and where the next page begins (None at the end)."""
     wanted = before.skip + limit + 1
     each = (_of_lane(connection, lane_id, before.at, wanted) for lane_id in of)
     rows = list(islice(heapq.merge(*each, key=_place), before.skip, wanted))
@@ -103,14 +102,14 @@ def matched(
 
 
 def _of_lane(connection: Connection, lane_id: int, at: int, wanted: int) -> Sequence[Row[Any]]:
-    """By the index on lane and time, which gives no more rows than are wanted."""
+    """Read from the index on lane and time no more rows than wanted."""
     order = (_R.received_at.desc(), _R.campaign_id, _R.batch_id, _R.seq, _R.part)
     own = select(receipts).where(_R.lane_id == lane_id, _R.received_at <= at)
     return connection.execute(own.order_by(*order).limit(wanted)).all()
 
 
 def _place(row: Row[Any]) -> tuple[int, ...]:
-    """A group of receipts has one time: those of one ms are told in an order that stays."""
+    """Order receipts of the same ms, since a group has one time, so that pages are stable."""
     return (-row.received_at, row.campaign_id, row.batch_id, row.seq, row.part, row.lane_id)
 
 
@@ -123,7 +122,7 @@ def _following(shown: Sequence[Row[Any]], before: Before) -> Before:
 def waiting(
     connection: Connection, of: Names, before: int, limit: int
 ) -> tuple[list[QuarantinedReceipt], int | None]:
-    """Receipts of these lanes in quarantine, and below which number to go on; None: there are no more."""
+    """Return quarantined receipts with IDs below `before`, and the next page's `before`, None at the end."""
     query = select(quarantine).where(_Q.lane_id.in_(of), _Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
     shared = _shared(connection, {row.reference for row in rows if row.phone is None and row.reference})
@@ -132,7 +131,7 @@ def waiting(
 
 
 def how_many_wait(connection: Connection, of: Names) -> int:
-    """How many are in quarantine; no more than 10,000 are counted."""
+    """Count the quarantined receipts of these lanes, up to 10,000."""
     some = select(_Q.id).where(_Q.lane_id.in_(of)).limit(_COUNTED).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
@@ -150,7 +149,7 @@ def _matched(row: Row[Any], of: Names) -> Matched:
 
 
 def _shared(connection: Connection, references: Collection[str]) -> set[str]:
-    """Those of these references that carriers gave to more than one message."""
+    """Return those of these references that more than one message has."""
     if not references:
         return set()
     s = submissions.c

@@ -1,4 +1,4 @@
-"""The one door for receipts: a group is committed together, and acknowledged only then."""
+"""The receipt writer: receipts are committed in groups and acknowledged only after the commit."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from app.observability.metrics import Metrics
 from app.receipts.quarantine_sweep import ASIDE_MS
 from carriers.contract import Acknowledge, Receipt, ReceiptSink
 
-# So much of the waiting time without a further receipt, and the group goes as it is: with clients that wait
-# for their answer nothing else would come, and a loop that is busy does not find the time to be quiet.
+# The part of the waiting time without a further receipt after which a group is committed: clients that wait
+# for their answer send nothing else, and a busy loop never gets this quiet.
 _QUIET = 0.05
 
 log = structlog.get_logger(__name__)
@@ -29,10 +29,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Inbox:
-    """Gathers up to `group` receipts, or what comes within `wait_s`, and applies them in one commit.
+    """Collect up to `group` receipts, or those within `wait_s`, and apply them in one commit.
 
-    While the database is away receipts wait unacknowledged; beyond `room` of them the carrier is told to
-    repeat later, so memory is bounded and nothing is taken that could be lost.
+    While the database is away receipts wait unacknowledged. Beyond `room` of them carriers are told to repeat
+    later, so memory is bounded and nothing is accepted that could be lost.
     """
 
     db: Database
@@ -41,7 +41,7 @@ class Inbox:
     group: int = 200
     wait_s: float = 0.02
     room: int = 50_000
-    refused: int = 0  # receipts that a process which ended without its database gave back
+    refused: int = 0  # receipts given back when the process ended without its database
     _waiting: deque[tuple[Arrival, Acknowledge]] = field(default_factory=deque)
     _some: asyncio.Event = field(default_factory=asyncio.Event)
     _full: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,8 +49,6 @@ class Inbox:
     _calls: dict[Hashable, asyncio.Future[bool]] = field(default_factory=dict)
 
     def sink(self, lane: Lane) -> ReceiptSink:
-        """Where a link of this lane drops its receipts."""
-
         def drop(receipt: Receipt, acknowledge: Acknowledge) -> None:
             if self._stopping or len(self._waiting) >= self.room:
                 acknowledge(False)
@@ -66,19 +64,19 @@ class Inbox:
             self._full.set()
 
     def _open_for(self, count: int) -> bool:
-        """Whether so many receipts can be taken now, and have a chance to be committed soon."""
+        """Return whether so many receipts fit, and have a chance to be committed soon."""
         return not (self._stopping or self.db.away or len(self._waiting) + count > self.room)
 
     async def accept(self, arrivals: Sequence[Arrival], call: Hashable, patience_s: float) -> bool:
-        """Queue these among all others and wait for their commit; False: not taken, or not in time.
+        """Queue these behind all others and wait for their commit; False: not accepted, or not in time.
 
-        What was not committed in time still will be. When the carrier repeats the same `call` meanwhile, it
-        waits for that one: repetitions must not add to the work that they were caused by.
+        What was not committed in time still will be. If the carrier repeats the same `call` meanwhile, that
+        waits for the first: repetitions must not add to the load that caused them.
         """
         committed = self._calls.get(call) or self._queue(arrivals, call)
         if committed is None or self.db.away:
             return False
-        done, _ = await asyncio.wait((committed,), timeout=patience_s)  # leaves it be when the caller goes
+        done, _ = await asyncio.wait((committed,), timeout=patience_s)  # no cancellation with the caller
         return bool(done) and committed.result()
 
     def _queue(self, arrivals: Sequence[Arrival], call: Hashable) -> asyncio.Future[bool] | None:
@@ -95,16 +93,13 @@ class Inbox:
         self._calls.pop(call).set_result(committed)
 
     async def put(self, arrivals: Sequence[Arrival]) -> Applied:
-        """Apply these now, in one commit of their own: for files and polls that wait for it."""
+        """Apply these now in a commit of their own, for files and polls that wait for it."""
         applied = await self._apply(arrivals, self.db.awrite)
         self._count(applied)
         return applied
 
     async def _apply(self, arrivals: Sequence[Arrival], write: Callable[..., Awaitable[Any]]) -> Applied:
-        """In one commit; where one of them can't be applied, the others without it.
-
-        That one is kept in quarantine with the fault written down: nothing is taken and then lost.
-        """
+        """Apply in one commit, halving until a receipt that can't be applied alone goes to quarantine."""
         applied = await outcome(write(self.ledger.apply, arrivals))
         if isinstance(applied, Applied):
             return applied
@@ -120,13 +115,13 @@ class Inbox:
         return _both(first, await self._apply(arrivals[middle:], write))
 
     def stop(self) -> None:
-        """Take nothing more; run() returns when what was taken is committed."""
+        """Accept nothing more; run() returns once all accepted receipts are committed."""
         self._stopping = True
         self._some.set()
         self._full.set()
 
     async def run(self) -> None:
-        """Commit group after group. Ends after stop(); with Away where the database is waited for in vain."""
+        """Commit groups until stop(). Raises DatabaseUnavailable if the database stays away too long."""
         while not self._stopping or self._waiting:
             await self._some.wait()
             if len(self._waiting) < self.group and not self._stopping:
@@ -140,9 +135,10 @@ class Inbox:
                 await self._commit(taken)
 
     async def _gather(self) -> None:
-        """Wait for a full group, for `wait_s` at the most; where callers wait, while receipts keep coming.
+        """Wait up to `wait_s` for a full group, but for waiting callers only while receipts keep coming.
 
-        Nobody waits for those of a bind, and a commit too soon meets messages that are not recorded yet.
+        Nobody waits for the receipts of an SMPP bind, and a commit too soon meets messages that are not
+        recorded yet.
         """
         ends, seen = clock.monotonic() + self.wait_s, 0
         while len(self._waiting) > seen and clock.monotonic() < ends:
@@ -158,7 +154,7 @@ class Inbox:
         if isinstance(applied, DatabaseUnavailable):
             self._refuse(taken)
             raise applied
-        if isinstance(applied, BaseException):  # not even set aside: their carriers bring them again
+        if isinstance(applied, BaseException):  # not even set aside: their carriers will repeat them
             for _, acknowledge in taken:
                 acknowledge(False)
             raise applied
@@ -167,7 +163,7 @@ class Inbox:
         self._count(applied)
 
     def _refuse(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
-        """Give back what can't be committed any more: it is not lost, its carrier brings it again."""
+        """Give back what can't be committed any more; its carrier will repeat it."""
         self._stopping = True
         for _, acknowledge in (*taken, *self._waiting):
             self.refused += 1
@@ -193,4 +189,4 @@ def _both(one: Applied, other: Applied) -> Applied:
 
 
 def _unasked(_committed: bool) -> None:
-    """One of an array, for which the last one answers."""
+    """Ignore the answer for all but the last of an array."""

@@ -1,4 +1,4 @@
-"""The API of result files: upload one, follow its import, see and fetch what became of its lines."""
+"""API routes of carriers' result files: upload, import progress, verdicts and downloads."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 async def upload_receipt_file(
     request: Request, db: Db, books: LedgerDep, settings: Config, who: Who, taking: Taking
 ) -> Response:
-    """Take a carrier's result file. It is applied after this answer: follow `state` and `percent`."""
+    """Upload a carrier's result file. It is applied after this answer: follow `state` and `percent`."""
     folder = await run_in_threadpool(folder_of, settings.data)
     limit = settings.upload_limit_mb * 1_048_576
     async with uploads.taken(request, settings, folder, limit) as upload:
         claim = claim_of(who, upload)
-        words_of(settings.links.values(), claim.carrier)  # settings that can't be right are said at once
+        words_of(settings.links.values(), claim.carrier)  # report contradictory settings at once
         known, answered = await db.awrite(_take, claim, upload, who.name, taking)
         if known.waiting:
             path = upload.path.replace(spool_path(folder, claim.carrier, upload.file.sha256))
@@ -78,7 +78,7 @@ async def upload_receipt_file(
 def _take(
     connection: Connection, claim: FileClaim, upload: Upload, who: str, taking: Intake
 ) -> tuple[RegisteredFile, tuple[StoredAnswer, bool]]:
-    """Register it every time: an import that died with its process goes on by any repetition."""
+    """Register it every time: a repetition resumes an import that died with its process."""
     known = register(connection, claim, upload.named, who)
 
     def told(connection: Connection) -> StoredAnswer:
@@ -90,7 +90,7 @@ def _take(
 
 
 def claim_of(who: Caller, upload: Upload) -> FileClaim:
-    """What was said of the file; an operator's own carrier, Forbidden for another's."""
+    """Return the upload's claim. Raises Forbidden for another carrier's operator."""
     carrier, campaign = upload.fields.get("carrier") or who.carrier or "", upload.fields.get("campaign")
     if not carrier:
         raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
@@ -106,7 +106,7 @@ def claim_of(who: Caller, upload: Upload) -> FileClaim:
 def list_receipt_files(
     db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None
 ) -> Page[queries.ReceiptFile]:
-    """Result files in the order in which they came."""
+    """List result files in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
     only = carrier or who.carrier
@@ -115,7 +115,7 @@ def list_receipt_files(
 
 @router.get("/{file_id}")
 def get_receipt_file(file_id: Id, db: Db, who: Who) -> queries.ReceiptFile:
-    """One file with its reconciliation: what became of its lines, and which messages it does not name."""
+    """Get one file with its reconciliation: what became of its lines, and which messages it does not name."""
     return db.read(queries.get, file_id, who.carrier)
 
 
@@ -123,7 +123,7 @@ def get_receipt_file(file_id: Id, db: Db, who: Who) -> queries.ReceiptFile:
 def list_receipt_lines(
     file_id: Id, db: Db, who: Who, paging: Paging, verdict: Only = None
 ) -> Page[queries.ResultLineView]:
-    """Its lines with what became of each, numbers masked; `next` is a line number."""
+    """List its lines with what became of each, numbers masked; `next` is a line number."""
     db.read(queries.get, file_id, who.carrier)
     lines = db.read(queries.lines_page, file_id, paging.after, paging.limit, verdict)
     return page_by(lines, paging, lambda each: each.line or 0)
@@ -131,13 +131,13 @@ def list_receipt_lines(
 
 @router.get("/{file_id}/reconciliation.csv", response_class=StreamingResponse, responses=_CSV)
 def download_reconciliation(file_id: Id, db: Db, who: Who) -> StreamingResponse:
-    """The counts as a file for Excel."""
+    """Download the counts as CSV for Excel."""
     return _download(table_csv(db.read(queries.get, file_id, who.carrier)), file_id, "reconciliation")
 
 
 @router.get("/{file_id}/lines.csv", response_class=StreamingResponse, responses=_CSV)
 def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) -> StreamingResponse:
-    """Lines for Excel, then the messages that have none; with whole numbers for the carrier's operator."""
+    """Download lines as CSV for Excel, then messages without one; full numbers for the carrier's operator."""
     db.read(queries.get, file_id, who.carrier)
     whole = who.carrier is not None  # the numbers are that carrier's own subscribers
     if whole:

@@ -1,4 +1,4 @@
-"""The door for webhooks: authenticate, understand, commit, and only then say so as the carrier wants."""
+"""The webhook routes: authenticate, parse, commit, and only then acknowledge as the carrier wants."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.observability.metrics import Metrics
 from app.receipts.webhook_handler import WebhookHandler, sound
 from carriers.contract import Misread, WebhookReceipts, WebhookRequest
 
-# ---- What OpenAPI says of webhooks: the generic shape, with examples, and the answers
+# ---- OpenAPI of the generic webhook
 
 _WORDS = (
     "DELIVRD, UNDELIV, REJECTD, DELETED, EXPIRED, SENT, ACCEPTD, ENROUTE or UNKNOWN; others count as UNKNOWN"
@@ -82,8 +82,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 
 router = Routes(tags=["webhooks"])
 
-# Enough to see what is wrong; the rest is counted.
-_FAULTS_SHOWN = 20
+_FAULTS_SHOWN = 20  # the rest is counted
 _PLAIN = ("", "identity")
 
 
@@ -125,7 +124,6 @@ async def receive(request: Request, carrier: str, link: str, token: str = "") ->
 
 
 async def _take(request: Request, link: str, hook: WebhookReceipts, asked: WebhookRequest) -> bool:
-    """Bring what is told to its commit; an error where not all of it is taken."""
     reception: WebhookHandler = request.app.state.reception
     metrics: Metrics = request.app.state.metrics
     told = sound(hook.parse_receipts(asked))
@@ -142,9 +140,9 @@ async def _take(request: Request, link: str, hook: WebhookReceipts, asked: Webho
 async def known(
     request: Request, carrier: str, link: str, token: str
 ) -> tuple[WebhookReceipts, WebhookRequest]:
-    """The link's webhook and what it is told; Stranger unless its carrier calls.
+    """Return the link's webhook and the call. Raises Stranger unless its carrier calls.
 
-    Before a byte of the body is read, everything else has been looked at.
+    Everything else is checked before a byte of the body is read.
     """
     reception: WebhookHandler = request.app.state.reception
     head = _head(request, reception, token)
@@ -167,7 +165,7 @@ async def known(
 
 
 def _wrong_clock(ahead_s: int) -> WrongClock:
-    """To whom it is said has signed the call: it is no stranger who learns of our clock."""
+    """Tell by how much the clocks differ; safe, since the caller has signed the call."""
     way = "after" if ahead_s > 0 else "before"
     return WrongClock(
         f"This call's time is {abs(ahead_s)} seconds {way} ours: set the clocks right by NTP, and send it "
@@ -177,7 +175,6 @@ def _wrong_clock(ahead_s: int) -> WrongClock:
 
 
 def _slow_down(request: Request, seconds: int) -> None:
-    """TooOften for an address that has only made wrong calls at this link lately."""
     if seconds:
         request.app.state.metrics.webhook("slowed")
         told = f"Too many calls with wrong credentials; wait {seconds} seconds."
@@ -185,7 +182,7 @@ def _slow_down(request: Request, seconds: int) -> None:
 
 
 def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
-    """What can't be read, by place and field. What could be is committed: repeating it changes nothing."""
+    """Name what can't be read, by place and field. The rest is committed; repeating it changes nothing."""
     faults = [(one.field, f"{one.field} {one.what}".strip()) for one in misread[:_FAULTS_SHOWN]]
     words = [sentence for _, sentence in faults]
     if len(misread) > _FAULTS_SHOWN:
@@ -212,7 +209,6 @@ def _head(request: Request, reception: WebhookHandler, token: str) -> WebhookReq
 
 
 async def _body(request: Request, headers: Mapping[str, str], limit: int) -> bytes:
-    """The body as it came, or TooLarge before more than the limit is in memory."""
     too_large = TooLarge(f"The body is larger than {limit} bytes.")
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:

@@ -1,4 +1,4 @@
-"""The list of deliveries that carriers are asked about: what is due, and what becomes of it."""
+"""The list of deliveries to query carriers about: what is due, postponed or settled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_MS = 3 * DAY_MS
 _LONGEST_PAUSE_S = 3600.0
 _LOOK_AT_ONCE = 500
 
-# Those whose fate is unknown come first: the others may still get a receipt.
+# Unknown ones come first: the others may still get a receipt.
 _DUE_UNKNOWN = text(
     """
     SELECT q.campaign_id, q.batch_id, q.seq, q.since, q.tries
@@ -57,22 +57,22 @@ _ASKED = text(
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What a link is asked about: `sample` deliveries of each run, or all; each first after `after_s`."""
+    """What to query a link about: `sample` deliveries of each run, or all; first after `after_s` seconds."""
 
     which: Literal["unknown", "sample", "all"]
     sample: int
     after_s: float
 
     def pause_ms(self, tries: int) -> int:
-        """From the message to the first question, and on to each further one: doubled, an hour at most."""
+        """Return the pause before the first query, and before each further one: doubled, up to an hour."""
         return round(1000 * min(self.after_s * 2.0 ** min(tries, 30), _LONGEST_PAUSE_S))
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A delivery that is due, and what is to be asked: one question for each part without a final receipt.
+    """A delivery that is due, with one query for each part without a final receipt.
 
-    taken_if_known: the carrier's word that it has the message, though nothing final, settles that it took it.
+    taken_if_known: if the carrier knows the message, even without a final status, it has accepted it.
     """
 
     key: DeliveryKey
@@ -84,7 +84,7 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class DueQueries:
-    """What to ask now, and how many were crossed off meanwhile, since their fate is known."""
+    """What to ask now, and how many were removed because they are settled."""
 
     pending: Sequence[Pending]
     gone: int
@@ -93,9 +93,9 @@ class DueQueries:
 def due(
     connection: Connection, ledger: Ledger, lane: Lane, most: int, out: Collection[DeliveryKey]
 ) -> DueQueries:
-    """Up to `most` deliveries to ask about now, but those that are `out`; nothing for a halted lane.
+    """Return up to `most` deliveries to ask about, not those in `out`; nothing for a halted lane.
 
-    What is settled meanwhile is crossed off on the way.
+    Removes what was settled meanwhile.
     """
     state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
     if state != LaneState.RUNNING:
@@ -116,7 +116,7 @@ def put_off(
     asked: Sequence[Pending],
     settled: Sequence[Pending],
 ) -> None:
-    """Ask again later what got no final answer, for three days; cross off what did."""
+    """Postpone what got no final answer, for up to three days; remove what did."""
     now = ledger.now_ms(connection)
     given_up = [each for each in asked if now - each.since >= LONGEST_MS]
     later = [each for each in asked if now - each.since < LONGEST_MS]
@@ -151,14 +151,14 @@ def _found(connection: Connection, now: int, lane: Lane, most: int) -> dict[Deli
 
 
 def _open(row: Row[Any] | None, lane: Lane) -> bool:
-    """Whether this lane's carrier is still to be asked: nothing final has come, and nobody has decided."""
+    """Return whether to go on asking this lane's carrier: nothing final came, and nobody has decided."""
     if row is None or row.lane_id != lane.id or row.reason == NotSent.WRITTEN_OFF:
         return False
     return row.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
 def _rows_of(connection: Connection, table: Table, keys: Iterable[DeliveryKey]) -> Iterator[Row[Any]]:
-    """The rows of these deliveries, found by key, batch by batch."""
+    """Yield the rows of these deliveries by key, batch by batch."""
     seqs: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for key in keys:
         seqs[key.campaign_id, key.batch_id].append(key.seq)
@@ -174,7 +174,7 @@ def _pending(
     keys = [_key(row) for row in rows]
     for part in sorted(_rows_of(connection, submissions, keys), key=lambda row: int(row.attempt)):
         if part.reference is not None:
-            named[_key(part)][part.part] = part  # the newest attempt's
+            named[_key(part)][part.part] = part  # of the newest attempt
     campaign_ids = {key.campaign_id for key in keys}
     query = select(campaigns.c.id, campaigns.c.sender).where(campaigns.c.id.in_(campaign_ids))
     senders = {row.id: row.sender for row in connection.execute(query)}

@@ -1,4 +1,4 @@
-"""Which deliveries come on the list of questions: unknown ones, and a sample or all of what is sent."""
+"""Enqueue deliveries to query carriers about: unknown ones, and a sample or all of what was sent."""
 
 from __future__ import annotations
 
@@ -63,20 +63,20 @@ _POLLED = text(
 
 
 def unknown(connection: Connection, ledger: Ledger, lane: Lane, plan: QueryPlan) -> int:
-    """Put the lane's unknown deliveries with a known reference on the list; how many."""
+    """Enqueue the lane's unknown deliveries that have a reference; return how many."""
     now = ledger.now_ms(connection)
     values = {"lane": lane.id, "oldest": now - LONGEST_MS, "after": plan.pause_ms(0)}
     return connection.execute(_UNKNOWN, values | {"most": _UNKNOWN_AT_ONCE}).rowcount
 
 
 def handed_over(connection: Connection, lane: Lane) -> Sequence[Row[Any]]:
-    """Chunks of the carrier's runs that are sent and not yet looked through for this lane, some at a time."""
+    """Return some sent chunks of the carrier's runs that were not yet looked through for this lane."""
     values = {"carrier": lane.carrier, "lane": lane.id, "done": int(ChunkState.DONE), "most": _CHUNKS_AT_ONCE}
     return connection.execute(_HANDED_OVER, values | {"oldest": clock.now_ms() - LONGEST_MS}).all()
 
 
 def chunks(connection: Connection, lane: Lane, plan: QueryPlan, sent: Sequence[Row[Any]]) -> int:
-    """Put deliveries of these chunks on the list, all or an even sample of each run; how many."""
+    """Enqueue deliveries of these chunks, all or an even sample of each run; return how many."""
     rows: list[dict[str, int]] = []
     places: dict[int, tuple[dict[int, int], int]] = {}
     for chunk in sent:
@@ -93,7 +93,7 @@ def chunks(connection: Connection, lane: Lane, plan: QueryPlan, sent: Sequence[R
 
 
 def _waiting(connection: Connection, lane: Lane, chunk: Row[Any]) -> list[tuple[int, int]]:
-    """(seq, when handed over) of the chunk's deliveries that this lane sent and that wait for a receipt."""
+    """Return (seq, ms) of the chunk's deliveries that this lane sent and that wait for a receipt."""
     d, s = deliveries.c, submissions.c
     own = select(s.seq).where(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     query = (
@@ -108,7 +108,7 @@ def _waiting(connection: Connection, lane: Lane, chunk: Row[Any]) -> list[tuple[
 
 
 def _places(connection: Connection, run_id: int) -> tuple[dict[int, int], int]:
-    """Where each batch of the run begins when all their lines are counted through, and how many there are."""
+    """Return each batch's offset when all lines of the run are numbered through, and their total."""
     query = (
         select(batches.c.id, batches.c.lines)
         .join(run_batches, run_batches.c.batch_id == batches.c.id)
@@ -125,7 +125,7 @@ def _places(connection: Connection, run_id: int) -> tuple[dict[int, int], int]:
 def _sample(
     waiting: Sequence[tuple[int, int]], chunk: Row[Any], place: tuple[dict[int, int], int], size: int
 ) -> Iterator[tuple[int, int]]:
-    """Cut the run's lines into `size` equal stretches; of each stretch, the first that waits."""
+    """Divide the run's lines into `size` equal stretches; yield the first waiting delivery of each."""
     begins, total = place
     begin = begins.get(chunk.batch_id, 0)
     before = (begin + chunk.first_seq - 1) * size // total

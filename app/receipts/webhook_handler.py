@@ -1,4 +1,4 @@
-"""Behind the webhooks: which link is meant, whether its carrier calls, and how receipts reach the inbox."""
+"""Webhook handling behind the routes: find the link, authenticate its carrier, pass receipts to the inbox."""
 
 from __future__ import annotations
 
@@ -39,38 +39,32 @@ T = TypeVar("T")
 _PHONE = re.compile(r"84[0-9]{9}")
 _HALF = re.compile("[\ud800-\udfff]")
 _ID_LIMIT = 128
-_YEARS = range(2000, 2100)  # beyond some years a time can't be shown
+_YEARS = range(2000, 2100)  # times far outside can't be shown
 _UNSTORABLE = "has a reference, a phone, a time or a text that can't be stored."
-# Remembered in this process; the oldest is forgotten first.
-_SIGNATURES = 100_000
-# A worker that starts may bring a lane's row up to date.
-_LANE_FRESH_S = 30.0
+_SIGNATURES = 100_000  # remembered in this process; the oldest is forgotten first
+_LANE_FRESH_S = 30.0  # a worker that starts may update a lane's row
 
 
 class Nobody:
-    """The webhook of a link that is not there: the same answer as to wrong credentials."""
+    """Stand-in for a link that does not exist: answers as to wrong credentials."""
 
     acknowledgement = WebhookAnswer()
 
     def may_call(self, _request: WebhookRequest) -> bool:
-        """Never."""
         return False
 
     def once(self, _request: WebhookRequest) -> tuple[str, float]:
-        """Nothing is signed."""
         return "", 0.0
 
     def authenticate(self, _request: WebhookRequest) -> bool:
-        """Never."""
         return False
 
     def parse_receipts(self, _request: WebhookRequest) -> ReceiptsRead:
-        """Nothing."""
         return ReceiptsRead(())
 
 
 class WebhookTarget(NamedTuple):
-    """Where a link's receipts go, and the most that they may claim."""
+    """The lane of a link's receipts, and the highest level they may claim."""
 
     lane: Lane
     level: ReceiptLevel
@@ -78,7 +72,7 @@ class WebhookTarget(NamedTuple):
 
 @dataclass(slots=True)
 class Signed:
-    """One signature: until when a call with it is the same call, and whether it has been taken."""
+    """One signature: until when a repeated call counts as the same, and whether it was taken."""
 
     until: float
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -87,11 +81,11 @@ class Signed:
 
 @dataclass(slots=True)
 class WebhookHandler:
-    """What the routes need of the process around them.
+    """What the webhook routes need from their process.
 
-    hooks: by (carrier, link); nobody: stands in for links that are not there, and takes as long to say no;
-    inbox: None where this process takes no receipts; limit: bytes of a body; refused: how many wrong calls
-    one address may make in a minute at one link, before no call of its is looked at.
+    hooks: by (carrier, link); nobody: stands in for links that do not exist, and is as slow to refuse; inbox:
+    None if this process takes no receipts; limit: bytes of a body; refused: how many wrong calls a minute one
+    address may make at one link before its calls are not looked at.
     """
 
     db: Database
@@ -110,29 +104,29 @@ class WebhookHandler:
         self.clocks = Clocks(self.db)
 
     def may_call(self, carrier: str, link: str, head: WebhookRequest) -> bool:
-        """Whether the link's carrier may be calling, by all that comes before the body."""
+        """Return whether the link's carrier may be calling, by all that comes before the body."""
         hook = self.hooks.get((carrier, link), self.nobody)
         return not isinstance(hook, WebhookHead) or hook.may_call(head)
 
     def caller(self, carrier: str, link: str, peer: str) -> str:
-        """Whose wrong calls are counted together: those of one address at one link."""
+        """Return the key by which wrong calls are counted: one address at one link."""
         return f"{subscriber(peer)} {link if (carrier, link) in self.hooks else ''}"
 
     def admit(self, carrier: str, link: str, request: WebhookRequest) -> WebhookReceipts | None:
-        """The link's webhook, where its carrier calls; None for a stranger and for an unknown link."""
+        """Return the link's webhook if its carrier calls; None for a stranger or an unknown link."""
         hook = self.hooks.get((carrier, link))
         admitted = (hook or self.nobody).authenticate(request)
         return hook if admitted else None
 
     def clock_ahead_s(self, carrier: str, link: str, request: WebhookRequest) -> int | None:
-        """How far the clock of the link's carrier is ahead, where that alone is why it is not admitted."""
+        """Return how far the carrier's clock is ahead if only that keeps the call from being admitted."""
         hook = self.hooks.get((carrier, link))
         asked = hook or self.nobody
         ahead = asked.clock_ahead_s(request) if isinstance(asked, TellsClock) else None
         return ahead if hook else None
 
     async def note_clock(self, link: str, ahead_s: int | None) -> None:
-        """Write down that calls of the link are refused for their time; None: that one was right."""
+        """Record that calls of the link are refused for their time; None: that one was right."""
         if ahead_s is None and not self.clocks.is_due(link):
             return
         desk = await self._desk(link)
@@ -140,10 +134,7 @@ class WebhookHandler:
             await self.clocks.note(desk.lane.id, link, ahead_s)
 
     async def take(self, link: str, asked: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
-        """Bring these to the inbox and wait for their commit; False: not now, let the carrier repeat.
-
-        asked: the call that told of them.
-        """
+        """Pass receipts of a call to the inbox and wait for their commit; False: the carrier is to repeat."""
         if self.inbox is None:
             return False
         desk = await self._desk(link)
@@ -155,9 +146,9 @@ class WebhookHandler:
     async def once(
         self, link: str, hook: WebhookReceipts, asked: WebhookRequest, take: Callable[[], Awaitable[T]]
     ) -> T | None:
-        """What `take` returns; None, without it, for a signed call that has been taken already.
+        """Return what `take` returns; None, without calling it, for a signed call already taken.
 
-        One that is under way is waited for. What was not taken may come again with its signature.
+        Waits for the same call under way. What was not taken may come again with its signature.
         """
         key, seconds = hook.once(asked) if isinstance(hook, WebhookHead) else ("", 0.0)
         if not key:
@@ -173,7 +164,7 @@ class WebhookHandler:
             return done
 
     def _known(self, link: str, key: str) -> Signed | None:
-        """The call of this signature, where its window is still open; closed ones are forgotten."""
+        """Return the call of this signature while its window is open; forget closed ones."""
         now = clock.monotonic()
         while self._signed and (
             len(self._signed) > _SIGNATURES or next(iter(self._signed.values())).until < now
@@ -182,7 +173,7 @@ class WebhookHandler:
         return self._signed.get((link, key))
 
     async def _desk(self, link: str) -> WebhookTarget | None:
-        """The link's lane as its worker has registered it; None before the first worker has."""
+        """Return the link's lane as its worker registered it; None before the first worker did."""
         known = self._desks.get(link)
         if known and clock.monotonic() - known[0] < _LANE_FRESH_S:
             return known[1]
@@ -195,7 +186,7 @@ class WebhookHandler:
 
 
 def sound(told: ReceiptsRead) -> ReceiptsRead:
-    """What an adapter has understood, without the receipts that no database would store."""
+    """Return what an adapter parsed, without the receipts that no database would store."""
     if all(map(_storable, told.receipts)):
         return told
     good = [receipt for receipt in told.receipts if _storable(receipt)]
@@ -204,7 +195,7 @@ def sound(told: ReceiptsRead) -> ReceiptsRead:
 
 
 def _storable(receipt: Receipt) -> bool:
-    """One that could not be written would keep all the others of its commit from being written."""
+    """A receipt that can't be stored would fail all the others of its commit."""
     texts = (receipt.reference or "", receipt.code, receipt.raw)
     return (
         (receipt.phone is None or _PHONE.fullmatch(receipt.phone) is not None)
@@ -225,7 +216,7 @@ def _find(connection: Connection, link: str) -> WebhookTarget | None:
 
 
 def capped(receipt: Receipt, level: ReceiptLevel) -> Receipt:
-    """The receipt, claiming no more than receipts of its link can prove."""
+    """Limit the receipt to the level that receipts of its link can prove."""
     if receipt.level <= level:
         return receipt
     if level is ReceiptLevel.NONE and receipt.status is ReceiptStatus.DELIVERED:

@@ -1,1 +1,1 @@
-"""A carrier's own result file as receipts: read, applied through the one door, reconciled with the ledger."""
+"""Import a carrier's result file as receipts: parse it, apply it like any receipt, reconcile it."""

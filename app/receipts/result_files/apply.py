@@ -1,4 +1,4 @@
-"""Applies the lines of some numbers: through the ledger's one door, with a verdict for each line."""
+"""Apply the lines of some numbers through the ledger, with a verdict for each line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
 
 
 class Moved(DatabaseUnavailable):
-    """Somebody else's receipt came between our look at a delivery and its lock: look again."""
+    """Another receipt moved a delivery between our reading and its lock: read again."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -30,7 +30,7 @@ class Moved(DatabaseUnavailable):
 
 
 class LineVerdict(NamedTuple):
-    """The verdict on one line, and the delivery that it speaks of."""
+    """The verdict on one line, and the delivery that it is about."""
 
     line: int
     verdict: ResultVerdict
@@ -39,10 +39,10 @@ class LineVerdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One file: what it may speak of, and what it proves.
+    """One file: what it may be about, and what it proves.
 
-    named: its campaign was named; level: what was said that it proves, None for as much as each link's
-    own receipts; links: the carrier's lanes with the level of their receipts, by id.
+    named: its campaign was named; level: the level claimed for it, None for that of each link's own receipts;
+    links: the carrier's lanes with the level of their receipts, by id.
     """
 
     file_id: int
@@ -54,7 +54,7 @@ class ResultFile:
 
 @dataclass(slots=True)
 class _Work:
-    """What one look at some numbers has found."""
+    """What is to be applied for some numbers, and the states it should lead to."""
 
     told: list[LineVerdict] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Work:
 
 
 def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Lane, ReceiptLevel]]:
-    """The carrier's lanes, and what a file proves of what they sent: as their receipts, or as an operator."""
+    """Return the carrier's lanes, each with the level its receipts prove, or operator level if none."""
     c = lanes.c
     query = select(c.id, c.name, c.carrier, c.group_id, c.one_receipt, c.receipt_level)
     rows = connection.execute(query.where(c.carrier == carrier).order_by(c.id))
@@ -75,13 +75,13 @@ def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Lane, Rece
 def apply_lines(
     connection: Connection, ledger: Ledger, source: ResultFile, lines: Sequence[ResultLine]
 ) -> tuple[list[LineVerdict], Applied]:
-    """Judge the lines, all those of their numbers, and apply what they say.
+    """Judge and apply the lines, which must be all those of their numbers.
 
-    Moved, when a delivery was moved meanwhile: the transaction is to be run again.
+    Raises Moved if a delivery was moved meanwhile: run the transaction again.
     """
     work = _weigh(connection, source, lines)
     applied = ledger.apply(connection, work.arrivals) if work.arrivals else Applied()
-    # Their rows are locked by now.
+    # Read again: the rows are locked now.
     now = {one.key: one.standing for same in _found(connection, source, lines).values() for one in same}
     if (
         applied.quarantined
@@ -93,7 +93,6 @@ def apply_lines(
 
 
 def counted(told: Iterable[LineVerdict]) -> Counter[str]:
-    """How many lines have each verdict."""
     return Counter(each.verdict.value for each in told)
 
 

@@ -1,4 +1,4 @@
-"""Turns the rows of a result file into rows of its table: what a line says, or why it can't be read."""
+"""Parse the rows of a result file: what each line reports, or why it can't be read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.file_import.row_blocks import LINE_REASONS, Row, UnreadableLine
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import ResultVerdict
 
-# ---- Why a line of a result file can't be read: reasons of number (app/core/phone.py), line, status, time
+# ---- Reasons why a line can't be read
 
 STATUS_WORD = "status_word"
 NO_STATUS = "no_status"
@@ -41,7 +41,7 @@ REASONS = (
 )
 
 
-# ---- When a line of a result file says that it happened, in the spellings that people and programs use
+# ---- Times
 
 # 29/01/2024 10:05[:09], also with dashes or dots, or the time before the date.
 _DAY = r"(?P<day>[0-9]{1,2})[/.-](?P<month>[0-9]{1,2})[/.-](?P<year>20[0-9]{2})"
@@ -50,21 +50,21 @@ _USUAL = re.compile(rf"{_DAY}(?:[ T,]+{_HOUR})?")
 _TURNED = re.compile(rf"{_HOUR}[ ,]+{_DAY}")
 _DIGITS = re.compile(r"(20[0-9]{12})(?:[0-9]{3})?")  # yyyyMMddHHmmss, perhaps with milliseconds
 _SERIAL = re.compile(r"[34567][0-9]{4}(?:[.,][0-9]+)?")  # days since the end of 1899, as Excel counts
-_ISO = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")  # fromisoformat takes more than anybody means
+_ISO = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")  # fromisoformat accepts more than this
 _EXCEL_EPOCH = datetime(1899, 12, 30, tzinfo=clock.VIETNAM)
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def read_time(raw: str) -> int | None:
-    """Milliseconds since 1970 (UTC), by the clock of Viet Nam where no zone is named; None: no such time.
+    """Return milliseconds since 1970 (UTC), or None if it is no time.
 
-    Days come before months. A date alone is its midnight.
+    Without a zone it is Vietnam's time. Days come before months. A date alone is its midnight.
     """
     text = raw.strip()
     try:
         at = _read(text)
         return clock.to_ms(at) if at is not None and at >= _EARLIEST else None
-    except (ValueError, OverflowError):  # the 31st of February, the hour 25
+    except (ValueError, OverflowError):  # 31 February, hour 25
         return None
 
 
@@ -77,7 +77,7 @@ def _read(text: str) -> datetime | None:
     if digits:
         return datetime.strptime(digits[1], "%Y%m%d%H%M%S").replace(tzinfo=clock.VIETNAM)
     if _SERIAL.fullmatch(text):
-        # Whole seconds: a serial number has been through binary fractions.
+        # Rounded to seconds: a serial number is a binary fraction.
         return _EXCEL_EPOCH + timedelta(seconds=round(float(text.replace(",", ".")) * 86_400))
     if not _ISO.fullmatch(text):
         return None
@@ -85,7 +85,7 @@ def _read(text: str) -> datetime | None:
     return at if at.tzinfo else at.replace(tzinfo=clock.VIETNAM)
 
 
-# ---- The columns of a carrier's result file: number, status and time, and what may stand beside them
+# ---- Columns
 
 _STATUS_NAMES = (
     names(
@@ -127,8 +127,8 @@ RESULTS = Columns(
 )
 
 
-SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
-KEPT = 100_000  # bad lines of a file that are kept one by one; the rest is counted
+SLICE = 10_000  # lines of one transaction, for which other writers wait on SQLite
+KEPT = 100_000  # bad lines kept of one file; the rest is only counted
 COLUMNS = (
     *("file_id", "line", "phone", "done_at", "status", "reason"),
     *("said", "code", "reference", "why", "verdict"),
@@ -139,7 +139,7 @@ COLUMNS = (
 class ParsedLines:
     """Up to SLICE lines in COLUMNS, how many are bad, and the span of their times in ms.
 
-    left_out: bad lines that are not among `rows`, since enough of them are kept.
+    left_out: bad lines beyond KEPT, which are not among `rows`.
     """
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
@@ -150,27 +150,25 @@ class ParsedLines:
 
     @property
     def lines(self) -> int:
-        """Lines in the slice, kept or not."""
         return len(self.rows) + self.left_out
 
     def span(self, at: int | None) -> None:
-        """Let the span hold this time as well."""
         if at is not None:
             self.first_at = at if self.first_at is None else min(at, self.first_at)
             self.last_at = at if self.last_at is None else max(at, self.last_at)
 
 
 class LineParser:
-    """Reads the cells of one file's lines by one carrier's words."""
+    """Parse the rows of one file by one carrier's status words."""
 
     def __init__(self, file_id: int, words: StatusWords) -> None:
         self._file_id = file_id
         self._words = words
         self._kept = 0
-        self._latest = clock.now_ms() + clock.DAY_MS  # the carrier's clock may be ahead, not by more
+        self._latest = clock.now_ms() + clock.DAY_MS  # the carrier's clock may be ahead, but not by more
 
     def slices(self, rows: Iterable[Row | UnreadableLine], size: int = SLICE) -> Iterator[ParsedLines]:
-        """Every line lands in exactly one slice; rows of blanks only are none."""
+        """Yield every line in exactly one slice, without blank rows."""
         current = ParsedLines()
         for row in rows:
             if isinstance(row, UnreadableLine):
@@ -221,7 +219,7 @@ def _cell(raw: str) -> str | None:
 
 
 def parsed_lines(path: Path, file_id: int, words: StatusWords) -> Iterator[tuple[ParsedLines, int]]:
-    """The slices of a file, each with how many bytes have been read; it needs no database."""
+    """Yield the slices of a file, each with how many bytes have been read; needs no database."""
     reader = Reader(path, RESULTS)
     for done in LineParser(file_id, words).slices(reader):
         yield done, reader.position

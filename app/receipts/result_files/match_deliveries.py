@@ -1,4 +1,4 @@
-"""Whose deliveries the lines of a result file speak of: by number, carrier, campaign and time."""
+"""Match the lines of a result file to deliveries by number, carrier, campaign and time."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from app.ledger.contract import DeliveryKey
 from app.ledger.receipt_matching import sent_after
 from app.receipts.result_files.verdicts import ResultVerdict
 
-# What the carrier has, or may have: its file may speak of these.
+# States of what the carrier has or may have, so that its file can be about it.
 HANDED_OVER = tuple(state for state in SENT if state is not DeliveryState.REJECTED)
-# A carrier tries for two days or three, and may write down the day without the hour.
+# A carrier tries for two or three days, and may give the day without the hour.
 _LONGEST_MS = 5 * DAY_MS
 _EARLY_MS = DAY_MS
 
 
 class ResultLine(NamedTuple):
-    """One line that was read; see receipt_lines."""
+    """One line that could be read; see receipt_lines."""
 
     line: int
     phone: int
@@ -36,7 +36,7 @@ class ResultLine(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A delivery to the number of a line, by a run of the file's carrier, as it stands now."""
+    """A delivery to a line's number by a run of the file's carrier, in its present state."""
 
     campaign_id: int
     batch_id: int
@@ -50,28 +50,24 @@ class Candidate(NamedTuple):
     delivered: int
     relayed: int
     failed: int
-    sent_after: int = 0  # it was not sent before; looked up where it is unknown
+    sent_after: int = 0  # only for an unknown one: it was not sent before this time (ms)
 
     @property
     def key(self) -> DeliveryKey:
-        """Its name."""
         return DeliveryKey(self.campaign_id, self.batch_id, self.seq)
 
     @property
     def standing(self) -> DeliveryStatus:
-        """What core/states.py reasons on."""
         return DeliveryStatus(self.state, self.reason, self.parts, self.delivered, self.relayed, self.failed)
 
 
 class RunKey(NamedTuple):
-    """A run that the file may speak of."""
-
     campaign_id: int
     run_id: int
 
 
 def runs_of(connection: Connection, file: Row[Any]) -> list[RunKey]:
-    """The runs of the file's carrier: that of its campaign, or those that were under way around its times."""
+    """Return the carrier's runs that the file may be about: its campaign's, or those around its times."""
     r = runs.c
     query = select(r.campaign_id, r.id).where(r.carrier == file.carrier).order_by(r.campaign_id)
     if file.campaign_id is not None:
@@ -87,10 +83,10 @@ def runs_of(connection: Connection, file: Row[Any]) -> list[RunKey]:
 def candidates(
     connection: Connection, among: Sequence[RunKey], file_id: int, span: tuple[int, int]
 ) -> dict[int, set[Candidate]]:
-    """The deliveries of these runs to the numbers of the file from `span[0]` to `span[1]`.
+    """Return by number the runs' deliveries to the file's numbers from `span[0]` to `span[1]`.
 
-    From the file's lines to the deliveries, by an outer join: the other way round SQLite, which has no
-    statistics, would read a whole campaign for a few numbers.
+    The outer join goes from lines to deliveries: the other way round SQLite, which has no statistics, would
+    read a whole campaign for a few numbers.
     """
     d, line = deliveries.c, receipt_lines.c
     own_columns = (d[name] for name in Candidate._fields if name != "sent_after")
@@ -109,9 +105,9 @@ def candidates(
 def choose(
     connection: Connection, line: ResultLine, among: Collection[Candidate], *, named: bool
 ) -> Candidate | ResultVerdict:
-    """The one delivery that the line can mean, or why there is none; `named`: its campaign was.
+    """Return the one delivery that the line can mean, or why there is none; `named`: its campaign was named.
 
-    UNSENT comes with no delivery: nothing is ever applied to what was not handed over.
+    UNSENT has no delivery: nothing is ever applied to what was not handed over.
     """
     near = [each for each in among if _fits(line, each, named=named)]
     handed = [each for each in near if each.state in HANDED_OVER]
@@ -125,17 +121,17 @@ def choose(
 
 
 def _fits(line: ResultLine, one: Candidate, *, named: bool) -> bool:
-    """Whether the time of the line lies around that of the message; without a time it may be any."""
+    """Return whether the line's time, if it has one, lies around that of the message."""
     at, sent = line.done_at, one.submitted_at
     if at is None or sent is None:
         return True
-    # An unknown message was noticed later than it was sent, but it was not sent before its chunk was taken.
+    # An unknown message became so after it was sent, but it was not sent before its chunk was claimed.
     first = one.sent_after if one.state == DeliveryState.UNKNOWN else sent
     return first <= at + _EARLY_MS and (named or at <= sent + _LONGEST_MS)
 
 
 def _by_reference(connection: Connection, reference: str, among: Sequence[Candidate]) -> list[Candidate]:
-    """Those that the carrier's id, or our own key of a message, names."""
+    """Return those whose reference, or our own message key, is the line's."""
     s = submissions.c
     own = [each for each in among if f"-{each.batch_id}-{each.seq}-" in reference]
     if own:
@@ -148,7 +144,7 @@ def _by_reference(connection: Connection, reference: str, among: Sequence[Candid
 
 
 def _spellings(reference: str) -> set[str]:
-    """The id as the file writes it, and as links over SMPP keep it, whichever base that is."""
+    """Return the ID as the file writes it and as SMPP links store it, decimal or hexadecimal."""
     text = reference.strip()
     found = {reference, text, text.lower().lstrip("0") or "0"}
     if text.isascii() and text.isdigit():

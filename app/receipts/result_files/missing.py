@@ -1,4 +1,4 @@
-"""What a result file does not name: each run's sent messages against the lines of the file."""
+"""Find what a result file does not name: each run's sent messages without a line."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from app.database.models import deliveries, receipt_lines, runs
 from app.receipts.result_files.match_deliveries import HANDED_OVER, RunKey
 from app.receipts.result_files.verdicts import ResultVerdict
 
-_CLOCKS_MS = 600_000  # the carrier's clock may be behind ours, and its times without seconds
+_CLOCKS_MS = 600_000  # the carrier's clock may be behind ours, and its times lack seconds
 _D = deliveries.c
 
 
 def count(connection: Connection, file: Row[Any]) -> list[dict[str, int]]:
-    """For each run that the file speaks of: sent = rejected + named + missing + later, in messages.
+    """Return for each run of the file: sent = rejected + named + missing + later, in messages.
 
-    sent: as the run's report has it; rejected: refused at once; named: some line speaks of it; later: handed
-    over after the last time that the file states, so that it can't have a line; missing: all others.
+    sent: as in the run's report; rejected: refused at once; named: some line is about it; later: handed over
+    after the file's last time, so that it can't have a line; missing: all others.
     """
     return [_count(connection, file, run) for run in _runs(connection, file)]
 
@@ -29,9 +29,9 @@ def count(connection: Connection, file: Row[Any]) -> list[dict[str, int]]:
 def page(
     connection: Connection, file: Row[Any], run: Mapping[str, int], after: int, limit: int
 ) -> tuple[list[Any], int | None]:
-    """Messages of a run, as `count` gives it, that are missing in the file, by number from `after` on.
+    """Return messages of a run, as in `count`, that are missing in the file, with numbers above `after`.
 
-    With them where the next page begins, None at the end: a page may be empty, and others follow.
+    Also return the next page's `after`, None at the end: an empty page may have others after it.
     """
     c = _D
     own = (c.campaign_id == run["campaign_id"], c.run_id == run["run_id"], c.state.in_(HANDED_OVER))
@@ -48,7 +48,7 @@ def page(
 
 
 def _runs(connection: Connection, file: Row[Any]) -> list[RunKey]:
-    """The run of the campaign that was named, or those of which some line speaks."""
+    """Return the run of the named campaign, or those that some line is about."""
     r, line = runs.c, receipt_lines.c
     query = select(r.campaign_id, r.id).where(r.carrier == file.carrier).order_by(r.id)
     spoken_of = select(line.campaign_id).where(line.file_id == file.id, line.campaign_id.is_not(None))
@@ -57,7 +57,7 @@ def _runs(connection: Connection, file: Row[Any]) -> list[RunKey]:
 
 
 def _count(connection: Connection, file: Row[Any], run: RunKey) -> dict[str, int]:
-    """A line that counts for a message is the only one, so that lines and messages may be subtracted."""
+    """Subtract lines from messages: each message has only one line that is not REPEATED."""
     line = receipt_lines.c
     key = (line.campaign_id == _D.campaign_id, line.batch_id == _D.batch_id, line.seq == _D.seq)
     spoken_of = select(*_kinds(file)).join(receipt_lines, and_(*key))
@@ -77,7 +77,7 @@ def _count(connection: Connection, file: Row[Any], run: RunKey) -> dict[str, int
 
 
 def _kinds(file: Row[Any]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    """Whether the carrier refused a message at once; whether it got it after the times of the file."""
+    """Whether a message was refused at once, and whether it was handed over after the file's times."""
     return (_D.state == DeliveryState.REJECTED).label("rejected"), _late(file).label("late")
 
 

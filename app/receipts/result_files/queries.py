@@ -1,4 +1,4 @@
-"""Result files, their reconciliation and their lines, as callers see them."""
+"""Result files, their reconciliation and their lines, as the API and pages show them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from app.receipts.result_files.verdicts import OF_LINES, WORDS, ResultVerdict
 from carriers.contract import Reason, ReceiptLevel
 
 _PAGE = 1000
-_READING = 30  # percent of an import's time that reading takes, about
+_READING = 30  # percent of an import's time that reading takes, roughly
 
 
 @dataclass(frozen=True, slots=True)
 class LineCounts:
-    """What became of the lines: all of these together are the lines of the file. See docs/receipt-files.md.
+    """What became of the lines; the counts add up to the lines of the file. See docs/receipt-files.md.
 
-    says_delivered and says_undelivered contradict what a receipt had said; repeated: another line speaks
-    later of the same message; unsent: claimed by the carrier, and not sent, or refused at once; unknown:
-    nothing was sent to the number around that time; ambiguous: by several campaigns.
+    says_delivered and says_undelivered contradict an earlier receipt; repeated: a later line is about the
+    same message; unsent: in the carrier's file, but not sent or refused at once; unknown: nothing was sent to
+    the number around that time; ambiguous: several campaigns sent to it.
     """
 
     agreed: int
@@ -63,7 +63,7 @@ class RunMessages:
 
 @dataclass(frozen=True, slots=True)
 class ReceiptFile:
-    """One result file. campaign_id and level: what was said of it when it came; runs: known at the end.
+    """One result file. campaign_id and level: as claimed when it came; runs: known at the end.
 
     percent: of the import; first_at, last_at: the times that its lines state; error: why it can't be used.
     """
@@ -89,10 +89,10 @@ class ReceiptFile:
 
 @dataclass(frozen=True, slots=True)
 class ResultLineView:
-    """One line: what it said and what became of it; `line` is None for a message without a line.
+    """One line: what it reports and what became of it; `line` is None for a message without a line.
 
-    phone: masked, or whole where that was asked for; status, reason: in our words; said: in the carrier's,
-    or what stood in a bad line, masked; why: what is bad in it; verdict_en, verdict_vi: either in words.
+    phone: masked, or whole where that was asked for; status, reason: in our words; said: in the carrier's, or
+    a bad line's masked value; why: what is bad in it; verdict_en, verdict_vi: either in words.
     """
 
     line: int | None
@@ -110,12 +110,11 @@ class ResultLineView:
 
 
 def get(connection: Connection, file_id: int, carrier: str | None = None) -> ReceiptFile:
-    """One file; NotFound for a stranger's, where the caller is limited to one carrier."""
+    """Return one file. Raises NotFound, also if it is not of `carrier`."""
     return _file(row_of(connection, file_id, carrier))
 
 
 def row_of(connection: Connection, file_id: int, carrier: str | None = None) -> Row[Any]:
-    """Its row; otherwise as `get`."""
     row = connection.execute(_visible(carrier).where(receipt_files.c.id == file_id)).first()
     if row is None:
         raise no_such("receipt file", file_id)
@@ -129,7 +128,7 @@ def page(
     carrier: str | None = None,
     state: BatchState | None = None,
 ) -> Sequence[ReceiptFile]:
-    """Files in the order in which they came, of one carrier and in one state where these are given."""
+    """Return files in order of arrival after id `after`, of one carrier and state if given."""
     c = receipt_files.c
     query = _visible(carrier).where(c.id > after).order_by(c.id).limit(limit)
     if state:
@@ -140,7 +139,6 @@ def page(
 def page_before(
     connection: Connection, below: int, limit: int, carrier: str | None = None
 ) -> Sequence[ReceiptFile]:
-    """Up to `limit` files with an id under `below`, the newest first."""
     c = receipt_files.c
     query = _visible(carrier).where(c.id < below).order_by(c.id.desc()).limit(limit)
     return [_file(row) for row in connection.execute(query)]
@@ -154,7 +152,7 @@ def lines_page(
     verdict: ResultVerdict | None = None,
     whole: bool = False,
 ) -> Sequence[ResultLineView]:
-    """Lines in the order of the file, from the one after `after`; whole: with whole numbers."""
+    """Return lines in the order of the file after line `after`; whole: with unmasked numbers."""
     c = receipt_lines.c
     query = select(receipt_lines).where(c.file_id == file_id, c.line > after).order_by(c.line).limit(limit)
     if verdict:
@@ -163,12 +161,12 @@ def lines_page(
 
 
 def whole_numbers(connection: Connection, file_id: int, verdict: ResultVerdict | None = None) -> int:
-    """How many numbers `everything` would give out."""
+    """Count the numbers that `everything` would disclose."""
     c = receipt_lines.c
     query = select(func.count()).where(c.file_id == file_id, c.phone.is_not(None))
     if verdict not in (None, ResultVerdict.MISSING):
         return connection.execute(query.where(c.verdict == verdict.value)).scalar_one()
-    # Counted now: what the file does not name may have been sent again since it was applied.
+    # Counted now: what the file does not name may have been sent again since.
     absent = sum(run["missing"] for run in missing.count(connection, row_of(connection, file_id)))
     return absent if verdict else connection.execute(query).scalar_one() + absent
 
@@ -176,9 +174,9 @@ def whole_numbers(connection: Connection, file_id: int, verdict: ResultVerdict |
 def everything(
     read: Callable[..., Any], file_id: int, verdict: ResultVerdict | None = None, *, whole: bool = False
 ) -> Iterator[ResultLineView]:
-    """Every line with this verdict or any, then the messages that have no line (MISSING, or any).
+    """Yield every line with this verdict or any, then messages without a line (MISSING, or any).
 
-    Fetched page by page with `read`, which is Database.read.
+    Fetches page by page with `read`, which is Database.read.
     """
     if verdict is not ResultVerdict.MISSING:
         yield from _all_lines(read, file_id, verdict, whole)
@@ -226,7 +224,7 @@ def _file(row: Row[Any]) -> ReceiptFile:
 
 
 def _percent(row: Row[Any]) -> int:
-    """100 only when it is ready: the last lines are followed by a count."""
+    """100 only when ready: after the last line comes the count of missing messages."""
     if row.state not in (BatchState.IMPORTING, BatchState.FAILED):
         return 100
     if row.applied_upto is None:
@@ -280,7 +278,7 @@ def _local(ms: int | None) -> datetime | None:
     return None if ms is None else clock.local(clock.from_ms(ms))
 
 
-# ---- A result file's reconciliation and lines as CSV for Excel, with its diacritics and as text only
+# ---- CSV for Excel
 
 TABLE_HEADER = ("of", "what", "count", "in words", "giải thích")
 LINES_HEADER = (
@@ -290,7 +288,7 @@ LINES_HEADER = (
 
 
 def table_csv(file: ReceiptFile) -> Iterator[str]:
-    """The counts: of the lines, which add up to `lines`, and of each run's messages."""
+    """Yield the counts as CSV: of the lines, which add up to `lines`, and of each run's messages."""
     counts = file.reconciliation
     rows: list[tuple[object, ...]] = [("file", "lines", file.lines, "", "")]
     for each in fields(counts):
@@ -301,7 +299,6 @@ def table_csv(file: ReceiptFile) -> Iterator[str]:
 
 
 def lines_csv(lines: Iterable[ResultLineView]) -> Iterator[str]:
-    """Lines with what became of them."""
     return csv_pieces(LINES_HEADER, (_row(line) for line in lines))
 
 

@@ -1,4 +1,4 @@
-"""Makes a result file known; the same bytes of the same carrier again are the same file."""
+"""Register uploaded result files; the same bytes of the same carrier are the same file."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _C = receipt_files.c
 
 @dataclass(frozen=True, slots=True)
 class FileClaim:
-    """What somebody says of a file: whose it is, which campaign it speaks of, what it proves by contract.
+    """What the uploader says of a file: its carrier, its campaign, and what it proves by contract.
 
-    campaign_id: None for whichever campaign fits by number and time; level: None for as much as the receipts
-    of the link that sent, or operator level where it brings none.
+    campaign_id: None for whichever campaign fits by number and time; level: None for that of the receipts of
+    the link that sent, or operator level if it has none.
     """
 
     carrier: str
@@ -36,14 +36,14 @@ class FileClaim:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredFile:
-    """A file: `created` now or known before; `waiting` for an import, its first or after one that died."""
+    """A file: `created` now or known before; `waiting` for its import, or its resumption."""
 
     id: int
     created: bool
     waiting: bool
 
 
-# How a level is said of a file that is known already.
+# The level in the error about a known file.
 _LEVELS = {
     None: "the level of its link",
     ReceiptLevel.OPERATOR: "operator level",
@@ -52,7 +52,6 @@ _LEVELS = {
 
 
 def read_level(value: str | None) -> ReceiptLevel | None:
-    """The level that was named, or Invalid."""
     if not value:
         return None
     if value not in LEVELS:
@@ -61,12 +60,12 @@ def read_level(value: str | None) -> ReceiptLevel | None:
 
 
 def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: str) -> RegisteredFile:
-    """The known file of these bytes, or a new one.
+    """Return the known file of these bytes, or a new one.
 
-    Conflict where it is known and something else is said of it now; Invalid for a carrier through which
-    nothing goes, or a campaign that has no run there.
+    Raises Conflict if it is known with another claim; Invalid if the carrier, or the campaign there, has no
+    run.
     """
-    # Uploads of one file at once wait for the first of them, which none of the others may refuse.
+    # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"receipts of {claim.carrier}"))
     known = _C.carrier == claim.carrier, _C.sha256 == file.sha256
     found = connection.execute(select(receipt_files).where(*known)).first()
@@ -97,7 +96,7 @@ def _create(connection: Connection, claim: FileClaim, file: UploadedFile, who: s
 
 
 def _say_anew(connection: Connection, found: Row[Any], claim: FileClaim, other: dict[str, int]) -> None:
-    """A file that failed has applied nothing, so that something else may be said of it."""
+    """Change the claim of a failed file, of which nothing has been applied."""
     if found.state != BatchState.FAILED:
         raise Conflict(
             f"These bytes are receipt file {found.id}, which was taken for {_words(found)}; "

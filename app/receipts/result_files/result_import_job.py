@@ -1,4 +1,4 @@
-"""One import at work on one result file: each of its transactions, safe to run twice."""
+"""The import of one result file: each of its transactions is safe to run twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from app.security import audit
 from carriers.contract import ReceiptLevel
 
 PAGE = 1000  # lines of one transaction of receipts
-MOST = 500  # lines for one number: a table with more of them is no result file
+MOST = 500  # lines per number; a table with more is no result file
 _C = receipt_lines.c
 _UPDATE = (
     update(receipt_lines)
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an import has come: lines read and bytes of the file, then lines with a verdict."""
+    """How far an import is: lines and bytes read, then lines with a verdict."""
 
     lines: int = 0
     bytes_read: int = 0
@@ -53,13 +53,13 @@ class Progress:
 
 
 def fresh() -> dict[str, Any]:
-    """The columns of a file of which nothing has been read."""
+    """Return the columns of a file of which nothing has been read."""
     empty = {"lines": 0, "bytes_read": 0, "applied_upto": None, "first_at": None, "last_at": None}
     return empty | {"runs": None} | dict.fromkeys((verdict.value for verdict in OF_LINES), 0)
 
 
 class ResultFileImport:
-    """The import holds its file under a lease."""
+    """An import that holds its file under a lease."""
 
     def __init__(self, db: Database, file_id: int) -> None:
         self.db = db
@@ -67,66 +67,61 @@ class ResultFileImport:
         self._lease = ImportLease(receipt_files, file_id, "receipt file")
 
     def claim(self) -> Row[Any]:
-        """Take the file, or find it ready; as it was. Conflict while a living import holds it."""
+        """Lease the file and return its row, also if it is ready. Raises Conflict during another import."""
         return self._write(self._lease.take)
 
     def row(self, connection: Connection) -> Row[Any]:
-        """The file as it stands."""
         return self._lease.row(connection)
 
     def progress(self) -> Progress:
-        """How far the imports of the file have come."""
         file = self.db.read(self.row)
         judged = sum(getattr(file, verdict.value) for verdict in OF_LINES)
         return Progress(file.lines, file.bytes_read, judged)
 
     def clear(self) -> None:
-        """Begin to read: delete, slice by slice, what an earlier import has read and not applied."""
+        """Delete, slice by slice, what an earlier import read and did not apply."""
         self._write(self._lease.keep, **fresh())
         while self._write(self._clear):
             pass
 
     def store(self, done: ParsedLines, before: Progress, after: Progress) -> None:
-        """Write one slice of lines and the counters."""
         self._write(self._store, done, before, after)
 
     def end_reading(self) -> None:
-        """All lines have been read: from now on what they say is applied, and a restart goes on there.
+        """Mark the file as read: a restart continues with applying it.
 
-        Invalid where the table is no result file: nothing to be read, or one number over and over.
+        Raises Invalid if it is no result file: nothing can be read, or one number fills it.
         """
         size = self.db.read(self._check)
         self._write(self._lease.keep, applied_upto=0, bytes_read=size)
 
     def source(self) -> ResultFile:
-        """What the file may speak of, and what it proves."""
         return self.db.read(self._source)
 
     def apply(self, ledger: Ledger, source: ResultFile) -> int:
-        """Apply the lines of the next numbers, in one transaction; how many lines; 0 at the end."""
+        """Apply the lines of the next numbers in one transaction; return how many, 0 at the end."""
         return self._write(self._apply, ledger, source)
 
     def finish(self, runs: Sequence[dict[str, int]]) -> None:
-        """Make the file ready; `runs`: what was sent and is missing there, run by run."""
+        """Mark the file ready; `runs`: what was sent and is missing in it, by run."""
         self._write(self._finish, runs)
 
     def fail(self, sentence: str) -> None:
-        """Leave the file failed and empty."""
         self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **fresh())
 
     def put_off(self) -> None:
-        """Let others take it up again; that it was tried counts."""
+        """Release the file for another try; this one counts."""
         self._write(self._lease.put_off)
 
     def release(self) -> None:
-        """Let others take the file, where this import has neither finished nor failed it."""
+        """Release the file unless this import finished or failed it."""
         with suppress(DatabaseUnavailable):  # the lease ends by itself
             self.db.write(self._lease.release)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return retry_while_unavailable(lambda: self.db.write(work, *args, **kwargs))
 
-    # ---- transactions ----------------------------------------------------------------------------------
+    # ---- Transactions
 
     def _clear(self, connection: Connection) -> int:
         self._lease.keep(connection)
@@ -143,12 +138,12 @@ class ResultFileImport:
         span.span(done.last_at)
         values = {"lines": after.lines, "bytes_read": after.bytes_read, "bad": file.bad + done.bad}
         values |= {"first_at": span.first_at, "last_at": span.last_at}
-        # The counter tells whether this slice is in already: its commit's answer may have been lost.
+        # The counter shows whether this slice is stored already: the answer to its commit may have been lost.
         if self._lease.keep(connection, f.lines == before.lines, **values):
             store(connection, receipt_lines, by_column(done.rows), COLUMNS)
 
     def _check(self, connection: Connection) -> int:
-        """The size of the file, which has something to say; Invalid otherwise."""
+        """Return the file's size. Raises Invalid if it is no result file."""
         file = self.row(connection)
         if not file.lines:
             raise Invalid("The file has no lines below its header.")
@@ -190,11 +185,11 @@ class ResultFileImport:
         return len(lines)
 
     def _next(self, connection: Connection, after: int) -> list[ResultLine]:
-        """The lines of the next numbers, all those of a number together."""
+        """Return the lines of the next numbers, always all those of a number."""
         columns = [_C[name] for name in ResultLine._fields]
         query = select(*columns).where(_C.file_id == self.file_id, _C.phone > after)
         rows = connection.execute(query.order_by(_C.phone, _C.line).limit(PAGE)).all()
-        cut = rows[-1].phone if len(rows) == PAGE else None  # perhaps not all of that number's lines
+        cut = rows[-1].phone if len(rows) == PAGE else None  # may lack some of that number's lines
         return [ResultLine(*row) for row in rows if row.phone != cut]
 
     def _row(self, told: LineVerdict) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Imports a result file: reads every line, applies what they say, and reconciles; goes on after a kill."""
+"""Import a result file: read every line, apply it, reconcile; an import that was killed is resumed."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Tell = Callable[[Progress], None]
 def import_file(
     db: Database, ledger: Ledger, file_id: int, path: Path, words: StatusWords, tell: Tell | None = None
 ) -> None:
-    """Import the file at `path`; where an earlier import was killed, go on after what it has applied.
+    """Import the file at `path`, resuming after what an earlier, killed import applied.
 
-    A file that is ready stays as it is. Conflict while another import is at work on it; Invalid for a file
-    that can't be used: nothing of it has been applied then, it is failed and empty, and says why.
+    A file that is ready stays as it is. Raises Conflict during another import; Invalid if the file can't be
+    used: then nothing of it is applied, and it is failed and empty, with the error.
     """
     job = ResultFileImport(db, file_id)
     file = job.claim()
@@ -42,7 +42,7 @@ def import_file(
         return
     try:
         require_tries(file)
-        # What has failed, or was erased after its time, is read anew.
+        # A failed or erased file is read from the start.
         if file.applied_upto is None or file.state != BatchState.IMPORTING:
             _read(job, words, path, tell or _silent)
         _apply(job, ledger, tell or _silent)
@@ -58,8 +58,7 @@ def import_file(
         job.release()
 
 
-def _silent(progress: Progress) -> None:
-    """Tell nobody."""
+def _silent(progress: Progress) -> None: ...
 
 
 def _read(job: ResultFileImport, words: StatusWords, path: Path, tell: Tell) -> None:
@@ -81,16 +80,15 @@ def _apply(job: ResultFileImport, ledger: Ledger, tell: Tell) -> None:
         tell(progress)
 
 
-# ---- Uploaded result files, from their arrival to the end of their import
+# ---- Uploaded files
 
 
 def folder_of(data: Path) -> Path:
-    """Where they wait."""
     return spool.folder_of(data, "receipt-files")
 
 
 def import_spooled(db: Database, ledger: Ledger, settings: Settings, file_id: int, path: Path) -> None:
-    """Import an upload and delete it, unless it is needed again; what goes wrong is logged."""
+    """Import an upload and delete it unless it is needed again; errors are logged."""
 
     def work() -> dict[str, Any]:
         carrier = db.read(queries.get, file_id).carrier
@@ -102,7 +100,7 @@ def import_spooled(db: Database, ledger: Ledger, settings: Settings, file_id: in
 
 
 def resume_imports(db: Database, ledger: Ledger, settings: Settings) -> int:
-    """Go on with the uploads that a stop or a crash has left, drop those nobody needs; how many went on."""
+    """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed."""
     resumed = 0
     for file_id, path in spool.leftovers(folder_of(settings.data), lambda *of: db.read(_file_of, *of)):
         import_spooled(db, ledger, settings, file_id, path)

@@ -1,4 +1,4 @@
-"""What the words of a carrier's result file mean: those that everybody uses, and the carrier's own."""
+"""Meanings of the status words in result files: common ones and the carrier's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WORDS_LIMIT = 10_000  # different words of one file that are remembered
 
 
 class Meaning(NamedTuple):
-    """What a status word says, and why, where the word itself tells."""
+    """The status that a word means, and the reason if the word itself tells it."""
 
     status: ReceiptStatus
     reason: Reason = Reason.NONE
@@ -24,8 +24,8 @@ def _all(meaning: ReceiptStatus, words: str, reason: Reason = Reason.NONE) -> di
     return dict.fromkeys(words.split(), Meaning(meaning, reason))
 
 
-# Folded: small letters and digits without diacritics. A word that may mean two things is not here: what
-# “gửi thành công” or “1” proves, only the carrier's contract says, and `status_words` of its link repeats.
+# Folded: lower-case letters and digits without diacritics. Ambiguous words are left out: what
+# “gửi thành công” or “1” proves is in the carrier's contract; name it in `status_words` of its link.
 WORDS: Mapping[str, Meaning] = {
     **_all(ReceiptStatus.DELIVERED, "delivrd delivered success successful thanhcong danhan danhantin"),
     **_all(ReceiptStatus.DELIVERED, "nhanthanhcong nhanduoc danhanduoc dadenmay"),
@@ -57,7 +57,6 @@ class StatusWords:
         self._met: dict[str, Meaning | None] = {}
 
     def meaning(self, raw: str) -> Meaning | None:
-        """What the word means; None for one that nobody knows."""
         if raw not in self._met:
             if len(self._met) >= _WORDS_LIMIT:
                 self._met.clear()
@@ -65,7 +64,7 @@ class StatusWords:
         return self._met[raw]
 
     def reason(self, raw: str) -> Reason:
-        """Why, in the words of a column of reasons; NONE where these say nothing that is known."""
+        """Return the reason that a word of a reasons column means, NONE if it is not known."""
         found = self.meaning(raw)
         if found is None:
             return Reason.NONE
@@ -73,7 +72,7 @@ class StatusWords:
 
 
 def words_of(links: Iterable[LinkSettings], carrier: str) -> StatusWords:
-    """The words of a carrier; SetupError where two of its links read one word differently."""
+    """Return the words of a carrier. Raises SetupError if two of its links give a word different meanings."""
     own: dict[str, ReceiptStatus] = {}
     for link in links:
         for word, status in link.status_words.items() if link.carrier == carrier else ():

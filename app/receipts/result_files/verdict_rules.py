@@ -1,4 +1,4 @@
-"""What a line makes of its delivery: the verdict, by the rules of app/core/states.py."""
+"""Decide what a line makes of its delivery, by the rules of app/core/states.py."""
 
 from __future__ import annotations
 
@@ -13,25 +13,33 @@ _NOTHING_FINAL = (ReceiptStatus.IN_TRANSIT, ReceiptStatus.UNKNOWN)
 
 
 def last(lines: Iterable[ResultLine]) -> ResultLine:
-    """The line of a message that counts: the last by its time; of equal ones the last in the file."""
+    """Return the line of a message that counts: the latest by its time, then by its place in the file."""
     return max(lines, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
 
 
 def after(line: ResultLine, before: DeliveryStatus, level: ReceiptLevel) -> DeliveryStatus:
-    """The standing, as its row will have it, once the line has been applied to the whole message."""
+    """Return the status, as stored in the row, after applying the line to every part of the message."""
     standing, status = before, ReceiptStatus(line.status)
     for part in range(before.parts):
         standing = apply_receipt(standing, part, status, level, line.reason)
-    return standing._replace(on_way=0)  # of which a row says nothing
+    return standing._replace(on_way=0)  # not stored in the row
 
 
 def verdict(line: ResultLine, one: Candidate, then: DeliveryStatus) -> ResultVerdict:
-    """Of the line that counts for a delivery, which stood as `one` says and stands as `then` afterwards."""
+    """Judge the line that counts for delivery `one`, whose status becomes `then`.
+
+    the line reports   the delivery
+    nothing final      is moved by it        SETTLED: it was unknown whether the carrier has it
+                       is in transit too     AGREED, otherwise OPEN
+    delivered          failed by a receipt   SAYS_DELIVERED
+    not delivered      is received           SAYS_UNDELIVERED
+    a final status     is moved by it        SETTLED, otherwise AGREED
+    """
     status, moved = ReceiptStatus(line.status), then.state != one.state
     if status in _NOTHING_FINAL:
         same = one.state == DeliveryState.SUBMITTED and status is ReceiptStatus.IN_TRANSIT
         nothing = ResultVerdict.AGREED if same else ResultVerdict.OPEN
-        return ResultVerdict.SETTLED if moved else nothing  # it was unknown whether the carrier has it at all
+        return ResultVerdict.SETTLED if moved else nothing
     if status is ReceiptStatus.DELIVERED and one.failed and one.state not in RECEIVED:
         return ResultVerdict.SAYS_DELIVERED
     if status is not ReceiptStatus.DELIVERED and one.state in RECEIVED:

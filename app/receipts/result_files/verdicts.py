@@ -1,4 +1,4 @@
-"""What can become of a line of a result file, which has exactly one verdict, and of what has no line."""
+"""The verdicts on lines of a result file, exactly one each, and on messages without a line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.core.phone import Sentence
 
 
 class ResultVerdict(StrEnum):
-    """Stored with each line; the counters of a file have the same names."""
+    """Stored with each line; a file's counters have the same names."""
 
     BAD = "bad"
     REPEATED = "repeated"
@@ -20,7 +20,7 @@ class ResultVerdict(StrEnum):
     UNSENT = "unsent"
     UNKNOWN = "unknown"
     AMBIGUOUS = "ambiguous"
-    MISSING = "missing"  # not of a line: a message that the file has no line for, counted by run
+    MISSING = "missing"  # of a message without a line, counted by run
 
 
 OF_LINES = tuple(verdict for verdict in ResultVerdict if verdict is not ResultVerdict.MISSING)
