@@ -1,1 +1,1 @@
-"""Signing in and out, people and keys: as operations over HTTP and as what both doors do alike."""
+"""Sign-in, users and keys: HTTP routes, and services shared with the command line and the pages."""

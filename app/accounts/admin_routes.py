@@ -1,4 +1,4 @@
-"""The API of people and keys, for admins."""
+"""API routes of users and keys, for admins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Name = Annotated[str, Path(max_length=80, examples=["lan"])]
 
 @router.get("/users")
 def list_users(db: Db, who: Who, response: Response) -> list[Person]:
-    """Everybody who may sign in, or might once."""
+    """List all users, disabled ones too."""
     response.headers["ETag"] = f'"{db.read(people_version)}"'
     return db.read(users.everybody)
 
@@ -36,7 +36,7 @@ def list_users(db: Db, who: Who, response: Response) -> list[Person]:
 @router.post("/users", status_code=201)
 @unkeyed
 def add_user(body: PersonBody, db: Db, settings: Config, who: Who, response: Response) -> Person:
-    """Let a person in from now on."""
+    """Add a user, who may sign in at once."""
     check_own(settings, body.carrier)
     wanted = NewPerson(body.name, body.role, body.carrier)
     response.headers["Location"] = "/v1/users"
@@ -46,21 +46,21 @@ def add_user(body: PersonBody, db: Db, settings: Config, who: Who, response: Res
 
 @router.post("/users/{name}/disable")
 def disable_user(name: Name, db: Db, who: Who) -> Person:
-    """Let a person in no more, and end its sessions. Asked again, it changes nothing."""
+    """Disable a user and end its sessions. Repeating it changes nothing."""
     return db.write(service.disable_person, name, who.name)
 
 
 @router.put("/users/{name}/password", status_code=204)
 @unkeyed
 def set_user_password(name: Name, body: NewPasswordBody, db: Db, settings: Config, who: Who) -> None:
-    """Give another password to somebody who has lost the old one; every session of that person ends."""
+    """Set a new password for somebody who has lost the old one; ends every session of that user."""
     hashed = hash_password(body.password.get_secret_value(), name, settings.password_words)
     db.write(service.set_hashed, name, hashed, who.name)
 
 
 @router.get("/keys")
 def list_keys(db: Db, who: Who, response: Response) -> list[ApiKeyView]:
-    """All keys, without their secrets; the revoked ones too."""
+    """List all keys, without their secrets; revoked ones too."""
     response.headers["ETag"] = f'"{db.read(keys_version)}"'
     return db.read(keys.list_keys)
 
@@ -76,7 +76,7 @@ def _rotated(given: dict[str, Any]) -> str:
 @router.post("/keys", status_code=201)
 @shows_secret(_made)
 def add_key(body: KeyBody, db: Db, settings: Config, who: Who, response: Response) -> ShownKey:
-    """Make a key. Its secret is shown this once, and stored as a hash."""
+    """Create a key. Its secret is shown only once, and stored as a hash."""
     check_own(settings, body.carrier)
     wanted = NewKey(body.name, body.role, body.carrier, body.expires_at)
     response.headers["Location"] = "/v1/keys"
@@ -86,12 +86,12 @@ def add_key(body: KeyBody, db: Db, settings: Config, who: Who, response: Respons
 @router.post("/keys/{name}/rotate")
 @shows_secret(_rotated)
 def rotate_key(name: Name, db: Db, who: Who, body: RotationBody | None = None) -> ShownKey:
-    """Give a key another secret, shown this once; the one before stays good for a while."""
+    """Give a key a new secret, shown only once; the old one stays valid for a while."""
     overlap = timedelta(hours=(body or RotationBody(overlap_hours=24)).overlap_hours)
     return ShownKey(name=name, key=db.write(service.rotate_key, name, overlap, who.name))
 
 
 @router.delete("/keys/{name}", status_code=204)
 def revoke_key(name: Name, db: Db, who: Who) -> None:
-    """End a key at once. Asked again, it changes nothing."""
+    """Revoke a key at once. Repeating it changes nothing."""
     db.write(service.revoke_key, name, who.name)

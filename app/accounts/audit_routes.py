@@ -1,4 +1,4 @@
-"""The API of the audit: what people did, and whether the record is as it was written."""
+"""API routes of the audit: what people did, and whether the record is intact."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ router = Routes(prefix="/v1/audit", tags=["audit"])
 
 @router.get("")
 def list_acts(db: Db, who: Who, paging: Paging) -> Page[Act]:
-    """What people did, in order; each act's hash is over its content and the hash of the act before."""
+    """List what people did, in order; each act's hash covers its content and the hash of the act before."""
     return page_of(db.read(audit.acts, paging.after, paging.limit), paging)
 
 
@@ -19,6 +19,6 @@ def list_acts(db: Db, who: Who, paging: Paging) -> Page[Act]:
 def verify_audit(db: Db, who: Who, settings: Config) -> Chain:
     """Recompute the whole chain: how many acts there are, the last one's hash, and the first fault if any.
 
-    With a secret_key each row's seal is looked at too; heads kept outside the database are compared.
+    With a secret_key each row's seal is checked too; heads kept outside the database are compared.
     """
     return db.read(audit.verify, audit.kept(settings))

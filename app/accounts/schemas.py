@@ -1,4 +1,4 @@
-"""What callers send and get about sessions, people and keys, with examples; every secret is shown once."""
+"""Request and response bodies of sessions, users and keys, with examples; every secret is shown once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .,'@-]{0,79}$", max
 Carrier = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 Code = Annotated[str, StringConstraints(min_length=6, max_length=40)]
 AnyCode = Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(examples=["123456"])]
-# SecretStr: no repr, log or error shows it.
+# SecretStr keeps it out of repr, logs and errors.
 Password = Annotated[SecretStr, Field(max_length=200, examples=["bốn từ chẳng liên quan"])]
 
 
@@ -30,7 +30,7 @@ class LoginBody(StrictBody):
 class Me(BaseModel):
     """Who the caller is. csrf_token, for a session: to be repeated as X-CSRF-Token with every change.
 
-    must_enrol: the role works with a second factor only, and there is none yet.
+    must_enrol: the role requires a second factor, and there is none yet.
     """
 
     name: str = Field(examples=["lan"])
@@ -56,7 +56,7 @@ class PresentBody(StrictBody):
 
 
 class EndBody(StrictBody):
-    """The present password, `code` where a second factor is set; which sessions: unsaid, all but this one."""
+    """The present password, `code` where a second factor is set; sessions: by default all but this one."""
 
     password: Password
     code: AnyCode = None
@@ -64,7 +64,7 @@ class EndBody(StrictBody):
 
 
 class Enrolment(BaseModel):
-    """The secret of the second factor, by hand or as the address that an app reads. Shown this once."""
+    """The secret of the second factor, and the same as a URI for an app. Shown only once."""
 
     secret: str = Field(examples=["JBSWY3DPEHPK3PXP"])
     uri: str = Field(examples=["otpauth://totp/Loa:lan?secret=JBSWY3DPEHPK3PXP&issuer=Loa"])
@@ -77,13 +77,13 @@ class CodeBody(StrictBody):
 
 
 class RecoveryCodes(BaseModel):
-    """Each lets in once instead of a code of the app. Shown this once."""
+    """Each replaces one code of the app, once. Shown only once."""
 
     recovery_codes: list[str] = Field(examples=[["abcde-fghjk-mnpqr-stuvw-xyz23-45678"]])
 
 
 class PersonBody(StrictBody):
-    """A person; `carrier` for an operator, and for nobody else."""
+    """A user; `carrier` for an operator, and for nobody else."""
 
     name: Annotated[Name, Field(max_length=40, examples=["lan"])]
     role: Role = Field(examples=["approver"])
@@ -107,13 +107,13 @@ class KeyBody(StrictBody):
 
 
 class RotationBody(StrictBody):
-    """How long the secret before stays good, so that nothing that uses it stops meanwhile."""
+    """How long the old secret stays valid, so that nothing that uses it stops meanwhile."""
 
     overlap_hours: float = Field(24, ge=0, le=720, examples=[24])
 
 
 class ShownKey(BaseModel):
-    """A key's secret. Shown this once."""
+    """A key's secret. Shown only once."""
 
     name: str = Field(examples=["phone room"])
     key: str = Field(examples=["loa_0a1b2c3d_..."])

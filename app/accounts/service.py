@@ -1,4 +1,4 @@
-"""What changes people and keys, each with its row in the audit, for the API and the command line."""
+"""Change users and keys, each change with its audit row; for the API, the pages and the command line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAST_SAID, _MOST_SAID = 10, 300
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """What a key is to be."""
+    """The key to create."""
 
     name: str
     role: str = "admin"
@@ -32,7 +32,7 @@ class NewKey:
 
 
 def add_key(connection: Connection, wanted: NewKey, who: str) -> str:
-    """Make a key; it is shown this once."""
+    """Create a key and return it; it is shown only once."""
     key = keys.create_key(
         connection,
         wanted.name,
@@ -46,7 +46,7 @@ def add_key(connection: Connection, wanted: NewKey, who: str) -> str:
 
 
 def rotate_key(connection: Connection, name: str, overlap: timedelta, who: str) -> str:
-    """Give a key another secret, shown this once."""
+    """Give a key a new secret and return it; the old one stays valid for `overlap`."""
     key = keys.rotate_key(connection, name, overlap, who)
     hours = round(overlap.total_seconds() / 3600, 2)
     audit.note(connection, who, "key.rotate", f"key/{name}", overlap_hours=hours)
@@ -54,14 +54,13 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, who: str) 
 
 
 def revoke_key(connection: Connection, name: str, who: str) -> None:
-    """End a key at once."""
     keys.revoke_key(connection, name)
     audit.note(connection, who, "key.revoke", f"key/{name}")
 
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """Who is to be let in; the password stands apart, so that no repr shows it."""
+    """The user to add; the password is kept apart, so that no repr shows it."""
 
     name: str
     role: str
@@ -71,12 +70,12 @@ class NewPerson:
 def add_person(
     connection: Connection, wanted: NewPerson, password: str, who: str, words: Sequence[str] = ()
 ) -> Person:
-    """Let a person in from now on. words: those that count for nothing in a password."""
+    """Add a user. words: those that do not count in a password."""
     return add_hashed(connection, wanted, hash_password(password, wanted.name, words), who)
 
 
 def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
-    """The same for a password that was hashed before: judging and hashing it is long for a transaction."""
+    """Add a user whose password is hashed already, which takes too long for a transaction."""
     person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
     subject = f"person/{wanted.name}"
     audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)
@@ -84,7 +83,6 @@ def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str)
 
 
 def disable_person(connection: Connection, name: str, who: str) -> Person:
-    """Let a person in no more."""
     users.disable(connection, name)
     audit.note(connection, who, "person.disable", f"person/{name}")
     return users.get(connection, name)
@@ -93,23 +91,22 @@ def disable_person(connection: Connection, name: str, who: str) -> Person:
 def set_password(
     connection: Connection, name: str, password: str, who: str, words: Sequence[str] = ()
 ) -> None:
-    """Another password; every session of the person ends. words: those that count for nothing in it."""
+    """Set a user's password and end its sessions. words: those that do not count in it."""
     set_hashed(connection, name, hash_password(password, name, words), who)
 
 
 def set_hashed(connection: Connection, name: str, hashed: str, who: str) -> None:
-    """The same for a password that was hashed before."""
     users.set_password(connection, name, hashed, who)
     audit.note(connection, who, "person.password", f"person/{name}")
 
 
 def check_no_factor(connection: Connection, name: str) -> None:
-    """Conflict where a second factor is set: it is taken away first."""
+    """Raise Conflict if a second factor is set: it has to be removed first."""
     totp.check_none(users.row_of(connection, name))
 
 
 def enrol(connection: Connection, name: str, who: str, vault: Vault) -> tuple[str, str]:
-    """A secret for the second factor and its otpauth address, both shown this once."""
+    """Return a secret for the second factor and its otpauth URI, both shown only once."""
     secret = totp.enrol(connection, users.genuine(connection, users.row_of(connection, name)), vault)
     audit.note(connection, who, "person.factor.ask", f"person/{name}")
     return secret, totp.uri(secret, name)
@@ -118,7 +115,7 @@ def enrol(connection: Connection, name: str, who: str, vault: Vault) -> tuple[st
 def confirm(
     connection: Connection, name: str, code: str, who: str, vault: Vault, keep: str = ""
 ) -> list[str]:
-    """Make the second factor count; recovery codes, shown this once. All sessions end but that of `keep`."""
+    """Enable the second factor; return recovery codes, shown only once. Ends all sessions but `keep`."""
     person = users.genuine(connection, users.row_of(connection, name))
     codes = totp.confirm(connection, person, code, vault)
     end_all(connection, person.id, keep)
@@ -129,9 +126,9 @@ def confirm(
 def remove_factor(
     connection: Connection, name: str, who: str, recognised: str, witness: str | None = None
 ) -> None:
-    """No second factor any more, and no session: for a lost telephone and lost codes.
+    """Remove the second factor and end all sessions: for a lost phone and lost codes.
 
-    recognised: how it was made sure that the person itself asks; witness: who else has seen to that.
+    recognised: how it was verified that the user itself asks; witness: who else has verified that.
     """
     person = users.genuine(connection, users.row_of(connection, name)).id
     recognised = recognised.strip()
@@ -149,7 +146,7 @@ def remove_factor(
 
 
 def _check_witness(connection: Connection, name: str, who: str, witness: str | None) -> None:
-    """Invalid unless somebody else who may sign in has been named; there need be none where there is none."""
+    """Raise Invalid unless another active user is named; none is needed if there is no other."""
     here = {each.name for each in users.everybody(connection) if each.disabled_at is None}
     others = here - {name, base_name(who)}
     if witness not in others and (witness is not None or others):
@@ -163,21 +160,21 @@ def _check_witness(connection: Connection, name: str, who: str, witness: str | N
 def end_sessions(
     connection: Connection, name: str, who: str, keep: str = "", only: Collection[int] | None = None
 ) -> None:
-    """Sign a person out everywhere, or of some sessions; keep: the token of a session that stays."""
+    """End all sessions of a user, or `only` some; keep: the token of a session that stays."""
     ended = end_all(connection, users.row_of(connection, name).id, keep, only)
     if ended:
         audit.note(connection, who, "person.sessions.end", f"person/{name}", ended=ended)
 
 
 def adopt(connection: Connection) -> None:
-    """Stamp what is there by the present key, at the migration that brings stamps."""
+    """Stamp existing rows with the present key, in the migration that introduces stamps."""
     audit.adopt(connection)
     account_stamps.adopt(connection)
     approval_digest.bind_open(connection)
 
 
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
-    """Stamp accounts that bear none, or that of a name whatever it bears, on the word of who has looked."""
+    """Stamp accounts without a stamp, or a named one whatever its stamp, once a person has checked them."""
     if not keys_of(connection):
         raise Conflict("There is no key to stamp with: set secret_key.")
     found = account_stamps.adopt(connection, name)
@@ -187,7 +184,7 @@ def sign(connection: Connection, who: str, name: str | None = None) -> list[str]
 
 
 def reseal(connection: Connection, who: str, vault: Vault) -> int:
-    """Seal by the present key what the one before has: second factors, approvals, the audit; how many."""
+    """Seal factors, approvals, audit and accounts of the previous key by the present one; return how many."""
     count = totp.reseal(connection, vault) + approval_digest.restamp(connection) + audit.reseal(connection)
     count += account_stamps.renew(connection)
     if count:

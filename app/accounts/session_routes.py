@@ -1,4 +1,4 @@
-"""The API of the caller itself: sign in and out, who am I, another password, a second factor."""
+"""API routes of the caller: sign in and out, who am I, password, second factor, sessions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ router = Routes(prefix="/v1", tags=["access"])
 
 
 def get_address(request: Request, settings: Config) -> str:
-    """Where the caller is, as far as a trusted proxy can be believed."""
+    """Return the caller's address, as far as trusted proxies report it."""
     connected = request.client.host if request.client else ""
     return peer_of(connected, request.headers.get("x-forwarded-for", ""), settings.trusted_proxies)
 
@@ -44,21 +44,20 @@ Address = Annotated[str, Depends(get_address)]
 
 
 class Present(NamedTuple):
-    """A person with a session; a key has neither password nor second factor."""
+    """A user with a session; a key has neither password nor second factor."""
 
     name: str
     address: str
 
 
 def get_person(who: Who, address: Address) -> Present:
-    """The person, or Forbidden for the holder of a key."""
+    """Return the user. Raises Forbidden for the holder of a key."""
     if not who.person:
         raise Forbidden("This is for people who have signed in, not for API keys.")
     return Present(who.name, address)
 
 
 def get_token(request: Request, settings: Config) -> str:
-    """The session's token, or nothing."""
     return request.cookies.get(cookie_name(settings), "")
 
 
@@ -71,13 +70,14 @@ Person = Annotated[Present, Depends(get_person)]
 def log_in(
     body: LoginBody, db: Db, settings: Config, address: Address, request: Request, response: Response
 ) -> Me:
-    """Sign in: sets the session's cookie, and answers with the CSRF token that goes with it.
+    """Sign in: sets the session's cookie, and returns the CSRF token that goes with it.
 
-    Whatever is wrong has one answer. After some failures there are growing pauses: 429 with Retry-After.
+    Whatever is wrong gets the same answer. After some failures there are growing pauses: 429 with
+    Retry-After.
     """
     said = Login(body.name, body.password.get_secret_value(), body.code)
     token = login.log_in(db, said, address, lifetime_of(settings), vault_of(settings))
-    request.scope["caller"] = said.name  # not sooner: who fails has often typed the password there
+    request.scope["caller"] = said.name  # only now: who fails may have typed the password as the name
     db.write(sessions.end_session, request.cookies.get(cookie_name(settings), ""))
     set_cookie(response, settings, token)
     return _me(db, settings, token)
@@ -85,7 +85,7 @@ def log_in(
 
 @router.delete("/session", status_code=204)
 def log_out(request: Request, db: Db, settings: Config, who: Who, response: Response) -> None:
-    """Sign out: the session is over at once."""
+    """Sign out: the session ends at once."""
     db.write(sessions.end_session, request.cookies.get(cookie_name(settings), ""))
     set_cookie(response, settings, "", max_age=0)
     response.headers.update(FORGET)
@@ -93,7 +93,7 @@ def log_out(request: Request, db: Db, settings: Config, who: Who, response: Resp
 
 @router.get("/me")
 def get_me(request: Request, db: Db, settings: Config, who: Who) -> Me:
-    """Who the caller is, and for a session its CSRF token and when it ends."""
+    """Get who the caller is, and for a session its CSRF token and when it ends."""
     if who.person:
         return _me(db, settings, request.cookies.get(cookie_name(settings), ""))
     return Me(
@@ -103,7 +103,7 @@ def get_me(request: Request, db: Db, settings: Config, who: Who) -> Me:
 
 @router.put("/me/password")
 def change_password(body: PasswordBody, db: Db, settings: Config, person: Person, response: Response) -> Me:
-    """Take another password. Every session ends; the answer sets the cookie of a new one."""
+    """Change the password. Every session ends; the answer sets the cookie of a new one."""
     said = Login(person.name, body.present.get_secret_value(), body.code)
     login.check_again(db, said, person.address, vault_of(settings))
     hashed = hash_password(body.new.get_secret_value(), person.name, settings.password_words)
@@ -115,7 +115,7 @@ def change_password(body: PasswordBody, db: Db, settings: Config, person: Person
 
 @router.post("/me/totp", status_code=201)
 def enrol_totp(body: PresentBody, db: Db, settings: Config, person: Person) -> Enrolment:
-    """A secret for an authenticator app, shown this once; it counts once a code has confirmed it."""
+    """Create a secret for an authenticator app, shown only once; it counts once a code has confirmed it."""
     db.read(service.check_no_factor, person.name)
     vault = vault_of(settings)
     login.check_again(db, Login(person.name, body.password.get_secret_value()), person.address, vault)
@@ -125,9 +125,9 @@ def enrol_totp(body: PresentBody, db: Db, settings: Config, person: Person) -> E
 
 @router.post("/me/totp/confirm")
 def confirm_totp(body: CodeBody, db: Db, settings: Config, person: Person, token: Token) -> RecoveryCodes:
-    """From now on signing in needs a code; recovery codes for a lost telephone are shown this once.
+    """Require a code at sign-in from now on; returns recovery codes, shown only once, for a lost phone.
 
-    Every other session of the person ends. After some wrong codes there are growing pauses: 429.
+    Every other session of the user ends. After some wrong codes there are growing pauses: 429.
     """
 
     def confirm(connection: Connection) -> list[str]:
@@ -139,13 +139,13 @@ def confirm_totp(body: CodeBody, db: Db, settings: Config, person: Person, token
 
 @router.get("/me/sessions")
 def list_sessions(db: Db, settings: Config, person: Person, token: Token) -> list[OpenSession]:
-    """The caller's sessions that are good now, the newest first; `current` is the one that asks."""
+    """List the caller's valid sessions, newest first; `current` is the one that asks."""
     return db.read(sessions.sessions_of, person.name, token, lifetime_of(settings))
 
 
 @router.post("/me/sessions/end", status_code=204)
 def end_sessions(body: EndBody, db: Db, settings: Config, person: Person, token: Token) -> None:
-    """End some of the caller's sessions, or all but this one. Asked again, it changes nothing."""
+    """End some of the caller's sessions, or all but this one. Repeating it changes nothing."""
     said = Login(person.name, body.password.get_secret_value(), body.code)
     login.check_again(db, said, person.address, vault_of(settings))
     keep = "" if body.sessions is not None else token
@@ -154,7 +154,7 @@ def end_sessions(body: EndBody, db: Db, settings: Config, person: Person, token:
 
 @router.post("/users/{name}/sign-out", status_code=204)
 def sign_out_user(name: Name, db: Db, who: Who) -> None:
-    """End all sessions of somebody at once. Asked again, it changes nothing."""
+    """End all sessions of a user at once. Repeating it changes nothing."""
     db.write(service.end_sessions, name, who.name)
 
 
@@ -167,7 +167,7 @@ def _me(db: Database, settings: Settings, token: str) -> Me:
 
 
 def set_cookie(response: Response, settings: Settings, token: str, max_age: int | None = None) -> None:
-    """Give the browser the session's token. Without max_age it forgets it when it closes."""
+    """Set the session cookie; without max_age the browser drops it when it closes."""
     secure = settings.environment != "development"
     name = cookie_name(settings)
     response.set_cookie(name, token, max_age=max_age, secure=secure, httponly=True, samesite="lax")

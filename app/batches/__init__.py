@@ -1,1 +1,1 @@
-"""Stage 1: from a carrier's or an authority's file to subscribers and bad lines."""
+"""Stage 1: import files of subscribers; keep the lines that could not be read."""

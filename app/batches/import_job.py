@@ -1,4 +1,4 @@
-"""One import at work on one batch: each of its transactions, safe to run twice."""
+"""The import of one batch: each of its transactions is safe to run twice."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ _STORED = ("lines", "accepted", "rejected", "repeated", "other_range", "bytes_re
 
 @dataclass(frozen=True, slots=True)
 class ImportCounts:
-    """What became of the lines: accepted + rejected + repeated = lines. Blank lines are none.
+    """What became of the lines: accepted + rejected + repeated = lines. Blank lines are not counted.
 
-    other_range: accepted numbers of ranges that another carrier holds; bytes_read: of the file.
-    unknown_areas, unknown_languages: accepted lines that lost their area or language; short_rows: lines with
-    a cell for the number and fewer cells than the header. Known at the end of an import, and kept in its
-    audit note only.
+    other_range: accepted numbers in ranges of another carrier; bytes_read: of the file. unknown_areas and
+    unknown_languages: accepted lines that lost their area or language; short_rows: lines with a number and
+    fewer cells than the header; these three are only known at the end, and kept only in the audit.
     """
 
     lines: int = 0
@@ -46,7 +45,6 @@ class ImportCounts:
     short_rows: int = 0
 
     def plus(self, done: ParsedRows, position: int) -> ImportCounts:
-        """The counts after one more slice, read up to `position`."""
         return ImportCounts(
             lines=self.lines + done.lines,
             accepted=self.accepted + len(done.good),
@@ -57,17 +55,16 @@ class ImportCounts:
         )
 
     def stored(self) -> dict[str, int]:
-        """Values for the columns of the batch, which have the same names."""
+        """Return the batch's columns, which have the same names."""
         return {name: getattr(self, name) for name in _STORED}
 
 
 def counts_of(batch: Row[Any]) -> ImportCounts:
-    """The counts that a batch has."""
     return ImportCounts(**{name: getattr(batch, name) for name in _STORED})
 
 
 class BatchImport:
-    """The import holds its batch under a lease."""
+    """An import that holds its batch under a lease."""
 
     def __init__(self, db: Database, batch_id: int) -> None:
         self.db = db
@@ -75,7 +72,7 @@ class BatchImport:
         self._lease = ImportLease(batches, batch_id, "batch")
 
     def claim(self) -> Row[Any]:
-        """Take the batch, or find it ready; Conflict while a living import holds it."""
+        """Lease the batch and return its row, also if it is ready. Raises Conflict during another import."""
         return self._write(self._lease.take, **ImportCounts().stored())
 
     def clear(self) -> None:
@@ -84,31 +81,30 @@ class BatchImport:
             pass
 
     def store(self, done: ParsedRows, before: ImportCounts, after: ImportCounts) -> None:
-        """Write one slice and its counters."""
         if after.lines > before.lines:
             self._write(self._store, done, before, after)
 
     def finish(self, counts: ImportCounts, rows_sha256: str) -> None:
-        """Make the batch ready, with a note of what was found and the hash of its subscribers."""
+        """Mark the batch ready, with an audit of the counts and the hash of its subscribers."""
         self._write(self._finish, counts, rows_sha256)
 
     def fail(self, sentence: str) -> None:
-        """Leave the batch failed and empty."""
+        """Mark the batch failed and empty."""
         self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **ImportCounts().stored())
 
     def put_off(self) -> None:
-        """Let others take it up again; that it was tried counts."""
+        """Release the batch for another try; this one counts."""
         self._write(self._lease.put_off)
 
     def release(self) -> None:
-        """Let others take the batch, where this import has neither finished nor failed it."""
+        """Release the batch unless this import finished or failed it."""
         with suppress(DatabaseUnavailable):  # the lease ends by itself
             self.db.write(self._lease.release)
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         return retry_while_unavailable(lambda: self.db.write(work, *args, **kwargs))
 
-    # ---- transactions ----------------------------------------------------------------------------------
+    # ---- Transactions
 
     def _clear(self, connection: Connection) -> int:
         self._lease.keep(connection)
@@ -125,7 +121,7 @@ class BatchImport:
     def _store(
         self, connection: Connection, done: ParsedRows, before: ImportCounts, after: ImportCounts
     ) -> None:
-        # The counters tell whether this slice is in already: its commit's answer may have been lost.
+        # The counters show whether this slice is stored already: the answer to its commit may have been lost.
         if self._lease.keep(connection, batches.c.lines == before.lines, **after.stored()):
             store(connection, subscribers, done.good.columns(self.batch_id))
             store(connection, bad_lines, by_column(done.bad))

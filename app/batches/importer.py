@@ -1,4 +1,4 @@
-"""Registers files as batches and imports them; the same file again is the same batch."""
+"""Register files as batches and import them; the same file again is the same batch."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Progress = Callable[[ImportCounts], None]
 
 @dataclass(frozen=True, slots=True)
 class RegisteredBatch:
-    """A batch: `created` now or known before; `waiting` for an import, its first or after one that died."""
+    """A batch: `created` now or known before; `waiting` for its import, or its resumption."""
 
     id: int
     created: bool
@@ -38,9 +38,9 @@ class RegisteredBatch:
 
 
 def register(connection: Connection, carrier: str, file: UploadedFile, who: str) -> RegisteredBatch:
-    """The batch of this carrier for this file: the same bytes again are the same batch."""
+    """Return the carrier's batch for this file: the same bytes again are the same batch."""
     c = batches.c
-    # Uploads of one file at once wait for the first of them, which none of the others may refuse.
+    # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"batch of {carrier}"))
     found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
     if found:
@@ -61,7 +61,7 @@ def register(connection: Connection, carrier: str, file: UploadedFile, who: str)
 
 
 def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
-    """Whoever hands in a known list has had it in hand, as much as the first: once, and in the audit."""
+    """Record once who uploads a known list again: approval treats them like the first uploader."""
     if who in (batch.created_by, *batch.again_by):
         return
     changed = {"again_by": [*batch.again_by, who]}
@@ -72,8 +72,8 @@ def _remember(connection: Connection, batch: Row[Any], who: str) -> None:
 def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | None = None) -> ImportCounts:
     """Import the file into its batch, from the beginning, and return the counts.
 
-    A batch that is ready answers with its counts. Conflict while another import is at work on it; Invalid
-    for a file that can't be used: the batch is then failed and empty, and says why.
+    A ready batch just returns its counts. Raises Conflict during another import; Invalid if the file can't be
+    used: the batch is then failed and empty, with the error.
     """
     job = BatchImport(db, batch_id)
     batch = job.claim()
@@ -121,25 +121,24 @@ def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> I
 
 
 def lines_at_once(db: Database) -> int:
-    """Of one transaction of an import."""
+    """Return how many lines one transaction of an import has."""
     return SLICE if db.sqlite else LONG_SLICE
 
 
-# ---- Uploaded files of subscribers, from their arrival to the end of their import
+# ---- Uploaded files
 
 
 def folder_of(data: Path) -> Path:
-    """Where they wait."""
     return spool.folder_of(data, "uploads")
 
 
 def import_spooled(db: Database, batch_id: int, path: Path) -> None:
-    """Import an upload and delete it, unless it is needed again; what goes wrong is logged."""
+    """Import an upload and delete it unless it is needed again; errors are logged."""
     spool.finish(path, batch_id, lambda: {"kind": "batch", **asdict(import_batch(db, batch_id, path))})
 
 
 def resume_imports(db: Database, folder: Path) -> int:
-    """Go on with the uploads that a stop or a crash has left, drop those nobody needs; how many went on."""
+    """Resume uploads left by a stop or crash, and drop those nobody needs; return how many resumed."""
     resumed = 0
     for batch_id, path in spool.leftovers(folder, lambda *of: db.read(_batch_of, *of)):
         import_spooled(db, batch_id, path)

@@ -1,4 +1,4 @@
-"""Batches and their bad lines as callers see them."""
+"""Read batches and their bad lines."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One file's subscribers; accepted + rejected + repeated = lines, while it is imported and after.
+    """One file's subscribers; accepted + rejected + repeated = lines, also during the import.
 
-    bytes: of the file, as bytes_read; percent: of the import; other_range: accepted numbers in ranges that
-    another carrier holds (perhaps ported); error: why the import failed.
+    bytes: of the file, as bytes_read; percent: of the import; other_range: accepted numbers in ranges of
+    another carrier (perhaps ported); error: why the import failed.
     """
 
     id: int
@@ -48,7 +48,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that gave no subscriber: its number in the file, why (key and words), what it said, masked."""
+    """A line without a subscriber: its number in the file, the reason (key and words), its masked value."""
 
     line: int
     reason: str
@@ -58,7 +58,7 @@ class BadLine:
 
 
 def get(connection: Connection, batch_id: int, carrier: str | None = None) -> Batch:
-    """One batch; NotFound for a stranger's, where the caller is limited to one carrier."""
+    """Return one batch. Raises NotFound, also if it is not of `carrier`."""
     query = _visible(carrier).where(batches.c.id == batch_id)
     row = connection.execute(query).first()
     if row is None:
@@ -68,14 +68,13 @@ def get(connection: Connection, batch_id: int, carrier: str | None = None) -> Ba
 
 @dataclass(frozen=True, slots=True)
 class BatchFilter:
-    """Which batches are asked for: of one carrier, in one state, come then or later."""
+    """Which batches to return: of one carrier, in one state, created then or later."""
 
     carrier: str | None = None
     state: BatchState | None = None
     since: datetime | None = None
 
     def query(self) -> Any:
-        """These batches."""
         query = _visible(self.carrier)
         query = query if self.state is None else query.where(batches.c.state == self.state)
         return query if self.since is None else query.where(batches.c.created_at >= clock.to_ms(self.since))
@@ -84,7 +83,7 @@ class BatchFilter:
 def page(
     connection: Connection, after: int, limit: int, wanted: BatchFilter = BatchFilter()
 ) -> Sequence[Batch]:
-    """Batches in the order in which they came."""
+    """Return batches in order of arrival after id `after`."""
     query = wanted.query().where(batches.c.id > after).order_by(batches.c.id).limit(limit)
     return [_batch(row) for row in connection.execute(query)]
 
@@ -92,20 +91,20 @@ def page(
 def page_before(
     connection: Connection, below: int, limit: int, wanted: BatchFilter = BatchFilter()
 ) -> Sequence[Batch]:
-    """Up to `limit` batches with an id under `below`, the newest first."""
+    """Return up to `limit` batches with an id under `below`, newest first."""
     query = wanted.query().where(batches.c.id < below).order_by(batches.c.id.desc()).limit(limit)
     return [_batch(row) for row in connection.execute(query)]
 
 
 def bad_lines_page(connection: Connection, batch_id: int, after: int, limit: int) -> Sequence[BadLine]:
-    """Bad lines in the order of the file, from the line after `after`."""
+    """Return bad lines in the order of the file after line `after`."""
     c = bad_lines.c
     query = select(bad_lines).where(c.batch_id == batch_id, c.line > after).order_by(c.line).limit(limit)
     return [_bad_line(row) for row in connection.execute(query)]
 
 
 def all_bad_lines(read: Callable[..., Sequence[BadLine]], batch_id: int) -> Iterator[BadLine]:
-    """Every bad line, fetched page by page with `read`, which is Database.read."""
+    """Yield every bad line, fetched page by page with `read`, which is Database.read."""
     after = 0
     while lines := read(bad_lines_page, batch_id, after, _PAGE):
         yield from lines
@@ -139,7 +138,7 @@ def _batch(row: Row[Any]) -> Batch:
 
 
 def _percent(row: Row[Any]) -> int:
-    """100 only when it is ready: the last slice is read before it is written."""
+    """100 only when ready: the last slice is read before it is written."""
     if row.state in (BatchState.READY, BatchState.ERASED):
         return 100
     return int(min(99, row.bytes_read * 100 // max(row.bytes, 1)))
@@ -150,19 +149,18 @@ def _bad_line(row: Row[Any]) -> BadLine:
     return BadLine(row.line, row.reason, words.en, words.vi, row.value)
 
 
-# ---- Bad lines as CSV for the people who mend the list: opens in Excel with its diacritics, and as text
+# ---- CSV for Excel
 
 HEADER = ("line", "reason", "reason in words", "lý do", "value")
 
 
 def bad_lines_csv(lines: Iterable[BadLine], bad: int) -> Iterator[str]:
-    """The file in pieces; `bad`: how many bad lines there are, of which so many are kept one by one."""
+    """Yield the CSV in pieces; `bad`: how many bad lines there are, of which at most KEPT are stored."""
     rows = ([line.line, line.reason, line.reason_en, line.reason_vi, safe(line.value)] for line in lines)
     return csv_pieces(HEADER, chain(rows, _rest(bad - KEPT)))
 
 
 def _rest(count: int) -> Iterator[list[str]]:
-    """Says what is not in the file."""
     if count > 0:
         english = f"{count} more bad lines are counted, and not kept one by one."
         yield ["", "", english, f"Còn {count} dòng lỗi nữa chỉ được đếm, không lưu từng dòng.", ""]

@@ -1,4 +1,4 @@
-"""The API of stage 1: upload a file, follow its import, see and fetch its bad lines."""
+"""API routes of batches: upload, import progress, and bad lines."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}}}}
 
 @router.post("", status_code=202, response_model=queries.Batch, openapi_extra=_BODY, responses=_KNOWN)
 async def upload_batch(request: Request, db: Db, settings: Config, who: Who, taking: Taking) -> Response:
-    """Take a file. It is imported after this answer: follow `state` and `percent` of the batch."""
+    """Upload a file. It is imported after this answer: follow `state` and `percent` of the batch."""
     folder = await run_in_threadpool(folder_of, settings.data)
     limit = settings.upload_limit_mb * 1_048_576
     async with uploads.taken(request, settings, folder, limit) as upload:
@@ -72,7 +72,7 @@ async def upload_batch(request: Request, db: Db, settings: Config, who: Who, tak
 def _take(
     connection: Connection, carrier: str, upload: Upload, who: str, taking: Intake
 ) -> tuple[RegisteredBatch, tuple[StoredAnswer, bool]]:
-    """Register it every time: an import that died with its process goes on by any repetition."""
+    """Register it every time: a repetition resumes an import that died with its process."""
     registered = register(connection, carrier, upload.named, who)
 
     def told(connection: Connection) -> StoredAnswer:
@@ -84,14 +84,14 @@ def _take(
 
 
 def begin(db: Database, registered: RegisteredBatch, upload: Upload, waiting_room: Path) -> None:
-    """Import the upload from there, beside everything else, where its batch waits for that."""
+    """Move the upload to `waiting_room` and import it in the background, if its batch waits for that."""
     if registered.waiting:
         path = upload.path.replace(waiting_room)
         in_turn(partial(import_spooled, db, registered.id, path))
 
 
 def carrier_of(who: Caller, upload: Upload) -> str:
-    """The carrier that was named, or the operator's own; Forbidden for another's."""
+    """Return the named carrier, or the operator's own. Raises Forbidden for another's."""
     carrier = upload.fields.get("carrier") or who.carrier or ""
     if not carrier:
         raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
@@ -104,7 +104,7 @@ def carrier_of(who: Caller, upload: Upload) -> str:
 def list_batches(
     db: Db, who: Who, paging: Paging, carrier: Carrier = None, state: State = None, since: Since = None
 ) -> Page[queries.Batch]:
-    """Batches in the order in which they came."""
+    """List batches in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
     only = carrier or who.carrier
@@ -114,13 +114,13 @@ def list_batches(
 
 @router.get("/{batch_id}")
 def get_batch(batch_id: Id, db: Db, who: Who) -> queries.Batch:
-    """One batch; while it is imported, `percent` says how far it is."""
+    """Get one batch; during the import, `percent` is its progress."""
     return db.read(queries.get, batch_id, who.carrier)
 
 
 @router.get("/{batch_id}/bad-lines")
 def list_bad_lines(batch_id: Id, db: Db, who: Who, paging: Paging) -> Page[queries.BadLine]:
-    """Lines that gave no subscriber, in the order of the file; `next` is a line number."""
+    """List lines that gave no subscriber, in the order of the file; `next` is a line number."""
     db.read(queries.get, batch_id, who.carrier)
     lines = db.read(queries.bad_lines_page, batch_id, paging.after, paging.limit)
     return page_by(lines, paging, lambda each: each.line)
@@ -128,7 +128,7 @@ def list_bad_lines(batch_id: Id, db: Db, who: Who, paging: Paging) -> Page[queri
 
 @router.get("/{batch_id}/bad-lines.csv", response_class=StreamingResponse, responses=_CSV)
 def download_bad_lines(batch_id: Id, db: Db, who: Who) -> StreamingResponse:
-    """All bad lines as a file for Excel."""
+    """Download all bad lines as CSV for Excel."""
     batch = db.read(queries.get, batch_id, who.carrier)
     lines = bad_lines_csv(queries.all_bad_lines(db.read, batch_id), batch.lines - batch.accepted)
     headers = {"Content-Disposition": f'attachment; filename="batch-{batch.id}-bad-lines.csv"'}

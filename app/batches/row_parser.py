@@ -1,4 +1,4 @@
-"""Turns the rows of a file into slices of subscribers and bad lines: the hot loop of the import."""
+"""Parse the rows of a file into slices of subscribers and bad lines: the hot loop of the import."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.file_import.reader import Reader
 from app.file_import.row_blocks import LINE_REASONS, Block, UnreadableLine
 from app.ledger.approval_digest import row_bytes
 
-# ---- Why a line of a file gave no subscriber: the reasons of app/core/phone.py and those of the line
+# ---- Reasons why a line gave no subscriber
 
 REPEATED = "repeated"
 
@@ -31,9 +31,7 @@ REASONS = (
 )
 
 
-# ---- Rows of an uploaded file of subscribers: line number, then phone, area and language as they stand
-
-# ---- The columns of a file of subscribers: phone, area and language
+# ---- Columns
 
 _AREA_NAMES = (
     names(
@@ -57,11 +55,11 @@ SUBSCRIBERS = Columns(
 
 
 def open_rows(path: Path) -> Reader:
-    """A reader over the rows of the file."""
+    """Return a reader of rows: line number, then phone, area and language as written."""
     return Reader(path, SUBSCRIBERS)
 
 
-# ---- What stands in a language column, as a BCP 47 tag such as a campaign's texts have
+# ---- Languages
 
 _TAG = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{1,4})?")
 _NAMES = {
@@ -72,22 +70,22 @@ _NAMES = {
 
 
 def normalise_language(raw: str) -> str | None:
-    """The tag, or None for what names no language: that subscriber gets the default wording."""
+    """Return the BCP 47 tag, None if unknown: then the subscriber gets the default text."""
     tag = raw.strip().lower().replace("_", "-")
     return _NAMES.get(fold(raw)) or (tag if _TAG.fullmatch(tag) else None)
 
 
-SLICE = 10_000  # lines of one transaction: on SQLite, other writers wait no longer than that
-# On PostgreSQL nobody waits, and each commit makes the batch's row one version longer to look for, which the
-# server does for each subscriber (its foreign key).
+SLICE = 10_000  # lines of one transaction, for which other writers wait on SQLite
+# On PostgreSQL nobody waits, and each commit adds a version of the batch's row that the server has to search
+# for each subscriber's foreign key.
 LONG_SLICE = 50_000
-KEPT = 100_000  # bad lines of a batch that are kept one by one; the rest is counted
+KEPT = 100_000  # bad lines kept of one batch; the rest is only counted
 _CACHE_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Subscribers:
-    """Lines that gave a number, column by column: a row of its own for each would cost as much again."""
+    """Lines that gave a number, by column: a row object for each would double the cost."""
 
     lines: list[int] = field(default_factory=list)
     phones: list[int] = field(default_factory=list)
@@ -98,36 +96,32 @@ class Subscribers:
         return len(self.lines)
 
     def columns(self, batch_id: int) -> tuple[Sequence[Any], ...]:
-        """As the table has them."""
         return ([batch_id] * len(self), self.lines, self.phones, self.areas, self.languages)
 
 
 @dataclass(slots=True)
 class ParsedRows:
-    """Lines of one transaction, bad ones as their table has them, and what they add to the counters.
-
-    left_out: bad lines that are not among `bad`, since enough of them are kept.
-    """
+    """Lines of one transaction: bad ones as rows of their table, and counts."""
 
     good: Subscribers = field(default_factory=Subscribers)
     bad: list[tuple[int, int, str, str]] = field(default_factory=list)
-    left_out: int = 0
+    left_out: int = 0  # bad lines beyond KEPT, which are not among `bad`
     repeated: int = 0
     other_range: int = 0
 
     @property
     def lines(self) -> int:
-        """Lines in the slice, blank ones not counted."""
+        """Lines in the slice, without blank ones."""
         return len(self.good) + self.refused
 
     @property
     def refused(self) -> int:
-        """Bad lines in the slice, whether kept or not."""
+        """Bad lines in the slice, kept or not."""
         return len(self.bad) + self.left_out
 
 
 class _Column(dict[str, str | None]):
-    """What the few different values of a column mean; `unknown` counts lines whose value means nothing."""
+    """Cache of a column's few different values; `unknown` counts lines whose value has no meaning."""
 
     def __init__(self, meaning: Callable[[str], str | None]) -> None:
         super().__init__({"": None})
@@ -144,7 +138,7 @@ class _Column(dict[str, str | None]):
 
 
 class RowParser:
-    """Sorts the rows of a file into slices for one batch of one carrier, a column at a time."""
+    """Parse the rows of a file into slices for one batch of one carrier, a column at a time."""
 
     def __init__(self, batch_id: int, carrier: str) -> None:
         self._batch_id = batch_id
@@ -157,21 +151,21 @@ class RowParser:
 
     @property
     def rows_sha256(self) -> str:
-        """Of all subscribers so far, in the order of the file: what an approval binds."""
+        """Hash of all subscribers so far, in the order of the file: what an approval binds."""
         return self._rows.hexdigest()
 
     @property
     def unknown_areas(self) -> int:
-        """Subscribers whose area is not known; they are accepted without one."""
+        """Subscribers of unknown areas; they are accepted without one."""
         return self._areas.unknown
 
     @property
     def unknown_languages(self) -> int:
-        """Subscribers whose language is not known; they get the default wording."""
+        """Subscribers of unknown languages; they get the default text."""
         return self._languages.unknown
 
     def slices(self, blocks: Iterable[Block | UnreadableLine], size: int = SLICE) -> Iterator[ParsedRows]:
-        """Every row lands in exactly one slice, as a subscriber or as a bad line."""
+        """Yield every row in exactly one slice, as a subscriber or as a bad line."""
         current = ParsedRows()
         for part in blocks:
             left: Block | UnreadableLine | None = part
@@ -183,7 +177,7 @@ class RowParser:
         yield self._finish(current)
 
     def _fill(self, current: ParsedRows, part: Block | UnreadableLine, room: int) -> Block | None:
-        """Take up to `room` lines into the slice; what is left of the block."""
+        """Take up to `room` lines into the slice; return the rest of the block."""
         if isinstance(part, UnreadableLine):
             self._refuse(current, part.line, part.reason, part.value)
             return None
@@ -207,7 +201,6 @@ class RowParser:
                 self._refuse(current, block.numbers[place], refused[place], cells[place])
 
     def _refuse(self, current: ParsedRows, line: int, reason: str, said: str) -> None:
-        """Keep a bad line with what it says, masked; once there are enough of them, count it."""
         if self._kept < KEPT:
             self._kept += 1
             current.bad.append((self._batch_id, line, reason, shown(said)))
@@ -225,7 +218,7 @@ class RowParser:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What is known of a file at its end."""
+    """What is known at the end of a file."""
 
     rows_sha256: str
     unknown_areas: int
@@ -236,9 +229,9 @@ class Totals:
 def parsed_rows(
     path: Path, batch_id: int, carrier: str, size: int
 ) -> Iterator[tuple[ParsedRows, int] | Totals]:
-    """The slices of a file, each with how many bytes have been read, and at last its totals.
+    """Yield the slices of a file, each with how many bytes have been read, and at last its totals.
 
-    It needs no database, so that it can be done in a process of its own.
+    Needs no database, so it can run in a process of its own.
     """
     sifter, reader = RowParser(batch_id, carrier), open_rows(path)
     for done in sifter.slices(reader.blocks(), size):

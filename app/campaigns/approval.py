@@ -1,4 +1,4 @@
-"""Approval of exactly what will be sent: a digest that any edit makes void."""
+"""Approve exactly what will be sent: a digest that any edit makes void."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class FourEyes(Forbidden):
 
 
 def check_approver(connection: Connection, caller: Caller, campaign: Record) -> None:
-    """Forbidden without the role; FourEyes for those who had a hand in the campaign.
+    """Raise Forbidden without the role, FourEyes for those who had a hand in the campaign.
 
-    At the keyboard and over the API somebody is the same. Whoever has given an account its key or password
-    stands behind it, and is on one side only: nobody writes by one account and approves by another.
+    One person is the same at the keyboard and over the API. Whoever gave an account its key or password
+    stands behind it, so that nobody writes by one account and approves by another.
     """
     if not may(caller.role, "approve_campaign"):
         raise Forbidden(f"Campaigns are decided on by approvers; your role is {caller.role}.")
@@ -66,7 +66,7 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
 
 
 def _suppliers(connection: Connection, campaign_id: int) -> set[str]:
-    """Who has handed in the lists of numbers: whom a text reaches is as much of a campaign as the text."""
+    """Return who uploaded the lists of numbers, which are as much of a campaign as its text."""
     of = batches.c.id == run_batches.c.batch_id
     query = select(batches.c.created_by, batches.c.again_by).join(run_batches, of)
     rows = connection.execute(query.where(run_batches.c.campaign_id == campaign_id))
@@ -80,9 +80,9 @@ def approve(
     seen: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Approve what was submitted; `seen` is the digest that the approver has read, if it is given.
+    """Approve what was submitted; `seen`: the digest that the approver has read.
 
-    An urgent warning outside the decent hours needs a reason, which is kept with the approver's name.
+    An urgent warning in the quiet hours needs a reason, which is kept with the approver's name.
     """
     campaign = _open_to(connection, campaign_id, caller)
     found = digest(connection, campaign, audit.present(connection))
@@ -99,12 +99,11 @@ def approve(
 
 
 def reject(connection: Connection, campaign_id: int, caller: Caller, reason: str) -> None:
-    """Refuse what was submitted, for a reason."""
     _refuse(connection, campaign_id, caller, CampaignState.REJECTED, reason)
 
 
 def send_back(connection: Connection, campaign_id: int, caller: Caller, reason: str) -> None:
-    """Return what was submitted to its author, to be worked over."""
+    """Return what was submitted to its author for changes."""
     _refuse(connection, campaign_id, caller, CampaignState.DRAFT, reason)
 
 
@@ -135,7 +134,7 @@ def _decide(
 
 
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
-    """Add one decision: digest, decision and perhaps a reason."""
+    """Add a decision: digest, decision and perhaps a reason."""
     row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
     row["links"] = links(connection, campaign_id) if row["decision"] == "approved" else None
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
@@ -143,8 +142,9 @@ def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -
 
 
 def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> None:
-    """Stamp an approval of before there was a key, or of other settings of links; Conflict unless it has this
-    digest.
+    """Stamp an approval from before there was a key, or from before the links' settings changed.
+
+    Raises Conflict unless the last decision is such an approval with this digest.
     """
     last = last_decision(connection, campaign_id)
     now = links(connection, campaign_id)
@@ -160,14 +160,14 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
 
 
 def void(connection: Connection, campaign: Record, who: str) -> None:
-    """Write down that an edit has ended an approval; `campaign` is the row before the edit."""
+    """Record that an edit has ended an approval; `campaign` is the row before the edit."""
     last = last_decision(connection, campaign.id)
     found = last.digest if last else ""
     write(connection, campaign.id, who, digest=found, decision="voided", reason="edited")
 
 
 def require_approved(connection: Connection, campaign: Record) -> Record:
-    """The decision by which exactly this content was approved; Conflict where there is none."""
+    """Return the decision by which exactly this content was approved. Raises Conflict."""
     if campaign.state != CampaignState.APPROVED:
         raise Conflict(f"The campaign is {campaign.state}; a run starts once it is approved.")
     decision = approved(connection, campaign)

@@ -1,4 +1,4 @@
-"""The audience of a run that its carrier holds: areas and an estimate go out, no number comes in."""
+"""The audience of a run at a carrier that sends itself: areas and an estimate, no numbers."""
 
 from __future__ import annotations
 
@@ -15,17 +15,15 @@ MOST_SUBSCRIBERS = 200_000_000  # more than the country has
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who is to be reached. areas: codes, none for the whole province; estimated: subscribers, as far as
-    anybody knows beforehand; area_basis: how the carrier tells where a subscriber is.
-    """
+    """Whom to reach, and how the carrier locates a subscriber."""
 
-    areas: tuple[str, ...]
+    areas: tuple[str, ...]  # codes, none for the whole province
     area_basis: Basis
-    estimated: int
+    estimated: int  # subscribers, roughly
 
 
 def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audience:
-    """The audience as it is kept: codes in order, each once; Invalid with field and remedy."""
+    """Return the audience as stored: codes sorted and unique. Raises Invalid."""
     codes = []
     for raw in areas:
         code = normalise_area(raw)
@@ -47,22 +45,19 @@ def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audien
 
 
 def keep(connection: Connection, run_id: int, audience: Audience) -> None:
-    """Write it down beside its run."""
     row = {"areas": list(audience.areas), "area_basis": str(audience.area_basis)}
     connection.execute(insert(audiences).values(run_id=run_id, estimated=audience.estimated, **row))
 
 
 def drop(connection: Connection, run_id: int) -> None:
-    """Forget it, with its run."""
     connection.execute(delete(audiences).where(audiences.c.run_id == run_id))
 
 
 def of_run(connection: Connection, run_id: int) -> Audience | None:
-    """The audience of a run, None for one over batches."""
     return of_runs(connection, [run_id]).get(run_id)
 
 
 def of_runs(connection: Connection, run_ids: list[int]) -> dict[int, Audience]:
-    """Run -> its audience, for the runs whose carrier holds it."""
+    """Return the audiences of those runs whose carrier sends, by run ID."""
     rows = connection.execute(select(audiences).where(audiences.c.run_id.in_(run_ids)))
     return {row.run_id: Audience(tuple(row.areas), Basis(row.area_basis), row.estimated) for row in rows}

@@ -1,4 +1,4 @@
-"""The order to a carrier that holds the audience: what to send, to whom, when, and on whose approval."""
+"""The order to a carrier that sends itself: what to send, to whom, when, and on whose approval."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BASES: dict[Basis, str] = {
 
 @dataclass(frozen=True, slots=True)
 class OrderedText:
-    """One wording, exactly as it is to go out; sha256: of its UTF-8 form, by which it is compared."""
+    """One text exactly as it is to be sent; sha256: of its UTF-8 form, for comparison."""
 
     language: str
     text: str
@@ -35,7 +35,7 @@ class OrderedText:
 
 @dataclass(frozen=True, slots=True)
 class OrderedArea:
-    """An area in which it is to go out, by code and name of the order's day."""
+    """An area to reach, by its code and its name on the day of the order."""
 
     code: str
     name: str
@@ -43,7 +43,7 @@ class OrderedArea:
 
 @dataclass(frozen=True, slots=True)
 class CarrierOrder:
-    """What the operator of the carrier is asked to do. areas: none means the whole province.
+    """What the carrier's operator is asked to do. areas: none means the whole province.
 
     digest: what was approved, a hash over texts, sender, window, hours and audience.
     """
@@ -70,7 +70,7 @@ class CarrierOrder:
 
 
 def order(connection: Connection, run_id: int) -> CarrierOrder:
-    """The order of a run whose carrier holds the audience; Conflict before its approval or for others."""
+    """Return the order of a run whose carrier sends. Raises Conflict for others, or before its approval."""
     run = optimistic_lock.run(connection, run_id)
     held = carrier_audience.of_run(connection, run_id)
     if held is None:
@@ -103,7 +103,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
 
 
 def as_text(of: CarrierOrder) -> str:
-    """The order as a plain page in Vietnamese, for the operator's desk and for the file."""
+    """Render the order as plain text in Vietnamese, for the operator and the file."""
     basis = BASES[Basis(of.area_basis)]
     lines = [
         "YÊU CẦU NHẮN TIN ĐẾN THUÊ BAO DO DOANH NGHIỆP QUẢN LÝ",
@@ -135,7 +135,7 @@ def _area_list(of: CarrierOrder) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """An instant as orders write it."""
+    """Format an instant as orders do."""
     return "(không ấn định)" if at is None else clock.local(at).strftime("%H:%M ngày %d/%m/%Y")
 
 

@@ -1,4 +1,4 @@
-"""The official letters behind the work: their number, date, issuer, subject, deadline and addressees."""
+"""Directives, the official letters behind the work: number, date, issuer, subject, deadline, addressees."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.security.tenant_scope import own_directives
 
 @dataclass(frozen=True, slots=True)
 class DirectiveFields:
-    """What stands on the letter. report_deadline: aware; addressees: who is asked to act."""
+    """The content of the letter. report_deadline: aware; addressees: who is asked to act."""
 
     number: str
     issued_on: date
@@ -30,7 +30,7 @@ class DirectiveFields:
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A letter as Loa keeps it."""
+    """A stored letter."""
 
     id: int
     number: str
@@ -44,7 +44,7 @@ class Directive:
 
 
 def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
-    """Keep a letter; its id. Conflict when its number is known."""
+    """Store a letter; return its ID. Raises Conflict if its number is known."""
     for name in ("number", "issuer", "subject"):
         if not getattr(letter, name).strip():
             raise Invalid(f"The directive needs its {name}.", field=name)
@@ -66,7 +66,7 @@ def _check_deadline(letter: DirectiveFields) -> None:
         )
     try:
         day = clock.local(deadline).date()
-    except OverflowError:  # no time that can be, which is said where it is written down
+    except OverflowError:  # an impossible time, refused where it is stored
         return
     if day < letter.issued_on:
         raise Invalid(
@@ -96,7 +96,6 @@ def _insert(connection: Connection, letter: DirectiveFields, who: str) -> int:
 
 
 def get(connection: Connection, directive_id: int) -> Directive:
-    """One letter, or NotFound."""
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
         raise no_such("directive", directive_id)
@@ -104,7 +103,7 @@ def get(connection: Connection, directive_id: int) -> Directive:
 
 
 def page(connection: Connection, after: int, limit: int, operator: str | None = None) -> Sequence[Directive]:
-    """Up to `limit` letters with an id above `after`; operator: only those behind this carrier's runs."""
+    """Return up to `limit` letters with IDs above `after`; operator: only for runs of this carrier."""
     query = select(directives).where(directives.c.id > after).order_by(directives.c.id).limit(limit)
     query = query if operator is None else query.where(own_directives(operator))
     return [_directive(row) for row in connection.execute(query)]

@@ -1,4 +1,4 @@
-"""A campaign as a person asks for it, checked and pinned to the exact wordings that will go out; pure."""
+"""Check a requested campaign and pin it to the exact texts to be sent; pure."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from app.core.errors import Invalid
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
-# At most 11 joined characters, never digits alone: the rule for a registered sender name in Viet Nam.
+# The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
 _SENDER = re.compile(r"(?!\d+$)[A-Za-z0-9._\- ]{1,11}")
-_NO_LETTERS = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # half characters, and none
+_NO_LETTERS = re.compile("[\x00-\x09\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # controls, surrogates
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,4})?")
-# The hours that Vietnamese rules leave to advertising; good manners for awareness as well.
+# Quiet hours are all others: Vietnamese rules allow advertising only in these, and awareness keeps to them.
 _DECENT_STARTS, _DECENT_ENDS = "07:00", "22:00"
 
 
 class Purpose(StrEnum):
-    """Why the campaign is sent. Advertising is named only so that it can be refused in words."""
+    """Why the campaign is sent. Advertising is listed only so that it can be refused with a reason."""
 
     AWARENESS = "tuyen_truyen"
     URGENT_WARNING = "canh_bao_khan"
@@ -31,14 +31,14 @@ class Purpose(StrEnum):
 
 
 class TextForm(StrEnum):
-    """Which form of the Vietnamese wording goes out."""
+    """Which form of the Vietnamese text is sent."""
 
     ACCENTED = "accented"
     UNACCENTED = "unaccented"
 
 
 class DayHours(NamedTuple):
-    """Sending hours of the day, as HH:MM in Viet Nam."""
+    """Sending hours of the day, HH:MM in Vietnam."""
 
     starts: str
     ends: str
@@ -46,10 +46,7 @@ class DayHours(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What a person asks for: `text_key` names a text of messages/, or `text` is the wording itself.
-
-    languages: further wordings by language code, for subscribers who have one.
-    """
+    """What a person asks for: `text_key` names a text of messages/, or `text` is the text itself."""
 
     name: str
     purpose: str
@@ -57,7 +54,7 @@ class Draft:
     form: TextForm = TextForm.UNACCENTED
     text_key: str | None = None
     text: str | None = None
-    languages: dict[str, str] = field(default_factory=dict)
+    languages: dict[str, str] = field(default_factory=dict)  # further texts by language code
     directive_id: int | None = None
     window_start: datetime | None = None
     window_end: datetime | None = None
@@ -66,7 +63,7 @@ class Draft:
 
 
 def pin(draft: Draft, default: DayHours) -> dict[str, Any]:
-    """The columns of the campaigns table that the draft makes; Invalid with field and remedy otherwise."""
+    """Return the draft as columns of the campaigns table. Raises Invalid."""
     if not draft.name.strip():
         raise Invalid("The campaign needs a name.", field="name")
     day = DayHours(draft.day_starts or default.starts, draft.day_ends or default.ends)
@@ -134,12 +131,12 @@ def _check_day(day: DayHours, default: DayHours, purpose: str) -> None:
 
 
 def breaks_quiet_hours(day_starts: str, day_ends: str) -> bool:
-    """Whether these hours reach into the night: then its approver gives a reason."""
+    """Return whether these hours reach into the night: then the approver gives a reason."""
     return day_starts < _DECENT_STARTS or day_ends > _DECENT_ENDS
 
 
 def _wordings(draft: Draft) -> dict[str, str]:
-    """Language -> exact wording, "" for the default; what is approved is what is sent."""
+    """Return the exact text by language, "" for the default; what is approved is what is sent."""
     wordings = {"": _default_wording(draft), **_known_languages(draft), **draft.languages}
     for language, wording in wordings.items():
         name = f"languages.{language}" if language else "text"
@@ -159,7 +156,7 @@ def _default_wording(draft: Draft) -> str:
 
 
 def _known_languages(draft: Draft) -> dict[str, str]:
-    """The text's translations that a second person has approved."""
+    """Return the text's approved translations."""
     if draft.text_key is None:
         return {}
     return {each.language: each.text for each in texts.find(draft.text_key).languages if each.approved}

@@ -1,4 +1,4 @@
-"""Progress as it happens: the events of a run or of a campaign, until it is over."""
+"""Server-sent events of a run or a campaign until it is over."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OPTIONS: dict[str, Any] = {"response_class": StreamingResponse, "responses": _S
 
 
 def get_hub(request: Request) -> Hub[Watched]:
-    """The hub that app/runtime/api_app.py made."""
+    """Return the hub that app/runtime/api_app.py made."""
     return cast(Hub[Watched], request.app.state.hub)
 
 
@@ -66,5 +66,5 @@ async def _stream(request: Request, hub: Hub[Watched], what: Watched, last_id: s
     if picture is None:
         raise no_such("run" if what.campaign_id is None else "campaign", what.campaign_id or what.run_id)
     if picture.over and picture.tag == last_id:
-        return Response(status_code=204)  # this alone keeps a browser from coming again
+        return Response(status_code=204)  # the only answer after which a browser does not reconnect
     return hub.opened(request, what, last_id)

@@ -1,4 +1,4 @@
-"""How long a run will take at its links' rate, when it will be done, and what stands in the way."""
+"""Forecast how long a run takes at its links' rate, when it ends, and what stands in the way."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from app.observability.send_rate import NOTHING, Measured, measured
 from carriers import text as sms
 
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
-_SURE_MS = 15_000  # a rate that was measured over less says little
+_SURE_MS = 15_000  # a rate measured over less is not reliable
 _NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a run has to send: subscribers and SMS parts, in all and still left."""
+    """What a run has to send, in subscribers and SMS parts: all, and what is left."""
 
     subscribers: int
     subscribers_left: int
@@ -35,18 +35,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """SMS parts per second of the links by which something goes; how many there are, and how many are halted.
-
-    others: running runs that share the links; away: links that have no connection or get no answers;
-    still: nothing has gone out for a minute though it is due.
-    """
+    """The rate of those links that can send, and how many links there are."""
 
     segments_per_second: float
     lanes: int
     halted: int
-    others: int
-    away: int = 0
-    still: bool = False
+    others: int  # running runs that share the links
+    away: int = 0  # links without a connection or without answers
+    still: bool = False  # nothing has been sent for a minute although it is due
 
 
 _NO_LINK = Rate(0.0, 0, 0, 0)
@@ -64,7 +60,7 @@ class Deadlines:
 class Forecast:
     """seconds: at the full rate, without pauses. begins_at, finishes_at: counting open hours only.
 
-    finishes_at is None when the run can't be sent at all as things stand; warnings are sentences.
+    finishes_at is None if the run can't be sent at all as things stand; warnings are sentences.
     """
 
     run_id: int
@@ -80,7 +76,7 @@ class Forecast:
 
 
 def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
-    """The forecast of a run as if it went on, or began, at `now` (aware); NotFound."""
+    """Forecast a run as if it continued, or began, at `now` (aware)."""
     run = optimistic_lock.run(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
     held = carrier_audience.of_run(connection, run_id)
@@ -96,7 +92,7 @@ def forecast(connection: Connection, run_id: int, now: datetime) -> Forecast:
 
 
 def paced(rate: Rate, limit: int | None, found: Measured) -> Rate:
-    """The rate of one run: no more than the links', its own limit, and what is measured while it sends."""
+    """Return the rate of one run: at most the links', its own limit, and what is measured while it sends."""
     speed = rate.segments_per_second
     if limit is not None:
         speed = min(speed, max(limit, speed * SLOWEST))
@@ -108,11 +104,11 @@ def paced(rate: Rate, limit: int | None, found: Measured) -> Rate:
 
 
 def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: datetime) -> Forecast:
-    """The pure part: from load, rate and deadlines to times and warnings."""
+    """Compute times and warnings from load, rate and deadlines; pure."""
     seconds = load.segments_left / rate.segments_per_second if rate.segments_per_second > 0 else None
     if load.segments_left == 0:
         seconds = 0.0
-    # Without the window's end, so that a run which is too late still gets a date, and a warning.
+    # Without the window's end, so that a run that is too late still gets a date, with a warning.
     endless = replace(deadlines.window, end=None)
     done = None if seconds is None else sending_window.finish(endless, now, seconds)
     return Forecast(
@@ -132,7 +128,7 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
 
 
 def _of_carrier(run: Record, estimated: int, campaign: Record, deadlines: Deadlines) -> Forecast:
-    """What can be said of a run whose carrier sends: its size, and the window that it was given."""
+    """Forecast a run whose carrier sends: only its size and its window are known."""
     left = 0 if run.state in _OVER else estimated
     parts = sms.segments(campaign.texts[""])
     end = deadlines.window.end
@@ -156,7 +152,7 @@ def _of_carrier(run: Record, estimated: int, campaign: Record, deadlines: Deadli
 
 
 def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
-    """One sentence for each deadline that is missed."""
+    """Return one sentence for each missed deadline."""
     if done is None:
         return []
     end, found = deadlines.window.end, []
@@ -202,7 +198,7 @@ def _load(connection: Connection, run: Record, campaign: Record) -> Load:
 
 
 def parts_each(counted: Mapping[int, tuple[int, int]]) -> float | None:
-    """SMS parts per message of what is in the ledger; None while nothing is."""
+    """Return the mean SMS parts per message in the ledger, None if there is none."""
     found = [each for state, each in counted.items() if state not in _NEVER_SENT]
     messages = sum(n for n, _ in found)
     return sum(segments for _, segments in found) / messages if messages else None
@@ -211,7 +207,7 @@ def parts_each(counted: Mapping[int, tuple[int, int]]) -> float | None:
 def load_of(
     total: int, to_come: int, counted: Mapping[int, tuple[int, int]], each: float, over: bool = True
 ) -> Load:
-    """From counts by state of delivery. to_come: not in the ledger yet, at `each` parts; over: no more."""
+    """Compute the load from counts by delivery state and `to_come` messages of `each` parts not there yet."""
     queued, segments = (0, 0) if over else counted.get(DeliveryState.QUEUED, (0, 0))
     left = segments + round(to_come * each)
     done = sum(
@@ -223,7 +219,7 @@ def load_of(
 
 
 def _counted(connection: Connection, run_id: int) -> dict[int, tuple[int, int]]:
-    """State of delivery -> messages and SMS parts, by the tallies."""
+    """Return messages and SMS parts by delivery state, from the tallies."""
     query = (
         select(tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
         .where(tallies.c.run_id == run_id)
@@ -233,7 +229,7 @@ def _counted(connection: Connection, run_id: int) -> dict[int, tuple[int, int]]:
 
 
 def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> float:
-    """SMS parts per message over the run's subscribers, by their languages."""
+    """Return the mean SMS parts per message of the run's subscribers, by their languages."""
     query = (
         select(subscribers.c.lang, func.count())
         .join(run_batches, run_batches.c.batch_id == subscribers.c.batch_id)
@@ -246,7 +242,7 @@ def _average(connection: Connection, run_id: int, parts: dict[str, int]) -> floa
 
 
 def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
-    """The rate of a carrier's links; besides: the run that asks, which is no other run."""
+    """Return the rate of a carrier's links; `besides`: the run that is not counted among `others`."""
     found = rates(connection).get(carrier, _NO_LINK)
     others = select(func.count()).where(
         runs.c.carrier == carrier, runs.c.state == RunState.RUNNING, runs.c.id != besides
@@ -255,7 +251,7 @@ def rate_at(connection: Connection, carrier: str, besides: int = 0) -> Rate:
 
 
 def rates(connection: Connection) -> dict[str, Rate]:
-    """Carrier -> the rate of its links, whatever runs share them."""
+    """Return the rate of the links by carrier, whatever runs share them."""
     known, found = link_status.facts(connection), dict[str, Rate]()
     for lane in connection.execute(
         select(lanes.c.id, lanes.c.carrier, lanes.c.state, lanes.c.segments_per_second)

@@ -1,4 +1,4 @@
-"""A campaign from draft to submission: create, edit, give it runs, submit."""
+"""A campaign from draft to submission: create, edit, add runs, submit."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.security.credential_provenance import behind
 
 
 def create(connection: Connection, draft: Draft, default: DayHours, who: str) -> int:
-    """A new campaign in state draft; its id. `default`: the hours of the day when the draft names none."""
+    """Create a draft campaign; return its ID. `default`: the hours of the day if the draft has none."""
     values = pin(draft, default)
     _check_directive(connection, draft.directive_id)
     made = connection.execute(
@@ -38,7 +38,7 @@ def create(connection: Connection, draft: Draft, default: DayHours, who: str) ->
 def edit(
     connection: Connection, campaign_id: int, version: int, draft: Draft, default: DayHours, who: str
 ) -> None:
-    """Replace the content. An approval becomes void and the campaign a draft; not once a run has started."""
+    """Replace the content: the campaign becomes a draft and its approval void; not once a run has started."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.version != version:
         raise VersionChanged(
@@ -51,14 +51,13 @@ def edit(
 
 
 def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -> None:
-    """Change a campaign, which makes it a draft again."""
     state = CampaignState(campaign.state)
     if state is not CampaignState.DRAFT:
         state = move_campaign(state, CampaignState.DRAFT)
     editors = sorted({*campaign.editors, who})
     changed = {"submitted_by": None, "editors": editors, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=state, **changed, **values)
-    # After the change, which holds the row: no start can come between this look and the commit.
+    # After the change, which locks the row: no run can start between this check and the commit.
     begun = select(runs.c.id).where(runs.c.campaign_id == campaign.id, runs.c.state != RunState.PLANNED)
     if connection.execute(begun).first():
         raise Conflict("A run of this campaign has started, so it can't be changed; make a new campaign.")
@@ -67,7 +66,7 @@ def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -
 
 
 def _behind(connection: Connection, campaign: Record, who: str) -> list[str]:
-    """Who has stood behind anybody with a hand in the campaign, for good; `who` is such a one now."""
+    """Return who ever stood behind anybody with a hand in the campaign, of whom `who` is one now."""
     return sorted({*campaign.behind} | behind(connection, who))
 
 
@@ -81,7 +80,7 @@ def _check_directive(connection: Connection, directive_id: int | None) -> None:
 def add_run(
     connection: Connection, campaign_id: int, carrier: str, batch_ids: Sequence[int], who: str
 ) -> int:
-    """The campaign's run at one carrier, over batches of this carrier that are ready; the run's id."""
+    """Add the run at one carrier, over ready batches of this carrier; return its ID."""
     _reopen_for_run(connection, campaign_id, carrier, who)
     wanted = list(dict.fromkeys(batch_ids))
     _check_batches(connection, campaign_id, carrier, wanted)
@@ -93,7 +92,7 @@ def add_run(
 
 
 def add_held_run(connection: Connection, campaign_id: int, carrier: str, audience: Audience, who: str) -> int:
-    """The campaign's run at a carrier that holds the subscribers itself: no numbers, no batches; its id."""
+    """Add the run at a carrier that sends to its own subscribers, without batches; return its ID."""
     _reopen_for_run(connection, campaign_id, carrier, who)
     run_id = _insert_run(connection, campaign_id, carrier)
     carrier_audience.keep(connection, run_id, audience)
@@ -102,7 +101,7 @@ def add_held_run(connection: Connection, campaign_id: int, carrier: str, audienc
 
 
 def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who: str) -> None:
-    """Make the campaign a draft to which a run at this carrier may be added; Conflict where it has one."""
+    """Reopen the campaign. Raises Conflict if it has a run at this carrier."""
     _reopen(connection, optimistic_lock.campaign(connection, campaign_id), who)
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
@@ -146,7 +145,6 @@ def _check_batch(batch: Record, carrier: str) -> None:
 
 
 def remove_run(connection: Connection, run_id: int, who: str) -> None:
-    """Take a planned run out of its campaign."""
     run = optimistic_lock.run(connection, run_id)
     _reopen(connection, optimistic_lock.campaign(connection, run.campaign_id), who)
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
@@ -156,7 +154,7 @@ def remove_run(connection: Connection, run_id: int, who: str) -> None:
 
 
 def submit(connection: Connection, campaign_id: int, who: str) -> None:
-    """Hand a draft over for approval; again does nothing."""
+    """Submit a draft for approval; no effect if it is submitted already."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.state == CampaignState.SUBMITTED:
         return
@@ -170,7 +168,7 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
 
 
 def check_window_ahead(campaign: Record, at_ms: int) -> None:
-    """Conflict when the sending window is over at that instant: nothing would go out."""
+    """Raise Conflict if the window is over at that instant: nothing would be sent."""
     if campaign.window_end is not None and campaign.window_end <= at_ms:
         ended = clock.local(clock.from_ms(campaign.window_end)).isoformat(timespec="minutes")
         raise Conflict(f"The sending window ended at {ended}; edit the campaign to give it a later end.")

@@ -1,4 +1,4 @@
-"""How runs and campaigns stand, for all who watch them, in one read."""
+"""Load the state of all watched runs and campaigns in one read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OVER = (RunState.FINISHED, RunState.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A run or campaign as the operator of one carrier (None: anybody) sees it; another's is not there."""
+    """A run or campaign as seen by the operator of one carrier, or by anybody (None)."""
 
     run_id: int | None = None
     campaign_id: int | None = None
@@ -29,7 +29,7 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class CampaignProgress:
-    """The state of a campaign, and its runs as they stand."""
+    """The state of a campaign with its runs."""
 
     id: int
     state: CampaignState
@@ -40,7 +40,7 @@ _RUN, _CAMPAIGN = TypeAdapter(queries.RunSummary), TypeAdapter(CampaignProgress)
 
 
 def look(connection: Connection, watched: Collection[Watched]) -> dict[Watched, StateSnapshot]:
-    """How each stands; what is not there any more is not in it."""
+    """Return a snapshot of each that exists and is visible."""
     run_ids = {each.run_id for each in watched if each.run_id is not None}
     campaign_ids = {each.campaign_id for each in watched if each.campaign_id is not None}
     members = select(runs).where(or_(runs.c.id.in_(run_ids), runs.c.campaign_id.in_(campaign_ids)))

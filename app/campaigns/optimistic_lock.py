@@ -1,4 +1,4 @@
-"""Find a campaign or a run, and change it only when nobody else has meanwhile."""
+"""Find a campaign or a run, and change it only if nobody else has meanwhile."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Record = Row[Any]
 
 
 def campaign(connection: Connection, campaign_id: int) -> Record:
-    """The campaign's row, or NotFound."""
+    """Return the campaign's row. Raises NotFound."""
     return _find(connection, campaigns, campaign_id, "campaign")
 
 
 def run(connection: Connection, run_id: int) -> Record:
-    """The run's row, or NotFound."""
+    """Return the run's row. Raises NotFound."""
     return _find(connection, runs, run_id, "run")
 
 
@@ -30,15 +30,15 @@ def _find(connection: Connection, table: Table, row_id: int, what: str) -> Recor
 
 
 def change_campaign(connection: Connection, row: Record, **values: Any) -> None:
-    """Write the values and a new version; Conflict when the campaign is no longer as it was read.
+    """Write the values and a new version. Raises Conflict if it changed since it was read.
 
-    The update also keeps the row until the commit, so an edit and a start can't pass each other.
+    The update locks the row until the commit, so an edit and a start can't pass each other.
     """
     _write(connection, row, version=row.version + 1, **values)
 
 
 def hold_campaign(connection: Connection, row: Record) -> None:
-    """Keep the campaign as it was read until the commit; Conflict when it has changed already."""
+    """Lock the campaign until the commit. Raises Conflict if it changed since it was read."""
     _write(connection, row, version=row.version)
 
 
@@ -49,7 +49,7 @@ def _write(connection: Connection, row: Record, **values: Any) -> None:
 
 
 def change_run(connection: Connection, row: Record, **values: Any) -> None:
-    """Write the values; Conflict when the run has left the state in which it was read."""
+    """Write the values. Raises Conflict if the run's state changed since it was read."""
     same = (runs.c.id == row.id, runs.c.state == row.state)
     if connection.execute(update(runs).where(*same).values(values)).rowcount == 0:
         raise Conflict(f"Run {row.id} is no longer {row.state}; look again and repeat.")

@@ -1,4 +1,4 @@
-"""Campaigns and runs as callers see them, with what has come of each run so far."""
+"""Read campaigns and runs, with the progress of each run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from carriers import text as sms
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided on a campaign: approved, rejected, returned or voided."""
+    """A decision on a campaign: approved, rejected, returned or voided."""
 
     decision: str
     by: str
@@ -35,7 +35,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """texts: language -> the exact wording, "" for the default; segments: SMS parts of each."""
+    """texts: language -> the exact text, "" for the default; segments: SMS parts of each."""
 
     id: int
     directive_id: int | None
@@ -68,10 +68,7 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs are asked for; `operator` is the only carrier whose runs the caller may see.
-
-    since: made then or later.
-    """
+    """Which runs to return; `operator`: the only carrier whose runs the caller may see."""
 
     state: RunState | None = None
     carrier: str | None = None
@@ -80,7 +77,6 @@ class RunFilter:
     since: datetime | None = None
 
     def of(self, query: Select[Any]) -> Select[Any]:
-        """The query of runs, narrowed to these."""
         values = (
             ("state", self.state),
             ("carrier", self.carrier),
@@ -93,7 +89,7 @@ class RunFilter:
 
 @dataclass(frozen=True, slots=True)
 class MessageCount:
-    """So many messages, of so many SMS parts in all."""
+    """How many messages, and their SMS parts in all."""
 
     messages: int
     segments: int
@@ -102,12 +98,11 @@ class MessageCount:
 @dataclass(frozen=True, slots=True)
 class RunSummary:
     """subscribers: valid numbers of the run's batches; not_queued: of these, not yet in the ledger.
-
-    other_range: of these, in ranges that another carrier holds: ported, or not this carrier's to name.
-    progress: state of delivery -> count. `excluded` are numbers that the campaign has by another batch.
-    segments_per_second: its own rate, where it is sent more slowly than the carrier's links allow.
-    audience: what the carrier was asked to send to by itself; such a run has no batches and no progress.
-    totals_erased: the counts are gone by the rules of retention, so there is no progress to be shown.
+    other_range: of these, in ranges of another carrier: ported, or not this carrier's to name. progress:
+    delivery state -> count; `excluded` are numbers that the campaign has in another batch.
+    segments_per_second: its own rate, if slower than the carrier's links. audience: whom the carrier sends
+    to by itself; such a run has no batches and no progress. totals_erased: the counts were erased by the
+    rules of retention, so there is no progress.
     """
 
     id: int
@@ -130,12 +125,11 @@ class RunSummary:
 
 
 def campaign(connection: Connection, campaign_id: int) -> Campaign:
-    """One campaign, or NotFound."""
     return _campaign(optimistic_lock.campaign(connection, campaign_id))
 
 
 def dossier(connection: Connection, campaign_id: int, operator: str | None = None) -> Dossier:
-    """One campaign with all that belongs to its approval, or NotFound; an operator sees the own runs only."""
+    """Return a campaign with all that its approval needs; an operator sees only its own runs."""
     row = optimistic_lock.campaign(connection, campaign_id)
     members = select(runs).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     query = select(approvals).where(approvals.c.campaign_id == campaign_id).order_by(approvals.c.id)
@@ -151,17 +145,17 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
 
 
 def _digest(connection: Connection, row: Record) -> str:
-    """What an approval would sign now; that which has signed it where it is approved."""
+    """Return the digest that an approval would sign now, or the signed one if it is approved."""
     signed = approval_digest.approved(connection, row)
     return signed.digest if signed else approval_digest.digest(connection, row, audit.present(connection))
 
 
 @dataclass(frozen=True, slots=True)
 class WantedCampaigns:
-    """Which campaigns are asked for; carrier: they have a run there; since: made then or later.
+    """Which campaigns to return; carrier: with a run there; since: created then or later.
 
-    operator: the only carrier whose campaigns the caller may see. It finds none by another carrier: who else
-    has a run of a campaign is not its to know.
+    operator: the only carrier whose campaigns the caller may see. Combined with another `carrier` it finds
+    none: who else has a run of a campaign is not the operator's to know.
     """
 
     state: CampaignState | None = None
@@ -171,7 +165,6 @@ class WantedCampaigns:
     since: datetime | None = None
 
     def of(self, query: Select[Any]) -> Select[Any]:
-        """The query of campaigns, narrowed to these."""
         c = campaigns.c
         for column, value in ((c.state, self.state), (c.directive_id, self.directive_id)):
             query = query if value is None else query.where(column == value)
@@ -185,7 +178,7 @@ class WantedCampaigns:
 def campaigns_page(
     connection: Connection, after: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> Sequence[Campaign]:
-    """Up to `limit` campaigns with an id above `after`, in their order."""
+    """Return up to `limit` campaigns with IDs above `after`, in order."""
     query = select(campaigns).where(campaigns.c.id > after).order_by(campaigns.c.id).limit(limit)
     return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
@@ -193,13 +186,13 @@ def campaigns_page(
 def campaigns_before(
     connection: Connection, before: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> Sequence[Campaign]:
-    """Up to `limit` campaigns with an id below `before`, the newest first."""
+    """Return up to `limit` campaigns with IDs below `before`, newest first."""
     query = select(campaigns).where(campaigns.c.id < before).order_by(campaigns.c.id.desc()).limit(limit)
     return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
 
 def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:
-    """One run with its progress, or NotFound; `operator`: the only carrier whose runs the caller may see."""
+    """Return one run with its progress. Raises NotFound, also for a run that is not of `operator`."""
     query = RunFilter(operator=operator).of(select(runs).where(runs.c.id == run_id))
     found = runs_of(connection, query)
     if not found:
@@ -210,13 +203,13 @@ def run(connection: Connection, run_id: int, operator: str | None = None) -> Run
 def runs_page(
     connection: Connection, after: int, limit: int, wanted: RunFilter = RunFilter()
 ) -> Sequence[RunSummary]:
-    """Up to `limit` runs with an id above `after`, in their order."""
+    """Return up to `limit` runs with IDs above `after`, in order."""
     query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
     return runs_of(connection, wanted.of(query))
 
 
 def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
-    """The runs of a query of rows, each with its progress."""
+    """Return the runs of a query of rows, with their progress."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
@@ -232,7 +225,7 @@ def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
 
 
 def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[int, tuple[int, int]]]:
-    """Run -> batch -> its valid numbers, and how many of these are in another carrier's range."""
+    """Return run -> batch -> (valid numbers, those in another carrier's range)."""
     query = (
         select(run_batches.c.run_id, batches.c.id, batches.c.accepted, batches.c.other_range)
         .join(batches, batches.c.id == run_batches.c.batch_id)
@@ -246,7 +239,7 @@ def _batches(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[i
 
 
 def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[str, MessageCount]]:
-    """Run -> state of delivery -> count. Tallies are changes, so their sum is what is so now."""
+    """Return run -> delivery state -> count. Tallies are changes, so their sum is the present state."""
     query = (
         select(tallies.c.run_id, tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
         .where(tallies.c.run_id.in_(run_ids))

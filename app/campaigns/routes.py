@@ -1,4 +1,4 @@
-"""The API of stage 2: directives, texts and campaigns; runs are in run_routes.py."""
+"""API routes of directives, texts and campaigns; those of runs are in run_routes.py."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ IfMatch = Annotated[
 
 
 class Edition(NamedTuple):
-    """Which campaign is edited, and the version that the editor has read."""
+    """The campaign to edit, and the version that the editor has read."""
 
     campaign_id: int
     version: int
 
 
 def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
-    """The campaign of the path and the version of If-Match; VersionWanted without one."""
+    """Return the path's campaign and the version of If-Match. Raises VersionWanted without one."""
     if if_match is None:
         raise VersionWanted(
             "Send If-Match with the ETag of the campaign that you have read.", field="If-Match"
@@ -59,7 +59,6 @@ def get_sought(
     directive_id: Annotated[Number | None, Query(description="under this letter")] = None,
     since: Since = None,
 ) -> queries.WantedCampaigns:
-    """Which campaigns are asked for."""
     return queries.WantedCampaigns(state, carrier, None, directive_id, since)
 
 
@@ -69,7 +68,7 @@ Edited = Annotated[Edition, Depends(get_edition)]
 
 @dataclass(frozen=True, slots=True)
 class TextView:
-    """A text of messages/, with what each form costs; languages: the approved translations."""
+    """A text of messages/, with the cost of each form; languages: the approved translations."""
 
     key: str
     title: str
@@ -79,12 +78,12 @@ class TextView:
     languages: dict[str, text_cost.Preview]
 
 
-# ---- directives -----------------------------------------------------------------------------------------
+# ---- Directives
 
 
 @router.post("/directives", status_code=201)
 def create_directive(body: DirectiveBody, db: Db, who: Who, response: Response) -> directives.Directive:
-    """Keep an official letter, under which campaigns are made."""
+    """Record an official letter, under which campaigns are made."""
     directive_id = db.write(directives.create, body.letter(), who.name)
     response.headers["Location"] = f"/v1/directives/{directive_id}"
     return db.read(directives.get, directive_id)
@@ -92,29 +91,29 @@ def create_directive(body: DirectiveBody, db: Db, who: Who, response: Response) 
 
 @router.get("/directives")
 def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directive]:
-    """Letters in the order in which they were kept; an operator sees those behind its carrier's runs."""
+    """List letters in order of creation; an operator sees those behind its carrier's runs."""
     return page_of(db.read(directives.page, paging.after, paging.limit, who.carrier), paging)
 
 
 @router.get("/directives/{directive_id}")
 def get_directive(directive_id: Id, db: Db, who: Who) -> directives.Directive:
-    """One letter."""
+    """Get one letter."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     return db.read(directives.get, directive_id)
 
 
-# ---- texts ----------------------------------------------------------------------------------------------
+# ---- Texts
 
 
 @router.get("/texts")
 def list_texts(who: Who) -> list[TextView]:
-    """The texts of messages/, both forms with their SMS parts."""
+    """List the texts of messages/, both forms with their SMS parts."""
     return [_text_view(text) for text in texts.all_texts()]
 
 
 @router.get("/texts/{key}")
 def get_text(key: str, who: Who) -> TextView:
-    """One text of messages/."""
+    """Get one text of messages/."""
     return _text_view(texts.find(key))
 
 
@@ -131,18 +130,18 @@ def _text_view(text: texts.Text) -> TextView:
 
 @router.post("/texts/preview")
 def preview_text(body: WordingBody, who: Who) -> text_cost.Previews:
-    """What a wording of your own costs in both forms, and what to look at in it. Nothing is kept."""
+    """Show what a text of your own costs in both forms, with advice. Nothing is stored."""
     return text_cost.previews(body.text, body.subscribers)
 
 
-# ---- campaigns ------------------------------------------------------------------------------------------
+# ---- Campaigns
 
 
 @router.post("/campaigns", status_code=201)
 def create_campaign(
     body: CampaignBody, db: Db, settings: Config, who: Who, response: Response
 ) -> queries.Campaign:
-    """A new campaign, as a draft."""
+    """Create a campaign as a draft."""
     default = DayHours(settings.day_starts, settings.day_ends)
     campaign_id = db.write(lifecycle.create, body.draft(), default, who.name)
     response.headers["Location"] = f"/v1/campaigns/{campaign_id}"
@@ -151,14 +150,14 @@ def create_campaign(
 
 @router.get("/campaigns")
 def list_campaigns(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.Campaign]:
-    """Campaigns in the order in which they were made; an operator sees those with a run of its carrier."""
+    """List campaigns in order of creation; an operator sees those with a run of its carrier."""
     wanted = replace(sought, operator=who.carrier)
     return page_of(db.read(queries.campaigns_page, paging.after, paging.limit, wanted), paging)
 
 
 @router.get("/campaigns/{campaign_id}")
 def get_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
-    """A campaign with its runs, its decisions, and the digest that an approval signs."""
+    """Get a campaign with its runs, its decisions, and the digest that an approval signs."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return _dossier(db, campaign_id, who, response)
 
@@ -176,7 +175,7 @@ def edit_campaign(
 
 @router.post("/campaigns/{campaign_id}/submit")
 def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> queries.Dossier:
-    """Hand the draft over for approval."""
+    """Submit the draft for approval."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(lifecycle.submit, campaign_id, who.name)
     return _dossier(db, campaign_id, who, response)
@@ -186,7 +185,7 @@ def submit_campaign(campaign_id: Id, db: Db, who: Who, response: Response) -> qu
 def approve_campaign(
     campaign_id: Id, body: ApprovalBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
-    """Approve exactly what was submitted: the `digest` is that of what you have read."""
+    """Approve exactly what was submitted: `digest` is that of what you have read."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.approve, campaign_id, who, body.digest, body.reason)
     return _dossier(db, campaign_id, who, response)
@@ -196,7 +195,7 @@ def approve_campaign(
 def reject_campaign(
     campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
-    """Refuse what was submitted."""
+    """Reject what was submitted."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.reject, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
@@ -206,7 +205,7 @@ def reject_campaign(
 def return_campaign(
     campaign_id: Id, body: ReasonBody, db: Db, who: Who, response: Response
 ) -> queries.Dossier:
-    """Send what was submitted back to its author, as a draft."""
+    """Return what was submitted to its author, as a draft."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     db.write(approval.send_back, campaign_id, who, body.reason)
     return _dossier(db, campaign_id, who, response)
@@ -214,7 +213,7 @@ def return_campaign(
 
 @router.post("/campaigns/{campaign_id}/runs", status_code=201)
 def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response) -> queries.RunSummary:
-    """Give the campaign its run at one carrier. An approval becomes void."""
+    """Add the campaign's run at one carrier. An approval becomes void."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_run, campaign_id, body.carrier, body.batch_ids, who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"
@@ -225,7 +224,7 @@ def add_run(campaign_id: Id, body: RunBody, db: Db, who: Who, response: Response
 def add_held_run(
     campaign_id: Id, body: HeldRunBody, db: Db, who: Who, response: Response
 ) -> queries.RunSummary:
-    """Give the campaign its run at a carrier that holds the subscribers itself. An approval becomes void."""
+    """Add the run at a carrier that sends to its own subscribers. An approval becomes void."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     run_id = db.write(lifecycle.add_held_run, campaign_id, body.carrier, body.audience(), who.name)
     response.headers["Location"] = f"/v1/runs/{run_id}"

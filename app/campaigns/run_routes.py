@@ -1,4 +1,4 @@
-"""The API of runs: what they are, how far they have come, and an operator's orders."""
+"""API routes of runs: their state, their progress, and an operator's orders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = Routes(prefix="/v1/runs", tags=["runs"], route_class=Acts)
 
 
 def get_own_run(run_id: Id, db: Db, who: Who) -> int:
-    """The run of the path; NotFound for an operator of another carrier, as if there were none."""
+    """Return the path's run. Raises NotFound, also to an operator of another carrier."""
     db.read(queries.run, run_id, who.carrier)
     return run_id
 
@@ -37,7 +37,6 @@ def get_sought(
     campaign_id: Annotated[Number | None, Query(description="only of this one")] = None,
     since: Since = None,
 ) -> queries.RunFilter:
-    """Which runs are asked for."""
     return queries.RunFilter(state, carrier, campaign_id=campaign_id, since=since)
 
 
@@ -49,14 +48,14 @@ _PLAIN: dict[int | str, dict[str, Any]] = {200: {"model": CarrierOrder, "content
 
 @router.get("")
 def list_runs(db: Db, who: Who, paging: Paging, sought: Sought) -> Page[queries.RunSummary]:
-    """Runs in the order in which they were made, with their progress; an operator sees the own carrier's."""
+    """List runs in order of creation, with their progress; an operator sees its own carrier's."""
     wanted = replace(sought, operator=who.carrier)
     return page_of(db.read(queries.runs_page, paging.after, paging.limit, wanted), paging)
 
 
 @router.get("/{run_id}")
 def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.RunSummary:
-    """One run: deliveries and SMS parts by state."""
+    """Get one run: deliveries and SMS parts by state."""
     db.read(tenant_scope.require, who, run_id=run_id)
     response.headers["ETag"] = f'"{db.read(run_version, run_id)}"'
     return db.read(queries.run, run_id)
@@ -64,21 +63,21 @@ def get_run(run_id: Run, db: Db, who: Who, response: Response) -> queries.RunSum
 
 @router.get("/{run_id}/forecast")
 def get_forecast(run_id: Run, db: Db, who: Who) -> Forecast:
-    """Time at the links' rate, finish time over open hours, and warnings of deadlines that will be missed."""
+    """Forecast the time at the links' rate and the finish over open hours; warns of missed deadlines."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return db.read(forecast, run_id, clock.now())
 
 
 @router.delete("/{run_id}", status_code=204)
 def remove_run(run_id: Run, db: Db, who: Who) -> None:
-    """Take a planned run out of its campaign. An approval becomes void."""
+    """Remove a planned run from its campaign. An approval becomes void."""
     db.read(tenant_scope.require, who, run_id=run_id)
     db.write(lifecycle.remove_run, run_id, who.name)
 
 
 @router.put("/{run_id}/priority")
 def set_priority(run_id: Run, body: PriorityBody, db: Db, who: Who) -> queries.RunSummary:
-    """Give the run its turn among others at its carrier."""
+    """Set the run's priority among others at its carrier."""
     db.read(tenant_scope.require, who, run_id=run_id)
     db.write(stage.set_priority, run_id, body.priority, who.name)
     return db.read(queries.run, run_id)
@@ -94,7 +93,7 @@ def set_rate(run_id: Run, body: RateBody, db: Db, who: Who) -> queries.RunSummar
 
 @router.get("/{run_id}/order", responses=_PLAIN)
 def get_order(run_id: Run, db: Db, who: Who, form: OrderForm = "json") -> Response:
-    """What a carrier that sends to its own subscribers is asked to do: text, areas, window, approval."""
+    """Get the order to a carrier that sends to its own subscribers: text, areas, window, approval."""
     db.read(tenant_scope.require, who, run_id=run_id)
     found = db.read(order, run_id)
     if form == "txt":
@@ -105,35 +104,35 @@ def get_order(run_id: Run, db: Db, who: Who, form: OrderForm = "json") -> Respon
 
 @router.post("/{run_id}/start")
 def start_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.RunSummary:
-    """Begin to send what was approved; where the carrier sends, say when it began. Again changes nothing."""
+    """Start sending what was approved; if the carrier sends, report its start. Repeating changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.START, run_id, who, body)
 
 
 @router.post("/{run_id}/end")
 def end_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> queries.RunSummary:
-    """Say that a carrier which sends to its own subscribers has ended. Asked again, it changes nothing."""
+    """Report that a carrier which sends to its own subscribers has ended. Repeating it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.END, run_id, who, body)
 
 
 @router.post("/{run_id}/pause")
 def pause_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
-    """Stop sending, after what is in flight. Asked again, it changes nothing."""
+    """Stop sending, after what is in flight. Repeating it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.PAUSE, run_id, who)
 
 
 @router.post("/{run_id}/resume")
 def resume_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
-    """Go on at the next message. Asked again, it changes nothing."""
+    """Continue with the next message. Repeating it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.RESUME, run_id, who)
 
 
 @router.post("/{run_id}/cancel")
 def cancel_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
-    """Send no more, for good; what was not sent is counted as not sent. Asked again, it changes nothing."""
+    """Stop for good; what was not sent is counted as not sent. Repeating it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.CANCEL, run_id, who)
 

@@ -1,4 +1,4 @@
-"""What an operator does with a run: start, pause, resume, end, cancel; its turn among others, its rate."""
+"""An operator's orders to a run: start, pause, resume, end, cancel; its priority and its rate."""
 
 from __future__ import annotations
 
@@ -25,18 +25,16 @@ FASTEST = 100_000  # SMS parts a second
 
 
 class Verb(StrEnum):
-    """What can be asked of a run."""
-
     START = "start"
     PAUSE = "pause"
     RESUME = "resume"
-    END = "end"  # only where the carrier holds the audience: Loa itself sees the end of every other run
+    END = "end"  # only where the carrier sends: Loa sees the end of every other run
     CANCEL = "cancel"
 
 
 @dataclass(frozen=True, slots=True)
 class _Move:
-    """From which states a verb leads where, and in which states it has been obeyed already."""
+    """From which states a verb leads where, and in which states it has been carried out already."""
 
     sources: tuple[RunState, ...]
     target: RunState
@@ -57,15 +55,15 @@ _MOVES = {
 
 
 def open_to(state: RunState, held: bool) -> list[Verb]:
-    """What can be asked of a run in this state. held: its carrier sends, so nobody here can pause it."""
+    """Return what can be asked of a run in this state. held: its carrier sends, so Loa can't pause it."""
     never = Verb.PAUSE if held else Verb.END
     return [verb for verb, move in _MOVES.items() if state in move.sources and verb is not never]
 
 
 def order(db: Database, verb: Verb, run_id: int, who: str, at: datetime | None = None) -> RunState:
-    """Carry out the verb, once however often it is asked, and wake the workers; the run's state then.
+    """Carry out the verb, once however often it is asked, and wake the workers; return the new state.
 
-    at: when a carrier that holds the audience says that it started or ended; now, when not given.
+    at: when a carrier that sends itself started or ended; by default now.
     """
 
     def work(connection: Connection) -> RunState:
@@ -77,7 +75,7 @@ def order(db: Database, verb: Verb, run_id: int, who: str, at: datetime | None =
 
 
 def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime | None = None) -> RunState:
-    """Move the run; a run that the verb has moved before stays as it is. Conflict from any other state."""
+    """Move the run unless the verb has been carried out before. Raises Conflict from any other state."""
     run = optimistic_lock.run(connection, run_id)
     at_ms = _moment(connection, verb, run, at)
     move = _MOVES[verb]
@@ -96,7 +94,7 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
 
 
 def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None) -> int:
-    """When the verb took effect, ms since 1970; refused in words where a carrier can't have said so."""
+    """Return when the verb took effect, in ms. Raises Invalid for a time that can't be."""
     held = carrier_audience.of_run(connection, run.id) is not None
     if verb is Verb.END and not held:
         raise Conflict(f"Loa sends run {run.id} itself and sees its end; cancel it to stop it before.")
@@ -112,7 +110,7 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
 
 
 def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> dict[str, Any]:
-    """What else the verb writes, and what it demands."""
+    """Check what the verb requires; return what else it changes in the row."""
     match verb:
         case Verb.START:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)
@@ -133,9 +131,9 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int) -> 
 
 
 def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) -> None:
-    """Send the run at so many SMS parts a second at the most; None: as fast as the carrier's links allow.
+    """Limit the run to `rate` SMS parts a second, or (None) to the carrier's links.
 
-    It holds for what is claimed from then on. A tenth of the links' rate is the slowest pace.
+    Holds for what is claimed from then on. The lowest rate is a tenth of the links'.
     """
     run = optimistic_lock.run(connection, run_id)
     if run.state == RunState.CANCELLED:
@@ -154,7 +152,7 @@ def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) ->
 
 
 def set_priority(connection: Connection, run_id: int, priority: int, who: str) -> None:
-    """Give the run its turn: of the runs at one carrier, higher numbers are sent first."""
+    """Set the run's priority: of the runs at one carrier, higher numbers are sent first."""
     if priority not in PRIORITIES:
         raise Invalid(
             f"The priority is between {PRIORITIES.start} and {PRIORITIES.stop - 1}.", field="priority"

@@ -1,4 +1,4 @@
-"""The bodies that callers send, with examples; answers are the dataclasses of the stage itself."""
+"""Request bodies, with examples; answers are dataclasses of the stage."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.core import hashing
 from app.core.areas import Basis
 from app.core.ids import Number
 
-# No control characters: these lines stand in logs, reports and the audit.
+# No control characters: these lines appear in logs, reports and the audit.
 Line = Annotated[
     str,
     StringConstraints(
@@ -44,7 +44,6 @@ class DirectiveBody(StrictBody):
     addressees: list[Line] = Field(default=[], max_length=200, examples=[["VNPT", "Viettel", "MobiFone"]])
 
     def letter(self) -> DirectiveFields:
-        """In the words of the stage."""
         return DirectiveFields(
             number=self.number,
             issued_on=self.issued_on,
@@ -56,7 +55,7 @@ class DirectiveBody(StrictBody):
 
 
 class CampaignBody(StrictBody):
-    """One text, one sender, one purpose, one window. Give `text_key`, or your own wording as `text`."""
+    """One text, one sender, one purpose, one window. Give `text_key`, or your own text as `text`."""
 
     name: Line = Field(examples=["Phòng lừa đảo trước Tết"])
     purpose: str = Field(
@@ -80,7 +79,6 @@ class CampaignBody(StrictBody):
     day_ends: Time | None = Field(None, examples=["21:00"])
 
     def draft(self) -> Draft:
-        """In the words of the stage."""
         return Draft(**dict(self))
 
 
@@ -102,12 +100,11 @@ class HeldRunBody(StrictBody):
     estimated: int = Field(ge=1, le=200_000_000, description="subscribers, roughly", examples=[350_000])
 
     def audience(self) -> Audience:
-        """In the words of the stage."""
         return checked(tuple(self.areas), self.area_basis, self.estimated)
 
 
 class MomentBody(StrictBody):
-    """When a carrier that sends by itself started or ended; now, when left out."""
+    """When a carrier that sends by itself started or ended; now, if left out."""
 
     at: AwareDatetime | None = Field(None, examples=["2024-02-05T08:00:00+07:00"])
 
@@ -124,7 +121,7 @@ class ApprovalBody(StrictBody):
 
 
 class ReasonBody(StrictBody):
-    """Why."""
+    """The reason for a decision."""
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)] = Field(
         examples=["Sai tên định danh."]
@@ -132,7 +129,7 @@ class ReasonBody(StrictBody):
 
 
 class PriorityBody(StrictBody):
-    """The run's turn among others at its carrier."""
+    """The run's priority among others at its carrier."""
 
     priority: int = Field(ge=-100, le=100, description="higher is sent first", examples=[10])
 
@@ -146,7 +143,7 @@ class RateBody(StrictBody):
 
 
 class WordingBody(StrictBody):
-    """A wording to be looked at."""
+    """A text to preview."""
 
     text: Wording = Field(
         examples=["Công an không làm việc qua điện thoại. KHÔNG chuyển tiền, KHÔNG đọc OTP."]

@@ -1,4 +1,4 @@
-"""What a wording costs in each of its forms, and what its author should look at; pure."""
+"""What a text costs in each form, and advice to its author; pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from carriers.contract import Encoding
 
 
 class Advice(NamedTuple):
-    """One remark on a wording: where it is (from 0), how grave it is, and a sentence."""
+    """One remark on a text: its position (from 0), its severity, and a sentence."""
 
     position: int
     severity: str
@@ -19,7 +19,7 @@ class Advice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One form of a wording as it will be sent: its SMS parts, and how many for all subscribers."""
+    """One form of a text as it will be sent: its SMS parts, and how many for all subscribers."""
 
     wording: str
     encoding: Encoding
@@ -31,7 +31,7 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Previews:
-    """Both forms side by side, with advice on the wording as it was written."""
+    """Both forms, with advice on the text as it was written."""
 
     accented: Preview
     unaccented: Preview
@@ -39,21 +39,20 @@ class Previews:
 
 
 def preview(wording: str, subscribers: int = 0) -> Preview:
-    """One form, cut as it will travel."""
+    """Return one form, split into its SMS parts."""
     cut = sms.split(wording)
     segments = len(cut.parts)
     return Preview(sms.nfc(wording), cut.encoding, cut.units, segments, cut.parts, segments * subscribers)
 
 
 def previews(wording: str, subscribers: int = 0) -> Previews:
-    """Both forms of a wording, and advice on it."""
     return Previews(
         preview(wording, subscribers), preview(sms.unaccent(wording), subscribers), advice(wording)
     )
 
 
 def advice(wording: str) -> list[Advice]:
-    """What costs parts for nothing, and what makes a warning look like the fraud."""
+    """Report what costs parts needlessly, and what makes a warning look like the fraud."""
     repairs = [Advice(fix.position, "warning", f"{fix.name}: {fix.cost}.") for fix in sms.fixes(wording)]
     findings = [Advice(each.position, each.severity, each.message) for each in sms.lint(wording)]
     return sorted(repairs + findings)

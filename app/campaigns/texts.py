@@ -1,4 +1,4 @@
-"""Reads the texts of messages/: what may be said, in which forms and languages."""
+"""Read the texts of messages/, with their forms and translations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A text in another language (BCP 47 tag): a draft until somebody other than its translator approves."""
+    """A translation (BCP 47 tag): a draft until somebody other than its translator approves it."""
 
     language: str
     text: str
@@ -33,7 +33,7 @@ class Translation:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One wording in its forms, all in Unicode normal form C."""
+    """One text in its forms, all in Unicode NFC."""
 
     key: str
     title: str
@@ -48,12 +48,12 @@ class Text:
 
 @cache
 def all_texts() -> tuple[Text, ...]:
-    """Every text that came with this installation, by key; SetupError when a file is wrong."""
+    """Return every installed text, by key. Raises SetupError for a wrong file."""
     return read_texts(resources.files("messages"))
 
 
 def find(key: str) -> Text:
-    """The text of that key, or NotFound naming the keys there are."""
+    """Return the text of that key. Raises NotFound with the known keys."""
     for text in all_texts():
         if text.key == key:
             return text
@@ -62,7 +62,6 @@ def find(key: str) -> Text:
 
 
 def read_texts(folder: Traversable) -> tuple[Text, ...]:
-    """Every .toml of a folder as a text, by key."""
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     return tuple(_text(file) for file in files)
 
@@ -88,7 +87,7 @@ def _translations(tables: Any, name: str) -> tuple[Translation, ...]:
 
 
 def _strings(kind: type[Text | Translation], table: dict[str, Any], name: str) -> dict[str, str]:
-    """The table as arguments for `kind`, in normal form; SetupError for a missing or strange field."""
+    """Return the table as NFC arguments for `kind`. Raises SetupError for a missing or unknown field."""
     known = {field.name: field for field in fields(kind) if field.name != "languages"}
     if strange := sorted(table.keys() - known.keys()):
         raise SetupError(f"messages/{name}: {strange[0]} is no field of a text; see messages/README.md.")

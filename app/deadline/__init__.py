@@ -1,1 +1,1 @@
-"""The directive's deadline: where every run and addressee stands, what is missing, and who is reminded."""
+"""Report deadlines of directives: the status of runs and addressees, what is missing, and reminders."""

@@ -1,4 +1,4 @@
-"""The worker's part: reminders planned each minute, news and the outbox looked at each second."""
+"""The worker's notifications: plan reminders every minute, look at events and the outbox every second."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _LOOK_EVERY_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class NotificationLoop:
-    """Says outside what is to be said; any number of processes may have one."""
+    """Send reminders and events; any number of processes may run one."""
 
     db: Database
     settings: Settings
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Plan and send until `stopping`; nothing at all without mail server and endpoints."""
+        """Plan and send until `stopping`; idle without mail server and endpoints."""
         if self.settings.mail is None and not self.settings.endpoints:
             await stopping.wait()
             return
@@ -45,15 +45,15 @@ class NotificationLoop:
                 await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)
 
     async def plan(self) -> None:
-        """Put the reminders that are due now into the outbox: once, however often this is asked."""
-        with suppress(DatabaseUnavailable):  # the next minute asks again
+        """Enqueue the reminders that are due, each once however often this is called."""
+        with suppress(DatabaseUnavailable):  # tried again in the next minute
             due = await self.db.aread(reminders.due, self.settings, clock.now())
             due += await self.db.aread(at_risk, self.settings, clock.now())
             if due:
                 await self.db.insist(outbox.put, due)
 
     async def hear(self) -> None:
-        """Put what has happened lately into the outbox, where it is not there already."""
+        """Enqueue recent events that are not in the outbox yet."""
         with suppress(DatabaseUnavailable):
             news = await self.db.aread(events.happened, self.settings, clock.now())
             if await self.db.aread(outbox.unknown, news):

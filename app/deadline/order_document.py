@@ -1,4 +1,4 @@
-"""The order to a carrier that sends to its own subscribers, as a paper that an officer edits and signs."""
+"""The order to a carrier that sends itself, as a document that an officer edits and signs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SUBJECT = "Nhắn tin tuyên truyền đến thuê bao do doanh nghiệp quản
 
 
 def compose(order: CarrierOrder, letterheads: Letterheads) -> PaperDocument:
-    """The paper, with number, day and signature left to the office."""
+    """Compose the document; number, day and signature are left blank."""
     approved = clock.local(order.approved_at)
     head = letterheads.of(POLICE, approved.date())
     body = (*_top(order, head, approved.year), *_asked(order), *_texts(order), *_after(order), _signed(head))

@@ -1,4 +1,4 @@
-"""Who is reminded when: one notice for each day of the settings, addressee and channel, never twice."""
+"""Reminders: one notice for each configured day, addressee and channel, never twice."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.deadline.status import Missing, countdown, status
 from app.notifications.outbox import Notice, NotificationChannel
 
 KIND = "directive.due"
-# A day that was missed by more than this is let go: nobody wants last week's reminders at once.
+# A day missed by more than this is skipped: nobody wants last week's reminders at once.
 _GRACE = timedelta(days=1)
 
 
 def due(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
-    """The reminders whose day has come at `now` (aware); the outbox knows those that it has already."""
+    """Return the reminders whose day has come at `now` (aware); the outbox drops those it has already."""
     return [
         notice
         for letter, days in _letters(connection, settings.reminder_days, now)
@@ -30,7 +30,7 @@ def due(connection: Connection, settings: Settings, now: datetime) -> list[Notic
 
 
 def _letters(connection: Connection, days: Sequence[int], now: datetime) -> Iterator[tuple[Directive, int]]:
-    """Each directive with the day of the settings that has come, if any has."""
+    """Yield each directive with the configured day that has come."""
     if not days:
         return
     first = clock.to_ms(now + timedelta(days=min(days)) - _GRACE)
@@ -50,7 +50,7 @@ def _is_due(moment: datetime, now: datetime) -> bool:
 def notices(
     connection: Connection, letter: Directive, days: int, settings: Settings, now: datetime
 ) -> list[Notice]:
-    """What is to be said on this day before the deadline (below zero: after it): nothing if all is there."""
+    """Return the notices for `days` before the deadline (negative: after it); none if nothing is missing."""
     missing = status(connection, letter.id, now).missing
     if not missing:
         return []
@@ -65,7 +65,7 @@ def notices(
 def _to_addressees(
     letter: Directive, missing: Sequence[Missing], key: str, now: datetime
 ) -> Iterator[Notice]:
-    """One e-mail to each address with something missing, whatever the number of things."""
+    """Write one e-mail to each address, however many things are missing."""
     for address in dict.fromkeys(each.email for each in missing if each.email):
         own = [each for each in missing if each.email == address]
         text = "\n".join(
@@ -89,7 +89,7 @@ def _to_addressees(
 def _to_desk(
     letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, now: datetime
 ) -> Iterator[Notice]:
-    """The whole list, to those who gather the reports."""
+    """Write the whole list to those who gather the reports."""
     lines = [f"- {each.who}: {each.what}" for each in missing]
     head = f"{_about(letter)}: {countdown(letter.report_deadline, now)}. Còn thiếu {len(missing)} mục:"
     text = "\n".join([head, *lines, ""])

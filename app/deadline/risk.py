@@ -1,4 +1,4 @@
-"""Runs that will miss their directive's deadline by the forecast: told once for each run and deadline."""
+"""Notices of runs that the forecast sees miss their directive's deadline, one per run and deadline."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNDER_WAY = (RunState.RUNNING.value, RunState.PAUSED.value)
 
 
 def at_risk(connection: Connection, settings: Settings, now: datetime) -> list[Notice]:
-    """Notices for every run under way that the forecast sees done after the deadline."""
+    """Return notices for every run under way that the forecast sees done after the deadline."""
     return list(notices(settings, _events(connection, now))) if settings.endpoints else []
 
 

@@ -1,4 +1,4 @@
-"""The API of the deadline: how a directive stands, the order as a paper, and what was said outside."""
+"""API routes of deadlines: a directive's status, the order as a document, and notices."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ router = Routes(prefix="/v1", tags=["deadline"], route_class=Acts)
 
 @router.get("/directives/{directive_id}/status")
 def get_status(directive_id: Id, db: Db, who: Who) -> Status:
-    """Time left, every run against the deadline, who has reported, and what is missing from whom."""
+    """Get the time left, every run against the deadline, who has reported, and what is missing from whom."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     return db.read(status, directive_id, clock.now())
 
 
 @router.get("/runs/{run_id}/order/paper", response_class=Response, responses={200: {"content": {"*/*": {}}}})
 def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperForm = "docx") -> Response:
-    """The order to a carrier that sends to its own subscribers, as a paper to edit (docx) or to look at."""
+    """Get the order to a carrier that sends to its own subscribers, as a document to edit (docx) or read."""
     db.read(queries.run, run_id, who.carrier)
     paper = order_document.compose(db.read(order, run_id), letterhead.load(settings.letterheads))
     headers = {"Content-Disposition": f'attachment; filename="loa-run-{run_id}-order.{form}"'}
@@ -42,12 +42,12 @@ def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperF
 
 @router.get("/notices")
 def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = None) -> Page[NoticeView]:
-    """Reminders by e-mail and webhook: sent, waiting, or failed with the reason."""
+    """List reminders and events by e-mail and webhook: sent, waiting, or failed with the reason."""
     return page_of(db.read(outbox.page, paging.after, paging.limit, state), paging)
 
 
 @router.post("/notices/{notice_id}/replay", status_code=202)
 def replay_notice(notice_id: Id, db: Db, who: Who) -> dict[str, int]:
-    """Send a reminder or an event once more; it bears the same webhook-id, so its receiver knows it again."""
+    """Send a notice once more, under the same webhook-id, so that its receiver recognises it."""
     db.write(outbox.replay, notice_id, who.name)
     return {"id": notice_id}

@@ -1,4 +1,4 @@
-"""How a directive stands: time left, the forecast of every run against it, and what is missing from whom."""
+"""The status of a directive: time left, every run's forecast against it, and what is missing from whom."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 @dataclass(frozen=True, slots=True)
 class RunDeadlineStatus:
-    """One carrier's share. basis: which kind of figures stands for it, None while there is none.
+    """One carrier's share. basis: which figures count for it, None while there are none.
 
     done_at: when it ended, or will by the forecast; in_time: whether that, and a held run's figures, keep the
     deadline, None without a deadline or a forecast; missing: what is still to come, in Vietnamese.
@@ -46,7 +46,7 @@ class RunDeadlineStatus:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that is still to come: from whom, and what, in Vietnamese; late: the deadline has passed."""
+    """Something still to come: from whom, and what, in Vietnamese; late: the deadline has passed."""
 
     who: str
     what: str
@@ -56,7 +56,7 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A directive against its deadline. seconds_left: below zero once it is over; None without a deadline."""
+    """A directive against its deadline. seconds_left: negative once it is over; None without a deadline."""
 
     directive_id: int
     number: str
@@ -72,7 +72,7 @@ class Status:
 
 
 def status(connection: Connection, directive_id: int, now: datetime) -> Status:
-    """How the directive stands at `now` (aware); NotFound."""
+    """Return the directive's status at `now` (aware). Raises NotFound."""
     letter = directives.get(connection, directive_id)
     now_ms = clock.to_ms(now)
     standings = addressees.addressee_statuses(connection, directive_id, now_ms)
@@ -94,7 +94,7 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
 
 
 def countdown(deadline: datetime | None, now: datetime) -> str:
-    """The time left, in Vietnamese: whole days, then hours, then minutes."""
+    """Return the time left, in Vietnamese: whole days, or hours and minutes."""
     if deadline is None:
         return "không có hạn báo cáo"
     left = deadline - now
@@ -103,7 +103,7 @@ def countdown(deadline: datetime | None, now: datetime) -> str:
     return f"còn {size}" if left.total_seconds() >= 0 else f"đã quá hạn {size}"
 
 
-# ---- runs -----------------------------------------------------------------------------------------------
+# ---- Runs
 
 
 def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[RunDeadlineStatus]:
@@ -145,7 +145,7 @@ def _run(
 def _in_time(
     held: bool, done: datetime | None, reported: datetime | None, deadline: datetime | None, now: datetime
 ) -> bool | None:
-    """A held run is in time by its figures; while they are to come, it can still be until the deadline."""
+    """Judge a held run by when its figures came: until the deadline it can still be in time."""
     if deadline is None:
         return None
     if held:
@@ -154,7 +154,7 @@ def _in_time(
 
 
 def _lacking(row: Row[Any], held: bool, last: Statement | None, done: datetime | None) -> str | None:
-    """What is still to come of the run, in Vietnamese."""
+    """Say what is still to come of the run, in Vietnamese."""
     state = RunState(row.state)
     if held and last is not None:
         return None
@@ -170,7 +170,7 @@ def _moment(at: datetime) -> str:
     return clock.local(at).strftime("%H:%M %d/%m/%Y")
 
 
-# ---- what is missing ------------------------------------------------------------------------------------
+# ---- What is missing
 
 
 def _missing(

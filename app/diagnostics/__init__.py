@@ -1,1 +1,1 @@
-"""One link, looked at by a person: what it is, whether it works, and what the carrier says itself."""
+"""Diagnostics for a person: the installation, one link, and what the carrier itself reports."""

@@ -1,4 +1,4 @@
-"""The carrier's own figures, and beside them what our ledger has for the same days; never added or mixed."""
+"""The carrier's own totals, beside those of our ledger for the same days; never added or mixed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from app.runtime.worker import build, facts
 from app.security import audit
 from carriers.contract import ListedFailures, OwnFigure, OwnFigures, Receipt
 
-# ---- A carrier's list of failures, read by hand for a day, and told to the ledger where a person says so
+# ---- Failure lists
 
 
 async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequence[Receipt]:
-    """The carrier's list of failures; Conflict where it can't be read."""
+    """Return the carrier's failure list. Raises Conflict if it can't be read, Invalid if it has none."""
     carrier = build(name, link)
     if not isinstance(carrier, ListedFailures):
         raise Invalid(f"Link {name}: a link of kind {link.kind} has no list of failures.")
@@ -38,7 +38,7 @@ async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequenc
 async def take_in(
     inbox: Inbox, who: str, name: str, link: LinkSettings, what: tuple[str, date], found: Sequence[Receipt]
 ) -> FailureListCounts:
-    """Tell the ledger of a list (sender ID, day), each entry once; a person's order, so on the record."""
+    """Store a list of (sender ID, day) in the ledger, each entry once; audited, as a person ordered it."""
     lane = await inbox.db.awrite(register, facts(name, link, build(name, link)))
     told = await failure_list.tell(inbox, lane, what, found)
     detail = {"sender": what[0], "day": str(what[1]), "new": told.new}
@@ -50,7 +50,7 @@ async def take_in(
 
 @dataclass(frozen=True, slots=True)
 class OwnTotals:
-    """What our ledger has in one state: messages, and the SMS parts of which they are made."""
+    """What our ledger has in one state, in messages and SMS parts."""
 
     state: str
     messages: int
@@ -58,7 +58,7 @@ class OwnTotals:
 
 
 async def stated(name: str, link: LinkSettings, first: date, last: date) -> Sequence[OwnFigure]:
-    """What the carrier states of these days, both included; Conflict where it can't be read."""
+    """Return the carrier's totals of these days, both included. Raises Conflict if they can't be read."""
     carrier = build(name, link)
     if not isinstance(carrier, OwnFigures):
         raise Invalid(f"Link {name}: a link of kind {link.kind} states no figures of its own.")
@@ -67,7 +67,7 @@ async def stated(name: str, link: LinkSettings, first: date, last: date) -> Sequ
 
 
 def ours(connection: Connection, link: str, first: date, last: date) -> list[OwnTotals]:
-    """What this link was handed on these days (local time), by what is known of it now."""
+    """Return what this link was handed on these days (local time), by its present state."""
     begin, end = _midnight(first), _midnight(last + timedelta(days=1))
     r, d = runs.c, deliveries.c
     lane = connection.execute(select(lanes).where(lanes.c.name == link)).first()

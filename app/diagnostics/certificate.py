@@ -1,4 +1,4 @@
-"""What our certificate is worth: whether who asks for us by our names would believe it, and until when."""
+"""Check our certificate: whether callers who use our names would trust it, and until when."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ENDS_SOON = timedelta(days=30)
 
 
 class CertificateCheck(NamedTuple):
-    """One thing about the certificate: `good`, or what is wrong and what to do."""
+    """One finding: `good`, or what is wrong and what to do."""
 
     good: bool
     what: str
 
 
 def judged(settings: Settings) -> Iterator[CertificateCheck]:
-    """Nothing where others speak TLS for us; SetupError for files that can't be used."""
+    """Yield the findings; none if others terminate TLS for us. Raises SetupError for unusable files."""
     ours = server_tls(settings)
     if ours is None or settings.tls_certificate is None:
         return
@@ -43,14 +43,14 @@ def _end(certificate: x509.Certificate) -> CertificateCheck:
 
 
 def _refused(ours: ssl.SSLContext, name: str) -> str:
-    """Why a caller with this machine's authorities refuses us under that name; "" where it does not.
+    """Return why a caller with this machine's authorities rejects us under that name, or "".
 
-    A handshake in memory, so that OpenSSL itself judges: name, time, and who vouches.
+    A handshake in memory, so that OpenSSL itself checks name, time and issuer.
     """
     to_us, to_caller = ssl.MemoryBIO(), ssl.MemoryBIO()
     us = ours.wrap_bio(to_us, to_caller, server_side=True)
     caller = ssl.create_default_context().wrap_bio(to_caller, to_us, server_hostname=name)
-    for _ in range(3):  # there and back, and what is left of it
+    for _ in range(3):  # enough flights for a whole handshake
         for side in (caller, us):
             try:
                 side.do_handshake()

@@ -1,4 +1,4 @@
-"""What a look at this installation finds: settings, folder, database, clock, audit, lanes and links."""
+"""Check this installation: settings, folder, database, clock, audit, lanes and links."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _BARE, _OTHER = "bears no stamp of secret_key", "bears a stamp that is not over 
 
 
 class Symptom(NamedTuple):
-    """One thing looked at: `good`, or what is wrong and what to do."""
+    """One check: `good`, or what is wrong and what to do."""
 
     about: str
     good: bool
@@ -70,7 +70,7 @@ class Symptom(NamedTuple):
 
 
 def settings_file(path: Path) -> Iterator[Symptom]:
-    """The file of settings: readable by its owner alone where it holds secrets, which it should not."""
+    """Check that the settings file holds no secret and not everybody may write it."""
     if not path.is_file():
         yield Symptom("settings", True, f"There is no {path}; settings come from the environment.")
         return
@@ -95,7 +95,7 @@ def _names(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def wiring(settings: Settings) -> Iterator[Symptom]:
-    """The links' settings and their webhooks, each fault in words."""
+    """Report each fault in the settings of links and webhooks."""
     faults = list(dict.fromkeys([*worker.faults(settings), *webhooks.faults(settings)]))
     yield from (Symptom("settings", False, fault) for fault in faults)
     if settings.environment == "development":
@@ -108,7 +108,7 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
 
 
 def connections(settings: Settings) -> Iterator[Symptom]:
-    """Lines that leave this machine in plain, and what callers meet: our certificate, our names."""
+    """Report plain connections, our certificate, and the names that callers use."""
     for line in transport_security.plain(settings):
         yield Symptom(
             "lines", bool(line.why), f"{line.what} is plain: {line.why}" if line.why else line.fault
@@ -126,7 +126,7 @@ def connections(settings: Settings) -> Iterator[Symptom]:
         yield Symptom("names", False, what)
 
 
-# Protections that nothing has by itself, since each needs something of this installation's own.
+# Protections without a default, since each needs something of this installation.
 _OPTIONAL = {
     "scan_command": ((), "files that come in are scanned by nobody"),
     "log_to": (None, "who takes this host can change its log"),
@@ -136,14 +136,14 @@ _OPTIONAL = {
 
 
 def optional(settings: Settings) -> Iterator[Symptom]:
-    """What is not protected as settings stand, and might be: no fault, and to be known all the same."""
+    """Report optional protections that are off: no fault, but worth knowing."""
     for name, (unset, what) in _OPTIONAL.items():
         if getattr(settings, name) == unset and settings.environment == "production":
             yield Symptom("protection", True, f"As {name} stands, {what}.")
 
 
 def disk(settings: Settings) -> Iterator[Symptom]:
-    """The data folder: there, writable, with room."""
+    """Check that the data folder exists, is writable, and has room."""
     folder = settings.data
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -163,10 +163,10 @@ def disk(settings: Settings) -> Iterator[Symptom]:
 
 
 def modes(settings: Settings) -> Iterator[Symptom]:
-    """Whether other accounts of this host can open the ledger, uploads or secrets."""
+    """Check whether other accounts of this host can open the ledger, uploads or secrets."""
     held = [settings.data, *settings.data.glob("loa.sqlite3*")]
     secrets = Path(os.environ.get("LOA_SECRETS_DIR") or _CONTAINER)
-    if secrets != _CONTAINER and secrets.is_dir():  # a container shows its secrets to nobody else
+    if secrets != _CONTAINER and secrets.is_dir():  # a container's secrets are not visible outside
         held += [each for each in secrets.iterdir() if each.is_file()]
     open_ = [each for each in held if each.exists() and each.stat().st_mode & 0o077]
     for each in open_:
@@ -177,7 +177,7 @@ def modes(settings: Settings) -> Iterator[Symptom]:
 
 
 def ledger(settings: Settings) -> Iterator[Symptom]:
-    """The database: it answers, has the schema of this program, and its clock is ours."""
+    """Check that the database answers, has this program's schema, and is consistent."""
     try:
         db = Database(settings.url, keys=signing_keys(settings))
     except AppError as error:
@@ -208,7 +208,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
 
 
 def _answers(db: Database) -> Symptom:
-    """It answers; and every page of a SQLite file can be read: a second for each gigabyte or so."""
+    """Check that it answers, and that every page of a SQLite file can be read: about a second per GB."""
     if not db.sqlite:
         return Symptom("database", True, "PostgreSQL answers.")
     if found := db.read(faults):
@@ -217,13 +217,13 @@ def _answers(db: Database) -> Symptom:
 
 
 def _home(connection: Connection, ledger: Ledger) -> Symptom:
-    """Whether the database is the one that was last sent from."""
+    """Check that the database is the one that last sent."""
     moved = restore_recovery.moved(connection, ledger)
     return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
 
 
 def _server(connection: Connection) -> Symptom:
-    """The settings of PostgreSQL that must be on: three keep what was committed, one keeps tables small."""
+    """Check PostgreSQL's settings that must be on: three keep what was committed, one keeps tables small."""
     asked = ", ".join(f"current_setting('{name}')" for name in _MUST_BE_ON)
     values = connection.exec_driver_sql(f"SELECT {asked}").one()
     off = [name for name, value in zip(_MUST_BE_ON, values, strict=True) if value in ("off", "local")]
@@ -234,7 +234,7 @@ def _server(connection: Connection) -> Symptom:
 
 
 def _rights(connection: Connection) -> Symptom:
-    """Whether the account that works can do more than that: no fault, and to be known all the same."""
+    """Report whether our account can do more than it needs: no fault, but worth knowing."""
     asked = "SELECT pg_has_role(current_user, relowner, 'member') FROM pg_class WHERE oid = 'audit'::regclass"
     if connection.exec_driver_sql(asked).scalar_one():
         what = "This account owns the tables or may do all: docs/operations.md, “Two accounts of PostgreSQL”."
@@ -243,7 +243,7 @@ def _rights(connection: Connection) -> Symptom:
 
 
 def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
-    """Second factors: sealed with the present key, where anybody signs in."""
+    """Check that second factors are sealed with the present key."""
     if not users.any_known(connection):
         return []
     if settings.secret_key is None:
@@ -256,7 +256,7 @@ def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
 
 
 def _accounts(connection: Connection) -> list[Symptom]:
-    """Accounts, recovery codes and sessions that nobody has let in but who writes the database."""
+    """Check for accounts, recovery codes and sessions that were written into the database from outside."""
     found = list(account_stamps.doubted(connection))
     if not found:
         return [Symptom("accounts", True, "No account was changed behind Loa's back, as far as stamps show.")]
@@ -272,7 +272,7 @@ def _doubt(of: account_stamps.BadStamp) -> str:
 
 
 def clocks(db: Database) -> Symptom:
-    """The host's clock against the database's, and against the newest act on record."""
+    """Compare the host's clock to the database's, and to the newest act on record."""
     here, there = clock.now_ms(), db.read(db.clock_ms)
     newest = db.read(lambda c: c.execute(select(func.max(acts.c.at))).scalar()) or 0
     if abs(here - there) > _CLOCKS_MS:
@@ -285,7 +285,7 @@ def clocks(db: Database) -> Symptom:
 
 
 def _links(connection: Connection) -> Iterator[str]:
-    """Links by which nothing goes though a process has them open, and what else to look at."""
+    """Yield open links by which nothing is sent, and their remarks."""
     known = links.facts(connection)
     for lane in all_lanes(connection):
         link = known[lane.id]
@@ -300,7 +300,7 @@ def _links(connection: Connection) -> Iterator[str]:
 
 
 def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
-    """The chain of the audit, its seals, and what is kept of it outside the database."""
+    """Check the chain of the audit, its seals, and the heads kept outside the database."""
     chain = db.read(audit.verify, audit.kept(settings))
     yield Symptom("audit", not chain.fault, chain.fault or f"{chain.rows} acts, all as they were written.")
     if not chain.sealed:
@@ -312,7 +312,7 @@ def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
 
 
 def _rows(connection: Connection) -> list[Symptom]:
-    """What stands in the tables and wants a person."""
+    """Report what in the tables needs a person."""
     found: list[Symptom] = []
     halted = select(lanes.c.name, lanes.c.reason).where(lanes.c.state == LaneState.HALTED.value)
     found += [
@@ -333,7 +333,7 @@ def _rows(connection: Connection) -> list[Symptom]:
 
 
 def _stopped(connection: Connection) -> Iterator[str]:
-    """Runs that Loa has stopped, until somebody decides: their rows may be right again by then."""
+    """Yield runs that Loa stopped, until somebody decides: by then their rows may be right again."""
     paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value).order_by(runs.c.id)
     for number in connection.execute(paused).scalars().all():
         last = approval_digest.last_order(connection, number)
@@ -344,7 +344,7 @@ def _stopped(connection: Connection) -> Iterator[str]:
 
 
 async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
-    """Everything, and these links over the network: nothing is sent."""
+    """Run every check, and check these links over the network; nothing is sent."""
     found = [*settings_file(Path(setting_sources.file())), *wiring(settings), *connections(settings)]
     found += optional(settings)
     found += [*disk(settings), *ledger(settings)]

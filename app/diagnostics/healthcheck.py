@@ -1,4 +1,4 @@
-"""`python -m app.diagnostics.healthcheck`: exit with 0 where the API of this machine answers (containers)."""
+"""`python -m app.diagnostics.healthcheck`: exit with 0 if this machine's API answers (for containers)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PATIENCE_S = 4
 
 
 def is_alive(settings: Settings) -> bool:
-    """Whether /healthz says so, by TLS where Loa speaks it itself."""
+    """Return whether /healthz answers 200, over TLS if Loa itself terminates it."""
     line = _line(settings)
     try:
         line.request("GET", "/healthz", headers={"Host": "localhost"})
@@ -25,11 +25,11 @@ def is_alive(settings: Settings) -> bool:
 
 
 def _line(settings: Settings) -> HTTPConnection:
-    """To our own address; Linux takes 0.0.0.0 and ::, where we listen everywhere, for this machine."""
+    """Connect to our own address; Linux takes 0.0.0.0 and :: for this machine."""
     if settings.tls_certificate is None:
         return HTTPConnection(settings.host, settings.port, timeout=_PATIENCE_S)
-    # No certificate is judged: the line does not leave the machine and nothing secret goes over it, and the
-    # file may be a newer one than that with which the process began. `loa doctor` judges it for callers.
+    # The certificate is not verified: the connection stays on the machine and carries nothing secret, and the
+    # file may be newer than what the process has loaded. `loa doctor` verifies it as callers do.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return HTTPSConnection(settings.host, settings.port, timeout=_PATIENCE_S, context=context)

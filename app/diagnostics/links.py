@@ -1,4 +1,4 @@
-"""The links that a name means, and one of them opened for a short while, outside any worker."""
+"""Resolve link names, and open one link for a short while outside any worker."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ from carriers.contract import (
     StreamReceipts,
 )
 
-# How long a link may take to come up before it is called down.
-PATIENCE_S = 20.0
+PATIENCE_S = 20.0  # a link that takes longer to come up counts as down
 _LOOK_S = 0.1
 _WORDS = (
     (StreamReceipts, "brings receipts"),
@@ -35,7 +34,7 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A configured link in a line: `can` is what its kind offers beside sending."""
+    """A configured link; `can` is what its kind offers beside sending."""
 
     link: str
     carrier: str
@@ -49,7 +48,7 @@ class Link:
 
 
 def listed(settings: Settings) -> list[Link]:
-    """Every link of the settings; nothing is opened."""
+    """Return every link of the settings; none is opened."""
     return [_line(name, link, build(name, link)) for name, link in settings.links.items()]
 
 
@@ -70,7 +69,7 @@ def _line(name: str, link: LinkSettings, carrier: Carrier) -> Link:
 
 
 def chosen(settings: Settings, name: str) -> dict[str, LinkSettings]:
-    """The link of that name, or all links of that carrier; NotFound that names those there are."""
+    """Return the link of that name, or all links of that carrier. Raises NotFound with the known names."""
     if name in settings.links:
         return {name: settings.links[name]}
     found = {key: link for key, link in settings.links.items() if link.carrier == name}
@@ -84,7 +83,6 @@ def chosen(settings: Settings, name: str) -> dict[str, LinkSettings]:
 
 @asynccontextmanager
 async def opened(carrier: Carrier) -> AsyncIterator[Carrier]:
-    """The link, open; closed in order at the end."""
     await carrier.open()
     try:
         yield carrier
@@ -94,7 +92,7 @@ async def opened(carrier: Carrier) -> AsyncIterator[Carrier]:
 
 @asynccontextmanager
 async def reading(carrier: Carrier) -> AsyncIterator[None]:
-    """The link, open and up; Conflict where it does not come up, or where the carrier can't be read."""
+    """Open the link. Raises Conflict if it does not come up, or if the carrier can't be read."""
     async with opened(carrier):
         why = await came_up(carrier)
         if why:
@@ -106,7 +104,7 @@ async def reading(carrier: Carrier) -> AsyncIterator[None]:
 
 
 async def came_up(carrier: Carrier, patience_s: float = PATIENCE_S) -> str:
-    """ "" once the link can take a message; else why it can't, in words."""
+    """Return "" once the link can take a message, else a sentence why not."""
     ready = asyncio.ensure_future(carrier.ready())
     end = asyncio.get_running_loop().time() + patience_s
     try:
@@ -122,10 +120,9 @@ async def came_up(carrier: Carrier, patience_s: float = PATIENCE_S) -> str:
     return ""
 
 
-# ---- Whether a link works: its account as the carrier sees it, or at least that it is reached. Sends
+# ---- Checks
 
-# Several questions, each asked again when its answer is lost.
-_LONGEST_S = 180.0
+_LONGEST_S = 180.0  # several queries, each repeated when its answer is lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,7 @@ class CheckResult:
 
 
 async def check(links: Mapping[str, LinkSettings]) -> list[CheckResult]:
-    """Look at these links one after the other; a link that can't be built is a finding as well."""
+    """Check these links one after the other, sending nothing; a link that can't be built is a finding too."""
     return [
         CheckResult(name, finding.good, finding.what)
         for name, link in links.items()

@@ -1,4 +1,4 @@
-"""One test message to a listed test number: outside the ledger, on the record, and followed for a while."""
+"""Send one test message to a listed test number: outside the ledger, audited, and followed for a while."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from carriers.contract import (
 )
 from carriers.text import nfc, unaccent
 
-# ---- What a test message says: a text of messages/ or the person's own words, in the form that would go
+# ---- Text
 
 
 def wording(key: str | None, own: str | None, form: TextForm) -> str:
-    """The wording; Invalid unless exactly one of the two is given and says something."""
+    """Return the text to send. Raises Invalid unless exactly one of the two is given and not empty."""
     if (key is None) == (own is None):
         raise Invalid(
             "Give either --text-key, a text of messages/, or --text, your own wording.", field="text"
@@ -60,7 +60,7 @@ _FAILED = (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
 
 @dataclass(frozen=True, slots=True)
 class MessageContext:
-    """What a test message needs: the ledger for others' receipts and the record, and who sends it."""
+    """What a test message needs: the ledger for others' receipts and the audit, and who sends it."""
 
     db: Database
     ledger: Ledger
@@ -70,7 +70,7 @@ class MessageContext:
 
 @dataclass(frozen=True, slots=True)
 class SentTestMessage:
-    """What was said of one test message: the answer, and later receipts in the order in which they came."""
+    """One test message: the answer, and later receipts in order of arrival."""
 
     key: str
     result: SubmitResult
@@ -78,12 +78,12 @@ class SentTestMessage:
 
     @property
     def good(self) -> bool:
-        """Whether it was accepted, and nobody has said since that it failed."""
+        """Whether it was accepted, and no receipt says since that it failed."""
         failed = any(receipt.status in _FAILED for receipt in self.receipts)
         return isinstance(self.result, Accepted) and not failed
 
     def record(self, link: str, number: str) -> dict[str, object]:
-        """All of it for programs; `number` as the person typed it."""
+        """Return all of it for programs; `number` as the person typed it."""
         said = [
             {
                 "reference": each.reference,
@@ -107,7 +107,7 @@ class SentTestMessage:
 
 
 def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
-    """The number as carriers take it; Invalid unless the link's settings list it as a test number."""
+    """Return the number as carriers take it. Raises Invalid unless it is a test number of the link."""
     phone = normalise(number)
     if isinstance(phone, str):
         raise Invalid(f"{mask(number)} is no mobile number: {REASONS[phone].en}", field="number")
@@ -123,10 +123,10 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
 async def send(
     desk: MessageContext, name: str, link: LinkSettings, sms: OutboundSms, wait_s: float
 ) -> SentTestMessage:
-    """Write one message and follow it for `wait_s` seconds at the most; Conflict where the link is not up."""
+    """Send one message and follow it for up to `wait_s` seconds. Raises Conflict if the link is not up."""
     carrier = build(name, link)
     lane = await desk.db.awrite(link_store.register, facts(name, link, carrier))
-    # A key of its own kind: those of deliveries begin otherwise, and no delivery is ever called so.
+    # No delivery's key begins like this.
     sms = replace(sms, key=f"test-{secrets.token_hex(8)}")
     inbox = Inbox(desk.db, desk.ledger, Metrics())
     following = Following(carrier, sms, inbox.sink(lane), desk.say)
@@ -148,7 +148,7 @@ async def send(
 
 
 async def _submit(desk: MessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
-    """Hand it over, on the record before and after."""
+    """Submit it, audited before and after."""
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
     await desk.db.awrite(_note, desk.who, "test message", lane, intent)
@@ -161,7 +161,7 @@ async def _submit(desk: MessageContext, lane: Lane, carrier: Carrier, sms: Outbo
 
 
 async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
-    """The carrier's answer; whatever goes wrong inside an adapter may have sent the message."""
+    """Return the result; Unknown after any fault of the adapter, since it may have sent the message."""
     (answer,) = await asyncio.gather(carrier.submit([sms]), return_exceptions=True)
     if isinstance(answer, BaseException):
         return Unknown(f"the adapter failed: {cause_of(answer)}")

@@ -1,4 +1,4 @@
-"""What a carrier answered and said later, in sentences that claim no more than they know."""
+"""Describe results and receipts in sentences that claim no more than is known."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from carriers.contract import (
 
 
 def answered(result: SubmitResult) -> str:
-    """One sentence for one result."""
     match result:
         case Accepted(refs):
             return f"The carrier accepted the message{_named(refs)}. That is not yet delivery."
@@ -44,7 +43,7 @@ def _named(refs: tuple[str | None, ...]) -> str:
 
 
 def became(receipt: Receipt) -> str:
-    """One sentence for what the carrier says of the message, or of one part of it."""
+    """Describe what the carrier reports of the message, or of one part of it."""
     code = f" ({receipt.code})" if receipt.code else ""
     match receipt.status:
         case ReceiptStatus.DELIVERED if receipt.level is ReceiptLevel.HANDSET:

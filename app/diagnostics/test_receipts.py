@@ -1,4 +1,4 @@
-"""What becomes of one test message: its own receipts are heard, all others go on to the ledger."""
+"""Follow one test message: collect its own receipts, pass all others on to the ledger."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _LONGEST_PAUSE_S = 10.0
 
 @dataclass(slots=True)
 class Following:
-    """Hears and asks until every part of the message has a final answer.
+    """Listen and query until every part of the message has a final answer.
 
-    Receipts of other messages may come over this bind as well and must not be lost: `pass_on` acknowledges
-    them after its commit. Until our references are known nobody can tell, so they wait unacknowledged.
+    Receipts of other messages may come over this bind too and must not be lost: `pass_on` acknowledges them
+    after its commit. Until our references are known all receipts wait unacknowledged.
     """
 
     carrier: Carrier
@@ -48,7 +48,7 @@ class Following:
     _last: str = ""
 
     def hear(self, receipt: Receipt, acknowledge: Acknowledge) -> None:
-        """contract.ReceiptSink."""
+        """Take a receipt; this is the contract.ReceiptSink."""
         if self._own is None:
             self._early.append((receipt, acknowledge))
         elif receipt.reference in self._own:
@@ -58,7 +58,7 @@ class Following:
             self.pass_on(receipt, acknowledge)
 
     def know(self, references: Sequence[str | None]) -> None:
-        """These are ours, and no others will be."""
+        """Set our references, once they are complete."""
         self._own = frozenset(reference for reference in references if reference is not None)
         self._open = set(self._own)
         for receipt, acknowledge in self._early:
@@ -66,7 +66,7 @@ class Following:
         self._early.clear()
 
     async def until_final(self, wait_s: float) -> None:
-        """Say what is heard, for so long at the most."""
+        """Report receipts until all are final, for up to `wait_s` seconds."""
         asks = isinstance(self.carrier, QueriedReceipts)
         if not self._open:
             return
@@ -93,13 +93,13 @@ class Following:
                 self._open.discard(receipt.reference or "")
 
     def _say(self, words: str) -> None:
-        """Once, as long as it stays so."""
+        """Report a sentence unless it repeats the last one."""
         if words != self._last:
             self._last = words
             self.say(words)
 
     async def _ask(self) -> None:
-        """Put the carrier's answers among what is heard, at growing pauses."""
+        """Query the carrier at growing intervals, adding its answers to the receipts."""
         pause_s, sent_at = _FIRST_PAUSE_S, clock.now()
         while True:
             await asyncio.sleep(pause_s)

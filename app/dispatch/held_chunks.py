@@ -16,16 +16,13 @@ from carriers.contract import Permit
 
 @dataclass(slots=True)
 class HeldChunk:
-    """A leased chunk: what is still to be sent, and the permit that limits writing it to the wire.
-
-    taken: the time of the claim, by the database's clock and in monotonic seconds.
-    """
+    """A leased chunk: what is still to be sent, and the permit that limits writing it to the wire."""
 
     lease: ChunkLease
     script: RunContent
     items: deque[DeliveryToSend]
     permit: Permit
-    taken: tuple[datetime, float]
+    taken: tuple[datetime, float]  # time of the claim: the database's clock, monotonic seconds
     on_wire: int = 0
     retry_after_s: float = 0.0
 

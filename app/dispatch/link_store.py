@@ -80,11 +80,8 @@ def leave(connection: Connection, named: Collection[str], host: str) -> None:
 
 
 def _regroup(connection: Connection, carrier: str) -> dict[int, int]:
-    """Return the group of each lane of the carrier: the first lane with its receipt group or its account.
-
-    Lanes that the settings no longer name count too: receipts for what they sent now come over others.
-    """
-    c, groups = lanes.c, dict[int, int]()
+    """Return each lane's group: the first lane of its receipt group or account. Removed links count too."""
+    c, groups = lanes.c, dict[int, int]()  # receipts of what a removed link sent come over others
     rows = connection.execute(select(lanes).where(c.carrier == carrier).order_by(c.id)).all()
     for row in rows:
         alike = [each for each in rows if each.id in groups and _shares(each, row)]
@@ -129,10 +126,7 @@ def all_lanes(connection: Connection, carrier: str | None = None) -> list[Row[tu
 
 
 def resume(connection: Connection, lane_id: int, who: str, carrier: str | None = None) -> None:
-    """Resume a lane whose cause a person says is mended. Raises Conflict if it is not halted.
-
-    An operator of `carrier` gets NotFound for other carriers' lanes.
-    """
+    """Resume a halted lane. Raises Conflict if it is not halted, NotFound if it is not of `carrier`."""
     row = connection.execute(select(lanes).where(lanes.c.id == lane_id)).first()
     if row is None or carrier not in (None, row.carrier):
         raise no_such("lane", lane_id)

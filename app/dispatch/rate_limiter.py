@@ -74,12 +74,12 @@ class ThrottleShare:
     Once a second it falls by the part of the answers that were throttled, by half at most, and climbs a
     little. So a carrier that takes three quarters of the rate soon gets about that, while random refusals of
     two messages in a hundred cost two in a hundred, not the pace. A half starts at the size of one call and
-    doubles, like a congestion window. most: the share of the run that was claimed last; at least SLOWEST.
+    doubles, like a congestion window.
     """
 
     segments_per_second: float
     share: float = 1.0
-    most: float = 1.0
+    most: float = 1.0  # the share of the run that was claimed last; at least SLOWEST
     per_submit: int = 1
     _since: float = field(default_factory=clock.monotonic)
     _answers: int = 0
@@ -128,10 +128,7 @@ class ThrottleShare:
             self._fits = segments * 2
 
     def sub_batch(self, half: int) -> int:
-        """Return how many segments to reserve at once: `half`, at most half a second's worth.
-
-        Fewer when a narrow window or a busy machine makes halves late.
-        """
+        """Return how many segments to reserve: up to `half`, half a second's worth, and what fits."""
         fits = max(self._fits, self.per_submit)
         return max(1, min(half, int(self.segments_per_second * self.now / 2), fits))
 

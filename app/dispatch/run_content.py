@@ -32,18 +32,14 @@ _LONGEST_VALIDITY_S = 48 * 3600
 
 @dataclass(frozen=True, slots=True)
 class RunContent:
-    """What a run sends: text by language ("" is the default), sender ID, and its window.
-
-    mark: a name of the campaign that is unique across ledgers, for message keys. share: the part of each
-    link's rate at which all links of the carrier together keep to the run's own rate.
-    """
+    """What a run sends: text by language ("" is the default), sender ID, and its window."""
 
     run_id: int
-    mark: str
+    mark: str  # a name of the campaign that is unique across ledgers, for message keys
     sender: str
     texts: dict[str, str]
     window: Window
-    share: float = 1.0
+    share: float = 1.0  # of each link's rate, so that the carrier's links together keep the run's own
 
     def text(self, lang: str | None) -> str:
         return self.texts.get(lang or "", self.texts[""])
@@ -64,8 +60,7 @@ def run_contents(
     says: str = "",
     among: Collection[int] | None = None,
 ) -> list[RunContent]:
-    """Return the carrier's running runs within their sending hours, most urgent first; only `among`, if
-    given.
+    """Return the carrier's running runs (of `among`) within their sending hours, most urgent first.
 
     Pauses a run whose campaign differs by a byte from what was approved, and one of whose text this link's
     settings (`says`) make something else than at approval.
@@ -93,8 +88,7 @@ def run_contents(
 def _running(carrier: str, now_ms: int = 0) -> Select[Any]:
     """Select running runs of approved campaigns, with the campaign and the summed rate of the links at work.
 
-    Renamed or removed links keep their rows, so only links that a process reported lately count; all, if none
-    has.
+    Renamed or removed links keep their rows: only recently reported ones count, or all if there are none.
     """
     r, h, at_work = (
         runs.c,
@@ -122,10 +116,7 @@ def _share(row: Row[Any]) -> float:
 def stop(
     connection: Connection, /, run_id: int, campaign_id: int, why: str = "tampering", **what: int
 ) -> None:
-    """Pause a run that differs from its approval; it can be resumed only with the approved content.
-
-    what: the part that differs, for the log and the audit.
-    """
+    """Pause a run whose content (`what`) differs from its approval, until the approved content is back."""
     if move(connection, run_id, RunState.RUNNING, RunState.PAUSED):
         log.error("a run is stopped: it differs from what was approved", run=run_id, why=why, **what)
         said = {"campaign": campaign_id, "why": why, **what}

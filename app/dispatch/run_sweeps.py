@@ -55,10 +55,7 @@ def fan_out_next(
     looked: Mapping[int, approval_digest.Pieces],
     but: Sequence[int] = (),
 ) -> DueBatch | None:
-    """Queue one slice of one started run; return its batch if that was altered since it was checked.
-
-    Queues nothing of a batch to be sent that is not in `looked` yet (app/dispatch/fan_out_job.py).
-    """
+    """Queue one slice of one run, unless its batch is not `looked` at; return the batch if it was altered."""
     due = next_due(connection, but=but)
     if due is None or (due.sent and due.batch_id not in looked):
         return None

@@ -43,15 +43,12 @@ def listed(
 
 @dataclass(frozen=True, slots=True)
 class UnknownOrder:
-    """A person's decision on unknown deliveries of one run: these (batch, line), or all if none is named.
-
-    "All" are those on the list when the order was given. reason: of a write-off, kept in the audit.
-    """
+    """A person's decision on unknown deliveries of one run: these (batch, line), or all listed by then."""
 
     run_id: int
     who: str
     lines: Sequence[tuple[int, int]] = ()
-    reason: str | None = None
+    reason: str | None = None  # of a write-off, kept in the audit
 
 
 Progress = Callable[[int, int], None]

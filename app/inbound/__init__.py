@@ -1,1 +1,1 @@
-"""What is sent to us over the links (MO): kept before it is acknowledged, listed, erased when it is due."""
+"""Messages sent to us over the links (MO): stored before they are acknowledged, listed, erased when due."""

@@ -1,4 +1,4 @@
-"""The one door for inbound messages: a group is committed together, and acknowledged only then."""
+"""The inbound message writer: messages are committed in groups and acknowledged only after the commit."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from app.observability.metrics import Metrics
 from carriers.contract import Acknowledge
 from carriers.inbound import InboundMessage, InboundSink
 
-# ---- One group of inbound messages as rows, in one transaction that may run twice
+# ---- Store a group
 
-# Ids in the order of commits: a list that is read on by its ids would pass by one that is committed late.
+# Lock that keeps IDs in commit order: whoever reads on by ID would miss a late commit.
 _ORDER = 4922
-# How long after the first one a carrier may bring again what was not acknowledged.
+# How long after the first one a carrier may repeat what was not acknowledged.
 AGAIN_MS = 3 * DAY_MS
 Row = dict[str, Any]
 _INSERT = text(
@@ -47,7 +47,7 @@ _INSERT = text(
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
-    """One message as a process took it: over which lane, and the process's own name for it."""
+    """One received message, the lane it came over, and an ID unique to its arrival."""
 
     lane: Lane
     message: InboundMessage
@@ -55,10 +55,10 @@ class IncomingMessage:
 
 
 def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage]) -> Counter[str]:
-    """Write them; lane name -> how many have the content of one that came shortly before.
+    """Store them, safe to run twice; return by lane name how many repeat a recent message's content.
 
-    Whether that is the carrier's repetition of what was not acknowledged, or a person who wrote the same
-    twice, nobody can tell: both are kept, and the later one names the first.
+    Whether the carrier repeats what was not acknowledged or a person wrote the same twice cannot be told:
+    both are stored, and the later one refers to the first.
     """
     one_at_a_time(connection, _ORDER)
     now = ledger.now_ms(connection)
@@ -75,7 +75,7 @@ def keep(connection: Connection, ledger: Ledger, group: Sequence[IncomingMessage
 
 
 def _write(connection: Connection, rows: Sequence[Row], now: int) -> None:
-    """Insert them, each with the first of its content that is there already."""
+    """Insert them, each with the first stored message of the same content."""
     if not rows:
         return
     c = inbound_messages.c
@@ -110,7 +110,7 @@ def _row(came: IncomingMessage, now: int) -> Row:
 
 
 def _digest(came: IncomingMessage) -> int:
-    """The same for the same words of the same person to the same address, over whichever link of a group."""
+    """Hash what a person wrote to one address, the same over whichever link of a group."""
     m = came.message
     said = (came.lane.group_id, m.source, m.destination, m.data_coding, m.octets, m.part)
     return int.from_bytes(hashlib.blake2b(repr(said).encode(), digest_size=8).digest(), signed=True)
@@ -118,16 +118,16 @@ def _digest(came: IncomingMessage) -> int:
 
 log = structlog.get_logger(__name__)
 
-_WEIGHT = 1000  # bytes of memory that a message takes beside its content, and some more
+_WEIGHT = 1000  # bytes of memory that a message takes beside its content, rounded up
 _Waiting = tuple[IncomingMessage, Acknowledge]
 
 
 @dataclass(slots=True)
 class InboundWriter:
-    """Waits for `group` messages, or what comes within `wait_s`, and keeps up to `most` in one commit.
+    """Wait for `group` messages or `wait_s`, and store up to `most` in one commit.
 
-    While the database is away they wait unacknowledged; beyond `room` bytes the carrier is told to repeat
-    later, so memory is bounded, whatever is poured in, and nothing is taken that could be lost.
+    While the database is away they wait unacknowledged. Beyond `room` bytes the carrier is told to repeat
+    later, so memory is bounded and nothing is accepted that could be lost.
     """
 
     db: Database
@@ -137,7 +137,7 @@ class InboundWriter:
     most: int = 2000
     wait_s: float = 0.02
     room: int = 32_000_000
-    refused: int = 0  # messages that a process which ended without its database gave back
+    refused: int = 0  # messages given back when the process ended without its database
     _waiting: deque[_Waiting] = field(default_factory=deque)
     _weight: int = 0
     _some: asyncio.Event = field(default_factory=asyncio.Event)
@@ -147,7 +147,7 @@ class InboundWriter:
     _own: str = field(default_factory=lambda: secrets.token_hex(10))
 
     def sink(self, lane: Lane) -> InboundSink:
-        """Where a link of this lane drops what is sent to us."""
+        """Return the function to which a link of this lane passes inbound messages."""
 
         def drop(message: InboundMessage, acknowledge: Acknowledge) -> None:
             weight = _weight(message)
@@ -165,13 +165,13 @@ class InboundWriter:
         return drop
 
     def stop(self) -> None:
-        """Take nothing more; run() returns when what was taken is committed."""
+        """Accept nothing more; run() returns once all accepted messages are committed."""
         self._stopping = True
         self._some.set()
         self._full.set()
 
     async def run(self) -> None:
-        """Commit group after group. Ends after stop(); with Away where the database is waited for in vain."""
+        """Commit groups until stop(). Raises DatabaseUnavailable if the database stays away too long."""
         while not self._stopping or self._waiting:
             await self._some.wait()
             await self._gather()
@@ -189,7 +189,6 @@ class InboundWriter:
             return
 
     def _look(self) -> None:
-        """Whether anything waits, and a whole group."""
         if not self._waiting:
             self._some.clear()
         if len(self._waiting) < self.group:
@@ -205,7 +204,7 @@ class InboundWriter:
             await self._one_by_one(taken, error)
 
     async def _one_by_one(self, taken: Sequence[_Waiting], error: DBAPIError) -> None:
-        """A row that the database does not take must not keep the others of its group from being kept."""
+        """Store each alone: a row that the database refuses must not keep out the others."""
         if len(taken) > 1:
             for one in taken:
                 await self._commit([one])
@@ -224,7 +223,7 @@ class InboundWriter:
             self.metrics.inbound(lane, "repeated", n)
 
     def _give_back(self, taken: Sequence[_Waiting]) -> None:
-        """What can't be committed any more is not lost: its carrier brings it again."""
+        """Give back what can't be committed any more; its carrier will repeat it."""
         self._stopping = True
         for _, acknowledge in (*taken, *self._waiting):
             self.refused += 1
@@ -233,4 +232,4 @@ class InboundWriter:
 
 
 def _weight(message: InboundMessage) -> int:
-    return _WEIGHT + 5 * len(message.octets)  # its octets, and its text with four bytes to a letter
+    return _WEIGHT + 5 * len(message.octets)  # its octets, and its text at four bytes a character

@@ -1,4 +1,4 @@
-"""Inbound messages as people and programs read them: in order, of one carrier or all, numbers masked."""
+"""Read inbound messages in order, of one carrier or all, numbers masked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _M = inbound_messages.c
 
 @dataclass(frozen=True, slots=True)
 class MessagePart:
-    """The place of one part in a long message: parts of one sender with one reference belong together."""
+    """One part's place in a long message: parts with one sender and reference belong together."""
 
     reference: int
     number: int
@@ -30,9 +30,9 @@ class MessagePart:
 class InboundMessageView:
     """One message to us, or one part of a long one; every number masked, in the text too.
 
-    phone: who wrote it, or the address that no telephone has; destination: the number that it was sent to;
-    exact: the text says all that was sent; repeat_of: an earlier one with the same words of the same
-    sender, which the carrier has perhaps brought again.
+    phone: the sender, or its address if it is no number; destination: the number that it was sent to; exact:
+    the text is all that was sent; repeat_of: an earlier one with the same words of the same sender, which the
+    carrier has perhaps repeated.
     """
 
     id: int
@@ -51,14 +51,14 @@ class InboundMessageView:
 def page(
     connection: Connection, after: int, limit: int, carrier: str | None = None
 ) -> list[InboundMessageView]:
-    """In the order in which they were kept: whoever goes on after the last one that it read misses none."""
+    """Return messages in commit order: whoever continues after the last ID it read misses none."""
     return _read(connection, _query(carrier).where(_M.id > after).order_by(_M.id).limit(limit))
 
 
 def newest(
     connection: Connection, below: int, limit: int, carrier: str | None = None
 ) -> list[InboundMessageView]:
-    """Up to `limit` with an id under `below`, the newest first; otherwise as `page`."""
+    """Return up to `limit` messages with an id under `below`, newest first."""
     return _read(connection, _query(carrier).where(_M.id < below).order_by(_M.id.desc()).limit(limit))
 
 
@@ -96,5 +96,4 @@ def _part(row: Row[Any]) -> MessagePart | None:
 
 
 def carriers_of(connection: Connection) -> Sequence[str]:
-    """The carriers that have links, in the order of their names."""
     return connection.execute(select(lanes.c.carrier).distinct().order_by(lanes.c.carrier)).scalars().all()

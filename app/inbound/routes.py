@@ -1,4 +1,4 @@
-"""The API of inbound messages: what was sent to us, in the order in which it was kept."""
+"""API routes of inbound messages."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Carrier = Annotated[str | None, Query(description="only of this carrier", exampl
 def list_inbound_messages(
     db: Db, who: Who, paging: Paging, carrier: Carrier = None
 ) -> Page[InboundMessageView]:
-    """What was sent to us over the links, numbers masked; an operator's own carrier only.
+    """List what was sent to us over the links, numbers masked; an operator sees its own carrier's.
 
-    Read on from the last `id`: none is ever put before one that was listed.
+    Continue after the last `id`: none is ever inserted before one that was listed.
     """
     if who.carrier is not None and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")

@@ -1,1 +1,1 @@
-"""Personal data: who is not written to, who saw numbers, and their erasure when they are due."""
+"""Personal data: do-not-send lists, and the erasure of numbers when it is due."""

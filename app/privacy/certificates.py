@@ -1,4 +1,4 @@
-"""Erasures as rows: begun under a lease, counted slice by slice, ended as a certificate with its hash."""
+"""Erasures: begun under a lease, counted slice by slice, ended as a certificate with its hash."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from app.privacy.retention_due import due
 from app.reports import tally
 from app.security import audit
 
-_ONE = 4921  # the advisory lock of whoever begins an erasure
+_ONE = 4921  # the advisory lock for beginning an erasure
 LEASE_MS = 60_000
 _HASHED = (
     *("id", "kind", "subject_id", "name", "rule", "days", "due_at", "first_at", "last_at"),
     *("counts", "totals", "by", "started_at", "ended_at"),
 )
-# What the tables are to people who read a certificate.
+# Names of tables for people who read a certificate.
 WORDS = {
     "deliveries": "tin nhắn gửi từng thuê bao",
     "submissions": "lần chuyển tin cho nhà mạng",
@@ -55,9 +55,10 @@ WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What was erased. rows: by table; totals: [state, reason, messages, segments], which stay; sha256: over
-    all of it, None while the erasure is under way. months: by which term it went, instead of days; anchor:
-    number and hash of the last act of the audit that was erased.
+    """What was erased. rows: by table; totals: [state, reason, messages, segments], which stay.
+
+    sha256: over all of it, None during the erasure; months: the term by which it was due, if not days;
+    anchor: number and hash of the last erased act of the audit.
     """
 
     id: int
@@ -83,20 +84,17 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class EraserIdentity:
-    """Who is at work: a name of its own, in whose name, and after how many ms of silence another goes on.
+    """Who erases, by which terms, and what is skipped though it is due."""
 
-    terms: of the settings; but: what can't be erased yet though it is due.
-    """
-
-    owner: str
-    by: str
-    lease_ms: int
+    owner: str  # unique to this process's erasure
+    by: str  # on whose behalf
+    lease_ms: int  # after which silence another process takes over
     terms: RetentionTerms
     but: frozenset[tuple[ErasureKind, int | None]] = frozenset()
 
 
 def waiting(connection: Connection, hand: EraserIdentity) -> bool:
-    """Whether there is anything to erase; only then is the writer asked to begin."""
+    """Return whether there is anything to erase; the writer is used only then."""
     left = select(erasures.c.id).where(erasures.c.ended_at.is_(None)).limit(1)
     if connection.execute(left).first():
         return True
@@ -104,7 +102,7 @@ def waiting(connection: Connection, hand: EraserIdentity) -> bool:
 
 
 def begin(connection: Connection, ledger: Ledger, hand: EraserIdentity) -> int | None:
-    """Take an erasure whose holder is gone, or begin the next that is due; its id, None for nothing to do."""
+    """Take over an abandoned erasure, or begin the next that is due; return its ID, None if there is none."""
     one_at_a_time(connection, _ONE)
     now = ledger.now_ms(connection)
     held = {"owner": hand.owner, "lease_until": now + hand.lease_ms}
@@ -137,7 +135,7 @@ def _fresh(subject: Erasable, hand: EraserIdentity) -> dict[str, Any]:
 
 
 def hold(connection: Connection, ledger: Ledger, number: int, hand: EraserIdentity) -> Row[Any]:
-    """The row, its lease prolonged; Conflict where somebody else has taken it."""
+    """Return the row and renew its lease. Raises Conflict if another process has taken it over."""
     e = erasures.c
     until = ledger.now_ms(connection) + hand.lease_ms
     own = update(erasures).where(e.id == number, e.owner == hand.owner, e.ended_at.is_(None))
@@ -148,7 +146,7 @@ def hold(connection: Connection, ledger: Ledger, number: int, hand: EraserIdenti
 
 
 def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
-    """Count what this transaction has erased."""
+    """Add what this transaction has erased to the counts."""
     total = Counter(row.counts)
     total.update(counts)
     kept = {name: n for name, n in sorted(total.items()) if n}
@@ -156,7 +154,7 @@ def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
 
 
 def end(connection: Connection, ledger: Ledger, row: Row[Any]) -> None:
-    """Make it a certificate: with the totals that stay, its hash, and a row of the audit."""
+    """Make it a certificate: with the totals that stay, its hash, and an audit row."""
     mine = erasures.c.id == row.id
     totals = tally.totals(connection, row.subject_id) if row.kind == ErasureKind.CAMPAIGN else []
     values = {"totals": totals, "kept": _kept(connection, row), "ended_at": ledger.now_ms(connection)}
@@ -179,13 +177,13 @@ def end(connection: Connection, ledger: Ledger, row: Row[Any]) -> None:
 
 def _digest(row: Row[Any]) -> str:
     said = {name: getattr(row, name) for name in _HASHED} | {"kept_reports": row.kept}
-    # Certificates from before these were thought of have neither.
+    # Old certificates have neither, and their hashes must still fit.
     said |= {name: value for name in ("months", "anchor") if (value := getattr(row, name)) is not None}
     return hashlib.sha256(json.dumps(said, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
 
 
 def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
-    """Run -> the hash of its report, which stays."""
+    """Return run -> the hash of its report, which stays."""
     if row.kind != ErasureKind.CAMPAIGN:
         return {}
     k = kept_reports.c
@@ -194,11 +192,10 @@ def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
     return {str(run_id): sha256 for run_id, sha256 in connection.execute(own)}
 
 
-# ---- read ------------------------------------------------------------------------------------------------
+# ---- Reading
 
 
 def get(connection: Connection, number: int) -> Certificate:
-    """One certificate, or NotFound."""
     row = connection.execute(select(erasures).where(erasures.c.id == number)).first()
     if row is None:
         raise no_such("erasure", number)
@@ -206,14 +203,14 @@ def get(connection: Connection, number: int) -> Certificate:
 
 
 def page(connection: Connection, after: int, limit: int) -> Sequence[Certificate]:
-    """Erasures in the order in which they began, from the one after `after`."""
+    """Return erasures in order of their beginning, after id `after`."""
     e = erasures.c
     rows = connection.execute(select(erasures).where(e.id > after).order_by(e.id).limit(limit)).all()
     return [_certificate(row) for row in rows]
 
 
 def newest(connection: Connection, below: int, limit: int) -> Sequence[Certificate]:
-    """Up to `limit` erasures with an id under `below`, the newest first."""
+    """Return up to `limit` erasures with an id under `below`, newest first."""
     e = erasures.c
     rows = connection.execute(select(erasures).where(e.id < below).order_by(e.id.desc()).limit(limit)).all()
     return [_certificate(row) for row in rows]
@@ -248,7 +245,7 @@ def _time(ms: int | None) -> datetime | None:
 
 
 def text(of: Certificate) -> str:
-    """The certificate for people."""
+    """Render the certificate in Vietnamese."""
     return "\n".join(_lines(of))
 
 

@@ -1,4 +1,4 @@
-"""The do-not-send list of each carrier: numbers that its runs leave out, at queueing and again at sending."""
+"""Do-not-send lists by carrier: numbers that its runs leave out, at queueing and again at sending."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.core.phone import REASONS, mask, normalise
 from app.database.models import do_not_send
 from app.security import audit
 
-MOST = 10_000  # numbers of one order
+MOST = 10_000  # numbers of one request
 LONGEST = 40  # characters of one, in any spelling
 _AT_ONCE = 500
 _ADD = text(
@@ -27,7 +27,7 @@ _ADD = text(
 
 @dataclass(frozen=True, slots=True)
 class RefusedEntry:
-    """An entry that is no number: its place in the order, counted from 1, and why."""
+    """An entry that is no number: its place in the request, counted from 1, and why."""
 
     place: int
     why: str
@@ -35,7 +35,7 @@ class RefusedEntry:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What an order did: entries that changed the list, and those that were there (or not there) already."""
+    """Entries that changed the list, and those that were there (or not there) already."""
 
     changed: int
     unchanged: int
@@ -54,7 +54,7 @@ class DoNotSendEntry:
 
 
 def add(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:
-    """Put numbers, in any usual spelling, on the carrier's list; runs leave them out from now on."""
+    """Add numbers, in any usual spelling, to the carrier's list; runs leave them out from now on."""
     phones, refused = _read(numbers)
     known = _known(connection, carrier, phones)
     fresh = [phone for phone in phones if phone not in known]
@@ -65,7 +65,7 @@ def add(connection: Connection, carrier: str, numbers: Iterable[str], who: str) 
 
 
 def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: str) -> Changed:
-    """Take numbers off the list. Campaigns that have left them out do not send to them any more."""
+    """Remove numbers from the list. Campaigns that have left them out still do not send to them."""
     phones, refused = _read(numbers)
     c, known = do_not_send.c, _known(connection, carrier, phones)
     for some in _slices(sorted(known)):
@@ -75,7 +75,7 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
 
 
 def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
-    """Entries in the order in which they came, numbers masked; of one carrier, where it is named."""
+    """Return entries in order of creation, numbers masked; of one carrier, if given."""
     c = do_not_send.c
     query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
     return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
@@ -84,7 +84,7 @@ def page(connection: Connection, after: int, limit: int, carrier: str | None = N
 def newest(
     connection: Connection, below: int, limit: int, carrier: str | None = None
 ) -> list[DoNotSendEntry]:
-    """Up to `limit` entries with an id under `below`, the newest first; otherwise as `page`."""
+    """Return up to `limit` entries with an id under `below`, newest first."""
     c = do_not_send.c
     query = select(do_not_send).where(c.id < below).order_by(c.id.desc()).limit(limit)
     return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
@@ -100,7 +100,7 @@ def _entries(connection: Connection, query: Select[Any]) -> list[DoNotSendEntry]
 
 
 def _read(numbers: Iterable[str]) -> tuple[list[int], list[RefusedEntry]]:
-    """The numbers, each once; what is none is not repeated in the answer: it may be one that is misspelt."""
+    """Return each number once; do not echo invalid ones, which may be misspelt numbers."""
     phones: dict[int, None] = {}
     refused = []
     for place, raw in enumerate(numbers, 1):

@@ -1,4 +1,4 @@
-"""What can be erased, and the two terms of the settings after which it is."""
+"""What can be erased, and the two retention terms of the settings."""
 
 from __future__ import annotations
 
@@ -12,21 +12,19 @@ from app.database.models import erasures
 
 
 class ErasureKind(StrEnum):
-    """What an erasure is of."""
-
-    CAMPAIGN = "campaign"  # deliveries and all that speaks of them
+    CAMPAIGN = "campaign"  # deliveries and all that refers to them
     BATCH = "batch"  # subscribers and bad lines
     RECEIPT_FILE = "receipt_file"  # the lines of a carrier's result file
-    QUARANTINE = "quarantine"  # receipts that belong to no message
-    INBOUND = "inbound"  # what subscribers have sent to us
+    QUARANTINE = "quarantine"  # receipts that match no message
+    INBOUND = "inbound"  # messages of subscribers to us
     TOTALS = "totals"  # a campaign's tallies and kept reports
-    NOTICES = "notices"  # what was said outside, with the addresses to which it went
+    NOTICES = "notices"  # notices sent, with their addresses
     AUDIT = "audit"  # the oldest acts of the audit
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionTerms:
-    """Of the settings: days from the report to the erasure of numbers, months to that of totals and acts."""
+    """Days from the report to the erasure of numbers, months to that of totals and acts."""
 
     days: int
     months: int
@@ -34,10 +32,7 @@ class RetentionTerms:
 
 @dataclass(frozen=True, slots=True)
 class Erasable:
-    """Something to be erased. due_at: ms since 1970, None while `held` says why it can't be due.
-
-    first_at, last_at: the time that it speaks of, ms since 1970. months: it goes by this term.
-    """
+    """Something to erase, due at `due_at` unless `held` says why it can't be; times in ms since 1970."""
 
     kind: ErasureKind
     id: int | None
@@ -45,13 +40,13 @@ class Erasable:
     rule: str
     due_at: int | None = None
     held: str | None = None
-    first_at: int | None = None
+    first_at: int | None = None  # the period it covers
     last_at: int | None = None
-    months: int | None = None
+    months: int | None = None  # the term, if it is in months
 
 
 def erased(connection: Connection, kind: ErasureKind, ids: Sequence[int]) -> set[int]:
-    """Those of the ids whose erasure has come to its end."""
+    """Return those of the ids whose erasure is complete."""
     e = erasures.c
     query = select(e.subject_id).where(e.kind == kind.value, e.subject_id.in_(ids), e.ended_at.is_not(None))
     return set(connection.execute(query).scalars())

@@ -1,4 +1,4 @@
-"""Carries an erasure out in small steps, each a transaction of its own: senders are never kept waiting."""
+"""Carry out erasures in small steps, each a transaction of its own, so that senders never wait."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ log = structlog.get_logger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# So little at a time, and as long a pause as it took: on SQLite there is one writer for all.
+# Small steps, each followed by a pause as long as it took: SQLite has one writer for all.
 _CHUNKS = 1
 _ROWS = 2000
 _LEAST_PAUSE_S = 0.005
 _BY_AGE = {ErasureKind.QUARANTINE: quarantine, ErasureKind.INBOUND: inbound_messages}
-_AGAIN_S = 0.5  # after a lock that was not to be had at once
+_AGAIN_S = 0.5  # after a lock that was not free
 
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """One process's hands. by: in whose name; lease_ms: after so long without a word another one goes on."""
+    """Erases in one process. by: on whose behalf; lease_ms: silence after which another takes over."""
 
     db: Database
     ledger: Ledger
@@ -60,14 +60,14 @@ class Eraser:
     lease_ms: int = certificates.LEASE_MS
 
     async def run(self, stopping: asyncio.Event) -> int:
-        """Erase all that is due now, until `stopping`; how many erasures were brought to their end."""
+        """Erase all that is due, until `stopping`; return how many erasures were completed."""
         done = 0
         while not stopping.is_set() and await self.one(stopping):
             done += 1
         return done
 
     async def one(self, stopping: asyncio.Event) -> bool:
-        """Bring one erasure to its end; False where there is none, or `stopping` came before."""
+        """Complete one erasure; False if there is none, or `stopping` came before."""
         unsound = await self._unsound()
         hand = EraserIdentity(new_owner(), self.by, self.lease_ms, self.terms, unsound)
         if not await self.db.aread(certificates.waiting, hand):
@@ -86,7 +86,7 @@ class Eraser:
         return False
 
     async def _unsound(self) -> frozenset[tuple[ErasureKind, int | None]]:
-        """What is due and has figures that don't close: its rows are needed to find out why."""
+        """Return due campaigns whose figures do not balance: their rows are needed to find out why."""
         found: set[tuple[ErasureKind, int | None]] = set()
         while subject := await self.db.aread(due, self.terms, clock.now_ms(), frozenset(found)):
             if subject.kind is not ErasureKind.CAMPAIGN or subject.id is None:
@@ -111,14 +111,14 @@ class _Work:
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """One transaction, repeated while the database is away: every one may run twice."""
+        """Run one transaction, repeated while the database is away: every one is safe to run twice."""
         return await self.eraser.db.insist(work, *args, **kwargs)
 
     def _row(self, connection: Connection) -> Row[Any]:
         return certificates.hold(connection, self.eraser.ledger, self.number, self.hand)
 
     async def prepare(self, stopping: asyncio.Event) -> bool:
-        """Whether its rows may be erased from now on: closed to receipts, and the reports kept."""
+        """Return whether its rows may be erased from now on: closed to receipts, and the reports kept."""
         row = await self.write(self._row)
         if row.kind != ErasureKind.CAMPAIGN:
             return True
@@ -126,16 +126,14 @@ class _Work:
         while not stopping.is_set():
             try:
                 await self.eraser.db.awrite(self._detach)
-            except (
-                DatabaseUnavailable
-            ):  # the tables are in use, or the database is away: nothing waits for us meanwhile
+            except DatabaseUnavailable:  # the tables are in use, or the database is away
                 await asyncio.sleep(_AGAIN_S)
             else:
                 return True
         return False
 
     async def _keep_reports(self, campaign_id: int) -> None:
-        """Of a moment at which every receipt has either moved its delivery or found the campaign closed."""
+        """Keep reports of a moment when every receipt has moved its delivery or found the campaign closed."""
         db = self.eraser.db
         missing = await db.aread(_without_report, campaign_id)
         until = await asyncio.to_thread(db.settle, None) if missing else 0
@@ -148,7 +146,7 @@ class _Work:
         self.eraser.ledger.detach(connection, row.subject_id)
 
     def step(self, connection: Connection) -> bool:
-        """Erase a little and count it; at the end make the certificate, and say False."""
+        """Erase one slice and count it; at the end make the certificate, and return False."""
         row = self._row(connection)
         counts = self._erase(connection, row)
         if counts:
@@ -189,12 +187,12 @@ def _without_report(connection: Connection, campaign_id: int) -> list[int]:
 
 
 def _mark(connection: Connection, table: Table, row_id: int) -> None:
-    """Nothing builds on it from now on; the same file again is imported anew."""
+    """Mark as erased: nothing builds on it any more, and the same file is imported again."""
     connection.execute(update(table).where(table.c.id == row_id).values(state=BatchState.ERASED.value))
 
 
 def _erase_batch(connection: Connection, row: Row[Any]) -> dict[str, int]:
-    """Its subscribers, then its bad lines; a campaign that has taken it at the last moment keeps it."""
+    """Erase subscribers, then bad lines; nothing if a campaign took the batch at the last moment."""
     if _taken_again(connection, row.subject_id):
         return {}
     _mark(connection, batches, row.subject_id)
@@ -213,7 +211,7 @@ def _taken_again(connection: Connection, batch_id: int) -> bool:
 
 
 def _slice(connection: Connection, table: Table, owner: int, of: str, number: str) -> dict[str, int]:
-    """Delete the next rows of one owner by their numbers, as far as the key's order goes."""
+    """Delete the next rows of one owner, in the order of the key."""
     mine, key = table.c[of] == owner, table.c[number]
     beyond = connection.execute(select(key).where(mine).order_by(key).offset(_ROWS).limit(1)).scalar()
     some = delete(table).where(mine) if beyond is None else delete(table).where(mine, key < beyond)
@@ -222,7 +220,7 @@ def _slice(connection: Connection, table: Table, owner: int, of: str, number: st
 
 
 def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str, int]:
-    """What had come so many days before the erasure began."""
+    """Delete what came at least `row.days` days before the erasure began."""
     t, before = table.c, row.started_at - row.days * DAY_MS
     old = select(t.id).where(t.received_at <= before).order_by(t.id).limit(_ROWS)
     ids = connection.execute(old).scalars().all()

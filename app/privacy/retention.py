@@ -1,4 +1,4 @@
-"""The worker's part: what is due is erased, a little at a time, by one process at once."""
+"""The worker's retention: erase what is due, a little at a time, in one process at once."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ _LOOK_EVERY_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """Looks every few minutes; any number of processes may have one. terms: of the settings."""
+    """Look every five minutes for what is due; any number of processes may run one."""
 
     db: Database
     ledger: Ledger
     terms: RetentionTerms
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Erase what is due, until `stopping`."""
         eraser = Eraser(self.db, self.ledger, self.terms)
         while not stopping.is_set():
             try:
                 await eraser.run(stopping)
-            except AppError as error:  # figures that don't close, or another process has taken over
+            except AppError as error:  # figures do not balance, or another process has taken over
                 log.error("erasure put off", reason=error.detail)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""What is to be erased, since when, by which rule; and what can't be due yet, and why."""
+"""What is to be erased, when and by which rule; and what can't be due yet, and why."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
 
 
 def subjects(connection: Connection, terms: RetentionTerms, by_ms: int | None = None) -> Iterator[Erasable]:
-    """All that is not erased yet: campaigns; batches and files, which stay as long as a campaign; records.
+    """Yield all that is not erased yet: campaigns; batches and files, which stay as long; records.
 
-    by_ms: without most of what can't be due by then, which one look at all of a kind tells. A worker asks for
-    ever: what it costs is not to grow with all that ever was.
+    by_ms: leave out, by one query per kind, most of what can't be due by then. A worker asks this for years:
+    its cost must not grow with all that ever was.
     """
     days = terms.days
     for campaign in connection.execute(_campaigns(days, by_ms)).all():
@@ -53,7 +53,7 @@ def due(
     now_ms: int,
     but: Collection[tuple[ErasureKind, int | None]] = (),
 ) -> Erasable | None:
-    """The first subject whose time has come; none of `but`."""
+    """Return the first subject that is due, skipping those in `but`."""
     found = (each for each in subjects(connection, terms, now_ms) if (each.kind, each.id) not in but)
     return next((each for each in found if each.due_at is not None and each.due_at <= now_ms), None)
 
@@ -62,17 +62,17 @@ def _erased(connection: Connection, kind: ErasureKind, subject_id: int) -> bool:
     return subject_id in erased(connection, kind, [subject_id])
 
 
-# ---- a campaign: so many days after its report, or after its end where there is none -------------------
+# ---- Campaigns: due so many days after the report, or after the end if there is none
 
 
 def _gone() -> Select[Any]:
-    """Campaigns whose numbers are erased."""
+    """Select campaigns whose numbers are erased."""
     e = erasures.c
     return select(e.subject_id).where(e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None))
 
 
 def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
-    """Those with numbers; by then: none of which a run ended later than so many days before."""
+    """Select campaigns with numbers; by_ms: without those of which a run ended within `days` before."""
     c, r = campaigns.c, runs.c
     query = select(campaigns).where(c.id.not_in(_gone())).order_by(c.id)
     if by_ms is None:
@@ -105,7 +105,7 @@ def _with(subject: Erasable, **values: Any) -> Erasable:
 
 
 def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
-    """When nothing more could be sent, ms since 1970; None: it still could."""
+    """Return when nothing more could be sent, in ms since 1970; None: it still could."""
     if run.state in _OVER:
         return int(run.ended_at or campaign.window_end or run.created_at)
     if run.state == RunState.PLANNED and campaign.window_end is not None:
@@ -117,12 +117,12 @@ def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
 def _reported(
     connection: Connection, campaign: Row[Any], run_ids: Sequence[int], end: int, days: int
 ) -> tuple[int, str]:
-    """From when the days are counted, and the rule in words."""
+    """Return from when the days are counted, and the rule in words."""
     f = frozen_reports.c
     query = select(f.id, f.created_at)
     of_runs = query.where(f.kind == "run", f.subject_id.in_(run_ids)).order_by(f.created_at.desc())
     report = connection.execute(of_runs.where(f.created_at >= end).limit(1)).first()
-    if report is None:  # the first consolidated one that could speak of the whole campaign
+    if report is None:  # the first consolidated one that could cover the whole campaign
         over_all = query.where(f.kind == "directive", f.subject_id == campaign.directive_id)
         over_all = over_all.where(f.created_at >= end).order_by(f.created_at)
         report = connection.execute(over_all.limit(1)).first()
@@ -135,7 +135,7 @@ def _reported(
     return end, rules.END.en.format(days=days)
 
 
-# ---- what campaigns share ----------------------------------------------------------------------------------
+# ---- Batches, files and records that campaigns share
 
 
 def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
@@ -163,12 +163,12 @@ def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[E
 
 
 def _idle(row: Row[Any]) -> bool:
-    """No import is at work on it; one that was left half done holds numbers as well."""
+    """Return whether no import works on it; an abandoned one holds numbers as well."""
     return row.state == BatchState.READY or is_free(row.owner, row.lease_until)
 
 
 def _imports(connection: Connection) -> dict[str, int]:
-    """When the subscribers of batches came: a file may have been imported again after an erasure."""
+    """Return when batches were last imported: perhaps again, after an erasure."""
     query = select(audit.c.subject, func.max(audit.c.at)).where(audit.c.action == "batch.import")
     return {subject: at for subject, at in connection.execute(query.group_by(audit.c.subject))}  # noqa: C416
 
@@ -191,7 +191,7 @@ def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Era
 
 
 def _came(connection: Connection, days: int) -> Iterator[Erasable]:
-    """Receipts without a message, and messages to us."""
+    """Yield unmatched receipts, and inbound messages."""
     by_age = (
         (ErasureKind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
         (ErasureKind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),
@@ -205,6 +205,6 @@ def _came(connection: Connection, days: int) -> Iterator[Erasable]:
 
 
 def _daily(connection: Connection, kind: ErasureKind, due_at: int) -> int:
-    """When the oldest is due; with it go all that are due, once a day."""
+    """Return when the oldest is due, at most once a day; all that are due go with it."""
     last = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == kind.value)
     return max(due_at, (connection.execute(last).scalar() or 0) + DAY_MS)

@@ -1,4 +1,4 @@
-"""The API of privacy: do-not-send lists, and certificates of erasure."""
+"""API routes of privacy: do-not-send lists and erasure certificates."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Numbers(BaseModel):
 
 @router.get("/do-not-send")
 def list_do_not_send(db: Db, who: Who, paging: Paging, carrier: Carrier = None) -> Page[DoNotSendEntry]:
-    """Who is not written to, masked, in the order in which they came."""
+    """List who is not written to, masked, in order of creation."""
     only = _own(who, carrier)
     return page_of(db.read(do_not_send.page, paging.after, paging.limit, only), paging)
 
 
 @router.post("/do-not-send")
 def add_do_not_send(body: Numbers, db: Db, settings: Config, who: Who) -> Changed:
-    """Put numbers on a carrier's list, 10,000 at the most; again changes nothing.
+    """Add up to 10,000 numbers to a carrier's list; repeating it changes nothing.
 
     What is queued already is left out when its turn comes; what the carrier has can't be called back.
     """
@@ -52,26 +52,26 @@ def add_do_not_send(body: Numbers, db: Db, settings: Config, who: Who) -> Change
 
 @router.post("/do-not-send/remove")
 def remove_do_not_send(body: Numbers, db: Db, settings: Config, who: Who) -> Changed:
-    """Take numbers off a carrier's list; again changes nothing."""
+    """Remove numbers from a carrier's list; repeating it changes nothing."""
     carrier = check_carrier(settings, named(who, body.carrier))
     return db.write(do_not_send.remove, carrier, body.numbers, who.name)
 
 
 @router.get("/erasures")
 def list_erasures(db: Db, paging: Paging) -> Page[Certificate]:
-    """What was erased, in order: for each, rows by table, the rule, the times and the hash."""
+    """List what was erased, in order: for each, rows by table, the rule, the times and the hash."""
     return page_of(db.read(certificates.page, paging.after, paging.limit), paging)
 
 
 @router.get("/erasures/{erasure_id}")
 def get_erasure(erasure_id: Id, db: Db) -> Certificate:
-    """One certificate; `intact` says whether its hash still fits."""
+    """Get one certificate; `intact` says whether its hash still fits."""
     return db.read(certificates.get, erasure_id)
 
 
 @router.get("/erasures/{erasure_id}/text", response_class=PlainTextResponse)
 def print_erasure(erasure_id: Id, db: Db) -> PlainTextResponse:
-    """The certificate to be printed and filed, in Vietnamese."""
+    """Get the certificate to print and file, in Vietnamese."""
     return PlainTextResponse(certificates.text(db.read(certificates.get, erasure_id)) + "\n")
 
 
@@ -82,7 +82,7 @@ def _own(who: Caller, carrier: str | None) -> str | None:
 
 
 def named(who: Caller, carrier: str | None) -> str:
-    """The carrier that is meant; an operator's own where none is named."""
+    """Return the named carrier, or the operator's own. Raises Invalid if there is neither."""
     own = _own(who, carrier)
     if own is None:
         raise Invalid("Name the carrier in the field “carrier”.", field="carrier")

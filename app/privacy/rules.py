@@ -1,4 +1,4 @@
-"""The rules of retention in words: what a certificate names, and what can't be due yet because of what."""
+"""The rules of retention in words, as certificates name them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TOTALS = Sentence(
 WRITTEN = Sentence(
     "{months} months after they were written, once a month", "{months} tháng sau khi ghi, mỗi tháng một lần"
 )
-# What is erased without an id of its own.
+# Names of what is erased without an ID of its own.
 RECEIPTS = Sentence("receipts without a message", "biên nhận không khớp tin nào")
 MESSAGES = Sentence("messages to us", "tin nhắn đến")
 NOTICES = Sentence("notices that went outside", "thông báo đã gửi ra ngoài")
@@ -47,7 +47,7 @@ _KNOWN = [(re.compile(_PLACE.sub(r"(?P<\1>\\d+)", re.escape(each.en))), each.vi)
 
 
 def vietnamese(said: str) -> str:
-    """A rule or a name as papers have it; what none of these rules says, as it is."""
+    """Return a rule or name in Vietnamese; unchanged if it is none of these."""
     for english, words in _KNOWN:
         if found := english.fullmatch(said):
             return words.format(**found.groupdict())

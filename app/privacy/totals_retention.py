@@ -1,6 +1,6 @@
-"""What holds no number and goes after months: totals of campaigns, notices, the oldest acts of the audit.
+"""Retention of what holds no number, in months: totals of campaigns, notices, the audit's oldest acts.
 
-Frozen reports, papers that came in and certificates are the agency's own papers: the program erases none.
+Frozen reports, incoming documents and certificates belong to the agency's files: the program erases none.
 """
 
 from __future__ import annotations
@@ -21,14 +21,11 @@ _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")
 _BY_OWNER = text("SELECT loa_erase_acts(:upto)")  # made by app/database/schema.py
 _SHORTEST_MONTH_MS = 28 * DAY_MS
-_PAUSE_MS = 30 * DAY_MS  # each cut of the audit is an act of its own, so there is one a month at the most
+_PAUSE_MS = 30 * DAY_MS  # each cut of the audit is itself an act, so one a month at most
 
 
 def subjects(connection: Connection, months: int, by_ms: int | None = None) -> Iterator[Erasable]:
-    """Totals of campaigns whose numbers are erased, then notices and the audit.
-
-    by_ms: without the totals, where none can be due by then.
-    """
+    """Yield totals whose campaigns' numbers are erased (not if none is due by_ms), notices, the audit."""
     if by_ms is None or _old(connection, months, by_ms):
         yield from _all_totals(connection, months)
     yield from _notices(connection, months)
@@ -36,7 +33,7 @@ def subjects(connection: Connection, months: int, by_ms: int | None = None) -> I
 
 
 def _old(connection: Connection, months: int, by_ms: int) -> bool:
-    """Whether there are totals whose term, in the shortest of months, is over by then."""
+    """Return whether there are totals that can be due by then, counting the shortest months."""
     e = erasures.c
     over = e.due_at - cast(e.days, BigInteger) * DAY_MS <= by_ms - months * _SHORTEST_MONTH_MS
     gone = select(e.subject_id).where(e.kind == ErasureKind.TOTALS.value, e.ended_at.is_not(None))
@@ -56,9 +53,9 @@ def _all_totals(connection: Connection, months: int) -> Iterator[Erasable]:
 
 
 def _totals(connection: Connection, numbers: Row[Any], since: dict[int, int], months: int) -> Erasable:
-    """With those of the same directive, since one consolidated report is made of them all.
+    """Make totals due with those of the same directive, since one consolidated report covers them all.
 
-    since: campaign -> from when its numbers' term was counted.
+    since: campaign -> the start of its numbers' term.
     """
     c = campaigns.c
     directive = select(c.directive_id).where(c.id == numbers.subject_id).scalar_subquery()
@@ -96,14 +93,14 @@ def _notices(connection: Connection, months: int) -> Iterator[Erasable]:
 
 
 def _monthly(connection: Connection, of: Erasable, oldest: int) -> Erasable:
-    """Due with the oldest row, and not within a month of the last time."""
+    """Make it due with the oldest row, but not within a month of the last time."""
     ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == of.kind.value)
     again = (connection.execute(ended).scalar() or 0) + _PAUSE_MS
     rule = rules.WRITTEN.en.format(months=of.months)
     return _with(of, rule=rule, due_at=max(clock.plus_months(oldest, of.months or 0), again))
 
 
-# ---- the audit: from its beginning on, never its last act, which the next one is chained to ---------------
+# ---- The audit: from its beginning, but never the last act, to which the next one is chained
 
 
 def _acts(connection: Connection, months: int) -> Iterator[Erasable]:
@@ -124,7 +121,7 @@ def _oldest() -> Any:
 
 
 def _open_since(connection: Connection) -> int | None:
-    """The first start of a run whose rows are still there: pauses and resends of it stand in the audit."""
+    """Return the first start of a run that still has rows: the audit has its pauses and resends."""
     e = erasures.c
     gone = select(e.subject_id).where(e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None))
     query = select(func.min(runs.c.started_at)).where(runs.c.campaign_id.not_in(gone))
@@ -132,11 +129,11 @@ def _open_since(connection: Connection) -> int | None:
     return at
 
 
-# ---- erase ------------------------------------------------------------------------------------------------
+# ---- Erasing
 
 
 def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
-    """The tallies of one batch, or at the end the kept reports; rows by table, nothing once all are gone."""
+    """Erase the tallies of one batch, then the kept reports; return rows by table, {} once all are gone."""
     t = tallies.c
     run_ids = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
     first = select(t.run_id, t.batch_id).where(t.run_id.in_(run_ids)).limit(1)
@@ -148,7 +145,7 @@ def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
 
 
 def erase_notices(connection: Connection, of: Row[Any]) -> dict[str, int]:
-    """The next notices whose months were over when the erasure `of` began; nothing is said anew for that."""
+    """Erase the next notices whose months were over when the erasure `of` began."""
     n = notices.c
     oldest = connection.execute(select(n.id, n.created_at).order_by(n.id).limit(_ROWS))
     over = list(takewhile(lambda row: clock.plus_months(row.created_at, of.months) <= of.started_at, oldest))
@@ -159,7 +156,7 @@ def erase_notices(connection: Connection, of: Row[Any]) -> dict[str, int]:
 
 
 def _delete_acts(connection: Connection, upto: int) -> None:
-    """The account that only works can't delete acts itself: the owner's function does, if they are old."""
+    """Delete acts, by the owner's function if our account may not: that deletes only old ones."""
     if connection.dialect.name == "postgresql" and not connection.execute(_MAY_DELETE).scalar():
         connection.execute(_BY_OWNER, {"upto": upto})
     else:
@@ -167,7 +164,7 @@ def _delete_acts(connection: Connection, upto: int) -> None:
 
 
 def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:
-    """The next acts whose months were over when the erasure `of` began; the anchor moves with them."""
+    """Erase the next acts whose months were over when the erasure `of` began, and move its anchor."""
     begun = _open_since(connection)
 
     def over(act: Row[Any]) -> bool:

@@ -22,23 +22,19 @@ _MOST = 500  # events of one delivery, however often a carrier repeats itself
 
 @dataclass(frozen=True, slots=True)
 class DeliveryEvent:
-    """One event. kind: submission, receipt or turn; what: the word of that kind.
-
-    part: of the message, from 0; level: what a receipt proves; changed: False if it reported nothing new.
-    done_at: when it happened, by the carrier; code: the carrier's own.
-    """
+    """One event of a delivery."""
 
     at: datetime
-    kind: str
-    what: str
-    part: int | None = None
+    kind: str  # submission, receipt or turn
+    what: str  # the word of that kind
+    part: int | None = None  # of the message, from 0
     lane: str | None = None
-    code: str | None = None
+    code: str | None = None  # the carrier's own
     reference: str | None = None
-    level: str | None = None
+    level: str | None = None  # what a receipt proves
     reason: int = 0
-    done_at: datetime | None = None
-    changed: bool = True
+    done_at: datetime | None = None  # when it happened, by the carrier
+    changed: bool = True  # False: it reported nothing new
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,9 +94,7 @@ async def tell(
 def _owners(
     connection: Connection, lane: Lane, what: tuple[str, date], phones: Sequence[str]
 ) -> dict[int, list[Row[Any]]]:
-    """Return by phone the deliveries that an entry may mean: sent over the group's links up to three days
-    before.
-    """
+    """Return by phone the deliveries an entry may mean: sent over the group's links in the last days."""
     sender, day = what
     d, r = deliveries.c, receipts.c
     told = exists().where(

@@ -137,8 +137,8 @@ class Inbox:
     async def _gather(self) -> None:
         """Wait up to `wait_s` for a full group, but for waiting callers only while receipts keep coming.
 
-        Nobody waits for the receipts of an SMPP bind, and a commit too soon meets messages that are not
-        recorded yet.
+        Nobody waits for those of an SMPP bind, and a commit too soon meets messages that are not recorded
+        yet.
         """
         ends, seen = clock.monotonic() + self.wait_s, 0
         while len(self._waiting) > seen and clock.monotonic() < ends:

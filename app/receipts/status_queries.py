@@ -70,16 +70,13 @@ class QueryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A delivery that is due, with one query for each part without a final receipt.
-
-    taken_if_known: if the carrier knows the message, even without a final status, it has accepted it.
-    """
+    """A delivery that is due, with one query for each part without a final receipt."""
 
     key: DeliveryKey
     since: int
     tries: int
     questions: tuple[Question, ...]
-    taken_if_known: bool
+    taken_if_known: bool  # if the carrier knows the message at all, it has accepted it
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +90,7 @@ class DueQueries:
 def due(
     connection: Connection, ledger: Ledger, lane: Lane, most: int, out: Collection[DeliveryKey]
 ) -> DueQueries:
-    """Return up to `most` deliveries to ask about, not those in `out`; nothing for a halted lane.
-
-    Removes what was settled meanwhile.
-    """
+    """Return up to `most` deliveries to ask about, not in `out`, none if halted; remove those settled."""
     state = connection.execute(select(lanes.c.state).where(lanes.c.id == lane.id)).scalar()
     if state != LaneState.RUNNING:
         return DueQueries((), 0)

@@ -1,4 +1,4 @@
-"""The web application: puts the parts together and decides nothing."""
+"""Assemble the web application."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import VerificationService
 from app.web import routers
 
-# Each request is held against one route after the other, so the busiest come first.
+# Each request is matched against one route after the other, so the busiest come first.
 ROUTERS: list[Routes] = [
     receipts.router,
     health.router,
@@ -78,10 +78,9 @@ _DESCRIPTION = (
 
 
 class Application(FastAPI):
-    """FastAPI, whose description has every status, examples, and the shape of errors."""
+    """FastAPI with an OpenAPI description that has every status, examples, and the shape of errors."""
 
     def openapi(self) -> dict[str, Any]:
-        """The description, with the shape of errors in it."""
         if self.openapi_schema is None:
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
             problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -93,17 +92,17 @@ class Application(FastAPI):
 def create_app(
     settings: Settings, db: Database, metrics: Metrics | None = None, reception: WebhookHandler | None = None
 ) -> FastAPI:
-    """The application over a database that is open and migrated; metrics may be shared with lanes.
+    """Create the application over an open and migrated database; metrics may be shared with lanes.
 
-    reception: the webhooks of the links; without one there are none.
+    reception: the links' webhooks, None for no webhooks.
     """
     app = Application(
         title="Loa",
         version="1",
         description=_DESCRIPTION,
-        docs_url=None,  # FastAPI's pages load their scripts from another host
+        docs_url=None,  # FastAPI's pages load scripts from another host
         redoc_url=None,
-        redirect_slashes=False,  # it would send callers to whatever host they name
+        redirect_slashes=False,  # it would redirect to whatever Host the caller names
         routes=[route for each in ROUTERS for route in each.routes],
     )
     app.state.settings = settings
@@ -117,12 +116,12 @@ def create_app(
     app.state.genuine = VerificationService(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)
     routers.register_hubs(app, db)
-    _surround(app, settings)
+    _add_middleware(app, settings)
     return app
 
 
-def _surround(app: FastAPI, settings: Settings) -> None:
-    """What every request passes, from the inside out."""
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add the middleware, innermost first."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Tags)
     limits = Limits(

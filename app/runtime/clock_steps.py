@@ -1,7 +1,7 @@
-"""A host's clock that is set back under a ledger on SQLite: what waits does not wait for that as well.
+"""Handle a host's clock that is set back under a ledger on SQLite, so that nothing waits longer for it.
 
-Leases, pauses and second looks stand in the ledger as the moment at which they are over. After such a step
-these moments are moved back by as much. Sending hours, and what has happened, stay as they are.
+The ledger stores leases, pauses and retries as the moment at which they end. After such a step these moments
+are moved back as far. Sending hours, and what has happened, stay as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.database.models import (
 
 log = get_logger(__name__)
 
-# A smaller step is waited for; and no lease that was taken after the step reaches so far.
+# Smaller steps are waited out; no lease taken after a step ends this far ahead.
 LEAST_MS = 600_000
 _WAITING = (
     *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, questions.c.due_at, errands.c.until),
@@ -38,7 +38,7 @@ _WAITING = (
 
 
 class ClockSteps:
-    """Looks at the host's clock beside one that never jumps. On PostgreSQL the server's clock counts."""
+    """Compare the host's clock to a monotonic one. On PostgreSQL the server's clock counts instead."""
 
     def __init__(
         self,
@@ -50,11 +50,11 @@ class ClockSteps:
         self._ahead_ms = self._look()
 
     def _look(self) -> float:
-        """How far the host's clock is ahead of the other."""
+        """Return how far the host's clock is ahead of the monotonic one, in ms."""
         return self._wall_ms() - 1000 * self._monotonic()
 
     async def step(self) -> bool:
-        """Move what waits, where the clock was set back since the look before; always done until the next."""
+        """Move what waits if the clock was set back since the last call; return False (nothing is left)."""
         before, now = self._ahead_ms, self._look()
         by_ms = round(before - now)
         if by_ms >= LEAST_MS and self._db.sqlite:

@@ -1,4 +1,4 @@
-"""The API's web server: its address taken early, a bound on connections, and signals left to others."""
+"""The API's web server: binds early, limits connections, leaves signals to the caller."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from app.core.errors import SetupError
 log = structlog.get_logger(__name__)
 
 _BACKLOG = 128
-# Taken at one turn of the loop, which also sends: who comes in crowds waits in the kernel meanwhile.
+# Accepted per turn of the event loop, which also sends: a crowd waits in the kernel meanwhile.
 _AT_ONCE = 16
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _SHORT_PAUSE_S = 0.5
 
 
 class SocketListener:
-    """Takes connections on one address, as many as the bounds allow; asyncio's own has no bounds.
+    """Accept connections on one address within bounds, which asyncio's own server lacks.
 
-    When descriptors run out that one writes a traceback for each connection that waits, and tries again.
+    When descriptors run out, that one logs a traceback for each waiting connection, and tries again.
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class SocketListener:
         self._listen()
 
     def close(self) -> None:
-        """Take no more."""
+        """Stop accepting."""
         self._open = False
         self._loop.remove_reader(self._door)
 
     def end(self) -> None:
-        """Look no more after those that there are."""
+        """Stop watching the connections that remain."""
         self._watch.cancel()
 
     async def wait_closed(self) -> None:
-        """There is nothing to wait for."""
+        """Return at once: uvicorn awaits this, and there is nothing to wait for."""
 
     def _listen(self) -> None:
         if self._open:
@@ -79,7 +79,7 @@ class SocketListener:
             self._admit(line)
 
     def _pause(self, error: OSError) -> None:
-        """Descriptors or memory ran out: let one connection go, and look again a little later."""
+        """Out of descriptors or memory: close one connection, and accept again a little later."""
         self._callers.say("connections can't be taken", why=error.strerror, open=len(self._callers.held))
         self._callers.cut_longest()
         self._loop.remove_reader(self._door)
@@ -100,7 +100,7 @@ class SocketListener:
             await self._loop.connect_accepted_socket(
                 lambda: connection, line, ssl=self._tls, ssl_handshake_timeout=limit
             )
-        except OSError:  # it is gone, speaks no TLS, or was cut off
+        except OSError:  # gone, without TLS, or cut off
             self._callers.drop(connection)
 
     async def _look(self) -> None:
@@ -111,7 +111,7 @@ class SocketListener:
 
 
 class Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn raises them again at its end, which would kill lanes that drain."""
+    """Leaves signals to us: uvicorn raises them again at its end, which would kill draining lanes."""
 
     def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
         super().__init__(config)
@@ -119,7 +119,7 @@ class Server(uvicorn.Server):
         self._listeners: list[SocketListener] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take connections by a listener of ours; uvicorn's would take any number."""
+        """Accept connections by our own listener; uvicorn's has no limit."""
         await self.lifespan.startup()
 
         def make(line: socket.socket) -> Connection:
@@ -131,7 +131,7 @@ class Server(uvicorn.Server):
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """End the streams of events first: nothing else would end them, and they are waited for."""
+        """End event streams first: nothing else would end them, and uvicorn waits for them."""
         state = self.config.app.state  # type: ignore[union-attr]
         for hub in (state.hub, state.overview, state.followed):
             hub.close()
@@ -141,12 +141,11 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take none."""
         yield
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The API's address, taken before anything is sent or imported; SetupError where that can't be."""
+    """Bind the API's address, before anything is sent or imported. Raises SetupError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         door = socket.create_server((host, port), family=family, backlog=_BACKLOG)
@@ -155,8 +154,8 @@ def listen(host: str, port: int) -> socket.socket:
             f"Loa can't listen on {host} port {port} ({error.strerror}). Stop the program that uses it, "
             "or set LOA_HOST and LOA_PORT to an address that is free."
         ) from None
-    # Head and body of an answer go out one after the other. Without this the body waits for the caller's
-    # delayed acknowledgement of the head, 40 ms; asyncio sets it on doors that it has made itself only.
+    # The body of an answer follows its head. Without this it waits for the caller's delayed acknowledgement
+    # of the head, 40 ms; asyncio sets it only on sockets of its own.
     door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     log.info("listening", host=host, port=door.getsockname()[1])
     return door
@@ -165,14 +164,14 @@ def listen(host: str, port: int) -> socket.socket:
 def server_of(
     application: FastAPI, tls: ssl.SSLContext | None = None, bounds: Bounds | None = None
 ) -> Server:
-    """The server for a door of listen(): `server.serve([door])`, until should_exit; by TLS or plain."""
+    """Return a server for a socket of listen(): `server.serve([socket])`, until should_exit."""
     options = uvicorn.Config(
         application,
         log_config=None,
         access_log=False,
         server_header=False,
         ws="none",
-        proxy_headers=False,  # it would believe X-Forwarded-For; trusted_proxies says whose to believe
+        proxy_headers=False,  # uvicorn would trust any X-Forwarded-For; we use trusted_proxies
         timeout_graceful_shutdown=10,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
@@ -180,7 +179,7 @@ def server_of(
 
 
 def bounds_of(settings: Settings) -> Bounds:
-    """What callers may hold: at the most half of the descriptors, since sending and the ledger need some."""
+    """Return the bounds for callers: at most half the descriptors, as sending and the ledger need some."""
     connections = min(settings.connection_limit, gc_tuning.descriptors() // 2)
     largest = settings.webhook_limit_kb * 1024
     usual = Bounds()

@@ -1,4 +1,4 @@
-"""Connections that leave this machine in plain, and who has said why they may; TLS for who calls us."""
+"""Unencrypted outbound connections and their justification; server TLS."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from carriers import registry
 from carriers.contract import LinkError, PlainLine
 
 _CHECKED = ("verify-ca", "verify-full")
-# TLS 1.2 with forward secrecy alone, as Python itself is built to do it; Debian's takes all that OpenSSL has.
+# Python's own default: TLS 1.2 only with forward secrecy. Debian's Python takes all that OpenSSL has.
 _SUITES = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:DHE+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 
 
 class PlainConnection(NamedTuple):
-    """A plain connection: what it is, what encrypts it, and the setting that says why it may be plain."""
+    """A plain connection: its name, the remedy, the setting that justifies it, and that setting's value."""
 
     what: str
     remedy: str
@@ -32,7 +32,7 @@ class PlainConnection(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """What is wrong, and both ways out."""
+        """The fault, with both ways to fix it."""
         return (
             f"{self.what} is not protected by TLS. {self.remedy}; or say in {self.setting} why it need not "
             "be: a leased line, a VPN, a network that is closed to all others."
@@ -40,7 +40,7 @@ class PlainConnection(NamedTuple):
 
 
 def is_here(host: str) -> bool:
-    """Whether what goes to this host or address stays on the machine; a path is a socket of its own."""
+    """Return whether traffic to this host or address stays on the machine; a path is a Unix socket."""
     if host in ("localhost", "") or host.startswith("/"):
         return True
     try:
@@ -50,12 +50,12 @@ def is_here(host: str) -> bool:
 
 
 def open_to_others(settings: Settings) -> bool:
-    """Whether other machines come to us, by ourselves or by a proxy."""
+    """Return whether other machines can reach us, directly or by a proxy."""
     return settings.behind_tls or not is_here(settings.host)
 
 
 def plain(settings: Settings) -> Iterator[PlainConnection]:
-    """Every connection of these settings that leaves the machine without TLS, explained or not."""
+    """Yield every connection of these settings that leaves the machine without TLS, justified or not."""
     yield from _callers(settings)
     yield from _database(settings)
     for name, link in settings.links.items():
@@ -78,7 +78,7 @@ def plain(settings: Settings) -> Iterator[PlainConnection]:
 
 
 def _callers(settings: Settings) -> Iterator[PlainConnection]:
-    """Who calls us on an address that is open to other machines."""
+    """Yield the API's and metrics' own addresses if other machines can reach them."""
     if settings.tls_certificate or is_here(settings.host):
         return
     tls, why = "Set tls_certificate and tls_key", settings.private_lines
@@ -96,7 +96,7 @@ def _callers(settings: Settings) -> Iterator[PlainConnection]:
 
 
 def _database(settings: Settings) -> Iterator[PlainConnection]:
-    """PostgreSQL on other machines; `require` encrypts, but for whoever answers there."""
+    """Yield PostgreSQL on other machines, also with `require`, which encrypts but authenticates nobody."""
     told = "Put sslmode=verify-full and sslrootcert into its address"
     named = {"database_url": settings.url, "migration_database_url": settings.migration_url}
     for name in [each for each in named if getattr(settings, each)]:
@@ -110,13 +110,13 @@ def _database(settings: Settings) -> Iterator[PlainConnection]:
 
 
 def _plain_servers(url: URL) -> list[str]:
-    """Where the driver goes by this address and libpq's variables, but for this machine, unless checked."""
+    """Return the remote hosts of this address and libpq's variables that the driver does not authenticate."""
     _, given = url.get_dialect()().create_connect_args(url)
 
     def said(parameter: str) -> str:
         return str(given.get(parameter) or os.environ.get(f"PG{parameter.upper()}", ""))
 
-    # A service is an entry of a file that we do not read: it may name any server, and any sslmode.
+    # A service is an entry of a file that we do not read: it may set any server and any sslmode.
     service = said("service")
     if (given.get("sslmode") if service else said("sslmode")) in _CHECKED:
         return []
@@ -126,7 +126,7 @@ def _plain_servers(url: URL) -> list[str]:
 
 
 def _plain_hosts(name: str, link: LinkSettings) -> list[str]:
-    """Hosts elsewhere to which the link speaks in plain; wrong settings have a sentence of their own."""
+    """Return remote hosts that the link reaches without TLS; wrong settings are reported elsewhere."""
     try:
         made = registry.build(link.kind, link.options(name))
     except LinkError:
@@ -135,7 +135,7 @@ def _plain_hosts(name: str, link: LinkSettings) -> list[str]:
 
 
 def exposed(settings: Settings) -> Iterator[str]:
-    """Settings that are dangerous as soon as other machines come to us."""
+    """Yield settings that are dangerous once other machines can reach us."""
     if settings.behind_tls and not settings.trusted_proxies:
         yield (
             "behind_tls says that a proxy stands before Loa, and trusted_proxies does not name it: every "
@@ -150,7 +150,7 @@ def exposed(settings: Settings) -> Iterator[str]:
 
 
 def faults(settings: Settings) -> Iterator[str]:
-    """What keeps a service from starting: in production each plain line that nobody has explained."""
+    """Yield what keeps a service from starting: in production every plain connection without a reason."""
     try:
         server_tls(settings)
     except SetupError as error:
@@ -161,14 +161,14 @@ def faults(settings: Settings) -> Iterator[str]:
 
 
 def server_tls(settings: Settings) -> ssl.SSLContext | None:
-    """What we speak to callers: TLS 1.2 and newer by our certificate; None where it is plain HTTP."""
+    """Return our server TLS, 1.2 and newer by our certificate; None for plain HTTP. Raises SetupError."""
     if settings.tls_certificate is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES)
     try:
-        # Without a password of our own, OpenSSL would ask for one at the terminal.
+        # Without a password OpenSSL would prompt for one.
         context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
     except OSError as error:
         why = getattr(error, "reason", None) or error.strerror

@@ -1,4 +1,4 @@
-"""Puts the webhooks of all links together, from the settings or from adapters that bring their own."""
+"""Assemble the webhooks of all links, from the settings or from adapters that have their own."""
 
 from __future__ import annotations
 
@@ -31,34 +31,28 @@ _BOTH = "Link {0}: its kind {1} reads its webhooks by itself, so the table webho
 
 @dataclass(frozen=True, slots=True)
 class Canonical:
-    """A webhook whose carrier writes ids otherwise than its link keeps them: padded, or in upper case."""
+    """A webhook whose carrier spells IDs differently than its link stores them: padded, or in upper case."""
 
     hook: MappedWebhook
     canonical: Callable[[str], str]
 
     @property
     def acknowledgement(self) -> WebhookAnswer:
-        """What the carrier wants to hear."""
         return self.hook.acknowledgement
 
     def may_call(self, request: WebhookRequest) -> bool:
-        """As the webhook within has it, by what comes before the body."""
         return not isinstance(self.hook, WebhookHead) or self.hook.may_call(request)
 
     def once(self, request: WebhookRequest) -> tuple[str, float]:
-        """The same for what makes a signed call unique."""
         return self.hook.once(request) if isinstance(self.hook, WebhookHead) else ("", 0.0)
 
     def authenticate(self, request: WebhookRequest) -> bool:
-        """Whether the carrier calls."""
         return self.hook.authenticate(request)
 
     def clock_ahead_s(self, request: WebhookRequest) -> int | None:
-        """How far the carrier's clock is ahead, where nothing but its time is wrong; else None."""
         return self.hook.clock_ahead_s(request)
 
     def parse_receipts(self, request: WebhookRequest) -> ReceiptsRead:
-        """What it tells, each id in the link's one form."""
         told = self.hook.parse_receipts(request)
         return ReceiptsRead([self._named(receipt) for receipt in told.receipts], told.misread)
 
@@ -68,7 +62,7 @@ class Canonical:
 
 
 def reception(settings: Settings, db: Database, inbox: Inbox) -> WebhookHandler:
-    """The reception of every link with a webhook; SetupError where one is open to anybody, or wrongly set."""
+    """Return the handler of all links' webhooks. Raises SetupError for an open or misconfigured one."""
     found = {(link.carrier, name): _webhook(settings, name, link) for name, link in settings.links.items()}
     hooks = {key: webhook for key, webhook in found.items() if webhook is not None}
     return WebhookHandler(
@@ -84,7 +78,7 @@ def reception(settings: Settings, db: Database, inbox: Inbox) -> WebhookHandler:
 
 
 def faults(settings: Settings) -> Iterator[str]:
-    """What is wrong with the links' webhooks."""
+    """Yield what is wrong with the links' webhooks."""
     for name, link in settings.links.items():
         if link.kind in registry.kinds():  # else the link's own fault says so
             try:
@@ -94,7 +88,7 @@ def faults(settings: Settings) -> Iterator[str]:
 
 
 def _webhook(settings: Settings, name: str, link: LinkSettings) -> WebhookReceipts | None:
-    """The link's webhook: its adapter's own, or what is configured, or None."""
+    """Return the link's webhook: its adapter's own, or the configured one, or None."""
     try:
         own = registry.webhook(link.kind, link.options(name))
         if own is not None and link.webhook is not None:
@@ -135,6 +129,6 @@ def _plain(secret: SecretStr | None) -> str:
 
 
 def _nobody() -> MappedWebhook:
-    """Stands in for links that are not there: looks at everything, with secrets that nobody has."""
+    """Return a stand-in for links that do not exist: it checks everything, by secrets that nobody has."""
     locks = WebhookCredentials(secrets.token_hex(), basic=secrets.token_hex(), token=secrets.token_hex())
     return MappedWebhook(locks, shape_of("", "generic", {}))

@@ -1,4 +1,4 @@
-"""The worker: opens the links, runs a lane for each, takes and asks for receipts, and sweeps."""
+"""The worker: open the links, run a send loop for each, receive and poll for receipts, and sweep."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
 from carriers.inbound import InboundMessages
 
-# ---- A small recurring work of the worker: at once while there is more to do, else now and then
+# ---- Recurring work
 
 
 @dataclass(slots=True)
 class Sweep:
-    """Does `step` over and over until stop(); step: whether there is more to do at once.
+    """Run `step` again and again until stop(): at once if it returns True, else after `every_s` or a wake.
 
-    Each sweep has a task of its own, so that a long one keeps none of the others waiting. Every step is safe
-    to do twice, and in several processes at once.
+    Each sweep has its own task, so that a long one delays no other. Every step is safe to run twice, and in
+    several processes at once.
     """
 
     name: str
@@ -59,7 +59,6 @@ class Sweep:
     _stopping: bool = False
 
     async def run(self) -> None:
-        """Ends only after stop()."""
         while not self._stopping:
             self.wake.clear()
             if self._stopping or await self.step():
@@ -70,7 +69,6 @@ class Sweep:
                 continue
 
     def stop(self) -> None:
-        """Begin no further step."""
         self._stopping = True
         self.wake.set()
 
@@ -126,20 +124,20 @@ class Worker:
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics)
 
     def stop(self) -> None:
-        """Send nothing more; run() returns when all that is under way is written down."""
+        """Stop sending; run() returns once all that is under way is recorded."""
         self.db.end_within(self.settings.stop_patience_s)
         self._stopping.set()
         for each in (*self.askers, *self.loops, *self.sweeps):
             each.stop()
 
     async def run(self) -> None:
-        """Send and receive until stop(); then leave no claim behind and nothing in flight dropped.
+        """Send and receive until stop(); then leave no lease behind and drop nothing in flight.
 
-        Away, with what that leaves open, where a database that is away does not come back in time.
+        Raises DatabaseUnavailable, with what that leaves open, if the database does not come back in time.
         """
         await self._open()
         background = self._kept(self._background())
-        # Both use the links, so both end before these are closed.
+        # These use the links, so they end before the links are closed.
         using = self._kept(self._using())
         if self._stopping.is_set():
             self.stop()
@@ -153,10 +151,10 @@ class Worker:
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
             ends += await asyncio.gather(self._health.leave(), return_exceptions=True)
-        self._own_up(ends)
+        self._raise_failures(ends)
 
     def _kept(self, works: Mapping[str, Work]) -> list[asyncio.Task[None]]:
-        """Each in a task of its own: a fault that nobody foresaw ends one of them, and it is begun again."""
+        """Run each in a task of its own: an unforeseen fault ends only that one, and it is restarted."""
         supervisor = Supervisor(self.faults, self._stopping)
         return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
 
@@ -176,8 +174,8 @@ class Worker:
         works: dict[str, Work] = {f"sending by {loop.lane.name}": loop.run for loop in self.loops}
         return works | {f"{_doing(each)} {each.lane.name}": each.run for each in self.askers}
 
-    def _own_up(self, ends: Sequence[object]) -> None:
-        """Raise what kept a part from ending in order; Away says what the ledger does not know."""
+    def _raise_failures(self, ends: Sequence[object]) -> None:
+        """Raise what kept a part from ending in order; DatabaseUnavailable says what was not recorded."""
         if any(isinstance(end, DatabaseUnavailable) for end in ends):
             messages, receipts = (
                 sum(loop.unrecorded for loop in self.loops),
@@ -192,7 +190,7 @@ class Worker:
     async def _open(self) -> None:
         """Build the links from the settings, register their lanes and open them."""
         if self.db.sqlite:
-            # The folder's lock says that no other process lives: every lease is a dead one's.
+            # The folder's lock proves that no other process runs: every lease is a dead one's.
             await self.db.insist(self.ledger.reclaim)
         desk = SendContext(
             self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds
@@ -216,17 +214,16 @@ class Worker:
         for sweep in self.sweeps:
             sweep.wake.set()
 
-    # ---- the sweeps: each says whether there is more to do at once --------------------------------------
+    # ---- Steps of the sweeps: each returns whether there is more to do at once
 
     async def _queue(self) -> bool:
-        """Turn a slice of a started run's subscribers into deliveries."""
         more = await self._queueing.next()
         if more:
             self._wake_lanes()
         return more
 
     async def _advance(self) -> bool:
-        """Runs that have come to their next state; the writer is asked only where there are any."""
+        """Move runs to their next state; the writer is used only if there are any."""
         patience_ms = self.settings.receipt_days * DAY_MS
         if await self.db.insist_reading(run_sweeps.due_steps, self.ledger, patience_ms):
             await self.db.insist(run_sweeps.advance, self.ledger, patience_ms)
@@ -237,13 +234,13 @@ class Worker:
         return False
 
     async def _count(self) -> bool:
-        """Count what running runs have sent, where no other process has just done so."""
+        """Sample what running runs have sent, unless another process has just done so."""
         if await self.db.insist_reading(is_due):
             await self.db.insist(count)
         return False
 
     async def _fold(self) -> bool:
-        """Add up what tallies have changed by, where they have."""
+        """Fold tallies if any changed."""
         if await self.db.insist_reading(self.ledger.to_fold):
             await self.db.insist(self.ledger.fold_tallies)
         return False
@@ -259,7 +256,7 @@ class Worker:
         return await self._health.step()
 
     async def _say_head(self) -> None:
-        """Log and keep the head of the audit's chain now and then: an end that is cut off shows by it."""
+        """Log and store the head of the audit's chain regularly: a truncated chain shows by it."""
         every_s = self.settings.audit_head_minutes * 60
         while every_s and not self._stopping.is_set():
             head = await self.db.insist_reading(audit.head)
@@ -277,7 +274,7 @@ def _doing(asker: Poll | Reconciliation) -> str:
 
 
 def build(name: str, link: LinkSettings) -> Carrier:
-    """The link's adapter, or SetupError in its own words."""
+    """Return the link's adapter. Raises SetupError in the adapter's words."""
     try:
         return registry.build(link.kind, link.options(name))
     except LinkError as error:
@@ -285,7 +282,7 @@ def build(name: str, link: LinkSettings) -> Carrier:
 
 
 def faults(settings: Settings) -> Iterator[str]:
-    """What is wrong with the links' settings, each in its adapter's words."""
+    """Yield what is wrong with the links' settings, each in its adapter's words."""
     for name, link in settings.links.items():
         try:
             build(name, link)
@@ -294,7 +291,6 @@ def faults(settings: Settings) -> Iterator[str]:
 
 
 def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRecord:
-    """What the ledger keeps of the link."""
     group = link.receipt_group or name
     limits = carrier.limits
     return link_store.LinkRecord(
@@ -310,14 +306,14 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRec
 
 
 def says(link: LinkSettings) -> str:
-    """What the link makes of a text by its settings, hashed: an approval holds for what it was then."""
+    """Return a hash of what the link's settings make of a text: an approval holds only for that."""
     own = registry.saying(link.kind, link.model_extra or {})
     content = json.dumps({"kind": link.kind} | own, sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()
 
 
 def account(link: LinkSettings) -> str | None:
-    """Where the link connects and as whom, in the names that adapters use; None where these are not set."""
+    """Return where the link connects and as whom, None if its adapter's settings do not tell."""
     own = link.model_extra or {}
     place = own.get("base_url") or (own.get("host") and f"{own['host']}:{own.get('port')}")
     who = own.get("system_id") or own.get("user")
@@ -325,7 +321,7 @@ def account(link: LinkSettings) -> str | None:
 
 
 async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: asyncio.Event) -> None:
-    """Return at stop(); raise what ended a task before that: no lane dies in silence."""
+    """Return at stop(); raise what ended a task before that, so that no lane dies silently."""
     stopped = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()

@@ -1,1 +1,1 @@
-"""Whether a text that a citizen pastes is, word for word, one that this service has sent."""
+"""Verify whether a text that a citizen pastes is, word for word, one that this service has sent."""

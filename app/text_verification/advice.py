@@ -1,4 +1,4 @@
-"""What is told to people of each verdict, and how long a text may be."""
+"""The advice to people for each verdict, and how long a text may be."""
 
 from __future__ import annotations
 

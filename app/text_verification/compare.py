@@ -1,4 +1,4 @@
-"""A pasted text against the texts that were sent: the same, a part of one, an altered one, or unknown."""
+"""Compare a pasted text to the texts that were sent: the same, a part of one, altered, or unknown."""
 
 from __future__ import annotations
 
@@ -12,25 +12,21 @@ from itertools import pairwise
 from app.text_verification.tokens import Word, words
 
 MOST_WORDS = 800  # ten SMS parts have fewer
-_FEWEST = 5  # words that a text must have for others to be like it
-_ALIKE = 0.4  # part of the pairs of neighbours that both have, of the shorter one's
+_FEWEST = 5  # words of a text below which similarity means nothing
+_ALIKE = 0.4  # least share of common word pairs, of those of the shorter text
 _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
 _PREFIXES_AT_ONCE = 2
 
 
 class TextVerdict(StrEnum):
-    """What can be said of a text."""
-
     GENUINE = "genuine"  # word for word one that was sent
-    WITHDRAWN = "withdrawn"  # such a one, but its sending was called off each time
-    INCOMPLETE = "incomplete"  # the beginning or the end of such a one is missing, and nothing else differs
-    ALTERED = "altered"  # much like such a one, but not the same: probably a forgery
+    WITHDRAWN = "withdrawn"  # the same, but its sending was cancelled each time
+    INCOMPLETE = "incomplete"  # the start or end of a sent text is missing, and nothing else differs
+    ALTERED = "altered"  # similar to a sent text, but not the same: probably a forgery
     UNKNOWN = "unknown"
 
 
 class WordChange(StrEnum):
-    """What became of some words of the original."""
-
     SAME = "same"
     ADDED = "added"
     MISSING = "missing"
@@ -40,7 +36,7 @@ class WordChange(StrEnum):
 class TextPart:
     """Some words of the pasted text; or `…` where words of the original are missing in it.
 
-    Which words these are is never said: a stranger who types a few would be told the rest.
+    Which words these are is never shown: a stranger who types a few would learn the rest.
     """
 
     change: WordChange
@@ -52,9 +48,9 @@ _GAP = TextPart(WordChange.MISSING, "…")
 
 @dataclass(frozen=True, slots=True)
 class TextUse:
-    """One campaign that sent a text. Days of Viet Nam; last_day None: it is still being sent.
+    """One campaign that sent a text. Days of Vietnam; last_day None: it is still being sent.
 
-    withdrawn: its sending was called off before it was through.
+    withdrawn: its sending was cancelled before the end.
     """
 
     first_day: date
@@ -64,19 +60,19 @@ class TextUse:
 
 
 def in_order(uses: Iterable[TextUse]) -> tuple[TextUse, ...]:
-    """Each once, the oldest first."""
+    """Return each once, oldest first."""
     return tuple(sorted(set(uses), key=lambda use: (use.first_day, use.sender, use.last_day or date.max)))
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A text that was sent, and by whom and when."""
+    """A text that was sent, with its uses."""
 
     words: tuple[Word, ...]
     uses: tuple[TextUse, ...]
     bare: tuple[str, ...] = field(init=False)
     pairs: frozenset[tuple[str, str]] = field(init=False)
-    plain: bool = field(init=False)  # sent without marks: a copy may have got them from people who type well
+    plain: bool = field(init=False)  # sent without diacritics, which people who copy it may add
 
     def __post_init__(self) -> None:
         bare = tuple(word.bare for word in self.words)
@@ -85,7 +81,7 @@ class Known:
         object.__setattr__(self, "plain", all(word.plain for word in self.words))
 
     def same(self, word: Word, original: Word) -> bool:
-        """The pasted word is the original's."""
+        """Return whether the pasted word is the original's."""
         if self.plain:
             return word.bare == original.bare and word.vietnamese
         return word.copies(original)
@@ -93,7 +89,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class TextComparison:
-    """What was found: the uses of the text that it is, or is like, and what differs."""
+    """The verdict, the uses of the text that it is or resembles, and what differs."""
 
     verdict: TextVerdict
     uses: tuple[TextUse, ...] = ()
@@ -101,7 +97,7 @@ class TextComparison:
 
 
 class Texts:
-    """All texts that were sent: found by their words at once, or by what they have in common."""
+    """All texts that were sent, found by their exact words or by similarity."""
 
     def __init__(self, known: Iterable[Known]) -> None:
         self._known = [each for each in known if each.words]
@@ -112,7 +108,7 @@ class Texts:
         self._prefixes = sorted({*senders, *_PREFIXES} - {()})
 
     def look(self, text: str) -> TextComparison:
-        """What can be said of a pasted text."""
+        """Compare a pasted text."""
         pasted = words(text)[: MOST_WORDS + 1]
         if not pasted:
             return TextComparison(TextVerdict.UNKNOWN)
@@ -128,7 +124,7 @@ class Texts:
         return [known for known in found if all(map(known.same, pasted, known.words))]
 
     def _without_prefix(self, pasted: list[Word]) -> Iterator[list[Word]]:
-        """The text as it is, then without what a carrier or a telephone has put before it."""
+        """Yield the text as it is, then without what a carrier or a phone has put before it."""
         yield pasted
         for _ in range(_PREFIXES_AT_ONCE):
             bare = tuple(word.bare for word in pasted)
@@ -168,7 +164,7 @@ def _compared(known: Known, pasted: Sequence[Word]) -> TextComparison:
 
 
 def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[TextPart]:
-    """The pasted words in order, and where words of the original are missing between them."""
+    """Yield the pasted words in order, with a gap where words of the original are missing."""
     matcher = SequenceMatcher(None, known.bare, [word.bare for word in pasted], autojunk=False)
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
         original, mine = known.words[i1:i2], pasted[j1:j2]
@@ -182,7 +178,7 @@ def _parts(known: Known, pasted: Sequence[Word]) -> Iterator[TextPart]:
 
 
 def _matched(known: Known, original: Sequence[Word], pasted: Sequence[Word]) -> Iterator[TextPart]:
-    """Words of the same letters: those with other marks are other words."""
+    """Yield words of the same letters: those with other diacritics count as other words."""
     run: list[Word] = []
     for mine, its in zip(pasted, original, strict=True):
         if known.same(mine, its):

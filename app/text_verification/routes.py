@@ -1,4 +1,4 @@
-"""The public question: is this text genuine? Open to everybody; the text is neither stored nor logged."""
+"""Public API: is this text genuine? Open to everybody; the text is neither stored nor logged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.text_verification.sent_texts import VerificationService
 
 router = Routes(tags=["verify"])
 
-_BODY_LIMIT = 32 * 1024  # bytes: LONGEST characters of Vietnamese, also where a form spells each byte out
+_BODY_LIMIT = 32 * 1024  # bytes: fits LONGEST Vietnamese characters, also percent-encoded
 _TEXT_TOO_LONG = f"Send the text of one SMS, {LONGEST} characters at the most."
 
 
@@ -35,8 +35,10 @@ class Pasted(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class VerificationAnswer:
-    """What is known of the text. uses: by which sender ID and on which days the genuine text was sent; parts:
-    what differs from it, in its order; advice: the same in Vietnamese.
+    """What is known of the text.
+
+    uses: by which sender ID and on which days the genuine text was sent; parts: what differs from it, in
+    order; advice: the same in Vietnamese.
     """
 
     verdict: TextVerdict
@@ -53,7 +55,7 @@ _BODY: dict[str, Any] = {
 
 @router.post("/v1/verify", openapi_extra=_BODY)
 async def verify_text(request: Request) -> VerificationAnswer:
-    """Whether a text is, word for word, one that was sent; what differs where it is only much alike."""
+    """Check whether a text is, word for word, one that was sent; shows what differs if it is only similar."""
     try:
         pasted = Pasted.model_validate_json(await read_body(request))
     except ValidationError as error:
@@ -64,14 +66,14 @@ async def verify_text(request: Request) -> VerificationAnswer:
 
 
 async def look(request: Request, text: str) -> TextComparison:
-    """What can be said of the text; Invalid for what is none."""
+    """Compare the text. Raises Invalid if it is empty or too long."""
     if not text.strip() or len(text) > LONGEST:
         raise Invalid(_TEXT_TOO_LONG, field="text")
     return await run_in_threadpool(_desk(request).look, text)
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, once the address has been let in, and no more of it than one text needs."""
+    """Return the body, after admitting the address; read no more of it than one text needs."""
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
     _desk(request).admit(request.client.host if request.client else "", forwarded)
     body = b""

@@ -1,4 +1,4 @@
-"""Who asks how often, and the texts that may be asked about; of what is asked nothing is kept."""
+"""The texts that may be asked about, and a limit on who asks how often; questions are not stored."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from app.text_verification.tokens import words
 
 _FRESH_S = 10.0
 _RETRY = "Retry-After"
-_OPEN = 2**62  # the end of a run that has none yet
+_OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
 
 
 @dataclass(slots=True)
 class VerificationService:
-    """One for each application. per_minute: questions of one address (IPv6: of its network of 64 bits)."""
+    """One per application. per_minute: questions of one address (IPv6: of its /64 network)."""
 
     db: Database
     per_minute: int
@@ -40,14 +40,14 @@ class VerificationService:
         self._buckets = Buckets(self.per_minute)
 
     def admit(self, connected: str, forwarded: str) -> None:
-        """TooOften for an address that has asked too often; it is kept in memory only, and forgotten."""
+        """Raise TooOften for an address that asks too often; addresses are kept in memory only."""
         told = self._buckets.take(subscriber(self.address(connected, forwarded)))
         if _RETRY in told:
             seconds = int(told[_RETRY])
             raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
 
     def look(self, text: str) -> TextComparison:
-        """What can be said of a text."""
+        """Compare a pasted text to those that were sent, which are read again every ten seconds."""
         with self._lock:
             if self._texts is None or clock.monotonic() - self._read_at >= _FRESH_S:
                 self._texts = Texts(self.db.read(sent_texts))
@@ -57,7 +57,7 @@ class VerificationService:
 
 
 def sent_texts(connection: Connection) -> list[Known]:
-    """Every wording of every campaign of which at least one message has gone out."""
+    """Return every text of every campaign that has sent at least one message."""
     begun = _begun()
     query = select(campaigns.c.sender, campaigns.c.texts, begun.c.first, begun.c.last, begun.c.going)
     uses: defaultdict[str, set[TextUse]] = defaultdict(set)
@@ -69,10 +69,10 @@ def sent_texts(connection: Connection) -> list[Known]:
 
 
 def _begun() -> Subquery:
-    """Campaign, its first and last moment, and of how many runs the sending was not called off.
+    """Select each campaign's first and last moment, and how many of its runs were not cancelled.
 
-    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. Of a
-    run that its carrier sends itself, the operator's word that it began is all there is.
+    An order to start sends nothing yet: the window may open days later, and the run be cancelled before. For
+    a run that its carrier sends, only the operator's word tells that it began.
     """
     r, t = runs.c, tallies.c
     out = exists().where(t.run_id == r.id, t.state.in_(SENT), t.n > 0)

@@ -1,4 +1,4 @@
-"""A text as its words: what copying changes (spaces, quotes, case, marks, invisible ones) is none of them."""
+"""Split a text into words, ignoring what copying changes: spaces, quotes, case, accents, hidden marks."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import NamedTuple
 
 from carriers.text import unaccent
 
-# Never part of an address or a number, so that nothing that can be tapped hides behind them.
+# Never part of an address or a number, so nothing that can be tapped hides behind them.
 _BETWEEN = re.compile(
     "[\\s\\x00-\\x1f\\x7f,;!?\"'()\\[\\]{}<>|`*\u00b4\u2018-\u201f\u2022\u2039\u203a\u00ab\u00bb\u00b7]+"
 )
 _DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
 _EDGES = ".:-_/"
-_BAR = "\u0335"  # stands for the bar of đ, which is no mark to Unicode
+_BAR = "\u0335"  # stands for the bar of đ, which Unicode does not decompose
 _MARKS = frozenset("\u0300\u0301\u0303\u0309\u0323\u0302\u0306\u031b" + _BAR)
-# Invisible as well, but what follows is shown from right to left: a number would be read as another one.
+# Invisible too, but they show what follows from right to left: a number would read as another one.
 _TURNING = dict.fromkeys((0x202B, 0x202E, 0x2067), "\ufffd")
-_VARIANTS = range(0xFE00, 0xFE10)  # which picture of a character is meant; nobody sees them
+_VARIANTS = range(0xFE00, 0xFE10)  # variation selectors, which are invisible
 
 
 class Word(NamedTuple):
-    """One word. raw: for people; bare: in small letters without marks; letters: each with its marks."""
+    """One word. raw: as written; bare: lower-case without marks; letters: each with its marks."""
 
     raw: str
     bare: str
@@ -31,22 +31,22 @@ class Word(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """It bears no mark at all."""
+        """Whether it has no mark at all."""
         return not any(marks for _, marks in self.letters)
 
     @property
     def vietnamese(self) -> bool:
-        """It bears no marks but those of Vietnamese."""
+        """Whether it has only marks of Vietnamese."""
         return all(marks <= _MARKS for _, marks in self.letters)
 
     def copies(self, original: Word) -> bool:
-        """The same letters, each with the original's marks or none: a copy may lose them, not change them."""
+        """Return whether it has the same letters, each with the original's marks or none, as in copies."""
         pairs = zip(self.letters, original.letters, strict=False)
         return self.bare == original.bare and all(not mine[1] or mine[1] == its[1] for mine, its in pairs)
 
 
 def words(text: str) -> list[Word]:
-    """The words of a text in order. Anything that is seen and is no mark between words belongs to one."""
+    """Return the words of a text in order; whatever is visible and no separator belongs to one."""
     visible = "".join(char for char in text.translate(_TURNING) if not _invisible(char))
     normal = _DASHES.sub("-", unicodedata.normalize("NFKC", visible))
     return [_word(raw) for piece in _BETWEEN.split(normal) if (raw := piece.strip(_EDGES))]

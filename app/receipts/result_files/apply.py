@@ -39,17 +39,13 @@ class LineVerdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """One file: what it may be about, and what it proves.
-
-    named: its campaign was named; level: the level claimed for it, None for that of each link's own receipts;
-    links: the carrier's lanes with the level of their receipts, by id.
-    """
+    """One file: what it may be about, and what it proves."""
 
     file_id: int
     runs: Sequence[RunKey]
-    named: bool
-    level: ReceiptLevel | None
-    links: Mapping[int, tuple[Lane, ReceiptLevel]]
+    named: bool  # its campaign was named
+    level: ReceiptLevel | None  # as claimed; None: that of each link's own receipts
+    links: Mapping[int, tuple[Lane, ReceiptLevel]]  # the carrier's lanes by ID, their receipts' level
 
 
 @dataclass(slots=True)
@@ -75,10 +71,7 @@ def links_of(connection: Connection, carrier: str) -> dict[int, tuple[Lane, Rece
 def apply_lines(
     connection: Connection, ledger: Ledger, source: ResultFile, lines: Sequence[ResultLine]
 ) -> tuple[list[LineVerdict], Applied]:
-    """Judge and apply the lines, which must be all those of their numbers.
-
-    Raises Moved if a delivery was moved meanwhile: run the transaction again.
-    """
+    """Judge and apply all lines of some numbers. Raises Moved, to run again, if a delivery has moved."""
     work = _weigh(connection, source, lines)
     applied = ledger.apply(connection, work.arrivals) if work.arrivals else Applied()
     # Read again: the rows are locked now.

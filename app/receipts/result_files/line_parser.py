@@ -56,10 +56,7 @@ _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def read_time(raw: str) -> int | None:
-    """Return milliseconds since 1970 (UTC), or None if it is no time.
-
-    Without a zone it is Vietnam's time. Days come before months. A date alone is its midnight.
-    """
+    """Return ms since 1970, None if unreadable; default zone Vietnam, day before month, a date's midnight."""
     text = raw.strip()
     try:
         at = _read(text)
@@ -137,14 +134,11 @@ COLUMNS = (
 
 @dataclass(slots=True)
 class ParsedLines:
-    """Up to SLICE lines in COLUMNS, how many are bad, and the span of their times in ms.
-
-    left_out: bad lines beyond KEPT, which are not among `rows`.
-    """
+    """Up to SLICE lines in COLUMNS, how many are bad, and the span of their times in ms."""
 
     rows: list[tuple[Any, ...]] = field(default_factory=list)
     bad: int = 0
-    left_out: int = 0
+    left_out: int = 0  # bad lines beyond KEPT, which are not among `rows`
     first_at: int | None = None
     last_at: int | None = None
 

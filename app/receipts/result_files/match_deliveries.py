@@ -62,6 +62,8 @@ class Candidate(NamedTuple):
 
 
 class RunKey(NamedTuple):
+    """A run that the file may be about."""
+
     campaign_id: int
     run_id: int
 

@@ -29,9 +29,9 @@ def count(connection: Connection, file: Row[Any]) -> list[dict[str, int]]:
 def page(
     connection: Connection, file: Row[Any], run: Mapping[str, int], after: int, limit: int
 ) -> tuple[list[Any], int | None]:
-    """Return messages of a run, as in `count`, that are missing in the file, with numbers above `after`.
+    """Return a run's messages missing in the file with numbers above `after`, and the next `after` or None.
 
-    Also return the next page's `after`, None at the end: an empty page may have others after it.
+    An empty page may have others after it.
     """
     c = _D
     own = (c.campaign_id == run["campaign_id"], c.run_id == run["run_id"], c.state.in_(HANDED_OVER))

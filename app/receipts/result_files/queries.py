@@ -174,10 +174,7 @@ def whole_numbers(connection: Connection, file_id: int, verdict: ResultVerdict |
 def everything(
     read: Callable[..., Any], file_id: int, verdict: ResultVerdict | None = None, *, whole: bool = False
 ) -> Iterator[ResultLineView]:
-    """Yield every line with this verdict or any, then messages without a line (MISSING, or any).
-
-    Fetches page by page with `read`, which is Database.read.
-    """
+    """Yield lines with this verdict or any, then messages without one (MISSING or any), by Database.read."""
     if verdict is not ResultVerdict.MISSING:
         yield from _all_lines(read, file_id, verdict, whole)
     if verdict in (None, ResultVerdict.MISSING):

@@ -23,15 +23,11 @@ _C = receipt_files.c
 
 @dataclass(frozen=True, slots=True)
 class FileClaim:
-    """What the uploader says of a file: its carrier, its campaign, and what it proves by contract.
-
-    campaign_id: None for whichever campaign fits by number and time; level: None for that of the receipts of
-    the link that sent, or operator level if it has none.
-    """
+    """What the uploader says of a file: its carrier, its campaign, and what it proves by contract."""
 
     carrier: str
-    campaign_id: int | None = None
-    level: ReceiptLevel | None = None
+    campaign_id: int | None = None  # None: whichever fits by number and time
+    level: ReceiptLevel | None = None  # None: that of the sending link's receipts, at least operator
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +58,8 @@ def read_level(value: str | None) -> ReceiptLevel | None:
 def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: str) -> RegisteredFile:
     """Return the known file of these bytes, or a new one.
 
-    Raises Conflict if it is known with another claim; Invalid if the carrier, or the campaign there, has no
-    run.
+    Raises Conflict if it is known with another claim; Invalid without a run of the carrier, or of the
+    campaign there.
     """
     # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"receipts of {claim.carrier}"))

@@ -88,10 +88,7 @@ class ResultFileImport:
         self._write(self._store, done, before, after)
 
     def end_reading(self) -> None:
-        """Mark the file as read: a restart continues with applying it.
-
-        Raises Invalid if it is no result file: nothing can be read, or one number fills it.
-        """
+        """Mark the file as read: a restart continues there. Raises Invalid if it is no result file."""
         size = self.db.read(self._check)
         self._write(self._lease.keep, applied_upto=0, bytes_read=size)
 
