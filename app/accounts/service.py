@@ -46,7 +46,6 @@ def add_key(connection: Connection, wanted: NewKey, who: str) -> str:
 
 
 def rotate_key(connection: Connection, name: str, overlap: timedelta, who: str) -> str:
-    """Give a key a new secret and return it; the old one stays valid for `overlap`."""
     key = keys.rotate_key(connection, name, overlap, who)
     hours = round(overlap.total_seconds() / 3600, 2)
     audit.note(connection, who, "key.rotate", f"key/{name}", overlap_hours=hours)
@@ -91,7 +90,6 @@ def disable_person(connection: Connection, name: str, who: str) -> Person:
 def set_password(
     connection: Connection, name: str, password: str, who: str, words: Sequence[str] = ()
 ) -> None:
-    """Set a user's password and end its sessions. words: those that do not count in it."""
     set_hashed(connection, name, hash_password(password, name, words), who)
 
 

@@ -76,7 +76,6 @@ class BatchImport:
         return self._write(self._lease.take, **ImportCounts().stored())
 
     def clear(self) -> None:
-        """Delete, slice by slice, what an earlier import left."""
         while self._write(self._clear):
             pass
 
@@ -89,7 +88,6 @@ class BatchImport:
         self._write(self._finish, counts, rows_sha256)
 
     def fail(self, sentence: str) -> None:
-        """Mark the batch failed and empty."""
         self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **ImportCounts().stored())
 
     def put_off(self) -> None:

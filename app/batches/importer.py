@@ -121,7 +121,6 @@ def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> I
 
 
 def lines_at_once(db: Database) -> int:
-    """Return how many lines one transaction of an import has."""
     return SLICE if db.sqlite else LONG_SLICE
 
 

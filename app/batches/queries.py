@@ -83,7 +83,6 @@ class BatchFilter:
 def page(
     connection: Connection, after: int, limit: int, wanted: BatchFilter = BatchFilter()
 ) -> Sequence[Batch]:
-    """Return batches in order of arrival after id `after`."""
     query = wanted.query().where(batches.c.id > after).order_by(batches.c.id).limit(limit)
     return [_batch(row) for row in connection.execute(query)]
 
@@ -91,13 +90,11 @@ def page(
 def page_before(
     connection: Connection, below: int, limit: int, wanted: BatchFilter = BatchFilter()
 ) -> Sequence[Batch]:
-    """Return up to `limit` batches with an id under `below`, newest first."""
     query = wanted.query().where(batches.c.id < below).order_by(batches.c.id.desc()).limit(limit)
     return [_batch(row) for row in connection.execute(query)]
 
 
 def bad_lines_page(connection: Connection, batch_id: int, after: int, limit: int) -> Sequence[BadLine]:
-    """Return bad lines in the order of the file after line `after`."""
     c = bad_lines.c
     query = select(bad_lines).where(c.batch_id == batch_id, c.line > after).order_by(c.line).limit(limit)
     return [_bad_line(row) for row in connection.execute(query)]

@@ -111,12 +111,10 @@ class ParsedRows:
 
     @property
     def lines(self) -> int:
-        """Lines in the slice, without blank ones."""
         return len(self.good) + self.refused
 
     @property
     def refused(self) -> int:
-        """Bad lines in the slice, kept or not."""
         return len(self.bad) + self.left_out
 
 
@@ -177,7 +175,6 @@ class RowParser:
         yield self._finish(current)
 
     def _fill(self, current: ParsedRows, part: Block | UnreadableLine, room: int) -> Block | None:
-        """Take up to `room` lines into the slice; return the rest of the block."""
         if isinstance(part, UnreadableLine):
             self._refuse(current, part.line, part.reason, part.value)
             return None
@@ -233,7 +230,7 @@ def parsed_rows(
 
     Needs no database, so it can run in a process of its own.
     """
-    sifter, reader = RowParser(batch_id, carrier), open_rows(path)
-    for done in sifter.slices(reader.blocks(), size):
+    parser, reader = RowParser(batch_id, carrier), open_rows(path)
+    for done in parser.slices(reader.blocks(), size):
         yield done, reader.position
-    yield Totals(sifter.rows_sha256, sifter.unknown_areas, sifter.unknown_languages, reader.short)
+    yield Totals(parser.rows_sha256, parser.unknown_areas, parser.unknown_languages, reader.short)

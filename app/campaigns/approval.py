@@ -103,7 +103,6 @@ def reject(connection: Connection, campaign_id: int, caller: Caller, reason: str
 
 
 def send_back(connection: Connection, campaign_id: int, caller: Caller, reason: str) -> None:
-    """Return what was submitted to its author for changes."""
     _refuse(connection, campaign_id, caller, CampaignState.DRAFT, reason)
 
 
@@ -134,7 +133,6 @@ def _decide(
 
 
 def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -> None:
-    """Add a decision: digest, decision and perhaps a reason."""
     row = {"campaign_id": campaign_id, "at": clock.now_ms(), "by": who, "reason": None} | decision
     row["links"] = links(connection, campaign_id) if row["decision"] == "approved" else None
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))

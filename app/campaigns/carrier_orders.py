@@ -135,7 +135,6 @@ def _area_list(of: CarrierOrder) -> str:
 
 
 def moment(at: datetime | None) -> str:
-    """Format an instant as orders do."""
     return "(không ấn định)" if at is None else clock.local(at).strftime("%H:%M ngày %d/%m/%Y")
 
 

@@ -156,7 +156,6 @@ def _default_wording(draft: Draft) -> str:
 
 
 def _known_languages(draft: Draft) -> dict[str, str]:
-    """Return the text's approved translations."""
     if draft.text_key is None:
         return {}
     return {each.language: each.text for each in texts.find(draft.text_key).languages if each.approved}

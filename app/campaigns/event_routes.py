@@ -40,7 +40,6 @@ _OPTIONS: dict[str, Any] = {"response_class": StreamingResponse, "responses": _S
 
 
 def get_hub(request: Request) -> Hub[Watched]:
-    """Return the hub that app/runtime/api_app.py made."""
     return cast(Hub[Watched], request.app.state.hub)
 
 

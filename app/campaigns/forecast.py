@@ -152,7 +152,6 @@ def _of_carrier(run: Record, estimated: int, campaign: Record, deadlines: Deadli
 
 
 def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
-    """Return one sentence for each missed deadline."""
     if done is None:
         return []
     end, found = deadlines.window.end, []
@@ -219,7 +218,6 @@ def load_of(
 
 
 def _counted(connection: Connection, run_id: int) -> dict[int, tuple[int, int]]:
-    """Return messages and SMS parts by delivery state, from the tallies."""
     query = (
         select(tallies.c.state, func.sum(tallies.c.n), func.sum(tallies.c.segments))
         .where(tallies.c.run_id == run_id)

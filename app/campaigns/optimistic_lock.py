@@ -13,12 +13,10 @@ Record = Row[Any]
 
 
 def campaign(connection: Connection, campaign_id: int) -> Record:
-    """Return the campaign's row. Raises NotFound."""
     return _find(connection, campaigns, campaign_id, "campaign")
 
 
 def run(connection: Connection, run_id: int) -> Record:
-    """Return the run's row. Raises NotFound."""
     return _find(connection, runs, run_id, "run")
 
 

@@ -178,7 +178,6 @@ class WantedCampaigns:
 def campaigns_page(
     connection: Connection, after: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> Sequence[Campaign]:
-    """Return up to `limit` campaigns with IDs above `after`, in order."""
     query = select(campaigns).where(campaigns.c.id > after).order_by(campaigns.c.id).limit(limit)
     return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
@@ -186,7 +185,6 @@ def campaigns_page(
 def campaigns_before(
     connection: Connection, before: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> Sequence[Campaign]:
-    """Return up to `limit` campaigns with IDs below `before`, newest first."""
     query = select(campaigns).where(campaigns.c.id < before).order_by(campaigns.c.id.desc()).limit(limit)
     return [_campaign(row) for row in connection.execute(wanted.of(query))]
 
@@ -203,13 +201,11 @@ def run(connection: Connection, run_id: int, operator: str | None = None) -> Run
 def runs_page(
     connection: Connection, after: int, limit: int, wanted: RunFilter = RunFilter()
 ) -> Sequence[RunSummary]:
-    """Return up to `limit` runs with IDs above `after`, in order."""
     query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
     return runs_of(connection, wanted.of(query))
 
 
 def runs_of(connection: Connection, query: Select[Any]) -> list[RunSummary]:
-    """Return the runs of a query of rows, with their progress."""
     rows = connection.execute(query).all()
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)

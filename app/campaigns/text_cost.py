@@ -39,7 +39,6 @@ class Previews:
 
 
 def preview(wording: str, subscribers: int = 0) -> Preview:
-    """Return one form, split into its SMS parts."""
     cut = sms.split(wording)
     segments = len(cut.parts)
     return Preview(sms.nfc(wording), cut.encoding, cut.units, segments, cut.parts, segments * subscribers)

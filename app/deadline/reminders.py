@@ -57,7 +57,7 @@ def notices(
     key = f"directive/{letter.id}/due/{days}"
     return [
         *(_to_addressees(letter, missing, key, now) if settings.mail else ()),
-        *(_to_desk(letter, missing, key, settings, now) if settings.mail else ()),
+        *(_to_office(letter, missing, key, settings, now) if settings.mail else ()),
         *_to_endpoints(letter, missing, key, settings, days),
     ]
 
@@ -86,7 +86,7 @@ def _to_addressees(
         )
 
 
-def _to_desk(
+def _to_office(
     letter: Directive, missing: Sequence[Missing], key: str, settings: Settings, now: datetime
 ) -> Iterator[Notice]:
     """Write the whole list to those who gather the reports."""

@@ -154,7 +154,6 @@ def _in_time(
 
 
 def _lacking(row: Row[Any], held: bool, last: Statement | None, done: datetime | None) -> str | None:
-    """Say what is still to come of the run, in Vietnamese."""
     state = RunState(row.state)
     if held and last is not None:
         return None

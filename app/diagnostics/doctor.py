@@ -95,7 +95,6 @@ def _names(table: Mapping[str, Any]) -> Iterator[str]:
 
 
 def wiring(settings: Settings) -> Iterator[Symptom]:
-    """Report each fault in the settings of links and webhooks."""
     faults = list(dict.fromkeys([*worker.faults(settings), *webhooks.faults(settings)]))
     yield from (Symptom("settings", False, fault) for fault in faults)
     if settings.environment == "development":
@@ -143,7 +142,6 @@ def optional(settings: Settings) -> Iterator[Symptom]:
 
 
 def disk(settings: Settings) -> Iterator[Symptom]:
-    """Check that the data folder exists, is writable, and has room."""
     folder = settings.data
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -344,7 +342,6 @@ def _stopped(connection: Connection) -> Iterator[str]:
 
 
 async def examine(settings: Settings, links: Mapping[str, LinkSettings]) -> list[Symptom]:
-    """Run every check, and check these links over the network; nothing is sent."""
     found = [*settings_file(Path(setting_sources.file())), *wiring(settings), *connections(settings)]
     found += optional(settings)
     found += [*disk(settings), *ledger(settings)]

@@ -48,7 +48,6 @@ class Link:
 
 
 def listed(settings: Settings) -> list[Link]:
-    """Return every link of the settings; none is opened."""
     return [_line(name, link, build(name, link)) for name, link in settings.links.items()]
 
 

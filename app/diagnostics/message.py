@@ -78,7 +78,6 @@ class SentTestMessage:
 
     @property
     def good(self) -> bool:
-        """Whether it was accepted, and no receipt says since that it failed."""
         failed = any(receipt.status in _FAILED for receipt in self.receipts)
         return isinstance(self.result, Accepted) and not failed
 
@@ -148,7 +147,6 @@ async def send(
 
 
 async def _submit(desk: MessageContext, lane: Lane, carrier: Carrier, sms: OutboundSms) -> SubmitResult:
-    """Submit it, audited before and after."""
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
     await desk.db.awrite(_note, desk.who, "test message", lane, intent)

@@ -58,7 +58,6 @@ class Following:
             self.pass_on(receipt, acknowledge)
 
     def know(self, references: Sequence[str | None]) -> None:
-        """Set our references, once they are complete."""
         self._own = frozenset(reference for reference in references if reference is not None)
         self._open = set(self._own)
         for receipt, acknowledge in self._early:
@@ -93,7 +92,6 @@ class Following:
                 self._open.discard(receipt.reference or "")
 
     def _say(self, words: str) -> None:
-        """Report a sentence unless it repeats the last one."""
         if words != self._last:
             self._last = words
             self.say(words)

@@ -29,7 +29,6 @@ class FanOutJob:
         return await self._aside.attempt(due.run_id, f"run {due.run_id}", self._queue(due, resting))
 
     async def _queue(self, due: run_sweeps.DueBatch, but: Sequence[int]) -> bool:
-        """Queue a slice, or stop the run if the batch was altered since its import."""
         if due.sent and due.batch_id not in self._looked:
             try:
                 # By a reader, since it takes seconds: once per batch and process.

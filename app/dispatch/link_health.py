@@ -70,12 +70,10 @@ class HealthSweep:
 
 
 def own_host() -> str:
-    """Return this host's name as send loops use it, at most 30 characters."""
     return socket.gethostname()[:30]
 
 
 def say(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
-    """Store these links' health, as (lane ID, holder, health)."""
     now, c = shared_ms(connection), link_health.c
     for lane_id, holder, health in found:
         values = _values(health, now)
@@ -110,7 +108,6 @@ SHOWN = ("link", "since", "last_answer", "last_refusal", "remark")
 
 
 def with_facts(connection: Connection, carrier: str | None = None) -> list[dict[str, object]]:
-    """Return every lane's row with its link's fields of SHOWN."""
     known = facts(connection)
     return [
         {**row._mapping, **_shown(known[cast(int, row.id)])}

@@ -102,7 +102,6 @@ def _shares(one: Row[Any], other: Row[Any]) -> bool:
 
 
 def halt(connection: Connection, lane_id: int, halted: Halted) -> None:
-    """Stop the lane until a person resumes it."""
     values = {"state": LaneState.HALTED.value, "code": halted.code, "reason": halted.reason}
     row = update(lanes).where(lanes.c.id == lane_id)
     connection.execute(row.values(**values, changed_at=clock.now_ms()))
@@ -120,7 +119,6 @@ def state(connection: Connection, lane_id: int) -> LaneState:
 
 
 def all_lanes(connection: Connection, carrier: str | None = None) -> list[Row[tuple[object, ...]]]:
-    """Return all lanes by id, or those of one carrier."""
     query = select(lanes).order_by(lanes.c.id)
     return list(connection.execute(query.where(lanes.c.carrier == carrier) if carrier else query))
 

@@ -29,7 +29,7 @@ _HARDLY_DOWN, _FEW = 0.9, 0.1
 
 
 def pause_s(result: Deferred, pass_no: int, *, rare: bool = False) -> float:
-    """Return the seconds before the next pass: as the carrier asks, at least doubling with each pass.
+    """Return the seconds before the next pass: as the carrier asks, doubling with each pass up to a limit.
 
     A link that was down needs no wait once it is up again. rare: few of many were throttled, so retry soon.
     """
@@ -89,7 +89,6 @@ class ThrottleShare:
 
     @property
     def now(self) -> float:
-        """The current share of the contract's rate."""
         return min(self.share, self.most)
 
     @property
@@ -117,7 +116,6 @@ class ThrottleShare:
             self._since, self._answers, self._throttled = clock.monotonic(), 0, 0
 
     def refuses_by_chance(self, answers: int, throttled: int) -> bool:
-        """Return whether so few refusals are chance, and no reason to wait."""
         return self.share >= _HARDLY_DOWN and throttled <= max(1, _FEW * answers)
 
     def went(self, segments: int, *, is_whole: bool) -> None:

@@ -46,7 +46,7 @@ def _newest(connection: Connection) -> str | None:
 
 # ---- Decisions after a restore
 
-_ALIVE = (RunState.RUNNING, RunState.PAUSED)
+_LIVE_STATES = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # a thousand deliveries each: short, so that webhooks can be stored in between
 _PATIENCE_S = 60.0
 
@@ -68,19 +68,19 @@ def doubt(db: Database, ledger: Ledger, who: str) -> list[DoubtfulRun]:
     """
     if db.sqlite:
         db.write(ledger.reclaim)
-    while due := db.read(next_due, _ALIVE):
+    while due := db.read(next_due, _LIVE_STATES):
         if due.first and db.read(approval_digest.rows_altered, due.batch_id):
             raise Conflict(
                 f"Batch {due.batch_id} was altered after its import: cancel run {due.run_id} first."
             )
         db.write(fan_out, ledger, due)
-    found = [_doubt_run(db, ledger, *run) for run in db.read(_alive)]
+    found = [_mark_unknown(db, ledger, *run) for run in db.read(_live_runs)]
     db.write(_note, ledger, who, found)
     return found
 
 
-def _alive(connection: Connection) -> list[tuple[int, str]]:
-    query = select(runs.c.id, runs.c.carrier).where(runs.c.state.in_([state.value for state in _ALIVE]))
+def _live_runs(connection: Connection) -> list[tuple[int, str]]:
+    query = select(runs.c.id, runs.c.carrier).where(runs.c.state.in_([state.value for state in _LIVE_STATES]))
     return [(row.id, row.carrier) for row in connection.execute(query.order_by(runs.c.id))]
 
 
@@ -90,7 +90,7 @@ def planned(connection: Connection) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> DoubtfulRun:
+def _mark_unknown(db: Database, ledger: Ledger, run_id: int, carrier: str) -> DoubtfulRun:
     first = select(links.c.id).where(links.c.carrier == carrier).order_by(links.c.id).limit(1)
     lane_id = db.read(lambda connection: connection.execute(first).scalar())
     ends, unknown = clock.monotonic() + _PATIENCE_S, 0
@@ -107,15 +107,15 @@ def _doubt_run(db: Database, ledger: Ledger, run_id: int, carrier: str) -> Doubt
 def trust(connection: Connection, ledger: Ledger, who: str) -> None:
     """Record a person's word that nothing was sent that this database does not know, and resume sending."""
     audit.note(connection, who, "database.trusted", "database", home=ledger.home(connection))
-    _go_on(connection, ledger, who)
+    _resume(connection, ledger, who)
 
 
 def _note(connection: Connection, ledger: Ledger, who: str, found: list[DoubtfulRun]) -> None:
     unknown = {str(each.run_id): each.unknown for each in found}
     audit.note(connection, who, "database.restored", "database", unknown=unknown)
-    _go_on(connection, ledger, who)
+    _resume(connection, ledger, who)
 
 
-def _go_on(connection: Connection, ledger: Ledger, who: str) -> None:
+def _resume(connection: Connection, ledger: Ledger, who: str) -> None:
     settle(connection, ledger, who)
     link_store.resettle(connection)

@@ -45,7 +45,6 @@ class DueBatch:
 
     @property
     def first(self) -> bool:
-        """Whether it will be sent and none of it is queued yet."""
         return self.sent and self.after == 0
 
 
@@ -184,17 +183,14 @@ def held() -> ColumnElement[bool]:
 
 
 def left() -> ColumnElement[bool]:
-    """The run has chunks still to be sent or closed."""
     return _any(chunks, chunks.c.run_id == runs.c.id, chunks.c.state < ChunkState.DONE)
 
 
 def fanned_out() -> ColumnElement[bool]:
-    """Every batch of the run is fanned out."""
     return ~exists().where(run_batches.c.run_id == runs.c.id, run_batches.c.fanned_all.is_(False))
 
 
 def _count(connection: Connection, run_id: int, states: Sequence[DeliveryState]) -> int:
-    """Count the run's deliveries in these states, without those written off."""
     t = tallies.c
     query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(states))
     return int(connection.execute(query.where(t.reason != NotSent.WRITTEN_OFF)).scalar_one())
@@ -212,7 +208,7 @@ _CHUNKS_AT_ONCE = 20  # in one transaction: short, so that no other writer waits
 
 
 async def close_due(db: Database, ledger: Ledger, aside: Aside) -> bool:
-    """Close a slice of each run to be closed, whatever fails in another; return whether to go on at once."""
+    """Close a slice of each run to be closed, each by itself; return whether to go on at once."""
     more, resting = False, aside.resting()
     for run_id in await db.insist_reading(to_close, ledger):
         if run_id not in resting:

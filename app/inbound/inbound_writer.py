@@ -147,8 +147,6 @@ class InboundWriter:
     _own: str = field(default_factory=lambda: secrets.token_hex(10))
 
     def sink(self, lane: Lane) -> InboundSink:
-        """Return the function to which a link of this lane passes inbound messages."""
-
         def drop(message: InboundMessage, acknowledge: Acknowledge) -> None:
             weight = _weight(message)
             if self._stopping or self._weight + weight > self.room:

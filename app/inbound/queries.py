@@ -58,7 +58,6 @@ def page(
 def newest(
     connection: Connection, below: int, limit: int, carrier: str | None = None
 ) -> list[InboundMessageView]:
-    """Return up to `limit` messages with an id under `below`, newest first."""
     return _read(connection, _query(carrier).where(_M.id < below).order_by(_M.id.desc()).limit(limit))
 
 

@@ -146,7 +146,6 @@ def hold(connection: Connection, ledger: Ledger, number: int, hand: EraserIdenti
 
 
 def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
-    """Add what this transaction has erased to the counts."""
     total = Counter(row.counts)
     total.update(counts)
     kept = {name: n for name, n in sorted(total.items()) if n}
@@ -183,7 +182,6 @@ def _digest(row: Row[Any]) -> str:
 
 
 def _kept(connection: Connection, row: Row[Any]) -> dict[str, str]:
-    """Return run -> the hash of its report, which stays."""
     if row.kind != ErasureKind.CAMPAIGN:
         return {}
     k = kept_reports.c
@@ -203,14 +201,12 @@ def get(connection: Connection, number: int) -> Certificate:
 
 
 def page(connection: Connection, after: int, limit: int) -> Sequence[Certificate]:
-    """Return erasures in order of their beginning, after id `after`."""
     e = erasures.c
     rows = connection.execute(select(erasures).where(e.id > after).order_by(e.id).limit(limit)).all()
     return [_certificate(row) for row in rows]
 
 
 def newest(connection: Connection, below: int, limit: int) -> Sequence[Certificate]:
-    """Return up to `limit` erasures with an id under `below`, newest first."""
     e = erasures.c
     rows = connection.execute(select(erasures).where(e.id < below).order_by(e.id.desc()).limit(limit)).all()
     return [_certificate(row) for row in rows]
@@ -245,7 +241,6 @@ def _time(ms: int | None) -> datetime | None:
 
 
 def text(of: Certificate) -> str:
-    """Render the certificate in Vietnamese."""
     return "\n".join(_lines(of))
 
 

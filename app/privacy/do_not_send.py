@@ -75,7 +75,6 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
 
 
 def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
-    """Return entries in order of creation, numbers masked; of one carrier, if given."""
     c = do_not_send.c
     query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
     return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))
@@ -84,7 +83,6 @@ def page(connection: Connection, after: int, limit: int, carrier: str | None = N
 def newest(
     connection: Connection, below: int, limit: int, carrier: str | None = None
 ) -> list[DoNotSendEntry]:
-    """Return up to `limit` entries with an id under `below`, newest first."""
     c = do_not_send.c
     query = select(do_not_send).where(c.id < below).order_by(c.id.desc()).limit(limit)
     return _entries(connection, query if carrier is None else query.where(c.carrier == carrier))

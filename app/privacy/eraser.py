@@ -60,7 +60,6 @@ class Eraser:
     lease_ms: int = certificates.LEASE_MS
 
     async def run(self, stopping: asyncio.Event) -> int:
-        """Erase all that is due, until `stopping`; return how many erasures were completed."""
         done = 0
         while not stopping.is_set() and await self.one(stopping):
             done += 1
@@ -211,7 +210,6 @@ def _taken_again(connection: Connection, batch_id: int) -> bool:
 
 
 def _slice(connection: Connection, table: Table, owner: int, of: str, number: str) -> dict[str, int]:
-    """Delete the next rows of one owner, in the order of the key."""
     mine, key = table.c[of] == owner, table.c[number]
     beyond = connection.execute(select(key).where(mine).order_by(key).offset(_ROWS).limit(1)).scalar()
     some = delete(table).where(mine) if beyond is None else delete(table).where(mine, key < beyond)
@@ -220,7 +218,6 @@ def _slice(connection: Connection, table: Table, owner: int, of: str, number: st
 
 
 def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str, int]:
-    """Delete what came at least `row.days` days before the erasure began."""
     t, before = table.c, row.started_at - row.days * DAY_MS
     old = select(t.id).where(t.received_at <= before).order_by(t.id).limit(_ROWS)
     ids = connection.execute(old).scalars().all()

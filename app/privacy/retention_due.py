@@ -66,7 +66,6 @@ def _erased(connection: Connection, kind: ErasureKind, subject_id: int) -> bool:
 
 
 def _gone() -> Select[Any]:
-    """Select campaigns whose numbers are erased."""
     e = erasures.c
     return select(e.subject_id).where(e.kind == ErasureKind.CAMPAIGN.value, e.ended_at.is_not(None))
 
@@ -191,7 +190,6 @@ def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Era
 
 
 def _came(connection: Connection, days: int) -> Iterator[Erasable]:
-    """Yield unmatched receipts, and inbound messages."""
     by_age = (
         (ErasureKind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
         (ErasureKind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),

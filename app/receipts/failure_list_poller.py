@@ -13,7 +13,7 @@ import structlog
 from app.core.errors import DatabaseUnavailable
 from app.ledger.contract import Lane
 from app.receipts import failure_list
-from app.receipts.link_jobs import Errand, link_ready
+from app.receipts.link_jobs import JobLease, link_ready
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Carrier, ListedFailures, ReadError
 
@@ -43,7 +43,6 @@ class Reconciliation:
         self._stopping.set()
 
     async def run(self) -> None:
-        """Read whatever is due, until stop()."""
         self._over = False
         reading = asyncio.create_task(self._read_again_and_again())
         stopped = asyncio.create_task(self._stopping.wait())
@@ -75,16 +74,15 @@ class Reconciliation:
             return
 
     async def _read(self, sender: str, day: date) -> None:
-        """Read one list if it is due and no other process reads it."""
         box = self.inbox
-        errand = Errand(box.db, box.ledger, self.lane.id, f"failures {sender} {day}", self.lease_s)
-        if not await errand.hold():
+        lease = JobLease(box.db, box.ledger, self.lane.id, f"failures {sender} {day}", self.lease_s)
+        if not await lease.hold():
             return
         try:
-            found = await errand.during(self.carrier.failures(day, sender))
+            found = await lease.during(self.carrier.failures(day, sender))
         except ReadError as error:
             log.warning("a list of failures can't be read", lane=self.lane.name, day=str(day), why=str(error))
         else:
-            told = await failure_list.tell(box, self.lane, (sender, day), found)
-            log.info("list of failures read", lane=self.lane.name, day=str(day), **asdict(told))
-        await errand.leave(self.every_s)
+            counts = await failure_list.tell(box, self.lane, (sender, day), found)
+            log.info("list of failures read", lane=self.lane.name, day=str(day), **asdict(counts))
+        await lease.leave(self.every_s)

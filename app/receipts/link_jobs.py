@@ -33,23 +33,23 @@ _LEAVE = text(
 )
 
 
-def take(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], lease_ms: int) -> bool:
+def take(connection: Connection, ledger: Ledger, job: tuple[int, str, str], lease_ms: int) -> bool:
     """Take or renew the lease of (lane, name, owner); False while another holds it or it is not due again."""
-    lane_id, name, owner = errand
+    lane_id, name, owner = job
     now = ledger.now_ms(connection)
     values = {"lane": lane_id, "name": name, "owner": owner, "now": now, "until": now + lease_ms}
     return connection.execute(_TAKE, values).rowcount == 1
 
 
-def leave(connection: Connection, ledger: Ledger, errand: tuple[int, str, str], again_ms: int) -> None:
+def leave(connection: Connection, ledger: Ledger, job: tuple[int, str, str], again_ms: int) -> None:
     """Release the lease if it is still ours; nobody takes it again for `again_ms`."""
-    lane_id, name, owner = errand
+    lane_id, name, owner = job
     until = ledger.now_ms(connection) + again_ms
     connection.execute(_LEAVE, {"lane": lane_id, "name": name, "owner": owner, "until": until})
 
 
 @dataclass(slots=True)
-class Errand:
+class JobLease:
     """One process's lease of one job, trusted only until its deadline on the monotonic clock."""
 
     db: Database
@@ -63,7 +63,7 @@ class Errand:
     _deadline: float = 0.0
 
     @property
-    def _names(self) -> tuple[int, str, str]:
+    def _job(self) -> tuple[int, str, str]:
         return self.lane_id, self.name, self.owner
 
     async def hold(self) -> bool:
@@ -71,7 +71,7 @@ class Errand:
         asked = clock.monotonic()
         if asked < self._deadline - self.lease_s * 2 / 3:
             return True
-        held = await self.db.awrite(take, self.ledger, self._names, round(self.lease_s * 1000))
+        held = await self.db.awrite(take, self.ledger, self._job, round(self.lease_s * 1000))
         self._deadline = asked + self.lease_s if held else 0.0
         return held
 
@@ -81,10 +81,9 @@ class Errand:
 
     async def leave(self, again_s: float = 0.0) -> None:
         self._deadline = 0.0
-        await self.db.awrite(leave, self.ledger, self._names, round(again_s * 1000))
+        await self.db.awrite(leave, self.ledger, self._job, round(again_s * 1000))
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await `work`, renewing the lease meanwhile."""
         keeping = asyncio.create_task(self._keep())
         try:
             return await work

@@ -20,7 +20,7 @@ from app.core.errors import DatabaseUnavailable, SetupError
 from app.ledger.contract import Arrival, DeliveryKey, Lane
 from app.receipts import status_queries, status_query_enqueue
 from app.receipts.failure_list_poller import Reconciliation
-from app.receipts.link_jobs import Errand, link_ready
+from app.receipts.link_jobs import JobLease, link_ready
 from app.receipts.receipt_writer import Inbox
 from app.receipts.status_queries import Pending, QueryPlan
 from carriers.causes import cause_of
@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 FINAL = (ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)
 _LONGEST_TICK_S = 1.0
-_UPTAKE_S = 5.0
+_ENQUEUE_EVERY_S = 5.0
 _SLICES = 10
 _BUSY = 100
 
@@ -55,21 +55,21 @@ class Poll:
     inbox: Inbox
     plan: QueryPlan
     lease_s: float
-    _errand: Errand = field(init=False)
+    _lease: JobLease = field(init=False)
     _tick_s: float = field(init=False)
-    _taken_up_at: float = -math.inf
+    _enqueued_at: float = -math.inf
     _next_free: float = 0.0
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _queue: asyncio.Queue[Pending] = field(default_factory=asyncio.Queue)
     _answers: list[tuple[Pending, list[Receipt | None]]] = field(default_factory=list)
-    _out: set[DeliveryKey] = field(default_factory=set)  # queued, being asked, or not yet stored
+    _in_progress: set[DeliveryKey] = field(default_factory=set)  # queued, being asked, or not yet stored
     _failing: bool = False
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _over: bool = False  # this call of run() has ended; a fault ends it, and run() is called again
 
     def __post_init__(self) -> None:
         box = self.inbox
-        self._errand = Errand(box.db, box.ledger, self.lane.id, "asking", self.lease_s)
+        self._lease = JobLease(box.db, box.ledger, self.lane.id, "asking", self.lease_s)
         self._tick_s = max(0.01, min(_LONGEST_TICK_S, self.lease_s / 4, self.plan.after_s / 4))
 
     def stop(self) -> None:
@@ -95,11 +95,11 @@ class Poll:
     async def _tick(self) -> bool:
         """Return whether there is more to look through at once."""
         try:
-            held = await self._errand.hold()
+            held = await self._lease.hold()
             await self._write_down()
             if not (held and await link_ready(self.carrier, self._tick_s)):
                 return False
-            await self._take_up()
+            await self._enqueue()
             return await self._refill()
         except DatabaseUnavailable:  # answers that could not be stored are asked for again
             return False
@@ -113,22 +113,22 @@ class Poll:
     async def _finish(self) -> None:
         try:
             await self._write_down()
-            await self._errand.leave()
+            await self._lease.leave()
         except DatabaseUnavailable:
             return
 
     # ---- Choose what to ask
 
-    async def _take_up(self) -> None:
+    async def _enqueue(self) -> None:
         """Enqueue what became unknown or was handed over since the last look."""
         box, now = self.inbox, clock.monotonic()
-        if now - self._taken_up_at < min(_UPTAKE_S, self._tick_s * 4):
+        if now - self._enqueued_at < min(_ENQUEUE_EVERY_S, self._tick_s * 4):
             return
         await box.db.awrite(status_query_enqueue.unknown, box.ledger, self.lane, self.plan)
-        if self.plan.which == "unknown" or not await self._take_up_sent():
-            self._taken_up_at = now
+        if self.plan.which == "unknown" or not await self._enqueue_sent():
+            self._enqueued_at = now
 
-    async def _take_up_sent(self) -> bool:
+    async def _enqueue_sent(self) -> bool:
         """Return whether chunks are left for the next tick."""
         db = self.inbox.db
         for _ in range(_SLICES):
@@ -144,9 +144,9 @@ class Poll:
         if most <= 0:
             return False
         box = self.inbox
-        due = await box.db.awrite(status_queries.due, box.ledger, self.lane, most, self._out)
+        due = await box.db.awrite(status_queries.due, box.ledger, self.lane, most, self._in_progress)
         for pending in due.pending:
-            self._out.add(pending.key)
+            self._in_progress.add(pending.key)
             self._queue.put_nowait(pending)
         return due.gone >= _BUSY
 
@@ -164,20 +164,19 @@ class Poll:
             self._answers.append((pending, answers))
 
     async def _may_ask(self) -> bool:
-        """Wait for the next query's time; return whether it may be asked then."""
         async with self._turn:
             delay = self._next_free - clock.monotonic()
             if delay > 0:
                 await asyncio.sleep(delay)
             self._next_free = max(self._next_free, clock.monotonic()) + 1 / self.carrier.queries_per_second
-        asks = self._errand.stands() and not (self._over or self._stopping.is_set())
+        asks = self._lease.stands() and not (self._over or self._stopping.is_set())
         return asks and self.carrier.halted() is None
 
     async def _ask(self, question: Question) -> Receipt | None:
         """Return the carrier's answer as a receipt; None, logged, after a fault of the adapter."""
         (answer,) = await asyncio.gather(self.carrier.query(question), return_exceptions=True)
         if isinstance(answer, BaseException):
-            self._tell(answer)
+            self._log_failure(answer)
             self.inbox.metrics.question(self.lane.name, "failed")
             return None
         self._failing = False
@@ -186,7 +185,7 @@ class Poll:
             return None
         return answer._replace(reference=question.reference, phone=question.phone)
 
-    def _tell(self, error: BaseException) -> None:
+    def _log_failure(self, error: BaseException) -> None:
         """Log a failure once, until the carrier answers again."""
         if not self._failing:
             self._failing = True
@@ -197,10 +196,11 @@ class Poll:
     # ---- Store the answers
 
     async def _write_down(self) -> None:
-        """Store the answers, then postpone or remove their queries."""
         done, self._answers = self._answers, []
         asked = [(pending, answers) for pending, answers in done if answers or not pending.questions]
-        arrivals = [Arrival(self.lane, each) for pending, some in asked for each in _telling(pending, some)]
+        arrivals = [
+            Arrival(self.lane, each) for pending, some in asked for each in _informative(pending, some)
+        ]
         settled = [pending for pending, answers in asked if _settled(pending, answers)]
         again = [pending for pending, answers in asked if not _settled(pending, answers)]
         box = self.inbox
@@ -210,7 +210,7 @@ class Poll:
             if asked:
                 await box.db.awrite(status_queries.put_off, box.ledger, self.plan, again, settled)
         finally:
-            self._out -= {pending.key for pending, _ in done}
+            self._in_progress -= {pending.key for pending, _ in done}
 
 
 def _kind(answer: Receipt | None) -> str:
@@ -219,10 +219,10 @@ def _kind(answer: Receipt | None) -> str:
     return "final" if answer.status in FINAL else "open"
 
 
-def _telling(pending: Pending, answers: Sequence[Receipt | None]) -> list[Receipt]:
+def _informative(pending: Pending, answers: Sequence[Receipt | None]) -> list[Receipt]:
     """Return the answers that change something: final ones, and IN_TRANSIT for an unknown message."""
-    telling = [*FINAL, ReceiptStatus.IN_TRANSIT] if pending.taken_if_known else FINAL
-    return [answer for answer in answers if answer is not None and answer.status in telling]
+    informative = [*FINAL, ReceiptStatus.IN_TRANSIT] if pending.taken_if_known else FINAL
+    return [answer for answer in answers if answer is not None and answer.status in informative]
 
 
 def _settled(pending: Pending, answers: Sequence[Receipt | None]) -> bool:

@@ -131,14 +131,13 @@ def waiting(
 
 
 def how_many_wait(connection: Connection, of: Names) -> int:
-    """Count the quarantined receipts of these lanes, up to 10,000."""
     some = select(_Q.id).where(_Q.lane_id.in_(of)).limit(_COUNTED).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
 def _matched(row: Row[Any], of: Names) -> Matched:
     return Matched(
-        told=_told(row, of[row.lane_id]),
+        told=_view(row, of[row.lane_id]),
         campaign_id=row.campaign_id,
         batch_id=row.batch_id,
         line=row.seq,
@@ -149,7 +148,6 @@ def _matched(row: Row[Any], of: Names) -> Matched:
 
 
 def _shared(connection: Connection, references: Collection[str]) -> set[str]:
-    """Return those of these references that more than one message has."""
     if not references:
         return set()
     s = submissions.c
@@ -161,7 +159,7 @@ def _shared(connection: Connection, references: Collection[str]) -> set[str]:
 
 def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> QuarantinedReceipt:
     why = QuarantineReason.SEVERAL_HAVE_IT if row.phone is None and row.reference in shared else _why(row)
-    return QuarantinedReceipt(row.id, _told(row, of[row.lane_id]), why, row.tries, clock.from_ms(row.try_at))
+    return QuarantinedReceipt(row.id, _view(row, of[row.lane_id]), why, row.tries, clock.from_ms(row.try_at))
 
 
 def _why(row: Row[Any]) -> QuarantineReason:
@@ -170,7 +168,7 @@ def _why(row: Row[Any]) -> QuarantineReason:
     return QuarantineReason.NO_MESSAGE if row.phone is not None else QuarantineReason.NOTHING_NAMED
 
 
-def _told(row: Row[Any], lane: Row[Any]) -> ReceiptView:
+def _view(row: Row[Any], lane: Row[Any]) -> ReceiptView:
     return ReceiptView(
         received_at=clock.from_ms(row.received_at),
         done_at=_time(row.done_at),

@@ -83,7 +83,7 @@ class Inbox:
         if not self._open_for(len(arrivals)):
             return None
         committed = self._calls[call] = asyncio.get_running_loop().create_future()
-        self._waiting.extend((arrival, _unasked) for arrival in arrivals[:-1])
+        self._waiting.extend((arrival, _ignore) for arrival in arrivals[:-1])
         # First in, first out: when the last one is committed, all are.
         self._waiting.append((arrivals[-1], partial(self._answer, call)))
         self._arrived()
@@ -188,5 +188,5 @@ def _both(one: Applied, other: Applied) -> Applied:
     )
 
 
-def _unasked(_committed: bool) -> None:
+def _ignore(_committed: bool) -> None:
     """Ignore the answer for all but the last of an array."""

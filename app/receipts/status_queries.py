@@ -152,7 +152,6 @@ def _open(row: Row[Any] | None, lane: Lane) -> bool:
 
 
 def _rows_of(connection: Connection, table: Table, keys: Iterable[DeliveryKey]) -> Iterator[Row[Any]]:
-    """Yield the rows of these deliveries by key, batch by batch."""
     seqs: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
     for key in keys:
         seqs[key.campaign_id, key.batch_id].append(key.seq)

@@ -98,7 +98,7 @@ class WebhookHandler:
     refused: Buckets = field(default_factory=lambda: Buckets(600))
     clocks: Clocks = field(init=False)
     _signed: OrderedDict[tuple[str, str], Signed] = field(default_factory=OrderedDict, repr=False)
-    _desks: dict[str, tuple[float, WebhookTarget]] = field(default_factory=dict)
+    _targets: dict[str, tuple[float, WebhookTarget]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clocks = Clocks(self.db)
@@ -129,18 +129,18 @@ class WebhookHandler:
         """Record that calls of the link are refused for their time; None: that one was right."""
         if ahead_s is None and not self.clocks.is_due(link):
             return
-        desk = await self._desk(link)
-        if desk is not None:
-            await self.clocks.note(desk.lane.id, link, ahead_s)
+        target = await self._target(link)
+        if target is not None:
+            await self.clocks.note(target.lane.id, link, ahead_s)
 
     async def take(self, link: str, asked: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
         """Pass receipts of a call to the inbox and wait for their commit; False: the carrier is to repeat."""
         if self.inbox is None:
             return False
-        desk = await self._desk(link)
-        if desk is None:
+        target = await self._target(link)
+        if target is None:
             return False
-        arrivals = [Arrival(desk.lane, capped(receipt, desk.level)) for receipt in receipts]
+        arrivals = [Arrival(target.lane, capped(receipt, target.level)) for receipt in receipts]
         return await self.inbox.accept(arrivals, (link, asked.query, asked.body), self.patience_s)
 
     async def once(
@@ -172,17 +172,17 @@ class WebhookHandler:
             self._signed.popitem(last=False)
         return self._signed.get((link, key))
 
-    async def _desk(self, link: str) -> WebhookTarget | None:
+    async def _target(self, link: str) -> WebhookTarget | None:
         """Return the link's lane as its worker registered it; None before the first worker did."""
-        known = self._desks.get(link)
+        known = self._targets.get(link)
         if known and clock.monotonic() - known[0] < _LANE_FRESH_S:
             return known[1]
-        desk = await self.db.aread(_find, link)
-        if desk is not None:
-            self._desks[link] = clock.monotonic(), desk
-            if known is None and desk.level is ReceiptLevel.NONE:
+        target = await self.db.aread(_find, link)
+        if target is not None:
+            self._targets[link] = clock.monotonic(), target
+            if known is None and target.level is ReceiptLevel.NONE:
                 log.warning("receipts of this link claim nothing: its receipt_level is none", link=link)
-        return desk
+        return target
 
 
 def sound(told: ReceiptsRead) -> ReceiptsRead:

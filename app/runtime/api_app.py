@@ -121,7 +121,7 @@ def create_app(
 
 
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
-    """Add the middleware, innermost first."""
+    """Add what every request passes, innermost first."""
     app.add_middleware(BodyLimit)
     app.add_middleware(Tags)
     limits = Limits(

@@ -35,12 +35,12 @@ class SocketListener:
 
     def __init__(
         self,
-        door: socket.socket,
+        listener: socket.socket,
         callers: Callers,
         make: Callable[[socket.socket], Connection],
         tls: ssl.SSLContext | None,
     ) -> None:
-        self._door = door
+        self._socket = listener
         self._callers = callers
         self._make = make
         self._tls = tls
@@ -48,17 +48,15 @@ class SocketListener:
         self._watch = self._loop.create_task(self._look())
         self._connecting: set[asyncio.Task[None]] = set()
         self._open = True
-        door.setblocking(False)
-        door.listen(_BACKLOG)
+        listener.setblocking(False)
+        listener.listen(_BACKLOG)
         self._listen()
 
     def close(self) -> None:
-        """Stop accepting."""
         self._open = False
-        self._loop.remove_reader(self._door)
+        self._loop.remove_reader(self._socket)
 
     def end(self) -> None:
-        """Stop watching the connections that remain."""
         self._watch.cancel()
 
     async def wait_closed(self) -> None:
@@ -66,12 +64,12 @@ class SocketListener:
 
     def _listen(self) -> None:
         if self._open:
-            self._loop.add_reader(self._door, self._take)
+            self._loop.add_reader(self._socket, self._take)
 
     def _take(self) -> None:
         for _ in range(_AT_ONCE):
             try:
-                line, _address = self._door.accept()
+                line, _address = self._socket.accept()
             except OSError as error:
                 if error.errno in _SHORT:
                     self._pause(error)
@@ -82,7 +80,7 @@ class SocketListener:
         """Out of descriptors or memory: close one connection, and accept again a little later."""
         self._callers.say("connections can't be taken", why=error.strerror, open=len(self._callers.held))
         self._callers.cut_longest()
-        self._loop.remove_reader(self._door)
+        self._loop.remove_reader(self._socket)
         self._loop.call_later(_SHORT_PAUSE_S, self._listen)
 
     def _admit(self, line: socket.socket) -> None:
@@ -126,7 +124,7 @@ class Server(uvicorn.Server):
             return Connection(self.callers, line, self.config, self.server_state, self.lifespan.state)
 
         tls = self.config.ssl
-        self._listeners = [SocketListener(door, self.callers, make, tls) for door in sockets or ()]
+        self._listeners = [SocketListener(listener, self.callers, make, tls) for listener in sockets or ()]
         self.servers = list(self._listeners)  # type: ignore[arg-type]
         self.started = True
 
@@ -148,7 +146,7 @@ def listen(host: str, port: int) -> socket.socket:
     """Bind the API's address, before anything is sent or imported. Raises SetupError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        door = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise SetupError(
             f"Loa can't listen on {host} port {port} ({error.strerror}). Stop the program that uses it, "
@@ -156,9 +154,9 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
     # The body of an answer follows its head. Without this it waits for the caller's delayed acknowledgement
     # of the head, 40 ms; asyncio sets it only on sockets of its own.
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    log.info("listening", host=host, port=door.getsockname()[1])
-    return door
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    log.info("listening", host=host, port=listener.getsockname()[1])
+    return listener
 
 
 def server_of(

@@ -32,7 +32,6 @@ class PlainConnection(NamedTuple):
 
     @property
     def fault(self) -> str:
-        """The fault, with both ways to fix it."""
         return (
             f"{self.what} is not protected by TLS. {self.remedy}; or say in {self.setting} why it need not "
             "be: a leased line, a VPN, a network that is closed to all others."

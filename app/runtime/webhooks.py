@@ -78,7 +78,6 @@ def reception(settings: Settings, db: Database, inbox: Inbox) -> WebhookHandler:
 
 
 def faults(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with the links' webhooks."""
     for name, link in settings.links.items():
         if link.kind in registry.kinds():  # else the link's own fault says so
             try:
@@ -88,7 +87,6 @@ def faults(settings: Settings) -> Iterator[str]:
 
 
 def _webhook(settings: Settings, name: str, link: LinkSettings) -> WebhookReceipts | None:
-    """Return the link's webhook: its adapter's own, or the configured one, or None."""
     try:
         own = registry.webhook(link.kind, link.options(name))
         if own is not None and link.webhook is not None:

@@ -100,13 +100,13 @@ class Worker:
     inbound: InboundWriter = field(init=False)
     _health: HealthSweep = field(init=False)
     faults: Faults = field(init=False)
-    _queueing: FanOutJob = field(init=False)
+    _fan_out: FanOutJob = field(init=False)
     _closing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         s, self.faults = self.settings, Faults(self.db, self.metrics)
-        self._queueing = FanOutJob(self.db, self.ledger, Aside(self.faults, "queueing"))
+        self._fan_out = FanOutJob(self.db, self.ledger, Aside(self.faults, "queueing"))
         self._closing = Aside(self.faults, "closing")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
         self.sweeps = [
@@ -136,16 +136,16 @@ class Worker:
         Raises DatabaseUnavailable, with what that leaves open, if the database does not come back in time.
         """
         await self._open()
-        background = self._kept(self._background())
+        background = self._supervised(self._background())
         # These use the links, so they end before the links are closed.
-        using = self._kept(self._using())
+        users = self._supervised(self._link_users())
         if self._stopping.is_set():
             self.stop()
         try:
-            await _all_or_first_failure([*using, *background], self._stopping)
+            await _all_or_first_failure([*users, *background], self._stopping)
         finally:
             self.stop()
-            ends = await asyncio.gather(*using, return_exceptions=True)
+            ends = await asyncio.gather(*users, return_exceptions=True)
             await asyncio.gather(*(loop.carrier.close() for loop in self.loops), return_exceptions=True)
             self.inbox.stop()
             self.inbound.stop()
@@ -153,26 +153,26 @@ class Worker:
             ends += await asyncio.gather(self._health.leave(), return_exceptions=True)
         self._raise_failures(ends)
 
-    def _kept(self, works: Mapping[str, Work]) -> list[asyncio.Task[None]]:
+    def _supervised(self, works: Mapping[str, Work]) -> list[asyncio.Task[None]]:
         """Run each in a task of its own: an unforeseen fault ends only that one, and it is restarted."""
         supervisor = Supervisor(self.faults, self._stopping)
         return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
 
     def _background(self) -> dict[str, Work]:
-        herald, s = NotificationLoop(self.db, self.settings), self.settings
+        notifications, s = NotificationLoop(self.db, self.settings), self.settings
         retention = Retention(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
             "receipts": self.inbox.run,
             "inbound messages": self.inbound.run,
-            "audit": self._say_head,
-            "notices": lambda: herald.run(self._stopping),
+            "audit": self._keep_audit_head,
+            "notices": lambda: notifications.run(self._stopping),
             "retention": lambda: retention.run(self._stopping),
         }
 
-    def _using(self) -> dict[str, Work]:
+    def _link_users(self) -> dict[str, Work]:
         works: dict[str, Work] = {f"sending by {loop.lane.name}": loop.run for loop in self.loops}
-        return works | {f"{_doing(each)} {each.lane.name}": each.run for each in self.askers}
+        return works | {f"{_purpose(each)} {each.lane.name}": each.run for each in self.askers}
 
     def _raise_failures(self, ends: Sequence[object]) -> None:
         """Raise what kept a part from ending in order; DatabaseUnavailable says what was not recorded."""
@@ -188,18 +188,17 @@ class Worker:
                 raise end
 
     async def _open(self) -> None:
-        """Build the links from the settings, register their lanes and open them."""
         if self.db.sqlite:
             # The folder's lock proves that no other process runs: every lease is a dead one's.
             await self.db.insist(self.ledger.reclaim)
-        desk = SendContext(
+        context = SendContext(
             self.db, self.ledger, self.metrics, self.settings.sub_batch, self.settings.lease_seconds
         )
         for name, link in self.settings.links.items():
             if self.only in (None, link.carrier):
                 carrier = build(name, link)
                 lane = await self.db.insist(link_store.register, facts(name, link, carrier))
-                self.loops.append(SendLoop(lane, carrier, desk))
+                self.loops.append(SendLoop(lane, carrier, context))
                 self.askers += askers(lane, carrier, link, self.inbox, self.settings.lease_seconds)
                 if isinstance(carrier, StreamReceipts):
                     carrier.deliver_to(self.inbox.sink(lane))
@@ -217,7 +216,7 @@ class Worker:
     # ---- Steps of the sweeps: each returns whether there is more to do at once
 
     async def _queue(self) -> bool:
-        more = await self._queueing.next()
+        more = await self._fan_out.next()
         if more:
             self._wake_lanes()
         return more
@@ -240,7 +239,6 @@ class Worker:
         return False
 
     async def _fold(self) -> bool:
-        """Fold tallies if any changed."""
         if await self.db.insist_reading(self.ledger.to_fold):
             await self.db.insist(self.ledger.fold_tallies)
         return False
@@ -255,7 +253,7 @@ class Worker:
     async def _say_health(self) -> bool:
         return await self._health.step()
 
-    async def _say_head(self) -> None:
+    async def _keep_audit_head(self) -> None:
         """Log and store the head of the audit's chain regularly: a truncated chain shows by it."""
         every_s = self.settings.audit_head_minutes * 60
         while every_s and not self._stopping.is_set():
@@ -269,7 +267,7 @@ class Worker:
             loop.wake.set()
 
 
-def _doing(asker: Poll | Reconciliation) -> str:
+def _purpose(asker: Poll | Reconciliation) -> str:
     return "asking" if isinstance(asker, Poll) else "reading failures of"
 
 
@@ -282,7 +280,6 @@ def build(name: str, link: LinkSettings) -> Carrier:
 
 
 def faults(settings: Settings) -> Iterator[str]:
-    """Yield what is wrong with the links' settings, each in its adapter's words."""
     for name, link in settings.links.items():
         try:
             build(name, link)

@@ -60,7 +60,6 @@ class TextUse:
 
 
 def in_order(uses: Iterable[TextUse]) -> tuple[TextUse, ...]:
-    """Return each once, oldest first."""
     return tuple(sorted(set(uses), key=lambda use: (use.first_day, use.sender, use.last_day or date.max)))
 
 
@@ -81,7 +80,6 @@ class Known:
         object.__setattr__(self, "plain", all(word.plain for word in self.words))
 
     def same(self, word: Word, original: Word) -> bool:
-        """Return whether the pasted word is the original's."""
         if self.plain:
             return word.bare == original.bare and word.vietnamese
         return word.copies(original)
@@ -108,7 +106,6 @@ class Texts:
         self._prefixes = sorted({*senders, *_PREFIXES} - {()})
 
     def look(self, text: str) -> TextComparison:
-        """Compare a pasted text."""
         pasted = words(text)[: MOST_WORDS + 1]
         if not pasted:
             return TextComparison(TextVerdict.UNKNOWN)

@@ -66,16 +66,15 @@ async def verify_text(request: Request) -> VerificationAnswer:
 
 
 async def look(request: Request, text: str) -> TextComparison:
-    """Compare the text. Raises Invalid if it is empty or too long."""
     if not text.strip() or len(text) > LONGEST:
         raise Invalid(_TEXT_TOO_LONG, field="text")
-    return await run_in_threadpool(_desk(request).look, text)
+    return await run_in_threadpool(_service(request).look, text)
 
 
 async def read_body(request: Request) -> bytes:
     """Return the body, after admitting the address; read no more of it than one text needs."""
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
-    _desk(request).admit(request.client.host if request.client else "", forwarded)
+    _service(request).admit(request.client.host if request.client else "", forwarded)
     body = b""
     async for piece in request.stream():
         body += piece
@@ -84,5 +83,5 @@ async def read_body(request: Request) -> bytes:
     return body
 
 
-def _desk(request: Request) -> VerificationService:
+def _service(request: Request) -> VerificationService:
     return cast(VerificationService, request.app.state.genuine)

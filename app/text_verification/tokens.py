@@ -31,12 +31,10 @@ class Word(NamedTuple):
 
     @property
     def plain(self) -> bool:
-        """Whether it has no mark at all."""
         return not any(marks for _, marks in self.letters)
 
     @property
     def vietnamese(self) -> bool:
-        """Whether it has only marks of Vietnamese."""
         return all(marks <= _MARKS for _, marks in self.letters)
 
     def copies(self, original: Word) -> bool:

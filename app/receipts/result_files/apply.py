@@ -72,10 +72,10 @@ def apply_lines(
     connection: Connection, ledger: Ledger, source: ResultFile, lines: Sequence[ResultLine]
 ) -> tuple[list[LineVerdict], Applied]:
     """Judge and apply all lines of some numbers. Raises Moved, to run again, if a delivery has moved."""
-    work = _weigh(connection, source, lines)
+    work = _judge_all(connection, source, lines)
     applied = ledger.apply(connection, work.arrivals) if work.arrivals else Applied()
     # Read again: the rows are locked now.
-    now = {one.key: one.standing for same in _found(connection, source, lines).values() for one in same}
+    now = {one.key: one.standing for same in _candidates(connection, source, lines).values() for one in same}
     if (
         applied.quarantined
         or applied.changed != work.changes
@@ -89,15 +89,15 @@ def counted(told: Iterable[LineVerdict]) -> Counter[str]:
     return Counter(each.verdict.value for each in told)
 
 
-def _found(
+def _candidates(
     connection: Connection, source: ResultFile, lines: Sequence[ResultLine]
 ) -> dict[int, set[Candidate]]:
     phones = [line.phone for line in lines]
     return candidates(connection, source.runs, source.file_id, (min(phones), max(phones)))
 
 
-def _weigh(connection: Connection, source: ResultFile, lines: Sequence[ResultLine]) -> _Work:
-    found = _found(connection, source, lines)
+def _judge_all(connection: Connection, source: ResultFile, lines: Sequence[ResultLine]) -> _Work:
+    found = _candidates(connection, source, lines)
     meant: defaultdict[Candidate, list[ResultLine]] = defaultdict(list)
     work = _Work()
     for line in lines:

@@ -47,7 +47,7 @@ REASONS = (
 _DAY = r"(?P<day>[0-9]{1,2})[/.-](?P<month>[0-9]{1,2})[/.-](?P<year>20[0-9]{2})"
 _HOUR = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:[.,][0-9]+)?)?"
 _USUAL = re.compile(rf"{_DAY}(?:[ T,]+{_HOUR})?")
-_TURNED = re.compile(rf"{_HOUR}[ ,]+{_DAY}")
+_TIME_FIRST = re.compile(rf"{_HOUR}[ ,]+{_DAY}")
 _DIGITS = re.compile(r"(20[0-9]{12})(?:[0-9]{3})?")  # yyyyMMddHHmmss, perhaps with milliseconds
 _SERIAL = re.compile(r"[34567][0-9]{4}(?:[.,][0-9]+)?")  # days since the end of 1899, as Excel counts
 _ISO = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}(?:[T ].*)?")  # fromisoformat accepts more than this
@@ -66,7 +66,7 @@ def read_time(raw: str) -> int | None:
 
 
 def _read(text: str) -> datetime | None:
-    usual = _USUAL.fullmatch(text) or _TURNED.fullmatch(text)
+    usual = _USUAL.fullmatch(text) or _TIME_FIRST.fullmatch(text)
     if usual:
         parts = {name: int(value or 0) for name, value in usual.groupdict().items()}
         return datetime(**parts, tzinfo=clock.VIETNAM)
@@ -168,14 +168,14 @@ class LineParser:
             if isinstance(row, UnreadableLine):
                 self._refuse(current, row.line, row.reason, row.value)
             elif any(map(str.strip, row[1:])):
-                self._sift(current, row)
+                self._parse(current, row)
             if current.lines == size:
                 yield current
                 current = ParsedLines()
         if current.lines:
             yield current
 
-    def _sift(self, current: ParsedLines, row: Row) -> None:
+    def _parse(self, current: ParsedLines, row: Row) -> None:
         line, raw_phone, raw_status, raw_time, code, reason, reference = row
         phone, meaning = normalise(raw_phone), self._words.meaning(raw_status)
         at = self._time(raw_time)

@@ -285,7 +285,6 @@ LINES_HEADER = (
 
 
 def table_csv(file: ReceiptFile) -> Iterator[str]:
-    """Yield the counts as CSV: of the lines, which add up to `lines`, and of each run's messages."""
     counts = file.reconciliation
     rows: list[tuple[object, ...]] = [("file", "lines", file.lines, "", "")]
     for each in fields(counts):

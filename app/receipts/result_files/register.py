@@ -72,7 +72,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     said = {"campaign_id": claim.campaign_id, "level": claim.level}
     other = {name: value for name, value in said.items() if value not in (None, found._mapping[name])}
     if other:
-        _say_anew(connection, found, claim, other)
+        _change_claim(connection, found, claim, other)
     return RegisteredFile(found.id, created=False, waiting=is_waiting(found))
 
 
@@ -91,7 +91,7 @@ def _create(connection: Connection, claim: FileClaim, file: UploadedFile, who: s
     return RegisteredFile(file_id, created=True, waiting=True)
 
 
-def _say_anew(connection: Connection, found: Row[Any], claim: FileClaim, other: dict[str, int]) -> None:
+def _change_claim(connection: Connection, found: Row[Any], claim: FileClaim, other: dict[str, int]) -> None:
     """Change the claim of a failed file, of which nothing has been applied."""
     if found.state != BatchState.FAILED:
         raise Conflict(

@@ -53,7 +53,6 @@ class Progress:
 
 
 def fresh() -> dict[str, Any]:
-    """Return the columns of a file of which nothing has been read."""
     empty = {"lines": 0, "bytes_read": 0, "applied_upto": None, "first_at": None, "last_at": None}
     return empty | {"runs": None} | dict.fromkeys((verdict.value for verdict in OF_LINES), 0)
 
@@ -79,7 +78,6 @@ class ResultFileImport:
         return Progress(file.lines, file.bytes_read, judged)
 
     def clear(self) -> None:
-        """Delete, slice by slice, what an earlier import read and did not apply."""
         self._write(self._lease.keep, **fresh())
         while self._write(self._clear):
             pass
@@ -140,7 +138,6 @@ class ResultFileImport:
             store(connection, receipt_lines, by_column(done.rows), COLUMNS)
 
     def _check(self, connection: Connection) -> int:
-        """Return the file's size. Raises Invalid if it is no result file."""
         file = self.row(connection)
         if not file.lines:
             raise Invalid("The file has no lines below its header.")

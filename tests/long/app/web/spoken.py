@@ -17,7 +17,7 @@ from tests.trees import parsed
 
 ROOT = Path(__file__).parents[4]
 # What a call with such a name takes is read by programs, or goes through the catalogue.
-_APART = {"say", "cast", "NewType", "compile", "DDL", "Routes", "note", "lock", "Errand", "odd", "names"}
+_APART = {"say", "cast", "NewType", "compile", "DDL", "Routes", "note", "lock", "JobLease", "odd", "names"}
 # Both languages stand in it.
 _APART |= {"Sentence"}
 # What is wrong with settings, and what reading an answer raises within an adapter: both end in the log.
