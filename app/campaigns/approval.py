@@ -37,7 +37,7 @@ _BOTH = (
 
 
 class FourEyes(Forbidden):
-    """Who has written, changed or submitted a campaign, or handed in its list, does not decide on it."""
+    """Whoever wrote, changed or submitted a campaign, or uploaded its list, may not decide on it."""
 
     slug, title = "four-eyes", "Somebody else must decide"
 

@@ -1,4 +1,4 @@
-"""The audience of a run at a carrier that sends itself: areas and an estimate, no numbers."""
+"""The audience of a run at a carrier that sends to its own subscribers: areas and an estimate, no numbers."""
 
 from __future__ import annotations
 

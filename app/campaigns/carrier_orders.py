@@ -1,4 +1,4 @@
-"""The order to a carrier that sends itself: what to send, to whom, when, and on whose approval."""
+"""The order to a carrier that sends to its own subscribers: text, areas, window and approval."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forecast how long a run takes at its links' rate, when it ends, and what stands in the way."""
+"""Forecast how long a run takes at its links' rate, when it ends, and what delays it."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def open_to(state: RunState, held: bool) -> list[Verb]:
 def order(db: Database, verb: Verb, run_id: int, who: str, at: datetime | None = None) -> RunState:
     """Carry out the verb, once however often it is asked, and wake the workers; return the new state.
 
-    at: when a carrier that sends itself started or ended; by default now.
+    at: when a carrier that sends to its own subscribers started or ended; by default now.
     """
 
     def work(connection: Connection) -> RunState:

@@ -1,4 +1,4 @@
-"""The order to a carrier that sends itself, as a document that an officer edits and signs."""
+"""The order to a carrier that sends to its own subscribers, as a document to edit and sign."""
 
 from __future__ import annotations
 

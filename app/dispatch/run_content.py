@@ -62,8 +62,8 @@ def run_contents(
 ) -> list[RunContent]:
     """Return the carrier's running runs (of `among`) within their sending hours, most urgent first.
 
-    Pauses a run whose campaign differs by a byte from what was approved, and one of whose text this link's
-    settings (`says`) make something else than at approval.
+    Pauses a run whose campaign differs by a byte from what was approved, or whose text this link's settings
+    (`says`) would change differently than at approval.
     """
     found = []
     at_work = _running(carrier, clock.to_ms(now))

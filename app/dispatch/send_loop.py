@@ -4,8 +4,8 @@ Two halves of a sub-batch, A and B, then C and D, are in flight at a time. While
 commit records the results of the other and reserves the next:
 
     commit  claim  reserve A  reserve B      record A + reserve C   record B + reserve D   ...  release
-    wire                   A: submit ... results ^       C: submit ... results
-                                      B: submit .......... results ^       D: submit ... results
+    wire                   A: submit ... results ^         C: submit ........ results ^
+                                      B: submit ............ results ^            D: submit ... results
 
 So the carrier's window stays full, and a crash leaves at most one sub-batch (both halves) unknown: nothing is
 submitted before its reservation is committed. What a half cannot send within its reserved time is reserved

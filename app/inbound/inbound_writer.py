@@ -27,7 +27,7 @@ from carriers.inbound import InboundMessage, InboundSink
 
 # ---- Store a group
 
-# Lock that keeps IDs in commit order: whoever reads on by ID would miss a late commit.
+# Lock that keeps IDs in commit order: a reader that continues by ID would miss a late commit.
 _ORDER = 4922
 # How long after the first one a carrier may repeat what was not acknowledged.
 AGAIN_MS = 3 * DAY_MS

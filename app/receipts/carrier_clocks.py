@@ -1,4 +1,4 @@
-"""Record carriers whose clock differs too much from ours, so that their signed calls are refused."""
+"""Record which carriers' clocks differ so much from ours that their signed calls are refused."""
 
 from __future__ import annotations
 

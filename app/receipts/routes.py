@@ -87,19 +87,19 @@ _PLAIN = ("", "identity")
 
 
 class Stranger(Forbidden):
-    """A webhook without the credentials of its link, or for a link that is not there."""
+    """A webhook call without the credentials of its link, or for a link that does not exist."""
 
     slug, title = "webhook-refused", "These are not the credentials of this webhook"
 
 
 class WrongClock(DatabaseUnavailable):
-    """A call that its carrier has signed, at a time that is not ours; nothing is lost if it is repeated."""
+    """A call signed by its carrier whose time differs from ours; nothing is lost if it is repeated."""
 
     slug, title = "webhook-clock", "The clocks differ too much"
 
 
 class Unreadable(Invalid):
-    """Events of a webhook that can't be read; those that can be have been taken."""
+    """Webhook events that can't be read; all others of the call have been stored."""
 
     slug, title = "webhook-unreadable", "Not everything can be read"
 
