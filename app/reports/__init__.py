@@ -1,1 +1,1 @@
-"""Stage 5: sums, result reports that add up, their renderings, and the recount of everything."""
+"""Stage 5: result reports, their files, and the recount that verifies them."""

@@ -1,4 +1,4 @@
-"""Whom a directive addresses, what each has reported, who is late, and the totals of every channel."""
+"""Addressees of a directive: who must report, what each reported, who is late, totals by channel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.reports.document_meta import PaperMeta, joined, paper
 
 
 class AddresseeKind(StrEnum):
-    """The groups in which the consolidated report lists them."""
+    """Groups of addressees, in the order of the consolidated report."""
 
     DEPARTMENT = "department"
     LOCALITY = "locality"
@@ -37,15 +37,15 @@ KINDS: dict[AddresseeKind, str] = {
     AddresseeKind.OTHER: "Cơ quan, đơn vị khác",
 }
 
-# Parts of names, folded, the surest first: "Viễn thông Quân đội" is Viettel, "Viễn thông Sơn La" VNPT.
+# Parts of names, folded, most specific first: "Viễn thông Quân đội" is Viettel, "Viễn thông Sơn La" VNPT.
 _CARRIER_NAMES = {"viettel": "viettel", "vienthongquandoi": "viettel", "vinaphone": "vnpt", "vnpt": "vnpt"}
 _CARRIER_NAMES |= {"mobifone": "mobifone", "mobiphone": "mobifone", "vietnamobile": "vietnamobile"}
 _CARRIER_NAMES |= {"gmobile": "gmobile", "buuchinhvienthong": "vnpt"}
-# Names so short that they stand in other words, and what begins the name of VNPT's branch in a province.
+# Short names match whole words only; _BRANCH begins the name of VNPT's branch in a province.
 _CARRIER_WORDS = {"itel": "itel", "itelecom": "itel", "gtel": "gmobile", "mobi": "mobifone"}
 _BRANCH = ("vienthong", "trungtamvienthong")
-_EVERY = ("cac", "nhung")  # "Các ngân hàng": what follows says who
-# The first words of names, folded; a person may say otherwise.
+_EVERY = ("cac", "nhung")  # "Các ngân hàng": the next word identifies
+# First words of names, folded. A guess only: a person may set another kind.
 _FIRST_WORDS: dict[AddresseeKind, str] = {
     AddresseeKind.PRESS: "bao dai trungtamtruyenthong congthongtin coquanbaochi",
     AddresseeKind.BANK: "nganhang agribank vietcombank bidv vietinbank nhnn",
@@ -57,8 +57,6 @@ _KIND_OF = {words: kind for kind, all_words in _FIRST_WORDS.items() for words in
 
 
 class OutreachChannel(StrEnum):
-    """How an addressee reached people."""
-
     MEETING = "meeting"
     LOUDSPEAKER = "loudspeaker"
     PRINT = "print"
@@ -89,7 +87,7 @@ CHANNELS: dict[OutreachChannel, str] = {
 class OutreachItem:
     """What was done through one channel: `pieces` (items, broadcasts, meetings), `reach` in people or views.
 
-    None: not said. minutes: of broadcasts; languages: as in "phổ thông, Thái"; link: a web address.
+    None means not stated. minutes: of broadcasts; languages: as in "phổ thông, Thái"; link: a URL.
     """
 
     channel: OutreachChannel
@@ -103,9 +101,7 @@ class OutreachItem:
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Who is asked to report. `id` is None while only its name stands in the letter; carrier: whose runs are
-    its part in the work.
-    """
+    """Who must report. `id` is None while only the directive names it; `carrier`: whose runs count."""
 
     id: int | None
     directive_id: int
@@ -126,9 +122,9 @@ class Outreach:
 
 @dataclass(frozen=True, slots=True)
 class AddresseeStatus:
-    """Where an addressee stands: its last report, and when its first came (ms since 1970); None: none yet.
+    """An addressee's latest report and when its first arrived (ms since 1970); None for none yet.
 
-    late: the first report came after the deadline, or is missing while the deadline has passed.
+    late: the first report came after the deadline, or is still missing after it.
     """
 
     addressee: Addressee
@@ -139,7 +135,7 @@ class AddresseeStatus:
 
 @dataclass(frozen=True, slots=True)
 class ChannelTotal:
-    """All last reports together, for one channel. reach, minutes: of the items that say it."""
+    """Sum of all latest reports for one channel; reach and minutes cover only the items that state them."""
 
     channel: OutreachChannel
     units: int
@@ -149,7 +145,10 @@ class ChannelTotal:
 
 
 def of_directive(connection: Connection, directive_id: int) -> list[Addressee]:
-    """The letter's own names first, in its order, then those who were added; NotFound without a directive."""
+    """Return the addressees named in the directive, in its order, then those added later.
+
+    Raises NotFound without a directive.
+    """
     d = directives.c
     names = connection.execute(select(d.addressees).where(d.id == directive_id)).scalar()
     if names is None:
@@ -164,7 +163,6 @@ def of_directive(connection: Connection, directive_id: int) -> list[Addressee]:
 
 
 def guessed(directive_id: int, name: str) -> Addressee:
-    """An addressee of whom only the name is known."""
     words = _words(name)
     carrier = _carrier(words)
     if carrier is not None:
@@ -174,7 +172,7 @@ def guessed(directive_id: int, name: str) -> Addressee:
 
 
 def _words(name: str) -> list[str]:
-    """The name's words, folded, from the first that says anything: no bullets, no numbers, no "các"."""
+    """Return the folded words of a name, without leading bullets, numbers and "các"."""
     words = [word for part in name.split() if (word := fold(part))]
     while len(words) > 1 and (words[0].isdigit() or words[0] in _EVERY):
         words = words[1:]
@@ -192,7 +190,7 @@ def _carrier(words: Sequence[str]) -> str | None:
 def reports(
     connection: Connection, directive_id: int, until_ms: int | None = None
 ) -> dict[int, list[Outreach]]:
-    """Addressee id -> every version of its report, the oldest first; `until_ms`: as it stood then."""
+    """Return all versions of reports by addressee id, oldest first; `until_ms`: as of then."""
     query = joined(outreach).join(addressees, addressees.c.id == outreach.c.addressee_id)
     query = query.add_columns(addressees.c.name).where(addressees.c.directive_id == directive_id)
     if until_ms is not None:
@@ -211,29 +209,29 @@ def _item(stored: Mapping[str, Any]) -> OutreachItem:
 def addressee_statuses(
     connection: Connection, directive_id: int, now_ms: int, until_ms: int | None = None
 ) -> list[AddresseeStatus]:
-    """Every addressee but the carriers, whose part is told by their runs (app/reports/deadline.py)."""
+    """Return every addressee but the carriers, whose part comes from their runs (app/reports/deadline.py)."""
     query = select(directives.c.report_deadline).where(directives.c.id == directive_id)
     found, deadline = reports(connection, directive_id, until_ms), connection.execute(query).scalar()
     asked = of_directive(connection, directive_id)
     return [
-        _standing(each, found.get(each.id or 0, []), deadline, now_ms)
+        _status(each, found.get(each.id or 0, []), deadline, now_ms)
         for each in asked
         if each.kind is not AddresseeKind.CARRIER
     ]
 
 
-def _standing(of: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int) -> AddresseeStatus:
+def _status(of: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int) -> AddresseeStatus:
     first = versions[0].paper.received_ms if versions else None
     return AddresseeStatus(of, versions[-1] if versions else None, first, is_late(first, deadline, now_ms))
 
 
 def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
-    """Whether what came at `first_ms`, or has not come (None), is late at `now_ms`."""
+    """Tell whether a report received at `first_ms` (None: not yet) is late at `now_ms`."""
     return deadline_ms is not None and (now_ms if first_ms is None else first_ms) > deadline_ms
 
 
 def totals(found: Iterable[AddresseeStatus]) -> list[ChannelTotal]:
-    """The last reports together, by channel in the order of the form, without channels that nobody used."""
+    """Sum the latest reports by channel, in the order of the form; unused channels are left out."""
     items = [(n, item) for n, each in enumerate(found) if each.report for item in each.report.items]
     return [
         _total(channel, own)

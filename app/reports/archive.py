@@ -1,4 +1,4 @@
-"""Reports that were frozen: their list, their versions, what changed in each, and their files."""
+"""Archive of frozen reports: list, versions, changes between versions, files."""
 
 from __future__ import annotations
 
@@ -18,28 +18,24 @@ from app.reports.document.version import FigureChange
 
 
 class Spoilt(AppError):
-    """A frozen report whose bytes are no longer those that were frozen: it is never given out."""
+    """A frozen report whose bytes no longer match their hash. It is never served."""
 
     status, slug, title = 500, "report-spoilt", "A frozen report has been altered"
 
 
 class SubjectKind(StrEnum):
-    """What a report can be frozen of."""
-
     RUN = "run"
     DIRECTIVE = "directive"
 
 
 class ReportSubject(NamedTuple):
-    """A run or a directive."""
-
     kind: SubjectKind
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """One of its files; sha256 in hexadecimal, size in bytes."""
+    """One file of a frozen report; sha256 in hexadecimal, size in bytes."""
 
     format: str
     name: str
@@ -49,7 +45,7 @@ class ArchivedFile:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """One version. sha256: of its figures; interim: they could still change; changes: since the last one."""
+    """One version. sha256: of its figures; interim: may still change; changes: since the version before."""
 
     id: int
     subject: SubjectKind
@@ -71,7 +67,7 @@ _COLUMNS = [column for column in frozen_reports.c if column.name != "figures"]
 def page(
     connection: Connection, after: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
 ) -> list[Frozen]:
-    """Up to `limit` reports with an id above `after`; those of `carrier`'s runs alone, where it is named."""
+    """Return up to `limit` reports with an id above `after`; with `carrier`, only those of its runs."""
     where = [frozen_reports.c.id > after, *_visible(carrier), *(_of(subject) if subject else ())]
     query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id).limit(limit)
     return _frozen(connection, connection.execute(query).all())
@@ -80,7 +76,7 @@ def page(
 def recent(
     connection: Connection, before: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
 ) -> list[Frozen]:
-    """The same with the newest first, below the id `before` (0: from the newest)."""
+    """Return reports newest first, below the id `before` (0: from the newest)."""
     where = [*_visible(carrier), *(_of(subject) if subject else ())]
     where += [frozen_reports.c.id < before] if before else []
     query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id.desc()).limit(limit)
@@ -88,7 +84,7 @@ def recent(
 
 
 def get(connection: Connection, report_id: int, carrier: str | None = None) -> Frozen:
-    """One report, or NotFound; another carrier's is not there."""
+    """Return one report; raises NotFound, also for another carrier's."""
     query = select(*_COLUMNS).where(frozen_reports.c.id == report_id, *_visible(carrier))
     found = _frozen(connection, connection.execute(query).all())
     if not found:
@@ -97,19 +93,18 @@ def get(connection: Connection, report_id: int, carrier: str | None = None) -> F
 
 
 def newest(connection: Connection, subject: ReportSubject) -> Frozen | None:
-    """The last version, or None."""
     query = select(*_COLUMNS).where(*_of(subject)).order_by(frozen_reports.c.version.desc()).limit(1)
     return next(iter(_frozen(connection, connection.execute(query).all())), None)
 
 
 def at(connection: Connection, subject: ReportSubject, cutoff_ms: int) -> Frozen | None:
-    """The version of exactly that cut-off (ms since 1970), or None."""
+    """Return the version with exactly this cut-off (ms since 1970), or None."""
     query = select(*_COLUMNS).where(*_of(subject), frozen_reports.c.cutoff_at == cutoff_ms)
     return next(iter(_frozen(connection, connection.execute(query).all())), None)
 
 
 def figures(connection: Connection, frozen: Frozen) -> str:
-    """Its figures as they were hashed (JSON); Spoilt where they are not those any more."""
+    """Return the figures as they were hashed (JSON); raises Spoilt if they no longer match."""
     text: str = connection.execute(
         select(frozen_reports.c.figures).where(frozen_reports.c.id == frozen.id)
     ).scalar_one()
@@ -118,7 +113,7 @@ def figures(connection: Connection, frozen: Frozen) -> str:
 
 
 def content(connection: Connection, frozen: Frozen, form: str) -> tuple[ArchivedFile, bytes]:
-    """One of its files; NotFound, or Spoilt where its bytes are not those that were frozen."""
+    """Return one file; raises NotFound, or Spoilt if its bytes no longer match their hash."""
     file = next((each for each in frozen.files if each.format == form), None)
     if file is None:
         known = ", ".join(each.format for each in frozen.files)

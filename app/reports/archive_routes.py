@@ -1,4 +1,4 @@
-"""Frozen reports over HTTP: freeze, list, versions with their differences, files, proof."""
+"""Routes of frozen reports: freeze, list, versions with their changes, files, proof."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FILES: dict[int | str, dict[str, Any]] = {
 
 
 class FreezeBody(BaseModel):
-    """What to freeze: a run's report or a directive's, as it stood at `cut_off_at` (now, where not given)."""
+    """What to freeze: a run's report or a directive's, as of `cut_off_at` (default: now)."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"run_id": 1}]})
 
@@ -52,7 +52,6 @@ class FreezeBody(BaseModel):
 
     @property
     def subject(self) -> ReportSubject:
-        """What is named."""
         if self.run_id is not None:
             return ReportSubject(SubjectKind.RUN, self.run_id)
         return ReportSubject(SubjectKind.DIRECTIVE, self.directive_id or 0)
@@ -60,8 +59,8 @@ class FreezeBody(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FreezeOnce:
-    """Freezes once for each claim. It takes a while and many reads, so it is not one transaction: the answer
-    is kept in that of the new version.
+    """Freezes once for each idempotency claim. Building the report takes too long for one transaction, so the
+    answer is stored in the transaction that writes the new version.
     """
 
     freezer: Freezer
@@ -69,13 +68,13 @@ class FreezeOnce:
     keep_ms: int
 
     def freeze(self, subject: ReportSubject, cutoff_ms: int | None) -> tuple[StoredAnswer, bool]:
-        """The answer, and whether it is one of before."""
+        """Return the answer, and whether it is a stored one."""
         if known := self._known():
             return known, True
         try:
             report, new = replace(self.freezer, along=self._keep).freeze(subject, cutoff_ms)
         except Conflict:
-            if known := self._known():  # the same request at the same moment was first
+            if known := self._known():  # a concurrent duplicate of the request won
                 return known, True
             raise
         answer = _answer(report, new)
@@ -103,13 +102,12 @@ def _answer(report: Frozen, new: bool) -> StoredAnswer:
 
 def get_freezing(
     db: Db,
-    books: LedgerDep,
+    ledger: LedgerDep,
     settings: Config,
     who: Who,
     claim: Annotated[IdempotencyClaim | None, Depends(get_claim)],
 ) -> FreezeOnce:
-    """Who freezes, under which claim."""
-    freezer = Freezer(db, books, letterhead.load(settings.letterheads), who.name)
+    freezer = Freezer(db, ledger, letterhead.load(settings.letterheads), who.name)
     return FreezeOnce(freezer, claim, settings.idempotency_ms)
 
 
@@ -117,12 +115,12 @@ def get_freezing(
     "", status_code=201, response_model=Frozen, responses={200: {"model": Frozen, "description": "As it was"}}
 )
 def freeze_report(
-    body: FreezeBody, db: Db, who: Who, desk: Annotated[FreezeOnce, Depends(get_freezing)]
+    body: FreezeBody, db: Db, who: Who, freezing: Annotated[FreezeOnce, Depends(get_freezing)]
 ) -> Response:
-    """Freeze: 201 for a new version; 200 for the one of that cut-off, or whose figures still hold."""
+    """Freeze: 201 for a new version; 200 if this cut-off is frozen already or no figure has changed."""
     db.read(require_own, who, body.subject)
     cutoff_ms = clock.to_ms(body.cut_off_at) if body.cut_off_at else None
-    return respond(*desk.freeze(body.subject, cutoff_ms))
+    return respond(*freezing.freeze(body.subject, cutoff_ms))
 
 
 Run = Annotated[Number | None, Query(description="only this run's versions")]
@@ -133,7 +131,7 @@ Directive = Annotated[Number | None, Query(description="only this directive's ve
 def list_reports(
     db: Db, who: Who, paging: Paging, run_id: Run = None, directive_id: Directive = None
 ) -> Page[Frozen]:
-    """Frozen reports in the order in which they were frozen; the operator of one carrier sees its own."""
+    """Frozen reports, oldest first; a carrier's operator sees only that carrier's."""
     if run_id is not None and directive_id is not None:
         raise Invalid("Ask for a run or for a directive, not both.", field="directive_id")
     subject = ReportSubject(SubjectKind.RUN, run_id) if run_id is not None else None
@@ -143,13 +141,13 @@ def list_reports(
 
 @router.get("/{report_id}")
 def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
-    """One version: its cut-off, the hash of its figures and files, what has changed since the one before."""
+    """One version: its cut-off, the hashes of its figures and files, the changes since the version before."""
     return db.read(archive.get, report_id, who.carrier)
 
 
 @router.get("/{report_id}/files/{form}", response_class=Response, responses=_FILES)
 def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
-    """A file as it was frozen (docx, pdf, xlsx, csv, json, meta); its hash is checked first."""
+    """A file as frozen (docx, pdf, xlsx, csv, json, meta), after its hash has been checked."""
     report = db.read(archive.get, report_id, who.carrier)
     file, content = db.read(archive.content, report, form)
     headers = {
@@ -162,12 +160,12 @@ def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
 
 @router.get("/{report_id}/proof")
 def prove_report(report_id: Id, db: Db, who: Who) -> Proof:
-    """Whether bytes and figures are as they were: it is built anew from the ledger for its cut-off."""
+    """Rebuild the report from the ledger for its cut-off; compare bytes and figures."""
     return verify_archive.prove(db, db.read(archive.get, report_id, who.carrier))
 
 
 def require_own(connection: Connection, who: Caller, subject: ReportSubject) -> None:
-    """What an operator may not see does not exist for it."""
+    """Raise NotFound for a subject that an operator may not see."""
     if who.carrier is None:
         return
     own = select(runs.c.id).where(runs.c.id == subject.id, runs.c.carrier == who.carrier)

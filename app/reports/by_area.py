@@ -1,4 +1,4 @@
-"""Figures by the areas of their day: districts until 06-2025, communes since; and both on old ground."""
+"""Group figures by area: districts until 06-2025, communes since, and both by old district."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.reports import labels
 from app.reports.carrier_statement import AreaCounts, StatedCounts
 from app.reports.figures import AreaRow, Figures, NamedArea
 
-Place = Callable[[str], str | None]  # code -> code of its row; None: it can't be told
+Place = Callable[[str], str | None]  # code -> code of its row; None: cannot be placed
 T = TypeVar("T")
 
 
@@ -25,21 +25,20 @@ class _Part(Generic[T]):
 
 
 def measured(rows: Iterable[AreaRow], on: date) -> tuple[AreaRow, ...]:
-    """Measured rows put together by the areas that reports of that day go by; those of unknown area last."""
+    """Sum measured rows by the areas in force on that day; unknown area last."""
     parts = [_Part(row.code, row.figures) for row in rows]
     found = _grouped(parts, lambda code: areas.place(code, on))
     return tuple(AreaRow(code, label(code, on), sum(own, Figures())) for code, own in found.items())
 
 
 def stated_rows(rows: Iterable[AreaCounts], on: date) -> tuple[AreaCounts, ...]:
-    """The same for rows that were stated."""
     parts = [_Part(row.code, row.counts) for row in rows]
     found = _grouped(parts, lambda code: areas.place(code, on))
     return tuple(AreaCounts(code, label(code, on), stated.add(own)) for code, own in found.items())
 
 
 def empty(codes: Iterable[str | None], on: date, within: Iterable[str] = ()) -> tuple[NamedArea, ...]:
-    """The areas of that day that are not among `codes`, all or those `within`; none if no code is known."""
+    """Return the areas of that day missing from `codes`, all or those `within`; none if no code is known."""
     found = {code for code in codes if code is not None}
     if not found:
         return ()
@@ -53,12 +52,11 @@ def empty(codes: Iterable[str | None], on: date, within: Iterable[str] = ()) -> 
 
 
 def label(code: str | None, on: date) -> str:
-    """The name of a row."""
     return labels.NO_AREA if code is None else areas.name(code, on)
 
 
 def _grouped(parts: Sequence[_Part[T]], place: Place) -> dict[str | None, list[T]]:
-    """Row -> its parts, by code and None last. A code that has no place keeps a row of its own."""
+    """Group by row, sorted by code, None last. A code without a place keeps a row of its own."""
     found: defaultdict[str | None, list[T]] = defaultdict(list)
     for part in parts:
         code = part.code
@@ -68,10 +66,9 @@ def _grouped(parts: Sequence[_Part[T]], place: Place) -> dict[str | None, list[T
 
 @dataclass(frozen=True, slots=True)
 class Mixed:
-    """What is known of one area, each kind of figures apart; None: nothing of that kind.
+    """Figures of one area, each source apart; None: nothing from that source.
 
-    handset: of the measured ones, those of links whose receipts come from the telephone; a share received is
-    taken of these alone.
+    handset: the measured figures of links with handset receipts; the share received uses only these.
     """
 
     measured: Figures | None = None
@@ -82,7 +79,7 @@ class Mixed:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The area rows of one campaign by kind, and the day by whose areas they are named."""
+    """Area rows of one campaign by source, and the day whose areas name them."""
 
     on: date
     measured: tuple[AreaRow, ...]
@@ -93,8 +90,6 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class MixedRow:
-    """One area with its figures."""
-
     code: str | None
     name: str
     figures: Mixed
@@ -102,7 +97,7 @@ class MixedRow:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One area in two campaigns; None: the campaign has nothing there."""
+    """One area in two campaigns."""
 
     code: str | None
     name: str
@@ -111,13 +106,12 @@ class Pair:
 
 
 def rows_of(sources: Sources) -> tuple[MixedRow, ...]:
-    """A campaign by the areas of its own day."""
     found = _mixed(sources, lambda code: areas.place(code, sources.on))
     return tuple(MixedRow(code, label(code, sources.on), mixed) for code, mixed in _sorted(found))
 
 
 def on_same_areas(first: Sources, second: Sources) -> tuple[Pair, ...]:
-    """Two campaigns side by side: by the areas of their day where these agree, else by old districts."""
+    """Pair two campaigns by the areas of their day where these agree, else by old districts."""
     same = areas.reported(first.on) == areas.reported(second.on)
     earlier = min(first.on, second.on)
 
@@ -137,7 +131,7 @@ def _home(code: str, on: date) -> str | None:
 
 
 def footnotes(*days: date) -> list[str]:
-    """What a reader of such a table must know, in Vietnamese."""
+    """Explain, in Vietnamese, communes that cross the borders of old districts."""
     if len({tuple(areas.reported(day)) for day in days}) < 2:
         return []
     notes = []

@@ -1,4 +1,4 @@
-"""One carrier's result report, forms 1 to 4: tallies and rows of one moment, checked to add up."""
+"""One carrier's result report, forms 1 to 4, from the tallies and rows of one moment, checked to add up."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ from app.reports.figures import (
 from app.reports.scope import Scope
 from carriers.contract import Reason
 
-# ---- What only the rows themselves can tell: deferrals, messages sent again, partly delivered or ported
+# Figures counted from rows
 
-RESENT = "unknown sent again"  # the audit's word for a person's decision, whose detail has their number `n`
+RESENT = "unknown sent again"  # action of older audit entries; `n` in their detail counts messages
 
 
+# `Extra` holds what tallies cannot tell: deferrals, messages sent again, partly delivered or ported.
 def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Extra:
-    """The figures beside the identities, but for what the tallies tell."""
     d = deliveries.c
     some_part = (d.state.not_in(RECEIVED), d.delivered + d.relayed > 0)
     partly = select(func.count()).where(*scope.within(deliveries), *some_part)
@@ -61,13 +61,13 @@ def beside(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> 
 def _deferred(scope: Scope, cutoff_ms: int) -> Any:
     s = submissions.c
     where = (*scope.within(submissions), s.result == ResultKind.DEFERRED, s.at <= cutoff_ms)
-    # A message is put off as a whole, however many of its parts were answered so.
+    # A message is deferred as a whole, however many of its parts were.
     whole = select(s.batch_id, s.seq, s.attempt).where(*where).distinct().subquery()
     return select(func.count()).select_from(whole)
 
 
 def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Cause, ...]:
-    """Messages refused since another network serves the number, by the network that the refusal names."""
+    """Count messages rejected because another network serves the number, by the network the carrier names."""
     d, s = deliveries.c, submissions.c
     own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
     ported = (d.state == DeliveryState.REJECTED, d.reason == Reason.OTHER_NETWORK)
@@ -78,20 +78,19 @@ def networks(connection: Connection, scope: Scope, cutoff_ms: int) -> tuple[Caus
 
 
 def _resent(connection: Connection, run_id: int, cutoff_ms: int) -> int:
-    """Messages sent again by a person's decision, as the audit has it: a crash leaves no submission."""
+    """Count messages a person sent again, by the audit: after a crash there is no submission."""
     query = select(audit.c.detail).where(audit.c.action == RESENT, audit.c.subject == f"run {run_id}")
     query = query.where(audit.c.at <= cutoff_ms)
     return sum(int(detail["n"]) for detail in connection.execute(query).scalars())
 
 
-# ---- How far a run had come at the cut-off, told by its figures: the run's own row knows only the present
+# Run state at the cut-off, derived from figures: the run's own row knows only the present
 
 _CANCELLED = NotSent.CANCELLED.name.lower()
-_ORDERS = ("run.start", "run.pause", "run.resume")  # the audit's words for what people do with a run
+_ORDERS = ("run.start", "run.pause", "run.resume")  # audit actions on a run
 
 
 def header(connection: Connection, report: CarrierReport, of: Scope) -> Header:
-    """The report's head with state, start and end of the run as of its cut-off."""
     head = report.header
     state = _state(connection, report, of)
     started = head.started_ms if head.started_ms is not None and head.started_ms <= head.cutoff_ms else None
@@ -112,7 +111,7 @@ def _state(connection: Connection, report: CarrierReport, of: Scope) -> RunState
     if any(cause.key == _CANCELLED for cause in report.excluded):
         return RunState.CANCELLED
     unsettled = g.no_receipt + g.unknown - report.extra.written_off
-    finished_at = of.run.finished_at  # some time after its end it is, whatever is open
+    finished_at = of.run.finished_at  # set once the grace has passed, even with receipts missing
     over = finished_at is not None and finished_at <= report.cutoff_ms
     return RunState.FINISHED if over or not unsettled else RunState.SENT
 
@@ -124,7 +123,7 @@ def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:
     return last == "run.pause"
 
 
-REPEATED = "repeated"  # the reason of a bad line that is a repeat within its batch
+REPEATED = "repeated"  # bad line that repeats another one of its batch
 
 _OUTCOME = {
     DeliveryState.QUEUED: "waiting",
@@ -139,16 +138,16 @@ _OUTCOME = {
 
 
 def build(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport:
-    """The report of a run as it stood at `cutoff_ms` (ms since 1970): what has come since does not count.
+    """Return the report of a run as of `cutoff_ms` (ms since 1970), ignoring everything later.
 
-    Unbalanced, when its identities do not hold; NotFound. Call it by db.read: one moment for all figures.
+    Raises NotFound, or Unbalanced if its identities do not hold. Call through db.read (one snapshot).
     """
     erased = erased_run_snapshot.of_run(connection, run_id, cutoff_ms)
     return erased or _build(connection, scope.of_run(connection, run_id), cutoff_ms)
 
 
 def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_ms: int) -> CarrierReport:
-    """The report of one batch in one campaign; otherwise as `build`."""
+    """Return the report of one batch in one campaign; otherwise as `build`."""
     of = scope.of_batch(connection, campaign_id, batch_id)
     if erased_run_snapshot.of_run(connection, of.run.id, cutoff_ms) is not None:
         raise Conflict(
@@ -162,9 +161,9 @@ def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_
 def build_campaign(
     connection: Connection, campaign_id: int, cutoff_ms: int, carrier: str | None = None
 ) -> CampaignReport:
-    """The runs of a campaign side by side, all or those of one carrier; otherwise as `build`.
+    """Return the runs of a campaign side by side, all or one carrier's; otherwise as `build`.
 
-    Without the runs whose carriers send: nothing is measured on them, and kinds are never added up.
+    Runs whose carrier sends itself are left out: nothing is measured on them, and sources are never added up.
     """
     name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar()
     if name is None:
@@ -203,18 +202,16 @@ def _build(connection: Connection, of: Scope, cutoff_ms: int) -> CarrierReport:
 
 
 def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:
-    """Of a whole run: one file need not have people everywhere."""
     return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if of.whole else ()
 
 
 def _counts(connection: Connection, of: Scope, cutoff_ms: int, back: Past) -> list[TallyCount]:
-    """Every subscriber of the batches once, as it stood at the cut-off."""
     present = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
     counts = back.corrected(present, of.run.id)
-    if not of.begun(cutoff_ms):  # that numbers are repeated is found when they are queued
+    if not of.begun(cutoff_ms):  # repeated numbers are found at queueing only
         unseen = (DeliveryState.EXCLUDED, DeliveryState.QUEUED)
         counts = [c._replace(state=unseen[1], reason=0) if c.state == unseen[0] else c for c in counts]
-    return [*counts, *_unfanned(connection, of, cutoff_ms)]
+    return [*counts, *_not_queued(connection, of, cutoff_ms)]
 
 
 def _written_off(counts: Iterable[TallyCount]) -> int:
@@ -222,8 +219,8 @@ def _written_off(counts: Iterable[TallyCount]) -> int:
     return sum(c.n for c in counts if (c.state, c.reason) == left)
 
 
-def _unfanned(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
-    """Subscribers not yet turned into deliveries, as if queued; not sent, where the run has been closed."""
+def _not_queued(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
+    """Count subscribers not yet turned into deliveries as queued, or as not sent if the run was closed."""
     s = subscribers.c
     beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in of.batches]
     if not beyond:
@@ -237,7 +234,7 @@ def _unfanned(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCo
 
 
 def figures_of(counts: Iterable[TallyCount]) -> Figures:
-    """Counts in the words of the report; lines left out at import have no count and are not here."""
+    """Sum counts into the report's figures; lines left out at import are not among them."""
     sums: Counter[str] = Counter()
     for count in counts:
         sums["eligible"] += count.n
@@ -249,7 +246,7 @@ def figures_of(counts: Iterable[TallyCount]) -> Figures:
 
 
 def areas_of(counts: Sequence[TallyCount], on: date) -> tuple[AreaRow, ...]:
-    """Counts by area, named as on that day; those of unknown area last."""
+    """Return counts by area, named as on that day; unknown area last."""
     by_area: defaultdict[str | None, list[TallyCount]] = defaultdict(list)
     for count in counts:
         by_area[count.area].append(count)
@@ -258,14 +255,13 @@ def areas_of(counts: Sequence[TallyCount], on: date) -> tuple[AreaRow, ...]:
 
 
 def _excluded_lines(connection: Connection, of: Scope) -> list[Cause]:
-    """Lines that were left out at import: repeats first, then wrong numbers by reason."""
     ids = [batch.id for batch in of.batches]
     query = select(bad_lines.c.reason, func.count()).where(bad_lines.c.batch_id.in_(ids))
     rows = connection.execute(query.group_by(bad_lines.c.reason)).all()
     wrong = [(key, n) for key, n in sorted(rows) if key != REPEATED]
     causes = [Cause(REPEATED, labels.REPEATED_IN_BATCH, sum(batch.repeated for batch in of.batches))]
     causes += [Cause(key, labels.bad_line(key), n) for key, n in wrong]
-    # Bad lines may have been purged; the batch still knows how many there were.
+    # Bad lines may have been purged; the batch still has their number.
     purged = sum(batch.rejected for batch in of.batches) - sum(n for _, n in wrong)
     causes += [Cause("wrong_number", labels.WRONG_NUMBER, purged)] if purged > 0 else []
     return [cause for cause in causes if cause.n]
@@ -280,7 +276,7 @@ def _not_sent(counts: Iterable[TallyCount]) -> list[Cause]:
 
 
 def _reasons(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
-    """Form 4: every group of the form, zero or not, in its order."""
+    """Return form 4: every group of the form in its order, zeros too."""
     sums: Counter[int] = Counter()
     for count in counts:
         if count.state in FAILED:
@@ -289,7 +285,7 @@ def _reasons(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
 
 
 def _check(of: Scope, report: CarrierReport) -> None:
-    """Both identities for every row, and every figure that is counted in two ways counted alike."""
+    """Check both identities for every row, and that figures counted in two ways agree."""
     general = report.general
     general.check(of.name)
     for row in report.areas:

@@ -1,4 +1,4 @@
-"""Figures that a carrier states, or that were copied by hand from its paper: never mixed with measured."""
+"""Figures stated by a carrier or entered from its paper, never mixed with measured ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from carriers.contract import ReceiptLevel
 
 
 class FigureSource(StrEnum):
-    """Where a figure comes from. The kinds stand apart in every table and are never added up as one."""
+    """Source of a figure. Every table keeps sources apart, and they are never added up."""
 
     MEASURED = "measured"  # counted by Loa from receipts
-    STATED = "stated"  # said by the carrier itself
-    MANUAL = "manual"  # entered by hand from a paper, whose scan is attached
+    STATED = "stated"  # stated by the carrier
+    MANUAL = "manual"  # entered from a paper whose scan is attached
 
 
 KINDS: dict[FigureSource, str] = {
@@ -32,10 +32,9 @@ KINDS: dict[FigureSource, str] = {
 
 @dataclass(frozen=True, slots=True)
 class StatedCounts:
-    """One row of messages, in the words of form 1: (1) eligible, (2) excluded, (3) sent, (4) received,
-    (5) failed, (6) no_receipt. None: the carrier has no receipts that could say it ("không có biên nhận").
+    """Counts of messages in the terms of form 1; None: the carrier has no receipts ("không có biên nhận").
 
-    What `received` proves is the statement's level: the handset, or the operator's centre only.
+    What `received` proves is the statement's level: the handset, or only the operator's centre.
     """
 
     eligible: int
@@ -47,13 +46,13 @@ class StatedCounts:
 
     @property
     def received_ratio(self) -> float | None:
-        """(7) = (4) / (3): 0 to 1; None where nothing was sent or no receipt says it."""
+        """Form 1, column (7) = (4) / (3), 0 to 1; None if nothing was sent or no receipt tells."""
         return self.received / self.sent if self.sent and self.received is not None else None
 
 
 @dataclass(frozen=True, slots=True)
 class AreaCounts:
-    """One row of form 2; `code` is None for subscribers whose area the carrier does not know."""
+    """One row of form 2; `code` is None where the carrier does not know the area."""
 
     code: str | None
     name: str
@@ -63,7 +62,7 @@ class AreaCounts:
 
 @dataclass(frozen=True, slots=True)
 class DayCounts:
-    """One row of form 3: `day` is an ISO date, `hours` as in 08:00-11:30 or "", `batches` None: not said."""
+    """One row of form 3: `day` is an ISO date, `hours` like 08:00-11:30 or "", `batches` None: not stated."""
 
     day: str
     hours: str
@@ -74,7 +73,7 @@ class DayCounts:
 
 @dataclass(frozen=True, slots=True)
 class CauseCounts:
-    """One row of form 4: a reason of carriers.contract.Reason by its name in small letters."""
+    """One row of form 4; `key` is a lower-case name of carriers.contract.Reason."""
 
     key: str
     label: str
@@ -84,9 +83,9 @@ class CauseCounts:
 
 @dataclass(frozen=True, slots=True)
 class StatedFigures:
-    """Forms 1 to 4 as they were stated; a form that was not stated is empty.
+    """Forms 1 to 4 as stated; a form that was not stated is empty.
 
-    segments: (8) SMS parts; resent: (9); excluded: (2) by cause, empty where only the sum was said.
+    segments: (8) SMS parts; resent: (9); excluded: (2) by cause, empty where only the sum was stated.
     """
 
     general: StatedCounts
@@ -100,9 +99,9 @@ class StatedFigures:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One version of what was stated on a run. Times are ms since 1970; cutoff_ms: of the figures.
+    """One version of a run's statement. Times are ms since 1970; cutoff_ms: of the figures.
 
-    first_ms: when the first version came, by which the carrier was in time or late.
+    first_ms: when the first version came, which decides whether the carrier was late.
     """
 
     run_id: int
@@ -119,37 +118,37 @@ class Statement:
 
     @property
     def interim(self) -> bool:
-        """The carrier has not ended, or receipts are still to come by its own word."""
+        """Whether the carrier has not finished, or expects more receipts."""
         return self.ended_ms is None or bool(self.figures.general.no_receipt)
 
 
 def versions(connection: Connection, run_id: int) -> list[Statement]:
-    """Everything that was ever stated on the run, the oldest first."""
+    """Return all statements on the run, oldest first."""
     return _read(connection, _query().where(statements.c.run_id == run_id)).get(run_id, [])
 
 
 def latest(connection: Connection, run_id: int, until_ms: int | None = None) -> Statement | None:
-    """What holds now, or held at `until_ms` (ms since 1970); None where nothing was stated."""
+    """Return the statement in force now, or at `until_ms` (ms since 1970); None if there is none."""
     return _latest(connection, _query().where(statements.c.run_id == run_id), until_ms).get(run_id)
 
 
 def of_campaign(
     connection: Connection, campaign_id: int, until_ms: int | None = None
 ) -> dict[int, Statement]:
-    """Run -> what holds of it now, or held at `until_ms`, for the runs on which anything was stated."""
+    """Return the statements in force now, or at `until_ms`, by run."""
     return _latest(connection, _query().where(runs.c.campaign_id == campaign_id), until_ms)
 
 
 def held_runs(connection: Connection, campaign_id: int) -> frozenset[int]:
-    """The runs of a campaign whose audience the carrier holds: nothing is measured on them."""
+    """Return the runs whose audience the carrier holds: nothing is measured on them."""
     query = select(audiences.c.run_id).join(runs, runs.c.id == audiences.c.run_id)
     return frozenset(connection.execute(query.where(runs.c.campaign_id == campaign_id)).scalars())
 
 
 def basis(held: bool, statement: Statement | None) -> FigureSource | None:
-    """Which kind of figures stands for a run in a table: measured unless the carrier held the audience.
+    """Return whose figures a table shows for a run: measured unless the carrier held the audience.
 
-    None: nothing is known of it yet. What was stated on a measured run stands beside, never instead.
+    None: no figures yet. A statement on a measured run is shown beside it, never instead of it.
     """
     if not held:
         return FigureSource.MEASURED
@@ -168,7 +167,6 @@ def _latest(connection: Connection, query: Select[Any], until_ms: int | None) ->
 
 
 def _read(connection: Connection, query: Select[Any]) -> dict[int, list[Statement]]:
-    """Run -> its versions, the oldest first."""
     found: dict[int, list[Statement]] = {}
     for row in connection.execute(query.order_by(statements.c.run_id, statements.c.version)):
         known = found.setdefault(row.run_id, [])
@@ -193,7 +191,7 @@ def _statement(row: Row[Any], first_ms: int) -> Statement:
 
 
 def read_figures(stored: Mapping[str, Any]) -> StatedFigures:
-    """The figures as dataclasses.asdict() had taken them apart."""
+    """Restore figures from the form that dataclasses.asdict() made."""
     return StatedFigures(
         general=StatedCounts(**stored["general"]),
         segments=stored["segments"],
@@ -210,7 +208,7 @@ def _area(stored: Mapping[str, Any]) -> AreaCounts:
 
 
 def add(rows: Iterable[StatedCounts]) -> StatedCounts:
-    """The sum of rows; what one of them lacks, the sum lacks as well."""
+    """Sum rows; a column that one row lacks is None."""
     every = list(rows)
     return StatedCounts(
         eligible=sum(row.eligible for row in every),

@@ -1,4 +1,4 @@
-"""The counts that must agree between tables; each check yields a sentence for each difference."""
+"""Consistency checks between tables; each yields one sentence per difference."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _Key = tuple[int, int, str | None, int, int]
 
 
 def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
-    """A batch's counters against its subscribers and bad lines."""
+    """Compare a batch's counters with its subscribers and bad lines."""
     batch = connection.execute(select(batches).where(batches.c.id == batch_id)).one()
     if batch.state != BatchState.READY:
         return
@@ -55,7 +55,6 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
 
 
 def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
-    """The tallies against a recount of the rows."""
     counted = _by_key(ledger.recount(connection, campaign_id))
     tallied = _by_key(tally.of_campaign(connection, campaign_id))
     for key in sorted({*counted, *tallied}, key=lambda key: (*key[:2], key[2] or "", *key[3:])):
@@ -74,7 +73,7 @@ def _by_key(counts: list[TallyCount]) -> dict[_Key, tuple[int, int]]:
 
 
 def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """A campaign that is sent, or may be, is what was approved; its runs were started, by their acts."""
+    """Check that what may be sent was approved, and that people started the running runs."""
     campaign = connection.execute(select(campaigns).where(campaigns.c.id == campaign_id)).one()
     query = select(runs.c.id, runs.c.state, runs.c.started_at).where(runs.c.campaign_id == campaign_id)
     own = connection.execute(query.order_by(runs.c.id)).all()
@@ -102,7 +101,7 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """Every unknown delivery is on the list of unknowns, and nothing else is."""
+    """Check that the list of unknowns holds exactly the unknown deliveries."""
     d, u = deliveries.c, unknowns.c
     same = and_(u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
     off = select(func.count()).where(
@@ -119,7 +118,7 @@ def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def subscribers_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """Every subscriber that was queued has a message in the campaign, and every delivery its subscriber."""
+    """Check that every queued subscriber has a delivery and every delivery its subscriber."""
     b, d, s = run_batches.c, deliveries.c, subscribers.c
     own = and_(s.batch_id == d.batch_id, s.seq == d.seq, s.phone == d.phone)
     strange = _first(d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(own))
@@ -133,7 +132,6 @@ def subscribers_kept(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def _left_out() -> ColumnElement[bool]:
-    """The subscriber was left out of the campaign for a reason that is written down."""
     o, s = left_out.c, subscribers.c
     own = (o.campaign_id == run_batches.c.campaign_id, o.batch_id == s.batch_id, o.seq == s.seq)
     return exists().where(*own)
@@ -144,7 +142,7 @@ def _first(batch_id: ColumnElement[int], seq: ColumnElement[int]) -> Select[*tup
 
 
 def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """Chunks hold every delivery once, and a chunk that is done holds none in the queue."""
+    """Check that chunks hold every delivery once, and that done chunks hold no queued one."""
     for batch_id, first in connection.execute(_overlaps(campaign_id)):
         yield f"Batch {batch_id}: the chunk from line {first} overlaps the chunk before it."
     held = _held(campaign_id)
@@ -173,7 +171,7 @@ def _overlaps(campaign_id: int) -> Select[*tuple[Any, ...]]:
 
 
 def _held(campaign_id: int) -> Any:
-    """Each chunk with its number of deliveries: by its range of keys, since a join of ranges is quadratic."""
+    """Count deliveries per chunk by key range: a join of ranges would be quadratic."""
     c, d = chunks.c, deliveries.c
     inside = (
         d.campaign_id == c.campaign_id,
@@ -188,7 +186,7 @@ def _held(campaign_id: int) -> Any:
 
 
 def runs_complete(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """A run that is over has nothing left to send, and nothing left to queue."""
+    """Check that a finished run has nothing left to send or to queue."""
     d, s, b = deliveries.c, subscribers.c, run_batches.c
     own = and_(d.campaign_id == campaign_id, d.run_id == runs.c.id, d.state == DeliveryState.QUEUED)
     queued = select(runs.c.id, func.count()).join(deliveries, own)
@@ -203,7 +201,7 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """Every run's report keeps its identities, also where some host's clock was ahead of this one's."""
+    """Check that every run's report adds up, even where another host's clock was ahead."""
     at = max(clock.now_ms(), _newest(connection, campaign_id))
     for run_id in (
         connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars().all()
@@ -215,7 +213,6 @@ def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def _newest(connection: Connection, campaign_id: int) -> int:
-    """The latest time in the campaign's journals."""
     journals = ((submissions, "at"), (receipts, "received_at"), (turns, "at"))
     queries = (select(func.max(t.c[at])).where(t.c.campaign_id == campaign_id) for t, at in journals)
     return max(connection.execute(query).scalar_one() or 0 for query in queries)

@@ -1,4 +1,4 @@
-"""Rounds of one campaign, carriers against each other and against the norm, campaigns area by area."""
+"""Comparisons: repeated campaigns, carriers against each other and the norm, campaigns area by area."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from app.reports.scope import counted, proved
 from app.security import tenant_scope
 from carriers.contract import ReceiptLevel
 
-# QCVN 82:2014/BTTTT: of the messages sent, 92% are received; made for messages between persons, so a list
-# with dead numbers may come out lower.
+# QCVN 82:2014/BTTTT: 92% of the sent messages are received. It was made for messages between persons, so a
+# list with dead numbers may come out lower.
 NORM = 0.92
 NORM_NAME = "QCVN 82:2014/BTTTT (tỷ lệ gửi nhận thành công từ 92%)"
 
 
 class NormVerdict(StrEnum):
-    """A carrier's share against the norm."""
+    """A carrier's received share against the norm."""
 
     MET = "met"
     MISSED = "missed"
-    UNPROVED = "unproved"  # its receipts don't reach the telephone, so nothing can be said
-    OPEN = "open"  # nothing sent yet, or messages whose receipts may still come decide it
+    UNPROVED = "unproved"  # receipts do not prove the handset, so no verdict
+    OPEN = "open"  # nothing sent yet, or receipts still to come decide
 
 
 @dataclass(frozen=True, slots=True)
 class RunShare:
-    """What came of one run. kind: of its figures; level: what its receipts prove, by Loa's links or its word.
+    """Result of one run. kind: source of its figures; level: what its receipts prove.
 
-    received: at that level; open: messages without a final word; ratio: received of sent, 0 to 1.
+    received: at that level; open: messages without a final receipt; ratio: received of sent, 0 to 1.
     """
 
     run_id: int
@@ -61,7 +61,7 @@ class RunShare:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Carriers side by side, the best proved ratio first; kinds of figures stand apart."""
+    """Carriers side by side, best proved ratio first, sources of figures apart."""
 
     norm: str
     norm_ratio: float
@@ -70,7 +70,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One campaign of those that said the same under the same directive; nth counts from 1."""
+    """One of the campaigns with the same text under the same directive; nth counts from 1."""
 
     nth: int
     campaign_id: int
@@ -81,7 +81,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class AreasCompared:
-    """Two campaigns area by area, on the ground that both share; footnotes in Vietnamese."""
+    """Two campaigns area by area, on areas that both share; footnotes in Vietnamese."""
 
     first: int
     second: int
@@ -90,7 +90,7 @@ class AreasCompared:
 
 
 def carriers(connection: Connection, campaign_id: int, only: str | None = None) -> Comparison:
-    """The carriers of a campaign against each other and the norm; `only`: the one that may be seen."""
+    """Compare a campaign's carriers with each other and the norm; `only`: the carrier shown."""
     _campaign(connection, campaign_id)
     erasure_state.require_totals(connection, campaign_id)
     found = _shares(connection, [campaign_id], only)
@@ -100,10 +100,10 @@ def carriers(connection: Connection, campaign_id: int, only: str | None = None) 
 
 
 def rounds(connection: Connection, campaign_id: int, only: str | None = None) -> list[Round]:
-    """The campaigns with the same text under the same directive, in the order in which they began.
+    """Return the campaigns with the same text under the same directive, in order of their start.
 
-    One whose totals are erased has no measured shares any more. `only`: the carrier whose campaigns and
-    shares may be seen; the others are not counted either.
+    A campaign whose totals are erased has no measured shares. `only`: the carrier whose campaigns and shares
+    are shown.
     """
     same = _same_words(connection, _campaign(connection, campaign_id), only)
     shares = _shares(connection, [row.id for row in same], only)
@@ -117,12 +117,11 @@ def rounds(connection: Connection, campaign_id: int, only: str | None = None) ->
 
 
 def areas_of(connection: Connection, campaign_id: int, only: str | None = None) -> list[MixedRow]:
-    """A campaign by the areas of its day: 12 districts until 06-2025, 75 communes since."""
+    """Return a campaign by the areas of its day: 12 districts until 06-2025, 75 communes since."""
     return list(by_area.rows_of(_sources(connection, campaign_id, only)))
 
 
 def compare_areas(connection: Connection, first: int, second: int, only: str | None = None) -> AreasCompared:
-    """Two campaigns side by side: by old districts where their areas differ."""
     left, right = _sources(connection, first, only), _sources(connection, second, only)
     pairs = by_area.on_same_areas(left, right)
     return AreasCompared(first, second, list(pairs), by_area.footnotes(left.on, right.on))
@@ -136,7 +135,7 @@ def _campaign(connection: Connection, campaign_id: int) -> Row[Any]:
 
 
 def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[Row[Any]]:
-    """The campaigns of the same directive whose default wording is the same, this one too."""
+    """Return the campaigns of the same directive with the same default text, this one included."""
     same = campaigns.c.directive_id.is_not_distinct_from(of.directive_id)
     query = select(campaigns).where(same).order_by(campaigns.c.id)
     query = query.where((campaigns.c.id == of.id) | _gone_out())
@@ -145,12 +144,12 @@ def _same_words(connection: Connection, of: Row[Any], only: str | None) -> list[
 
 
 def _gone_out() -> ColumnElement[bool]:
-    """A round is one that was approved: drafts and rejected ones reached nobody."""
+    """Select campaigns that were approved: drafts and rejected ones reached nobody."""
     own = select(runs.c.id).where(runs.c.campaign_id == campaigns.c.id, counted(clock.now_ms()))
     return own.exists()
 
 
-# ---- one run --------------------------------------------------------------------------------------------
+# One run
 
 
 def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | None) -> list[RunShare]:
@@ -163,7 +162,7 @@ def _shares(connection: Connection, campaign_ids: Sequence[int], only: str | Non
 
 
 def _of_run(connection: Connection, run: Row[Any]) -> Iterable[RunShare]:
-    """The run's own figures, and what its carrier says beside measured ones."""
+    """Yield the measured share, and beside it the stated one."""
     statement = carrier_statement.latest(connection, run.id)
     if run.held is None and erasure_state.of_totals(connection, run.campaign_id) is None:
         yield _measured(connection, run)
@@ -218,14 +217,14 @@ def _stated(run: Row[Any], of: Statement) -> RunShare:
 
 
 def _nothing(run: Row[Any]) -> RunShare:
-    """A run whose carrier sends and has said nothing yet."""
+    """Return the share of a run whose carrier sends and has stated nothing yet."""
     counts = (0, None, None, None, None)
     times = (_time(run.started_at), _time(run.ended_at))
     return RunShare(run.id, run.campaign_id, run.carrier, None, None, *counts, None, NormVerdict.OPEN, *times)
 
 
 def judge(level: int | None, sent: int, received: int | None, waiting: int) -> NormVerdict:
-    """The share against the norm: `waiting` messages may still be received, and then count."""
+    """Judge a share against the norm; `waiting` messages may still be received."""
     if not sent:
         return NormVerdict.OPEN
     if level != ReceiptLevel.HANDSET or received is None:
@@ -239,7 +238,7 @@ def _time(ms: int | None) -> datetime | None:
     return None if ms is None else clock.local(clock.from_ms(ms))
 
 
-# ---- areas ----------------------------------------------------------------------------------------------
+# Areas
 
 
 def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sources:
@@ -265,14 +264,14 @@ def _sources(connection: Connection, campaign_id: int, only: str | None) -> Sour
 
 
 def _day(campaign: Row[Any], found: Sequence[Row[Any]]) -> date:
-    """The day by whose areas a campaign reports: its first start, or the window that it was given."""
+    """Return the day whose areas apply: the first start, else the start of the window."""
     started = [row.started_at for row in found if row.started_at is not None]
     first = min(started, default=campaign.window_start or campaign.created_at)
     return clock.local(clock.from_ms(first)).date()
 
 
 def _area_rows(statements: Iterable[Statement]) -> tuple[AreaCounts, ...]:
-    """Their rows, without what only the carrier's centre has taken: that is not what was received."""
+    """Return area rows, without `received` where only the operator's centre confirmed it."""
     return tuple(_received_row(of.level, row) for of in statements for row in of.figures.areas)
 
 

@@ -1,4 +1,4 @@
-"""The API of comparisons: rounds of a campaign, its carriers and the norm, its areas beside another's."""
+"""Routes of comparisons: rounds, carriers against the norm, areas of two campaigns."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ router = Routes(prefix="/v1/campaigns/{campaign_id}", tags=["comparisons"])
 
 @router.get("/rounds")
 def get_rounds(campaign_id: Id, db: Db, who: Who) -> list[comparison.Round]:
-    """The campaigns with the same text under the same directive, in the order in which they began."""
+    """The campaigns with the same text under the same directive, in order of their start."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.read(comparison.rounds, campaign_id, who.carrier)
 
 
 @router.get("/carriers")
 def compare_carriers(campaign_id: Id, db: Db, who: Who) -> comparison.Comparison:
-    """The carriers of a campaign against each other and QCVN 82:2014; kinds of figures stand apart."""
+    """A campaign's carriers against each other and QCVN 82:2014; sources of figures stand apart."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.read(comparison.carriers, campaign_id, who.carrier)
 
@@ -33,6 +33,6 @@ def get_areas(campaign_id: Id, db: Db, who: Who) -> list[MixedRow]:
 
 @router.get("/areas/beside/{other_id}")
 def compare_areas(campaign_id: Id, other_id: Id, db: Db, who: Who) -> comparison.AreasCompared:
-    """Two campaigns area by area; by the old districts where the areas of their days differ."""
+    """Two campaigns area by area; by old districts where the areas of their days differ."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id, other_id=other_id)
     return db.read(comparison.compare_areas, campaign_id, other_id, who.carrier)

@@ -1,4 +1,4 @@
-"""The consolidated report of a directive: every run, measured or stated, and what other addressees did."""
+"""The consolidated report of a directive: every run, measured or stated, and other addressees' work."""
 
 from __future__ import annotations
 
@@ -16,17 +16,14 @@ from app.reports.carrier_statement import FigureSource, Statement
 from app.reports.figures import CarrierReport
 from app.reports.scope import counted
 
-# How a consolidated report is put together. A frozen one is built again by the rules that it was frozen by:
-# 1: every campaign under the directive, drafts and rejected ones too; 2: those that `counted` names, with the
-# versions of the carriers' reports that have its cut-off or an earlier one.
+# A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
+# rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or an earlier one.
 RULES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ConsolidationTerms:
-    """rules: see RULES. known_ms: when it was frozen (ms since 1970), so that a version of a carrier's report
-    that was frozen later is not named; None: now.
-    """
+    """known_ms: when it was frozen (ms since 1970); carrier reports frozen later are ignored."""
 
     rules: int = RULES
     known_ms: int | None = None
@@ -37,7 +34,7 @@ PRESENT = ConsolidationTerms()
 
 @dataclass(frozen=True, slots=True)
 class DirectiveSummary:
-    """The directive's own words. deadline_ms: by which reports were asked for, ms since 1970."""
+    """Facts from the directive; deadline_ms: when reports are due, ms since 1970."""
 
     id: int
     number: str
@@ -49,9 +46,9 @@ class DirectiveSummary:
 
 @dataclass(frozen=True, slots=True)
 class RunLine:
-    """One carrier's part of one campaign. `kind` says whose figures count: report's or statement's.
+    """One carrier's part of one campaign; `kind` tells whether the report's or the statement's figures count.
 
-    kind None: nothing is known yet; version: of the frozen report that holds at the cut-off, 0 for none.
+    kind None: no figures yet; version: of the frozen report in force at the cut-off, 0 for none.
     """
 
     run_id: int
@@ -65,45 +62,44 @@ class RunLine:
 
     @property
     def ended_ms(self) -> int | None:
-        """When its sending ended, ms since 1970."""
         if self.kind is FigureSource.MEASURED:
             return self.report.header.ended_ms
         return self.statement.ended_ms if self.statement else None
 
     @property
     def interim(self) -> bool:
-        """Its figures may still change, or there are none yet."""
+        """Whether figures may still change, or there are none yet."""
         if self.kind is FigureSource.MEASURED:
             return self.report.interim
         return self.statement is None or self.statement.interim
 
     def late(self, deadline_ms: int | None, cutoff_ms: int) -> bool:
-        """Not told of, or not sent, by the deadline."""
+        """Whether it was not sent (measured) or not reported (stated) by the deadline."""
         if deadline_ms is None:
             return False
-        told = self.ended_ms if self.kind is FigureSource.MEASURED else self._received_ms
-        return (cutoff_ms if told is None else told) > deadline_ms
+        done = self.ended_ms if self.kind is FigureSource.MEASURED else self._received_ms
+        return (cutoff_ms if done is None else done) > deadline_ms
 
     def sent_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Whether its sending ended by the deadline; None while that is not known, or without a deadline."""
+        """Tell whether sending ended by the deadline; None while unknown or without a deadline."""
         if self.kind is FigureSource.MEASURED:
-            return _kept(self.ended_ms, deadline_ms, cutoff_ms)
-        # What a carrier has not said to have ended had not ended when it drew up its figures.
-        return _kept(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
+            return _in_time(self.ended_ms, deadline_ms, cutoff_ms)
+        # Unless the carrier said it ended, it had not ended when the figures were drawn up.
+        return _in_time(self.ended_ms, deadline_ms, self.statement.cutoff_ms) if self.statement else None
 
     def reported_in_time(self, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-        """Whether its carrier's figures came by the deadline; None where they are measured, or as above."""
+        """Tell whether the carrier's figures came by the deadline; None if measured, or as above."""
         if self.kind is FigureSource.MEASURED:
             return None
-        return _kept(self._received_ms, deadline_ms, cutoff_ms)
+        return _in_time(self._received_ms, deadline_ms, cutoff_ms)
 
     @property
     def _received_ms(self) -> int | None:
         return self.statement.first_ms if self.statement else None
 
 
-def _kept(done_ms: int | None, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
-    """Whether something done then, or not by the cut-off (None), keeps the deadline; None: it still may."""
+def _in_time(done_ms: int | None, deadline_ms: int | None, cutoff_ms: int) -> bool | None:
+    """Tell whether `done_ms` (None: not done by the cut-off) keeps the deadline; None: it still may."""
     if deadline_ms is None:
         return None
     if done_ms is None:
@@ -113,9 +109,9 @@ def _kept(done_ms: int | None, deadline_ms: int | None, cutoff_ms: int) -> bool 
 
 @dataclass(frozen=True, slots=True)
 class ConsolidatedReport:
-    """All that one directive has brought about, as it stood at the cut-off (ms since 1970).
+    """Everything done under one directive, as of the cut-off (ms since 1970).
 
-    silent: carriers that the letter names and that have no run under it.
+    silent: carriers named in the directive without a run under it.
     """
 
     letter: DirectiveSummary
@@ -128,19 +124,19 @@ class ConsolidatedReport:
 
     @property
     def interim(self) -> bool:
-        """Figures may still change, or a carrier has said nothing yet."""
+        """Whether figures may still change, or a carrier has not reported yet."""
         open_ = (line for line in self.lines if line.interim)
         return any(self.rules > 1 or line.kind in (None, FigureSource.MEASURED) for line in open_)
 
     def of(self, kind: FigureSource) -> tuple[RunLine, ...]:
-        """The lines with figures of one kind: kinds are never added up together."""
+        """Return the lines with figures of one source: sources are never added up."""
         return tuple(line for line in self.lines if line.kind is kind)
 
 
 def build(
     connection: Connection, directive_id: int, cutoff_ms: int, terms: ConsolidationTerms = PRESENT
 ) -> ConsolidatedReport:
-    """The report of a directive with the campaigns under it; NotFound, Unbalanced. Call it by db.read."""
+    """Return the report of a directive; raises NotFound, Unbalanced. Call through db.read (one snapshot)."""
     row = connection.execute(select(directives).where(directives.c.id == directive_id)).first()
     if row is None:
         raise no_such("directive", directive_id, field="directive_id")
@@ -186,9 +182,9 @@ def _lines(
 
 
 def _version(connection: Connection, run_id: int, cutoff_ms: int, terms: ConsolidationTerms) -> int:
-    """The last version of the run's report that holds at the cut-off; 0 for none.
+    """Return the last version of the run's report in force at the cut-off; 0 for none.
 
-    A run that is frozen together with its directive has the same cut-off, and is written down after it.
+    A run frozen together with its directive has the same cut-off but is written later.
     """
     t = frozen_reports.c
     by = t.created_at if terms.rules < 2 else t.cutoff_at

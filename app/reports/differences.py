@@ -1,4 +1,4 @@
-"""What differs between two versions of a report: each figure that has changed, named in words."""
+"""Differences between two versions of a report: each changed figure, named in words."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _WORDS = {
     "units": "số đơn vị",
     **{reason.name.lower(): label for reason, label in labels.REASONS.items()},
 }
-# Names of things, not their figures.
+# Identifiers, not figures.
 _NO_FIGURES = frozenset(
     {"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids", "rules"}
 )
@@ -50,7 +50,7 @@ _KEYS = ("name", "day", "carrier", "channel", "code")
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[FigureChange, ...]:
-    """The figures of two documents of one report that differ, in the order of the later one."""
+    """Return the figures that differ between two JSON reports, in the order of the later one."""
     old, new = dict(_figures(before)), dict(_figures(after))
     return tuple(
         FigureChange(", ".join(path), old.get(path), new.get(path))
@@ -62,7 +62,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Fi
 def _figures(
     document: Mapping[str, Any], path: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Every count under its path of words; ratios and rates follow from counts and are left out."""
+    """Yield every count under its path of words; ratios follow from counts and are left out."""
     for key, content in document.items():
         if key in _NO_FIGURES:
             continue
@@ -82,14 +82,12 @@ def _word(key: str) -> str:
 
 
 def _name(item: Mapping[str, Any], nth: int) -> str:
-    """What a row of a list is called."""
     name = next((_called(key, str(item[key])) for key in _KEYS if item.get(key)), str(nth + 1))
     run = item.get("run_id")
     return f"{name} (đợt {run})" if run else name
 
 
 def _called(key: str, value: str) -> str:
-    """As it stands on the papers."""
     if key == "day":
         return f"{date.fromisoformat(value):%d/%m/%Y}"
     return labels.network(value) if key == "carrier" else value

@@ -1,4 +1,4 @@
-"""What belongs to every paper that comes in: its number, when it came, its scan, and why it was corrected."""
+"""Metadata of every incoming report: its number, arrival, scan, and reason of a correction."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from app.database.models import attachments
 
 
 class EntrySource(StrEnum):
-    """The way by which the figures came in."""
+    """How the figures were entered."""
 
     API = "api"
     COMMAND = "command"
-    WORKBOOK = "workbook"  # the XLSX form that Loa hands out
+    WORKBOOK = "workbook"  # the XLSX form that Loa provides
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A scan or paper as it is known: `sha256` in hexadecimal, `size` in bytes."""
+    """A stored scan: `sha256` in hexadecimal, `size` in bytes."""
 
     sha256: str
     name: str
@@ -31,10 +31,10 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class PaperMeta:
-    """One version of what somebody reported. Times are ms since 1970 (UTC).
+    """One version of a received report. Times are ms since 1970 (UTC).
 
-    number, dated_on (ISO date): as on the paper; received_ms: when it came, which decides whether it was in
-    time; reason: why this version corrects the one before, None for the first; at_ms, by: who put it in.
+    number, dated_on (ISO date): as printed; received_ms: its arrival, which decides whether it was in time;
+    reason: why it corrects the version before, None for the first; at_ms, by: when and by whom entered.
     """
 
     version: int
@@ -50,14 +50,13 @@ class PaperMeta:
 
 
 def joined(table: Table) -> Select[Any]:
-    """The rows of such a table with their attachments, if they have any (without the content)."""
+    """Select the table's rows with their attachments, if any (without the content)."""
     a = attachments.c
     scan = (a.sha256, a.name.label("scan_name"), a.media_type, a.size)
     return select(table, *scan).outerjoin(attachments, a.id == table.c.attachment_id)
 
 
 def paper(row: Row[Any]) -> PaperMeta:
-    """The paper's part of such a row."""
     scan = None if row.sha256 is None else Attachment(row.sha256, row.scan_name, row.media_type, row.size)
     return PaperMeta(
         version=row.version,

@@ -1,4 +1,4 @@
-"""A run's measured report, kept whole when its rows are erased, and given out in place of a count."""
+"""Keeps a run's measured report when its rows are erased, and serves it in place of a count."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.reports.figures import (
 
 
 def keep(connection: Connection, report: CarrierReport) -> str:
-    """Write the report down for good; its SHA-256. Asked again, the first one stays."""
+    """Store the report for good and return its SHA-256; a report that is stored already stays."""
     run_id = report.header.run_id
     found = connection.execute(select(kept_reports.c.sha256).where(kept_reports.c.run_id == run_id)).scalar()
     if found is not None:
@@ -41,10 +41,10 @@ def keep(connection: Connection, report: CarrierReport) -> str:
 
 
 def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport | None:
-    """The report of a run whose rows are erased, None for any other.
+    """Return the report of a run whose rows are erased, None for any other.
 
-    Conflict for a cut-off before the erasure: what came later can't be taken out of the figures any more; and
-    once the totals are erased as well.
+    Raises Conflict for a cut-off before the erasure, which cannot be reconstructed, and once the totals are
+    erased too.
     """
     campaign_id = connection.execute(select(runs.c.campaign_id).where(runs.c.id == run_id)).scalar()
     if campaign_id is not None:
@@ -64,7 +64,7 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport
 
 
 def intact(connection: Connection, run_id: int, sha256: str | None = None) -> bool:
-    """Whether the kept report of a run is there, and is the one that was kept; with that hash, if given."""
+    """Tell whether the run's kept report exists and is unaltered; with `sha256`, that it has this hash."""
     query = select(kept_reports.c.figures, kept_reports.c.sha256).where(kept_reports.c.run_id == run_id)
     row = connection.execute(query).first()
     return row is not None and _hash(row.figures) == row.sha256 and sha256 in (None, row.sha256)
@@ -91,7 +91,7 @@ def _read(row: Row[Any]) -> CarrierReport:
         areas=_areas(said["areas"]),
         places=_areas(said["places"]),
         outside_areas=said["outside_areas"],
-        empty=tuple(NamedArea(**each) for each in said.get("empty", ())),  # kept before there were any: none
+        empty=tuple(NamedArea(**each) for each in said.get("empty", ())),  # older snapshots lack it
         **lists,
     )
 

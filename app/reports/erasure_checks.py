@@ -1,4 +1,4 @@
-"""What must hold of a campaign whose rows are erased: nothing left, and what stays unaltered."""
+"""Checks of erased campaigns: no rows left, totals unaltered."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _GONE = (deliveries, submissions, receipts, chunks, unknowns)
 
 
 def erasure_notices(connection: Connection, campaign_ids: Sequence[int]) -> tuple[str, ...]:
-    """A sentence for each of these campaigns whose rows are erased, or are being erased."""
-    return tuple(_told(connection, campaign_ids))
+    """Return a sentence for each of these campaigns whose rows are, or are being, erased."""
+    return tuple(_notices(connection, campaign_ids))
 
 
-def _told(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
+def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
     for number in campaign_ids:
         row = erasure_state.of_campaign(connection, number)
         if row is not None and row.ended_at is None:
@@ -47,7 +47,7 @@ def _told(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[str]:
 
 
 def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
-    """Sentences on one erased campaign; `row` is that of `erasures`. Nothing while it is under way."""
+    """Yield differences of an erased campaign; `row`: of `erasures`. Nothing during erasure."""
     if row.ended_at is None:
         return
     campaign_id = row.subject_id
@@ -63,7 +63,7 @@ def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
 
 
 def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
-    """Totals and kept reports that are not those of the certificate."""
+    """Compare totals and kept reports with the certificate."""
     campaign_id = row.subject_id
     if tally.totals(connection, campaign_id) != row.totals:
         yield f"Campaign {campaign_id}: its tallies are not the totals of certificate {row.id}."
@@ -81,7 +81,7 @@ def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
 
 
 def of_report(connection: Connection, report: Frozen) -> str | None:
-    """Why a frozen report can't be built anew: rows of its time are erased; None where it can."""
+    """Say why a frozen report cannot be rebuilt, its rows being erased; None if it can."""
     if certificate := _totals_of(connection, report):
         return (
             f"Report {report.id}: the totals behind it are erased (certificate {certificate}), so only its "
@@ -103,7 +103,6 @@ def of_report(connection: Connection, report: Frozen) -> str | None:
 
 
 def _totals_of(connection: Connection, report: Frozen) -> int | None:
-    """The certificate by which totals that the report speaks of are erased, or None."""
     c, e = campaigns.c, erasures.c
     if report.subject is SubjectKind.RUN:
         own = select(runs.c.campaign_id).where(runs.c.id == report.subject_id)

@@ -1,4 +1,4 @@
-"""One delivery's story up to a moment, told again from the journals by the ledger's own rules."""
+"""Replays one delivery's journal rows up to a moment by the ledger's rules."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
 
 
 class Sub(NamedTuple):
-    """One submission row: what the carrier answered for one part in one pass."""
+    """One submission row: the carrier's answer for one part in one pass."""
 
     at: int
     attempt: int
     part: int
     result: int
-    named: bool  # it bears a reference
+    named: bool  # has a reference
     lane_id: int
 
 
 class ReceiptEvent(NamedTuple):
-    """One receipt row, at the moment at which it reached its delivery."""
+    """One receipt row, at the time when it was matched to its delivery."""
 
     at: int
     part: int
@@ -37,7 +37,7 @@ class ReceiptEvent(NamedTuple):
 
 
 class Turned(NamedTuple):
-    """One turn."""
+    """A state event other than an answer or a receipt."""
 
     at: int
     kind: int
@@ -47,9 +47,9 @@ class Turned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What does not change of a delivery any more: its SMS parts, and why it was refused, if it was.
+    """Facts of a delivery that no longer change: its SMS parts, and its reason if it was rejected.
 
-    lane_id: the last that sent it; whole: lanes that give one receipt for a message of any length.
+    lane_id: the last link that sent it; whole: links with one receipt per message of any length.
     """
 
     segments: int
@@ -59,8 +59,8 @@ class Fixed:
 
 
 @dataclass(slots=True)
-class _Story:
-    """The delivery while its story is told."""
+class _Replay:
+    """State of the delivery during the replay."""
 
     fixed: Fixed
     standing: DeliveryStatus
@@ -71,38 +71,38 @@ class _Story:
 
 
 class PastDelivery(NamedTuple):
-    """Where the delivery stood then. Times are ms since 1970."""
+    """The delivery's state at the cut-off. Times are ms since 1970."""
 
     standing: DeliveryStatus
     submitted_at: int | None
     done_at: int | None
 
 
-def tell(
-    fixed: Fixed, subs: Sequence[Sub], said: Sequence[ReceiptEvent], turned: Sequence[Turned]
+def replay_events(
+    fixed: Fixed, subs: Sequence[Sub], receipts: Sequence[ReceiptEvent], turned: Sequence[Turned]
 ) -> PastDelivery:
-    """The story of what these rows say, in the order of their times; at one time answers come first."""
-    story = _Story(fixed, _fresh(fixed), lane_id=fixed.lane_id)
+    """Replay these rows by time; at equal times answers come before turns, and turns before receipts."""
+    replay = _Replay(fixed, _fresh(fixed), lane_id=fixed.lane_id)
     passes = [subs] if len(subs) == 1 else _passes(subs)
     events: list[tuple[int, int, int, Sequence[Sub] | ReceiptEvent | Turned]] = [
         *((rows[0].at, 0, nth, rows) for nth, rows in enumerate(passes)),
         *((each.at, 1, nth, each) for nth, each in enumerate(turned)),
-        *((each.at, 2, nth, each) for nth, each in enumerate(said)),
+        *((each.at, 2, nth, each) for nth, each in enumerate(receipts)),
     ]
     for event in sorted(events, key=lambda event: event[:3]):
         what = event[3]
         if isinstance(what, ReceiptEvent):
-            _receive(story, what)
+            _receive(replay, what)
         elif isinstance(what, Turned):
-            _turn(story, what)
+            _turn(replay, what)
         else:
-            _answer(story, what)
-    return PastDelivery(story.standing, story.submitted_at, story.done_at)
+            _answer(replay, what)
+    return PastDelivery(replay.standing, replay.submitted_at, replay.done_at)
 
 
 @cache
 def unsent(segments: int) -> PastDelivery:
-    """Where a message of so many SMS parts stands of which nothing is told yet."""
+    """Return the state of a delivery of `segments` SMS parts without any event."""
     return PastDelivery(DeliveryStatus(DeliveryState.QUEUED, Reason.NONE, segments), None, None)
 
 
@@ -114,62 +114,62 @@ def _fresh(fixed: Fixed) -> DeliveryStatus:
     return DeliveryStatus(DeliveryState.QUEUED, Reason.NONE, fixed.segments)
 
 
-def _answer(story: _Story, rows: Sequence[Sub]) -> None:
-    """What the carrier answered in one pass, as app/ledger/submit_results.py had written it."""
+def _answer(replay: _Replay, rows: Sequence[Sub]) -> None:
+    """Apply one pass of the carrier's answers like app/ledger/submit_results.py."""
     kinds = {row.result for row in rows}
-    story.named.update(row.part for row in rows if row.named)
+    replay.named.update(row.part for row in rows if row.named)
     if ResultKind.SETTLED in kinds:
-        _learn(story, rows)
+        _learn(replay, rows)
         return
-    story.lane_id = rows[0].lane_id
+    replay.lane_id = rows[0].lane_id
     if kinds <= {ResultKind.DEFERRED, ResultKind.HALTED}:
         return
-    story.submitted_at = rows[0].at
-    old, refused = story.standing, sum(1 << row.part for row in rows if row.result == ResultKind.REJECTED)
+    replay.submitted_at = rows[0].at
+    old, refused = replay.standing, sum(1 << row.part for row in rows if row.result == ResultKind.REJECTED)
     masks = {"delivered": old.delivered, "relayed": old.relayed, "failed": refused}
     if ResultKind.UNKNOWN in kinds:
-        story.standing = DeliveryStatus(DeliveryState.UNKNOWN, Reason.NONE, _parts(story, rows), **masks)
+        replay.standing = DeliveryStatus(DeliveryState.UNKNOWN, Reason.NONE, _parts(replay, rows), **masks)
     elif ResultKind.ACCEPTED in kinds:
-        story.standing = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, len(rows), **masks)
+        replay.standing = DeliveryStatus(DeliveryState.SUBMITTED, Reason.NONE, len(rows), **masks)
     else:
         masks["failed"] = 1
-        story.standing = DeliveryStatus(DeliveryState.REJECTED, story.fixed.reason, 1, **masks)
+        replay.standing = DeliveryStatus(DeliveryState.REJECTED, replay.fixed.reason, 1, **masks)
 
 
-def _parts(story: _Story, rows: Sequence[Sub]) -> int:
-    """How many receipts an unknown message waits for."""
+def _parts(replay: _Replay, rows: Sequence[Sub]) -> int:
+    """Count the receipts that an unknown message waits for."""
     if len(rows) > 1 or any(row.named for row in rows):
         return len(rows)
-    return 1 if story.lane_id in story.fixed.whole else story.fixed.segments
+    return 1 if replay.lane_id in replay.fixed.whole else replay.fixed.segments
 
 
-def _learn(story: _Story, rows: Sequence[Sub]) -> None:
-    """A receipt named an unknown message's reference; it was taken once all of its parts have one."""
+def _learn(replay: _Replay, rows: Sequence[Sub]) -> None:
+    """Learn references from a receipt; once all parts have one, an unknown message was accepted."""
     learnt = any(row.named for row in rows)
-    left = set(range(story.standing.parts)) - story.named
-    if learnt and not left and story.standing.state == DeliveryState.UNKNOWN:
-        story.standing = story.standing._replace(state=DeliveryState.SUBMITTED, reason=Reason.NONE)
+    left = set(range(replay.standing.parts)) - replay.named
+    if learnt and not left and replay.standing.state == DeliveryState.UNKNOWN:
+        replay.standing = replay.standing._replace(state=DeliveryState.SUBMITTED, reason=Reason.NONE)
 
 
-def _turn(story: _Story, turned: Turned) -> None:
+def _turn(replay: _Replay, turned: Turned) -> None:
     match StateEvent(turned.kind):
-        case StateEvent.LOST if story.standing.state == DeliveryState.QUEUED:
-            parts = 1 if story.lane_id in story.fixed.whole else story.fixed.segments
-            story.standing = story.standing._replace(state=DeliveryState.UNKNOWN, parts=parts)
-            story.submitted_at = turned.at
+        case StateEvent.LOST if replay.standing.state == DeliveryState.QUEUED:
+            parts = 1 if replay.lane_id in replay.fixed.whole else replay.fixed.segments
+            replay.standing = replay.standing._replace(state=DeliveryState.UNKNOWN, parts=parts)
+            replay.submitted_at = turned.at
         case StateEvent.REQUEUED:
-            story.standing = _fresh(story.fixed)
-            story.submitted_at = story.done_at = None
+            replay.standing = _fresh(replay.fixed)
+            replay.submitted_at = replay.done_at = None
         case StateEvent.WRITTEN_OFF:
-            story.standing = story.standing._replace(reason=NotSent.WRITTEN_OFF)
+            replay.standing = replay.standing._replace(reason=NotSent.WRITTEN_OFF)
         case StateEvent.PARTLY:
-            story.standing = story.standing._replace(reason=max(story.standing.reason, turned.reason))
+            replay.standing = replay.standing._replace(reason=max(replay.standing.reason, turned.reason))
 
 
-def _receive(story: _Story, said: ReceiptEvent) -> None:
-    """What changed nothing changes nothing here: it was repeated, or spoke of an earlier sending."""
-    if not said.changed:
+def _receive(replay: _Replay, receipts: ReceiptEvent) -> None:
+    """Apply a receipt that changed the row when it came; repeats and receipts of earlier sendings did not."""
+    if not receipts.changed:
         return
-    status, level = ReceiptStatus(said.status), ReceiptLevel(said.level)
-    story.standing = apply_receipt(story.standing, said.part, status, level, said.reason)
-    story.done_at = max(story.done_at or 0, said.done_at)
+    status, level = ReceiptStatus(receipts.status), ReceiptLevel(receipts.level)
+    replay.standing = apply_receipt(replay.standing, receipts.part, status, level, receipts.reason)
+    replay.done_at = max(replay.done_at or 0, receipts.done_at)

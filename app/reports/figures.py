@@ -1,4 +1,4 @@
-"""What a result report says, as values, and the identities that every row of it must keep."""
+"""A result report as values, and the identities that each of its rows must keep."""
 
 from __future__ import annotations
 
@@ -12,17 +12,16 @@ OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 
 
 class Unbalanced(AppError):
-    """Figures that do not close: a report with them is never given out."""
+    """Figures that do not add up; such a report is never served."""
 
     status, slug, title = 500, "report-unbalanced", "The report does not add up"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One row of counts. `segments` counts SMS parts of sent messages; everything else counts subscribers,
-    each of whom gets one message.
+    """One row of counts. `segments` counts SMS parts of sent messages; all else subscribers.
 
-    delivered: proved by the telephone; relayed: proved by the carrier's centre only. Never added together.
+    delivered: proved by the handset; relayed: proved by the operator's centre only. Never add them together.
     """
 
     eligible: int = 0
@@ -41,16 +40,16 @@ class Figures:
 
     @property
     def delivered_ratio(self) -> float | None:
-        """Messages that a telephone took, of those sent: 0 to 1; None: nothing sent."""
+        """Share of sent messages delivered to the handset, 0 to 1; None: nothing sent."""
         return self.delivered / self.sent if self.sent else None
 
     @property
     def relayed_ratio(self) -> float | None:
-        """Messages that only the carrier's centre confirms, of those sent: 0 to 1; None: nothing sent."""
+        """Share of sent messages that only the operator's centre confirms, 0 to 1; None: nothing sent."""
         return self.relayed / self.sent if self.sent else None
 
     def check(self, where: str) -> None:
-        """Unbalanced, naming `where`, unless both identities hold and nothing is below zero."""
+        """Raise Unbalanced, naming `where`, unless both identities hold and no count is negative."""
         outcomes = self.delivered + self.relayed + self.failed + self.no_receipt + self.unknown
         if self.sent != self.eligible - self.excluded - self.waiting:
             raise _unbalanced(where, f"sent {self.sent}", "eligible - excluded - waiting", self)
@@ -65,7 +64,7 @@ def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanc
 
 
 def agree(where: str, what: str, found: int, expected: int) -> None:
-    """Unbalanced, in words, unless both ways of counting `what` give the same."""
+    """Raise Unbalanced unless both ways of counting `what` agree."""
     if found != expected:
         raise Unbalanced(
             f"{where}: {what} comes to {found} one way and {expected} another. "
@@ -75,7 +74,7 @@ def agree(where: str, what: str, found: int, expected: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why, with a Vietnamese label, and how many subscribers."""
+    """A reason with its Vietnamese label, and how many subscribers it concerns."""
 
     key: str
     label: str
@@ -84,7 +83,7 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class AreaRow:
-    """One row of form 2. `code` is None for subscribers whose area is not known."""
+    """One row of form 2; `code` is None for subscribers of unknown area."""
 
     code: str | None
     name: str
@@ -93,7 +92,7 @@ class AreaRow:
 
 @dataclass(frozen=True, slots=True)
 class NamedArea:
-    """An area that reports of that day go by."""
+    """One of the areas in force on the report's day."""
 
     code: str
     name: str
@@ -101,9 +100,9 @@ class NamedArea:
 
 @dataclass(frozen=True, slots=True)
 class DayRow:
-    """One row of form 3: messages sent on that day of Viet Nam, and messages whose receipt bears that day.
+    """One row of form 3: messages sent on a day (Viet Nam time), and those whose receipt bears it.
 
-    day: ISO date, None where the time was lost; first_ms, last_ms: first and last submission, ms since 1970.
+    day: ISO date, None for an unknown time; first_ms, last_ms: first and last submission, ms since 1970.
     """
 
     day: str | None
@@ -116,7 +115,7 @@ class DayRow:
 
     @property
     def messages_per_second(self) -> float | None:
-        """Average between the first and the last submission; None where there is no span."""
+        """Average between first and last submission; None without a span."""
         if self.first_ms is None or self.last_ms is None or self.last_ms <= self.first_ms:
             return None
         return self.sent / ((self.last_ms - self.first_ms) / 1000)
@@ -135,12 +134,12 @@ class TimeStep:
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """Figures beside the identities.
+    """Figures outside the identities.
 
-    deferred: times that the carrier put a message off; resent: messages that a person had queued again after
-    an unknown outcome (None for one batch, since such decisions are recorded by run); partly: long messages
-    of which only some parts have a good receipt so far; written_off: unknown messages that a person has
-    decided to leave; oldest_ms: when the oldest message without a receipt was sent.
+    deferred: times that the carrier deferred a message; resent: messages a person queued again after an
+    unknown outcome (None for one batch: such decisions are recorded per run); partly: long messages with good
+    receipts for some parts only; written_off: unknown messages a person decided to leave; oldest_ms: oldest
+    submission without a receipt.
     """
 
     deferred: int = 0
@@ -152,7 +151,7 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the report speaks of. Times are milliseconds since 1970 (UTC)."""
+    """Subject of the report. Times are ms since 1970 (UTC)."""
 
     campaign_id: int
     campaign: str
@@ -163,7 +162,7 @@ class Header:
     sender: str
     directive: str | None
     texts: dict[str, str]
-    receipt_level: int | None  # the most that its links or result files can prove; None while it has no link
+    receipt_level: int | None  # the most its links or result files can prove; None without a link
     started_ms: int | None
     ended_ms: int | None
     cutoff_ms: int
@@ -171,35 +170,30 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class CarrierReport:
-    """The result of one run, or of one batch of it: forms 1 to 4."""
+    """Result of one run, or of one of its batches: forms 1 to 4."""
 
     header: Header
     general: Figures
     excluded: tuple[Cause, ...]
     extra: Extra
     areas: tuple[AreaRow, ...]
-    places: tuple[AreaRow, ...]  # the same by the areas that reports of its day go by
-    outside_areas: int  # lines left out at import: in no area, and not valid subscribers
+    places: tuple[AreaRow, ...]  # `areas` by the areas in force on its day
+    outside_areas: int  # lines left out at import: no area, no valid number
     days: tuple[DayRow, ...]
     reasons: tuple[Cause, ...]
-    steps: tuple[TimeStep, ...] = ()  # form 3 in equal steps of time, for its picture
-    networks: tuple[
-        Cause, ...
-    ] = ()  # of those refused as another carrier's: who serves them, where it was said
-    empty: tuple[
-        NamedArea, ...
-    ] = ()  # areas of its day with nobody in its lists; none where no area is known
+    steps: tuple[TimeStep, ...] = ()  # form 3 in equal time steps, for its chart
+    networks: tuple[Cause, ...] = ()  # those rejected as another carrier's, by network where named
+    empty: tuple[NamedArea, ...] = ()  # areas of its day without subscribers; none if no area is known
 
     @property
     def cutoff_ms(self) -> int:
-        """The cut-off time of its figures, ms since 1970."""
         return self.header.cutoff_ms
 
     @property
     def interim(self) -> bool:
-        """Figures may still change: the run goes on, or messages lack a receipt or a decision."""
+        """Whether figures may still change: the run goes on, or messages lack a receipt or a decision."""
         g, open_unknown = self.general, self.general.unknown - self.extra.written_off
-        # A carrier that brings no receipts will never change what it has not said.
+        # Without receipts from the carrier, a missing one will never come.
         expected = g.no_receipt if self.header.receipt_level != ReceiptLevel.NONE else 0
         planned = self.header.run_state == RunState.PLANNED
         return planned or bool(g.waiting or expected or open_unknown)
@@ -207,7 +201,7 @@ class CarrierReport:
 
 @dataclass(frozen=True, slots=True)
 class CampaignReport:
-    """The measured runs of one campaign side by side; held: carriers that send themselves, not among them."""
+    """Measured runs of one campaign side by side; held: carriers that send themselves, not among them."""
 
     campaign_id: int
     campaign: str
@@ -224,12 +218,11 @@ class CampaignReport:
 
     @property
     def total(self) -> Figures:
-        """All runs together."""
         return sum((run.general for run in self.runs), Figures())
 
     @property
     def by_level(self) -> dict[int | None, Figures]:
-        """What links prove, the most first -> the runs of that level together: ratios are taken of these."""
+        """Sums by receipt level, highest first: ratios are taken within one level."""
         found: dict[int | None, Figures] = {}
         for run in sorted(self.runs, key=lambda run: -(run.header.receipt_level or 0)):
             level = run.header.receipt_level
@@ -238,5 +231,4 @@ class CampaignReport:
 
     @property
     def interim(self) -> bool:
-        """Some run's figures may still change."""
         return any(run.interim for run in self.runs)

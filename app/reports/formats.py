@@ -1,4 +1,4 @@
-"""One report in several forms; every rendering prints the same figures."""
+"""Renders a report in any format; all formats print the same figures."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ Report = OfRun | CampaignReport | ConsolidatedReport
 
 
 class Format(StrEnum):
-    """What a report can be had as."""
-
     JSON = "json"
     CSV = "csv"
     XLSX = "xlsx"
@@ -46,8 +44,8 @@ MEDIA_TYPES = {
 BINARY = (Format.XLSX, Format.DOCX, Format.PDF)
 
 
-# The libraries behind papers and workbooks are a fifth of all that the API loads: a process that starts, and
-# one that recovers, does not wait for them.
+# Imported on use: the document and workbook libraries are a fifth of what the API loads, and a process that
+# starts or recovers must not wait for them.
 
 
 def _docx(said: PaperDocument) -> bytes:
@@ -72,8 +70,6 @@ PAPERS: dict[Format, Callable[[PaperDocument], bytes]] = {Format.DOCX: _docx, Fo
 
 
 class Rendered(NamedTuple):
-    """A file: its bytes and its media type."""
-
     content: bytes
     media_type: str
 
@@ -81,8 +77,8 @@ class Rendered(NamedTuple):
 def render(
     report: Report, form: Format, letterheads: Letterheads | None = None, version: Version = PREVIEW
 ) -> Rendered:
-    """The report as a file. A campaign's workbook and CSV hold form 5 and then every run's forms; its text
-    is form 5 alone, and it has no paper of its own (Invalid).
+    """Render the report. A campaign's XLSX and CSV hold form 5 and then every run's forms, its text only form
+    5; it has no document of its own (raises Invalid).
     """
     if form in PAPERS:
         content = PAPERS[form](paper(report, letterheads or Letterheads(()), version))
@@ -92,7 +88,6 @@ def render(
 
 
 def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) -> PaperDocument:
-    """What the papers of a report say."""
     if isinstance(report, CarrierReport):
         return carrier_paper.compose(report, head_of(report, letterheads), version)
     if isinstance(report, ConsolidatedReport):
@@ -103,7 +98,7 @@ def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) 
 
 
 def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Letterhead:
-    """Whose paper it is, by the first day of its campaign."""
+    """Return the author's letterhead, by the first day of the campaign."""
     if isinstance(report, CarrierReport):
         return letterheads.of(report.header.carrier, carrier_paper.first_day(report))
     if isinstance(report, StatedReport):
@@ -112,7 +107,7 @@ def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Let
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The report as JSON has it: lists and words, as they are read back from what was kept."""
+    """Return the report as parsed JSON, comparable with a stored one."""
     read: dict[str, Any] = json.loads(json_file.render(_document(report)))
     return read
 
@@ -137,14 +132,14 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
 
 
 def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:
-    """A terminal shows no steps of time: they are for the picture."""
+    """Leave out the time steps: they serve the chart only."""
     if isinstance(report, CampaignReport):
         return tables[:1]
     return tuple(form for form in tables if form.name != carrier_tables.STEPS)
 
 
 def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, ...]:
-    """Every form of the report, and what has changed since the version before."""
+    """Return every form of the report, and the changes since the version before."""
     if isinstance(report, ConsolidatedReport):
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
     elif isinstance(report, StatedReport):

@@ -1,7 +1,7 @@
-"""Signs that a carrier's receipts were made up, or are none. Nothing is moved by them: a person is to ask.
+"""Signs that a carrier's receipts are fabricated or missing. They change nothing: a person must ask.
 
-Real receipts are uneven: some telephones are off, some are slow, and none has a text before it was sent.
-Only receipts of handset level are looked at, since the others claim no telephone.
+Real receipts are uneven: some handsets are off, some slow, and none has a message before it was sent. Only
+receipts of handset level are examined; the others claim no handset.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from app.reports.figures import OVER
 from app.reports.scope import Scope, proved
 from carriers.contract import ReceiptLevel
 
-_ENOUGH = 1000  # below that an even result may be chance
-_EVEN = 0.99  # of all within a second and a half of each other: no network is so even
+_ENOUGH = 1000  # below this an even result may be chance
+_EVEN = 0.99  # share within 1.5 s of each other: no network is so even
 _HALF_S = 500  # ms
-_EARLY_MS = 65_000  # many carriers say the minute only, and clocks may differ by some seconds
+_EARLY_MS = 65_000  # many carriers state only the minute, and clocks differ by seconds
 _MOST_EARLY = 0.01
 
 _d = deliveries.c
@@ -31,8 +31,6 @@ _DELAY = _d.done_at - _d.submitted_at
 
 
 class Sign(StrEnum):
-    """What gives receipts away."""
-
     ALL_DELIVERED = "all_delivered"
     NONE_DELIVERED = "none_delivered"
     EVEN_DELAY = "even_delay"
@@ -42,7 +40,7 @@ class Sign(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FraudSignal:
-    """One sign: `messages` show it, of those that could; the sentence says what it means."""
+    """One sign: `messages` of the `of` that could show it do; `detail` says what it means."""
 
     sign: Sign
     messages: int
@@ -51,9 +49,9 @@ class FraudSignal:
 
 
 def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = ()) -> list[FraudSignal]:
-    """The signs found among all messages of the run; NotFound.
+    """Return the signs found among all messages of the run; raises NotFound.
 
-    switched_off: numbers (84xxxxxxxxx) of telephones of ours that are off, and stand in carriers' lists.
+    switched_off: numbers (84xxxxxxxxx) of our own test handsets that are off and stand in carriers' lists.
     """
     of = scope.of_run(connection, run_id)
     sent, delivered = _counts(connection, *_where(of))
@@ -76,7 +74,7 @@ def _received(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]
 
 
 def _counts(connection: Connection, *where: ColumnElement[bool]) -> tuple[int, int]:
-    """(messages that were sent, those of them that are said to be on their telephone)"""
+    """Return (messages sent, those reported on their handset)."""
     query = select(_d.state, func.count()).where(*where).group_by(_d.state)
     by_state = {int(state): int(n) for state, n in connection.execute(query)}
     return sum(by_state.get(int(state), 0) for state in SENT), by_state.get(int(DeliveryState.DELIVERED), 0)
@@ -92,14 +90,14 @@ def _all_delivered(sent: int, delivered: int) -> FraudSignal | None:
 
 
 def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int) -> FraudSignal | None:
-    """Whether a run that is over has reached no telephone at all, by receipts that come from there."""
+    """Flag a finished run that reached no handset although its receipts come from handsets."""
     if sent < _ENOUGH or delivered or of.run.state not in OVER:
         return None
     if proved(connection, of.run, clock.now_ms()) != ReceiptLevel.HANDSET:
         return None
     relayed = select(func.count()).where(*_where(of, _d.state == int(DeliveryState.RELAYED)))
     if connection.execute(relayed).scalar_one():
-        return None  # its centre has taken them: the telephones' receipts may be late
+        return None  # the centre accepted them, so handset receipts may be late
     detail = (
         "Not one message is said to be on its telephone: the carrier has sent none of them on, or its "
         "receipts do not come here."
@@ -108,7 +106,7 @@ def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int
 
 
 def _even(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
-    """Whether nearly all delays lie in three neighbouring half seconds."""
+    """Flag a run where nearly all delays lie in three adjacent half seconds."""
     if delivered < _ENOUGH:
         return None
     at = _DELAY // _HALF_S
@@ -141,7 +139,6 @@ def _early(connection: Connection, of: Scope, delivered: int) -> FraudSignal | N
 
 
 def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> FraudSignal | None:
-    """Messages to telephones that nobody can have reached."""
     if not switched_off:
         return None
     sent, said = _counts(connection, *_where(of, _d.phone.in_(sorted(switched_off))))

@@ -1,4 +1,4 @@
-"""Freezing a report: built for a cut-off, checked, hashed, kept with its files, and never changed."""
+"""Freezes a report: built for a cut-off, checked, hashed, stored with its files, never changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.va
 
 @dataclass(frozen=True, slots=True)
 class Freezer:
-    """Who freezes, and with which letterheads; `along`: goes into the transaction of a new version's id."""
+    """Freezes in `who`'s name; `along` runs in the transaction of a new version, with its id."""
 
     db: Database
     ledger: Ledger
@@ -48,11 +48,11 @@ class Freezer:
     def freeze(
         self, subject: ReportSubject, cutoff_ms: int | None = None, now_ms: int | None = None
     ) -> tuple[Frozen, bool]:
-        """The version of that cut-off (ms since 1970; None: now), and whether it is a new one.
+        """Return the version of that cut-off (ms since 1970; None: now), and whether it is new.
 
-        Asked for again it is the same one; without a cut-off, the last one while its figures hold. now_ms:
-        what now is for several reports that are frozen together (see `settled`). Invalid, NotFound, Conflict;
-        Unbalanced where the recount does not agree.
+        The same cut-off gives the same version; without one, the last version while its figures hold. now_ms:
+        a common moment for reports frozen together (see `settled`). Raises Invalid, NotFound, Conflict,
+        Unbalanced.
         """
         asked = cutoff_ms if now_ms is None else now_ms
         until = settled(self.db, asked)
@@ -102,7 +102,7 @@ class Freezer:
 
 
 def settled(db: Database, cutoff_ms: int | None) -> int:
-    """A moment up to which everything is written down; Invalid for one that has not come yet."""
+    """Return a moment up to which everything is committed; raises Invalid for one in the future."""
     try:
         return db.settle(cutoff_ms)
     except ValueError:
@@ -114,21 +114,20 @@ def settled(db: Database, cutoff_ms: int | None) -> int:
 def build(
     connection: Connection, subject: ReportSubject, cutoff_ms: int, terms: ConsolidationTerms = PRESENT
 ) -> Built:
-    """The report of a run or a directive as it stood then."""
     if subject.kind is SubjectKind.RUN:
         return of_run(connection, subject.id, cutoff_ms)
     return consolidated.build(connection, subject.id, cutoff_ms, terms)
 
 
 def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> OfRun:
-    """The report of a run: measured, or stated where its carrier sends to its own subscribers."""
+    """Return the report of a run: measured, or stated where its carrier sends to its own subscribers."""
     if stated_report.is_held(connection, run_id):
         return stated_report.build(connection, run_id, cutoff_ms)
     return carrier_report.build(connection, run_id, cutoff_ms)
 
 
 def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[tuple[str, bytes]]:
-    """Every file of the report by its format, the papers first and the document system's fields last."""
+    """Yield every file by its format, documents first, the document system's metadata last."""
     said = paper(report, letterheads, version)
     papers = {form: write(said) for form, write in PAPERS.items()}
     for form in FORMATS:
@@ -138,7 +137,6 @@ def made(report: Built, letterheads: Letterheads, version: Version) -> Iterator[
 
 
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
-    """What the file is called when it is saved."""
     which = f"v{version}" if version else "xem-truoc"
     tail = "van-ban.json" if form == SIDECAR else form
     join = "-" if form == SIDECAR else "."
@@ -157,9 +155,9 @@ def _campaigns(connection: Connection, subject: ReportSubject) -> list[int]:
 
 
 def _require_begun(connection: Connection, subject: ReportSubject, cutoff_ms: int) -> None:
-    """Of a moment before anything was sent, or before the letter was written, there is nothing to keep."""
+    """Raise Conflict for a cut-off before anything was sent, or before the directive was issued."""
     required = _require_started if subject.kind is SubjectKind.RUN else _require_issued
-    required(connection, subject.id, cutoff_ms)  # that there is no such thing is said by what comes next
+    required(connection, subject.id, cutoff_ms)  # a missing subject is reported by the next step
 
 
 def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> None:
@@ -190,7 +188,7 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
 
 
 def _require_queued(connection: Connection, subject: ReportSubject) -> None:
-    """Whether numbers are repeated is known once all are queued: until then no figure would stay."""
+    """Raise Conflict while a run is queued: repeated numbers are known only afterwards."""
     b, r = run_batches.c, runs.c
     moving = select(r.id).join(run_batches, b.run_id == r.id)
     moving = moving.where(b.fanned_all.is_(False), r.state.in_(_MOVING))
@@ -205,7 +203,6 @@ def _require_queued(connection: Connection, subject: ReportSubject) -> None:
 
 
 def _require_recount(connection: Connection, subject: ReportSubject, ledger: Ledger) -> None:
-    """Unbalanced unless every figure, counted anew from the rows, agrees."""
     for campaign_id in _campaigns(connection, subject):
         found = verify.campaign_differences(connection, campaign_id, ledger)
         if found:
@@ -243,8 +240,8 @@ def _insert(
     connection.execute(
         insert(report_files), [_file(report_id, subject, version, each) for each in files.items()]
     )
-    told = {"version": version.number, "sha256": row["sha256"]}
-    audit.note(connection, who, "report.freeze", f"report/{report_id}", **told)
+    detail = {"version": version.number, "sha256": row["sha256"]}
+    audit.note(connection, who, "report.freeze", f"report/{report_id}", **detail)
     return report_id
 
 

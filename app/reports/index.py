@@ -1,4 +1,4 @@
-"""What a report can be made of: campaigns with their runs, the newest first, and what is frozen of each."""
+"""What reports can be made of: campaigns with their runs, newest first, and what is frozen of each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.security.tenant_scope import own_campaigns
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """held: its carrier sends by itself; version: the last that is frozen, 0 for none."""
+    """held: its carrier sends itself; version: the last frozen one, 0 for none."""
 
     id: int
     carrier: str
@@ -24,7 +24,7 @@ class ReportedRun:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A campaign that has runs; directive_id and number: of the letter behind it, None without one."""
+    """A campaign with runs; directive_id and number: of its directive, if any."""
 
     id: int
     name: str
@@ -34,7 +34,7 @@ class Reported:
 
 
 def page(connection: Connection, before: int, limit: int, carrier: str | None = None) -> list[Reported]:
-    """Up to `limit` campaigns with an id below `before` (0: the newest); carrier: only its own runs."""
+    """Return up to `limit` campaigns below the id `before` (0: the newest); carrier: its runs only."""
     c, d = campaigns.c, directives.c
     query = select(c.id, c.name, c.directive_id, d.number).outerjoin_from(campaigns, directives)
     query = query.where(select(runs.c.id).where(runs.c.campaign_id == c.id).exists())
@@ -46,7 +46,7 @@ def page(connection: Connection, before: int, limit: int, carrier: str | None = 
 
 
 def messages(connection: Connection, kind: str, number: int) -> int:
-    """About how many messages a report of this run, campaign or directive reads, one by one."""
+    """Estimate how many messages a report of this run, campaign or directive must read."""
     b = run_batches.c
     query = select(func.coalesce(func.sum(b.fanned_upto), 0))
     if kind == "directive":

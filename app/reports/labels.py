@@ -1,4 +1,4 @@
-"""The Vietnamese words of the reports: one table for each kind of cause, in the order of the forms."""
+"""Vietnamese labels of the reports, one table per kind of cause, in the order of the forms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NO_DAY = "Không xác định ngày"
 OUTSIDE_AREAS = "Dòng bị loại khi nhập (không xếp địa bàn)"
 TOTAL = "Tổng cộng"
 
-# Form 4, in the order of the form; a reason that the form has no place for gets a line of its own.
+# Form 4 in its order; reasons that the form lacks get a line of their own.
 REASONS: dict[Reason, str] = {
     Reason.EXPIRED: "Tắt máy/ngoài vùng phủ sóng (quá hạn)",
     Reason.NO_SUCH_NUMBER: "Số không tồn tại/đã thu hồi",
@@ -34,7 +34,7 @@ NOT_SENT: dict[int, str] = {
 }
 REPEATED_IN_BATCH = "Trùng trong lô"
 WRONG_NUMBER = "Sai số"
-# Beside the reasons of app/core/phone.py: a line that can't be read as one subscriber.
+# Beside the reasons of app/core/phone.py: lines that cannot be read as one subscriber.
 BAD_LINES = {
     "long_line": "Dòng quá dài",
     "quotes": "Dấu ngoặc kép không khớp",
@@ -59,7 +59,7 @@ LEVEL_WORDS: dict[int | None, str] = {
     ReceiptLevel.OPERATOR: "mức tổng đài: nhà mạng đã tiếp nhận",
     ReceiptLevel.HANDSET: "mức máy: máy thuê bao đã nhận",
 }
-NO_RECEIPTS = "không có biên nhận"  # where a number would be, if a receipt could prove it
+NO_RECEIPTS = "không có biên nhận"  # shown for a number that no receipt can prove
 
 RUN_STATES: dict[str, str] = {
     RunState.PLANNED: "chưa gửi",
@@ -83,35 +83,30 @@ NETWORKS: dict[str, str] = {
 
 
 def network(name: str) -> str:
-    """A network as people call it."""
     return NETWORKS.get(name, name)
 
 
 def group(reason: int) -> Reason:
-    """The line of form 4 that a failed delivery belongs to."""
     return Reason(reason) if reason in REASONS else Reason.OTHER
 
 
 def not_sent(reason: int) -> str:
-    """Why a subscriber was left out before sending, for people."""
     return NOT_SENT.get(reason, NOT_SENT_OTHER)
 
 
 def not_sent_key(reason: int) -> str:
-    """The same for machines."""
     if reason == NotSent.REPEATED:
         return "repeated_in_campaign"
     return NotSent(reason).name.lower() if reason in NOT_SENT else "other"
 
 
 def bad_line(key: str) -> str:
-    """Why a line was left out at import, for people."""
     sentence = phone.REASONS[key].vi if key in phone.REASONS else BAD_LINES.get(key, key)
     return f"{WRONG_NUMBER}: {sentence[0].lower()}{sentence[1:].rstrip('.')}"
 
 
 def area(code: str | None, on: date) -> str:
-    """The name that an area had on that day; its code where it had none."""
+    """Return the area's name on that day; its code if it had none."""
     if code is None:
         return NO_AREA
     found = areas.find(code, on)

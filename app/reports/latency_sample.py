@@ -1,7 +1,6 @@
-"""When a run's messages went out and were received, and how long that took: by an even sample of its rows.
+"""Send times and latencies of a run from an even sample of its rows.
 
-A report counts every row; a page that is loaded again and again looks at some thousands, wherever the run
-is small at all of them, and says so.
+A report counts every row; a page that reloads often samples some thousands.
 """
 
 from __future__ import annotations
@@ -15,15 +14,15 @@ from sqlalchemy import Connection, func, select
 from app.core.states import RECEIVED, SENT
 from app.database.models import deliveries, receipts, run_batches
 
-STRETCHES, ROWS = 60, 50  # so many places of a run, and neighbouring rows at each
+STRETCHES, ROWS = 60, 50  # sampled places of a run, and adjacent rows at each
 
 
 @dataclass(frozen=True, slots=True)
 class LatencySample:
-    """Times of sent messages, ms since 1970: (submitted, received or None); whole: all of the run.
+    """Times of sent messages, ms since 1970: (submitted, received or None); whole: covers the whole run.
 
-    waits_ms: from the sending to the receipt, both by our own clock, the shortest first. What carriers write
-    as the time of a receipt is often cut at its minute, and by another clock.
+    waits_ms: from submission to receipt, ascending, by our clock only: carriers' receipt times come from
+    another clock and are often cut to the minute.
     """
 
     times: Sequence[tuple[int, int | None]]
@@ -33,7 +32,7 @@ class LatencySample:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Within how many seconds half, and nine tenths, of the receipts that have come were there; of `n`."""
+    """Seconds within which half and nine tenths of the `n` receipts so far arrived."""
 
     n: int
     p50_s: float
@@ -42,7 +41,7 @@ class Latency:
 
 
 def sample(connection: Connection, run_id: int) -> LatencySample:
-    """Rows at even distances over the run's batches; every row where there are no more than that."""
+    """Sample rows at even distances over the run's batches; every row of a small run."""
     b = run_batches.c
     query = select(b.campaign_id, b.batch_id, b.fanned_upto).where(b.run_id == run_id, b.fanned_upto > 0)
     parts = connection.execute(query.order_by(b.batch_id)).all()
@@ -60,7 +59,7 @@ def sample(connection: Connection, run_id: int) -> LatencySample:
 
 
 def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, int, int, int]]:
-    """(campaign, batch, first line, last line) of each stretch."""
+    """Return (campaign, batch, first line, last line) of each stretch."""
     if whole:
         return [(part.campaign_id, part.batch_id, 0, part.fanned_upto) for part in parts]
     found, before = [], 0
@@ -75,14 +74,13 @@ def _places(parts: Sequence[Any], total: int, whole: bool) -> list[tuple[int, in
 def _rows(campaign_id: int, batch_id: int, first: int, last: int) -> Any:
     d, r = deliveries.c, receipts.c
     own = (d.campaign_id == campaign_id, d.batch_id == batch_id, d.seq.between(first, last))
-    # By the journal's index, a few rows each: when the last receipt that said something new came to us.
+    # Arrival of the last receipt that changed something: a few index rows per delivery.
     of = (r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq, r.changed)
     came = select(func.max(r.received_at)).where(*of).scalar_subquery()
     return select(d.state, d.submitted_at, d.done_at, came.label("came")).where(*own)
 
 
 def latency(of: LatencySample) -> Latency | None:
-    """How long receipts took; None where none has come."""
     waits = of.waits_ms
     if not waits:
         return None
@@ -91,7 +89,7 @@ def latency(of: LatencySample) -> Latency | None:
 
 
 def curve(times: Sequence[int], ends: Sequence[int], total: int) -> list[float]:
-    """How many of `total` messages had come by each of the `ends` (in order), by the sample's times."""
+    """Estimate from the sample how many of `total` messages had come by each of the ascending `ends`."""
     ordered, found, n = sorted(times), [], 0
     for end in ends:
         while n < len(ordered) and ordered[n] <= end:

@@ -1,8 +1,7 @@
-"""`loa verify --repair`: tallies put right by a recount of the rows, batch by batch, while sending goes on.
+"""Repairs tallies by a recount of the rows (`loa verify --repair`), batch by batch, during sending.
 
-A delivery and its tally always move in one transaction, so what the tallies are off by is the same at every
-moment. It is read in one moment, however long that takes, and then added: nobody waits, and nothing that
-moves in between is lost.
+A delivery and its tally change in one transaction, so the error of a tally is constant. It is read in one
+snapshot, however long that takes, and added afterwards: nothing waits, and concurrent changes are kept.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from app.reports import tally
 from app.security import audit
 
 ACTION = "tallies.repaired"
-_ONE = 4921  # the advisory lock of whoever adds what is missing
-_IN_THE_AUDIT = 50  # keys; their number stands beside them
+_ONE = 4921  # advisory lock of whoever adds a correction
+_IN_THE_AUDIT = 50  # keys listed; the total number stands beside them
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One batch whose tallies were off: in so many keys, each by `counts`."""
+    """One corrected batch: `counts` were added, one per key."""
 
     campaign_id: int
     batch_id: int
@@ -41,10 +40,10 @@ Say = Callable[[Repair], None]
 def repair(
     db: Database, ledger: Ledger, who: str, campaign_id: int | None = None, say: Say = lambda _: None
 ) -> list[Repair]:
-    """Recount the tallies of one campaign, or of all, from their rows, and add what they are off by.
+    """Recount the tallies of one campaign or all from their rows, and add the differences.
 
-    Each batch is one short transaction and one act in the audit. NotFound; Conflict for a campaign whose rows
-    are erased: its tallies are all that is left.
+    Each batch is one short transaction and one audit entry. Raises NotFound, and Conflict for an erased
+    campaign, whose tallies are all that is left.
     """
     done = []
     for number, batch_id in db.read(_batches, campaign_id):
@@ -58,7 +57,7 @@ def repair(
 
 @dataclass(frozen=True, slots=True)
 class _Off:
-    """What the tallies of a batch are off by; act: the last repair of them that this is counted after."""
+    """The error of a batch's tallies; act: id of the last repair before it was counted."""
 
     campaign_id: int
     batch_id: int
@@ -67,7 +66,7 @@ class _Off:
 
 
 def _batches(connection: Connection, campaign_id: int | None) -> Sequence[tuple[int, int]]:
-    """(campaign, batch) of all that have rows or tallies; the erased are passed over where none is named."""
+    """Return (campaign, batch) of all rows and tallies; erased campaigns are skipped unless named."""
     if campaign_id is not None:
         if connection.execute(select(campaigns.c.id).where(campaigns.c.id == campaign_id)).first() is None:
             raise no_such("campaign", campaign_id, field="campaign")
@@ -85,7 +84,7 @@ def _batches(connection: Connection, campaign_id: int | None) -> Sequence[tuple[
 
 
 def _off(connection: Connection, ledger: Ledger, campaign_id: int, batch_id: int) -> _Off:
-    """As this moment has it; nothing once the erasure of its rows has begun."""
+    """Count the error in this snapshot; none once the erasure of its rows has begun."""
     if erasure_state.of_campaign(connection, campaign_id) is not None:
         return _Off(campaign_id, batch_id, (), None)
     t = tallies.c
@@ -106,7 +105,7 @@ def _last(connection: Connection, campaign_id: int) -> int | None:
 
 
 def _add(connection: Connection, ledger: Ledger, who: str, off: _Off) -> bool:
-    """Add it; False where the campaign was repaired since, or its erasure has begun."""
+    """Add the error; False if the campaign was repaired since, or its erasure has begun."""
     one_at_a_time(connection, _ONE)
     begun = erasure_state.of_campaign(connection, off.campaign_id) is not None
     if begun or _last(connection, off.campaign_id) != off.act:

@@ -1,4 +1,4 @@
-"""Reports over HTTP as they stand: of a run, a batch, a campaign or a directive; as data or as papers."""
+"""Routes of reports as they stand now: run, batch, campaign or directive, as data or document."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ router = Routes(tags=["reports"])
 
 
 class FileFormat(StrEnum):
-    """The forms in which programs, spreadsheets and officers take a report."""
-
     JSON = "json"
     CSV = "csv"
     XLSX = "xlsx"
@@ -48,14 +46,14 @@ _OPTIONS: dict[str, Any] = {"response_class": Response, "responses": _FILES}
 
 @router.get("/v1/runs/{run_id}/report", **_OPTIONS)
 def run_report(db: Db, settings: Config, who: Who, run_id: Id, form: Wanted = FileFormat.JSON) -> Response:
-    """The result report of one carrier's run, forms 1 to 4: measured, or stated where the carrier sends."""
+    """The result report of one carrier's run, forms 1 to 4: measured, or stated by the carrier."""
     report = db.read(_run, who, run_id)
     return _file(report, form, f"run-{run_id}", settings)
 
 
 @router.get("/v1/runs/{run_id}/doubts")
 def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[FraudSignal]:
-    """Signs that receipts of the run were made up, such as delays that are all alike; none is proof."""
+    """Signs that the run's receipts were fabricated, such as identical delays; none is proof."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return db.read(doubts, run_id, settings.switched_off)
 
@@ -64,7 +62,7 @@ def list_doubts(db: Db, settings: Config, who: Who, run_id: Id) -> list[FraudSig
 def batch_report(
     db: Db, settings: Config, who: Who, batch_id: Id, campaign: InCampaign, form: Wanted = FileFormat.JSON
 ) -> Response:
-    """The same for one batch in one campaign."""
+    """The result report of one batch in one campaign."""
     report = db.read(_batch, who, campaign, batch_id)
     return _file(report, form, f"campaign-{campaign}-batch-{batch_id}", settings)
 
@@ -73,7 +71,7 @@ def batch_report(
 def campaign_report(
     db: Db, settings: Config, who: Who, campaign_id: Id, form: Wanted = FileFormat.JSON
 ) -> Response:
-    """The runs of a campaign side by side (form 5), then each; the operator of one carrier sees its own."""
+    """The runs of a campaign side by side (form 5), then each; a carrier's operator sees its own."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     report = db.read(carrier_report.build_campaign, campaign_id, clock.now_ms(), who.carrier)
     return _file(report, form, f"campaign-{campaign_id}", settings)
@@ -101,7 +99,7 @@ def _batch(connection: Connection, who: Caller, campaign_id: int, batch_id: int)
 
 
 def _visible(report: CarrierReport, who: Caller, absent: NotFound) -> CarrierReport:
-    """The report, for those who may see its carrier's figures; to others it does not exist."""
+    """Return the report; raises `absent` for a caller of another carrier."""
     if who.carrier not in (None, report.header.carrier):
         raise absent
     return report

@@ -1,4 +1,4 @@
-"""What one report speaks of: a run of a campaign, with all of its batches or one of them."""
+"""Scope of a report: a run of a campaign, with all its batches or one of them."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from app.database.models import (
 from app.reports.figures import OVER, Header
 from carriers.contract import ReceiptLevel
 
-# ---- What a run's figures can prove: as much as its links' receipts, or the carrier's result files
+# Receipt level of a run
 
 
 def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
-    """The highest level of the run's receipts by then; None while its carrier has no link."""
+    """Return the highest level of the run's receipts by then; None while its carrier has no link."""
     query = select(func.max(lanes.c.receipt_level)).where(lanes.c.carrier == run.carrier)
     links: int | None = connection.execute(query).scalar()
     if links is None:
@@ -35,34 +35,34 @@ def proved(connection: Connection, run: Row[Any], cutoff_ms: int) -> int | None:
     c = receipt_files.c
     came = (c.carrier == run.carrier, c.state != BatchState.FAILED, c.created_at <= cutoff_ms)
     files = connection.execute(select(c.level, c.campaign_id, c.runs).where(*came))
-    told = [level for level, campaign_id, runs in files if _tells(campaign_id, runs, run)]
-    # A file without a level of its own proves as much as the link, or that the operator has it.
-    return max([links, *(level or links or ReceiptLevel.OPERATOR for level in told)])
+    levels = [level for level, campaign_id, runs in files if _concerns(campaign_id, runs, run)]
+    # A file without a level proves as much as the link, at least acceptance by the operator.
+    return max([links, *(level or links or ReceiptLevel.OPERATOR for level in levels)])
 
 
-def _tells(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:
-    """Whether a file names messages of the run; while it is being applied, whether it may."""
+def _concerns(campaign_id: int | None, runs: Sequence[dict[str, int]] | None, run: Row[Any]) -> bool:
+    """Tell whether a file names messages of the run; while it is being applied, whether it may."""
     if runs is None:
         return campaign_id in (None, run.campaign_id)
     return any(each["run_id"] == run.id and each["named"] for each in runs)
 
 
-# ---- Which runs a report counts: those that were started, and those of campaigns that are approved
+# Runs that a report counts
 
-# A run that was started before its hour was written down.
+# Older runs were started before started_at was recorded.
 _GONE_OUT = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING, RunState.SENT, RunState.FINISHED)
 
 
 def begun(until_ms: int) -> ColumnElement[bool]:
-    """The condition that a run had been started by then (ms since 1970)."""
+    """Build the condition that a run had been started by then (ms since 1970)."""
     r = runs.c
     return or_(r.started_at <= until_ms, and_(r.started_at.is_(None), r.state.in_(_GONE_OUT)))
 
 
 def counted(until_ms: int) -> ColumnElement[bool]:
-    """The condition that a run had been started by then, or that its campaign was approved as it stood then.
+    """Build the condition that a run had been started, or its campaign approved, by then (ms since 1970).
 
-    Drafts, campaigns that wait for a decision, and rejected ones have nothing to report.
+    Drafts, campaigns awaiting a decision, and rejected ones have nothing to report.
     """
     a = approvals.c
     decided = select(a.decision).where(a.campaign_id == runs.c.campaign_id, a.at <= until_ms)
@@ -72,37 +72,35 @@ def counted(until_ms: int) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The run's row, and the rows of its batches, with how far each has been turned into deliveries."""
+    """The run's row and its batches' rows, with how far each has been turned into deliveries."""
 
     run: Row[Any]
     batches: Sequence[Row[Any]]
-    whole: bool = True  # all of the run's batches
+    whole: bool = True  # whether these are all of the run's batches
 
     @property
     def name(self) -> str:
-        """For sentences: which report does not add up."""
         which = ", ".join(str(batch.id) for batch in self.batches) or "none"
         return f"Run {self.run.id} ({self.run.carrier}), batches {which}"
 
     def begun(self, cutoff_ms: int) -> bool:
-        """Its subscribers had begun to be queued by then (ms since 1970)."""
+        """Tell whether its subscribers were being queued by then (ms since 1970)."""
         started: int | None = self.run.started_at
         return self.run.state != RunState.PLANNED if started is None else started <= cutoff_ms
 
     def closed(self, cutoff_ms: int) -> bool:
-        """What was not queued by then was not going to be."""
+        """Tell whether the run was over by then, so that unqueued subscribers stay unsent."""
         ended: int | None = self.run.ended_at
         over = self.run.state in OVER and self.run.closing is not None
         return over and (ended is None or ended <= cutoff_ms)
 
     def within(self, table: Table) -> list[ColumnElement[bool]]:
-        """The condition that a row of a ledger table belongs here."""
         ids = [batch.id for batch in self.batches]
         return [table.c.campaign_id == self.run.campaign_id, table.c.batch_id.in_(ids)]
 
 
 def of_run(connection: Connection, run_id: int) -> Scope:
-    """A run with all of its batches, or NotFound."""
+    """Return a run with all its batches; raises NotFound."""
     run = connection.execute(select(runs).where(runs.c.id == run_id)).first()
     if run is None:
         raise no_such("run", run_id, field="run_id")
@@ -110,7 +108,6 @@ def of_run(connection: Connection, run_id: int) -> Scope:
 
 
 def not_part(campaign_id: int, batch_id: int) -> NotFound:
-    """That the batch belongs to no run of the campaign."""
     return NotFound(
         f"Batch {batch_id} is not part of campaign {campaign_id}; GET /v1/campaigns/{{id}} and `loa "
         "campaign show` tell which are.",
@@ -119,7 +116,7 @@ def not_part(campaign_id: int, batch_id: int) -> NotFound:
 
 
 def of_batch(connection: Connection, campaign_id: int, batch_id: int) -> Scope:
-    """One batch in one campaign, or NotFound."""
+    """Return one batch in one campaign; raises NotFound."""
     b = run_batches.c
     own = (b.campaign_id == campaign_id, b.batch_id == batch_id)
     run = connection.execute(select(runs).join(run_batches, runs.c.id == b.run_id).where(*own)).first()
@@ -136,7 +133,6 @@ def _batches(connection: Connection, *where: ColumnElement[bool]) -> list[Row[An
 
 
 def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
-    """The head of the report: who asked, what was sent, through whom, when."""
     c, d, run = campaigns.c, directives.c, scope.run
     joined = campaigns.outerjoin(directives, d.id == c.directive_id)
     columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject)

@@ -1,7 +1,7 @@
-"""Recount of states: what receipts and submissions make of every delivery, against what stands in its row.
+"""Recounts delivery states from receipts and submissions, and compares them with the rows.
 
-The database groups the deliveries of one batch by what is stored and what the journal says; there are few
-such groups, whatever the number of deliveries, and each is judged here by the rules of app/core/states.py.
+The database groups a batch's deliveries by stored columns and journal; such groups are few, whatever the
+number of deliveries, and each is judged here by the rules of app/core/states.py.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _UNSETTLED = -1
 
 
 class Group(NamedTuple):
-    """Deliveries that are alike: stored columns, what their receipts say, and what their submissions say.
+    """Deliveries alike in stored columns, receipts and submissions.
 
-    resends: a person had them sent again, which clears what the receipts had said until then.
+    resends: times a person had them sent again, which clears earlier receipts.
     """
 
     state: int
@@ -58,7 +58,7 @@ class Group(NamedTuple):
 
 
 def recount_states(connection: Connection, campaign_id: int, batch_id: int) -> Iterator[str]:
-    """A sentence for each group of the batch's deliveries whose row and journal disagree."""
+    """Yield a sentence for each group of the batch's deliveries whose row and journal disagree."""
     for row in connection.execute(_groups(campaign_id, batch_id)):
         group = Group(*(int(value) for value in row))
         for trouble in _judge(group):
@@ -99,14 +99,14 @@ def _judge_masks(group: Group) -> Iterator[str]:
     )
     for name, stored, journal in pairs:
         if name == "failed" and group.state == DeliveryState.REJECTED:
-            continue  # refused as a whole, whatever its number of parts
+            continue  # rejected as a whole, whatever its number of parts
         extra = stored & ~journal
         if extra or (stored != journal and not group.resends):
             yield f"their parts marked {name} are {stored:b} in the row and {journal:b} in the journal"
 
 
 def _judge_state(group: Group) -> Iterator[str]:
-    """The stored masks must make the stored state, and the stored reason be the worst that was said."""
+    """Check that the stored masks give the stored state, and that the reason is the worst received."""
     bare = DeliveryStatus(_UNSETTLED, group.reason, group.parts)
     made = conclude(bare, group.delivered, group.relayed, group.failed, group.reason)
     settled = made.state != _UNSETTLED
@@ -133,11 +133,11 @@ def _reason_differs(group: Group) -> bool:
 
 def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
     d = deliveries.c
-    said = _said(campaign_id, batch_id)
+    reported = _reported(campaign_id, batch_id)
     sent = _submitted(campaign_id, batch_id)
     stored = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed)
-    journal = [func.coalesce(c, 0) for c in (*said.c, *sent.c) if c.name != "seq"]
-    joined = deliveries.outerjoin(said, said.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
+    journal = [func.coalesce(c, 0) for c in (*reported.c, *sent.c) if c.name != "seq"]
+    joined = deliveries.outerjoin(reported, reported.c.seq == d.seq).outerjoin(sent, sent.c.seq == d.seq)
     return (
         select(*stored, *journal, d.resends, func.count(), func.min(d.seq))
         .select_from(joined)
@@ -146,8 +146,8 @@ def _groups(campaign_id: int, batch_id: int) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _said(campaign_id: int, batch_id: int) -> Subquery:
-    """The journal by delivery: a mask of parts for each thing that receipts say, and the worst reason."""
+def _reported(campaign_id: int, batch_id: int) -> Subquery:
+    """Group receipts by delivery: a mask of parts per outcome, and the worst reason."""
     r = receipts.c
     good = r.status == ReceiptStatus.DELIVERED.value
     bad = r.status.in_([ReceiptStatus.UNDELIVERED.value, ReceiptStatus.EXPIRED.value])
@@ -167,7 +167,6 @@ def _said(campaign_id: int, batch_id: int) -> Subquery:
 
 
 def _submitted(campaign_id: int, batch_id: int) -> Subquery:
-    """The submissions by delivery: parts refused, which results there were, and how many sends."""
     s = submissions.c
     return (
         select(
@@ -185,7 +184,7 @@ def _submitted(campaign_id: int, batch_id: int) -> Subquery:
 
 
 def _mask(part: ColumnElement[int], condition: ColumnElement[bool]) -> ColumnElement[int]:
-    """The bits of the parts for which the condition holds: bits that differ add up to what OR gives."""
+    """Combine the bits of matching parts: the sum of distinct powers of two equals their OR."""
     bit = literal(1).bitwise_lshift(part)
     return func.sum(distinct(case((condition, bit), else_=0)))
 

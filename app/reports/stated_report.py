@@ -1,4 +1,4 @@
-"""The result report of a run whose carrier sends to its own subscribers: what it stated."""
+"""The result report of a run whose carrier sends to its own subscribers, as stated."""
 
 from __future__ import annotations
 
@@ -18,34 +18,32 @@ from app.reports.figures import Header, NamedArea
 
 @dataclass(frozen=True, slots=True)
 class StatedReport:
-    """One run by its carrier's word. places: the areas of the report's day, which form 2 shows."""
+    """One run as stated by its carrier. places: form 2 by the areas of the report's day."""
 
     header: Header
     statement: Statement
     area_basis: str
     places: tuple[AreaCounts, ...]
-    empty: tuple[NamedArea, ...] = ()  # areas that the run was to reach and that form 2 does not have
+    empty: tuple[NamedArea, ...] = ()  # areas ordered but missing from form 2
 
     @property
     def cutoff_ms(self) -> int:
-        """As of when, ms since 1970: a later statement does not count."""
+        """Cut-off, ms since 1970; later statements do not count."""
         return self.header.cutoff_ms
 
     @property
     def interim(self) -> bool:
-        """The carrier has not ended, or receipts are still to come by its own word."""
         return self.statement.interim
 
 
 def is_held(connection: Connection, run_id: int) -> bool:
-    """Whether the run's carrier holds the audience, so that its report is of this kind."""
     return (
         connection.execute(select(audiences.c.run_id).where(audiences.c.run_id == run_id)).first() is not None
     )
 
 
 def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
-    """The report of such a run as it had been stated by `cutoff_ms`; Conflict where nothing was by then."""
+    """Return the report as stated by `cutoff_ms`; raises Conflict if nothing was."""
     of = scope.of_run(connection, run_id)
     statement = carrier_statement.latest(connection, run_id, cutoff_ms)
     if statement is None:
@@ -67,11 +65,11 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
 
 
 def silent(connection: Connection, campaign_id: int) -> frozenset[int]:
-    """The runs of a campaign of which there is no report yet: their carriers send and have stated nothing."""
+    """Return the runs without any report: their carriers send themselves and have stated nothing."""
     held = carrier_statement.held_runs(connection, campaign_id)
     return held - carrier_statement.of_campaign(connection, campaign_id).keys()
 
 
 def first_day(head: Header) -> date:
-    """The day by which names, laws and areas are chosen."""
+    """Return the day that decides which names, laws and areas apply."""
     return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()

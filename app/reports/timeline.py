@@ -1,4 +1,4 @@
-"""When messages were sent and received: by day for form 3, and by equal steps of time for the picture."""
+"""Messages sent and received over time: by day for form 3, by equal steps for the chart."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_STEPS = 40
 
 
 class _Sent(NamedTuple):
-    """Messages sent within some time."""
+    """Messages sent within a period."""
 
     batches: frozenset[int] = frozenset()
     n: int = 0
@@ -38,14 +38,14 @@ class _Sent(NamedTuple):
 
 
 class Flow(NamedTuple):
-    """Messages by the minute in Viet Nam (None: the time was lost): sent, and received by state."""
+    """Messages by minute in Viet Nam time (None: unknown): sent, and received by state."""
 
     sent: dict[int | None, _Sent]
     received: Counter[tuple[int | None, int]]
 
 
 def flow(connection: Connection, scope: Scope, cutoff_ms: int, back: Past) -> Flow:
-    """What was sent by the minute of its submission, and received by that of its receipt, at the cut-off."""
+    """Count messages by the minute of submission and of receipt, as of the cut-off."""
     sent: defaultdict[int | None, _Sent] = defaultdict(_Sent)
     for row in connection.execute(_sent(scope, cutoff_ms)):
         sent[row.minute] |= _Sent(frozenset([row.batch_id]), *row[2:])
@@ -81,7 +81,7 @@ def _minute(column: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def days(of: Flow) -> tuple[DayRow, ...]:
-    """Form 3: sent by the day of submission, received by the day of the receipt; lost days last."""
+    """Return form 3: sent by day of submission, received by day of receipt; unknown days last."""
     sent, received = _gathered(of, _DAY)
     seen = {day for (day, _), n in received.items() if n} | {day for day, each in sent.items() if each.n}
     found = sorted(seen, key=lambda day: (day is None, day))
@@ -101,7 +101,7 @@ def _day_row(day: int | None, sent: _Sent, received: Counter[tuple[int | None, i
 
 
 def steps(of: Flow) -> tuple[TimeStep, ...]:
-    """The same in equal steps of time, few enough for a picture, without gaps; lost times are left out."""
+    """Return equal time steps without gaps, few enough for a chart; unknown times are left out."""
     seen = [m for m, each in of.sent.items() if m is not None and each.n]
     seen += [m for (m, _), n in of.received.items() if m is not None and n]
     if not seen:

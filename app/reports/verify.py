@@ -1,4 +1,4 @@
-"""The recount of everything: every figure counted anew from rows, and every difference named."""
+"""Recounts every figure from its rows and names every difference."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.state_recount import recount_states
 
-# ---- What was kept is looked at again: statements still add up, and attachments are the bytes that came
+# Stored statements and attachments
 
 
 def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:
-    """Every version of every statement of a campaign, against the rules by which it was taken."""
+    """Check every version of a campaign's statements against the rules it was accepted by."""
     own = select(runs.c.id).where(runs.c.campaign_id == campaign_id).order_by(runs.c.id)
     for run_id in connection.execute(own).scalars().all():
         for each in carrier_statement.versions(connection, run_id):
@@ -69,7 +69,7 @@ def _claim(of: Statement) -> StatementInput:
 
 
 def attachments_kept(connection: Connection) -> list[str]:
-    """Attachments whose bytes are no longer those that came; one is held in memory at a time."""
+    """Name attachments whose bytes have changed; only one is in memory at a time."""
     a = attachments.c
     found = []
     for number, sha256 in connection.execute(select(a.id, a.sha256).order_by(a.id)).all():
@@ -79,7 +79,7 @@ def attachments_kept(connection: Connection) -> list[str]:
     return found
 
 
-# ---- Recount of result files: the counters of each against its lines, one verdict for each line
+# Result files: counters against lines
 
 _VERDICTS = (
     *("agreed", "settled", "says_delivered", "says_undelivered", "open"),
@@ -88,7 +88,7 @@ _VERDICTS = (
 
 
 def file_counts(connection: Connection) -> Iterator[str]:
-    """A sentence for each counter of a result file that its lines do not bear out."""
+    """Yield a sentence for each counter of a result file that differs from its lines."""
     verdicts = _verdicts(connection)
     ready = receipt_files.c.state == BatchState.READY
     for file in connection.execute(select(receipt_files).where(ready).order_by(receipt_files.c.id)):
@@ -119,17 +119,15 @@ _COUNTED = (deliveries, submissions, receipts, chunks, unknowns)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One sentence on something that does not agree."""
-
     campaign_id: int | None
     sentence: str
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was counted (rows by table), and every difference found: none means that all figures are right.
+    """Rows counted by table, and all differences; none means that every figure is right.
 
-    erased: sentences on campaigns whose rows are gone by the rules of retention.
+    erased: sentences on campaigns whose rows were erased by retention rules.
     """
 
     counted: dict[str, int]
@@ -138,20 +136,18 @@ class Verification:
 
 
 def verify(db: Database, ledger: Ledger, campaign_id: int | None = None) -> list[Difference]:
-    """The differences alone; see `examine`."""
     return list(examine(db, ledger, campaign_id).differences)
 
 
 def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Verification:
-    """Recount one campaign with its batches, or everything; NotFound where there is no such campaign.
+    """Recount one campaign with its batches, or everything; raises NotFound for an unknown campaign.
 
-    Each campaign and each batch is looked at in one moment, while sending goes on; memory does not grow with
-    the number of deliveries.
+    Each campaign and each batch is read in one snapshot while sending continues; memory stays bounded.
     """
     ids = db.read(_campaigns, campaign_id)
     found = [Difference(None, sentence) for sentence in db.read(batch_differences, campaign_id)]
     found += [Difference(None, sentence) for sentence in db.read(attachments_kept)]
-    if campaign_id is None:  # a result file may speak of several
+    if campaign_id is None:  # a result file may cover several campaigns
         found += [Difference(None, sentence) for sentence in db.read(_file_differences)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
@@ -180,7 +176,6 @@ def _batch_ids(connection: Connection, campaign_id: int | None) -> list[int]:
 
 
 def batch_differences(connection: Connection, campaign_id: int | None) -> list[str]:
-    """Sentences on the batches of one campaign, or on all batches."""
     ids = _batch_ids(connection, campaign_id)
     return [sentence for batch_id in ids for sentence in checks.batch_counts(connection, batch_id)]
 
@@ -190,12 +185,11 @@ def _file_differences(connection: Connection) -> list[str]:
 
 
 def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledger) -> list[str]:
-    """Sentences on one campaign, as this transaction sees it."""
     return list(_checked(connection, campaign_id, ledger))
 
 
 def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
-    """What was changed past Loa of what is sent; no figure hangs on it, so reports do not wait for it."""
+    """List changes to approved content made outside Loa; reports do not depend on them."""
     if not keys_of(connection) or erasure_state.of_campaign(connection, campaign_id):
         return []
     return list(checks.as_approved(connection, campaign_id))
@@ -218,7 +212,6 @@ def _checked(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterat
 
 
 def _counted(connection: Connection, campaign_id: int | None, ids: list[int]) -> dict[str, int]:
-    """How many rows were looked at, by table."""
     counted = {"campaigns": len(ids)}
     batch_ids = _batch_ids(connection, campaign_id)
     counted["batches"] = len(batch_ids)

@@ -1,4 +1,4 @@
-"""Frozen reports proved: their bytes are those that were frozen, and the ledger still gives their figures."""
+"""Proves frozen reports: bytes unchanged, and the ledger still gives the same figures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ from app.reports.render import json_file
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was found of one report: no sentences mean that all is as it was frozen.
+    """Findings on one report: no sentences mean that it is as frozen.
 
-    note: why only its bytes could be looked at, where its rows are erased; or that words beside the same
-    figures are others now, such as a name or a link's level of receipts.
+    note: why only its bytes could be checked (rows erased), or that only labels have changed.
     """
 
     report_id: int
@@ -34,12 +33,11 @@ class Proof:
 
     @property
     def sound(self) -> bool:
-        """Bytes and figures are as they were."""
         return not self.sentences
 
 
 def prove(db: Database, report: Frozen) -> Proof:
-    """Check the hashes of figures and files, and build the report anew from the ledger for its cut-off."""
+    """Check the hashes of figures and files, and rebuild the report from the ledger for its cut-off."""
     return db.read(_prove, report)
 
 
@@ -51,7 +49,6 @@ def _prove(connection: Connection, report: Frozen) -> Proof:
 
 
 def _bytes(connection: Connection, report: Frozen) -> Iterator[str]:
-    """The files and the figures against their hashes."""
     for file in report.files:
         try:
             archive.content(connection, report, file.format)
@@ -80,12 +77,11 @@ def _rebuilt(connection: Connection, report: Frozen) -> Proof:
 
 
 def _terms(report: Frozen, kept: str) -> ConsolidationTerms:
-    """The rules of the day on which it was frozen."""
     return ConsolidationTerms(int(json.loads(kept).get("rules", 1)), clock.to_ms(report.created_at))
 
 
 def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]:
-    """A count that no receipt can prove any more is none, and none was counted: that is no difference."""
+    """Yield changed counts; one that is merely no longer provable, and was 0, is no difference."""
     for each in changes:
         if each.difference:
             yield f"Report {report.id}: {each.where} was {each.before} and comes to {each.after} now."

@@ -1,1 +1,1 @@
-"""The papers: what they say, as one model that every rendering prints, so that none can differ."""
+"""The documents as one model that every format renders, so that formats cannot differ."""

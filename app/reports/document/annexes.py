@@ -1,4 +1,4 @@
-"""Annexes that several papers have: the messages word for word, and what has changed since a version."""
+"""Annexes shared by several documents: the texts word for word, and changes since the version before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
 
 
 def texts_annex(nth: int, texts: Mapping[str, str], kept_with: str) -> Section:
-    """Each wording as it went out, with its hash, characters and SMS parts."""
+    """List each text as sent, with its hash, characters and SMS parts."""
     blocks: list[Block] = [Title(f"Phụ lục {nth}", "NỘI DUNG TIN NHẮN", (kept_with,))]
     for lang, wording in sorted(texts.items()):
         blocks += _wording(lang, wording)
@@ -42,7 +42,7 @@ def _wording(lang: str, wording: str) -> Iterator[Block]:
 
 
 def changes_annex(nth: int, version: Version, kept_with: str) -> tuple[Section, ...]:
-    """What differs from the version before; none for a first one."""
+    """Return the annex of changes since the version before; nothing for a first version."""
     if version.since is None:
         return ()
     number, cutoff_ms = version.since

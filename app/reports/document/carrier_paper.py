@@ -1,4 +1,4 @@
-"""The carrier's result report (form A): what it says, section by section, with forms 1 to 4 and annexes."""
+"""The carrier's result report (form A), section by section, with forms 1 to 4 and annexes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ from app.reports.render.table_model import ReportTable, value
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
-BLANK_NUMBER = "\u00a0" * 10  # the office gives the number
+BLANK_NUMBER = "\u00a0" * 10  # left blank for the office to number
 SUBJECT = "Kết quả nhắn tin tuyên truyền phòng, chống lừa đảo trên không gian mạng"
 
 
 def compose(report: CarrierReport, head: Letterhead, version: Version) -> PaperDocument:
-    """The paper of one run (or of one batch of it)."""
     found = {form.name: form for form in carrier_tables.of_run(report)}
     body = (
         *_top(report, head, version),
@@ -62,12 +61,12 @@ def compose(report: CarrierReport, head: Letterhead, version: Version) -> PaperD
 
 
 def first_day(report: CarrierReport) -> date:
-    """The day by which names, laws and areas are chosen."""
+    """Return the day that decides which names, laws and areas apply."""
     return clock.local(clock.from_ms(report.header.started_ms or report.cutoff_ms)).date()
 
 
 def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
-    """The letterhead, with number and day left to the office."""
+    """Return the letterhead, with number and day left to the office."""
     year = clock.local(clock.from_ms(cutoff_ms)).year
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
     return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
@@ -82,7 +81,7 @@ def _top(report: CarrierReport, head: Letterhead, version: Version) -> Iterator[
 
 
 def directive_name(directive: str) -> str:
-    """A directive as papers name it, from its number and, in brackets, its ISO date."""
+    """Format a directive's number and ISO date (in brackets) as documents name it."""
     number, _, issued = directive.partition(" (")
     day = date.fromisoformat(issued.rstrip(")")).strftime("%d/%m/%Y")
     return f"Công văn số {number} ngày {day}"
@@ -145,7 +144,6 @@ def _results(report: CarrierReport, found: dict[str, ReportTable]) -> Iterator[B
 
 
 def _received(found: dict[str, ReportTable]) -> str:
-    """What receipts prove of it, as the form itself says it."""
     form = found["Biểu 1"]
     n, share = form.place("n"), form.place("ratio")
     rows = {row.key: row.cells for row in form.rows}

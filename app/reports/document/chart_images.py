@@ -1,4 +1,4 @@
-"""A form's chart as a PNG: the same picture in every paper, drawn with the paper's own letters."""
+"""Renders a form's chart as a PNG, the same in every format, in the document's own font."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from app.reports.document.model import DocumentPicture
 from app.reports.render.numbers import count
 from app.reports.render.table_model import ReportTable, TableChart, TableRow, value
 
-if TYPE_CHECKING:  # loaded by whoever draws: reports without charts do not wait for it
+if TYPE_CHECKING:  # only drawing needs it, and it is slow to import
     from PIL import ImageDraw, ImageFont
 
-_DPMM = 8  # dots in a millimetre: 203 to the inch
+_DPMM = 8  # dots per mm: 203 dpi
 _WIDTH_MM = 160
 _COLUMNS_MM = 78
 _ROW_MM = 6.0
-_MOST_ROWS = 20  # more areas than these are left to the table
+_MOST_ROWS = 20  # the table shows the rest
 _Colour = tuple[int, int, int]
 _COLOURS: tuple[_Colour, ...] = ((143, 168, 200), (46, 125, 79), (217, 164, 65))
 _INK, _RULE, _PAPER = (20, 20, 20), (205, 205, 205), (255, 255, 255)
@@ -27,7 +27,7 @@ _LABEL_MM, _MARGIN_MM, _LEGEND_MM = 48, 4, 9
 
 
 class _Plot(NamedTuple):
-    """Names of the bars' groups, names and colours of the bars in each, and their heights."""
+    """Names of the bar groups; names and colours of the bars within each; their heights."""
 
     groups: tuple[str, ...]
     names: tuple[str, ...]
@@ -40,8 +40,6 @@ class _Plot(NamedTuple):
 
 
 class _Box(NamedTuple):
-    """A rectangle in dots."""
-
     left: float
     top: float
     right: float
@@ -49,7 +47,7 @@ class _Box(NamedTuple):
 
 
 @cache
-def _letters(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+def _font(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     from PIL import ImageFont
 
     name = f"LiberationSerif-{'Bold' if bold else 'Regular'}.ttf"
@@ -60,12 +58,11 @@ def _letters(points: int, bold: bool = False) -> ImageFont.FreeTypeFont:
 
 
 def draw(form: ReportTable) -> DocumentPicture | None:
-    """The form's first chart; None where it has none, or nothing to show."""
+    """Return the form's first chart; None if it has none, or nothing to show."""
     return next(iter(draw_all(form)), None)
 
 
 def draw_all(form: ReportTable) -> tuple[DocumentPicture, ...]:
-    """All of the form's charts that have something to show."""
     return tuple(picture for chart in form.charts if (picture := _draw(form, chart)))
 
 
@@ -79,16 +76,18 @@ def _draw(form: ReportTable, chart: TableChart) -> DocumentPicture | None:
 
     image = Image.new("RGB", (_WIDTH_MM * _DPMM, round(height * _DPMM)), _PAPER)
     pen = ImageDraw.Draw(image)
-    (_lying if chart.across else _standing)(pen, plot, image.size)
+    (_horizontal if chart.across else _vertical)(pen, plot, image.size)
     _legend(pen, plot, image.size)
     file = io.BytesIO()
     image.quantize(64, dither=Image.Dither.NONE).save(file, "PNG", optimize=True)
     title = f"{chart.title}{_left_out(form, chart, rows)}"
-    return DocumentPicture(title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_words(form, chart, plot)}")
+    return DocumentPicture(
+        title, file.getvalue(), _WIDTH_MM, height, f"{title}. {_alt_text(form, chart, plot)}"
+    )
 
 
 def _rows_of(form: ReportTable, chart: TableChart) -> tuple[TableRow, ...]:
-    """The rows that are drawn: of very many lying ones, those with the most."""
+    """Return the rows to draw: with too many horizontal bars, the largest ones."""
     rows = form.plotted(chart)
     if chart.across and len(rows) > _MOST_ROWS:
         first = form.place(chart.series[0])
@@ -97,7 +96,7 @@ def _rows_of(form: ReportTable, chart: TableChart) -> tuple[TableRow, ...]:
 
 
 def _left_out(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) -> str:
-    """What the table has and the picture has not."""
+    """Name the rows that stand in the table but not in the picture."""
     every, first = len(form.plotted(chart)), form.place(chart.series[0])
     notes = []
     if len(rows) < every:
@@ -112,7 +111,7 @@ def _left_out(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) ->
 
 
 def _plot(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) -> _Plot:
-    """The chart's numbers; a column in which no row has a number is no bar."""
+    """Collect the chart's numbers; a column without any number gets no bar."""
     places = [form.place(key) for key in chart.series]
     shown = [p for p in places if any(isinstance(value(row.cells[p]), int) for row in rows)]
     label = form.place(chart.label)
@@ -128,44 +127,43 @@ def _number(said: object) -> int:
     return said if isinstance(said, int) else 0
 
 
-def _words(form: ReportTable, chart: TableChart, plot: _Plot) -> str:
-    """For those who do not see it: each bar where bars may not be added up, else the total of the form."""
+def _alt_text(form: ReportTable, chart: TableChart, plot: _Plot) -> str:
+    """Write the alt text: each bar where bars may not be added up, else the form's total."""
     if not chart.adds:
         rows = zip(plot.groups, plot.heights, strict=True)
-        return " ".join(f"{group}: {_told(plot.names, heights)}." for group, heights in rows)
+        return " ".join(f"{group}: {_listing(plot.names, heights)}." for group, heights in rows)
     places = [next(n for n, c in enumerate(form.columns) if c.title == name) for name in plot.names]
     last = next((row for row in form.rows if row.strong), None)
     if last is not None:
-        return f"{_name_of(last)}: {_told(plot.names, [_number(value(last.cells[p])) for p in places])}."
+        return f"{_name_of(last)}: {_listing(plot.names, [_number(value(last.cells[p])) for p in places])}."
     every = form.plotted(chart)
-    return f"{_told(plot.names, [sum(_number(value(row.cells[p])) for row in every) for p in places])}."
+    return f"{_listing(plot.names, [sum(_number(value(row.cells[p])) for row in every) for p in places])}."
 
 
 def _name_of(row: TableRow) -> str:
-    """What a total's row is called."""
     return next((cell for cell in row.cells if isinstance(cell, str) and cell), "")
 
 
-def _told(names: Sequence[str], numbers: Sequence[int]) -> str:
+def _listing(names: Sequence[str], numbers: Sequence[int]) -> str:
     return "; ".join(f"{name}: {count(n)}" for name, n in zip(names, numbers, strict=True))
 
 
 def _scale(most: int) -> list[int]:
-    """Four or five round steps that reach the highest bar."""
+    """Return four or five round steps that reach the highest bar."""
     step = 1
     while most / step > 5:
         step = step * 2 if str(step)[0] in "15" else step * 5 // 2
     return list(range(0, most + step, step))
 
 
-def _standing(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
+def _vertical(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
     d = _DPMM
     box = _Box(18 * d, 4 * d, size[0] - _MARGIN_MM * d, size[1] - (_LEGEND_MM + 13) * d)
     scale = _scale(plot.most)
     for n in scale:
         y = box.bottom - (box.bottom - box.top) * n / scale[-1]
         pen.line((box.left, y, box.right, y), fill=_RULE, width=1)
-        pen.text((box.left - d, y), count(n), fill=_INK, font=_letters(9), anchor="rm")
+        pen.text((box.left - d, y), count(n), fill=_INK, font=_font(9), anchor="rm")
     slot = (box.right - box.left) / len(plot.groups)
     every = -(-len(plot.groups) // 8)
     for nth, heights in enumerate(plot.heights):
@@ -175,13 +173,13 @@ def _standing(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> N
         if nth % every == 0:
             day, _, hour = plot.groups[nth].partition(" ")
             middle = left + slot / 2
-            pen.text((middle, box.bottom + d), hour, fill=_INK, font=_letters(9), anchor="ma")
-            pen.text((middle, box.bottom + 5 * d), day[:5], fill=_INK, font=_letters(8), anchor="ma")
+            pen.text((middle, box.bottom + d), hour, fill=_INK, font=_font(9), anchor="ma")
+            pen.text((middle, box.bottom + 5 * d), day[:5], fill=_INK, font=_font(8), anchor="ma")
     pen.line((box.left, box.bottom, box.right, box.bottom), fill=_INK, width=2)
 
 
 def _columns(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colours: Sequence[_Colour]) -> None:
-    """Bars side by side; `parts`: of the box's height."""
+    """Draw bars side by side; `parts` are fractions of the box's height."""
     width = (box.right - box.left) / len(parts)
     for nth, (part, colour) in enumerate(zip(parts, colours, strict=True)):
         left, y = box.left + width * nth, box.bottom - (box.bottom - box.top) * part
@@ -189,27 +187,27 @@ def _columns(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colour
             pen.rectangle((left, min(y, box.bottom - 2), left + width - 1, box.bottom), fill=colour)
 
 
-def _lying(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
+def _horizontal(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
     d = _DPMM
     box = _Box(_LABEL_MM * d, 2 * d, size[0] - (_MARGIN_MM + 14) * d, size[1] - (_LEGEND_MM + 6) * d)
     scale = _scale(plot.most)
     for n in scale:
         x = box.left + (box.right - box.left) * n / scale[-1]
         pen.line((x, box.top, x, box.bottom), fill=_RULE, width=1)
-        pen.text((x, box.bottom + d), count(n), fill=_INK, font=_letters(9), anchor="ma")
+        pen.text((x, box.bottom + d), count(n), fill=_INK, font=_font(9), anchor="ma")
     slot = (box.bottom - box.top) / len(plot.groups)
     for nth, (name, heights) in enumerate(zip(plot.groups, plot.heights, strict=True)):
         top, longest = box.top + slot * nth, (box.right - box.left) * max(heights) / scale[-1]
-        pen.text((box.left - d, top + slot / 2), _cut(name), fill=_INK, font=_letters(9), anchor="rm")
+        pen.text((box.left - d, top + slot / 2), _cut(name), fill=_INK, font=_font(9), anchor="rm")
         room = _Box(box.left, top + slot * 0.1, box.right, top + slot * 0.9)
         _rows(pen, room, [n / scale[-1] for n in heights], plot.colours)
-        told = (box.left + longest + d, top + slot / 2)
-        pen.text(told, count(heights[0]), fill=_INK, font=_letters(8), anchor="lm")
+        spot = (box.left + longest + d, top + slot / 2)
+        pen.text(spot, count(heights[0]), fill=_INK, font=_font(8), anchor="lm")
     pen.line((box.left, box.top, box.left, box.bottom), fill=_INK, width=2)
 
 
 def _rows(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colours: Sequence[_Colour]) -> None:
-    """Bars one under another; `parts`: of the box's width."""
+    """Draw bars one below another; `parts` are fractions of the box's width."""
     thick = (box.bottom - box.top) / len(parts)
     for nth, (part, colour) in enumerate(zip(parts, colours, strict=True)):
         y, x = box.top + thick * nth, box.left + (box.right - box.left) * part
@@ -218,18 +216,17 @@ def _rows(pen: ImageDraw.ImageDraw, box: _Box, parts: Sequence[float], colours: 
 
 
 def _cut(name: str) -> str:
-    """The name, no wider than its room."""
     room = (_LABEL_MM - 3) * _DPMM
-    while _letters(9).getlength(name) > room:
+    while _font(9).getlength(name) > room:
         name = name[:-2].rstrip() + "…"
     return name
 
 
 def _legend(pen: ImageDraw.ImageDraw, plot: _Plot, size: tuple[int, int]) -> None:
     d, y = _DPMM, size[1] - 4 * _DPMM
-    widths = [_letters(9).getlength(name) + 9 * d for name in plot.names]
+    widths = [_font(9).getlength(name) + 9 * d for name in plot.names]
     x = (size[0] - sum(widths)) / 2
     for name, width, colour in zip(plot.names, widths, plot.colours, strict=True):
         pen.rectangle((x, y - 1.5 * d, x + 3 * d, y + 1.5 * d), fill=colour)
-        pen.text((x + 4.5 * d, y), name, fill=_INK, font=_letters(9), anchor="lm")
+        pen.text((x + 4.5 * d, y), name, fill=_INK, font=_font(9), anchor="lm")
         x += width

@@ -1,4 +1,4 @@
-"""The consolidated report (form B): carriers by form 5, the other addressees, who is missing."""
+"""The consolidated report (form B): carriers by form 5, other addressees, who has not reported."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ _BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION
 
 
 def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> PaperDocument:
-    """The paper of one directive."""
     form_5, channels, others = comparison_tables.of_directive(report)
     kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
     body = (
@@ -54,7 +53,7 @@ def compose(report: ConsolidatedReport, head: Letterhead, version: Version) -> P
 
 
 def first_day(report: ConsolidatedReport) -> date:
-    """The day by which names and bases are chosen: the first of any run, else the letter's own."""
+    """Return the day for names and legal bases: the first start of a run, else the directive's."""
     started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
     return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
 
@@ -116,7 +115,7 @@ def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...]) -> P
 
 
 def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
-    """One sentence for each kind of figures; they are never added up together."""
+    """Yield one sentence per source of figures; sources are never added up."""
     measured = report.of(FigureSource.MEASURED)
     if measured:
         sent = sum(line.report.general.sent for line in measured)
@@ -138,7 +137,7 @@ def _carriers_in_words(report: ConsolidatedReport) -> Iterator[str]:
 
 
 def _none_received(line: RunLine) -> str | None:
-    """A carrier whose receipts come from telephones, and of whose messages not one has arrived."""
+    """Describe a carrier with handset receipts of which none has arrived; None for any other."""
     found = comparison_tables.figures(line)
     sent, delivered = found.get("sent"), found.get("delivered")
     if delivered != 0 or not isinstance(sent, int) or not sent:
@@ -186,7 +185,6 @@ def _units(report: ConsolidatedReport, form: ReportTable, kept_with: str) -> Sec
 
 
 def _texts(report: ConsolidatedReport) -> dict[str, str]:
-    """Every wording that went out, by campaign and language."""
     found: dict[str, str] = {}
     for line in report.lines:
         for lang, wording in line.report.header.texts.items():

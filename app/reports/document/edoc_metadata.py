@@ -1,4 +1,4 @@
-"""What an agency's document system asks of an outgoing document (Decree 30/2020/NĐ-CP, annex VI), as JSON."""
+"""JSON metadata of an outgoing document for agencies' systems (Decree 30/2020/NĐ-CP, annex VI)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE = re.compile(rb"/Type\s*/Page\b")
 
 
 def render(paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes) -> bytes:
-    """The fields by their own names; what only the office can say (number, day, signer) is empty."""
+    """Render the decree's fields; what only the office knows (number, day, signer) stays empty."""
     document = {
         "OrganId": head.organ_id[:13],
         "FileCatalog": "",
@@ -35,15 +35,15 @@ def render(paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes)
         "Priority": "",
         "IssuedAmount": "",
         "DueDate": "",
-        "Loa": _ours(paper, version),
+        "Loa": _loa_fields(paper, version),
     }
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _ours(paper: PaperDocument, version: Version) -> dict[str, Any]:
+def _loa_fields(paper: PaperDocument, version: Version) -> dict[str, Any]:
     return {"version": version.number, "cut_off_at": iso(paper.cutoff_ms), "draft": bool(paper.mark)}
 
 
 def pages(pdf: bytes) -> int:
-    """How many pages a PDF of ours has."""
+    """Count the pages of a PDF made by Loa."""
     return len(_PAGE.findall(pdf))

@@ -1,4 +1,4 @@
-"""What stands on an organisation's papers, dated: names, symbol, place, addressee, recipients, laws."""
+"""Letterheads of organisations, dated: names, symbol, place, addressee, recipients, laws."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any
 
 from app.core.errors import SetupError
 
-POLICE = ""  # who writes the consolidated report
+POLICE = ""  # key of the author of the consolidated report
 
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """One organisation's from `since` on. organ_id: its code among the document systems, "" if not known."""
+    """An organisation's letterhead from `since` on; organ_id: its code in document systems, "" if unknown."""
 
     carrier: str
     superior: str
@@ -41,19 +41,19 @@ _LISTS = ("recipients", "bases")
 
 
 class Letterheads:
-    """All that are known; those of a file of one's own stand before those that come with Loa."""
+    """All known letterheads; a configured file replaces the shipped ones of the same organisation."""
 
     def __init__(self, found: Sequence[Letterhead]) -> None:
         self._found = sorted(found, key=lambda each: each.since)
 
     def of(self, carrier: str, on: date) -> Letterhead:
-        """The organisation's on that day; a bare one with dots to fill in where nothing is known."""
+        """Return the organisation's letterhead on that day, or one with dots to fill in."""
         fitting = [each for each in self._found if each.carrier == carrier and each.since <= on]
         return fitting[-1] if fitting else _blank(carrier)
 
 
 def load(file: Path | None) -> Letterheads:
-    """From a TOML file like app/data/letterheads.toml, else from that; SetupError names entry and remedy."""
+    """Load a file like app/data/letterheads.toml over the shipped one; raises SetupError."""
     ours = _parse(_shipped(), "app/data/letterheads.toml")
     if file is None:
         return Letterheads(ours)
@@ -72,7 +72,7 @@ def _shipped() -> str:
 
 
 def _parse(text: str, name: str) -> list[Letterhead]:
-    """A later entry of the same organisation takes over what it does not say itself."""
+    """Parse entries; a later one of the same organisation inherits what it leaves out."""
     try:
         entries = tomllib.loads(text).get("letterhead", [])
     except tomllib.TOMLDecodeError as error:
@@ -98,7 +98,6 @@ def _check(entry: Mapping[str, Any], where: str) -> None:
 
 
 def _kind_of(key: str) -> tuple[str, Callable[[Any], bool]]:
-    """What a value must be, in words and as a test."""
     if key in _LISTS:
         return "a list of texts", lambda v: isinstance(v, list) and all(isinstance(t, str) for t in v)
     if key == "since":

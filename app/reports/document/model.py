@@ -1,4 +1,4 @@
-"""A paper as what it says: paragraphs, headings, tables and pictures in sections, for any renderer."""
+"""A document as paragraphs, headings, tables and pictures in sections, independent of its format."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ from app.reports.render.table_model import ReportTable
 
 
 class Style(Enum):
-    """How a paragraph is set."""
-
-    BODY = "body"  # justified, its first line indented
-    ITEM = "item"  # a point of a list: a hanging dash
+    BODY = "body"  # justified, first line indented
+    ITEM = "item"  # list item with a hanging dash
     CENTRED = "centred"
-    NOTE = "note"  # small and slanting, under tables and pictures
-    QUOTED = "quoted"  # the text of a message, word for word
-    BLANK = "blank"  # dots for an officer to write on
+    NOTE = "note"  # small italics, below tables and pictures
+    QUOTED = "quoted"  # a message text, verbatim
+    BLANK = "blank"  # dots for handwriting
 
 
 @dataclass(frozen=True, slots=True)
 class PaperHead:
-    """The top of the first page. number: the line with the blank number; dated: place and blank date."""
+    """Top of the first page. number: the line for the blank number; dated: place and blank date."""
 
     superior: str
     agency: str
@@ -31,7 +29,7 @@ class PaperHead:
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """Kind of paper, what it is about, and the lines in brackets below; to: the addressee, or none."""
+    """Kind of document, its subject, and notes in brackets below; to: the addressee, if any."""
 
     kind: str
     subject: str
@@ -41,7 +39,7 @@ class Title:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """level 1: I., 2: 1., 3: a)"""
+    """level 1: "I.", 2: "1.", 3: "a)"."""
 
     level: int
     text: str
@@ -49,15 +47,13 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """One paragraph."""
-
     text: str
     style: Style = Style.BODY
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A form under its title. source: where its figures come from; size: of its text in points."""
+    """A form under its title. source: where its figures come from; size: of the text, in points."""
 
     form: ReportTable
     source: str
@@ -66,7 +62,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPicture:
-    """A PNG under its title; sizes in millimetres. alt: what it shows, in words."""
+    """A PNG under its title; sizes in millimetres; alt: its content in words."""
 
     title: str
     png: bytes
@@ -77,7 +73,7 @@ class DocumentPicture:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Who gets the paper, and who will sign it: a post, and room for number, seal and signature."""
+    """Recipients of the document and the post that signs it, with room for number, seal and signature."""
 
     recipients: tuple[str, ...]
     post: str
@@ -88,7 +84,7 @@ Block = PaperHead | Title | Heading | Paragraph | Table | DocumentPicture | Sign
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Blocks on pages of their own, upright or across."""
+    """Blocks on pages of their own, portrait or landscape."""
 
     blocks: tuple[Block, ...]
     landscape: bool = False
@@ -96,7 +92,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class PaperDocument:
-    """A whole paper. mark: printed across every page; cutoff_ms: of its figures, ms since 1970."""
+    """A whole document. mark: printed across every page; cutoff_ms: of its figures, ms since 1970."""
 
     title: str
     author: str
@@ -106,5 +102,4 @@ class PaperDocument:
 
     @property
     def blocks(self) -> tuple[Block, ...]:
-        """Every block in order."""
         return tuple(block for section in self.sections for block in section.blocks)

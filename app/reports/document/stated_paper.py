@@ -1,4 +1,4 @@
-"""The result report (form A) of a carrier that sends to its own subscribers, from what it stated."""
+"""The result report (form A) of a carrier that sends to its own subscribers, from its statement."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ _BASES = {
 
 
 def compose(report: StatedReport, head: Letterhead, version: Version) -> PaperDocument:
-    """The paper of one such run."""
     found = {form.name: form for form in stated_forms.of_run(report)}
     kept_with = f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol})"
     body = (

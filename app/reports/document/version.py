@@ -1,4 +1,4 @@
-"""Which version of a report a paper is, and what has changed since the one before."""
+"""Version of a report, and its changes since the version before."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.reports.render.numbers import moment
 
 @dataclass(frozen=True, slots=True)
 class FigureChange:
-    """One figure that differs: where it stands, in words, and its two values (None: not there)."""
+    """One changed figure: its place in words and both values (None: absent)."""
 
     where: str
     before: int | None
@@ -17,20 +17,18 @@ class FigureChange:
 
     @property
     def difference(self) -> int:
-        """How much it has grown."""
         return (self.after or 0) - (self.before or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """number 0: a preview that nobody has frozen. since: number and cut-off (ms) of the version before."""
+    """number 0: a preview, not frozen. since: number and cut-off (ms) of the version before."""
 
     number: int = 0
     since: tuple[int, int] | None = None
     changes: tuple[FigureChange, ...] = ()
 
     def words(self, cutoff_ms: int) -> str:
-        """For the head of the paper."""
         which = f"Bản số {self.number}" if self.number else "Bản xem trước, chưa chốt"
         return f"{which}; số liệu chốt lúc {moment(cutoff_ms)}"
 

@@ -1,1 +1,1 @@
-"""What comes in and no receipt measured: checked in both languages, kept version by version."""
+"""Reports that come in from outside: checked, explained in both languages, kept version by version."""

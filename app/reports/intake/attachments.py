@@ -1,4 +1,4 @@
-"""Scans and papers behind figures: PDF, PNG or JPEG by their first bytes, once for each account."""
+"""Attachments of statements: PDF, PNG or JPEG by their first bytes, stored once per account."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _NAME_LENGTH = 200
 
 
 def keep(connection: Connection, path: Path, file: UploadedFile, who: str) -> Attachment:
-    """Keep a file that has come in whole; the same bytes again by the same account are the same attachment.
+    """Store a complete file; the same bytes from the same account are the same attachment.
 
-    Invalid for another type than PDF, PNG and JPEG: the first bytes tell, not the name.
+    Raises Invalid unless the first bytes are those of PDF, PNG or JPEG; the name does not count.
     """
     found = _own(connection, file.sha256, who)
     if found is not None:
@@ -49,18 +49,16 @@ def _media_type(content: bytes) -> str:
 
 
 def _clean(name: str) -> str:
-    """The name as it may stand in a header and a list."""
     return "".join(char if char.isprintable() else " " for char in name).strip()[:_NAME_LENGTH] or "file"
 
 
 def saved_as(kept: Attachment) -> str:
-    """The name to save it by: with an ending of its kind, since the one it came with may start a program."""
+    """Return a safe file name: its ending fits the content, since the original one may start a program."""
     endings = _ENDINGS[kept.media_type]
     return kept.name if kept.name.lower().endswith(endings) else f"{kept.name}{endings[0]}"
 
 
 def _own(connection: Connection, sha256: str, who: str) -> Attachment | None:
-    """What this account has handed in already."""
     a = attachments.c
     query = select(a.sha256, a.name, a.media_type, a.size).where(a.sha256 == sha256, a.created_by == who)
     row = connection.execute(query).first()
@@ -68,9 +66,9 @@ def _own(connection: Connection, sha256: str, who: str) -> Attachment | None:
 
 
 def id_of(connection: Connection, sha256: str | None, who: str, carrier: str | None) -> int | None:
-    """The row of an attachment that the caller may see; Invalid for any other, there or not.
+    """Return the id of an attachment the caller may see; raises Invalid for any other, existing or not.
 
-    carrier: that of an operator, None for who sees every carrier's.
+    carrier: an operator's carrier; None for a caller who sees all.
     """
     if sha256 is None:
         return None
@@ -84,7 +82,7 @@ def id_of(connection: Connection, sha256: str | None, who: str, carrier: str | N
 
 
 def fetch(connection: Connection, sha256: str, who: str, carrier: str | None) -> tuple[Attachment, bytes]:
-    """An attachment with its bytes; NotFound for what is not there, and for what is not the carrier's."""
+    """Return an attachment with its bytes; raises NotFound, also for another carrier's."""
     row: Row[Any] | None = connection.execute(_seen(select(attachments), sha256, who, carrier)).first()
     if row is None:
         raise no_such("attachment", "of this sha256")
@@ -92,9 +90,9 @@ def fetch(connection: Connection, sha256: str, who: str, carrier: str | None) ->
 
 
 def _seen(query: Select[Any], sha256: str, who: str, carrier: str | None) -> Select[Any]:
-    """One rule for reading a file and for naming it: what an operator may not read, it can't name.
+    """Restrict to what the caller may read, which is also all it may refer to.
 
-    The caller's own of the same bytes comes before those of others.
+    Of equal bytes, the caller's own attachment comes first.
     """
     a = attachments.c
     query = query.where(a.sha256 == sha256).order_by(case((a.created_by == who, 0), else_=1), a.id).limit(1)

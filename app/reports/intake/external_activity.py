@@ -1,4 +1,4 @@
-"""Keeps what the other addressees of a directive report: who they are, and what they did, by version."""
+"""Stores what the other addressees of a directive report, version by version."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from app.reports.intake.statement_rules import fault, paper_faults, range_faults
 from app.reports.intake.statement_service import paper_columns
 from app.security import audit
 
-MOST_REACHED = 2_000_000_000  # views may be more than people
-# Names stand in cells of workbooks, which hold no control characters.
+MOST_REACHED = 2_000_000_000  # views, so it may exceed the population
+# Names become workbook cells, which cannot hold control characters.
 NAME = r"^[^\x00-\x1f\x7f\u2028\u2029\ufffe\uffff]*$"
 EMAIL = r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$"
 _LONGEST_EMAIL = 254
@@ -29,7 +29,7 @@ _LINK = re.compile(r"https?://[^\s<>\"']{3,490}")
 
 @dataclass(frozen=True, slots=True)
 class OutreachClaim:
-    """What an addressee, by its name in the directive, hands in."""
+    """A report by an addressee, under its name in the directive."""
 
     addressee: str
     items: tuple[OutreachItem, ...]
@@ -37,7 +37,7 @@ class OutreachClaim:
 
 
 def register(connection: Connection, of: Addressee, who: str) -> Addressee:
-    """Say what the letter's list of names does not: kind, carrier, e-mail; or add somebody to it."""
+    """Add an addressee, or its kind, carrier and e-mail to a name of the directive."""
     _check(of)
     if (of.kind is AddresseeKind.CARRIER) != (of.carrier is not None):
         raise Invalid(
@@ -57,7 +57,7 @@ def register(connection: Connection, of: Addressee, who: str) -> Addressee:
 
 
 def _check(of: Addressee) -> None:
-    """Invalid for a name that no paper holds, and for an address that no message can bear."""
+    """Raise Invalid for a name that no document can hold, or a malformed e-mail address."""
     if not re.fullmatch(NAME, of.name):
         raise Invalid("A name has no control characters and no line breaks.", field="name")
     if of.email is not None and not (len(of.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, of.email)):
@@ -65,14 +65,13 @@ def _check(of: Addressee) -> None:
 
 
 def would_replace(connection: Connection, of: Addressee) -> bool:
-    """Whether registering it would change what somebody has registered before."""
     found = find(connection, of.directive_id, of.name)
     said = (of.kind, of.carrier, of.email)
     return found is not None and found.id is not None and (found.kind, found.carrier, found.email) != said
 
 
 def find(connection: Connection, directive_id: int, name: str) -> Addressee | None:
-    """The addressee of this name, None where the directive has none; NotFound without the directive."""
+    """Return the addressee of this name or None; raises NotFound without the directive."""
     return next((each for each in known.of_directive(connection, directive_id) if each.name == name), None)
 
 
@@ -87,9 +86,9 @@ def _need(connection: Connection, directive_id: int, name: str) -> Addressee:
 
 
 def report(connection: Connection, directive_id: int, claim: OutreachClaim, who: str) -> Outreach:
-    """Keep what an addressee reports, as its next version; Invalid with a sentence for each fault.
+    """Store what an addressee reports as its next version; raises Invalid with a sentence per fault.
 
-    Nobody of a single carrier may (app/security/roles.py), so every scan may be named.
+    Operators of a single carrier may not call this (app/security/roles.py), so any scan may be referred to.
     """
     of = _need(connection, directive_id, claim.addressee)
     if of.kind is AddresseeKind.CARRIER:
@@ -112,7 +111,7 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
 def report_all(
     connection: Connection, directive_id: int, claims: Sequence[OutreachClaim], who: str
 ) -> list[Outreach]:
-    """Keep several reports, all of them or, where one is refused, none."""
+    """Store several reports, or none if one is refused."""
     return [report(connection, directive_id, claim, who) for claim in claims]
 
 
@@ -122,7 +121,6 @@ def _next_version(connection: Connection, of: Addressee) -> int:
 
 
 def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[InputFault]:
-    """Everything that is wrong with the claim."""
     if not claim.items:
         yield fault(
             ("items",),

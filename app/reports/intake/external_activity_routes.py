@@ -1,4 +1,4 @@
-"""The API of the other addressees: who they are, what they report, by form or workbook, where they stand."""
+"""Routes of other addressees: register, report by body or workbook, status."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ router = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], rou
 
 
 class AddresseeBody(StrictBody):
-    """What the letter's list of names does not say."""
+    """What the directive's list of names leaves open."""
 
     name: Name = Field(description="as in the letter; a new name is added", examples=["Sở Tư pháp"])
     kind: AddresseeKind = Field(examples=["department"])
@@ -72,13 +72,12 @@ class ItemBody(StrictBody):
 
 
 class OutreachBody(PaperBody):
-    """What an addressee did."""
+    """An addressee's own report."""
 
     addressee: Name = Field(examples=["Sở Tư pháp"])
     items: list[ItemBody] = Field(min_length=1, max_length=200)
 
     def claim(self, source: EntrySource) -> OutreachClaim:
-        """In the words of the stage."""
         items = tuple(OutreachItem(**item.model_dump()) for item in self.items)
         return OutreachClaim(self.addressee, items, self.paper(source))
 
@@ -94,7 +93,7 @@ class OutreachView:
 
 @dataclass(frozen=True, slots=True)
 class StandingView:
-    """An addressee, its last report, when its first came, and whether that is late."""
+    """An addressee, its latest report, when its first arrived, and whether that was late."""
 
     addressee: Addressee
     report: OutreachView | None
@@ -104,7 +103,7 @@ class StandingView:
 
 @dataclass(frozen=True, slots=True)
 class AddresseeStatuses:
-    """All addressees but the carriers, and what they did together, by channel."""
+    """All addressees but the carriers, and their totals by channel."""
 
     addressees: list[StandingView]
     channels: list[ChannelTotal]
@@ -112,18 +111,18 @@ class AddresseeStatuses:
 
 @router.get("/addressees")
 def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> AddresseeStatuses:
-    """Who has reported, who is late, and the totals of every channel."""
+    """Who has reported, who is late, and the totals by channel."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     response.headers["ETag"] = f'"{db.read(addressees_version, directive_id)}"'
     found = db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
-    return AddresseeStatuses([_standing(each) for each in found], addressees.totals(found))
+    return AddresseeStatuses([_status_view(each) for each in found], addressees.totals(found))
 
 
 @router.put("/addressees")
 def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read: Read) -> Addressee:
-    """Say of which kind an addressee is and where it is reminded; or add one that the letter lacks.
+    """Set an addressee's kind and where to remind it; or add an addressee missing from the directive.
 
-    What somebody has said of it before is replaced only with If-Match: the ETag of the list.
+    Replacing an earlier registration needs If-Match with the list's ETag.
     """
     db.read(tenant_scope.require, who, directive_id=directive_id)
     of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
@@ -138,7 +137,7 @@ def set_addressee(directive_id: Id, body: AddresseeBody, db: Db, who: Who, read:
 
 @router.post("/reports", status_code=201)
 def report_outreach(directive_id: Id, body: OutreachBody, db: Db, who: Who) -> OutreachView:
-    """Keep what an addressee reports; again with a `reason` it is a correction, kept as the next version."""
+    """Store an addressee's report; a second one needs a `reason` and becomes the next version."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     return _view(db.write(external_activity.report, directive_id, body.claim(EntrySource.API), who.name))
 
@@ -153,7 +152,7 @@ def list_outreach(directive_id: Id, db: Db, who: Who) -> list[OutreachView]:
 
 @router.get("/report-form", response_class=Response, responses={200: {"content": {XLSX: {}}}})
 def get_report_form(directive_id: Id, db: Db, who: Who) -> Response:
-    """The workbook for the addressees' reports: a row for each thing done."""
+    """The workbook for addressees' reports: one row per item."""
     db.read(tenant_scope.require, who, directive_id=directive_id)
     asked = db.read(addressees.of_directive, directive_id)
     return workbook(
@@ -165,7 +164,7 @@ def get_report_form(directive_id: Id, db: Db, who: Who) -> Response:
 async def return_report_form(
     directive_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
 ) -> Response:
-    """Take the filled workbook, all of it or nothing; what only repeats what is known is left out."""
+    """Store a filled workbook, whole or not at all; reports that are known already are skipped."""
     await db.aread(tenant_scope.require, who, directive_id=directive_id)
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
@@ -188,7 +187,7 @@ def _return_form(
     return db.write(taking.take, upload, reported)
 
 
-def _standing(of: AddresseeStatus) -> StandingView:
+def _status_view(of: AddresseeStatus) -> StandingView:
     report = None if of.report is None else _view(of.report)
     return StandingView(of.addressee, report, views.instant(of.first_ms), of.late)
 

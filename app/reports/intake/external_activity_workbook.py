@@ -1,4 +1,4 @@
-"""The workbook for the other addressees: a row for each thing done, handed out and read back."""
+"""Workbook for addressees' reports, one row per item: written, and read back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _COLUMNS |= {"note": "I", "number": "J", "dated_on": "K", "received": "L", "reas
 
 
 def build(directive_id: int, asked: Sequence[Addressee]) -> bytes:
-    """The form as an .xlsx file: one row is begun for each addressee that is no carrier."""
+    """Build the form as an .xlsx file, with one row begun for each addressee that is not a carrier."""
     names = [each.name for each in asked if each.kind is not AddresseeKind.CARRIER]
     workbook = new_workbook()
     sheet = FormSheet(workbook.create_sheet(SHEET), _WIDTHS)
@@ -67,8 +67,6 @@ def _lists(sheet: FormSheet, asked: Sequence[Addressee]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One row of the sheet, read."""
-
     row: int
     name: str
     item: OutreachItem
@@ -80,7 +78,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class AwaitedReports:
-    """Whose reports are awaited, and what each has reported last, by name."""
+    """Addressees whose reports are awaited, and the latest report of each by name."""
 
     directive_id: int
     addressees: tuple[Addressee, ...]
@@ -89,7 +87,6 @@ class AwaitedReports:
 
 
 def asked_of(connection: Connection, directive_id: int) -> AwaitedReports:
-    """What reading a filled workbook must know of the directive."""
     asked = tuple(known.of_directive(connection, directive_id))
     reports = known.reports(connection, directive_id).values()
     latest = {versions[-1].addressee: versions[-1] for versions in reports}
@@ -97,7 +94,7 @@ def asked_of(connection: Connection, directive_id: int) -> AwaitedReports:
 
 
 def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
-    """One claim for each addressee whose rows say something new; Invalid with sheet, cell and remedy."""
+    """Return a claim for each addressee with news; raises Invalid with sheet, cell and remedy."""
     cells = FormReader(load(content))
     cells.need_sheets(SHEET)
     _identity(cells, asked.directive_id)
@@ -121,7 +118,6 @@ def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
 
 
 def _identity(cells: FormReader, directive_id: int) -> None:
-    """The form must be ours, and of this directive."""
     cells.fixed(SHEET, _FORM_ID, VERSION)
     cells.fixed(SHEET, _DIRECTIVE, str(directive_id))
     for column, words in zip("ABCDEFGHIJKLM", HEAD, strict=True):
@@ -131,14 +127,14 @@ def _identity(cells: FormReader, directive_id: int) -> None:
 
 
 def _same(claim: OutreachClaim, last: Outreach | None) -> bool:
-    """Whether the claim only repeats what is known: the same file may come back with more rows."""
+    """Tell whether the claim is known already: the same file may come back with more rows."""
     if last is None or last.items != claim.items:
         return False
     return (last.paper.number, last.paper.dated_on) == (claim.paper.number, claim.paper.dated_on)
 
 
 def _has_content(cells: FormReader, row: int) -> bool:
-    """Whether anything but a name stands in the row: names are printed for everybody."""
+    """Tell whether the row holds more than its printed name."""
     return not cells.blank(SHEET, *(f"{column}{row}" for column in "CDEFGHI"))
 
 
@@ -166,7 +162,7 @@ def _read_row(cells: FormReader, row: int, names: Sequence[str]) -> _Row:
 
 
 def _claim(rows: Sequence[_Row]) -> OutreachClaim:
-    """What the rows of one addressee say; its paper's fields need to stand in one of them only."""
+    """Merge one addressee's rows; the document's fields may stand in any one of them."""
     dated_on = next((row.dated_on for row in rows if row.dated_on), None)
     received = next((row.received for row in rows if row.received), None)
     paper = PaperClaim(
@@ -180,7 +176,6 @@ def _claim(rows: Sequence[_Row]) -> OutreachClaim:
 
 
 def _cell(rows: Sequence[_Row], place: Place) -> str:
-    """The address of a place of the claim."""
     if place[0] == "items" and len(place) == 3:
         return f"{_COLUMNS[str(place[2])]}{rows[int(place[1])].row}"
     return f"{_COLUMNS.get(str(place[0]), 'B')}{rows[0].row}"

@@ -1,4 +1,4 @@
-"""Figures that may be right and look like a slip: asked about, and taken when a note says they are."""
+"""Plausible but suspicious figures: questioned, and accepted once the note confirms them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.core.phone import Sentence
 from app.reports.intake.statement_input import Circumstances, InputFault, StatementInput
 from app.reports.render.numbers import count
 
-_FAR = 10  # times more or fewer: "12.000" typed where a point begins the decimals is 12
-_FEW = 100  # below that a number may well be ten times another
+_FAR = 10  # ratio; "12.000" entered where a point means decimals is 12
+_FEW = 100  # below this a tenfold difference proves nothing
 _POINTS = re.compile(r"(?<=\d)[.,\s\u00a0](?=\d{3}\b)")
 
 
 def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
-    """What the note must answer: against the order, the version before, the text, and the approval."""
+    """Compare the claim with the order, the version before, the text and the approval."""
     return [
         *_estimate(claim, around),
         *_before(claim, around),
@@ -60,7 +60,7 @@ def _far(n: int, other: int) -> bool:
 
 
 def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
-    """(8) against the approved text: each message has as many SMS parts as its wording."""
+    """Compare (8) with the approved text: each message has as many SMS parts as its text."""
     n, sent = claim.figures.segments, claim.figures.general.sent
     if n is None or around.parts is None or _answered(claim, str(n)):
         return
@@ -102,6 +102,6 @@ def _hour(ms: int) -> str:
 
 
 def _answered(claim: StatementInput, answer: str) -> bool:
-    """Whether the note, or the reason of the correction, names exactly that; points in numbers aside."""
+    """Tell whether the note or the reason contains exactly that number, thousands separators aside."""
     words = _POINTS.sub("", f"{claim.paper.note or ''} {claim.paper.reason or ''}")
     return re.search(rf"(?<!\d){re.escape(answer)}(?!\d)", words) is not None

@@ -1,4 +1,4 @@
-"""The API of stated figures: statements of a run, the workbook for them, and attachments."""
+"""Routes of stated figures: statements of a run, their workbook, attachments."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ from app.security import Caller, tenant_scope
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-FOLDER = "uploads"  # whose leftovers the next start clears away, as those of batches
+FOLDER = "uploads"  # leftovers are removed at the next start
 
 
 def file_body(*fields: str) -> dict[str, Any]:
-    """What OpenAPI says of an upload with these fields beside the file."""
     texts = {field: {"type": "string"} for field in fields}
     properties = {"file": {"type": "string", "format": "binary"}, **texts}
     schema = {"type": "object", "required": ["file"], "properties": properties}
@@ -42,17 +41,16 @@ def file_body(*fields: str) -> dict[str, Any]:
 
 
 def workbook(content: bytes, name: str) -> Response:
-    """A workbook to be saved."""
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     return Response(content, media_type=XLSX, headers=headers)
 
 
-# ---- attachments ----------------------------------------------------------------------------------------
+# Attachments
 
 
 @router.post("/attachments", status_code=201, response_model=Attachment, openapi_extra=file_body())
 async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, taking: Taking) -> Response:
-    """Hand in a scan or paper (PDF, PNG, JPEG); statements and reports then name it by its sha256."""
+    """Upload a scan (PDF, PNG, JPEG); statements and reports then refer to it by sha256."""
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     limit = settings.attachment_limit_mb * 1_048_576
     async with uploads.taken(request, settings, folder, limit) as upload:
@@ -66,24 +64,24 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
 
 @router.get("/attachments/{sha256}", response_class=Response, responses={200: {"content": {"*/*": {}}}})
 def get_attachment(sha256: str, db: Db, who: Who) -> Response:
-    """An attachment as it came; an operator sees those that an account of its carrier has handed in."""
+    """An attachment as uploaded; an operator sees those of its carrier's accounts."""
     kept, content = db.read(attachments.fetch, sha256, who.name, who.carrier)
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(attachments.saved_as(kept))}"}
     return Response(content, media_type=kept.media_type, headers=headers)
 
 
-# ---- statements -----------------------------------------------------------------------------------------
+# Statements
 
 
 @router.post("/runs/{run_id}/statements", status_code=201)
 def state_figures(run_id: Id, body: StatementBody, db: Db, who: Who) -> views.StatementView:
-    """State the figures of a run; again with a `reason` it is a correction, kept as the next version."""
+    """State a run's figures; a second statement needs a `reason` and becomes the next version."""
     return db.write(_state, run_id, body.claim(EntrySource.API), who)
 
 
 @router.get("/runs/{run_id}/statements")
 def list_statements(run_id: Id, db: Db, who: Who) -> list[views.StatementView]:
-    """Every version of what was stated on the run, the oldest first."""
+    """Every statement on the run, oldest first."""
     return db.read(_versions, run_id, who.carrier)
 
 
@@ -91,7 +89,7 @@ def list_statements(run_id: Id, db: Db, who: Who) -> list[views.StatementView]:
     "/runs/{run_id}/statement-form", response_class=Response, responses={200: {"content": {XLSX: {}}}}
 )
 def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
-    """The workbook in which a carrier states its figures: forms 1 to 4, open where cells are to fill in."""
+    """The workbook in which a carrier states its figures: forms 1 to 4."""
     return workbook(
         workbook_writer.build(db.read(workbook_writer.head, run_id, who.carrier)),
         f"loa-run-{run_id}-form.xlsx",
@@ -107,7 +105,7 @@ def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
 async def return_statement_form(
     run_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
 ) -> Response:
-    """Take the filled workbook; each wrong cell is named in Vietnamese with its remedy."""
+    """Store a filled workbook; each wrong cell is named in Vietnamese with its remedy."""
     await db.aread(tenant_scope.require, who, run_id=run_id)
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:

@@ -1,4 +1,4 @@
-"""Bodies in which figures are stated over HTTP and from files of the command line."""
+"""Request bodies of statements, also read from JSON files by the command line."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class PaperBody(StrictBody):
-    """The paper behind what is reported."""
+    """Metadata of the document behind a report."""
 
     number: Annotated[str, StringConstraints(strip_whitespace=True, max_length=60)] | None = Field(
         None, examples=["125/BC-VNPT-SLA"]
@@ -43,7 +43,6 @@ class PaperBody(StrictBody):
     attachment: Sha256 | None = Field(None, description="of a file sent to /v1/attachments")
 
     def paper(self, source: EntrySource) -> PaperClaim:
-        """In the words of the stage."""
         return PaperClaim(
             source=source,
             number=self.number or None,
@@ -56,14 +55,13 @@ class PaperBody(StrictBody):
 
 
 def ms(at: datetime | None) -> int | None:
-    """Milliseconds since 1970 of an aware instant, if there is one."""
     return None if at is None else clock.to_ms(at)
 
 
 class CountsBody(StrictBody):
-    """(1) eligible, (3) sent, and what receipts say: (4) received, (5) failed, (6) no_receipt.
+    """(1) eligible, (3) sent, and by receipts (4) received, (5) failed, (6) no_receipt.
 
-    excluded (2) and no_receipt are computed where they are left out.
+    excluded (2) and no_receipt are computed if left out.
     """
 
     eligible: N = Field(examples=[350_000])
@@ -74,7 +72,6 @@ class CountsBody(StrictBody):
     no_receipt: N | None = Field(None, examples=[8_000])
 
     def counts(self) -> StatedCounts:
-        """In the words of the stage."""
         excluded = self.eligible - self.sent if self.excluded is None else self.excluded
         rest = self.no_receipt
         if rest is None and self.received is not None and self.failed is not None:
@@ -91,7 +88,7 @@ class GeneralBody(CountsBody):
 
 
 class AreaBody(CountsBody):
-    """One row of form 2; code null: the area is not known."""
+    """One row of form 2; code null: unknown area."""
 
     code: Code | None = Field(examples=["116"])
     note: Words = ""
@@ -116,7 +113,7 @@ class CauseBody(StrictBody):
 
 
 class StatementBody(PaperBody):
-    """Figures of one run, as its carrier states them, or as they were copied from its paper by hand."""
+    """A run's figures as stated by its carrier, or as entered from its document."""
 
     kind: Literal["stated", "manual"] = Field("stated", description="manual needs the scan as attachment")
     level: Literal["none", "operator", "handset"] = Field(description="what received proves")
@@ -129,7 +126,6 @@ class StatementBody(PaperBody):
     reasons: list[CauseBody] = Field(default=[], max_length=20)
 
     def claim(self, source: EntrySource) -> StatementInput:
-        """In the words of the stage."""
         return StatementInput(
             kind=FigureSource(self.kind),
             level=ReceiptLevel[self.level.upper()],

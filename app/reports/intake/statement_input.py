@@ -1,4 +1,4 @@
-"""A claim: figures as somebody hands them in, before they are checked and kept."""
+"""Statements as handed in, before they are checked and stored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.reports.carrier_statement import FigureSource, StatedFigures
 from app.reports.document_meta import EntrySource
 from carriers.contract import Reason, ReceiptLevel
 
-# (2) of form 1 by cause, and form 4: keys and their Vietnamese words, in the order of the forms.
+# Causes of (2) in form 1, and of form 4: keys and Vietnamese labels, in the order of the forms.
 EXCLUDED: dict[str, str] = {
     "repeated": "Trùng",
     "wrong_number": "Sai số",
@@ -34,15 +34,13 @@ Place = tuple[str | int, ...]  # ("general", "sent"), ("areas", 3, "sent"), ("cu
 
 
 class InputFault(NamedTuple):
-    """What is wrong at one place of a claim."""
-
     place: Place
     sentence: Sentence
 
 
 @dataclass(frozen=True, slots=True)
 class PaperClaim:
-    """The paper that is handed in. received_ms: when it came, now where not said; reason: why it corrects."""
+    """A document's metadata. received_ms: arrival, None for now; reason: of a correction."""
 
     source: EntrySource
     number: str | None = None
@@ -50,12 +48,12 @@ class PaperClaim:
     received_ms: int | None = None
     note: str | None = None
     reason: str | None = None
-    attachment: str | None = None  # sha256 of a file that was handed in before
+    attachment: str | None = None  # sha256 of an uploaded attachment
 
 
 @dataclass(frozen=True, slots=True)
 class StatementInput:
-    """What a carrier states of its run, or an officer copies from its paper. Times are ms since 1970."""
+    """A run's figures, stated by its carrier or entered from its document. Times are ms since 1970."""
 
     kind: FigureSource
     level: ReceiptLevel
@@ -68,14 +66,14 @@ class StatementInput:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What the checks must know beside the claim: the present instant, and what stands already.
+    """What the checks need besides the claim.
 
-    estimated: subscribers, by the order; before: messages sent, by the last version; parts: SMS parts that
-    the approved texts have, the fewest and the most; approved_ms: when the campaign was approved.
+    estimated: subscribers by the order; before: messages sent, by the last version; parts: fewest and most
+    SMS parts of the approved texts; approved_ms: when the campaign was approved.
     """
 
     now_ms: int
-    correcting: bool  # a version is there already
+    correcting: bool  # an earlier version exists
     estimated: int | None = None
     before: int | None = None
     parts: tuple[int, int] | None = None
@@ -83,6 +81,5 @@ class Circumstances:
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:
-    """All that is wrong, for the caller of the API."""
     pairs = [(".".join(str(step) for step in fault.place), fault.sentence.en) for fault in faults]
     return Invalid(" ".join(f"{field}: {sentence}" for field, sentence in pairs[:10]), faults=pairs)

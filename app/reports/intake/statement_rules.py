@@ -1,4 +1,4 @@
-"""The identities of forms 1 to 4, and what else a stated figure must keep; pure, a fault for each place."""
+"""Identities of forms 1 to 4 and other rules for stated figures; pure, one fault per place."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from app.reports.intake.statement_input import (
 )
 from carriers.contract import ReceiptLevel
 
-MOST = 200_000_000  # more messages than the country has subscribers
+MOST = 200_000_000  # exceeds the country's number of subscribers
 MAX_SEGMENTS = 10
 NOTE_LENGTH = 2000
 _NUMBER_LENGTH = 60
@@ -37,7 +37,6 @@ _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-(?:([01]\d|2[0-3]):[0-5]\d|24:00)"
 
 
 def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
-    """Everything that is wrong with the claim; none where it may be kept."""
     figures, level = claim.figures, claim.level
     return [
         *_general(figures, level),
@@ -53,11 +52,10 @@ def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
 
 
 def fault(place: Place, en: str, vi: str) -> InputFault:
-    """What is wrong at one place, in both languages."""
     return InputFault(place, Sentence(en, vi))
 
 
-# ---- form 1 ---------------------------------------------------------------------------------------------
+# Form 1
 
 
 def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault]:
@@ -74,13 +72,12 @@ def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault
 
 
 def range_faults(place: Place, n: int | None, most: int = MOST) -> Iterator[InputFault]:
-    """A number below zero or beyond all bounds."""
     if n is not None and not 0 <= n <= most:
         yield fault(place, f"{n} is not between 0 and {most}.", f"{n} không nằm trong khoảng 0 đến {most}.")
 
 
 def _counts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[InputFault]:
-    """One row: ranges, (3) = (1) - (2), receipts as the level allows, (6) = (3) - (4) - (5)."""
+    """Check ranges, (3) = (1) - (2), receipts as the level allows, (6) = (3) - (4) - (5)."""
     for name in ("eligible", "excluded", "received", "failed"):
         yield from range_faults((*place, name), getattr(row, name))
     if row.sent < 0 or row.sent > row.eligible:
@@ -164,7 +161,7 @@ def _agree(place: Place, found: int, expected: int | None, of: tuple[str, str]) 
         )
 
 
-# ---- form 2 ---------------------------------------------------------------------------------------------
+# Form 2
 
 
 def _areas(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault]:
@@ -201,7 +198,7 @@ def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator
     yield from word_faults(("areas", n, "note"), row.note)
 
 
-# ---- form 3 ---------------------------------------------------------------------------------------------
+# Form 3
 
 
 def _days(claim: StatementInput) -> Iterator[InputFault]:
@@ -248,7 +245,7 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
 
 
 def _span(claim: StatementInput) -> tuple[str, str]:
-    """First and last day on which anything can have been sent; ISO dates."""
+    """Return the first and last possible day of sending, as ISO dates."""
     first = _day_of(claim.began_ms) if claim.began_ms is not None else date.min.isoformat()
     return first, _day_of(claim.cutoff_ms if claim.ended_ms is None else claim.ended_ms)
 
@@ -265,7 +262,7 @@ def _vi(day: str) -> str:
     return "/".join(reversed(day.split("-")))
 
 
-# ---- form 4 ---------------------------------------------------------------------------------------------
+# Form 4
 
 
 def _reasons(figures: StatedFigures) -> Iterator[InputFault]:
@@ -279,7 +276,7 @@ def _reasons(figures: StatedFigures) -> Iterator[InputFault]:
     yield from _agree(("reasons", "total", "n"), total, figures.general.failed, ("form 4", "Biểu 4"))
 
 
-# ---- times, words, paper --------------------------------------------------------------------------------
+# Times, texts, document
 
 
 def _times(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]:
@@ -307,7 +304,6 @@ def _future(place: Place) -> InputFault:
 
 
 def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFault]:
-    """What is wrong with number, date, note and reason."""
     today = _day_of(around.now_ms)
     if paper.dated_on is not None and paper.dated_on > today:
         yield _future(("dated_on",))
@@ -330,7 +326,7 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
 
 
 def word_faults(place: Place, words: str) -> Iterator[InputFault]:
-    """What is wrong with words that people read: too long, or with somebody's number in them."""
+    """Check free text: not too long, and without phone numbers."""
     if len(words) > NOTE_LENGTH:
         yield fault(
             place,

@@ -1,4 +1,4 @@
-"""Keeps what was stated on a run: checked whole, as a new version, in the audit; nothing is overwritten."""
+"""Stores statements on a run: each checked as a whole and kept as a new version, nothing overwritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from carriers import text as sms
 
 
 def open_run(connection: Connection, run_id: int, carrier: str | None = None) -> Row[Any]:
-    """The run with its campaign's name; `carrier`: the only one whose runs the caller may see. NotFound."""
+    """Return the run with its campaign's name; raises NotFound, also for runs hidden by `carrier`."""
     query = select(runs, campaigns.c.name, campaigns.c.window_start, campaigns.c.directive_id)
     query = query.join(campaigns, campaigns.c.id == runs.c.campaign_id).where(runs.c.id == run_id)
     row = connection.execute(query).first()
@@ -30,7 +30,7 @@ def open_run(connection: Connection, run_id: int, carrier: str | None = None) ->
 
 
 def may_state(kind: FigureSource, carrier: str | None) -> None:
-    """Forbidden for what a carrier's own operator may not say: by hand is for those who hold the paper."""
+    """Raise Forbidden if a carrier's own operator enters by hand: that is for whoever holds the document."""
     if kind is FigureSource.MANUAL and carrier is not None:
         raise Forbidden(
             f"Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
@@ -41,7 +41,7 @@ def may_state(kind: FigureSource, carrier: str | None) -> None:
 def state(
     connection: Connection, run_id: int, claim: StatementInput, who: str, carrier: str | None = None
 ) -> Statement:
-    """Keep the claim as the run's next version; Invalid with a sentence for each fault.
+    """Store the claim as the run's next version; raises Invalid with a sentence per fault.
 
     carrier: the only one whose runs and scans the caller may see.
     """
@@ -70,7 +70,6 @@ def state(
 
 
 def circumstances(connection: Connection, run_id: int) -> Circumstances:
-    """What the checks of a claim on this run must know."""
     last = carrier_statement.latest(connection, run_id)
     estimated = connection.execute(select(audiences.c.estimated).where(audiences.c.run_id == run_id)).scalar()
     return Circumstances(
@@ -84,7 +83,7 @@ def circumstances(connection: Connection, run_id: int) -> Circumstances:
 
 
 def _parts(connection: Connection, run_id: int) -> tuple[int, int] | None:
-    """SMS parts of the campaign's wordings: the fewest and the most."""
+    """Return the fewest and the most SMS parts of the campaign's texts."""
     query = select(campaigns.c.texts).join(runs, runs.c.campaign_id == campaigns.c.id)
     texts = connection.execute(query.where(runs.c.id == run_id)).scalar()
     parts = [sms.segments(wording) for wording in (texts or {}).values()]
@@ -92,7 +91,7 @@ def _parts(connection: Connection, run_id: int) -> tuple[int, int] | None:
 
 
 def _approved_ms(connection: Connection, run_id: int) -> int | None:
-    """When the campaign was approved as it is; None where nothing of it is written down."""
+    """Return when the campaign was approved; None if its last decision is not an approval."""
     a = approvals.c
     query = select(a.at, a.decision).join(runs, runs.c.campaign_id == a.campaign_id)
     last = connection.execute(query.where(runs.c.id == run_id).order_by(a.id.desc()).limit(1)).first()
@@ -107,7 +106,7 @@ def _next_version(connection: Connection, run_id: int) -> int:
 def paper_columns(
     connection: Connection, paper: PaperClaim, version: int, who: str, carrier: str | None
 ) -> dict[str, Any]:
-    """The columns that every paper has; two that come at once clash on the version, and one is refused."""
+    """Return the columns of every document; of two concurrent ones the version's unique key rejects one."""
     now = clock.now_ms()
     return {
         "version": version,

@@ -1,4 +1,4 @@
-"""Statements as callers see them: times with their zone, the level as a word."""
+"""Statements as API answers: times with zone, the level as a word."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.reports.document_meta import Attachment, PaperMeta
 
 @dataclass(frozen=True, slots=True)
 class PaperView:
-    """One version of a paper that came in."""
+    """Metadata of one version of a received document."""
 
     version: int
     reason: str | None
@@ -28,7 +28,7 @@ class PaperView:
 
 @dataclass(frozen=True, slots=True)
 class StatementView:
-    """One version of what was stated on a run; level: none, operator or handset."""
+    """One version of a run's statement; level: none, operator or handset."""
 
     run_id: int
     carrier: str
@@ -42,7 +42,6 @@ class StatementView:
 
 
 def statement(of: Statement) -> StatementView:
-    """For callers."""
     return StatementView(
         run_id=of.run_id,
         carrier=of.carrier,
@@ -57,7 +56,6 @@ def statement(of: Statement) -> StatementView:
 
 
 def paper(of: PaperMeta) -> PaperView:
-    """For callers."""
     return PaperView(
         version=of.version,
         reason=of.reason,
@@ -73,5 +71,4 @@ def paper(of: PaperMeta) -> PaperView:
 
 
 def instant(ms: int | None) -> datetime | None:
-    """On the clock of Viet Nam, if there is one."""
     return None if ms is None else clock.local(clock.from_ms(ms))

@@ -1,4 +1,4 @@
-"""Where everything stands in the workbook in which a carrier states its figures; one truth for both ways."""
+"""Cell layout of a carrier's workbook, shared by its writer and reader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHEETS = (HEAD, GENERAL, AREAS, DAYS, CAUSES)
 
 LEVEL_WORDS = {words: level for level, words in LEVELS.items()}
 
-# Sheet "Chung": labels in A, answers in B.
+# Sheet "Chung": labels in column A, answers in B.
 FORM_ID, RUN_ID = "B2", "B3"
 CARRIER, CAMPAIGN = "B4", "B5"
 NUMBER, DATED_ON, LEVEL = "B7", "B8", "B9"
@@ -31,7 +31,7 @@ HEAD_LABELS = {
     NOTE: "Phản ánh của khách hàng, sự cố, khó khăn",
 }
 
-# Sheet "Biểu 1": numbers in D.
+# Sheet "Biểu 1": numbers in column D.
 ELIGIBLE, EXCLUDED_SUM, SENT = "D4", "D5", "D11"
 CAUSE_CELLS = {key: f"D{row}" for row, key in enumerate(EXCLUDED, 6)}
 RECEIVED, FAILED, NO_RECEIPT, RATIO, SEGMENTS, RESENT = "D12", "D13", "D14", "D15", "D16", "D17"
@@ -41,7 +41,7 @@ FORMULAS = {
     NO_RECEIPT: '=IF(D12="","",D11-D12-D13)',
     RATIO: '=IF(OR(D12="",D11=0),"",D12/D11)',
 }
-# What (4) proves is said by the level on the first sheet; forms that were handed out before said "received".
+# The level on the first sheet tells what (4) proves; older forms said "received".
 RECEIVED_WORDS = "Máy đã nhận (biên nhận máy) hoặc nhà mạng đã tiếp nhận (biên nhận tổng đài)"
 RATIO_WORDS = "Tỷ lệ = (4)/(3)"
 FORMER_WORDS = {RECEIVED_WORDS: "Đã nhận (có biên nhận)", RATIO_WORDS: "Tỷ lệ nhận = (4)/(3)"}
@@ -73,10 +73,9 @@ REASON_CELLS = {key: f"C{row}" for row, key in enumerate(REASONS, FIRST_ROW)}
 
 
 def area_formula(row: int) -> str:
-    """(6) of one row of form 2."""
+    """Formula of (6) in one row of form 2."""
     return f'=IF(F{row}="","",E{row}-F{row}-G{row})'
 
 
 def sum_of(column: str, first: int, last: int) -> str:
-    """The total of a column."""
     return f"=SUM({column}{first}:{column}{last})"

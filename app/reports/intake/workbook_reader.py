@@ -1,4 +1,4 @@
-"""Reads a carrier's workbook back: every cell checked, then the forms against each other, in Vietnamese."""
+"""Reads a carrier's workbook: checks every cell, then the forms against each other, in Vietnamese."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _CAUSE_COLUMNS = {"key": "B", "n": "C", "remedy": "E"}
 
 @dataclass(slots=True)
 class _Reading:
-    """One workbook under way; `rows`: sheet -> rows of the sheet that gave the rows of the figures."""
+    """A workbook being read; `rows`: sheet rows by form, in the order of the figures."""
 
     cells: FormReader
     head: FormHead
@@ -66,7 +66,7 @@ class _Reading:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What comes with a workbook: by whom it counts, and the scan beside it."""
+    """What accompanies a workbook: the source of its figures, and its scan."""
 
     kind: FigureSource
     attachment: str | None = None
@@ -74,7 +74,7 @@ class Handed:
 
 
 def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) -> StatementInput:
-    """The claim that a filled form makes; Invalid with sheet, cell and remedy of everything wrong."""
+    """Read a filled form; raises Invalid with sheet, cell and remedy of every fault."""
     reading = _Reading(FormReader(load(content)), head)
     reading.cells.need_sheets(*at.SHEETS)
     _identity(reading)
@@ -93,7 +93,6 @@ def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) 
 
 
 def _identity(reading: _Reading) -> None:
-    """The form must be ours, and for this run."""
     cells, head = reading.cells, reading.head
     cells.fixed(at.HEAD, at.FORM_ID, at.VERSION)
     if str(cells.raw(at.HEAD, at.RUN_ID)) != str(head.run_id):
@@ -171,7 +170,6 @@ def _counts(eligible: int, sent: int, received: int | None, failed: int | None) 
 
 
 def _areas(reading: _Reading) -> tuple[AreaCounts, ...]:
-    """Form 2: every row of it, or none."""
     cells, codes = reading.cells, [*reading.head.codes, None]
     rows = list(range(at.FIRST_ROW, at.FIRST_ROW + len(codes)))
     for row, code in zip(rows, codes, strict=True):
@@ -196,7 +194,6 @@ def _area(reading: _Reading, row: int, code: str | None) -> AreaCounts:
 
 
 def _days(reading: _Reading) -> tuple[DayCounts, ...]:
-    """Form 3: the rows in which anything stands."""
     cells = reading.cells
     every = range(at.FIRST_ROW, at.FIRST_ROW + at.DAY_ROWS)
     rows = [r for r in every if not cells.blank(at.DAYS, *(f"{column}{r}" for column in "BCDEF"))]
@@ -218,7 +215,6 @@ def _day(cells: FormReader, row: int) -> DayCounts:
 
 
 def _reasons(reading: _Reading) -> tuple[CauseCounts, ...]:
-    """Form 4: the rows with a number."""
     cells, found, rows = reading.cells, [], []
     for key, cell in at.REASON_CELLS.items():
         row = int(cell[1:])
@@ -232,7 +228,6 @@ def _reasons(reading: _Reading) -> tuple[CauseCounts, ...]:
 
 
 def _cell(reading: _Reading, place: Place) -> tuple[str, str]:
-    """Sheet and cell of a place of the claim."""
     if place in _CELLS:
         return _CELLS[place]
     form, which, name = place[0], place[1], str(place[2])

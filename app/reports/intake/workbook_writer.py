@@ -1,4 +1,4 @@
-"""The workbook that Loa hands out to a carrier: forms 1 to 4 to fill in, for one run and its areas."""
+"""Writes the workbook that a carrier fills in: forms 1 to 4 for one run and its areas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GUIDE = (
 
 @dataclass(frozen=True, slots=True)
 class FormHead:
-    """What a form is for. codes: the areas of its rows, by the day `on`."""
+    """Subject of a form; codes: the areas of its rows, as of the day `on`."""
 
     run_id: int
     carrier: str
@@ -37,7 +37,7 @@ class FormHead:
 
 
 def head(connection: Connection, run_id: int, carrier: str | None = None) -> FormHead:
-    """What the form of this run is for, or NotFound; `carrier`: the only one that the caller may see."""
+    """Return the form's subject; raises NotFound, also for other carriers' runs if `carrier` is set."""
     run = open_run(connection, run_id, carrier)
     on = day_of(run)
     asked = connection.execute(select(audiences.c.areas).where(audiences.c.run_id == run_id)).scalar()
@@ -47,12 +47,11 @@ def head(connection: Connection, run_id: int, carrier: str | None = None) -> For
 
 
 def day_of(run: Row[object]) -> date:
-    """The day by whose areas a run reports: its start, or the window that it was given."""
+    """Return the day whose areas apply: the run's start, else the start of its window."""
     return clock.local(clock.from_ms(run.started_at or run.window_start or clock.now_ms())).date()
 
 
 def build(of: FormHead) -> bytes:
-    """The empty form as an .xlsx file."""
     workbook = new_workbook()
     _head_sheet(workbook, of)
     _general_sheet(workbook)

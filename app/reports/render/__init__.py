@@ -1,1 +1,1 @@
-"""How reports look in each format: forms of rows and columns, and one module for each kind of file."""
+"""Report formats: tables of rows and columns, and one module per file type."""

@@ -1,4 +1,4 @@
-"""The forms of the result report (Biểu 1 to 5) with their Vietnamese words, filled from a report."""
+"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, filled from a report."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ _SERIES = ("sent", "delivered", "relayed")
 
 
 def of_run(report: CarrierReport) -> tuple[ReportTable, ...]:
-    """The head, forms 1 to 4, and what happened when."""
+    """Return the header, forms 1 to 4, and the time steps."""
     head = _head(report.header, report.interim, report.extra.oldest_ms)
     return head, _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
 
 
 def of_campaign(report: CampaignReport) -> tuple[ReportTable, ...]:
-    """Form 5, the runs side by side, and then the forms of each run."""
+    """Return form 5, the runs side by side, followed by each run's forms."""
     return _side_by_side(report), *(form for run in report.runs for form in _named(run))
 
 
@@ -98,7 +98,6 @@ def _run_row(n: int, run: CarrierReport) -> TableRow:
 
 
 def _sums(report: CampaignReport) -> list[TableRow]:
-    """All runs together, and where links prove different things, the runs of each level."""
     by_level, settled = report.by_level, _settled(report.interim)
     one = len(by_level) < 2
     first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
@@ -142,7 +141,7 @@ def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
     return ReportTable("Thông tin", "Kết quả nhắn tin tuyên truyền", columns, rows)
 
 
-# ---- form 1 --------------------------------------------------------------------------------
+# Form 1
 
 
 def _general(report: CarrierReport) -> ReportTable:
@@ -222,7 +221,7 @@ def _beside(report: CarrierReport) -> list[TableRow]:
     ]
 
 
-# ---- forms 2 to 4 --------------------------------------------------------------------------
+# Forms 2 to 4
 
 
 def _areas(report: CarrierReport) -> ReportTable:
@@ -251,7 +250,7 @@ def _areas(report: CarrierReport) -> ReportTable:
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:
-    """Areas of the report's day that are in no row, by name; "" for none."""
+    """List the areas of the report's day without any row; "" for none."""
     names = ", ".join(area.name for area in empty)
     return f" {len(empty)} địa bàn không có thuê bao nào trong danh sách gửi: {names}." if empty else ""
 
@@ -280,7 +279,6 @@ def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
 
 
 def changes(version: Version) -> ReportTable:
-    """The differences as a table."""
     columns = (
         TableColumn("where", "Số liệu", CellKind.TEXT, 56),
         TableColumn("before", "Bản trước", CellKind.COUNT, 14),
@@ -336,7 +334,7 @@ def _reasons(report: CarrierReport) -> ReportTable:
 
 
 def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
-    """Where the carrier has said who serves the numbers: whom to ask instead."""
+    """Name the networks to ask instead, where the carrier told who serves the numbers."""
     if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
         return ""
     return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)

@@ -1,4 +1,4 @@
-"""Form 5 and the other addressees' tables of the consolidated report, each kind of figures for itself."""
+"""Form 5 and the tables of other addressees in the consolidated report, sources of figures apart."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ NOTHING_YET = "chưa báo cáo"
 
 
 def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
-    """Form 5, the channels of the other addressees, and each of these with its report."""
+    """Return form 5, the channels of other addressees, and the status of each."""
     return _form_5(report), _channels(report), _others(report)
 
 
 def head(report: ConsolidatedReport) -> ReportTable:
-    """What the tables speak of, and as of when: papers say it in their text."""
+    """Return subject and cut-off of the tables; documents have them in their text."""
     letter = report.letter
     pairs = (
         ("Tình trạng số liệu", settled(report)),
@@ -83,7 +83,6 @@ def _form_5(report: ConsolidatedReport) -> ReportTable:
 
 
 def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
-    """One picture for each kind of figures, on a scale of its own; nothing in it is added up."""
     title = f"Kết quả theo doanh nghiệp: {SOURCES[kind]}"
     rows = tuple(f"run_{line.run_id}" for line in lines)
     return TableChart(
@@ -92,7 +91,7 @@ def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
 
 
 def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[TableRow]:
-    """The run, and what its carrier says of a run that Loa has measured: beside it, and in no sum."""
+    """Yield the run, and below a measured one its carrier's statement, which enters no sum."""
     yield _row((str(nth), carrier_name(line.carrier)), line, report)
     if line.kind is Source.MEASURED and line.statement:
         beside = ("", f"{carrier_name(line.carrier)} (đối chiếu)")
@@ -117,7 +116,7 @@ def _in_time(kept: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
 
 
 def settled(report: ConsolidatedReport) -> str:
-    """Whether figures may still change, and whose."""
+    """Say whether figures may still change, and whose."""
     names = dict.fromkeys(carrier_name(line.carrier) for line in report.lines if line.interim)
     if not report.interim:
         return FINAL
@@ -127,7 +126,6 @@ def settled(report: ConsolidatedReport) -> str:
 
 
 def level(line: RunLine) -> int | None:
-    """What receipts prove of the line's figures."""
     if line.kind is Source.MEASURED or line.statement is None:
         return line.report.header.receipt_level
     return line.statement.level
@@ -142,7 +140,6 @@ def _source(line: RunLine) -> str:
 
 
 def carrier_name(carrier: str) -> str:
-    """The carrier as people call it."""
     return labels.network(carrier)
 
 
@@ -162,7 +159,7 @@ def _span(line: RunLine) -> str:
 
 
 def figures(line: RunLine) -> dict[str, Cell]:
-    """The line's counts by column; a column that it does not have is empty."""
+    """Return the line's counts by column; columns it lacks are absent."""
     if line.kind is Source.MEASURED:
         return _measured(line.report.general, line.report.header.receipt_level)
     if line.statement is None or line.kind is None:
@@ -180,28 +177,28 @@ def _measured(f: Figures, level: int | None) -> dict[str, Cell]:
 
 def _stated(counts: StatedCounts, level: ReceiptLevel, segments: int | None) -> dict[str, Cell]:
     handset = level is ReceiptLevel.HANDSET
-    received = _said(counts.received)
+    received = _or_no_receipts(counts.received)
     return {
         "eligible": counts.eligible,
         "excluded": counts.excluded,
-        "waiting": NOTHING,  # a carrier's form has no such line
+        "waiting": NOTHING,  # not on a carrier's form
         "sent": counts.sent,
         "delivered": received if handset else labels.NO_RECEIPTS,
         "relayed": NOTHING if handset else received,
-        "failed": _said(counts.failed),
-        "no_receipt": _said(counts.no_receipt),
+        "failed": _or_no_receipts(counts.failed),
+        "no_receipt": _or_no_receipts(counts.no_receipt),
         "unknown": NOTHING,
         "delivered_ratio": counts.received_ratio if handset else None,
         "segments": NOT_SAID if segments is None else segments,
     }
 
 
-def _said(n: int | None) -> Cell:
+def _or_no_receipts(n: int | None) -> Cell:
     return labels.NO_RECEIPTS if n is None else n
 
 
 def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
-    """The sum of one kind of figures, and where receipts prove different things, of those of each level."""
+    """Sum one source of figures, and the runs of each receipt level where levels differ."""
     if len(lines) < 2:
         return
     yield _total(f"total_{kind}", f"Cộng ({SOURCES[kind]})", lines)
@@ -222,7 +219,7 @@ def _total(key: str, name: str, lines: Iterable[RunLine]) -> TableRow:
     return TableRow(key, ("", name, "", "", *sums.values(), "", "", ""), strong=True)
 
 
-# What receipts prove is summed over the lines that have any: the others' messages stand in another column.
+# Summed over the lines that have such receipts; the other lines' messages stand in another column.
 _PROVED = ("delivered", "relayed")
 
 
@@ -257,7 +254,7 @@ def _channels(report: ConsolidatedReport) -> ReportTable:
 
 
 def _all_channels(report: ConsolidatedReport) -> TableRow:
-    """Units are counted once, in however many ways they have worked."""
+    """Count a unit once, however many channels it used."""
     units = sum(bool(each.report and each.report.items) for each in report.others)
     found = report.channels
     sums = (sum(each.pieces for each in found), sum(each.reach for each in found))
@@ -290,7 +287,6 @@ def _other(nth: int, each: AddresseeStatus) -> TableRow:
 
 
 def standing(each: AddresseeStatus) -> str:
-    """Whether the addressee has reported, and in time."""
     if each.report is None:
         return "Chưa báo cáo (quá hạn)" if each.late else "Chưa báo cáo"
     return "Đã báo cáo (trễ hạn)" if each.late else "Đã báo cáo"

@@ -1,4 +1,4 @@
-"""The counts of a row as cells: the columns of forms 2 and 5, and no number that no receipt proves."""
+"""Count columns of forms 2 and 5, without numbers that no receipt proves."""
 
 from __future__ import annotations
 
@@ -35,25 +35,24 @@ LEVELS: dict[int | None, str] = {
 
 
 def measured(level: int | None) -> str:
-    """The sentence under a table whose figures Loa has counted."""
+    """Return the source line below a table of measured figures."""
     return f"Nguồn số liệu: {KINDS[Source.MEASURED]} ({labels.LEVEL_WORDS[level]})."
 
 
 def part(level: int | None) -> str:
-    """What a sum over the runs of one level is called: the sum of which its ratio is taken."""
+    """Label the sum of runs of one receipt level, the base of its ratio."""
     return f"Trong đó: {'biên nhận ' if level else ''}{LEVELS[level]}"
 
 
 def delivered(n: int, level: int | None) -> Cell:
-    """Messages that telephones took, where the links' receipts can prove such a thing."""
+    """Return messages delivered to handsets, if the links' receipts can prove it."""
     return _proved(n, level, ReceiptLevel.HANDSET)
 
 
 def relayed(n: int, level: int | None) -> Cell:
-    """Messages that only the carrier's centre confirms, where its links bring receipts at all.
+    """Return messages only the operator's centre confirms, if the links bring receipts.
 
-    Where receipts come from the telephone, what has reached it is in the column of those: a dash, not a zero
-    that reads as if the centre had taken none.
+    With handset receipts they are counted as delivered: a dash, as 0 would mislead.
     """
     if not n and level is not None and level >= ReceiptLevel.HANDSET:
         return NOTHING
@@ -65,7 +64,7 @@ def _proved(n: int, level: int | None, needed: ReceiptLevel) -> Cell:
 
 
 def counts(f: Figures, level: int | None) -> tuple[Cell, ...]:
-    """Cells under COUNTS; sums and ratios as formulas."""
+    """Return the cells below COUNTS; sums and ratios as formulas."""
     sent = Formula(f.sent, "{eligible}-{excluded}-{waiting}")
     received = (delivered(f.delivered, level), relayed(f.relayed, level))
     rest = (f.failed, f.no_receipt, f.unknown, f.segments)
@@ -73,7 +72,7 @@ def counts(f: Figures, level: int | None) -> tuple[Cell, ...]:
 
 
 def totals(f: Figures, level: int | None, one_level: bool = True) -> tuple[Cell, ...]:
-    """The same for the last row, each the sum of its column; over several levels no ratio says anything."""
+    """Return the cells of the total row, each the sum of its column; no ratio across receipt levels."""
     received = (delivered(f.delivered, level), relayed(f.relayed, level))
     sums = [
         cell if isinstance(cell, str) else total(int(n))

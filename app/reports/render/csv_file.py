@@ -1,7 +1,7 @@
-"""The forms as one CSV file: UTF-8 with BOM, commas, CRLF, plain numbers; the same report, the same bytes.
+"""Forms as one CSV file: UTF-8 with BOM, commas, CRLF; deterministic.
 
-Forms follow one another, each under its title and its column names, with an empty line between. Counts are
-whole numbers without separators; ratios are per cent with two decimals and a point.
+Forms follow one another, each below its title and column names, separated by an empty line. Counts are plain
+integers; ratios are per cent with two decimals and a point.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from app.reports.render.table_model import Cell, CellKind, ReportTable, value
 
 
 def render(forms: Iterable[ReportTable]) -> bytes:
-    """The file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     for number, form in enumerate(forms):
@@ -40,7 +39,7 @@ def _plain(kind: CellKind, cell: Cell) -> str:
     if found is None:
         return ""
     if isinstance(found, str):
-        return safe(found)  # texts come from people
+        return safe(found)  # may come from users, so formulas are defused
     if kind is CellKind.COUNT:
         return str(found)
     return f"{found * 100:.2f}" if kind is CellKind.RATIO else f"{found:.2f}"

@@ -1,4 +1,4 @@
-"""A paper as a .docx that officers go on with in Word or LibreOffice: real headings, tables and sections."""
+"""Renders a document as .docx for editing in Word or LibreOffice: real headings, tables and sections."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ from app.reports.render import layout
 from app.reports.render.numbers import shown
 from app.reports.render.table_model import CellKind, value
 
-# ---- A form as a Word table: its head on every page, no row split, its last two rows together
+# Tables: header on every page, rows never split, the last two kept together
 
 
 def add_table(docx: Docx, block: Table, room: float) -> None:
-    """Title, table and source; `room`: millimetres between the margins."""
+    """Add title, table and source; `room`: millimetres between the margins."""
     form = block.form
     parts.line(docx, form.title, layout.CAPTION)
     made = docx.add_table(rows=1 + len(form.rows), cols=len(form.columns), style="Table Grid")
@@ -66,7 +66,7 @@ def add_table(docx: Docx, block: Table, room: float) -> None:
 
 
 def _cells(row: Any) -> list[_Cell]:
-    """The row's cells, each made once: python-docx's own list costs a search through the whole table."""
+    """Return the row's cells without python-docx's own list, which searches the whole table for each row."""
     return [_Cell(tc, row._parent) for tc in row._tr.tc_lst]
 
 
@@ -92,20 +92,20 @@ def _put(cell: _Cell, text: str, size: float, wide: float, **look: Any) -> None:
     made.alignment, made.paragraph_format.keep_with_next = look["align"], look["keep"]
     made.paragraph_format.space_before, made.paragraph_format.space_after = Pt(1), Pt(1)
     made.paragraph_format.line_spacing = 1.0
-    # The end of a paragraph has a size of its own, which makes empty cells high.
+    # The paragraph mark has a font size of its own, which would make empty cells taller.
     half_points = f'<w:rPr {nsdecls("w")}><w:sz w:val="{round(size * 2)}"/></w:rPr>'
     made._p.get_or_add_pPr().append(parse_xml(half_points))
     run = made.add_run(printable(text))
     run.bold, run.font.size = look["bold"], Pt(size)
 
 
-# ---- An Office file written again with fixed times, so that the same paper gives the same bytes
+# Deterministic Office files
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
 def timeless(content: bytes) -> bytes:
-    """The same members in the same order, without the time at which they were packed."""
+    """Repack the archive with fixed timestamps, members in the same order."""
     file = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as old,
@@ -117,7 +117,7 @@ def timeless(content: bytes) -> bytes:
 
 
 def render(paper: PaperDocument) -> bytes:
-    """The file's bytes; the same for the same paper."""
+    """Render to bytes, deterministically."""
     docx = Document()
     _describe(docx, paper)
     parts.set_styles(docx)
@@ -150,7 +150,7 @@ def _page(docx: Docx, section: Section, *, first: bool) -> None:
 
 @singledispatch
 def _add(block: Block, docx: Docx, room: float) -> None:
-    """Add one block; `room`: the width between the margins in millimetres."""
+    """Add one block; `room`: millimetres between the margins."""
     raise TypeError(type(block).__name__)
 
 

@@ -1,4 +1,4 @@
-"""What python-docx has no word for: fonts of all scripts, rules, bare tables, page numbers, the mark."""
+"""Helpers that python-docx lacks: fonts of all scripts, rules, borderless tables, page numbers, watermark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.reports.render import layout
 from app.reports.render.layout import LineStyle
 
 _SCRIPTS = ("w:ascii", "w:hAnsi", "w:cs", "w:eastAsia")
-# What follows in the order of the standard: Word refuses a file whose properties stand otherwise.
+# Elements that follow in the schema's order: Word rejects properties in another order.
 _AFTER_BORDERS = (
     "w:shd",
     "w:tabs",
@@ -51,7 +51,6 @@ mso-position-vertical:center;mso-position-vertical-relative:margin">
 
 
 def set_styles(docx: Docx) -> None:
-    """Fonts and language of everything, and the three levels of headings."""
     _font(docx.styles["Normal"], layout.BODY)
     defaults = docx.styles.element.find(f"{qn('w:docDefaults')}/{qn('w:rPrDefault')}/{qn('w:rPr')}")
     for language in defaults.findall(qn("w:lang")):
@@ -81,7 +80,6 @@ def _font(style: Any, size: float) -> None:
 
 
 def line(where: Docx | _Cell, text: str, look: LineStyle) -> Para:
-    """A line or more of one look, without an indent."""
     made = where.add_paragraph()
     made.alignment = ALIGN.CENTER if look.centred else ALIGN.LEFT
     spaced = made.paragraph_format
@@ -93,7 +91,7 @@ def line(where: Docx | _Cell, text: str, look: LineStyle) -> Para:
 
 
 def rule(where: Docx | _Cell, room: float, wide: float) -> None:
-    """A line `wide` millimetres long in the middle of `room`."""
+    """Add a line `wide` millimetres long, centred in `room`."""
     made = where.add_paragraph()
     spaced = made.paragraph_format
     spaced.left_indent = spaced.right_indent = Mm(max(0.0, (room - wide) / 2 - 1))
@@ -104,23 +102,23 @@ def rule(where: Docx | _Cell, room: float, wide: float) -> None:
 
 
 def _frame(paragraph: Para, border: str) -> None:
-    """Lines around a paragraph; Word wants them at their place among its properties."""
+    """Draw borders around a paragraph; Word wants them at their schema position."""
     paragraph._p.get_or_add_pPr().insert_element_before(parse_xml(border), *_AFTER_BORDERS)
 
 
 def beside(docx: Docx, widths: tuple[float, ...]) -> list[_Cell]:
-    """Cells side by side without lines, of these widths in millimetres; their first paragraph is to go."""
+    """Return borderless cells side by side, widths in mm; `finish` later removes their first paragraph."""
     made = docx.add_table(rows=1, cols=len(widths))
     made.autofit = False
     whole(made.rows[0])
     for column, cell, wide in zip(made.columns, made.rows[0].cells, widths, strict=True):
-        column.width = cell.width = Mm(wide)  # Word goes by cells, LibreOffice by columns
+        column.width = cell.width = Mm(wide)  # Word uses cells, LibreOffice columns
         narrow(cell)
     return list(made.rows[0].cells)
 
 
 def narrow(cell: _Cell) -> None:
-    """No room lost between a cell's edge and its text."""
+    """Remove the padding between a cell's edge and its text."""
     inner = (
         f'<w:tcMar {nsdecls("w")}><w:left w:w="30" w:type="dxa"/><w:right w:w="30" w:type="dxa"/></w:tcMar>'
     )
@@ -128,7 +126,6 @@ def narrow(cell: _Cell) -> None:
 
 
 def shade(cell: _Cell) -> None:
-    """The ground of a table's head."""
     ground = f'<w:shd {nsdecls("w")} w:val="clear" w:color="auto" w:fill="EEF2F7"/>'
     cell._tc.get_or_add_tcPr().insert_element_before(
         parse_xml(ground), "w:noWrap", "w:tcMar", *_AFTER_MARGINS
@@ -136,7 +133,7 @@ def shade(cell: _Cell) -> None:
 
 
 def whole(row: Any) -> None:
-    """The row is never split over two pages."""
+    """Keep the row on one page."""
     row._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
 
 
@@ -148,7 +145,7 @@ def finish(*cells: _Cell) -> None:
 
 
 def set_headers(section: Any, mark: str, *, first: bool) -> None:
-    """The page's number in the top margin, but on the paper's first page; the mark on all."""
+    """Number the pages in the top margin, but not the document's first; watermark all."""
     section.different_first_page_header_footer = first
     section.header.is_linked_to_previous = False
     numbered = section.header.paragraphs[0]
@@ -161,7 +158,6 @@ def set_headers(section: Any, mark: str, *, first: bool) -> None:
 
 
 def _field(paragraph: Para, code: str) -> None:
-    """A field that Word fills in; `code` is its name, such as PAGE."""
     size = f'<w:rPr><w:sz w:val="{round(layout.PAGE_NUMBER * 2)}"/></w:rPr>'
     run = f"<w:r>{size}<w:t>2</w:t></w:r>"
     paragraph._p.append(parse_xml(f'<w:fldSimple {nsdecls("w")} w:instr="{code}">{run}</w:fldSimple>'))
@@ -173,11 +169,10 @@ def _mark(paragraph: Para, words: str, nth: int) -> None:
         paragraph._p.append(parse_xml(_MARK.format(w=nsdecls("w"), nth=nth, grey=grey, words=words)))
 
 
-# ---- paragraphs ----------------------------------------------------------------------------
+# Paragraph styles
 
 
 def body(made: Para) -> None:
-    """Justified, its first line indented."""
     made.alignment = ALIGN.JUSTIFY
     spaced = made.paragraph_format
     spaced.first_line_indent = Mm(layout.INDENT)
@@ -185,24 +180,20 @@ def body(made: Para) -> None:
 
 
 def item(made: Para) -> None:
-    """A point of a list."""
     body(made)
     made.runs[0].text = f"- {made.runs[0].text}"
 
 
 def centred(made: Para) -> None:
-    """In the middle."""
     made.alignment = ALIGN.CENTER
 
 
 def note(made: Para) -> None:
-    """Small and slanting."""
     made.runs[0].font.size, made.runs[0].italic = Pt(layout.SOURCE.size), True
     made.paragraph_format.space_after = Pt(layout.AFTER)
 
 
 def quoted(made: Para) -> None:
-    """Between two lines, left as it is."""
     made.runs[0].font.size = Pt(layout.QUOTED)
     edge = 'w:val="single" w:sz="4" w:space="4" w:color="808080"'
     sides = "".join(f"<w:{side} {edge}/>" for side in ("top", "left", "bottom", "right"))
@@ -212,7 +203,6 @@ def quoted(made: Para) -> None:
 
 
 def blank(made: Para) -> None:
-    """A line of dots to write on."""
     end = Mm(layout.width(landscape=False))
     made.paragraph_format.tab_stops.add_tab_stop(end, WD_TAB_ALIGNMENT.RIGHT, WD_TAB_LEADER.DOTS)
     made.paragraph_format.space_after, made.paragraph_format.keep_with_next = Pt(layout.AFTER), True

@@ -1,4 +1,4 @@
-"""A report as JSON: English names that say the unit, always in the same order."""
+"""Renders a report as JSON: English names with units, in a fixed order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from app.reports.render.numbers import iso
 from app.reports.stated_report import StatedReport
 from carriers.contract import ReceiptLevel
 
-# Words and dates that stand in reports since some of them were frozen: an older one is built without them.
+# Keys added after some reports had been frozen: those are rebuilt without them.
 ADDED = frozenset({"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"})
 
 
 def as_kept(again: Any, kept: Any) -> Any:
-    """A document that was built again, without what the kept one could not have."""
+    """Return a rebuilt document without the keys that the kept one could not have."""
     if isinstance(again, dict) and isinstance(kept, dict):
         return {k: as_kept(v, kept.get(k)) for k, v in again.items() if k in kept or k not in ADDED}
     if isinstance(again, list) and isinstance(kept, list) and len(again) == len(kept):
@@ -29,12 +29,11 @@ def as_kept(again: Any, kept: Any) -> Any:
 
 
 def render(document: dict[str, Any]) -> bytes:
-    """The bytes of a document, UTF-8, indented."""
     return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 def of_run(report: CarrierReport) -> dict[str, Any]:
-    """One run's report, or one batch's. A count that no receipt of the links can prove is null."""
+    """Return one run's report, or one batch's. Counts that the links' receipts cannot prove are null."""
     level = report.header.receipt_level
     return {
         "report": "run",
@@ -58,7 +57,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
 
 
 def of_stated(report: StatedReport) -> dict[str, Any]:
-    """A run by its carrier's word; null: no receipt could say it, or it was not stated."""
+    """Return a run as its carrier stated it; null: not provable by receipts, or not stated."""
     of = report.statement
     figures, paper = of.figures, of.paper
     return {
@@ -107,7 +106,6 @@ def _stated(counts: StatedCounts, level: ReceiptLevel) -> dict[str, Any]:
 
 
 def of_campaign(report: CampaignReport) -> dict[str, Any]:
-    """The runs of a campaign, and all of them together."""
     return {
         "report": "campaign",
         "interim": report.interim,
@@ -125,7 +123,7 @@ def of_campaign(report: CampaignReport) -> dict[str, Any]:
 
 
 def _total(report: CampaignReport) -> dict[str, Any]:
-    """All runs together; over several levels of receipts no ratio says anything."""
+    """Sum all runs; no ratio across receipt levels."""
     found = _figures(report.total, report.receipt_level)
     none = {"received_by_handset_ratio": None, "taken_by_operator_ratio": None}
     return found | none if len(report.by_level) > 1 else found
@@ -136,7 +134,6 @@ def _level(level: int | None) -> str | None:
 
 
 def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
-    """The consolidated report: runs with the kind of their figures, and the other addressees."""
     letter = report.letter
     return {
         "report": "directive",
@@ -151,7 +148,7 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
         "report_deadline": iso(letter.deadline_ms),
         "runs": [_line(line, report) for line in report.lines],
         "carriers_without_run": list(report.silent),
-        "addressees": [_standing(each) for each in report.others],
+        "addressees": [_addressee(each) for each in report.others],
         "channels": [asdict(each) for each in report.channels],
     }
 
@@ -174,13 +171,13 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
         return found | {"stated": None}
     figures = asdict(line.statement.figures)
     paper = line.statement.paper
-    told = {"level": line.statement.level.name.lower(), "version": paper.version}
-    told |= {"number": paper.number, "dated_on": paper.dated_on, "received_at": iso(paper.received_ms)}
+    stated = {"level": line.statement.level.name.lower(), "version": paper.version}
+    stated |= {"number": paper.number, "dated_on": paper.dated_on, "received_at": iso(paper.received_ms)}
     scan = {"attachment_sha256": paper.attachment.sha256 if paper.attachment else None}
-    return found | {"stated": told | scan | figures}
+    return found | {"stated": stated | scan | figures}
 
 
-def _standing(each: AddresseeStatus) -> dict[str, Any]:
+def _addressee(each: AddresseeStatus) -> dict[str, Any]:
     items = [asdict(item) for item in each.report.items] if each.report else None
     return {
         "name": each.addressee.name,

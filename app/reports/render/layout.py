@@ -1,4 +1,4 @@
-"""How an administrative paper looks, by Decree 30/2020/NĐ-CP: one place for every renderer."""
+"""Layout of administrative documents by Decree 30/2020/NĐ-CP, shared by all renderers."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from app.reports.render.table_model import ReportTable
 
 FONT = "Times New Roman"
-# Millimetres: A4, and its margins.
+# A4 and its margins in millimetres
 PAGE = (210.0, 297.0)
 TOP, BOTTOM, LEFT, RIGHT = 20.0, 20.0, 30.0, 18.0
-NUMBER_FROM_TOP = 10.0  # the page's number stands in the top margin
-INDENT = 10.0  # of a paragraph's first line
-TITLE_MM = 15.0  # room above a picture for its title
-SIGN_MM = 26.0  # room for a signature and a seal
-HEAD_LEFT = 0.42  # the agency's part of the top of the first page
-# Points.
+NUMBER_FROM_TOP = 10.0  # page number within the top margin
+INDENT = 10.0  # first line of a paragraph
+TITLE_MM = 15.0  # space above a picture for its title
+SIGN_MM = 26.0  # space for signature and seal
+HEAD_LEFT = 0.42  # the agency's share of the width
+# Sizes in points
 BODY, PAGE_NUMBER, QUOTED = 14.0, 13.0, 13.0
 AFTER, SPACING = 6.0, 1.15
-MARK_GREY = 0.88  # of the word across the page: 0 is black
+MARK_GREY = 0.88  # watermark; 0 is black
 
 
 @dataclass(frozen=True, slots=True)
 class LineStyle:
-    """A line of text: sizes and distances in points; keep: on the page of what follows."""
+    """Style of one line: sizes and distances in points; keep: with the next paragraph."""
 
     size: float
     bold: bool = False
@@ -55,37 +55,36 @@ NATION_WORDS = "CỘNG HÒA XÃ HỘI CHỦ NGHĨA VIỆT NAM"
 MOTTO_WORDS = "Độc lập - Tự do - Hạnh phúc"
 MOTTO_RULE_MM, AGENCY_RULE_MM, TITLE_RULE_MM = 60.0, 26.0, 56.0
 RECIPIENTS_WORDS = "Nơi nhận:"
-WHOLE_ROWS, END_ROWS = 14, 4  # of tables: the most that stay on one page, the least that stand on any
+WHOLE_ROWS, END_ROWS = 14, 4  # most rows kept on one page; fewest at each end of a longer table
 
 
 def width(landscape: bool) -> float:
-    """The room between the margins, in millimetres."""
+    """Return the width between the margins in millimetres."""
     return (PAGE[1] if landscape else PAGE[0]) - LEFT - RIGHT
 
 
 def fitted(wide: float, high: float, room: float) -> tuple[float, float]:
-    """A picture's width and height in millimetres, made smaller until it goes on a page with its title."""
+    """Shrink a picture until it fits on a page with its title; millimetres."""
     page = PAGE[0] if room > width(landscape=False) else PAGE[1]
     scale = min(1.0, room / wide, (page - TOP - BOTTOM - TITLE_MM) / high)
     return wide * scale, high * scale
 
 
 def columns(form: ReportTable, room: float) -> list[float]:
-    """Widths of the form's columns that fill `room`, in the proportions that it asks for."""
+    """Scale the form's column widths to fill `room`."""
     whole = sum(column.width for column in form.columns)
     return [room * column.width / whole for column in form.columns]
 
 
 def stays(nth: int, rows: int) -> bool:
-    """Whether a table's row (from 1) is kept on the page of the next: short tables whole, long ones' ends."""
+    """Tell whether a row (from 1) stays with the next one: short tables whole, long ones at their ends."""
     return nth < rows and (rows <= WHOLE_ROWS or nth < END_ROWS or nth > rows - END_ROWS)
 
 
 def post(words: str) -> list[str]:
-    """The lines above a signature, in capitals: as in KT. GIÁM ĐỐC, then PHÓ GIÁM ĐỐC."""
+    """Return the lines above a signature in capitals: KT. GIÁM ĐỐC, then PHÓ GIÁM ĐỐC."""
     return words.upper().splitlines() or [""]
 
 
 def recipients(listed: Sequence[str]) -> list[str]:
-    """The lines of the list: each with its dash, a semicolon after all but the last."""
     return [f"- {line}{'.' if nth == len(listed) else ';'}" for nth, line in enumerate(listed, 1)]

@@ -1,4 +1,4 @@
-"""Numbers and times as people in Viet Nam read them: 1.234.567 and 92,5 %, dd/mm/yyyy hh:mm."""
+"""Vietnamese number and time formats: 1.234.567 and 92,5 %, dd/mm/yyyy hh:mm."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def count(number: int) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """0.925 -> 92,5 %; a dash where there is no ratio.
+    """0.925 -> 92,5 %; a dash for None.
 
-    Never rounded up to 100 % while something is missing, nor down to 0 % while something is there.
+    Never rounded up to 100 % or down to 0 %, which would claim all or nothing.
     """
     if ratio is None:
         return NOTHING
@@ -29,7 +29,7 @@ def percent(ratio: float | None) -> str:
 
 
 def rate(per_second: float | None) -> str:
-    """1234.5 -> 1.234,5; a dash where there is none."""
+    """1234.5 -> 1.234,5; a dash for None."""
     if per_second is None:
         return NOTHING
     whole, _, tenth = f"{per_second:.1f}".partition(".")
@@ -37,17 +37,16 @@ def rate(per_second: float | None) -> str:
 
 
 def moment(ms: int | None) -> str:
-    """Milliseconds since 1970 -> dd/mm/yyyy hh:mm:ss on the clock of Viet Nam; a dash where there is none."""
+    """Format ms since 1970 as dd/mm/yyyy hh:mm:ss in Viet Nam time; a dash for None."""
     return NOTHING if ms is None else clock.local(clock.from_ms(ms)).strftime("%d/%m/%Y %H:%M:%S")
 
 
 def iso(ms: int | None) -> str | None:
-    """Milliseconds since 1970 -> ISO 8601 with the offset of Viet Nam."""
+    """Format ms since 1970 as ISO 8601 with Viet Nam's offset."""
     return None if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
 
 
 def shown(kind: CellKind, value: str | int | float | None) -> str:
-    """Any cell's value as people read it."""
     if isinstance(value, str):
         return value
     if kind is CellKind.RATIO:

@@ -1,4 +1,4 @@
-"""A paper as a PDF: the same blocks in the same looks, its letters in the file, nothing to install."""
+"""Renders a document as PDF with embedded fonts: the same blocks and styles as the .docx."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from app.reports.render.numbers import shown
 from app.reports.render.pdf_pages import FAMILY, pages, register
 from app.reports.render.table_model import CellKind, value
 
-# ---- A form as a PDF table: over as many pages as it needs, with its head on each and no row split
+# Tables: over as many pages as needed, header on each, rows never split
 
 
 def table(block: Table, room: float) -> LongTable:
-    """The table; `room`: millimetres between the margins."""
+    """Build the table; `room`: millimetres between the margins."""
     form = block.form
     looks = {side: _look(block.size, side) for side in (TA_LEFT, TA_CENTER, TA_RIGHT)}
     lines: list[list[Any]] = [[_cell(column.title, looks[TA_CENTER], True) for column in form.columns]]
@@ -79,7 +79,6 @@ def _cell(text: str, look: ParagraphStyle, strong: bool) -> Para:
 
 
 def _style(rows: int) -> list[tuple[Any, ...]]:
-    """Lines, paddings, and the rows that stay together."""
     end = layout.END_ROWS
     together = [(0, rows)] if rows <= layout.WHOLE_ROWS else [(0, end), (rows - end + 1, rows)]
     return [
@@ -100,12 +99,12 @@ _BARE = [
 ]
 
 
-# A registered font is one for the whole process, and reads its file from where it stood last.
+# Registered fonts are global to the process, and each keeps a read position in its file.
 _FONTS = threading.Lock()
 
 
 def render(paper: PaperDocument) -> bytes:
-    """The file's bytes; the same for the same paper. One at a time: its letters are shared."""
+    """Render to bytes, deterministically. Serialized by a lock, since fonts are shared."""
     with _FONTS:
         return _render(paper)
 
@@ -128,7 +127,6 @@ def _render(paper: PaperDocument) -> bytes:
 
 
 def line(text: str, look: LineStyle) -> Para:
-    """A line or more of one look."""
     words = escape(printable(text)).replace("\n", "<br/>").replace("  ", " \u00a0")
     words = f"<b>{words}</b>" if look.bold else words
     style = ParagraphStyle(
@@ -154,7 +152,7 @@ def _rule(wide: float, keep: bool = False) -> HRFlowable:
 
 @singledispatch
 def _made(block: Block, room: float) -> Sequence[Flowable]:
-    """What the block is on the page; `room`: millimetres between the margins."""
+    """Return the block's flowables; `room`: millimetres between the margins."""
     raise TypeError(type(block).__name__)
 
 
@@ -217,7 +215,7 @@ def _(block: Paragraph, room: float) -> Sequence[Flowable]:
 
 
 def _dots() -> HRFlowable:
-    """A line to write on, on the page of what follows: a signature is not left alone."""
+    """Return a dotted line for handwriting, kept with what follows so that a signature never stands alone."""
     made = HRFlowable("100%", 0.8, color=colors.black, spaceBefore=14, spaceAfter=6, dash=(0.8, 2.4))
     made.keepWithNext = True
     return made

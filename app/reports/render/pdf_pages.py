@@ -1,4 +1,4 @@
-"""The PDF's pages and letters: upright and across, numbers in the top margin, the mark over each."""
+"""PDF page templates and fonts: portrait and landscape, page numbers in the top margin, watermark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FACES = {FAMILY: "Regular", BOLD: "Bold", f"{FAMILY}-Italic": "Italic", f"{FAMI
 
 @cache
 def register() -> None:
-    """Make the letters known; only those that a paper uses go into its file."""
+    """Register the fonts; only glyphs in use are embedded."""
     for name, face in _FACES.items():
         with as_file(files("app") / "data" / "fonts" / f"LiberationSerif-{face}.ttf") as path:
             pdfmetrics.registerFont(TTFont(name, str(path)))
@@ -29,7 +29,6 @@ def register() -> None:
 
 
 def pages(mark: str) -> list[PageTemplate]:
-    """The first page, which has no number; upright ones; those across."""
     return [
         _page("first", mark, numbered=False),
         _page("upright", mark),

@@ -1,4 +1,4 @@
-"""Forms 1 to 4 as a carrier stated them, or as they were entered from its paper: another source."""
+"""Forms 1 to 4 as stated by a carrier or entered from its document."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ _SERIES = ("sent", "received")
 
 
 def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
-    """The head and those of the forms 1 to 4 that were stated."""
     found = [_head(report), _general(report)]
     figures = report.statement.figures
     found += [_areas(report)] if report.places else []
@@ -36,7 +35,7 @@ def of_run(report: StatedReport) -> tuple[ReportTable, ...]:
 
 
 def source(report: StatedReport) -> str:
-    """The sentence under each table: whose figures, from which paper, and what its receipts prove."""
+    """Return the line below each table: whose figures, from which document, and what its receipts prove."""
     of = report.statement
     paper = ", ".join(filter(None, (of.paper.number, _day(of.paper.dated_on))))
     level = labels.LEVEL_WORDS[of.level]
@@ -47,12 +46,12 @@ def source(report: StatedReport) -> str:
 
 
 def received_words(level: ReceiptLevel) -> str:
-    """What (4) may be called: only a telephone's receipt proves that a message was received."""
+    """Label (4): only handset receipts prove that a message was received."""
     return "Đã nhận (biên nhận máy)" if level is ReceiptLevel.HANDSET else "Nhà mạng đã tiếp nhận"
 
 
 def settled(report: StatedReport) -> str:
-    """Whether the carrier's figures may still change, and why."""
+    """Say whether the carrier's figures may still change, and why."""
     if not report.interim:
         return FINAL
     ended = report.statement.ended_ms is not None
@@ -61,7 +60,6 @@ def settled(report: StatedReport) -> str:
 
 
 def ratio_words(level: ReceiptLevel) -> str:
-    """What (4)/(3) may be called."""
     return "Tỷ lệ nhận" if level is ReceiptLevel.HANDSET else "Tỷ lệ nhà mạng tiếp nhận"
 
 
@@ -69,7 +67,7 @@ def _day(iso: str | None) -> str:
     return date.fromisoformat(iso).strftime("%d/%m/%Y") if iso else ""
 
 
-def _said(n: int | None) -> Cell:
+def _or_no_receipts(n: int | None) -> Cell:
     return labels.NO_RECEIPTS if n is None else n
 
 
@@ -119,9 +117,11 @@ def _general(report: StatedReport) -> ReportTable:
         TableRow("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", g.excluded)),
         *causes,
         TableRow("sent", ("(3)", "Đã gửi = (1) − (2)", "tin", g.sent), strong=True),
-        TableRow("received", ("(4)", received_words(level), "tin", _said(g.received))),
-        TableRow("failed", ("(5)", "Không nhận được", "tin", _said(g.failed))),
-        TableRow("no_receipt", ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin", _said(g.no_receipt))),
+        TableRow("received", ("(4)", received_words(level), "tin", _or_no_receipts(g.received))),
+        TableRow("failed", ("(5)", "Không nhận được", "tin", _or_no_receipts(g.failed))),
+        TableRow(
+            "no_receipt", ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin", _or_no_receipts(g.no_receipt))
+        ),
         TableRow("segments", ("(8)", "Tổng số bản tin quy đổi", "bản tin", segments)),
         TableRow("resent", ("(9)", "Số lần gửi lại", "lần", resent)),
     )
@@ -154,20 +154,20 @@ def _areas(report: StatedReport) -> ReportTable:
 
 
 def _not_stated(report: StatedReport) -> str:
-    """Areas that the run was to reach and of which the carrier says nothing."""
+    """List the areas of the run that the carrier left out."""
     names = ", ".join(area.name for area in report.empty)
     return f" Doanh nghiệp không báo số của {len(report.empty)} địa bàn: {names}." if names else ""
 
 
 def _area(n: int, row: AreaCounts) -> tuple[Cell, ...]:
     c = row.counts
-    receipts = (_said(c.received), _said(c.failed), _said(c.no_receipt))
+    receipts = (_or_no_receipts(c.received), _or_no_receipts(c.failed), _or_no_receipts(c.no_receipt))
     return (str(n), row.code or "", row.name, c.eligible, c.sent, *receipts, _ratio(c))
 
 
 def _sums(g: StatedCounts) -> tuple[Cell, ...]:
     rest = (g.received, g.failed, g.no_receipt)
-    return (total(g.eligible), total(g.sent), *(_said(n) if n is None else total(n) for n in rest))
+    return (total(g.eligible), total(g.sent), *(_or_no_receipts(n) if n is None else total(n) for n in rest))
 
 
 def _ratio(c: StatedCounts) -> Cell:
@@ -191,7 +191,7 @@ def _days(report: StatedReport) -> ReportTable:
 
 
 def _day_cells(day: DayCounts) -> tuple[Cell, ...]:
-    return (_day(day.day), day.hours, day.batches, day.sent, _said(day.received))
+    return (_day(day.day), day.hours, day.batches, day.sent, _or_no_receipts(day.received))
 
 
 def _reasons(report: StatedReport) -> ReportTable:

@@ -1,4 +1,4 @@
-"""A form as rows and columns: values for every rendering, and the formulas that a spreadsheet keeps alive."""
+"""A form as rows and columns: values for every format, and formulas for spreadsheets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class CellKind(Enum):
-    """What the cells of a column are, so that each rendering writes numbers its own way."""
+    """Type of a column's cells; each format writes numbers its own way."""
 
     TEXT = "text"
     COUNT = "count"
@@ -19,7 +19,7 @@ class CellKind(Enum):
 @dataclass(frozen=True, slots=True)
 class Formula:
     """A computed cell. `text` names columns of its own row, or else rows of column `n`; {above} is the column
-    so far. `value` is what it comes to, for renderings that do not compute.
+    above it. `value` is its result, for formats that do not compute.
     """
 
     value: int | float | None
@@ -39,7 +39,7 @@ class TableColumn(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """`key` is for formulas; `strong` rows are totals; `aside`: a rest that stands in no picture."""
+    """`key` is for formulas; `strong` rows are totals; `aside` rows stay out of charts."""
 
     key: str
     cells: tuple[Cell, ...]
@@ -48,11 +48,10 @@ class TableRow(NamedTuple):
 
 
 class TableChart(NamedTuple):
-    """How a form's rows, but for its total, look as a picture: bars of the columns `series` for each `label`.
+    """A chart of a form's rows without its total: bars of the columns `series` for each `label`.
 
-    across: bars lie on their side, for rows with long names. rows: keys of those that are drawn, none: all.
-    adds: whether its bars may be added up, as areas of one run may. what: the rows' name where some are left
-    out of the picture.
+    across: horizontal bars, for long labels; rows: keys of the drawn rows, empty for all; adds: whether bars
+    may be added up, as areas of one run may; what: the noun for rows, where some are left out.
     """
 
     title: str
@@ -65,9 +64,9 @@ class TableChart(NamedTuple):
 
 
 class ReportTable(NamedTuple):
-    """One table of the report: `name` is short (a sheet's name), `title` what stands above it.
+    """One table of the report: `name` is short (a sheet's name), `title` stands above it.
 
-    source: where its figures come from, in a sentence; "" for what is no figure.
+    source: a sentence on where its figures come from; "" without figures.
     """
 
     name: str
@@ -80,29 +79,25 @@ class ReportTable(NamedTuple):
 
     @property
     def charts(self) -> tuple[TableChart, ...]:
-        """All of its pictures."""
         return (self.chart, *self.more) if self.chart else ()
 
     def plotted(self, chart: TableChart) -> tuple[TableRow, ...]:
-        """The rows that a picture shows."""
         every = tuple(row for row in self.rows if not row.strong and not row.aside)
         return tuple(row for row in every if not chart.rows or row.key in chart.rows)
 
     def place(self, key: str) -> int:
-        """Which column that is, from 0."""
         return [column.key for column in self.columns].index(key)
 
 
 def value(cell: Cell) -> str | int | float | None:
-    """What a cell says, computed."""
     return cell.value if isinstance(cell, Formula) else cell
 
 
 def ratio(part: str, whole: str, value: float | None) -> Formula:
-    """`part` of `whole`, empty where there is no whole or the part is not known."""
+    """Divide `part` by `whole`; empty if there is no whole or the part is unknown."""
     return Formula(value, f'IF(OR({{{whole}}}=0,ISTEXT({{{part}}})),"",{{{part}}}/{{{whole}}})')
 
 
 def total(value: int) -> Formula:
-    """The sum of the column so far."""
+    """Sum the column above."""
     return Formula(value, "SUM({above})")

@@ -1,4 +1,4 @@
-"""The forms as text for a terminal, with numbers as people read them."""
+"""Forms as text for a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from app.reports.render.table_model import CellKind, ReportTable, value
 
 
 def render(forms: Iterable[ReportTable]) -> str:
-    """All forms, one under another."""
     return "\n\n".join("\n".join(_lines(form)) for form in forms) + "\n"
 
 

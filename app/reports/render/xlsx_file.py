@@ -1,4 +1,4 @@
-"""The forms as a workbook: a sheet each, real numbers, live formulas with their results, charts."""
+"""Forms as a workbook: one sheet each, numeric cells, live formulas with results, charts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.file_import.cells import printable
 from app.reports.render.table_model import CellKind, Formula, ReportTable, TableChart, value
 
 _FORMATS = {CellKind.TEXT: "@", CellKind.COUNT: "#,##0", CellKind.RATIO: "0.0%", CellKind.RATE: "#,##0.0"}
-_FIRST_ROW = 3  # from 0: title, source, column names
+_FIRST_ROW = 3  # 0-based: title, source, column names
 _FONT = "Times New Roman"
 _COLOURS = ("#8FA8C8", "#2E7D4F", "#D9A441")
 
@@ -34,7 +34,7 @@ class _Looks(NamedTuple):
 
 
 def render(forms: Iterable[ReportTable], cutoff_ms: int) -> bytes:
-    """The workbook's bytes; it bears the cut-off time as its own date."""
+    """Render to bytes; the file is dated by the cut-off, so that equal reports give equal bytes."""
     file = io.BytesIO()
     with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
         book.set_properties(
@@ -73,12 +73,12 @@ def _write(sheet: Worksheet, form: ReportTable, place: tuple[int, int], look: An
     index, nth = place
     cell = form.rows[index].cells[nth]
     row, said = _FIRST_ROW + index, value(cell)
-    # Nothing stands above a first row: a sum would be of itself.
+    # The first row has nothing above: the sum would refer to itself.
     if isinstance(cell, Formula) and not ("{above}" in cell.text and index == 0):
         text = "=" + cell.text.format_map(_places(form, index, nth))
         sheet.write_formula(row, nth, text, look, "" if said is None else said)
     elif isinstance(said, str):
-        sheet.write_string(row, nth, printable(said), look)  # a text that begins with = stays a text
+        sheet.write_string(row, nth, printable(said), look)  # never as a formula, even if it begins with =
     elif said is None:
         sheet.write_blank(row, nth, None, look)
     else:
@@ -91,13 +91,12 @@ def _page(sheet: Worksheet, form: ReportTable) -> None:
         sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
     sheet.repeat_rows(_FIRST_ROW - 1)
-    # The chart beside the table is for the screen: printed with it, both would be too small to read.
+    # Charts beside the table are for the screen: printed with it, both would be too small to read.
     sheet.print_area(0, 0, _FIRST_ROW + len(form.rows) - 1, len(form.columns) - 1)
     sheet.set_footer("&C&P/&N")
 
 
 def _plot(looks: _Looks, sheet: Worksheet, form: ReportTable) -> None:
-    """The form's charts beside its table, one under another."""
     down = 0
     for chart in form.charts:
         rows = [_FIRST_ROW + form.rows.index(row) for row in form.plotted(chart)]
@@ -132,7 +131,7 @@ def _drawn(looks: _Looks, form: ReportTable, chart: TableChart, rows: Sequence[i
 
 
 def _cells(form: ReportTable, rows: Sequence[int], column: int) -> Any:
-    """The cells of those rows, which need not follow one another."""
+    """Reference the cells of those rows, which need not be adjacent."""
     if rows[-1] - rows[0] + 1 == len(rows):
         return [form.name, rows[0], column, rows[-1], column]
     letter = xl_col_to_name(column, col_abs=True)
@@ -141,7 +140,7 @@ def _cells(form: ReportTable, rows: Sequence[int], column: int) -> Any:
 
 
 def _places(form: ReportTable, row: int, column: int) -> dict[str, str]:
-    """What the names in a formula at this place mean: rows of column `n`, then columns of this row."""
+    """Map a formula's names to cells: rows of column `n`, overridden by columns of this row."""
     keys = [c.key for c in form.columns]
     number = xl_col_to_name(keys.index("n") if "n" in keys else column)
     places = {r.key: f"{number}{_FIRST_ROW + index + 1}" for index, r in enumerate(form.rows)}
